@@ -1,0 +1,88 @@
+"""The events a worker sends."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from contracts.channels import Channels
+from contracts.events import (
+    DeadMessage,
+    EventType,
+    Heartbeat,
+    TaskEvent,
+    TaskOutcome,
+    TaskRequest,
+    WorkerLeft,
+    encode,
+)
+from contracts.ports import Delivery, Outgoing
+
+
+@dataclass(frozen=True, slots=True)
+class Envelopes:
+    """Wraps data into events. `clock` gives seconds since 1970, `new_id` a fresh identifier."""
+
+    worker_id: str
+    clock: Callable[[], float]
+    new_id: Callable[[], str]
+
+    def outcome(self, cause: TaskEvent[TaskRequest], outcome: TaskOutcome) -> Outgoing:
+        event = TaskEvent[TaskOutcome](
+            id=self.new_id(),
+            source=self._source,
+            type=EventType.TASK_FINISHED,
+            subject=cause.subject,
+            time=self._time(),
+            correlationid=cause.correlationid,
+            causationid=cause.id,
+            traceparent=cause.traceparent,
+            workflowid=cause.workflowid,
+            taskid=cause.taskid,
+            attempt=cause.attempt,
+            data=outcome,
+        )
+        return Outgoing(cause.data.reply_to, encode(event))
+
+    def heartbeat(self, heartbeat: Heartbeat) -> Outgoing:
+        event = TaskEvent[Heartbeat](
+            id=self.new_id(),
+            source=self._source,
+            type=EventType.WORKER_HEARTBEAT,
+            subject=self.worker_id,
+            time=self._time(),
+            data=heartbeat,
+        )
+        return Outgoing(Channels.HEARTBEATS, encode(event))
+
+    def left(self, handed_back: tuple[str, ...]) -> Outgoing:
+        event = TaskEvent[WorkerLeft](
+            id=self.new_id(),
+            source=self._source,
+            type=EventType.WORKER_LEFT,
+            subject=self.worker_id,
+            time=self._time(),
+            data=WorkerLeft(worker_id=self.worker_id, reason="stopped", handed_back=handed_back),
+        )
+        return Outgoing(Channels.HEARTBEATS, encode(event))
+
+    def dead(self, delivery: Delivery, reason: str) -> Outgoing:
+        raw = base64.b64encode(delivery.payload).decode()
+        event = TaskEvent[DeadMessage](
+            id=self.new_id(),
+            source=self._source,
+            type=EventType.MESSAGE_DEAD,
+            subject=delivery.stream,
+            time=self._time(),
+            data=DeadMessage(stream=delivery.stream, reason=reason[:10_000], raw_base64=raw),
+        )
+        return Outgoing(Channels.DEAD_LETTERS, encode(event))
+
+    @property
+    def _source(self) -> str:
+        return f"worker/{self.worker_id}"
+
+    def _time(self) -> str:
+        return datetime.fromtimestamp(self.clock(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

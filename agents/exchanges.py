@@ -1,0 +1,106 @@
+"""The exchange log: every model answer is stored before it is used, so that none is paid for twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+
+from contracts.errors import ModelRefused
+from contracts.events import Usage
+from contracts.model_hash import request_hash
+from contracts.ports import ArtifactStore, ModelClient, ModelRequest, ModelResponse
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeScope:
+    """Whose exchanges these are."""
+
+    workflow_id: str
+    task_id: str
+    attempt: int
+
+
+class ExchangeLog:
+    """Asks the model for one execution of one task.
+
+    An exchange is kept under (workflow, task, ordinal, request hash). The same attempt, executed again after
+    a crash, reads the stored answers; a stored answer costs nothing again. An attempt that failed by its
+    answers leaves a note (`note_failure`), and the notes of earlier attempts are part of every later request:
+    its hash differs, so an answer that was no use is not used again.
+    """
+
+    def __init__(self, scope: ExchangeScope, model: ModelClient, artifacts: ArtifactStore) -> None:
+        self._scope = scope
+        self._model = model
+        self._artifacts = artifacts
+        self._hashes: list[str] = []
+        self._earlier: str | None = None
+        self.usage = Usage()
+        self.model_name: str | None = None
+
+    @property
+    def prompt_hash(self) -> str | None:
+        """SHA-256 over the request hashes in the order asked, None when nothing was asked."""
+        return hashlib.sha256("\n".join(self._hashes).encode()).hexdigest() if self._hashes else None
+
+    async def complete(self, request: ModelRequest) -> ModelResponse:
+        """The model's answer, stored durably or read back. Raises the model's errors and StoreUnavailable."""
+        ordinal = len(self._hashes)
+        self._hashes.append("")
+        request = replace(request, system=request.system + await self._earlier_failures())
+        hashed = self._hashes[ordinal] = request_hash(request)
+        key = f"{ordinal}:{hashed}"
+        stored = await self._load(key)
+        if stored is None:
+            response = await self._model.complete(request)
+            self._count(response)
+            await self._save(key, _exchange(request, response))
+        else:
+            response = ModelResponse(**json.loads(stored)["response"])
+        self.model_name = response.model
+        if not response.text.strip():
+            raise ModelRefused(f"the model's answer for {request.purpose} is empty")
+        return response
+
+    async def note_failure(self, reason: str) -> None:
+        """Keep durably why this attempt's answers were no use; `reason` must read the same on any machine."""
+        if self._hashes:
+            await self._save(f"failed:{self._scope.attempt}", json.dumps({"reason": reason}).encode())
+
+    async def _earlier_failures(self) -> str:
+        if self._earlier is None:
+            notes = []
+            for attempt in range(1, self._scope.attempt):
+                stored = await self._load(f"failed:{attempt}")
+                if stored is not None:
+                    notes.append(f"- attempt {attempt}: {json.loads(stored)['reason']}\n")
+            heading = "\n\nEarlier attempts at this task failed. Avoid:\n"
+            self._earlier = "".join([heading, *notes]) if notes else ""
+        return self._earlier
+
+    def _count(self, response: ModelResponse) -> None:
+        self.usage = Usage(
+            model_calls=self.usage.model_calls + 1,
+            input_tokens=self.usage.input_tokens + response.input_tokens,
+            output_tokens=self.usage.output_tokens + response.output_tokens,
+            cost_usd=self.usage.cost_usd + response.cost_usd,
+        )
+
+    async def _load(self, key: str) -> bytes | None:
+        return await self._artifacts.load_exchange(self._scope.workflow_id, self._scope.task_id, key)
+
+    async def _save(self, key: str, content: bytes) -> None:
+        await self._artifacts.save_exchange(self._scope.workflow_id, self._scope.task_id, key, content)
+
+
+def _exchange(request: ModelRequest, response: ModelResponse) -> bytes:
+    document = {
+        "request": {
+            "purpose": request.purpose,
+            "system": request.system,
+            "messages": [asdict(message) for message in request.messages],
+        },
+        "response": asdict(response),
+    }
+    return json.dumps(document, sort_keys=True).encode()

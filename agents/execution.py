@@ -1,0 +1,120 @@
+"""One execution of one dispatch: read the base, run the agent, commit, say what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+
+import structlog
+
+from agents.base_tree import read_base
+from agents.commits import CommitBatcher, pending_commit
+from agents.exchanges import ExchangeLog, ExchangeScope
+from agents.failures import lesson, task_error, timeout_error
+from agents.registry import AgentTable, agent_info
+from agents.result import AgentResult
+from agents.task import Task
+from contracts.errors import NotConfigured
+from contracts.events import TaskError, TaskEvent, TaskOutcome, TaskRequest
+from contracts.ports import ArtifactStore, ModelClient, Sandbox
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The outside parts an agent works with."""
+
+    artifacts: ArtifactStore
+    model: ModelClient
+    sandbox: Sandbox
+
+
+class Executor:
+    """Turns a request into an outcome. Only a cancellation passes through it."""
+
+    def __init__(self, services: Services, agents: AgentTable, worker_id: str) -> None:
+        self._services = services
+        self._agents = agents
+        self._worker_id = worker_id
+        self._commits = CommitBatcher(services.artifacts)
+
+    async def execute(self, event: TaskEvent[TaskRequest], execution_id: str) -> TaskOutcome:
+        """The outcome of the attempt, at the latest when item.timeout_seconds have passed."""
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        task = self._task(event)
+        outcome = await self._attempt(event, task, execution_id)
+        return outcome.model_copy(
+            update={"usage": task.exchanges.usage, "seconds": round(clock() - started, 3)}
+        )
+
+    def _task(self, event: TaskEvent[TaskRequest]) -> Task:
+        request = event.data
+        workflow_id = event.workflowid or ""
+        scope = ExchangeScope(workflow_id, request.item.task_id, request.attempt)
+        exchanges = ExchangeLog(scope, self._services.model, self._services.artifacts)
+        return Task(request, workflow_id, exchanges, self._services.sandbox)
+
+    async def _attempt(self, event: TaskEvent[TaskRequest], task: Task, execution_id: str) -> TaskOutcome:
+        seconds = task.item.timeout_seconds
+        deadline = asyncio.timeout(seconds)
+        try:
+            async with deadline:
+                return await self._work(event, task, execution_id)
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if _is_cancelled(error):
+                raise
+            if deadline.expired() and isinstance(error, TimeoutError):
+                found = timeout_error(seconds)
+            else:
+                found = await self._failed(task, error)
+        return TaskOutcome(
+            dispatch_id=task.request.dispatch_id,
+            execution_id=execution_id,
+            worker_id=self._worker_id,
+            status="failed",
+            error=found,
+        )
+
+    async def _work(self, event: TaskEvent[TaskRequest], task: Task, execution_id: str) -> TaskOutcome:
+        cls = self._agents.find(task.item.agent_role, task.item.required_tag)
+        if cls is None:
+            raise NotConfigured(f"this worker has no agent for the role {task.item.agent_role!r}")
+        based = replace(task, base=await read_base(task.request, self._services.artifacts))
+        result = await cls().run(based)
+        if not isinstance(result, AgentResult):
+            raise TypeError(f"{cls.__qualname__}.run gave {type(result).__name__}, not an AgentResult")
+        correlation_id = event.correlationid or task.workflow_id
+        commit = pending_commit(based, result, agent_info(cls), execution_id, correlation_id)
+        return TaskOutcome(
+            dispatch_id=task.request.dispatch_id,
+            execution_id=execution_id,
+            worker_id=self._worker_id,
+            status="succeeded",
+            commit=await self._commits.write(commit),
+            verdict=result.verdict,
+            summary=result.summary[:2_000],
+            tests=result.tests,
+            backend=result.backend[:100],
+        )
+
+    async def _failed(self, task: Task, error: BaseException) -> TaskError:
+        found = task_error(error)
+        if found.code == "agent_crashed":
+            _log.error("agent.crashed", exc_info=error, task_id=task.item.task_id)
+        reason = lesson(error)
+        if reason is None:
+            return found
+        try:
+            await task.exchanges.note_failure(reason)
+        except Exception as store_error:
+            # Without the note the next attempt would be given the same answers and fail the same way.
+            return task_error(store_error)
+        return found
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    """Whether somebody cancelled this execution; an agent may also fall over a cancellation of its own."""
+    current = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and current is not None and current.cancelling() > 0

@@ -1,0 +1,72 @@
+"""What an exception means for the task."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from contracts.errors import (
+    AgentFailure,
+    ArtifactError,
+    BusUnavailable,
+    InvalidInput,
+    MergeConflict,
+    ModelRefused,
+    ModelRejected,
+    ModelUnavailable,
+    ReplayMiss,
+    SandboxUnavailable,
+    StoreUnavailable,
+    Unavailable,
+)
+from contracts.events import TaskError
+
+_CODES: Final[tuple[tuple[type[Exception], str, bool], ...]] = (
+    (ModelUnavailable, "model_unavailable", True),
+    (SandboxUnavailable, "sandbox_unavailable", True),
+    (StoreUnavailable, "store_unavailable", True),
+    (BusUnavailable, "bus_unavailable", True),
+    (Unavailable, "unavailable", True),
+    (ModelRefused, "model_refused", True),
+    (ModelRejected, "model_rejected", False),
+    (ReplayMiss, "replay_miss", False),
+    (MergeConflict, "merge_conflict", False),
+    (ArtifactError, "artifact_error", True),
+    (InvalidInput, "invalid_input", False),
+)
+_KINDS: Final = tuple(kind for kind, _, _ in _CODES)
+_CODE: Final = re.compile(r"[a-z][a-z0-9_]{0,99}")
+_MAX_MESSAGE: Final = 10_000
+
+
+def task_error(error: BaseException) -> TaskError:
+    """The error as the outcome carries it. What is no error of ours is a crash of the agent."""
+    if isinstance(error, AgentFailure):
+        code = error.code if _CODE.fullmatch(error.code) else "agent_failed"
+        return TaskError(code=code, message=_bounded(str(error)), retryable=error.retryable)
+    for kind, code, retryable in _CODES:
+        if isinstance(error, kind):
+            return TaskError(code=code, message=_bounded(str(error)), retryable=retryable)
+    message = _bounded(f"{type(error).__name__}: {error}")
+    return TaskError(code="agent_crashed", message=message, retryable=True)
+
+
+def timeout_error(seconds: int) -> TaskError:
+    """The error of an attempt that was ended at its deadline."""
+    return TaskError(code="timeout", message=f"the attempt took longer than {seconds} s", retryable=True)
+
+
+def lesson(error: BaseException) -> str | None:
+    """What a later attempt should tell the model, None when its answers are not to blame.
+
+    Only texts that read the same on every machine: a crash is named by its type alone.
+    """
+    if isinstance(error, AgentFailure | ModelRefused):
+        return _bounded(str(error))
+    if isinstance(error, _KINDS):
+        return None
+    return f"the answer led to {type(error).__name__}"
+
+
+def _bounded(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()[:_MAX_MESSAGE]

@@ -1,0 +1,1 @@
+"""Scripts that run inside the sandbox. They use the standard library, pytest and, where present, coverage."""

@@ -1,0 +1,38 @@
+"""What a worker counts."""
+
+from __future__ import annotations
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
+
+from contracts.events import TaskOutcome
+
+_SECONDS = (0.05, 0.25, 1, 5, 15, 60, 300, 1_800)
+
+
+class WorkerMetrics:
+    """Counters of one process; make one and share it between the workers of the process."""
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        self._outcomes = Counter(
+            "multi_agent_task_outcomes", "Outcomes of executions", ["role", "status"], registry=registry
+        )
+        self._seconds = Histogram(
+            "multi_agent_task_seconds",
+            "Time of an execution in seconds",
+            ["role"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._tokens = Counter(
+            "multi_agent_model_tokens", "Tokens that models counted", ["role", "kind"], registry=registry
+        )
+        self._dead = Counter("multi_agent_dead_messages", "Messages nobody could read", registry=registry)
+
+    def finished(self, role: str, outcome: TaskOutcome) -> None:
+        self._outcomes.labels(role, outcome.status).inc()
+        self._seconds.labels(role).observe(outcome.seconds)
+        self._tokens.labels(role, "input").inc(outcome.usage.input_tokens)
+        self._tokens.labels(role, "output").inc(outcome.usage.output_tokens)
+
+    def dead(self) -> None:
+        self._dead.inc()

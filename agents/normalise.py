@@ -1,0 +1,26 @@
+"""Makes messages of programs read the same in every run, on every machine and Python version."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+MAX_CHARACTERS: Final = 500
+
+_RULES: Final = (
+    (re.compile(r"\x1b\[[0-9;?]*[A-Za-z]"), ""),
+    (re.compile(r"\s+at 0x[0-9a-fA-F]+"), ""),
+    (re.compile(r"\b0x[0-9a-fA-F]{6,}\b"), "0x..."),
+    (re.compile(r"(?<![\w.:/])/(?:[\w.@+-]+/)+"), ""),
+    (re.compile(r"\b\d+\.\d+ ?(?:s|ms|us|seconds?)\b"), "(time)"),
+    (re.compile(r"[.;]? ?Did you (?:mean|forget)\b.*"), ""),
+)
+
+
+def normalised(message: str) -> str:
+    """The first line that is not empty, without addresses, folders of the machine, durations and hints."""
+    line = next((part.strip() for part in message.splitlines() if part.strip()), "")
+    for pattern, replacement in _RULES:
+        line = pattern.sub(replacement, line)
+    shown = "".join(char if char.isprintable() else "?" for char in line)
+    return shown if len(shown) <= MAX_CHARACTERS else shown[:MAX_CHARACTERS] + "..."

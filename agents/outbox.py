@@ -1,0 +1,147 @@
+"""What a worker has to say, kept until it is said and, for outcomes, until the owner has stored it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from agents.backoff import Backoff
+from contracts.channels import Channels
+from contracts.errors import BusUnavailable
+from contracts.ports import Delivery, MessageBus, Outgoing
+
+_RESEND_GROWTH_CAP: Final = 15
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Kept:
+    """An outcome nobody has acknowledged. `due` is the loop's time of the next publication."""
+
+    dispatch_id: str
+    outgoing: Outgoing
+    due: float
+    wait: float
+    deliveries: list[Delivery] = field(default_factory=list)
+
+
+class Outbox:
+    """Publishes outcomes and dead letters, then acknowledges the entries that led to them.
+
+    Result first, then ack: between the two the same dispatch may be delivered again, never lost. An outcome
+    is published again after `resend_seconds` until `acknowledged` names it; the wait doubles up to 15 times
+    that, because with no owner alive the stream would grow for ever, and starts anew when the bus was away.
+    """
+
+    def __init__(self, bus: MessageBus, resend_seconds: float) -> None:
+        self._bus = bus
+        self._resend_seconds = resend_seconds
+        self._outcomes: dict[str, _Kept] = {}
+        self._letters: list[tuple[Outgoing, Delivery]] = []
+        self._acks: list[Delivery] = []
+        self._work = asyncio.Event()
+
+    def outcome(self, dispatch_id: str, execution_id: str, outgoing: Outgoing, delivery: Delivery) -> None:
+        """Publish an outcome until it is acknowledged; ack `delivery` after the first time."""
+        kept = _Kept(dispatch_id, outgoing, self._now(), self._resend_seconds, [delivery])
+        self._outcomes[execution_id] = kept
+        self._work.set()
+
+    def repeat(self, dispatch_id: str, delivery: Delivery) -> bool:
+        """Publish the outcome of this dispatch again, then ack; False when there is none to repeat."""
+        kept = next((kept for kept in self._outcomes.values() if kept.dispatch_id == dispatch_id), None)
+        if kept is None:
+            return False
+        kept.deliveries.append(delivery)
+        kept.due = self._now()
+        self._work.set()
+        return True
+
+    def dead_letter(self, letter: Outgoing, delivery: Delivery) -> None:
+        self._letters.append((letter, delivery))
+        self._work.set()
+
+    def ack(self, delivery: Delivery) -> None:
+        """Acknowledge an entry that needs no answer."""
+        self._acks.append(delivery)
+        self._work.set()
+
+    def acknowledged(self, execution_ids: Iterable[str]) -> None:
+        """The owner stored these outcomes."""
+        for execution_id in execution_ids:
+            self._drop(execution_id)
+
+    def recalled(self, dispatch_id: str) -> None:
+        """The outcome of this dispatch interests nobody any more."""
+        for execution_id in [key for key, kept in self._outcomes.items() if kept.dispatch_id == dispatch_id]:
+            self._drop(execution_id)
+
+    def resend_all(self) -> None:
+        """The bus may have lost its memory: publish everything unacknowledged at once."""
+        for kept in self._outcomes.values():
+            kept.due, kept.wait = self._now(), self._resend_seconds
+        self._work.set()
+
+    async def run(self) -> None:
+        """Work until cancelled; an absent bus is waited for."""
+        backoff = Backoff()
+        while True:
+            self._work.clear()
+            try:
+                await self.flush()
+            except BusUnavailable as error:
+                _log.debug("outbox.bus_unavailable", error=str(error))
+                self.resend_all()
+                await backoff.wait()
+            else:
+                backoff.reset()
+                await self._wait()
+
+    async def flush(self) -> None:
+        """Say what is due, once. Raises BusUnavailable; what was not said stays due."""
+        now = self._now()
+        due = [kept for kept in self._outcomes.values() if kept.due <= now]
+        letters = list(self._letters)
+        outgoing = [kept.outgoing for kept in due] + [letter for letter, _ in letters]
+        if outgoing:
+            answered = [list(kept.deliveries) for kept in due]
+            await self._bus.publish(outgoing)
+            self._said(due, answered, letters)
+        if self._acks:
+            acks = list(self._acks)
+            await self._bus.ack(Channels.WORKERS_GROUP, acks)
+            del self._acks[: len(acks)]
+
+    def _said(
+        self, due: list[_Kept], answered: list[list[Delivery]], letters: list[tuple[Outgoing, Delivery]]
+    ) -> None:
+        for kept, deliveries in zip(due, answered, strict=True):
+            # A duplicate that arrived while this was being sent waits for the next publication.
+            del kept.deliveries[: len(deliveries)]
+            self._acks += deliveries
+            kept.due = self._now() + (0 if kept.deliveries else kept.wait)
+            kept.wait = min(kept.wait * 2, self._resend_seconds * _RESEND_GROWTH_CAP)
+        del self._letters[: len(letters)]
+        self._acks += [delivery for _, delivery in letters]
+
+    def _drop(self, execution_id: str) -> None:
+        kept = self._outcomes.pop(execution_id, None)
+        if kept is not None and kept.deliveries:
+            self._acks += kept.deliveries
+            kept.deliveries = []
+            self._work.set()
+
+    async def _wait(self) -> None:
+        due = min((kept.due for kept in self._outcomes.values()), default=None)
+        try:
+            async with asyncio.timeout(None if due is None else max(0.0, due - self._now())):
+                await self._work.wait()
+        except TimeoutError:
+            pass
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()

@@ -1,0 +1,198 @@
+"""How agents are marked and found."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from types import ModuleType
+from typing import Final, TypeVar
+
+import structlog
+from pydantic import TypeAdapter, ValidationError
+
+from contracts.base import Identifier
+from contracts.channels import Channels
+from contracts.errors import NotConfigured
+from contracts.todo import RoleName
+
+ENTRY_POINT_GROUP: Final = "multi_agent.agents"
+SHIPPED: Final = ("agents.architect", "agents.coder", "agents.tester", "agents.debugger", "agents.reviewer")
+
+_MARK: Final = "__agent_info__"
+_ROLE: Final = TypeAdapter[str](RoleName)
+_TAG: Final = TypeAdapter[str](Identifier)
+_log = structlog.get_logger(__name__)
+
+C = TypeVar("C", bound=type)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentInfo:
+    """What a class is registered for.
+
+    An agent without tags takes any task of its role. One with tags takes the tasks that ask for one of them,
+    and those that ask for none when no agent without tags serves the role.
+    """
+
+    role: str
+    tags: tuple[str, ...] = ()
+    version: str = "1.0"
+
+
+def agent(*, role: str, tags: Sequence[str] = (), version: str = "1.0") -> Callable[[C], C]:
+    """Mark a class as the agent for a role. It only attaches the information, which `discover` checks."""
+    info = AgentInfo(role=role, tags=tuple(tags), version=version)
+
+    def mark(cls: C) -> C:
+        setattr(cls, _MARK, info)
+        return cls
+
+    return mark
+
+
+def agent_info(cls: type) -> AgentInfo:
+    """The information that `agent` attached to this very class. Raises NotConfigured for any other."""
+    info = vars(cls).get(_MARK)
+    if not isinstance(info, AgentInfo):
+        raise NotConfigured(f"class {_name(cls)} is no agent: put @agent(role=...) above it")
+    return info
+
+
+def discover(modules: Sequence[str] = (), entry_points: bool = True) -> list[type]:
+    """The agents that ship, those of the entry-point group `multi_agent.agents`, those of `modules`.
+
+    For one role and tag the later one wins; an agent left with nothing to serve is dropped with a log line.
+    Raises NotConfigured for a module that cannot be imported or holds no agent, and for a class that is none.
+    """
+    found = [cls for name in SHIPPED for cls in _marked(_import(name))]
+    if entry_points:
+        for entry in sorted(metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name):
+            found += _from_entry_point(entry)
+    for name in modules:
+        found += _from_module(name)
+    return list(AgentTable.of(found).classes)
+
+
+def _from_module(name: str) -> list[type]:
+    marked = _marked(_import(name))
+    if not marked:
+        raise NotConfigured(
+            f"agents module {name!r} holds no agent: mark at least one class with @agent(role=...)"
+        )
+    return marked
+
+
+def _from_entry_point(entry: metadata.EntryPoint) -> list[type]:
+    try:
+        loaded = entry.load()
+    except Exception as error:
+        raise _not_importable(f"entry point {entry.name!r} = {entry.value!r}", error) from error
+    if isinstance(loaded, ModuleType):
+        return _from_module(loaded.__name__)
+    if isinstance(loaded, type):
+        agent_info(loaded)
+        return [loaded]
+    raise NotConfigured(f"entry point {entry.name!r} = {entry.value!r} names neither a class nor a module")
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:  # a stranger's module may fail in any way
+        raise _not_importable(f"agents module {name!r}", error) from error
+
+
+def _not_importable(what: str, error: Exception) -> NotConfigured:
+    return NotConfigured(
+        f"{what} cannot be imported: {type(error).__name__}: {error}; "
+        "install it beside multi-agent, or put its folder on PYTHONPATH"
+    )
+
+
+def _marked(module: ModuleType) -> list[type]:
+    """Marked classes that the module defines itself; a package also speaks for its submodules."""
+    own = (module.__name__, module.__name__ + ".")
+    classes = [value for value in vars(module).values() if isinstance(value, type) and _MARK in vars(value)]
+    kept = [cls for cls in classes if cls.__module__ == own[0] or cls.__module__.startswith(own[1])]
+    return list(dict.fromkeys(kept))
+
+
+def _checked(cls: type) -> AgentInfo:
+    info = agent_info(cls)
+    run = getattr(cls, "run", None)
+    if not inspect.iscoroutinefunction(run):
+        raise NotConfigured(f"agent {_name(cls)} needs a method 'async def run(self, task) -> AgentResult'")
+    for adapter, field_name, values in ((_ROLE, "role", (info.role,)), (_TAG, "tag", info.tags)):
+        for value in values:
+            _check_name(adapter, f"agent {_name(cls)}: {field_name} {value!r}", value)
+    return info
+
+
+def _check_name(adapter: TypeAdapter[str], what: str, value: str) -> None:
+    try:
+        adapter.validate_python(value)
+    except ValidationError as error:
+        raise NotConfigured(f"{what} cannot be used: {error.errors(include_url=False)[0]['msg']}") from None
+
+
+def _name(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTable:
+    """Which class serves which role and tag."""
+
+    by_slot: dict[tuple[str, str | None], type] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, classes: Sequence[type], roles: Sequence[str] = ()) -> AgentTable:
+        """Later classes win; `roles` keeps only those roles, () keeps all. Raises NotConfigured."""
+        slots: dict[tuple[str, str | None], type] = {}
+        fallback: dict[tuple[str, str | None], type] = {}
+        for candidate in classes:
+            info = _checked(candidate)
+            if roles and info.role not in roles:
+                continue
+            for tag in info.tags or (None,):
+                _place(slots, (info.role, tag), candidate)
+            if info.tags:
+                fallback[info.role, None] = candidate
+        missing = [role for role in roles if role not in {role for role, _ in slots}]
+        if missing:
+            known = ", ".join(sorted({agent_info(candidate).role for candidate in classes})) or "none"
+            raise NotConfigured(f"no agent serves the role {missing[0]!r}; roles with an agent: {known}")
+        return cls({**fallback, **slots})
+
+    @property
+    def classes(self) -> tuple[type, ...]:
+        return tuple(dict.fromkeys(self.by_slot.values()))
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return tuple(sorted({role for role, _ in self.by_slot}))
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Every request stream on which tasks for these agents arrive."""
+        return tuple(sorted(Channels.requests(role, tag) for role, tag in self.by_slot))
+
+    def find(self, role: str, tag: str | None) -> type | None:
+        """The agent for tasks of `role` that ask for `tag`, or for none."""
+        return self.by_slot.get((role, tag))
+
+
+def _place(slots: dict[tuple[str, str | None], type], slot: tuple[str, str | None], candidate: type) -> None:
+    loser = slots.get(slot)
+    if loser is not None and loser is not candidate:
+        _log.info(
+            "agent.replaced",
+            role=slot[0],
+            tag=slot[1],
+            winner=_name(candidate),
+            loser=_name(loser),
+        )
+    slots[slot] = candidate

@@ -1,0 +1,36 @@
+"""What a worker is told."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agents.metrics import WorkerMetrics
+
+
+def _random_id() -> str:
+    return uuid.uuid4().hex
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """Settings of one worker; times in seconds unless the name says otherwise.
+
+    worker_id: unique for the life of the process, so that nobody's pending entries are mistaken for its own.
+    roles: the roles to serve out of those that have an agent; () serves all.
+    slots: executions at once.
+    grace_seconds: how long running executions may go on after `stop`; at most 8, so that all is over in 10.
+    metrics: shared by the workers of a process; None counts nothing.
+    """
+
+    worker_id: str
+    host: str
+    roles: tuple[str, ...] = ()
+    slots: int = 2
+    heartbeat_seconds: float = 2.0
+    grace_seconds: float = 8.0
+    resend_seconds: float = 2.0
+    block_ms: int = 1000
+    metrics: WorkerMetrics | None = None
+    new_id: Callable[[], str] = _random_id

@@ -1,0 +1,137 @@
+"""What an agent gets to work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
+
+from agents.base_tree import EMPTY, METADATA_FOLDER, BaseTree
+from agents.dialogue import Dialogue
+from agents.exchanges import ExchangeLog
+from agents.prompting import material
+from contracts.base import Document
+from contracts.errors import AgentFailure, UnsafePath
+from contracts.events import TaskRequest
+from contracts.paths import check_path, covers
+from contracts.ports import (
+    ModelMessage,
+    ModelRequest,
+    Sandbox,
+    SandboxLimits,
+    SandboxRequest,
+    SandboxResult,
+)
+from contracts.todo import TodoItem
+
+DEFAULT_SYSTEM: Final = "You do one task of a software project. Answer with the result alone."
+
+D = TypeVar("D", bound=Document)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One attempt of one task."""
+
+    request: TaskRequest
+    workflow_id: str
+    exchanges: ExchangeLog
+    sandbox: Sandbox
+    base: BaseTree = EMPTY
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """The tree the task starts from (the merged outcomes of its dependencies), path -> content."""
+        return self.base.files
+
+    @property
+    def reports(self) -> Mapping[str, Mapping[str, Any]]:
+        """task_id -> the report document that the task left."""
+        return self.base.reports
+
+    @property
+    def authors(self) -> Mapping[str, str]:
+        """path -> the role whose agent wrote the file, "" for several, absent when the tree does not say."""
+        return self.base.authors
+
+    @property
+    def item(self) -> TodoItem:
+        return self.request.item
+
+    async def ask(self, prompt: str, *materials: bytes | str, system: str = DEFAULT_SYSTEM) -> str:
+        """The model's answer as text. Materials, such as files, are added to the prompt, marked as data.
+
+        Raises ModelUnavailable, ModelRejected, ModelRefused, ReplayMiss.
+        """
+        text = "\n\n".join([prompt, *(material(part) for part in materials)])
+        request = ModelRequest(f"{self.item.agent_role}.ask", system, (ModelMessage("user", text),))
+        return (await self.exchanges.complete(request)).text
+
+    async def ask_document(
+        self,
+        model_cls: type[D],
+        prompt: str,
+        *,
+        system: str = DEFAULT_SYSTEM,
+        schema: Mapping[str, Any] | None = None,
+        check: Callable[[D], None] = lambda _: None,
+    ) -> D:
+        """The model's answer as a document.
+
+        An answer that does not fit the document's schema, or for which `check` raises AgentFailure, goes back
+        to the model with that message, twice at most; then the AgentFailure. Also raises what `ask` raises.
+        """
+        purpose = f"{self.item.agent_role}.{model_cls.__name__}"
+        request = ModelRequest(purpose, system, (ModelMessage("user", prompt),), schema)
+        return await Dialogue(self.exchanges, model_cls, check).run(request)
+
+    async def run_sandbox(
+        self,
+        argv: Sequence[str],
+        *,
+        files: Mapping[str, bytes] | None = None,
+        stdin: bytes = b"",
+        collect: Sequence[str] = (),
+        wall_seconds: float | None = None,
+    ) -> SandboxResult:
+        """Run a command over `files` (the task's own tree by default) without a network.
+
+        A program that fails is a result. Raises SandboxUnavailable, and UnsafePath for a path that may not be
+        written.
+        """
+        limits = SandboxLimits()
+        if wall_seconds is not None:
+            limits = replace(limits, wall_seconds=wall_seconds)
+        return await self.sandbox.run(
+            SandboxRequest(
+                argv=tuple(argv),
+                files=self.files if files is None else files,
+                stdin=stdin,
+                collect=tuple(collect),
+                limits=limits,
+                labels={"workflow": self.workflow_id, "task": self.item.task_id},
+            )
+        )
+
+    def refusal(self, path: str) -> str | None:
+        """Why `path` may not be written by this task, None when it may."""
+        try:
+            check_path(path)
+        except UnsafePath as error:
+            return str(error)
+        if any(covers(pattern, path) for pattern in self.request.writable) and not reserved(path):
+            return None
+        allowed = ", ".join(self.request.writable) or "no file at all"
+        return f"path {path!r} is not one this task may write; it may write: {allowed}"
+
+    def check_writable(self, path: str) -> str:
+        """Return `path`. Raises AgentFailure with the code path_not_allowed when it may not be written."""
+        reason = self.refusal(path)
+        if reason is not None:
+            raise AgentFailure(reason, code="path_not_allowed")
+        return path
+
+
+def reserved(path: str) -> bool:
+    """Whether the path lies in the folder of metadata, which only the artifact store writes."""
+    return (path.casefold() + "/").startswith(METADATA_FOLDER)

@@ -1,0 +1,146 @@
+"""Every call of the git program: hardened, bounded in time, and with one kind of error."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from contracts.errors import ArtifactError, NotConfigured
+
+LOCAL_SECONDS = 120.0
+NETWORK_SECONDS = 600.0
+
+_OLDEST = (2, 30)
+_FSYNC_COMPONENTS = (2, 36)
+_GLOBAL_CONFIG = Path(__file__).with_name("hardened.gitconfig")
+_CONFIG = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.attributesFile=/dev/null",
+    "core.excludesFile=/dev/null",
+    "core.protectHFS=true",
+    "core.protectNTFS=true",
+    "core.logAllRefUpdates=false",
+    "credential.helper=",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "protocol.version=2",
+    "protocol.allow=never",
+)
+
+
+class GitFailed(ArtifactError):
+    """A git process ended with an error. `returncode` is negative for a signal, None after a timeout."""
+
+    def __init__(self, command: str, returncode: int | None, stderr: str, stdout: bytes = b"") -> None:
+        how = "took too long and was ended" if returncode is None else f"ended with status {returncode}"
+        super().__init__(f"git {command} {how}: {stderr.strip()[-2_000:] or 'no message'}")
+        self.returncode = returncode
+        self.stdout = stdout
+
+
+@lru_cache(maxsize=1)
+def _program() -> tuple[str, tuple[int, int]]:
+    path = shutil.which("git")
+    if path is None:
+        raise NotConfigured(
+            "the program `git` is not on PATH; install it (`apt install git`, `dnf install git`, ...)"
+        )
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
+    found = re.search(r"(\d+)\.(\d+)", said)
+    version = (int(found[1]), int(found[2])) if found else (0, 0)
+    if version < _OLDEST:
+        raise NotConfigured(f"git 2.30 or newer is needed, {path} says {said.strip()!r}; install a newer one")
+    return path, version
+
+
+def environment() -> dict[str, str]:
+    """The caller's environment without anything that steers git, and with our own switches."""
+    # PATH, HOME and the ssh agent's socket must get through; these are no settings of ours.
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GIT_") and name != "SSH_ASKPASS"
+    }
+    return env | {
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": str(_GLOBAL_CONFIG),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
+        "GIT_TERMINAL_PROMPT": "0",
+        "LC_ALL": "C",
+    }
+
+
+def options(protocol: str | None = None) -> list[str]:
+    """`-c` values for a call; `protocol` is the only transport it may use (none when None)."""
+    _, version = _program()
+    fsync = "core.fsync=all" if version >= _FSYNC_COMPONENTS else "core.fsyncObjectFiles=true"
+    allowed = [] if protocol is None else [f"protocol.{protocol}.allow=always"]
+    return [*_CONFIG, fsync, *allowed]
+
+
+def command(git_dir: Path | None, args: Iterable[str], protocol: str | None = None) -> list[str]:
+    """The argument vector of a git call on the bare repository `git_dir`."""
+    path, _ = _program()
+    switches = [part for option in options(protocol) for part in ("-c", option)]
+    where = [] if git_dir is None else [f"--git-dir={git_dir}"]
+    return [path, *switches, *where, *args]
+
+
+def run(
+    args: Sequence[str],
+    *,
+    git_dir: Path | None = None,
+    cwd: Path | None = None,
+    stdin: bytes = b"",
+    protocol: str | None = None,
+    inherit: tuple[int, ...] = (),
+    ceiling: Path | None = None,
+) -> bytes:
+    """Run git and return its output.
+
+    inherit: file descriptors that the child keeps open. ceiling: no repository is looked for in this folder
+    or above it.
+
+    Raises GitFailed for any status but 0, NotConfigured without a usable git.
+    """
+    limit = LOCAL_SECONDS if protocol is None else NETWORK_SECONDS
+    # A session of its own: an interrupt typed at the terminal must not kill git in the middle of a write.
+    with subprocess.Popen(
+        command(git_dir, args, protocol),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=cwd,
+        env=environment() | ({} if ceiling is None else {"GIT_CEILING_DIRECTORIES": str(ceiling)}),
+        pass_fds=inherit,
+        start_new_session=True,
+    ) as process:
+        try:
+            stdout, stderr = process.communicate(stdin, timeout=limit)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise GitFailed(args[0], None, f"limit {limit:.0f} s") from None
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            _drop_crash_report(git_dir, process.pid)
+    if process.returncode != 0:
+        raise GitFailed(args[0], process.returncode, stderr.decode("utf-8", "replace"), stdout)
+    return stdout
+
+
+def _drop_crash_report(git_dir: Path | None, pid: int) -> None:
+    # fast-import leaves one behind for each failure, and it repeats what the error already says.
+    if git_dir is not None:
+        (git_dir / f"fast_import_crash_{pid}").unlink(missing_ok=True)

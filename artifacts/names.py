@@ -1,0 +1,120 @@
+"""Names of refs, and the texts of commits that other people's words go into."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from typing import NamedTuple
+
+from contracts.errors import ArtifactError, InvalidInput
+from contracts.ports import PendingCommit
+
+RESULT = "result"
+METADATA_FOLDER = ".multi-agent"
+HEADS = "refs/heads/ai/generated"
+
+_IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*\Z")
+_COMMIT = re.compile(r"[0-9a-f]{40}\Z")
+_SUBJECT_LENGTH = 200
+
+
+class Ref(NamedTuple):
+    """A ref as it shall be."""
+
+    name: str
+    commit: str
+
+
+def identifier(field: str, value: str) -> str:
+    """`value` when it can stand in a ref. Raises InvalidInput."""
+    if len(value) > 100 or not _IDENTIFIER.match(value) or value.endswith(".lock"):
+        raise InvalidInput(
+            f"{field} {value[:120]!r}: use 1 to 100 letters, digits, '_', '-' and inner dots, "
+            "not ending in '.lock'"
+        )
+    return value
+
+
+def commit_name(value: str) -> str:
+    """`value` when it is a commit's full name. Raises ArtifactError."""
+    if not _COMMIT.match(value):
+        raise ArtifactError(f"commit {value[:80]!r}: must be 40 hex digits")
+    return value
+
+
+def branch(workflow_id: str, task_id: str) -> str:
+    """The branch of a task's accepted outcome."""
+    return f"{HEADS}/{identifier('workflow_id', workflow_id)}/{identifier('task_id', task_id)}"
+
+
+def tag(workflow_id: str, task_id: str) -> str:
+    """The tag beside the branch; never parsed, since two pairs of ids can share one."""
+    return f"refs/tags/workflow_{identifier('workflow_id', workflow_id)}_{identifier('task_id', task_id)}"
+
+
+def pending(commit: PendingCommit) -> str:
+    """The ref of an outcome that nobody accepted yet."""
+    workflow, task = identifier("workflow_id", commit.workflow_id), identifier("task_id", commit.task_id)
+    if task == RESULT:
+        raise InvalidInput(
+            f"task_id {RESULT!r}: is kept for the merged outcome of a workflow; choose another"
+        )
+    if commit.attempt < 0:
+        raise InvalidInput(f"attempt {commit.attempt}: must not be negative")
+    execution = identifier("execution_id", commit.execution_id)
+    return f"refs/pending/{workflow}/{task}/{commit.attempt}/{execution}"
+
+
+def exchanges(workflow_id: str, task_id: str) -> str:
+    """The folder of refs that keeps a task's model exchanges."""
+    return f"refs/exchanges/{identifier('workflow_id', workflow_id)}/{identifier('task_id', task_id)}"
+
+
+def exchange(workflow_id: str, task_id: str, key: str) -> str:
+    """The ref of one model exchange."""
+    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{exchanges(workflow_id, task_id)}/{digest}"
+
+
+def merge_ref(parents: tuple[str, ...], subject: str, created_at: int) -> str:
+    """The ref that keeps a merge, the same for the same merge."""
+    text = "\n".join([*parents, str(created_at), subject])
+    return f"refs/merges/{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def timestamp(created_at: int) -> int:
+    """`created_at` when Git can hold it. Raises InvalidInput."""
+    if not 0 <= created_at < 253_402_300_800:
+        raise InvalidInput(f"created_at {created_at}: must be seconds since 1970, before the year 10000")
+    return created_at
+
+
+def one_line(text: str) -> str:
+    """`text` without line breaks, control or invisible characters, so that it cannot pose as another line."""
+    kept = (
+        " " if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"} else char for char in text
+    )
+    return " ".join("".join(kept).split())
+
+
+def subject_line(text: str) -> str:
+    """The first line of a commit message."""
+    return one_line(text)[:_SUBJECT_LENGTH] or "no subject"
+
+
+def task_message(commit: PendingCommit) -> bytes:
+    """Subject, blank line, trailers: provenance that needs nothing but the commit."""
+    metadata = commit.metadata
+    trailers = {
+        "Workflow-Id": commit.workflow_id,
+        "Task-Id": commit.task_id,
+        "Attempt": str(commit.attempt),
+        "Correlation-Id": metadata.correlation_id,
+        "Agent-Role": metadata.agent_role,
+        "Agent-Version": metadata.agent_version,
+        "Model-Name": metadata.model_name,
+        "Prompt-Hash": metadata.prompt_hash,
+    }
+    lines = [f"{key}: {one_line(value)}" for key, value in trailers.items() if value is not None]
+    return "\n".join([subject_line(commit.subject), "", *lines, ""]).encode()

@@ -1,0 +1,53 @@
+"""The message bus for a URL."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
+
+from contracts.errors import NotConfigured
+from contracts.memory_bus import MemoryBroker, MemoryBus
+from contracts.ports import MessageBus
+
+if TYPE_CHECKING:
+    from contracts.redis_bus import RedisBus
+
+_MEMORY_URL: Final = re.compile(r"memory://([A-Za-z0-9_.-]*)")
+
+_brokers: WeakValueDictionary[str, MemoryBroker] = WeakValueDictionary()
+
+
+def get_message_bus(url: str = "redis://127.0.0.1:6379/0") -> MessageBus:
+    """The bus at `url`, not yet connected: redis://, rediss:// or unix:// for a server.
+
+    memory://NAME stays in this process: every bus of that name shares one broker, which is forgotten with the
+    last of them. Raises NotConfigured for any other URL.
+    """
+    return _make(url)
+
+
+async def connect_message_bus(url: str) -> MessageBus:
+    """The bus at `url`, after asking whether it is there and keeps what it is given.
+
+    Raises what get_message_bus raises, NotConfigured for a server that evicts, BusUnavailable for none.
+    """
+    bus = _make(url)
+    try:
+        await bus.check_policy()
+    except BaseException:
+        await bus.close()
+        raise
+    return bus
+
+
+def _make(url: str) -> MemoryBus | RedisBus:
+    memory = _MEMORY_URL.fullmatch(url)
+    if memory:
+        return MemoryBus(_brokers.setdefault(memory[1], MemoryBroker()))
+    if url.startswith("memory:"):
+        raise NotConfigured("the bus in memory is named with letters, digits, '_', '-', '.': memory://test-1")
+    # redis-py takes a while to import, and the bus in memory needs none of it.
+    from contracts.redis_bus import RedisBus  # noqa: PLC0415  # see above
+
+    return RedisBus(url)

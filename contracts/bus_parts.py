@@ -1,0 +1,65 @@
+"""What every adapter of the message bus needs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any
+
+
+def checked_payload(stream: str, payload: Any) -> bytes:
+    """The payload. Raises TypeError unless it is bytes: nothing is encoded on the way."""
+    if isinstance(payload, bytes):
+        return payload
+    raise TypeError(f"payload for {stream} must be bytes, not {type(payload).__name__}")
+
+
+def check_read(count: int, block_ms: int) -> None:
+    """Raises ValueError for limits that servers understand in surprising ways."""
+    if count < 1 or block_ms < 0:
+        raise ValueError(f"count must be 1 or more and block_ms 0 or more, not {count} and {block_ms}")
+
+
+def check_channels(channels: object) -> None:
+    """Raises ValueError for a subscription to nothing."""
+    if not channels:
+        raise ValueError("channels must name at least one channel")
+
+
+class Mailbox:
+    """A queue of (channel, payload) for one taker. Above a limit the oldest go: channels are lossy."""
+
+    def __init__(self, max_messages: int = 10_000, max_bytes: int = 64_000_000) -> None:
+        self._messages: deque[tuple[str, bytes]] = deque()
+        self._bytes = 0
+        self._max_messages = max_messages
+        self._max_bytes = max_bytes
+        self._wake = asyncio.Event()
+        self._closed = False
+
+    def put(self, channel: str, payload: bytes) -> None:
+        """Add a message; ignored once closed."""
+        if self._closed:
+            return
+        self._messages.append((channel, payload))
+        self._bytes += len(payload)
+        while len(self._messages) > self._max_messages or self._bytes > self._max_bytes:
+            self._bytes -= len(self._messages.popleft()[1])
+        self._wake.set()
+
+    async def take(self) -> tuple[str, bytes] | None:
+        """The oldest message, waiting for it; None once closed."""
+        while not self._closed:
+            if self._messages:
+                channel, payload = self._messages.popleft()
+                self._bytes -= len(payload)
+                return channel, payload
+            self._wake.clear()
+            await self._wake.wait()
+        return None
+
+    def close(self) -> None:
+        """Forget everything and let the taker go."""
+        self._closed = True
+        self._messages.clear()
+        self._wake.set()

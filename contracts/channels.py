@@ -1,0 +1,38 @@
+"""Stream and channel names. Work travels on streams; the channel of the same name mirrors it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+SHARDS: Final = 64
+"""Logical shards, fixed when a database is created; a workflow belongs to one."""
+
+
+class Channels:
+    """The names; the functions fill in who is meant."""
+
+    REQUESTS: Final = "agent.requests"
+    RESULTS: Final = "agent.results"
+    HEARTBEATS: Final = "agent.heartbeats"
+    DEAD_LETTERS: Final = "agent.dead_letters"
+    CONTROL: Final = "agent.control"
+    WORKFLOW_EVENTS: Final = "workflow.events"
+    COMMANDS: Final = "workflow.commands"
+
+    WORKERS_GROUP: Final = "workers"
+    OWNERS_GROUP: Final = "orchestrators"
+
+    @classmethod
+    def requests(cls, role: str, tag: str | None = None) -> str:
+        """The stream on which tasks for `role` are dispatched, or those that ask for one capability of it."""
+        return f"{cls.REQUESTS}.{role}.{tag}" if tag else f"{cls.REQUESTS}.{role}"
+
+    @classmethod
+    def results(cls, shard: int) -> str:
+        """The stream on which the owner of `shard` receives results."""
+        return f"{cls.RESULTS}.{shard}"
+
+    @classmethod
+    def control(cls, worker_id: str) -> str:
+        """The channel on which one worker hears acknowledgements and recalls."""
+        return f"{cls.CONTROL}.{worker_id}"

@@ -1,0 +1,145 @@
+"""The one error tree of the project.
+
+    MultiAgentError
+    ├── InvalidInput            the caller's mistake: says which field, which value, what to do
+    │   ├── InvalidDocument     a document does not fit its schema or the checks beyond it
+    │   ├── InvalidPlan         the planner could not get a valid plan out of the model
+    │   ├── UnsafePath          a path that may not be written
+    │   └── NotConfigured       a setting is missing or wrong
+    ├── Unavailable             an outside part cannot be reached now; trying again may help
+    │   ├── BusUnavailable
+    │   ├── StoreUnavailable
+    │   ├── SandboxUnavailable  no backend, or the backend itself broke (never the program's fault)
+    │   └── ModelUnavailable    overload, timeout, rate limit; carries `retry_after`
+    ├── GroupMissing            a stream's consumer group is gone (Redis was flushed or replaced)
+    ├── DecodeError             bytes that are no message of ours; keeps the raw bytes
+    ├── ModelError              the model answered, and the answer cannot be used
+    │   ├── ModelRefused        blocked, empty or cut off
+    │   ├── ModelRejected       the request itself is not accepted (key, model name, size)
+    │   └── ReplayMiss          the recording holds no answer for this request
+    ├── ArtifactError           the artifact store refused or does not hold what was asked for
+    │   └── MergeConflict       two parents changed one path differently
+    ├── AgentFailure            an agent did its work and could not reach the goal
+    └── Superseded              the work belongs to somebody else now; stop quietly
+
+Adapters turn foreign errors into these; nothing above an adapter catches a foreign type.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class MultiAgentError(Exception):
+    """Base of every error raised on purpose."""
+
+
+class InvalidInput(MultiAgentError):
+    """The caller's mistake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a document: `path` is a JSON path such as `$.items[2].task_id`."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+class InvalidDocument(InvalidInput):
+    """A document that does not fit. `problems` lists every fault found, in document order."""
+
+    def __init__(self, document_type: str, problems: list[Problem]) -> None:
+        self.document_type = document_type
+        self.problems = problems
+        lines = "\n".join(f"  {problem}" for problem in problems)
+        super().__init__(f"this is not a valid {document_type}:\n{lines}")
+
+
+class InvalidPlan(InvalidInput):
+    """The planner's dialogue with the model ended without a valid plan."""
+
+
+class UnsafePath(InvalidInput):
+    """A path that leaves the tree, hides a repository or cannot exist on every system."""
+
+
+class NotConfigured(InvalidInput):
+    """A setting is missing or cannot be used; the message says how to set it."""
+
+
+class Unavailable(MultiAgentError):
+    """An outside part cannot be reached now."""
+
+
+class BusUnavailable(Unavailable):
+    """Redis cannot be reached, or answered with an error of its own."""
+
+
+class StoreUnavailable(Unavailable):
+    """The database cannot be reached, or the fate of a commit is unknown."""
+
+
+class SandboxUnavailable(Unavailable):
+    """No sandbox can be had, or the sandbox itself failed. Never the fault of the program in it."""
+
+
+class ModelUnavailable(Unavailable):
+    """The model cannot answer now. `retry_after` is in seconds, None when the service did not say."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class GroupMissing(MultiAgentError):
+    """A consumer group that should exist does not: the bus lost its memory."""
+
+
+class DecodeError(MultiAgentError):
+    """Bytes that are no message of ours."""
+
+    def __init__(self, reason: str, raw: bytes) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.raw = raw
+
+
+class ModelError(MultiAgentError):
+    """The model answered and the answer cannot be used."""
+
+
+class ModelRefused(ModelError):
+    """The answer was blocked, empty or cut off at the length limit."""
+
+
+class ModelRejected(ModelError):
+    """The service does not accept the request: wrong key, unknown model, request too large."""
+
+
+class ReplayMiss(ModelError):
+    """The recording holds no answer for this request."""
+
+
+class ArtifactError(MultiAgentError):
+    """The artifact store refused, or does not hold what was asked for."""
+
+
+class MergeConflict(ArtifactError):
+    """Two parents changed one path in different ways."""
+
+
+class AgentFailure(MultiAgentError):
+    """An agent did its work and could not reach the goal. `retryable` asks for another attempt."""
+
+    def __init__(self, message: str, *, code: str = "agent_failed", retryable: bool = True) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retryable = retryable
+
+
+class Superseded(MultiAgentError):
+    """Somebody else holds this work now."""

@@ -1,0 +1,216 @@
+"""Messages between processes: CloudEvents 1.0 envelopes with typed data.
+
+Source of the envelope: CloudEvents 1.0.2, JSON event format. Extension attributes are lower-case letters only,
+as the specification asks: correlationid, causationid, traceparent, workflowid, taskid, attempt.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import Field, StringConstraints, ValidationError
+from pydantic_core import from_json
+
+from contracts.base import CommitName, Identifier, LongText, Model, PathText, ShortText
+from contracts.errors import DecodeError
+from contracts.todo import RoleName, TodoItem
+
+MAX_MESSAGE_BYTES = 4_000_000
+
+StreamName = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9_.-]*$", max_length=250)]
+
+
+class EventType(StrEnum):
+    """Every type that may travel; EVENT_DATA says what each carries."""
+
+    TASK_REQUESTED = "multiagent.task.requested"
+    TASK_FINISHED = "multiagent.task.finished"
+    WORKER_HEARTBEAT = "multiagent.worker.heartbeat"
+    WORKER_LEFT = "multiagent.worker.left"
+    WORKER_CONTROL = "multiagent.worker.control"
+    MESSAGE_DEAD = "multiagent.message.dead"
+    WORKFLOW_CHANGED = "multiagent.workflow.changed"
+    COMMAND_ADDED = "multiagent.command.added"
+
+
+class TaskRequest(Model):
+    """A dispatch: one attempt of one task, for whichever worker takes it."""
+
+    dispatch_id: Identifier = Field(description="names this dispatch; a repeated publication repeats it")
+    reply_to: StreamName = Field(description="stream that expects the outcome")
+    attempt: int = Field(ge=1)
+    cycle: int = Field(
+        default=0, ge=0, description="test-debug cycle this task belongs to, 0 is the plan's own"
+    )
+    created_at: int = Field(ge=0, description="seconds since 1970 UTC; the time of the resulting commit")
+    request: LongText
+    item: TodoItem
+    parents: tuple[CommitName, ...] = Field(default=(), max_length=1_000)
+    writable: tuple[PathText, ...] = Field(default=(), description="files, or folders ending in '/'")
+
+
+class TaskError(Model):
+    """Why an attempt did not succeed. `code` is for programs, `message` for people."""
+
+    code: Identifier
+    message: LongText
+    retryable: bool = True
+
+
+class Usage(Model):
+    """What an attempt consumed."""
+
+    model_calls: int = Field(default=0, ge=0)
+    input_tokens: int = Field(default=0, ge=0)
+    output_tokens: int = Field(default=0, ge=0)
+    cost_usd: float = Field(default=0.0, ge=0)
+
+
+class TestSummary(Model):
+    """The figures of a test report."""
+
+    __test__ = False
+
+    passed: int = Field(default=0, ge=0)
+    failed: int = Field(default=0, ge=0)
+    coverage_percent: float | None = None
+
+
+class TaskOutcome(Model):
+    """The outcome of one execution of one dispatch.
+
+    A test task that ran its tests has succeeded, whatever they said: `verdict` carries what they said.
+    """
+
+    dispatch_id: Identifier
+    execution_id: Identifier
+    worker_id: Identifier
+    status: Literal["succeeded", "failed"]
+    commit: CommitName | None = None
+    verdict: Literal["passed", "failed"] | None = None
+    summary: Annotated[str, StringConstraints(max_length=2_000)] = ""
+    tests: TestSummary | None = None
+    backend: Annotated[str, StringConstraints(max_length=100)] = ""
+    error: TaskError | None = None
+    usage: Usage = Usage()
+    seconds: float = Field(default=0.0, ge=0)
+
+
+class Execution(Model):
+    """A dispatch in a worker's hands. `started` is false while it waits for a free slot."""
+
+    dispatch_id: Identifier
+    execution_id: Identifier
+    started: bool
+
+
+class Heartbeat(Model):
+    """A worker says that it lives, what it serves and what it holds."""
+
+    worker_id: Identifier
+    host: ShortText
+    pid: int
+    roles: tuple[RoleName, ...]
+    streams: tuple[StreamName, ...] = Field(description="request streams it reads")
+    slots: int = Field(ge=1)
+    sequence: int = Field(ge=0)
+    executions: tuple[Execution, ...] = ()
+
+
+class WorkerLeft(Model):
+    """A worker ended: by itself, having handed back what it had not finished, or seen dead by its supervisor."""
+
+    worker_id: Identifier
+    reason: Literal["stopped", "died"]
+    handed_back: tuple[Identifier, ...] = Field(default=(), description="dispatch ids to give to others")
+
+
+class Control(Model):
+    """The owner's word to one worker."""
+
+    acknowledged: tuple[Identifier, ...] = Field(
+        default=(), description="execution ids whose outcome is stored"
+    )
+    recalled: tuple[Identifier, ...] = Field(default=(), description="dispatch ids that count no more")
+
+
+class DeadMessage(Model):
+    """Bytes that could not be understood, base64, with the reason."""
+
+    stream: StreamName
+    reason: LongText
+    raw_base64: str
+
+
+class WorkflowNotice(Model):
+    """A hint that a workflow changed; the journal in the database says how."""
+
+    workflow_id: Identifier
+    status: ShortText
+
+
+class CommandNotice(Model):
+    """A hint that the commands table has a new entry."""
+
+    command_id: Identifier
+
+
+D_co = TypeVar("D_co", bound=Model, covariant=True)
+
+
+class TaskEvent(Model, Generic[D_co]):
+    """The envelope. `time` is RFC 3339, UTC; `correlationid` is the workflow's for its whole life."""
+
+    specversion: Literal["1.0"] = "1.0"
+    id: Identifier
+    source: ShortText
+    type: EventType
+    subject: ShortText | None = None
+    time: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")]
+    datacontenttype: Literal["application/json"] = "application/json"
+    dataschema: Annotated[str, StringConstraints(pattern=r"^urn:multi-agent:[a-z-]+:1\.0$")] | None = None
+    correlationid: Identifier | None = None
+    causationid: Identifier | None = None
+    traceparent: Annotated[str, StringConstraints(max_length=100)] | None = None
+    workflowid: Identifier | None = None
+    taskid: Identifier | None = None
+    attempt: int | None = Field(default=None, ge=1)
+    data: D_co
+
+
+EVENT_DATA: dict[EventType, type[Model]] = {
+    EventType.TASK_REQUESTED: TaskRequest,
+    EventType.TASK_FINISHED: TaskOutcome,
+    EventType.WORKER_HEARTBEAT: Heartbeat,
+    EventType.WORKER_LEFT: WorkerLeft,
+    EventType.WORKER_CONTROL: Control,
+    EventType.MESSAGE_DEAD: DeadMessage,
+    EventType.WORKFLOW_CHANGED: WorkflowNotice,
+    EventType.COMMAND_ADDED: CommandNotice,
+}
+
+_ENVELOPES: dict[str, type[TaskEvent[Any]]] = {
+    kind.value: TaskEvent[data]  # type: ignore[valid-type]  # parametrised from the registry above
+    for kind, data in EVENT_DATA.items()
+}
+
+
+def encode(event: TaskEvent[Any]) -> bytes:
+    """The event as UTF-8 JSON; absent attributes are left out, as CloudEvents asks."""
+    return event.__pydantic_serializer__.to_json(event, exclude_none=True)
+
+
+def decode(raw: bytes) -> TaskEvent[Any]:
+    """Read an event of any known type. Raises DecodeError, which keeps the bytes, for anything else."""
+    if len(raw) > MAX_MESSAGE_BYTES:
+        raise DecodeError(f"message has {len(raw)} bytes, the limit is {MAX_MESSAGE_BYTES}", raw)
+    try:
+        document = from_json(raw, allow_inf_nan=False)
+        return _ENVELOPES[document["type"]].model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise DecodeError(f"message does not fit its schema at {where}: {first['msg']}", raw) from None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DecodeError(f"message is no event of ours: {type(error).__name__}: {error}", raw) from None

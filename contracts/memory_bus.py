@@ -1,0 +1,284 @@
+"""The message bus within one process: for tests and for runs that need no Redis.
+
+Strict: it refuses what a server refuses, forgets what a server forgets, and hears nothing before a
+subscription is ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from contracts.bus_parts import Mailbox, check_channels, check_read, checked_payload
+from contracts.errors import BusUnavailable, GroupMissing
+from contracts.ports import Delivery, Outgoing
+
+
+@dataclass(slots=True)
+class _Group:
+    """A consumer group: the last entry handed out, and by consumer what is not acknowledged."""
+
+    last: int = 0
+    pending: dict[str, list[int]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Stream:
+    entries: dict[int, bytes] = field(default_factory=dict)
+    newest: int = 0
+    groups: dict[str, _Group] = field(default_factory=dict)
+
+
+class MemoryBroker:
+    """The "server": what several MemoryBus objects share. Its switches model a server's bad days."""
+
+    def __init__(self) -> None:
+        self._streams: dict[str, _Stream] = {}
+        self._incarnation = secrets.token_hex(16)
+        self._running = True
+        self._changed = asyncio.Event()
+        self._listeners: dict[Mailbox, list[re.Pattern[str]]] = {}
+
+    def lose_memory(self) -> None:
+        """Forget everything, as FLUSHALL does; blocked readers hear that their group is gone."""
+        self._streams.clear()
+        self._incarnation = secrets.token_hex(16)
+        self._wake()
+
+    def stop(self) -> None:
+        """Be unreachable until `start`."""
+        self._running = False
+        self._wake()
+
+    def start(self) -> None:
+        """Be reachable again, with nothing remembered."""
+        self._running = True
+        self.lose_memory()
+
+    def check_running(self) -> None:
+        """Raises BusUnavailable while stopped."""
+        if not self._running:
+            raise BusUnavailable("the bus in memory is stopped")
+
+    def incarnation(self) -> str:
+        """As MessageBus.incarnation."""
+        return self._incarnation
+
+    def stream(self, name: str) -> _Stream | None:
+        """The stream, None when nothing created it."""
+        return self._streams.get(name)
+
+    def made_stream(self, name: str) -> _Stream:
+        """The stream, created if need be."""
+        return self._streams.setdefault(name, _Stream())
+
+    def group(self, stream: str, group: str) -> tuple[_Stream, _Group]:
+        """Both, or GroupMissing."""
+        found = self._streams.get(stream)
+        if found is None or group not in found.groups:
+            raise GroupMissing(f"the bus in memory has no group {group!r} on stream {stream!r}")
+        return found, found.groups[group]
+
+    def append(self, name: str, payload: bytes) -> None:
+        """Store an entry and wake the readers."""
+        stream = self.made_stream(name)
+        stream.newest += 1
+        stream.entries[stream.newest] = payload
+        self._wake()
+
+    def announce(self, channel: str, payload: bytes) -> None:
+        """Hand the payload to each subscription, once for every name of it that fits."""
+        for mailbox, patterns in self._listeners.items():
+            for pattern in patterns:
+                if pattern.fullmatch(channel):
+                    mailbox.put(channel, payload)
+
+    def listen(self, mailbox: Mailbox, patterns: list[re.Pattern[str]]) -> None:
+        """Deliver to the mailbox from now on."""
+        self._listeners[mailbox] = patterns
+
+    def unlisten(self, mailbox: Mailbox) -> None:
+        """Deliver to the mailbox no more."""
+        self._listeners.pop(mailbox, None)
+
+    async def change(self, seconds: float) -> None:
+        """Return at the next change, or after `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+class MemorySubscription:
+    """Subscription in memory. Hears from `ready()` or the first step of the iteration on."""
+
+    def __init__(self, broker: MemoryBroker, channels: Sequence[str]) -> None:
+        self._broker = broker
+        self._patterns = [
+            re.compile(".*".join(map(re.escape, name.split("*"))), re.DOTALL) for name in channels
+        ]
+        self._mailbox = Mailbox()
+        self._closed = False
+
+    async def ready(self) -> None:
+        """Listen from now on. Raises BusUnavailable while the broker is stopped."""
+        self._broker.check_running()
+        self._listen()
+
+    def __aiter__(self) -> MemorySubscription:
+        return self
+
+    async def __anext__(self) -> tuple[str, bytes]:
+        self._listen()
+        message = await self._mailbox.take()
+        if message is None:
+            raise StopAsyncIteration
+        return message
+
+    async def close(self) -> None:
+        """End the iteration. Again is a no-op."""
+        self._closed = True
+        self._broker.unlisten(self._mailbox)
+        self._mailbox.close()
+
+    def _listen(self) -> None:
+        if not self._closed:
+            self._broker.listen(self._mailbox, self._patterns)
+
+
+_ENTRY_ID: Final = re.compile(r"(\d+)-0")
+
+
+def _number(entry_id: str) -> int:
+    match = _ENTRY_ID.fullmatch(entry_id)
+    if match is None:
+        raise BusUnavailable(f"the bus in memory: invalid entry id {entry_id!r}")
+    return int(match[1])
+
+
+class MemoryBus:
+    """MessageBus on a MemoryBroker; objects that share the broker talk to each other."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        self._shared = broker
+        self._subscriptions: set[MemorySubscription] = set()
+        self._closed = False
+
+    @property
+    def broker(self) -> MemoryBroker:
+        """The broker, for its switches."""
+        return self._shared
+
+    async def check_policy(self) -> None:
+        """Nothing is ever evicted here."""
+
+    async def publish(self, messages: Sequence[Outgoing]) -> None:
+        broker = self._open()
+        for stream, payload in _checked(messages):
+            broker.append(stream, payload)
+            broker.announce(stream, payload)
+
+    async def broadcast(self, messages: Sequence[Outgoing]) -> None:
+        broker = self._open()
+        for channel, payload in _checked(messages):
+            broker.announce(channel, payload)
+
+    async def ensure_group(self, stream: str, group: str) -> None:
+        self._open().made_stream(stream).groups.setdefault(group, _Group())
+
+    async def read(
+        self, streams: Sequence[str], group: str, consumer: str, *, count: int, block_ms: int
+    ) -> list[Delivery]:
+        check_read(count, block_ms)
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + block_ms / 1000
+        while True:
+            broker = self._open()
+            found = [each for name in streams for each in _take(broker, name, group, consumer, count)]
+            rest = deadline - clock()
+            if found or rest <= 0:
+                return found
+            await broker.change(rest)
+
+    async def ack(self, group: str, deliveries: Sequence[Delivery]) -> None:
+        broker = self._open()
+        for delivery in deliveries:
+            number = _number(delivery.entry_id)
+            stream = broker.stream(delivery.stream)
+            if stream is not None:
+                stream.entries.pop(number, None)
+                _acknowledge(stream.groups.get(group), number)
+
+    async def pending(self, stream: str, group: str, consumer: str) -> list[Delivery]:
+        broker = self._open()
+        try:
+            found, of_group = broker.group(stream, group)
+        except GroupMissing:
+            return []
+        numbers = of_group.pending.get(consumer, [])
+        numbers[:] = [number for number in numbers if number in found.entries]
+        return [Delivery(stream, f"{number}-0", found.entries[number]) for number in numbers]
+
+    async def forget_consumer(self, stream: str, group: str, consumer: str) -> None:
+        broker = self._open()
+        try:
+            found, of_group = broker.group(stream, group)
+        except GroupMissing:
+            return
+        for number in of_group.pending.pop(consumer, []):
+            found.entries.pop(number, None)
+
+    async def depth(self, stream: str) -> int:
+        found = self._open().stream(stream)
+        return len(found.entries) if found else 0
+
+    async def incarnation(self) -> str:
+        return self._open().incarnation()
+
+    def subscribe(self, channels: Sequence[str]) -> MemorySubscription:
+        """As the port says; what is returned listens from its `ready()` on."""
+        check_channels(channels)
+        subscription = MemorySubscription(self._shared, channels)
+        self._subscriptions.add(subscription)
+        return subscription
+
+    async def close(self) -> None:
+        self._closed = True
+        for subscription in self._subscriptions:
+            await subscription.close()
+        self._subscriptions.clear()
+
+    def _open(self) -> MemoryBroker:
+        if self._closed:
+            raise BusUnavailable("the bus in memory was closed by this program")
+        self._shared.check_running()
+        return self._shared
+
+
+def _checked(messages: Sequence[Outgoing]) -> list[tuple[str, bytes]]:
+    return [(message.stream, checked_payload(message.stream, message.payload)) for message in messages]
+
+
+def _take(broker: MemoryBroker, name: str, group: str, consumer: str, count: int) -> list[Delivery]:
+    stream, of_group = broker.group(name, group)
+    fresh = [number for number in stream.entries if number > of_group.last][:count]
+    if not fresh:
+        return []
+    of_group.last = fresh[-1]
+    of_group.pending.setdefault(consumer, []).extend(fresh)
+    return [Delivery(name, f"{number}-0", stream.entries[number]) for number in fresh]
+
+
+def _acknowledge(group: _Group | None, number: int) -> None:
+    for numbers in group.pending.values() if group else ():
+        if number in numbers:
+            numbers.remove(number)

@@ -1,0 +1,87 @@
+"""Which relative paths may be written: one rule for plans, model answers, tar streams and Git trees."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from contracts.errors import UnsafePath
+
+MAX_PATH_BYTES = 1024
+MAX_NAME_BYTES = 200
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_WINDOWS_DEVICE = re.compile(r"^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?$", re.IGNORECASE)
+_GIT_SHORT_NAME = re.compile(r"^(git|gitmod|gi[0-9a-f]{4})~[0-9]+$", re.IGNORECASE)
+
+
+def check_path(path: str) -> str:
+    """Return `path` when it may be written below a tree's root.
+
+    Relative, `/`-separated, UTF-8, NFC, no `.`/`..`/empty parts, no control or invisible characters,
+    nothing that any file system takes for `.git`. Raises UnsafePath naming the path and the rule.
+    """
+    try:
+        encoded = path.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UnsafePath(f"path {path!r}: not valid Unicode") from None
+    if not path or len(encoded) > MAX_PATH_BYTES:
+        raise UnsafePath(f"path {path[:80]!r}: must have 1 to {MAX_PATH_BYTES} bytes, has {len(encoded)}")
+    if _CONTROL.search(path) or any(unicodedata.category(c) in {"Cf", "Cs", "Co"} for c in path):
+        raise UnsafePath(f"path {path!r}: control or invisible characters are not allowed")
+    if unicodedata.normalize("NFC", path) != path:
+        raise UnsafePath(f"path {path!r}: must be in Unicode form NFC")
+    if "\\" in path or ":" in path:
+        raise UnsafePath(f"path {path!r}: backslashes and colons are not allowed; separate folders with '/'")
+    if path.startswith(("/", "~")):
+        raise UnsafePath(f"path {path!r}: must be relative to the repository's root")
+    for part in path.split("/"):
+        _check_name(path, part)
+    return path
+
+
+def _check_name(path: str, name: str) -> None:
+    if name in {"", ".", ".."}:
+        raise UnsafePath(f"path {path!r}: empty, '.' and '..' parts are not allowed")
+    if len(name.encode()) > MAX_NAME_BYTES:
+        raise UnsafePath(f"path {path[:80]!r}: each name may have at most {MAX_NAME_BYTES} bytes")
+    if name.endswith((".", " ")) or _WINDOWS_DEVICE.match(name):
+        raise UnsafePath(f"path {path!r}: the name {name!r} does not exist on every system")
+    folded = name.casefold()
+    if folded in {".git", ".gitmodules"} or _GIT_SHORT_NAME.match(folded):
+        raise UnsafePath(f"path {path!r}: {name!r} would be read by Git itself")
+    if "%2e" in folded or "%2f" in folded:
+        raise UnsafePath(f"path {path!r}: percent-encoded dots and slashes are not allowed")
+
+
+def check_tree(paths: Iterable[str]) -> None:
+    """Check every path, and that no two differ only by case and none is both file and folder."""
+    seen: dict[str, str] = {}
+    folders: dict[str, str] = {}
+    for path in paths:
+        check_path(path)
+        folded = path.casefold()
+        if folded in seen:
+            raise UnsafePath(
+                f"paths {seen[folded]!r} and {path!r}: twice the same name (upper and lower case count as one)"
+            )
+        seen[folded] = path
+        for cut in (i for i, char in enumerate(path) if char == "/"):
+            folder = path[:cut]
+            known = folders.setdefault(folder.casefold(), folder)
+            if known != folder:
+                raise UnsafePath(f"folders {known!r} and {folder!r} differ only by upper and lower case")
+    for folded, folder in folders.items():
+        if folded in seen:
+            raise UnsafePath(f"path {folder!r}: is both a file and a folder")
+
+
+def covers(pattern: str, path: str) -> bool:
+    """Whether an output pattern (a file's path, or a folder's ending in '/') covers `path`."""
+    return path.startswith(pattern) if pattern.endswith("/") else path == pattern
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether two output patterns can name the same file."""
+    return covers(one, other) or covers(other, one)

@@ -1,0 +1,116 @@
+"""Redis commands and replies (RESP2) of the message bus, as plain data. No connection, no redis-py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from contracts.bus_parts import checked_payload
+from contracts.errors import BusUnavailable, GroupMissing, MultiAgentError, NotConfigured
+from contracts.ports import Delivery, Outgoing
+
+FIELD: Final = b"e"
+"""The one field of a stream entry; it holds the payload."""
+
+PAGE: Final = 500
+
+Command = tuple[str | bytes | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the server is, for messages. A server may repeat the password in its own text."""
+
+    name: str
+    secret: str = field(repr=False)
+
+    def failure(self, error: Exception) -> MultiAgentError:
+        """GroupMissing where the server's error means that, else BusUnavailable."""
+        if _means_group_missing(str(error)):
+            return GroupMissing(f"Redis at {self.name}: {error}")
+        return self.unavailable(error)
+
+    def unavailable(self, error: Exception) -> BusUnavailable:
+        """BusUnavailable with the error's text."""
+        text = str(error) or "no answer in time"
+        shown = text.replace(self.secret, "***") if self.secret else text
+        return BusUnavailable(f"Redis at {self.name}: {shown}")
+
+
+def _means_group_missing(text: str) -> bool:
+    """Whether an error text says that the stream or the group does not exist."""
+    # UNBLOCKED is what a blocked reader hears before Redis 7.2 when its stream is deleted.
+    return text.startswith(("NOGROUP", "UNBLOCKED")) or "requires the key to exist" in text
+
+
+def publish_commands(messages: Sequence[Outgoing], *, store: bool) -> list[Command]:
+    """XADD (if `store`) and PUBLISH for each message. Raises TypeError for other than bytes."""
+    commands: list[Command] = []
+    for message in messages:
+        payload = checked_payload(message.stream, message.payload)
+        if store:
+            commands.append(("XADD", message.stream, "*", FIELD, payload))
+        commands.append(("PUBLISH", message.stream, payload))
+    return commands
+
+
+def read_command(streams: Sequence[str], group: str, consumer: str, count: int, block_ms: int) -> Command:
+    """XREADGROUP for new entries; without BLOCK for 0, because BLOCK 0 waits for ever."""
+    block: Command = ("BLOCK", block_ms) if block_ms else ()
+    new: Command = (">",) * len(streams)
+    return ("XREADGROUP", "GROUP", group, consumer, "COUNT", count, *block, "STREAMS", *streams, *new)
+
+
+def remove_commands(group: str, entries: Iterable[tuple[str, str | bytes]]) -> list[Command]:
+    """XACK and XDEL for (stream, entry id) pairs, one of each a stream."""
+    by_stream: dict[str, list[str | bytes]] = {}
+    for stream, entry_id in entries:
+        by_stream.setdefault(stream, []).append(entry_id)
+    commands: list[Command] = []
+    for stream, entry_ids in by_stream.items():
+        commands += [("XACK", stream, group, *entry_ids), ("XDEL", stream, *entry_ids)]
+    return commands
+
+
+def deliveries(stream: str, entries: Sequence[Any]) -> list[Delivery]:
+    """Entries as read. One deleted meanwhile is left out; one without our field has an empty payload, so that
+    its reader can dead-letter it."""
+    return [
+        Delivery(stream, entry_id.decode(), _payload(fields))
+        for entry_id, fields in entries
+        if fields is not None
+    ]
+
+
+def _payload(fields: Sequence[bytes]) -> bytes:
+    return dict(zip(fields[::2], fields[1::2], strict=False)).get(FIELD, b"")
+
+
+def eviction_policy(config: Any, info: Any) -> str:
+    """maxmemory-policy from the replies to CONFIG GET and INFO memory; "" when neither tells."""
+    if isinstance(config, list) and len(config) == 2:
+        return str(config[1].decode())
+    return info_field(info, "maxmemory_policy")
+
+
+def check_eviction(place: Place, policy: str) -> None:
+    """Raises NotConfigured for a policy that drops streams when memory is short."""
+    if policy not in {"", "noeviction"}:
+        raise NotConfigured(
+            f"Redis at {place.name} has maxmemory-policy {policy}, which drops messages when memory "
+            "is short; set it to noeviction: redis-cli CONFIG SET maxmemory-policy noeviction"
+        )
+
+
+def info_field(info: Any, name: str) -> str:
+    """One field of a reply to INFO; "" when it is not there or INFO was refused."""
+    if not isinstance(info, bytes):
+        return ""
+    fields = dict(line.partition(":")[::2] for line in info.decode(errors="replace").splitlines())
+    return fields.get(name, "")
+
+
+def glob(name: str) -> str:
+    """A channel name as a Redis pattern in which only `*` is special."""
+    return "".join(f"\\{char}" if char in "?[]\\" else char for char in name)

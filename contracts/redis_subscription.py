@@ -1,0 +1,109 @@
+"""Listening to channels of a Redis server, over whatever connection the bus hands in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+from contracts.bus_parts import Mailbox
+from contracts.errors import BusUnavailable
+from contracts.redis_protocol import Command, glob
+
+_RECONNECT_SECONDS: Final = 0.25
+
+
+class Link(Protocol):
+    """One connection. Every method but `drop` raises BusUnavailable."""
+
+    async def send(self, commands: Sequence[Command]) -> None:
+        """Connect unless connected, and send."""
+
+    async def receive(self, seconds: float) -> Any:
+        """The next reply, None when none came in time."""
+
+    async def drop(self) -> None:
+        """Close the connection; it may be used again, afresh."""
+
+
+class RedisSubscription:
+    """Subscription to channels, connected from the moment it is made, in a task of its own.
+
+    Connects again by itself; what is sent meanwhile is not heard. A connection that is quiet for `timeout`
+    seconds is asked for a sign of life and replaced when it gives none for as long again.
+    """
+
+    def __init__(self, new_link: Callable[[], Link], channels: Sequence[str], timeout: float) -> None:
+        self._new_link = new_link
+        self._patterns = [glob(name) for name in channels if "*" in name]
+        self._names = [name for name in channels if "*" not in name]
+        self._timeout = timeout
+        self._mailbox = Mailbox()
+        self._ready = asyncio.Event()
+        self._unconfirmed = 0
+        self._trouble = BusUnavailable(f"Redis did not confirm the subscription within {timeout:g} s")
+        self._listener = asyncio.create_task(self._listen(), name="redis-subscription")
+
+    async def ready(self) -> None:
+        """Return when the server has confirmed the channels. Raises BusUnavailable after `timeout` s."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._ready.wait()
+        except TimeoutError:
+            raise self._trouble from None
+
+    def __aiter__(self) -> RedisSubscription:
+        return self
+
+    async def __anext__(self) -> tuple[str, bytes]:
+        message = await self._mailbox.take()
+        if message is None:
+            raise StopAsyncIteration
+        return message
+
+    async def close(self) -> None:
+        """End the iteration and the connection. Again is a no-op."""
+        self._mailbox.close()
+        self._listener.cancel()
+        await asyncio.wait([self._listener])
+
+    async def _listen(self) -> None:
+        while True:
+            link = self._new_link()
+            try:
+                await self._receive(link)
+            except BusUnavailable as error:
+                self._trouble = error
+            finally:
+                self._ready.clear()
+                await link.drop()
+            await asyncio.sleep(_RECONNECT_SECONDS)
+
+    async def _receive(self, link: Link) -> None:
+        self._unconfirmed = len(self._names) + len(self._patterns)
+        commands: list[Command] = [("SUBSCRIBE", *self._names)] if self._names else []
+        if self._patterns:
+            commands.append(("PSUBSCRIBE", *self._patterns))
+        await link.send(commands)
+        asked = False
+        while True:
+            message = await link.receive(self._timeout)
+            if message is not None:
+                asked = False
+                self._handle(message)
+            elif asked:
+                raise BusUnavailable("Redis gave no sign of life")
+            else:
+                asked = True
+                await link.send([("PING",)])
+
+    def _handle(self, message: list[Any]) -> None:
+        kind = message[0]
+        if kind in {b"message", b"pmessage"}:
+            with suppress(UnicodeDecodeError):  # no channel of ours
+                self._mailbox.put(message[-2].decode(), message[-1])
+        elif kind in {b"subscribe", b"psubscribe"}:
+            self._unconfirmed -= 1
+            if self._unconfirmed == 0:
+                self._ready.set()

@@ -1,0 +1,117 @@
+"""Checks a document file: `python -m contracts.validate_contract FILE --type todo`.
+
+Exits 0 for a valid document, 1 for one with problems, 2 for wrong use.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from contracts.errors import InvalidDocument, Problem
+from contracts.plan_checks import PlanLimits, check_plan
+from contracts.reading import MAX_DOCUMENT_BYTES, MAX_PROBLEMS, json_path, read_json
+from contracts.registry import DOCUMENT_TYPES, load_schema, parse_document
+from contracts.todo import TodoList
+
+_MESSAGE_CHARACTERS = 300
+
+
+def document_problems(name: str, raw: bytes, limits: PlanLimits | None = None) -> list[Problem]:
+    """Every problem of a document of the named type: JSON, schema, model, and a plan's own checks.
+
+    [] when it is valid. Where schema and model complain about the same place, the schema speaks.
+    """
+    try:
+        document = read_json(raw, name)
+    except InvalidDocument as error:
+        return error.problems
+    try:
+        parsed = parse_document(name, raw)
+    except InvalidDocument as error:
+        found = schema_problems(name, document)
+        told = {problem.path for problem in found}
+        return [*found, *(problem for problem in error.problems if problem.path not in told)]
+    if found := schema_problems(name, document):
+        return found
+    return check_plan(parsed, limits or PlanLimits()) if isinstance(parsed, TodoList) else []
+
+
+def schema_problems(name: str, document: Any) -> list[Problem]:
+    """What the committed JSON Schema says about a parsed document, at most MAX_PROBLEMS problems."""
+    found: dict[Problem, None] = {}
+    for error in Draft202012Validator(load_schema(name)).iter_errors(document):
+        found.update(dict.fromkeys(_problems(error)))
+        if len(found) > MAX_PROBLEMS:
+            break
+    return list(found)[:MAX_PROBLEMS]
+
+
+def _problems(error: ValidationError) -> Iterator[Problem]:
+    place = list(error.absolute_path)
+    schema: Any = error.schema
+    instance: Any = error.instance
+    if error.validator == "required":
+        for name in schema["required"]:
+            if name not in instance:
+                yield Problem(json_path([*place, name]), "required field is missing")
+    elif error.validator == "additionalProperties":
+        for name in instance:
+            if name not in schema.get("properties", {}):
+                yield Problem(json_path([*place, name]), "unknown field; remove it")
+    elif error.validator == "anyOf" and error.context:
+        for inner in error.context:
+            if inner.validator != "type" or inner.validator_value != "null":
+                yield from _problems(inner)
+    else:
+        yield Problem(json_path(place), _short(error.message))
+
+
+def _short(message: str) -> str:
+    """The message's ends: jsonschema begins with the whole offending value and ends with the reason."""
+    text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in message)
+    half = _MESSAGE_CHARACTERS // 2
+    return text if len(text) <= 2 * half else f"{text[:half]} ... {text[-half:]}"
+
+
+def _read(path: Path) -> bytes:
+    """At most one byte above the limit, so that a file of any size is refused without reading it."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_DOCUMENT_BYTES + 1)
+    except OSError as error:
+        raise click.UsageError(f"{path} cannot be read: {error.strerror}") from None
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--type", "name", type=click.Choice(list(DOCUMENT_TYPES)), required=True, help="What it should be."
+)
+@click.option("--max-tasks", default=PlanLimits().max_tasks, show_default=True, type=click.IntRange(1))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def main(file: Path, name: str, max_tasks: int, as_json: bool) -> None:
+    """Check FILE and print every problem with its JSON path."""
+    problems = document_problems(name, _read(file), PlanLimits(max_tasks=max_tasks))
+    if as_json:
+        listed = [{"path": problem.path, "message": problem.message} for problem in problems]
+        report = {"file": str(file), "type": name, "valid": not problems, "problems": listed}
+        click.echo(json.dumps(report, indent=2))
+    elif problems:
+        for problem in problems:
+            click.echo(str(problem))
+        click.echo(f"{file}: not a valid {name} document, problems: {len(problems)}", err=True)
+    else:
+        click.echo(f"{file}: valid {name} document")
+    sys.exit(1 if problems else 0)
+
+
+if __name__ == "__main__":
+    main()

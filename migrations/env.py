@@ -1,0 +1,37 @@
+"""Alembic's entry: runs the revisions in one transaction, one process at a time."""
+
+from __future__ import annotations
+
+from alembic import context
+from sqlalchemy import Connection, create_engine, event, text
+
+from orchestrator.tables import metadata
+
+_ADVISORY_LOCK = 7_210_331_907
+
+
+def _configure_sqlite(connection: Connection) -> None:
+    raw = connection.connection.driver_connection
+    if raw is not None:
+        raw.isolation_level = None
+
+
+def run() -> None:
+    """Upgrade or downgrade the database named by `sqlalchemy.url`."""
+    url = context.config.get_main_option("sqlalchemy.url") or ""
+    engine = create_engine(url.replace("%%", "%"))
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "engine_connect", _configure_sqlite)
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    try:
+        with engine.connect() as connection:
+            context.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)
+            with context.begin_transaction():
+                if engine.dialect.name == "postgresql":
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+                context.run_migrations()
+    finally:
+        engine.dispose()
+
+
+run()

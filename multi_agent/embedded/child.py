@@ -1,0 +1,96 @@
+"""A child process that never outlives this one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from contracts.errors import Unavailable
+
+_LEASH: Final = Path(__file__).with_name("leash.py")
+_POLL_SECONDS: Final = 0.01
+_SHOWN_LOG_BYTES: Final = 2_000
+
+
+class ChildProcess:
+    """A service as a child process, in a session of its own, so that Ctrl-C does not reach it.
+
+    argv: the command. log: file that takes stdout and stderr. env: its whole environment; it inherits nothing,
+    so no secret of this process reaches it.
+    It is killed when this process ends in whatever way. See leash.py for how.
+    """
+
+    def __init__(self, argv: Sequence[str], *, log: Path, env: Mapping[str, str]) -> None:
+        self._argv = list(argv)
+        self._log = log
+        self._env = dict(env)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Process id of the service, or of its watcher; 0 when it was not started."""
+        return self._process.pid if self._process else 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start the process. Raises Unavailable when it cannot be started."""
+        leash = [sys.executable, "-I", "-S", str(_LEASH), "--parent", str(os.getpid())]
+        if threading.current_thread() is not threading.main_thread():
+            leash.append("--watch")
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("ab") as log:
+            try:
+                self._process = subprocess.Popen(
+                    [*leash, "--", *self._argv],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=self._env,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise Unavailable(f"{self._argv[0]} cannot be started: {error}") from None
+
+    async def wait_ready(self, ready: Callable[[], Awaitable[bool]], seconds: float) -> None:
+        """Return when `ready` says so. Raises Unavailable when the process ends first or time is up."""
+        deadline = time.monotonic() + seconds
+        while not await ready():
+            if not self.alive:
+                raise Unavailable(f"{self._argv[0]} ended at once; its log {self._log} ends:\n{self._log_end()}")
+            if time.monotonic() > deadline:
+                raise Unavailable(f"{self._argv[0]} was not ready after {seconds:g} s; its log is {self._log}")
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def stop(self, grace: float = 3.0) -> None:
+        """Ask the process to end, kill it after `grace` seconds, and return when it is gone."""
+        self.signal(signal.SIGTERM)
+        deadline = time.monotonic() + grace
+        while self.alive and time.monotonic() < deadline:
+            await asyncio.sleep(_POLL_SECONDS)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the process at once and wait for its end."""
+        self.signal(signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait()
+
+    def signal(self, number: int) -> None:
+        """Send a signal; ignored when the process is gone."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def _log_end(self) -> str:
+        return self._log.read_bytes()[-_SHOWN_LOG_BYTES:].decode(errors="replace").strip()

@@ -1,0 +1,185 @@
+"""What the adapters for model services have in common: where to ask, and how their failures are named."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from contracts.errors import ModelRejected, ModelUnavailable, MultiAgentError
+from contracts.ports import ModelRequest
+from multi_agent.models.prices import Price
+
+T = TypeVar("T")
+
+_TRANSIENT: Final = frozenset({408, 409, 425, 429})
+_MOST_RETRY_AFTER_SECONDS: Final = 86_400.0
+_ADVICE: Final = {
+    400: "the service calls the request invalid; check the model's name and the API key",
+    401: "the API key is missing or wrong; set the one that belongs to this service",
+    403: "the API key may not use this model; allow it there, or choose another model",
+    404: "there is no such model or address; check the model's name and the base URL",
+    413: "the request is too large for this model; give the task less input",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A model at a service. `base_url` None is the service's own address; `timeout_seconds` bounds one attempt
+    from the first byte sent to the last one received."""
+
+    service: str
+    model: str
+    api_key: SecretStr | None
+    base_url: str | None
+    timeout_seconds: float
+    max_answer_bytes: int
+    price: Price
+
+    @property
+    def name(self) -> str:
+        return f"{self.service}:{self.model}"
+
+    @property
+    def max_body_bytes(self) -> int:
+        """Of an HTTP answer: JSON escapes may double the text, and the envelope needs some room."""
+        return 2 * self.max_answer_bytes + 100_000
+
+    @property
+    def key_text(self) -> str:
+        """The key itself, "" for none: only for handing it to an SDK."""
+        return self.api_key.get_secret_value() if self.api_key else ""
+
+    def scrub(self, text: str) -> str:
+        """A service's own words, shortened, without the key should it quote it."""
+        if self.key_text:
+            text = text.replace(self.key_text, "[key]")
+        return " ".join(text.split())[:300]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpFailure:
+    """An HTTP error answer, as far as the SDK lets it be seen. `param` is the field the service objects to."""
+
+    status: int
+    detail: str = ""
+    retry_after: float | None = None
+    param: str = ""
+
+    @property
+    def is_invalid_request(self) -> bool:
+        return self.status in (400, 422)
+
+
+async def ask(
+    endpoint: Endpoint, call: Callable[[], Awaitable[T]], read_failure: Callable[[Exception], HttpFailure | None]
+) -> T | HttpFailure:
+    """The outcome of `call`, or the HTTP failure if the service calls the request invalid.
+
+    Everything else becomes ModelUnavailable, ModelRejected or the error of ours that a hook raised. It is raised
+    outside of the except block, so that no SDK exception, with its request and key, hangs on it as context.
+    """
+    try:
+        async with asyncio.timeout(endpoint.timeout_seconds):
+            return await call()
+    except Exception as error:  # an SDK may raise anything at all
+        failure = read_failure(error)
+        if failure is not None and failure.is_invalid_request:
+            return failure
+        raised = _http_error(endpoint, failure) if failure else _other_error(endpoint, error)
+    raise raised
+
+
+def rejected(endpoint: Endpoint, failure: HttpFailure) -> ModelRejected:
+    """The error for a request that the service does not accept."""
+    advice = _ADVICE.get(failure.status, "the service does not accept the request")
+    # Services like to quote a part of the key when they refuse it.
+    detail = "" if failure.status in (401, 403) else endpoint.scrub(failure.detail)
+    said = f" (it says: {detail})" if detail else ""
+    return ModelRejected(f"model {endpoint.name}: HTTP {failure.status}, {advice}{said}")
+
+
+def _http_error(endpoint: Endpoint, failure: HttpFailure) -> MultiAgentError:
+    if failure.status not in _TRANSIENT and failure.status < 500:
+        return rejected(endpoint, failure)
+    detail = endpoint.scrub(failure.detail)
+    said = f": {detail}" if detail else ""
+    return ModelUnavailable(f"model {endpoint.name}: HTTP {failure.status}{said}", failure.retry_after)
+
+
+def _other_error(endpoint: Endpoint, error: Exception) -> MultiAgentError:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MultiAgentError):
+            # A fresh one: the original carries the SDK's frames and context.
+            return type(cause)(*cause.args)
+        cause = cause.__cause__ or cause.__context__
+    where = f" at {_host(endpoint.base_url)}" if endpoint.base_url else ""
+    if isinstance(error, TimeoutError):
+        return ModelUnavailable(f"model {endpoint.name}{where}: no answer within {endpoint.timeout_seconds:g} s")
+    return ModelUnavailable(f"model {endpoint.name}{where}: no usable answer ({type(error).__name__})")
+
+
+def _host(url: str) -> str:
+    # Not the whole URL: it may hold a user and a password.
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
+
+
+def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+    """What `Retry-After` (seconds or a date) or `retry-after-ms` asks for, None without a usable one."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return _bounded(milliseconds / 1000)
+    text = headers.get("retry-after")
+    seconds = _number(text)
+    if seconds is None and text:
+        seconds = _seconds_until(text)
+    return None if seconds is None else _bounded(seconds)
+
+
+def google_retry_delay(payload: object) -> float | None:
+    """The `retryDelay` (such as "17s") that a Google error body carries as a RetryInfo."""
+    if isinstance(payload, list):
+        payload = payload[0] if payload else None
+    error = payload.get("error") if isinstance(payload, Mapping) else None
+    details = error.get("details") if isinstance(error, Mapping) else None
+    for item in details if isinstance(details, list) else ():
+        delay = item.get("retryDelay") if isinstance(item, Mapping) else None
+        seconds = _number(delay.removesuffix("s")) if isinstance(delay, str) else None
+        if seconds is not None:
+            return _bounded(seconds)
+    return None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _seconds_until(date: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+
+
+def _bounded(seconds: float) -> float:
+    return min(max(seconds, 0.0), _MOST_RETRY_AFTER_SECONDS)
+
+
+def with_schema_in_words(request: ModelRequest, schema: str) -> str:
+    """The system text for a service that takes no schema: it is told in words instead."""
+    order = f"Answer with one JSON document and nothing else. It must satisfy this JSON Schema:\n{schema}"
+    return f"{request.system}\n\n{order}" if request.system else order

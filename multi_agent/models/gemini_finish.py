@@ -1,0 +1,22 @@
+"""How both Gemini adapters judge the end of an answer."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from contracts.errors import ModelRefused
+
+_FINE: Final = frozenset({"", "STOP", "FINISH_REASON_UNSPECIFIED"})
+_NOT_BLOCKED: Final = frozenset({"", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED"})
+
+
+def check_gemini_end(name: str, *, blocked: str, finish: str, text: str) -> None:
+    """Raises ModelRefused unless the answer is whole. `blocked` and `finish` are the API's own names, "" for none."""
+    if blocked not in _NOT_BLOCKED:
+        raise ModelRefused(f"model {name}: the request was blocked ({blocked})")
+    if finish == "MAX_TOKENS":
+        raise ModelRefused(f"model {name}: the answer was cut off at the limit of output tokens")
+    if finish not in _FINE:
+        raise ModelRefused(f"model {name}: the answer was blocked or broken off ({finish})")
+    if not text:
+        raise ModelRefused(f"model {name} gave an empty answer")

@@ -1,0 +1,31 @@
+"""What can arrive in an owner's inbox."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from contracts.events import Heartbeat, WorkerLeft
+from contracts.ports import Delivery
+from orchestrator.batch import Command
+from orchestrator.inputs import Merged, MergeFailed
+
+
+@dataclass(frozen=True, slots=True)
+class MergeDone:
+    """The keeper has merged a workflow's outcome, or could not."""
+
+    workflow_id: str
+    given: Merged | MergeFailed
+
+
+@dataclass(frozen=True, slots=True)
+class BusAway:
+    """The bus cannot be reached; heartbeats are not heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class BusReset:
+    """The bus may have lost everything."""
+
+
+Arrival = Delivery | Heartbeat | WorkerLeft | Command | MergeDone | BusAway | BusReset

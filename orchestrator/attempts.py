@@ -1,0 +1,149 @@
+"""Inputs about attempts: dispatched, finished, lost, overdue."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from contracts.events import TaskError, Usage
+from orchestrator.cycles import debug_cycle
+from orchestrator.decision import Decision, Entry, end_badly, release, settle
+from orchestrator.inputs import Dispatch, Finished, Lost, Overdue
+from orchestrator.state import TaskState, TaskStatus, Workflow
+
+MAX_CRASHES = 3
+"""A task that took its worker down this often is dead-lettered."""
+
+BACKOFF_FIRST_SECONDS = 1.0
+BACKOFF_MOST_SECONDS = 60.0
+
+
+def backoff_seconds(failures: int) -> float:
+    """Wait before the attempt after the given number of failures: 1, 2, 4 ... at most 60 s."""
+    return float(min(BACKOFF_FIRST_SECONDS * 2 ** max(0, failures - 1), BACKOFF_MOST_SECONDS))
+
+
+def dispatch(workflow: Workflow, given: Dispatch, now: float) -> Decision:
+    """Hand a ready task out."""
+    task = workflow.tasks[given.task_id]
+    if task.status is not TaskStatus.READY:
+        return Decision(refused=f"task is {task.status}")
+    sent = replace(
+        task,
+        status=TaskStatus.DISPATCHED,
+        attempt=task.attempt + 1,
+        dispatch_id=given.dispatch_id,
+        dispatched_at=now,
+        parents=workflow.parents_of(task),
+    )
+    return Decision((sent,), journal=(Entry("task.dispatched", task.task_id, {"attempt": sent.attempt}),))
+
+
+def _current(workflow: Workflow, task_id: str, dispatch_id: str) -> TaskState | str:
+    """The task when `dispatch_id` is its current dispatch (I3), else why it is not."""
+    task = workflow.tasks.get(task_id)
+    if task is None:
+        return "no such task"
+    if task.status is not TaskStatus.DISPATCHED:
+        return f"task is {task.status}"
+    if task.dispatch_id != dispatch_id:
+        return "superseded dispatch"
+    return task
+
+
+def finish(workflow: Workflow, given: Finished, now: float) -> Decision:
+    """Take an outcome, if it is that of the current dispatch."""
+    task = _current(workflow, given.task_id, given.outcome.dispatch_id)
+    if isinstance(task, str):
+        return Decision(refused=task)
+    outcome = given.outcome
+    done = replace(
+        task,
+        commit=outcome.commit,
+        verdict=outcome.verdict,
+        summary=outcome.summary,
+        tests=outcome.tests,
+        backend=outcome.backend,
+        usage=_sum(task.usage, outcome.usage),
+        seconds=task.seconds + outcome.seconds,
+        error=outcome.error,
+    )
+    if outcome.status == "failed":
+        error = outcome.error or TaskError(code="unknown", message="the worker gave no reason")
+        return _fail_attempt(workflow, done, error, now)
+    if outcome.verdict == "failed":
+        return _verdict_failed(workflow, done, now)
+    return _succeed(workflow, done, now, [])
+
+
+def _succeed(workflow: Workflow, task: TaskState, now: float, more: list[TaskState]) -> Decision:
+    done = replace(task, status=TaskStatus.SUCCEEDED, error=None)
+    waiting = [name for name in workflow.dependents[task.task_id] if workflow.unmet[name] == 1]
+    data: dict[str, Any] = {"attempt": task.attempt, "commit": task.commit, "summary": task.summary}
+    if task.verdict:
+        data["verdict"] = task.verdict
+    released = release(workflow, waiting, just_done=task.task_id) if not more else []
+    return settle(workflow, [done, *more, *released], [Entry("task.succeeded", task.task_id, data)], now)
+
+
+def _verdict_failed(workflow: Workflow, task: TaskState, now: float) -> Decision:
+    """A report that says "failed": a test-debug cycle while there is one left, else the task has failed."""
+    added = debug_cycle(workflow, task)
+    if added:
+        decision = _succeed(workflow, task, now, added)
+        entry = Entry("cycle.started", task.task_id, {"cycle": task.cycle + 1, "added": [added[0].task_id]})
+        return replace(decision, journal=(*decision.journal, entry))
+    what = "tests still fail" if task.tests else "the report is negative"
+    error = TaskError(code="verdict_failed", message=f"{what}: {task.summary}", retryable=False)
+    return end_badly(workflow, replace(task, error=error), TaskStatus.FAILED, now)
+
+
+def _fail_attempt(workflow: Workflow, task: TaskState, error: TaskError, now: float) -> Decision:
+    failures = task.failures + 1
+    task = replace(task, failures=failures, error=error)
+    if not error.retryable or failures > task.item.max_retries:
+        return end_badly(workflow, task, TaskStatus.FAILED, now)
+    wait = backoff_seconds(failures)
+    again = replace(task, status=TaskStatus.READY, dispatch_id=None, not_before=now + wait)
+    data = {
+        "attempt": task.attempt,
+        "code": error.code,
+        "message": error.message,
+        "again_in_seconds": wait,
+    }
+    return Decision((again,), journal=(Entry("task.retrying", task.task_id, data),))
+
+
+def lose(workflow: Workflow, given: Lost, now: float) -> Decision:
+    """Count a crash; again, or dead-letter."""
+    task = _current(workflow, given.task_id, given.dispatch_id)
+    if isinstance(task, str):
+        return Decision(refused=task)
+    crashes = task.crashes + 1
+    error = TaskError(code="worker_died", message=f"worker {given.worker_id} died while it ran this task")
+    task = replace(task, crashes=crashes, error=error)
+    if crashes >= MAX_CRASHES:
+        return end_badly(workflow, task, TaskStatus.DEAD, now)
+    again = replace(task, status=TaskStatus.READY, dispatch_id=None, not_before=now)
+    data = {"attempt": task.attempt, "crashes": crashes, "worker": given.worker_id}
+    return Decision((again,), journal=(Entry("task.lost", task.task_id, data),))
+
+
+def overdue(workflow: Workflow, given: Overdue, now: float) -> Decision:
+    """Count a failure and recall the execution."""
+    task = _current(workflow, given.task_id, given.dispatch_id)
+    if isinstance(task, str):
+        return Decision(refused=task)
+    limit = task.item.timeout_seconds
+    error = TaskError(code="timeout", message=f"no outcome within timeout_seconds={limit}")
+    decision = _fail_attempt(workflow, task, error, now)
+    return replace(decision, recalls=(given.dispatch_id,))
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    return Usage(
+        model_calls=one.model_calls + other.model_calls,
+        input_tokens=one.input_tokens + other.input_tokens,
+        output_tokens=one.output_tokens + other.output_tokens,
+        cost_usd=one.cost_usd + other.cost_usd,
+    )

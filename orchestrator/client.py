@@ -1,0 +1,216 @@
+"""What the command line and other programs may do with the database: append commands, and read."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select
+
+from contracts.errors import InvalidInput, StoreUnavailable
+from contracts.todo import TodoList
+from orchestrator import tables as t
+from orchestrator.database import Database
+from orchestrator.people import action_hash
+from orchestrator.records import read_header, read_task
+from orchestrator.state import Header, TaskState, TaskStatus, Workflow
+from orchestrator.submissions import ApproveBody, Body, CancelBody, RejectBody, RetryBody, SubmitBody
+
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One thing that happened. `at` is in seconds since 1970."""
+
+    sequence: int
+    workflow_id: str
+    task_id: str | None
+    at: float
+    kind: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowView:
+    """A workflow as it was last committed, tasks in plan order."""
+
+    header: Header
+    tasks: tuple[TaskState, ...]
+
+    @property
+    def waiting_for_approval(self) -> tuple[TaskState, ...]:
+        """Tasks that a person must approve."""
+        return tuple(task for task in self.tasks if task.status is TaskStatus.APPROVAL)
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether nothing goes on until a person approves something."""
+        active = {TaskStatus.READY, TaskStatus.DISPATCHED}
+        return bool(self.waiting_for_approval) and not any(task.status in active for task in self.tasks)
+
+    def action_hash(self, task_id: str) -> str:
+        """What an approval of this task would have to name."""
+        workflow = Workflow.load(self.header, self.tasks)
+        task = workflow.tasks[task_id]
+        return action_hash(self.header.workflow_id, task, workflow.parents_of(task))
+
+
+class WorkflowClient:
+    """Appends commands and reads state; never changes state itself.
+
+    `hint` is called after a command was stored, to wake the owner up; losing the hint only costs a second.
+    """
+
+    def __init__(self, database: Database, hint: Callable[[str], Any] | None = None) -> None:
+        self._database = database
+        self._hint = hint
+
+    async def submit(
+        self, plan: TodoList, *, base_commit: str | None = None, workflow_id: str | None = None
+    ) -> str:
+        """Start a workflow; with the same `workflow_id` again it is the same workflow. Returns its id."""
+        name = workflow_id or f"{plan.todo_list_id[:60]}-{uuid.uuid4().hex[:8]}"
+        body = SubmitBody(plan=plan, base_commit=base_commit)
+        await self._append(f"submit-{name}"[:100], name, body)
+        return name
+
+    async def approve(self, workflow_id: str, task_id: str, action_hash: str, person: str) -> str:
+        """Allow exactly the action that hashes to `action_hash`. Returns the command's id."""
+        body = ApproveBody(task_id=task_id, action_hash=action_hash, person=person)
+        return await self._append(uuid.uuid4().hex, workflow_id, body)
+
+    async def reject(self, workflow_id: str, task_id: str, person: str, reason: str) -> str:
+        """Refuse a task that waits for approval. Returns the command's id."""
+        body = RejectBody(task_id=task_id, person=person, reason=reason)
+        return await self._append(uuid.uuid4().hex, workflow_id, body)
+
+    async def cancel(self, workflow_id: str, person: str) -> str:
+        """End a workflow. Returns the command's id."""
+        return await self._append(uuid.uuid4().hex, workflow_id, CancelBody(person=person))
+
+    async def retry(self, workflow_id: str, task_id: str | None, person: str) -> str:
+        """Try failed tasks again, all or one. Returns the command's id."""
+        return await self._append(uuid.uuid4().hex, workflow_id, RetryBody(task_id=task_id, person=person))
+
+    async def answer(self, command_id: str, wait_seconds: float) -> str | None:
+        """The owner's answer, or None when it did not come in time (the command stays in the queue)."""
+        query = select(t.commands.c.answer).where(t.commands.c.command_id == command_id)
+        until = time.monotonic() + wait_seconds
+        while True:
+            found = await self._database.read(lambda connection: connection.execute(query).scalar_one())
+            if found is not None or time.monotonic() > until:
+                return str(found) if found is not None else None
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _append(self, command_id: str, workflow_id: str, body: Body) -> str:
+        row = {
+            "command_id": command_id,
+            "kind": body.kind,
+            "workflow_id": workflow_id,
+            "body": body.model_dump_json(exclude_defaults=False),
+            "created_at": time.time(),
+        }
+
+        def write(connection: Connection) -> None:
+            known = select(t.commands.c.command_id).where(t.commands.c.command_id == command_id)
+            if connection.execute(known).first() is None:
+                connection.execute(insert(t.commands).values(**row))
+
+        await self._database.write(write, durable=True)
+        if self._hint is not None:
+            await self._hint(command_id)
+        return command_id
+
+    async def workflow(self, workflow_id: str) -> WorkflowView | None:
+        """One workflow, or None; a submitted one appears once the owner has taken it up."""
+
+        def body(connection: Connection) -> WorkflowView | None:
+            query = select(t.workflows).where(t.workflows.c.workflow_id == workflow_id)
+            row = connection.execute(query).mappings().first()
+            if row is None:
+                return None
+            chosen = select(t.tasks).where(t.tasks.c.workflow_id == workflow_id).order_by(t.tasks.c.position)
+            tasks = tuple(read_task(task) for task in connection.execute(chosen).mappings())
+            return WorkflowView(read_header(row), tasks)
+
+        return await self._database.read(body)
+
+    async def workflows(self, limit: int = 20) -> list[tuple[Header, int]]:
+        """The newest workflows, each with its number of tasks."""
+        newest = select(t.workflows).order_by(t.workflows.c.created_at.desc()).limit(limit)
+
+        def body(connection: Connection) -> list[tuple[Header, int]]:
+            headers = [read_header(row) for row in connection.execute(newest).mappings()]
+            names = [header.workflow_id for header in headers]
+            query = (
+                select(t.tasks.c.workflow_id, func.count())
+                .where(t.tasks.c.workflow_id.in_(names))
+                .group_by(t.tasks.c.workflow_id)
+            )
+            counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(query)}
+            return [(header, counts.get(header.workflow_id, 0)) for header in headers]
+
+        return await self._database.read(body)
+
+    async def resolve(self, name: str | None) -> str:
+        """A workflow's full id from an unambiguous start of it; the newest when None. Raises InvalidInput."""
+        c = t.workflows.c
+        query = select(c.workflow_id).order_by(c.created_at.desc()).limit(6)
+        if name:
+            query = query.where(c.workflow_id.startswith(name, autoescape=True))
+        found = await self._database.read(lambda connection: list(connection.execute(query).scalars()))
+        if name in found or (found and (name is None or len(found) == 1)):
+            return name if name in found and name else found[0]
+        if not found:
+            what = f"no workflow starts with {name!r}" if name else "there is no workflow yet"
+            raise InvalidInput(f"{what}; `multi-agent status` lists them")
+        raise InvalidInput(f"{name!r} fits several workflows: {', '.join(found)}; name one of them")
+
+    async def events(
+        self, workflow_id: str | None = None, after: int = 0, limit: int = 1000
+    ) -> list[JournalEntry]:
+        """Journal entries with a sequence above `after`, oldest first."""
+        c = t.journal.c
+        columns = (c.sequence, c.workflow_id, c.task_id, c.at, c.kind, c.data)
+        query = select(*columns).where(c.sequence > after).order_by(c.sequence).limit(limit)
+        if workflow_id:
+            query = query.where(c.workflow_id == workflow_id)
+
+        def body(connection: Connection) -> list[JournalEntry]:
+            return [JournalEntry(*row) for row in connection.execute(query)]
+
+        return await self._database.read(body)
+
+    async def workers(self) -> list[dict[str, Any]]:
+        """Workers that joined and have not left, as the owner last knew."""
+        query = select(t.workers).where(t.workers.c.left_at.is_(None)).order_by(t.workers.c.joined_at)
+
+        def body(connection: Connection) -> list[dict[str, Any]]:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+        return await self._database.read(body)
+
+    async def follow(
+        self, workflow_id: str, poll_seconds: float = POLL_SECONDS
+    ) -> AsyncIterator[WorkflowView]:
+        """The workflow each time its journal grew, until it has ended."""
+        newest = select(func.max(t.journal.c.sequence)).where(t.journal.c.workflow_id == workflow_id)
+        seen: int | None = None
+        while True:
+            try:
+                current = await self._database.read(lambda connection: connection.execute(newest).scalar())
+                view = await self.workflow(workflow_id) if current != seen else None
+            except StoreUnavailable:
+                await asyncio.sleep(1.0)
+                continue
+            if view is not None:
+                seen = current
+                yield view
+                if view.header.status.terminal:
+                    return
+            await asyncio.sleep(poll_seconds)

@@ -1,0 +1,75 @@
+"""The bounded test-debug cycle: what is added to a workflow when a test report says "failed"."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from contracts.todo import Role, TodoItem
+from orchestrator.state import TaskState, TaskStatus, Workflow
+
+
+def debug_cycle(workflow: Workflow, test: TaskState) -> list[TaskState]:
+    """A fix, a repetition of the test, and new versions of what depended on the test; [] when none is due.
+
+    The test counts as succeeded: it found something. The first task returned is the fix, ready to go.
+    """
+    item = test.item
+    if item.agent_role != Role.TESTER or test.cycle >= item.max_cycles:
+        return []
+    writable = _code_under_test(workflow, test)
+    if not writable:
+        return []
+    cycle = test.cycle + 1
+    origin = item.task_id.removesuffix(f".retest{test.cycle}") if test.cycle else item.task_id
+    fix = TodoItem(
+        task_id=f"{origin}.fix{cycle}",
+        title=f"Fix what {origin} found (cycle {cycle})",
+        description=item.description,
+        agent_role=Role.DEBUGGER,
+        dependencies=(item.task_id,),
+        input_artifacts=item.input_artifacts,
+        output_artifacts=writable,
+        max_retries=item.max_retries,
+        timeout_seconds=item.timeout_seconds,
+        priority=item.priority,
+    )
+    again = item.model_copy(
+        update={
+            "task_id": f"{origin}.retest{cycle}",
+            "title": f"Run the tests of {origin} again (cycle {cycle})",
+            "dependencies": (fix.task_id,),
+            "requires_approval": False,
+        }
+    )
+    rewired = [
+        replace(
+            workflow.tasks[name],
+            dependencies=tuple(
+                again.task_id if dependency == item.task_id else dependency
+                for dependency in workflow.tasks[name].dependencies
+            ),
+        )
+        for name in workflow.dependents[item.task_id]
+    ]
+    return [
+        TaskState(fix, fix.dependencies, TaskStatus.READY, cycle=cycle),
+        TaskState(again, again.dependencies, cycle=cycle),
+        *rewired,
+    ]
+
+
+def _code_under_test(workflow: Workflow, test: TaskState) -> tuple[str, ...]:
+    """Everything the tasks before the test may write, except tests: a fix never edits its judge."""
+    seen: set[str] = set()
+    queue = list(test.dependencies)
+    writable: dict[str, None] = {}
+    while queue:
+        name = queue.pop(0)
+        if name in seen:
+            continue
+        seen.add(name)
+        task = workflow.tasks[name]
+        queue.extend(task.dependencies)
+        if task.item.agent_role in {Role.CODER, Role.DEBUGGER}:
+            writable.update(dict.fromkeys(task.item.output_artifacts))
+    return tuple(writable)

@@ -1,0 +1,139 @@
+"""Transactions on SQLite and PostgreSQL; a transaction's body is a plain function of a connection."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+
+from contracts.errors import NotConfigured, StoreUnavailable
+
+T = TypeVar("T")
+Body = Callable[[Connection], T]
+
+BUSY_SECONDS = 10.0
+
+
+class Database(Protocol):
+    """Runs transactions. Raises StoreUnavailable when the server is away or a commit's fate is unknown."""
+
+    async def write(self, body: Body[T], *, durable: bool = False) -> T:
+        """Run `body` in one read-write transaction. `durable` survives power loss, not only kill -9."""
+
+    async def read(self, body: Body[T]) -> T:
+        """Run `body` in one read-only snapshot."""
+
+    async def close(self) -> None: ...
+
+
+def open_database(url: str) -> Database:
+    """`sqlite:///PATH` or `postgresql://...` (the driver is psycopg). Raises NotConfigured for others."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise NotConfigured(
+            "the database URL cannot be read; use sqlite:///PATH or postgresql://..."
+        ) from None
+    match parsed.get_backend_name():
+        case "sqlite" if parsed.database and parsed.database != ":memory:":
+            return SqliteDatabase(Path(parsed.database))
+        case "postgresql":
+            try:
+                from orchestrator.postgres import PostgresDatabase  # noqa: PLC0415 - an extra
+            except ImportError:
+                raise NotConfigured("PostgreSQL needs: pip install 'multi-agent[postgres]'") from None
+            return PostgresDatabase(parsed.set(drivername="postgresql+psycopg"))
+        case other:
+            raise NotConfigured(
+                f"database {other!r} is not supported; use sqlite:///PATH or postgresql://..."
+            )
+
+
+def alembic_url(url: str) -> str:
+    """The URL as migrations use it: a blocking driver, password included."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    return parsed.render_as_string(hide_password=False)
+
+
+class SqliteDatabase:
+    """One connection and thread for writing, one of each for reading: a transaction is one thread call."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._writer = _sqlite_engine(path, "BEGIN IMMEDIATE")
+        self._reader = _sqlite_engine(path, "BEGIN")
+        self._write_thread = ThreadPoolExecutor(1, "sqlite-write")
+        self._read_thread = ThreadPoolExecutor(1, "sqlite-read")
+
+    async def write(self, body: Body[T], *, durable: bool = False) -> T:
+        """See Database.write; durable commits run at synchronous=FULL, others at NORMAL."""
+
+        def run() -> T:
+            with self._writer.connect() as connection:
+                raw = connection.connection.driver_connection
+                assert isinstance(raw, sqlite3.Connection)
+                raw.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+                with connection.begin():
+                    return body(connection)
+
+        return await _in_thread(self._write_thread, run)
+
+    async def read(self, body: Body[T]) -> T:
+        """See Database.read."""
+
+        def run() -> T:
+            with self._reader.begin() as connection:
+                return body(connection)
+
+        return await _in_thread(self._read_thread, run)
+
+    async def close(self) -> None:
+        """Finish what runs and close both connections, each in its own thread."""
+        for thread, engine in ((self._write_thread, self._writer), (self._read_thread, self._reader)):
+            await asyncio.get_running_loop().run_in_executor(thread, engine.dispose)
+            thread.shutdown()
+
+
+async def _in_thread(thread: ThreadPoolExecutor, run: Callable[[], T]) -> T:
+    try:
+        return await asyncio.get_running_loop().run_in_executor(thread, run)
+    except SQLAlchemyError as error:
+        raise translated(error) from None
+
+
+def translated(error: SQLAlchemyError) -> Exception:
+    """StoreUnavailable for an outage; a mistake of ours stays what it is."""
+    if isinstance(error, OperationalError | InterfaceError) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    ):
+        return StoreUnavailable(f"the database does not answer: {getattr(error, 'orig', error)}")
+    return error
+
+
+def _sqlite_engine(path: Path, begin: str) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{path}",
+        poolclass=StaticPool,
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False, "isolation_level": None},
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Connection) -> None:
+        # A deferred transaction that turns into a writer fails at once with BUSY_SNAPSHOT.
+        connection.exec_driver_sql(begin)
+
+    return engine

@@ -1,0 +1,106 @@
+"""What an input leads to, and the steps that several inputs share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from orchestrator.state import Header, TaskState, TaskStatus, Workflow, WorkflowStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A journal entry: what happened, for people and for `events`."""
+
+    kind: str
+    task_id: str | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What an input leads to. An input that was not accepted has `refused` and changes nothing."""
+
+    tasks: tuple[TaskState, ...] = ()
+    header: Header | None = None
+    journal: tuple[Entry, ...] = ()
+    recalls: tuple[str, ...] = ()
+    refused: str | None = None
+
+
+def release(
+    workflow: Workflow,
+    names: Iterable[str],
+    *,
+    just_done: str | None = None,
+    versions: dict[str, TaskState] | None = None,
+) -> list[TaskState]:
+    """New versions of the waiting tasks whose dependencies have all succeeded (I6)."""
+    open_needs = 1 if just_done else 0
+    released = []
+    for name in names:
+        task = versions[name] if versions else workflow.tasks[name]
+        if task.status is not TaskStatus.WAITING or workflow.unmet[name] != open_needs:
+            continue
+        status = TaskStatus.APPROVAL if task.item.requires_approval else TaskStatus.READY
+        released.append(replace(task, status=status))
+    return released
+
+
+def end_badly(workflow: Workflow, task: TaskState, status: TaskStatus, now: float) -> Decision:
+    """A task ended without success: whatever needs it is blocked, everything else goes on."""
+    ended = replace(task, status=status, dispatch_id=None)
+    blocked = [
+        replace(workflow.tasks[name], status=TaskStatus.BLOCKED)
+        for name in descendants(workflow, [task.task_id])
+        if not workflow.tasks[name].status.terminal
+    ]
+    error = task.error
+    data = {
+        "attempt": task.attempt,
+        "code": error.code if error else "",
+        "message": error.message if error else "",
+    }
+    kind = "task.dead_lettered" if status is TaskStatus.DEAD else "task.failed"
+    return settle(workflow, [ended, *blocked], [Entry(kind, task.task_id, data)], now)
+
+
+def descendants(workflow: Workflow, names: list[str]) -> list[str]:
+    """Everything that needs one of `names`, directly or not."""
+    seen = set(names)
+    queue = list(names)
+    found = []
+    while queue:
+        for name in workflow.dependents[queue.pop()]:
+            if name not in seen:
+                seen.add(name)
+                found.append(name)
+                queue.append(name)
+    return found
+
+
+def settle(workflow: Workflow, tasks: list[TaskState], journal: list[Entry], now: float) -> Decision:
+    """Close the workflow when these versions leave nothing open."""
+    header = workflow.header
+    closed = sum(1 for task in tasks if task.status.terminal)
+    added = sum(1 for task in tasks if task.task_id not in workflow.tasks)
+    open_tasks = header.open_tasks - closed + added
+    if open_tasks == header.open_tasks:
+        return Decision(tuple(tasks), None, tuple(journal))
+    if open_tasks > 0:
+        return Decision(tuple(tasks), replace(header, open_tasks=open_tasks), tuple(journal))
+    newest = {task.task_id: task for task in tasks}
+    bad = [
+        task
+        for name in workflow.tasks
+        if (task := newest.get(name, workflow.tasks[name])).status in {TaskStatus.FAILED, TaskStatus.DEAD}
+    ]
+    if not bad:
+        header = replace(header, open_tasks=0, status=WorkflowStatus.MERGING)
+        return Decision(tuple(tasks), header, (*journal, Entry("workflow.merging")))
+    reason = "; ".join(
+        f"{task.task_id}: {task.error.message if task.error else task.status}" for task in bad[:5]
+    )
+    header = replace(header, open_tasks=0, status=WorkflowStatus.FAILED, reason=reason, finished_at=now)
+    return Decision(tuple(tasks), header, (*journal, Entry("workflow.failed", None, {"reason": reason})))

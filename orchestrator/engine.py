@@ -1,0 +1,157 @@
+"""All open workflows of an owner in memory: applies inputs and gathers what follows. No I/O."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from contracts.ports import RefMove
+from orchestrator.batch import Batch, OutboxEntry
+from orchestrator.decide import decide
+from orchestrator.decision import Decision, Entry
+from orchestrator.inputs import Dispatch, Input, Started
+from orchestrator.state import TaskState, TaskStatus, Workflow, WorkflowStatus
+
+
+@dataclass(slots=True)
+class Effects:
+    """What must happen once the batch is committed."""
+
+    dispatches: list[str] = field(default_factory=list)
+    refs: list[tuple[str, RefMove]] = field(default_factory=list)
+    recalls: list[str] = field(default_factory=list)
+    merges: list[str] = field(default_factory=list)
+    changed: dict[str, None] = field(default_factory=dict)
+
+
+class Engine:
+    """The owner's memory.
+
+    window: how many dispatches may be out at once; the rest waits here, in order of priority and age (I9).
+    """
+
+    def __init__(self, new_id: Callable[[], str], window: int) -> None:
+        self.workflows: dict[str, Workflow] = {}
+        self.out: dict[str, tuple[str, str]] = {}
+        self.window = window
+        self._new_id = new_id
+        self._ready: list[tuple[int, int, str, str]] = []
+        self._later: list[tuple[float, int, str, str]] = []
+        self._sequence = 0
+        self._effects = Effects()
+        self._batch = Batch(0.0)
+
+    def adopt(self, workflow: Workflow, monotonic: float) -> None:
+        """Take over a workflow as it was stored, with all that is under way in it."""
+        header = workflow.header
+        self.workflows[header.workflow_id] = workflow
+        if header.status is WorkflowStatus.MERGING:
+            self._effects.merges.append(header.workflow_id)
+        for task in workflow.tasks.values():
+            if task.status is TaskStatus.DISPATCHED and task.dispatch_id:
+                self.out[task.dispatch_id] = (header.workflow_id, task.task_id)
+            elif task.status is TaskStatus.READY:
+                self._queue(header.workflow_id, task, 0.0, monotonic)
+
+    def submit(self, workflow: Workflow, now: float, monotonic: float) -> None:
+        """Start a new workflow."""
+        header = workflow.header
+        self.workflows[header.workflow_id] = workflow
+        self._batch.created[header.workflow_id] = workflow
+        self._batch.durable = True
+        entry = Entry(
+            "workflow.submitted", None, {"tasks": len(workflow.tasks), "request": header.request[:300]}
+        )
+        self._batch.journal.append((header.workflow_id, entry))
+        self.take(header.workflow_id, Started(), now, monotonic)
+
+    def take(self, workflow_id: str, given: Input, now: float, monotonic: float) -> Decision:
+        """Apply one input to a workflow in memory and remember what follows."""
+        workflow = self.workflows[workflow_id]
+        decision = decide(workflow, given, now)
+        self._batch.shards.add(workflow.header.shard)
+        if decision.refused is not None:
+            return decision
+        for task in decision.tasks:
+            self._note_version(workflow, task, now, monotonic)
+        workflow.evolve(decision.header, decision.tasks)
+        if decision.header is not None:
+            self._batch.headers[workflow_id] = decision.header
+            if decision.header.status is WorkflowStatus.MERGING:
+                self._effects.merges.append(workflow_id)
+        self._batch.journal += [(workflow_id, entry) for entry in decision.journal]
+        self._effects.recalls += decision.recalls
+        self._effects.changed[workflow_id] = None
+        return decision
+
+    def note(self, workflow_id: str, entry: Entry) -> None:
+        """Journal something that changed nothing."""
+        self._batch.journal.append((workflow_id, entry))
+
+    def _note_version(self, workflow: Workflow, task: TaskState, now: float, monotonic: float) -> None:
+        workflow_id, key = workflow.header.workflow_id, (workflow.header.workflow_id, task.task_id)
+        old = workflow.tasks.get(task.task_id)
+        self._batch.tasks[key] = task
+        if old is None:
+            self._batch.added[key] = len(workflow.tasks) + sum(
+                1 for name, _ in self._batch.added if name == workflow_id
+            )
+        elif old.status is TaskStatus.DISPATCHED and old.dispatch_id:
+            self.out.pop(old.dispatch_id, None)
+            if task.commit and task.status.terminal:
+                self._effects.refs.append((f"ref-{old.dispatch_id}", RefMove(*key, task.commit)))
+                self._batch.outbox.append(OutboxEntry(f"ref-{old.dispatch_id}", "ref", *key, task.commit))
+        if task.status is TaskStatus.DISPATCHED and task.dispatch_id:
+            self.out[task.dispatch_id] = key
+            self._effects.dispatches.append(task.dispatch_id)
+            self._batch.outbox.append(OutboxEntry(task.dispatch_id, "dispatch", *key))
+        elif task.status is TaskStatus.READY:
+            self._queue(workflow_id, task, max(0.0, task.not_before - now), monotonic)
+
+    def _queue(self, workflow_id: str, task: TaskState, wait: float, monotonic: float) -> None:
+        self._sequence += 1
+        if wait > 0:
+            heapq.heappush(self._later, (monotonic + wait, self._sequence, workflow_id, task.task_id))
+        else:
+            heapq.heappush(self._ready, (-task.item.priority, self._sequence, workflow_id, task.task_id))
+
+    def fill(self, now: float, monotonic: float) -> None:
+        """Dispatch ready tasks while there is room."""
+        while self._later and self._later[0][0] <= monotonic:
+            _, _, workflow_id, task_id = heapq.heappop(self._later)
+            task = self._task(workflow_id, task_id)
+            if task is not None:
+                self._queue(workflow_id, task, 0.0, monotonic)
+        while self._ready and len(self.out) < self.window:
+            _, _, workflow_id, task_id = heapq.heappop(self._ready)
+            task = self._task(workflow_id, task_id)
+            if task is not None and task.status is TaskStatus.READY:
+                self.take(workflow_id, Dispatch(task_id, self._new_id()), now, monotonic)
+
+    def _task(self, workflow_id: str, task_id: str) -> TaskState | None:
+        workflow = self.workflows.get(workflow_id)
+        return workflow.tasks.get(task_id) if workflow else None
+
+    def next_timer(self) -> float | None:
+        """When the next waiting attempt is due, on the monotonic clock."""
+        return self._later[0][0] if self._later else None
+
+    def flush(self, now: float) -> tuple[Batch, Effects]:
+        """Hand out what has gathered since the last call."""
+        batch, effects = self._batch, self._effects
+        batch.now = now
+        self._batch, self._effects = Batch(0.0), Effects()
+        return batch, effects
+
+    @property
+    def pending(self) -> Batch:
+        """The batch that is being gathered, for what the owner adds to it."""
+        return self._batch
+
+    def drop_ended(self, workflow_ids: Iterable[str]) -> None:
+        """Forget workflows that have ended, once that is committed."""
+        for workflow_id in workflow_ids:
+            workflow = self.workflows.get(workflow_id)
+            if workflow is not None and workflow.header.status.terminal:
+                del self.workflows[workflow_id]

@@ -1,0 +1,268 @@
+"""What an owner does with each arrival: turn it into inputs of the engine, and remember whom to answer."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import assert_never
+
+import structlog
+
+from contracts.channels import Channels
+from contracts.errors import BusUnavailable, DecodeError, InvalidInput
+from contracts.events import DeadMessage, Heartbeat, TaskEvent, TaskOutcome, WorkerLeft, decode
+from contracts.ports import Delivery, MessageBus, RefMove
+from orchestrator.arrivals import Arrival, BusAway, BusReset, MergeDone
+from orchestrator.batch import Command, DeadLetter, OutboxEntry, shard_of
+from orchestrator.decision import Entry
+from orchestrator.engine import Effects, Engine
+from orchestrator.inputs import Finished, Lost, Overdue
+from orchestrator.leases import Leases
+from orchestrator.metrics import OwnerMetrics
+from orchestrator.publisher import Publisher
+from orchestrator.state import Workflow
+from orchestrator.store import Store
+from orchestrator.submissions import SubmitBody, as_input, read_body
+
+log = structlog.get_logger("orchestrator.handlers")
+
+TICK_SECONDS = 0.5
+OVERDUE_GRACE_SECONDS = 15.0
+"""Workers enforce timeouts themselves; the owner steps in only when one says nothing for this long after."""
+
+
+@dataclass(slots=True)
+class Handlers:
+    """Handles arrivals one by one between `begin` and `publish`; the owner commits in between."""
+
+    engine: Engine
+    leases: Leases
+    publisher: Publisher
+    store: Store
+    bus: MessageBus
+    metrics: OwnerMetrics
+    now: float = 0.0
+    monotonic: float = 0.0
+    _acks: list[Delivery] = field(default_factory=list)
+    _acknowledged: dict[str, list[str]] = field(default_factory=dict)
+    _recalled: dict[str, list[str]] = field(default_factory=dict)
+    _repeat: list[str] = field(default_factory=list)
+    _gone: list[tuple[str, str]] = field(default_factory=list)
+    _sweep_at: float | None = None
+    _ticked_at: float = float("-inf")
+
+    def resume(self, entries: Iterable[OutboxEntry]) -> list[tuple[str, RefMove]]:
+        """Effects that an earlier session may not have finished: dispatches go again, refs come back."""
+        entries = list(entries)
+        self._repeat += [entry.entry_id for entry in entries if entry.kind == "dispatch"]
+        return [
+            (entry.entry_id, RefMove(entry.workflow_id, entry.task_id, entry.commit))
+            for entry in entries
+            if entry.kind == "ref" and entry.commit
+        ]
+
+    def begin(self, now: float, monotonic: float) -> None:
+        """A new batch starts at these times."""
+        self.now, self.monotonic = now, monotonic
+
+    async def take(self, item: Arrival) -> None:
+        """Handle one arrival."""
+        match item:
+            case Delivery():
+                self._delivered(item)
+            case Heartbeat():
+                await self._heartbeat(item)
+            case WorkerLeft():
+                await self._worker_left(item)
+            case Command():
+                await self._command(item)
+            case MergeDone():
+                if item.workflow_id in self.engine.workflows:
+                    self.engine.take(item.workflow_id, item.given, self.now, self.monotonic)
+            case BusAway():
+                self.leases.deaf()
+            case BusReset():
+                self.publisher.forget_groups()
+                self._sweep_at = self.monotonic + self.leases.lease_seconds / 2
+            case _:
+                assert_never(item)
+
+    async def tick(self) -> None:
+        """Housekeeping twice a second, then hand out what is ready."""
+        if self.monotonic - self._ticked_at >= TICK_SECONDS:
+            self._ticked_at = self.monotonic
+            self.leases.listening(self.monotonic)
+            for worker_id in self.leases.silent(self.monotonic):
+                await self._worker_gone(worker_id, "silent", crashed=True)
+            self._overdue()
+            if self._sweep_at is not None and self.monotonic >= self._sweep_at:
+                self._sweep_at = None
+                self._repeat += [name for name in self.engine.out if not self.leases.held(name)]
+            await self._note_gone()
+            self.metrics.workers.set(len(self.leases.workers))
+        self.engine.fill(self.now, self.monotonic)
+
+    async def publish(self, effects: Effects) -> None:
+        """After the commit: dispatches, words to workers, acknowledgements, in this order."""
+        repeat, self._repeat = self._repeat, []
+        if effects.dispatches or repeat or self.publisher.behind:
+            self.metrics.dispatches.inc(len(effects.dispatches))
+            await self.publisher.dispatch([*repeat, *effects.dispatches])
+        for worker_id, names in self.leases.holders(effects.recalls).items():
+            self._recalled.setdefault(worker_id, []).extend(names)
+        acknowledged, self._acknowledged = self._acknowledged, {}
+        recalled, self._recalled = self._recalled, {}
+        await self.publisher.tell(acknowledged, recalled, effects.changed)
+        acks, self._acks = self._acks, []
+        if acks:
+            with contextlib.suppress(BusUnavailable):
+                await self.bus.ack(Channels.OWNERS_GROUP, acks)
+
+    # --- outcomes ------------------------------------------------------------------------------------
+
+    def _delivered(self, delivery: Delivery) -> None:
+        self._acks.append(delivery)
+        try:
+            event = decode(delivery.payload)
+        except DecodeError as error:
+            self._bury(DeadLetter(delivery.stream, error.reason, error.raw))
+            return
+        match event.data:
+            case TaskOutcome() if event.workflowid and event.taskid:
+                self._outcome(event, event.workflowid, event.taskid)
+            case DeadMessage():
+                letter = DeadLetter(event.data.stream, event.data.reason, event.data.raw_base64.encode())
+                self._bury(letter)
+            case _:
+                self._bury(
+                    DeadLetter(delivery.stream, f"{event.type} does not belong here", delivery.payload)
+                )
+
+    def _outcome(self, event: TaskEvent[TaskOutcome], workflow_id: str, task_id: str) -> None:
+        outcome = event.data
+        self._acknowledged.setdefault(outcome.worker_id, []).append(outcome.execution_id)
+        refused: str | None = "the workflow is over, or unknown"
+        if workflow_id in self.engine.workflows:
+            given = Finished(task_id, outcome)
+            refused = self.engine.take(workflow_id, given, self.now, self.monotonic).refused
+        self.metrics.outcomes.labels(accepted=str(refused is None).lower(), status=outcome.status).inc()
+        if refused is not None:
+            data = {"why": refused, "dispatch_id": outcome.dispatch_id, "execution_id": outcome.execution_id}
+            self.engine.note(workflow_id, Entry("outcome.refused", task_id, data))
+
+    def _bury(self, letter: DeadLetter) -> None:
+        log.warning("dead_letter", stream=letter.stream, reason=letter.reason)
+        self.engine.pending.dead_letters.append(letter)
+
+    # --- workers -------------------------------------------------------------------------------------
+
+    async def _heartbeat(self, heartbeat: Heartbeat) -> None:
+        if self.leases.heard(heartbeat, self.monotonic):
+            log.info("worker_joined", worker_id=heartbeat.worker_id, roles=heartbeat.roles)
+            with contextlib.suppress(BusUnavailable):
+                for stream in heartbeat.streams:
+                    await self.publisher.ensure_group(stream)
+            await self.store.worker_joined(
+                {
+                    "worker_id": heartbeat.worker_id,
+                    "host": heartbeat.host,
+                    "pid": heartbeat.pid,
+                    "roles": list(heartbeat.roles),
+                    "streams": list(heartbeat.streams),
+                    "slots": heartbeat.slots,
+                    "joined_at": self.now,
+                }
+            )
+        stale = [one.dispatch_id for one in heartbeat.executions if one.dispatch_id not in self.engine.out]
+        if stale:
+            self._recalled.setdefault(heartbeat.worker_id, []).extend(stale)
+        self.engine.window = max(1024, 4 * self.leases.slots)
+
+    async def _worker_left(self, left: WorkerLeft) -> None:
+        await self._worker_gone(left.worker_id, left.reason, crashed=left.reason == "died")
+        self._repeat += [name for name in left.handed_back if name in self.engine.out]
+
+    async def _worker_gone(self, worker_id: str, why: str, *, crashed: bool) -> None:
+        """What a dead worker ran is lost, what it had only read goes out again."""
+        heartbeat, orphans = self.leases.remove(worker_id)
+        if heartbeat is None:
+            return
+        log.warning("worker_gone", worker_id=worker_id, why=why, held=len(orphans))
+        self._gone.append((worker_id, why))
+        lost = {name for name, started in orphans if started and crashed}
+        for name in await self._forfeit(heartbeat):
+            # A worker reads only what it starts at once, so what it read and never listed was running.
+            (lost.add if crashed else self._repeat.append)(name)
+        self._repeat += [name for name, _ in orphans if name not in lost]
+        for name in sorted(lost):
+            if name in self.engine.out and not self.leases.held(name):
+                workflow_id, task_id = self.engine.out[name]
+                self.metrics.lost.inc()
+                self.engine.take(workflow_id, Lost(task_id, name, worker_id), self.now, self.monotonic)
+
+    async def _forfeit(self, heartbeat: Heartbeat) -> list[str]:
+        """The dispatches a gone worker had read and not finished; its pending entries are removed."""
+        names = []
+        try:
+            for stream in heartbeat.streams:
+                group, worker = Channels.WORKERS_GROUP, heartbeat.worker_id
+                pending = await self.bus.pending(stream, group, worker)
+                for delivery in pending:
+                    with contextlib.suppress(DecodeError):
+                        names.append(decode(delivery.payload).id)
+                await self.bus.ack(group, pending)
+                await self.bus.forget_consumer(stream, group, worker)
+        except BusUnavailable:
+            # The sweep that follows an outage publishes whatever nobody holds.
+            self._sweep_at = self.monotonic + self.leases.lease_seconds / 2
+        return names
+
+    async def _note_gone(self) -> None:
+        gone, self._gone = self._gone, []
+        for worker_id, why in gone:
+            await self.store.workers_left([worker_id], self.now, why)
+
+    def _overdue(self) -> None:
+        for name, holding in list(self.leases.holdings.items()):
+            place = self.engine.out.get(name)
+            if place is None or holding.started_at is None:
+                continue
+            limit = self.engine.workflows[place[0]].tasks[place[1]].item.timeout_seconds
+            if self.monotonic - holding.started_at > limit + OVERDUE_GRACE_SECONDS:
+                self.engine.take(place[0], Overdue(place[1], name), self.now, self.monotonic)
+
+    # --- commands ------------------------------------------------------------------------------------
+
+    async def _command(self, command: Command) -> None:
+        """Apply a command once; its answer is stored in the same transaction."""
+        pending = self.engine.pending
+        pending.durable = True
+        pending.shards.add(shard_of(command.workflow_id))
+        try:
+            body = read_body(command.body)
+        except InvalidInput as error:
+            pending.answers[command.command_id] = f"refused: {error}"
+            return
+        workflow = self.engine.workflows.get(command.workflow_id) or await self.store.load(
+            command.workflow_id
+        )
+        if isinstance(body, SubmitBody):
+            refused = None if workflow is None else "a workflow with this id exists already"
+            if workflow is None:
+                self._submit(command.workflow_id, body)
+        elif workflow is None:
+            refused = f"there is no workflow {command.workflow_id}"
+        else:
+            if command.workflow_id not in self.engine.workflows:
+                self.engine.adopt(workflow, self.monotonic)
+            given = as_input(body)
+            refused = self.engine.take(command.workflow_id, given, self.now, self.monotonic).refused
+            self.engine.drop_ended([command.workflow_id] if refused else [])
+        pending.answers[command.command_id] = f"refused: {refused}" if refused else "done"
+
+    def _submit(self, workflow_id: str, body: SubmitBody) -> None:
+        workflow = Workflow.start(
+            workflow_id, body.plan, shard=shard_of(workflow_id), now=self.now, base_commit=body.base_commit
+        )
+        self.engine.submit(workflow, self.now, self.monotonic)

@@ -1,0 +1,109 @@
+"""What fills an owner's inbox: outcomes, heartbeats, commands, and the state of the bus itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+
+import structlog
+
+from contracts.channels import SHARDS, Channels
+from contracts.errors import BusUnavailable, DecodeError, GroupMissing
+from contracts.events import Heartbeat, WorkerLeft, decode
+from contracts.ports import MessageBus
+from orchestrator.arrivals import Arrival, BusAway, BusReset
+from orchestrator.store import Store
+
+log = structlog.get_logger("orchestrator.listeners")
+
+CONSUMER = "owner"
+BLOCK_MS = 1000
+POLL_SECONDS = 1.0
+
+
+class Listeners:
+    """One coroutine a source. Outages of the bus are waited out; those of the database end the session."""
+
+    def __init__(self, bus: MessageBus, store: Store, inbox: asyncio.Queue[Arrival], batch: int) -> None:
+        self._bus = bus
+        self._store = store
+        self._inbox = inbox
+        self._batch = batch
+        self._streams = [*(Channels.results(shard) for shard in range(SHARDS)), Channels.DEAD_LETTERS]
+        self._poll_now = asyncio.Event()
+
+    def jobs(self) -> list[Coroutine[None, None, None]]:
+        """The coroutines to run."""
+        return [self._outcomes(), self._heartbeats(), self._command_hints(), self._commands(), self._health()]
+
+    async def _outcomes(self) -> None:
+        drained = False
+        while True:
+            try:
+                if not drained:
+                    await self._drain()
+                    drained = True
+                deliveries = await self._bus.read(
+                    self._streams, Channels.OWNERS_GROUP, CONSUMER, count=self._batch, block_ms=BLOCK_MS
+                )
+                for delivery in deliveries:
+                    await self._inbox.put(delivery)
+            except GroupMissing:
+                drained = False
+            except BusUnavailable:
+                await asyncio.sleep(POLL_SECONDS / 4)
+
+    async def _drain(self) -> None:
+        """What an earlier session read and did not acknowledge comes first."""
+        for stream in self._streams:
+            await self._bus.ensure_group(stream, Channels.OWNERS_GROUP)
+            for delivery in await self._bus.pending(stream, Channels.OWNERS_GROUP, CONSUMER):
+                await self._inbox.put(delivery)
+
+    async def _heartbeats(self) -> None:
+        subscription = self._bus.subscribe([Channels.HEARTBEATS])
+        try:
+            async for _channel, payload in subscription:
+                try:
+                    event = decode(payload)
+                except DecodeError as error:
+                    log.warning("heartbeat_unreadable", reason=error.reason)
+                    continue
+                if isinstance(event.data, Heartbeat | WorkerLeft):
+                    await self._inbox.put(event.data)
+        finally:
+            await subscription.close()
+
+    async def _command_hints(self) -> None:
+        subscription = self._bus.subscribe([Channels.COMMANDS])
+        try:
+            async for _hint in subscription:
+                self._poll_now.set()
+        finally:
+            await subscription.close()
+
+    async def _commands(self) -> None:
+        seen: set[str] = set()
+        while True:
+            waiting = await self._store.waiting_commands()
+            for command in waiting:
+                if command.command_id not in seen:
+                    await self._inbox.put(command)
+            seen = {command.command_id for command in waiting}
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._poll_now.wait(), POLL_SECONDS)
+            self._poll_now.clear()
+
+    async def _health(self) -> None:
+        """A bus that is not the one it was is told to the handlers; so is one that is away."""
+        known: str | None = None
+        while True:
+            try:
+                current = await self._bus.incarnation()
+                if current != known:
+                    known = current
+                    await self._inbox.put(BusReset())
+            except BusUnavailable:
+                await self._inbox.put(BusAway())
+            await asyncio.sleep(POLL_SECONDS)

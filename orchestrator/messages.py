@@ -1,0 +1,77 @@
+"""Between state and messages."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from contracts.channels import Channels
+from contracts.events import Control, EventType, TaskEvent, TaskRequest, WorkflowNotice, encode
+from contracts.ports import Outgoing
+from orchestrator.state import Header, TaskState
+
+
+def rfc3339(seconds: float) -> str:
+    """Seconds since 1970 as RFC 3339 in UTC, to the millisecond."""
+    return (
+        datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    )
+
+
+def request_stream(task: TaskState) -> str:
+    """Where a task is dispatched."""
+    return Channels.requests(task.item.agent_role, task.item.required_tag)
+
+
+def request_message(header: Header, task: TaskState) -> Outgoing:
+    """The dispatch of a task, the same bytes however often it is published."""
+    assert task.dispatch_id is not None
+    event = TaskEvent[TaskRequest](
+        id=task.dispatch_id,
+        source="orchestrator",
+        type=EventType.TASK_REQUESTED,
+        subject=task.task_id,
+        time=rfc3339(task.dispatched_at),
+        correlationid=header.workflow_id,
+        workflowid=header.workflow_id,
+        taskid=task.task_id,
+        attempt=task.attempt,
+        data=TaskRequest(
+            dispatch_id=task.dispatch_id,
+            reply_to=Channels.results(header.shard),
+            attempt=task.attempt,
+            cycle=task.cycle,
+            created_at=int(task.dispatched_at),
+            request=header.request,
+            item=task.item,
+            parents=task.parents,
+            writable=task.item.output_artifacts,
+        ),
+    )
+    return Outgoing(request_stream(task), encode(event))
+
+
+def control_message(worker_id: str, control: Control, *, message_id: str, now: float) -> Outgoing:
+    """The owner's word to one worker."""
+    event = TaskEvent[Control](
+        id=message_id,
+        source="orchestrator",
+        type=EventType.WORKER_CONTROL,
+        subject=worker_id,
+        time=rfc3339(now),
+        data=control,
+    )
+    return Outgoing(Channels.control(worker_id), encode(event))
+
+
+def workflow_notice(header: Header, *, message_id: str, now: float) -> Outgoing:
+    """A hint to watchers."""
+    event = TaskEvent[WorkflowNotice](
+        id=message_id,
+        source="orchestrator",
+        type=EventType.WORKFLOW_CHANGED,
+        subject=header.workflow_id,
+        time=rfc3339(now),
+        workflowid=header.workflow_id,
+        data=WorkflowNotice(workflow_id=header.workflow_id, status=header.status.value),
+    )
+    return Outgoing(Channels.WORKFLOW_EVENTS, encode(event))

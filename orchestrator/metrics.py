@@ -1,0 +1,30 @@
+"""What an owner measures."""
+
+from __future__ import annotations
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+
+
+class OwnerMetrics:
+    """Prometheus series of one owner; `registry` is the process-wide one unless a test brings its own."""
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        self.dispatches = Counter("multi_agent_dispatches", "Tasks handed out.", registry=registry)
+        self.outcomes = Counter(
+            "multi_agent_outcomes", "Outcomes received.", ["accepted", "status"], registry=registry
+        )
+        self.commit_seconds = Histogram(
+            "multi_agent_commit_seconds",
+            "Duration of a batch's transaction.",
+            buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0),
+            registry=registry,
+        )
+        self.open_workflows = Gauge("multi_agent_open_workflows", "Workflows in memory.", registry=registry)
+        self.out = Gauge(
+            "multi_agent_dispatched_tasks", "Tasks that are out with workers.", registry=registry
+        )
+        self.workers = Gauge("multi_agent_live_workers", "Workers that send heartbeats.", registry=registry)
+        self.lost = Counter("multi_agent_lost_executions", "Executions whose worker died.", registry=registry)
+        self.recoveries = Counter(
+            "multi_agent_recoveries", "Times the state was read again from the database.", registry=registry
+        )

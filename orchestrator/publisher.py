@@ -1,0 +1,98 @@
+"""What follows a commit: dispatches, words to workers, hints to watchers. Everything here may be repeated."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable
+
+from contracts.channels import Channels
+from contracts.errors import BusUnavailable
+from contracts.events import Control
+from contracts.ports import MessageBus, Outgoing
+from orchestrator.engine import Engine
+from orchestrator.messages import control_message, request_message, workflow_notice
+
+CHUNK = 500
+
+
+class Publisher:
+    """Publishes dispatches until the bus took them, and the rest once."""
+
+    def __init__(
+        self, bus: MessageBus, engine: Engine, new_id: Callable[[], str], now: Callable[[], float]
+    ) -> None:
+        self._bus = bus
+        self._engine = engine
+        self._new_id = new_id
+        self._now = now
+        self._groups: set[str] = set()
+        self._waiting: dict[str, None] = {}
+        self.settled: list[str] = []
+
+    async def dispatch(self, dispatch_ids: Iterable[str]) -> bool:
+        """Publish these and whatever could not be published before. False: the bus is away, try again.
+
+        Published ids gather in `settled`, for the next transaction to strike from the outbox.
+        """
+        self._waiting.update(dict.fromkeys(dispatch_ids))
+        while self._waiting:
+            chunk = list(self._waiting)[:CHUNK]
+            messages = [message for name in chunk if (message := self._message(name)) is not None]
+            try:
+                for stream in {message.stream for message in messages} - self._groups:
+                    await self.ensure_group(stream)
+                if messages:
+                    await self._bus.publish(messages)
+            except BusUnavailable:
+                return False
+            for name in chunk:
+                del self._waiting[name]
+            self.settled += chunk
+        return True
+
+    def take_settled(self) -> list[str]:
+        """What has gathered in `settled`; it starts anew."""
+        taken = self.settled[:]
+        self.settled.clear()
+        return taken
+
+    @property
+    def behind(self) -> bool:
+        """Whether dispatches wait for the bus."""
+        return bool(self._waiting)
+
+    async def ensure_group(self, stream: str) -> None:
+        """Make a request stream readable for workers."""
+        await self._bus.ensure_group(stream, Channels.WORKERS_GROUP)
+        self._groups.add(stream)
+
+    def forget_groups(self) -> None:
+        """The bus lost its memory."""
+        self._groups.clear()
+
+    async def tell(
+        self, acknowledged: dict[str, list[str]], recalled: dict[str, list[str]], changed: Iterable[str]
+    ) -> None:
+        """Broadcast to workers and watchers; nobody is hurt when it is lost."""
+        now = self._now()
+        messages: list[Outgoing] = []
+        for worker_id in acknowledged.keys() | recalled.keys():
+            control = Control(
+                acknowledged=tuple(acknowledged.get(worker_id, ())),
+                recalled=tuple(recalled.get(worker_id, ())),
+            )
+            messages.append(control_message(worker_id, control, message_id=self._new_id(), now=now))
+        for workflow_id in changed:
+            workflow = self._engine.workflows.get(workflow_id)
+            if workflow is not None:
+                messages.append(workflow_notice(workflow.header, message_id=self._new_id(), now=now))
+        if messages:
+            with contextlib.suppress(BusUnavailable):
+                await self._bus.broadcast(messages)
+
+    def _message(self, dispatch_id: str) -> Outgoing | None:
+        place = self._engine.out.get(dispatch_id)
+        if place is None:
+            return None
+        workflow = self._engine.workflows[place[0]]
+        return request_message(workflow.header, workflow.tasks[place[1]])

@@ -1,0 +1,78 @@
+"""What the commands table holds: the bodies of commands, and how the owner turns them into inputs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from contracts.base import CommitName, Identifier, LongText, Model
+from contracts.errors import InvalidInput
+from contracts.todo import TodoList
+from orchestrator.inputs import Approve, Cancel, Input, Reject, Retry
+
+
+class SubmitBody(Model):
+    """Start a workflow from a plan that has passed its checks."""
+
+    kind: Literal["submit"] = "submit"
+    plan: TodoList
+    base_commit: CommitName | None = None
+
+
+class ApproveBody(Model):
+    """Allow exactly one action."""
+
+    kind: Literal["approve"] = "approve"
+    task_id: Identifier
+    action_hash: str
+    person: str
+
+
+class RejectBody(Model):
+    """Refuse a task that waits for approval."""
+
+    kind: Literal["reject"] = "reject"
+    task_id: Identifier
+    person: str
+    reason: LongText = ""
+
+
+class CancelBody(Model):
+    """End a workflow."""
+
+    kind: Literal["cancel"] = "cancel"
+    person: str
+
+
+class RetryBody(Model):
+    """Try failed tasks again; all of them when `task_id` is None."""
+
+    kind: Literal["retry"] = "retry"
+    task_id: Identifier | None = None
+    person: str
+
+
+Body = Annotated[SubmitBody | ApproveBody | RejectBody | CancelBody | RetryBody, Field(discriminator="kind")]
+_BODY: TypeAdapter[Body] = TypeAdapter(Body)
+
+
+def read_body(text: str) -> Body:
+    """The body of a command. Raises InvalidInput."""
+    try:
+        return _BODY.validate_json(text)
+    except ValidationError as error:
+        raise InvalidInput(f"the command cannot be understood: {error.error_count()} problems") from None
+
+
+def as_input(body: ApproveBody | RejectBody | CancelBody | RetryBody) -> Input:
+    """The input a command stands for."""
+    match body:
+        case ApproveBody():
+            return Approve(body.task_id, body.action_hash, body.person)
+        case RejectBody():
+            return Reject(body.task_id, body.person, body.reason)
+        case CancelBody():
+            return Cancel(body.person)
+        case RetryBody():
+            return Retry(body.task_id, body.person)

@@ -1,0 +1,134 @@
+"""The tables. migrations/ must add up to exactly this."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData(
+    naming_convention={"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_N_name)s"}
+)
+
+_serial = BigInteger().with_variant(Integer, "sqlite")
+
+shards = Table(
+    "shards",
+    metadata,
+    Column("shard", Integer, primary_key=True, autoincrement=False),
+    Column("owner", String(200), nullable=True),
+    Column("epoch", BigInteger, nullable=False),
+    Column("renewals", BigInteger, nullable=False),
+)
+
+workflows = Table(
+    "workflows",
+    metadata,
+    Column("workflow_id", String(100), primary_key=True),
+    Column("todo_list_id", String(100), nullable=False),
+    Column("request", Text, nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("base_commit", String(40), nullable=True),
+    Column("result_commit", String(40), nullable=True),
+    Column("open_tasks", Integer, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("finished_at", Double, nullable=True),
+    Index(None, "status", "shard"),
+    Index(None, "created_at"),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("workflow_id", String(100), primary_key=True),
+    Column("task_id", String(100), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("item", Text, nullable=False),
+    Column("dependencies", JSON, nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("cycle", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("crashes", Integer, nullable=False),
+    Column("dispatch_id", String(100), nullable=True),
+    Column("dispatched_at", Double, nullable=False),
+    Column("not_before", Double, nullable=False),
+    Column("parents", JSON, nullable=False),
+    Column("approved_hash", String(64), nullable=True),
+    Column("commit_name", String(40), nullable=True),
+    Column("verdict", String(10), nullable=True),
+    Column("outcome", Text, nullable=False),
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("sequence", _serial, primary_key=True, autoincrement=True),
+    Column("workflow_id", String(100), nullable=False),
+    Column("task_id", String(100), nullable=True),
+    Column("at", Double, nullable=False),
+    Column("kind", String(50), nullable=False),
+    Column("data", JSON, nullable=False),
+    Index(None, "workflow_id", "sequence"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("entry_id", String(100), primary_key=True),
+    Column("kind", String(10), nullable=False),
+    Column("workflow_id", String(100), nullable=False),
+    Column("task_id", String(100), nullable=False),
+    Column("commit_name", String(40), nullable=True),
+)
+
+commands = Table(
+    "commands",
+    metadata,
+    Column("command_id", String(100), primary_key=True),
+    Column("kind", String(20), nullable=False),
+    Column("workflow_id", String(100), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("applied_at", Double, nullable=True),
+    Column("answer", Text, nullable=True),
+    Index(None, "applied_at", "created_at"),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("worker_id", String(100), primary_key=True),
+    Column("host", String(300), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("roles", JSON, nullable=False),
+    Column("streams", JSON, nullable=False),
+    Column("slots", Integer, nullable=False),
+    Column("joined_at", Double, nullable=False),
+    Column("left_at", Double, nullable=True),
+    Column("left_why", String(200), nullable=True),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("dead_letter_id", _serial, primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False),
+    Column("stream", String(250), nullable=False),
+    Column("workflow_id", String(100), nullable=True),
+    Column("task_id", String(100), nullable=True),
+    Column("reason", Text, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+)

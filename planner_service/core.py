@@ -1,0 +1,89 @@
+"""The planner: asks a model for a plan, checks the answer, and says to the model what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from contracts.errors import InvalidDocument, InvalidPlan, Problem
+from contracts.model_answer import parse_answer
+from contracts.plan_checks import PlanLimits, parse_plan
+from contracts.ports import ModelClient, ModelMessage, ModelRequest
+from contracts.registry import load_schema
+from contracts.todo import Role, TodoList
+from planner_service.prompting import echo, listed, repair_prompt, request_prompt, system_prompt
+from planner_service.repository import RepositorySummary
+from planner_service.request import check_request, todo_list_id
+
+PURPOSE: Final = "planner.plan"
+PLANNED_ROLES: Final = frozenset({Role.ARCHITECT, Role.CODER, Role.TESTER, Role.REVIEWER})
+
+
+@dataclass(frozen=True, slots=True)
+class PlannerSettings:
+    """What a plan may hold and how long the dialogue may go on.
+
+    known_roles: roles that a plan may name; the debugger is never planned, failing tests call it.
+    max_repairs: how often problems go back to the model.
+    """
+
+    limits: PlanLimits = field(default_factory=PlanLimits)
+    known_roles: frozenset[str] = PLANNED_ROLES
+    max_repairs: int = 2
+    max_output_tokens: int = 16_384
+    max_answer_bytes: int = 1_000_000
+
+
+class Planner:
+    """Makes plans with one model. The prompts hold no time, path or random id: equal requests hash equal."""
+
+    def __init__(self, model: ModelClient, settings: PlannerSettings | None = None) -> None:
+        self._model = model
+        self._settings = settings or PlannerSettings()
+        self._roles = self._settings.known_roles - {Role.DEBUGGER}
+        self._schema = load_schema("todo")
+        self._system = system_prompt(self._schema, self._roles, self._settings.limits.max_tasks)
+
+    async def plan(self, request: str, *, repository: RepositorySummary | None = None) -> TodoList:
+        """A checked plan for the request; `repository` None stands for an empty one.
+
+        Raises InvalidInput for a request that is not accepted, InvalidPlan when the last of 1 + max_repairs
+        answers is still not a valid plan, and whatever the model client raises.
+        """
+        request = check_request(request)
+        turns = [ModelMessage("user", request_prompt(request, repository))]
+        problems: list[Problem] = []
+        for _ in range(1 + self._settings.max_repairs):
+            response = await self._model.complete(self._ask(turns))
+            try:
+                return self._read(response.text, request)
+            except InvalidDocument as error:
+                problems = error.problems
+            turns.append(ModelMessage("model", echo(response.text)))
+            turns.append(ModelMessage("user", repair_prompt(problems)))
+        raise InvalidPlan(
+            f"model {self._model.name} gave no valid plan in {1 + self._settings.max_repairs} answers; "
+            f"in the last one:\n{listed(problems)}\n"
+            "Say more precisely what shall be built, split the request, or use another model."
+        )
+
+    async def close(self) -> None:
+        """Close the model client."""
+        await self._model.close()
+
+    def _ask(self, turns: list[ModelMessage]) -> ModelRequest:
+        return ModelRequest(
+            purpose=PURPOSE,
+            system=self._system,
+            messages=tuple(turns),
+            response_schema=self._schema,
+            max_output_tokens=self._settings.max_output_tokens,
+        )
+
+    def _read(self, answer: str, request: str) -> TodoList:
+        document = parse_answer(answer, max_bytes=self._settings.max_answer_bytes)
+        if not isinstance(document, dict):
+            raise InvalidDocument("todo", [Problem("$", "must be an object that holds the tasks in `items`")])
+        # The model does not choose the id, nor what the user is said to have asked for.
+        document |= {"todo_list_id": todo_list_id(request), "request": request}
+        return parse_plan(document, self._settings.limits, self._roles)

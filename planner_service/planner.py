@@ -1,0 +1,70 @@
+"""`python -m planner_service.planner REQUEST -o plans`: from a request to a plan in a file.
+
+Exits 0 and prints the file's path; 1 when no valid plan came about; 2 for wrong use or a missing setting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Final
+
+import click
+
+from contracts.errors import InvalidInput, InvalidPlan, MultiAgentError, NotConfigured
+from contracts.todo import TodoList
+from planner_service.core import Planner, PlannerSettings
+from planner_service.request import check_request
+from planner_service.service import PlannerService, write_plan
+
+__all__ = ["Planner", "PlannerService", "PlannerSettings", "configured_planner", "main"]
+
+SERVICES: Final = "multi_agent.services"
+
+
+def configured_planner(group: str = SERVICES) -> Planner:
+    """The planner that the installation provides: the entry point `planner` of the group, called.
+
+    Raises NotConfigured when there is none, or when its settings are missing.
+    """
+    provider = next(iter(entry_points(group=group, name="planner")), None)
+    if provider is None:
+        raise NotConfigured(
+            f"no planner is installed (entry point 'planner' of {group}); install multi-agent"
+        )
+    planner: Planner = provider.load()()
+    return planner
+
+
+@click.command()
+@click.argument("request")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("plans"),
+    show_default=True,
+    help="Folder for the plan.",
+)
+def main(request: str, output: Path) -> None:
+    """Make a plan for REQUEST and print the path of its file."""
+    try:
+        check_request(request)
+        click.echo(write_plan(asyncio.run(_plan(configured_planner(), request)), output))
+    except MultiAgentError as error:
+        click.echo(f"Error: {error}", err=True)
+        wrong_use = isinstance(error, InvalidInput) and not isinstance(error, InvalidPlan)
+        sys.exit(2 if wrong_use else 1)
+
+
+async def _plan(planner: Planner, request: str) -> TodoList:
+    try:
+        return await planner.plan(request)
+    finally:
+        await planner.close()
+
+
+if __name__ == "__main__":
+    main()

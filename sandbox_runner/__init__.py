@@ -1,0 +1,1 @@
+"""Model-written programs run here: one port, several walls."""

@@ -1,0 +1,63 @@
+"""The life of a sandbox, seen from inside: get in, shut the doors, lay out, run, hand back, end."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Optional
+
+from sandbox_runner.guest import collect, enter, isolate, supervise, wire
+
+
+def main(launch: Optional[dict[str, Any]]) -> None:
+    """Run one job. Never returns: when process 1 ends the kernel ends everything else."""
+    try:
+        _main(launch)
+    except collect.Refused as refused:
+        wire.send(wire.REFUSED, str(refused).encode("utf-8", "replace"))
+    except BaseException as error:  # noqa: BLE001,RUF100 - whatever it is, the host must hear of it
+        wire.send(wire.BROKEN, f"{type(error).__name__}: {error}".encode("utf-8", "replace"))
+    os._exit(0)
+
+
+def _main(launch: Optional[dict[str, Any]]) -> None:
+    if launch and launch["kind"] == "bubblewrap":
+        enter.exec_bubblewrap(launch)
+    if launch and launch["kind"] == "namespaces":
+        enter.enter_namespaces(launch)
+    isolate.shield()
+    job = json.loads(wire.read_block())
+    contents, stdin = wire.read_block(), wire.read_block()
+    stdin_fd = os.memfd_create("stdin")
+    _write_all(stdin_fd, stdin)
+    os.lseek(stdin_fd, 0, os.SEEK_SET)
+    isolate.isolate(job["walls"])
+    os.chdir(job["workdir"])
+    try:
+        _lay_out(job["files"], contents)
+    except OSError as error:
+        wire.send(wire.BAD_INPUT, f"{error.filename or 'files'}: {error.strerror}".encode())
+        return
+    result = supervise.run(job, stdin_fd)
+    wire.send(wire.RESULT, json.dumps({**result, "nonce": job["nonce"]}).encode())
+    if job["collect"]:
+        collect.send_files(job["collect"], job["limits"])
+    wire.send(wire.END, b"")
+
+
+def _lay_out(files: list[tuple[str, int]], contents: bytes) -> None:
+    view, offset = memoryview(contents), 0
+    for path, size in files:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+        try:
+            _write_all(fd, view[offset : offset + size])
+        finally:
+            os.close(fd)
+        offset += size
+
+
+def _write_all(fd: int, data: "bytes | memoryview") -> None:  # noqa: UP037 - one spelling for all versions
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]

@@ -1,0 +1,199 @@
+"""Running the program: its output, its time, its memory, and the end of everything it started."""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import signal
+import time
+from typing import Any, Optional
+
+from sandbox_runner.guest import linux, wire
+
+_MEMORY_TICK = 0.025
+_IDLE_TICK = 0.25
+_PAGE_KB = 1024
+_NICE = 5
+_NOT_FOUND, _NOT_EXECUTABLE = 127, 126
+
+
+def run(job: dict[str, Any], stdin_fd: int) -> dict[str, Any]:
+    """Run job["argv"] and return how it ended: {"end", "code", "seconds", "oom_kills"}.
+
+    `end` is "exit" (`code` is its exit status, 128 + n after signal n), or "timeout", "oom", "output_limit"
+    when it was ended from here. Nothing else runs any more when this returns.
+    """
+    watch = _Watch(job, stdin_fd)
+    end = watch.loop()
+    watch.kill_everything()
+    if watch.drain() and end == "exit":
+        end = "output_limit"
+    return {
+        "end": end,
+        "code": watch.exit_code,
+        "seconds": watch.seconds,
+        "oom_kills": _oom_kills() - watch.oom_kills_before,
+    }
+
+
+class _Watch:
+    def __init__(self, job: dict[str, Any], stdin_fd: int) -> None:
+        self._limits = job["limits"]
+        self._left = self._limits["output_bytes"]
+        self.exit_code: Optional[int] = None
+        self.oom_kills_before = _oom_kills()
+        out_read, out_write = os.pipe()
+        err_read, err_write = os.pipe()
+        self._outputs = {out_read: wire.STDOUT, err_read: wire.STDERR}
+        self._main = os.fork()
+        if self._main == 0:
+            _become(job, (stdin_fd, out_write, err_write))
+        for fd in (stdin_fd, out_write, err_write):
+            os.close(fd)
+        self._started = time.monotonic()
+        self._ended: Optional[float] = None
+        self._main_fd = os.pidfd_open(self._main)
+        wire.send(wire.STARTED, b"")
+
+    @property
+    def seconds(self) -> float:
+        return (self._ended or time.monotonic()) - self._started
+
+    def loop(self) -> str:
+        poller = select.poll()
+        for fd in (0, self._main_fd, *self._outputs):
+            poller.register(fd, select.POLLIN)
+        deadline = self._started + self._limits["wall_seconds"]
+        memory = self._limits["memory_bytes"]
+        tick = _MEMORY_TICK if memory else _IDLE_TICK
+        while self.exit_code is None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return "timeout"
+            for fd, _ in poller.poll(min(tick, left) * 1000):
+                if fd == 0:
+                    os._exit(0)  # the host is gone
+                if fd in self._outputs and not self._forward(fd):
+                    poller.unregister(fd)
+            if self._left < 0:
+                return "output_limit"
+            if memory and _memory_in_use(memory) > memory:
+                return "oom"
+            self._reap(os.WNOHANG)
+        return "exit"
+
+    def _forward(self, fd: int) -> bool:
+        """Pass on what is there; False at the end of the stream."""
+        data = os.read(fd, wire.CHUNK)
+        if data and self._left > 0:
+            wire.send(self._outputs[fd], data[: self._left])
+        self._left -= len(data)
+        return bool(data)
+
+    def drain(self) -> bool:
+        """Pass on the rest once nobody can write any more; whether the limit was passed."""
+        for fd in self._outputs:
+            while self._left >= 0 and self._forward(fd):
+                pass
+        return self._left < 0
+
+    def _reap(self, options: int) -> bool:
+        """Wait for children, orphans among them; False when there are none."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, options)
+            except ChildProcessError:
+                return False
+            if pid == 0:
+                return True
+            if pid == self._main:
+                self._ended = time.monotonic()
+                code = os.waitstatus_to_exitcode(status)
+                self.exit_code = code if code >= 0 else 128 - code
+            if not options:
+                return True
+
+    def kill_everything(self) -> None:
+        # As process 1 of a pid namespace -1 means this sandbox and nothing else; `isolate.shield` made sure.
+        while True:
+            try:
+                os.kill(-1, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            if not self._reap(0):
+                return
+
+
+def _become(job: dict[str, Any], stdio: tuple[int, int, int]) -> None:
+    """In the child: turn into the program."""
+    try:
+        linux.set_dumpable(True)
+        _write_quietly("/proc/self/oom_score_adj", b"1000")
+        os.setsid()
+        for number, fd in enumerate(stdio):
+            os.dup2(fd, number)
+        os.closerange(3, 1024)
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
+        os.umask(0o022)
+        os.nice(_NICE)  # so that the supervisor gets its turn under any load
+        for name, value in job["limits"]["rlimits"].items():
+            resource.setrlimit(getattr(resource, name), (value, value))
+        os.execvpe(job["argv"][0], job["argv"], job["env"])
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        os.write(2, f"{job['argv'][0]}: {error.strerror}\n".encode("utf-8", "replace"))
+        os._exit(_NOT_FOUND if missing else _NOT_EXECUTABLE)
+    finally:
+        os._exit(_NOT_EXECUTABLE)
+
+
+def _write_quietly(path: str, data: bytes) -> None:
+    try:
+        fd = os.open(path, os.O_WRONLY)
+    except OSError:
+        return
+    try:
+        os.write(fd, data)
+    except OSError:
+        pass
+    finally:
+        os.close(fd)
+
+
+def _oom_kills() -> int:
+    """How often the kernel ended a process of this container for memory (cgroup v2, else v1); 0 unknown."""
+    for path in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
+        try:
+            with open(path, encoding="ascii") as file:
+                for line in file:
+                    if line.startswith("oom_kill "):
+                        return int(line.split()[1])
+        except OSError:
+            continue
+    return 0
+
+
+def _memory_in_use(limit: int) -> int:
+    """Bytes of memory of all processes but this one. Shared pages count once, but only near the limit."""
+    pids = [name for name in os.listdir("/proc") if name.isdigit() and name != "1"]
+    counted = sum(map(_resident, pids))
+    return counted if counted <= limit else sum(map(_proportional, pids))
+
+
+def _resident(pid: str) -> int:
+    return _fields(f"/proc/{pid}/status", (b"RssAnon:", b"RssShmem:"))
+
+
+def _proportional(pid: str) -> int:
+    # A process can close its smaps to us, never its status.
+    return _fields(f"/proc/{pid}/smaps_rollup", (b"Pss_Anon:", b"Pss_Shmem:")) or _resident(pid)
+
+
+def _fields(path: str, names: tuple[bytes, bytes]) -> int:
+    try:
+        with open(path, "rb") as file:
+            return sum(int(line.split()[1]) * _PAGE_KB for line in file if line.startswith(names))
+    except (OSError, ValueError):
+        return 0

@@ -1,0 +1,52 @@
+"""The protocol between host and guest: length-prefixed blocks in, typed frames out.
+
+Host to guest, on standard input: blocks of an 8-byte big-endian length and as many bytes. The end of the
+stream means that the host is gone: the guest ends at once.
+Guest to host, on standard output: frames of one kind byte, a 4-byte big-endian length and as many bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+
+HEAD = struct.Struct(">cI")
+LENGTH = struct.Struct(">Q")
+CHUNK = 65_536
+
+STARTED = b"S"
+STDOUT = b"O"
+STDERR = b"E"
+RESULT = b"R"
+TAR = b"T"
+REFUSED = b"P"
+BAD_INPUT = b"I"
+BROKEN = b"X"
+END = b"Z"
+
+
+def read_block() -> bytes:
+    """The next block from the host. Ends the process when the host is gone."""
+    (length,) = LENGTH.unpack(_read_exactly(LENGTH.size))
+    return _read_exactly(length)
+
+
+def _read_exactly(count: int) -> bytes:
+    parts = []
+    while count:
+        part = os.read(0, min(count, CHUNK))
+        if not part:
+            os._exit(0)
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+def send(kind: bytes, data: bytes) -> None:
+    """Write one frame; ends the process when nobody listens any more."""
+    view = memoryview(HEAD.pack(kind, len(data)) + data)
+    try:
+        while view:
+            view = view[os.write(1, view) :]
+    except BrokenPipeError:
+        os._exit(0)

@@ -1,0 +1,205 @@
+"""A strict reader for tar streams that nobody trusts.
+
+It knows ustar with pax records (IEEE Std 1003.1, "pax"), regular files and folders, and nothing else. It works
+in memory: what a hostile stream can reach is a dict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from contracts.errors import UnsafePath
+from contracts.paths import check_path, check_tree
+
+_BLOCK = 512
+_MAX_PAX_BYTES = 8_192
+_ZERO = bytes(_BLOCK)
+_FILE, _FOLDER, _PAX = b"0", b"5", b"x"
+_REFUSED_TYPES = {
+    b"1": ("hard_link", "a hard link"),
+    b"2": ("symbolic_link", "a symbolic link"),
+    b"3": ("device", "a character device"),
+    b"4": ("device", "a block device"),
+    b"6": ("fifo", "a FIFO"),
+    b"S": ("sparse", "a sparse file"),
+}
+_HARMLESS_RECORDS = frozenset({"mtime", "atime", "ctime", "uid", "gid", "uname", "gname"})
+_SPECIAL_BITS, _OWNER_READ = 0o7000, 0o400
+
+
+class TarRefused(UnsafePath):
+    """A stream that is not taken, as a whole. `reason` is a word for tests and counters."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    path: str
+    size: int
+    is_file: bool
+
+
+def read_tar(data: bytes | bytearray, *, max_bytes: int, max_members: int) -> dict[str, bytes]:
+    """Path -> content of the regular files in a tar stream. Raises TarRefused.
+
+    max_bytes: of all contents together. max_members: headers of any kind.
+    """
+    view = memoryview(data)
+    files: dict[str, bytes] = {}
+    folders: set[str] = set()
+    offset, members, left = 0, 0, max_bytes
+    pax: dict[str, str] | None = None
+    while True:
+        header = bytes(_take(view, offset, _BLOCK))
+        offset += _BLOCK
+        if header == _ZERO:
+            _check_end(view, offset, pax)
+            _check_names(files, folders)
+            return files
+        members += 1
+        if members > max_members:
+            raise TarRefused("too_many_members", f"the tar stream has more than {max_members} members")
+        kind, size = _check_header(header)
+        if kind == _PAX:
+            pax = _pax_records(bytes(_take(view, offset, _pax_size(size, pax))))
+        else:
+            member = _member(header, kind, size, pax or {})
+            pax = None
+            left -= member.size
+            if left < 0:
+                raise TarRefused("too_many_bytes", f"the tar stream holds more than {max_bytes} bytes of files")
+            content = bytes(_take(view, offset, size))
+            _add(member, content, files, folders)
+        offset += -(-size // _BLOCK) * _BLOCK
+
+
+def _take(view: memoryview, offset: int, count: int) -> memoryview:
+    part = view[offset : offset + count]
+    if len(part) < count:
+        raise TarRefused("truncated", f"the tar stream ends at byte {len(view)}, in the middle of a member")
+    return part
+
+
+def _check_header(header: bytes) -> tuple[bytes, int]:
+    """Type and size of a header that is sound."""
+    stated = _octal(header[148:156], "checksum")
+    if stated != sum(header) - sum(header[148:156]) + 8 * 0x20:
+        raise TarRefused("checksum", "a tar header does not fit its checksum")
+    if header[257:265] != b"ustar\x0000":
+        raise TarRefused("format", "the tar stream is not in the ustar format")
+    kind = b"0" if header[156:157] == b"\0" else header[156:157]
+    return kind, _octal(header[124:136], "size")
+
+
+def _octal(field: bytes, name: str) -> int:
+    digits = field.strip(b" \0")
+    if not digits or digits.strip(b"01234567"):
+        raise TarRefused("number", f"the field {name!r} of a tar header is no octal number: {field!r}")
+    return int(digits, 8)
+
+
+def _pax_size(size: int, earlier: dict[str, str] | None) -> int:
+    if earlier is not None:
+        raise TarRefused("pax", "two pax headers in a row")
+    if size > _MAX_PAX_BYTES:
+        raise TarRefused("pax", f"a pax header of {size} bytes, {_MAX_PAX_BYTES} are allowed")
+    return size
+
+
+def _pax_records(data: bytes) -> dict[str, str]:
+    """Parse `length key=value\\n` records; each key once."""
+    records: dict[str, str] = {}
+    while data:
+        digits, space, _ = data.partition(b" ")
+        if not space or not digits.isdigit() or len(digits) > 5:
+            raise TarRefused("pax", "a pax record does not begin with its length")
+        length = int(digits)
+        record = data[len(digits) + 1 : length]
+        if length > len(data) or not record.endswith(b"\n") or b"=" not in record:
+            raise TarRefused("pax", "a pax record does not fit its length")
+        data = data[length:]
+        raw_key, _, raw_value = record[:-1].partition(b"=")
+        key = raw_key.decode("ascii", "replace")
+        if key in records:
+            raise TarRefused("pax", f"the pax record {key!r} is there twice")
+        records[key] = _pax_value(key, raw_value)
+    return records
+
+
+def _pax_value(key: str, value: bytes) -> str:
+    if key.startswith("GNU.sparse"):
+        raise TarRefused("sparse", "the tar stream holds a sparse file")
+    if key == "hdrcharset":
+        raise TarRefused("encoding", f"a name is not UTF-8 (hdrcharset={value[:20]!r})")
+    if key not in _HARMLESS_RECORDS | {"path", "size", "linkpath"}:
+        raise TarRefused("pax", f"the pax record {key[:40]!r} is not known")
+    return _text(value)
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise TarRefused("encoding", f"the name {raw[:80]!r} is not UTF-8") from None
+
+
+def _member(header: bytes, kind: bytes, size: int, pax: dict[str, str]) -> _Member:
+    path = pax["path"] if "path" in pax else _text(_name(header))
+    if kind in _REFUSED_TYPES:
+        reason, what = _REFUSED_TYPES[kind]
+        raise TarRefused(reason, f"{path[:200]!r} is {what}")
+    if kind not in {_FILE, _FOLDER}:
+        raise TarRefused("type", f"{path[:200]!r} is of the unknown tar type {kind!r}")
+    if "linkpath" in pax or header[157:257].strip(b"\0"):
+        raise TarRefused("type", f"{path[:200]!r} is no link but names a target")
+    if pax.get("size", str(size)) != str(size):
+        raise TarRefused("size_lie", f"{path[:200]!r}: pax says {pax['size'][:30]} bytes, the header {size}")
+    if kind == _FOLDER and size:
+        raise TarRefused("size_lie", f"the folder {path[:200]!r} has a content")
+    if kind == _FILE:
+        _check_mode(path, _octal(header[100:108], "mode"))
+    return _Member(path.removesuffix("/") if kind == _FOLDER else path, size, kind == _FILE)
+
+
+def _check_mode(path: str, mode: int) -> None:
+    if mode & _SPECIAL_BITS:
+        raise TarRefused("special_bits", f"{path[:200]!r} is setuid, setgid or sticky (mode {mode:o})")
+    if not mode & _OWNER_READ:
+        raise TarRefused("unreadable", f"{path[:200]!r} cannot be read by its owner (mode {mode:o})")
+
+
+def _name(header: bytes) -> bytes:
+    name, prefix = header[:100].split(b"\0", 1)[0], header[345:500].split(b"\0", 1)[0]
+    return prefix + b"/" + name if prefix else name
+
+
+def _add(member: _Member, content: bytes, files: dict[str, bytes], folders: set[str]) -> None:
+    try:
+        check_path(member.path)
+    except UnsafePath as error:
+        raise TarRefused("path", str(error)) from None
+    if member.path in files or member.path in folders:
+        raise TarRefused("duplicate", f"{member.path!r} is there twice")
+    if member.is_file:
+        files[member.path] = content
+    else:
+        folders.add(member.path)
+
+
+def _check_end(view: memoryview, offset: int, pax: dict[str, str] | None) -> None:
+    rest = bytes(view[offset:])
+    if pax is not None or len(rest) < _BLOCK:
+        raise TarRefused("truncated", "the tar stream ends without its end marker")
+    if rest.strip(b"\0"):
+        raise TarRefused("trailing_data", "there is something behind the end of the tar stream")
+
+
+def _check_names(files: dict[str, bytes], folders: set[str]) -> None:
+    try:
+        # A name below each folder makes the check see it as a folder, empty or not.
+        check_tree([*files, *(f"{folder}/-" for folder in folders)])
+    except UnsafePath as error:
+        raise TarRefused("twins", str(error)) from None

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from contracts.errors import InvalidDocument
+from contracts.model_answer import MAX_DEPTH, parse_answer
+
+DOCUMENT = {"title": "Grüße 😀", "files": [{"path": "a.py", "content": "x = {'a': [1]}\n```\n\"quoted\""}], "n": -1.5}
+TEXT = json.dumps(DOCUMENT)
+
+
+def refusal(text: str, *, max_bytes: int = 4_000_000) -> str:
+    with pytest.raises(InvalidDocument) as caught:
+        parse_answer(text, max_bytes=max_bytes)
+    assert caught.value.document_type == "answer"
+    assert [problem.path for problem in caught.value.problems] == ["$"]
+    assert caught.value.__cause__ is None
+    return caught.value.problems[0].message
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        TEXT,
+        f"\n  {TEXT}\r\n",
+        json.dumps(DOCUMENT, indent=2, ensure_ascii=False),
+        f"```json\n{TEXT}\n```",
+        f"```\n{TEXT}\n```",
+        f"```json\n{TEXT}",
+        f"Here you are:\n\n```json\n{TEXT}\n```\nIt has {{two}} parts [see below], as in [1] and [2, 3].",
+        f"Sure: {TEXT} Anything else?",
+        f"{TEXT}\n\n{json.dumps(DOCUMENT, indent=1)}",
+        f"def f(x): return {{x}}\n{TEXT}",
+    ],
+)
+def test_finds_the_one_document(answer: str) -> None:
+    assert parse_answer(answer) == DOCUMENT
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"),
+    [("{}", {}), ("[]", []), ("[1, 2]", [1, 2]), ('x [{"a": 1}, {"a": 2}] y', [{"a": 1}, {"a": 2}]), ("[[1]]", [[1]])],
+)
+def test_lists_and_empty_documents(answer: str, value: object) -> None:
+    assert parse_answer(answer) == value
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("", "no JSON object or array"),
+        ("I cannot do that.", "no JSON object or array"),
+        ("{'a': 1}", "double quotes"),
+        ("42", "no JSON object or array"),
+        ('{"a": 1} or rather {"a": 2}', "2 different JSON documents"),
+        ('{"a": 1} or rather {"a": true}', "2 different JSON documents"),
+        ('{"a": NaN}', "NaN is no JSON value"),
+        ('{"a": [-Infinity]}', "-Infinity is no JSON value"),
+        ('{"a": 1e999}', "too large"),
+        ('{"a": ' + "9" * 6_000 + "}", "6,000 digits, the limit is 4,000"),
+        ('{"a": 0.' + "9" * 6_000 + "}", "digits, the limit is 4,000"),
+        ('{"a": {"b": 1, "b": 2}}', "'b' appears twice"),
+        (r'{"a": "\ud800"}', "lone surrogate"),
+        (r'{"\udfff": 1}', "lone surrogate"),
+        ('{"a": "\ud800"}', "lone surrogate"),
+        ('{"a": {"b": 1}, "c": ', "not closed"),
+        ('{"a": "it ends in the middle', "not closed"),
+        ('{"a": {"b": 1}, oops}', "broken JSON at line 1, column 17"),
+        ('text\n{"a": 1,}', "broken JSON at line 2"),
+        ('{"a": "raw\nline"}', "Invalid control character"),
+        ('{"a": 1 /* one */}', "broken JSON"),
+    ],
+)
+def test_refuses_with_a_sentence_for_the_model(answer: str, said: str) -> None:
+    assert said in refusal(answer)
+
+
+def test_size_is_counted_in_bytes() -> None:
+    assert parse_answer('{"a": "é"}', max_bytes=11) == {"a": "é"}
+    assert "11 bytes, the limit is 10" in refusal('{"a": "é"}', max_bytes=10)
+    assert "characters" in refusal('{"a": "' + "x" * 50_000_000 + '"}')
+
+
+def test_depth() -> None:
+    deepest = '{"a":' * (MAX_DEPTH - 1) + "[]" + "}" * (MAX_DEPTH - 1)
+    assert parse_answer(deepest)
+    assert "levels deep" in refusal("[" + deepest + "]")
+    assert "levels deep" in refusal("[" * 100_000 + "]" * 100_000)
+    assert "levels deep" in refusal('{"a":' * 100_000)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["{}", "[1]", '["', '\\"', '{"', "[1 x]", '"{', '["a" x]', "{ ", "[ ", '{"\\"', '[1 "', "`", '{"a":1}{"b":'],
+)
+def test_hostile_text_costs_linear_time(unit: str) -> None:
+    """Quadratic work on this much text takes minutes; the bound is two orders of magnitude above the need."""
+    began = time.process_time()
+    for prefix in ("", '{"a": "', "[1 "):
+        refusal(prefix + unit * (2_000_000 // len(unit)))
+    assert time.process_time() - began < 20
+
+
+def test_many_keys_with_one_twice() -> None:
+    keys = ",".join(f'"k{number}":0' for number in range(100_000))
+    assert "'k99999' appears twice" in refusal("{" + keys + ',"k99999":1}')
