@@ -1,8 +1,7 @@
-"""From an agent's result to a commit: the checks, and one write for outcomes that finish together."""
+"""From an agent's result to a commit."""
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 
 from agents.registry import AgentInfo
@@ -10,7 +9,7 @@ from agents.result import AgentResult
 from agents.task import Task
 from contracts.errors import AgentFailure, UnsafePath
 from contracts.paths import check_tree
-from contracts.ports import ArtifactStore, PendingCommit
+from contracts.ports import PendingCommit
 from contracts.reports import ArtifactMetadata
 
 
@@ -64,53 +63,3 @@ def pending_commit(
 
 def _rfc3339(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-class CommitBatcher:
-    """Writes commits that become ready while another write is under way in one go.
-
-    When a batch fails, each of its commits is written alone, so that one bad commit fails nobody else's.
-    """
-
-    def __init__(self, artifacts: ArtifactStore) -> None:
-        self._artifacts = artifacts
-        self._waiting: list[tuple[PendingCommit, asyncio.Future[str]]] = []
-        self._writer: asyncio.Task[None] | None = None
-
-    async def write(self, commit: PendingCommit) -> str:
-        """The commit's name once it is durable. Raises what ArtifactStore.write raises."""
-        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._waiting.append((commit, future))
-        if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._drain(), name="commit-writer")
-        return await future
-
-    async def _drain(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting, []
-            live = [(commit, future) for commit, future in batch if not future.done()]
-            if live and not await self._write_together(live):
-                for commit, future in live:
-                    await self._write_alone(commit, future)
-
-    async def _write_together(self, batch: list[tuple[PendingCommit, asyncio.Future[str]]]) -> bool:
-        if len(batch) == 1:
-            return False
-        try:
-            names = await self._artifacts.write([commit for commit, _ in batch])
-        except Exception:  # one of them is bad, or the store is: writing each alone tells
-            return False
-        for (_, future), name in zip(batch, names, strict=True):
-            if not future.done():
-                future.set_result(name)
-        return True
-
-    async def _write_alone(self, commit: PendingCommit, future: asyncio.Future[str]) -> None:
-        try:
-            (name,) = await self._artifacts.write([commit])
-        except Exception as error:  # whatever it is, it belongs to the one who waits
-            if not future.done():
-                future.set_exception(error)
-        else:
-            if not future.done():
-                future.set_result(name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from agents.base_tree import read_base
-from agents.commits import CommitBatcher, pending_commit
+from agents.commits import pending_commit
 from agents.exchanges import ExchangeLog, ExchangeScope
 from agents.failures import lesson, task_error, timeout_error
 from agents.registry import AgentTable, agent_info
@@ -37,7 +37,6 @@ class Executor:
         self._services = services
         self._agents = agents
         self._worker_id = worker_id
-        self._commits = CommitBatcher(services.artifacts)
 
     async def execute(self, event: TaskEvent[TaskRequest], execution_id: str) -> TaskOutcome:
         """The outcome of the attempt, at the latest when item.timeout_seconds have passed."""
@@ -87,12 +86,13 @@ class Executor:
             raise TypeError(f"{cls.__qualname__}.run gave {type(result).__name__}, not an AgentResult")
         correlation_id = event.correlationid or task.workflow_id
         commit = pending_commit(based, result, agent_info(cls), execution_id, correlation_id)
+        [name] = await self._services.artifacts.write([commit])
         return TaskOutcome(
             dispatch_id=task.request.dispatch_id,
             execution_id=execution_id,
             worker_id=self._worker_id,
             status="succeeded",
-            commit=await self._commits.write(commit),
+            commit=name,
             verdict=result.verdict,
             summary=result.summary[:2_000],
             tests=result.tests,

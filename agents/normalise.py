@@ -24,3 +24,10 @@ def normalised(message: str) -> str:
         line = pattern.sub(replacement, line)
     shown = "".join(char if char.isprintable() else "?" for char in line)
     return shown if len(shown) <= MAX_CHARACTERS else shown[:MAX_CHARACTERS] + "..."
+
+
+def normalised_tail(output: bytes, *, lines: int = 20) -> str:
+    """The last lines of a program's output, each normalised."""
+    text = output[-20_000:].decode("utf-8", "replace")
+    kept = [line for line in (normalised(part) for part in text.splitlines()) if line]
+    return "\n".join(kept[-lines:])

@@ -69,13 +69,13 @@ class Worker:
 
     async def run(self) -> None:
         """Work until `stop`."""
-        # Heard before seen: nothing is sent to a worker that has not announced itself.
+        # The control channel comes first: once announced, the worker is spoken to.
         control = ControlListener(self._bus, self._settings.worker_id, self._obey)
         steps: tuple[Coroutine[Any, Any, None], ...] = (
-            self._take_work(),
+            control.run(),
             self._presence.beat(),
             self._outbox.run(),
-            control.run(),
+            self._take_work(),
         )
         tasks = [asyncio.create_task(step) for step in steps]
         stopped: asyncio.Task[Any] = asyncio.create_task(self._stopping.wait())
@@ -189,7 +189,7 @@ class Worker:
 
     async def _leave(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         self.stop()
-        reading, *others = tasks
+        *others, reading = tasks
         drain = asyncio.create_task(
             self._slots.drain(min(self._settings.grace_seconds, _MAX_GRACE_SECONDS), _CANCEL_SECONDS)
         )

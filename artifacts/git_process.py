@@ -142,5 +142,5 @@ def run(
 
 def _drop_crash_report(git_dir: Path | None, pid: int) -> None:
     # fast-import leaves one behind for each failure, and it repeats what the error already says.
-    if git_dir is not None:
+    if git_dir is not None and git_dir.is_dir():
         (git_dir / f"fast_import_crash_{pid}").unlink(missing_ok=True)

@@ -80,8 +80,8 @@ def checkout(repository: Repository, what: str, target: Path) -> Path:
     """A clone with history of one branch or commit at `target`, a new or empty folder; its absolute path.
 
     `what` is a branch such as `ai/generated/<workflow>/result`, or a commit's 40 hex digits, which gets the
-    branch `artifacts`. The files are as `git clone` lays them out, so the repository's own line-ending attributes
-    count; hooks and filters do not run and submodules stay empty. Nothing of other workflows is copied.
+    branch `artifacts`. The files are as `git clone` lays them out, so the repository's own line-ending
+    attributes count; hooks and filters do not run, submodules stay empty. No other workflow is copied.
     """
     branch, commit = ("artifacts", what) if _COMMIT.match(what) else (what, _branch_tip(repository, what))
     repository.ensure([commit])

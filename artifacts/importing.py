@@ -13,8 +13,8 @@ from contracts.errors import ArtifactError, InvalidInput
 def import_base(repository: Repository, source: Path, rev: str = "HEAD") -> str:
     """Copy the commit `rev` of the repository at `source`, with the history it has, into the store; its name.
 
-    What is not committed stays behind; no hook or filter of the source runs. Raises InvalidInput when `source`
-    is no repository (its own root, not a folder inside one) or has no such commit.
+    What is not committed stays behind; no hook or filter of the source runs. Raises InvalidInput when
+    `source` is no repository (its own root, not a folder inside one) or has no such commit.
     """
     source = source.absolute()
     commit = _resolve(source, rev)

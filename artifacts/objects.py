@@ -117,7 +117,7 @@ class ObjectReader:
             return known
         found = self.read(oid)
         if found is None or found.kind != b"commit":
-            raise ArtifactError(f"the store holds no commit {oid}")
+            raise ArtifactError(f"the store holds no readable commit {oid}; `git fsck` in it tells of damage")
         return self.remember_commit(found)
 
     def remember_commit(self, found: Found) -> Commit:

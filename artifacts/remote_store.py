@@ -111,7 +111,9 @@ class RemoteRepository(Repository):
 
     def _told(self, error: GitFailed) -> str:
         said = error.stdout.decode("utf-8", "replace").strip()
-        return f"{error} {said}".replace(self._url, self.shown_url).strip()
+        secret = urlsplit(self._url).netloc.rpartition("@")[0]
+        told = f"{error} {said}".strip()
+        return told.replace(f"{secret}@", "") if secret else told
 
 
 def check_url(url: str) -> str:

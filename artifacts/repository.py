@@ -54,7 +54,8 @@ class Repository:
             shas = self._imported(drafts, pack=True)
             if damaged := self._unreadable(shas):
                 raise ArtifactError(f"commits cannot be read back after writing: {', '.join(damaged)}")
-        self.share([Ref(draft.ref, sha) for draft, sha in zip(drafts, shas, strict=True)])
+        written = dict(zip((draft.ref for draft in drafts), shas, strict=True))
+        self.share([Ref(ref, sha) for ref, sha in written.items()])
         return shas
 
     def merge(self, parents: Sequence[str], subject: str, created_at: int) -> str:

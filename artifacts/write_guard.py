@@ -1,9 +1,9 @@
 """Who writes to a bare repository now, and which lock files nobody will ever remove.
 
 Each writing git process inherits a shared `flock` on a file in the repository, so the lock lives exactly as
-long as the process, whether or not its starter died. A `*.lock` file is stale when nobody holds that flock, no
-other git process works in the repository, and the file stood unchanged for the grace period on this process'
-own monotonic clock (the last for git processes of other machines and containers).
+long as the process, whether or not its starter died. A `*.lock` file is stale when nobody holds that flock,
+no other git process works in the repository, and the file stood unchanged for the grace period on this
+process' own monotonic clock (the last for git processes of other machines and containers).
 """
 
 from __future__ import annotations

@@ -47,12 +47,12 @@ class MemoryBroker:
         """Forget everything, as FLUSHALL does; blocked readers hear that their group is gone."""
         self._streams.clear()
         self._incarnation = secrets.token_hex(16)
-        self._wake()
+        self.wake()
 
     def stop(self) -> None:
         """Be unreachable until `start`."""
         self._running = False
-        self._wake()
+        self.wake()
 
     def start(self) -> None:
         """Be reachable again, with nothing remembered."""
@@ -88,7 +88,7 @@ class MemoryBroker:
         stream = self.made_stream(name)
         stream.newest += 1
         stream.entries[stream.newest] = payload
-        self._wake()
+        self.wake()
 
     def announce(self, channel: str, payload: bytes) -> None:
         """Hand the payload to each subscription, once for every name of it that fits."""
@@ -113,7 +113,8 @@ class MemoryBroker:
         except TimeoutError:
             return
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Let everybody who waits look again."""
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -179,7 +180,8 @@ class MemoryBus:
         return self._shared
 
     async def check_policy(self) -> None:
-        """Nothing is ever evicted here."""
+        """Nothing is ever evicted here. Raises BusUnavailable like the rest."""
+        self._open()
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         broker = self._open()
@@ -253,6 +255,7 @@ class MemoryBus:
 
     async def close(self) -> None:
         self._closed = True
+        self._shared.wake()
         for subscription in self._subscriptions:
             await subscription.close()
         self._subscriptions.clear()

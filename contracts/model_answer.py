@@ -85,14 +85,16 @@ def _end(text: str, begin: int) -> int:
         if kind in "[{":
             depth += 1
             if depth > MAX_DEPTH:
-                _refuse(f"nested more than {MAX_DEPTH} levels deep at {_where(text, token.start())}; flatten it")
+                _refuse(
+                    f"nested more than {MAX_DEPTH} levels deep at {_where(text, token.start())}; flatten it"
+                )
         elif kind in "]}":
             depth -= 1
             if depth == 0:
                 return token.end()
     _refuse(
-        f"the JSON that starts at {_where(text, begin)} is not closed: a bracket or a quote is missing, or the "
-        "answer was cut off; send the whole document, shorter if need be"
+        f"the JSON that starts at {_where(text, begin)} is not closed: a bracket or a quote is missing, or "
+        "the answer was cut off; send the whole document, shorter if need be"
     )
 
 
@@ -155,4 +157,3 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _is_plain_list(document: object) -> bool:
     return isinstance(document, list) and all(isinstance(item, _SCALARS) for item in document)
-

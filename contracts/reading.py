@@ -93,7 +93,7 @@ def validate(model: type[M], raw: bytes | str, kind: str) -> M:
 
 def problems_of(error: ValidationError) -> list[Problem]:
     """Pydantic's errors as problems, in document order, at most MAX_PROBLEMS of them."""
-    details = error.errors(include_url=False)
+    details = [detail for detail in error.errors(include_url=False) if not _only_invalid_entries(detail)]
     problems = [Problem(json_path(detail["loc"]), _sentence(detail)) for detail in details[:MAX_PROBLEMS]]
     if len(details) > MAX_PROBLEMS:
         problems.append(Problem("$", f"and {len(details) - MAX_PROBLEMS} problems more"))
@@ -152,6 +152,11 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"the number {shown(text)} is too large")
     return number
+
+
+def _only_invalid_entries(detail: Any) -> bool:
+    """Whether a list is called too short because its entries, reported by themselves, are invalid."""
+    return bool(detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"])
 
 
 def _sentence(detail: Any) -> str:

@@ -89,5 +89,5 @@ def _event_model(document: Any) -> type[BaseModel]:
         envelope: type[BaseModel] = TaskEvent.__class_getitem__(EVENT_DATA[EventType(kind)])  # type: ignore[assignment]
         return envelope
     close = get_close_matches(str(kind)[:200], list(EventType), n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(EventType)}"
+    hint = f"; did you mean {shown(str(close[0]))}?" if close else f"; known are {', '.join(EventType)}"
     raise InvalidDocument("event", [Problem("$.type", f"unknown event type {shown(kind)}{hint}")])

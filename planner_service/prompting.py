@@ -18,10 +18,10 @@ MAX_PROBLEM_CHARACTERS: Final = 400
 
 _DUTIES: Final = {
     Role.ARCHITECT: (
-        "designs before code is written. Writes a Contract document (interfaces, data models, names of tests) "
+        "designs before code is written. Writes a Contract document (interfaces, data models, test names) "
         "to one JSON file such as `contract.json`. Comes first where there is more than one code file."
     ),
-    Role.CODER: "writes code files after the contract. One task for each group of files that change together.",
+    Role.CODER: "writes code files after the contract. One task for each group of related files.",
     Role.TESTER: (
         "writes the tests of coders' files, and runs the acceptance tests. Depends on the coders whose code "
         "it tests; writes below `tests/`."
@@ -42,7 +42,7 @@ def system_prompt(schema: dict[str, Any], roles: Collection[str], max_tasks: int
 
 
 def request_prompt(request: str, repository: RepositorySummary | None) -> str:
-    """The first turn: the request, after the repository as JSON that the repository's text cannot break out of."""
+    """The first turn: the request, after the repository as JSON, which its text cannot break out of."""
     if repository is None:
         return f"The repository is empty.\n\nThe request:\n\n{request}"
     summary = {

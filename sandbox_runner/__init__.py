@@ -1,1 +1,16 @@
 """Model-written programs run here: one port, several walls."""
+
+from __future__ import annotations
+
+from sandbox_runner.choose import choose_sandbox, survey
+from sandbox_runner.facade import SandboxHandle, SandboxRunner
+from sandbox_runner.settings import BackendStatus, SandboxSettings
+
+__all__ = [
+    "BackendStatus",
+    "SandboxHandle",
+    "SandboxRunner",
+    "SandboxSettings",
+    "choose_sandbox",
+    "survey",
+]

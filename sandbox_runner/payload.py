@@ -109,7 +109,8 @@ def make_job(request: SandboxRequest, walls: Walls) -> Job:
 
 
 def _guest_limits(limits: SandboxLimits, walls: Walls) -> dict[str, Any]:
-    rlimits = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": _OPEN_FILES, "RLIMIT_FSIZE": limits.disk_mb * MEGABYTE}
+    rlimits = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": _OPEN_FILES, "RLIMIT_MSGQUEUE": 0}
+    rlimits["RLIMIT_FSIZE"] = limits.disk_mb * MEGABYTE
     return {
         "wall_seconds": limits.wall_seconds,
         "output_bytes": limits.output_bytes,

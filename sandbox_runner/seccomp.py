@@ -23,7 +23,7 @@ _ARCHITECTURES = {
     "aarch64": (1, 0xC000_00B7, "SCMP_ARCH_AARCH64"),
 }
 # Memory that a poll of /proc cannot see; in a cgroup it is counted like any other.
-_UNCOUNTED_MEMORY = ("memfd_create", "shmget")
+_UNCOUNTED_MEMORY = ("memfd_create", "shmget", "msgget")
 # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 _NEW_NAMESPACES = tuple(1 << bit for bit in (17, 25, 26, 27, 28, 29, 30))
 # TIOCSTI and TIOCLINUX type into somebody else's terminal.

@@ -83,6 +83,7 @@ SPECIAL: dict[str, tuple[int, int]] = {
     "clone3": (435, 435),
     "ioctl": (16, 29),
     "memfd_create": (319, 279),
+    "msgget": (68, 186),
     "personality": (135, 92),
     "prlimit64": (302, 261),
     "shmget": (29, 194),

@@ -1,7 +1,7 @@
 """A strict reader for tar streams that nobody trusts.
 
-It knows ustar with pax records (IEEE Std 1003.1, "pax"), regular files and folders, and nothing else. It works
-in memory: what a hostile stream can reach is a dict.
+It knows ustar with pax records (IEEE Std 1003.1, "pax"), regular files and folders, and nothing else. It
+works in memory: what a hostile stream can reach is a dict.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def read_tar(data: bytes | bytearray, *, max_bytes: int, max_members: int) -> di
             pax = None
             left -= member.size
             if left < 0:
-                raise TarRefused("too_many_bytes", f"the tar stream holds more than {max_bytes} bytes of files")
+                raise TarRefused(
+                    "too_many_bytes", f"the tar stream holds more than {max_bytes} bytes of files"
+                )
             content = bytes(_take(view, offset, size))
             _add(member, content, files, folders)
         offset += -(-size // _BLOCK) * _BLOCK
@@ -200,6 +202,6 @@ def _check_end(view: memoryview, offset: int, pax: dict[str, str] | None) -> Non
 def _check_names(files: dict[str, bytes], folders: set[str]) -> None:
     try:
         # A name below each folder makes the check see it as a folder, empty or not.
-        check_tree([*files, *(f"{folder}/-" for folder in folders)])
+        check_tree({*files, *(f"{folder}/-" for folder in folders)})
     except UnsafePath as error:
         raise TarRefused("twins", str(error)) from None

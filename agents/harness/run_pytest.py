@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 _MESSAGE_CHARACTERS = 1_000
+_CANARY_NAME = "test_must_fail.py"
 _CANARY = """\
 def test_must_fail_by_assert():
     assert 1 == 2
@@ -36,8 +37,7 @@ def main() -> None:
     """The parent's part: start the child, collect its events, write the report."""
     order = json.loads(sys.stdin.buffer.read())
     folder = Path(__file__).resolve().parent
-    canary = folder / f"test_{secrets.token_hex(8)}.py"
-    canary.write_text(_CANARY)
+    (folder / _CANARY_NAME).write_text(_CANARY)
     (folder / "pytest.ini").write_text("[pytest]\n")
     token = secrets.token_hex(16)
     exit_code, lines = _run_child(
@@ -45,7 +45,6 @@ def main() -> None:
             "token": token,
             "args": order["args"],
             "measure": order["measure"],
-            "canary": canary.name,
             "folder": folder.name,
         }
     )
@@ -115,14 +114,16 @@ def child() -> None:
     order = json.loads(sys.stdin.buffer.read())
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     pipe = _Pipe(order["pipe"], order["token"])
-    # Before the tree is importable, so that no file in it can stand in for it.
-    import pytest
+    # Isolated mode ignores PYTHONPATH, by which some sandboxes offer pytest; the tree has no say in it.
+    sys.path += [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    import pytest  # noqa: PLC0415  # the parent needs none, and the tree is not importable yet
 
     meter = _Meter(order["measure"])
     sys.path[:0] = [path for path in (os.getcwd(), os.path.join(os.getcwd(), "src")) if os.path.isdir(path)]
-    canary = f"{order['folder']}/{order['canary']}"
+    canary = f"{order['folder']}/{_CANARY_NAME}"
     arguments = [
         "-q",
+        "-rN",
         "--no-header",
         "--tb=short",
         "--continue-on-collection-errors",
@@ -160,7 +161,10 @@ def _recorder(pytest: Any, pipe: _Pipe, canary: str) -> Any:
         def pytest_collectreport(self, report: Any) -> None:
             if report.outcome != "passed":
                 pipe.send(
-                    "not_collected", id=report.nodeid, outcome=report.outcome, message=_message(report.longrepr)
+                    "not_collected",
+                    id=report.nodeid,
+                    outcome=report.outcome,
+                    message=_message(report.longrepr),
                 )
 
         def pytest_runtest_logreport(self, report: Any) -> None:
@@ -198,7 +202,7 @@ class _Meter:
         if not paths:
             return
         try:
-            import coverage
+            import coverage  # noqa: PLC0415  # it may be absent
         except ImportError:
             return
         self._coverage = coverage.Coverage(data_file=None, config_file=False, include=self._paths)

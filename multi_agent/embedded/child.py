@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -23,8 +24,8 @@ _SHOWN_LOG_BYTES: Final = 2_000
 class ChildProcess:
     """A service as a child process, in a session of its own, so that Ctrl-C does not reach it.
 
-    argv: the command. log: file that takes stdout and stderr. env: its whole environment; it inherits nothing,
-    so no secret of this process reaches it.
+    argv: the command. log: file that takes stdout and stderr. env: its whole environment; it inherits none of
+    ours, so no secret of this process reaches it.
     It is killed when this process ends in whatever way. See leash.py for how.
     """
 
@@ -68,17 +69,22 @@ class ChildProcess:
         deadline = time.monotonic() + seconds
         while not await ready():
             if not self.alive:
-                raise Unavailable(f"{self._argv[0]} ended at once; its log {self._log} ends:\n{self._log_end()}")
+                raise Unavailable(
+                    f"{self._argv[0]} ended at once; its log {self._log} ends:\n{self._log_end()}"
+                )
             if time.monotonic() > deadline:
-                raise Unavailable(f"{self._argv[0]} was not ready after {seconds:g} s; its log is {self._log}")
+                raise Unavailable(
+                    f"{self._argv[0]} was not ready after {seconds:g} s; its log is {self._log}"
+                )
             await asyncio.sleep(_POLL_SECONDS)
 
     async def stop(self, grace: float = 3.0) -> None:
         """Ask the process to end, kill it after `grace` seconds, and return when it is gone."""
+        if self._process is None:
+            return
         self.signal(signal.SIGTERM)
-        deadline = time.monotonic() + grace
-        while self.alive and time.monotonic() < deadline:
-            await asyncio.sleep(_POLL_SECONDS)
+        with suppress(subprocess.TimeoutExpired):
+            await asyncio.to_thread(self._process.wait, grace)
         self.kill()
 
     def kill(self) -> None:

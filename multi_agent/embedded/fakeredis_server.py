@@ -9,58 +9,75 @@ from __future__ import annotations
 
 import itertools
 import os
+import select
 import socket
 import sys
 from typing import Any
 
 from fakeredis import TcpFakeServer
-from fakeredis._clients._tcp_server import TCPFakeRequestHandler, Writer
 
 _SEND_SECONDS = 60.0
 
 
-class _Sender:
-    """Writes to a socket whose reading side does not block, waiting while it is full."""
+class _PatientSocket(socket.socket):
+    """Waits while the peer is slow: fakeredis makes the socket non-blocking, and would drop a long reply."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._socket = connection.dup()
-        self._socket.settimeout(_SEND_SECONDS)
-
-    def write(self, data: bytes) -> None:
-        self._socket.sendall(data)
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def close(self) -> None:
-        self._socket.close()
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[self.send(rest, flags) :]
+            except BlockingIOError:
+                if not select.select([], [self], [], _SEND_SECONDS)[1]:
+                    raise
 
 
-class _Handler(TCPFakeRequestHandler):
+class _Forgiving:
+    """A client of fakeredis whose errors are replies: its server would end the connection after each."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def read_response(self) -> Any:
+        """The next reply or error."""
+        try:
+            return self._client.read_response()
+        except ConnectionError:
+            raise
+        except Exception as error:
+            return error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+class _ForgivingHandler:
+    """Mixed into fakeredis' handler of one connection."""
+
+    current_client: Any
+
     def setup(self) -> None:
-        super().setup()
-        # fakeredis writes to a non-blocking socket and drops the connection when a long reply fills it.
-        self.writer.writer = _Sender(self.connection)
-
-    def finish(self) -> None:
-        super().finish()
-        self.writer.writer.close()
+        """Put the forgiving client in place."""
+        super().setup()  # type: ignore[misc]  # of the handler this is mixed into
+        self.current_client = _Forgiving(self.current_client)
 
 
 class UnixFakeServer(TcpFakeServer):
     """fakeredis' server on a unix socket, whose clients have no address: each gets a number instead."""
 
     address_family = socket.AF_UNIX
-    daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, path: str) -> None:
         self._numbers = itertools.count(1)
-        super().__init__(path)
-        self.RequestHandlerClass = _Handler
+        super().__init__(path)  # type: ignore[arg-type]  # the address of a unix socket is its path
+        handler: Any = self.RequestHandlerClass
+        self.RequestHandlerClass = type("Handler", (_ForgivingHandler, handler), {})
 
     def get_request(self) -> tuple[Any, Any]:
+        """The next client, under a number of its own."""
         connection, _ = super().get_request()
-        return connection, ("unix", next(self._numbers))
+        return _PatientSocket(fileno=connection.detach()), ("unix", next(self._numbers))
 
 
 def main(path: str) -> None:

@@ -23,7 +23,7 @@ _PR_SET_PDEATHSIG = 1
 _WATCH_SECONDS = 0.5
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str]) -> int:  # noqa: RET503  # exec does not return
     """Become or run the command. Exit status 126: the parent is gone already."""
     options = argparse.ArgumentParser(prog="leash")
     options.add_argument("--parent", type=int, required=True)

@@ -17,7 +17,7 @@ _FALLBACK: Final = Path("/tmp")  # noqa: S108  # only a folder of mode 700 is ma
 
 
 def make_runtime_dir(candidates: Sequence[Path], socket_name: str) -> Path:
-    """A new folder of mode 700, in the first candidate, or /tmp, in which the path of the socket is short enough.
+    """A new folder of mode 700, in the first candidate, or /tmp, where the socket's path is short enough.
 
     Folders that a killed process left there, whose socket nobody answers, are removed on the way.
     """

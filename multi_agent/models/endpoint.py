@@ -32,8 +32,8 @@ _ADVICE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A model at a service. `base_url` None is the service's own address; `timeout_seconds` bounds one attempt
-    from the first byte sent to the last one received."""
+    """A model at a service. `base_url` None is the service's own address; `timeout_seconds` bounds one
+    attempt from the first byte sent to the last one received."""
 
     service: str
     model: str
@@ -66,7 +66,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class HttpFailure:
-    """An HTTP error answer, as far as the SDK lets it be seen. `param` is the field the service objects to."""
+    """An HTTP error answer, as the SDK lets it be seen. `param` is the field the service objects to."""
 
     status: int
     detail: str = ""
@@ -79,12 +79,14 @@ class HttpFailure:
 
 
 async def ask(
-    endpoint: Endpoint, call: Callable[[], Awaitable[T]], read_failure: Callable[[Exception], HttpFailure | None]
+    endpoint: Endpoint,
+    call: Callable[[], Awaitable[T]],
+    read_failure: Callable[[Exception], HttpFailure | None],
 ) -> T | HttpFailure:
     """The outcome of `call`, or the HTTP failure if the service calls the request invalid.
 
-    Everything else becomes ModelUnavailable, ModelRejected or the error of ours that a hook raised. It is raised
-    outside of the except block, so that no SDK exception, with its request and key, hangs on it as context.
+    Everything else becomes ModelUnavailable, ModelRejected or the error of ours that a hook raised. It is
+    raised outside of the except block, so that no SDK exception, with its request and key, hangs on it.
     """
     try:
         async with asyncio.timeout(endpoint.timeout_seconds):
@@ -123,7 +125,9 @@ def _other_error(endpoint: Endpoint, error: Exception) -> MultiAgentError:
         cause = cause.__cause__ or cause.__context__
     where = f" at {_host(endpoint.base_url)}" if endpoint.base_url else ""
     if isinstance(error, TimeoutError):
-        return ModelUnavailable(f"model {endpoint.name}{where}: no answer within {endpoint.timeout_seconds:g} s")
+        return ModelUnavailable(
+            f"model {endpoint.name}{where}: no answer within {endpoint.timeout_seconds:g} s"
+        )
     return ModelUnavailable(f"model {endpoint.name}{where}: no usable answer ({type(error).__name__})")
 
 

@@ -27,8 +27,8 @@ _GOOGLE: Final = "https://generativelanguage.googleapis.com/"
 class Gemini:
     """A ModelClient for the Gemini API (not Vertex AI).
 
-    A schema goes out as `response_json_schema`. When the service calls such a request invalid, as it does with
-    large schemas, it is asked once more with the schema in words.
+    A schema goes out as `response_json_schema`. When the service calls such a request invalid, as it does
+    with large schemas, it is asked once more with the schema in words.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -58,9 +58,88 @@ class Gemini:
         return self._endpoint.name
 
     async def complete(self, request: ModelRequest) -> ModelResponse:
-        outcome = await self._ask(_config(request))
+        outcome = await self._ask(request, _config(request))
         if isinstance(outcome, HttpFailure) and request.response_schema is not None:
             outcome = await self._ask(request, _config_in_words(request))
         if isinstance(outcome, HttpFailure):
             raise rejected(self._endpoint, outcome)
         return self._read(outcome)
+
+    async def close(self) -> None:
+        await self._client.aio.aclose()
+        self._client.close()
+        await self._http.aclose()
+
+    async def _ask(
+        self, request: ModelRequest, config: types.GenerateContentConfig
+    ) -> types.GenerateContentResponse | HttpFailure:
+        turns: list[types.Content | types.ContentDict] = [
+            types.Content(role=turn.role, parts=[types.Part(text=turn.text)]) for turn in request.messages
+        ]
+        model = self._endpoint.model
+        return await ask(
+            self._endpoint,
+            lambda: self._client.aio.models.generate_content(model=model, contents=[*turns], config=config),
+            _read_failure,
+        )
+
+    def _read(self, response: types.GenerateContentResponse) -> ModelResponse:
+        feedback = response.prompt_feedback
+        candidate = response.candidates[0] if response.candidates else None
+        parts = (candidate.content.parts if candidate and candidate.content else None) or []
+        # Not `response.text`, which warns about parts that are no text.
+        text = "".join(part.text for part in parts if part.text and not part.thought)
+        check_gemini_end(
+            self.name,
+            blocked=_enum_text(feedback.block_reason if feedback else None),
+            finish=_enum_text(candidate.finish_reason if candidate else None),
+            text=text,
+        )
+        usage = response.usage_metadata or types.GenerateContentResponseUsageMetadata()
+        given = usage.prompt_token_count or 0
+        # Thoughts are billed as output.
+        made = max((usage.total_token_count or 0) - given, usage.candidates_token_count or 0)
+        return ModelResponse(
+            text=text,
+            model=response.model_version or self._endpoint.model,
+            input_tokens=given,
+            output_tokens=made,
+            cost_usd=self._endpoint.price.cost(given, made),
+        )
+
+
+def _config(request: ModelRequest) -> types.GenerateContentConfig:
+    schema = request.response_schema
+    return types.GenerateContentConfig(
+        system_instruction=request.system or None,
+        temperature=request.temperature,
+        max_output_tokens=request.max_output_tokens,
+        response_mime_type="application/json" if schema is not None else None,
+        response_json_schema=json.loads(json.dumps(schema, default=dict)) if schema is not None else None,
+    )
+
+
+def _config_in_words(request: ModelRequest) -> types.GenerateContentConfig:
+    schema = json.dumps(request.response_schema, default=dict)
+    return types.GenerateContentConfig(
+        system_instruction=with_schema_in_words(request, schema),
+        temperature=request.temperature,
+        max_output_tokens=request.max_output_tokens,
+        response_mime_type="application/json",
+    )
+
+
+def _enum_text(value: Any) -> str:
+    return str(getattr(value, "value", value) or "")
+
+
+def _read_failure(error: Exception) -> HttpFailure | None:
+    if not isinstance(error, errors.APIError):
+        return None
+    headers = getattr(error.response, "headers", None) or {}
+    retry_after = retry_after_seconds(headers)
+    return HttpFailure(
+        status=error.code if isinstance(error.code, int) else 500,
+        detail=str(error.message or ""),
+        retry_after=google_retry_delay(error.details) if retry_after is None else retry_after,
+    )

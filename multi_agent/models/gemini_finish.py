@@ -11,7 +11,10 @@ _NOT_BLOCKED: Final = frozenset({"", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON
 
 
 def check_gemini_end(name: str, *, blocked: str, finish: str, text: str) -> None:
-    """Raises ModelRefused unless the answer is whole. `blocked` and `finish` are the API's own names, "" for none."""
+    """Raises ModelRefused unless the answer is whole.
+
+    `blocked` and `finish` are the API's own names, "" for none.
+    """
     if blocked not in _NOT_BLOCKED:
         raise ModelRefused(f"model {name}: the request was blocked ({blocked})")
     if finish == "MAX_TOKENS":

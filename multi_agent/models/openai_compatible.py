@@ -1,10 +1,11 @@
-"""Anything that speaks OpenAI's chat completions, through the `openai` SDK: OpenAI, Ollama, vLLM, llama.cpp."""
+"""OpenAI, Ollama, vLLM, llama.cpp: whatever speaks chat completions, through the `openai` SDK."""
 
 from __future__ import annotations
 
 import json
 import re
 from enum import IntEnum
+from functools import partial
 from typing import Any, Final
 
 import openai
@@ -58,8 +59,8 @@ class _Completion(BaseModel):
 class OpenAiCompatible:
     """A ModelClient for chat completions.
 
-    A schema goes out as `response_format` json_schema; a server that calls this invalid gets json_object, then
-    words alone, and what worked is remembered. So is a server that accepts no temperature.
+    A schema goes out as `response_format` json_schema; a server that calls this invalid gets json_object,
+    then words alone, and what worked is remembered. So is a server that accepts no temperature.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -88,7 +89,7 @@ class OpenAiCompatible:
             style = _SchemaStyle.WORDS
         while True:
             body = self._body(request, style, with_temperature)
-            outcome = await ask(self._endpoint, lambda body=body: self._send(body), _read_failure)
+            outcome = await ask(self._endpoint, partial(self._send, body), _read_failure)
             if isinstance(outcome, bytes):
                 break
             if outcome.param == "temperature" and with_temperature:
@@ -108,7 +109,8 @@ class OpenAiCompatible:
     async def _send(self, body: dict[str, Any]) -> bytes:
         # The raw body: the SDK builds its models without checking them, so a wrong answer would fail later.
         raw = await self._client.chat.completions.with_raw_response.create(**body)
-        return raw.http_response.content
+        content: bytes = raw.http_response.content
+        return content
 
     def _body(self, request: ModelRequest, style: _SchemaStyle, with_temperature: bool) -> dict[str, Any]:
         system = request.system

@@ -46,8 +46,9 @@ class _Call:
 class Cached(_Wrapper):
     """Answers a request it has seen before from memory; identical requests at one time share one call.
 
-    Errors are not kept, nor is an answer that cannot be read although a schema was given: asking again shall
-    help. Kept are the `max_bytes` of answers used last. The shared call is cancelled when nobody waits for it.
+    Errors are not kept, nor is an answer that cannot be read although a schema was given: asking again
+    shall help. Kept are the `max_bytes` of answers used last. The shared call is cancelled when nobody waits
+    for it.
     """
 
     def __init__(self, inner: ModelClient, *, max_bytes: int = CACHE_BYTES) -> None:
@@ -103,6 +104,8 @@ class Cached(_Wrapper):
 async def _cancel(task: asyncio.Task[ModelResponse]) -> None:
     task.cancel()
     await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()  # asyncio reports an error that nobody looks at
 
 
 def _is_readable(request: ModelRequest, response: ModelResponse) -> bool:
@@ -206,7 +209,7 @@ class Retrying(_Wrapper):
 
 
 class Bounded(_Wrapper):
-    """Refuses an empty answer and one of more than `max_bytes` of UTF-8, whoever gave it."""
+    """Refuses an answer that is empty, more than `max_bytes` of UTF-8, or no valid Unicode."""
 
     def __init__(self, inner: ModelClient, max_bytes: int) -> None:
         super().__init__(inner)
@@ -216,10 +219,16 @@ class Bounded(_Wrapper):
         response = await self._inner.complete(request)
         if not response.text.strip():
             raise ModelRefused(f"model {self.name} gave an empty answer to {request.purpose}")
-        size = len(response.text.encode("utf-8", "surrogatepass"))
+        size = self._size(response.text)
         if size > self._max_bytes:
             raise ModelRefused(
                 f"model {self.name} answered {request.purpose} with {size:,} bytes, the limit is "
                 f"{self._max_bytes:,}; ask for less at once"
             )
         return response
+
+    def _size(self, text: str) -> int:
+        try:
+            return len(text.encode("utf-8"))
+        except UnicodeEncodeError:
+            raise ModelRefused(f"model {self.name} gave an answer that is no valid Unicode text") from None

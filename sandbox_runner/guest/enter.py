@@ -31,7 +31,7 @@ def exec_bubblewrap(plan: dict[str, Any]) -> None:
     linux.die_with_parent()
     _unshare_with_map(linux.CLONE_NEWUSER, plan["identity"])
     linux.die_with_parent()
-    os.execv(plan["argv"][0], plan["argv"])
+    os.execv(plan["argv"][0], plan["argv"])  # noqa: S606 - no shell is wanted
 
 
 def enter_namespaces(plan: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import signal
-from typing import Any, Optional
+from typing import Any
 
 from sandbox_runner.guest import linux
 
@@ -18,7 +18,7 @@ def shield() -> None:
     linux.set_dumpable(False)
 
 
-def isolate(walls: Optional[dict[str, Any]]) -> None:
+def isolate(walls: dict[str, Any] | None) -> None:
     """Limited file systems, no capability, unprivileged user, seccomp. None: the container has done it.
 
     The file systems are mounted here and not by bubblewrap because its --tmpfs knows no inode limit, and

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Optional
+from typing import Any
 
 from sandbox_runner.guest import collect, enter, isolate, supervise, wire
 
 
-def main(launch: Optional[dict[str, Any]]) -> None:
+def main(launch: dict[str, Any] | None) -> None:
     """Run one job. Never returns: when process 1 ends the kernel ends everything else."""
     try:
         _main(launch)
@@ -20,7 +20,7 @@ def main(launch: Optional[dict[str, Any]]) -> None:
     os._exit(0)
 
 
-def _main(launch: Optional[dict[str, Any]]) -> None:
+def _main(launch: dict[str, Any] | None) -> None:
     if launch and launch["kind"] == "bubblewrap":
         enter.exec_bubblewrap(launch)
     if launch and launch["kind"] == "namespaces":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import select
 import signal
 import time
-from typing import Any, Optional
+from typing import Any
 
 from sandbox_runner.guest import linux, wire
 
@@ -41,7 +42,7 @@ class _Watch:
     def __init__(self, job: dict[str, Any], stdin_fd: int) -> None:
         self._limits = job["limits"]
         self._left = self._limits["output_bytes"]
-        self.exit_code: Optional[int] = None
+        self.exit_code: int | None = None
         self.oom_kills_before = _oom_kills()
         out_read, out_write = os.pipe()
         err_read, err_write = os.pipe()
@@ -52,7 +53,7 @@ class _Watch:
         for fd in (stdin_fd, out_write, err_write):
             os.close(fd)
         self._started = time.monotonic()
-        self._ended: Optional[float] = None
+        self._ended: float | None = None
         self._main_fd = os.pidfd_open(self._main)
         wire.send(wire.STARTED, b"")
 
@@ -65,7 +66,7 @@ class _Watch:
         for fd in (0, self._main_fd, *self._outputs):
             poller.register(fd, select.POLLIN)
         deadline = self._started + self._limits["wall_seconds"]
-        memory = self._limits["memory_bytes"]
+        memory: int = self._limits["memory_bytes"]
         tick = _MEMORY_TICK if memory else _IDLE_TICK
         while self.exit_code is None:
             left = deadline - time.monotonic()
@@ -96,7 +97,7 @@ class _Watch:
         for fd in self._outputs:
             while self._left >= 0 and self._forward(fd):
                 pass
-        return self._left < 0
+        return bool(self._left < 0)
 
     def _reap(self, options: int) -> bool:
         """Wait for children, orphans among them; False when there are none."""
@@ -117,10 +118,8 @@ class _Watch:
     def kill_everything(self) -> None:
         # As process 1 of a pid namespace -1 means this sandbox and nothing else; `isolate.shield` made sure.
         while True:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             if not self._reap(0):
                 return
 
@@ -140,7 +139,7 @@ def _become(job: dict[str, Any], stdio: tuple[int, int, int]) -> None:
         os.nice(_NICE)  # so that the supervisor gets its turn under any load
         for name, value in job["limits"]["rlimits"].items():
             resource.setrlimit(getattr(resource, name), (value, value))
-        os.execvpe(job["argv"][0], job["argv"], job["env"])
+        os.execvpe(job["argv"][0], job["argv"], job["env"])  # noqa: S606 - no shell is wanted
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         os.write(2, f"{job['argv'][0]}: {error.strerror}\n".encode("utf-8", "replace"))

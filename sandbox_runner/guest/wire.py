@@ -48,5 +48,5 @@ def send(kind: bytes, data: bytes) -> None:
     try:
         while view:
             view = view[os.write(1, view) :]
-    except BrokenPipeError:
+    except ConnectionError:
         os._exit(0)

@@ -8,7 +8,11 @@ import pytest
 from contracts.errors import InvalidDocument
 from contracts.model_answer import MAX_DEPTH, parse_answer
 
-DOCUMENT = {"title": "Grüße 😀", "files": [{"path": "a.py", "content": "x = {'a': [1]}\n```\n\"quoted\""}], "n": -1.5}
+DOCUMENT = {
+    "title": "Grüße 😀",
+    "files": [{"path": "a.py", "content": "x = {'a': [1]}\n```\n\"quoted\""}],
+    "n": -1.5,
+}
 TEXT = json.dumps(DOCUMENT)
 
 
@@ -42,7 +46,13 @@ def test_finds_the_one_document(answer: str) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "value"),
-    [("{}", {}), ("[]", []), ("[1, 2]", [1, 2]), ('x [{"a": 1}, {"a": 2}] y', [{"a": 1}, {"a": 2}]), ("[[1]]", [[1]])],
+    [
+        ("{}", {}),
+        ("[]", []),
+        ("[1, 2]", [1, 2]),
+        ('x [{"a": 1}, {"a": 2}] y', [{"a": 1}, {"a": 2}]),
+        ("[[1]]", [[1]]),
+    ],
 )
 def test_lists_and_empty_documents(answer: str, value: object) -> None:
     assert parse_answer(answer) == value
@@ -94,7 +104,22 @@ def test_depth() -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    ["{}", "[1]", '["', '\\"', '{"', "[1 x]", '"{', '["a" x]', "{ ", "[ ", '{"\\"', '[1 "', "`", '{"a":1}{"b":'],
+    [
+        "{}",
+        "[1]",
+        '["',
+        '\\"',
+        '{"',
+        "[1 x]",
+        '"{',
+        '["a" x]',
+        "{ ",
+        "[ ",
+        '{"\\"',
+        '[1 "',
+        "`",
+        '{"a":1}{"b":',
+    ],
 )
 def test_hostile_text_costs_linear_time(unit: str) -> None:
     """Quadratic work on this much text takes minutes; the bound is two orders of magnitude above the need."""

@@ -1,0 +1,48 @@
+"""The architect: from the request to a contract."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from agents.context import assignment
+from agents.prompting import system_prompt
+from agents.registry import agent
+from agents.result import AgentResult
+from agents.task import Task
+from contracts.registry import load_schema
+from contracts.reports import Contract
+
+DEFAULT_PATH: Final = "contract.json"
+
+
+@agent(role="architect")
+class ArchitectAgent:
+    """Takes the request and the task's description; gives a Contract.
+
+    The contract is written to the first of the task's output files that ends in `.json`, `contract.json` when
+    none does, and is also the task's report.
+    """
+
+    async def run(self, task: Task) -> AgentResult:
+        path = task.check_writable(_contract_path(task))
+        contract = await self.generate_contract(task)
+        text = contract.model_dump_json(indent=2) + "\n"
+        return AgentResult(files={path: text}, report=contract, summary=_summary(contract))
+
+    async def generate_contract(self, task: Task) -> Contract:
+        """The model's contract, valid against its schema. Raises AgentFailure and what `Task.ask` raises."""
+        schema = load_schema("contract")
+        prompt = assignment(task)
+        return await task.ask_document(
+            Contract, prompt, system=system_prompt("architect", schema), schema=schema
+        )
+
+
+def _contract_path(task: Task) -> str:
+    outputs = task.item.output_artifacts
+    return next((path for path in outputs if path.endswith(".json")), DEFAULT_PATH)
+
+
+def _summary(contract: Contract) -> str:
+    names = ", ".join(interface.name for interface in contract.interfaces[:10])
+    return f"contract {contract.contract_id}: {names}"

@@ -1,0 +1,41 @@
+"""The coder: from the contract to code."""
+
+from __future__ import annotations
+
+from agents.context import as_files, assignment, check_code, files_section, relevant_files
+from agents.prompting import system_prompt
+from agents.registry import agent
+from agents.result import AgentResult
+from agents.task import Task
+from agents.validation import run_rules
+from contracts.registry import load_schema
+from contracts.reports import CodeArtifacts
+
+
+@agent(role="coder")
+class CoderAgent:
+    """Takes the contract, the task's description, its output paths and the files they touch; gives code.
+
+    Answers with paths that may not be written, files that are no Python or JSON, or output files left out go
+    back to the model. The task's `command` validation rules then run in the sandbox; one that fails fails the
+    attempt. The report is a BuildReport when there were such rules.
+    """
+
+    async def run(self, task: Task) -> AgentResult:
+        code = await self.generate_code(task)
+        files = as_files(code)
+        report = await run_rules(task, files)
+        return AgentResult(files=files, report=report, summary=code.summary)
+
+    async def generate_code(self, task: Task) -> CodeArtifacts:
+        """The files as the model wrote them, checked. Raises AgentFailure and what `Task.ask` raises."""
+        schema = load_schema("code")
+        prompt = assignment(task) + "\n" + files_section("Files so far", relevant_files(task))
+        needed = [path for path in task.item.output_artifacts if not path.endswith("/")]
+        return await task.ask_document(
+            CodeArtifacts,
+            prompt,
+            system=system_prompt("coder", schema),
+            schema=schema,
+            check=lambda code: check_code(task, code, needed=needed),
+        )

@@ -1,0 +1,172 @@
+"""Reading acceptance commands: which are pytest, what they run, and which tests that must be."""
+
+from __future__ import annotations
+
+import ast
+import shlex
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final, TypeGuard
+
+from contracts.errors import InvalidInput
+from contracts.paths import covers
+
+_STARTS: Final = (("pytest",), ("python", "-m", "pytest"), ("python3", "-m", "pytest"), ("py.test",))
+_SELECTING: Final = ("-k", "-m")
+_DROPPED: Final = frozenset(
+    {"-x", "--exitfirst", "-s", "-l", "--no-header", "--no-summary", "--disable-warnings"}
+)
+_KEPT_OUT: Final = frozenset({"--cov-fail-under"})
+_DROPPED_PREFIXES: Final = ("-q", "-v", "-r", "--cov", "--no-cov", "--quiet", "--verbose")
+_DROPPED_WITH_VALUE: Final = (
+    "--tb",
+    "--maxfail",
+    "--color",
+    "--durations",
+    "--cov",
+    "--cov-report",
+    "--junitxml",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PytestCommand:
+    """args: what goes to pytest. targets: files, folders and test ids among them, "." when none was given.
+    selective: whether only some of the targets' tests are meant."""
+
+    args: tuple[str, ...]
+    targets: tuple[str, ...]
+    selective: bool
+
+
+def split_command(cmd: str) -> tuple[str, ...]:
+    """The command's words; no shell is involved. Raises InvalidInput for open quotes and for no word."""
+    try:
+        argv = tuple(shlex.split(cmd))
+    except ValueError as error:
+        raise InvalidInput(f"acceptance test {cmd!r} cannot be read: {error}") from None
+    if not argv:
+        raise InvalidInput("an acceptance test is empty; name a command such as 'pytest tests'")
+    return argv
+
+
+def as_pytest(argv: tuple[str, ...]) -> PytestCommand | None:
+    """The command as one for pytest, None when it is another program.
+
+    Options about output, coverage and stopping early are dropped: every test runs, and the harness reports.
+    Raises InvalidInput for an option that could change what a passed test means.
+    """
+    start = next((start for start in _STARTS if argv[: len(start)] == start), None)
+    if start is None:
+        return None
+    args: list[str] = []
+    targets: list[str] = []
+    words = iter(argv[len(start) :])
+    for word in words:
+        if word in _SELECTING:
+            args += [word, next(words, "")]
+        elif word in _DROPPED_WITH_VALUE:
+            next(words, None)
+        elif not word.startswith("-"):
+            targets.append(word.removeprefix("./") or ".")
+        elif not _is_dropped(word):
+            raise InvalidInput(
+                f"acceptance test option {word!r} cannot be used; besides files, folders and test ids, "
+                "-k EXPRESSION and -m MARKER are known"
+            )
+    selective = bool(args) or any("::" in target for target in targets)
+    targets = targets or ["."]
+    return PytestCommand((*args, *targets), tuple(targets), selective)
+
+
+def _is_dropped(word: str) -> bool:
+    name = word.partition("=")[0]
+    if name in _KEPT_OUT:
+        return False
+    return word in _DROPPED or name in _DROPPED_WITH_VALUE or word.startswith(_DROPPED_PREFIXES)
+
+
+def is_test_file(path: str) -> bool:
+    """Whether pytest takes the file for one with tests."""
+    name = path.rpartition("/")[2]
+    return fnmatchcase(name, "test_*.py") or fnmatchcase(name, "*_test.py")
+
+
+def belongs_to_tests(path: str) -> bool:
+    """Whether the file serves the tests, rather than being code under test."""
+    folders = path.split("/")[:-1]
+    return is_test_file(path) or path.endswith("conftest.py") or not {"tests", "test"}.isdisjoint(folders)
+
+
+def code_under_test(paths: Iterable[str]) -> list[str]:
+    """The Python files whose coverage counts, sorted."""
+    return sorted(path for path in paths if path.endswith(".py") and not belongs_to_tests(path))
+
+
+def expected_tests(command: PytestCommand, files: Mapping[str, bytes]) -> frozenset[str]:
+    """The ids, without parameters, of tests that must run: read from the source, which is never executed."""
+    if command.selective:
+        return frozenset()
+    found: set[str] = set()
+    for path, content in files.items():
+        named = path in command.targets
+        if named or (is_test_file(path) and any(_within(target, path) for target in command.targets)):
+            found |= {f"{path}::{name}" for name in _test_names(content)}
+    return frozenset(found)
+
+
+def _within(target: str, path: str) -> bool:
+    return target == "." or covers(target.rstrip("/") + "/", path)
+
+
+def _test_names(source: bytes) -> set[str]:
+    tree = parsed_python(source)
+    names: set[str] = set()
+    for node in tree.body if tree else ():
+        if _is_test(node):
+            names.add(node.name)
+        elif isinstance(node, ast.ClassDef) and node.name.startswith("Test") and _is_collected(node):
+            names |= {f"{node.name}::{part.name}" for part in node.body if _is_test(part)}
+    return names
+
+
+def _is_test(node: ast.stmt) -> TypeGuard[ast.FunctionDef | ast.AsyncFunctionDef]:
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or not node.name.startswith("test"):
+        return False
+    return not any(_names(decorator, "fixture") for decorator in node.decorator_list)
+
+
+def _is_collected(node: ast.ClassDef) -> bool:
+    defined = {part.name for part in node.body if isinstance(part, ast.FunctionDef)}
+    marked = any(_names(part, "__test__") for part in node.body if isinstance(part, ast.Assign))
+    return defined.isdisjoint({"__init__", "__new__"}) and not marked
+
+
+def _names(node: ast.AST, name: str) -> bool:
+    return any(name in (getattr(part, "id", None), getattr(part, "attr", None)) for part in ast.walk(node))
+
+
+def parsed_python(source: bytes | str) -> ast.Module | None:
+    """The syntax tree, None when this is no Python. Nothing of it is compiled to code or executed."""
+    tree, _ = _parse(source)
+    return tree
+
+
+def python_problem(source: str) -> str | None:
+    """What keeps the text from being Python, None when nothing does; without the parser's own wording, which
+    differs between Python versions."""
+    _, problem = _parse(source)
+    return problem
+
+
+def _parse(source: bytes | str) -> tuple[ast.Module | None, str | None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return ast.parse(source), None
+        except SyntaxError as error:
+            return None, f"line {error.lineno or 1} is not valid Python"
+        except (ValueError, RecursionError, MemoryError):
+            return None, "it is not valid Python"

@@ -1,0 +1,106 @@
+"""What the agents that ship tell the model about a task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from agents.commands import python_problem
+from agents.prompting import canonical_json, file_blocks, section
+from agents.task import Task
+from contracts.errors import AgentFailure, InvalidDocument
+from contracts.paths import covers
+from contracts.reading import read_json, to_json, validate
+from contracts.reports import CodeArtifacts, Contract
+
+_CONTEXT_FILES: Final = 20
+
+
+def assignment(task: Task) -> str:
+    """The sections every prompt begins with: the request, the task, what it may write, the contract."""
+    item = task.item
+    contract = find_contract(task)
+    parts = [
+        section("The whole request", task.request.request),
+        section("Your task", f"{item.title}\n\n{item.description}"),
+        section("Files you may write", bullets(task.request.writable)),
+    ]
+    if item.acceptance_criteria.tests:
+        commands = [test.cmd for test in item.acceptance_criteria.tests]
+        parts.append(section("Commands that must succeed in the end", bullets(commands)))
+    if contract is not None:
+        parts.append(section("The contract", canonical_json(contract.model_dump(mode="json"))))
+    return "\n".join(parts)
+
+
+def bullets(lines: Sequence[str]) -> str:
+    """One line each."""
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def find_contract(task: Task) -> Contract | None:
+    """The contract among the inputs, else the first that an earlier task reported, None without one."""
+    for path in task.item.input_artifacts:
+        if path.endswith(".json") and path in task.files:
+            found = _as_contract(task.files[path])
+            if found is not None:
+                return found
+    reports = [task.reports[task_id] for task_id in sorted(task.reports)]
+    candidates = (_as_contract(to_json(dict(report), "contract")) for report in reports)
+    return next((found for found in candidates if found is not None), None)
+
+
+def _as_contract(raw: bytes) -> Contract | None:
+    try:
+        return validate(Contract, raw, "contract")
+    except InvalidDocument:
+        return None
+
+
+def relevant_files(task: Task) -> list[tuple[str, bytes]]:
+    """What the task writes or reads, as far as it exists, then a few further files of the tree."""
+    patterns = (*task.request.writable, *task.item.output_artifacts, *task.item.input_artifacts)
+    named = [path for path in sorted(task.files) if any(covers(pattern, path) for pattern in patterns)]
+    others = [path for path in sorted(task.files) if path not in set(named)]
+    code = [path for path in others if path.endswith((".py", ".toml", ".md", ".txt"))]
+    return [(path, task.files[path]) for path in named + code[:_CONTEXT_FILES]]
+
+
+def files_section(title: str, files: Iterable[tuple[str, bytes]]) -> str:
+    """Files under a heading, marked as data."""
+    return section(title, file_blocks(files))
+
+
+def check_code(task: Task, code: CodeArtifacts, *, needed: Iterable[str] = ()) -> None:
+    """Raises AgentFailure listing paths that may not be written, broken files and `needed` files left out."""
+    refused = [reason for change in code.files if (reason := task.refusal(change.path)) is not None]
+    if refused:
+        raise AgentFailure(bullets(refused), code="path_not_allowed")
+    paths = [change.path for change in code.files]
+    problems = [
+        f"file {path!r} appears more than once" for path in sorted(set(paths)) if paths.count(path) > 1
+    ]
+    for change in code.files:
+        if change.content is not None:
+            problems += _content_problems(change.path, change.content)
+    kept = set(task.files) | set(paths)
+    problems += [f"file {path!r} is missing from the answer" for path in needed if path not in kept]
+    if problems:
+        raise AgentFailure(bullets(problems), code="invalid_code")
+
+
+def _content_problems(path: str, content: str) -> list[str]:
+    if path.endswith(".py"):
+        problem = python_problem(content)
+        return [f"file {path!r}: {problem}"] if problem else []
+    if path.endswith(".json"):
+        try:
+            read_json(content, path)
+        except InvalidDocument:
+            return [f"file {path!r} is not valid JSON"]
+    return []
+
+
+def as_files(code: CodeArtifacts) -> dict[str, bytes | str | None]:
+    """The changes as AgentResult takes them."""
+    return {change.path: change.content for change in code.files}

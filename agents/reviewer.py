@@ -1,0 +1,35 @@
+"""The reviewer: reads what was made and says what is wrong with it."""
+
+from __future__ import annotations
+
+from agents.context import assignment, files_section, relevant_files
+from agents.prompting import system_prompt
+from agents.registry import agent
+from agents.result import AgentResult
+from agents.task import Task
+from contracts.registry import load_schema
+from contracts.reports import ReviewReport
+
+
+@agent(role="reviewer")
+class ReviewerAgent:
+    """Takes the tree, the contract and the request; gives a ReviewReport and writes no file.
+
+    The verdict is "failed" when the report does not approve and holds a critical finding.
+    """
+
+    async def run(self, task: Task) -> AgentResult:
+        report = await self.review(task)
+        critical = any(finding.severity == "critical" for finding in report.findings)
+        failed = not report.approved and critical
+        return AgentResult(report=report, verdict="failed" if failed else "passed", summary=report.summary)
+
+    async def review(self, task: Task) -> ReviewReport:
+        """The model's review. Raises AgentFailure and what `Task.ask` raises."""
+        schema = load_schema("review")
+        named = relevant_files(task)
+        rest = [(path, task.files[path]) for path in sorted(set(task.files) - dict(named).keys())]
+        prompt = assignment(task) + "\n" + files_section("The files to review", named + rest)
+        return await task.ask_document(
+            ReviewReport, prompt, system=system_prompt("reviewer", schema), schema=schema
+        )

@@ -1,0 +1,218 @@
+"""The tester: writes the tests a contract asks for, and runs them in the sandbox."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Final
+
+from agents.commands import (
+    PytestCommand,
+    as_pytest,
+    code_under_test,
+    expected_tests,
+    is_test_file,
+    split_command,
+)
+from agents.context import (
+    as_files,
+    assignment,
+    bullets,
+    check_code,
+    files_section,
+    find_contract,
+    relevant_files,
+)
+from agents.normalise import normalised_tail
+from agents.prompting import section, system_prompt
+from agents.registry import agent
+from agents.result import AgentResult
+from agents.task import Task
+from agents.validation import command_run, merged_tree
+from agents.verdict import Session, read_session
+from contracts.errors import AgentFailure
+from contracts.events import TestSummary
+from contracts.paths import covers
+from contracts.ports import SandboxResult
+from contracts.registry import load_schema
+from contracts.reports import CodeArtifacts, CommandRun, TestCase, TestReport
+from contracts.todo import AcceptanceTest
+
+HARNESS_FOLDER: Final = ".test-harness"
+_ROLE: Final = "tester"
+_STEERING: Final = frozenset({"conftest.py", "pytest.ini", "tox.ini", "setup.cfg", ".coveragerc"})
+
+
+@dataclass(slots=True)
+class _Collected:
+    """What the acceptance tests gave so far."""
+
+    results: list[TestCase] = field(default_factory=list)
+    runs: list[CommandRun] = field(default_factory=list)
+    coverage: list[float] = field(default_factory=list)
+    backend: str = "unknown"
+    isolation: str = "unknown"
+
+
+@agent(role=_ROLE)
+class TesterAgent:
+    """Takes the contract, the code and the acceptance tests; gives a TestReport and, first, test files.
+
+    In the plan's own task (cycle 0) it asks the model for test files, when the task may write any. In a later
+    cycle the tests exist already and are only run. Whatever they say the task has succeeded: the verdict says
+    passed or failed. Raises SandboxUnavailable when the sandbox itself cannot do its work.
+    """
+
+    async def run(self, task: Task) -> AgentResult:
+        files: dict[str, bytes | str | None] = {}
+        if task.request.cycle == 0 and task.request.writable:
+            files = as_files(await self.write_tests(task))
+        report = await self.run_tests(task, merged_tree(task.files, files), written=files)
+        passed = sum(case.outcome == "passed" for case in report.results)
+        failed = sum(case.outcome in {"failed", "error"} for case in report.results)
+        return AgentResult(
+            files=files,
+            report=report,
+            verdict="passed" if report.passed else "failed",
+            summary=f"{passed} passed, {failed} failed",
+            tests=TestSummary(passed=passed, failed=failed, coverage_percent=report.coverage_percent),
+            backend=report.backend,
+        )
+
+    async def write_tests(self, task: Task) -> CodeArtifacts:
+        """Test files from the contract's skeletons. Raises AgentFailure and what `Task.ask` raises."""
+        schema = load_schema("code")
+        contract = find_contract(task)
+        skeletons = contract.test_skeletons if contract else ()
+        wanted = [f"{skeleton.name}: {skeleton.description}".rstrip(": ") for skeleton in skeletons]
+        prompt = "\n".join(
+            [
+                assignment(task),
+                section("Tests the contract asks for", bullets(wanted)),
+                files_section("Files so far", relevant_files(task)),
+            ]
+        )
+
+        def check(code: CodeArtifacts) -> None:
+            needed = [path for path in task.item.output_artifacts if not path.endswith("/")]
+            check_code(task, code, needed=needed)
+            text = "\n".join(change.content or "" for change in code.files)
+            absent = [skeleton.name for skeleton in skeletons if f"def {skeleton.name}(" not in text]
+            if absent:
+                raise AgentFailure("these tests are missing: " + ", ".join(absent), code="invalid_code")
+
+        return await task.ask_document(
+            CodeArtifacts, prompt, system=system_prompt("tester", schema), schema=schema, check=check
+        )
+
+    async def run_tests(
+        self,
+        task: Task,
+        tree: Mapping[str, bytes] | None = None,
+        *,
+        written: Mapping[str, bytes | str | None] | None = None,
+    ) -> TestReport:
+        """Run the task's acceptance tests over `tree` (the task's own by default) in the sandbox.
+
+        `written` are files of the tree that the tester has just made. Raises SandboxUnavailable.
+        """
+        files = _without_steering(task, task.files if tree is None else tree, written or {})
+        collected = _Collected()
+        for test in _acceptance_tests(task, files):
+            command = as_pytest(split_command(test.cmd))
+            if command is None:
+                await self._run_command(task, test, files, collected)
+            else:
+                await self._run_pytest(task, test, command, files, collected)
+        outcomes = {case.outcome for case in collected.results}
+        return TestReport(
+            passed="passed" in outcomes and outcomes <= {"passed", "skipped"},
+            results=tuple(collected.results[:10_000]),
+            runs=tuple(collected.runs),
+            coverage_percent=max(collected.coverage, default=None),
+            backend=collected.backend,
+            isolation=collected.isolation,
+        )
+
+    async def _run_command(
+        self, task: Task, test: AcceptanceTest, files: Mapping[str, bytes], collected: _Collected
+    ) -> None:
+        ended = await task.run_sandbox(
+            split_command(test.cmd), files=files, wall_seconds=test.timeout_seconds
+        )
+        run = command_run(test.cmd, ended)
+        outcome = "passed" if run.verdict == "ok" else "failed"
+        message = "" if run.verdict == "ok" else f"{run.verdict}, exit code {run.exit_code}"
+        collected.results.append(
+            TestCase.model_validate({"test_id": run.cmd, "outcome": outcome, "message": message})
+        )
+        collected.runs.append(run)
+        _note_backend(collected, ended)
+
+    async def _run_pytest(
+        self,
+        task: Task,
+        test: AcceptanceTest,
+        command: PytestCommand,
+        files: Mapping[str, bytes],
+        collected: _Collected,
+    ) -> None:
+        nonce = secrets.token_hex(16)
+        script, report = f"{HARNESS_FOLDER}/run_pytest.py", f"{HARNESS_FOLDER}/report.json"
+        measure = code_under_test(files)
+        order = {"nonce": nonce, "args": command.args, "measure": measure, "report": report}
+        harness = resources.files("agents").joinpath("harness/run_pytest.py").read_bytes()
+        ended = await task.run_sandbox(
+            ("python", "-I", script),
+            files={**files, script: harness},
+            stdin=json.dumps(order).encode(),
+            collect=(report,),
+            wall_seconds=test.timeout_seconds,
+        )
+        session = read_session(ended.files.get(report), nonce, ended, expected_tests(command, files))
+        _add_session(collected, test.cmd[:300], session, ended)
+
+
+def _add_session(collected: _Collected, cmd: str, session: Session, ended: SandboxResult) -> None:
+    collected.results += session.results
+    collected.results += [
+        TestCase(test_id=cmd, outcome="error", message=problem) for problem in session.problems
+    ]
+    if session.coverage_percent is not None:
+        collected.coverage.append(session.coverage_percent)
+    run = command_run(cmd, ended)
+    if run.verdict == "ok" and not session.passed:
+        run = run.model_copy(update={"verdict": "failed", "exit_code": 1})
+    tail = normalised_tail(ended.stdout + b"\n" + ended.stderr) if session.problems else ""
+    collected.runs.append(run.model_copy(update={"output_tail": tail}))
+    _note_backend(collected, ended)
+
+
+def _note_backend(collected: _Collected, ended: SandboxResult) -> None:
+    collected.backend, collected.isolation = ended.backend, ended.isolation.value
+
+
+def _acceptance_tests(task: Task, files: Mapping[str, bytes]) -> tuple[AcceptanceTest, ...]:
+    """Those of the task, else pytest over the test files among its outputs. Without any, AgentFailure."""
+    if task.item.acceptance_criteria.tests:
+        return task.item.acceptance_criteria.tests
+    patterns = (*task.item.output_artifacts, *task.request.writable)
+    own = [path for path in sorted(files) if any(covers(pattern, path) for pattern in patterns)]
+    targets = [path for path in own if is_test_file(path)]
+    if not targets:
+        raise AgentFailure("there is nothing to run: no acceptance test, and no test file", code="no_tests")
+    return (AcceptanceTest(cmd="pytest " + " ".join(targets)),)
+
+
+def _without_steering(
+    task: Task, tree: Mapping[str, bytes], written: Mapping[str, object]
+) -> dict[str, bytes]:
+    """The tree without files that steer pytest, unless a tester wrote them."""
+    return {
+        path: content
+        for path, content in tree.items()
+        if path.rpartition("/")[2] not in _STEERING or path in written or task.authors.get(path) == _ROLE
+    }

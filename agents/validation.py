@@ -1,0 +1,53 @@
+"""The validation rules of a task that are commands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from agents.commands import split_command
+from agents.normalise import normalised_tail
+from agents.task import Task
+from contracts.errors import AgentFailure
+from contracts.ports import SandboxResult, Verdict
+from contracts.reports import BuildReport, CommandRun
+
+
+async def run_rules(task: Task, files: Mapping[str, bytes | str | None]) -> BuildReport | None:
+    """Run each `command` rule over the tree with `files` applied; None when the task has no such rule.
+
+    Raises AgentFailure (validation_failed) for a command that does not exit 0, and SandboxUnavailable.
+    """
+    commands = [
+        rule.command for rule in task.item.acceptance_criteria.validation_rules if rule.type == "command"
+    ]
+    if not commands:
+        return None
+    tree = merged_tree(task.files, files)
+    runs = [command_run(cmd, await task.run_sandbox(split_command(cmd), files=tree)) for cmd in commands]
+    failed = [run for run in runs if run.verdict != "ok"]
+    if failed:
+        raise AgentFailure(
+            f"validation command {failed[0].cmd!r} failed:\n{failed[0].output_tail}", code="validation_failed"
+        )
+    return BuildReport(passed=True, runs=tuple(runs))
+
+
+def merged_tree(base: Mapping[str, bytes], changes: Mapping[str, bytes | str | None]) -> dict[str, bytes]:
+    """The tree with the changes applied."""
+    tree = dict(base)
+    for path, content in changes.items():
+        if content is None:
+            tree.pop(path, None)
+        else:
+            tree[path] = content.encode() if isinstance(content, str) else content
+    return tree
+
+
+def command_run(cmd: str, ended: SandboxResult) -> CommandRun:
+    """How a command ended; its output is kept only when it did not exit 0."""
+    succeeded = ended.verdict is Verdict.OK and ended.exit_code == 0
+    verdict = "failed" if ended.verdict is Verdict.OK and not succeeded else ended.verdict.value
+    tail = "" if succeeded else normalised_tail(ended.stdout + b"\n" + ended.stderr)
+    return CommandRun.model_validate(
+        {"cmd": cmd[:300], "verdict": verdict, "exit_code": ended.exit_code, "output_tail": tail}
+    )

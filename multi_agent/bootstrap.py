@@ -1,0 +1,225 @@
+"""The one place where adapters are chosen and put together."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from contracts.errors import NotConfigured
+from contracts.ports import Isolation, MessageBus, ModelClient, Sandbox, SandboxRequest, SandboxResult
+from multi_agent.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from agents.worker import Worker
+    from artifacts import GitArtifactStore
+    from orchestrator.client import WorkflowClient
+    from orchestrator.database import Database
+    from orchestrator.owner import Owner
+    from planner_service.core import Planner
+    from sandbox_runner import SandboxSettings
+
+# Each part is imported where it is built: the command line must not load a database to print its help.
+# ruff: noqa: PLC0415
+
+
+def make_bus(settings: Settings) -> MessageBus:
+    """The bus. Raises NotConfigured when no URL is known."""
+    from contracts import get_message_bus
+
+    if settings.redis_url is None:
+        raise NotConfigured(
+            "no Redis is known: set REDIS_URL, or use `multi-agent up`, which starts a private one"
+        )
+    return get_message_bus(settings.redis_url.get_secret_value())
+
+
+def make_database(settings: Settings) -> Database:
+    """The database, as it is; see `upgrade_database`."""
+    from orchestrator.database import open_database
+
+    settings.data.mkdir(parents=True, exist_ok=True)
+    return open_database(settings.database)
+
+
+def upgrade_database(settings: Settings) -> None:
+    """Bring the database to the current revision."""
+    from orchestrator.schema import upgrade
+
+    settings.data.mkdir(parents=True, exist_ok=True)
+    upgrade(settings.database)
+
+
+def make_artifacts(settings: Settings) -> GitArtifactStore:
+    """The artifact store; one at a path is created when it does not exist."""
+    from pathlib import Path
+
+    from artifacts import create_store, open_store
+
+    if not urlsplit(settings.artifacts).scheme:
+        create_store(Path(settings.artifacts))
+    return open_store(settings.artifacts, settings.data / "artifact-cache")
+
+
+def make_model(settings: Settings) -> ModelClient:
+    """The model client that the settings name. Raises NotConfigured."""
+    from multi_agent.models import ModelSettings, build_model
+
+    return build_model(
+        ModelSettings(
+            spec=settings.model_spec,
+            gemini_api_key=settings.gemini_api_key,
+            gemini_base_url=settings.gemini_base_url,
+            openai_api_key=settings.openai_api_key,
+            openai_base_url=settings.openai_base_url,
+            timeout_seconds=settings.model_timeout_seconds,
+            requests_per_minute=settings.requests_per_minute,
+            input_usd_per_million=settings.input_price,
+            output_usd_per_million=settings.output_price,
+        )
+    )
+
+
+def sandbox_settings(settings: Settings) -> SandboxSettings:
+    """The sandbox's part of the settings."""
+    from sandbox_runner import SandboxSettings
+
+    defaults = SandboxSettings()
+    return SandboxSettings(
+        backend=settings.sandbox,
+        docker_host=settings.docker_host,
+        image=settings.sandbox_image or defaults.image,
+        toolbox=settings.data / "toolbox",
+        max_concurrent=settings.slots,
+    )
+
+
+class FirstUseSandbox:
+    """The strongest backend, chosen when the first program must run: many agents never need one."""
+
+    def __init__(self, choose: Callable[[], Awaitable[Sandbox]]) -> None:
+        self._choose = choose
+        self._chosen: Sandbox | None = None
+
+    @property
+    def backend(self) -> str:
+        """The chosen backend's name; empty before the first use."""
+        return self._chosen.backend if self._chosen else ""
+
+    @property
+    def isolation(self) -> Isolation:
+        """The chosen backend's level; the weakest before the first use."""
+        return self._chosen.isolation if self._chosen else Isolation.SYSCALLS
+
+    async def run(self, request: SandboxRequest) -> SandboxResult:
+        """See contracts.ports.Sandbox."""
+        if self._chosen is None:
+            self._chosen = await self._choose()
+        return await self._chosen.run(request)
+
+    async def close(self) -> None:
+        """Close what was chosen."""
+        if self._chosen is not None:
+            await self._chosen.close()
+
+
+def make_sandbox(settings: Settings) -> FirstUseSandbox:
+    """The sandbox of a worker."""
+    from sandbox_runner import choose_sandbox
+
+    wanted = sandbox_settings(settings)
+    return FirstUseSandbox(lambda: choose_sandbox(wanted))
+
+
+def find_agents(modules: Sequence[str]) -> list[type]:
+    """The agents that ship, those installed, and those of `modules`, found in the current folder too."""
+    from agents.registry import discover
+
+    if modules and os.getcwd() not in sys.path:
+        # Last, so that a folder of the user's never hides a package of ours.
+        sys.path.append(os.getcwd())
+    return discover(modules)
+
+
+def make_planner(settings: Settings, model: ModelClient, modules: Sequence[str] = ()) -> Planner:
+    """A planner that knows the roles of all agents that would be found here."""
+    from agents.registry import agent_info
+    from contracts.plan_checks import PlanLimits
+    from planner_service.core import PLANNED_ROLES, Planner, PlannerSettings
+
+    return Planner(
+        model,
+        PlannerSettings(
+            limits=PlanLimits(max_tasks=settings.max_tasks),
+            known_roles=PLANNED_ROLES | {agent_info(found).role for found in find_agents(modules)},
+        ),
+    )
+
+
+def planner_from_environment() -> Planner:
+    """What the entry point `planner` of the group `multi_agent.services` gives."""
+    settings = load_settings()
+    return make_planner(settings, make_model(settings))
+
+
+def make_client(database: Database, bus: MessageBus | None = None) -> WorkflowClient:
+    """Reads and commands; with a bus, the owner is woken up."""
+    from contracts.channels import Channels
+    from contracts.errors import BusUnavailable
+    from contracts.ports import Outgoing
+    from orchestrator.client import WorkflowClient
+
+    async def hint(command_id: str) -> None:
+        if bus is None:
+            return
+        try:
+            await bus.broadcast([Outgoing(Channels.COMMANDS, command_id.encode())])
+        except BusUnavailable:
+            return
+
+    return WorkflowClient(database, hint)
+
+
+def make_owner(settings: Settings, database: Database, bus: MessageBus, artifacts: GitArtifactStore) -> Owner:
+    """The orchestrator's loop."""
+    from orchestrator.owner import Owner, OwnerSettings
+    from orchestrator.store import Store
+
+    owner_id = f"{socket.gethostname()}-{os.getpid()}"
+    return Owner(
+        Store(database), bus, artifacts, OwnerSettings(owner_id, lease_seconds=settings.lease_seconds)
+    )
+
+
+def make_worker(
+    settings: Settings,
+    bus: MessageBus,
+    *,
+    worker_id: str,
+    roles: Sequence[str] = (),
+    modules: Sequence[str] = (),
+) -> tuple[Worker, Callable[[], Awaitable[None]]]:
+    """A worker and what closes its services."""
+    from agents.metrics import WorkerMetrics
+    from agents.settings import WorkerSettings
+    from agents.worker import Worker
+
+    classes = find_agents(modules)
+    artifacts, model, sandbox = make_artifacts(settings), make_model(settings), make_sandbox(settings)
+    worker_settings = WorkerSettings(
+        worker_id=worker_id,
+        host=socket.gethostname() or "localhost",
+        roles=tuple(roles),
+        slots=settings.slots,
+        heartbeat_seconds=settings.lease_seconds / 3,
+        metrics=WorkerMetrics(),
+    )
+
+    async def close() -> None:
+        for part in (sandbox, model, artifacts):
+            await part.close()
+
+    return Worker(bus, artifacts, model, sandbox, classes, worker_settings), close

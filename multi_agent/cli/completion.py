@@ -1,0 +1,16 @@
+"""`multi-agent completion`."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of SHELL; for bash: eval "$(multi-agent completion bash)"."""
+    found = get_completion_class(shell)
+    assert found is not None
+    root = click.get_current_context().find_root()
+    click.echo(found(root.command, {}, "multi-agent", "_MULTI_AGENT_COMPLETE").source())

@@ -1,0 +1,115 @@
+"""`multi-agent doctor`."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+
+import click
+
+from contracts.errors import MultiAgentError
+from multi_agent.bootstrap import make_bus, make_database, make_model, sandbox_settings
+from multi_agent.cli import EXIT_DONE, EXIT_FAILED
+from multi_agent.cli.common import (
+    data_dir_option,
+    json_option,
+    model_option,
+    print_json,
+    sandbox_option,
+    settings_of,
+)
+from multi_agent.embedded.probe import probe_redis
+from multi_agent.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: `needed` ones decide the exit code."""
+
+    name: str
+    found: bool
+    detail: str
+    needed: bool = False
+
+
+@click.command()
+@data_dir_option
+@model_option
+@sandbox_option
+@json_option
+def doctor(as_json: bool, **options: object) -> int:
+    """Show what was found on this machine and what is missing. Exits 1 when something needed is missing."""
+    findings = asyncio.run(_examine(settings_of(**options)))
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            mark = "ok     " if finding.found else ("MISSING" if finding.needed else "absent ")
+            click.echo(f"{mark}  {finding.name:<22} {finding.detail}")
+    return EXIT_FAILED if any(one.needed and not one.found for one in findings) else EXIT_DONE
+
+
+async def _examine(settings: Settings) -> list[Finding]:
+    git = shutil.which("git", path=settings.search_path)
+    return [
+        Finding("python", True, sys.version.split()[0], needed=True),
+        Finding("git", git is not None, git or "install git", needed=True),
+        await _bus(settings),
+        *[Finding(f"redis: {one.name}", one.found, one.detail) for one in probe_redis(settings.search_path)],
+        await _database(settings),
+        *await _sandboxes(settings),
+        await _model(settings),
+    ]
+
+
+async def _bus(settings: Settings) -> Finding:
+    if settings.redis_url is None:
+        return Finding("bus", True, "a private Redis is started when needed (REDIS_URL is not set)")
+    bus = make_bus(settings)
+    try:
+        await bus.incarnation()
+        return Finding("bus", True, "REDIS_URL answers", needed=True)
+    except MultiAgentError as error:
+        return Finding("bus", False, str(error), needed=True)
+    finally:
+        await bus.close()
+
+
+async def _database(settings: Settings) -> Finding:
+    kind = settings.database.partition(":")[0]
+    try:
+        database = make_database(settings)
+        try:
+            await database.read(lambda connection: None)
+        finally:
+            await database.close()
+    except (MultiAgentError, OSError) as error:
+        return Finding("database", False, str(error), needed=True)
+    return Finding("database", True, kind, needed=True)
+
+
+async def _sandboxes(settings: Settings) -> list[Finding]:
+    from sandbox_runner import survey  # noqa: PLC0415 - heavy
+
+    found = await survey(sandbox_settings(settings))
+    lines = [
+        Finding(
+            f"sandbox: {one.name}", one.ready, one.reason if one.ready else f"{one.reason}; {one.how_to_get}"
+        )
+        for one in found
+    ]
+    usable = [one.name for one in found if one.ready and settings.sandbox in {"auto", one.name}]
+    chosen = f"{usable[0]} will be used" if usable else "none is ready; code never runs without one"
+    return [*lines, Finding("sandbox", bool(usable), chosen, needed=True)]
+
+
+async def _model(settings: Settings) -> Finding:
+    try:
+        model = make_model(settings)
+    except MultiAgentError as error:
+        return Finding("model", False, str(error), needed=True)
+    await model.close()
+    hint = "; set MULTI_AGENT_MODEL for requests of your own" if settings.model_spec == "replay" else ""
+    return Finding("model", True, f"{model.name}{hint}", needed=True)

@@ -1,0 +1,90 @@
+"""`up`, `orchestrator`, `worker`: the long-running processes."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import click
+
+from contracts.errors import InvalidInput
+from multi_agent.cli.common import agents_option, data_dir_option, model_option, sandbox_option, settings_of
+from multi_agent.processes import new_worker_id, run_orchestrator, run_worker
+from multi_agent.settings import Settings
+from multi_agent.stack import Stack
+from multi_agent.telemetry import set_up_logs
+
+_redis_option = click.option("--redis-url", help="The bus. [env REDIS_URL]")
+_artifacts_option = click.option("--artifact-store", help="Path or URL of the artifact repository.")
+_metrics_option = click.option(
+    "--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics."
+)
+
+
+@click.command()
+@data_dir_option
+@click.option("--database-url", help="The database. [env DATABASE_URL; default: SQLite in the data folder]")
+@_redis_option
+@_artifacts_option
+@_metrics_option
+def orchestrator(**options: object) -> None:
+    """Own the state of a data folder or a database until stopped."""
+    settings = settings_of(**options)
+    set_up_logs(settings.log_level, process="orchestrator")
+    asyncio.run(run_orchestrator(settings))
+
+
+@click.command()
+@click.option(
+    "--role", "roles", multiple=True, help="Role to serve; repeatable. [default: all that have an agent]"
+)
+@agents_option
+@click.option("--slots", type=click.IntRange(1, 256), help="Tasks at once. [default: 2]")
+@click.option("--worker-id", help="A name that no other worker ever had. [default: made up]")
+@model_option
+@sandbox_option
+@data_dir_option
+@_redis_option
+@_artifacts_option
+@_metrics_option
+def worker(
+    roles: tuple[str, ...], modules: tuple[str, ...], worker_id: str | None, **options: object
+) -> None:
+    """Take tasks off the bus and work on them until stopped. Needs Redis and the artifact store only."""
+    settings = settings_of(**options)
+    set_up_logs(settings.log_level, process="worker")
+    name = worker_id or new_worker_id()
+    asyncio.run(run_worker(settings, worker_id=name, roles=roles, modules=modules))
+
+
+@click.command()
+@click.option("--workers", type=click.IntRange(1, 64), help="Worker processes. [default: 2]")
+@click.option("--slots", type=click.IntRange(1, 256), help="Tasks at once in each worker. [default: 2]")
+@click.option(
+    "--role", "roles", multiple=True, help="Role to serve; repeatable. [default: all that have an agent]"
+)
+@agents_option
+@model_option
+@sandbox_option
+@data_dir_option
+def up(roles: tuple[str, ...], modules: tuple[str, ...], **options: object) -> None:
+    """Serve a data folder with everything it needs, supervised, until stopped."""
+    settings = settings_of(**options)
+    set_up_logs(settings.log_level, process="supervisor")
+    asyncio.run(_up(settings, roles, modules))
+
+
+async def _up(settings: Settings, roles: tuple[str, ...], modules: tuple[str, ...]) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    stack = Stack(settings, lambda text: click.echo(text, err=True), roles=roles, modules=modules)
+    await stack.start()
+    try:
+        if stack.joined:
+            raise InvalidInput(f"{settings.data} is served already; stop that first")
+        click.echo("ready; stop with Ctrl-C", err=True)
+        await stopped.wait()
+    finally:
+        await stack.stop()

@@ -1,0 +1,225 @@
+"""`status`, `watch`, `events`, `artifacts`: looking, never changing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from contracts.errors import InvalidInput
+from multi_agent.bootstrap import make_artifacts
+from multi_agent.cli import EXIT_APPROVAL, EXIT_DONE, EXIT_FAILED
+from multi_agent.cli.common import data_dir_option, json_option, opened_client, print_json, settings_of
+from multi_agent.settings import Settings
+from orchestrator.state import WorkflowStatus
+
+if TYPE_CHECKING:
+    from orchestrator.client import JournalEntry, WorkflowView
+    from orchestrator.state import Header
+
+
+@click.command()
+@click.argument("workflow", required=False)
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@data_dir_option
+@json_option
+def status(workflow: str | None, limit: int, as_json: bool, **options: object) -> None:
+    """Show the newest workflows, or WORKFLOW (any unambiguous beginning of its id) with its tasks."""
+    settings = settings_of(**options)
+    if workflow is None:
+        headers, workers = asyncio.run(_overview(settings, limit))
+        if as_json:
+            shown = [{**asdict(header), "tasks": count} for header, count in headers]
+            print_json({"workflows": shown, "workers": workers})
+        else:
+            _print_overview(headers, workers)
+        return
+    view = asyncio.run(_view(settings, workflow))
+    if as_json:
+        print_json(view_json(view))
+    else:
+        _print_view(view)
+
+
+async def _overview(settings: Settings, limit: int) -> tuple[list[tuple[Header, int]], list[dict[str, Any]]]:
+    async with opened_client(settings) as client:
+        return await client.workflows(limit), await client.workers()
+
+
+def _print_overview(headers: list[tuple[Header, int]], workers: list[dict[str, Any]]) -> None:
+    if not headers:
+        click.echo("no workflow yet; start one with `multi-agent run` or `multi-agent submit`")
+    for header, count in headers:
+        age = _age(header.created_at)
+        click.echo(
+            f"{header.workflow_id}  {header.status.value}  {count} tasks  {age}  {header.request[:60]}"
+        )
+    for worker in workers:
+        roles = ", ".join(worker["roles"])
+        click.echo(f"worker {worker['worker_id']} on {worker['host']}: {roles} ({worker['slots']} slots)")
+
+
+def _age(since: float) -> str:
+    seconds = int(max(0.0, time.time() - since))
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"
+
+
+async def _view(settings: Settings, name: str | None) -> WorkflowView:
+    async with opened_client(settings) as client:
+        view = await client.workflow(await client.resolve(name))
+        assert view is not None
+        return view
+
+
+def _print_view(view: WorkflowView) -> None:
+    from rich.console import Console  # noqa: PLC0415 - heavy
+
+    from multi_agent.screen import task_table  # noqa: PLC0415
+
+    header = view.header
+    click.echo(
+        f"{header.workflow_id}  {header.status.value}" + (f"  {header.reason}" if header.reason else "")
+    )
+    Console().print(task_table(view))
+    if header.result_commit:
+        click.echo(f"result {header.result_commit} on ai/generated/{header.workflow_id}/result")
+    for task in view.waiting_for_approval:
+        click.echo(f"waiting for approval: multi-agent approve {header.workflow_id} {task.task_id}")
+
+
+def view_json(view: WorkflowView) -> dict[str, Any]:
+    """A workflow with its tasks, for programs."""
+    tasks = [
+        {
+            "task_id": task.task_id,
+            "title": task.item.title,
+            "agent_role": task.item.agent_role,
+            "status": task.status.value,
+            "verdict": task.verdict,
+            "attempt": task.attempt,
+            "failures": task.failures,
+            "crashes": task.crashes,
+            "cycle": task.cycle,
+            "dependencies": list(task.dependencies),
+            "commit": task.commit,
+            "summary": task.summary,
+            "tests": task.tests.model_dump() if task.tests else None,
+            "error": task.error.model_dump() if task.error else None,
+            "usage": task.usage.model_dump(),
+            "seconds": task.seconds,
+            "sandbox": task.backend,
+        }
+        for task in view.tasks
+    ]
+    return {**asdict(view.header), "tasks": tasks}
+
+
+@click.command()
+@click.argument("workflow", required=False)
+@data_dir_option
+def watch(workflow: str | None, **options: object) -> int:
+    """Follow WORKFLOW, or the newest one, until it ends."""
+    return asyncio.run(_watch(settings_of(**options), workflow))
+
+
+async def _watch(settings: Settings, name: str | None) -> int:
+    from rich.console import Console  # noqa: PLC0415 - heavy
+
+    from multi_agent.screen import Screen  # noqa: PLC0415
+
+    screen = Screen(Console())
+    seen = 0
+    async with opened_client(settings) as client:
+        workflow_id = await client.resolve(name)
+        try:
+            async for view in client.follow(workflow_id):
+                entries = await client.events(workflow_id, after=seen)
+                seen = entries[-1].sequence if entries else seen
+                screen.show(view, entries)
+                if view.stands_still:
+                    return EXIT_APPROVAL
+                if view.header.status.terminal:
+                    return EXIT_DONE if view.header.status is WorkflowStatus.COMPLETED else EXIT_FAILED
+        finally:
+            screen.close()
+    return EXIT_FAILED
+
+
+@click.command()
+@click.argument("workflow", required=False)
+@click.option("--after", type=int, default=0, help="Only entries with a higher sequence number.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True)
+@data_dir_option
+@json_option
+def events(workflow: str | None, after: int, limit: int, as_json: bool, **options: object) -> None:
+    """Print the journal of WORKFLOW, or of the newest one; with --json one object a line."""
+    for entry in asyncio.run(_events(settings_of(**options), workflow, after, limit)):
+        if as_json:
+            import json  # noqa: PLC0415 - only here
+
+            click.echo(json.dumps(asdict(entry), ensure_ascii=False))
+        else:
+            from multi_agent.screen import entry_line  # noqa: PLC0415 - heavy
+
+            moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.at))
+            click.echo(
+                f"{entry.sequence:>6} {moment} {entry_line(entry, entry.at).partition(']')[2].strip()}"
+            )
+
+
+async def _events(settings: Settings, name: str | None, after: int, limit: int) -> list[JournalEntry]:
+    async with opened_client(settings) as client:
+        return await client.events(await client.resolve(name), after, limit)
+
+
+@click.command()
+@click.argument("workflow", required=False)
+@click.option(
+    "--checkout", "target", type=click.Path(path_type=Path), help="Put the result into this new folder."
+)
+@data_dir_option
+@json_option
+def artifacts(workflow: str | None, target: Path | None, as_json: bool, **options: object) -> None:
+    """List the commits of WORKFLOW, or of the newest one; or check its result out as a Git repository."""
+    settings = settings_of(**options)
+    view = asyncio.run(_view(settings, workflow))
+    if target is not None:
+        asyncio.run(_checkout(settings, view, target))
+        click.echo(f"{view.header.workflow_id} is in {target}")
+        return
+    commits = asyncio.run(_history(settings, view.header.workflow_id))
+    if as_json:
+        print_json([asdict(commit) for commit in commits])
+        return
+    for commit in commits:
+        click.echo(f"{commit.sha[:12]}  {commit.task_id}  {commit.subject}")
+        for path in commit.files:
+            click.echo(f"              {path}")
+
+
+async def _history(settings: Settings, workflow_id: str) -> list[Any]:
+    store = make_artifacts(settings)
+    try:
+        return list(await store.history(workflow_id))
+    finally:
+        await store.close()
+
+
+async def _checkout(settings: Settings, view: WorkflowView, target: Path) -> None:
+    header = view.header
+    if header.result_commit is None:
+        raise InvalidInput(
+            f"workflow {header.workflow_id} is {header.status.value}; it has no result to check out"
+        )
+    store = make_artifacts(settings)
+    try:
+        await store.checkout(f"ai/generated/{header.workflow_id}/result", target)
+    finally:
+        await store.close()

@@ -1,0 +1,162 @@
+"""From a specification such as "gemini:gemini-2.5-pro" to a client with everything around it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, cast
+
+from pydantic import SecretStr
+
+from contracts.errors import NotConfigured
+from contracts.ports import ModelClient
+from multi_agent.models.endpoint import Endpoint
+from multi_agent.models.manual import ManualFiles, ManualTerminal
+from multi_agent.models.prices import Price
+from multi_agent.models.record import Recorder
+from multi_agent.models.recording import SHIPPED
+from multi_agent.models.replay import Replay
+from multi_agent.models.wrappers import Bounded, Cached, RateLimited, Retrying, RetryPolicy
+
+MODEL_FORMS: Final = (
+    "replay",
+    "replay:DIR",
+    "record:DIR:SPEC",
+    "manual",
+    "manual:DIR",
+    "gemini:MODEL",
+    "gemini-legacy:MODEL",
+    "openai:MODEL",
+)
+"""Every form a specification may take. DIR holds no colon."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """Which model, and how to treat it.
+
+    spec: one of MODEL_FORMS. "replay" answers from the recordings that ship and those in `replay_dirs`, which
+    come first; "openai" is anything that speaks chat completions at `openai_base_url`.
+    timeout_seconds bounds one attempt, retry_seconds all of them; requests_per_minute counts per process.
+    Prices are US dollars per million tokens, None where unknown.
+    """
+
+    spec: str = "replay"
+    gemini_api_key: SecretStr | None = None
+    openai_api_key: SecretStr | None = None
+    gemini_base_url: str | None = None
+    openai_base_url: str | None = None
+    timeout_seconds: float = 180.0
+    max_attempts: int = 5
+    retry_seconds: float = 300.0
+    requests_per_minute: int | None = None
+    input_usd_per_million: float | None = None
+    output_usd_per_million: float | None = None
+    max_answer_bytes: int = 4_000_000
+    replay_dirs: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Service:
+    """Where an adapter lives: imported when chosen, because the SDKs are extras and slow to import."""
+
+    module: str
+    adapter: str
+    extra: str
+
+
+_SERVICES: Final = {
+    "gemini": _Service("multi_agent.models.gemini", "Gemini", "gemini"),
+    "gemini-legacy": _Service("multi_agent.models.gemini_legacy", "GeminiLegacy", "gemini-legacy"),
+    "openai": _Service("multi_agent.models.openai_compatible", "OpenAiCompatible", "openai"),
+}
+
+
+def build_model(settings: ModelSettings) -> ModelClient:
+    """The client for `settings.spec`; reads recordings and creates folders, but asks no service yet.
+
+    Raises NotConfigured for an unknown specification, a missing key, a missing extra, a folder that cannot be
+    used or a limit that makes no sense.
+    """
+    kind, _, rest = settings.spec.strip().partition(":")
+    if kind == "record":
+        return _recorder(settings, rest)
+    if kind in _SERVICES and rest:
+        return _service(settings, kind, rest)
+    if kind == "replay":
+        folders = ((Path(rest),) if rest else ()) + settings.replay_dirs + (SHIPPED,)
+        return Bounded(Replay(folders), settings.max_answer_bytes)
+    if kind == "manual":
+        client: ModelClient = ManualFiles(Path(rest)) if rest else ManualTerminal()
+        return Cached(Bounded(client, settings.max_answer_bytes))
+    raise _unknown(settings.spec)
+
+
+def _unknown(spec: str) -> NotConfigured:
+    return NotConfigured(f"unknown model {spec!r}; use one of: {', '.join(MODEL_FORMS)}")
+
+
+def _recorder(settings: ModelSettings, rest: str) -> ModelClient:
+    folder, _, inner = rest.partition(":")
+    if not folder or not inner or inner.startswith("record"):
+        raise _unknown(settings.spec)
+    return Recorder(build_model(replace(settings, spec=inner)), Path(folder))
+
+
+def _service(settings: ModelSettings, kind: str, model: str) -> ModelClient:
+    _check_limits(settings)
+    endpoint = _endpoint(settings, kind, model)
+    client: ModelClient = Bounded(_adapter(kind)(endpoint), settings.max_answer_bytes)
+    policy = RetryPolicy(max_attempts=settings.max_attempts, total_seconds=settings.retry_seconds)
+    client = Retrying(client, policy)
+    if settings.requests_per_minute is not None:
+        client = RateLimited(client, settings.requests_per_minute)
+    return Cached(client)
+
+
+def _check_limits(settings: ModelSettings) -> None:
+    limits = {
+        "timeout_seconds": settings.timeout_seconds,
+        "max_attempts": settings.max_attempts,
+        "max_answer_bytes": settings.max_answer_bytes,
+        "requests_per_minute": settings.requests_per_minute,
+    }
+    for name, value in limits.items():
+        if value is not None and value <= 0:
+            raise NotConfigured(f"model {name} is {value}; it must be more than 0")
+
+
+def _endpoint(settings: ModelSettings, kind: str, model: str) -> Endpoint:
+    is_openai = kind == "openai"
+    key_name, key = (
+        ("openai_api_key", settings.openai_api_key)
+        if is_openai
+        else ("gemini_api_key", settings.gemini_api_key)
+    )
+    base_url = settings.openai_base_url if is_openai else settings.gemini_base_url
+    if not (key and key.get_secret_value()) and not (is_openai and base_url):
+        local = ", or openai_base_url to a server that needs none" if is_openai else ""
+        raise NotConfigured(f"model {kind}:{model} needs an API key: set {key_name}{local}")
+    return Endpoint(
+        service=kind,
+        model=model,
+        api_key=key,
+        base_url=base_url,
+        timeout_seconds=settings.timeout_seconds,
+        max_answer_bytes=settings.max_answer_bytes,
+        price=Price(settings.input_usd_per_million, settings.output_usd_per_million),
+    )
+
+
+def _adapter(kind: str) -> Callable[[Endpoint], ModelClient]:
+    service = _SERVICES[kind]
+    try:
+        module = importlib.import_module(service.module)
+    except ImportError:
+        raise NotConfigured(
+            f"model {kind} needs a package that is not installed; install it with: "
+            f"pip install 'multi-agent[{service.extra}]'"
+        ) from None
+    return cast(Callable[[Endpoint], ModelClient], getattr(module, service.adapter))

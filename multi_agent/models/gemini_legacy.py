@@ -1,0 +1,179 @@
+"""Gemini through google-generativeai, which Google no longer maintains.
+
+Its asyncio client is broken over REST, so the blocking one runs in a thread; its own retries are off. It
+knows nothing of thoughts, whose parts would look like the answer, so they are taken out of the body before it
+parses it. It takes a small subset of JSON Schema only: the schema is told in words instead, with the JSON
+MIME type.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import warnings
+from importlib import import_module
+from io import BytesIO
+from typing import Any, Final, cast
+
+from contracts.errors import ModelRefused, ModelUnavailable
+from contracts.ports import ModelRequest, ModelResponse
+from multi_agent.models.endpoint import (
+    Endpoint,
+    HttpFailure,
+    ask,
+    google_retry_delay,
+    rejected,
+    retry_after_seconds,
+    with_schema_in_words,
+)
+from multi_agent.models.gemini_finish import check_gemini_end
+
+with warnings.catch_warnings():
+    # The only thing to be said about its end of life stands above and in the documentation.
+    warnings.filterwarnings(
+        "ignore",
+        message=r"\s*All support for the `google.generativeai` package has ended",
+        category=FutureWarning,
+    )
+    # google.api_core announces, at import, when it will drop a Python version.
+    warnings.filterwarnings(
+        "ignore", message="You are using a Python version", category=FutureWarning, module="google.api_core"
+    )
+    from google.api_core import exceptions
+    from google.generativeai.client import get_default_generative_client
+
+    # Its type information leaves most names out.
+    legacy: Any = import_module("google.generativeai")
+
+_CHUNK_BYTES: Final = 65_536
+
+
+class GeminiLegacy:
+    """A ModelClient for the Gemini API. A call that ran out of time is left behind; its thread ends later."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        legacy.configure(
+            api_key=endpoint.key_text,
+            transport="rest",
+            client_options={"api_endpoint": endpoint.base_url.rstrip("/")} if endpoint.base_url else None,
+        )
+        # `configure` is global; this client stays ours whatever is configured later.
+        self._client = cast(Any, get_default_generative_client())
+        self._session = self._client.transport._session
+        self._session.hooks["response"].append(self._read_body)
+
+    @property
+    def name(self) -> str:
+        return self._endpoint.name
+
+    async def complete(self, request: ModelRequest) -> ModelResponse:
+        message = self._message(request)
+        outcome = await ask(self._endpoint, lambda: asyncio.to_thread(self._send, message), _read_failure)
+        if isinstance(outcome, HttpFailure):
+            raise rejected(self._endpoint, outcome)
+        return self._read(outcome)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._session.close)
+
+    def _message(self, request: ModelRequest) -> Any:
+        protos = legacy.protos
+        system, mime = request.system, ""
+        if request.response_schema is not None:
+            system = with_schema_in_words(request, json.dumps(request.response_schema, default=dict))
+            mime = "application/json"
+        return protos.GenerateContentRequest(
+            model=f"models/{self._endpoint.model.removeprefix('models/')}",
+            system_instruction=protos.Content(parts=[protos.Part(text=system)]) if system else None,
+            contents=[
+                protos.Content(role=turn.role, parts=[protos.Part(text=turn.text)])
+                for turn in request.messages
+            ],
+            generation_config=protos.GenerationConfig(
+                temperature=request.temperature,
+                max_output_tokens=request.max_output_tokens,
+                response_mime_type=mime,
+            ),
+        )
+
+    def _send(self, message: Any) -> Any:
+        return self._client.generate_content(message, retry=None, timeout=self._endpoint.timeout_seconds)
+
+    def _read_body(self, response: Any, **_: object) -> None:
+        """Reads the body within the limits of size and time, which `requests` has none for."""
+        deadline = time.monotonic() + self._endpoint.timeout_seconds
+        body = bytearray()
+        try:
+            while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+                body += chunk
+                if len(body) > self._endpoint.max_body_bytes:
+                    raise ModelRefused(
+                        f"the service answered with more than {self._endpoint.max_body_bytes:,} bytes; "
+                        "ask for less at once"
+                    )
+                if time.monotonic() > deadline:
+                    raise ModelUnavailable(f"no answer within {self._endpoint.timeout_seconds:g} s")
+        finally:
+            response.raw.close()
+        response.raw = BytesIO(_without_thoughts(bytes(body)))
+
+    def _read(self, response: Any) -> ModelResponse:
+        candidate = response.candidates[0] if response.candidates else None
+        text = "".join(part.text for part in candidate.content.parts) if candidate else ""
+        check_gemini_end(
+            self.name,
+            blocked=_enum_text(response.prompt_feedback.block_reason),
+            finish=_enum_text(candidate.finish_reason) if candidate else "",
+            text=text,
+        )
+        usage = response.usage_metadata
+        given = usage.prompt_token_count
+        made = max(usage.total_token_count - given, usage.candidates_token_count)
+        return ModelResponse(
+            text=text,
+            model=response.model_version or self._endpoint.model,
+            input_tokens=given,
+            output_tokens=made,
+            cost_usd=self._endpoint.price.cost(given, made),
+        )
+
+
+def _without_thoughts(body: bytes) -> bytes:
+    """The same answer without the parts marked `thought`; a body that is no such JSON comes back as it is."""
+    try:
+        answer = json.loads(body)
+        for candidate in answer.get("candidates", []):
+            content = candidate.get("content", {})
+            content["parts"] = [part for part in content.get("parts", []) if not part.get("thought")]
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        return body  # the SDK judges it
+    return json.dumps(answer).encode()
+
+
+def _enum_text(value: Any) -> str:
+    """A proto enum's name; values newer than this SDK come as plain numbers."""
+    return str(getattr(value, "name", value))
+
+
+def _read_failure(error: Exception) -> HttpFailure | None:
+    if not isinstance(error, exceptions.GoogleAPICallError) or error.code is None:
+        return None
+    body = _json_of(error.response)
+    retry_after = retry_after_seconds(getattr(error.response, "headers", None) or {})
+    # Not `error.message`, which holds the URL too.
+    detail = body.get("error", {}).get("message", "") if isinstance(body, dict) else ""
+    return HttpFailure(
+        status=int(error.code),
+        detail=str(detail),
+        retry_after=google_retry_delay(body) if retry_after is None else retry_after,
+    )
+
+
+def _json_of(response: Any) -> Any:
+    try:
+        body = response.json()
+    except (ValueError, AttributeError):
+        return None
+    return body[0] if isinstance(body, list) and body else body

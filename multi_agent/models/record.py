@@ -1,0 +1,69 @@
+"""Recording what a model answers."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from contracts.errors import NotConfigured
+from contracts.ports import ModelClient, ModelRequest, ModelResponse
+from multi_agent.models.recording import Exchange, Recording, exchange_of, load_recording
+
+FILE_NAME: Final = "recording.json"
+
+
+class Recorder:
+    """A ModelClient that appends what `inner` answers to `folder`/recording.json.
+
+    The file is replaced in one step, under a lock, so several processes may record into one folder. A request
+    that is recorded already gets the newer answer in its old place.
+    """
+
+    def __init__(self, inner: ModelClient, folder: Path) -> None:
+        self._inner = inner
+        self._path = folder / FILE_NAME
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise NotConfigured(f"cannot record models into {folder}: {error.strerror}") from None
+
+    @property
+    def name(self) -> str:
+        return f"record:{self._inner.name}"
+
+    async def complete(self, request: ModelRequest) -> ModelResponse:
+        response = await self._inner.complete(request)
+        await asyncio.to_thread(self._append, exchange_of(request, response))
+        return response
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+    def _append(self, exchange: Exchange) -> None:
+        with self._path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            known = load_recording(self._path) if self._path.exists() else self._empty()
+            by_hash = {old.request_hash: old for old in known.exchanges}
+            by_hash[exchange.request_hash] = exchange
+            self._replace(known.model_copy(update={"exchanges": tuple(by_hash.values())}))
+
+    def _empty(self) -> Recording:
+        return Recording(
+            title=self._path.parent.name,
+            recorded_by="multi-agent record",
+            recorded_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            model=self._inner.name,
+        )
+
+    def _replace(self, recording: Recording) -> None:
+        text = recording.model_dump_json(indent=2, exclude_none=True) + "\n"
+        unfinished = self._path.with_suffix(".tmp")
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(self._path)

@@ -1,0 +1,103 @@
+"""Recorded model exchanges as files for people to read: one JSON file for each recording."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import Field, StringConstraints, ValidationError, model_validator
+
+from contracts.base import Document, Model
+from contracts.errors import NotConfigured
+from contracts.model_hash import request_hash
+from contracts.ports import ModelRequest, ModelResponse
+
+SHIPPED: Final = Path(__file__).parent / "recordings"
+
+
+class Exchange(Model):
+    """A request and its answer. `request_lines` is for people: it shows what changed when a replay misses."""
+
+    purpose: str
+    request_hash: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    model: str = ""
+    response_text: str | None = None
+    response_lines: tuple[str, ...] | None = None
+    input_tokens: int = Field(default=0, ge=0)
+    output_tokens: int = Field(default=0, ge=0)
+    cost_usd: float = Field(default=0.0, ge=0)
+    request_lines: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_answer(self) -> Exchange:
+        if (self.response_text is None) == (self.response_lines is None):
+            raise ValueError("give either response_text or response_lines")
+        return self
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.response_lines or ()) if self.response_text is None else self.response_text
+
+
+class Recording(Document):
+    """A scenario. `recorded_at` is RFC 3339, UTC; `model` stands for exchanges that name none."""
+
+    title: str
+    recorded_by: str
+    recorded_at: str
+    model: str
+    exchanges: tuple[Exchange, ...] = ()
+
+
+def exchange_of(request: ModelRequest, response: ModelResponse) -> Exchange:
+    """The exchange for a recording. Several lines are stored apart, so that diffs show what changed."""
+    lines = tuple(response.text.split("\n"))
+    return Exchange(
+        purpose=request.purpose,
+        request_hash=request_hash(request),
+        model=response.model,
+        response_text=response.text if len(lines) == 1 else None,
+        response_lines=lines if len(lines) > 1 else None,
+        input_tokens=response.input_tokens,
+        output_tokens=response.output_tokens,
+        cost_usd=response.cost_usd,
+        request_lines=tuple(request_text(request).split("\n")),
+    )
+
+
+def request_text(request: ModelRequest) -> str:
+    """All of a request as text for people."""
+    parts = [
+        f"purpose: {request.purpose}\n"
+        f"temperature: {float(request.temperature)}\n"
+        f"max_output_tokens: {request.max_output_tokens}"
+    ]
+    if request.system:
+        parts.append(f"# system\n\n{request.system}")
+    parts += [f"# {message.role}\n\n{message.text}" for message in request.messages]
+    if request.response_schema is not None:
+        schema = json.dumps(request.response_schema, default=dict, indent=2, sort_keys=True)
+        parts.append(f"# answer: one JSON document that satisfies this JSON Schema\n\n{schema}")
+    return "\n\n".join(parts)
+
+
+def recording_files(folder: Path) -> list[Path]:
+    """The recordings in a folder, by name. Raises NotConfigured when there is no such folder."""
+    if not folder.is_dir():
+        raise NotConfigured(
+            f"there is no folder of model recordings at {folder}: create it, or name another one"
+        )
+    return sorted(folder.glob("*.json"))
+
+
+def load_recording(path: Path) -> Recording:
+    """Raises NotConfigured for a file that cannot be read or is no recording."""
+    try:
+        return Recording.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise NotConfigured(f"model recording {path} cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(step) for step in first["loc"]) or "the document"
+        raise NotConfigured(f"model recording {path} is not valid: {where}: {first['msg']}") from None

@@ -1,0 +1,95 @@
+"""The long-running processes: one orchestrator, one worker. Each runs until a signal asks it to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import uuid
+from collections.abc import Callable, Sequence
+
+import structlog
+from prometheus_client import start_http_server
+
+from contracts.errors import InvalidInput
+from multi_agent.bootstrap import (
+    make_artifacts,
+    make_bus,
+    make_database,
+    make_owner,
+    make_worker,
+    upgrade_database,
+)
+from multi_agent.locks import FileLock
+from multi_agent.settings import Settings
+
+log = structlog.get_logger("process")
+
+
+class AlreadyOwned(InvalidInput):
+    """Another orchestrator serves this SQLite database."""
+
+
+def new_worker_id() -> str:
+    """A name that no other worker ever had."""
+    host = "".join(c if c.isalnum() or c == "-" else "-" for c in socket.gethostname()).strip("-") or "host"
+    return f"{host[:50]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
+def orchestrator_lock(settings: Settings) -> FileLock:
+    """The lock that keeps a second orchestrator off a SQLite database."""
+    return FileLock(settings.data / "orchestrator.lock")
+
+
+async def run_orchestrator(settings: Settings) -> None:
+    """Own the database until stopped. Raises AlreadyOwned where another orchestrator does (SQLite)."""
+    lock = orchestrator_lock(settings)
+    if settings.database.startswith("sqlite") and not lock.acquire():
+        pid = lock.note().get("pid", "unknown")
+        raise AlreadyOwned(
+            f"another orchestrator (process {pid}) serves {settings.data}; a SQLite database has one. "
+            "Use PostgreSQL (DATABASE_URL) for several."
+        )
+    await asyncio.to_thread(upgrade_database, settings)
+    database, bus, artifacts = make_database(settings), make_bus(settings), make_artifacts(settings)
+    owner = make_owner(settings, database, bus, artifacts)
+    _serve_metrics(settings)
+    _on_signals(owner.stop)
+    log.info("orchestrator_started", pid=os.getpid())
+    try:
+        await owner.run()
+    finally:
+        await artifacts.close()
+        await bus.close()
+        await database.close()
+        lock.release()
+    log.info("orchestrator_stopped")
+
+
+async def run_worker(
+    settings: Settings, *, worker_id: str, roles: Sequence[str], modules: Sequence[str]
+) -> None:
+    """Serve the roles until stopped."""
+    bus = make_bus(settings)
+    worker, close = make_worker(settings, bus, worker_id=worker_id, roles=roles, modules=modules)
+    _serve_metrics(settings)
+    _on_signals(worker.stop)
+    log.info("worker_started", worker_id=worker_id, pid=os.getpid())
+    try:
+        await worker.run()
+    finally:
+        await close()
+        await bus.close()
+    log.info("worker_stopped", worker_id=worker_id)
+
+
+def _serve_metrics(settings: Settings) -> None:
+    if settings.metrics_port is not None:
+        start_http_server(settings.metrics_port, addr="127.0.0.1")
+
+
+def _on_signals(stop: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)

@@ -1,0 +1,134 @@
+"""What a person sees of a workflow: a live table, plain lines, a summary."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from orchestrator.client import JournalEntry, WorkflowView
+    from orchestrator.state import TaskState
+
+_MARKS: Mapping[str, tuple[str, str]] = {
+    "waiting": ("·", "dim"),
+    "waiting_approval": ("?", "bold yellow"),
+    "ready": ("·", "white"),
+    "dispatched": ("▶", "bold cyan"),
+    "succeeded": ("✔", "green"),
+    "failed": ("✘", "bold red"),
+    "blocked": ("-", "red"),
+    "cancelled": ("-", "yellow"),
+    "dead_lettered": ("✘", "bold red"),
+}
+_WORDS: Mapping[str, str] = {
+    "waiting_approval": "needs approval",
+    "ready": "queued",
+    "dispatched": "running",
+    "succeeded": "done",
+    "dead_lettered": "given up",
+}
+
+
+def task_word(task: TaskState) -> str:
+    """A task's state in words; a test task says what its tests said."""
+    if task.status.value == "succeeded" and task.verdict == "failed":
+        return "tests failed"
+    return _WORDS.get(task.status.value, task.status.value)
+
+
+def task_detail(task: TaskState) -> str:
+    """The one thing worth knowing about a task now."""
+    if task.tests is not None:
+        total = task.tests.passed + task.tests.failed
+        cover = (
+            "" if task.tests.coverage_percent is None else f", {task.tests.coverage_percent:.0f} % covered"
+        )
+        return f"{task.tests.passed} of {total} tests passed{cover}"
+    if task.error is not None and task.status.value != "succeeded":
+        return task.error.message.splitlines()[0][:100]
+    return task.summary.splitlines()[0][:100] if task.summary else ""
+
+
+def task_table(view: WorkflowView) -> Table:
+    """All tasks of a workflow, in plan order."""
+    table = Table(box=None, padding=(0, 1), header_style="dim", expand=False)
+    for name in ("", "task", "agent", "state", "try", "time"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("what", overflow="ellipsis", no_wrap=True)
+    for task in view.tasks:
+        mark, style = _MARKS[task.status.value]
+        if task.verdict == "failed" and task.status.value == "succeeded":
+            mark, style = "✘", "yellow"
+        seconds = f"{task.seconds:.1f}s" if task.seconds else ""
+        attempt = str(task.attempt) if task.attempt else ""
+        table.add_row(
+            Text(mark, style),
+            task.task_id,
+            task.item.agent_role,
+            Text(task_word(task), style),
+            attempt,
+            seconds,
+            Text(task_detail(task) or task.item.title, "default" if task.attempt else "dim"),
+        )
+    return table
+
+
+def entry_line(entry: JournalEntry, started: float) -> str:
+    """A journal entry as one line, with seconds since `started` (seconds since 1970)."""
+    what = entry.kind.partition(".")[2].replace("_", " ")
+    who = entry.task_id or "workflow"
+    facts = ", ".join(
+        f"{name} {_short(value)}" for name, value in entry.data.items() if value not in (None, "")
+    )
+    return f"[{entry.at - started:7.1f}s] {who}: {what}" + (f" ({facts})" if facts else "")
+
+
+def _short(value: Any) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= 120 else f"{text[:117]}..."
+
+
+class Screen:
+    """Shows a run as it goes: a live table on a terminal, plain lines elsewhere, nothing when `quiet`."""
+
+    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+        self._console = console
+        self._quiet = quiet
+        self._live: Live | None = None
+        self._started = time.time()
+        self._seen = 0
+
+    @property
+    def live(self) -> bool:
+        """Whether the table is drawn in place."""
+        return self._console.is_terminal and not self._quiet
+
+    def say(self, text: str) -> None:
+        """A line about what goes on."""
+        if not self._quiet:
+            self._console.print(Text(text, "dim" if self._console.is_terminal else ""), soft_wrap=True)
+
+    def show(self, view: WorkflowView, entries: list[JournalEntry]) -> None:
+        """The newest state, and what has happened since the last one."""
+        if self._quiet:
+            return
+        if not self.live:
+            for entry in entries:
+                self._console.print(entry_line(entry, view.header.created_at), markup=False, soft_wrap=True)
+            return
+        if self._live is None:
+            self._live = Live(console=self._console, auto_refresh=False)
+            self._live.start()
+        self._live.update(Group(task_table(view)), refresh=True)
+
+    def close(self) -> None:
+        """Leave the last state standing."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None

@@ -1,0 +1,110 @@
+"""Settings: the one reader of the environment. Names without a prefix are those every tool uses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contracts.errors import NotConfigured
+
+
+def _env(*names: str) -> AliasChoices:
+    return AliasChoices(*names)
+
+
+class Settings(BaseSettings):
+    """What can be set, by environment variable; command line options win over them.
+
+    Everything has a default that works on a bare machine.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="MULTI_AGENT_", extra="ignore", frozen=True, populate_by_name=True, env_ignore_empty=True
+    )
+
+    data_dir: Path = Path(".multi_agent")
+    redis_url: SecretStr | None = Field(
+        default=None, validation_alias=_env("MULTI_AGENT_REDIS_URL", "REDIS_URL")
+    )
+    database_url: SecretStr | None = Field(
+        default=None, validation_alias=_env("MULTI_AGENT_DATABASE_URL", "DATABASE_URL")
+    )
+    artifact_store: str | None = Field(default=None, description="path or URL of the bare Git repository")
+    model: str | None = Field(
+        default=None, description="such as gemini:MODEL, openai:MODEL, replay, manual:DIR"
+    )
+    gemini_api_key: SecretStr | None = Field(
+        default=None, validation_alias=_env("GEMINI_API_KEY", "GOOGLE_API_KEY")
+    )
+    gemini_base_url: str | None = None
+    openai_api_key: SecretStr | None = Field(default=None, validation_alias=_env("OPENAI_API_KEY"))
+    openai_base_url: str | None = Field(default=None, validation_alias=_env("OPENAI_BASE_URL"))
+    model_timeout_seconds: float = Field(default=120.0, gt=0)
+    requests_per_minute: int | None = Field(default=None, gt=0)
+    input_price: float | None = Field(default=None, ge=0, description="USD per million input tokens")
+    output_price: float | None = Field(default=None, ge=0, description="USD per million output tokens")
+    sandbox: str = "auto"
+    sandbox_image: str | None = None
+    docker_host: str | None = Field(default=None, validation_alias=_env("DOCKER_HOST"))
+    max_tasks: int = Field(default=200, ge=1, le=100_000)
+    workers: int = Field(default=2, ge=1, le=64)
+    slots: int = Field(default=2, ge=1, le=256)
+    lease_seconds: float = Field(default=6.0, ge=1.5)
+    log_level: str = "info"
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    search_path: str = Field(default=os.defpath, validation_alias=_env("PATH"))
+    runtime_base: Path | None = Field(default=None, validation_alias=_env("XDG_RUNTIME_DIR"))
+
+    @property
+    def data(self) -> Path:
+        """The data folder as an absolute path."""
+        return self.data_dir.expanduser().absolute()
+
+    @property
+    def database(self) -> str:
+        """The database's URL; SQLite in the data folder unless one is set."""
+        if self.database_url:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data / 'state.db'}"
+
+    @property
+    def artifacts(self) -> str:
+        """Where the artifact store is; a bare repository in the data folder unless one is set."""
+        return self.artifact_store or str(self.data / "artifacts.git")
+
+    @property
+    def model_spec(self) -> str:
+        """The model to use: what is set, else Gemini where there is a key, else the recorded examples."""
+        if self.model:
+            return self.model
+        return "gemini:gemini-2.5-pro" if self.gemini_api_key else "replay"
+
+
+def load_settings(options: Mapping[str, Any] | None = None) -> Settings:
+    """Settings from the environment and from `options`, whose Nones do not count. Raises NotConfigured."""
+    given = {name: value for name, value in (options or {}).items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise NotConfigured(f"setting {name}: {first['msg']}") from None
+
+
+def child_environment(settings: Settings) -> dict[str, str]:
+    """What a process of ours gets to hear: the environment as it is, with these settings on top."""
+    shown = {**os.environ, "MULTI_AGENT_DATA_DIR": str(settings.data)}
+    if settings.redis_url:
+        shown["REDIS_URL"] = settings.redis_url.get_secret_value()
+    for name in ("model", "sandbox", "sandbox_image", "artifact_store", "slots", "max_tasks", "log_level"):
+        value = getattr(settings, name)
+        if value is not None:
+            shown[f"MULTI_AGENT_{name.upper()}"] = str(value)
+    if settings.database_url:
+        shown["DATABASE_URL"] = settings.database_url.get_secret_value()
+    return shown

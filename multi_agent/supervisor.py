@@ -1,0 +1,119 @@
+"""Keeps processes of ours running: restarts the dead, and tells the owner at once which worker died."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from contracts.channels import Channels
+from contracts.errors import BusUnavailable
+from contracts.events import EventType, TaskEvent, WorkerLeft, encode
+from contracts.ports import MessageBus, Outgoing
+from multi_agent.embedded.child import ChildProcess
+from multi_agent.processes import new_worker_id
+
+log = structlog.get_logger("supervisor")
+
+WATCH_SECONDS = 0.05
+QUICK_DEATH_SECONDS = 5.0
+MOST_WAIT_SECONDS = 5.0
+
+# -P: a folder of the user's that is called like one of our packages must not be taken for it.
+_SELF = (sys.executable, "-P", "-m", "multi_agent.cli")
+
+
+@dataclass(slots=True)
+class Charge:
+    """A supervised process. `worker_id` is set for workers and new with every start."""
+
+    name: str
+    argv: Callable[[], tuple[list[str], str | None]]
+    process: ChildProcess | None = None
+    worker_id: str | None = None
+    started_at: float = 0.0
+    quick_deaths: int = 0
+    restart_at: float = 0.0
+
+
+def orchestrator_argv() -> tuple[list[str], str | None]:
+    """The command of an orchestrator."""
+    return [*_SELF, "orchestrator"], None
+
+
+def worker_argv(roles: Sequence[str], modules: Sequence[str]) -> tuple[list[str], str | None]:
+    """The command of a worker, with a name of its own."""
+    worker_id = new_worker_id()
+    argv = [*_SELF, "worker", "--worker-id", worker_id]
+    argv += [part for role in roles for part in ("--role", role)]
+    argv += [part for module in modules for part in ("--agents", module)]
+    return argv, worker_id
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Starts charges in `env` with logs below `logs`, and restarts each that ends unasked."""
+
+    bus: MessageBus
+    env: dict[str, str]
+    logs: Path
+    charges: list[Charge] = field(default_factory=list)
+
+    def start(self, charge: Charge) -> None:
+        """Start a process and watch over it from now on. To be called in the main thread."""
+        self.charges.append(charge)
+        self._launch(charge)
+
+    def _launch(self, charge: Charge) -> None:
+        argv, charge.worker_id = charge.argv()
+        charge.process = ChildProcess(argv, log=self.logs / f"{charge.name}.log", env=self.env)
+        charge.process.start()
+        charge.started_at = time.monotonic()
+
+    async def watch(self) -> None:
+        """Restart what dies, until cancelled."""
+        while True:
+            for charge in self.charges:
+                if charge.process is not None and not charge.process.alive:
+                    await self._died(charge)
+                elif charge.process is None and time.monotonic() >= charge.restart_at:
+                    self._launch(charge)
+            await asyncio.sleep(WATCH_SECONDS)
+
+    async def _died(self, charge: Charge) -> None:
+        """Tell the owner, then restart: at once the first time, later when it keeps dying."""
+        quick = time.monotonic() - charge.started_at < QUICK_DEATH_SECONDS
+        charge.quick_deaths = charge.quick_deaths + 1 if quick else 0
+        wait = min(MOST_WAIT_SECONDS, 0.25 * 2**charge.quick_deaths) if charge.quick_deaths > 1 else 0.0
+        log.warning("process_died", name=charge.name, restart_in_seconds=wait)
+        charge.process = None
+        charge.restart_at = time.monotonic() + wait
+        if charge.worker_id is not None:
+            await self._tell(charge.worker_id)
+
+    async def _tell(self, worker_id: str) -> None:
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        event = TaskEvent[WorkerLeft](
+            id=f"left-{worker_id}",
+            source="supervisor",
+            type=EventType.WORKER_LEFT,
+            time=now,
+            data=WorkerLeft(worker_id=worker_id, reason="died"),
+        )
+        try:
+            await self.bus.broadcast([Outgoing(Channels.HEARTBEATS, encode(event))])
+        except BusUnavailable:
+            log.warning("death_not_told", worker_id=worker_id)
+
+    async def stop(self, grace: float = 10.0) -> None:
+        """Stop everything: workers first, so that the owner still takes their last outcomes."""
+        charges, self.charges = self.charges, []
+        workers = [one.process for one in charges if one.process and one.worker_id]
+        others = [one.process for one in charges if one.process and not one.worker_id]
+        await asyncio.gather(*(process.stop(grace) for process in workers))
+        await asyncio.gather(*(process.stop(grace) for process in others))

@@ -1,0 +1,229 @@
+"""Sandboxes that are processes of this machine: what bubblewrap and namespaces have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import math
+import os
+import platform
+import signal
+import socket
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts.errors import SandboxUnavailable
+from contracts.ports import Isolation, SandboxLimits, SandboxRequest, SandboxResult
+from sandbox_runner import seccomp
+from sandbox_runner.cgroups import Cgroup, find_parent
+from sandbox_runner.conversation import START_SECONDS, converse, judge, to_the_end
+from sandbox_runner.payload import UNPRIVILEGED, Walls, make_job
+from sandbox_runner.rootfs import ENVIRONMENT, Root, plan_root, tmpfs_mounts
+from sandbox_runner.toolbox import ensure_toolbox
+
+_DIAGNOSIS_BYTES = 2_000
+_END_SECONDS = 10.0
+# Before that the kernel counted a user's processes over all his namespaces, which hits the innocent.
+_NPROC_PER_NAMESPACE = (5, 14)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How to start process 1: a command, and what it reads before the job."""
+
+    argv: tuple[str, ...]
+    preamble: bytes
+
+
+# (root, file descriptor for {"child-pid": n}) -> Launch
+Planner = Callable[[Root, int], Launch]
+
+
+class LocalSandbox:
+    """The port on top of a launcher that makes namespaces."""
+
+    isolation = Isolation.NAMESPACES
+
+    def __init__(self, backend: str, plan: Planner, toolbox: Path, max_concurrent: int) -> None:
+        self.backend = backend
+        self._plan = plan
+        self._toolbox = toolbox
+        self._slots = asyncio.Semaphore(max_concurrent)
+        self._cgroup_parent = find_parent()
+
+    async def run(self, request: SandboxRequest) -> SandboxResult:
+        async with self._slots:
+            job = make_job(request, self._walls(request.limits))
+            root = plan_root(await asyncio.to_thread(ensure_toolbox, self._toolbox))
+            cgroup = Cgroup.create(self._cgroup_parent, request.limits) if self._cgroup_parent else None
+            process: LocalProcess | None = None
+            try:
+                process = await LocalProcess.start(self._plan, root)
+                pids = await process.entered()
+                if cgroup:
+                    cgroup.add(pids)
+                heard = await converse(process, request, job)
+            finally:
+                if process:
+                    await to_the_end(process.end())
+                oom = bool(cgroup and cgroup.oom_kills())
+                if cgroup:
+                    cgroup.remove()
+            return judge(heard, request, backend=self.backend, isolation=self.isolation, oom=oom)
+
+    async def close(self) -> None:
+        """Nothing outlives `run`."""
+
+    @property
+    def limits_in_words(self) -> str:
+        """How limits are kept, for `doctor`."""
+        if self._cgroup_parent:
+            return f"limits by control group below {self._cgroup_parent}"
+        return "no control group (v2) to be had: memory is watched every 25 ms, CPU is limited to whole cores"
+
+    def _walls(self, limits: SandboxLimits) -> Walls:
+        counted = self._cgroup_parent is not None
+        program = seccomp.bpf_program(deny_uncounted_memory=not counted)
+        return Walls(
+            environment=ENVIRONMENT,
+            isolation={
+                "tmpfs": tmpfs_mounts(limits),
+                "identity": UNPRIVILEGED,
+                "cpu_count": 0 if counted else math.ceil(limits.cpus),
+                "filter": base64.b64encode(program).decode("ascii"),
+            },
+            rlimits={} if counted or not _nproc_is_fair() else {"RLIMIT_NPROC": limits.processes + 2},
+            poll_memory=not counted,
+        )
+
+
+def _nproc_is_fair() -> bool:
+    major, minor, *_ = platform.release().split(".")
+    return os.geteuid() == 0 or (int(major), int(minor.split("-")[0])) >= _NPROC_PER_NAMESPACE
+
+
+class LocalProcess:
+    """A launcher, process 1 behind it, and the socket that is their standard input and output."""
+
+    def __init__(self, popen: subprocess.Popen[bytes], info: socket.socket, complaints: int) -> None:
+        self._popen = popen
+        self._info = info
+        self._complaints = complaints
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._first: int | None = None
+
+    @classmethod
+    async def start(cls, plan: Planner, root: Root) -> LocalProcess:
+        """Start the launcher and hand it its preamble. Raises SandboxUnavailable."""
+        ours, theirs = socket.socketpair()
+        info, info_end = socket.socketpair()
+        complaints = os.memfd_create("launcher-stderr")
+        launch = plan(root, info_end.fileno())
+        try:
+            # Popen blocks for a fork only; a thread must not do it, its end would be the "parent's death".
+            popen = subprocess.Popen(  # noqa: ASYNC220 - as said
+                launch.argv,
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=complaints,
+                pass_fds=(info_end.fileno(),),
+                env={"LANG": "C.UTF-8"},
+                cwd="/",
+                start_new_session=True,
+            )
+        except OSError as error:
+            for end in (ours, info):
+                end.close()
+            os.close(complaints)
+            raise SandboxUnavailable(f"{launch.argv[0]}: {error.strerror}") from None
+        finally:
+            theirs.close()
+            info_end.close()
+        process = cls(popen, info, complaints)
+        try:
+            process._reader, process._writer = await asyncio.open_unix_connection(sock=ours)
+            process._writer.write(launch.preamble)
+        except BaseException:
+            await to_the_end(process.end())
+            raise
+        return process
+
+    async def entered(self) -> tuple[int, int]:
+        """Wait until process 1 exists; (launcher, process 1) as seen from here."""
+        self._info.setblocking(False)
+        loop = asyncio.get_running_loop()
+        text = b""
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                while part := await loop.sock_recv(self._info, 4096):
+                    text += part
+        except (TimeoutError, ConnectionError):
+            text = b""
+        try:
+            first = int(json.loads(text)["child-pid"])
+            self._first = os.pidfd_open(first)
+        except (ValueError, KeyError, ProcessLookupError):
+            raise SandboxUnavailable(f"the sandbox did not start. {await self.diagnosis()}") from None
+        return self._popen.pid, first
+
+    async def send(self, data: bytes) -> None:
+        assert self._writer is not None
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def receive(self) -> bytes:
+        assert self._reader is not None
+        try:
+            return await self._reader.read(65_536)
+        except ConnectionError:
+            return b""
+
+    async def diagnosis(self) -> str:
+        text = os.pread(self._complaints, _DIAGNOSIS_BYTES, 0).decode("utf-8", "replace").strip()
+        return f"It said: {text}" if text else ""
+
+    async def end(self) -> None:
+        """Kill it; when this returns nothing of it runs.
+
+        Process 1 goes first and is waited for: the kernel lets it go only after everything else in its pid
+        namespace is gone.
+        """
+        if self._first is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._first, signal.SIGKILL)
+            await _exited(self._first)
+            os.close(self._first)
+        else:
+            self._popen.kill()
+        launcher = os.pidfd_open(self._popen.pid)
+        if not await _exited(launcher):
+            self._popen.kill()
+            await _exited(launcher)
+        os.close(launcher)
+        self._popen.poll()
+        self._info.close()
+        os.close(self._complaints)
+        if self._writer is not None:
+            self._writer.close()
+            with contextlib.suppress(ConnectionError):
+                await self._writer.wait_closed()
+
+
+async def _exited(pidfd: int) -> bool:
+    """Wait until the process is gone, for at most ten seconds."""
+    loop = asyncio.get_running_loop()
+    gone = asyncio.Event()
+    loop.add_reader(pidfd, gone.set)
+    try:
+        async with asyncio.timeout(_END_SECONDS):
+            await gone.wait()
+    except TimeoutError:
+        return False
+    finally:
+        loop.remove_reader(pidfd)
+    return True

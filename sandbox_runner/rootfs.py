@@ -1,0 +1,76 @@
+"""What bubblewrap and namespaces show of this machine, read-only: system libraries, one Python, the toolbox."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts.ports import SandboxLimits
+from sandbox_runner.payload import MEGABYTE, UNPRIVILEGED, WORK
+from sandbox_runner.toolbox import interpreter
+
+TOOLBOX = "/opt/toolbox"
+ENVIRONMENT = {
+    "PATH": f"{TOOLBOX}/bin:/usr/local/bin:/usr/bin:/bin",
+    "PYTHONPATH": f"{TOOLBOX}/lib",
+}
+_SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+_LOADER = ("/etc/ld.so.cache", "/etc/alternatives")
+_ETC = ("passwd", "group", "hosts", "nsswitch.conf")
+_SMALL_MB = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A root file system in parts, all paths absolute.
+
+    folders: empty ones. links: (target, path). binds: (path here, path there). hidden: covered by nothing.
+    """
+
+    folders: tuple[str, ...]
+    links: tuple[tuple[str, str], ...]
+    binds: tuple[tuple[str, str], ...]
+    hidden: tuple[str, ...]
+
+
+def plan_root(toolbox: Path) -> Root:
+    """The root for programs that use the toolbox."""
+    links, binds = [], [("/usr", "/usr")]
+    for name in _SYSTEM:
+        path = f"/{name}"
+        if os.path.islink(path):
+            links.append((os.readlink(path), path))
+        elif os.path.isdir(path):
+            binds.append((path, path))
+    binds += [(path, path) for path in _LOADER if os.path.exists(path)]
+    binds += [(str(toolbox / "etc" / name), f"/etc/{name}") for name in _ETC]
+    home = interpreter().parent.parent
+    if not home.is_relative_to("/usr"):
+        binds.append((str(home), str(home)))
+    if sys.base_prefix != str(home) and not sys.base_prefix.startswith("/usr/"):
+        binds.append((str(home), sys.base_prefix))
+    binds.append((str(toolbox), TOOLBOX))
+    return Root((WORK, "/tmp"), tuple(links), tuple(binds), _other_packages(home))  # noqa: S108 - inside
+
+
+def _other_packages(home: Path) -> tuple[str, ...]:
+    """Folders with packages that happen to be installed for the base Python or the system's."""
+    base = {"base": str(home), "platbase": str(home)}
+    folders = {sysconfig.get_path(name, vars=base) for name in ("purelib", "platlib")}
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    folders |= {"/usr/lib/python3/dist-packages", f"/usr/local/lib/{version}/dist-packages"}
+    return tuple(sorted(folder for folder in folders if os.path.isdir(folder)))
+
+
+def tmpfs_mounts(limits: SandboxLimits) -> list[tuple[str, str]]:
+    """(path, mount options) of what can be written: the work folder and the two for temporary files."""
+    owner = f"uid={UNPRIVILEGED},gid={UNPRIVILEGED}"
+    small = min(limits.disk_mb, _SMALL_MB)
+    return [
+        (WORK, f"size={limits.disk_mb * MEGABYTE},nr_inodes={limits.file_count + 1},mode=0755,{owner}"),
+        ("/tmp", f"size={limits.disk_mb * MEGABYTE},nr_inodes={limits.file_count + 1},mode=1777,{owner}"),  # noqa: S108 - inside
+        ("/dev/shm", f"size={small * MEGABYTE},nr_inodes=256,mode=1777,{owner}"),  # noqa: S108 - inside
+    ]

@@ -1,0 +1,116 @@
+"""pytest and coverage for sandboxes that share this machine's Python: a folder with them and nothing else.
+
+Layout of a toolbox: `lib/` for PYTHONPATH, `bin/` with `python` and `pytest`, `etc/` with the few files that
+programs expect there.
+"""
+
+from __future__ import annotations
+
+import compileall
+import hashlib
+import os
+import re
+import shutil
+import sys
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+from contracts.errors import SandboxUnavailable
+
+_ROOTS = ("pytest", "coverage")
+_LAYOUT = 1
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*")
+_PYTEST = '#!/bin/sh\nexec python -m pytest "$@"\n'
+_ETC = {
+    "passwd": "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+    "group": "nogroup:x:65534:\n",
+    "hosts": "127.0.0.1 localhost\n::1 localhost\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+}
+
+
+def interpreter() -> Path:
+    """The Python that programs get: the one this environment was made from, not the environment."""
+    base = Path(sys.base_prefix).resolve()
+    return base / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def ensure_toolbox(folder: Path) -> Path:
+    """The toolbox below `folder` for the present versions, made when it is missing. Blocking.
+
+    Made beside its place and renamed into it, so that a half-made one is never seen.
+    """
+    try:
+        distributions = _with_dependencies(_ROOTS)
+        place = folder / _fingerprint(distributions)
+        if not place.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            _make(folder, place, distributions)
+    except (OSError, metadata.PackageNotFoundError) as error:
+        raise SandboxUnavailable(f"the sandbox's toolbox cannot be made in {folder}: {error}") from None
+    return place.resolve()
+
+
+def _with_dependencies(names: tuple[str, ...]) -> list[metadata.Distribution]:
+    """The distributions and what they need here; requirements that are not installed are for others."""
+    found: dict[str, metadata.Distribution] = {}
+    waiting = [(name, True) for name in names]
+    while waiting:
+        name, required = waiting.pop()
+        key = name.lower().replace("_", "-")
+        if key in found:
+            continue
+        try:
+            found[key] = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            if required:
+                raise
+            continue
+        for requirement in found[key].requires or []:
+            match = _NAME.match(requirement)
+            if match and "extra ==" not in requirement:
+                waiting.append((match.group(), False))
+    return [found[key] for key in sorted(found)]
+
+
+def _fingerprint(distributions: list[metadata.Distribution]) -> str:
+    parts = [str(_LAYOUT), sys.version, str(interpreter())]
+    parts += [f"{dist.metadata['Name']}={dist.version}" for dist in distributions]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _make(folder: Path, place: Path, distributions: list[metadata.Distribution]) -> None:
+    unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder))
+    try:
+        unfinished.chmod(0o755)
+        for name in ("lib", "bin", "etc"):
+            (unfinished / name).mkdir()
+        for dist in distributions:
+            _copy(dist, unfinished / "lib")
+        compileall.compile_dir(
+            unfinished / "lib", quiet=2, stripdir=str(unfinished), prependdir="/opt/toolbox"
+        )
+        for name, text in _ETC.items():
+            (unfinished / "etc" / name).write_text(text, encoding="utf-8")
+        for name in ("python", "python3"):
+            (unfinished / "bin" / name).symlink_to(interpreter())
+        (unfinished / "bin" / "pytest").write_text(_PYTEST, encoding="utf-8")
+        (unfinished / "bin" / "pytest").chmod(0o755)
+        unfinished.rename(place)
+    except OSError:
+        if not place.is_dir():  # else another process was faster
+            raise
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _copy(dist: metadata.Distribution, target: Path) -> None:
+    """Copy a distribution's files, but nothing that lies outside of its site-packages."""
+    for file in dist.files or []:
+        source = Path(os.fspath(file.locate()))
+        if ".." in file.parts or file.is_absolute() or not source.is_file() or source.suffix == ".pyc":
+            continue
+        copy = target / Path(*file.parts)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, copy)

@@ -1,0 +1,41 @@
+"""The blocking store for scripts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import artifacts
+from artifacts import ArtifactStore
+from contracts.errors import InvalidDocument, UnsafePath
+from contracts.reports import ArtifactMetadata
+from tests.artifacts.builders import fsck, git, outcome
+
+
+def test_commit_artifacts(tmp_path: Path) -> None:
+    path = tmp_path / "store.git"
+    with ArtifactStore(path) as store:
+        one = store.commit_artifacts("w1", "t1", {"a.py": "ü = 1\n", "b": b"\xff"}, {"agent_role": "coder"})
+        metadata = outcome("t2").metadata.model_copy(update={"parents": (one,)})
+        two = store.commit_artifacts("w1", "t2", {"c": b""}, metadata)
+        assert store.commit_artifacts("w1", "t2", {"c": b""}, metadata) == two
+        assert store.read_tree(two)["a.py"] == "ü = 1\n".encode()
+    assert git(path, "rev-parse", "ai/generated/w1/t1", "workflow_w1_t2").splitlines() == [one, two]
+    document = ArtifactMetadata.model_validate_json(git(path, "show", f"{one}:.multi-agent/tasks/t1.json"))
+    assert document.artifacts == ("a.py", "b")
+    assert git(path, "show", "-s", "--format=%ct", two) == "1700000000"
+    assert fsck(path) == []
+
+
+def test_what_it_refuses(tmp_path: Path) -> None:
+    with ArtifactStore(tmp_path / "store.git") as store:
+        with pytest.raises(InvalidDocument, match=r"\$\.agent_role"):
+            store.commit_artifacts("w1", "t1", {}, {})
+        with pytest.raises(UnsafePath):
+            store.commit_artifacts("w1", "t1", {".git/config": ""}, {"agent_role": "coder"})
+
+
+def test_public_names() -> None:
+    assert artifacts.__all__ == sorted(artifacts.__all__)
+    assert all(hasattr(artifacts, name) for name in artifacts.__all__)

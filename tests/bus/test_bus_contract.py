@@ -1,0 +1,466 @@
+"""The contract of MessageBus, kept by every server and by the fake."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from contracts.errors import BusUnavailable, GroupMissing
+from contracts.ports import Delivery, MessageBus, Outgoing
+from tests.bus.servers import DEVIATIONS, Bus, BusServer, RedisServer
+
+FOREVER_MS = 60_000
+NewBus = Callable[[], Bus]
+
+
+def messages(stream: str, *payloads: bytes) -> list[Outgoing]:
+    return [Outgoing(stream, payload) for payload in payloads]
+
+
+def payloads(deliveries: Sequence[Delivery]) -> list[bytes]:
+    return [delivery.payload for delivery in deliveries]
+
+
+async def read_now(
+    bus: MessageBus, stream: str = "s", group: str = "g", consumer: str = "c"
+) -> list[Delivery]:
+    return await bus.read([stream], group, consumer, count=1_000, block_ms=0)
+
+
+async def test_entries_arrive_in_order_and_once(bus: Bus) -> None:
+    await bus.ensure_group("s", "g")
+    sent = [b"%d" % number for number in range(300)]
+    await bus.publish(messages("s", *sent[:100]))
+    await bus.publish(messages("s", *sent[100:]))
+    assert payloads(await read_now(bus)) == sent
+    assert await read_now(bus) == []
+
+
+async def test_publishing_nothing_is_allowed(bus: Bus) -> None:
+    await bus.publish([])
+    await bus.broadcast([])
+    await bus.ack("g", [])
+    assert await bus.depth("s") == 0
+
+
+async def test_a_new_group_starts_at_the_first_entry(bus: Bus) -> None:
+    await bus.publish(messages("s", b"before"))
+    await bus.ensure_group("s", "g")
+    assert payloads(await read_now(bus)) == [b"before"]
+
+
+async def test_ensure_group_again_changes_nothing(bus: Bus) -> None:
+    await bus.ensure_group("s", "g")
+    await bus.publish(messages("s", b"1"))
+    await read_now(bus)
+    await bus.ensure_group("s", "g")
+    assert await read_now(bus) == []
+    assert payloads(await bus.pending("s", "g", "c")) == [b"1"]
+
+
+async def test_each_group_gets_all_and_within_it_one_consumer_each(new_bus: NewBus) -> None:
+    first, second = new_bus(), new_bus()
+    await first.ensure_group("s", "g")
+    await first.ensure_group("s", "other")
+    await first.publish(messages("s", b"1", b"2", b"3"))
+    one = await first.read(["s"], "g", "c1", count=2, block_ms=0)
+    two = await second.read(["s"], "g", "c2", count=2, block_ms=0)
+    assert (payloads(one), payloads(two)) == ([b"1", b"2"], [b"3"])
+    assert payloads(await read_now(second, group="other")) == [b"1", b"2", b"3"]
+
+
+async def test_count_is_a_limit_for_each_stream(bus: Bus) -> None:
+    for stream in ("a", "b", "empty"):
+        await bus.ensure_group(stream, "g")
+    await bus.publish(messages("a", b"a1", b"a2", b"a3") + messages("b", b"b1", b"b2", b"b3"))
+    found = await bus.read(["a", "b", "empty"], "g", "c", count=2, block_ms=0)
+    assert [(each.stream, each.payload) for each in found] == [
+        ("a", b"a1"), ("a", b"a2"), ("b", b"b1"), ("b", b"b2")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("count", "block_ms"), [(0, 0), (-1, 0), (1, -1)])
+async def test_limits_that_make_no_sense_are_refused(bus: Bus, count: int, block_ms: int) -> None:
+    await bus.ensure_group("s", "g")
+    with pytest.raises(ValueError, match="count must be 1 or more"):
+        await bus.read(["s"], "g", "c", count=count, block_ms=block_ms)
+
+
+@pytest.mark.parametrize("block_ms", [0, 30])
+async def test_without_messages_a_read_ends_by_itself(bus: Bus, block_ms: int) -> None:
+    await bus.ensure_group("s", "g")
+    assert await bus.read(["s"], "g", "c", count=1, block_ms=block_ms) == []
+    assert await bus.read([], "g", "c", count=1, block_ms=block_ms) == []
+
+
+async def test_a_blocked_reader_wakes_for_a_message(new_bus: NewBus, server: BusServer) -> None:
+    reader, writer = new_bus(), new_bus()
+    for stream in ("quiet", "s"):
+        await writer.ensure_group(stream, "g")
+    reading = asyncio.create_task(reader.read(["quiet", "s"], "g", "c", count=5, block_ms=FOREVER_MS))
+    await server.reader_blocked()
+    await writer.publish(messages("s", b"wake up"))
+    assert payloads(await reading) == [b"wake up"]
+
+
+async def test_a_bus_works_while_one_of_its_readers_is_blocked(bus: Bus, server: BusServer) -> None:
+    await bus.ensure_group("s", "g")
+    reading = asyncio.create_task(bus.read(["s"], "g", "c", count=5, block_ms=FOREVER_MS))
+    await server.reader_blocked()
+    assert await bus.depth("s") == 0
+    await bus.publish(messages("s", b"1"))
+    assert payloads(await reading) == [b"1"]
+
+
+async def test_ack_deletes(bus: Bus) -> None:
+    await bus.ensure_group("a", "g")
+    await bus.ensure_group("b", "g")
+    await bus.publish(messages("a", b"1", b"2") + messages("b", b"3"))
+    found = await bus.read(["a", "b"], "g", "c", count=9, block_ms=0)
+    assert (await bus.depth("a"), await bus.depth("b")) == (2, 1)
+    await bus.ack("g", [found[0], found[2]])
+    assert (await bus.depth("a"), await bus.depth("b")) == (1, 0)
+    assert payloads(await bus.pending("a", "g", "c")) == [b"2"]
+    assert await bus.pending("b", "g", "c") == []
+
+
+async def test_ack_of_the_unknown_is_ignored(bus: Bus) -> None:
+    await bus.ensure_group("s", "g")
+    await bus.publish(messages("s", b"1"))
+    [found] = await read_now(bus)
+    await bus.ack("g", [found, found])
+    await bus.ack("g", [found])
+    await bus.ack("no such group", [found])
+    await bus.ack("g", [Delivery("no such stream", found.entry_id, b"")])
+    assert await bus.depth("s") == 0
+
+
+async def test_pending_is_by_consumer_and_oldest_first(bus: Bus) -> None:
+    await bus.ensure_group("s", "g")
+    sent = [b"%d" % number for number in range(1_200)]
+    await bus.publish(messages("s", *sent))
+    await bus.read(["s"], "g", "c1", count=1_100, block_ms=0)
+    await bus.read(["s"], "g", "c2", count=1_000, block_ms=0)
+    assert payloads(await bus.pending("s", "g", "c1")) == sent[:1_100]
+    assert payloads(await bus.pending("s", "g", "c2")) == sent[1_100:]
+    assert await bus.pending("s", "g", "nobody") == []
+
+
+async def test_pending_leaves_out_what_another_group_deleted(bus: Bus) -> None:
+    await bus.ensure_group("s", "g")
+    await bus.ensure_group("s", "other")
+    await bus.publish(messages("s", b"1", b"2"))
+    await read_now(bus)
+    first, _ = await read_now(bus, group="other")
+    await bus.ack("other", [first])
+    assert payloads(await bus.pending("s", "g", "c")) == [b"2"]
+    assert payloads(await bus.pending("s", "g", "c")) == [b"2"]
+
+
+async def test_pending_of_what_is_gone_is_empty(bus: Bus, server: BusServer) -> None:
+    assert await bus.pending("no such stream", "g", "c") == []
+    await bus.ensure_group("s", "g")
+    server.destroy_group("s", "g")
+    assert await bus.pending("s", "g", "c") == []
+
+
+async def test_forget_consumer_takes_its_entries_along(bus: Bus) -> None:
+    await bus.ensure_group("s", "g")
+    await bus.publish(messages("s", *[b"%d" % number for number in range(1_200)]))
+    await bus.read(["s"], "g", "dead", count=1_100, block_ms=0)
+    await bus.read(["s"], "g", "alive", count=50, block_ms=0)
+    await bus.forget_consumer("s", "g", "dead")
+    assert await bus.pending("s", "g", "dead") == []
+    assert len(await bus.pending("s", "g", "alive")) == 50
+    assert await bus.depth("s") == 100
+    assert len(await read_now(bus)) == 50
+
+
+async def test_forgetting_what_is_gone_is_allowed(bus: Bus, server: BusServer) -> None:
+    await bus.forget_consumer("no such stream", "g", "c")
+    await bus.ensure_group("s", "g")
+    await bus.forget_consumer("s", "g", "nobody")
+    server.destroy_group("s", "g")
+    await bus.forget_consumer("s", "g", "c")
+
+
+async def test_reading_without_a_group_says_so(bus: Bus, server: BusServer) -> None:
+    await bus.publish(messages("s", b"1"))
+    with pytest.raises(GroupMissing):
+        await read_now(bus)
+    with pytest.raises(GroupMissing):
+        await bus.read(["no such stream"], "g", "c", count=1, block_ms=FOREVER_MS)
+    await bus.ensure_group("s", "g")
+    server.destroy_group("s", "g")
+    with pytest.raises(GroupMissing):
+        await read_now(bus)
+
+
+async def test_after_a_flush_groups_are_missing_and_can_be_made_again(bus: Bus, server: BusServer) -> None:
+    """I5: the reader hears of it, and goes on with the same bus."""
+    await bus.ensure_group("s", "g")
+    await bus.publish(messages("s", b"lost"))
+    server.flush()
+    with pytest.raises(GroupMissing):
+        await read_now(bus)
+    await bus.ensure_group("s", "g")
+    await bus.publish(messages("s", b"again"))
+    assert payloads(await read_now(bus)) == [b"again"]
+
+
+async def test_a_flush_wakes_a_blocked_reader(new_bus: NewBus, server: BusServer) -> None:
+    reader = new_bus()
+    await reader.ensure_group("s", "g")
+    slow = (server.name, "flush_unblocks") in DEVIATIONS
+    block_ms = 300 if slow else FOREVER_MS
+    reading = asyncio.create_task(reader.read(["s"], "g", "c", count=1, block_ms=block_ms))
+    await server.reader_blocked()
+    server.flush()
+    if not slow:
+        with pytest.raises(GroupMissing):
+            await reading
+        return
+    await asyncio.wait([reading])
+    assert isinstance(reading.exception(), GroupMissing) or reading.result() == []
+    with pytest.raises(GroupMissing):
+        await read_now(reader)
+
+
+async def test_incarnation_changes_with_every_loss_of_memory(new_bus: NewBus, server: BusServer) -> None:
+    """I5: what the reconciler goes by."""
+    first, second = new_bus(), new_bus()
+    seen = [await first.incarnation()]
+    assert await second.incarnation() == seen[0] == await first.incarnation()
+    server.flush()
+    seen.append(await first.incarnation())
+    assert await second.incarnation() == seen[-1]
+    await server.kill()
+    await server.start()
+    seen.append(await first.incarnation())
+    assert len(set(seen)) == 3
+    assert all(seen)
+
+
+async def test_published_messages_are_mirrored_and_broadcasts_not_stored(new_bus: NewBus) -> None:
+    listener, writer = new_bus(), new_bus()
+    subscription = listener.subscribe(["s"])
+    await subscription.ready()
+    await writer.publish(messages("s", b"stored"))
+    await writer.broadcast(messages("other", b"not ours") + messages("s", b"told"))
+    assert await anext(subscription) == ("s", b"stored")
+    assert await anext(subscription) == ("s", b"told")
+    assert (await writer.depth("s"), await writer.depth("other")) == (1, 0)
+    await subscription.close()
+
+
+async def test_a_star_listens_to_many_and_nothing_else_is_special(new_bus: NewBus) -> None:
+    listener, writer = new_bus(), new_bus()
+    subscription = listener.subscribe(["agent.*", "exact", "odd?[x]*"])
+    await subscription.ready()
+    names = [
+        "agent",
+        "agentx",
+        "agent.requests.coder",
+        "exactly",
+        "oddy[x]",
+        "oddyx",
+        "odd?[x]1",
+        "exact",
+        "agent.",
+    ]
+    await writer.broadcast([Outgoing(name, name.encode()) for name in names])
+    heard = [(await anext(subscription))[0] for _ in range(4)]
+    assert heard == ["agent.requests.coder", "odd?[x]1", "exact", "agent."]
+
+
+async def test_a_closed_subscription_ends_its_iteration(bus: Bus) -> None:
+    subscription = bus.subscribe(["s"])
+    await subscription.ready()
+
+    async def listen() -> list[tuple[str, bytes]]:
+        return [message async for message in subscription]
+
+    listening = asyncio.create_task(listen())
+    await asyncio.sleep(0)
+    await subscription.close()
+    await subscription.close()
+    assert await listening == []
+
+
+async def test_a_subscription_to_nothing_is_refused(bus: Bus) -> None:
+    with pytest.raises(ValueError, match="at least one channel"):
+        bus.subscribe([])
+
+
+async def test_a_subscription_outlives_the_server(new_bus: NewBus, server: BusServer) -> None:
+    listener, writer = new_bus(), new_bus()
+    subscription = listener.subscribe(["s", "t.*"])
+    await subscription.ready()
+    await server.kill()
+    await server.start()
+    heard = asyncio.create_task(anext(subscription))
+    while not heard.done():
+        await writer.broadcast(messages("t.1", b"back"))
+        await asyncio.wait([heard], timeout=0.05)
+    assert await heard == ("t.1", b"back")
+
+
+async def test_a_dead_server_is_unavailable_and_the_bus_heals(bus: Bus, server: BusServer) -> None:
+    await bus.ensure_group("s", "g")
+    await server.kill()
+    try:
+        for call in (
+            bus.publish(messages("s", b"1")),
+            bus.broadcast(messages("s", b"1")),
+            bus.ensure_group("s", "g"),
+            read_now(bus),
+            bus.ack("g", [Delivery("s", "1-0", b"")]),
+            bus.pending("s", "g", "c"),
+            bus.forget_consumer("s", "g", "c"),
+            bus.depth("s"),
+            bus.incarnation(),
+            bus.check_policy(),
+        ):
+            with pytest.raises(BusUnavailable):
+                await call
+    finally:
+        await server.start()
+    await bus.ensure_group("s", "g")
+    await bus.publish(messages("s", b"2"))
+    assert payloads(await read_now(bus)) == [b"2"]
+
+
+async def test_a_blocked_reader_notices_the_death_of_the_server(bus: Bus, server: BusServer) -> None:
+    await bus.ensure_group("s", "g")
+    reading = asyncio.create_task(bus.read(["s"], "g", "c", count=1, block_ms=FOREVER_MS))
+    await server.reader_blocked()
+    await server.kill()
+    try:
+        with pytest.raises(BusUnavailable):
+            await reading
+    finally:
+        await server.start()
+
+
+async def test_idle_connections_are_not_trusted_after_a_restart(bus: Bus, server: BusServer) -> None:
+    """I5, G22: nobody hears of a server that came back while nothing was asked of it."""
+    await asyncio.gather(*(bus.depth("s") for _ in range(20)))
+    await server.kill()
+    await server.start()
+    assert await asyncio.gather(*(bus.depth("s") for _ in range(20))) == [0] * 20
+
+
+async def test_a_large_payload_passes_unchanged(bus: Bus) -> None:
+    large = random.Random(1).randbytes(1_000_000)
+    await bus.ensure_group("s", "g")
+    subscription = bus.subscribe(["s"])
+    await subscription.ready()
+    await bus.publish(messages("s", large, b"", b"\r\n$-1\r\n"))
+    assert payloads(await read_now(bus)) == [large, b"", b"\r\n$-1\r\n"]
+    assert await anext(subscription) == ("s", large)
+
+
+async def test_payloads_must_be_bytes(bus: Bus) -> None:
+    for payload in ("text", None, bytearray(b"1")):
+        with pytest.raises(TypeError, match="payload for s must be bytes"):
+            await bus.publish([Outgoing("s", b"good"), Outgoing("s", payload)])  # type: ignore[arg-type]  # on purpose
+    assert await bus.depth("s") == 0
+
+
+async def test_an_entry_of_others_is_delivered_empty(bus: Bus, server: BusServer) -> None:
+    """I7: the reader dead-letters it; nothing breaks."""
+    if not isinstance(server, RedisServer):
+        pytest.skip(DEVIATIONS[server.name, "foreign_entries"])
+    await bus.ensure_group("s", "g")
+    server.redis.command("XADD", "s", "*", "x", "y", b"\xff", b"\xfe")
+    server.redis.command("XADD", "s", "*", "first", "1", "e", "ours")
+    assert payloads(await read_now(bus)) == [b"", b"ours"]
+    assert payloads(await bus.pending("s", "g", "c")) == [b"", b"ours"]
+
+
+async def test_cancelled_reads_leave_the_bus_usable(new_bus: NewBus) -> None:
+    """A reply that comes after the cancellation must answer nobody else's question."""
+    bus, writer = new_bus(), new_bus()
+    await writer.ensure_group("s", "g")
+    for number in range(20):
+        await writer.publish(messages(f"depth-{number}", *[b"x"] * number))
+    dice = random.Random(7)
+    for turn in range(150):
+        reading = asyncio.create_task(bus.read(["s"], "g", "c", count=1, block_ms=FOREVER_MS))
+        for _ in range(dice.randrange(12)):
+            await asyncio.sleep(0)
+        if turn % 5 == 0:
+            await writer.publish(messages("s", b"%d" % turn))
+        reading.cancel()
+        await asyncio.wait([reading])
+        number = turn % 20
+        assert await bus.depth(f"depth-{number}") == number
+    await read_now(bus)
+    # Each message was taken once: those of cancelled reads wait among the pending.
+    assert payloads(await bus.pending("s", "g", "c")) == [b"%d" % turn for turn in range(0, 150, 5)]
+
+
+async def test_cancelled_writes_leave_the_bus_usable(bus: Bus) -> None:
+    dice = random.Random(8)
+    for turn in range(100):
+        writing = asyncio.create_task(bus.publish(messages("s", *[b"x" * 1_000] * 20)))
+        for _ in range(dice.randrange(12)):
+            await asyncio.sleep(0)
+        writing.cancel()
+        await asyncio.wait([writing])
+        assert await bus.depth(f"never-{turn}") == 0
+        assert await bus.incarnation() == await bus.incarnation()
+
+
+async def test_concurrent_readers_share_the_work(new_bus: NewBus) -> None:
+    writer = new_bus()
+    await writer.ensure_group("s", "g")
+    sent = [b"%d" % number for number in range(400)]
+    taken: list[bytes] = []
+
+    async def consume(bus: Bus, consumer: str) -> None:
+        own: list[int] = []
+        while len(taken) < len(sent):
+            found = await bus.read(["s"], "g", consumer, count=7, block_ms=50)
+            await bus.ack("g", found)
+            own += [int(each.payload) for each in found]
+            taken.extend(each.payload for each in found)
+        assert own == sorted(own)
+
+    shared, single = new_bus(), new_bus()
+    readers = [consume(shared if number % 2 else single, f"c{number}") for number in range(8)]
+
+    async def produce() -> None:
+        for start in range(0, len(sent), 20):
+            await writer.publish(messages("s", *sent[start : start + 20]))
+
+    await asyncio.gather(produce(), *readers)
+    assert Counter(taken) == Counter(sent)
+    assert await writer.depth("s") == 0
+
+
+async def test_a_closed_bus_refuses(bus: Bus) -> None:
+    subscription = bus.subscribe(["s"])
+    await bus.depth("s")
+    await bus.close()
+    await bus.close()
+    with pytest.raises(BusUnavailable, match="closed by this program"):
+        await bus.depth("s")
+    assert [message async for message in subscription] == []
+
+
+async def test_closing_ends_a_blocked_read(bus: Bus, server: BusServer) -> None:
+    await bus.ensure_group("s", "g")
+    reading = asyncio.create_task(bus.read(["s"], "g", "c", count=1, block_ms=FOREVER_MS))
+    await server.reader_blocked()
+    await bus.close()
+    with pytest.raises(BusUnavailable):
+        await reading
+
+
+async def test_a_server_that_evicts_nothing_is_accepted(bus: Bus) -> None:
+    await bus.check_policy()

@@ -1,0 +1,84 @@
+"""One event of every type, with every attribute set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.base import Model
+from contracts.events import (
+    CommandNotice,
+    Control,
+    DeadMessage,
+    EventType,
+    Execution,
+    Heartbeat,
+    TaskError,
+    TaskEvent,
+    TaskOutcome,
+    TaskRequest,
+    TestSummary,
+    Usage,
+    WorkerLeft,
+    WorkflowNotice,
+)
+from tests.contracts.plans import item
+
+COMMIT = "0123456789" * 4
+
+DATA: dict[EventType, Model] = {
+    EventType.TASK_REQUESTED: TaskRequest(
+        dispatch_id="d-1",
+        reply_to="agent.results.3",
+        attempt=2,
+        created_at=1_700_000_000,
+        request="Größe der Würfel 🎲",
+        item=item("b", "a", output_artifacts=["src/"]),
+        parents=(COMMIT,),
+        writable=("src/",),
+    ),
+    EventType.TASK_FINISHED: TaskOutcome(
+        dispatch_id="d-1",
+        execution_id="e-1",
+        worker_id="w-1",
+        status="failed",
+        verdict="failed",
+        tests=TestSummary(passed=1, failed=2, coverage_percent=87.5),
+        error=TaskError(code="timeout", message="line 1\nline 2"),
+        usage=Usage(model_calls=1, cost_usd=0.25),
+        seconds=1.5,
+    ),
+    EventType.WORKER_HEARTBEAT: Heartbeat(
+        worker_id="w-1",
+        host="h",
+        pid=1,
+        roles=("coder",),
+        streams=("agent.requests.coder",),
+        slots=2,
+        sequence=7,
+        executions=(Execution(dispatch_id="d-1", execution_id="e-1", started=True),),
+    ),
+    EventType.WORKER_LEFT: WorkerLeft(worker_id="w-1", reason="died", handed_back=("d-1",)),
+    EventType.WORKER_CONTROL: Control(acknowledged=("e-1",), recalled=("d-2",)),
+    EventType.MESSAGE_DEAD: DeadMessage(stream="agent.results.3", reason="not JSON", raw_base64="AAE="),
+    EventType.WORKFLOW_CHANGED: WorkflowNotice(workflow_id="wf-1", status="running"),
+    EventType.COMMAND_ADDED: CommandNotice(command_id="c-1"),
+}
+
+
+def event(kind: EventType) -> TaskEvent[Any]:
+    """An event of this type."""
+    envelope: type[TaskEvent[Any]] = TaskEvent.__class_getitem__(type(DATA[kind]))  # type: ignore[assignment]
+    return envelope(
+        id="evt-1",
+        source="/tests",
+        type=kind,
+        subject="b",
+        time="2026-01-15T09:30:00.25Z",
+        correlationid="wf-1",
+        causationid="evt-0",
+        traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        workflowid="wf-1",
+        taskid="b",
+        attempt=2,
+        data=DATA[kind],
+    )

@@ -1,0 +1,105 @@
+"""Events on the wire: our own codec, the committed schema and the CloudEvents SDK agree."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
+from jsonschema import Draft202012Validator
+
+from contracts.errors import DecodeError
+from contracts.events import EVENT_DATA, MAX_MESSAGE_BYTES, EventType, decode, encode
+from contracts.registry import load_schema
+from contracts.validate_contract import document_problems, schema_problems
+from tests.contracts.events import DATA, event
+
+EXTENSIONS = {"correlationid", "causationid", "traceparent", "workflowid", "taskid", "attempt"}
+
+
+def test_every_type_carries_data() -> None:
+    assert set(EVENT_DATA) == set(EventType) == set(DATA)
+
+
+@pytest.mark.parametrize("kind", EventType)
+def test_round_trip_and_schema(kind: EventType) -> None:
+    raw = encode(event(kind))
+    again = decode(raw)
+    assert again.data == DATA[kind]
+    assert type(again.data) is EVENT_DATA[kind]
+    assert encode(again) == raw
+    assert document_problems("event", raw) == []
+
+
+@pytest.mark.parametrize("kind", EventType)
+def test_the_cloudevents_sdk_reads_what_we_encode(kind: EventType) -> None:
+    ours = event(kind)
+    theirs = JSONFormat().read(CloudEvent, encode(ours))
+    assert theirs.get_specversion() == "1.0"
+    assert (theirs.get_id(), theirs.get_source(), theirs.get_type()) == (ours.id, ours.source, kind.value)
+    assert (theirs.get_subject(), theirs.get_datacontenttype()) == ("b", "application/json")
+    assert theirs.get_time() == datetime(2026, 1, 15, 9, 30, 0, 250_000, UTC)
+    assert {name: theirs.get_extension(name) for name in EXTENSIONS} == {
+        name: getattr(ours, name) for name in EXTENSIONS
+    }
+    assert theirs.get_data() == ours.data.model_dump(mode="json", exclude_none=True)
+
+
+@pytest.mark.parametrize("kind", EventType)
+@pytest.mark.parametrize("time", [datetime(2026, 1, 15, tzinfo=UTC), datetime(2026, 1, 15, 1, 2, 3, 4, UTC)])
+def test_we_read_what_the_cloudevents_sdk_encodes(kind: EventType, time: datetime) -> None:
+    attributes: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": "evt-9",
+        "source": "/elsewhere",
+        "type": kind.value,
+        "time": time,
+        "datacontenttype": "application/json",
+        "workflowid": "wf-1",
+        "attempt": 3,
+    }
+    theirs = JSONFormat().write(CloudEvent(attributes, DATA[kind].model_dump(mode="json")))
+    ours = decode(theirs)
+    assert (ours.id, ours.source, ours.type, ours.workflowid, ours.attempt) == (
+        "evt-9",
+        "/elsewhere",
+        kind,
+        "wf-1",
+        3,
+    )
+    assert datetime.fromisoformat(ours.time) - time == timedelta(0)
+    assert ours.data == DATA[kind]
+
+
+@pytest.mark.parametrize("kind", EventType)
+def test_the_schema_checks_the_data_of_each_type(kind: EventType) -> None:
+    document = json.loads(encode(event(kind)))
+    document["data"]["surprise"] = 1
+    assert [problem.path for problem in schema_problems("event", document)] == ["$.data.surprise"]
+    assert not Draft202012Validator(load_schema("event")).is_valid(document | {"type": "multiagent.other"})
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"type": []}',
+        b'{"type": "multiagent.other"}',
+        b'{"type": "multiagent.command.added"}',
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"type": ' + b"9" * 6_000 + b"}",
+        b" " * (MAX_MESSAGE_BYTES + 1),
+    ],
+)
+def test_anything_else_is_a_decode_error_that_keeps_the_bytes(raw: bytes) -> None:
+    with pytest.raises(DecodeError) as refused:
+        decode(raw)
+    assert refused.value.raw == raw
+    assert refused.value.reason

@@ -1,0 +1,300 @@
+"""A local server that speaks OpenAI's chat completions and Gemini's generateContent, faults included.
+
+    with ModelServer([Status(429, headers={"Retry-After": "1"}), Say("hello")]) as server:
+        ... server.openai_url, server.gemini_url, server.requests ...
+
+A script is a list of steps, taken in the order in which requests arrive, or a function from request to step.
+A request beyond the script's end is answered with status 418, which no adapter tries again.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal
+
+Api = Literal["openai", "gemini"]
+
+
+@dataclass(frozen=True)
+class Received:
+    """A request as it came in; header names are in lower case."""
+
+    api: Api
+    path: str
+    headers: Mapping[str, str]
+    raw: bytes
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.raw)
+
+    @property
+    def prompt(self) -> str:
+        """The text of the last turn."""
+        if self.api == "openai":
+            return str(self.body["messages"][-1]["content"])
+        return "".join(part["text"] for part in self.body["contents"][-1]["parts"])
+
+
+@dataclass(frozen=True)
+class Say:
+    """An answer. `finish` is OpenAI's name ("stop", "length", "content_filter") and translated for Gemini."""
+
+    text: str
+    thoughts: tuple[str, ...] = ()
+    finish: str = "stop"
+    input_tokens: int = 11
+    output_tokens: int = 7
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """The prompt itself is refused."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """An HTTP error. `details` is Google's list of error details, `param` OpenAI's field in error."""
+
+    code: int
+    message: str = "scripted"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    details: tuple[Mapping[str, Any], ...] = ()
+    param: str | None = None
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A body as it is. `announced` is its Content-Length if that shall lie; `drip` sends a byte at a time."""
+
+    body: bytes
+    content_type: str = "application/json"
+    announced: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    drip: bool = False
+
+
+@dataclass(frozen=True)
+class Huge:
+    """A well-formed answer of `megabytes`, with or without a Content-Length."""
+
+    megabytes: int = 50
+    announced: bool = True
+
+
+@dataclass(frozen=True)
+class Stall:
+    """Accepts the request and says nothing until the client hangs up."""
+
+
+@dataclass(frozen=True)
+class HangUp:
+    """Closes the connection without a word."""
+
+
+Step = Say | Blocked | Status | Raw | Huge | Stall | HangUp
+Script = Sequence[Step] | Callable[[Received], Step]
+
+_GEMINI_FINISH = {"stop": ("STOP", 1), "length": ("MAX_TOKENS", 2), "content_filter": ("SAFETY", 3)}
+
+
+class ModelServer:
+    """Serves a script on a free port of the loopback while the `with` block runs."""
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self._lock = threading.Lock()
+        self.requests: list[Received] = []
+        self.stopping = threading.Event()
+        self._server = _Server(self)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def openai_url(self) -> str:
+        return f"{self.url}/v1"
+
+    @property
+    def gemini_url(self) -> str:
+        return self.url
+
+    def __enter__(self) -> ModelServer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stopping.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def step_for(self, received: Received) -> Step:
+        """Notes the request and takes the next step of the script."""
+        with self._lock:
+            self.requests.append(received)
+            if callable(self._script):
+                return self._script(received)
+            if len(self.requests) > len(self._script):
+                return Status(418, "the script of the test server has no more steps")
+            return self._script[len(self.requests) - 1]
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = False
+    block_on_close = True
+
+    def __init__(self, owner: ModelServer) -> None:
+        self.owner = owner
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One request a connection (HTTP/1.0), so that no idle connection outlives a test."""
+
+    server: _Server
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Silent."""
+
+    def do_POST(self) -> None:
+        api: Api = "openai" if self.path == "/v1/chat/completions" else "gemini"
+        raw = self.rfile.read(int(self.headers["content-length"]))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        received = Received(api, self.path, headers, raw)
+        if api == "gemini" and not self.path.partition("?")[0].endswith(":generateContent"):
+            self._send_json(404, {"error": {"code": 404, "message": "no such path", "status": "NOT_FOUND"}})
+            return
+        with suppress(ConnectionError):
+            self._play(received, self.server.owner.step_for(received))
+
+    def _play(self, received: Received, step: Step) -> None:
+        match step:
+            case Say() | Blocked():
+                self._send_json(200, _answer(received, step))
+            case Status():
+                self._send_json(step.code, _error(received.api, step), step.headers)
+            case Raw():
+                self._send_raw(step)
+            case Huge():
+                self._send_huge(received, step)
+            case Stall():
+                self._until_the_client_hangs_up()
+            case HangUp():
+                self.connection.shutdown(socket.SHUT_RDWR)
+
+    def _head(self, code: int, content_type: str, length: int | None, headers: Mapping[str, str]) -> None:
+        self.send_response(code)
+        self.send_header("Content-Type", content_type)
+        if length is not None:
+            self.send_header("Content-Length", str(length))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def _send_json(self, code: int, body: object, headers: Mapping[str, str] | None = None) -> None:
+        content = json.dumps(body).encode()
+        self._head(code, "application/json", len(content), headers or {})
+        self.wfile.write(content)
+
+    def _send_raw(self, step: Raw) -> None:
+        length = len(step.body) if step.announced is None else step.announced
+        self._head(200, step.content_type, length, step.headers)
+        if not step.drip:
+            self.wfile.write(step.body)
+            return
+        for byte in step.body:
+            if self.server.owner.stopping.wait(0.05):
+                return
+            self.wfile.write(bytes([byte]))
+
+    def _send_huge(self, received: Received, step: Huge) -> None:
+        whole = json.dumps(_answer(received, Say("@"))).encode()
+        before, after = whole.split(b"@")
+        length = len(before) + len(after) + step.megabytes * 1_000_000
+        self._head(200, "application/json", length if step.announced else None, {})
+        self.wfile.write(before)
+        for chunk in _repeat(b"x" * 1_000_000, step.megabytes):
+            self.wfile.write(chunk)
+        self.wfile.write(after)
+
+    def _until_the_client_hangs_up(self) -> None:
+        self.connection.settimeout(0.05)
+        while not self.server.owner.stopping.is_set():
+            with suppress(TimeoutError):
+                if not self.connection.recv(1):
+                    return
+
+
+def _repeat(chunk: bytes, times: int) -> Iterator[bytes]:
+    for _ in range(times):
+        yield chunk
+
+
+def _answer(received: Received, step: Say | Blocked) -> dict[str, Any]:
+    return _openai_answer(received, step) if received.api == "openai" else _gemini_answer(received, step)
+
+
+def _openai_answer(received: Received, step: Say | Blocked) -> dict[str, Any]:
+    if isinstance(step, Blocked):
+        message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": "I will not."}
+        step = Say("")
+    else:
+        message = {"role": "assistant", "content": step.text}
+        if step.thoughts:
+            message["reasoning_content"] = "".join(step.thoughts)
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": f"{received.body['model']}-0001",
+        "choices": [{"index": 0, "message": message, "finish_reason": step.finish}],
+        "usage": {
+            "prompt_tokens": step.input_tokens,
+            "completion_tokens": step.output_tokens,
+            "total_tokens": step.input_tokens + step.output_tokens,
+        },
+    }
+
+
+def _gemini_answer(received: Received, step: Say | Blocked) -> dict[str, Any]:
+    # The older SDK asks for enumerations as numbers.
+    numbers = "enum-encoding" in received.path
+    if isinstance(step, Blocked):
+        reason = 1 if numbers else "SAFETY"
+        return {"promptFeedback": {"blockReason": reason}, "usageMetadata": {"promptTokenCount": 11}}
+    thoughts = [{"text": thought, "thought": True} for thought in step.thoughts]
+    parts = [*thoughts, {"text": step.text}] if step.text else thoughts
+    model = received.path.partition("/models/")[2].partition(":")[0]
+    return {
+        "candidates": [
+            {
+                "content": {"role": "model", "parts": parts},
+                "finishReason": _GEMINI_FINISH[step.finish][numbers],
+                "index": 0,
+            }
+        ],
+        "usageMetadata": {
+            "promptTokenCount": step.input_tokens,
+            "candidatesTokenCount": step.output_tokens,
+            "totalTokenCount": step.input_tokens + step.output_tokens,
+        },
+        "modelVersion": f"{model}-0001",
+    }
+
+
+def _error(api: Api, step: Status) -> dict[str, Any]:
+    error: dict[str, Any] = {"message": step.message, "code": step.code}
+    if api == "openai":
+        error |= {"type": "scripted", "param": step.param, "code": str(step.code)}
+    else:
+        error |= {"status": "SCRIPTED", "details": list(step.details)}
+    return {"error": error}
