@@ -17,6 +17,7 @@ NETWORK_SECONDS = 600.0
 
 _OLDEST = (2, 30)
 _FSYNC_COMPONENTS = (2, 36)
+_GLOBAL_CONFIG_SWITCH = (2, 32)
 _GLOBAL_CONFIG = Path(__file__).with_name("hardened.gitconfig")
 _CONFIG = (
     "core.hooksPath=/dev/null",
@@ -62,11 +63,14 @@ def _program() -> tuple[str, tuple[int, int]]:
 def environment() -> dict[str, str]:
     """The caller's environment without anything that steers git, and with our own switches."""
     # PATH, HOME and the ssh agent's socket must get through; these are no settings of ours.
+    _, version = _program()
     env = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("GIT_") and name != "SSH_ASKPASS"
     }
+    if version < _GLOBAL_CONFIG_SWITCH:
+        env |= {"HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent"}
     return env | {
         "GIT_ATTR_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": str(_GLOBAL_CONFIG),

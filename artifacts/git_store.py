@@ -46,7 +46,7 @@ class GitArtifactStore:
         await asyncio.to_thread(self._repository.publish, moves)
 
     async def save_exchange(self, workflow_id: str, task_id: str, key: str, content: bytes) -> None:
-        await self._writer.write([self._repository.save_exchange(workflow_id, task_id, key, content)])
+        await self._writer.write([self._repository.draft_exchange(workflow_id, task_id, key, content)])
 
     async def load_exchange(self, workflow_id: str, task_id: str, key: str) -> bytes | None:
         return await asyncio.to_thread(self._repository.load_exchange, workflow_id, task_id, key)

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import RLock
+from threading import Lock, RLock
 from typing import IO, Generic, NamedTuple, TypeVar
 
 from artifacts.git_process import command, environment
@@ -68,22 +68,25 @@ def parse_trailers(message: str) -> dict[str, str]:
 
 
 class _Recent(Generic[_V]):
-    """A bounded map that forgets what was used longest ago."""
+    """A bounded map for several threads that forgets what was used longest ago."""
 
     def __init__(self, size: int) -> None:
         self._size = size
+        self._lock = Lock()
         self._items: OrderedDict[str, _V] = OrderedDict()
 
     def get(self, key: str) -> _V | None:
-        value = self._items.get(key)
-        if value is not None:
-            self._items.move_to_end(key)
-        return value
+        with self._lock:
+            value = self._items.get(key)
+            if value is not None:
+                self._items.move_to_end(key)
+            return value
 
     def put(self, key: str, value: _V) -> None:
-        self._items[key] = value
-        if len(self._items) > self._size:
-            self._items.popitem(last=False)
+        with self._lock:
+            self._items[key] = value
+            if len(self._items) > self._size:
+                self._items.popitem(last=False)
 
 
 class ObjectReader:

@@ -94,7 +94,7 @@ class Repository:
         # Each try reads the old values anew, since somebody else may have moved one in between.
         self.guard.persist(lambda: self._move(refs))
 
-    def save_exchange(self, workflow_id: str, task_id: str, key: str, content: bytes) -> Draft:
+    def draft_exchange(self, workflow_id: str, task_id: str, key: str, content: bytes) -> Draft:
         """The draft that keeps an exchange, to be written by `commit`."""
         return drafting.exchange(names.exchange(workflow_id, task_id, key), content)
 

@@ -71,7 +71,7 @@ _CHANNELS: Final = (
     _Channel(
         "heartbeats",
         Channels.HEARTBEATS,
-        "Who lives, what it serves and what it holds; every owner reads all of it.",
+        "Who lives, what it serves and what it holds; pub/sub only, every owner hears all of it.",
         "worker",
         "orchestrator",
         (EventType.WORKER_HEARTBEAT, EventType.WORKER_LEFT),
@@ -79,7 +79,7 @@ _CHANNELS: Final = (
     _Channel(
         "control",
         Channels.control("{worker}"),
-        "Acknowledgements and recalls for one worker.",
+        "Acknowledgements and recalls for one worker; pub/sub only.",
         "orchestrator",
         "worker",
         (EventType.WORKER_CONTROL,),
@@ -90,7 +90,7 @@ _CHANNELS: Final = (
         Channels.DEAD_LETTERS,
         "Messages that nobody could read, with the reason and the bytes.",
         "worker",
-        "observer",
+        "orchestrator",
         (EventType.MESSAGE_DEAD,),
     ),
     _Channel(

@@ -167,7 +167,7 @@ class TaskEvent(Model, Generic[D_co]):
     source: ShortText
     type: EventType
     subject: ShortText | None = None
-    time: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")]
+    time: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?Z$")]
     datacontenttype: Literal["application/json"] = "application/json"
     dataschema: Annotated[str, StringConstraints(pattern=r"^urn:multi-agent:[a-z-]+:1\.0$")] | None = None
     correlationid: Identifier | None = None

@@ -11,6 +11,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from contracts.bus_parts import Mailbox, check_channels, check_read, checked_payload
@@ -181,21 +182,21 @@ class MemoryBus:
 
     async def check_policy(self) -> None:
         """Nothing is ever evicted here. Raises BusUnavailable like the rest."""
-        self._open()
+        await self._open()
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
-        broker = self._open()
+        broker = await self._open()
         for stream, payload in _checked(messages):
             broker.append(stream, payload)
             broker.announce(stream, payload)
 
     async def broadcast(self, messages: Sequence[Outgoing]) -> None:
-        broker = self._open()
+        broker = await self._open()
         for channel, payload in _checked(messages):
             broker.announce(channel, payload)
 
     async def ensure_group(self, stream: str, group: str) -> None:
-        self._open().made_stream(stream).groups.setdefault(group, _Group())
+        (await self._open()).made_stream(stream).groups.setdefault(group, _Group())
 
     async def read(
         self, streams: Sequence[str], group: str, consumer: str, *, count: int, block_ms: int
@@ -204,7 +205,7 @@ class MemoryBus:
         clock = asyncio.get_running_loop().time
         deadline = clock() + block_ms / 1000
         while True:
-            broker = self._open()
+            broker = await self._open()
             found = [each for name in streams for each in _take(broker, name, group, consumer, count)]
             rest = deadline - clock()
             if found or rest <= 0:
@@ -212,7 +213,7 @@ class MemoryBus:
             await broker.change(rest)
 
     async def ack(self, group: str, deliveries: Sequence[Delivery]) -> None:
-        broker = self._open()
+        broker = await self._open()
         for delivery in deliveries:
             number = _number(delivery.entry_id)
             stream = broker.stream(delivery.stream)
@@ -221,7 +222,7 @@ class MemoryBus:
                 _acknowledge(stream.groups.get(group), number)
 
     async def pending(self, stream: str, group: str, consumer: str) -> list[Delivery]:
-        broker = self._open()
+        broker = await self._open()
         try:
             found, of_group = broker.group(stream, group)
         except GroupMissing:
@@ -231,7 +232,7 @@ class MemoryBus:
         return [Delivery(stream, f"{number}-0", found.entries[number]) for number in numbers]
 
     async def forget_consumer(self, stream: str, group: str, consumer: str) -> None:
-        broker = self._open()
+        broker = await self._open()
         try:
             found, of_group = broker.group(stream, group)
         except GroupMissing:
@@ -240,11 +241,11 @@ class MemoryBus:
             found.entries.pop(number, None)
 
     async def depth(self, stream: str) -> int:
-        found = self._open().stream(stream)
+        found = (await self._open()).stream(stream)
         return len(found.entries) if found else 0
 
     async def incarnation(self) -> str:
-        return self._open().incarnation()
+        return (await self._open()).incarnation()
 
     def subscribe(self, channels: Sequence[str]) -> MemorySubscription:
         """As the port says; what is returned listens from its `ready()` on."""
@@ -260,7 +261,9 @@ class MemoryBus:
             await subscription.close()
         self._subscriptions.clear()
 
-    def _open(self) -> MemoryBroker:
+    async def _open(self) -> MemoryBroker:
+        # Let others run, as every call to a server does.
+        await asyncio.sleep(0)
         if self._closed:
             raise BusUnavailable("the bus in memory was closed by this program")
         self._shared.check_running()
@@ -273,7 +276,8 @@ def _checked(messages: Sequence[Outgoing]) -> list[tuple[str, bytes]]:
 
 def _take(broker: MemoryBroker, name: str, group: str, consumer: str, count: int) -> list[Delivery]:
     stream, of_group = broker.group(name, group)
-    fresh = [number for number in stream.entries if number > of_group.last][:count]
+    unread = range(of_group.last + 1, stream.newest + 1)
+    fresh = list(islice((number for number in unread if number in stream.entries), count))
     if not fresh:
         return []
     of_group.last = fresh[-1]

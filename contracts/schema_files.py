@@ -141,6 +141,8 @@ def _member(key: str, value: Any) -> Any:
         return {name: _normalised(value[name]) for name in names}
     if key in _LISTS:
         return [_normalised(member) for member in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     return _normalised(value)
 
 

@@ -83,8 +83,13 @@ def descendants(workflow: Workflow, names: list[str]) -> list[str]:
 def settle(workflow: Workflow, tasks: list[TaskState], journal: list[Entry], now: float) -> Decision:
     """Close the workflow when these versions leave nothing open."""
     header = workflow.header
-    closed = sum(1 for task in tasks if task.status.terminal)
     added = sum(1 for task in tasks if task.task_id not in workflow.tasks)
+    closed = sum(
+        1
+        for task in tasks
+        if task.status.terminal
+        and ((old := workflow.tasks.get(task.task_id)) is None or not old.status.terminal)
+    )
     open_tasks = header.open_tasks - closed + added
     if open_tasks == header.open_tasks:
         return Decision(tuple(tasks), None, tuple(journal))

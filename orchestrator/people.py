@@ -65,10 +65,11 @@ def retry(workflow: Workflow, given: Retry, now: float) -> Decision:
         for task in wanted
         if task and task.status in {TaskStatus.FAILED, TaskStatus.DEAD, TaskStatus.CANCELLED}
     ]
+    if not failed and workflow.header.status is WorkflowStatus.FAILED and not given.task_id:
+        header = replace(workflow.header, status=WorkflowStatus.MERGING, reason="", finished_at=None)
+        return Decision(header=header, journal=(Entry("workflow.retried", None, {"person": given.person}),))
     if not failed:
-        return Decision(
-            refused="nothing here has failed; only failed, cancelled and dead-lettered tasks can be retried"
-        )
+        return Decision(refused="only failed, cancelled and dead-lettered tasks can be retried; none is here")
     reopened = _reopen(workflow, failed)
     if not reopened:
         return Decision(refused="what these tasks depend on has not succeeded; retry that first")

@@ -1,8 +1,8 @@
 """Docker Engine: one container an execution, created, attached to, started, and always removed by force.
 
-The container's process 1 is our guest: it reads the job from standard input and answers on standard output, so
-there is no exec whose client could be killed in vain, no `docker cp`, no log file. When the worker dies,
-standard input closes and the guest ends the container by itself; the reaper removes what is left of it.
+The container's process 1 is our guest: it reads the job from standard input and answers on standard output.
+So there is no exec whose client could be killed in vain, no `docker cp` and no log file. When the worker
+dies, standard input closes and the guest ends the container by itself; the reaper removes what is left.
 """
 
 from __future__ import annotations
@@ -186,6 +186,7 @@ class _Container:
             attached = self._client.attach_socket(self.name, params)
             self._socket = socket.socket(fileno=os.dup(attached.fileno()))
             attached.close()
+            attached._response.close()  # else its connection stays open; the SDK keeps it only there
             self._client.start(self.name)
 
     async def open_stream(self) -> None:

@@ -13,7 +13,8 @@ from sandbox_runner.toolbox import interpreter
 NAME = "namespaces"
 HOW_TO_GET = (
     "allow user namespaces: sysctl user.max_user_namespaces above 0, and, where they exist,"
-    " kernel.unprivileged_userns_clone=1 and kernel.apparmor_restrict_unprivileged_userns=0; Linux 5.12 or newer"
+    " kernel.unprivileged_userns_clone=1 and kernel.apparmor_restrict_unprivileged_userns=0;"
+    " Linux 5.12 or newer"
 )
 
 

@@ -1,4 +1,4 @@
-"""What bubblewrap and namespaces show of this machine, read-only: system libraries, one Python, the toolbox."""
+"""What bubblewrap and namespaces show of this machine: libraries, one Python, the toolbox; all read-only."""
 
 from __future__ import annotations
 

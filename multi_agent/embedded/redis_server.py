@@ -17,6 +17,7 @@ from multi_agent.embedded.runtime_dir import make_runtime_dir
 
 _SOCKET_NAME: Final = "redis.sock"
 _START_SECONDS: Final = 20.0
+_PING: Final = b"*1\r\n$4\r\nPING\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ async def answers(socket: Path) -> bool:
         async with asyncio.timeout(2.0):
             reader, writer = await asyncio.open_unix_connection(socket)
             try:
-                writer.write(b"PING\r\n")
+                writer.write(_PING)
                 return (await reader.readline()).startswith(b"+PONG")
             finally:
                 writer.close()

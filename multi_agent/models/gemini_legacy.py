@@ -62,6 +62,8 @@ class GeminiLegacy:
         # `configure` is global; this client stays ours whatever is configured later.
         self._client = cast(Any, get_default_generative_client())
         self._session = self._client.transport._session
+        # After a 401 it would refresh the credentials and ask again, but a key cannot be refreshed.
+        self._session._max_refresh_attempts = 0
         self._session.hooks["response"].append(self._read_body)
 
     @property

@@ -112,6 +112,7 @@ def test_reachability_agrees_with_the_slow_answer(edges: Edges) -> None:
 
 def _huge(dependencies: Sequence[tuple[int, ...]], outputs: Sequence[str]) -> TodoList:
     """A plan that skips validation, which is not what is measured here."""
+    nothing = AcceptanceCriteria()
     items = tuple(
         TodoItem.model_construct(
             task_id=f"t{task}",
@@ -120,7 +121,7 @@ def _huge(dependencies: Sequence[tuple[int, ...]], outputs: Sequence[str]) -> To
             dependencies=tuple(f"t{d}" for d in waits_for),
             input_artifacts=(),
             output_artifacts=(outputs[task],),
-            acceptance_criteria=AcceptanceCriteria(),
+            acceptance_criteria=nothing,
         )
         for task, waits_for in enumerate(dependencies)
     )
@@ -135,12 +136,11 @@ FAN = [(0,) if task else () for task in range(HUGE)]
 @pytest.mark.parametrize(
     ("dependencies", "outputs"),
     [
-        (CHAIN, ["src/"] * HUGE),
         (CHAIN, [f"f{task % (HUGE // 2)}.py" for task in range(HUGE)]),
         (CHAIN, ["src/" if task % 2 else f"src/f{task}.py" for task in range(HUGE)]),
         (FAN, [f"src/f{task}.py" if task else "src/" for task in range(HUGE)]),
     ],
-    ids=["chain-one-folder", "chain-far-apart", "chain-folder-and-files", "fan-out"],
+    ids=["chain-far-apart", "chain-folder-and-files", "fan-out"],
 )
 def test_100_000_tasks(dependencies: Sequence[tuple[int, ...]], outputs: Sequence[str]) -> None:
     """Quadratic work would take hours, recursion would end the interpreter."""

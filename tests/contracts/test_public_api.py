@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import contracts
+
+ROOT = Path(contracts.__file__).parent.parent
 
 OFFERED = [
     "EVENT_DATA",
@@ -79,11 +82,11 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 def test_importing_loads_nothing_heavy() -> None:
     code = f"import sys, contracts; print([name for name in {HEAVY} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
 
 def test_the_documented_import_works() -> None:
     code = "from contracts import get_message_bus, Channels, EventType, TaskEvent; print(get_message_bus)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("<function get_message_bus ")

@@ -76,11 +76,11 @@ def test_spellings_of_other_pydantic_versions_are_normalised() -> None:
         "properties": {
             "title": {"title": "Title", "allOf": [{"$ref": "#/$defs/Y"}], "default": {"title": 1}}
         },
-        "$defs": {"Y": {"const": "1.0", "enum": ["1.0"], "additionalProperties": True}},
+        "$defs": {"Y": {"const": "1.0", "enum": ["1.0"], "additionalProperties": True, "minimum": 0.0}},
     }
     newer = {
         "properties": {"title": {"$ref": "#/$defs/Y", "default": {"title": 1}}},
-        "$defs": {"Y": {"const": "1.0"}},
+        "$defs": {"Y": {"const": "1.0", "minimum": 0}},
     }
     assert schema_files._text("x", older) == schema_files._text("x", newer)
 

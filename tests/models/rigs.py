@@ -25,7 +25,11 @@ Answer = Callable[[str], str]
 
 
 def asking(
-    text: str = "write it", *, purpose: str = "coder.write", system: str = "You write code.", schema: Any = None
+    text: str = "write it",
+    *,
+    purpose: str = "coder.write",
+    system: str = "You write code.",
+    schema: Any = None,
 ) -> ModelRequest:
     return ModelRequest(purpose, system, (ModelMessage("user", text),), response_schema=schema)
 
@@ -67,18 +71,20 @@ def write_recording(folder: Path, name: str, exchanges: Sequence[tuple[ModelRequ
 
 
 def replay_rig(folder: Path, requests: Sequence[ModelRequest], answer: Answer) -> ModelClient:
-    exchanges = [
-        (asked, ModelResponse(answer(asked.messages[-1].text), "m", 11, 7)) for asked in requests
-    ]
+    exchanges = [(asked, ModelResponse(answer(asked.messages[-1].text), "m", 11, 7)) for asked in requests]
     write_recording(folder, "recorded", exchanges)
     return build_model(ModelSettings(spec=f"replay:{folder}"))
+
+
+def list_files(folder: Path, pattern: str) -> list[Path]:
+    return sorted(folder.glob(pattern))
 
 
 async def person(folder: Path, requests: Sequence[ModelRequest], answer: Answer) -> None:
     """Answers every prompt that appears in the folder."""
     texts = [asked.messages[-1].text for asked in requests]
     while True:
-        for prompt in sorted(folder.glob("*.prompt.md")):
+        for prompt in list_files(folder, "*.prompt.md"):
             target = prompt.with_name(prompt.name.replace(".prompt.md", ".answer.txt"))
             if not target.exists():
                 asked = next(text for text in texts if f"# user\n\n{text}\n" in prompt.read_text())
@@ -94,10 +100,9 @@ async def rig(
     if kind == "replay":
         yield replay_rig(folder, requests, answer)
     elif kind == "manual":
-        client = Bounded(ManualFiles(folder, poll_seconds=0.01), 4_000_000)
         task = asyncio.create_task(person(folder, requests, answer))
         try:
-            yield client
+            yield Bounded(ManualFiles(folder, poll_seconds=0.01), 4_000_000)
         finally:
             task.cancel()
             with suppress(asyncio.CancelledError):

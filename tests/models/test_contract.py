@@ -36,7 +36,11 @@ async def test_usage_is_the_services_own(kind: str, tmp_path: Path) -> None:
 
 
 async def test_schema_and_several_turns(kind: str, tmp_path: Path) -> None:
-    turns = (ModelMessage("user", "first"), ModelMessage("model", '{"a": 1}'), ModelMessage("user", "repair it"))
+    turns = (
+        ModelMessage("user", "first"),
+        ModelMessage("model", '{"a": 1}'),
+        ModelMessage("user", "repair it"),
+    )
     request = ModelRequest("planner.plan", "", turns, response_schema=SCHEMA)
     async with rig(kind, tmp_path, [request], lambda text: f'{{"a": "{text}"}}') as client:
         assert (await client.complete(request)).text == '{"a": "repair it"}'

@@ -109,7 +109,7 @@ class PrivateRedis:
             client.settimeout(1.0)
             try:
                 client.connect(str(self.socket))
-                client.sendall(b"PING\r\n")
+                client.sendall(b"*1\r\n$4\r\nPING\r\n")
                 return client.recv(10)[:1] in {b"+", b"-"}
             except OSError:
                 return False

@@ -1,0 +1,164 @@
+"""The orchestrator's side of the protocol, as far as a worker sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from agents.settings import WorkerSettings
+from agents.worker import Worker
+from contracts.channels import Channels
+from contracts.events import (
+    Control,
+    EventType,
+    Heartbeat,
+    TaskEvent,
+    TaskOutcome,
+    TaskRequest,
+    WorkerLeft,
+    decode,
+    encode,
+)
+from contracts.ports import ArtifactStore, Delivery, MessageBus, ModelClient, Outgoing, Sandbox, Subscription
+from tests.agents.support import CREATED_AT, ScriptedModel, ScriptedSandbox, request_event
+
+RESULTS = Channels.results(0)
+SECONDS = 20.0
+
+
+async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
+    """Return when the condition holds; a test that waits in vain fails."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            holds = condition()
+            if holds if isinstance(holds, bool) else await holds:
+                return
+            await asyncio.sleep(0.005)
+
+
+class Owner:
+    """Creates groups, sends requests and control, reads outcomes, and listens to heartbeats."""
+
+    def __init__(self, bus: MessageBus, subscription: Subscription) -> None:
+        self.bus = bus
+        self._subscription = subscription
+        self.heartbeats: list[Heartbeat] = []
+        self.left: list[WorkerLeft] = []
+        self._listener = asyncio.create_task(self._listen())
+
+    @classmethod
+    async def on(cls, bus: MessageBus) -> Owner:
+        subscription: Any = bus.subscribe([Channels.HEARTBEATS])
+        await subscription.ready()
+        owner = cls(bus, subscription)
+        await bus.ensure_group(RESULTS, Channels.OWNERS_GROUP)
+        await bus.ensure_group(Channels.DEAD_LETTERS, Channels.OWNERS_GROUP)
+        return owner
+
+    async def serve(self, *streams: str) -> None:
+        """Create the workers' groups."""
+        for stream in streams:
+            await self.bus.ensure_group(stream, Channels.WORKERS_GROUP)
+
+    async def dispatch(self, *requests: TaskRequest) -> None:
+        await self.dispatch_raw(*(encode(request_event(request)) for request in requests))
+
+    async def dispatch_raw(self, *payloads: bytes, stream: str = "agent.requests.coder") -> None:
+        await self.bus.publish([Outgoing(stream, payload) for payload in payloads])
+
+    async def outcomes(self, count: int, stream: str = RESULTS) -> list[TaskEvent[Any]]:
+        """The next `count` events of a stream, acknowledged as entries."""
+        found: list[TaskEvent[Any]] = []
+        async with asyncio.timeout(SECONDS):
+            while len(found) < count:
+                deliveries = await self.bus.read(
+                    [stream], Channels.OWNERS_GROUP, "owner", count=count - len(found), block_ms=5_000
+                )
+                await self.bus.ack(Channels.OWNERS_GROUP, deliveries)
+                found += [decode(delivery.payload) for delivery in deliveries]
+        return found
+
+    async def outcome(self) -> TaskOutcome:
+        [event] = await self.outcomes(1)
+        assert isinstance(event.data, TaskOutcome)
+        return event.data
+
+    async def say(self, *, acknowledged: Sequence[str] = (), recalled: Sequence[str] = ()) -> None:
+        event = TaskEvent[Control](
+            id="control",
+            source="orchestrator/test",
+            type=EventType.WORKER_CONTROL,
+            time="2025-06-15T12:00:00Z",
+            data=Control(acknowledged=tuple(acknowledged), recalled=tuple(recalled)),
+        )
+        await self.bus.broadcast([Outgoing(Channels.control("w-1"), encode(event))])
+
+    async def unacknowledged(self, stream: str = "agent.requests.coder") -> list[Delivery]:
+        return await self.bus.pending(stream, Channels.WORKERS_GROUP, "w-1")
+
+    async def settled(self, stream: str = "agent.requests.coder") -> None:
+        """Return when the worker has acknowledged all it read, and nothing is left to read."""
+        await self.left_in(stream, 0)
+
+    async def left_in(self, stream: str, count: int) -> None:
+        """Return when the stream holds that many entries."""
+
+        async def reached() -> bool:
+            return await self.bus.depth(stream) == count
+
+        await until(reached)
+
+    async def close(self) -> None:
+        self._listener.cancel()
+        await asyncio.wait([self._listener])
+        await self._subscription.close()
+
+    async def _listen(self) -> None:
+        async for _, payload in self._subscription:
+            data = decode(payload).data
+            if isinstance(data, Heartbeat):
+                self.heartbeats.append(data)
+            elif isinstance(data, WorkerLeft):
+                self.left.append(data)
+
+
+def worker(
+    bus: MessageBus,
+    store: ArtifactStore,
+    *agents: type,
+    model: ModelClient | None = None,
+    sandbox: Sandbox | None = None,
+    **settings: Any,
+) -> Worker:
+    """A worker with short times, a fixed clock and counted ids."""
+    numbers = iter(range(1_000_000))
+    values: dict[str, Any] = {
+        "worker_id": "w-1",
+        "host": "test-host",
+        "heartbeat_seconds": 0.05,
+        "resend_seconds": 0.05,
+        "block_ms": 200,
+        "new_id": lambda: f"id-{next(numbers)}",
+    }
+    return Worker(
+        bus,
+        store,
+        model or ScriptedModel(),
+        sandbox or ScriptedSandbox(),
+        agents,
+        WorkerSettings(**{**values, **settings}),
+        lambda: float(CREATED_AT),
+    )
+
+
+@asynccontextmanager
+async def running(made: Worker) -> AsyncIterator[asyncio.Task[None]]:
+    """Run the worker; it is stopped at the end unless the test did that."""
+    task = asyncio.create_task(made.run())
+    try:
+        yield task
+    finally:
+        made.stop()
+        await task

@@ -1,0 +1,86 @@
+"""Small plans and outcomes for tests of the orchestrator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.events import TaskError, TaskOutcome, TestSummary, Usage
+from contracts.todo import TodoItem, TodoList
+from orchestrator.decide import decide
+from orchestrator.decision import Decision
+from orchestrator.inputs import Dispatch, Finished, Input, Started
+from orchestrator.state import Workflow
+
+WORKFLOW = "wf-1"
+
+
+def item(task_id: str, *needs: str, role: str = "coder", **more: Any) -> TodoItem:
+    outputs = more.pop("output_artifacts", (f"{task_id}.py",))
+    return TodoItem(
+        task_id=task_id, title=task_id, agent_role=role, dependencies=needs, output_artifacts=outputs, **more
+    )
+
+
+def plan(*items: TodoItem) -> TodoList:
+    return TodoList(todo_list_id="plan-1", request="build it", items=items)
+
+
+def commit_of(task_id: str, attempt: int = 1) -> str:
+    """A made-up commit name."""
+    return f"{abs(hash((task_id, attempt))):040x}"[-40:]
+
+
+def outcome(dispatch_id: str, **more: Any) -> TaskOutcome:
+    fields: dict[str, Any] = {
+        "dispatch_id": dispatch_id,
+        "execution_id": f"e-{dispatch_id}",
+        "worker_id": "w1",
+        "status": "succeeded",
+        **more,
+    }
+    return TaskOutcome(**fields)
+
+
+def failed(dispatch_id: str, *, retryable: bool = True, code: str = "broken") -> TaskOutcome:
+    error = TaskError(code=code, message="it broke", retryable=retryable)
+    return outcome(dispatch_id, status="failed", error=error, usage=Usage(model_calls=1, cost_usd=0.5))
+
+
+def red_tests(dispatch_id: str) -> TaskOutcome:
+    return outcome(dispatch_id, verdict="failed", summary="1 failed", tests=TestSummary(passed=1, failed=1))
+
+
+class Play:
+    """A workflow in memory to which inputs are applied one after the other."""
+
+    def __init__(self, todo: TodoList, *, start: bool = True) -> None:
+        self.workflow = Workflow.start(WORKFLOW, todo, shard=0, now=0.0)
+        self.now = 100.0
+        self.dispatched: list[str] = []
+        if start:
+            self.give(Started())
+
+    def give(self, given: Input) -> Decision:
+        decision = decide(self.workflow, given, self.now)
+        self.workflow.evolve(decision.header, decision.tasks)
+        return decision
+
+    def dispatch(self, task_id: str) -> str:
+        """Dispatch a ready task; its dispatch id."""
+        dispatch_id = f"{task_id}-{len(self.dispatched)}"
+        assert self.give(Dispatch(task_id, dispatch_id)).refused is None
+        self.dispatched.append(dispatch_id)
+        return dispatch_id
+
+    def succeed(self, task_id: str, **more: Any) -> Decision:
+        """Dispatch a ready task and let it succeed."""
+        dispatch_id = self.dispatch(task_id)
+        more.setdefault("commit", commit_of(task_id))
+        return self.give(Finished(task_id, outcome(dispatch_id, **more)))
+
+    def status(self, task_id: str) -> str:
+        return self.workflow.tasks[task_id].status.value
+
+    @property
+    def statuses(self) -> dict[str, str]:
+        return {task_id: task.status.value for task_id, task in self.workflow.tasks.items()}

@@ -1,0 +1,292 @@
+"""The pure core: every input, and the invariants it guards."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.attempts import BACKOFF_MOST_SECONDS, MAX_CRASHES, backoff_seconds
+from orchestrator.inputs import (
+    Approve,
+    Cancel,
+    Dispatch,
+    Finished,
+    Lost,
+    Merged,
+    MergeFailed,
+    Overdue,
+    Reject,
+    Retry,
+)
+from orchestrator.people import action_hash
+from tests.orchestrator.plans import WORKFLOW, Play, commit_of, failed, item, outcome, plan, red_tests
+
+
+def diamond() -> Play:
+    return Play(plan(item("a"), item("b", "a"), item("c", "a"), item("d", "b", "c")))
+
+
+def test_only_tasks_without_open_dependencies_start() -> None:  # I6
+    play = diamond()
+    assert play.statuses == {"a": "ready", "b": "waiting", "c": "waiting", "d": "waiting"}
+    play.succeed("a")
+    assert play.statuses == {"a": "succeeded", "b": "ready", "c": "ready", "d": "waiting"}
+    play.succeed("b")
+    assert play.status("d") == "waiting"
+    play.succeed("c")
+    assert play.status("d") == "ready"
+
+
+def test_a_waiting_task_cannot_be_dispatched() -> None:  # I6
+    play = diamond()
+    assert play.give(Dispatch("d", "x")).refused == "task is waiting"
+
+
+def test_a_task_starts_from_the_commits_of_its_dependencies() -> None:
+    play = diamond()
+    for name in "abc":
+        play.succeed(name)
+    play.dispatch("d")
+    assert play.workflow.tasks["d"].parents == (commit_of("b"), commit_of("c"))
+
+
+def test_a_task_without_a_commit_hands_its_parents_on() -> None:
+    play = Play(plan(item("a"), item("b", "a"), item("c", "b")))
+    play.succeed("a")
+    play.succeed("b", commit=None)
+    play.dispatch("c")
+    assert play.workflow.tasks["c"].parents == (commit_of("a"),)
+
+
+def test_all_done_means_merging_and_then_completed() -> None:
+    play = Play(plan(item("a")))
+    assert play.succeed("a").header is not None
+    assert play.workflow.header.status == "merging"
+    play.give(Merged("f" * 40))
+    assert (play.workflow.header.status, play.workflow.header.result_commit) == ("completed", "f" * 40)
+
+
+def test_a_failed_merge_fails_the_workflow_and_can_be_retried() -> None:
+    play = Play(plan(item("a")))
+    play.succeed("a")
+    play.give(MergeFailed("both changed x"))
+    assert "both changed x" in play.workflow.header.reason
+    play.give(Retry(None, "me"))
+    assert play.workflow.header.status == "merging"
+
+
+def test_only_the_first_outcome_of_a_dispatch_counts() -> None:  # I2
+    play = Play(plan(item("a"), item("b", "a")))
+    dispatch_id = play.dispatch("a")
+    assert play.give(Finished("a", outcome(dispatch_id, commit="1" * 40))).refused is None
+    again = play.give(Finished("a", outcome(dispatch_id, commit="2" * 40)))
+    assert again.refused == "task is succeeded"
+    assert play.workflow.tasks["a"].commit == "1" * 40
+
+
+def test_an_outcome_of_a_superseded_dispatch_is_refused() -> None:  # I3
+    play = Play(plan(item("a")))
+    old = play.dispatch("a")
+    play.give(Lost("a", old, "w1"))
+    new = play.dispatch("a")
+    assert play.give(Finished("a", outcome(old))).refused == "superseded dispatch"
+    assert play.give(Finished("a", outcome(new))).refused is None
+
+
+def test_an_outcome_for_an_unknown_task_is_refused() -> None:
+    assert Play(plan(item("a"))).give(Finished("zzz", outcome("x"))).refused == "no such task"
+
+
+def test_a_failure_is_retried_with_growing_pauses_and_then_final() -> None:
+    play = Play(plan(item("a", max_retries=2), item("b", "a")))
+    for expected in (1.0, 2.0):
+        play.give(Finished("a", failed(play.dispatch("a"))))
+        task = play.workflow.tasks["a"]
+        assert (task.status, task.not_before) == ("ready", play.now + expected)
+    play.give(Finished("a", failed(play.dispatch("a"))))
+    assert play.statuses == {"a": "failed", "b": "blocked"}
+    assert play.workflow.header.status == "failed"
+    assert play.workflow.header.reason == "a: it broke"
+
+
+def test_what_failed_attempts_cost_is_counted() -> None:
+    play = Play(plan(item("a", max_retries=1)))
+    play.give(Finished("a", failed(play.dispatch("a"))))
+    play.give(Finished("a", failed(play.dispatch("a"))))
+    assert play.workflow.tasks["a"].usage.cost_usd == 1.0
+
+
+def test_a_failure_that_retrying_cannot_help_is_final_at_once() -> None:
+    play = Play(plan(item("a", max_retries=5)))
+    play.give(Finished("a", failed(play.dispatch("a"), retryable=False)))
+    assert play.status("a") == "failed"
+
+
+def test_other_branches_go_on_after_a_failure() -> None:
+    play = Play(plan(item("a", max_retries=0), item("b"), item("c", "b")))
+    play.give(Finished("a", failed(play.dispatch("a"))))
+    assert play.workflow.header.status == "running"
+    play.succeed("b")
+    play.succeed("c")
+    assert play.workflow.header.status == "failed"
+
+
+def test_backoff_is_bounded() -> None:
+    assert [backoff_seconds(n) for n in (1, 2, 3, 50)] == [1.0, 2.0, 4.0, BACKOFF_MOST_SECONDS]
+
+
+def test_crashes_are_not_failures_and_lead_to_the_dead_letters() -> None:  # I7
+    play = Play(plan(item("a", max_retries=0), item("b", "a")))
+    for _ in range(MAX_CRASHES):
+        assert play.status("a") == "ready"
+        play.give(Lost("a", play.dispatch("a"), "w1"))
+    assert play.statuses == {"a": "dead_lettered", "b": "blocked"}
+
+
+def test_an_overdue_dispatch_counts_as_failed_and_is_recalled() -> None:
+    play = Play(plan(item("a", max_retries=1)))
+    dispatch_id = play.dispatch("a")
+    decision = play.give(Overdue("a", dispatch_id))
+    assert decision.recalls == (dispatch_id,)
+    assert play.workflow.tasks["a"].failures == 1
+
+
+def test_a_loss_of_an_old_dispatch_is_refused() -> None:  # I3
+    play = Play(plan(item("a")))
+    old = play.dispatch("a")
+    play.give(Lost("a", old, "w1"))
+    play.dispatch("a")
+    assert play.give(Lost("a", old, "w1")).refused == "superseded dispatch"
+    assert play.workflow.tasks["a"].crashes == 1
+
+
+class TestCycle:
+    @staticmethod
+    def play(max_cycles: int = 2) -> Play:
+        play = Play(
+            plan(
+                item("code", output_artifacts=("src/",)),
+                item("test", "code", role="tester", output_artifacts=("tests/",), max_cycles=max_cycles),
+                item("review", "test", role="reviewer", output_artifacts=()),
+            )
+        )
+        play.succeed("code")
+        return play
+
+    def test_red_tests_add_a_fix_and_a_repetition_before_what_depends_on_them(self) -> None:
+        play = self.play()
+        play.give(Finished("test", red_tests(play.dispatch("test"))))
+        assert play.statuses == {
+            "code": "succeeded",
+            "test": "succeeded",
+            "review": "waiting",
+            "test.fix1": "ready",
+            "test.retest1": "waiting",
+        }
+        assert play.workflow.tasks["review"].dependencies == ("test.retest1",)
+        assert play.workflow.header.open_tasks == 3
+
+    def test_the_fix_may_write_the_code_and_never_the_tests(self) -> None:
+        play = self.play()
+        play.give(Finished("test", red_tests(play.dispatch("test"))))
+        fix = play.workflow.tasks["test.fix1"].item
+        assert (fix.agent_role, fix.output_artifacts) == ("debugger", ("src/",))
+
+    def test_green_after_the_fix_goes_on(self) -> None:
+        play = self.play()
+        play.give(Finished("test", red_tests(play.dispatch("test"))))
+        play.succeed("test.fix1")
+        play.succeed("test.retest1", verdict="passed")
+        play.succeed("review")
+        assert play.workflow.header.status == "merging"
+
+    def test_cycles_are_bounded(self) -> None:
+        play = self.play(max_cycles=2)
+        play.give(Finished("test", red_tests(play.dispatch("test"))))
+        play.succeed("test.fix1")
+        play.give(Finished("test.retest1", red_tests(play.dispatch("test.retest1"))))
+        assert play.workflow.tasks["review"].dependencies == ("test.retest2",)
+        play.succeed("test.fix2")
+        play.give(Finished("test.retest2", red_tests(play.dispatch("test.retest2"))))
+        assert play.workflow.header.status == "failed"
+        assert play.status("review") == "blocked"
+        assert "tests still fail" in play.workflow.header.reason
+
+    def test_a_negative_review_fails_the_task(self) -> None:
+        play = Play(plan(item("r", role="reviewer")))
+        play.give(Finished("r", outcome(play.dispatch("r"), verdict="failed", summary="no")))
+        assert play.status("r") == "failed"
+
+
+class TestPeople:
+    @staticmethod
+    def waiting() -> Play:
+        play = Play(plan(item("a"), item("b", "a", requires_approval=True), item("c", "b")))
+        play.succeed("a")
+        assert play.status("b") == "waiting_approval"
+        return play
+
+    @staticmethod
+    def hash_of(play: Play, task_id: str) -> str:
+        task = play.workflow.tasks[task_id]
+        return action_hash(WORKFLOW, task, play.workflow.parents_of(task))
+
+    def test_an_approval_releases_the_task(self) -> None:
+        play = self.waiting()
+        play.give(Approve("b", self.hash_of(play, "b"), "me"))
+        assert play.status("b") == "ready"
+
+    def test_an_approval_of_something_else_is_refused(self) -> None:
+        play = self.waiting()
+        assert "not what was approved" in str(play.give(Approve("b", "0" * 64, "me")).refused)
+        assert play.status("b") == "waiting_approval"
+
+    def test_an_approval_counts_once(self) -> None:
+        play = self.waiting()
+        approved = self.hash_of(play, "b")
+        play.give(Approve("b", approved, "me"))
+        assert play.give(Approve("b", approved, "me")).refused
+
+    def test_a_rejection_fails_the_task_with_its_reason(self) -> None:
+        play = self.waiting()
+        play.give(Reject("b", "me", "too risky"))
+        assert play.statuses == {"a": "succeeded", "b": "failed", "c": "blocked"}
+        assert "too risky" in play.workflow.header.reason
+
+    def test_cancelling_recalls_what_is_out(self) -> None:
+        play = diamond()
+        dispatch_id = play.dispatch("a")
+        decision = play.give(Cancel("me"))
+        assert decision.recalls == (dispatch_id,)
+        assert set(play.statuses.values()) == {"cancelled"}
+        assert play.give(Finished("a", outcome(dispatch_id))).refused == "task is cancelled"
+        assert play.give(Cancel("me")).refused
+
+    def test_retrying_reopens_the_failed_and_the_blocked(self) -> None:
+        play = Play(plan(item("a", max_retries=0), item("b", "a"), item("c", "b")))
+        play.give(Finished("a", failed(play.dispatch("a"))))
+        assert play.give(Retry(None, "me")).refused is None
+        assert play.statuses == {"a": "ready", "b": "waiting", "c": "waiting"}
+        for name in "abc":
+            play.succeed(name)
+        assert play.workflow.header.status == "merging"
+
+    def test_retrying_after_a_cancellation_goes_on_where_it_stood(self) -> None:
+        play = diamond()
+        play.succeed("a")
+        play.give(Cancel("me"))
+        play.give(Retry(None, "me"))
+        assert play.statuses == {"a": "succeeded", "b": "ready", "c": "ready", "d": "waiting"}
+        assert play.workflow.header.open_tasks == 3
+
+    def test_retrying_one_leaves_blocked_what_another_failure_still_blocks(self) -> None:  # I1
+        play = Play(plan(item("a", max_retries=0), item("b", max_retries=0), item("c", "a", "b")))
+        play.give(Finished("a", failed(play.dispatch("a"))))
+        play.give(Finished("b", failed(play.dispatch("b"))))
+        play.give(Retry("a", "me"))
+        assert play.statuses == {"a": "ready", "b": "failed", "c": "blocked"}
+        play.succeed("a")
+        assert play.workflow.header.status == "failed"
+
+    @pytest.mark.parametrize("name", ["a", None])
+    def test_there_must_be_something_to_retry(self, name: str | None) -> None:
+        assert diamond().give(Retry(name, "me")).refused

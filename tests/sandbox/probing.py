@@ -1,0 +1,60 @@
+"""Programs for the sandbox and what they found; processes as the host sees them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+from contracts.ports import Sandbox, SandboxLimits, SandboxRequest, SandboxResult
+
+FAST = SandboxLimits(wall_seconds=20, memory_mb=256)
+_GONE_SECONDS = 15
+
+
+async def run(sandbox: Sandbox, *argv: str, **request: Any) -> SandboxResult:
+    """Run a command with small limits."""
+    return await sandbox.run(SandboxRequest(argv=argv, **{"limits": FAST, **request}))
+
+
+async def python(sandbox: Sandbox, code: str, **request: Any) -> SandboxResult:
+    """Run Python code from a file."""
+    files = {"probe.py": code.encode(), **request.pop("files", {})}
+    return await run(sandbox, "python", "probe.py", files=files, **request)
+
+
+async def ask(sandbox: Sandbox, code: str, **request: Any) -> Any:
+    """Run Python code that prints one JSON document, and return it."""
+    result = await python(sandbox, "import json, os, sys\n" + code, **request)
+    assert result.verdict == "ok", (result.verdict, result.stdout, result.stderr)
+    return json.loads(result.stdout)
+
+
+def new_marker() -> str:
+    """A number of seconds to sleep that no other process sleeps, to find a process by."""
+    return f"{9_000 + secrets.randbelow(900)}.{secrets.randbelow(10**9):09}"
+
+
+def processes_with(marker: str) -> list[int]:
+    """Ids of the host's processes whose command line holds the marker as a word of its own."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                words = (folder / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if marker.encode() in words:
+                found.append(int(folder.name))
+    return found
+
+
+async def until(what: str, condition: Any) -> None:
+    """Wait until `condition()` is true; fails after a while."""
+    deadline = time.monotonic() + _GONE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, what
+        await asyncio.sleep(0.02)

@@ -1,0 +1,151 @@
+"""A private Docker Engine for tests, with the sandbox image in it.
+
+Needs root and the packages `docker.io` and `mmdebstrap`. It has its own data, socket and process ids and no
+network; all test processes of one run share it, the last to leave stops it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import inspect
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sandbox_runner import SandboxSettings, image
+from sandbox_runner.docker_api import connect, has_image
+
+IMAGE = "multi-agent-sandbox:test"
+_START_SECONDS = 30
+_STOP_SECONDS = 30
+
+
+def missing() -> str:
+    """Why no private engine can be had here; empty when it can."""
+    if os.geteuid() != 0:
+        return "a private Docker Engine needs root"
+    absent = [name for name in ("dockerd", "mmdebstrap") if shutil.which(name) is None]
+    return f"not installed: {', '.join(absent)}" if absent else ""
+
+
+@contextmanager
+def shared_engine() -> Iterator[str]:
+    """The `unix://` address of a running engine that holds IMAGE."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"pid{os.getpid()}")
+    folder = Path(tempfile.gettempdir()) / f"ma-docker-{run[:12]}"
+    folder.mkdir(exist_ok=True)
+    try:
+        with _locked(folder):
+            users = _count(folder, +1)
+            if users == 1:
+                _start(folder)
+        yield _address(folder)
+    finally:
+        with _locked(folder):
+            if _count(folder, -1) == 0:
+                _stop(folder)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with Path(f"{folder}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _count(folder: Path, step: int) -> int:
+    path = folder / "users"
+    users = (int(path.read_text()) if path.exists() else 0) + step
+    path.write_text(str(users))
+    return users
+
+
+def _address(folder: Path) -> str:
+    return f"unix://{folder}/s"
+
+
+def _start(folder: Path) -> None:
+    command = ["dockerd", "--host", _address(folder), "--pidfile", f"{folder}/pid", "--bridge=none"]
+    command += ["--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--iptables=false"]
+    command += ["--ip-forward=false", "--ip-masq=false", "--cgroup-parent", f"/{folder.name}"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    deadline = time.monotonic() + _START_SECONDS
+    settings = SandboxSettings(docker_host=_address(folder), image=IMAGE)
+    while not _answers(settings):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"dockerd does not start:\n{(folder / 'log').read_text()[-2000:]}")
+        time.sleep(0.1)
+    process.returncode = 0  # it is stopped by process id, by whichever test process is the last
+    asyncio.run(image.import_tarball(settings, _tarball()))
+
+
+def _answers(settings: SandboxSettings) -> bool:
+    try:
+        client = connect(settings)
+    except Exception:
+        return False
+    try:
+        return not has_image(client, settings.image)
+    finally:
+        client.close()
+
+
+def _tarball() -> Path:
+    """The image, made once for this recipe and kept between runs."""
+    recipe = hashlib.sha256(inspect.getsource(image).encode()).hexdigest()[:12]
+    for cache in (Path.home() / ".cache" / "multi-agent-tests", Path(tempfile.gettempdir()) / "multi-agent-tests"):
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        place = cache / f"sandbox-{recipe}.tar"
+        if not place.exists():
+            unfinished = cache / f".unfinished-{os.getpid()}.tar"
+            try:
+                asyncio.run(image.debian_tarball(unfinished))
+                unfinished.rename(place)
+            finally:
+                unfinished.unlink(missing_ok=True)
+        return place
+    raise RuntimeError("no folder to keep the sandbox image in")
+
+
+def _stop(folder: Path) -> None:
+    try:
+        pid = int((folder / "pid").read_text())
+    except (OSError, ValueError):
+        pid = 0
+    if pid:
+        _terminate(pid)
+    for group in [*Path("/sys/fs/cgroup").glob(f"*/{folder.name}"), Path("/sys/fs/cgroup") / folder.name]:
+        if group.is_dir():
+            group.rmdir()
+    shutil.rmtree(folder)
+    Path(f"{folder}.lock").unlink(missing_ok=True)
+
+
+def _terminate(pid: int) -> None:
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_SECONDS
+    while _alive(pid):
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        if os.waitpid(pid, os.WNOHANG)[0] == pid:
+            return False
+    except ChildProcessError:
+        pass  # another test process started it
+    return Path(f"/proc/{pid}").exists()
