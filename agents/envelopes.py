@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from contracts.channels import Channels
 from contracts.events import (
@@ -19,6 +20,9 @@ from contracts.events import (
     encode,
 )
 from contracts.ports import Delivery, Outgoing
+
+MAX_KEPT_BYTES: Final = 2_000_000
+"""Of a dead message: in base64 and in its envelope it must stay below events.MAX_MESSAGE_BYTES."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +73,20 @@ class Envelopes:
         return Outgoing(Channels.HEARTBEATS, encode(event))
 
     def dead(self, delivery: Delivery, reason: str) -> Outgoing:
-        raw = base64.b64encode(delivery.payload).decode()
+        kept = delivery.payload[:MAX_KEPT_BYTES]
+        if len(kept) < len(delivery.payload):
+            reason = f"{reason[:9_000]} (the first {len(kept)} of {len(delivery.payload)} bytes are kept)"
         event = TaskEvent[DeadMessage](
             id=self.new_id(),
             source=self._source,
             type=EventType.MESSAGE_DEAD,
             subject=delivery.stream,
             time=self._time(),
-            data=DeadMessage(stream=delivery.stream, reason=reason[:10_000], raw_base64=raw),
+            data=DeadMessage(
+                stream=delivery.stream,
+                reason=reason[:10_000].encode("utf-8", "replace").decode(),
+                raw_base64=base64.b64encode(kept).decode(),
+            ),
         )
         return Outgoing(Channels.DEAD_LETTERS, encode(event))
 

@@ -43,7 +43,10 @@ class Executor:
         clock = asyncio.get_running_loop().time
         started = clock()
         task = self._task(event)
-        outcome = await self._attempt(event, task, execution_id)
+        with structlog.contextvars.bound_contextvars(
+            workflow_id=event.workflowid, task_id=event.taskid, dispatch_id=event.data.dispatch_id
+        ):
+            outcome = await self._attempt(event, task, execution_id)
         return outcome.model_copy(
             update={"usage": task.exchanges.usage, "seconds": round(clock() - started, 3)}
         )
@@ -102,7 +105,13 @@ class Executor:
     async def _failed(self, task: Task, error: BaseException) -> TaskError:
         found = task_error(error)
         if found.code == "agent_crashed":
-            _log.error("agent.crashed", exc_info=error, task_id=task.item.task_id)
+            _log.error(
+                "agent.crashed",
+                exc_info=error,
+                workflow_id=task.workflow_id,
+                task_id=task.item.task_id,
+                dispatch_id=task.request.dispatch_id,
+            )
         reason = lesson(error)
         if reason is None:
             return found

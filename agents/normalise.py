@@ -13,6 +13,8 @@ _RULES: Final = (
     (re.compile(r"\b0x[0-9a-fA-F]{6,}\b"), "0x..."),
     (re.compile(r"(?<![\w.:/])/(?:[\w.@+-]+/)+"), ""),
     (re.compile(r"\b\d+\.\d+ ?(?:s|ms|us|seconds?)\b"), "(time)"),
+    (re.compile(r"<class '([\w.]+)'>"), r"\1"),
+    (re.compile(r"^AssertionError: (?=assert )"), ""),
     (re.compile(r"[.;]? ?Did you (?:mean|forget)\b.*"), ""),
 )
 

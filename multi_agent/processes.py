@@ -8,11 +8,14 @@ import signal
 import socket
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import structlog
 from prometheus_client import start_http_server
 
-from contracts.errors import InvalidInput
+from contracts.bus import connect_message_bus
+from contracts.errors import BusUnavailable, InvalidInput
+from contracts.ports import MessageBus
 from multi_agent.bootstrap import (
     make_artifacts,
     make_bus,
@@ -52,7 +55,8 @@ async def run_orchestrator(settings: Settings) -> None:
             "Use PostgreSQL (DATABASE_URL) for several."
         )
     await asyncio.to_thread(upgrade_database, settings)
-    database, bus, artifacts = make_database(settings), make_bus(settings), make_artifacts(settings)
+    bus = await _checked_bus(settings)
+    database, artifacts = make_database(settings), make_artifacts(settings)
     owner = make_owner(settings, database, bus, artifacts)
     _serve_metrics(settings)
     _on_signals(owner.stop)
@@ -65,6 +69,18 @@ async def run_orchestrator(settings: Settings) -> None:
         await database.close()
         lock.release()
     log.info("orchestrator_stopped")
+
+
+async def _checked_bus(settings: Settings) -> MessageBus:
+    """The bus; a server that would throw messages away is refused, one that is away is waited for."""
+    bus = make_bus(settings)
+    if settings.redis_url is None:
+        return bus
+    with suppress(BusUnavailable):
+        checked = await connect_message_bus(settings.redis_url.get_secret_value())
+        await bus.close()
+        return checked
+    return bus
 
 
 async def run_worker(

@@ -91,7 +91,8 @@ def _verdict_failed(workflow: Workflow, task: TaskState, now: float) -> Decision
     added = debug_cycle(workflow, task)
     if added:
         decision = _succeed(workflow, task, now, added)
-        entry = Entry("cycle.started", task.task_id, {"cycle": task.cycle + 1, "added": [added[0].task_id]})
+        names = [one.task_id for one in added if one.task_id not in workflow.tasks]
+        entry = Entry("task.to_be_fixed", task.task_id, {"cycle": task.cycle + 1, "added": ", ".join(names)})
         return replace(decision, journal=(*decision.journal, entry))
     what = "tests still fail" if task.tests else "the report is negative"
     error = TaskError(code="verdict_failed", message=f"{what}: {task.summary}", retryable=False)

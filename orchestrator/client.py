@@ -74,7 +74,7 @@ class WorkflowClient:
         self, plan: TodoList, *, base_commit: str | None = None, workflow_id: str | None = None
     ) -> str:
         """Start a workflow; with the same `workflow_id` again it is the same workflow. Returns its id."""
-        name = workflow_id or f"{plan.todo_list_id[:60]}-{uuid.uuid4().hex[:8]}"
+        name = workflow_id or _new_name(plan.todo_list_id)
         body = SubmitBody(plan=plan, base_commit=base_commit)
         await self._append(f"submit-{name}"[:100], name, body)
         return name
@@ -214,3 +214,11 @@ class WorkflowClient:
                 if view.header.status.terminal:
                     return
             await asyncio.sleep(poll_seconds)
+
+
+def _new_name(todo_list_id: str) -> str:
+    """Short enough to type, long enough to recognise."""
+    words = todo_list_id[:32]
+    if len(todo_list_id) > len(words):
+        words = words.rpartition("-")[0] or words
+    return f"{words.rstrip('-._')}-{uuid.uuid4().hex[:6]}"

@@ -27,7 +27,7 @@ from orchestrator.submissions import SubmitBody, as_input, read_body
 
 log = structlog.get_logger("orchestrator.handlers")
 
-TICK_SECONDS = 0.5
+TICK_SECONDS = 0.25
 OVERDUE_GRACE_SECONDS = 15.0
 """Workers enforce timeouts themselves; the owner steps in only when one says nothing for this long after."""
 
@@ -89,7 +89,7 @@ class Handlers:
                 assert_never(item)
 
     async def tick(self) -> None:
-        """Housekeeping twice a second, then hand out what is ready."""
+        """Housekeeping a few times a second, then hand out what is ready."""
         if self.monotonic - self._ticked_at >= TICK_SECONDS:
             self._ticked_at = self.monotonic
             self.leases.listening(self.monotonic)

@@ -28,7 +28,7 @@ class Leases:
     """A worker that is silent for `lease_seconds` is dead, unless the owner itself was not listening.
 
     Leases advance only while the owner is caught up: after a gap of its own (stopped, bus away) of more than
-    a third of the lease, every worker gets a full lease again (I8).
+    half a lease, every worker gets a full lease again (I8).
     """
 
     def __init__(self, lease_seconds: float) -> None:
@@ -54,7 +54,7 @@ class Leases:
 
     def listening(self, now: float) -> None:
         """The owner is caught up at `now`. To be called several times a lease."""
-        if self._listened_at is not None and now - self._listened_at > self.lease_seconds / 3:
+        if self._listened_at is not None and now - self._listened_at > self.lease_seconds / 2:
             for view in self.workers.values():
                 view.heard_at = now
         self._listened_at = now

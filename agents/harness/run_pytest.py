@@ -132,6 +132,7 @@ def child() -> None:
         "-c",
         f"{order['folder']}/pytest.ini",
         "--rootdir=.",
+        "--confcutdir=.",
         *order["args"],
         canary,
     ]

@@ -131,13 +131,13 @@ def _check_limits(settings: ModelSettings) -> None:
 def _endpoint(settings: ModelSettings, kind: str, model: str) -> Endpoint:
     is_openai = kind == "openai"
     key_name, key = (
-        ("openai_api_key", settings.openai_api_key)
+        ("OPENAI_API_KEY", settings.openai_api_key)
         if is_openai
-        else ("gemini_api_key", settings.gemini_api_key)
+        else ("GEMINI_API_KEY", settings.gemini_api_key)
     )
     base_url = settings.openai_base_url if is_openai else settings.gemini_base_url
     if not (key and key.get_secret_value()) and not (is_openai and base_url):
-        local = ", or openai_base_url to a server that needs none" if is_openai else ""
+        local = ", or OPENAI_BASE_URL to a server that needs none" if is_openai else ""
         raise NotConfigured(f"model {kind}:{model} needs an API key: set {key_name}{local}")
     return Endpoint(
         service=kind,

@@ -11,6 +11,10 @@ from typing import Any
 from sandbox_runner.guest import wire
 
 
+# The kernel's PATH_MAX with some room; far above what is accepted.
+_TOO_LONG_TO_OPEN = 3_000
+
+
 class Refused(Exception):
     """Something that a tar stream cannot carry, or too much of it."""
 
@@ -28,12 +32,10 @@ def send_files(patterns: list[str], limits: dict[str, Any]) -> None:
     """
     left_bytes, left_files = limits["collect_bytes"], limits["collect_files"]
     archive = tarfile.open(fileobj=_Sink(), mode="w|", bufsize=wire.CHUNK, format=tarfile.PAX_FORMAT)  # type: ignore[call-overload]  # noqa: SIM115 - left open on purpose when refused
-    for path in _named(patterns):
+    for path in _named(patterns, limits["path_bytes"]):
         left_files -= 1
         if left_files < 0:
             raise Refused(f"more than {limits['collect_files']} files")
-        if len(path) > limits["path_bytes"]:
-            raise Refused(f"path longer than {limits['path_bytes']} bytes")
         info = archive.gettarinfo(os.fsdecode(path))
         if info is None:
             raise Refused(f"{path!r} is a socket")
@@ -49,10 +51,12 @@ def send_files(patterns: list[str], limits: dict[str, Any]) -> None:
     archive.close()
 
 
-def _named(patterns: list[str]) -> Iterator[bytes]:
+def _named(patterns: list[str], path_bytes: int) -> Iterator[bytes]:
     seen: set[bytes] = set()
     for pattern in patterns:
         for path in _below(os.fsencode(pattern)):
+            if len(path) > path_bytes:
+                raise Refused(f"path longer than {path_bytes} bytes")
             if path not in seen:
                 seen.add(path)
                 yield path
@@ -87,7 +91,7 @@ def _walk(folder: bytes) -> Iterator[bytes]:
         except OSError as error:
             raise Refused(f"{here[:200]!r}: {error.strerror}") from None
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
+            if entry.is_dir(follow_symlinks=False) and len(entry.path) < _TOO_LONG_TO_OPEN:
                 folders.append(entry.path)
             else:
                 yield entry.path

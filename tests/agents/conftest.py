@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from artifacts import GitArtifactStore, create_store, open_store
+from contracts.memory_bus import MemoryBroker, MemoryBus
 from contracts.ports import Sandbox
 from sandbox_runner import bubblewrap
 from sandbox_runner.settings import SandboxSettings
+from tests.agents.owner import CODER, Owner
 from tests.support import need
 
 
@@ -35,3 +37,25 @@ async def sandbox(toolbox: Path) -> AsyncIterator[Sandbox]:
     made = bubblewrap.make(SandboxSettings(toolbox=toolbox), program)
     yield made
     await made.close()
+
+
+@pytest.fixture
+def broker() -> MemoryBroker:
+    return MemoryBroker()
+
+
+@pytest.fixture
+async def bus(broker: MemoryBroker) -> AsyncIterator[MemoryBus]:
+    made = MemoryBus(broker)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def owner(broker: MemoryBroker) -> AsyncIterator[Owner]:
+    bus = MemoryBus(broker)
+    made = await Owner.on(bus)
+    await made.serve(CODER)
+    yield made
+    await made.close()
+    await bus.close()

@@ -25,6 +25,7 @@ from contracts.ports import ArtifactStore, Delivery, MessageBus, ModelClient, Ou
 from tests.agents.support import CREATED_AT, ScriptedModel, ScriptedSandbox, request_event
 
 RESULTS = Channels.results(0)
+CODER = Channels.requests("coder")
 SECONDS = 20.0
 
 
@@ -65,7 +66,7 @@ class Owner:
     async def dispatch(self, *requests: TaskRequest) -> None:
         await self.dispatch_raw(*(encode(request_event(request)) for request in requests))
 
-    async def dispatch_raw(self, *payloads: bytes, stream: str = "agent.requests.coder") -> None:
+    async def dispatch_raw(self, *payloads: bytes, stream: str = CODER) -> None:
         await self.bus.publish([Outgoing(stream, payload) for payload in payloads])
 
     async def outcomes(self, count: int, stream: str = RESULTS) -> list[TaskEvent[Any]]:
@@ -95,10 +96,10 @@ class Owner:
         )
         await self.bus.broadcast([Outgoing(Channels.control("w-1"), encode(event))])
 
-    async def unacknowledged(self, stream: str = "agent.requests.coder") -> list[Delivery]:
+    async def unacknowledged(self, stream: str = CODER) -> list[Delivery]:
         return await self.bus.pending(stream, Channels.WORKERS_GROUP, "w-1")
 
-    async def settled(self, stream: str = "agent.requests.coder") -> None:
+    async def settled(self, stream: str = CODER) -> None:
         """Return when the worker has acknowledged all it read, and nothing is left to read."""
         await self.left_in(stream, 0)
 

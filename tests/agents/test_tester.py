@@ -95,13 +95,13 @@ async def test_a_file_that_cannot_be_imported_is_an_error_of_its_tests(sandbox: 
 
 
 TAMPERING = {
-    "S47 exit on import": ({"app/calc.py": "import os\nos._exit(0)\n"}, "ended"),
-    "S48 exit in the call": ({"app/calc.py": "import os\ndef double(x):\n    os._exit(0)\n"}, "ended"),
+    "exit on import": ({"app/calc.py": "import os\nos._exit(0)\n"}, "ended"),
+    "exit in the call": ({"app/calc.py": "import os\ndef double(x):\n    os._exit(0)\n"}, "ended"),
     "kills the harness": (
         {"app/calc.py": "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\ndouble = abs\n"},
         "ended",
     ),
-    "S51 rewrites outcomes": (
+    "rewrites outcomes": (
         {
             "app/calc.py": WRONG
             + "import _pytest.runner\n"
@@ -123,19 +123,19 @@ TAMPERING = {
         },
         "must fail",
     ),
-    "S53 all skipped": (
+    "all skipped": (
         {
             "app/calc.py": WRONG,
             "tests/test_calc.py": "import pytest\npytest.skip('no', allow_module_level=True)\n",
         },
         "skipped",
     ),
-    "S53 nothing to run": ({"app/calc.py": WRONG, "tests/test_calc.py": "x = 1\n"}, "no test was found"),
+    "nothing to run": ({"app/calc.py": WRONG, "tests/test_calc.py": "x = 1\n"}, "no test was found"),
     "hides a test": (
         {"app/calc.py": RIGHT, "tests/test_calc.py": TEST + "\ndel globals()['test_zero']\n"},
         "were not run: tests/test_calc.py::test_zero",
     ),
-    "S54 plants a report": (
+    "plants a report": (
         {
             "app/calc.py": "import json, os, pathlib\n"
             'report = {"nonce": "x", "exit_code": 1, "events": []}\n'
@@ -154,7 +154,7 @@ TAMPERING = {
 
 
 @pytest.mark.parametrize("name", TAMPERING)
-async def test_g18_tampering_is_never_a_pass(sandbox: Sandbox, name: str) -> None:
+async def test_tampering_is_never_a_pass(sandbox: Sandbox, name: str) -> None:
     files, reason = TAMPERING[name]
     result = await _run(sandbox, files)
     assert result.verdict == "failed"
@@ -181,7 +181,7 @@ async def test_a_testers_fixtures_work(sandbox: Sandbox) -> None:
     assert result.verdict == "passed"
 
 
-async def test_s56_an_endless_loop_is_a_failure(sandbox: Sandbox) -> None:
+async def test_an_endless_loop_is_a_failure(sandbox: Sandbox) -> None:
     files = {"app/calc.py": "def double(x):\n    while True:\n        pass\n"}
     result = await _run(sandbox, files, timeout_seconds=3)
     assert result.verdict == "failed"

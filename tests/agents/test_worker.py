@@ -4,144 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
 
 import pytest
-from prometheus_client import CollectorRegistry
 
-from agents import AgentResult, Task, agent
-from agents.metrics import WorkerMetrics
+from agents import agent
 from artifacts import GitArtifactStore
 from contracts.channels import Channels
-from contracts.errors import (
-    AgentFailure,
-    ModelRejected,
-    ModelUnavailable,
-    ReplayMiss,
-    SandboxUnavailable,
-    StoreUnavailable,
-    UnsafePath,
-)
-from contracts.events import EventType, TestSummary, encode
+from contracts.events import encode
 from contracts.memory_bus import MemoryBroker, MemoryBus
-from tests.agents.owner import RESULTS, Owner, running, until, worker
-from tests.agents.support import CREATED_AT, ScriptedModel, request_event, task_request
-
-CODER = "agent.requests.coder"
-
-
-class Gate:
-    """Where executions wait until a test lets them go on."""
-
-    def __init__(self) -> None:
-        self.entered: list[str] = []
-        self.ended: list[str] = []
-        self.open = asyncio.Event()
-
-    def agent(self) -> type:
-        gate = self
-
-        @agent(role="coder")
-        class Waiting:
-            async def run(self, task: Task) -> AgentResult:
-                gate.entered.append(task.request.dispatch_id)
-                try:
-                    await gate.open.wait()
-                finally:
-                    gate.ended.append(task.request.dispatch_id)
-                return AgentResult(files={}, summary="done")
-
-        return Waiting
-
-
-def failing(error: BaseException) -> type:
-    @agent(role="coder")
-    class Failing:
-        async def run(self, task: Task) -> AgentResult:
-            raise error
-
-    return Failing
-
-
-@agent(role="coder", version="3.2")
-class Writer:
-    async def run(self, task: Task) -> AgentResult:
-        text = await task.ask("Write it")
-        return AgentResult(
-            files={"out.py": text, "old.py": None},
-            verdict="passed",
-            summary="written",
-            tests=TestSummary(passed=2, failed=0),
-            backend="none",
-        )
-
-
-@agent(role="coder")
-class Quick:
-    async def run(self, task: Task) -> AgentResult:
-        return AgentResult(files={}, summary="quick")
-
-
-@pytest.fixture
-def broker() -> MemoryBroker:
-    return MemoryBroker()
-
-
-@pytest.fixture
-async def bus(broker: MemoryBroker) -> AsyncIterator[MemoryBus]:
-    made = MemoryBus(broker)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def owner(broker: MemoryBroker) -> AsyncIterator[Owner]:
-    bus = MemoryBus(broker)
-    made = await Owner.on(bus)
-    await made.serve(CODER)
-    yield made
-    await made.close()
-    await bus.close()
-
-
-async def test_a_request_becomes_a_commit_and_an_outcome(
-    bus: MemoryBus, owner: Owner, store: GitArtifactStore
-) -> None:
-    model = ScriptedModel("x = 1\n")
-    request = task_request(writable=["out.py", "old.py"])
-    async with running(worker(bus, store, Writer, model=model)):
-        await owner.dispatch(request)
-        [event] = await owner.outcomes(1)
-        await owner.settled()
-    cause = request_event(request)
-    assert event.type is EventType.TASK_FINISHED
-    assert (event.causationid, event.correlationid) == (cause.id, cause.correlationid)
-    assert (event.workflowid, event.taskid, event.attempt) == ("w1", "t1", 1)
-    assert event.traceparent == cause.traceparent
-    outcome = event.data
-    assert (outcome.status, outcome.verdict, outcome.summary) == ("succeeded", "passed", "written")
-    assert outcome.tests == TestSummary(passed=2, failed=0)
-    assert outcome.usage.model_calls == 1
-    tree = await store.read_tree(outcome.commit)
-    assert tree["out.py"] == b"x = 1\n"
-    assert b'"agent_version": "3.2"' in tree[".multi-agent/tasks/t1.json"]
-    assert b'"timestamp": "2025-06-15T15:06:40Z"' in tree[".multi-agent/tasks/t1.json"]
-    assert CREATED_AT == 1_750_000_000
-
-
-async def test_i2_the_same_dispatch_executed_by_two_workers_gives_one_commit(
-    bus: MemoryBus, owner: Owner, store: GitArtifactStore
-) -> None:
-    model = ScriptedModel("x = 1\n")
-    commits = []
-    for _ in range(2):
-        async with running(worker(bus, store, Writer, model=model)):
-            await owner.dispatch(task_request(writable=["out.py", "old.py"]))
-            found = await owner.outcome()
-            await owner.say(acknowledged=[found.execution_id])
-            commits.append(found.commit)
-    assert commits[0] == commits[1]
-    assert len(model.requests) == 1
+from contracts.ports import Delivery
+from tests.agents.actors import Gate, Quick
+from tests.agents.owner import CODER, RESULTS, Owner, running, until, worker
+from tests.agents.support import request_event, task_request
 
 
 async def test_it_announces_itself_before_it_reads_and_lists_what_it_holds(
@@ -216,6 +90,29 @@ async def test_i7_what_cannot_be_understood_is_dead_lettered_and_stops_nobody(
     assert base64.b64decode(dead.data.raw_base64) == payload
     assert dead.data.stream == CODER
     assert reason in dead.data.reason
+
+
+async def test_a_huge_message_is_dead_lettered_cut(
+    bus: MemoryBus, owner: Owner, store: GitArtifactStore
+) -> None:
+    async with running(worker(bus, store, Quick)):
+        await owner.dispatch_raw(b"x" * 10_000_000)
+        [dead] = await owner.outcomes(1, Channels.DEAD_LETTERS)
+    assert "the first 2000000 of 10000000 bytes are kept" in dead.data.reason
+
+
+async def test_a_bus_that_breaks_its_word_ends_the_worker_with_its_error(
+    owner: Owner, store: GitArtifactStore, broker: MemoryBroker
+) -> None:
+    class Broken(MemoryBus):
+        async def read(self, *args: object, **options: object) -> list[Delivery]:
+            raise ZeroDivisionError
+
+    bus = Broken(broker)
+    with pytest.raises(ZeroDivisionError):
+        await worker(bus, store, Quick).run()
+    await until(lambda: bool(owner.left))
+    await bus.close()
 
 
 async def test_an_event_that_is_no_request_is_dead_lettered(
@@ -301,149 +198,3 @@ async def test_a_recalled_outcome_is_sent_no_more(
         await owner.dispatch(task_request(dispatch_id="d2"))
         await _heard_of(owner, "d2")
         assert {(await owner.outcome()).dispatch_id for _ in range(3)} == {"d2"}
-
-
-@pytest.mark.parametrize(
-    ("error", "code", "retryable"),
-    [
-        (AgentFailure("no way", code="no_way", retryable=False), "no_way", False),
-        (AgentFailure("bad code name", code="Not A Code"), "agent_failed", True),
-        (ModelUnavailable("busy"), "model_unavailable", True),
-        (SandboxUnavailable("broken"), "sandbox_unavailable", True),
-        (StoreUnavailable("away"), "store_unavailable", True),
-        (ModelRejected("key"), "model_rejected", False),
-        (ReplayMiss("none"), "replay_miss", False),
-        (UnsafePath("path"), "invalid_input", False),
-        (KeyError("x"), "agent_crashed", True),
-        (SystemExit(3), "agent_crashed", True),
-        (asyncio.CancelledError("own"), "agent_crashed", True),
-        (TimeoutError("own"), "agent_crashed", True),
-    ],
-)
-async def test_an_error_becomes_an_outcome(
-    bus: MemoryBus, owner: Owner, store: GitArtifactStore, error: BaseException, code: str, retryable: bool
-) -> None:
-    async with running(worker(bus, store, failing(error))):
-        await owner.dispatch(task_request())
-        found = await owner.outcome()
-    assert found.status == "failed"
-    assert found.commit is None
-    assert found.error is not None
-    assert (found.error.code, found.error.retryable) == (code, retryable)
-    assert code != "agent_crashed" or type(error).__name__ in found.error.message
-
-
-async def test_the_deadline_ends_an_attempt(bus: MemoryBus, owner: Owner, store: GitArtifactStore) -> None:
-    gate = Gate()
-    async with running(worker(bus, store, gate.agent())):
-        await owner.dispatch(task_request(timeout_seconds=1))
-        found = await owner.outcome()
-    assert found.error is not None
-    assert (found.error.code, found.error.retryable) == ("timeout", True)
-    assert gate.ended == ["d1"]
-
-
-@pytest.mark.parametrize(
-    "path", ["../out.py", "other.py", ".multi-agent/tasks/t1.json", ".git/config", "a\\b"]
-)
-async def test_a_path_that_is_not_the_tasks_is_refused(
-    bus: MemoryBus, owner: Owner, store: GitArtifactStore, path: str
-) -> None:
-    @agent(role="coder")
-    class Elsewhere:
-        async def run(self, task: Task) -> AgentResult:
-            return AgentResult(files={path: "x"})
-
-    async with running(worker(bus, store, Elsewhere)):
-        await owner.dispatch(task_request(writable=["out.py", ".multi-agent/", "docs/"]))
-        found = await owner.outcome()
-    assert found.error is not None
-    assert found.error.code == "path_not_allowed"
-
-
-async def test_an_agent_sees_its_parents_trees_and_reports(
-    bus: MemoryBus, owner: Owner, store: GitArtifactStore
-) -> None:
-    seen: list[Task] = []
-
-    @agent(role="coder")
-    class Looking:
-        async def run(self, task: Task) -> AgentResult:
-            seen.append(task)
-            return AgentResult(files={f"{task.item.task_id}.txt": task.item.task_id})
-
-    async with running(worker(bus, store, Looking)):
-        parents = []
-        for name in ("a", "b"):
-            await owner.dispatch(task_request(dispatch_id=name, task_id=name, writable=[f"{name}.txt"]))
-            found = await owner.outcome()
-            await owner.say(acknowledged=[found.execution_id])
-            parents.append(found.commit or "")
-        await owner.dispatch(task_request(dispatch_id="c", task_id="c", writable=["c.txt"], parents=parents))
-        await until(lambda: len(seen) == 3)
-    assert dict(seen[2].files) == {"a.txt": b"a", "b.txt": b"b"}
-    assert dict(seen[2].authors) == {"a.txt": "coder", "b.txt": "coder"}
-
-
-async def test_parents_that_contradict_each_other_fail_for_good(
-    bus: MemoryBus, owner: Owner, store: GitArtifactStore
-) -> None:
-    @agent(role="coder")
-    class Same:
-        async def run(self, task: Task) -> AgentResult:
-            return AgentResult(files={"same.txt": task.item.task_id})
-
-    async with running(worker(bus, store, Same)):
-        parents = []
-        for name in ("a", "b"):
-            await owner.dispatch(task_request(dispatch_id=name, task_id=name, writable=["same.txt"]))
-            found = await owner.outcome()
-            await owner.say(acknowledged=[found.execution_id])
-            parents.append(found.commit or "")
-        await owner.dispatch(task_request(dispatch_id="c", task_id="c", parents=parents))
-        last = await owner.outcome()
-    assert last.error is not None
-    assert (last.error.code, last.error.retryable) == ("merge_conflict", False)
-
-
-async def test_i4_an_attempt_that_crashed_after_its_answer_does_not_ask_again(
-    bus: MemoryBus, owner: Owner, store: GitArtifactStore
-) -> None:
-    model = ScriptedModel("x = 1\n")
-    gate = Gate()
-
-    @agent(role="coder")
-    class AsksThenWaits:
-        async def run(self, task: Task) -> AgentResult:
-            text = await task.ask("Write it")
-            gate.entered.append(task.request.dispatch_id)
-            await gate.open.wait()
-            return AgentResult(files={"out.py": text})
-
-    made = worker(bus, store, AsksThenWaits, model=model, grace_seconds=0)
-    async with running(made):
-        await owner.dispatch(task_request(writable=["out.py"]))
-        await until(lambda: len(gate.entered) == 1)
-    assert owner.left[0].handed_back == ("d1",)
-    gate.open.set()
-    async with running(worker(bus, store, AsksThenWaits, model=model)):
-        await owner.dispatch(task_request(writable=["out.py"]))
-        found = await owner.outcome()
-    assert found.status == "succeeded"
-    assert found.usage.model_calls == 0
-    assert len(model.requests) == 1
-
-
-async def test_it_counts_what_it_did(bus: MemoryBus, owner: Owner, store: GitArtifactStore) -> None:
-    registry = CollectorRegistry()
-    made = worker(bus, store, Writer, model=ScriptedModel("x"), metrics=WorkerMetrics(registry))
-    async with running(made):
-        await owner.dispatch(task_request(writable=["out.py", "old.py"]))
-        await owner.outcome()
-        await owner.dispatch_raw(b"dead")
-        await owner.outcomes(1, Channels.DEAD_LETTERS)
-    labels = {"role": "coder", "status": "succeeded"}
-    assert registry.get_sample_value("multi_agent_task_outcomes_total", labels) == 1
-    assert registry.get_sample_value("multi_agent_dead_messages_total") == 1
-    tokens = {"role": "coder", "kind": "input"}
-    assert registry.get_sample_value("multi_agent_model_tokens_total", tokens) == 10

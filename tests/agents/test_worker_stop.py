@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-
-import pytest
 
 from agents import AgentResult, Task, agent
 from artifacts import GitArtifactStore
@@ -14,8 +11,6 @@ from contracts.errors import AgentFailure
 from contracts.memory_bus import MemoryBroker, MemoryBus
 from tests.agents.owner import RESULTS, Owner, until, worker
 from tests.agents.support import task_request
-
-CODER = "agent.requests.coder"
 
 
 class Stage:
@@ -52,28 +47,6 @@ class Stage:
                 raise AgentFailure("too late")
 
         return Stubborn
-
-
-@pytest.fixture
-def broker() -> MemoryBroker:
-    return MemoryBroker()
-
-
-@pytest.fixture
-async def bus(broker: MemoryBroker) -> AsyncIterator[MemoryBus]:
-    made = MemoryBus(broker)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def owner(broker: MemoryBroker) -> AsyncIterator[Owner]:
-    bus = MemoryBus(broker)
-    made = await Owner.on(bus)
-    await made.serve(CODER)
-    yield made
-    await made.close()
-    await bus.close()
 
 
 async def test_what_runs_may_finish_and_its_outcome_is_sent(
@@ -115,7 +88,7 @@ async def test_what_does_not_finish_and_what_did_not_start_is_handed_back(
     assert len(await owner.unacknowledged()) == 2
 
 
-async def test_g21_no_new_work_after_stop(bus: MemoryBus, owner: Owner, store: GitArtifactStore) -> None:
+async def test_no_new_work_after_stop(bus: MemoryBus, owner: Owner, store: GitArtifactStore) -> None:
     stage = Stage()
     made = worker(bus, store, stage.patient(), block_ms=500)
     task = asyncio.create_task(made.run())
@@ -145,7 +118,7 @@ async def test_an_agent_that_ignores_its_cancellation_delays_nothing(
     assert owner.left[0].handed_back == ("d1",)
 
 
-async def test_g21_out_in_time_with_the_bus_down_and_work_under_way(
+async def test_out_in_time_with_the_bus_down_and_work_under_way(
     bus: MemoryBus, owner: Owner, store: GitArtifactStore, broker: MemoryBroker
 ) -> None:
     stage = Stage()

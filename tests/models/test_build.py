@@ -24,7 +24,7 @@ def test_unknown_specification_lists_the_forms(spec: str) -> None:
 
 @pytest.mark.parametrize(
     ("spec", "setting"),
-    [("gemini:m", "gemini_api_key"), ("gemini-legacy:m", "gemini_api_key"), ("openai:m", "openai_api_key")],
+    [("gemini:m", "GEMINI_API_KEY"), ("gemini-legacy:m", "GEMINI_API_KEY"), ("openai:m", "OPENAI_API_KEY")],
 )
 def test_missing_key_names_the_setting(spec: str, setting: str) -> None:
     for key in (None, SecretStr("")):

@@ -54,6 +54,15 @@ async def test_unfinished_answers_are_not_read(tmp_path: Path) -> None:
     assert (await task).text == "whole"
 
 
+async def test_an_answer_that_still_grows_is_waited_for(tmp_path: Path) -> None:
+    task = asyncio.create_task(ManualFiles(tmp_path, poll_seconds=0.2).complete(REQUEST))
+    (prompt,) = await prompts(tmp_path, 1)
+    for size in range(1, 101):
+        answer_file(prompt).write_text("x" * size)
+        await asyncio.sleep(0.005)
+    assert (await task).text == "x" * 100
+
+
 async def test_asked_again_it_finds_the_answer(tmp_path: Path) -> None:
     first = asyncio.create_task(ManualFiles(tmp_path, poll_seconds=0.01).complete(REQUEST))
     (prompt,) = await prompts(tmp_path, 1)

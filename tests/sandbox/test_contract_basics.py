@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 import pytest
 
 from contracts.errors import InvalidInput, UnsafePath
@@ -49,8 +52,6 @@ async def test_stdin_arrives_and_ends(sandbox: Sandbox) -> None:
     data = bytes(range(256)) * 2_000
     code = "import sys, hashlib; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())"
     result = await python(sandbox, code, stdin=data)
-    import hashlib
-
     assert result.stdout.decode().strip() == hashlib.sha256(data).hexdigest()
 
 
@@ -60,10 +61,10 @@ async def test_no_stdin_is_an_empty_one(sandbox: Sandbox) -> None:
 
 async def test_no_shell_reads_the_arguments(sandbox: Sandbox) -> None:
     arguments = ["$(id)", "`id`", "; ls", "a b", "*", "é\n", ""]
-    request = SandboxRequest(argv=("python", "-c", "import sys, json; print(json.dumps(sys.argv[1:]))", *arguments))
+    request = SandboxRequest(
+        argv=("python", "-c", "import sys, json; print(json.dumps(sys.argv[1:]))", *arguments)
+    )
     result = await sandbox.run(request)
-    import json
-
     assert json.loads(result.stdout) == arguments
 
 
@@ -131,7 +132,9 @@ async def test_unsafe_input_paths_are_refused(sandbox: Sandbox, path: str) -> No
         SandboxRequest(argv=("true",), limits=SandboxLimits(wall_seconds=0)),
     ],
 )
-async def test_impossible_requests_are_the_callers_mistake(sandbox: Sandbox, request_: SandboxRequest) -> None:
+async def test_impossible_requests_are_the_callers_mistake(
+    sandbox: Sandbox, request_: SandboxRequest
+) -> None:
     with pytest.raises(InvalidInput):
         await sandbox.run(request_)
 
@@ -184,7 +187,10 @@ async def test_pytest_runs_and_its_failure_is_a_result(sandbox: Sandbox) -> None
 
 
 async def test_pytest_reports_and_coverage_come_back(sandbox: Sandbox) -> None:
-    files = {"m.py": b"def f():\n    return 1\n", "test_m.py": b"import m\ndef test_f():\n    assert m.f() == 1\n"}
+    files = {
+        "m.py": b"def f():\n    return 1\n",
+        "test_m.py": b"import m\ndef test_f():\n    assert m.f() == 1\n",
+    }
     argv = ("python", "-m", "coverage", "run", "-m", "pytest", "-q", "--junitxml=report.xml", "test_m.py")
     result = await run(sandbox, *argv, files=files, collect=("report.xml", ".coverage"))
     assert result.verdict == "ok", (result.stdout, result.stderr)

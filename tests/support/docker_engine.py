@@ -102,7 +102,10 @@ def _answers(settings: SandboxSettings) -> bool:
 def _tarball() -> Path:
     """The image, made once for this recipe and kept between runs."""
     recipe = hashlib.sha256(inspect.getsource(image).encode()).hexdigest()[:12]
-    for cache in (Path.home() / ".cache" / "multi-agent-tests", Path(tempfile.gettempdir()) / "multi-agent-tests"):
+    for cache in (
+        Path.home() / ".cache" / "multi-agent-tests",
+        Path(tempfile.gettempdir()) / "multi-agent-tests",
+    ):
         try:
             cache.mkdir(parents=True, exist_ok=True)
         except OSError:

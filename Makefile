@@ -1,0 +1,87 @@
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+SHELL := /bin/sh
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+LOCKS := requirements
+UV ?= $(if $(wildcard $(BIN)/uv),$(BIN)/uv,uv)
+
+# Options for `multi-agent run`, and for pytest.
+ARGS ?=
+PYTEST_ARGS ?=
+
+# The request reaches the program through the environment, untouched by make and by the shell.
+ifeq ($(filter --plan% --resume%,$(ARGS)),)
+REQUEST ?= Create a simple SMA crossover strategy
+endif
+override REQUEST := $(value REQUEST)
+export REQUEST
+
+# Settings of the user's Python or pip that would make it install to, or import from, somewhere else.
+unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX
+export PIP_USER := 0
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# What `make run` needs besides the core depends on what is configured.
+EXTRAS := $(if $(GEMINI_API_KEY)$(GOOGLE_API_KEY)$(MULTI_AGENT_GEMINI_BASE_URL),gemini) \
+  $(if $(OPENAI_BASE_URL)$(OPENAI_API_KEY),openai) \
+  $(if $(DATABASE_URL)$(MULTI_AGENT_DATABASE_URL),postgres)
+RUN_LOCKS := $(patsubst %,$(LOCKS)/%.lock,build run $(EXTRAS))
+DEV_LOCKS := $(patsubst %,$(LOCKS)/%.lock,build dev)
+DEV_STAMP := $(VENV)/.installed-dev
+# The development environment holds every extra, so it will do for `make run` as well.
+RUN_STAMP := $(if $(wildcard $(DEV_STAMP)),$(DEV_STAMP),$(VENV)/.installed-run$(subst $() ,,$(EXTRAS:%=-%)))
+
+.PHONY: run
+run: $(RUN_STAMP) ## Turn REQUEST="..." into tested code (ARGS="..." are options of `multi-agent run`)
+	@$(BIN)/multi-agent run $(ARGS) $${REQUEST:+-- "$$REQUEST"}
+
+.PHONY: test
+test: services check ## Everything: the checks, then all tests with coverage
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report= -p tests.project.coverage_gate $(PYTEST_ARGS)
+
+.PHONY: check
+check: $(DEV_STAMP) ## The checks without the tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m contracts.schema_files --check
+	$(BIN)/python -m contracts.asyncapi --check
+
+.PHONY: format
+format: $(DEV_STAMP) ## Format the code and fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: install
+install: $(DEV_STAMP) ## Make the development environment in .venv
+
+.PHONY: services
+services: ## What the tests use beyond Python packages (root on Debian or Ubuntu: installs it)
+	@scripts/services.sh
+
+.PHONY: lock
+lock: ## Bring requirements/*.lock up to date with pyproject.toml (UV_ARGS=--upgrade for newer versions)
+	@UV="$(UV)" scripts/lock.sh $(UV_ARGS)
+
+.PHONY: clean
+clean: ## Remove what make made, except .multi_agent with its work
+	rm -rf $(VENV) .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+
+$(DEV_STAMP): pyproject.toml $(DEV_LOCKS)
+	@scripts/install.sh $(VENV) $(DEV_LOCKS)
+	@touch $@
+
+ifneq ($(RUN_STAMP),$(DEV_STAMP))
+$(RUN_STAMP): pyproject.toml $(RUN_LOCKS)
+	@scripts/install.sh $(VENV) $(RUN_LOCKS)
+	@touch $@
+endif

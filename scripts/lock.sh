@@ -1,0 +1,30 @@
+#!/bin/sh
+# lock.sh [UV OPTION...]: write requirements/*.lock from pyproject.toml. Needs uv; UV=... says where it is.
+# One resolution for every Python and platform; each lock is a part of dev.lock, plus build.lock with the build backend.
+set -eu
+cd "$(dirname "$0")/.."
+
+uv=${UV:-uv}
+if ! command -v "$uv" >/dev/null; then
+    echo "uv is not installed: pip install uv" >&2
+    exit 1
+fi
+
+compile() {
+    "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+        --no-emit-index-url --no-emit-find-links --annotation-style line "$@" >/dev/null
+}
+
+part() {
+    name=$1
+    shift
+    compile pyproject.toml -c requirements/dev.lock "$@" -o "requirements/$name.lock"
+}
+
+compile pyproject.toml "$@" --all-extras -o requirements/dev.lock
+part run --extra embedded
+for extra in postgres gemini openai; do
+    part "$extra" --extra "$extra"
+done
+# hatchling asks for editables when the project is installed with --editable.
+compile requirements/build.in -c requirements/dev.lock "$@" -o requirements/build.lock

@@ -1,0 +1,180 @@
+"""The agents that ship, with a scripted model."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from agents.architect import ArchitectAgent
+from agents.base_tree import BaseTree
+from agents.coder import CoderAgent
+from agents.debugger import DebuggerAgent
+from agents.reviewer import ReviewerAgent
+from contracts.errors import AgentFailure
+from contracts.ports import Isolation, SandboxResult, Verdict
+from contracts.registry import load_schema
+from contracts.reports import BuildReport, CodeArtifacts, CommandRun, Contract, TestCase, TestReport
+from tests.agents.support import ScriptedModel, ScriptedSandbox, TaskMaker, code, contract
+
+FAILING = TestReport(
+    passed=False,
+    results=(
+        TestCase(test_id="tests/test_a.py::test_two", outcome="failed", message="assert 6 == 4"),
+        TestCase(test_id="tests/test_a.py::test_one", outcome="passed"),
+    ),
+    runs=(CommandRun(cmd="pytest", verdict="failed", exit_code=1),),
+)
+
+
+def _ended(exit_code: int, stderr: bytes = b"") -> SandboxResult:
+    verdict = Verdict.OK if exit_code == 0 else Verdict.FAILED
+    return SandboxResult(verdict, exit_code, b"", stderr, {}, 0.1, "scripted", Isolation.CONTAINER)
+
+
+async def test_the_architect_writes_its_contract_to_its_output() -> None:
+    model = ScriptedModel(contract("test_a"))
+    task = TaskMaker(model)(role="architect", writable=["docs/", "docs/api.json"], description="Average")
+    result = await ArchitectAgent().run(task)
+    written = result.files["docs/api.json"]
+    assert isinstance(written, str)
+    assert Contract.model_validate_json(written) == result.report
+    request = model.requests[0]
+    assert request.response_schema == load_schema("contract")
+    assert '"urn:multi-agent:contract:1.0"' in request.system
+    assert "Average" in request.messages[0].text
+
+
+async def test_the_architects_default_path_must_be_writable() -> None:
+    with pytest.raises(AgentFailure, match=r"contract\.json") as caught:
+        await ArchitectAgent().run(TaskMaker()(role="architect", writable=["docs/"]))
+    assert caught.value.code == "path_not_allowed"
+
+
+async def test_the_coder_gets_contract_and_files_and_gives_code() -> None:
+    model = ScriptedModel(code(app__calc="x = 1\n"))
+    base = BaseTree(
+        {"app/calc.py": b"# as it was\n", "notes.bin": b"\xff\xfe"},
+        {"plan": json.loads(contract("test_a"))},
+    )
+    result = await CoderAgent().run(TaskMaker(model)(base=base, writable=["app/calc.py"]))
+    assert result.files == {"app/calc.py": "x = 1\n"}
+    text = model.requests[0].messages[0].text
+    assert '"contract_id": "sma"' in text
+    assert "# as it was" in text
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        (code(other="x = 1\n"), "path 'other.py' is not one this task may write; it may write: app.py"),
+        (code(app="def broken(:\n"), "file 'app.py': line 1 is not valid Python"),
+        (code(app="x = '\0'\n"), "file 'app.py'"),
+        (
+            json.dumps({"summary": "s", "files": [{"path": "app.py", "content": "x"}] * 2}),
+            "appears more than once",
+        ),
+    ],
+)
+async def test_the_coders_mistakes_go_back_to_the_model(bad: str, told: str) -> None:
+    model = ScriptedModel(bad, code(app="x = 1\n"))
+    result = await CoderAgent().run(TaskMaker(model)(writable=["app.py"]))
+    assert result.files == {"app.py": "x = 1\n"}
+    assert told in model.requests[1].messages[-1].text
+
+
+async def test_the_coder_is_told_of_files_it_left_out() -> None:
+    model = ScriptedModel(code(one="x = 1\n"), code(one="x = 1\n", two="y = 2\n"))
+    result = await CoderAgent().run(TaskMaker(model)(writable=["one.py", "two.py"]))
+    assert sorted(result.files) == ["one.py", "two.py"]
+    assert "file 'two.py' is missing" in model.requests[1].messages[-1].text
+
+
+async def test_a_path_refused_three_times_fails_with_its_code() -> None:
+    model = ScriptedModel(*[code(other="x = 1\n")] * 3)
+    with pytest.raises(AgentFailure) as caught:
+        await CoderAgent().run(TaskMaker(model)(writable=["app.py"]))
+    assert caught.value.code == "path_not_allowed"
+
+
+async def test_the_coders_answer_is_never_executed_here(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "@print\ndef f(x=print('default')): ...\nprint('body')\n"
+    await CoderAgent().run(TaskMaker(ScriptedModel(code(app=hostile)))(writable=["app.py"]))
+    assert capsys.readouterr().out == ""
+
+
+async def test_validation_commands_run_over_the_new_tree() -> None:
+    rules = {"validation_rules": [{"type": "python_syntax"}, {"type": "command", "command": "python app.py"}]}
+    sandbox = ScriptedSandbox(_ended(0), _ended(1, b"Traceback\nValueError: at 0x7f001122334455\n"))
+    for _ in range(2):
+        maker = TaskMaker(ScriptedModel(code(app="x = 1\n")), sandbox)
+        task = maker(base=BaseTree({"b.py": b"1"}), writable=["app.py"], acceptance_criteria=rules)
+        if len(sandbox.requests) == 0:
+            report = (await CoderAgent().run(task)).report
+            assert isinstance(report, BuildReport)
+            assert report.passed
+        else:
+            with pytest.raises(AgentFailure, match=r"'python app\.py' failed") as caught:
+                await CoderAgent().run(task)
+            assert str(caught.value).endswith("Traceback\nValueError:")
+            assert caught.value.code == "validation_failed"
+    assert sandbox.requests[0].argv == ("python", "app.py")
+    assert dict(sandbox.requests[0].files) == {"app.py": b"x = 1\n", "b.py": b"1"}
+
+
+async def test_the_debugger_sees_failures_code_and_tests_and_may_not_touch_tests() -> None:
+    model = ScriptedModel(code(tests__test_a="def test_two(): ...\n"), code(app="x = 4\n"))
+    base = BaseTree(
+        {"app.py": b"x = 6\n", "tests/test_a.py": b"from app import x\n"},
+        {"test": FAILING.model_dump(mode="json"), "plan": json.loads(contract())},
+    )
+    task = TaskMaker(model)(base=base, role="debugger", dependencies=["test"], writable=["app.py"])
+    result = await DebuggerAgent().run(task)
+    assert result.files == {"app.py": "x = 4\n"}
+    text = model.requests[0].messages[0].text
+    assert "tests/test_a.py::test_two (failed): assert 6 == 4" in text
+    assert "test_one" not in text
+    assert "x = 6" in text
+    assert "from app import x" in text
+    assert "'tests/test_a.py' is not one this task may write" in model.requests[1].messages[-1].text
+
+
+async def test_the_debugger_needs_a_failing_report() -> None:
+    passed = FAILING.model_copy(update={"passed": True}).model_dump(mode="json")
+    task = TaskMaker()(base=BaseTree({}, {"test": passed}), role="debugger", dependencies=["test"])
+    with pytest.raises(AgentFailure, match="no failing test report"):
+        await DebuggerAgent().run(task)
+
+
+@pytest.mark.parametrize(
+    ("approved", "severity", "verdict"),
+    [
+        (True, "minor", "passed"),
+        (False, "major", "passed"),
+        (True, "critical", "passed"),
+        (False, "critical", "failed"),
+    ],
+)
+async def test_the_reviewers_verdict(approved: bool, severity: str, verdict: str) -> None:
+    review = {
+        "approved": approved,
+        "summary": "looked at it",
+        "findings": [{"severity": severity, "path": "app.py", "message": "hm"}],
+    }
+    model = ScriptedModel(json.dumps(review))
+    task = TaskMaker(model)(base=BaseTree({"app.py": b"x = 1\n"}), role="reviewer")
+    result = await ReviewerAgent().run(task)
+    assert result.verdict == verdict
+    assert dict(result.files) == {}
+    assert "x = 1" in model.requests[0].messages[0].text
+
+
+async def test_the_same_task_gives_the_same_prompt() -> None:
+    hashes = set()
+    for _ in range(2):
+        base = BaseTree({"b.py": b"2\n", "a.py": b"1\n"}, {"plan": json.loads(contract())})
+        task = TaskMaker(ScriptedModel(code(app="x = 1\n")))(base=base, writable=["app.py"])
+        answer = await CoderAgent().generate_code(task)
+        assert isinstance(answer, CodeArtifacts)
+        hashes.add(task.exchanges.prompt_hash)
+    assert len(hashes) == 1

@@ -1,0 +1,456 @@
+"""The owner on a real database, a real Redis and a real Git store, with workers played by the test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from artifacts import GitArtifactStore, create_store, open_store
+from contracts.bus import get_message_bus
+from contracts.channels import Channels
+from contracts.errors import GroupMissing
+from contracts.events import (
+    Control,
+    EventType,
+    Heartbeat,
+    TaskEvent,
+    TaskOutcome,
+    TaskRequest,
+    WorkerLeft,
+    decode,
+    encode,
+)
+from contracts.events import Execution as Held
+from contracts.ports import Delivery, MessageBus, Outgoing, PendingCommit, Subscription
+from contracts.reports import ArtifactMetadata
+from contracts.todo import TodoList
+from orchestrator.client import WorkflowClient, WorkflowView
+from orchestrator.database import Database, open_database
+from orchestrator.metrics import OwnerMetrics
+from orchestrator.owner import Owner, OwnerSettings
+from orchestrator.schema import upgrade
+from orchestrator.store import Store
+from tests.orchestrator.plans import failed, item, outcome, plan
+from tests.support.redis_servers import PrivateRedis
+
+LEASE_SECONDS = 1.5
+STREAM = Channels.requests("coder")
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[PrivateRedis]:
+    server = PrivateRedis().start()
+    yield server
+    server.stop()
+
+
+@dataclass
+class Hand:
+    """A worker moved by the test, step by step."""
+
+    bus: MessageBus
+    name: str = "hand-1"
+    held: list[Held] = field(default_factory=list)
+    beats: int = 0
+
+    async def beat(self) -> None:
+        self.beats += 1
+        heartbeat = Heartbeat(
+            worker_id=self.name,
+            host="here",
+            pid=1,
+            roles=("coder",),
+            streams=(STREAM,),
+            slots=4,
+            sequence=self.beats,
+            executions=tuple(self.held),
+        )
+        await self.cast(EventType.WORKER_HEARTBEAT, heartbeat)
+
+    async def leave(self, reason: str, handed_back: tuple[str, ...] = ()) -> None:
+        left = WorkerLeft.model_validate(
+            {"worker_id": self.name, "reason": reason, "handed_back": handed_back}
+        )
+        await self.cast(EventType.WORKER_LEFT, left)
+
+    async def cast(self, kind: EventType, data: Heartbeat | WorkerLeft) -> None:
+        event: TaskEvent[Heartbeat] | TaskEvent[WorkerLeft]
+        fields = {
+            "id": f"{self.name}-{self.beats}",
+            "source": "test",
+            "type": kind,
+            "time": "2026-01-01T00:00:00Z",
+        }
+        if isinstance(data, Heartbeat):
+            event = TaskEvent[Heartbeat](**fields, data=data)
+        else:
+            event = TaskEvent[WorkerLeft](**fields, data=data)
+        await self.bus.broadcast([Outgoing(Channels.HEARTBEATS, encode(event))])
+
+    async def take(self) -> tuple[Delivery, TaskEvent[TaskRequest]]:
+        """The next dispatch, started and announced."""
+        async with asyncio.timeout(20):
+            while True:
+                found = await self.read()
+                if found:
+                    event: TaskEvent[TaskRequest] = decode(found[0].payload)
+                    self.held.append(Held(dispatch_id=event.id, execution_id=f"e-{event.id}", started=True))
+                    await self.beat()
+                    return found[0], event
+                await self.beat()
+
+    async def read(self) -> list[Delivery]:
+        try:
+            return await self.bus.read([STREAM], Channels.WORKERS_GROUP, self.name, count=1, block_ms=200)
+        except GroupMissing:
+            await asyncio.sleep(0.05)
+            return []
+
+    async def report(self, request: TaskEvent[TaskRequest], result: TaskOutcome) -> None:
+        event = TaskEvent[TaskOutcome](
+            id=f"o-{result.execution_id}",
+            source="test",
+            type=EventType.TASK_FINISHED,
+            time="2026-01-01T00:00:00Z",
+            workflowid=request.workflowid,
+            taskid=request.taskid,
+            data=result,
+        )
+        await self.bus.publish([Outgoing(request.data.reply_to, encode(event))])
+
+    async def work(self, **more: object) -> TaskEvent[TaskRequest]:
+        """Take a task and report success."""
+        delivery, request = await self.take()
+        result = outcome(request.id, worker_id=self.name, **more)
+        await self.finish(delivery, request, result)
+        return request
+
+    async def finish(self, delivery: Delivery, request: TaskEvent[TaskRequest], result: TaskOutcome) -> None:
+        self.held = [one for one in self.held if one.dispatch_id != request.id]
+        await self.report(request, result)
+        await self.bus.ack(Channels.WORKERS_GROUP, [delivery])
+
+
+@dataclass
+class System:
+    """An owner that can be killed and started again, and what it works on."""
+
+    database: Database
+    redis: PrivateRedis
+    store: GitArtifactStore
+    client: WorkflowClient
+    bus: MessageBus
+    task: asyncio.Task[None] | None = None
+    owner: Owner | None = None
+    count: int = 0
+
+    async def start(self) -> None:
+        self.count += 1
+        self.owner = Owner(
+            Store(self.database),
+            get_message_bus(self.redis.url),
+            self.store,
+            OwnerSettings(f"owner-{self.count}", lease_seconds=LEASE_SECONDS),
+            metrics=OwnerMetrics(CollectorRegistry()),
+        )
+        self.task = asyncio.create_task(self.owner.run())
+        await asyncio.wait_for(self.owner.ready.wait(), 20)
+
+    async def kill(self) -> None:
+        """End the owner between two steps, without its farewell."""
+        assert self.task is not None
+        assert self.owner is not None
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+        await self.owner.bus.close()
+
+    async def stop(self) -> None:
+        assert self.task is not None
+        assert self.owner is not None
+        self.owner.stop()
+        await asyncio.wait_for(self.task, 20)
+        await self.owner.bus.close()
+
+    async def until(self, workflow: str, reached: Callable[[WorkflowView], bool]) -> WorkflowView:
+        async with asyncio.timeout(30):
+            while True:
+                view = await self.client.workflow(workflow)
+                if view is not None and reached(view):
+                    return view
+                await asyncio.sleep(0.02)
+
+    async def ended(self, workflow: str) -> WorkflowView:
+        return await self.until(workflow, lambda view: view.header.status.terminal)
+
+    async def refusals(self, workflow: str, count: int) -> None:
+        """Wait until so many outcomes were refused."""
+        async with asyncio.timeout(20):
+            while (await self.kinds(workflow)).count("outcome.refused") < count:  # noqa: ASYNC110 - polls a database
+                await asyncio.sleep(0.02)
+
+    async def kinds(self, workflow: str) -> list[str]:
+        return [entry.kind for entry in await self.client.events(workflow)]
+
+
+@pytest.fixture
+async def system(database_url: str, redis: PrivateRedis, tmp_path: Path) -> AsyncIterator[System]:
+    redis.flush()
+    upgrade(database_url)
+    database = open_database(database_url)
+    store = open_store(str(create_store(tmp_path / "artifacts.git")), tmp_path / "cache")
+    bus = get_message_bus(redis.url)
+    built = System(database, redis, store, WorkflowClient(database), bus)
+    await built.start()
+    yield built
+    await built.stop()
+    await bus.close()
+    await store.close()
+    await database.close()
+
+
+@pytest.fixture
+def hand(system: System) -> Hand:
+    return Hand(system.bus)
+
+
+async def written(store: GitArtifactStore, request: TaskEvent[TaskRequest]) -> str:
+    """A commit as a worker makes it."""
+    data = request.data
+    metadata = ArtifactMetadata(
+        workflow_id=str(request.workflowid),
+        task_id=data.item.task_id,
+        correlation_id=str(request.workflowid),
+        agent_role="coder",
+        agent_version="1",
+        timestamp="2026-01-01T00:00:00Z",
+        artifacts=(f"{data.item.task_id}.py",),
+    )
+    commit = PendingCommit(
+        str(request.workflowid),
+        data.item.task_id,
+        data.attempt,
+        f"e-{request.id}",
+        data.parents,
+        {f"{data.item.task_id}.py": data.item.task_id.encode()},
+        metadata,
+        data.item.task_id,
+        data.created_at,
+    )
+    return (await store.write([commit]))[0]
+
+
+def first(subscription: Subscription) -> asyncio.Task[bytes]:
+    """The first payload, listened for from now on."""
+
+    async def listen() -> bytes:
+        async for _, payload in subscription:
+            return payload
+        raise AssertionError("closed before anything was heard")
+
+    return asyncio.create_task(listen())
+
+
+CHAIN = plan(item("a"), item("b", "a"))
+
+
+async def submitted(system: System, todo: TodoList = CHAIN) -> str:
+    return await system.client.submit(todo)
+
+
+async def test_a_workflow_runs_and_its_outcome_is_merged(system: System, hand: Hand) -> None:
+    workflow = await submitted(system, plan(item("a"), item("b", "a"), item("c", "a")))
+    for _ in range(3):
+        delivery, request = await hand.take()
+        commit = await written(system.store, request)
+        await hand.finish(delivery, request, outcome(request.id, worker_id=hand.name, commit=commit))
+    view = await system.ended(workflow)
+    assert view.header.status == "completed"
+    assert view.header.result_commit is not None
+    tree = await system.store.read_tree(view.header.result_commit)
+    assert {path for path in tree if path.endswith(".py")} == {"a.py", "b.py", "c.py"}
+    assert {one.task_id for one in await system.store.history(workflow)} >= {"a", "b", "c"}
+
+
+async def test_each_dispatch_starts_from_its_dependencies(system: System, hand: Hand) -> None:  # I6
+    await submitted(system)
+    delivery, request = await hand.take()
+    commit = await written(system.store, request)
+    await hand.finish(delivery, request, outcome(request.id, worker_id=hand.name, commit=commit))
+    _, request = await hand.take()
+    assert (request.taskid, request.data.parents) == ("b", (commit,))
+    assert await system.store.read_tree(commit)
+
+
+async def test_an_outcome_is_acknowledged_and_a_second_one_refused(system: System, hand: Hand) -> None:  # I2
+    workflow = await submitted(system)
+    listening = system.bus.subscribe([Channels.control(hand.name)])
+    heard = first(listening)
+    delivery, request = await hand.take()
+    result = outcome(request.id, worker_id=hand.name)
+    for _ in range(3):
+        await hand.report(request, result)
+    await system.bus.ack(Channels.WORKERS_GROUP, [delivery])
+    async with asyncio.timeout(20):
+        control = decode(await heard).data
+    assert isinstance(control, Control)
+    assert control.acknowledged[0] == result.execution_id
+    await listening.close()
+    view = await system.until(workflow, lambda view: view.tasks[0].status == "succeeded")
+    assert view.tasks[0].attempt == 1
+
+    await system.refusals(workflow, 2)
+    assert (await system.kinds(workflow)).count("task.succeeded") == 1
+
+
+async def test_a_dead_workers_task_runs_again_and_its_late_outcome_is_refused(  # I3
+    system: System, hand: Hand
+) -> None:
+    workflow = await submitted(system, plan(item("a")))
+    _, old = await hand.take()
+    await hand.leave("died")
+    other = Hand(system.bus, "hand-2")
+    delivery, new = await other.take()
+    assert (new.data.attempt, old.data.attempt) == (2, 1)
+    assert new.id != old.id
+    await hand.report(old, outcome(old.id, worker_id=hand.name, summary="zombie"))
+    await other.finish(delivery, new, outcome(new.id, worker_id=other.name, summary="living"))
+    view = await system.ended(workflow)
+    assert (view.tasks[0].summary, view.tasks[0].crashes) == ("living", 1)
+    assert "outcome.refused" in await system.kinds(workflow)
+
+
+async def test_a_silent_worker_loses_its_lease(system: System, hand: Hand) -> None:
+    workflow = await submitted(system, plan(item("a")))
+    await hand.take()
+    other = Hand(system.bus, "hand-2")
+    await other.work()
+    view = await system.ended(workflow)
+    assert (view.tasks[0].attempt, view.tasks[0].crashes) == (2, 1)
+
+
+async def test_what_a_stopped_worker_hands_back_costs_no_attempt(system: System, hand: Hand) -> None:
+    workflow = await submitted(system, plan(item("a")))
+    _, request = await hand.take()
+    await hand.leave("stopped", (request.id,))
+    again = await Hand(system.bus, "hand-2").work()
+    assert again.id == request.id
+    view = await system.ended(workflow)
+    assert (view.tasks[0].attempt, view.tasks[0].crashes) == (1, 0)
+
+
+async def test_a_failed_attempt_is_tried_again(system: System, hand: Hand) -> None:
+    workflow = await submitted(system, plan(item("a", max_retries=1)))
+    delivery, request = await hand.take()
+    await hand.finish(delivery, request, failed(request.id))
+    await hand.work()
+    view = await system.ended(workflow)
+    assert (view.header.status, view.tasks[0].attempt, view.tasks[0].failures) == ("completed", 2, 1)
+
+
+async def test_a_killed_owner_goes_on_where_it_stood(system: System, hand: Hand) -> None:  # I4
+    workflow = await submitted(system)
+    await hand.work()
+    await system.until(workflow, lambda view: view.tasks[0].status == "succeeded")
+    delivery, request = await hand.take()
+    await system.kill()
+    await hand.finish(delivery, request, outcome(request.id, worker_id=hand.name))
+    await system.start()
+    view = await system.ended(workflow)
+    assert [task.attempt for task in view.tasks] == [1, 1]
+
+
+async def test_a_flushed_redis_loses_nothing(system: System, hand: Hand) -> None:  # I5
+    workflow = await submitted(system, plan(item("a")))
+    await system.until(workflow, lambda view: view.tasks[0].status == "dispatched")
+    system.redis.flush()
+    await hand.work()
+    view = await system.ended(workflow)
+    assert [task.attempt for task in view.tasks] == [1]
+
+
+async def test_nonsense_on_a_result_stream_is_put_aside(system: System, hand: Hand) -> None:  # I7
+    workflow = await submitted(system)
+    await hand.work()
+    raw = b"\xff\xfe not an event"
+    await system.bus.publish([Outgoing(Channels.results(3), raw)])
+    await hand.work()
+    assert (await system.ended(workflow)).header.status == "completed"
+    assert await system.bus.depth(Channels.results(3)) == 0
+
+
+async def test_cancelling_recalls_the_execution(system: System, hand: Hand) -> None:
+    workflow = await submitted(system)
+    listening = system.bus.subscribe([Channels.control(hand.name)])
+    heard = first(listening)
+    _, request = await hand.take()
+    command = await system.client.cancel(workflow, "me")
+    assert await system.client.answer(command, 20) == "done"
+    async with asyncio.timeout(20):
+        control = decode(await heard).data
+    assert isinstance(control, Control)
+    assert control.recalled == (request.id,)
+    await listening.close()
+    assert (await system.ended(workflow)).header.status == "cancelled"
+
+
+async def test_an_approval_is_waited_for_and_bound_to_its_action(system: System, hand: Hand) -> None:
+    workflow = await submitted(system, plan(item("a", requires_approval=True)))
+    view = await system.until(workflow, lambda view: view.stands_still)
+    wrong = await system.client.approve(workflow, "a", "0" * 64, "me")
+    assert "not what was approved" in str(await system.client.answer(wrong, 20))
+    right = await system.client.approve(workflow, "a", view.action_hash("a"), "me")
+    assert await system.client.answer(right, 20) == "done"
+    await hand.work()
+    assert (await system.ended(workflow)).header.status == "completed"
+
+
+async def test_a_failed_workflow_is_taken_up_again_by_retry(system: System, hand: Hand) -> None:
+    workflow = await submitted(system, plan(item("a", max_retries=0)))
+    delivery, request = await hand.take()
+    await hand.finish(delivery, request, failed(request.id))
+    assert (await system.ended(workflow)).header.status == "failed"
+    command = await system.client.retry(workflow, None, "me")
+    assert await system.client.answer(command, 20) == "done"
+    await hand.work()
+    assert (await system.until(workflow, lambda view: view.header.status == "completed")).tasks[
+        0
+    ].attempt == 2
+
+
+async def test_more_ready_tasks_than_the_window_wait_in_the_database(
+    system: System, hand: Hand
+) -> None:  # I9
+    many = plan(*(item(f"t{n}", output_artifacts=()) for n in range(1100)))
+    workflow = await submitted(system, many)
+    await system.until(workflow, lambda view: any(task.status == "dispatched" for task in view.tasks))
+    assert await system.bus.depth(STREAM) == 1024
+    await hand.work()
+    await system.until(workflow, lambda view: sum(task.status == "dispatched" for task in view.tasks) == 1024)
+
+
+async def test_a_second_owner_stands_by_and_takes_over(system: System, hand: Hand) -> None:  # I3
+    assert system.owner is not None
+    second = Owner(
+        Store(system.database),
+        get_message_bus(system.redis.url),
+        system.store,
+        OwnerSettings("second", lease_seconds=LEASE_SECONDS),
+        metrics=OwnerMetrics(CollectorRegistry()),
+    )
+    waiting = asyncio.create_task(second.run())
+    workflow = await submitted(system)
+    await hand.work()
+    assert not second.ready.is_set()
+    await system.kill()
+    await asyncio.wait_for(second.ready.wait(), 20)
+    await hand.work()
+    assert (await system.ended(workflow)).header.status == "completed"
+    second.stop()
+    await waiting
+    await second.bus.close()
+    await system.start()
