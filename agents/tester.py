@@ -210,9 +210,11 @@ def _acceptance_tests(task: Task, files: Mapping[str, bytes]) -> tuple[Acceptanc
 def _without_steering(
     task: Task, tree: Mapping[str, bytes], written: Mapping[str, object]
 ) -> dict[str, bytes]:
-    """The tree without files that steer pytest, unless a tester wrote them."""
+    """The tree without files that steer pytest, unless a tester wrote them or they came with the base."""
     return {
         path: content
         for path, content in tree.items()
-        if path.rpartition("/")[2] not in _STEERING or path in written or task.authors.get(path) == _ROLE
+        if path.rpartition("/")[2] not in _STEERING
+        or path in written
+        or task.authors.get(path, _ROLE) == _ROLE
     }

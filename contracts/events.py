@@ -1,6 +1,6 @@
 """Messages between processes: CloudEvents 1.0 envelopes with typed data.
 
-Source of the envelope: CloudEvents 1.0.2, JSON event format. Extension attributes are lower-case letters only,
+Source of the envelope: CloudEvents 1.0.2, JSON event format. Extension attributes are lower-case letters,
 as the specification asks: correlationid, causationid, traceparent, workflowid, taskid, attempt.
 """
 
@@ -19,6 +19,14 @@ from contracts.todo import RoleName, TodoItem
 MAX_MESSAGE_BYTES = 4_000_000
 
 StreamName = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9_.-]*$", max_length=250)]
+
+
+Timestamp = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?Z$", max_length=40
+    ),
+]
 
 
 class EventType(StrEnum):
@@ -119,7 +127,7 @@ class Heartbeat(Model):
 
 
 class WorkerLeft(Model):
-    """A worker ended: by itself, having handed back what it had not finished, or seen dead by its supervisor."""
+    """A worker ended: by itself, handing back what it had not finished, or seen dead by its supervisor."""
 
     worker_id: Identifier
     reason: Literal["stopped", "died"]
@@ -167,7 +175,7 @@ class TaskEvent(Model, Generic[D_co]):
     source: ShortText
     type: EventType
     subject: ShortText | None = None
-    time: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?Z$")]
+    time: Timestamp
     datacontenttype: Literal["application/json"] = "application/json"
     dataschema: Annotated[str, StringConstraints(pattern=r"^urn:multi-agent:[a-z-]+:1\.0$")] | None = None
     correlationid: Identifier | None = None

@@ -240,6 +240,11 @@ class MemoryBus:
         for number in of_group.pending.pop(consumer, []):
             found.entries.pop(number, None)
 
+    async def entries(self, stream: str) -> list[Delivery]:
+        found = (await self._open()).stream(stream)
+        held = found.entries.items() if found else ()
+        return [Delivery(stream, f"{number}-0", payload) for number, payload in held]
+
     async def depth(self, stream: str) -> int:
         found = (await self._open()).stream(stream)
         return len(found.entries) if found else 0

@@ -64,7 +64,7 @@ def check_tree(paths: Iterable[str]) -> None:
         folded = path.casefold()
         if folded in seen:
             raise UnsafePath(
-                f"paths {seen[folded]!r} and {path!r}: twice the same name (upper and lower case count as one)"
+                f"paths {seen[folded]!r} and {path!r}: the same name twice (case does not count)"
             )
         seen[folded] = path
         for cut in (i for i, char in enumerate(path) if char == "/"):

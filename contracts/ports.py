@@ -38,6 +38,9 @@ class Subscription(Protocol):
 
     def __aiter__(self) -> AsyncIterator[tuple[str, bytes]]: ...
 
+    async def ready(self) -> None:
+        """Return when everything sent from now on will be heard."""
+
     async def close(self) -> None: ...
 
 
@@ -74,6 +77,9 @@ class MessageBus(Protocol):
 
     async def forget_consumer(self, stream: str, group: str, consumer: str) -> None:
         """Delete the consumer and with it its pending entries."""
+
+    async def entries(self, stream: str) -> list[Delivery]:
+        """Everything in the stream, read by somebody or not, oldest first. [] when it does not exist."""
 
     async def depth(self, stream: str) -> int:
         """Entries in the stream, 0 when it does not exist."""
@@ -273,7 +279,7 @@ class ModelResponse:
 
 
 class ModelClient(Protocol):
-    """Answers requests. Raises ModelUnavailable (try again later), ModelRejected, ModelRefused, ReplayMiss."""
+    """Answers requests. Raises ModelUnavailable (try again), ModelRejected, ModelRefused, ReplayMiss."""
 
     @property
     def name(self) -> str: ...

@@ -262,6 +262,14 @@ class RedisBus:
                 await self._wire.run(remove_commands(group, ((stream, entry[0]) for entry in entries)))
             await self._wire.run([("XGROUP", "DELCONSUMER", stream, group, consumer)])
 
+    async def entries(self, stream: str) -> list[Delivery]:
+        found: list[Delivery] = []
+        after = b"-"
+        while page := (await self._wire.run([("XRANGE", stream, after, "+", "COUNT", PAGE)]))[0]:
+            found += deliveries(stream, page)
+            after = b"(" + page[-1][0]
+        return found
+
     async def depth(self, stream: str) -> int:
         return int((await self._wire.run([("XLEN", stream)]))[0])
 

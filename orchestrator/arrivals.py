@@ -28,4 +28,11 @@ class BusReset:
     """The bus may have lost everything."""
 
 
-Arrival = Delivery | Heartbeat | WorkerLeft | Command | MergeDone | BusAway | BusReset
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """All outcomes that had been published when `ticket` was asked for have arrived before this."""
+
+    ticket: int
+
+
+Arrival = Delivery | Heartbeat | WorkerLeft | Command | MergeDone | BusAway | BusReset | Drained

@@ -13,7 +13,7 @@ from contracts.channels import Channels
 from contracts.errors import BusUnavailable, DecodeError, InvalidInput
 from contracts.events import DeadMessage, Heartbeat, TaskEvent, TaskOutcome, WorkerLeft, decode
 from contracts.ports import Delivery, MessageBus, RefMove
-from orchestrator.arrivals import Arrival, BusAway, BusReset, MergeDone
+from orchestrator.arrivals import Arrival, BusAway, BusReset, Drained, MergeDone
 from orchestrator.batch import Command, DeadLetter, OutboxEntry, shard_of
 from orchestrator.decision import Entry
 from orchestrator.engine import Effects, Engine
@@ -21,6 +21,7 @@ from orchestrator.inputs import Finished, Lost, Overdue
 from orchestrator.leases import Leases
 from orchestrator.metrics import OwnerMetrics
 from orchestrator.publisher import Publisher
+from orchestrator.recovery import Recovery
 from orchestrator.state import Workflow
 from orchestrator.store import Store
 from orchestrator.submissions import SubmitBody, as_input, read_body
@@ -42,6 +43,7 @@ class Handlers:
     store: Store
     bus: MessageBus
     metrics: OwnerMetrics
+    recovery: Recovery
     now: float = 0.0
     monotonic: float = 0.0
     _acks: list[Delivery] = field(default_factory=list)
@@ -52,10 +54,12 @@ class Handlers:
     _sweep_at: float | None = None
     _ticked_at: float = float("-inf")
 
-    def resume(self, entries: Iterable[OutboxEntry]) -> list[tuple[str, RefMove]]:
-        """Effects that an earlier session may not have finished: dispatches go again, refs come back."""
+    async def resume(self, entries: Iterable[OutboxEntry]) -> list[tuple[str, RefMove]]:
+        """What an earlier session may not have finished: dispatches are looked for, refs come back."""
         entries = list(entries)
-        self._repeat += [entry.entry_id for entry in entries if entry.kind == "dispatch"]
+        dispatches = [entry.entry_id for entry in entries if entry.kind == "dispatch"]
+        self.publisher.settled += [name for name in dispatches if name not in self.engine.out]
+        await self.recovery.look(dispatches)
         return [
             (entry.entry_id, RefMove(entry.workflow_id, entry.task_id, entry.commit))
             for entry in entries
@@ -82,6 +86,8 @@ class Handlers:
                     self.engine.take(item.workflow_id, item.given, self.now, self.monotonic)
             case BusAway():
                 self.leases.deaf()
+            case Drained():
+                self._repeat += self.recovery.drained(item.ticket)
             case BusReset():
                 self.publisher.forget_groups()
                 self._sweep_at = self.monotonic + self.leases.lease_seconds / 2
@@ -97,11 +103,19 @@ class Handlers:
                 await self._worker_gone(worker_id, "silent", crashed=True)
             self._overdue()
             if self._sweep_at is not None and self.monotonic >= self._sweep_at:
-                self._sweep_at = None
-                self._repeat += [name for name in self.engine.out if not self.leases.held(name)]
+                await self._sweep()
             await self._note_gone()
             self.metrics.workers.set(len(self.leases.workers))
         self.engine.fill(self.now, self.monotonic)
+
+    async def _sweep(self) -> None:
+        """Publish again what is in nobody's hands, also because its worker died while nobody listened."""
+        for worker_id, streams in await self.store.present_workers():
+            if worker_id not in self.leases.workers:
+                await self.recovery.forfeit(worker_id, streams)
+                self._gone.append((worker_id, "not heard of"))
+        looked = await self.recovery.look(list(self.engine.out))
+        self._sweep_at = None if looked else self.monotonic + self.leases.lease_seconds / 2
 
     async def publish(self, effects: Effects) -> None:
         """After the commit: dispatches, words to workers, acknowledgements, in this order."""
@@ -191,7 +205,10 @@ class Handlers:
         log.warning("worker_gone", worker_id=worker_id, why=why, held=len(orphans))
         self._gone.append((worker_id, why))
         lost = {name for name, started in orphans if started and crashed}
-        for name in await self._forfeit(heartbeat):
+        forfeited = await self.recovery.forfeit(worker_id, heartbeat.streams)
+        if forfeited is None:
+            self._sweep_at = self.monotonic + self.leases.lease_seconds / 2
+        for name in forfeited or ():
             # A worker reads only what it starts at once, so what it read and never listed was running.
             (lost.add if crashed else self._repeat.append)(name)
         self._repeat += [name for name, _ in orphans if name not in lost]
@@ -200,23 +217,6 @@ class Handlers:
                 workflow_id, task_id = self.engine.out[name]
                 self.metrics.lost.inc()
                 self.engine.take(workflow_id, Lost(task_id, name, worker_id), self.now, self.monotonic)
-
-    async def _forfeit(self, heartbeat: Heartbeat) -> list[str]:
-        """The dispatches a gone worker had read and not finished; its pending entries are removed."""
-        names = []
-        try:
-            for stream in heartbeat.streams:
-                group, worker = Channels.WORKERS_GROUP, heartbeat.worker_id
-                pending = await self.bus.pending(stream, group, worker)
-                for delivery in pending:
-                    with contextlib.suppress(DecodeError):
-                        names.append(decode(delivery.payload).id)
-                await self.bus.ack(group, pending)
-                await self.bus.forget_consumer(stream, group, worker)
-        except BusUnavailable:
-            # The sweep that follows an outage publishes whatever nobody holds.
-            self._sweep_at = self.monotonic + self.leases.lease_seconds / 2
-        return names
 
     async def _note_gone(self) -> None:
         gone, self._gone = self._gone, []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Coroutine
 
 import structlog
@@ -11,25 +12,29 @@ import structlog
 from contracts.channels import SHARDS, Channels
 from contracts.errors import BusUnavailable, DecodeError, GroupMissing
 from contracts.events import Heartbeat, WorkerLeft, decode
-from contracts.ports import MessageBus
-from orchestrator.arrivals import Arrival, BusAway, BusReset
+from contracts.ports import Delivery, MessageBus
+from orchestrator.arrivals import Arrival, BusAway, BusReset, Drained
+from orchestrator.recovery import DrainGate
 from orchestrator.store import Store
 
 log = structlog.get_logger("orchestrator.listeners")
 
 CONSUMER = "owner"
-BLOCK_MS = 1000
+BLOCK_MS = 250
 POLL_SECONDS = 1.0
 
 
 class Listeners:
     """One coroutine a source. Outages of the bus are waited out; those of the database end the session."""
 
-    def __init__(self, bus: MessageBus, store: Store, inbox: asyncio.Queue[Arrival], batch: int) -> None:
+    def __init__(
+        self, bus: MessageBus, store: Store, inbox: asyncio.Queue[Arrival], batch: int, gate: DrainGate
+    ) -> None:
         self._bus = bus
         self._store = store
         self._inbox = inbox
         self._batch = batch
+        self._gate = gate
         self._streams = [*(Channels.results(shard) for shard in range(SHARDS)), Channels.DEAD_LETTERS]
         self._poll_now = asyncio.Event()
 
@@ -44,15 +49,24 @@ class Listeners:
                 if not drained:
                     await self._drain()
                     drained = True
+                asked = self._gate.asked
                 deliveries = await self._bus.read(
                     self._streams, Channels.OWNERS_GROUP, CONSUMER, count=self._batch, block_ms=BLOCK_MS
                 )
                 for delivery in deliveries:
                     await self._inbox.put(delivery)
+                if asked > self._gate.answered and not self._may_hold_more(deliveries):
+                    self._gate.answered = asked
+                    await self._inbox.put(Drained(asked))
             except GroupMissing:
                 drained = False
             except BusUnavailable:
                 await asyncio.sleep(POLL_SECONDS / 4)
+
+    def _may_hold_more(self, deliveries: list[Delivery]) -> bool:
+        """Whether a stream gave as much as one read takes."""
+        counts = Counter(delivery.stream for delivery in deliveries)
+        return any(count >= self._batch for count in counts.values())
 
     async def _drain(self) -> None:
         """What an earlier session read and did not acknowledge comes first."""

@@ -24,6 +24,7 @@ from orchestrator.leases import Leases
 from orchestrator.listeners import Listeners
 from orchestrator.metrics import OwnerMetrics
 from orchestrator.publisher import Publisher
+from orchestrator.recovery import DrainGate, Recovery
 from orchestrator.store import OwnershipLost, Store
 
 log = structlog.get_logger("orchestrator")
@@ -113,13 +114,15 @@ class Owner:
         inbox: asyncio.Queue[Arrival] = asyncio.Queue(maxsize=4 * self.settings.batch)
         keeper = Keeper(self.artifacts, inbox, publisher.settled)
         leases = Leases(self.settings.lease_seconds)
-        handlers = Handlers(engine, leases, publisher, self.store, self.bus, self.metrics)
+        gate = DrainGate()
+        recovery = Recovery(self.bus, engine, leases, gate)
+        handlers = Handlers(engine, leases, publisher, self.store, self.bus, self.metrics, recovery)
         for workflow in await self.store.load_open():
             engine.adopt(workflow, self.clock.monotonic())
-        keeper.add(handlers.resume(await self.store.outbox()), [])
+        keeper.add(await handlers.resume(await self.store.outbox()), [])
         self.metrics.recoveries.inc()
         async with asyncio.TaskGroup() as group:
-            listeners = Listeners(self.bus, self.store, inbox, self.settings.batch)
+            listeners = Listeners(self.bus, self.store, inbox, self.settings.batch, gate)
             running = [*listeners.jobs(), keeper.run(), self._renew(epoch)]
             jobs = [group.create_task(job) for job in running]
             self.ready.set()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import tempfile
-import weakref
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 
+from contracts.blocking import LoopThread
 from contracts.errors import InvalidInput
 from contracts.ports import ModelClient
 from contracts.todo import TodoList
@@ -27,23 +25,23 @@ class PlannerService:
         """Plans come from `source`; if there is an `output_dir` they are also written there."""
         self._planner = source if isinstance(source, Planner) else Planner(source)
         self._output_dir = None if output_dir is None else Path(output_dir)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="planner")
-        self._runner = asyncio.Runner()
-        self._stop = weakref.finalize(self, _stop, self._thread, self._runner)
+        self._thread = LoopThread()
+        self._closed = False
 
     def create_plan(self, text: str) -> dict[str, Any]:
         """A plan for the request as a JSON-ready dict. Raises what `Planner.plan` raises; InvalidInput for a
         folder that cannot be written."""
-        plan = self._thread.submit(self._runner.run, self._planner.plan(text)).result()
+        plan = self._thread.run(self._planner.plan(text))
         if self._output_dir is not None:
             write_plan(plan, self._output_dir)
         return plan.model_dump(mode="json")
 
     def close(self) -> None:
         """Close the model client and end the thread. Again is a no-op."""
-        if self._stop.alive:
-            self._thread.submit(self._runner.run, self._planner.close()).result()
-            self._stop()
+        if not self._closed:
+            self._closed = True
+            self._thread.run(self._planner.close())
+            self._thread.close()
 
     def __enter__(self) -> Self:
         return self
@@ -74,12 +72,3 @@ def write_plan(plan: TodoList, folder: Path) -> Path:
     except OSError as error:
         raise InvalidInput(f"the plan cannot be written to {target}: {error.strerror}") from None
     return target
-
-
-def _stop(thread: ThreadPoolExecutor, runner: asyncio.Runner) -> None:
-    try:
-        thread.submit(runner.close).result()
-    except RuntimeError:
-        # The interpreter is ending and took the thread with it.
-        runner.close()
-    thread.shutdown()

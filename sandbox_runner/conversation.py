@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
@@ -60,9 +61,11 @@ async def converse(link: Link, request: SandboxRequest, job: Job) -> Transcript:
     """
     heard = Transcript()
     loop = asyncio.get_running_loop()
+    beating: asyncio.Task[None] | None = None
     try:
         async with asyncio.timeout(START_SECONDS) as clock:
             await _say(link, job)
+            beating = asyncio.create_task(_beat(link))
             frames = _Frames(link)
             while not heard.complete and (frame := await frames.next()) is not None:
                 kind, data = frame
@@ -74,6 +77,9 @@ async def converse(link: Link, request: SandboxRequest, job: Job) -> Transcript:
                     clock.reschedule(loop.time() + COLLECT_SECONDS)
     except TimeoutError:
         heard.timed_out = True
+    finally:
+        if beating:
+            beating.cancel()
     if heard.started_at is None:
         why = "it did not start in time" if heard.timed_out else "it ended before the program started"
         raise SandboxUnavailable(f"the sandbox failed: {why}. {await link.diagnosis()}".rstrip())
@@ -85,6 +91,14 @@ async def _say(link: Link, job: Job) -> None:
         await link.send(job.blocks)
     except ConnectionError:
         return  # what it said before it went is more telling
+
+
+async def _beat(link: Link) -> None:
+    """Let the guest know that somebody is waiting for it."""
+    with contextlib.suppress(ConnectionError):
+        while True:
+            await asyncio.sleep(wire.BEAT_SECONDS)
+            await link.send(b".")
 
 
 class _Frames:

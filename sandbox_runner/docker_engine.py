@@ -48,7 +48,7 @@ class DockerSandbox:
 
     def __init__(self, settings: SandboxSettings, client: docker.APIClient) -> None:
         self._settings = settings
-        self._client = client
+        self.client = client
         self._slots = asyncio.Semaphore(settings.max_concurrent)
         self._left_over: set[str] = set()
 
@@ -67,18 +67,18 @@ class DockerSandbox:
 
     def _check(self) -> None:
         with translated("the engine"):
-            info = self._client.info()
+            info = self.client.info()
         runtime = self._settings.runtime
         if runtime and runtime not in info.get("Runtimes", {}):
             raise SandboxUnavailable(f"the engine knows no runtime {runtime!r}")
-        if not has_image(self._client, self._settings.image):
+        if not has_image(self.client, self._settings.image):
             raise SandboxUnavailable(f"the engine answers but has no image {self._settings.image!r}")
 
     async def run(self, request: SandboxRequest) -> SandboxResult:
         job = make_job(request, Walls(environment=_ENVIRONMENT))
         async with self._slots:
             await self._remove_left_over()
-            container = _Container(self._client, f"multi-agent-sandbox-{secrets.token_hex(8)}")
+            container = _Container(self.client, f"multi-agent-sandbox-{secrets.token_hex(8)}")
             try:
                 await to_the_end(asyncio.to_thread(container.start, self._options(request)))
                 heard, oom = await self._talk(container, request, job)
@@ -104,14 +104,14 @@ class DockerSandbox:
 
     async def _remove_left_over(self) -> None:
         for name in tuple(self._left_over):
-            await asyncio.to_thread(_Container(self._client, name).remove)
+            await asyncio.to_thread(_Container(self.client, name).remove)
             self._left_over.discard(name)
 
     async def close(self) -> None:
         try:
             await self._remove_left_over()
         finally:
-            self._client.close()
+            self.client.close()
 
     async def reap(self) -> int:
         """Remove containers of dead workers and those long past their limit; how many they were."""
@@ -119,10 +119,10 @@ class DockerSandbox:
 
     def _reap(self) -> int:
         with translated("reaping"):
-            containers = self._client.containers(all=True, filters={"label": f"{LABEL}=1"})
+            containers = self.client.containers(all=True, filters={"label": f"{LABEL}=1"})
         doomed = [c["Id"] for c in containers if _is_orphan(c.get("Labels") or {})]
         for container in doomed:
-            _Container(self._client, container).remove()
+            _Container(self.client, container).remove()
         return len(doomed)
 
     def _options(self, request: SandboxRequest) -> dict[str, Any]:
@@ -138,7 +138,7 @@ class DockerSandbox:
             "working_dir": "/",
             "hostname": "sandbox",
             "labels": {**request.labels, **labels},
-            "host_config": self._client.create_host_config(**self._host_options(request.limits)),
+            "host_config": self.client.create_host_config(**self._host_options(request.limits)),
         }
 
     def _host_options(self, limits: SandboxLimits) -> dict[str, Any]:

@@ -162,7 +162,7 @@ class RunSession:
 
         settings = self._stack.settings
         model = make_model(settings)
-        self._screen.say(f"planning with {model.name} ...")
+        self._screen.say(f"planning with {model.name} ...{_manual_hint(settings.model_spec)}")
         try:
             summary = RepositorySummary.of(await artifacts.read_tree(base)) if base else None
             return await make_planner(settings, model, self._options.modules).plan(
@@ -233,3 +233,9 @@ class RunSession:
             pull = f"git -C {self._options.repo} pull {summary.store} {summary.branch}"
             return [f"  take it    {pull}"]
         return [f"  check out  multi-agent artifacts {summary.workflow_id} --checkout my-result"]
+
+
+def _manual_hint(spec: str) -> str:
+    """Where a person finds the prompts, when a person is the model."""
+    _, found, folder = spec.partition("manual:")
+    return f" answer each {folder}/*.prompt.md in a file of the same name with .answer.txt" if found else ""

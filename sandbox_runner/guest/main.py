@@ -7,6 +7,10 @@ import os
 from typing import Any
 
 from sandbox_runner.guest import collect, enter, isolate, supervise, wire
+from sandbox_runner.guest.lifeline import Lifeline
+
+_PREPARE_SECONDS = 60.0
+_COLLECT_SECONDS = 20.0
 
 
 def main(launch: dict[str, Any] | None) -> None:
@@ -26,6 +30,7 @@ def _main(launch: dict[str, Any] | None) -> None:
     if launch and launch["kind"] == "namespaces":
         enter.enter_namespaces(launch)
     isolate.shield()
+    lifeline = Lifeline(_PREPARE_SECONDS)
     job = json.loads(wire.read_block())
     contents, stdin = wire.read_block(), wire.read_block()
     stdin_fd = os.memfd_create("stdin")
@@ -38,7 +43,8 @@ def _main(launch: dict[str, Any] | None) -> None:
     except OSError as error:
         wire.send(wire.BAD_INPUT, f"{error.filename or 'files'}: {error.strerror}".encode())
         return
-    result = supervise.run(job, stdin_fd)
+    result = supervise.run(job, stdin_fd, lifeline)
+    lifeline.give(_COLLECT_SECONDS)
     wire.send(wire.RESULT, json.dumps({**result, "nonce": job["nonce"]}).encode())
     if job["collect"]:
         collect.send_files(job["collect"], job["limits"])

@@ -11,22 +11,25 @@ import time
 from typing import Any
 
 from sandbox_runner.guest import linux, wire
+from sandbox_runner.guest.lifeline import Lifeline
 
 _MEMORY_TICK = 0.025
 _IDLE_TICK = 0.25
+_SPARE_SECONDS = 5.0
 _PAGE_KB = 1024
 _NICE = 5
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 
 
-def run(job: dict[str, Any], stdin_fd: int) -> dict[str, Any]:
+def run(job: dict[str, Any], stdin_fd: int, lifeline: Lifeline) -> dict[str, Any]:
     """Run job["argv"] and return how it ended: {"end", "code", "seconds", "oom_kills"}.
 
     `end` is "exit" (`code` is its exit status, 128 + n after signal n), or "timeout", "oom", "output_limit"
     when it was ended from here. Nothing else runs any more when this returns.
     """
     watch = _Watch(job, stdin_fd)
-    end = watch.loop()
+    lifeline.give(job["limits"]["wall_seconds"] + _SPARE_SECONDS)
+    end = watch.loop(lifeline)
     watch.kill_everything()
     if watch.drain() and end == "exit":
         end = "output_limit"
@@ -61,7 +64,7 @@ class _Watch:
     def seconds(self) -> float:
         return (self._ended or time.monotonic()) - self._started
 
-    def loop(self) -> str:
+    def loop(self, lifeline: Lifeline) -> str:
         poller = select.poll()
         for fd in (0, self._main_fd, *self._outputs):
             poller.register(fd, select.POLLIN)
@@ -74,7 +77,7 @@ class _Watch:
                 return "timeout"
             for fd, _ in poller.poll(min(tick, left) * 1000):
                 if fd == 0:
-                    os._exit(0)  # the host is gone
+                    lifeline.check()
                 if fd in self._outputs and not self._forward(fd):
                     poller.unregister(fd)
             if self._left < 0:

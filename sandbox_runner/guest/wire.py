@@ -1,7 +1,8 @@
 """The protocol between host and guest: length-prefixed blocks in, typed frames out.
 
-Host to guest, on standard input: blocks of an 8-byte big-endian length and as many bytes. The end of the
-stream means that the host is gone: the guest ends at once.
+Host to guest, on standard input: blocks of an 8-byte big-endian length and as many bytes, and after the last
+one a byte every BEAT_SECONDS. The end of the stream, or SILENCE_SECONDS without a byte, mean that the host is
+gone: the guest ends at once.
 Guest to host, on standard output: frames of one kind byte, a 4-byte big-endian length and as many bytes.
 """
 
@@ -13,6 +14,8 @@ import struct
 HEAD = struct.Struct(">cI")
 LENGTH = struct.Struct(">Q")
 CHUNK = 65_536
+BEAT_SECONDS = 5.0
+SILENCE_SECONDS = 20.0
 
 STARTED = b"S"
 STDOUT = b"O"

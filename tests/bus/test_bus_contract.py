@@ -140,6 +140,17 @@ async def test_pending_is_by_consumer_and_oldest_first(bus: Bus) -> None:
     assert await bus.pending("s", "g", "nobody") == []
 
 
+async def test_entries_are_all_that_nobody_acknowledged(bus: Bus) -> None:
+    assert await bus.entries("s") == []
+    await bus.ensure_group("s", "g")
+    sent = [str(number).encode() for number in range(1_200)]
+    await bus.publish([Outgoing("s", payload) for payload in sent])
+    read = await bus.read(["s"], "g", "c", count=3, block_ms=0)
+    assert payloads(await bus.entries("s")) == sent
+    await bus.ack("g", read[:2])
+    assert payloads(await bus.entries("s")) == sent[2:]
+
+
 async def test_pending_leaves_out_what_another_group_deleted(bus: Bus) -> None:
     await bus.ensure_group("s", "g")
     await bus.ensure_group("s", "other")

@@ -26,14 +26,16 @@ def verdicts(measured: dict[str, float]) -> tuple[list[str], bool]:
     return lines, passed
 
 
-def measure(data_file: str) -> dict[str, float]:
-    """Percent of statements that ran, for each package of which anything did."""
-    recorded = coverage.Coverage(data_file=data_file)
+def measure() -> dict[str, float]:
+    """Percent of statements that ran, by package."""
+    recorded = coverage.Coverage()
     recorded.load()
     found = {}
     for package in SHOWN:
         try:
-            found[package] = recorded.report(file=io.StringIO(), include=[f"*/{package}/*"], omit=["*/tests/*"])
+            found[package] = recorded.report(
+                file=io.StringIO(), include=[f"*/{package}/*"], omit=["*/tests/*"]
+            )
         except coverage.exceptions.NoDataError:
             found[package] = 0.0
     return found
@@ -44,7 +46,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """After pytest-cov combined the data: judge it, unless tests failed anyway."""
     if hasattr(session.config, "workerinput") or session.exitstatus != pytest.ExitCode.OK:
         return
-    lines, passed = verdicts(measure(".coverage"))
+    lines, passed = verdicts(measure())
     session.config.stash[_LINES] = lines
     if not passed:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

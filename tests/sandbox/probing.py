@@ -52,9 +52,9 @@ def processes_with(marker: str) -> list[int]:
     return found
 
 
-async def until(what: str, condition: Any) -> None:
+async def until(what: str, condition: Any, *, seconds: float = _GONE_SECONDS) -> None:
     """Wait until `condition()` is true; fails after a while."""
-    deadline = time.monotonic() + _GONE_SECONDS
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, what
         await asyncio.sleep(0.02)

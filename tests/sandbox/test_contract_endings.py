@@ -17,6 +17,7 @@ import pytest
 from contracts.errors import UnsafePath
 from contracts.ports import Sandbox, SandboxLimits, SandboxRequest
 from sandbox_runner import SandboxSettings, choose_sandbox
+from sandbox_runner.docker_engine import DockerSandbox
 from tests.sandbox.probing import FAST, new_marker, processes_with, python, run, until
 
 DAEMON = """
@@ -116,6 +117,7 @@ import asyncio, json, sys
 from pathlib import Path
 from contracts.ports import SandboxRequest
 from sandbox_runner import SandboxSettings, choose_sandbox
+from sandbox_runner.docker_engine import DockerSandbox
 async def main():
     values = json.loads(sys.argv[1])
     sandbox = await choose_sandbox(SandboxSettings(**{**values, "toolbox": Path(values["toolbox"])}))
@@ -142,17 +144,16 @@ async def test_nothing_outlives_the_caller(sandbox: Sandbox, settings: SandboxSe
     await until("the program is gone", lambda: not programs())
     successor = await choose_sandbox(settings)
     try:
-        assert _containers(successor) == []
+        assert _containers_of(worker.pid, successor) == []
     finally:
         await successor.close()
 
 
-def _containers(sandbox: Sandbox) -> list[str]:
-    client = getattr(sandbox, "_client", None)
-    if client is None:
+def _containers_of(pid: int, sandbox: Sandbox) -> list[str]:
+    if not isinstance(sandbox, DockerSandbox):
         return []
-    found = client.containers(all=True, filters={"label": "multi-agent.sandbox=1"})
-    return [container["Names"][0] for container in found]
+    found = sandbox.client.containers(all=True, filters={"label": "multi-agent.sandbox=1"})
+    return [c["Id"] for c in found if f"/{pid}/" in c["Labels"]["multi-agent.owner"]]
 
 
 async def test_many_at_once_do_not_disturb_each_other(sandbox: Sandbox) -> None:
@@ -200,10 +201,12 @@ async def test_more_than_the_slots_wait(settings: SandboxSettings) -> None:
     assert not any(map(processes_with, markers))
 
 
-async def test_no_mount_and_no_temporary_file_is_left(sandbox: Sandbox) -> None:
-    def here() -> tuple[list[str], list[str]]:
+async def test_no_mount_container_or_open_file_is_left(sandbox: Sandbox) -> None:
+    def here() -> tuple[list[str], int, list[str]]:
         mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-        return sorted(mounts), sorted(os.listdir("/proc/self/fd"))
+        # Containers of other test processes come and go in the engine's folder.
+        own = sorted(mount for mount in mounts if "/ma-docker-" not in mount)
+        return own, len(os.listdir("/proc/self/fd")), _containers_of(os.getpid(), sandbox)
 
     for _ in range(5):  # until the engine's connections are as many as are ever kept
         await run(sandbox, "true")
@@ -211,3 +214,4 @@ async def test_no_mount_and_no_temporary_file_is_left(sandbox: Sandbox) -> None:
     for _ in range(3):
         await run(sandbox, "true", files={"a": b"x"}, collect=("a",))
     assert here() == before
+    assert before[2] == []

@@ -154,10 +154,10 @@ def reach(address):
     except OSError as error:
         return type(error).__name__
     return "connected"
-print(json.dumps([reach("127.0.0.1"), reach("localhost")]))
+print(json.dumps([reach("127.0.0.1"), reach("::1"), reach("localhost")]))
 """
     async with server:
-        assert await ask(sandbox, code) == ["ConnectionRefusedError"] * 2
+        assert "connected" not in await ask(sandbox, code)
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.close()
         await writer.wait_closed()

@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sandbox_runner import SandboxSettings, image
@@ -52,6 +52,17 @@ def shared_engine() -> Iterator[str]:
         with _locked(folder):
             if _count(folder, -1) == 0:
                 _stop(folder)
+
+
+@contextmanager
+def private_engine() -> Iterator[Path]:
+    """The folder (socket `s`, process id `pid`) of a further engine that the caller may kill."""
+    folder = Path(tempfile.mkdtemp(prefix="ma-docker-own-"))
+    try:
+        _start(folder)
+        yield folder
+    finally:
+        _stop(folder)
 
 
 @contextmanager
@@ -124,16 +135,45 @@ def _tarball() -> Path:
 
 def _stop(folder: Path) -> None:
     try:
-        pid = int((folder / "pid").read_text())
+        _terminate(int((folder / "pid").read_text()))
     except (OSError, ValueError):
-        pid = 0
-    if pid:
-        _terminate(pid)
-    for group in [*Path("/sys/fs/cgroup").glob(f"*/{folder.name}"), Path("/sys/fs/cgroup") / folder.name]:
-        if group.is_dir():
-            group.rmdir()
+        pass
+    # After kill -9 of the engine its own children run on; all have the folder in their command line.
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if str(folder).encode() in (process / "cmdline").read_bytes() and process.name != str(
+                os.getpid()
+            ):
+                os.kill(int(process.name), signal.SIGKILL)
+    _clear(folder)
+
+
+def _clear(folder: Path) -> None:
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for mount in sorted(mounts, reverse=True):
+        if mount.startswith(f"{folder}/"):
+            subprocess.run(["umount", "--lazy", mount], check=False)
+    roots = [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").glob("*")]
+    for group in [root / folder.name for root in roots if (root / folder.name).is_dir()]:
+        _remove_group(group)
     shutil.rmtree(folder)
     Path(f"{folder}.lock").unlink(missing_ok=True)
+
+
+def _remove_group(group: Path) -> None:
+    for process in [pid for path in group.rglob("cgroup.procs") for pid in path.read_text().split()]:
+        with suppress(ProcessLookupError):
+            os.kill(int(process), signal.SIGKILL)
+    for folder in sorted((path for path in [group, *group.rglob("*")] if path.is_dir()), reverse=True):
+        deadline = time.monotonic() + _STOP_SECONDS
+        while True:
+            try:
+                folder.rmdir()
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
 
 
 def _terminate(pid: int) -> None:

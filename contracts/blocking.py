@@ -1,0 +1,52 @@
+"""Asynchronous parts for callers without an event loop, or with one of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class LoopThread:
+    """One event loop in one thread, from the first `run` to `close`: connections belong to the loop that
+    opened them, and children to the thread that started them. May be used from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: weakref.finalize[[asyncio.AbstractEventLoop, threading.Thread], LoopThread] | None = None
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`, waited for; interrupting the wait cancels it."""
+        future = asyncio.run_coroutine_threadsafe(work, self._started())
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                thread = threading.Thread(target=self._loop.run_forever, name="event-loop", daemon=True)
+                thread.start()
+                self._stop = weakref.finalize(self, _stop, self._loop, thread)
+            return self._loop
+
+    def close(self) -> None:
+        """End the thread; again is a no-op."""
+        with self._lock:
+            if self._stop is not None:
+                self._stop()
+            self._loop = self._stop = None
+
+
+def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()

@@ -1,0 +1,128 @@
+"""The orchestrator for callers without asyncio: create a workflow from a plan, execute it, get what it made."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from contracts.blocking import LoopThread
+from contracts.bus import get_message_bus
+from contracts.errors import InvalidInput
+from contracts.plan_checks import PlanLimits, parse_plan
+from contracts.ports import ArtifactStore
+from orchestrator.client import WorkflowClient, WorkflowView
+from orchestrator.database import open_database
+from orchestrator.owner import Owner, OwnerSettings
+from orchestrator.schema import upgrade
+from orchestrator.state import TaskStatus
+from orchestrator.store import Store
+
+
+class Orchestrator:
+    """Runs workflows of plans that lie in `plans_dir` as `<todo_list_id>.json`.
+
+    Workers are processes of their own, which serve the same bus and artifact store. Where another orchestrator
+    owns the database this one stands by. Close it, or use it in a `with` statement.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        redis_url: str,
+        artifacts: ArtifactStore,
+        *,
+        plans_dir: Path | str = "plans",
+        limits: PlanLimits | None = None,
+    ) -> None:
+        self._redis_url = redis_url
+        self._artifacts = artifacts
+        self._plans_dir = Path(plans_dir)
+        self._limits = limits
+        upgrade(database_url)
+        self._database = open_database(database_url)
+        self._client = WorkflowClient(self._database)
+        self._thread = LoopThread()
+
+    def create_workflow(self, todo_list_id: str, *, base_commit: str | None = None) -> str:
+        """Queue the plan and return the workflow's id. Raises InvalidInput for a plan that is not valid."""
+        path = self._plans_dir / f"{todo_list_id}.json"
+        try:
+            raw = path.read_bytes()
+        except OSError as error:
+            raise InvalidInput(f"plan {path}: {error.strerror}; PlannerService writes it there") from None
+        plan = parse_plan(raw, self._limits)
+        return self._thread.run(self._client.submit(plan, base_commit=base_commit))
+
+    def execute_workflow(self, workflow_id: str) -> dict[str, Any]:
+        """Wait until the workflow has ended, or until only a person can help, and return its state.
+
+        {"workflow_id", "status", "reason", "tasks": {task_id: {"status", "commit", "attempt", "summary"}}};
+        status is "completed", "failed", "cancelled" or "waiting_for_approval".
+        """
+        return self._thread.run(self._execute(workflow_id))
+
+    async def _execute(self, workflow_id: str) -> dict[str, Any]:
+        bus = get_message_bus(self._redis_url)
+        settings = OwnerSettings(f"{socket.gethostname()}-{os.getpid()}-{workflow_id}"[:200])
+        owner = Owner(Store(self._database), bus, self._artifacts, settings)
+        serving = asyncio.create_task(owner.run())
+        try:
+            async for view in self._client.follow(workflow_id):
+                if view.header.status.terminal or view.stands_still:
+                    return _state(view)
+            raise InvalidInput(f"there is no workflow {workflow_id}")
+        finally:
+            owner.stop()
+            await serving
+            await bus.close()
+
+    def get_artifacts(self, workflow_id: str) -> dict[str, Any]:
+        """{"branch", "commit", "files": {path: bytes}} of the outcome, without our own metadata files.
+
+        Raises InvalidInput for a workflow that has no outcome.
+        """
+        return self._thread.run(self._get_artifacts(workflow_id))
+
+    async def _get_artifacts(self, workflow_id: str) -> dict[str, Any]:
+        view = await self._client.workflow(workflow_id)
+        if view is None or view.header.result_commit is None:
+            status = view.header.status.value if view else "unknown"
+            raise InvalidInput(f"workflow {workflow_id} is {status}; it has no outcome")
+        tree = await self._artifacts.read_tree(view.header.result_commit)
+        files = {path: content for path, content in tree.items() if not path.startswith(".multi-agent/")}
+        branch = f"ai/generated/{workflow_id}/result"
+        return {"branch": branch, "commit": view.header.result_commit, "files": files}
+
+    def close(self) -> None:
+        """Close the database; the artifact store stays the caller's."""
+        self._thread.run(self._database.close())
+        self._thread.close()
+
+    def __enter__(self) -> Orchestrator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _state(view: WorkflowView) -> dict[str, Any]:
+    waiting = view.stands_still and not view.header.status.terminal
+    return {
+        "workflow_id": view.header.workflow_id,
+        "status": "waiting_for_approval" if waiting else view.header.status.value,
+        "reason": view.header.reason,
+        "tasks": {
+            task.task_id: {
+                "status": task.status.value
+                if task.status is not TaskStatus.APPROVAL
+                else "waiting_for_approval",
+                "commit": task.commit,
+                "attempt": task.attempt,
+                "summary": task.summary,
+            }
+            for task in view.tasks
+        },
+    }

@@ -1,0 +1,99 @@
+"""Finding dispatches that are in nobody's hands: neither held by a worker nor on the bus (I1, I4, I5).
+
+A dispatch stays on its stream from its publication until its outcome was published. So whatever was absent
+from the streams, and whose outcome is still unknown after all outcomes up to that look were read, was never
+published or was lost, and must go out again. Nothing else does: what succeeded is not run twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import structlog
+
+from contracts.channels import Channels
+from contracts.errors import BusUnavailable, DecodeError
+from contracts.events import decode
+from contracts.ports import MessageBus
+from orchestrator.engine import Engine
+from orchestrator.leases import Leases
+from orchestrator.messages import request_stream
+
+log = structlog.get_logger("orchestrator.recovery")
+
+
+@dataclass(slots=True)
+class DrainGate:
+    """How a reader of outcomes tells that it has read everything up to the moment it was asked."""
+
+    asked: int = 0
+    answered: int = 0
+
+    def ask(self) -> int:
+        """A ticket; `Drained` with it, or a later one, is the answer."""
+        self.asked += 1
+        return self.asked
+
+
+@dataclass(slots=True)
+class Recovery:
+    """Looks at the streams, waits for the outcomes, and names what must be published again."""
+
+    bus: MessageBus
+    engine: Engine
+    leases: Leases
+    gate: DrainGate
+    _suspects: dict[int, list[str]] = field(default_factory=dict)
+
+    async def look(self, dispatch_ids: Iterable[str]) -> bool:
+        """Suspect those of these dispatches that nobody holds and no stream has. False: the bus is away."""
+        names = [name for name in dispatch_ids if name in self.engine.out and not self.leases.held(name)]
+        if not names:
+            return True
+        try:
+            present = await self._present(names)
+        except BusUnavailable:
+            return False
+        absent = [name for name in names if name not in present]
+        if absent:
+            self._suspects[self.gate.ask()] = absent
+        return True
+
+    async def _present(self, names: list[str]) -> set[str]:
+        streams = set()
+        for name in names:
+            workflow_id, task_id = self.engine.out[name]
+            streams.add(request_stream(self.engine.workflows[workflow_id].tasks[task_id]))
+        present = set()
+        for stream in streams:
+            for delivery in await self.bus.entries(stream):
+                try:
+                    present.add(decode(delivery.payload).id)
+                except DecodeError:
+                    continue
+        return present
+
+    def drained(self, ticket: int) -> list[str]:
+        """The suspects of looks up to this ticket that are still out and unheld."""
+        asked = [number for number in self._suspects if number <= ticket]
+        names = [name for number in asked for name in self._suspects.pop(number)]
+        lost = [name for name in names if name in self.engine.out and not self.leases.held(name)]
+        if lost:
+            log.warning("published_again", count=len(lost))
+        return lost
+
+    async def forfeit(self, worker_id: str, streams: Iterable[str]) -> list[str] | None:
+        """Take from a gone worker what it had read; the dispatch ids, or None when the bus is away."""
+        names = []
+        try:
+            for stream in streams:
+                for delivery in await self.bus.pending(stream, Channels.WORKERS_GROUP, worker_id):
+                    try:
+                        names.append(decode(delivery.payload).id)
+                    except DecodeError:
+                        continue
+                await self.bus.forget_consumer(stream, Channels.WORKERS_GROUP, worker_id)
+        except BusUnavailable:
+            return None
+        return names

@@ -1,0 +1,126 @@
+"""What only the Docker backend has: containers that somebody left, and an engine that may die."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.errors import SandboxUnavailable
+from contracts.ports import SandboxRequest
+from sandbox_runner import SandboxSettings, owner
+from sandbox_runner.docker_engine import DockerSandbox
+from sandbox_runner.guest.wire import SILENCE_SECONDS
+from tests.sandbox.probing import new_marker, processes_with, run, until
+from tests.support import need
+from tests.support.docker_engine import IMAGE, missing, private_engine
+
+
+@pytest.fixture
+def docker_settings(docker_host: str, toolbox: Path) -> SandboxSettings:
+    return SandboxSettings(backend="docker", docker_host=docker_host, image=IMAGE, toolbox=toolbox)
+
+
+def _leave(sandbox: DockerSandbox, labels: dict[str, str], start: bool) -> str:
+    """A container such as a dead worker leaves behind."""
+    container: dict[str, Any] = sandbox.client.create_container(
+        IMAGE, entrypoint=["sleep", "3600"], command=[], labels=labels, network_disabled=True
+    )
+    if start:
+        sandbox.client.start(container["Id"])
+    return str(container["Id"])
+
+
+def _exists(sandbox: DockerSandbox, container: str) -> bool:
+    return container in {c["Id"] for c in sandbox.client.containers(all=True)}
+
+
+async def test_the_reaper(docker_settings: SandboxSettings) -> None:
+    sandbox = await DockerSandbox.open(docker_settings)
+    mine = owner.this_process()
+    dead = "/".join([*mine.split("/")[:-1], "1"])
+    foreign = "another-boot/4026531836/1/1"
+    later, earlier = str(int(time.time()) + 3600), str(int(time.time()) - 1)
+    cases = {
+        "of a dead worker": (dead, later, True),
+        "of a living worker": (mine, later, False),
+        "of a living worker, long past its limit": (mine, earlier, True),
+        "of somebody unknown": (foreign, later, False),
+        "of somebody unknown, long past its limit": (foreign, earlier, True),
+        "without a time": (mine, "garbage", True),
+    }
+    left: dict[str, str] = {}
+    try:
+        for name, (who, expires, _) in cases.items():
+            labels = {
+                "multi-agent.sandbox": "1",
+                "multi-agent.owner": who,
+                "multi-agent.expires": expires,
+            }
+            # Half of them were only created: a worker may die before it starts its container.
+            left[name] = await asyncio.to_thread(_leave, sandbox, labels, len(left) % 2 == 0)
+        stranger = await asyncio.to_thread(_leave, sandbox, {}, False)
+        left["not ours at all"] = stranger
+        await sandbox.reap()
+        gone = {name: not _exists(sandbox, container) for name, container in left.items()}
+        assert gone == {**{name: doomed for name, (_, _, doomed) in cases.items()}, "not ours at all": False}
+    finally:
+        for container in left.values():
+            if _exists(sandbox, container):
+                sandbox.client.remove_container(container, force=True)
+        await sandbox.close()
+
+
+async def test_labels_of_the_caller_are_kept_and_ours_win(docker_settings: SandboxSettings) -> None:
+    sandbox = await DockerSandbox.open(docker_settings)
+    marker = new_marker()
+    labels = {"task": "t1", "multi-agent.sandbox": "0"}
+    task = asyncio.create_task(sandbox.run(SandboxRequest(argv=("sleep", marker), labels=labels)))
+    try:
+        await until("the program starts", lambda: processes_with(marker))
+        (container,) = sandbox.client.containers(filters={"label": "task=t1"})
+        assert container["Labels"]["multi-agent.sandbox"] == "1"
+        details: dict[str, Any] = sandbox.client.inspect_container(container["Id"])  # type: ignore[no-untyped-call]  # the stubs have no types
+        host = details["HostConfig"]
+        assert host["NetworkMode"] == "none"
+        assert host["ReadonlyRootfs"] is True
+        assert host["CapDrop"] == ["ALL"]
+        assert host["Memory"] == host["MemorySwap"] > 0
+        assert host["LogConfig"]["Type"] == "none"
+        assert host["Binds"] is None
+        assert details["Mounts"] == []
+    finally:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await sandbox.close()
+
+
+@pytest.fixture
+def own_engine() -> Iterator[Path]:
+    """An engine that a test may kill."""
+    reason = missing()
+    need(not reason, reason)
+    with private_engine() as folder:
+        yield folder
+
+
+async def test_an_engine_that_dies_is_no_verdict(own_engine: Path, toolbox: Path) -> None:
+    """kill -9 of the engine: an error, and the program ends although nobody can remove its container."""
+    settings = SandboxSettings(docker_host=f"unix://{own_engine}/s", image=IMAGE, toolbox=toolbox)
+    sandbox = await DockerSandbox.open(settings)
+    marker = new_marker()
+    task = asyncio.create_task(run(sandbox, "sleep", marker))
+    await until("the program starts", lambda: processes_with(marker))
+    os.kill(int((own_engine / "pid").read_text()), signal.SIGKILL)
+    with pytest.raises(SandboxUnavailable):
+        await task
+    await until("the program is gone", lambda: not processes_with(marker), seconds=SILENCE_SECONDS + 10)
+    with pytest.raises(SandboxUnavailable):
+        await sandbox.close()
