@@ -1,4 +1,4 @@
-"""The orchestrator for callers without asyncio: create a workflow from a plan, execute it, get what it made."""
+"""The orchestrator for callers without asyncio: create a workflow, execute it, get what it made."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from orchestrator.store import Store
 class Orchestrator:
     """Runs workflows of plans that lie in `plans_dir` as `<todo_list_id>.json`.
 
-    Workers are processes of their own, which serve the same bus and artifact store. Where another orchestrator
-    owns the database this one stands by. Close it, or use it in a `with` statement.
+    Workers are processes of their own, which serve the same bus and artifact store. Where another
+    orchestrator owns the database this one stands by. Close it, or use it in a `with` statement.
     """
 
     def __init__(

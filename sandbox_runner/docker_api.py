@@ -45,10 +45,14 @@ def _innermost(error: BaseException) -> str:
 @contextmanager
 def translated(what: str) -> Iterator[None]:
     """The engine's errors as SandboxUnavailable that begins with `what`."""
+    problem: SandboxUnavailable | None = None
     try:
         yield
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
-        raise SandboxUnavailable(f"{what}: {error}") from None
+        problem = SandboxUnavailable(f"{what}: {error}")
+    # Raised out here it has no context: the foreign error's frames hold connections open.
+    if problem is not None:
+        raise problem
 
 
 def has_image(client: docker.APIClient, image: str) -> bool:

@@ -14,8 +14,8 @@ import struct
 HEAD = struct.Struct(">cI")
 LENGTH = struct.Struct(">Q")
 CHUNK = 65_536
-BEAT_SECONDS = 5.0
-SILENCE_SECONDS = 20.0
+BEAT_SECONDS = 3.0
+SILENCE_SECONDS = 15.0
 
 STARTED = b"S"
 STDOUT = b"O"

@@ -161,9 +161,10 @@ async def test_tampering_is_never_a_pass(sandbox: Sandbox, name: str) -> None:
     assert reason in _problems(result)
 
 
-async def test_steering_files_count_only_when_a_tester_wrote_them(sandbox: Sandbox) -> None:
+async def test_steering_files_count_only_from_a_tester_or_the_base(sandbox: Sandbox) -> None:
     files = {"app/calc.py": WRONG, "conftest.py": REWRITE, "pytest.ini": "[pytest]\naddopts = --co\n"}
-    ignored = await _run(sandbox, files)
+    by_the_coder = {"conftest.py": "coder", "pytest.ini": ""}
+    ignored = await _run(sandbox, files, authors=by_the_coder)
     assert "assert 6 == 4" in [case.message for case in _report(ignored).results]
     honoured = await _run(sandbox, files, authors={"conftest.py": "tester"})
     assert honoured.verdict == "failed"
@@ -177,8 +178,9 @@ async def test_a_testers_fixtures_work(sandbox: Sandbox) -> None:
         "tests/conftest.py": fixtures,
         "tests/test_more.py": "def test_three(three):\n    assert three == 3\n",
     }
-    result = await _run(sandbox, files, authors={"tests/conftest.py": "tester"})
-    assert result.verdict == "passed"
+    for authors in ({"tests/conftest.py": "tester"}, {}):
+        result = await _run(sandbox, files, authors=authors)
+        assert result.verdict == "passed"
 
 
 async def test_an_endless_loop_is_a_failure(sandbox: Sandbox) -> None:
