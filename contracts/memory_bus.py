@@ -231,6 +231,13 @@ class MemoryBus:
         numbers[:] = [number for number in numbers if number in found.entries]
         return [Delivery(stream, f"{number}-0", found.entries[number]) for number in numbers]
 
+    async def consumers(self, stream: str, group: str) -> list[str]:
+        try:
+            _, of_group = (await self._open()).group(stream, group)
+        except GroupMissing:
+            return []
+        return sorted(name for name, numbers in of_group.pending.items() if numbers)
+
     async def forget_consumer(self, stream: str, group: str, consumer: str) -> None:
         broker = await self._open()
         try:

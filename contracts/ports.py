@@ -75,6 +75,9 @@ class MessageBus(Protocol):
     async def pending(self, stream: str, group: str, consumer: str) -> list[Delivery]:
         """Entries that `consumer` has read and not acknowledged, oldest first. [] when the group is gone."""
 
+    async def consumers(self, stream: str, group: str) -> list[str]:
+        """Who has read entries and not acknowledged them all, sorted. [] when the group is gone."""
+
     async def forget_consumer(self, stream: str, group: str, consumer: str) -> None:
         """Delete the consumer and with it its pending entries."""
 

@@ -254,6 +254,15 @@ class RedisBus:
             return found
         return []
 
+    async def consumers(self, stream: str, group: str) -> list[str]:
+        [reply] = await self._wire.try_run([("XPENDING", stream, group)])
+        if isinstance(reply, ResponseError):
+            failure = self._wire.place.failure(reply)
+            if isinstance(failure, GroupMissing):
+                return []
+            raise failure from None
+        return sorted(name.decode() for name, _ in reply[3] or [])
+
     async def forget_consumer(self, stream: str, group: str, consumer: str) -> None:
         # DELCONSUMER alone would leave the entries in the stream for ever, with nobody to read them.
         listing = ("XPENDING", stream, group, "-", "+", PAGE, consumer)

@@ -107,6 +107,12 @@ class WorkflowClient:
                 return str(found) if found is not None else None
             await asyncio.sleep(POLL_SECONDS)
 
+    async def has_waiting_commands(self, workflow_id: str) -> bool:
+        """Whether somebody has asked for something that the owner has not taken up yet."""
+        c = t.commands.c
+        query = select(c.command_id).where(c.workflow_id == workflow_id, c.applied_at.is_(None)).limit(1)
+        return await self._database.read(lambda connection: connection.execute(query).first() is not None)
+
     async def _append(self, command_id: str, workflow_id: str, body: Body) -> str:
         row = {
             "command_id": command_id,

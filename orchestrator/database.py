@@ -111,7 +111,10 @@ async def _in_thread(thread: ThreadPoolExecutor, run: Callable[[], T]) -> T:
 
 
 def translated(error: SQLAlchemyError) -> Exception:
-    """StoreUnavailable for an outage; a mistake of ours stays what it is."""
+    """StoreUnavailable for an outage, NotConfigured for an empty database; a mistake of ours stays one."""
+    cause = getattr(error, "orig", None)
+    if type(cause).__name__ == "UndefinedTable" or "no such table" in str(cause):
+        return NotConfigured("the database has no tables yet; make them with `multi-agent db upgrade`")
     if isinstance(error, OperationalError | InterfaceError) or (
         isinstance(error, DBAPIError) and error.connection_invalidated
     ):

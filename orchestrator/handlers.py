@@ -51,7 +51,9 @@ class Handlers:
     _recalled: dict[str, list[str]] = field(default_factory=dict)
     _repeat: list[str] = field(default_factory=list)
     _gone: list[tuple[str, str]] = field(default_factory=list)
+    _strangers: set[str] = field(default_factory=set)
     _sweep_at: float | None = None
+    _inspect_at: float = float("-inf")
     _ticked_at: float = float("-inf")
 
     async def resume(self, entries: Iterable[OutboxEntry]) -> list[tuple[str, RefMove]]:
@@ -104,18 +106,27 @@ class Handlers:
             self._overdue()
             if self._sweep_at is not None and self.monotonic >= self._sweep_at:
                 await self._sweep()
+            if self.monotonic >= self._inspect_at:
+                await self._inspect()
             await self._note_gone()
             self.metrics.workers.set(len(self.leases.workers))
         self.engine.fill(self.now, self.monotonic)
 
     async def _sweep(self) -> None:
         """Publish again what is in nobody's hands, also because its worker died while nobody listened."""
-        for worker_id, streams in await self.store.present_workers():
-            if worker_id not in self.leases.workers:
-                await self.recovery.forfeit(worker_id, streams)
-                self._gone.append((worker_id, "not heard of"))
+        for worker_id in await self.recovery.strangers() or ():
+            await self.recovery.forfeit(worker_id, self.recovery.streams)
+        await self.store.workers_left_but(list(self.leases.workers), self.now, "not heard of")
         looked = await self.recovery.look(list(self.engine.out))
         self._sweep_at = None if looked else self.monotonic + self.leases.lease_seconds / 2
+
+    async def _inspect(self) -> None:
+        """Once a lease: who holds work and was not heard of for a lease is as dead as a silent worker."""
+        self._inspect_at = self.monotonic + self.leases.lease_seconds
+        strangers = await self.recovery.strangers() or set()
+        for worker_id in sorted(strangers & self._strangers):
+            await self._worker_gone(worker_id, "never heard of", crashed=True)
+        self._strangers = strangers
 
     async def publish(self, effects: Effects) -> None:
         """After the commit: dispatches, words to workers, acknowledgements, in this order."""
@@ -200,12 +211,11 @@ class Handlers:
     async def _worker_gone(self, worker_id: str, why: str, *, crashed: bool) -> None:
         """What a dead worker ran is lost, what it had only read goes out again."""
         heartbeat, orphans = self.leases.remove(worker_id)
-        if heartbeat is None:
-            return
         log.warning("worker_gone", worker_id=worker_id, why=why, held=len(orphans))
         self._gone.append((worker_id, why))
         lost = {name for name, started in orphans if started and crashed}
-        forfeited = await self.recovery.forfeit(worker_id, heartbeat.streams)
+        streams = heartbeat.streams if heartbeat else self.recovery.streams
+        forfeited = await self.recovery.forfeit(worker_id, streams)
         if forfeited is None:
             self._sweep_at = self.monotonic + self.leases.lease_seconds / 2
         for name in forfeited or ():
@@ -260,6 +270,10 @@ class Handlers:
             refused = self.engine.take(command.workflow_id, given, self.now, self.monotonic).refused
             self.engine.drop_ended([command.workflow_id] if refused else [])
         pending.answers[command.command_id] = f"refused: {refused}" if refused else "done"
+        if refused:
+            self.engine.note(
+                command.workflow_id, Entry("command.refused", None, {"command": command.kind, "why": refused})
+            )
 
     def _submit(self, workflow_id: str, body: SubmitBody) -> None:
         workflow = Workflow.start(

@@ -83,6 +83,25 @@ class Recovery:
             log.warning("published_again", count=len(lost))
         return lost
 
+    @property
+    def streams(self) -> list[str]:
+        """The request streams that tasks are out on."""
+        tasks = (self.engine.workflows[workflow].tasks[task] for workflow, task in self.engine.out.values())
+        return sorted({request_stream(task) for task in tasks})
+
+    async def strangers(self) -> set[str] | None:
+        """Those that hold entries of these streams and were never heard of, or None when the bus is away.
+
+        An announcement is a broadcast and may be lost; so may the worker, before it is repeated.
+        """
+        found: set[str] = set()
+        try:
+            for stream in self.streams:
+                found.update(await self.bus.consumers(stream, Channels.WORKERS_GROUP))
+        except BusUnavailable:
+            return None
+        return found - self.leases.workers.keys()
+
     async def forfeit(self, worker_id: str, streams: Iterable[str]) -> list[str] | None:
         """Take from a gone worker what it had read; the dispatch ids, or None when the bus is away."""
         names = []

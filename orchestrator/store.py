@@ -129,14 +129,15 @@ class Store:
 
         await self._database.write(body)
 
-    async def present_workers(self) -> list[tuple[str, list[str]]]:
-        """Workers that joined and of whose end nobody knows, each with the streams it reads."""
-        query = select(t.workers.c.worker_id, t.workers.c.streams).where(t.workers.c.left_at.is_(None))
+    async def workers_left_but(self, living: Iterable[str], at: float, why: str) -> None:
+        """Note that every worker except these is gone."""
+        c = t.workers.c
+        gone = update(t.workers).where(c.left_at.is_(None), c.worker_id.not_in(list(living)))
 
-        def body(connection: Connection) -> list[tuple[str, list[str]]]:
-            return [(row[0], list(row[1])) for row in connection.execute(query)]
+        def body(connection: Connection) -> None:
+            connection.execute(gone.values(left_at=at, left_why=why))
 
-        return await self._database.read(body)
+        await self._database.write(body)
 
     async def workers_left(self, worker_ids: Iterable[str], at: float, why: str) -> None:
         """Note that workers are gone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -33,6 +34,7 @@ def connect(settings: SandboxSettings) -> docker.APIClient:
             return docker.APIClient(base_url=address, version="auto", timeout=_TIMEOUT_SECONDS)
         except (docker.errors.DockerException, requests.RequestException) as error:
             problems.append(f"{path}: {_innermost(error)}")
+            _let_go(error)
     raise SandboxUnavailable("no engine answers: " + "; ".join(problems))
 
 
@@ -45,14 +47,18 @@ def _innermost(error: BaseException) -> str:
 @contextmanager
 def translated(what: str) -> Iterator[None]:
     """The engine's errors as SandboxUnavailable that begins with `what`."""
-    problem: SandboxUnavailable | None = None
     try:
         yield
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
-        problem = SandboxUnavailable(f"{what}: {error}")
-    # Raised out here it has no context: the foreign error's frames hold connections open.
-    if problem is not None:
-        raise problem
+        _let_go(error)
+        raise SandboxUnavailable(f"{what}: {error}") from None
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Free what the frames of an error and its causes hold: the SDK leaves half-open sockets there."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__
 
 
 def has_image(client: docker.APIClient, image: str) -> bool:

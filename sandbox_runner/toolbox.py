@@ -83,7 +83,6 @@ def _fingerprint(distributions: list[metadata.Distribution]) -> str:
 def _make(folder: Path, place: Path, distributions: list[metadata.Distribution]) -> None:
     unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder))
     try:
-        unfinished.chmod(0o755)
         for name in ("lib", "bin", "etc"):
             (unfinished / name).mkdir()
         for dist in distributions:
@@ -96,13 +95,23 @@ def _make(folder: Path, place: Path, distributions: list[metadata.Distribution])
         for name in ("python", "python3"):
             (unfinished / "bin" / name).symlink_to(interpreter())
         (unfinished / "bin" / "pytest").write_text(_PYTEST, encoding="utf-8")
-        (unfinished / "bin" / "pytest").chmod(0o755)
+        _open_to_all(unfinished)
         unfinished.rename(place)
     except OSError:
         if not place.is_dir():  # else another process was faster
             raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _open_to_all(folder: Path) -> None:
+    """Let every user read, whatever the umask: in the sandbox the program is not the owner."""
+    for here, _, names in os.walk(folder):
+        os.chmod(here, 0o755)
+        for name in names:
+            path = Path(here, name)
+            if not path.is_symlink():
+                path.chmod(0o755 if path.parent == folder / "bin" else 0o644)
 
 
 def _copy(dist: metadata.Distribution, target: Path) -> None:

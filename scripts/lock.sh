@@ -11,7 +11,7 @@ if ! command -v "$uv" >/dev/null; then
 fi
 
 compile() {
-    "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+    "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-strip-extras \
         --no-emit-index-url --no-emit-find-links --annotation-style line "$@" >/dev/null
 }
 

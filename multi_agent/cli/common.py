@@ -70,7 +70,8 @@ async def opened_client(settings: Settings, *, create: bool = False) -> AsyncIte
     if settings.redis_url is None and url:
         settings = settings.model_copy(update={"redis_url": SecretStr(url)})
     bus = make_bus(settings) if settings.redis_url else None
-    upgrade_database(settings)
+    if create:
+        upgrade_database(settings)
     database = make_database(settings)
     try:
         yield make_client(database, bus)

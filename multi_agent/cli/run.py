@@ -196,7 +196,8 @@ class RunSession:
                 entries = await client.events(workflow_id, after=seen)
                 seen = entries[-1].sequence if entries else seen
                 self._screen.show(view, entries)
-                if view.header.status.terminal or view.stands_still:
+                ended = view.header.status.terminal or view.stands_still
+                if ended and not await client.has_waiting_commands(workflow_id):
                     return view
         finally:
             keeper.cancel()

@@ -10,7 +10,6 @@ from typing import Any
 
 from sandbox_runner.guest import wire
 
-
 # The kernel's PATH_MAX with some room; far above what is accepted.
 _TOO_LONG_TO_OPEN = 3_000
 

@@ -47,6 +47,7 @@ def enter_namespaces(plan: dict[str, Any]) -> None:
         os.waitpid(child, 0)
         os._exit(0)
     linux.die_with_parent()
+    os.umask(0o022)
     os.close(plan["info_fd"])
     socket.sethostname("sandbox")
     _loopback_up()

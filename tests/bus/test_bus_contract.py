@@ -151,6 +151,18 @@ async def test_entries_are_all_that_nobody_acknowledged(bus: Bus) -> None:
     assert payloads(await bus.entries("s")) == sent[2:]
 
 
+async def test_consumers_are_those_with_entries_in_their_hands(bus: Bus) -> None:
+    assert await bus.consumers("s", "g") == []
+    await bus.ensure_group("s", "g")
+    await bus.publish([Outgoing("s", b"1"), Outgoing("s", b"2")])
+    first = await bus.read(["s"], "g", "b", count=1, block_ms=0)
+    await bus.read(["s"], "g", "a", count=1, block_ms=0)
+    await bus.read(["s"], "g", "idle", count=1, block_ms=0)
+    assert await bus.consumers("s", "g") == ["a", "b"]
+    await bus.ack("g", first)
+    assert await bus.consumers("s", "g") == ["a"]
+
+
 async def test_pending_leaves_out_what_another_group_deleted(bus: Bus) -> None:
     await bus.ensure_group("s", "g")
     await bus.ensure_group("s", "other")

@@ -333,6 +333,31 @@ async def test_a_silent_worker_loses_its_lease(system: System, hand: Hand) -> No
     assert (view.tasks[0].attempt, view.tasks[0].crashes) == (2, 1)
 
 
+async def test_a_worker_that_dies_before_it_was_heard_of_loses_its_task_too(  # I1
+    system: System, hand: Hand
+) -> None:
+    workflow = await submitted(system, plan(item("a")))
+    await system.until(workflow, lambda view: view.tasks[0].status == "dispatched")
+    async with asyncio.timeout(20):
+        while not await hand.read():
+            pass
+    view = await system.until(workflow, lambda view: view.tasks[0].crashes == 1)
+    assert view.header.status == "running"
+    await Hand(system.bus, "hand-2").work()
+    assert (await system.ended(workflow)).tasks[0].attempt == 2
+
+
+async def test_a_supervisor_may_report_a_death_that_nobody_expected(system: System, hand: Hand) -> None:
+    workflow = await submitted(system, plan(item("a")))
+    await system.until(workflow, lambda view: view.tasks[0].status == "dispatched")
+    async with asyncio.timeout(20):
+        while not await hand.read():
+            pass
+    await hand.leave("died")
+    await Hand(system.bus, "hand-2").work()
+    assert (await system.ended(workflow)).tasks[0].attempt == 2
+
+
 async def test_what_a_stopped_worker_hands_back_costs_no_attempt(system: System, hand: Hand) -> None:
     workflow = await submitted(system, plan(item("a")))
     _, request = await hand.take()

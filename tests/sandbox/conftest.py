@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,8 +23,11 @@ DEVIATIONS: dict[tuple[str, str], str] = {}
 
 @pytest.fixture(scope="session")
 def toolbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A toolbox of this run's own."""
-    return tmp_path_factory.mktemp("toolbox")
+    """A toolbox of this run's own, shared by its test processes."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    return shared / "toolbox"
 
 
 @pytest.fixture(scope="session")

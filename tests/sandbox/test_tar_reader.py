@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tarfile
 import time
@@ -110,8 +111,8 @@ def test_only_plain_files_and_folders(edit: Edit, reason: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/etc/passwd", "../x", "a/../../x", "a//b", "./a", ".git/config", "a/.Git/x", "GIT~1", "a\nb", "c:x", "a\\b",
-     "~/x", "nul", "x.", "u\u0308", "a\u200bb"],
+    ["/etc/passwd", "../x", "a/../../x", "a//b", "./a", ".git/config", "a/.Git/x", "GIT~1", "a\nb", "c:x",
+     "a\\b", "~/x", "nul", "x.", "u\u0308", "a\u200bb"],
 )  # fmt: skip
 def test_unsafe_paths(path: str) -> None:
     assert _reason(_tar((path, b""))) == "path"
@@ -215,10 +216,8 @@ _NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)
 
 @given(st.dictionaries(_NAMES, st.binary(max_size=2_000), max_size=6))
 def test_what_is_written_is_read_or_refused(files: dict[str, bytes]) -> None:
-    try:
+    with contextlib.suppress(UnsafePath):
         assert _read(_tar(*files.items())) == files
-    except UnsafePath:
-        pass
 
 
 @given(st.binary(max_size=3_000))

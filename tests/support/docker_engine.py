@@ -134,10 +134,8 @@ def _tarball() -> Path:
 
 
 def _stop(folder: Path) -> None:
-    try:
+    with suppress(OSError, ValueError):
         _terminate(int((folder / "pid").read_text()))
-    except (OSError, ValueError):
-        pass
     # After kill -9 of the engine its own children run on; all have the folder in their command line.
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -191,4 +189,7 @@ def _alive(pid: int) -> bool:
             return False
     except ChildProcessError:
         pass  # another test process started it
-    return Path(f"/proc/{pid}").exists()
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

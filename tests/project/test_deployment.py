@@ -1,0 +1,131 @@
+"""docker-compose.yml, the Dockerfile and the workflows keep what they promise."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from multi_agent.cli import cli
+from multi_agent.settings import Settings
+from tests.project.documented import ROOT, click_complaint, commands_of, complaint
+
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = ("orchestrator", "worker", "cli")
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def test_every_network_volume_and_dependency_is_defined() -> None:
+    for name, service in SERVICES.items():
+        volumes = {volume.split(":")[0] for volume in service.get("volumes", [])}
+        assert volumes <= set(COMPOSE["volumes"]), name
+        assert set(service["networks"]) <= set(COMPOSE["networks"]), name
+        for needed, condition in service.get("depends_on", {}).items():
+            assert condition == {"condition": "service_healthy"}
+            assert "healthcheck" in SERVICES[needed]
+
+
+@pytest.mark.parametrize("name", [name for name in OURS if "command" in SERVICES[name]])
+def test_the_commands_exist(name: str) -> None:
+    assert click_complaint(cli, SERVICES[name]["command"]) is None
+
+
+def test_the_commands_in_its_head_exist() -> None:
+    lines = re.findall(
+        r"^#   (docker compose run --rm cli .*)$", (ROOT / "docker-compose.yml").read_text("utf-8"), re.M
+    )
+    assert len(lines) == 3
+    for words in commands_of("```sh\n" + "\n".join(lines) + "\n```\n"):
+        assert complaint(("multi-agent", *words[5:])) is None
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_variable_is_one_that_is_read(name: str) -> None:
+    known = {f"MULTI_AGENT_{field.upper()}" for field in Settings.model_fields}
+    for field in Settings.model_fields.values():
+        known |= {str(choice) for choice in getattr(field.validation_alias, "choices", ())}
+    assert set(SERVICES[name]["environment"]) <= known
+
+
+def test_workers_hold_no_database_credential_and_reach_no_database() -> None:
+    worker = SERVICES["worker"]
+    assert "DATABASE_URL" not in worker["environment"]
+    assert "POSTGRES" not in str(worker)
+    assert not set(worker["networks"]) & set(SERVICES["postgres"]["networks"])
+
+
+def test_only_who_asks_a_model_reaches_the_outside() -> None:
+    inside = {name for name, network in COMPOSE["networks"].items() if (network or {}).get("internal")}
+    outside = {name for name, service in SERVICES.items() if set(service["networks"]) - inside}
+    assert outside == {"worker", "cli"}
+    assert not any("ports" in service for service in SERVICES.values())
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_containers_are_confined(name: str) -> None:
+    service = SERVICES[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["read_only"] is True
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert "privileged" not in service
+    assert "docker.sock" not in str(service)
+
+
+def test_redis_evicts_nothing_and_asks_for_a_password() -> None:
+    script = SERVICES["redis"]["command"][-1]
+    assert "maxmemory-policy noeviction" in script
+    assert "requirepass $$REDIS_PASSWORD" in script
+    assert SERVICES["redis"]["environment"]["REDIS_PASSWORD"].startswith("${REDIS_PASSWORD:?")
+
+
+def test_the_image_runs_as_nobody_special_and_from_the_locks() -> None:
+    text = (ROOT / "Dockerfile").read_text("utf-8")
+    final = text.rpartition("\nFROM ")[2]
+    assert re.search(r"^USER 10001:10001$", final, re.M)
+    assert 'ENTRYPOINT ["multi-agent"]' in final
+    installs = [line for line in text.replace("\\\n", " ").splitlines() if "pip install" in line]
+    assert installs
+    for line in installs:
+        for install in line.split("pip install")[1:]:
+            assert "--require-hashes" in install or "--no-index" in install
+    locks = re.findall(r"requirements/(\w+)\.lock", text)
+    assert all((ROOT / "requirements" / f"{name}.lock").exists() for name in locks)
+
+
+def test_the_build_context_holds_what_the_wheel_needs() -> None:
+    kept = {
+        line[1:] for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")
+    }
+    assert all((ROOT / name).exists() for name in kept)
+    packages = {path.parent.name for path in ROOT.glob("*/py.typed")}
+    assert packages | {"pyproject.toml", "README.md", "LICENSE", "requirements"} == kept
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_pins_its_actions_and_asks_for_no_rights(path: Path) -> None:
+    workflow = yaml.safe_load(path.read_text("utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        assert job["timeout-minutes"] <= 40
+        for step in job["steps"]:
+            assert re.fullmatch(r"[\w-]+/[\w-]+@v\d+", step.get("uses", "a/b@v1"))
+            for words in commands_of(f"```sh\n{step.get('run', '')}\n```\n"):
+                assert complaint(words) is None
+
+
+def test_ci_tests_every_python_that_is_promised() -> None:
+    ci = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8"))
+    promised = set(re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text("utf-8")))
+    for job in ("test", "run"):
+        assert set(ci["jobs"][job]["strategy"]["matrix"]["python"]) == promised
+
+
+def test_ci_has_one_entry() -> None:
+    lines = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
+    assert lines[-1] == "exec make test </dev/null"
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)

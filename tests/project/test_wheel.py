@@ -1,0 +1,84 @@
+"""What is in the wheel."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.project.documented import ROOT
+from tests.support import need
+
+PACKAGES = (
+    "multi_agent",
+    "contracts",
+    "planner_service",
+    "orchestrator",
+    "agents",
+    "sandbox_runner",
+    "artifacts",
+    "migrations",
+)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built offline by the backend in this environment."""
+    need(find_spec("hatchling") is not None, "the build backend is not installed; use make install")
+    folder = tmp_path_factory.mktemp("wheel")
+    code = "import sys, hatchling.build; hatchling.build.build_wheel(sys.argv[1])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    [path] = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def members(wheel: Path) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+def source_files() -> set[str]:
+    return {
+        path.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def test_it_holds_every_file_of_the_packages_and_nothing_else(members: set[str]) -> None:
+    assert {name for name in members if ".dist-info/" not in name} == source_files()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_it_is_typed(members: set[str], package: str) -> None:
+    assert f"{package}/py.typed" in members
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "contracts/schemas/todo.json",
+        "contracts/sample_todo_list.json",
+        "contracts/samples/todo.json",
+        "planner_service/prompts/system.md",
+        "agents/prompts/coder.md",
+        "agents/harness/run_pytest.py",
+        "artifacts/hardened.gitconfig",
+        "migrations/env.py",
+        "migrations/versions/r0001_first.py",
+        "sandbox_runner/guest/main.py",
+        "multi_agent/models/recordings/README.md",
+        "multi_agent/embedded/leash.py",
+    ],
+)
+def test_it_holds_what_is_read_at_run_time(members: set[str], name: str) -> None:
+    assert name in members
