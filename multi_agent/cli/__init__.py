@@ -35,6 +35,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "orchestrator": ("serve:orchestrator", "Run an orchestrator."),
     "worker": ("serve:worker", "Run a worker for some or all roles."),
     "doctor": ("doctor:doctor", "Show what was found on this machine and what is missing."),
+    "sandbox": ("sandbox:sandbox", "Build what programs run in."),
     "db": ("database:db", "Manage the database."),
     "completion": ("completion:completion", "Print the completion script of a shell."),
 }

@@ -143,7 +143,7 @@ def test_rejecting_cancelling_and_retrying(cli: Cli) -> None:
     prepared(cli, requires_approval=True)
     (cli.folder / "go").touch()
     serving = cli.start("up", "--agents", "slow_agents")
-    cli.until(lambda: (cli.folder / ".multi_agent" / "state.db").exists(), "the database")
+    cli.until((cli.folder / ".multi_agent" / "state.db").exists, "the database")
     name = cli("submit", "slow.json").stdout.strip()
 
     cli("watch", name, code=3)

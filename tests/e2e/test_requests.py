@@ -1,0 +1,196 @@
+"""Requests that no recording knows, answered live by a model behind an OpenAI-compatible endpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Cli
+from tests.support.model_server import ModelServer, Received, Say, Status, Step
+
+Answers = dict[str, list[Any]]
+
+
+def code(summary: str, **files: str) -> dict[str, Any]:
+    changes = [{"path": name.replace("__", "/") + ".py", "content": text} for name, text in files.items()]
+    return {"summary": summary, "files": changes}
+
+
+PLAN = {
+    "todo_list_id": "plan",
+    "request": "",
+    "items": [
+        {
+            "task_id": "code",
+            "title": "Write slugify",
+            "agent_role": "coder",
+            "output_artifacts": ["text/slug.py"],
+            "description": "slugify(text): lower-case words joined by '-'",
+        },
+        {
+            "task_id": "test",
+            "title": "Test slugify",
+            "agent_role": "tester",
+            "dependencies": ["code"],
+            "output_artifacts": ["tests/test_slug.py"],
+            "acceptance_criteria": {"tests": [{"cmd": "pytest tests/test_slug.py"}]},
+        },
+    ],
+}
+DRAFT = code("draft", text__slug='def slugify(text):\n    return text.replace(" ", "-")\n')
+FIXED = code("lower case", text__slug='def slugify(text):\n    return "-".join(text.lower().split())\n')
+TESTS = code(
+    "tests",
+    tests__test_slug="""from text.slug import slugify
+
+
+def test_words_are_joined() -> None:
+    assert slugify("a b") == "a-b"
+
+
+def test_lower_case() -> None:
+    assert slugify("Hello World") == "hello-world"
+""",
+)
+ROLES = {
+    "plan": "You plan",
+    "coder": "You are a programmer",
+    "tester": "You are a tester",
+    "debugger": "You are a debugger",
+}
+
+
+class Model:
+    """Answers by role, each list in order; its last answer is repeated."""
+
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+        self.asked: list[str] = []
+
+    def __call__(self, received: Received) -> Step:
+        system = received.body["messages"][0]["content"]
+        role = next(name for name, start in ROLES.items() if start in system)
+        self.asked.append(role)
+        answer = self._answers[role][min(self.asked.count(role), len(self._answers[role])) - 1]
+        if isinstance(answer, Status):
+            return answer
+        return Say(answer if isinstance(answer, str) else json.dumps(answer))
+
+
+GOOD: Answers = {"plan": [PLAN], "coder": [DRAFT], "tester": [TESTS], "debugger": [FIXED]}
+
+
+@pytest.fixture
+def live(cli: Cli) -> Iterator[Callable[[Answers], tuple[Model, dict[str, str]]]]:
+    servers: list[ModelServer] = []
+
+    def serve(answers: Answers) -> tuple[Model, dict[str, str]]:
+        model = Model(answers)
+        server = ModelServer(model)
+        server.__enter__()
+        servers.append(server)
+        return model, {
+            "MULTI_AGENT_MODEL": "openai:local",
+            "OPENAI_BASE_URL": server.openai_url,
+            "OPENAI_API_KEY": "canary-4711",
+            "MULTI_AGENT_INPUT_PRICE": "1000",
+        }
+
+    yield serve
+    for server in servers:
+        server.__exit__(None, None, None)
+
+
+Live = Callable[[Answers], tuple[Model, dict[str, str]]]
+
+
+def test_a_request_nobody_prepared_is_built_tested_and_fixed(cli: Cli, live: Live) -> None:
+    model, env = live(GOOD)
+    summary = cli.json("run", "Write slugify", code=0, **env)
+    assert (summary["status"], summary["debug_cycles"], summary["tests_passed"]) == ("completed", 1, 2)
+    assert model.asked == ["plan", "coder", "tester", "debugger"]
+    assert summary["cost_usd"] > 0
+    for path in (cli.folder / ".multi_agent").rglob("*"):
+        if path.is_file():
+            assert b"canary-4711" not in path.read_bytes(), f"the key is in {path}"
+
+
+def test_starting_from_a_repository_gives_a_branch_to_pull(cli: Cli, live: Live) -> None:
+    repository = cli.folder / "theirs"
+    (repository / "text").mkdir(parents=True)
+    (repository / "text" / "__init__.py").write_text('"""Text tools."""\n')
+    (repository / "text" / "slug.py").write_text("def slugify(text):\n    raise NotImplementedError\n")
+    (repository / "run.sh").write_text("#!/bin/sh\n")
+    (repository / "run.sh").chmod(0o755)
+    env = {"PATH": os.environ["PATH"], "HOME": str(cli.folder)}
+
+    def git(*words: str) -> str:
+        who = ("-c", "user.name=me", "-c", "user.email=me@example.invalid")
+        command = ["git", *who, "-C", str(repository), *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True, env=env).stdout
+
+    git("init", "-q", "-b", "main")
+    git("add", "-A")
+    git("commit", "-q", "-m", "Start")
+    before = git("rev-parse", "HEAD").strip()
+    model, settings = live(GOOD)
+    shown = cli("run", "Write slugify", "--repo", "theirs", code=0, **settings).stdout
+    [pull] = [line.split("take it")[1].split() for line in shown.splitlines() if "take it" in line]
+    assert pull[:3] == ["git", "-C", "theirs"]
+    git(*pull[3:])
+    assert git("merge-base", "HEAD", before).strip() == before
+    assert "lower()" in (repository / "text" / "slug.py").read_text()
+    assert (repository / "run.sh").stat().st_mode & 0o111
+    assert model.asked.count("plan") == 1
+
+
+@pytest.mark.parametrize(
+    "broken",
+    ["Certainly! I would write a function.", '{"todo_list_id": "plan", "items": [', '{"items": "none"}'],
+    ids=["prose", "half a JSON", "wrong schema"],
+)
+def test_a_broken_plan_is_repaired(cli: Cli, live: Live, broken: str) -> None:
+    model, env = live({**GOOD, "plan": [broken, f"Here it is:\n```json\n{json.dumps(PLAN)}\n```"]})
+    assert cli.json("run", "Write slugify", code=0, **env)["status"] == "completed"
+    assert model.asked[:2] == ["plan", "plan"]
+
+
+def test_a_plan_that_stays_broken_is_an_error_that_shows_why(cli: Cli, live: Live) -> None:
+    cyclic = json.loads(json.dumps(PLAN))
+    cyclic["items"][0]["dependencies"] = ["test"]
+    model, env = live({**GOOD, "plan": [cyclic]})
+    ended = cli("run", "Write slugify", code=1, **env)
+    assert "code -> test -> code" in ended.stderr
+    assert model.asked == ["plan"] * 3
+
+
+def test_code_that_stays_broken_fails_the_task_with_its_reason(cli: Cli, live: Live) -> None:
+    plan = json.loads(json.dumps(PLAN))
+    plan["items"][0]["max_retries"] = 0
+    _, env = live({**GOOD, "plan": [plan], "coder": [code("bad", text__slug="def slugify(:\n")]})
+    ended = cli("run", "Write slugify", code=1, **env)
+    assert "text/slug.py" in ended.stdout
+    assert "Failed: Write slugify" in ended.stdout
+
+
+def test_a_refused_key_is_said_in_words(cli: Cli, live: Live) -> None:
+    _, env = live({**GOOD, "plan": [Status(401, "no canary-4711 here")]})
+    ended = cli("run", "Write slugify", code=1, **env)
+    assert "API key is missing or wrong" in ended.stderr
+    assert "canary-4711" not in ended.stderr + ended.stdout
+
+
+def test_an_unknown_request_without_a_model_says_how_to_get_one(cli: Cli) -> None:
+    ended = cli("run", "Something nobody recorded", code=1)
+    assert "MULTI_AGENT_MODEL" in ended.stderr
+
+
+def test_the_folder_of_the_repository_must_be_one(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "repository" in cli("run", "Write slugify", "--repo", "empty", code=2).stderr
