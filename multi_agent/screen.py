@@ -57,10 +57,10 @@ def task_detail(task: TaskState) -> str:
 
 def task_table(view: WorkflowView) -> Table:
     """All tasks of a workflow, in plan order."""
-    table = Table(box=None, padding=(0, 1), header_style="dim", expand=False)
+    table = Table(box=None, padding=(0, 1), header_style="dim", expand=True)
     for name in ("", "task", "agent", "state", "try", "time"):
         table.add_column(name, no_wrap=True)
-    table.add_column("what", overflow="ellipsis", no_wrap=True)
+    table.add_column("what", overflow="ellipsis", no_wrap=True, ratio=1)
     for task in view.tasks:
         mark, style = _MARKS[task.status.value]
         if task.verdict == "failed" and task.status.value == "succeeded":

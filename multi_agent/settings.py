@@ -99,6 +99,8 @@ def load_settings(options: Mapping[str, Any] | None = None) -> Settings:
 def child_environment(settings: Settings) -> dict[str, str]:
     """What a process of ours gets to hear: the environment as it is, with these settings on top."""
     shown = {**os.environ, "MULTI_AGENT_DATA_DIR": str(settings.data)}
+    # One port cannot serve several processes.
+    shown.pop("MULTI_AGENT_METRICS_PORT", None)
     if settings.redis_url:
         shown["REDIS_URL"] = settings.redis_url.get_secret_value()
     for name in ("model", "sandbox", "sandbox_image", "artifact_store", "slots", "max_tasks", "log_level"):

@@ -107,7 +107,7 @@ def _make(folder: Path, place: Path, distributions: list[metadata.Distribution])
 def _open_to_all(folder: Path) -> None:
     """Let every user read, whatever the umask: in the sandbox the program is not the owner."""
     for here, _, names in os.walk(folder):
-        os.chmod(here, 0o755)
+        Path(here).chmod(0o755)
         for name in names:
             path = Path(here, name)
             if not path.is_symlink():

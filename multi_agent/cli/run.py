@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from agents.registry import agent_info
 from contracts.errors import InvalidInput, NotConfigured, StoreUnavailable
 from contracts.plan_checks import PlanLimits, parse_plan
 from contracts.todo import TodoList
 from multi_agent.bootstrap import (
+    find_agents,
     make_artifacts,
     make_client,
     make_database,
@@ -102,9 +104,11 @@ async def _interruptible(settings: Settings, options: RunOptions) -> int:
     try:
         return await work
     except asyncio.CancelledError:
-        click.echo("\ninterrupted; everything started here is stopped, nothing is lost", err=True)
+        click.echo("\ninterrupted; everything started here is stopped", err=True)
         if session.workflow_id:
-            click.echo(f"go on with: multi-agent run --resume {session.workflow_id}", err=True)
+            click.echo(
+                f"nothing is lost; go on with: multi-agent run --resume {session.workflow_id}", err=True
+            )
         return EXIT_INTERRUPTED
 
 
@@ -121,6 +125,7 @@ class RunSession:
         """The exit code."""
         settings = self._stack.settings
         plan = self._read_plan(settings) if self._options.plan else None
+        await self._check_means(settings, plan)
         await self._check_sandbox(settings)
         artifacts = make_artifacts(settings)
         try:
@@ -141,6 +146,17 @@ class RunSession:
         except OSError as error:
             raise InvalidInput(f"plan {self._options.plan}: {error.strerror}") from None
         return parse_plan(raw, PlanLimits(max_tasks=settings.max_tasks))
+
+    async def _check_means(self, settings: Settings, plan: TodoList | None) -> None:
+        """Refuse before anything starts what could only fail later: agents, roles, the model."""
+        served = {agent_info(found).role for found in find_agents(self._options.modules)}
+        missing = sorted({item.agent_role for item in plan.items} - served) if plan else []
+        if missing:
+            known = ", ".join(sorted(served))
+            raise InvalidInput(
+                f"no agent serves the role {missing[0]!r} (known: {known}); name its module: --agents MODULE"
+            )
+        await make_model(settings).close()
 
     async def _check_sandbox(self, settings: Settings) -> None:
         from sandbox_runner import survey  # noqa: PLC0415 - heavy

@@ -8,6 +8,7 @@ import signal
 import click
 
 from contracts.errors import InvalidInput
+from multi_agent.bootstrap import find_agents
 from multi_agent.cli.common import agents_option, data_dir_option, model_option, sandbox_option, settings_of
 from multi_agent.processes import new_worker_id, run_orchestrator, run_worker
 from multi_agent.settings import Settings
@@ -75,6 +76,7 @@ def up(roles: tuple[str, ...], modules: tuple[str, ...], **options: object) -> N
 
 
 async def _up(settings: Settings, roles: tuple[str, ...], modules: tuple[str, ...]) -> None:
+    find_agents(modules)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -82,7 +82,7 @@ def test_the_whole_way_from_python(tmp_path: Path) -> None:
                 check=False,
             )
     finally:
-        redis.close()
+        redis.stop()
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines()[-5:] == [
         "sma_crossover/__init__.py",

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import Cli
+from tests.support import docker_engine, need
 from tests.support.postgres import PrivatePostgres
 from tests.support.redis_servers import PrivateRedis
 
@@ -138,6 +139,15 @@ def test_with_redis_and_postgresql_by_url(cli: Cli) -> None:
     finally:
         redis.stop()
         postgres.stop()
+
+
+def test_with_a_docker_engine(cli: Cli) -> None:
+    need(not docker_engine.missing(), docker_engine.missing())
+    with docker_engine.shared_engine() as host:
+        env = {"DOCKER_HOST": host, "MULTI_AGENT_SANDBOX_IMAGE": docker_engine.IMAGE}
+        summary = cli.json("run", REQUEST, code=0, **env)
+    check(summary)
+    assert summary["sandbox"] == "docker"
 
 
 def test_the_module_commands_work_as_written(cli: Cli) -> None:
