@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from contracts.blocking import LoopThread
 from contracts.bus import get_message_bus
@@ -37,6 +40,9 @@ class Orchestrator:
         plans_dir: Path | str = "plans",
         limits: PlanLimits | None = None,
     ) -> None:
+        if not structlog.is_configured():
+            # A script's standard output is its own.
+            structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
         self._redis_url = redis_url
         self._artifacts = artifacts
         self._plans_dir = Path(plans_dir)

@@ -40,14 +40,19 @@ if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
 fi
 
 echo "Installing with apt:$missing"
+log=$(mktemp)
+made=
+trap 'rm -f "$log" $made' EXIT
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
     # The tests start private servers; those of the distribution shall not run.
-    trap 'rm -f "$policy"' EXIT
+    made=$policy
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod 755 "$policy"
 fi
 export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
 # shellcheck disable=SC2086 # several words
-apt-get install -qq -y --no-install-recommends $missing >/dev/null
+if ! { apt-get update && apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
+    tail -n 40 "$log" >&2
+    exit 1
+fi

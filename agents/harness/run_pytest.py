@@ -147,13 +147,13 @@ def child() -> None:
 
 def _recorder(pytest: Any, pipe: _Pipe, canary: str) -> Any:
     class Recorder:
-        @pytest.hookimpl(wrapper=True, tryfirst=True)  # type: ignore[untyped-decorator]  # pytest comes as Any
+        # The old style of wrapper, because Debian 12's pytest (7.2) knows no other.
+        @pytest.hookimpl(hookwrapper=True, tryfirst=True)  # type: ignore[untyped-decorator]  # pytest is Any
         def pytest_collection_modifyitems(self, items: list[Any]) -> Any:
             canaries = [item for item in items if item.nodeid.startswith(canary)]
             items[:] = [item for item in items if not item.nodeid.startswith(canary)]
-            result = yield
+            yield
             items.extend(canaries)
-            return result
 
         def pytest_collection_finish(self, session: Any) -> None:
             ids = [item.nodeid for item in session.items if not item.nodeid.startswith(canary)]

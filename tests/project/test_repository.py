@@ -14,8 +14,8 @@ from tests.project.documented import ROOT
 # This very folder, unless its name is so short that it may mean something else, and private hosts.
 HERE = [re.escape(f"{ROOT}/")] if len(ROOT.parts) > 2 else []
 PRIVATE = re.compile("|".join([*HERE, r"://[\w.-]+\.(?:internal|corp|lan|intranet)\b"]))
-UNTRACKED = frozenset(
-    {".git", ".venv", ".multi_agent", ".hypothesis", "plans", "build", "dist", "__pycache__", "node_modules"}
+UNTRACKED = re.compile(
+    r"(^|/)(\.git|\.venv|\.multi_agent|\.hypothesis|plans|build|dist|__pycache__|\.\w+_cache)/"
 )
 
 
@@ -30,7 +30,7 @@ def repository_files() -> list[Path]:
     if listed.returncode == 0:
         paths = [ROOT / name.decode() for name in listed.stdout.split(b"\0") if name]
     else:
-        paths = [path for path in ROOT.rglob("*") if not UNTRACKED & set(path.relative_to(ROOT).parts)]
+        paths = [path for path in ROOT.rglob("*") if not UNTRACKED.search(path.relative_to(ROOT).as_posix())]
     return [path for path in paths if path.is_file() and not path.name.startswith(".coverage")]
 
 
