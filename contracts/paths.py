@@ -64,7 +64,7 @@ def check_tree(paths: Iterable[str]) -> None:
         folded = path.casefold()
         if folded in seen:
             raise UnsafePath(
-                f"paths {seen[folded]!r} and {path!r}: the same name twice (case does not count)"
+                f"paths {seen[folded]!r} and {path!r}: the same name twice (upper and lower case are one)"
             )
         seen[folded] = path
         for cut in (i for i, char in enumerate(path) if char == "/"):

@@ -55,13 +55,24 @@ def task_detail(task: TaskState) -> str:
     return task.summary.splitlines()[0][:100] if task.summary else ""
 
 
+def _in_order(view: WorkflowView) -> list[TaskState]:
+    """Plan order, with the tasks of a debug cycle right behind the test that caused it."""
+    place = {task.task_id: number for number, task in enumerate(view.tasks)}
+
+    def key(task: TaskState) -> tuple[int, int]:
+        origin = task.task_id.rpartition(".")[0] if task.cycle else task.task_id
+        return place.get(origin, place[task.task_id]), place[task.task_id]
+
+    return sorted(view.tasks, key=key)
+
+
 def task_table(view: WorkflowView) -> Table:
-    """All tasks of a workflow, in plan order."""
+    """All tasks of a workflow."""
     table = Table(box=None, padding=(0, 1), header_style="dim", expand=True)
     for name in ("", "task", "agent", "state", "try", "time"):
         table.add_column(name, no_wrap=True)
     table.add_column("what", overflow="ellipsis", no_wrap=True, ratio=1)
-    for task in view.tasks:
+    for task in _in_order(view):
         mark, style = _MARKS[task.status.value]
         if task.verdict == "failed" and task.status.value == "succeeded":
             mark, style = "✘", "yellow"

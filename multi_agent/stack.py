@@ -67,9 +67,7 @@ class Stack:
                 logs, search_path=self.settings.search_path, runtime_dir=self.settings.runtime_base
             )
             self.settings = _with_redis(self.settings, self._redis.url)
-            self.say(f"started a private Redis ({self._redis.kind})")
-            if self._redis.note:
-                self.say(self._redis.note)
+            self.say(f"started a private Redis ({self._redis.kind}: {self._redis.note})")
         assert self.settings.redis_url is not None
         lock.describe({"redis_url": self.settings.redis_url.get_secret_value()})
         await asyncio.to_thread(upgrade_database, self.settings)

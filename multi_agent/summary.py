@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -96,9 +97,8 @@ def summary_lines(summary: Summary) -> list[str]:
     if not done and summary.reason:
         lines.append(f"  why        {summary.reason}")
     if summary.files:
-        lines.append(
-            f"  built      {', '.join(summary.files[:12])}" + (" ..." if len(summary.files) > 12 else "")
-        )
+        shown = ", ".join(summary.files[:12]) + (" ..." if len(summary.files) > 12 else "")
+        lines += textwrap.wrap(f"  built      {shown}", 100, subsequent_indent=" " * 13)
     if summary.tests_passed or summary.tests_failed:
         cover = (
             "" if summary.coverage_percent is None else f", {summary.coverage_percent:.0f} % line coverage"

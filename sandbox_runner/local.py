@@ -200,11 +200,13 @@ class LocalProcess:
             os.close(self._first)
         else:
             self._popen.kill()
-        launcher = os.pidfd_open(self._popen.pid)
-        if not await _exited(launcher):
-            self._popen.kill()
-            await _exited(launcher)
-        os.close(launcher)
+        # A launcher that ended early may have been reaped, and then has no descriptor to wait for.
+        with contextlib.suppress(ProcessLookupError):
+            launcher = os.pidfd_open(self._popen.pid)
+            if not await _exited(launcher):
+                self._popen.kill()
+                await _exited(launcher)
+            os.close(launcher)
         self._popen.poll()
         self._info.close()
         os.close(self._complaints)

@@ -151,7 +151,7 @@ async def test_nobody_listens(kind: str) -> None:
         ({"Retry-After": "1e12"}, 86_400, 86_400),
         ({"Retry-After": format_datetime(datetime.now(UTC) + timedelta(hours=1))}, 3_000, 3_600),
     ],
-    ids=str,
+    ids=["seconds", "a fraction", "negative", "absurd", "a date"],
 )
 async def test_retry_after(kind: str, headers: dict[str, str], low: float, high: float) -> None:
     error = await failure(kind, [Status(429, headers=headers)])
