@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from agents.failures import bounded
 from contracts.channels import Channels
 from contracts.events import (
     DeadMessage,
@@ -84,7 +85,7 @@ class Envelopes:
             time=self._time(),
             data=DeadMessage(
                 stream=delivery.stream,
-                reason=reason[:10_000].encode("utf-8", "replace").decode(),
+                reason=bounded(reason),
                 raw_base64=base64.b64encode(kept).decode(),
             ),
         )

@@ -10,7 +10,7 @@ import structlog
 from agents.base_tree import read_base
 from agents.commits import pending_commit
 from agents.exchanges import ExchangeLog, ExchangeScope
-from agents.failures import lesson, task_error, timeout_error
+from agents.failures import bounded, lesson, task_error, timeout_error
 from agents.registry import AgentTable, agent_info
 from agents.result import AgentResult
 from agents.task import Task
@@ -97,9 +97,9 @@ class Executor:
             status="succeeded",
             commit=name,
             verdict=result.verdict,
-            summary=result.summary[:2_000],
+            summary=bounded(result.summary, 2_000),
             tests=result.tests,
-            backend=result.backend[:100],
+            backend=bounded(result.backend, 100),
         )
 
     async def _failed(self, task: Task, error: BaseException) -> TaskError:

@@ -43,11 +43,11 @@ def task_error(error: BaseException) -> TaskError:
     """The error as the outcome carries it. What is no error of ours is a crash of the agent."""
     if isinstance(error, AgentFailure):
         code = error.code if _CODE.fullmatch(error.code) else "agent_failed"
-        return TaskError(code=code, message=_bounded(str(error)), retryable=error.retryable)
+        return TaskError(code=code, message=bounded(str(error)), retryable=error.retryable)
     for kind, code, retryable in _CODES:
         if isinstance(error, kind):
-            return TaskError(code=code, message=_bounded(str(error)), retryable=retryable)
-    message = _bounded(f"{type(error).__name__}: {error}")
+            return TaskError(code=code, message=bounded(str(error)), retryable=retryable)
+    message = bounded(f"{type(error).__name__}: {error}")
     return TaskError(code="agent_crashed", message=message, retryable=True)
 
 
@@ -62,11 +62,12 @@ def lesson(error: BaseException) -> str | None:
     Only texts that read the same on every machine: a crash is named by its type alone.
     """
     if isinstance(error, AgentFailure | ModelRefused):
-        return _bounded(str(error))
+        return bounded(str(error))
     if isinstance(error, _KINDS):
         return None
     return f"the answer led to {type(error).__name__}"
 
 
-def _bounded(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()[:_MAX_MESSAGE]
+def bounded(text: str, limit: int = _MAX_MESSAGE) -> str:
+    """At most `limit` characters that every store takes: PostgreSQL has no NUL, UTF-8 no lone surrogates."""
+    return text[:limit].replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from agents.backoff import Backoff
+from agents.reading import Entry, entry
 from contracts.channels import Channels
 from contracts.errors import BusUnavailable
 from contracts.ports import Delivery, MessageBus, Outgoing
@@ -44,6 +45,13 @@ class Outbox:
         self._letters: list[tuple[Outgoing, Delivery]] = []
         self._acks: list[Delivery] = []
         self._work = asyncio.Event()
+
+    @property
+    def entries(self) -> set[Entry]:
+        """The entries that are still to be acknowledged."""
+        owed = [delivery for kept in self._outcomes.values() for delivery in kept.deliveries]
+        letters = [delivery for _, delivery in self._letters]
+        return {entry(delivery) for delivery in (*owed, *letters, *self._acks)}
 
     def outcome(self, dispatch_id: str, execution_id: str, outgoing: Outgoing, delivery: Delivery) -> None:
         """Publish an outcome until it is acknowledged; ack `delivery` after the first time."""

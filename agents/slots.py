@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import structlog
 
+from agents.reading import Entry, entry
 from contracts.events import Execution, TaskEvent, TaskOutcome, TaskRequest
 from contracts.ports import Delivery
 
@@ -63,6 +64,11 @@ class Slots:
             )
             for held in self._held.values()
         )
+
+    @property
+    def entries(self) -> set[Entry]:
+        """The entries that brought what is held."""
+        return {entry(held.delivery) for held in self._held.values()}
 
     async def wait_free(self) -> int:
         """How many dispatches may be read now, at least one."""

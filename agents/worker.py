@@ -15,10 +15,10 @@ from agents.envelopes import Envelopes
 from agents.execution import Executor, Services
 from agents.outbox import Outbox
 from agents.presence import ControlListener, Presence
+from agents.reading import Reader
 from agents.registry import AgentTable
 from agents.settings import WorkerSettings
 from agents.slots import Held, Slots
-from contracts.channels import Channels
 from contracts.errors import BusUnavailable, DecodeError, GroupMissing
 from contracts.events import Control, EventType, TaskEvent, TaskOutcome, TaskRequest, decode
 from contracts.ports import ArtifactStore, Delivery, MessageBus, ModelClient, Sandbox
@@ -60,7 +60,13 @@ class Worker:
         served = (self._table.roles, self._table.streams)
         self._presence = Presence(bus, self._envelopes, settings, served, lambda: self._slots.executions)
         self._stopping = asyncio.Event()
-        self._read_under_way = False
+        self._reader = Reader(
+            bus,
+            self._table.streams,
+            settings.worker_id,
+            settings.block_ms,
+            lambda: self._slots.entries | self._outbox.entries,
+        )
 
     def stop(self) -> None:
         """Take no new work, finish or hand back what is held, leave. May be called in a signal handler."""
@@ -99,7 +105,7 @@ class Worker:
         while not self._stopping.is_set():
             count = await self._slots.wait_free()
             try:
-                deliveries = await self._read(count)
+                deliveries = await self._reader.read(count)
                 backoff.reset()
             except GroupMissing:
                 # Only the orchestrator creates groups; it does so for a worker that it hears.
@@ -113,19 +119,6 @@ class Worker:
             else:
                 for delivery in deliveries:
                     self._receive(delivery)
-
-    async def _read(self, count: int) -> list[Delivery]:
-        self._read_under_way = True
-        try:
-            return await self._bus.read(
-                self._table.streams,
-                Channels.WORKERS_GROUP,
-                self._settings.worker_id,
-                count=count,
-                block_ms=self._settings.block_ms,
-            )
-        finally:
-            self._read_under_way = False
 
     def _receive(self, delivery: Delivery) -> None:
         try:
@@ -193,7 +186,7 @@ class Worker:
         drain = asyncio.create_task(
             self._slots.drain(min(self._settings.grace_seconds, _MAX_GRACE_SECONDS), _CANCEL_SECONDS)
         )
-        if self._read_under_way:
+        if self._reader.blocked:
             # A cancelled read may have been served; waiting tells what must be handed back.
             await asyncio.wait([reading], timeout=self._settings.block_ms / 1000 + _CLOSE_SECONDS)
         reading.cancel()

@@ -297,7 +297,7 @@ class RedisBus:
         return subscription
 
     async def close(self) -> None:
-        for subscription in self._subscriptions:
+        for subscription in list(self._subscriptions):
             await subscription.close()
         self._subscriptions.clear()
         await self._wire.close()

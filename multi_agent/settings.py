@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     workers: int = Field(default=2, ge=1, le=64)
     slots: int = Field(default=2, ge=1, le=256)
     lease_seconds: float = Field(default=6.0, ge=1.5)
-    log_level: str = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
     search_path: str = Field(default=os.defpath, validation_alias=_env("PATH"))
     runtime_base: Path | None = Field(default=None, validation_alias=_env("XDG_RUNTIME_DIR"))

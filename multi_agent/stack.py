@@ -16,6 +16,8 @@ from multi_agent.processes import orchestrator_lock
 from multi_agent.settings import Settings, child_environment
 from multi_agent.supervisor import Charge, Supervisor, orchestrator_argv, worker_argv
 
+RESTART_SECONDS = 0.25
+
 
 class Stack:
     """What serves a data folder.
@@ -75,6 +77,8 @@ class Stack:
         self._supervisor = Supervisor(self._bus, child_environment(self.settings), logs)
         self._launch(self._supervisor)
         self._jobs.append(asyncio.create_task(self._supervisor.watch()))
+        if self._redis is not None:
+            self._jobs.append(asyncio.create_task(_keep_running(self._redis)))
         self.say(f"started an orchestrator and {self.settings.workers} workers (logs in {_shown(logs)})")
 
     def _launch(self, supervisor: Supervisor) -> None:
@@ -105,6 +109,14 @@ class Stack:
         if self._lock is not None:
             self._lock.release()
         self._supervisor = self._bus = self._redis = self._lock = None
+
+
+async def _keep_running(redis: EmbeddedRedis) -> None:
+    """Start a private Redis that died again, on the same socket; what it held is published again."""
+    while True:
+        if not redis.process.alive:
+            redis.process.start()
+        await asyncio.sleep(RESTART_SECONDS)
 
 
 def _with_redis(settings: Settings, url: str | None) -> Settings:

@@ -7,16 +7,10 @@ import sys
 
 import structlog
 
-from contracts.errors import NotConfigured
-
-_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-
 
 def set_up_logs(level: str, *, process: str, readable: bool | None = None) -> None:
     """Set up logging for this process. `readable` defaults to whether stderr is a terminal."""
-    number = _LEVELS.get(level.lower())
-    if number is None:
-        raise NotConfigured(f"setting log_level: {level!r} is none of {', '.join(_LEVELS)}")
+    number = logging.getLevelNamesMapping()[level.upper()]
     pretty = sys.stderr.isatty() if readable is None else readable
     renderer: structlog.types.Processor = (
         structlog.dev.ConsoleRenderer(colors=pretty) if pretty else structlog.processors.JSONRenderer()
@@ -31,7 +25,6 @@ def set_up_logs(level: str, *, process: str, readable: bool | None = None) -> No
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(process=process)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, select, union
 
 from contracts.errors import InvalidInput, StoreUnavailable
 from contracts.todo import TodoList
@@ -18,7 +18,15 @@ from orchestrator.database import Database
 from orchestrator.people import action_hash
 from orchestrator.records import read_header, read_task
 from orchestrator.state import Header, TaskState, TaskStatus, Workflow
-from orchestrator.submissions import ApproveBody, Body, CancelBody, RejectBody, RetryBody, SubmitBody
+from orchestrator.submissions import (
+    ApproveBody,
+    Body,
+    CancelBody,
+    RejectBody,
+    RetryBody,
+    SubmitBody,
+    check_name,
+)
 
 POLL_SECONDS = 0.1
 
@@ -74,9 +82,9 @@ class WorkflowClient:
         self, plan: TodoList, *, base_commit: str | None = None, workflow_id: str | None = None
     ) -> str:
         """Start a workflow; with the same `workflow_id` again it is the same workflow. Returns its id."""
-        name = workflow_id or _new_name(plan.todo_list_id)
+        name = check_name(workflow_id) if workflow_id is not None else _new_name(plan.todo_list_id)
         body = SubmitBody(plan=plan, base_commit=base_commit)
-        await self._append(f"submit-{name}"[:100], name, body)
+        await self._append(f"submit-{name}", name, body)
         return name
 
     async def approve(self, workflow_id: str, task_id: str, action_hash: str, person: str) -> str:
@@ -164,14 +172,22 @@ class WorkflowClient:
         return await self._database.read(body)
 
     async def resolve(self, name: str | None) -> str:
-        """A workflow's full id from an unambiguous start of it; the newest when None. Raises InvalidInput."""
-        c = t.workflows.c
-        query = select(c.workflow_id).order_by(c.created_at.desc()).limit(6)
+        """A workflow's full id from an unambiguous start of it; the newest when None. Raises InvalidInput.
+
+        Workflows that are submitted and not yet taken up count too.
+        """
+        w, c = t.workflows.c, t.commands.c
+        queued = select(c.workflow_id, c.created_at).where(c.kind == "submit", c.applied_at.is_(None))
+        known = union(select(w.workflow_id, w.created_at), queued).subquery().c
+        query = select(known.workflow_id).order_by(known.created_at.desc())
         if name:
-            query = query.where(c.workflow_id.startswith(name, autoescape=True))
-        found = await self._database.read(lambda connection: list(connection.execute(query).scalars()))
-        if name in found or (found and (name is None or len(found) == 1)):
-            return name if name in found and name else found[0]
+            starts = known.workflow_id.startswith(name, autoescape=True)
+            query = query.where(starts).order_by(None).order_by(func.length(known.workflow_id))
+        found = await self._database.read(
+            lambda connection: list(connection.execute(query.limit(6)).scalars())
+        )
+        if found and (name is None or found[0] == name or len(found) == 1):
+            return str(found[0])
         if not found:
             what = f"no workflow starts with {name!r}" if name else "there is no workflow yet"
             raise InvalidInput(f"{what}; `multi-agent status` lists them")
@@ -204,7 +220,7 @@ class WorkflowClient:
     async def follow(
         self, workflow_id: str, poll_seconds: float = POLL_SECONDS
     ) -> AsyncIterator[WorkflowView]:
-        """The workflow each time its journal grew, until it has ended."""
+        """The workflow each time its journal grew, for as long as the caller wants to know."""
         newest = select(func.max(t.journal.c.sequence)).where(t.journal.c.workflow_id == workflow_id)
         seen: int | None = None
         while True:
@@ -217,8 +233,6 @@ class WorkflowClient:
             if view is not None:
                 seen = current
                 yield view
-                if view.header.status.terminal:
-                    return
             await asyncio.sleep(poll_seconds)
 
 

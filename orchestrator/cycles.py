@@ -7,6 +7,10 @@ from dataclasses import replace
 from contracts.todo import Role, TodoItem
 from orchestrator.state import TaskState, TaskStatus, Workflow
 
+MAX_OUTPUTS = 200
+MAX_ORIGIN = 85
+"""Limits of the TodoList's schema: outputs of a task, and what is left of an id for `.retest10`."""
+
 
 def debug_cycle(workflow: Workflow, test: TaskState) -> list[TaskState]:
     """A fix, a repetition of the test, and new versions of what depended on the test; [] when none is due.
@@ -16,11 +20,11 @@ def debug_cycle(workflow: Workflow, test: TaskState) -> list[TaskState]:
     item = test.item
     if item.agent_role != Role.TESTER or test.cycle >= item.max_cycles:
         return []
-    writable = _code_under_test(workflow, test)
-    if not writable:
-        return []
+    writable = _folded(_code_under_test(workflow, test))
     cycle = test.cycle + 1
     origin = item.task_id.removesuffix(f".retest{test.cycle}") if test.cycle else item.task_id
+    if not writable or len(writable) > MAX_OUTPUTS or len(origin) > MAX_ORIGIN:
+        return []
     fix = TodoItem(
         task_id=f"{origin}.fix{cycle}",
         title=f"Fix what {origin} found (cycle {cycle})",
@@ -56,6 +60,13 @@ def debug_cycle(workflow: Workflow, test: TaskState) -> list[TaskState]:
         TaskState(again, again.dependencies, cycle=cycle),
         *rewired,
     ]
+
+
+def _folded(paths: tuple[str, ...]) -> tuple[str, ...]:
+    """The paths, or the folders they lie in when a task cannot name so many."""
+    if len(paths) <= MAX_OUTPUTS:
+        return paths
+    return tuple(dict.fromkeys(f"{path.rpartition('/')[0]}/" if "/" in path else path for path in paths))
 
 
 def _code_under_test(workflow: Workflow, test: TaskState) -> tuple[str, ...]:

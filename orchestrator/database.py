@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
@@ -35,33 +35,33 @@ class Database(Protocol):
 
 def open_database(url: str) -> Database:
     """`sqlite:///PATH` or `postgresql://...` (the driver is psycopg). Raises NotConfigured for others."""
+    parsed = _checked(url)
+    if parsed.get_backend_name() == "sqlite":
+        return SqliteDatabase(Path(str(parsed.database)))
     try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise NotConfigured(
-            "the database URL cannot be read; use sqlite:///PATH or postgresql://..."
-        ) from None
-    match parsed.get_backend_name():
-        case "sqlite" if parsed.database and parsed.database != ":memory:":
-            return SqliteDatabase(Path(parsed.database))
-        case "postgresql":
-            try:
-                from orchestrator.postgres import PostgresDatabase  # noqa: PLC0415 - an extra
-            except ImportError:
-                raise NotConfigured("PostgreSQL needs: pip install 'multi-agent[postgres]'") from None
-            return PostgresDatabase(parsed.set(drivername="postgresql+psycopg"))
-        case other:
-            raise NotConfigured(
-                f"database {other!r} is not supported; use sqlite:///PATH or postgresql://..."
-            )
+        from orchestrator.postgres import PostgresDatabase  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise NotConfigured("PostgreSQL needs: pip install 'multi-agent[postgres]'") from None
+    return PostgresDatabase(parsed)
 
 
 def alembic_url(url: str) -> str:
-    """The URL as migrations use it: a blocking driver, password included."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    return parsed.render_as_string(hide_password=False)
+    """The URL as migrations use it, password included. Raises NotConfigured as `open_database` does."""
+    return _checked(url).render_as_string(hide_password=False)
+
+
+def _checked(url: str) -> URL:
+    usable = "use sqlite:///PATH or postgresql://..."
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise NotConfigured(f"the database URL cannot be read; {usable}") from None
+    name = parsed.get_backend_name()
+    if name == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if name == "sqlite" and parsed.database and parsed.database != ":memory:":
+        return parsed
+    raise NotConfigured(f"database {str(parsed)!r} is not supported; {usable}")
 
 
 class SqliteDatabase:
@@ -113,6 +113,8 @@ async def _in_thread(thread: ThreadPoolExecutor, run: Callable[[], T]) -> T:
 def translated(error: SQLAlchemyError) -> Exception:
     """StoreUnavailable for an outage, NotConfigured for an empty database; a mistake of ours stays one."""
     cause = getattr(error, "orig", None)
+    if "file is not a database" in str(cause):
+        return NotConfigured("the file is no SQLite database; name another one, or move it away")
     if type(cause).__name__ == "UndefinedTable" or "no such table" in str(cause):
         return NotConfigured("the database has no tables yet; make them with `multi-agent db upgrade`")
     if isinstance(error, OperationalError | InterfaceError) or (

@@ -8,6 +8,8 @@ from typing import Any
 
 from orchestrator.state import Header, TaskState, TaskStatus, Workflow, WorkflowStatus
 
+_WITHOUT_SUCCESS = frozenset({TaskStatus.FAILED, TaskStatus.DEAD, TaskStatus.CANCELLED})
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -95,12 +97,8 @@ def settle(workflow: Workflow, tasks: list[TaskState], journal: list[Entry], now
         return Decision(tuple(tasks), None, tuple(journal))
     if open_tasks > 0:
         return Decision(tuple(tasks), replace(header, open_tasks=open_tasks), tuple(journal))
-    newest = {task.task_id: task for task in tasks}
-    bad = [
-        task
-        for name in workflow.tasks
-        if (task := newest.get(name, workflow.tasks[name])).status in {TaskStatus.FAILED, TaskStatus.DEAD}
-    ]
+    newest = {**workflow.tasks, **{task.task_id: task for task in tasks}}
+    bad = [task for task in newest.values() if task.status in _WITHOUT_SUCCESS]
     if not bad:
         header = replace(header, open_tasks=0, status=WorkflowStatus.MERGING)
         return Decision(tuple(tasks), header, (*journal, Entry("workflow.merging")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ from orchestrator.batch import Batch, OutboxEntry
 from orchestrator.decide import decide
 from orchestrator.decision import Decision, Entry
 from orchestrator.inputs import Dispatch, Input, Started
+from orchestrator.messages import request_stream
 from orchestrator.state import TaskState, TaskStatus, Workflow, WorkflowStatus
 
 
@@ -28,7 +30,8 @@ class Effects:
 class Engine:
     """The owner's memory.
 
-    window: how many dispatches may be out at once; the rest waits here, in order of priority and age (I9).
+    window: how many dispatches may be out at once on one request stream; the rest waits here, in order of
+    priority and age (I9). A role that nobody serves holds up no other.
     """
 
     def __init__(self, new_id: Callable[[], str], window: int) -> None:
@@ -36,7 +39,8 @@ class Engine:
         self.out: dict[str, tuple[str, str]] = {}
         self.window = window
         self._new_id = new_id
-        self._ready: list[tuple[int, int, str, str]] = []
+        self._on_stream: Counter[str] = Counter()
+        self._ready: dict[str, list[tuple[int, int, str, str]]] = {}
         self._later: list[tuple[float, int, str, str]] = []
         self._sequence = 0
         self._effects = Effects()
@@ -51,6 +55,7 @@ class Engine:
         for task in workflow.tasks.values():
             if task.status is TaskStatus.DISPATCHED and task.dispatch_id:
                 self.out[task.dispatch_id] = (header.workflow_id, task.task_id)
+                self._on_stream[request_stream(task)] += 1
             elif task.status is TaskStatus.READY:
                 self._queue(header.workflow_id, task, 0.0, monotonic)
 
@@ -98,12 +103,14 @@ class Engine:
                 1 for name, _ in self._batch.added if name == workflow_id
             )
         elif old.status is TaskStatus.DISPATCHED and old.dispatch_id:
-            self.out.pop(old.dispatch_id, None)
+            del self.out[old.dispatch_id]
+            self._on_stream[request_stream(old)] -= 1
             if task.commit and task.status.terminal:
                 self._effects.refs.append((f"ref-{old.dispatch_id}", RefMove(*key, task.commit)))
                 self._batch.outbox.append(OutboxEntry(f"ref-{old.dispatch_id}", "ref", *key, task.commit))
         if task.status is TaskStatus.DISPATCHED and task.dispatch_id:
             self.out[task.dispatch_id] = key
+            self._on_stream[request_stream(task)] += 1
             self._effects.dispatches.append(task.dispatch_id)
             self._batch.outbox.append(OutboxEntry(task.dispatch_id, "dispatch", *key))
         elif task.status is TaskStatus.READY:
@@ -114,7 +121,8 @@ class Engine:
         if wait > 0:
             heapq.heappush(self._later, (monotonic + wait, self._sequence, workflow_id, task.task_id))
         else:
-            heapq.heappush(self._ready, (-task.item.priority, self._sequence, workflow_id, task.task_id))
+            waiting = self._ready.setdefault(request_stream(task), [])
+            heapq.heappush(waiting, (-task.item.priority, self._sequence, workflow_id, task.task_id))
 
     def fill(self, now: float, monotonic: float) -> None:
         """Dispatch ready tasks while there is room."""
@@ -123,11 +131,12 @@ class Engine:
             task = self._task(workflow_id, task_id)
             if task is not None:
                 self._queue(workflow_id, task, 0.0, monotonic)
-        while self._ready and len(self.out) < self.window:
-            _, _, workflow_id, task_id = heapq.heappop(self._ready)
-            task = self._task(workflow_id, task_id)
-            if task is not None and task.status is TaskStatus.READY:
-                self.take(workflow_id, Dispatch(task_id, self._new_id()), now, monotonic)
+        for stream, waiting in self._ready.items():
+            while waiting and self._on_stream[stream] < self.window:
+                _, _, workflow_id, task_id = heapq.heappop(waiting)
+                task = self._task(workflow_id, task_id)
+                if task is not None and task.status is TaskStatus.READY:
+                    self.take(workflow_id, Dispatch(task_id, self._new_id()), now, monotonic)
 
     def _task(self, workflow_id: str, task_id: str) -> TaskState | None:
         workflow = self.workflows.get(workflow_id)

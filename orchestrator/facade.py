@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from prometheus_client import CollectorRegistry
 
 from contracts.blocking import LoopThread
 from contracts.bus import get_message_bus
@@ -18,6 +19,7 @@ from contracts.plan_checks import PlanLimits, parse_plan
 from contracts.ports import ArtifactStore
 from orchestrator.client import WorkflowClient, WorkflowView
 from orchestrator.database import open_database
+from orchestrator.metrics import OwnerMetrics
 from orchestrator.owner import Owner, OwnerSettings
 from orchestrator.schema import upgrade
 from orchestrator.state import TaskStatus
@@ -73,17 +75,28 @@ class Orchestrator:
     async def _execute(self, workflow_id: str) -> dict[str, Any]:
         bus = get_message_bus(self._redis_url)
         settings = OwnerSettings(f"{socket.gethostname()}-{os.getpid()}-{workflow_id}"[:200])
-        owner = Owner(Store(self._database), bus, self._artifacts, settings)
+        metrics = OwnerMetrics(CollectorRegistry())
+        owner = Owner(Store(self._database), bus, self._artifacts, settings, metrics=metrics)
         serving = asyncio.create_task(owner.run())
+        following = asyncio.create_task(self._ended(workflow_id))
         try:
-            async for view in self._client.follow(workflow_id):
-                if view.header.status.terminal or view.stands_still:
-                    return _state(view)
-            raise InvalidInput(f"there is no workflow {workflow_id}")
+            await asyncio.wait({serving, following}, return_when=asyncio.FIRST_COMPLETED)
+            if serving.done() and not following.done():
+                await serving
+            return _state(await following)
         finally:
+            following.cancel()
             owner.stop()
-            await serving
+            await asyncio.gather(serving, following, return_exceptions=True)
             await bus.close()
+
+    async def _ended(self, workflow_id: str) -> WorkflowView:
+        known = await self._client.resolve(workflow_id)
+        async for view in self._client.follow(known):
+            ended = view.header.status.terminal or view.stands_still
+            if ended and not await self._client.has_waiting_commands(known):
+                return view
+        raise InvalidInput(f"there is no workflow {workflow_id}")
 
     def get_artifacts(self, workflow_id: str) -> dict[str, Any]:
         """{"branch", "commit", "files": {path: bytes}} of the outcome, without our own metadata files.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,11 +11,19 @@ from typing import assert_never
 import structlog
 
 from contracts.channels import Channels
-from contracts.errors import BusUnavailable, DecodeError, InvalidInput
-from contracts.events import DeadMessage, Heartbeat, TaskEvent, TaskOutcome, WorkerLeft, decode
+from contracts.errors import BusUnavailable, DecodeError
+from contracts.events import (
+    DeadMessage,
+    Heartbeat,
+    TaskError,
+    TaskEvent,
+    TaskOutcome,
+    WorkerLeft,
+    decode,
+)
 from contracts.ports import Delivery, MessageBus, RefMove
 from orchestrator.arrivals import Arrival, BusAway, BusReset, Drained, MergeDone
-from orchestrator.batch import Command, DeadLetter, OutboxEntry, shard_of
+from orchestrator.batch import Command, DeadLetter, OutboxEntry
 from orchestrator.decision import Entry
 from orchestrator.engine import Effects, Engine
 from orchestrator.inputs import Finished, Lost, Overdue
@@ -22,9 +31,8 @@ from orchestrator.leases import Leases
 from orchestrator.metrics import OwnerMetrics
 from orchestrator.publisher import Publisher
 from orchestrator.recovery import Recovery
-from orchestrator.state import Workflow
 from orchestrator.store import Store
-from orchestrator.submissions import SubmitBody, as_input, read_body
+from orchestrator.wishes import Wishes
 
 log = structlog.get_logger("orchestrator.handlers")
 
@@ -44,6 +52,7 @@ class Handlers:
     bus: MessageBus
     metrics: OwnerMetrics
     recovery: Recovery
+    wishes: Wishes
     now: float = 0.0
     monotonic: float = 0.0
     _acks: list[Delivery] = field(default_factory=list)
@@ -51,6 +60,7 @@ class Handlers:
     _recalled: dict[str, list[str]] = field(default_factory=dict)
     _repeat: list[str] = field(default_factory=list)
     _gone: list[tuple[str, str]] = field(default_factory=list)
+    _lost: dict[int, tuple[str, list[str]]] = field(default_factory=dict)
     _strangers: set[str] = field(default_factory=set)
     _sweep_at: float | None = None
     _inspect_at: float = float("-inf")
@@ -76,25 +86,28 @@ class Handlers:
         """Handle one arrival."""
         match item:
             case Delivery():
-                self._delivered(item)
+                self._guarded(item)
             case Heartbeat():
                 await self._heartbeat(item)
             case WorkerLeft():
                 await self._worker_left(item)
             case Command():
-                await self._command(item)
+                await self.wishes.grant(item, self.now, self.monotonic)
             case MergeDone():
-                if item.workflow_id in self.engine.workflows:
-                    self.engine.take(item.workflow_id, item.given, self.now, self.monotonic)
+                self._merge_done(item)
             case BusAway():
                 self.leases.deaf()
             case Drained():
-                self._repeat += self.recovery.drained(item.ticket)
+                self._drained(item.ticket)
             case BusReset():
                 self.publisher.forget_groups()
                 self._sweep_at = self.monotonic + self.leases.lease_seconds / 2
             case _:
                 assert_never(item)
+
+    def _merge_done(self, item: MergeDone) -> None:
+        if item.workflow_id in self.engine.workflows:
+            self.engine.take(item.workflow_id, item.given, self.now, self.monotonic)
 
     async def tick(self) -> None:
         """Housekeeping a few times a second, then hand out what is ready."""
@@ -146,8 +159,17 @@ class Handlers:
 
     # --- outcomes ------------------------------------------------------------------------------------
 
-    def _delivered(self, delivery: Delivery) -> None:
+    def _guarded(self, delivery: Delivery) -> None:
+        """Whatever a delivery does, it must not come back with every session and end each one (I7)."""
         self._acks.append(delivery)
+        try:
+            self._delivered(delivery)
+        except Exception as error:
+            log.exception("delivery_failed", stream=delivery.stream)
+            reason = f"{type(error).__name__}: {error}"
+            self._bury(DeadLetter(delivery.stream, reason, delivery.payload))
+
+    def _delivered(self, delivery: Delivery) -> None:
         try:
             event = decode(delivery.payload)
         except DecodeError as error:
@@ -157,8 +179,7 @@ class Handlers:
             case TaskOutcome() if event.workflowid and event.taskid:
                 self._outcome(event, event.workflowid, event.taskid)
             case DeadMessage():
-                letter = DeadLetter(event.data.stream, event.data.reason, event.data.raw_base64.encode())
-                self._bury(letter)
+                self._refused_by_a_worker(event.data)
             case _:
                 self._bury(
                     DeadLetter(delivery.stream, f"{event.type} does not belong here", delivery.payload)
@@ -175,6 +196,24 @@ class Handlers:
         if refused is not None:
             data = {"why": refused, "dispatch_id": outcome.dispatch_id, "execution_id": outcome.execution_id}
             self.engine.note(workflow_id, Entry("outcome.refused", task_id, data))
+
+    def _refused_by_a_worker(self, message: DeadMessage) -> None:
+        """Keep the bytes; a dispatch among them has failed, or its task would wait for ever (I1)."""
+        raw = base64.b64decode(message.raw_base64)
+        self._bury(DeadLetter(message.stream, message.reason, raw))
+        with contextlib.suppress(DecodeError):
+            request = decode(raw)
+            if request.id in self.engine.out:
+                workflow_id, task_id = self.engine.out[request.id]
+                error = TaskError(code="refused_by_worker", message=message.reason)
+                outcome = TaskOutcome(
+                    dispatch_id=request.id,
+                    execution_id=request.id,
+                    worker_id="none",
+                    status="failed",
+                    error=error,
+                )
+                self.engine.take(workflow_id, Finished(task_id, outcome), self.now, self.monotonic)
 
     def _bury(self, letter: DeadLetter) -> None:
         log.warning("dead_letter", stream=letter.stream, reason=letter.reason)
@@ -222,11 +261,20 @@ class Handlers:
             # A worker reads only what it starts at once, so what it read and never listed was running.
             (lost.add if crashed else self._repeat.append)(name)
         self._repeat += [name for name, _ in orphans if name not in lost]
-        for name in sorted(lost):
-            if name in self.engine.out and not self.leases.held(name):
-                workflow_id, task_id = self.engine.out[name]
-                self.metrics.lost.inc()
-                self.engine.take(workflow_id, Lost(task_id, name, worker_id), self.now, self.monotonic)
+        if lost:
+            # Their outcomes may have been published and not read yet; what was done must not be done again.
+            self._lost[self.recovery.gate.ask()] = (worker_id, sorted(lost))
+
+    def _drained(self, ticket: int) -> None:
+        """All outcomes up to the look are in: what is still out is really lost."""
+        self._repeat += self.recovery.drained(ticket)
+        for asked in [number for number in self._lost if number <= ticket]:
+            worker_id, names = self._lost.pop(asked)
+            for name in names:
+                if name in self.engine.out and not self.leases.held(name):
+                    workflow_id, task_id = self.engine.out[name]
+                    self.metrics.lost.inc()
+                    self.engine.take(workflow_id, Lost(task_id, name, worker_id), self.now, self.monotonic)
 
     async def _note_gone(self) -> None:
         gone, self._gone = self._gone, []
@@ -241,42 +289,3 @@ class Handlers:
             limit = self.engine.workflows[place[0]].tasks[place[1]].item.timeout_seconds
             if self.monotonic - holding.started_at > limit + OVERDUE_GRACE_SECONDS:
                 self.engine.take(place[0], Overdue(place[1], name), self.now, self.monotonic)
-
-    # --- commands ------------------------------------------------------------------------------------
-
-    async def _command(self, command: Command) -> None:
-        """Apply a command once; its answer is stored in the same transaction."""
-        pending = self.engine.pending
-        pending.durable = True
-        pending.shards.add(shard_of(command.workflow_id))
-        try:
-            body = read_body(command.body)
-        except InvalidInput as error:
-            pending.answers[command.command_id] = f"refused: {error}"
-            return
-        workflow = self.engine.workflows.get(command.workflow_id) or await self.store.load(
-            command.workflow_id
-        )
-        if isinstance(body, SubmitBody):
-            refused = None if workflow is None else "a workflow with this id exists already"
-            if workflow is None:
-                self._submit(command.workflow_id, body)
-        elif workflow is None:
-            refused = f"there is no workflow {command.workflow_id}"
-        else:
-            if command.workflow_id not in self.engine.workflows:
-                self.engine.adopt(workflow, self.monotonic)
-            given = as_input(body)
-            refused = self.engine.take(command.workflow_id, given, self.now, self.monotonic).refused
-            self.engine.drop_ended([command.workflow_id] if refused else [])
-        pending.answers[command.command_id] = f"refused: {refused}" if refused else "done"
-        if refused:
-            self.engine.note(
-                command.workflow_id, Entry("command.refused", None, {"command": command.kind, "why": refused})
-            )
-
-    def _submit(self, workflow_id: str, body: SubmitBody) -> None:
-        workflow = Workflow.start(
-            workflow_id, body.plan, shard=shard_of(workflow_id), now=self.now, base_commit=body.base_commit
-        )
-        self.engine.submit(workflow, self.now, self.monotonic)

@@ -6,7 +6,7 @@ import asyncio
 
 import structlog
 
-from contracts.errors import ArtifactError, MergeConflict, Unavailable
+from contracts.errors import MultiAgentError, Unavailable
 from contracts.ports import ArtifactStore, RefMove
 from orchestrator.arrivals import Arrival, MergeDone
 from orchestrator.inputs import Merged, MergeFailed
@@ -15,7 +15,6 @@ from orchestrator.state import Workflow
 log = structlog.get_logger("orchestrator.keeper")
 
 RETRY_SECONDS = 1.0
-MERGE_ATTEMPTS = 5
 
 
 class Keeper:
@@ -41,37 +40,56 @@ class Keeper:
         while True:
             await self._work.wait()
             self._work.clear()
-            while self._moves:
-                await self._move()
-            while self._merges:
-                await self._merge(self._merges.pop(0))
+            while self._moves or self._merges:
+                if self._moves:
+                    await self._move()
+                else:
+                    await self._merge(self._merges.pop(0))
 
     async def _move(self) -> None:
         batch, self._moves = self._moves, []
         try:
-            await self._artifacts.publish([move for _, move in batch])
-            self._settled += [entry_id for entry_id, _ in batch]
-        except (ArtifactError, Unavailable) as error:
-            log.warning("refs_not_moved", reason=str(error), count=len(batch))
-            self._moves = batch + self._moves
-            await asyncio.sleep(RETRY_SECONDS)
+            await self._publish(batch)
+        except (Unavailable, OSError) as error:
+            await self._later(batch, error)
+        except MultiAgentError:
+            # One bad move must not hold up the others: each by itself, and the bad ones are set aside.
+            for move in batch:
+                await self._move_alone(move)
+
+    async def _move_alone(self, move: tuple[str, RefMove]) -> None:
+        try:
+            await self._publish([move])
+        except (Unavailable, OSError) as error:
+            await self._later([move], error)
+        except MultiAgentError as error:
+            # It stays in the outbox: the next session tries again.
+            log.error("ref_cannot_be_moved", entry=move[0], task_id=move[1].task_id, reason=str(error))
+
+    async def _publish(self, batch: list[tuple[str, RefMove]]) -> None:
+        await self._artifacts.publish([move for _, move in batch])
+        self._settled += [entry_id for entry_id, _ in batch]
+
+    async def _later(self, batch: list[tuple[str, RefMove]], error: Exception) -> None:
+        log.warning("refs_not_moved", reason=str(error), count=len(batch))
+        self._moves = batch + self._moves
+        await asyncio.sleep(RETRY_SECONDS)
 
     async def _merge(self, workflow: Workflow) -> None:
         header = workflow.header
         heads = tuple(dict.fromkeys(head for task in workflow.sinks() for head in task.heads))
-        given: Merged | MergeFailed | None = None
-        for attempt in range(1, MERGE_ATTEMPTS + 1):
-            try:
-                commit = await self._artifacts.merge(
-                    heads, subject=f"Result of {header.workflow_id}", created_at=int(header.created_at)
-                )
-                await self._artifacts.publish([RefMove(header.workflow_id, "result", commit)])
-                given = Merged(commit)
-            except (ArtifactError, Unavailable) as error:
-                log.warning("result_not_merged", workflow_id=header.workflow_id, reason=str(error))
-                if isinstance(error, MergeConflict) or attempt == MERGE_ATTEMPTS:
-                    given = MergeFailed(str(error))
-            if given is not None:
-                return await self._inbox.put(MergeDone(header.workflow_id, given))
+        given: Merged | MergeFailed
+        try:
+            commit = await self._artifacts.merge(
+                heads, subject=f"Result of {header.workflow_id}", created_at=int(header.created_at)
+            )
+            await self._artifacts.publish([RefMove(header.workflow_id, "result", commit)])
+            given = Merged(commit)
+        except (Unavailable, OSError) as error:
+            log.warning("result_not_merged", workflow_id=header.workflow_id, reason=str(error))
+            self._merges.append(workflow)
             await asyncio.sleep(RETRY_SECONDS)
-        return None
+            return
+        except MultiAgentError as error:
+            given = MergeFailed(str(error))
+        await self._inbox.put(MergeDone(header.workflow_id, given))

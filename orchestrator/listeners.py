@@ -61,6 +61,8 @@ class Listeners:
             except GroupMissing:
                 drained = False
             except BusUnavailable:
+                # The answer to a read may have been lost, and what it held is pending now.
+                drained = False
                 await asyncio.sleep(POLL_SECONDS / 4)
 
     def _may_hold_more(self, deliveries: list[Delivery]) -> bool:
@@ -106,7 +108,8 @@ class Listeners:
                     await self._inbox.put(command)
             seen = {command.command_id for command in waiting}
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._poll_now.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._poll_now.wait()
             self._poll_now.clear()
 
     async def _health(self) -> None:

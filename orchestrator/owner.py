@@ -10,6 +10,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -26,6 +27,7 @@ from orchestrator.metrics import OwnerMetrics
 from orchestrator.publisher import Publisher
 from orchestrator.recovery import DrainGate, Recovery
 from orchestrator.store import OwnershipLost, Store
+from orchestrator.wishes import Wishes
 
 log = structlog.get_logger("orchestrator")
 
@@ -102,10 +104,9 @@ class Owner:
         return None
 
     async def _pause(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self.stopping.wait(), seconds)
-        except TimeoutError:
-            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.stopping.wait()
 
     async def _session(self, epoch: int) -> None:
         """From reading the state to the end of the ownership; raises a group of what ended it."""
@@ -116,7 +117,8 @@ class Owner:
         leases = Leases(self.settings.lease_seconds)
         gate = DrainGate()
         recovery = Recovery(self.bus, engine, leases, gate)
-        handlers = Handlers(engine, leases, publisher, self.store, self.bus, self.metrics, recovery)
+        wishes = Wishes(engine, self.store)
+        handlers = Handlers(engine, leases, publisher, self.store, self.bus, self.metrics, recovery, wishes)
         for workflow in await self.store.load_open():
             engine.adopt(workflow, self.clock.monotonic())
         keeper.add(await handlers.resume(await self.store.outbox()), [])
@@ -157,8 +159,10 @@ class Owner:
         """Everything that has arrived, up to a batch; waits for the first until the next timer."""
         wait = TICK_SECONDS if timer is None else timer - self.clock.monotonic()
         items: list[Arrival] = []
+        # Not wait_for: before Python 3.12 it can swallow a cancellation that meets an arrival.
         try:
-            items.append(await asyncio.wait_for(inbox.get(), min(TICK_SECONDS, max(0.0, wait))))
+            async with asyncio.timeout(min(TICK_SECONDS, max(0.0, wait))):
+                items.append(await inbox.get())
         except TimeoutError:
             return items
         while len(items) < self.settings.batch and not inbox.empty():

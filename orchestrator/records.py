@@ -102,16 +102,21 @@ def header_row(header: Header) -> dict[str, Any]:
     return {
         "workflow_id": header.workflow_id,
         "todo_list_id": header.todo_list_id,
-        "request": header.request,
+        "request": _storable(header.request),
         "shard": header.shard,
         "status": header.status.value,
-        "reason": header.reason,
+        "reason": _storable(header.reason),
         "base_commit": header.base_commit,
         "result_commit": header.result_commit,
         "open_tasks": header.open_tasks,
         "created_at": header.created_at,
         "finished_at": header.finished_at,
     }
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL's text knows no NUL."""
+    return text.replace("\0", "\ufffd")
 
 
 def read_header(row: RowMapping) -> Header:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy.exc import OperationalError
+from alembic.util import CommandError
+from sqlalchemy.exc import DatabaseError
 
-from contracts.errors import StoreUnavailable
-from orchestrator.database import alembic_url
+from contracts.errors import NotConfigured
+from orchestrator.database import alembic_url, translated
 
 
 def migration_config(url: str) -> Config:
@@ -28,5 +29,7 @@ def upgrade(url: str, revision: str = "head") -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         command.upgrade(migration_config(url), revision)
-    except OperationalError as error:
-        raise StoreUnavailable(f"the database cannot be upgraded: {error.orig}") from None
+    except DatabaseError as error:
+        raise translated(error) from None
+    except CommandError as error:
+        raise NotConfigured(f"the database cannot be upgraded: {error}") from None

@@ -25,6 +25,10 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def close(self) -> None:
+        """Close the database."""
+        await self._database.close()
+
     async def renewals(self) -> tuple[int, bool]:
         """A number that stands still when no owner lives, and whether the shards are free."""
 
@@ -40,18 +44,26 @@ class Store:
         """Take all shards. The epoch that comes back fences every earlier owner."""
 
         def body(connection: Connection) -> int:
-            epoch = int(connection.execute(select(func.max(t.shards.c.epoch))).scalar_one()) + 1
+            # Locked first: two that claim at once must not compute the same epoch.
+            locked = select(t.shards.c.epoch).order_by(t.shards.c.shard).with_for_update()
+            epoch: int = max(connection.execute(locked).scalars()) + 1
             connection.execute(update(t.shards).values(owner=owner, epoch=epoch))
             return epoch
 
         return await self._database.write(body, durable=True)
 
     async def renew(self, epoch: int) -> None:
-        """Show that the owner lives. Raises OwnershipLost."""
+        """Show that the owner lives. Raises OwnershipLost.
+
+        One row speaks for all, since one owner takes all: locking them in another order than a commit does
+        would deadlock with it.
+        """
 
         def body(connection: Connection) -> int:
             return connection.execute(
-                update(t.shards).where(t.shards.c.epoch == epoch).values(renewals=t.shards.c.renewals + 1)
+                update(t.shards)
+                .where(t.shards.c.shard == 0, t.shards.c.epoch == epoch)
+                .values(renewals=t.shards.c.renewals + 1)
             ).rowcount
 
         if await self._database.write(body) == 0:

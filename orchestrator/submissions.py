@@ -57,6 +57,23 @@ Body = Annotated[SubmitBody | ApproveBody | RejectBody | CancelBody | RetryBody,
 _BODY: TypeAdapter[Body] = TypeAdapter(Body)
 
 
+_NAME: TypeAdapter[str] = TypeAdapter(Identifier)
+MAX_NAME = 80
+
+
+def check_name(workflow_id: str) -> str:
+    """A workflow's id that can also be part of a Git ref. Raises InvalidInput."""
+    try:
+        if len(workflow_id) <= MAX_NAME and not workflow_id.endswith(".lock"):
+            return _NAME.validate_python(workflow_id)
+    except ValidationError:
+        pass
+    raise InvalidInput(
+        f"workflow id {workflow_id[:90]!r}: must be 1 to {MAX_NAME} letters, digits, '_', '-', inner dots, "
+        "and must not end in '.lock'"
+    )
+
+
 def read_body(text: str) -> Body:
     """The body of a command. Raises InvalidInput."""
     try:

@@ -90,4 +90,7 @@ def main() -> None:
         # The reader has seen enough (`| head`); the interpreter must not complain about it at exit.
         sys.stderr.close()
         code = EXIT_DONE
+    except OSError as error:
+        click.echo(f"Error: {error}", err=True)
+        code = EXIT_FAILED
     sys.exit(code if isinstance(code, int) else EXIT_DONE)

@@ -16,6 +16,7 @@ from contracts.errors import InvalidInput
 from multi_agent.bootstrap import make_bus, make_client, make_database, upgrade_database
 from multi_agent.locks import FileLock
 from multi_agent.settings import Settings, load_settings
+from multi_agent.telemetry import set_up_logs
 
 if TYPE_CHECKING:
     from orchestrator.client import WorkflowClient
@@ -44,8 +45,10 @@ agents_option = click.option(
 
 
 def settings_of(**options: Any) -> Settings:
-    """Settings from the environment and these options."""
-    return load_settings(options)
+    """Settings from the environment and these options. What is logged from now on goes to stderr."""
+    settings = load_settings(options)
+    set_up_logs("warning", process="cli")
+    return settings
 
 
 def print_json(value: Any) -> None:
@@ -64,7 +67,7 @@ def person() -> str:
 @asynccontextmanager
 async def opened_client(settings: Settings, *, create: bool = False) -> AsyncIterator[WorkflowClient]:
     """A client of the data folder's database, able to wake the owner up where one is known."""
-    if not create and settings.database.startswith("sqlite") and not (settings.data / "state.db").exists():
+    if not create and settings.database_url is None and not (settings.data / "state.db").exists():
         raise InvalidInput(f"there is nothing in {settings.data} yet; start with `multi-agent run` or `up`")
     url = FileLock(settings.data / "stack.lock").note().get("redis_url")
     if settings.redis_url is None and url:

@@ -45,8 +45,10 @@ async def _approve(
 
 
 async def _waiting(client: WorkflowClient, workflow: str, task: str | None) -> tuple[WorkflowView, str]:
-    view = await client.workflow(await client.resolve(workflow))
-    assert view is not None
+    workflow_id = await client.resolve(workflow)
+    view = await client.workflow(workflow_id)
+    if view is None:
+        raise InvalidInput(f"workflow {workflow_id} is queued; no orchestrator has taken it up yet")
     names = [one.task_id for one in view.waiting_for_approval]
     if task in names:
         return view, str(task)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agents.registry import agent_info
-from contracts.errors import InvalidInput, NotConfigured, StoreUnavailable
+from contracts.errors import InvalidInput, MultiAgentError, NotConfigured, StoreUnavailable
 from contracts.plan_checks import PlanLimits, parse_plan
 from contracts.todo import TodoList
 from multi_agent.bootstrap import (
@@ -43,6 +43,9 @@ from orchestrator.state import WorkflowStatus
 if TYPE_CHECKING:
     from artifacts import GitArtifactStore
     from orchestrator.client import WorkflowClient, WorkflowView
+
+
+ALL_EVENTS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,12 +212,14 @@ class RunSession:
         seen = 0
         try:
             async for view in client.follow(workflow_id):
-                entries = await client.events(workflow_id, after=seen)
+                entries = await client.events(workflow_id, after=seen, limit=ALL_EVENTS)
                 seen = entries[-1].sequence if entries else seen
                 self._screen.show(view, entries)
-                ended = view.header.status.terminal or view.stands_still
-                if ended and not await client.has_waiting_commands(workflow_id):
-                    return view
+                if _over(view) and not await client.has_waiting_commands(workflow_id):
+                    # A command may have been applied between the two looks.
+                    newest = await client.workflow(workflow_id)
+                    if newest is not None and _over(newest):
+                        return newest
         finally:
             keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -224,7 +229,10 @@ class RunSession:
     async def _keep_served(self) -> None:
         while True:
             await asyncio.sleep(1.0)
-            await self._stack.take_over()
+            try:
+                await self._stack.take_over()
+            except (MultiAgentError, OSError) as error:
+                self._screen.say(f"cannot take over yet: {error}")
 
     def _report(self, view: WorkflowView, summary: Summary) -> int:
         self._screen.close()
@@ -250,6 +258,11 @@ class RunSession:
             pull = f"git -C {self._options.repo} pull {summary.store} {summary.branch}"
             return [f"  take it    {pull}"]
         return [f"  check out  multi-agent artifacts {summary.workflow_id} --checkout my-result"]
+
+
+def _over(view: WorkflowView) -> bool:
+    """Whether the workflow has ended, or goes on only when a person decides."""
+    return view.header.status.terminal or view.stands_still
 
 
 def _manual_hint(spec: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 
 import click
@@ -54,8 +55,14 @@ def worker(
     """Take tasks off the bus and work on them until stopped. Needs Redis and the artifact store only."""
     settings = settings_of(**options)
     set_up_logs(settings.log_level, process="worker")
-    name = worker_id or new_worker_id()
+    name = _checked_id(worker_id) if worker_id else new_worker_id()
     asyncio.run(run_worker(settings, worker_id=name, roles=roles, modules=modules))
+
+
+def _checked_id(worker_id: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", worker_id):
+        return worker_id
+    raise InvalidInput(f"--worker-id {worker_id!r}: must be 1 to 100 letters, digits, '_' or '-'")
 
 
 @click.command()

@@ -73,8 +73,10 @@ def _age(since: float) -> str:
 
 async def _view(settings: Settings, name: str | None) -> WorkflowView:
     async with opened_client(settings) as client:
-        view = await client.workflow(await client.resolve(name))
-        assert view is not None
+        workflow_id = await client.resolve(name)
+        view = await client.workflow(workflow_id)
+        if view is None:
+            raise InvalidInput(f"workflow {workflow_id} is queued; no orchestrator has taken it up yet")
         return view
 
 

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+import pytest
+
 from agents.outbox import Outbox
 from contracts.channels import Channels
 from contracts.errors import BusUnavailable
@@ -132,3 +134,22 @@ async def test_i5_after_an_outage_everything_unacknowledged_is_said_again() -> N
     async with _working(outbox):
         await until(lambda: len(bus.calls) == 3)
     assert bus.calls == [("publish", 1), ("publish", 2), ("ack", 1)]
+
+
+async def test_i1_entries_are_known_until_they_are_acknowledged() -> None:
+    bus = LossyBus(MemoryBroker())
+    outbox = Outbox(bus, 600)
+    deliveries = await _deliveries(bus, 4)
+    outcome, duplicate, dead, surplus = deliveries
+    outbox.outcome("d", "e", Outgoing(RESULTS, b"outcome"), outcome)
+    assert outbox.repeat("d", duplicate)
+    outbox.dead_letter(Outgoing(Channels.DEAD_LETTERS, b"dead"), dead)
+    outbox.ack(surplus)
+    everything = {(delivery.stream, delivery.entry_id) for delivery in deliveries}
+    assert outbox.entries == everything
+    bus.lose["ack"] = 1
+    with pytest.raises(BusUnavailable):
+        await outbox.flush()
+    assert outbox.entries == everything
+    await outbox.flush()
+    assert outbox.entries == set()

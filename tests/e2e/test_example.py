@@ -122,7 +122,7 @@ def test_without_redis_docker_or_bwrap_on_the_path(cli: Cli, kind: str, tmp_path
             "raise ImportError('hidden by a test')\n"
         )
     ended = cli("run", REQUEST, code=0, **env)
-    assert f"private Redis ({kind})" in ended.stdout
+    assert f"private Redis ({kind}:" in ended.stdout
     assert "sandbox: namespaces" in ended.stdout
     assert ("SLOW" in ended.stdout) is (kind == "fakeredis")
 

@@ -139,6 +139,37 @@ def test_a_task_that_waits_for_a_person_ends_the_run_with_three(cli: Cli) -> Non
     assert kinds.count("task.approved") == 1
 
 
+def test_a_retry_asked_for_while_nothing_runs_is_taken_up_by_resume(cli: Cli) -> None:
+    prepared(cli, timeout_seconds=1, max_retries=0)
+    cli("run", "--plan", "slow.json", "--agents", "slow_agents", code=1)
+    (cli.folder / "go").touch()
+    assert "noted" in cli("retry", "slow").stdout
+    assert cli.json("run", "--resume", "slow", "--agents", "slow_agents")["status"] == "completed"
+
+
+def test_a_killed_private_redis_is_started_again(cli: Cli) -> None:
+    process = run_until_b(prepared(cli))
+    [pid] = redis_servers(cli)
+    os.kill(pid, signal.SIGKILL)
+    cli.until(lambda: redis_servers(cli) not in ([], [pid]), "another Redis")
+    finish(cli, process)
+    assert Counter(starts(cli)) == {"a": 1, "b": 1, "c": 1}
+
+
+def redis_servers(cli: Cli) -> list[int]:
+    """Process ids of Redis servers whose log lies in the folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                log = str((entry / "fd" / "1").readlink())
+            except OSError:
+                continue
+            if log == str(cli.folder / ".multi_agent" / "logs" / "redis.log"):
+                found.append(int(entry.name))
+    return found
+
+
 def test_rejecting_cancelling_and_retrying(cli: Cli) -> None:
     prepared(cli, requires_approval=True)
     (cli.folder / "go").touch()

@@ -211,6 +211,19 @@ class TestCycle:
         assert play.status("review") == "blocked"
         assert "tests still fail" in play.workflow.header.reason
 
+    def test_a_fix_that_would_name_too_many_files_gets_their_folders(self) -> None:
+        coders = [
+            item(f"c{n}", output_artifacts=tuple(f"src/{n}/{part}.py" for part in range(5)))
+            for n in range(41)
+        ]
+        test = item("test", *(coder.task_id for coder in coders), role="tester")
+        play = Play(plan(*coders, test))
+        for coder in coders:
+            play.succeed(coder.task_id)
+        play.give(Finished("test", red_tests(play.dispatch("test"))))
+        outputs = play.workflow.tasks["test.fix1"].item.output_artifacts
+        assert outputs == tuple(f"src/{n}/" for n in range(41))
+
     def test_a_negative_review_fails_the_task(self) -> None:
         play = Play(plan(item("r", role="reviewer")))
         play.give(Finished("r", outcome(play.dispatch("r"), verdict="failed", summary="no")))
@@ -277,6 +290,14 @@ class TestPeople:
         play.give(Retry(None, "me"))
         assert play.statuses == {"a": "succeeded", "b": "ready", "c": "ready", "d": "waiting"}
         assert play.workflow.header.open_tasks == 3
+
+    def test_a_workflow_is_not_complete_while_a_task_stays_cancelled(self) -> None:
+        play = Play(plan(item("a"), item("b")))
+        play.give(Cancel("me"))
+        play.give(Retry("a", "me"))
+        play.succeed("a")
+        assert play.statuses == {"a": "succeeded", "b": "cancelled"}
+        assert play.workflow.header.status == "failed"
 
     def test_retrying_one_leaves_blocked_what_another_failure_still_blocks(self) -> None:  # I1
         play = Play(plan(item("a", max_retries=0), item("b", max_retries=0), item("c", "a", "b")))

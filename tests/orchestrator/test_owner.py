@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
+from sqlalchemy import insert
 
 from artifacts import GitArtifactStore, create_store, open_store
 from contracts.bus import get_message_bus
 from contracts.channels import Channels
-from contracts.errors import GroupMissing
+from contracts.errors import GroupMissing, InvalidInput
 from contracts.events import (
     Control,
+    DeadMessage,
     EventType,
     Heartbeat,
     TaskEvent,
@@ -35,6 +38,7 @@ from orchestrator.metrics import OwnerMetrics
 from orchestrator.owner import Owner, OwnerSettings
 from orchestrator.schema import upgrade
 from orchestrator.store import Store
+from orchestrator.tables import commands
 from tests.orchestrator.plans import failed, item, outcome, plan
 from tests.support.redis_servers import PrivateRedis
 
@@ -456,6 +460,56 @@ async def test_more_ready_tasks_than_the_window_wait_in_the_database(
     assert await system.bus.depth(STREAM) == 1024
     await hand.work()
     await system.until(workflow, lambda view: sum(task.status == "dispatched" for task in view.tasks) == 1024)
+
+
+async def test_a_role_that_nobody_serves_holds_up_no_other(system: System, hand: Hand) -> None:
+    await submitted(system, plan(*(item(f"t{n}", role="nobody", output_artifacts=()) for n in range(1100))))
+    workflow = await submitted(system, plan(item("a")))
+    await hand.work()
+    assert (await system.ended(workflow)).header.status == "completed"
+
+
+async def test_a_commit_that_is_not_there_holds_up_no_other_workflow(system: System, hand: Hand) -> None:
+    for _ in range(2):
+        await submitted(system, plan(item("a")))
+    names = {}
+    for number in range(2):
+        delivery, request = await hand.take()
+        commit = "0" * 39 + "1" if number == 0 else await written(system.store, request)
+        names[number] = str(request.workflowid)
+        await hand.finish(delivery, request, outcome(request.id, worker_id=hand.name, commit=commit))
+    assert (await system.ended(names[1])).header.status == "completed"
+    assert (await system.ended(names[0])).header.status == "failed"
+
+
+async def test_a_command_that_cannot_be_applied_is_refused_and_stops_nothing(  # I7
+    system: System, hand: Hand
+) -> None:
+    with pytest.raises(InvalidInput, match="workflow id"):
+        await system.client.submit(CHAIN, workflow_id="bad id")
+    row = {"command_id": "x", "kind": "submit", "workflow_id": "bad id", "body": "{}", "created_at": 0.0}
+    await system.database.write(lambda connection: connection.execute(insert(commands).values(**row)))
+    assert "workflow id" in str(await system.client.answer("x", 20))
+    workflow = await submitted(system)
+    await hand.work()
+    await hand.work()
+    assert (await system.ended(workflow)).header.status == "completed"
+
+
+async def test_a_dispatch_that_a_worker_cannot_read_fails_its_attempt(
+    system: System, hand: Hand
+) -> None:  # I1
+    workflow = await submitted(system, plan(item("a", max_retries=0)))
+    delivery, _ = await hand.take()
+    dead = DeadMessage(
+        stream=STREAM, reason="too new for me", raw_base64=base64.b64encode(delivery.payload).decode()
+    )
+    event = TaskEvent[DeadMessage](
+        id="dead-1", source="test", type=EventType.MESSAGE_DEAD, time="2026-01-01T00:00:00Z", data=dead
+    )
+    await system.bus.publish([Outgoing(Channels.DEAD_LETTERS, encode(event))])
+    view = await system.ended(workflow)
+    assert "too new for me" in view.header.reason
 
 
 async def test_a_second_owner_stands_by_and_takes_over(system: System, hand: Hand) -> None:  # I3

@@ -14,7 +14,6 @@ import pytest
 from alembic import command
 from sqlalchemy import Connection, create_engine, inspect, text
 
-from contracts.channels import SHARDS
 from contracts.errors import InvalidInput, NotConfigured, StoreUnavailable
 from orchestrator.batch import Batch, DeadLetter, OutboxEntry, shard_of
 from orchestrator.client import WorkflowClient
@@ -113,13 +112,25 @@ async def test_an_owner_that_was_replaced_writes_nothing(store: Store) -> None: 
     assert loaded.header.reason == ""
 
 
+async def test_two_that_claim_at_once_get_different_epochs(
+    database_url: str, database: Database
+) -> None:  # I3
+    others = [Store(open_database(database_url)) for _ in range(3)]
+    epochs = await asyncio.gather(
+        *(one.claim(f"owner-{n}") for n, one in enumerate([Store(database), *others]))
+    )
+    assert len(set(epochs)) == 4
+    for one in others:
+        await one.close()
+
+
 async def test_the_renewal_counter_moves_only_while_the_owner_lives(store: Store) -> None:
     assert (await store.renewals())[1] is True
     epoch = await store.claim("me")
     first, free = await store.renewals()
     assert free is False
     await store.renew(epoch)
-    assert (await store.renewals())[0] == first + SHARDS
+    assert (await store.renewals())[0] == first + 1
     await store.release(epoch)
     assert (await store.renewals())[1] is True
 

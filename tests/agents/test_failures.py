@@ -1,0 +1,47 @@
+"""What an outcome says about an error can be stored anywhere."""
+
+from __future__ import annotations
+
+import pytest
+
+from agents import AgentResult, Task, agent
+from agents.failures import bounded, lesson, task_error
+from artifacts import GitArtifactStore
+from contracts.errors import AgentFailure, BusUnavailable, MultiAgentError
+from contracts.memory_bus import MemoryBus
+from tests.agents.owner import Owner, running, worker
+from tests.agents.support import task_request
+
+
+@pytest.mark.parametrize("kind", [AgentFailure, BusUnavailable, MultiAgentError, ValueError])
+def test_no_error_carries_a_nul_or_a_lone_surrogate(kind: type[Exception]) -> None:
+    error = task_error(kind("a\0b\ud800c"))
+    assert error.message.endswith("a\ufffdb?c")
+    assert "\0" not in error.code
+
+
+def test_a_code_with_a_nul_is_no_code() -> None:
+    assert task_error(AgentFailure("no", code="bad\0code")).code == "agent_failed"
+
+
+def test_a_lesson_carries_no_nul() -> None:
+    assert lesson(AgentFailure("a\0b")) == "a\ufffdb"
+
+
+def test_texts_are_cut() -> None:
+    assert bounded("\0" * 5, 3) == "\ufffd" * 3
+    assert len(task_error(AgentFailure("x" * 20_000)).message) == 10_000
+
+
+async def test_what_an_agent_says_of_its_success_carries_no_nul(
+    bus: MemoryBus, owner: Owner, store: GitArtifactStore
+) -> None:
+    @agent(role="coder")
+    class Rude:
+        async def run(self, task: Task) -> AgentResult:
+            return AgentResult(summary="a\0b\ud800", backend="c\0d")
+
+    async with running(worker(bus, store, Rude)):
+        await owner.dispatch(task_request())
+        found = await owner.outcome()
+    assert (found.status, found.summary, found.backend) == ("succeeded", "a\ufffdb?", "c\ufffdd")
