@@ -5,6 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection, create_engine, event, text
 
+from orchestrator.database import BUSY_SECONDS, use_wal
 from orchestrator.tables import metadata
 
 _ADVISORY_LOCK = 7_210_331_907
@@ -14,12 +15,14 @@ def _configure_sqlite(connection: Connection) -> None:
     raw = connection.connection.driver_connection
     if raw is not None:
         raw.isolation_level = None
+        use_wal(raw)
 
 
 def run() -> None:
     """Upgrade or downgrade the database named by `sqlalchemy.url`."""
     url = context.config.get_main_option("sqlalchemy.url") or ""
-    engine = create_engine(url.replace("%%", "%"))
+    waiting = {"timeout": BUSY_SECONDS} if url.startswith("sqlite") else {}
+    engine = create_engine(url.replace("%%", "%"), connect_args=waiting)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "engine_connect", _configure_sqlite)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))

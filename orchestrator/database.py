@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -124,6 +125,19 @@ def translated(error: SQLAlchemyError) -> Exception:
     return error
 
 
+def use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to write-ahead logging; SQLite's own busy timeout does not cover the switch."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
 def _sqlite_engine(path: Path, begin: str) -> Engine:
     engine = create_engine(
         f"sqlite:///{path}",
@@ -133,7 +147,7 @@ def _sqlite_engine(path: Path, begin: str) -> Engine:
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: object) -> None:
-        connection.execute("PRAGMA journal_mode=WAL")
+        use_wal(connection)
         connection.execute("PRAGMA synchronous=NORMAL")
 
     @event.listens_for(engine, "begin")

@@ -76,7 +76,7 @@ def finish(cli: Cli, process: subprocess.Popen[str]) -> dict[str, object]:
     (cli.folder / "go").touch()
     output, _ = process.communicate(timeout=100)
     assert process.returncode == 0, output
-    summary: dict[str, object] = json.loads(output[output.index("{") :])
+    summary: dict[str, object] = json.loads(output[output.index("{\n") :])
     done = Counter(entry["task_id"] for entry in cli.events() if entry["kind"] == "task.succeeded")
     assert done == {"a": 1, "b": 1, "c": 1}
     return summary
