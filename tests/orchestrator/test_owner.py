@@ -457,7 +457,10 @@ async def test_more_ready_tasks_than_the_window_wait_in_the_database(
     many = plan(*(item(f"t{n}", output_artifacts=()) for n in range(1100)))
     workflow = await submitted(system, many)
     await system.until(workflow, lambda view: any(task.status == "dispatched" for task in view.tasks))
-    assert await system.bus.depth(STREAM) == 1024
+    async with asyncio.timeout(20):
+        while (depth := await system.bus.depth(STREAM)) < 1024:
+            await asyncio.sleep(0.02)
+    assert depth == 1024
     await hand.work()
     await system.until(workflow, lambda view: sum(task.status == "dispatched" for task in view.tasks) == 1024)
 
