@@ -25,18 +25,7 @@ def debug_cycle(workflow: Workflow, test: TaskState) -> list[TaskState]:
     origin = item.task_id.removesuffix(f".retest{test.cycle}") if test.cycle else item.task_id
     if not writable or len(writable) > MAX_OUTPUTS or len(origin) > MAX_ORIGIN:
         return []
-    fix = TodoItem(
-        task_id=f"{origin}.fix{cycle}",
-        title=f"Fix what {origin} found (cycle {cycle})",
-        description=item.description,
-        agent_role=Role.DEBUGGER,
-        dependencies=(item.task_id,),
-        input_artifacts=item.input_artifacts,
-        output_artifacts=writable,
-        max_retries=item.max_retries,
-        timeout_seconds=item.timeout_seconds,
-        priority=item.priority,
-    )
+    fix = _fix(item, f"{origin}.fix{cycle}", f"Fix what {origin} found (cycle {cycle})", writable)
     again = item.model_copy(
         update={
             "task_id": f"{origin}.retest{cycle}",
@@ -60,6 +49,22 @@ def debug_cycle(workflow: Workflow, test: TaskState) -> list[TaskState]:
         TaskState(again, again.dependencies, cycle=cycle),
         *rewired,
     ]
+
+
+def _fix(test: TodoItem, task_id: str, title: str, writable: tuple[str, ...]) -> TodoItem:
+    """The debugger's task: as patient and as urgent as the test it follows."""
+    return TodoItem(
+        task_id=task_id,
+        title=title,
+        description=test.description,
+        agent_role=Role.DEBUGGER,
+        dependencies=(test.task_id,),
+        input_artifacts=test.input_artifacts,
+        output_artifacts=writable,
+        max_retries=test.max_retries,
+        timeout_seconds=test.timeout_seconds,
+        priority=test.priority,
+    )
 
 
 def _folded(paths: tuple[str, ...]) -> tuple[str, ...]:
