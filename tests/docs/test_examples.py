@@ -19,7 +19,8 @@ SECONDS = 100
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", **more}
+    measuring = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+    return {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", **measuring, **more}
 
 
 def test_an_agent_of_ones_own_does_its_task(tmp_path: Path) -> None:

@@ -30,11 +30,13 @@ def measure() -> dict[str, float]:
     """Percent of statements that ran, by package."""
     recorded = coverage.Coverage()
     recorded.load()
+    omitted = recorded.get_option("run:omit")
+    unmeasured = [f"*/{pattern}" for pattern in omitted] if isinstance(omitted, list) else []
     found = {}
     for package in SHOWN:
         try:
             found[package] = recorded.report(
-                file=io.StringIO(), include=[f"*/{package}/*"], omit=["*/tests/*"]
+                file=io.StringIO(), include=[f"*/{package}/*"], omit=["*/tests/*", *unmeasured]
             )
         except coverage.exceptions.NoDataError:
             found[package] = 0.0
