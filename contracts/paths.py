@@ -80,8 +80,3 @@ def check_tree(paths: Iterable[str]) -> None:
 def covers(pattern: str, path: str) -> bool:
     """Whether an output pattern (a file's path, or a folder's ending in '/') covers `path`."""
     return path.startswith(pattern) if pattern.endswith("/") else path == pattern
-
-
-def overlap(one: str, other: str) -> bool:
-    """Whether two output patterns can name the same file."""
-    return covers(one, other) or covers(other, one)

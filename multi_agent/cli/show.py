@@ -194,8 +194,9 @@ def artifacts(workflow: str | None, target: Path | None, as_json: bool, **option
     view = asyncio.run(_view(settings, workflow))
     if target is not None:
         asyncio.run(_checkout(settings, view, target))
-        click.echo(f"{view.header.workflow_id} is in {target}")
-        return
+        click.echo(f"{view.header.workflow_id} is in {target}", err=as_json)
+        if not as_json:
+            return
     commits = asyncio.run(_history(settings, view.header.workflow_id))
     if as_json:
         print_json([asdict(commit) for commit in commits])

