@@ -7,10 +7,10 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=igno
 WORKDIR /src
 COPY requirements requirements
 RUN python3 -m venv /opt/multi-agent \
- && /opt/multi-agent/bin/pip install --quiet --require-hashes \
+ && /opt/multi-agent/bin/pip install --quiet --no-deps --require-hashes \
       -r requirements/run.lock -r requirements/postgres.lock -r requirements/gemini.lock -r requirements/openai.lock
 # The build backend stays out of the final image.
-RUN python3 -m venv /opt/build && /opt/build/bin/pip install --quiet --require-hashes -r requirements/build.lock
+RUN python3 -m venv /opt/build && /opt/build/bin/pip install --quiet --no-deps --require-hashes -r requirements/build.lock
 COPY . .
 RUN /opt/build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels . \
  && /opt/multi-agent/bin/pip install --quiet --no-deps --no-index /wheels/*.whl

@@ -11,11 +11,15 @@ from artifacts.git_process import GitFailed, run
 from contracts.errors import InvalidInput
 
 # What a server that others push to (git daemon, sshd) must heed as well; it never sees our `-c` options.
+# preciousObjects: between its import and its ref an object is unreachable, and `git gc --prune=now` would take it.
 _CONFIG = """\
 [core]
+\trepositoryFormatVersion = 1
 \thooksPath = /dev/null
 \tfsync = all
 \tlogAllRefUpdates = false
+[extensions]
+\tpreciousObjects = true
 [gc]
 \tauto = 0
 [receive]

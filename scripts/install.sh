@@ -52,6 +52,8 @@ done
 # shellcheck disable=SC2086 # several words
 count=$(cat "$@" | grep -c '^[A-Za-z0-9]')
 echo "Installing up to $count packages from $* into $venv (the first time this takes about a minute)"
+# The locks name everything. Left to resolve, pip up to at least 23.2 takes a newer release of a package that is
+# locked with an extra for one without a hash, and refuses.
 # shellcheck disable=SC2086 # several words
-"$venv/bin/python" -m pip install --quiet --require-hashes $requirements
+"$venv/bin/python" -m pip install --quiet --no-deps --require-hashes $requirements
 "$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation --editable .

@@ -173,13 +173,28 @@ def test_four_processes_create_and_write_at_once(tmp_path: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == ["store.git"]
 
 
-def test_gc_at_the_same_time(repository: Repository) -> None:
-    first = _write(repository, "t0")
-    gc = subprocess.Popen(["git", "gc", "--quiet", "--prune=now"], cwd=repository.git_dir)
-    shas = [_write(repository, f"t{i}")[0] for i in range(1, 20)]
-    repository.publish([RefMove("w1", f"t{i}", sha) for i, sha in enumerate([*first, *shas])])
-    assert gc.wait() == 0
-    assert [set(repository.read_tree(sha, 10_000)) for sha in shas]
+@pytest.mark.parametrize("words", [["gc", "--quiet", "--prune=now"], ["repack", "-q", "-a"]])
+def test_housekeeping_at_the_same_time(repository: Repository, words: list[str]) -> None:
+    """Objects whose ref is still to come are kept, whatever an operator asks Git to do."""
+    written = [_write(repository, "t0")[0]]
+    for turn in range(5):
+        keeping = subprocess.Popen(["git", *words], cwd=repository.git_dir)
+        while keeping.poll() is None:
+            written.append(_write(repository, f"t{turn}-{len(written)}")[0])
+        assert keeping.returncode == 0
+    repository.publish([RefMove("w1", f"t{i}", sha) for i, sha in enumerate(written)])
+    assert len(written) > 5
+    assert all(repository.read_tree(sha, 10_000) for sha in written)
+
+
+@pytest.mark.parametrize("words", [["prune", "--expire=now"], ["repack", "-a", "-d"]])
+def test_git_refuses_to_delete_objects(repository: Repository, words: list[str]) -> None:
+    [sha] = _write(repository, "t1")
+    git(repository.git_dir, "update-ref", "-d", "refs/pending/w1/t1/1/e1")
+    done = subprocess.run(["git", *words], cwd=repository.git_dir, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "precious-objects" in done.stderr
+    assert "t1.py" in repository.read_tree(sha, 10_000)
 
 
 def test_a_damaged_object_is_told_and_a_retry_heals_it(tmp_path: Path) -> None:
