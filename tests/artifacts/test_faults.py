@@ -191,7 +191,8 @@ def test_housekeeping_at_the_same_time(repository: Repository, words: list[str])
 def test_git_refuses_to_delete_objects(repository: Repository, words: list[str]) -> None:
     [sha] = _write(repository, "t1")
     git(repository.git_dir, "update-ref", "-d", "refs/pending/w1/t1/1/e1")
-    done = subprocess.run(["git", *words], cwd=repository.git_dir, capture_output=True, text=True, check=False)
+    where = repository.git_dir
+    done = subprocess.run(["git", *words], cwd=where, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "precious-objects" in done.stderr
     assert "t1.py" in repository.read_tree(sha, 10_000)
