@@ -11,7 +11,7 @@ from artifacts.git_process import GitFailed, run
 from contracts.errors import InvalidInput
 
 # What a server that others push to (git daemon, sshd) must heed as well; it never sees our `-c` options.
-# preciousObjects: an object is unreachable between its import and its ref; `git gc --prune=now` would take it.
+# preciousObjects: an object is unreachable between import and ref; `git gc --prune=now` would take it.
 _CONFIG = """\
 [core]
 \trepositoryFormatVersion = 1
