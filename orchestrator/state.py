@@ -57,7 +57,9 @@ class TaskState:
     """One version of a task.
 
     dependencies may differ from the plan's: a test-debug cycle puts new tasks in between. attempt counts
-    dispatches, failures and crashes what became of them. not_before and dispatched_at are seconds since 1970.
+    dispatches; failures, crashes and outages (of what an attempt needed, such as a sandbox) what became of
+    them. A suspect was in the hands of a worker that died, and runs alone until it ends. not_before and
+    dispatched_at are seconds since 1970.
     """
 
     item: TodoItem
@@ -67,6 +69,8 @@ class TaskState:
     attempt: int = 0
     failures: int = 0
     crashes: int = 0
+    outages: int = 0
+    suspect: bool = False
     dispatch_id: str | None = None
     dispatched_at: float = 0.0
     not_before: float = 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Double,
     Index,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 metadata = MetaData(
@@ -29,6 +31,17 @@ shards = Table(
     Column("owner", String(200), nullable=True),
     Column("epoch", BigInteger, nullable=False),
     Column("renewals", BigInteger, nullable=False),
+)
+
+owners = Table(
+    "owners",
+    metadata,
+    Column("owner_id", String(200), primary_key=True),
+    Column("host", String(300), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("renewals", BigInteger, nullable=False),
+    Column("note", Text, nullable=False),
 )
 
 workflows = Table(
@@ -62,6 +75,8 @@ tasks = Table(
     Column("attempt", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("crashes", Integer, nullable=False),
+    Column("outages", Integer, nullable=False, server_default="0"),
+    Column("suspect", Boolean, nullable=False, server_default=false()),
     Column("dispatch_id", String(100), nullable=True),
     Column("dispatched_at", Double, nullable=False),
     Column("not_before", Double, nullable=False),
@@ -131,4 +146,7 @@ dead_letters = Table(
     Column("task_id", String(100), nullable=True),
     Column("reason", Text, nullable=False),
     Column("raw", LargeBinary, nullable=False),
+    Column("logs", Text, nullable=True),
+    Column("resolved_at", Double, nullable=True),
+    Column("resolution", String(20), nullable=True),
 )
