@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 
 from contracts.errors import ModelRefused
 from contracts.events import Usage
+from contracts.failpoints import failpoint
 from contracts.model_hash import request_hash
 from contracts.ports import ArtifactStore, ModelClient, ModelRequest, ModelResponse
 
@@ -55,7 +56,9 @@ class ExchangeLog:
         if stored is None:
             response = await self._model.complete(request)
             self._count(response)
+            failpoint("worker.after_model", f"{self._scope.workflow_id} {self._scope.task_id} {key}")
             await self._save(key, _exchange(request, response))
+            failpoint("worker.after_exchange", f"{self._scope.workflow_id} {self._scope.task_id} {key}")
         else:
             response = ModelResponse(**json.loads(stored)["response"])
         self.model_name = response.model

@@ -16,6 +16,7 @@ from agents.result import AgentResult
 from agents.task import Task
 from contracts.errors import NotConfigured
 from contracts.events import TaskError, TaskEvent, TaskOutcome, TaskRequest
+from contracts.failpoints import failpoint
 from contracts.ports import ArtifactStore, ModelClient, Sandbox
 
 _log = structlog.get_logger(__name__)
@@ -84,12 +85,15 @@ class Executor:
         if cls is None:
             raise NotConfigured(f"this worker has no agent for the role {task.item.agent_role!r}")
         based = replace(task, base=await read_base(task.request, self._services.artifacts))
+        failpoint("worker.before_run", f"{task.workflow_id} {task.request.dispatch_id}")
         result = await cls().run(based)
         if not isinstance(result, AgentResult):
             raise TypeError(f"{cls.__qualname__}.run gave {type(result).__name__}, not an AgentResult")
         correlation_id = event.correlationid or task.workflow_id
         commit = pending_commit(based, result, agent_info(cls), execution_id, correlation_id)
+        failpoint("worker.before_write")
         [name] = await self._services.artifacts.write([commit])
+        failpoint("worker.after_write")
         return TaskOutcome(
             dispatch_id=task.request.dispatch_id,
             execution_id=execution_id,

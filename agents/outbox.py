@@ -13,6 +13,7 @@ from agents.backoff import Backoff
 from agents.reading import Entry, entry
 from contracts.channels import Channels
 from contracts.errors import BusUnavailable
+from contracts.failpoints import failpoint
 from contracts.ports import Delivery, MessageBus, Outgoing
 
 _RESEND_GROWTH_CAP: Final = 15
@@ -117,11 +118,14 @@ class Outbox:
         outgoing = [kept.outgoing for kept in due] + [letter for letter, _ in letters]
         if outgoing:
             answered = [list(kept.deliveries) for kept in due]
+            failpoint("worker.before_outcome")
             await self._bus.publish(outgoing)
+            failpoint("worker.after_outcome")
             self._said(due, answered, letters)
         if self._acks:
             acks = list(self._acks)
             await self._bus.ack(Channels.WORKERS_GROUP, acks)
+            failpoint("worker.after_ack")
             del self._acks[: len(acks)]
 
     def _said(

@@ -13,6 +13,7 @@ from agents.prompting import material
 from contracts.base import Document
 from contracts.errors import AgentFailure, UnsafePath
 from contracts.events import TaskRequest
+from contracts.failpoints import failpoint
 from contracts.paths import check_path, covers
 from contracts.ports import (
     ModelMessage,
@@ -102,7 +103,8 @@ class Task:
         limits = SandboxLimits()
         if wall_seconds is not None:
             limits = replace(limits, wall_seconds=wall_seconds)
-        return await self.sandbox.run(
+        failpoint("worker.before_sandbox")
+        result = await self.sandbox.run(
             SandboxRequest(
                 argv=tuple(argv),
                 files=self.files if files is None else files,
@@ -112,6 +114,8 @@ class Task:
                 labels={"workflow": self.workflow_id, "task": self.item.task_id},
             )
         )
+        failpoint("worker.after_sandbox")
+        return result
 
     def refusal(self, path: str) -> str | None:
         """Why `path` may not be written by this task, None when it may."""

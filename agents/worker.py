@@ -21,6 +21,7 @@ from agents.settings import WorkerSettings
 from agents.slots import Held, Slots
 from contracts.errors import BusUnavailable, DecodeError, GroupMissing
 from contracts.events import Control, EventType, TaskEvent, TaskOutcome, TaskRequest, decode
+from contracts.failpoints import failpoint
 from contracts.ports import ArtifactStore, Delivery, MessageBus, ModelClient, Sandbox
 
 _MAX_GRACE_SECONDS: Final = 8.0
@@ -117,6 +118,8 @@ class Worker:
                 _log.debug("worker.bus_unavailable", error=str(error))
                 await backoff.wait()
             else:
+                if deliveries:
+                    failpoint("worker.after_read")
                 for delivery in deliveries:
                     self._receive(delivery)
 

@@ -26,6 +26,23 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415
 
 
+SCRATCH_MARK = "chaos-scratch"
+
+
+def arm_failpoints(settings: Settings) -> None:
+    """Set the traps that the settings name. Raises NotConfigured outside a scratch folder."""
+    if settings.failpoints is None:
+        return
+    from contracts.failpoints import arm, parse_traps
+
+    if not (settings.data / SCRATCH_MARK).exists():
+        raise NotConfigured(
+            f"MULTI_AGENT_FAILPOINTS is set, but {settings.data} is no scratch folder of `multi-agent chaos`; "
+            "unset it"
+        )
+    arm(parse_traps(settings.failpoints), settings.data / "failpoints.log", settings.failpoint_seed)
+
+
 def make_bus(settings: Settings) -> MessageBus:
     """The bus. Raises NotConfigured when no URL is known."""
     from contracts import get_message_bus

@@ -17,6 +17,7 @@ from contracts.bus import connect_message_bus
 from contracts.errors import BusUnavailable, InvalidInput
 from contracts.ports import MessageBus
 from multi_agent.bootstrap import (
+    arm_failpoints,
     make_artifacts,
     make_bus,
     make_database,
@@ -47,6 +48,7 @@ def orchestrator_lock(settings: Settings) -> FileLock:
 
 async def run_orchestrator(settings: Settings) -> None:
     """Own the database until stopped. Raises AlreadyOwned where another orchestrator does (SQLite)."""
+    arm_failpoints(settings)
     lock = orchestrator_lock(settings)
     if settings.database.startswith("sqlite") and not lock.acquire():
         pid = lock.note().get("pid", "unknown")
@@ -87,6 +89,7 @@ async def run_worker(
     settings: Settings, *, worker_id: str, roles: Sequence[str], modules: Sequence[str]
 ) -> None:
     """Serve the roles until stopped."""
+    arm_failpoints(settings)
     bus = make_bus(settings)
     worker, close = make_worker(settings, bus, worker_id=worker_id, roles=roles, modules=modules)
     _serve_metrics(settings)

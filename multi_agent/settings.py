@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     slots: int = Field(default=2, ge=1, le=256)
     lease_seconds: float = Field(default=6.0, ge=1.5)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    failpoints: str | None = Field(default=None, description="faults to inject; for scratch folders only")
+    failpoint_seed: int = 0
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
     search_path: str = Field(default=os.defpath, validation_alias=_env("PATH"))
     runtime_base: Path | None = Field(default=None, validation_alias=_env("XDG_RUNTIME_DIR"))

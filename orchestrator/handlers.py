@@ -21,6 +21,7 @@ from contracts.events import (
     WorkerLeft,
     decode,
 )
+from contracts.failpoints import failpoint
 from contracts.ports import Delivery, MessageBus, RefMove
 from orchestrator.arrivals import Arrival, BusAway, BusReset, Drained, MergeDone
 from orchestrator.batch import Command, DeadLetter, OutboxEntry
@@ -154,8 +155,10 @@ class Handlers:
         await self.publisher.tell(acknowledged, recalled, effects.changed)
         acks, self._acks = self._acks, []
         if acks:
+            failpoint("owner.before_ack")
             with contextlib.suppress(BusUnavailable):
                 await self.bus.ack(Channels.OWNERS_GROUP, acks)
+            failpoint("owner.after_ack")
 
     # --- outcomes ------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import asyncio
 import structlog
 
 from contracts.errors import MultiAgentError, Unavailable
+from contracts.failpoints import failpoint
 from contracts.ports import ArtifactStore, RefMove
 from orchestrator.arrivals import Arrival, MergeDone
 from orchestrator.inputs import Merged, MergeFailed
@@ -67,7 +68,9 @@ class Keeper:
             log.error("ref_cannot_be_moved", entry=move[0], task_id=move[1].task_id, reason=str(error))
 
     async def _publish(self, batch: list[tuple[str, RefMove]]) -> None:
+        failpoint("keeper.before_refs")
         await self._artifacts.publish([move for _, move in batch])
+        failpoint("keeper.after_refs")
         self._settled += [entry_id for entry_id, _ in batch]
 
     async def _later(self, batch: list[tuple[str, RefMove]], error: Exception) -> None:
@@ -80,10 +83,12 @@ class Keeper:
         heads = tuple(dict.fromkeys(head for task in workflow.sinks() for head in task.heads))
         given: Merged | MergeFailed
         try:
+            failpoint("keeper.before_merge")
             commit = await self._artifacts.merge(
                 heads, subject=f"Result of {header.workflow_id}", created_at=int(header.created_at)
             )
             await self._artifacts.publish([RefMove(header.workflow_id, "result", commit)])
+            failpoint("keeper.after_merge")
             given = Merged(commit)
         except (Unavailable, OSError) as error:
             log.warning("result_not_merged", workflow_id=header.workflow_id, reason=str(error))

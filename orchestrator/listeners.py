@@ -12,6 +12,7 @@ import structlog
 from contracts.channels import SHARDS, Channels
 from contracts.errors import BusUnavailable, DecodeError, GroupMissing
 from contracts.events import Heartbeat, WorkerLeft, decode
+from contracts.failpoints import failpoint
 from contracts.ports import Delivery, MessageBus
 from orchestrator.arrivals import Arrival, BusAway, BusReset, Drained
 from orchestrator.recovery import DrainGate
@@ -53,6 +54,8 @@ class Listeners:
                 deliveries = await self._bus.read(
                     self._streams, Channels.OWNERS_GROUP, CONSUMER, count=self._batch, block_ms=BLOCK_MS
                 )
+                if deliveries:
+                    failpoint("owner.after_read")
                 for delivery in deliveries:
                     await self._inbox.put(delivery)
                 if asked > self._gate.answered and not self._may_hold_more(deliveries):

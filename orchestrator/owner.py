@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from contracts.errors import StoreUnavailable
+from contracts.failpoints import failpoint
 from contracts.ports import ArtifactStore, MessageBus
 from orchestrator.arrivals import Arrival
 from orchestrator.engine import Engine
@@ -119,7 +120,9 @@ class Owner:
         recovery = Recovery(self.bus, engine, leases, gate)
         wishes = Wishes(engine, self.store)
         handlers = Handlers(engine, leases, publisher, self.store, self.bus, self.metrics, recovery, wishes)
-        for workflow in await self.store.load_open():
+        opened = await self.store.load_open()
+        failpoint("owner.after_load")
+        for workflow in opened:
             engine.adopt(workflow, self.clock.monotonic())
         keeper.add(await handlers.resume(await self.store.outbox()), [])
         self.metrics.recoveries.inc()
@@ -147,7 +150,9 @@ class Owner:
         if not batch.empty:
             batch.settled = handlers.publisher.take_settled()
             with self.metrics.commit_seconds.time():
+                failpoint("owner.before_commit")
                 await self.store.commit(batch, epoch)
+                failpoint("owner.after_commit")
         await handlers.publish(effects)
         workflows = handlers.engine.workflows
         keeper.add(effects.refs, [workflows[name] for name in effects.merges if name in workflows])

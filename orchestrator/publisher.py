@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from contracts.channels import Channels
 from contracts.errors import BusUnavailable
 from contracts.events import Control
+from contracts.failpoints import failpoint
 from contracts.ports import MessageBus, Outgoing
 from orchestrator.engine import Engine
 from orchestrator.messages import control_message, request_message, workflow_notice
@@ -42,7 +43,9 @@ class Publisher:
                 for stream in {message.stream for message in messages} - self._groups:
                     await self.ensure_group(stream)
                 if messages:
+                    failpoint("owner.before_dispatch")
                     await self._bus.publish(messages)
+                    failpoint("owner.after_dispatch")
             except BusUnavailable:
                 return False
             for name in chunk:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from contracts.errors import MultiAgentError
+from contracts.failpoints import failpoint
 from orchestrator import tables as t
 from orchestrator.batch import Batch, Command, OutboxEntry, write_batch
 from orchestrator.database import Database
@@ -83,6 +84,7 @@ class Store:
         def body(connection: Connection) -> None:
             _fence(connection, batch.shards, epoch)
             write_batch(connection, batch)
+            failpoint("owner.in_commit")
 
         await self._database.write(body, durable=batch.durable)
 

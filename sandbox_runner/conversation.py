@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from contracts.errors import InvalidInput, SandboxUnavailable
+from contracts.failpoints import failpoint
 from contracts.ports import Isolation, SandboxRequest, SandboxResult, Verdict
 from sandbox_runner.guest import wire
 from sandbox_runner.payload import MEGABYTE, Job, collect_bytes, collect_files
@@ -73,6 +74,7 @@ async def converse(link: Link, request: SandboxRequest, job: Job) -> Transcript:
                 if kind == wire.STARTED:
                     heard.started_at = loop.time()
                     clock.reschedule(loop.time() + request.limits.wall_seconds + GRACE_SECONDS)
+                    failpoint("sandbox.running")
                 elif kind == wire.RESULT:
                     clock.reschedule(loop.time() + COLLECT_SECONDS)
     except TimeoutError:
