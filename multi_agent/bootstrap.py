@@ -37,8 +37,8 @@ def arm_failpoints(settings: Settings) -> None:
 
     if not (settings.data / SCRATCH_MARK).exists():
         raise NotConfigured(
-            f"MULTI_AGENT_FAILPOINTS is set, but {settings.data} is no scratch folder of `multi-agent chaos`; "
-            "unset it"
+            "MULTI_AGENT_FAILPOINTS is for the scratch folders of `multi-agent chaos`, "
+            f"and {settings.data} is none; unset it"
         )
     arm(parse_traps(settings.failpoints), settings.data / "failpoints.log", settings.failpoint_seed)
 
