@@ -195,8 +195,11 @@ class MemoryBus:
         for channel, payload in _checked(messages):
             broker.announce(channel, payload)
 
-    async def ensure_group(self, stream: str, group: str) -> None:
-        (await self._open()).made_stream(stream).groups.setdefault(group, _Group())
+    async def ensure_group(self, stream: str, group: str) -> bool:
+        groups = (await self._open()).made_stream(stream).groups
+        made = group not in groups
+        groups.setdefault(group, _Group())
+        return made
 
     async def read(
         self, streams: Sequence[str], group: str, consumer: str, *, count: int, block_ms: int

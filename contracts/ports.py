@@ -58,8 +58,8 @@ class MessageBus(Protocol):
     async def broadcast(self, messages: Sequence[Outgoing]) -> None:
         """Mirror only: to whoever subscribes now, stored nowhere."""
 
-    async def ensure_group(self, stream: str, group: str) -> None:
-        """Create the stream and the group (from its first entry) unless they exist."""
+    async def ensure_group(self, stream: str, group: str) -> bool:
+        """Create the stream and the group (from its first entry) unless they exist; whether it did."""
 
     async def read(
         self, streams: Sequence[str], group: str, consumer: str, *, count: int, block_ms: int

@@ -219,10 +219,11 @@ class RedisBus:
     async def broadcast(self, messages: Sequence[Outgoing]) -> None:
         await self._wire.run(publish_commands(messages, store=False))
 
-    async def ensure_group(self, stream: str, group: str) -> None:
+    async def ensure_group(self, stream: str, group: str) -> bool:
         [reply] = await self._wire.try_run([("XGROUP", "CREATE", stream, group, "0", "MKSTREAM")])
         if isinstance(reply, ResponseError) and not str(reply).startswith("BUSYGROUP"):
             raise self._wire.place.failure(reply) from None
+        return not isinstance(reply, ResponseError)
 
     async def read(
         self, streams: Sequence[str], group: str, consumer: str, *, count: int, block_ms: int

@@ -137,6 +137,10 @@ class Handlers:
     async def _inspect(self) -> None:
         """Once a lease: who holds work and was not heard of for a lease is as dead as a silent worker."""
         self._inspect_at = self.monotonic + self.leases.lease_seconds
+        with contextlib.suppress(BusUnavailable):
+            if await self.publisher.restore_groups(self.recovery.streams):
+                # Somebody deleted a stream or a group, and with it what nobody will announce as lost.
+                self._sweep_at = self.monotonic
         strangers = await self.recovery.strangers() or set()
         for worker_id in sorted(strangers & self._strangers):
             await self._worker_gone(worker_id, "never heard of", crashed=True)

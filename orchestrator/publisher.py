@@ -69,6 +69,13 @@ class Publisher:
         await self._bus.ensure_group(stream, Channels.WORKERS_GROUP)
         self._groups.add(stream)
 
+    async def restore_groups(self, streams: Iterable[str]) -> bool:
+        """Make the groups of these and of all streams in use anew; whether one was gone."""
+        wanted = sorted(self._groups | set(streams))
+        made = [await self._bus.ensure_group(stream, Channels.WORKERS_GROUP) for stream in wanted]
+        self._groups.update(wanted)
+        return any(made)
+
     def forget_groups(self) -> None:
         """The bus lost its memory."""
         self._groups.clear()

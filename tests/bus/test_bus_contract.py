@@ -44,10 +44,10 @@ async def test_a_new_group_starts_at_the_first_entry(bus: Bus) -> None:
 
 
 async def test_ensure_group_again_changes_nothing(bus: Bus) -> None:
-    await bus.ensure_group("s", "g")
+    assert await bus.ensure_group("s", "g")
     await bus.publish(messages("s", b"1"))
     await read_now(bus)
-    await bus.ensure_group("s", "g")
+    assert not await bus.ensure_group("s", "g")
     assert await read_now(bus) == []
     assert payloads(await bus.pending("s", "g", "c")) == [b"1"]
 

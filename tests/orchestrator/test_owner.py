@@ -402,6 +402,25 @@ async def test_a_flushed_redis_loses_nothing(system: System, hand: Hand) -> None
     assert [task.attempt for task in view.tasks] == [1]
 
 
+@pytest.mark.parametrize(
+    "words", [("DEL", STREAM), ("XGROUP", "DESTROY", STREAM, Channels.WORKERS_GROUP)], ids=["stream", "group"]
+)
+async def test_a_request_stream_that_somebody_deletes_is_filled_again(  # I5
+    system: System, hand: Hand, words: tuple[str, ...]
+) -> None:
+    """The server is the one it was, and the worker is no newcomer: nobody announces the loss."""
+    await hand.beat()
+    workflow = await submitted(system, plan(item("a")))
+    await system.until(workflow, lambda view: view.tasks[0].status == "dispatched")
+    async with asyncio.timeout(20):
+        while await system.bus.depth(STREAM) == 0:  # noqa: ASYNC110 - polls a server
+            await asyncio.sleep(0.02)
+    system.redis.command(*words)
+    await hand.work()
+    view = await system.ended(workflow)
+    assert [task.attempt for task in view.tasks] == [1]
+
+
 async def test_nonsense_on_a_result_stream_is_put_aside(system: System, hand: Hand) -> None:  # I7
     workflow = await submitted(system)
     await hand.work()
