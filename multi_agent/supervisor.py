@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -22,19 +23,44 @@ log = structlog.get_logger("supervisor")
 
 WATCH_SECONDS = 0.05
 QUICK_DEATH_SECONDS = 5.0
-MOST_WAIT_SECONDS = 5.0
 
 # -P: a folder of the user's that is called like one of our packages must not be taken for it.
 _SELF = (sys.executable, "-P", "-m", "multi_agent.cli")
 
 
+class Process(Protocol):
+    """What is supervised; ChildProcess, unless a test of the whole forks it more quickly."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def alive(self) -> bool: ...
+
+    def start(self) -> None: ...
+
+    def signal(self, number: int) -> None: ...
+
+    async def stop(self, grace: float = ...) -> None: ...
+
+
+class MakeProcess(Protocol):
+    """Makes a process that was not started yet."""
+
+    def __call__(self, argv: Sequence[str], *, log: Path, env: Mapping[str, str]) -> Process: ...
+
+
 @dataclass(slots=True)
 class Charge:
-    """A supervised process. `worker_id` is set for workers and new with every start."""
+    """A supervised process. `worker_id` is set for workers and new with every start.
+
+    tells: whether the owner is told of its death at once; else it finds out by the lease.
+    """
 
     name: str
     argv: Callable[[], tuple[list[str], str | None]]
-    process: ChildProcess | None = None
+    tells: bool = True
+    process: Process | None = None
     worker_id: str | None = None
     started_at: float = 0.0
     quick_deaths: int = 0
@@ -57,11 +83,16 @@ def worker_argv(roles: Sequence[str], modules: Sequence[str]) -> tuple[list[str]
 
 @dataclass(slots=True)
 class Supervisor:
-    """Starts charges in `env` with logs below `logs`, and restarts each that ends unasked."""
+    """Starts charges in `env` with logs below `logs`, and restarts each that ends unasked.
+
+    One that keeps dying is started again after longer and longer waits, up to `most_wait_seconds`.
+    """
 
     bus: MessageBus
     env: dict[str, str]
     logs: Path
+    make: MakeProcess = ChildProcess
+    most_wait_seconds: float = 5.0
     charges: list[Charge] = field(default_factory=list)
 
     def start(self, charge: Charge) -> None:
@@ -71,7 +102,7 @@ class Supervisor:
 
     def _launch(self, charge: Charge) -> None:
         argv, charge.worker_id = charge.argv()
-        charge.process = ChildProcess(argv, log=self.logs / f"{charge.name}.log", env=self.env)
+        charge.process = self.make(argv, log=self.logs / f"{charge.name}.log", env=self.env)
         charge.process.start()
         charge.started_at = time.monotonic()
 
@@ -89,11 +120,11 @@ class Supervisor:
         """Tell the owner, then restart: at once the first time, later when it keeps dying."""
         quick = time.monotonic() - charge.started_at < QUICK_DEATH_SECONDS
         charge.quick_deaths = charge.quick_deaths + 1 if quick else 0
-        wait = min(MOST_WAIT_SECONDS, 0.25 * 2**charge.quick_deaths) if charge.quick_deaths > 1 else 0.0
+        wait = min(self.most_wait_seconds, 0.25 * 2**charge.quick_deaths) if charge.quick_deaths > 1 else 0.0
         log.warning("process_died", name=charge.name, restart_in_seconds=wait)
         charge.process = None
         charge.restart_at = time.monotonic() + wait
-        if charge.worker_id is not None:
+        if charge.worker_id is not None and charge.tells:
             await self._tell(charge.worker_id)
 
     async def _tell(self, worker_id: str) -> None:

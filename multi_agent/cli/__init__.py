@@ -37,6 +37,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "doctor": ("doctor:doctor", "Show what was found on this machine and what is missing."),
     "sandbox": ("sandbox:sandbox", "Build what programs run in."),
     "db": ("database:db", "Manage the database."),
+    "chaos": ("chaos:chaos", "Inject faults into a scratch system, and check that nothing is lost."),
     "completion": ("completion:completion", "Print the completion script of a shell."),
 }
 

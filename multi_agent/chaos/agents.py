@@ -1,0 +1,59 @@
+"""The agent of the test load: its task's description says, in JSON, what it does."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import signal
+from collections.abc import Iterable
+from typing import Final
+
+from pydantic import Field
+
+from agents import AgentResult, Task, agent
+from contracts.base import Model
+from contracts.errors import AgentFailure
+
+ROLE: Final = "chaos"
+QUESTIONS: Final = tuple(f"What is question {number}?" for number in range(8))
+
+
+class Orders(Model):
+    """What a task of the load does.
+
+    ask: index of the question it asks the model. fails: attempts up to this number fail. poison: it kills
+    its worker.
+    """
+
+    milliseconds: int = Field(default=0, ge=0)
+    ask: int | None = None
+    sandbox: bool = False
+    fails: int = 0
+    poison: bool = False
+
+
+def content(task_id: str, inputs: Iterable[bytes]) -> bytes:
+    """What a task writes: its name, and a digest of what its dependencies wrote."""
+    digest = hashlib.sha256(b"\0".join(sorted(inputs))).hexdigest()
+    return f"{task_id} {digest}\n".encode()
+
+
+@agent(role=ROLE, version="1")
+class ChaosAgent:
+    """Does what its orders say, and writes what follows from its inputs alone."""
+
+    async def run(self, task: Task) -> AgentResult:
+        orders = Orders.model_validate_json(task.item.description)
+        if orders.poison:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if orders.ask is not None:
+            await task.ask(QUESTIONS[orders.ask])
+        if orders.sandbox:
+            await task.run_sandbox(("python", "-c", "print(6 * 7)"), files={})
+        await asyncio.sleep(orders.milliseconds / 1000)
+        if task.request.attempt <= orders.fails:
+            raise AgentFailure("told to fail")
+        inputs = [task.files[f"{name}.txt"] for name in task.item.dependencies]
+        name = task.item.task_id
+        return AgentResult(files={f"{name}.txt": content(name, inputs)}, summary="done")

@@ -1,0 +1,132 @@
+"""Whether what was promised was kept: by the journal, the artifacts and the notes of failpoints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from artifacts import GitArtifactStore
+from contracts.todo import TodoList
+from multi_agent.chaos.load import expected_files
+from multi_agent.chaos.world import CANARY, World
+from orchestrator.client import JournalEntry, WorkflowView
+from orchestrator.state import TaskStatus, WorkflowStatus
+
+_ALL_EVENTS = 1_000_000
+MAX_CRASHES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A promise that was not kept."""
+
+    promise: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found about one workflow, and how many outcomes were refused as stale."""
+
+    findings: list[Finding]
+    refused: int
+
+
+async def check_workflow(
+    world: World, artifacts: GitArtifactStore, view: WorkflowView, plan: TodoList
+) -> Checked:
+    """One workflow that has ended."""
+    name = view.header.workflow_id
+    entries = await world.client.events(name, limit=_ALL_EVENTS)
+    findings = _journal(view, entries)
+    if plan.todo_list_id.startswith("poison-"):
+        findings += _poisoned(view)
+    elif view.header.status is not WorkflowStatus.COMPLETED:
+        findings.append(Finding("I1", f"{name} is {view.header.status}: {view.header.reason}"))
+    else:
+        findings += await _outcome(artifacts, view, plan)
+    return Checked(findings, sum(entry.kind == "outcome.refused" for entry in entries))
+
+
+def _journal(view: WorkflowView, entries: list[JournalEntry]) -> list[Finding]:
+    name = view.header.workflow_id
+    succeeded = [entry for entry in entries if entry.kind == "task.succeeded"]
+    counts = Counter(entry.task_id for entry in succeeded)
+    findings = [
+        Finding("I2", f"{name}/{task}: {count} outcomes were accepted")
+        for task, count in counts.items()
+        if count > 1
+    ]
+    done_at = {entry.task_id: entry.sequence for entry in succeeded}
+    needs = {task.task_id: task.dependencies for task in view.tasks}
+    for entry in entries:
+        task_id = entry.task_id
+        if entry.kind != "task.dispatched" or task_id is None:
+            continue
+        if any(done_at.get(need, entry.sequence) >= entry.sequence for need in needs.get(task_id, ())):
+            findings.append(Finding("I6", f"{name}/{task_id} was dispatched before what it needs was done"))
+        if done_at.get(task_id, entry.sequence) < entry.sequence:
+            findings.append(Finding("I4", f"{name}/{task_id} was dispatched after it had succeeded"))
+    return findings
+
+
+async def _outcome(artifacts: GitArtifactStore, view: WorkflowView, plan: TodoList) -> list[Finding]:
+    name = view.header.workflow_id
+    assert view.header.result_commit is not None
+    tree = await artifacts.read_tree(view.header.result_commit)
+    files = {path: text for path, text in tree.items() if not path.startswith(".multi-agent/")}
+    if files == expected_files(plan):
+        return []
+    return [Finding("I2", f"{name}: the outcome holds {sorted(files)}, or other contents than it must")]
+
+
+def _poisoned(view: WorkflowView) -> list[Finding]:
+    name, tasks = view.header.workflow_id, {task.task_id: task for task in view.tasks}
+    expected = {
+        "poison": TaskStatus.DEAD,
+        "after": TaskStatus.BLOCKED,
+        "innocent": TaskStatus.SUCCEEDED,
+    }
+    found = {task_id: task.status for task_id, task in tasks.items()}
+    findings = []
+    if found != expected:
+        findings.append(Finding("I7", f"{name} ended as {found}"))
+    if tasks["poison"].crashes != MAX_CRASHES:
+        findings.append(Finding("I7", f"{name}: poison was parked after {tasks['poison'].crashes} crashes"))
+    return findings
+
+
+def check_model_calls(world: World) -> list[Finding]:
+    """A model call whose answer was stored is not made again (I4)."""
+    stored: set[str] = set()
+    findings = []
+    for point, about in world.model_calls:
+        if point == "worker.after_exchange":
+            stored.add(about)
+        elif about in stored:
+            findings.append(Finding("I4", f"the model was asked again what was answered: {about}"))
+    return findings
+
+
+def check_secrets(world: World) -> list[Finding]:
+    """The secret in every process' environment is in no log."""
+    logs = [path for path in Path(world.wanted.folder).rglob("*.log") if path.is_file()]
+    return [
+        Finding("secrecy", f"a secret is in {path.name}")
+        for path in logs
+        if CANARY.encode() in path.read_bytes()
+    ]
+
+
+def left_behind(world: World) -> list[Finding]:
+    """Processes that still work for the scratch folder after its end."""
+    mark = f"MULTI_AGENT_DATA_DIR={world.settings.data}".encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (entry / "environ").read_bytes():
+                found.append(Finding("leftovers", f"process {entry.name} was left behind"))
+        except OSError:
+            continue
+    return found

@@ -1,0 +1,227 @@
+"""The faults: what each does to the world, which promise it tries, and how often a certificate injects it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from contracts.channels import Channels
+from contracts.errors import MultiAgentError, Unavailable
+from contracts.failpoints import FAILPOINTS, Action
+from contracts.ports import Outgoing
+from multi_agent.chaos.load import poison_plan
+from multi_agent.chaos.malformed import malformed
+from multi_agent.chaos.world import World
+
+Inject = Callable[[World, random.Random], Awaitable[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One kind of fault.
+
+    inject: does it once and returns how many injections that was. pause: seconds between two, least and
+    most. goal: injections in a certificate. traps: the failpoints to arm instead, with their action.
+    postgres: needs PostgreSQL.
+    """
+
+    name: str
+    what: str
+    promise: str
+    inject: Inject
+    pause: tuple[float, float]
+    goal: int
+    traps: tuple[str, ...] = ()
+    action: Action | None = None
+    postgres: bool = False
+
+
+async def _kill_worker(world: World, chance: random.Random) -> int:
+    return world.kill([chance.choice(world.workers)])
+
+
+async def _kill_owner(world: World, chance: random.Random) -> int:
+    return world.kill([chance.choice(world.owners)])
+
+
+async def _kill_everything(world: World, chance: random.Random) -> int:
+    charges = list(world.supervisor.charges)
+    chance.shuffle(charges)
+    world.redis.kill()
+    killed = world.kill(charges)
+    await world.redis.start()
+    return min(killed, 1)
+
+
+async def _stop_worker(world: World, chance: random.Random) -> int:
+    lease = world.wanted.lease_seconds
+    return int(world.stop_for(chance.choice(world.workers), lease * chance.uniform(1.2, 2.0)))
+
+
+async def _stop_owner(world: World, chance: random.Random) -> int:
+    lease = world.wanted.lease_seconds
+    return int(world.stop_for(chance.choice(world.owners), lease * chance.uniform(0.5, 2.0)))
+
+
+async def _restart_redis(world: World, chance: random.Random) -> int:
+    world.redis.kill()
+    await asyncio.sleep(chance.uniform(0.0, 1.0))
+    await world.redis.start()
+    return 1
+
+
+async def _flush_redis(world: World, chance: random.Random) -> int:
+    kind = chance.random()
+    streams = await asyncio.to_thread(world.redis.streams)
+    if kind < 0.5 or not streams:
+        await asyncio.to_thread(world.redis.command, "FLUSHALL")
+    elif kind < 0.75:
+        await asyncio.to_thread(world.redis.command, "DEL", chance.choice(streams))
+    else:
+        await _destroy_group(world, chance.choice(streams))
+    return 1
+
+
+async def _destroy_group(world: World, stream: str) -> None:
+    results = stream.startswith(Channels.RESULTS) or stream == Channels.DEAD_LETTERS
+    group = Channels.OWNERS_GROUP if results else Channels.WORKERS_GROUP
+    await asyncio.to_thread(world.redis.command, "XGROUP", "DESTROY", stream, group)
+
+
+async def _cut_redis_log(world: World, chance: random.Random) -> int:
+    world.redis.kill()
+    world.redis.cut_log(chance)
+    await world.redis.start()
+    return 1
+
+
+async def _pause_redis(world: World, chance: random.Random) -> int:
+    world.redis.pause()
+    await asyncio.sleep(chance.uniform(0.3, 2.5 * world.wanted.lease_seconds))
+    world.redis.resume()
+    return 1
+
+
+async def _fill_redis(world: World, chance: random.Random) -> int:
+    await asyncio.to_thread(world.redis.command, "CONFIG", "SET", "maxmemory", "1")
+    await asyncio.sleep(chance.uniform(0.2, 1.5))
+    await asyncio.to_thread(world.redis.command, "CONFIG", "SET", "maxmemory", "0")
+    return 1
+
+
+async def _kill_postgres(world: World, chance: random.Random) -> int:
+    assert world.postgres is not None
+    world.postgres.kill(at_once=chance.random() < 0.5)
+    await asyncio.sleep(chance.uniform(0.0, 0.5))
+    await asyncio.to_thread(world.postgres.start)
+    return 1
+
+
+async def _cut_postgres(world: World, _chance: random.Random) -> int:
+    assert world.postgres is not None
+    return await asyncio.to_thread(world.postgres.cut_connections)
+
+
+async def _duplicate(world: World, chance: random.Random) -> int:
+    """Publish what lies on the streams again, one to five times each."""
+    copies: list[Outgoing] = []
+    for stream in await asyncio.to_thread(world.redis.streams):
+        for delivery in (await world.bus.entries(stream))[-20:]:
+            copies += [Outgoing(stream, delivery.payload)] * chance.randint(1, 5)
+    chance.shuffle(copies)
+    await world.bus.publish(copies)
+    return len(copies)
+
+
+async def _send_malformed(world: World, chance: random.Random) -> int:
+    """Bytes that are no message of ours, on the streams and channels of workers and owners alike."""
+    streams = await asyncio.to_thread(world.redis.streams) or [Channels.results(0)]
+    samples = [each.payload for stream in streams for each in (await world.bus.entries(stream))[-3:]]
+    messages = [Outgoing(chance.choice(streams), malformed(chance, samples)) for _ in range(20)]
+    await world.bus.publish(messages)
+    await world.bus.broadcast([Outgoing(Channels.HEARTBEATS, malformed(chance, samples)) for _ in range(5)])
+    return len(messages) + 5
+
+
+async def _kill_git(world: World, chance: random.Random) -> int:
+    """kill -9 of a git process that writes, or a lock file as one leaves it."""
+    store = Path(world.settings.artifacts)
+    if chance.random() < 0.2:
+        (store / chance.choice(("packed-refs.lock", "HEAD.lock"))).touch()
+        return 1
+    found = await asyncio.to_thread(_git_processes, store)
+    for pid in found[:1]:
+        world.signal(pid, signal.SIGKILL)
+    return len(found[:1])
+
+
+def _git_processes(store: Path) -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if b"git" in words[0] and str(store).encode() in b" ".join(words):
+                found.append(int(entry.name))
+    return found
+
+
+async def _poison(world: World, chance: random.Random) -> int:
+    """A task that kills its worker, again and again."""
+    world.wanted_plans.append(poison_plan(f"poison-{chance.getrandbits(40):010x}"))
+    return 1
+
+
+async def _wait(_world: World, _chance: random.Random) -> int:
+    """The armed failpoints do it."""
+    return 0
+
+
+_ALL: Final = tuple(sorted(FAILPOINTS))
+_COMMITS: Final = ("owner.in_commit", "owner.after_commit")
+_KILL, _STOP, _LOSE = Action.KILL, Action.STOP, Action.LOSE
+_AT_ONCE: Final = (0.1, 0.1)
+
+FAULTS: Final[tuple[Fault, ...]] = (
+    Fault("worker-kill", "kill -9 of a worker at any moment", "I1 I2 I4", _kill_worker, (0.1, 0.35), 1000),
+    Fault("owner-kill", "kill -9 of an orchestrator", "I1 I2 I4", _kill_owner, (0.2, 0.8), 300),
+    Fault("everything-kill", "kill -9 of all processes at once", "I4 I5", _kill_everything, (0.8, 2.0), 200),
+    Fault("worker-stop", "a worker stopped for longer than its lease", "I3", _stop_worker, (0.2, 0.6), 100),
+    Fault("owner-stop", "an orchestrator stopped, then continued", "I3 I8", _stop_owner, (0.5, 1.5), 50),
+    Fault("poison", "a task that kills its worker", "I7", _poison, (2.0, 4.0), 50),
+    Fault("failpoint-kill", "kill -9 between two steps", "I1 I2", _wait, _AT_ONCE, 30, _ALL, _KILL),
+    Fault("failpoint-stop", "stopped between two steps", "I2 I3", _wait, _AT_ONCE, 30, _ALL, _STOP),
+    Fault("lost-answer", "a commit that fails or only seems to", "I2", _wait, _AT_ONCE, 250, _COMMITS, _LOSE),
+    Fault("redis-kill", "kill -9 of Redis, back within a second", "I1 I5", _restart_redis, (0.2, 1.0), 300),
+    Fault("redis-flush", "FLUSHALL, DEL, XGROUP DESTROY", "I5", _flush_redis, (0.3, 1.2), 200),
+    Fault("redis-cut", "up to 64 KiB of the append-only file lost", "I5", _cut_redis_log, (0.3, 1.2), 200),
+    Fault("redis-pause", "Redis answers nobody for a while", "I1 I8", _pause_redis, (0.5, 1.5), 50),
+    Fault("redis-full", "Redis refuses every write", "I1 I9", _fill_redis, (0.5, 1.5), 20),
+    Fault("duplicates", "messages delivered again", "I2", _duplicate, (0.05, 0.2), 10_000),
+    Fault("malformed", "bytes that are no message", "I7", _send_malformed, (0.02, 0.1), 10_000),
+    Fault("git-kill", "kill -9 of git, locks left behind", "I2", _kill_git, (0.01, 0.1), 300),
+    Fault(
+        "postgres-kill", "PostgreSQL ends at once", "I1 I2", _kill_postgres, (0.2, 1.0), 300, postgres=True
+    ),
+    Fault("postgres-cut", "connections ended", "I2", _cut_postgres, (0.1, 0.6), 300, postgres=True),
+)
+
+
+async def inject(fault: Fault, world: World, chance: random.Random) -> int:
+    """Inject once; a service that is down already counts as nothing done."""
+    try:
+        return await fault.inject(world, chance)
+    except (Unavailable, MultiAgentError, OSError):
+        return 0
+
+
+def chosen(names: Sequence[str], *, postgres: bool) -> list[Fault]:
+    """The faults of these names, all that can be had here when there is none. Raises KeyError for others."""
+    by_name = {fault.name: fault for fault in FAULTS}
+    wanted = [by_name[name] for name in names] if names else list(FAULTS)
+    return [fault for fault in wanted if postgres or not fault.postgres]

@@ -1,0 +1,96 @@
+"""Our own processes, forked from one that has imported everything: they start in milliseconds."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+
+_MODULES = (
+    "multi_agent.cli.serve",
+    "multi_agent.chaos.agents",
+    "multi_agent.models.replay",
+    "orchestrator.owner",
+    "orchestrator.schema",
+    "agents.worker",
+    "artifacts",
+    "contracts.redis_bus",
+    "sandbox_runner",
+    "alembic.command",
+)
+_PR_SET_PDEATHSIG = 1
+_context: ForkServerContext = multiprocessing.get_context("forkserver")
+
+
+class ForkedProcess:
+    """What the supervisor expects of a process; `argv` must be a call of `python -m multi_agent.cli`."""
+
+    def __init__(self, argv: Sequence[str], *, log: Path, env: Mapping[str, str]) -> None:
+        self._argv = list(argv[argv.index("multi_agent.cli") + 1 :])
+        self._log = log
+        self._env = dict(env)
+        self._process: ForkServerProcess | None = None
+
+    @property
+    def pid(self) -> int:
+        """Process id; 0 when it was not started."""
+        return (self._process.pid or 0) if self._process else 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process is not None and self._process.is_alive()
+
+    def start(self) -> None:
+        """Start it."""
+        _context.set_forkserver_preload(list(_MODULES))
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        args = (self._argv, self._env, str(self._log))
+        self._process = _context.Process(target=_become, args=args, daemon=True)
+        self._process.start()
+
+    def signal(self, number: int) -> None:
+        """Send a signal; ignored when it is gone."""
+        if self._process is not None and self._process.is_alive():
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it at once and wait for its end."""
+        self.signal(signal.SIGKILL)
+        if self._process is not None:
+            self._process.join()
+
+    async def stop(self, grace: float = 10.0) -> None:
+        """Ask it to end, kill it after `grace` seconds."""
+        self.signal(signal.SIGTERM)
+        if self._process is not None:
+            # Joining in a thread would race with the checks of the supervisor.
+            self._process.join(grace)
+        self.kill()
+
+
+def _become(argv: list[str], env: dict[str, str], log: str) -> None:
+    """In the child: the command line, as if it had been started by itself."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    assert threading.active_count() == 1
+    os.setsid()
+    sink = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+    os.environ.clear()
+    os.environ.update(env)
+    sys.argv = ["multi-agent", *argv]
+    from multi_agent.cli import main  # noqa: PLC0415 - imported in the server already
+
+    main()

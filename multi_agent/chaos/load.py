@@ -1,0 +1,86 @@
+"""The test load: random plans, and what each must have produced in the end."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from agents.task import DEFAULT_SYSTEM
+from contracts.ports import ModelMessage, ModelRequest, ModelResponse
+from contracts.todo import TodoItem, TodoList
+from multi_agent.chaos.agents import QUESTIONS, ROLE, Orders, content
+from multi_agent.models.recording import Recording, exchange_of
+
+MAX_TASKS = 7
+
+
+def random_plan(name: str, chance: random.Random, *, sandbox: bool) -> TodoList:
+    """A small random graph of tasks: some ask, some fail first, some need a person, few use the sandbox."""
+    names = [f"t{number}" for number in range(chance.randint(1, MAX_TASKS))]
+    items = []
+    for position, task_id in enumerate(names):
+        needs = tuple(chance.sample(names[:position], k=min(position, chance.randint(0, 2))))
+        items.append(_item(task_id, needs, _orders(chance, sandbox), approval=chance.random() < 0.03))
+    return TodoList(todo_list_id=name, request="test load", items=tuple(items))
+
+
+def poison_plan(name: str) -> TodoList:
+    """A task that kills its worker, one that needs it, and an innocent one."""
+    return TodoList(
+        todo_list_id=name,
+        request="test load with poison",
+        items=(
+            _item("poison", (), Orders(poison=True)),
+            _item("after", ("poison",), Orders()),
+            _item("innocent", (), Orders(milliseconds=50)),
+        ),
+    )
+
+
+def expected_files(plan: TodoList) -> dict[str, bytes]:
+    """path -> content of the merged outcome. Plans list every task after those it needs."""
+    made: dict[str, bytes] = {}
+    for item in plan.items:
+        made[item.task_id] = content(item.task_id, (made[name] for name in item.dependencies))
+    return {f"{name}.txt": text for name, text in made.items()}
+
+
+def write_answers(folder: Path) -> None:
+    """A recording that answers every question of the load."""
+    folder.mkdir(parents=True, exist_ok=True)
+    exchanges = []
+    for question in QUESTIONS:
+        request = ModelRequest(f"{ROLE}.ask", DEFAULT_SYSTEM, (ModelMessage("user", question),))
+        exchanges.append(exchange_of(request, ModelResponse(f"the answer to: {question}", "none")))
+    recording = Recording(
+        title="test load",
+        recorded_by="multi-agent chaos",
+        recorded_at="2026-01-01T00:00:00Z",
+        model="none",
+        exchanges=tuple(exchanges),
+    )
+    (folder / "answers.json").write_text(recording.model_dump_json(), "utf-8")
+
+
+def _orders(chance: random.Random, sandbox: bool) -> Orders:
+    kind = chance.random()
+    milliseconds = chance.choice((0, 5, 20, 60))
+    if kind < 0.25:
+        return Orders(milliseconds=milliseconds, ask=chance.randrange(len(QUESTIONS)))
+    if kind < 0.3:
+        return Orders(fails=1)
+    return Orders(milliseconds=milliseconds, sandbox=sandbox and kind > 0.94)
+
+
+def _item(task_id: str, needs: tuple[str, ...], orders: Orders, *, approval: bool = False) -> TodoItem:
+    return TodoItem(
+        task_id=task_id,
+        title=task_id,
+        description=orders.model_dump_json(),
+        agent_role=ROLE,
+        dependencies=needs,
+        output_artifacts=(f"{task_id}.txt",),
+        requires_approval=approval,
+        timeout_seconds=60,
+        max_retries=5,
+    )

