@@ -102,6 +102,7 @@ class Handlers:
                 self._drained(item.ticket)
             case BusReset():
                 self.publisher.forget_groups()
+                self._inspect_at = self.monotonic
                 self._sweep_at = self.monotonic + self.leases.lease_seconds / 2
             case _:
                 assert_never(item)
@@ -138,7 +139,8 @@ class Handlers:
         """Once a lease: who holds work and was not heard of for a lease is as dead as a silent worker."""
         self._inspect_at = self.monotonic + self.leases.lease_seconds
         with contextlib.suppress(BusUnavailable):
-            if await self.publisher.restore_groups(self.recovery.streams):
+            # A worker reads all its streams at once, and not at all while the group of one is missing.
+            if await self.publisher.restore_groups([*self.recovery.streams, *self.leases.served]):
                 # Somebody deleted a stream or a group, and with it what nobody will announce as lost.
                 self._sweep_at = self.monotonic
         strangers = await self.recovery.strangers() or set()

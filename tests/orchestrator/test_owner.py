@@ -59,6 +59,7 @@ class Hand:
 
     bus: MessageBus
     name: str = "hand-1"
+    streams: tuple[str, ...] = (STREAM,)
     held: list[Held] = field(default_factory=list)
     beats: int = 0
 
@@ -69,7 +70,7 @@ class Hand:
             host="here",
             pid=1,
             roles=("coder",),
-            streams=(STREAM,),
+            streams=self.streams,
             slots=4,
             sequence=self.beats,
             executions=tuple(self.held),
@@ -110,7 +111,7 @@ class Hand:
 
     async def read(self) -> list[Delivery]:
         try:
-            return await self.bus.read([STREAM], Channels.WORKERS_GROUP, self.name, count=1, block_ms=200)
+            return await self.bus.read(self.streams, Channels.WORKERS_GROUP, self.name, count=1, block_ms=200)
         except GroupMissing:
             await asyncio.sleep(0.05)
             return []
@@ -400,6 +401,16 @@ async def test_a_flushed_redis_loses_nothing(system: System, hand: Hand) -> None
     await hand.work()
     view = await system.ended(workflow)
     assert [task.attempt for task in view.tasks] == [1]
+
+
+async def test_after_a_flush_a_worker_of_several_roles_reads_again(system: System, hand: Hand) -> None:  # I5
+    """It reads all its streams at once; the group of one on which nothing is out would keep it from all."""
+    hand.streams = (STREAM, Channels.requests("other"))
+    workflow = await submitted(system, plan(item("a"), item("b", "a")))
+    await hand.work()
+    system.redis.flush()
+    await hand.work()
+    assert (await system.ended(workflow)).header.status == "completed"
 
 
 @pytest.mark.parametrize(
