@@ -90,12 +90,17 @@ def task_table(view: WorkflowView) -> Table:
     return table
 
 
+_FOR_PROGRAMS = frozenset({"dispatch_id", "execution_id", "worker_id"})
+
+
 def entry_line(entry: JournalEntry, started: float) -> str:
     """A journal entry as one line, with seconds since `started` (seconds since 1970)."""
     what = entry.kind.partition(".")[2].replace("_", " ")
     who = entry.task_id or "workflow"
     facts = ", ".join(
-        f"{name} {_short(value)}" for name, value in entry.data.items() if value not in (None, "")
+        f"{name} {_short(value)}"
+        for name, value in entry.data.items()
+        if value not in (None, "") and name not in _FOR_PROGRAMS
     )
     return f"[{entry.at - started:7.1f}s] {who}: {what}" + (f" ({facts})" if facts else "")
 

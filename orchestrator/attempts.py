@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from contracts.events import TaskError, Usage
+from contracts.events import TaskError, TaskOutcome, Usage
 from orchestrator.cycles import debug_cycle
 from orchestrator.decision import Decision, Entry, end_badly, release, settle
 from orchestrator.inputs import Dispatch, Finished, Lost, Overdue
@@ -36,7 +36,8 @@ def dispatch(workflow: Workflow, given: Dispatch, now: float) -> Decision:
         dispatched_at=now,
         parents=workflow.parents_of(task),
     )
-    return Decision((sent,), journal=(Entry("task.dispatched", task.task_id, {"attempt": sent.attempt}),))
+    data = {"attempt": sent.attempt, "dispatch_id": sent.dispatch_id}
+    return Decision((sent,), journal=(Entry("task.dispatched", task.task_id, data),))
 
 
 def _current(workflow: Workflow, task_id: str, dispatch_id: str) -> TaskState | str:
@@ -72,25 +73,33 @@ def finish(workflow: Workflow, given: Finished, now: float) -> Decision:
         error = outcome.error or TaskError(code="unknown", message="the worker gave no reason")
         return _fail_attempt(workflow, done, error, now)
     if outcome.verdict == "failed":
-        return _verdict_failed(workflow, done, now)
-    return _succeed(workflow, done, now, [])
+        return _verdict_failed(workflow, done, outcome, now)
+    return _succeed(workflow, done, outcome, now, [])
 
 
-def _succeed(workflow: Workflow, task: TaskState, now: float, more: list[TaskState]) -> Decision:
+def _succeed(
+    workflow: Workflow, task: TaskState, outcome: TaskOutcome, now: float, more: list[TaskState]
+) -> Decision:
     done = replace(task, status=TaskStatus.SUCCEEDED, error=None)
     waiting = [name for name in workflow.dependents[task.task_id] if workflow.unmet[name] == 1]
-    data: dict[str, Any] = {"attempt": task.attempt, "commit": task.commit, "summary": task.summary}
+    data: dict[str, Any] = {
+        "attempt": task.attempt,
+        "commit": task.commit,
+        "summary": task.summary,
+        "dispatch_id": outcome.dispatch_id,
+        "worker_id": outcome.worker_id,
+    }
     if task.verdict:
         data["verdict"] = task.verdict
     released = release(workflow, waiting, just_done=task.task_id) if not more else []
     return settle(workflow, [done, *more, *released], [Entry("task.succeeded", task.task_id, data)], now)
 
 
-def _verdict_failed(workflow: Workflow, task: TaskState, now: float) -> Decision:
+def _verdict_failed(workflow: Workflow, task: TaskState, outcome: TaskOutcome, now: float) -> Decision:
     """A report that says "failed": a test-debug cycle while there is one left, else the task has failed."""
     added = debug_cycle(workflow, task)
     if added:
-        decision = _succeed(workflow, task, now, added)
+        decision = _succeed(workflow, task, outcome, now, added)
         names = [one.task_id for one in added if one.task_id not in workflow.tasks]
         entry = Entry("task.to_be_fixed", task.task_id, {"cycle": task.cycle + 1, "added": ", ".join(names)})
         return replace(decision, journal=(*decision.journal, entry))

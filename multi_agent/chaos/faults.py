@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -218,10 +218,3 @@ async def inject(fault: Fault, world: World, chance: random.Random) -> int:
         return await fault.inject(world, chance)
     except (Unavailable, MultiAgentError, OSError):
         return 0
-
-
-def chosen(names: Sequence[str], *, postgres: bool) -> list[Fault]:
-    """The faults of these names, all that can be had here when there is none. Raises KeyError for others."""
-    by_name = {fault.name: fault for fault in FAULTS}
-    wanted = [by_name[name] for name in names] if names else list(FAULTS)
-    return [fault for fault in wanted if postgres or not fault.postgres]

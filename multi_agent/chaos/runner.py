@@ -24,7 +24,7 @@ from orchestrator.state import TaskStatus
 OPEN_WORKFLOWS = 12
 END_SECONDS = 90.0
 _LOOK_SECONDS = 0.1
-_RARE, _COMMON = 0.25, 0.03
+_RARE, _COMMON = 0.4, 0.08
 _FEW = 8
 
 

@@ -1,0 +1,91 @@
+"""One whole run: a world, rounds until time or goals are reached, the checks at the end, a report."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts.errors import InvalidInput
+from multi_agent.bootstrap import make_artifacts
+from multi_agent.chaos.checks import check_secrets, left_behind
+from multi_agent.chaos.faults import FAULTS, Fault
+from multi_agent.chaos.report import Report
+from multi_agent.chaos.runner import FaultResult, Runner
+from multi_agent.chaos.world import World, WorldSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the command line asked for. `replay` names one round as a report does: SEED/FAULT/ROUND."""
+
+    minutes: float
+    round_seconds: float
+    faults: tuple[str, ...]
+    seed: str
+    replay: str | None
+    postgres: bool
+    sandbox: str
+    search_path: str
+    keep: bool = False
+
+
+def chosen(wanted: Wanted) -> list[Fault]:
+    """The faults to inject. Raises InvalidInput for unknown ones and those that need PostgreSQL."""
+    by_name = {fault.name: fault for fault in FAULTS}
+    names = [wanted.replay.split("/")[1]] if wanted.replay else list(wanted.faults)
+    for name in names:
+        if name not in by_name:
+            raise InvalidInput(f"fault {name!r}: unknown; known are {', '.join(by_name)}")
+        if by_name[name].postgres and not wanted.postgres:
+            raise InvalidInput(f"fault {name!r}: needs --postgres")
+    faults = [by_name[name] for name in names] or list(FAULTS)
+    return [fault for fault in faults if wanted.postgres or not fault.postgres]
+
+
+async def certify(wanted: Wanted, say: Callable[[str], None]) -> Report:
+    """Run it. The scratch folder stays when promises were broken."""
+    results = [FaultResult(fault) for fault in chosen(wanted)]
+    folder = Path(tempfile.mkdtemp(prefix="multi-agent-chaos-"))
+    say(f"scratch folder {folder}")
+    world = await World.start(
+        WorldSettings(
+            folder, postgres=wanted.postgres, sandbox=wanted.sandbox, search_path=wanted.search_path
+        )
+    )
+    artifacts = make_artifacts(world.settings)
+    runner = Runner(world, artifacts, say)
+    started = time.monotonic()
+    try:
+        await _rounds(wanted, runner, results)
+    finally:
+        await artifacts.close()
+        await world.close()
+    at_the_end = [*check_secrets(world), *left_behind(world)]
+    minutes = (time.monotonic() - started) / 60
+    database = "PostgreSQL, two orchestrators" if wanted.postgres else "SQLite, one orchestrator"
+    report = Report(wanted.seed, database, minutes, results, runner.figures, at_the_end)
+    if not report.violations and not wanted.keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    return report
+
+
+async def _rounds(wanted: Wanted, runner: Runner, results: list[FaultResult]) -> None:
+    if wanted.replay:
+        return await runner.round(results[0], wanted.replay, wanted.round_seconds)
+    until = time.monotonic() + wanted.minutes * 60
+    number = 0
+    while True:
+        for result in results:
+            if not result.reached:
+                await runner.round(
+                    result, f"{wanted.seed}/{result.fault.name}/{number}", wanted.round_seconds
+                )
+            if time.monotonic() > until and number > 0:
+                return None
+        number += 1
+        if time.monotonic() > until or all(result.reached for result in results):
+            return None
