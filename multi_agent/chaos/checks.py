@@ -27,10 +27,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was found about one workflow, and how many outcomes were refused as stale."""
+    """What was found about one workflow, how many outcomes were refused as stale, and its dispatches."""
 
     findings: list[Finding]
     refused: int
+    dispatches: list[str]
 
 
 async def check_workflow(
@@ -46,7 +47,11 @@ async def check_workflow(
         findings.append(Finding("I1", f"{name} is {view.header.status}: {view.header.reason}"))
     else:
         findings += await _outcome(artifacts, view, plan)
-    return Checked(findings, sum(entry.kind == "outcome.refused" for entry in entries))
+    dispatches = [
+        f"{name} {entry.data['dispatch_id']}" for entry in entries if entry.kind == "task.dispatched"
+    ]
+    refused = sum(entry.kind == "outcome.refused" for entry in entries)
+    return Checked(findings, refused, dispatches)
 
 
 def _journal(view: WorkflowView, entries: list[JournalEntry]) -> list[Finding]:
@@ -58,6 +63,7 @@ def _journal(view: WorkflowView, entries: list[JournalEntry]) -> list[Finding]:
         for task, count in counts.items()
         if count > 1
     ]
+    findings += _fenced(name, entries)
     done_at = {entry.task_id: entry.sequence for entry in succeeded}
     needs = {task.task_id: task.dependencies for task in view.tasks}
     for entry in entries:
@@ -68,6 +74,18 @@ def _journal(view: WorkflowView, entries: list[JournalEntry]) -> list[Finding]:
             findings.append(Finding("I6", f"{name}/{task_id} was dispatched before what it needs was done"))
         if done_at.get(task_id, entry.sequence) < entry.sequence:
             findings.append(Finding("I4", f"{name}/{task_id} was dispatched after it had succeeded"))
+    return findings
+
+
+def _fenced(name: str, entries: list[JournalEntry]) -> list[Finding]:
+    """Every accepted outcome carries the newest dispatch of its task."""
+    newest: dict[str | None, str] = {}
+    findings = []
+    for entry in entries:
+        if entry.kind == "task.dispatched":
+            newest[entry.task_id] = entry.data["dispatch_id"]
+        elif entry.kind == "task.succeeded" and entry.data["dispatch_id"] != newest.get(entry.task_id):
+            findings.append(Finding("I3", f"{name}/{entry.task_id}: an outdated outcome was accepted"))
     return findings
 
 
@@ -101,12 +119,18 @@ def check_model_calls(world: World) -> list[Finding]:
     """A model call whose answer was stored is not made again (I4)."""
     stored: set[str] = set()
     findings = []
-    for point, about in world.model_calls:
+    for point, about in world.notes:
         if point == "worker.after_exchange":
             stored.add(about)
-        elif about in stored:
+        elif point == "worker.after_model" and about in stored:
             findings.append(Finding("I4", f"the model was asked again what was answered: {about}"))
     return findings
+
+
+def check_runs(world: World, dispatched: set[str]) -> list[Finding]:
+    """Nothing ran whose dispatch was never committed (I3)."""
+    ran = {about for point, about in world.notes if point == "worker.before_run"}
+    return [Finding("I3", f"a dispatch ran that was not committed: {one}") for one in ran - dispatched]
 
 
 def check_secrets(world: World) -> list[Finding]:

@@ -28,7 +28,7 @@ class Fault:
 
     inject: does it once and returns how many injections that was. pause: seconds between two, least and
     most. goal: injections in a certificate. traps: the failpoints to arm instead, with their action.
-    postgres: needs PostgreSQL.
+    postgres: needs PostgreSQL. forges: sends what may pass for a dispatch.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Fault:
     traps: tuple[str, ...] = ()
     action: Action | None = None
     postgres: bool = False
+    forges: bool = False
 
 
 async def _kill_worker(world: World, chance: random.Random) -> int:
@@ -203,7 +204,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     Fault("redis-pause", "Redis answers nobody for a while", "I1 I8", _pause_redis, (0.5, 1.5), 50),
     Fault("redis-full", "Redis refuses every write", "I1 I9", _fill_redis, (0.5, 1.5), 20),
     Fault("duplicates", "messages delivered again", "I2", _duplicate, (0.05, 0.2), 10_000),
-    Fault("malformed", "bytes that are no message", "I7", _send_malformed, (0.02, 0.1), 10_000),
+    Fault("malformed", "bytes that are no message", "I7", _send_malformed, (0.02, 0.1), 10_000, forges=True),
     Fault("git-kill", "kill -9 of git, locks left behind", "I2", _kill_git, (0.01, 0.1), 300),
     Fault(
         "postgres-kill", "PostgreSQL ends at once", "I1 I2", _kill_postgres, (0.2, 1.0), 300, postgres=True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from multi_agent.chaos.runner import FaultResult, Figures
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything about one run of `multi-agent chaos`. `at_the_end` was found after everything had stopped."""
+    """Everything about one run. `at_the_end` was found after everything had stopped."""
 
     seed: str
     database: str
@@ -62,7 +61,8 @@ class Report:
         ]
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         table = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
         ]
         figures = ", ".join(
             f"{name.replace('_', ' ')} {value:g}" for name, value in document["figures"].items()
@@ -105,4 +105,4 @@ def _row(result: FaultResult) -> dict[str, Any]:
 
 
 def _bound_text(bound: float | None) -> str:
-    return "-" if bound is None else f"< {bound:.2%}" if sys.float_info.min < bound else "-"
+    return "-" if bound is None else f"< {bound:.2%}"

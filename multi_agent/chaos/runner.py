@@ -14,7 +14,7 @@ from artifacts import GitArtifactStore
 from contracts.errors import Unavailable
 from contracts.failpoints import Trap
 from contracts.todo import TodoList
-from multi_agent.chaos.checks import Checked, Finding, check_model_calls, check_workflow
+from multi_agent.chaos.checks import Checked, Finding, check_model_calls, check_runs, check_workflow
 from multi_agent.chaos.faults import Fault, inject
 from multi_agent.chaos.load import random_plan
 from multi_agent.chaos.world import World
@@ -70,6 +70,7 @@ class Runner:
     _plans: dict[str, TodoList] = field(default_factory=dict)
     _open: dict[str, TodoList] = field(default_factory=dict)
     _findings: list[Finding] = field(default_factory=list)
+    _dispatched: set[str] = field(default_factory=set)
 
     async def round(self, result: FaultResult, seed: str, seconds: float) -> None:
         """One round of a fault, for at most so many seconds of injections."""
@@ -88,7 +89,10 @@ class Runner:
         self.figures.slowest_end = max(self.figures.slowest_end, time.monotonic() - healed)
         self.world.strikes()
         self._findings += check_model_calls(self.world)
-        self.world.model_calls.clear()
+        if not result.fault.forges:
+            self._findings += check_runs(self.world, self._dispatched)
+        self.world.notes.clear()
+        self._dispatched.clear()
         result.rounds += 1
         result.findings += [(seed, finding) for finding in self._findings]
         count, bad = result.injections - before, len(self._findings)
@@ -170,6 +174,7 @@ class Runner:
         self.figures.workflows += 1
         self.figures.tasks += len(view.tasks)
         self.figures.refused += checked.refused
+        self._dispatched.update(checked.dispatches)
         self._note("done", len(view.tasks))
 
     async def _end(self) -> None:

@@ -28,6 +28,9 @@ from multi_agent.supervisor import Charge, Supervisor, orchestrator_argv, worker
 from orchestrator.client import WorkflowClient
 from orchestrator.database import Database
 
+NOTED = ("worker.before_run", "worker.after_model", "worker.after_exchange")
+"""Failpoints that always leave a line: who ran what, and which model answers were had and stored."""
+
 CANARY = "canary-2b7e151628aed2a6abf7158809cf4f3c"
 """Stands in for a secret in the environment of every process; it must be found nowhere."""
 
@@ -59,7 +62,7 @@ class World:
     client: WorkflowClient
     traps: list[Trap] = field(default_factory=list)
     wanted_plans: list[TodoList] = field(default_factory=list)
-    model_calls: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
     _stopped: dict[int, float] = field(default_factory=dict)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
     _read: int = 0
@@ -139,7 +142,7 @@ class World:
         """From their next start on the processes meet these; those that run are replaced now."""
         chance = random.Random(seed)  # noqa: S311 - chosen to be repeatable
         words = ",".join(f"{trap.name}={trap.action}@{trap.chance:g}" for trap in traps)
-        notes = ",".join(f"{name}={Action.NOTE}" for name in ("worker.after_model", "worker.after_exchange"))
+        notes = ",".join(f"{name}={Action.NOTE}" for name in NOTED)
         self.supervisor.env["MULTI_AGENT_FAILPOINTS"] = f"{notes},{words}" if words else notes
         self.supervisor.env["MULTI_AGENT_FAILPOINT_SEED"] = str(chance.getrandbits(32))
         if traps != self.traps:
@@ -160,7 +163,7 @@ class World:
         for line in whole.decode().splitlines():
             _, pid, name, action, *about = line.split(" ")
             if action == Action.NOTE:
-                self.model_calls.append((name, " ".join(about)))
+                self.notes.append((name, " ".join(about)))
                 continue
             found.append((name, Action(action), int(pid)))
             if action == Action.STOP:

@@ -40,8 +40,8 @@ _ROUND = re.compile(r"[A-Za-z0-9_-]+/[a-z-]+/[0-9]+")
 def chaos(list_faults: bool, folder: Path, as_json: bool, **options: Any) -> int:
     """Kill, stop and starve a real system in a scratch folder, and check that nothing is lost.
 
-    Rounds of one fault each run against a load of small workflows; after each everything must come to rest, and
-    what was promised is checked. Exit code 1 when a promise was broken; the scratch folder then stays.
+    Rounds of one fault each run against a load of small workflows; after each everything must come to rest,
+    and what was promised is checked. Exit code 1 when a promise was broken; the scratch folder then stays.
     """
     from multi_agent.chaos.certificate import certify  # noqa: PLC0415 - heavy
     from multi_agent.chaos.faults import FAULTS  # noqa: PLC0415
