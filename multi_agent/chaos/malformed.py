@@ -10,8 +10,8 @@ from typing import Any, Final
 
 def malformed(chance: random.Random, samples: Sequence[bytes]) -> bytes:
     """One of them; `samples` are real messages to spoil."""
-    if samples and chance.random() < 0.6:
-        return _spoiled(chance, chance.choice(samples))
+    if any(samples) and chance.random() < 0.6:
+        return _spoiled(chance, chance.choice([sample for sample in samples if sample]))
     return chance.choice(_NONSENSE)(chance)
 
 
@@ -21,7 +21,7 @@ def _spoiled(chance: random.Random, sample: bytes) -> bytes:
         return sample[:place] + bytes([chance.randrange(256)]) * chance.randint(0, 3) + sample[place + 1 :]
     try:
         document: Any = json.loads(sample)
-    except ValueError:
+    except (ValueError, RecursionError):
         return sample[: len(sample) // 2]
     if not isinstance(document, dict) or not document:
         return sample

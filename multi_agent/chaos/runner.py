@@ -92,7 +92,6 @@ class Runner:
         if not result.fault.forges:
             self._findings += check_runs(self.world, self._dispatched)
         self.world.notes.clear()
-        self._dispatched.clear()
         result.rounds += 1
         result.findings += [(seed, finding) for finding in self._findings]
         count, bad = result.injections - before, len(self._findings)
