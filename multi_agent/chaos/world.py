@@ -19,7 +19,8 @@ from contracts.failpoints import Action, Trap
 from contracts.ports import MessageBus
 from contracts.todo import TodoList
 from multi_agent.bootstrap import SCRATCH_MARK, make_bus, make_client, make_database, upgrade_database
-from multi_agent.chaos.forked import ForkedProcess
+from multi_agent.chaos.clock import SteppedClock, find_compiler
+from multi_agent.chaos.forked import ForkedProcess, start_server
 from multi_agent.chaos.load import write_answers
 from multi_agent.chaos.postgres import PrivatePostgres
 from multi_agent.chaos.redis import ChaosRedis
@@ -37,7 +38,10 @@ CANARY = "canary-2b7e151628aed2a6abf7158809cf4f3c"
 
 @dataclass(frozen=True, slots=True)
 class WorldSettings:
-    """postgres: on PostgreSQL, with two orchestrators; else on SQLite, with the one it can have."""
+    """postgres: on PostgreSQL, with two orchestrators; else on SQLite, with the one it can have.
+
+    steps_clock: the wall clock of all processes can be stepped; needs a C compiler.
+    """
 
     folder: Path
     postgres: bool = False
@@ -46,6 +50,7 @@ class WorldSettings:
     lease_seconds: float = 1.5
     sandbox: str = "auto"
     search_path: str = os.defpath
+    steps_clock: bool = False
 
 
 @dataclass(slots=True)
@@ -60,6 +65,7 @@ class World:
     bus: MessageBus
     database: Database
     client: WorkflowClient
+    clock: SteppedClock | None
     traps: list[Trap] = field(default_factory=list)
     wanted_plans: list[TodoList] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
@@ -75,7 +81,11 @@ class World:
         data.mkdir(parents=True)
         (data / SCRATCH_MARK).touch()
         write_answers(wanted.folder / "answers")
-        redis = ChaosRedis(wanted.folder, wanted.search_path)
+        compiler = find_compiler() if wanted.steps_clock else None
+        clock = SteppedClock(compiler, wanted.folder) if compiler else None
+        clock_env = clock.env if clock else {}
+        start_server(clock_env)
+        redis = ChaosRedis(wanted.folder, wanted.search_path, clock_env)
         await redis.start()
         postgres = await asyncio.to_thread(PrivatePostgres().start) if wanted.postgres else None
         database_url = SecretStr(postgres.new_database()) if postgres else None
@@ -89,9 +99,11 @@ class World:
         )
         upgrade_database(settings)
         bus, database = make_bus(settings), make_database(settings)
-        env = _environment(wanted, settings)
+        env = _environment(wanted, settings) | clock_env
         supervisor = Supervisor(bus, env, wanted.folder / "logs", make=ForkedProcess, most_wait_seconds=0.1)
-        world = cls(wanted, redis, postgres, settings, supervisor, bus, database, make_client(database, bus))
+        world = cls(
+            wanted, redis, postgres, settings, supervisor, bus, database, make_client(database, bus), clock
+        )
         world._start_processes()
         return world
 
@@ -182,6 +194,8 @@ class World:
         self.set_traps([], 0)
         self.strikes()
         self.wake(everybody=True)
+        if self.clock is not None:
+            self.clock.step(0)
         await self.redis.heal()
         if self.postgres is not None:
             await asyncio.to_thread(self.postgres.start)
