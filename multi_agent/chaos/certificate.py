@@ -27,6 +27,7 @@ class Wanted:
 
     minutes: float
     round_seconds: float
+    rest_seconds: float
     faults: tuple[str, ...]
     seed: str
     replay: str | None
@@ -72,7 +73,7 @@ async def certify(wanted: Wanted, say: Callable[[str], None]) -> Report:
         )
     )
     artifacts = make_artifacts(world.settings)
-    runner = Runner(world, artifacts, say)
+    runner = Runner(world, artifacts, say, wanted.rest_seconds)
     started = time.monotonic()
     try:
         await _rounds(wanted, runner, results)

@@ -69,6 +69,9 @@ def _orders(chance: random.Random, sandbox: bool) -> Orders:
         return Orders(milliseconds=milliseconds, ask=chance.randrange(len(QUESTIONS)))
     if kind < 0.3:
         return Orders(fails=1)
+    if kind < 0.37:
+        # Long enough for a zombie to come back while somebody else repeats its work.
+        return Orders(milliseconds=1_500)
     return Orders(milliseconds=milliseconds, sandbox=sandbox and kind > 0.94)
 
 

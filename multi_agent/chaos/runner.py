@@ -22,7 +22,6 @@ from orchestrator.client import WorkflowView
 from orchestrator.state import TaskStatus
 
 OPEN_WORKFLOWS = 12
-END_SECONDS = 90.0
 _LOOK_SECONDS = 0.1
 _RARE, _COMMON = 0.4, 0.08
 _FEW = 8
@@ -60,11 +59,12 @@ class Figures:
 
 @dataclass(slots=True)
 class Runner:
-    """Runs rounds in one world. `say` hears a line a round."""
+    """Runs rounds in one world. `say` hears a line a round, which must be at rest after `rest_seconds`."""
 
     world: World
     artifacts: GitArtifactStore
     say: Callable[[str], None]
+    rest_seconds: float
     figures: Figures = field(default_factory=Figures)
     started_at: float = field(default_factory=time.monotonic)
     _plans: dict[str, TodoList] = field(default_factory=dict)
@@ -178,12 +178,14 @@ class Runner:
 
     async def _end(self) -> None:
         """Everything that is open must end by itself."""
-        until = time.monotonic() + END_SECONDS
+        until = time.monotonic() + self.rest_seconds
         while self._open and time.monotonic() < until:
             await self._look()
             await asyncio.sleep(_LOOK_SECONDS)
         for name in self._open:
             view = await self.world.client.workflow(name)
             states = {task.task_id: task.status.value for task in view.tasks} if view else "not taken up"
-            self._findings.append(Finding("I1", f"{name} has not ended after {END_SECONDS:g} s: {states}"))
+            self._findings.append(
+                Finding("I1", f"{name} has not ended after {self.rest_seconds:g} s: {states}")
+            )
         self._open.clear()

@@ -23,6 +23,9 @@ _ROUND = re.compile(r"[A-Za-z0-9_-]+/[a-z-]+/[0-9]+")
 @click.option("--faults", metavar="NAME,...", help="Faults to inject. [default: all that can be had here]")
 @click.option("--list", "list_faults", is_flag=True, help="Print the faults, and do nothing.")
 @click.option("--round-seconds", type=click.FloatRange(1), default=15.0, show_default=True)
+@click.option(
+    "--rest-seconds", type=click.FloatRange(1), default=90.0, show_default=True, help="Time to come to rest."
+)
 @click.option("--seed", help="Start of all chance. [default: made up]")
 @click.option("--replay", metavar="SEED/FAULT/ROUND", help="Only this round, as a report names it.")
 @click.option("--postgres", is_flag=True, help="On a private PostgreSQL, with two orchestrators.")
@@ -72,6 +75,7 @@ def _wanted(**options: Any) -> Any:
     return Wanted(
         minutes=options["minutes"],
         round_seconds=options["round_seconds"],
+        rest_seconds=options["rest_seconds"],
         faults=names,
         seed=options["seed"] or str(int(time.time())),
         replay=replay,

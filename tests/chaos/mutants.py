@@ -1,0 +1,314 @@
+"""Protective lines, each taken away in a copy of the source: the checks must notice every one.
+
+    python -m tests.chaos.mutants [--only NAME] [--seeds 3] [--write docs/mutants.md]
+
+A mutant that no check catches is a line that nobody guards.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = (
+    "multi_agent",
+    "contracts",
+    "planner_service",
+    "orchestrator",
+    "agents",
+    "sandbox_runner",
+    "artifacts",
+    "migrations",
+    "tests",
+)
+SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """`old` stands exactly once in the file and becomes `new`."""
+
+    file: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A protection taken away, and who must notice: chaos faults (by seed), or tests (pytest arguments)."""
+
+    name: str
+    protects: str
+    edits: tuple[Edit, ...]
+    faults: str = ""
+    tests: tuple[str, ...] = ()
+    round_seconds: int = 10
+    postgres: bool = False
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "no-fence",
+        "I3: an outcome must carry the current dispatch",
+        (Edit("orchestrator/attempts.py", "if task.dispatch_id != dispatch_id:", "if False:"),),
+        faults="worker-stop",
+    ),
+    Mutant(
+        "accept-again",
+        "I2: a task that is not out accepts no outcome",
+        (
+            Edit("orchestrator/attempts.py", "if task.status is not TaskStatus.DISPATCHED:", "if False:"),
+            Edit("orchestrator/attempts.py", "if task.dispatch_id != dispatch_id:", "if False:"),
+        ),
+        faults="duplicates",
+    ),
+    Mutant(
+        "publish-before-commit",
+        "I3: nothing runs whose dispatch is not committed",
+        (
+            Edit(
+                "orchestrator/owner.py",
+                'failpoint("owner.before_commit")',
+                "await handlers.publisher.dispatch(effects.dispatches)",
+            ),
+        ),
+        faults="lost-answer",
+    ),
+    Mutant(
+        "no-sweep",
+        "I5: what a flushed Redis held is published again",
+        (
+            Edit(
+                "orchestrator/handlers.py",
+                "looked = await self.recovery.look(list(self.engine.out))",
+                "looked = True",
+            ),
+        ),
+        faults="redis-flush",
+    ),
+    Mutant(
+        "groups-stay-lost",
+        "I5: a group that somebody deleted is made anew",
+        (
+            Edit(
+                "orchestrator/handlers.py",
+                "if await self.publisher.restore_groups([*self.recovery.streams, *self.leases.served]):",
+                "if False:",
+            ),
+        ),
+        faults="redis-flush",
+    ),
+    Mutant(
+        "ack-on-arrival",
+        "I1: a dispatch stays on its stream until its outcome is published",
+        (
+            Edit(
+                "agents/worker.py",
+                "self._slots.take(Held(event, delivery, self._settings.new_id()))",
+                "self._outbox.ack(delivery); "
+                "self._slots.take(Held(event, delivery, self._settings.new_id()))",
+            ),
+            Edit(
+                "orchestrator/handlers.py",
+                "lost = {name for name, started in orphans if started and crashed}",
+                "lost = set(); orphans = []",
+            ),
+        ),
+        faults="worker-kill",
+    ),
+    Mutant(
+        "outcomes-sent-once",
+        "I5: an outcome is sent again until the owner has stored it",
+        (
+            Edit(
+                "agents/outbox.py",
+                "kept.due = self._now() + (0 if kept.deliveries else kept.wait)",
+                "kept.due = float('inf')",
+            ),
+            Edit("agents/outbox.py", "kept.due, kept.wait = self._now(), self._resend_seconds", "pass"),
+            Edit(
+                "agents/outbox.py",
+                "kept.due = self._now()\n        self._work.set()\n        return True",
+                "self._work.set()\n        return True",
+            ),
+        ),
+        tests=("tests/agents/test_outbox.py", "tests/agents/test_worker_redis.py"),
+    ),
+    Mutant(
+        "crashes-uncounted",
+        "I7: a task that kills its worker is parked",
+        (Edit("orchestrator/attempts.py", "crashes = task.crashes + 1", "crashes = task.crashes"),),
+        faults="poison",
+    ),
+    Mutant(
+        "answers-unstored",
+        "I4: an answered model call is not paid for again",
+        (
+            Edit(
+                "agents/exchanges.py",
+                "stored = await self._load(key)\n        if stored is None:",
+                "stored = None\n        if stored is None:",
+            ),
+        ),
+        faults="failpoint-kill",
+    ),
+    Mutant(
+        "no-epoch",
+        "I3: a commit needs the epoch of its shards",
+        (Edit("orchestrator/store.py", "if len(held) != len(touched):", "if False:"),),
+        tests=("tests/orchestrator/test_store.py", "tests/orchestrator/test_owner.py"),
+    ),
+    Mutant(
+        "leases-always-advance",
+        "I8: no lease runs out while the owner does not listen",
+        (
+            Edit("orchestrator/leases.py", 'self._listened_at = float("-inf")', "pass"),
+            Edit(
+                "orchestrator/leases.py",
+                "now - self._listened_at > self.lease_seconds / 2",
+                "now - self._listened_at > 1e9",
+            ),
+        ),
+        tests=("tests/orchestrator/test_clocks.py",),
+    ),
+    Mutant(
+        "early-start",
+        "I6: a task starts when all it needs has succeeded",
+        (
+            Edit(
+                "orchestrator/decision.py",
+                "if task.status is not TaskStatus.WAITING or workflow.unmet[name] != open_needs:",
+                "if task.status is not TaskStatus.WAITING:",
+            ),
+        ),
+        tests=("tests/orchestrator/test_core_properties.py", "tests/orchestrator/test_decide.py"),
+    ),
+    Mutant(
+        "approval-by-name",
+        "an approval is for exactly what was looked at",
+        (Edit("orchestrator/people.py", "if given.action_hash != expected:", "if False:"),),
+        tests=("tests/orchestrator/test_decide.py",),
+    ),
+    Mutant(
+        "refs-forgotten",
+        "I2: the branch of an accepted outcome is moved even after a crash",
+        (
+            Edit(
+                "orchestrator/handlers.py",
+                'if entry.kind == "ref" and entry.commit',
+                'if entry.kind == "ref" and entry.commit and False',
+            ),
+        ),
+        faults="failpoint-kill",
+        round_seconds=20,
+    ),
+    Mutant(
+        "undecodable-kept",
+        "I7: what cannot be read is put aside, not delivered for ever",
+        (
+            Edit(
+                "agents/worker.py",
+                "self._outbox.dead_letter(self._envelopes.dead(delivery, reason), delivery)",
+                "pass",
+            ),
+        ),
+        tests=("tests/agents/test_worker.py",),
+    ),
+)
+
+
+@contextmanager
+def mutated(mutant: Mutant) -> Iterator[Path]:
+    """A copy of the source with the edits."""
+    folder = Path(tempfile.mkdtemp(prefix="multi-agent-mutant-"))
+    try:
+        for name in PACKAGES:
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", folder)
+        for edit in mutant.edits:
+            path = folder / edit.file
+            text = path.read_text("utf-8")
+            if text.count(edit.old) != 1:
+                raise LookupError(
+                    f"{mutant.name}: {edit.file} holds {edit.old!r} {text.count(edit.old)} times"
+                )
+            path.write_text(text.replace(edit.old, edit.new), "utf-8")
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def caught(mutant: Mutant, seed: int) -> bool:
+    """Whether the check that should notices."""
+    with mutated(mutant) as folder:
+        if mutant.faults:
+            argv = ["-m", "multi_agent.cli", "chaos", "--faults", mutant.faults, "--minutes", "0"]
+            argv += ["--seed", str(seed), "--round-seconds", str(mutant.round_seconds)]
+            argv += ["--rest-seconds", "15", "--report", str(folder / "report")]
+            argv += ["--postgres"] * mutant.postgres
+        else:
+            argv = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutant.tests]
+        env = {**os.environ, "PYTHONPATH": str(folder)}
+        done = subprocess.run(
+            [sys.executable, *argv],
+            cwd=folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    if done.returncode not in {0, 1}:
+        raise RuntimeError(f"{mutant.name}: the check did not run:\n{done.stdout}{done.stderr}")
+    return done.returncode == 1
+
+
+@click.command()
+@click.option("--only", help="Names of mutants, separated by commas.")
+@click.option("--seeds", type=int, default=3, show_default=True)
+@click.option("--write", type=click.Path(path_type=Path), help="Write the table as Markdown.")
+def main(only: str | None, seeds: int, write: Path | None) -> None:
+    """Take each protection away and see whether anybody notices."""
+    names = set(filter(None, (only or "").split(",")))
+    rows = []
+    for mutant in MUTANTS:
+        if names and mutant.name not in names:
+            continue
+        started = time.monotonic()
+        counts = sum(caught(mutant, seed) for seed in range(1, seeds + 1))
+        by = f"chaos `{mutant.faults}`" if mutant.faults else ", ".join(f"`{one}`" for one in mutant.tests)
+        rows.append((mutant, by, counts))
+        click.echo(f"{mutant.name:22} caught {counts} of {seeds}  ({time.monotonic() - started:.0f} s)")
+    if write:
+        write.write_text(_table(rows, seeds), "utf-8")
+    sys.exit(any(count < seeds for _, _, count in rows))
+
+
+def _table(rows: list[tuple[Mutant, str, int]], seeds: int) -> str:
+    lines = [
+        "# Mutants",
+        "",
+        "Each row is a protective line, taken away in a copy of the source, and the check that noticed.",
+        "`make mutants` makes this table.",
+        "",
+        "| mutant | what the line protects | caught by | seeds |",
+        "|---|---|---|---|",
+    ]
+    lines += [f"| {one.name} | {one.protects} | {by} | {count} of {seeds} |" for one, by, count in rows]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
