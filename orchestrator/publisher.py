@@ -29,6 +29,11 @@ class Publisher:
         self._waiting: dict[str, None] = {}
         self.settled: list[str] = []
 
+    async def send(self, messages: list[Outgoing]) -> None:
+        """Publish what another owner must hear. Raises BusUnavailable."""
+        if messages:
+            await self._bus.publish(messages)
+
     async def dispatch(self, dispatch_ids: Iterable[str]) -> bool:
         """Publish these and whatever could not be published before. False: the bus is away, try again.
 
