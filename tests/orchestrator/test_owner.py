@@ -103,7 +103,14 @@ class Hand:
                 found = await self.read()
                 if found:
                     event: TaskEvent[TaskRequest] = decode(found[0].payload)
-                    self.held.append(Held(dispatch_id=event.id, execution_id=f"e-{event.id}", started=True))
+                    self.held.append(
+                        Held(
+                            dispatch_id=event.id,
+                            execution_id=f"e-{event.id}",
+                            started=True,
+                            workflow_id=event.workflowid,
+                        )
+                    )
                     await self.beat()
                     return found[0], event
                 await self.beat()
