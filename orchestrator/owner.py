@@ -100,12 +100,14 @@ class Owner:
 
     async def _serve(self, members: Membership) -> None:
         wait = 0.05
+        # Kept from session to session: a worker that lives must not have to prove it anew.
+        leases = Leases(self.settings.lease_seconds)
         while not self.stopping.is_set():
             try:
                 share = await members.take_share()
                 wait = 0.05
                 if share.epochs:
-                    await self._session(share, members)
+                    await self._session(share, members, leases)
                 else:
                     await self._pause(members.pause_seconds)
             except* (StoreUnavailable, OwnershipLost) as group:
@@ -118,13 +120,12 @@ class Owner:
             async with asyncio.timeout(seconds):
                 await self.stopping.wait()
 
-    async def _session(self, share: Share, members: Membership) -> None:
+    async def _session(self, share: Share, members: Membership, leases: Leases) -> None:
         """From reading the state to the next change of the share; raises a group of what else ended it."""
         engine = Engine(self.new_id, self.settings.window)
         publisher = Publisher(self.bus, engine, self.new_id, self.clock.wall)
         inbox: asyncio.Queue[Arrival] = asyncio.Queue(maxsize=4 * self.settings.batch)
         keeper = Keeper(self.artifacts, inbox, publisher.settled)
-        leases = Leases(self.settings.lease_seconds)
         gate = DrainGate()
         recovery = Recovery(self.bus, engine, leases, gate, share)
         wishes = Wishes(engine, self.store)

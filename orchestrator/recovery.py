@@ -71,6 +71,8 @@ class Recovery:
             streams.add(request_stream(self.engine.workflows[workflow_id].tasks[task_id]))
         present = set()
         for stream in streams:
+            # Where the group is gone, nobody can read the stream; a new one begins with its first entry.
+            await self.bus.ensure_group(stream, Channels.WORKERS_GROUP)
             adrift = await self.bus.adrift(stream, Channels.WORKERS_GROUP)
             await self.bus.ack(Channels.WORKERS_GROUP, adrift)
             present.update(_ids(await self.bus.entries(stream)))
