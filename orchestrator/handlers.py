@@ -104,6 +104,7 @@ class Handlers:
                 self._drained(item.ticket)
             case BusReset():
                 self.publisher.forget_groups()
+                await self.recovery.make_readable()
                 self._sweep_at = self.monotonic + self.leases.lease_seconds / 2
             case _:
                 assert_never(item)
@@ -146,6 +147,7 @@ class Handlers:
         for worker_id in sorted(strangers & self._strangers):
             await self._worker_gone(worker_id, "never heard of", crashed=True)
         self._strangers = strangers
+        await self.recovery.make_readable()
         await self.recovery.look(sorted(self._out_before))
         self._out_before = set(self.engine.out)
 
@@ -228,9 +230,7 @@ class Handlers:
     async def _heartbeat(self, heartbeat: Heartbeat) -> None:
         if self.leases.heard(heartbeat, self.monotonic):
             log.info("worker_joined", worker_id=heartbeat.worker_id, roles=heartbeat.roles)
-            with contextlib.suppress(BusUnavailable):
-                for stream in heartbeat.streams:
-                    await self.publisher.ensure_group(stream)
+            await self.recovery.make_readable()
             await self.store.worker_joined(
                 {
                     "worker_id": heartbeat.worker_id,

@@ -102,6 +102,11 @@ class Leases:
         return found
 
     @property
+    def streams(self) -> set[str]:
+        """What living workers read."""
+        return {stream for view in self.workers.values() for stream in view.heartbeat.streams}
+
+    @property
     def slots(self) -> int:
         """What all living workers can run at once."""
         return sum(view.heartbeat.slots for view in self.workers.values())

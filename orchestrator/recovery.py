@@ -71,8 +71,6 @@ class Recovery:
             streams.add(request_stream(self.engine.workflows[workflow_id].tasks[task_id]))
         present = set()
         for stream in streams:
-            # Where the group is gone, nobody can read the stream; a new one begins with its first entry.
-            await self.bus.ensure_group(stream, Channels.WORKERS_GROUP)
             adrift = await self.bus.adrift(stream, Channels.WORKERS_GROUP)
             await self.bus.ack(Channels.WORKERS_GROUP, adrift)
             present.update(_ids(await self.bus.entries(stream)))
@@ -100,6 +98,12 @@ class Recovery:
             for one in heartbeat.executions
             if one.workflow_id and self.share.has(one.workflow_id) and one.dispatch_id not in self.engine.out
         ]
+
+    async def make_readable(self) -> None:
+        """Give all streams of living workers their group: one that is missing keeps them from reading any."""
+        with suppress(BusUnavailable):
+            for stream in sorted(self.leases.streams):
+                await self.bus.ensure_group(stream, Channels.WORKERS_GROUP)
 
     async def strangers(self) -> set[str] | None:
         """Those that hold entries of these streams and were never heard of, or None when the bus is away.

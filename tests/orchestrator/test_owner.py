@@ -59,6 +59,7 @@ class Hand:
 
     bus: MessageBus
     name: str = "hand-1"
+    streams: tuple[str, ...] = (STREAM,)
     held: list[Held] = field(default_factory=list)
     beats: int = 0
 
@@ -69,7 +70,7 @@ class Hand:
             host="here",
             pid=1,
             roles=("coder",),
-            streams=(STREAM,),
+            streams=self.streams,
             slots=4,
             sequence=self.beats,
             executions=tuple(self.held),
@@ -117,7 +118,7 @@ class Hand:
 
     async def read(self) -> list[Delivery]:
         try:
-            return await self.bus.read([STREAM], Channels.WORKERS_GROUP, self.name, count=1, block_ms=200)
+            return await self.bus.read(self.streams, Channels.WORKERS_GROUP, self.name, count=1, block_ms=200)
         except GroupMissing:
             await asyncio.sleep(0.05)
             return []
