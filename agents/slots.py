@@ -61,6 +61,7 @@ class Slots:
                 dispatch_id=held.dispatch_id,
                 execution_id=held.execution_id,
                 started=held.running is not None,
+                workflow_id=held.event.workflowid,
             )
             for held in self._held.values()
         )

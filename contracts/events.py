@@ -111,6 +111,7 @@ class Execution(Model):
     dispatch_id: Identifier
     execution_id: Identifier
     started: bool
+    workflow_id: Identifier | None = Field(default=None, description="tells the owners whose dispatch it is")
 
 
 class Heartbeat(Model):

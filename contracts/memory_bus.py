@@ -10,6 +10,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
@@ -195,11 +196,8 @@ class MemoryBus:
         for channel, payload in _checked(messages):
             broker.announce(channel, payload)
 
-    async def ensure_group(self, stream: str, group: str) -> bool:
-        groups = (await self._open()).made_stream(stream).groups
-        made = group not in groups
-        groups.setdefault(group, _Group())
-        return made
+    async def ensure_group(self, stream: str, group: str) -> None:
+        (await self._open()).made_stream(stream).groups.setdefault(group, _Group())
 
     async def read(
         self, streams: Sequence[str], group: str, consumer: str, *, count: int, block_ms: int
@@ -243,17 +241,28 @@ class MemoryBus:
 
     async def forget_consumer(self, stream: str, group: str, consumer: str) -> None:
         broker = await self._open()
-        try:
-            found, of_group = broker.group(stream, group)
-        except GroupMissing:
-            return
-        for number in of_group.pending.pop(consumer, []):
-            found.entries.pop(number, None)
+        with suppress(GroupMissing):
+            _, of_group = broker.group(stream, group)
+            if not of_group.pending.get(consumer):
+                of_group.pending.pop(consumer, None)
 
     async def entries(self, stream: str) -> list[Delivery]:
         found = (await self._open()).stream(stream)
         held = found.entries.items() if found else ()
         return [Delivery(stream, f"{number}-0", payload) for number, payload in held]
+
+    async def adrift(self, stream: str, group: str) -> list[Delivery]:
+        broker = await self._open()
+        try:
+            found, of_group = broker.group(stream, group)
+        except GroupMissing:
+            return []
+        held = {number for numbers in of_group.pending.values() for number in numbers}
+        return [
+            Delivery(stream, f"{number}-0", payload)
+            for number, payload in found.entries.items()
+            if number <= of_group.last and number not in held
+        ]
 
     async def depth(self, stream: str) -> int:
         found = (await self._open()).stream(stream)

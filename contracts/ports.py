@@ -58,8 +58,8 @@ class MessageBus(Protocol):
     async def broadcast(self, messages: Sequence[Outgoing]) -> None:
         """Mirror only: to whoever subscribes now, stored nowhere."""
 
-    async def ensure_group(self, stream: str, group: str) -> bool:
-        """Create the stream and the group (from its first entry) unless they exist; whether it did."""
+    async def ensure_group(self, stream: str, group: str) -> None:
+        """Create the stream and the group (from its first entry) unless they exist."""
 
     async def read(
         self, streams: Sequence[str], group: str, consumer: str, *, count: int, block_ms: int
@@ -79,10 +79,16 @@ class MessageBus(Protocol):
         """Who has read entries and not acknowledged them all, sorted. [] when the group is gone."""
 
     async def forget_consumer(self, stream: str, group: str, consumer: str) -> None:
-        """Delete the consumer and with it its pending entries."""
+        """Delete the consumer unless it has entries in its hands; they would be in nobody's then."""
 
     async def entries(self, stream: str) -> list[Delivery]:
         """Everything in the stream, read by somebody or not, oldest first. [] when it does not exist."""
+
+    async def adrift(self, stream: str, group: str) -> list[Delivery]:
+        """Entries that were read and are in no consumer's hands: nobody will work on them. Oldest first.
+
+        One that is being acknowledged may be among them. [] when the group is gone.
+        """
 
     async def depth(self, stream: str) -> int:
         """Entries in the stream, 0 when it does not exist."""

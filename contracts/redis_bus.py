@@ -30,6 +30,7 @@ from contracts.redis_protocol import (
     deliveries,
     eviction_policy,
     info_field,
+    last_delivered,
     publish_commands,
     read_command,
     remove_commands,
@@ -219,11 +220,10 @@ class RedisBus:
     async def broadcast(self, messages: Sequence[Outgoing]) -> None:
         await self._wire.run(publish_commands(messages, store=False))
 
-    async def ensure_group(self, stream: str, group: str) -> bool:
+    async def ensure_group(self, stream: str, group: str) -> None:
         [reply] = await self._wire.try_run([("XGROUP", "CREATE", stream, group, "0", "MKSTREAM")])
         if isinstance(reply, ResponseError) and not str(reply).startswith("BUSYGROUP"):
             raise self._wire.place.failure(reply) from None
-        return not isinstance(reply, ResponseError)
 
     async def read(
         self, streams: Sequence[str], group: str, consumer: str, *, count: int, block_ms: int
@@ -265,20 +265,24 @@ class RedisBus:
         return sorted(name.decode() for name, _ in reply[3] or [])
 
     async def forget_consumer(self, stream: str, group: str, consumer: str) -> None:
-        # DELCONSUMER alone would leave the entries in the stream for ever, with nobody to read them.
-        listing = ("XPENDING", stream, group, "-", "+", PAGE, consumer)
+        # DELCONSUMER drops what is pending, and the entries would stay in the stream for ever, in no hands.
+        listing = ("XPENDING", stream, group, "-", "+", 1, consumer)
         with suppress(GroupMissing):
-            while entries := (await self._wire.run([listing]))[0]:
-                await self._wire.run(remove_commands(group, ((stream, entry[0]) for entry in entries)))
-            await self._wire.run([("XGROUP", "DELCONSUMER", stream, group, consumer)])
+            if not (await self._wire.run([listing]))[0]:
+                await self._wire.run([("XGROUP", "DELCONSUMER", stream, group, consumer)])
 
     async def entries(self, stream: str) -> list[Delivery]:
-        found: list[Delivery] = []
-        after = b"-"
-        while page := (await self._wire.run([("XRANGE", stream, after, "+", "COUNT", PAGE)]))[0]:
-            found += deliveries(stream, page)
-            after = b"(" + page[-1][0]
-        return found
+        return await self._range(stream, b"+")
+
+    async def adrift(self, stream: str, group: str) -> list[Delivery]:
+        with suppress(GroupMissing):
+            [groups] = await self._wire.run([("XINFO", "GROUPS", stream)])
+            # Asked for first: whatever is read from now on is not older than it.
+            last = last_delivered(groups, group)
+            held = await self._held(stream, group) if last is not None else set()
+            found = await self._range(stream, last) if last is not None else []
+            return [each for each in found if each.entry_id not in held]
+        return []
 
     async def depth(self, stream: str) -> int:
         return int((await self._wire.run([("XLEN", stream)]))[0])
@@ -311,6 +315,23 @@ class RedisBus:
         command = read_command(streams, group, consumer, count, block_ms)
         [reply] = await self._wire.run([command], block_ms / 1000)
         return [found for name, entries in reply or [] for found in deliveries(name.decode(), entries)]
+
+    async def _range(self, stream: str, last: bytes) -> list[Delivery]:
+        found: list[Delivery] = []
+        after = b"-"
+        while page := (await self._wire.run([("XRANGE", stream, after, last, "COUNT", PAGE)]))[0]:
+            found += deliveries(stream, page)
+            after = b"(" + page[-1][0]
+        return found
+
+    async def _held(self, stream: str, group: str) -> set[str]:
+        """The ids of all pending entries, whoever has them."""
+        found: set[str] = set()
+        after = b"-"
+        while page := (await self._wire.run([("XPENDING", stream, group, after, "+", PAGE)]))[0]:
+            found.update(entry[0].decode() for entry in page)
+            after = b"(" + page[-1][0]
+        return found
 
     async def _history(self, stream: str, group: str, consumer: str, after: bytes) -> list[Any]:
         command = ("XREADGROUP", "GROUP", group, consumer, "COUNT", PAGE, "STREAMS", stream, after)

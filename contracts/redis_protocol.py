@@ -41,7 +41,8 @@ class Place:
 def _means_group_missing(text: str) -> bool:
     """Whether an error text says that the stream or the group does not exist."""
     # UNBLOCKED is what a blocked reader hears before Redis 7.2 when its stream is deleted.
-    return text.startswith(("NOGROUP", "UNBLOCKED")) or "requires the key to exist" in text
+    starts = ("NOGROUP", "UNBLOCKED", "no such key")
+    return text.startswith(starts) or "requires the key to exist" in text
 
 
 def publish_commands(messages: Sequence[Outgoing], *, store: bool) -> list[Command]:
@@ -81,6 +82,15 @@ def deliveries(stream: str, entries: Sequence[Any]) -> list[Delivery]:
         for entry_id, fields in entries
         if fields is not None
     ]
+
+
+def last_delivered(groups: Sequence[Any], group: str) -> bytes | None:
+    """The id of the last entry handed out, from the reply to XINFO GROUPS; None without the group."""
+    for fields in groups:
+        described = dict(zip(fields[::2], fields[1::2], strict=False))
+        if described[b"name"] == group.encode():
+            return bytes(described[b"last-delivered-id"])
+    return None
 
 
 def _payload(fields: Sequence[bytes]) -> bytes:

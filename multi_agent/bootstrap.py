@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -205,7 +206,7 @@ def make_owner(settings: Settings, database: Database, bus: MessageBus, artifact
     from orchestrator.owner import Owner, OwnerSettings
     from orchestrator.store import Store
 
-    owner_id = f"{socket.gethostname()}-{os.getpid()}"
+    owner_id = f"{socket.gethostname()[:100]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     return Owner(
         Store(database), bus, artifacts, OwnerSettings(owner_id, lease_seconds=settings.lease_seconds)
     )

@@ -70,10 +70,12 @@ class Batch:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing must be written now; marks of settled effects alone can wait for the next batch."""
-        return not (
-            self.created or self.headers or self.tasks or self.journal or self.answers or self.dead_letters
-        )
+        """Whether nothing must be written now; marks of settled effects alone can wait for the next batch.
+
+        A touched shard is enough: what follows from it may be said only by its owner, which a commit proves.
+        """
+        written = self.created or self.headers or self.tasks or self.journal or self.answers
+        return not (written or self.dead_letters or self.shards)
 
 
 def shard_of(workflow_id: str) -> int:

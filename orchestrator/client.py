@@ -14,6 +14,7 @@ from sqlalchemy import Connection, func, insert, select, union
 from contracts.errors import InvalidInput, StoreUnavailable
 from contracts.todo import TodoList
 from orchestrator import tables as t
+from orchestrator.batch import shard_of
 from orchestrator.database import Database
 from orchestrator.people import action_hash
 from orchestrator.records import read_header, read_task
@@ -126,6 +127,7 @@ class WorkflowClient:
             "command_id": command_id,
             "kind": body.kind,
             "workflow_id": workflow_id,
+            "shard": shard_of(workflow_id),
             "body": body.model_dump_json(exclude_defaults=False),
             "created_at": time.time(),
         }
@@ -205,6 +207,15 @@ class WorkflowClient:
 
         def body(connection: Connection) -> list[JournalEntry]:
             return [JournalEntry(*row) for row in connection.execute(query)]
+
+        return await self._database.read(body)
+
+    async def owners(self) -> list[dict[str, Any]]:
+        """Orchestrators that started and were not found dead, each with what it waits for in `note`."""
+        query = select(t.owners).order_by(t.owners.c.started_at)
+
+        def body(connection: Connection) -> list[dict[str, Any]]:
+            return [dict(row) for row in connection.execute(query).mappings()]
 
         return await self._database.read(body)
 

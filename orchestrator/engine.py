@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from contracts.ports import RefMove
-from orchestrator.batch import Batch, OutboxEntry
+from orchestrator.batch import Batch, OutboxEntry, shard_of
 from orchestrator.decide import decide
 from orchestrator.decision import Decision, Entry
 from orchestrator.inputs import Dispatch, Input, Started
@@ -92,6 +92,7 @@ class Engine:
 
     def note(self, workflow_id: str, entry: Entry) -> None:
         """Journal something that changed nothing."""
+        self._batch.shards.add(shard_of(workflow_id))
         self._batch.journal.append((workflow_id, entry))
 
     def _note_version(self, workflow: Workflow, task: TaskState, now: float, monotonic: float) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ from orchestrator.store import Store
 class Orchestrator:
     """Runs workflows of plans that lie in `plans_dir` as `<todo_list_id>.json`.
 
-    Workers are processes of their own, which serve the same bus and artifact store. Where another
-    orchestrator owns the database this one stands by. Close it, or use it in a `with` statement.
+    Workers are processes of their own, which serve the same bus and artifact store. Where other
+    orchestrators serve the database this one shares the load. Close it, or use it in a `with` statement.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Orchestrator:
 
     async def _execute(self, workflow_id: str) -> dict[str, Any]:
         bus = get_message_bus(self._redis_url)
-        settings = OwnerSettings(f"{socket.gethostname()}-{os.getpid()}-{workflow_id}"[:200])
+        settings = OwnerSettings(f"{socket.gethostname()[:100]}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
         metrics = OwnerMetrics(CollectorRegistry())
         owner = Owner(Store(self._database), bus, self._artifacts, settings, metrics=metrics)
         serving = asyncio.create_task(owner.run())

@@ -15,20 +15,21 @@ from contracts.errors import BusUnavailable, DecodeError
 from contracts.events import (
     DeadMessage,
     Heartbeat,
-    TaskError,
     TaskEvent,
     TaskOutcome,
+    TaskRequest,
     WorkerLeft,
     decode,
 )
 from contracts.failpoints import failpoint
-from contracts.ports import Delivery, MessageBus, RefMove
+from contracts.ports import Delivery, MessageBus, Outgoing, RefMove
 from orchestrator.arrivals import Arrival, BusAway, BusReset, Drained, MergeDone
-from orchestrator.batch import Command, DeadLetter, OutboxEntry
+from orchestrator.batch import Command, DeadLetter, OutboxEntry, shard_of
 from orchestrator.decision import Entry
 from orchestrator.engine import Effects, Engine
 from orchestrator.inputs import Finished, Lost, Overdue
 from orchestrator.leases import Leases
+from orchestrator.messages import home, refusal
 from orchestrator.metrics import OwnerMetrics
 from orchestrator.publisher import Publisher
 from orchestrator.recovery import Recovery
@@ -57,12 +58,14 @@ class Handlers:
     now: float = 0.0
     monotonic: float = 0.0
     _acks: list[Delivery] = field(default_factory=list)
+    _answers: list[Outgoing] = field(default_factory=list)
     _acknowledged: dict[str, list[str]] = field(default_factory=dict)
     _recalled: dict[str, list[str]] = field(default_factory=dict)
     _repeat: list[str] = field(default_factory=list)
     _gone: list[tuple[str, str]] = field(default_factory=list)
     _lost: dict[int, tuple[str, list[str]]] = field(default_factory=dict)
     _strangers: set[str] = field(default_factory=set)
+    _out_before: set[str] = field(default_factory=set)
     _sweep_at: float | None = None
     _inspect_at: float = float("-inf")
     _ticked_at: float = float("-inf")
@@ -102,7 +105,7 @@ class Handlers:
                 self._drained(item.ticket)
             case BusReset():
                 self.publisher.forget_groups()
-                self._inspect_at = self.monotonic
+                await self.recovery.make_readable()
                 self._sweep_at = self.monotonic + self.leases.lease_seconds / 2
             case _:
                 assert_never(item)
@@ -136,17 +139,18 @@ class Handlers:
         self._sweep_at = None if looked else self.monotonic + self.leases.lease_seconds / 2
 
     async def _inspect(self) -> None:
-        """Once a lease: who holds work and was not heard of for a lease is as dead as a silent worker."""
+        """Once a lease: who holds work and was not heard of for a lease is as dead as a silent worker.
+
+        What was out a lease ago must be in somebody's hands, whatever happened to it meanwhile.
+        """
         self._inspect_at = self.monotonic + self.leases.lease_seconds
-        with contextlib.suppress(BusUnavailable):
-            # A worker reads all its streams at once, and not at all while the group of one is missing.
-            if await self.publisher.restore_groups([*self.recovery.streams, *self.leases.served]):
-                # Somebody deleted a stream or a group, and with it what nobody will announce as lost.
-                self._sweep_at = self.monotonic
         strangers = await self.recovery.strangers() or set()
         for worker_id in sorted(strangers & self._strangers):
             await self._worker_gone(worker_id, "never heard of", crashed=True)
         self._strangers = strangers
+        await self.recovery.make_readable()
+        await self.recovery.look(sorted(self._out_before))
+        self._out_before = set(self.engine.out)
 
     async def publish(self, effects: Effects) -> None:
         """After the commit: dispatches, words to workers, acknowledgements, in this order."""
@@ -160,9 +164,12 @@ class Handlers:
         recalled, self._recalled = self._recalled, {}
         await self.publisher.tell(acknowledged, recalled, effects.changed)
         acks, self._acks = self._acks, []
+        answers, self._answers = self._answers, []
         if acks:
             failpoint("owner.before_ack")
             with contextlib.suppress(BusUnavailable):
+                # What led to an answer is acknowledged only once the answer is out.
+                await self.publisher.send(answers)
                 await self.bus.ack(Channels.OWNERS_GROUP, acks)
             failpoint("owner.after_ack")
 
@@ -185,7 +192,9 @@ class Handlers:
             self._bury(DeadLetter(delivery.stream, error.reason, error.raw))
             return
         match event.data:
-            case TaskOutcome() if event.workflowid and event.taskid:
+            case TaskOutcome() if (
+                event.workflowid and event.taskid and home(event.workflowid) == delivery.stream
+            ):
                 self._outcome(event, event.workflowid, event.taskid)
             case DeadMessage():
                 self._refused_by_a_worker(event.data)
@@ -207,22 +216,13 @@ class Handlers:
             self.engine.note(workflow_id, Entry("outcome.refused", task_id, data))
 
     def _refused_by_a_worker(self, message: DeadMessage) -> None:
-        """Keep the bytes; a dispatch among them has failed, or its task would wait for ever (I1)."""
+        """Keep the bytes; the owner of a dispatch among them hears that it failed, or it would wait (I1)."""
         raw = base64.b64decode(message.raw_base64)
         self._bury(DeadLetter(message.stream, message.reason, raw))
         with contextlib.suppress(DecodeError):
             request = decode(raw)
-            if request.id in self.engine.out:
-                workflow_id, task_id = self.engine.out[request.id]
-                error = TaskError(code="refused_by_worker", message=message.reason)
-                outcome = TaskOutcome(
-                    dispatch_id=request.id,
-                    execution_id=request.id,
-                    worker_id="none",
-                    status="failed",
-                    error=error,
-                )
-                self.engine.take(workflow_id, Finished(task_id, outcome), self.now, self.monotonic)
+            if isinstance(request.data, TaskRequest) and request.workflowid:
+                self._answers.append(refusal(request, message.reason, self.now))
 
     def _bury(self, letter: DeadLetter) -> None:
         log.warning("dead_letter", stream=letter.stream, reason=letter.reason)
@@ -233,9 +233,7 @@ class Handlers:
     async def _heartbeat(self, heartbeat: Heartbeat) -> None:
         if self.leases.heard(heartbeat, self.monotonic):
             log.info("worker_joined", worker_id=heartbeat.worker_id, roles=heartbeat.roles)
-            with contextlib.suppress(BusUnavailable):
-                for stream in heartbeat.streams:
-                    await self.publisher.ensure_group(stream)
+            await self.recovery.make_readable()
             await self.store.worker_joined(
                 {
                     "worker_id": heartbeat.worker_id,
@@ -247,9 +245,10 @@ class Handlers:
                     "joined_at": self.now,
                 }
             )
-        stale = [one.dispatch_id for one in heartbeat.executions if one.dispatch_id not in self.engine.out]
-        if stale:
-            self._recalled.setdefault(heartbeat.worker_id, []).extend(stale)
+        for workflow_id, name in self.recovery.stale(heartbeat):
+            # Touched, so that an owner that was replaced recalls nothing of its successor's.
+            self.engine.pending.shards.add(shard_of(workflow_id))
+            self._recalled.setdefault(heartbeat.worker_id, []).append(name)
         self.engine.window = max(1024, 4 * self.leases.slots)
 
     async def _worker_left(self, left: WorkerLeft) -> None:
@@ -258,7 +257,8 @@ class Handlers:
 
     async def _worker_gone(self, worker_id: str, why: str, *, crashed: bool) -> None:
         """What a dead worker ran is lost, what it had only read goes out again."""
-        heartbeat, orphans = self.leases.remove(worker_id)
+        heartbeat, held = self.leases.remove(worker_id)
+        orphans = [(name, started) for name, started in held if name in self.engine.out]
         log.warning("worker_gone", worker_id=worker_id, why=why, held=len(orphans))
         self._gone.append((worker_id, why))
         lost = {name for name, started in orphans if started and crashed}

@@ -102,8 +102,8 @@ class Leases:
         return found
 
     @property
-    def served(self) -> set[str]:
-        """The request streams that living workers read."""
+    def streams(self) -> set[str]:
+        """What living workers read."""
         return {stream for view in self.workers.values() for stream in view.heartbeat.streams}
 
     @property

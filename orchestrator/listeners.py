@@ -1,4 +1,4 @@
-"""What fills an owner's inbox: outcomes, heartbeats, commands, and the state of the bus itself."""
+"""What fills an owner's inbox: outcomes, heartbeats, commands."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from collections.abc import Coroutine
 
 import structlog
 
-from contracts.channels import SHARDS, Channels
+from contracts.channels import Channels
 from contracts.errors import BusUnavailable, DecodeError, GroupMissing
 from contracts.events import Heartbeat, WorkerLeft, decode
 from contracts.failpoints import failpoint
 from contracts.ports import Delivery, MessageBus
-from orchestrator.arrivals import Arrival, BusAway, BusReset, Drained
+from orchestrator.arrivals import Arrival, Drained
 from orchestrator.recovery import DrainGate
+from orchestrator.shares import Share
 from orchestrator.store import Store
 
 log = structlog.get_logger("orchestrator.listeners")
@@ -26,22 +27,34 @@ POLL_SECONDS = 1.0
 
 
 class Listeners:
-    """One coroutine a source. Outages of the bus are waited out; those of the database end the session."""
+    """One coroutine a source. Outages of the bus are waited out; those of the database end the session.
+
+    Outcomes and commands are those of the share; heartbeats are everybody's. The owner of shard 0 reads the
+    dead letters.
+    """
 
     def __init__(
-        self, bus: MessageBus, store: Store, inbox: asyncio.Queue[Arrival], batch: int, gate: DrainGate
+        self,
+        bus: MessageBus,
+        store: Store,
+        share: Share,
+        inbox: asyncio.Queue[Arrival],
+        batch: int,
+        gate: DrainGate,
     ) -> None:
         self._bus = bus
         self._store = store
+        self._share = share
         self._inbox = inbox
         self._batch = batch
         self._gate = gate
-        self._streams = [*(Channels.results(shard) for shard in range(SHARDS)), Channels.DEAD_LETTERS]
+        letters = [Channels.DEAD_LETTERS] if 0 in share.epochs else []
+        self._streams = [*(Channels.results(shard) for shard in sorted(share.epochs)), *letters]
         self._poll_now = asyncio.Event()
 
     def jobs(self) -> list[Coroutine[None, None, None]]:
         """The coroutines to run."""
-        return [self._outcomes(), self._heartbeats(), self._command_hints(), self._commands(), self._health()]
+        return [self._outcomes(), self._heartbeats(), self._command_hints(), self._commands()]
 
     async def _outcomes(self) -> None:
         drained = False
@@ -105,7 +118,7 @@ class Listeners:
     async def _commands(self) -> None:
         seen: set[str] = set()
         while True:
-            waiting = await self._store.waiting_commands()
+            waiting = await self._store.waiting_commands(self._share)
             for command in waiting:
                 if command.command_id not in seen:
                     await self._inbox.put(command)
@@ -114,16 +127,3 @@ class Listeners:
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._poll_now.wait()
             self._poll_now.clear()
-
-    async def _health(self) -> None:
-        """A bus that is not the one it was is told to the handlers; so is one that is away."""
-        known: str | None = None
-        while True:
-            try:
-                current = await self._bus.incarnation()
-                if current != known:
-                    known = current
-                    await self._inbox.put(BusReset())
-            except BusUnavailable:
-                await self._inbox.put(BusAway())
-            await asyncio.sleep(POLL_SECONDS)

@@ -5,8 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from contracts.channels import Channels
-from contracts.events import Control, EventType, TaskEvent, TaskRequest, WorkflowNotice, encode
+from contracts.events import (
+    Control,
+    EventType,
+    TaskError,
+    TaskEvent,
+    TaskOutcome,
+    TaskRequest,
+    WorkflowNotice,
+    encode,
+)
 from contracts.ports import Outgoing
+from orchestrator.batch import shard_of
 from orchestrator.state import Header, TaskState
 
 
@@ -20,6 +30,11 @@ def rfc3339(seconds: float) -> str:
 def request_stream(task: TaskState) -> str:
     """Where a task is dispatched."""
     return Channels.requests(task.item.agent_role, task.item.required_tag)
+
+
+def home(workflow_id: str) -> str:
+    """The stream on which a workflow's owner hears of its tasks."""
+    return Channels.results(shard_of(workflow_id))
 
 
 def request_message(header: Header, task: TaskState) -> Outgoing:
@@ -48,6 +63,29 @@ def request_message(header: Header, task: TaskState) -> Outgoing:
         ),
     )
     return Outgoing(request_stream(task), encode(event))
+
+
+def refusal(request: TaskEvent[TaskRequest], reason: str, now: float) -> Outgoing:
+    """The outcome of a dispatch that a worker could not read."""
+    assert request.workflowid is not None
+    event = TaskEvent[TaskOutcome](
+        id=f"refused-{request.id}",
+        source="orchestrator",
+        type=EventType.TASK_FINISHED,
+        subject=request.taskid,
+        time=rfc3339(now),
+        correlationid=request.workflowid,
+        workflowid=request.workflowid,
+        taskid=request.taskid,
+        data=TaskOutcome(
+            dispatch_id=request.id,
+            execution_id=request.id,
+            worker_id="none",
+            status="failed",
+            error=TaskError(code="refused_by_worker", message=reason),
+        ),
+    )
+    return Outgoing(home(request.workflowid), encode(event))
 
 
 def control_message(worker_id: str, control: Control, *, message_id: str, now: float) -> Outgoing:

@@ -7,6 +7,8 @@ after the commit is repeated (outbox, resent outcomes, sweep), and repeating it 
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import time
 import uuid
 from collections.abc import Callable
@@ -21,12 +23,16 @@ from contracts.ports import ArtifactStore, MessageBus
 from orchestrator.arrivals import Arrival
 from orchestrator.engine import Engine
 from orchestrator.handlers import TICK_SECONDS, Handlers
+from orchestrator.health import BusHealth
 from orchestrator.keeper import Keeper
 from orchestrator.leases import Leases
 from orchestrator.listeners import Listeners
+from orchestrator.membership import Membership
 from orchestrator.metrics import OwnerMetrics
 from orchestrator.publisher import Publisher
 from orchestrator.recovery import DrainGate, Recovery
+from orchestrator.roster import OwnerEntry
+from orchestrator.shares import Share, Watch
 from orchestrator.store import OwnershipLost, Store
 from orchestrator.wishes import Wishes
 
@@ -35,7 +41,8 @@ log = structlog.get_logger("orchestrator")
 
 @dataclass(frozen=True, slots=True)
 class OwnerSettings:
-    """lease_seconds: silence after which a worker is dead; three heartbeats long.
+    """owner_id: new with every start of a process. lease_seconds: silence after which a worker is dead, three
+    heartbeats long, and so is another owner.
 
     window: dispatches out at once. batch: inputs in one transaction.
     """
@@ -56,7 +63,7 @@ class Clock:
 
 @dataclass(slots=True)
 class Owner:
-    """Runs every open workflow of a database until stopped.
+    """Runs its share of a database's open workflows until stopped; alone, all of them.
 
     An outage of the database ends the session: the state is read again when it is back. An outage of the bus
     only delays.
@@ -77,68 +84,72 @@ class Owner:
         self.stopping.set()
 
     async def run(self) -> None:
-        """Own, serve, and own again after an outage, until `stop`."""
+        """Take a share, serve it, and take one again after every change and outage, until `stop`."""
+        members = Membership(
+            self.store.roster,
+            OwnerEntry(self.settings.owner_id, socket.gethostname(), os.getpid(), self.clock.wall()),
+            Watch(self.settings.lease_seconds),
+            self.clock.monotonic,
+        )
+        beating = asyncio.create_task(members.run())
+        try:
+            await self._serve(members)
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+        await members.leave()
+
+    async def _serve(self, members: Membership) -> None:
         wait = 0.05
+        # Kept from session to session: a worker that lives must not have to prove it anew.
+        leases = Leases(self.settings.lease_seconds)
         while not self.stopping.is_set():
             try:
-                epoch = await self._claim()
-                if epoch is None:
-                    return
+                share = await members.take_share()
                 wait = 0.05
-                await self._session(epoch)
+                if share.epochs:
+                    await self._session(share, members, leases)
+                else:
+                    await self._pause(members.pause_seconds)
             except* (StoreUnavailable, OwnershipLost) as group:
                 log.warning("session_ended", reason=str(group.exceptions[0]), again_in_seconds=wait)
                 await self._pause(wait)
                 wait = min(wait * 2, 2.0)
-
-    async def _claim(self) -> int | None:
-        """Take the shards when they are free, or when their owner's counter stood still for a lease."""
-        while not self.stopping.is_set():
-            seen, free = await self.store.renewals()
-            if not free:
-                await self._pause(self.settings.lease_seconds)
-                again, free = await self.store.renewals()
-                if not free and again != seen:
-                    log.info("standing_by", reason="another orchestrator is alive")
-                    continue
-            return await self.store.claim(self.settings.owner_id)
-        return None
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.stopping.wait()
 
-    async def _session(self, epoch: int) -> None:
-        """From reading the state to the end of the ownership; raises a group of what ended it."""
+    async def _session(self, share: Share, members: Membership, leases: Leases) -> None:
+        """From reading the state to the next change of the share; raises a group of what else ended it."""
         engine = Engine(self.new_id, self.settings.window)
         publisher = Publisher(self.bus, engine, self.new_id, self.clock.wall)
         inbox: asyncio.Queue[Arrival] = asyncio.Queue(maxsize=4 * self.settings.batch)
         keeper = Keeper(self.artifacts, inbox, publisher.settled)
-        leases = Leases(self.settings.lease_seconds)
         gate = DrainGate()
-        recovery = Recovery(self.bus, engine, leases, gate)
+        recovery = Recovery(self.bus, engine, leases, gate, share)
         wishes = Wishes(engine, self.store)
         handlers = Handlers(engine, leases, publisher, self.store, self.bus, self.metrics, recovery, wishes)
-        opened = await self.store.load_open()
+        opened = await self.store.load_open(share)
         failpoint("owner.after_load")
         for workflow in opened:
             engine.adopt(workflow, self.clock.monotonic())
-        keeper.add(await handlers.resume(await self.store.outbox()), [])
+        keeper.add(await handlers.resume(await self.store.outbox(share)), [])
         self.metrics.recoveries.inc()
         async with asyncio.TaskGroup() as group:
-            listeners = Listeners(self.bus, self.store, inbox, self.settings.batch, gate)
-            running = [*listeners.jobs(), keeper.run(), self._renew(epoch)]
+            listeners = Listeners(self.bus, self.store, share, inbox, self.settings.batch, gate)
+            health = BusHealth(self.bus, inbox, members.wait_for, self.clock.wall)
+            running = [*listeners.jobs(), keeper.run(), health.run()]
             jobs = [group.create_task(job) for job in running]
             self.ready.set()
-            while not self.stopping.is_set():
-                await self._step(epoch, inbox, handlers, keeper)
+            while members.keeps(share) and not self.stopping.is_set():
+                await self._step(share, inbox, handlers, keeper)
             for job in jobs:
                 job.cancel()
-        await self.store.release(epoch)
 
     async def _step(
-        self, epoch: int, inbox: asyncio.Queue[Arrival], handlers: Handlers, keeper: Keeper
+        self, share: Share, inbox: asyncio.Queue[Arrival], handlers: Handlers, keeper: Keeper
     ) -> None:
         """One batch, from what arrived to what follows from it."""
         items = await self._gather(inbox, handlers.engine.next_timer())
@@ -151,7 +162,7 @@ class Owner:
             batch.settled = handlers.publisher.take_settled()
             with self.metrics.commit_seconds.time():
                 failpoint("owner.before_commit")
-                await self.store.commit(batch, epoch)
+                await self.store.commit(batch, share)
                 failpoint("owner.after_commit")
         await handlers.publish(effects)
         workflows = handlers.engine.workflows
@@ -173,8 +184,3 @@ class Owner:
         while len(items) < self.settings.batch and not inbox.empty():
             items.append(inbox.get_nowait())
         return items
-
-    async def _renew(self, epoch: int) -> None:
-        while True:
-            await asyncio.sleep(self.settings.lease_seconds / 3)
-            await self.store.renew(epoch)

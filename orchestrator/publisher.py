@@ -30,6 +30,11 @@ class Publisher:
         self._waiting: dict[str, None] = {}
         self.settled: list[str] = []
 
+    async def send(self, messages: list[Outgoing]) -> None:
+        """Publish what another owner must hear. Raises BusUnavailable."""
+        if messages:
+            await self._bus.publish(messages)
+
     async def dispatch(self, dispatch_ids: Iterable[str]) -> bool:
         """Publish these and whatever could not be published before. False: the bus is away, try again.
 
@@ -68,13 +73,6 @@ class Publisher:
         """Make a request stream readable for workers."""
         await self._bus.ensure_group(stream, Channels.WORKERS_GROUP)
         self._groups.add(stream)
-
-    async def restore_groups(self, streams: Iterable[str]) -> bool:
-        """Make the groups of these and of all streams in use anew; whether one was gone."""
-        wanted = sorted(self._groups | set(streams))
-        made = [await self._bus.ensure_group(stream, Channels.WORKERS_GROUP) for stream in wanted]
-        self._groups.update(wanted)
-        return any(made)
 
     def forget_groups(self) -> None:
         """The bus lost its memory."""

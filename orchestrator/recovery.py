@@ -1,24 +1,27 @@
 """Finding dispatches that are in nobody's hands: neither held by a worker nor on the bus (I1, I4, I5).
 
-A dispatch stays on its stream from its publication until its outcome was published. So whatever was absent
-from the streams, and whose outcome is still unknown after all outcomes up to that look were read, was never
-published or was lost, and must go out again. Nothing else does: what succeeded is not run twice.
+A dispatch stays on its stream, unread or in a worker's hands, from its publication until its outcome was
+published. So whatever was absent there, and whose outcome is still unknown after all outcomes up to that look
+were read, was never published or was lost, and must go out again. Nothing else does: what succeeded is not
+run twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
 
 from contracts.channels import Channels
 from contracts.errors import BusUnavailable, DecodeError
-from contracts.events import decode
-from contracts.ports import MessageBus
+from contracts.events import Heartbeat, decode
+from contracts.ports import Delivery, MessageBus
 from orchestrator.engine import Engine
 from orchestrator.leases import Leases
 from orchestrator.messages import request_stream
+from orchestrator.shares import Share
 
 log = structlog.get_logger("orchestrator.recovery")
 
@@ -44,6 +47,7 @@ class Recovery:
     engine: Engine
     leases: Leases
     gate: DrainGate
+    share: Share
     _suspects: dict[int, list[str]] = field(default_factory=dict)
 
     async def look(self, dispatch_ids: Iterable[str]) -> bool:
@@ -67,11 +71,9 @@ class Recovery:
             streams.add(request_stream(self.engine.workflows[workflow_id].tasks[task_id]))
         present = set()
         for stream in streams:
-            for delivery in await self.bus.entries(stream):
-                try:
-                    present.add(decode(delivery.payload).id)
-                except DecodeError:
-                    continue
+            adrift = await self.bus.adrift(stream, Channels.WORKERS_GROUP)
+            await self.bus.ack(Channels.WORKERS_GROUP, adrift)
+            present.update(_ids(await self.bus.entries(stream)))
         return present
 
     def drained(self, ticket: int) -> list[str]:
@@ -89,6 +91,20 @@ class Recovery:
         tasks = (self.engine.workflows[workflow].tasks[task] for workflow, task in self.engine.out.values())
         return sorted({request_stream(task) for task in tasks})
 
+    def stale(self, heartbeat: Heartbeat) -> list[tuple[str, str]]:
+        """(workflow, dispatch) of what a worker runs of this share and what counts no more."""
+        return [
+            (one.workflow_id, one.dispatch_id)
+            for one in heartbeat.executions
+            if one.workflow_id and self.share.has(one.workflow_id) and one.dispatch_id not in self.engine.out
+        ]
+
+    async def make_readable(self) -> None:
+        """Give all streams of living workers their group: one that is missing keeps them from reading any."""
+        with suppress(BusUnavailable):
+            for stream in sorted(self.leases.streams):
+                await self.bus.ensure_group(stream, Channels.WORKERS_GROUP)
+
     async def strangers(self) -> set[str] | None:
         """Those that hold entries of these streams and were never heard of, or None when the bus is away.
 
@@ -103,16 +119,33 @@ class Recovery:
         return found - self.leases.workers.keys()
 
     async def forfeit(self, worker_id: str, streams: Iterable[str]) -> list[str] | None:
-        """Take from a gone worker what it had read; the dispatch ids, or None when the bus is away."""
+        """Take from a gone worker what it had read of this share; the dispatch ids, or None: the bus is away.
+
+        What belongs to other owners stays in its hands until they take it: only they can give it out again.
+        """
         names = []
         try:
             for stream in streams:
-                for delivery in await self.bus.pending(stream, Channels.WORKERS_GROUP, worker_id):
-                    try:
-                        names.append(decode(delivery.payload).id)
-                    except DecodeError:
-                        continue
+                held = await self.bus.pending(stream, Channels.WORKERS_GROUP, worker_id)
+                mine = [delivery for delivery in held if self._is_mine(delivery)]
+                await self.bus.ack(Channels.WORKERS_GROUP, mine)
                 await self.bus.forget_consumer(stream, Channels.WORKERS_GROUP, worker_id)
+                names += _ids(mine)
         except BusUnavailable:
             return None
         return names
+
+    def _is_mine(self, delivery: Delivery) -> bool:
+        try:
+            return self.share.has(decode(delivery.payload).workflowid)
+        except DecodeError:
+            return self.share.has(None)
+
+
+def _ids(deliveries: Iterable[Delivery]) -> list[str]:
+    """The dispatch ids of those that can be read."""
+    found = []
+    for delivery in deliveries:
+        with suppress(DecodeError):
+            found.append(decode(delivery.payload).id)
+    return found

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, or_, select, update
 
 from contracts.errors import MultiAgentError
 from contracts.failpoints import failpoint
 from orchestrator import tables as t
 from orchestrator.batch import Batch, Command, OutboxEntry, write_batch
-from orchestrator.database import Database
+from orchestrator.database import Database, upsert
 from orchestrator.records import read_header, read_task
+from orchestrator.roster import Roster
+from orchestrator.shares import Share
 from orchestrator.state import TaskState, Workflow, WorkflowStatus
 
 
@@ -25,75 +27,30 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.roster = Roster(database)
 
     async def close(self) -> None:
         """Close the database."""
         await self._database.close()
 
-    async def renewals(self) -> tuple[int, bool]:
-        """A number that stands still when no owner lives, and whether the shards are free."""
-
-        def body(connection: Connection) -> tuple[int, bool]:
-            row = connection.execute(
-                select(func.sum(t.shards.c.renewals), func.count(t.shards.c.owner))
-            ).one()
-            return int(row[0] or 0), row[1] == 0
-
-        return await self._database.read(body)
-
-    async def claim(self, owner: str) -> int:
-        """Take all shards. The epoch that comes back fences every earlier owner."""
-
-        def body(connection: Connection) -> int:
-            # Locked first: two that claim at once must not compute the same epoch.
-            locked = select(t.shards.c.epoch).order_by(t.shards.c.shard).with_for_update()
-            epoch: int = max(connection.execute(locked).scalars()) + 1
-            connection.execute(update(t.shards).values(owner=owner, epoch=epoch))
-            return epoch
-
-        return await self._database.write(body, durable=True)
-
-    async def renew(self, epoch: int) -> None:
-        """Show that the owner lives. Raises OwnershipLost.
-
-        One row speaks for all, since one owner takes all: locking them in another order than a commit does
-        would deadlock with it.
-        """
-
-        def body(connection: Connection) -> int:
-            return connection.execute(
-                update(t.shards)
-                .where(t.shards.c.shard == 0, t.shards.c.epoch == epoch)
-                .values(renewals=t.shards.c.renewals + 1)
-            ).rowcount
-
-        if await self._database.write(body) == 0:
-            raise OwnershipLost("another orchestrator has taken over")
-
-    async def release(self, epoch: int) -> None:
-        """Let another owner take over at once."""
-
-        def body(connection: Connection) -> None:
-            connection.execute(update(t.shards).where(t.shards.c.epoch == epoch).values(owner=None))
-
-        await self._database.write(body)
-
-    async def commit(self, batch: Batch, epoch: int) -> None:
+    async def commit(self, batch: Batch, share: Share) -> None:
         """Write the batch. Raises OwnershipLost, or StoreUnavailable when its fate is unknown."""
 
         def body(connection: Connection) -> None:
-            _fence(connection, batch.shards, epoch)
+            _fence(connection, batch.shards, share)
             write_batch(connection, batch)
             failpoint("owner.in_commit")
 
         await self._database.write(body, durable=batch.durable)
 
-    async def load_open(self) -> list[Workflow]:
-        """Every workflow that has not ended."""
+    async def load_open(self, share: Share) -> list[Workflow]:
+        """Every workflow of these shards that has not ended."""
         open_states = [status.value for status in WorkflowStatus if not status.terminal]
 
         def body(connection: Connection) -> list[Workflow]:
-            chosen = select(t.workflows.c.workflow_id).where(t.workflows.c.status.in_(open_states))
+            chosen = select(t.workflows.c.workflow_id).where(
+                t.workflows.c.status.in_(open_states), t.workflows.c.shard.in_(share.epochs)
+            )
             return _load(connection, t.workflows.c.workflow_id.in_(chosen), t.tasks.c.workflow_id.in_(chosen))
 
         return await self._database.read(body)
@@ -111,73 +68,68 @@ class Store:
 
         return await self._database.read(body)
 
-    async def outbox(self) -> list[OutboxEntry]:
-        """Effects whose publication was not marked."""
+    async def outbox(self, share: Share) -> list[OutboxEntry]:
+        """Effects of these shards whose publication was not marked."""
 
         def body(connection: Connection) -> list[OutboxEntry]:
-            return [OutboxEntry(*row) for row in connection.execute(select(t.outbox))]
+            entries = [OutboxEntry(*row) for row in connection.execute(select(t.outbox))]
+            return [entry for entry in entries if share.has(entry.workflow_id)]
 
         return await self._database.read(body)
 
-    async def waiting_commands(self, limit: int = 256) -> list[Command]:
-        """Commands that nobody applied yet, oldest first."""
+    async def waiting_commands(self, share: Share, limit: int = 256) -> list[Command]:
+        """Commands for these shards that nobody applied yet, oldest first."""
         c = t.commands.c
         query = (
             select(c.command_id, c.kind, c.workflow_id, c.body)
-            .where(c.applied_at.is_(None))
+            .where(c.applied_at.is_(None), or_(c.shard.in_(share.epochs), c.shard.is_(None)))
             .order_by(c.created_at, c.command_id)
             .limit(limit)
         )
 
         def body(connection: Connection) -> list[Command]:
-            return [Command(*row) for row in connection.execute(query)]
+            found = [Command(*row) for row in connection.execute(query)]
+            # A client of the first revision names no shard.
+            return [command for command in found if share.has(command.workflow_id)]
 
         return await self._database.read(body)
 
     async def worker_joined(self, row: dict[str, Any]) -> None:
-        """Note a worker for people to see."""
-
-        def body(connection: Connection) -> None:
-            connection.execute(delete(t.workers).where(t.workers.c.worker_id == row["worker_id"]))
-            connection.execute(insert(t.workers).values(**row))
-
-        await self._database.write(body)
+        """Note a worker for people to see. Every owner does."""
+        changes = {**row, "left_at": None, "left_why": None}
+        await self._database.write(lambda connection: upsert(connection, t.workers, row, changes))
 
     async def workers_left_but(self, living: Iterable[str], at: float, why: str) -> None:
         """Note that every worker except these is gone."""
-        c = t.workers.c
-        gone = update(t.workers).where(c.left_at.is_(None), c.worker_id.not_in(list(living)))
-
-        def body(connection: Connection) -> None:
-            connection.execute(gone.values(left_at=at, left_why=why))
-
-        await self._database.write(body)
+        await self._leave(t.workers.c.worker_id.not_in(list(living)), at, why)
 
     async def workers_left(self, worker_ids: Iterable[str], at: float, why: str) -> None:
         """Note that workers are gone."""
-        ids = list(worker_ids)
+        await self._leave(t.workers.c.worker_id.in_(list(worker_ids)), at, why)
+
+    async def _leave(self, which: ColumnElement[bool], at: float, why: str) -> None:
+        c = t.workers.c
+        # Locked in order: several owners may note the same deaths at the same moment.
+        gone = select(c.worker_id).where(which, c.left_at.is_(None)).order_by(c.worker_id).with_for_update()
 
         def body(connection: Connection) -> None:
-            connection.execute(
-                update(t.workers)
-                .where(t.workers.c.worker_id.in_(ids), t.workers.c.left_at.is_(None))
-                .values(left_at=at, left_why=why)
-            )
+            ids = list(connection.execute(gone).scalars())
+            connection.execute(update(t.workers).where(c.worker_id.in_(ids)).values(left_at=at, left_why=why))
 
         await self._database.write(body)
 
 
-def _fence(connection: Connection, touched: set[int], epoch: int) -> None:
+def _fence(connection: Connection, touched: set[int], share: Share) -> None:
     """Lock the touched shards' rows; a shard whose epoch moved on belongs to somebody else."""
     if not touched:
         return
-    held = connection.execute(
-        select(t.shards.c.shard)
-        .where(t.shards.c.shard.in_(sorted(touched)), t.shards.c.epoch == epoch)
+    current = connection.execute(
+        select(t.shards.c.shard, t.shards.c.epoch)
+        .where(t.shards.c.shard.in_(touched))
         .order_by(t.shards.c.shard)
         .with_for_update()
     ).all()
-    if len(held) != len(touched):
+    if any(share.epochs.get(shard) != epoch for shard, epoch in current):
         raise OwnershipLost("another orchestrator has taken over")
 
 

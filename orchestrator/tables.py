@@ -115,6 +115,7 @@ commands = Table(
     Column("command_id", String(100), primary_key=True),
     Column("kind", String(20), nullable=False),
     Column("workflow_id", String(100), nullable=False),
+    Column("shard", Integer, nullable=True),
     Column("body", Text, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("applied_at", Double, nullable=True),

@@ -25,6 +25,7 @@ def upgrade() -> None:
     )
     op.add_column("tasks", sa.Column("outages", sa.Integer, nullable=False, server_default="0"))
     op.add_column("tasks", sa.Column("suspect", sa.Boolean, nullable=False, server_default=sa.false()))
+    op.add_column("commands", sa.Column("shard", sa.Integer))
     op.add_column("dead_letters", sa.Column("logs", sa.Text))
     op.add_column("dead_letters", sa.Column("resolved_at", sa.Double))
     op.add_column("dead_letters", sa.Column("resolution", sa.String(20)))
@@ -35,6 +36,8 @@ def downgrade() -> None:
     with op.batch_alter_table("dead_letters") as table:
         for name in ("resolution", "resolved_at", "logs"):
             table.drop_column(name)
+    with op.batch_alter_table("commands") as table:
+        table.drop_column("shard")
     with op.batch_alter_table("tasks") as table:
         for name in ("suspect", "outages"):
             table.drop_column(name)

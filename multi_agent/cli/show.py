@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +31,12 @@ def status(workflow: str | None, limit: int, as_json: bool, **options: object) -
     """Show the newest workflows, or WORKFLOW (any unambiguous beginning of its id) with its tasks."""
     settings = settings_of(**options)
     if workflow is None:
-        headers, workers = asyncio.run(_overview(settings, limit))
+        overview = asyncio.run(_overview(settings, limit))
         if as_json:
-            shown = [{**asdict(header), "tasks": count} for header, count in headers]
-            print_json({"workflows": shown, "workers": workers})
+            shown = [{**asdict(header), "tasks": count} for header, count in overview.headers]
+            print_json({"workflows": shown, "orchestrators": overview.owners, "workers": overview.workers})
         else:
-            _print_overview(headers, workers)
+            _print_overview(overview)
         return
     view = asyncio.run(_view(settings, workflow))
     if as_json:
@@ -45,20 +45,32 @@ def status(workflow: str | None, limit: int, as_json: bool, **options: object) -
         _print_view(view)
 
 
-async def _overview(settings: Settings, limit: int) -> tuple[list[tuple[Header, int]], list[dict[str, Any]]]:
+@dataclass(frozen=True, slots=True)
+class _Overview:
+    """The newest workflows with their numbers of tasks, and the rows of who serves them."""
+
+    headers: list[tuple[Header, int]]
+    owners: list[dict[str, Any]]
+    workers: list[dict[str, Any]]
+
+
+async def _overview(settings: Settings, limit: int) -> _Overview:
     async with opened_client(settings) as client:
-        return await client.workflows(limit), await client.workers()
+        return _Overview(await client.workflows(limit), await client.owners(), await client.workers())
 
 
-def _print_overview(headers: list[tuple[Header, int]], workers: list[dict[str, Any]]) -> None:
-    if not headers:
+def _print_overview(overview: _Overview) -> None:
+    if not overview.headers:
         click.echo("no workflow yet; start one with `multi-agent run` or `multi-agent submit`")
-    for header, count in headers:
+    for header, count in overview.headers:
         age = _age(header.created_at)
         click.echo(
             f"{header.workflow_id}  {header.status.value}  {count} tasks  {age}  {header.request[:60]}"
         )
-    for worker in workers:
+    for owner in overview.owners:
+        if owner["note"]:
+            click.echo(f"orchestrator {owner['pid']} on {owner['host']}: {owner['note']}")
+    for worker in overview.workers:
         roles = ", ".join(worker["roles"])
         click.echo(f"worker {worker['worker_id']} on {worker['host']}: {roles} ({worker['slots']} slots)")
 

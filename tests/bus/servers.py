@@ -36,6 +36,9 @@ class BusServer(Protocol):
     def flush(self) -> None: ...
     def stop(self) -> None: ...
     def destroy_group(self, stream: str, group: str) -> None: ...
+    def drop_consumer(self, stream: str, group: str, consumer: str) -> None:
+        """Delete the consumer although it has entries in its hands."""
+
     async def reader_blocked(self) -> None:
         """Return when a reader waits on the server (or has asked once, where it cannot wait)."""
 
@@ -64,6 +67,9 @@ class RedisServer:
 
     def destroy_group(self, stream: str, group: str) -> None:
         self.redis.command("XGROUP", "DESTROY", stream, group)
+
+    def drop_consumer(self, stream: str, group: str, consumer: str) -> None:
+        self.redis.command("XGROUP", "DELCONSUMER", stream, group, consumer)
 
     async def reader_blocked(self) -> None:
         if (self.name, "blocks") in DEVIATIONS:
@@ -101,6 +107,9 @@ class MemoryServer:
 
     def destroy_group(self, stream: str, group: str) -> None:
         self._broker.group(stream, group)[0].groups.pop(group)
+
+    def drop_consumer(self, stream: str, group: str, consumer: str) -> None:
+        self._broker.group(stream, group)[1].pending.pop(consumer)
 
     async def reader_blocked(self) -> None:
         for _ in range(5):

@@ -44,10 +44,10 @@ async def test_a_new_group_starts_at_the_first_entry(bus: Bus) -> None:
 
 
 async def test_ensure_group_again_changes_nothing(bus: Bus) -> None:
-    assert await bus.ensure_group("s", "g")
+    await bus.ensure_group("s", "g")
     await bus.publish(messages("s", b"1"))
     await read_now(bus)
-    assert not await bus.ensure_group("s", "g")
+    await bus.ensure_group("s", "g")
     assert await read_now(bus) == []
     assert payloads(await bus.pending("s", "g", "c")) == [b"1"]
 
@@ -181,16 +181,39 @@ async def test_pending_of_what_is_gone_is_empty(bus: Bus, server: BusServer) -> 
     assert await bus.pending("s", "g", "c") == []
 
 
-async def test_forget_consumer_takes_its_entries_along(bus: Bus) -> None:
+async def test_a_consumer_is_forgotten_only_with_empty_hands(bus: Bus) -> None:  # I1
     await bus.ensure_group("s", "g")
-    await bus.publish(messages("s", *[b"%d" % number for number in range(1_200)]))
-    await bus.read(["s"], "g", "dead", count=1_100, block_ms=0)
-    await bus.read(["s"], "g", "alive", count=50, block_ms=0)
+    await bus.publish(messages("s", b"1", b"2"))
+    held = await read_now(bus, consumer="dead")
+    await bus.ack("g", held[:1])
+    await bus.forget_consumer("s", "g", "dead")
+    assert await bus.pending("s", "g", "dead") == held[1:]
+    await bus.ack("g", held[1:])
     await bus.forget_consumer("s", "g", "dead")
     assert await bus.pending("s", "g", "dead") == []
-    assert len(await bus.pending("s", "g", "alive")) == 50
-    assert await bus.depth("s") == 100
-    assert len(await read_now(bus)) == 50
+
+
+async def test_adrift_is_what_was_read_and_is_in_nobodys_hands(bus: Bus, server: BusServer) -> None:  # I1
+    await bus.ensure_group("s", "g")
+    sent = [b"%d" % number for number in range(1_200)]
+    await bus.publish(messages("s", *sent))
+    await bus.read(["s"], "g", "alive", count=600, block_ms=0)
+    lost = await bus.read(["s"], "g", "dead", count=590, block_ms=0)
+    assert await bus.adrift("s", "g") == []
+    server.drop_consumer("s", "g", "dead")
+    assert await bus.adrift("s", "g") == lost
+    await bus.ack("g", lost)
+    assert await bus.adrift("s", "g") == []
+    assert await bus.depth("s") == 610
+
+
+async def test_nothing_is_adrift_where_there_is_no_group(bus: Bus, server: BusServer) -> None:
+    assert await bus.adrift("no such stream", "g") == []
+    await bus.ensure_group("s", "g")
+    await bus.publish(messages("s", b"1"))
+    await read_now(bus)
+    server.destroy_group("s", "g")
+    assert await bus.adrift("s", "g") == []
 
 
 async def test_forgetting_what_is_gone_is_allowed(bus: Bus, server: BusServer) -> None:

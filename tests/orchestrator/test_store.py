@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from alembic import command
-from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy import Connection, create_engine, insert, inspect, text
 
 from contracts.errors import InvalidInput, NotConfigured, StoreUnavailable
 from orchestrator.batch import Batch, DeadLetter, OutboxEntry, shard_of
@@ -20,9 +20,12 @@ from orchestrator.client import WorkflowClient
 from orchestrator.database import Database, alembic_url, open_database
 from orchestrator.decision import Entry
 from orchestrator.inputs import Finished
+from orchestrator.roster import OwnerEntry
 from orchestrator.schema import migration_config, upgrade
+from orchestrator.shares import Share
 from orchestrator.state import Workflow
 from orchestrator.store import OwnershipLost, Store
+from orchestrator.tables import commands
 from tests.orchestrator.plans import Play, commit_of, failed, item, outcome, plan, red_tests
 
 TODO = plan(item("code"), item("test", "code", role="tester"), item("review", "test", role="reviewer"))
@@ -41,10 +44,17 @@ def created(play: Play) -> Batch:
     return batch
 
 
-async def saved(store: Store, play: Play) -> int:
-    epoch = await store.claim("me")
-    await store.commit(created(play), epoch)
-    return epoch
+async def everything(store: Store, owner_id: str = "me") -> Share:
+    """All shards, under new epochs."""
+    roll = await store.roster.beat(OwnerEntry(owner_id, "here", 1, 0.0), "")
+    seen = {row.shard: row.epoch for row in roll.shards}
+    return Share(await store.roster.change_hands(owner_id, seen, ()))
+
+
+async def saved(store: Store, play: Play) -> Share:
+    share = await everything(store)
+    await store.commit(created(play), share)
+    return share
 
 
 def same(one: Workflow | None, other: Workflow) -> bool:
@@ -57,14 +67,14 @@ async def test_a_workflow_is_read_as_it_was_written(store: Store) -> None:
     play.succeed("code")
     play.give(Finished("test", red_tests(play.dispatch("test"))))
     play.give(Finished("test.fix1", failed(play.dispatch("test.fix1"))))
-    await saved(store, play)
+    share = await saved(store, play)
     assert same(await store.load("wf-1"), play.workflow)
-    assert [same(one, play.workflow) for one in await store.load_open()] == [True]
+    assert [same(one, play.workflow) for one in await store.load_open(share)] == [True]
 
 
 async def test_changes_replace_what_was_there(store: Store) -> None:
     play = Play(TODO)
-    epoch = await saved(store, play)
+    share = await saved(store, play)
     batch = Batch(now=5.0)
     decisions = [play.succeed("code")]
     decisions.append(play.give(Finished("test", red_tests(play.dispatch("test")))))
@@ -73,84 +83,147 @@ async def test_changes_replace_what_was_there(store: Store) -> None:
             batch.tasks["wf-1", task.task_id] = play.workflow.tasks[task.task_id]
     batch.added = {("wf-1", "test.fix1"): 3, ("wf-1", "test.retest1"): 4}
     batch.headers["wf-1"] = play.workflow.header
-    await store.commit(batch, epoch)
+    await store.commit(batch, share)
     assert same(await store.load("wf-1"), play.workflow)
 
 
 async def test_ended_workflows_are_not_loaded_with_the_open_ones(store: Store) -> None:
     play = Play(plan(item("a", max_retries=0)))
     play.give(Finished("a", failed(play.dispatch("a"))))
-    await saved(store, play)
-    assert await store.load_open() == []
+    share = await saved(store, play)
+    assert await store.load_open(share) == []
 
 
 async def test_a_batch_is_written_whole_or_not_at_all(store: Store, database: Database) -> None:  # I2
     play = Play(TODO)
-    epoch = await saved(store, play)
+    share = await saved(store, play)
     batch = Batch(now=1.0, shards={0})
     batch.journal.append(("wf-1", Entry("task.dispatched", "code")))
     batch.outbox += [OutboxEntry("d1", "dispatch", "wf-1", "code")] * 2
     with pytest.raises(Exception, match=r"(?i)unique|duplicate"):
-        await store.commit(batch, epoch)
-    assert await store.outbox() == []
+        await store.commit(batch, share)
+    assert await store.outbox(share) == []
     assert await WorkflowClient(database).events("wf-1") == []
 
 
 async def test_an_owner_that_was_replaced_writes_nothing(store: Store) -> None:  # I3
     play = Play(TODO)
     old = await saved(store, play)
-    new = await store.claim("somebody else")
-    assert new > old
+    await everything(store, "somebody else")
     batch = Batch(now=1.0, shards={shard_of("wf-1")})
     batch.headers["wf-1"] = replace(play.workflow.header, reason="written by a ghost")
     with pytest.raises(OwnershipLost):
         await store.commit(batch, old)
-    with pytest.raises(OwnershipLost):
-        await store.renew(old)
     loaded = await store.load("wf-1")
     assert loaded is not None
     assert loaded.header.reason == ""
 
 
-async def test_two_that_claim_at_once_get_different_epochs(
+async def test_an_owner_writes_to_its_own_shards_only(store: Store) -> None:  # I3
+    share = await everything(store)
+    part = Share({shard: epoch for shard, epoch in share.epochs.items() if shard < 32})
+    await store.commit(Batch(now=1.0, shards={0, 31}), part)
+    with pytest.raises(OwnershipLost):
+        await store.commit(Batch(now=1.0, shards={31, 32}), part)
+
+
+async def test_each_owner_sees_its_own_shards_only(store: Store, database: Database) -> None:
+    play = Play(plan(item("a")))
+    share = await saved(store, play)
+    await WorkflowClient(database).cancel("wf-1", "me")
+    row = {"command_id": "old", "kind": "cancel", "workflow_id": "wf-1", "body": "{}", "created_at": 0.0}
+    await database.write(lambda connection: connection.execute(insert(commands).values(**row)))
+    await store.commit(Batch(now=1.0, outbox=[OutboxEntry("d1", "dispatch", "wf-1", "a")]), share)
+    home = shard_of("wf-1")
+    mine = Share({home: share.epochs[home]})
+    others = Share({shard: epoch for shard, epoch in share.epochs.items() if shard != home})
+
+    async def seen(part: Share) -> tuple[int, int, int]:
+        loaded, effects = await store.load_open(part), await store.outbox(part)
+        return len(loaded), len(effects), len(await store.waiting_commands(part))
+
+    # The test's workflow was put into shard 0 by hand.
+    assert await seen(mine) == (int(home == 0), 1, 2)
+    assert await seen(others) == (int(home != 0), 0, 0)
+
+
+async def test_of_several_that_want_the_same_shards_one_gets_each(
     database_url: str, database: Database
 ) -> None:  # I3
-    others = [Store(open_database(database_url)) for _ in range(3)]
-    epochs = await asyncio.gather(
-        *(one.claim(f"owner-{n}") for n, one in enumerate([Store(database), *others]))
+    stores = [Store(database), *(Store(open_database(database_url)) for _ in range(3))]
+    roll = await stores[0].roster.beat(OwnerEntry("first", "here", 1, 0.0), "")
+    seen = {row.shard: row.epoch for row in roll.shards}
+    won = await asyncio.gather(
+        *(one.roster.change_hands(f"owner-{n}", seen, ()) for n, one in enumerate(stores))
     )
-    assert len(set(epochs)) == 4
+    assert sorted(shard for each in won for shard in each) == sorted(seen)
+    for one in stores[1:]:
+        await one.close()
+
+
+async def test_an_owner_that_leaves_gives_back_what_it_held(store: Store) -> None:
+    share = await everything(store)
+    mine = OwnerEntry("me", "here", 1, 0.0)
+    assert (await store.roster.beat(mine, "")).held_by("me") == share.epochs
+    await store.roster.leave("me")
+    roll = await store.roster.beat(OwnerEntry("other", "here", 1, 0.0), "")
+    assert set(roll.renewals) == {"other"}
+    assert {row.owner for row in roll.shards} == {None}
+
+
+async def test_only_an_owner_whose_counter_stands_is_struck_off(store: Store) -> None:
+    me, other = OwnerEntry("me", "here", 1, 0.0), OwnerEntry("other", "here", 2, 0.0)
+    await store.roster.beat(other, "")
+    before = (await store.roster.beat(me, "")).renewals
+    await store.roster.beat(other, "")
+    await store.roster.strike_off({"other": before["other"]})
+    now = (await store.roster.beat(me, "")).renewals
+    assert now["other"] == before["other"] + 1
+    await store.roster.strike_off({"other": now["other"]})
+    assert set((await store.roster.beat(me, "")).renewals) == {"me"}
+
+
+async def test_what_an_owner_waits_for_can_be_read(store: Store, database: Database) -> None:
+    me, client = OwnerEntry("me", "here", 7, 3.0), WorkflowClient(database)
+    await store.roster.beat(me, "waiting for Redis")
+    assert [(one["owner_id"], one["pid"], one["note"]) for one in await client.owners()] == [
+        ("me", 7, "waiting for Redis")
+    ]
+    await store.roster.beat(me, "")
+    assert [one["note"] for one in await client.owners()] == [""]
+
+
+async def test_all_owners_may_note_the_same_worker(
+    database_url: str, database: Database, store: Store
+) -> None:
+    others = [Store(open_database(database_url)) for _ in range(3)]
+    row = {"host": "h", "pid": 1, "roles": ["coder"], "streams": ["s"], "slots": 2, "joined_at": 1.0}
+    for _ in range(3):
+        rows = [{"worker_id": f"w{n}", **row} for n in range(4)]
+        await asyncio.gather(*(one.worker_joined(each) for one in (store, *others) for each in rows))
+        assert len(await WorkflowClient(database).workers()) == 4
+        await asyncio.gather(*(one.workers_left_but(["w0"], 2.0, "gone") for one in (store, *others)))
+        assert [one["worker_id"] for one in await WorkflowClient(database).workers()] == ["w0"]
     for one in others:
         await one.close()
 
 
-async def test_the_renewal_counter_moves_only_while_the_owner_lives(store: Store) -> None:
-    assert (await store.renewals())[1] is True
-    epoch = await store.claim("me")
-    first, free = await store.renewals()
-    assert free is False
-    await store.renew(epoch)
-    assert (await store.renewals())[0] == first + 1
-    await store.release(epoch)
-    assert (await store.renewals())[1] is True
-
-
 async def test_outbox_entries_stay_until_they_are_settled(store: Store) -> None:
-    epoch = await store.claim("me")
+    share = await everything(store)
     entries = [
         OutboxEntry("d1", "dispatch", "wf", "a"),
         OutboxEntry("ref-d0", "ref", "wf", "b", commit_of("b")),
     ]
-    await store.commit(Batch(now=1.0, outbox=list(entries)), epoch)
-    assert sorted(await store.outbox(), key=lambda entry: entry.entry_id) == entries
-    await store.commit(Batch(now=2.0, settled=["d1"]), epoch)
-    assert [entry.entry_id for entry in await store.outbox()] == ["ref-d0"]
+    await store.commit(Batch(now=1.0, outbox=list(entries)), share)
+    assert sorted(await store.outbox(share), key=lambda entry: entry.entry_id) == entries
+    await store.commit(Batch(now=2.0, settled=["d1"]), share)
+    assert [entry.entry_id for entry in await store.outbox(share)] == ["ref-d0"]
 
 
 async def test_dead_letters_keep_the_bytes(store: Store, database: Database) -> None:  # I7
     raw = b"\xff\x00 not ours"
     await store.commit(
-        Batch(now=1.0, dead_letters=[DeadLetter("agent.results.1", "no JSON", raw)]), await store.claim("me")
+        Batch(now=1.0, dead_letters=[DeadLetter("agent.results.1", "no JSON", raw)]), await everything(store)
     )
     query = text("SELECT stream, reason, raw FROM dead_letters")
     found = await database.read(lambda connection: connection.execute(query).one())
@@ -161,19 +234,18 @@ async def test_commands_are_handed_out_until_answered(store: Store, database: Da
     client = WorkflowClient(database)
     name = await client.submit(TODO, workflow_id="wf-9")
     await client.submit(TODO, workflow_id="wf-9")
-    waiting = await store.waiting_commands()
+    share = await everything(store)
+    waiting = await store.waiting_commands(share)
     assert [(one.kind, one.workflow_id) for one in waiting] == [("submit", name)]
-    await store.commit(
-        Batch(now=1.0, answers={waiting[0].command_id: "done"}, durable=True), await store.claim("me")
-    )
-    assert await store.waiting_commands() == []
+    await store.commit(Batch(now=1.0, answers={waiting[0].command_id: "done"}, durable=True), share)
+    assert await store.waiting_commands(share) == []
     assert await client.answer(waiting[0].command_id, 0.0) == "done"
 
 
 async def test_events_come_in_order_and_after_a_sequence(store: Store, database: Database) -> None:
-    epoch = await saved(store, Play(TODO))
+    share = await saved(store, Play(TODO))
     for number in range(3):
-        await store.commit(Batch(now=1.0, journal=[("wf-1", Entry("x.y", None, {"n": number}))]), epoch)
+        await store.commit(Batch(now=1.0, journal=[("wf-1", Entry("x.y", None, {"n": number}))]), share)
     client = WorkflowClient(database)
     found = await client.events("wf-1")
     assert [entry.data["n"] for entry in found] == [0, 1, 2]
@@ -194,7 +266,8 @@ async def test_many_writers_never_see_a_locked_database(database_url: str, datab
     others = [open_database(database_url) for _ in range(4)]
     clients = [WorkflowClient(one) for one in (database, *others)]
     await asyncio.gather(*(client.cancel("wf", "me") for client in clients for _ in range(20)))
-    assert len(await Store(database).waiting_commands(1000)) == 100
+    store = Store(database)
+    assert len(await store.waiting_commands(await everything(store), 1000)) == 100
     for one in others:
         await one.close()
 
@@ -229,7 +302,7 @@ def _upgrade_in_a_process(url: str) -> None:
 async def test_an_absent_server_is_an_outage_not_a_bug() -> None:
     away = open_database("postgresql://nobody@127.0.0.1:1/none")
     with pytest.raises(StoreUnavailable):
-        await Store(away).renewals()
+        await Store(away).load("wf-1")
     await away.close()
 
 
@@ -245,15 +318,17 @@ async def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
     database = open_database(url)
     release = threading.Event()
 
+    renewals = text("SELECT renewals FROM shards WHERE shard = 1")
+
     def slow(connection: Connection) -> None:
         connection.execute(text("UPDATE shards SET renewals = 7 WHERE shard = 1"))
         assert release.wait(10)
 
     writing = asyncio.create_task(database.write(slow))
-    assert (await Store(database).renewals())[0] == 0
+    assert await database.read(lambda connection: connection.execute(renewals).scalar()) == 0
     release.set()
     await writing
-    assert (await Store(database).renewals())[0] == 7
+    assert await database.read(lambda connection: connection.execute(renewals).scalar()) == 7
     await database.close()
 
 

@@ -1,0 +1,79 @@
+"""What an owner may take from a dead worker, and what it may recall, where other owners are."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from contracts.bus import get_message_bus
+from contracts.channels import SHARDS, Channels
+from contracts.events import Execution, Heartbeat, decode
+from contracts.ports import MessageBus, Outgoing
+from orchestrator.batch import shard_of
+from orchestrator.engine import Engine
+from orchestrator.leases import Leases
+from orchestrator.messages import request_message
+from orchestrator.recovery import DrainGate, Recovery
+from orchestrator.shares import Share
+from orchestrator.state import TaskState, Workflow
+from tests.orchestrator.plans import item, plan
+
+STREAM = Channels.requests("coder")
+LOW, HIGH = Share({n: 1 for n in range(SHARDS // 2)}), Share({n: 1 for n in range(SHARDS // 2, SHARDS)})
+
+
+@pytest.fixture
+def bus() -> MessageBus:
+    return get_message_bus("memory://recovery")
+
+
+def owner_of(share: Share, bus: MessageBus) -> Recovery:
+    numbers = itertools.count()
+    return Recovery(bus, Engine(lambda: f"id-{next(numbers)}", 100), Leases(6.0), DrainGate(), share)
+
+
+def submitted(owner: Recovery) -> tuple[Workflow, TaskState]:
+    """A workflow of the owner's share, dispatched."""
+    name = next(name for n in itertools.count() if owner.share.has(name := f"wf-{n}"))
+    workflow = Workflow.start(name, plan(item("a")), shard=shard_of(name), now=0.0)
+    owner.engine.submit(workflow, 0.0, 0.0)
+    owner.engine.fill(0.0, 0.0)
+    return workflow, workflow.tasks["a"]
+
+
+async def test_an_owner_takes_only_its_own_from_a_dead_worker(bus: MessageBus) -> None:  # I1
+    owners = [owner_of(share, bus) for share in (LOW, HIGH)]
+    await bus.ensure_group(STREAM, Channels.WORKERS_GROUP)
+    sent = [request_message(workflow.header, task) for workflow, task in map(submitted, owners)]
+    unreadable = Outgoing(STREAM, b"\xff")
+    await bus.publish([*sent, unreadable])
+    held = await bus.read([STREAM], Channels.WORKERS_GROUP, "dead", count=9, block_ms=0)
+    assert await owners[0].forfeit("dead", [STREAM]) == [decode(sent[0].payload).id]
+    assert await bus.pending(STREAM, Channels.WORKERS_GROUP, "dead") == [held[1]]
+    assert await owners[1].forfeit("dead", [STREAM]) == [decode(sent[1].payload).id]
+    assert await bus.consumers(STREAM, Channels.WORKERS_GROUP) == []
+    assert await bus.depth(STREAM) == 0
+
+
+async def test_an_owner_recalls_nothing_that_is_not_its_own(bus: MessageBus) -> None:
+    low, high = owner_of(LOW, bus), owner_of(HIGH, bus)
+    (mine, current), (other, _) = submitted(low), submitted(high)
+    assert current.dispatch_id is not None
+    names = [mine.header.workflow_id, other.header.workflow_id]
+    running = [("old-1", names[0]), (current.dispatch_id, names[0]), ("old-2", names[1]), ("old-3", None)]
+    heartbeat = Heartbeat(
+        worker_id="w",
+        host="h",
+        pid=1,
+        roles=("coder",),
+        streams=(STREAM,),
+        slots=4,
+        sequence=1,
+        executions=tuple(
+            Execution(dispatch_id=name, execution_id=f"e-{name}", started=True, workflow_id=workflow)
+            for name, workflow in running
+        ),
+    )
+    assert low.stale(heartbeat) == [(names[0], "old-1")]
+    assert high.stale(heartbeat) == [(names[1], "old-2")]
