@@ -62,7 +62,8 @@ class Membership:
                 return Share({})
             epochs = await self.roster.change_hands(self.entry.owner_id, wanted, released)
             await self._look()
-        log.info("share_taken", shards=len(epochs), released=len(released))
+        if epochs or released:
+            log.info("share_taken", shards=len(epochs), released=len(released))
         return Share(epochs)
 
     async def leave(self) -> None:
