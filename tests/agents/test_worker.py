@@ -14,7 +14,7 @@ from contracts.events import encode
 from contracts.memory_bus import MemoryBroker, MemoryBus
 from contracts.ports import Delivery
 from tests.agents.actors import Gate, Quick
-from tests.agents.owner import CODER, RESULTS, Owner, running, until, worker
+from tests.agents.owner import CODER, RESULTS, SUSPECTS, Owner, running, until, worker
 from tests.agents.support import request_event, task_request
 
 
@@ -27,7 +27,7 @@ async def test_it_announces_itself_before_it_reads_and_lists_what_it_holds(
         await until(lambda: len(gate.entered) == 2 and len(owner.heartbeats) > 2)
         first = owner.heartbeats[0]
         assert (first.sequence, first.executions) == (0, ())
-        assert (first.roles, first.streams, first.slots) == (("coder",), (CODER,), 2)
+        assert (first.roles, first.streams, first.slots) == (("coder",), (CODER, SUSPECTS), 2)
         await until(lambda: len(owner.heartbeats[-1].executions) == 2)
         held = owner.heartbeats[-1].executions
         assert [(each.dispatch_id, each.started) for each in held] == [("d0", True), ("d1", True)]

@@ -44,6 +44,7 @@ from tests.support.redis_servers import PrivateRedis
 
 LEASE_SECONDS = 1.5
 STREAM = Channels.requests("coder")
+STREAMS = (STREAM, Channels.suspects("coder"))
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ class Hand:
             host="here",
             pid=1,
             roles=("coder",),
-            streams=(STREAM,),
+            streams=STREAMS,
             slots=4,
             sequence=self.beats,
             executions=tuple(self.held),
@@ -110,7 +111,7 @@ class Hand:
 
     async def read(self) -> list[Delivery]:
         try:
-            return await self.bus.read([STREAM], Channels.WORKERS_GROUP, self.name, count=1, block_ms=200)
+            return await self.bus.read(STREAMS, Channels.WORKERS_GROUP, self.name, count=1, block_ms=200)
         except GroupMissing:
             await asyncio.sleep(0.05)
             return []
