@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from contracts.channels import SHARDS
 from orchestrator import tables as t
 from orchestrator.decision import Entry
-from orchestrator.records import header_row, new_task_row, task_row
+from orchestrator.records import header_row, new_task_row, storable, task_row
 from orchestrator.state import Header, TaskState, Workflow
 
 
@@ -208,8 +208,8 @@ def _dead_row(letter: DeadLetter, now: float) -> dict[str, Any]:
         "stream": letter.stream,
         "workflow_id": letter.workflow_id,
         "task_id": letter.task_id,
-        "reason": letter.reason,
+        "reason": storable(letter.reason),
         "raw": letter.raw,
         "origin": letter.origin,
-        "logs": letter.logs,
+        "logs": letter.logs and storable(letter.logs),
     }

@@ -56,6 +56,11 @@ class StoredLetter:
     resolved_at: float | None
     resolution: str | None
 
+    @property
+    def served_with(self) -> str:
+        """Whose owner applies commands about it: the workflow's; any name will do for a mere message."""
+        return self.workflow_id or f"dead-letter-{self.dead_letter_id}"
+
 
 _c = t.dead_letters.c
 _COLUMNS: tuple[ColumnElement[Any], ...] = (

@@ -117,7 +117,7 @@ class Owner:
         leases = Leases(self.settings.lease_seconds)
         gate = DrainGate()
         recovery = Recovery(self.bus, engine, leases, gate)
-        wishes = Wishes(engine, self.store)
+        wishes = Wishes(engine, self.store, self.bus)
         handlers = Handlers(engine, leases, publisher, self.store, self.bus, self.metrics, recovery, wishes)
         for workflow in await self.store.load_open():
             engine.adopt(workflow, self.clock.monotonic())

@@ -11,6 +11,7 @@ from contracts.errors import MultiAgentError
 from orchestrator import tables as t
 from orchestrator.batch import Batch, Command, OutboxEntry, write_batch
 from orchestrator.database import Database
+from orchestrator.letters import StoredLetter, read_letter
 from orchestrator.records import read_header, read_task
 from orchestrator.state import TaskState, Workflow, WorkflowStatus
 
@@ -131,6 +132,10 @@ class Store:
             return [Command(*row) for row in connection.execute(query)]
 
         return await self._database.read(body)
+
+    async def letter(self, dead_letter_id: int) -> StoredLetter | None:
+        """One dead letter."""
+        return await self._database.read(lambda connection: read_letter(connection, dead_letter_id))
 
     async def worker_joined(self, row: dict[str, Any]) -> None:
         """Note a worker for people to see."""
