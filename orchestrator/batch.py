@@ -115,7 +115,7 @@ _ANSWER = (
 _RESOLVE = (
     update(t.dead_letters)
     .where(t.dead_letters.c.dead_letter_id == bindparam("key_letter"))
-    .values(resolved_at=bindparam("at"), resolution=bindparam("how"))
+    .values(resolved_at=bindparam("key_at"), resolution=bindparam("key_how"))
 )
 _SETTLE = delete(t.outbox).where(t.outbox.c.entry_id == bindparam("key_entry"))
 
@@ -154,7 +154,7 @@ def write_batch(connection: Connection, batch: Batch) -> None:
     many(
         connection,
         _RESOLVE,
-        [{"key_letter": name, "at": batch.now, "how": how} for name, how in batch.resolved.items()],
+        [{"key_letter": name, "key_at": batch.now, "key_how": how} for name, how in batch.resolved.items()],
     )
 
 

@@ -118,6 +118,11 @@ class Owner:
 
         await until(reached)
 
+    @property
+    def listed(self) -> list[dict[str, bool]]:
+        """What each heartbeat held, and whether it was started."""
+        return [{each.dispatch_id: each.started for each in beat.executions} for beat in self.heartbeats]
+
     async def close(self) -> None:
         self._listener.cancel()
         await asyncio.wait([self._listener])
