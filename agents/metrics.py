@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from contracts.events import TaskOutcome
 
@@ -26,6 +26,11 @@ class WorkerMetrics:
         self._tokens = Counter(
             "multi_agent_model_tokens", "Tokens that models counted", ["role", "kind"], registry=registry
         )
+        self._paused = Gauge(
+            "multi_agent_worker_paused",
+            "1 while a worker takes no work, or only probes, because something it needs is away",
+            registry=registry,
+        )
         self._dead = Counter("multi_agent_dead_messages", "Messages nobody could read", registry=registry)
 
     def finished(self, role: str, outcome: TaskOutcome) -> None:
@@ -33,6 +38,9 @@ class WorkerMetrics:
         self._seconds.labels(role).observe(outcome.seconds)
         self._tokens.labels(role, "input").inc(outcome.usage.input_tokens)
         self._tokens.labels(role, "output").inc(outcome.usage.output_tokens)
+
+    def paused(self, paused: bool) -> None:
+        self._paused.set(paused)
 
     def dead(self) -> None:
         self._dead.inc()

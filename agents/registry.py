@@ -180,6 +180,11 @@ class AgentTable:
         """Every request stream on which tasks for these agents arrive."""
         return tuple(sorted(Channels.requests(role, tag) for role, tag in self.by_slot))
 
+    @property
+    def suspects(self) -> tuple[str, ...]:
+        """The streams on which such tasks arrive when they must run alone."""
+        return tuple(sorted(Channels.suspects(role, tag) for role, tag in self.by_slot))
+
     def find(self, role: str, tag: str | None) -> type | None:
         """The agent for tasks of `role` that ask for `tag`, or for none."""
         return self.by_slot.get((role, tag))

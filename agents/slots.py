@@ -24,6 +24,7 @@ class Held:
     event: TaskEvent[TaskRequest]
     delivery: Delivery
     execution_id: str
+    alone: bool = False
     running: asyncio.Task[None] | None = None
     recalled: bool = False
 
@@ -32,18 +33,19 @@ class Held:
         return self.event.data.dispatch_id
 
 
-Execute: TypeAlias = Callable[[TaskEvent[TaskRequest], str], Awaitable[TaskOutcome]]
+Execute: TypeAlias = Callable[[Held], Awaitable[TaskOutcome]]
 Finished: TypeAlias = Callable[[Held, TaskOutcome], None]
 
 
 class Slots:
-    """Runs at most `count` executions at once; what is taken beyond that waits, in order.
+    """Runs at most `limit()` executions at once; what is taken beyond that waits, in order.
 
-    `finished` hears every outcome, except of a dispatch that was recalled or given up.
+    What must run alone starts when all that was taken before it has ended; until it has ended itself nothing
+    is free. `finished` hears every outcome, except of a dispatch that was recalled or given up.
     """
 
-    def __init__(self, count: int, execute: Execute, finished: Finished) -> None:
-        self._count = count
+    def __init__(self, limit: Callable[[], int], execute: Execute, finished: Finished) -> None:
+        self._limit = limit
         self._execute = execute
         self._finished = finished
         self._held: dict[str, Held] = {}
@@ -52,7 +54,9 @@ class Slots:
 
     @property
     def free(self) -> int:
-        return max(0, self._count - len(self._held))
+        if any(held.alone for held in self._held.values()):
+            return 0
+        return max(0, self._limit() - len(self._held))
 
     @property
     def executions(self) -> tuple[Execution, ...]:
@@ -84,7 +88,7 @@ class Slots:
     def take(self, held: Held) -> None:
         """Start it, or let it wait for a slot."""
         self._held[held.dispatch_id] = held
-        self._start_waiting()
+        self.start()
 
     def recall(self, dispatch_id: str) -> Delivery | None:
         """End an execution without an outcome. Its delivery, when this worker holds the dispatch."""
@@ -123,25 +127,28 @@ class Slots:
         _, pending = await asyncio.wait(running, timeout=seconds)
         return len(pending)
 
-    def _start_waiting(self) -> None:
+    def start(self) -> None:
+        """Start what waits and may run now. To be called when the limit has risen."""
+        self._changed.set()
         if self._closed:
             return
         running = sum(held.running is not None for held in self._held.values())
         for held in list(self._held.values()):
-            if running >= self._count:
+            if running >= self._limit() or (running and held.alone):
                 return
             if held.running is None:
                 held.running = asyncio.create_task(self._run(held), name=f"execution-{held.execution_id}")
                 # A task cancelled before its first step runs no `finally` of its own.
                 held.running.add_done_callback(partial(self._remove, held))
                 running += 1
+                if held.alone:
+                    return
 
     async def _run(self, held: Held) -> None:
-        outcome = await self._execute(held.event, held.execution_id)
+        outcome = await self._execute(held)
         if not held.recalled:
             self._finished(held, outcome)
 
     def _remove(self, held: Held, _: object = None) -> None:
         self._held.pop(held.dispatch_id, None)
-        self._changed.set()
-        self._start_waiting()
+        self.start()

@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 
 from agents.backoff import Backoff
+from agents.breaker import Breaker
 from agents.envelopes import Envelopes
 from agents.execution import Executor, Services
 from agents.outbox import Outbox
@@ -20,7 +21,7 @@ from agents.registry import AgentTable
 from agents.settings import WorkerSettings
 from agents.slots import Held, Slots
 from contracts.errors import BusUnavailable, DecodeError, GroupMissing
-from contracts.events import Control, EventType, TaskEvent, TaskOutcome, TaskRequest, decode
+from contracts.events import Control, EventType, TaskError, TaskEvent, TaskOutcome, TaskRequest, decode
 from contracts.failpoints import failpoint
 from contracts.ports import ArtifactStore, Delivery, MessageBus, ModelClient, Sandbox
 
@@ -56,14 +57,16 @@ class Worker:
         self._table = AgentTable.of(agents, settings.roles)
         self._envelopes = Envelopes(settings.worker_id, clock, settings.new_id)
         self._outbox = Outbox(bus, settings.resend_seconds)
-        executor = Executor(Services(artifacts, model, sandbox), self._table, settings.worker_id)
-        self._slots = Slots(settings.slots, executor.execute, self._finished)
-        served = (self._table.roles, self._table.streams)
+        self._breaker = Breaker(time.monotonic)
+        self._executor = Executor(Services(artifacts, model, sandbox), self._table, settings.worker_id)
+        self._slots = Slots(lambda: self._breaker.limit(settings.slots), self._execute, self._finished)
+        served = (self._table.roles, self._table.streams + self._table.suspects)
         self._presence = Presence(bus, self._envelopes, settings, served, lambda: self._slots.executions)
         self._stopping = asyncio.Event()
         self._reader = Reader(
             bus,
             self._table.streams,
+            self._table.suspects,
             settings.worker_id,
             settings.block_ms,
             lambda: self._slots.entries | self._outbox.entries,
@@ -138,7 +141,8 @@ class Worker:
             log.info("worker.duplicate_finished")
         else:
             log.info("worker.taken", role=event.data.item.agent_role, attempt=event.data.attempt)
-            self._slots.take(Held(event, delivery, self._settings.new_id()))
+            alone = delivery.stream in self._table.suspects
+            self._slots.take(Held(event, delivery, self._settings.new_id(), alone))
 
     def _decoded(self, payload: bytes) -> TaskEvent[TaskRequest]:
         event = decode(payload)
@@ -159,6 +163,12 @@ class Worker:
             self._settings.metrics.dead()
         self._outbox.dead_letter(self._envelopes.dead(delivery, reason), delivery)
 
+    async def _execute(self, held: Held) -> TaskOutcome:
+        if held.alone:
+            # A death from now on is held against this task only because the owner knows that it runs alone.
+            await self._presence.announce_until_sent()
+        return await self._executor.execute(held.event, held.execution_id)
+
     def _finished(self, held: Held, outcome: TaskOutcome) -> None:
         role = held.event.data.item.agent_role
         _log.info(
@@ -173,6 +183,28 @@ class Worker:
             self._settings.metrics.finished(role, outcome)
         outgoing = self._envelopes.outcome(held.event, outcome)
         self._outbox.outcome(held.dispatch_id, held.execution_id, outgoing, held.delivery)
+        self._note_end(outcome.error)
+
+    def _note_end(self, error: TaskError | None) -> None:
+        """Hold back while something is away that work needs; see Breaker."""
+        outage = error is not None and error.outage
+        if not self._breaker.ended(outage=outage):
+            return
+        pause = self._breaker.pause_seconds
+        if error is not None and outage:
+            _log.warning("worker.paused", seconds=round(pause, 1), code=error.code, reason=error.message)
+            asyncio.get_running_loop().call_later(pause, self._probe)
+        else:
+            _log.info("worker.resumed")
+        if self._settings.metrics:
+            self._settings.metrics.paused(outage)
+
+    def _probe(self) -> None:
+        if pause := self._breaker.pause_seconds:
+            # The loop may call a little early.
+            asyncio.get_running_loop().call_later(pause, self._probe)
+        else:
+            self._slots.start()
 
     def _obey(self, control: Control) -> None:
         self._outbox.acknowledged(control.acknowledged)

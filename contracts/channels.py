@@ -12,6 +12,7 @@ class Channels:
     """The names; the functions fill in who is meant."""
 
     REQUESTS: Final = "agent.requests"
+    SUSPECTS: Final = "agent.suspects"
     RESULTS: Final = "agent.results"
     HEARTBEATS: Final = "agent.heartbeats"
     DEAD_LETTERS: Final = "agent.dead_letters"
@@ -26,6 +27,11 @@ class Channels:
     def requests(cls, role: str, tag: str | None = None) -> str:
         """The stream on which tasks for `role` are dispatched, or those that ask for one capability of it."""
         return f"{cls.REQUESTS}.{role}.{tag}" if tag else f"{cls.REQUESTS}.{role}"
+
+    @classmethod
+    def suspects(cls, role: str, tag: str | None = None) -> str:
+        """As `requests`, for tasks that were in the hands of a worker that died: each runs alone."""
+        return f"{cls.SUSPECTS}.{role}.{tag}" if tag else f"{cls.SUSPECTS}.{role}"
 
     @classmethod
     def results(cls, shard: int) -> str:

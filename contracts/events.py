@@ -7,7 +7,7 @@ as the specification asks: correlationid, causationid, traceparent, workflowid, 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from pydantic import Field, StringConstraints, ValidationError
 from pydantic_core import from_json
@@ -17,6 +17,7 @@ from contracts.errors import DecodeError
 from contracts.todo import RoleName, TodoItem
 
 MAX_MESSAGE_BYTES = 4_000_000
+MAX_LOGS = 8_000
 
 StreamName = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9_.-]*$", max_length=250)]
 
@@ -42,6 +43,9 @@ class EventType(StrEnum):
     COMMAND_ADDED = "multiagent.command.added"
 
 
+_OUTAGES: Final = frozenset({"sandbox_unavailable", "store_unavailable", "bus_unavailable", "unavailable"})
+
+
 class TaskRequest(Model):
     """A dispatch: one attempt of one task, for whichever worker takes it."""
 
@@ -64,6 +68,14 @@ class TaskError(Model):
     code: Identifier
     message: LongText
     retryable: bool = True
+
+    @property
+    def outage(self) -> bool:
+        """Whether the attempt only met the absence of something it needed; the task is not to blame.
+
+        A model that is away is none: asking it again may cost money, so it uses up retries.
+        """
+        return self.retryable and self.code in _OUTAGES
 
 
 class Usage(Model):
@@ -133,6 +145,9 @@ class WorkerLeft(Model):
     worker_id: Identifier
     reason: Literal["stopped", "died"]
     handed_back: tuple[Identifier, ...] = Field(default=(), description="dispatch ids to give to others")
+    logs: Annotated[str, StringConstraints(max_length=MAX_LOGS)] | None = Field(
+        default=None, description="what a dead worker logged last, when its supervisor knows"
+    )
 
 
 class Control(Model):

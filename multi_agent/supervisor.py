@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ import structlog
 
 from contracts.channels import Channels
 from contracts.errors import BusUnavailable
-from contracts.events import EventType, TaskEvent, WorkerLeft, encode
+from contracts.events import MAX_LOGS, EventType, TaskEvent, WorkerLeft, encode
 from contracts.ports import MessageBus, Outgoing
 from multi_agent.embedded.child import ChildProcess
 from multi_agent.processes import new_worker_id
@@ -23,6 +24,7 @@ log = structlog.get_logger("supervisor")
 
 WATCH_SECONDS = 0.05
 QUICK_DEATH_SECONDS = 5.0
+TOLD_LINES = 40
 
 # -P: a folder of the user's that is called like one of our packages must not be taken for it.
 _SELF = (sys.executable, "-P", "-m", "multi_agent.cli")
@@ -81,6 +83,19 @@ def worker_argv(roles: Sequence[str], modules: Sequence[str]) -> tuple[list[str]
     return argv, worker_id
 
 
+def last_lines(path: Path) -> str | None:
+    """The end of a log: at most 40 lines and 8,000 characters, None when there is nothing to read."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 4 * MAX_LOGS))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return None
+    lines = text.replace("\0", "\N{REPLACEMENT CHARACTER}").splitlines()[-TOLD_LINES:]
+    return "\n".join(lines)[-MAX_LOGS:] or None
+
+
 @dataclass(slots=True)
 class Supervisor:
     """Starts charges in `env` with logs below `logs`, and restarts each that ends unasked.
@@ -102,7 +117,7 @@ class Supervisor:
 
     def _launch(self, charge: Charge) -> None:
         argv, charge.worker_id = charge.argv()
-        charge.process = self.make(argv, log=self.logs / f"{charge.name}.log", env=self.env)
+        charge.process = self.make(argv, log=self._log(charge), env=self.env)
         charge.process.start()
         charge.started_at = time.monotonic()
 
@@ -125,16 +140,19 @@ class Supervisor:
         charge.process = None
         charge.restart_at = time.monotonic() + wait
         if charge.worker_id is not None and charge.tells:
-            await self._tell(charge.worker_id)
+            await self._tell(charge.worker_id, last_lines(self._log(charge)))
 
-    async def _tell(self, worker_id: str) -> None:
+    def _log(self, charge: Charge) -> Path:
+        return self.logs / f"{charge.name}.log"
+
+    async def _tell(self, worker_id: str, logs: str | None) -> None:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         event = TaskEvent[WorkerLeft](
             id=f"left-{worker_id}",
             source="supervisor",
             type=EventType.WORKER_LEFT,
             time=now,
-            data=WorkerLeft(worker_id=worker_id, reason="died"),
+            data=WorkerLeft(worker_id=worker_id, reason="died", logs=logs),
         )
         try:
             await self.bus.broadcast([Outgoing(Channels.HEARTBEATS, encode(event))])

@@ -16,11 +16,13 @@ MAX_CRASHES = 3
 
 BACKOFF_FIRST_SECONDS = 1.0
 BACKOFF_MOST_SECONDS = 60.0
+OUTAGE_MOST_SECONDS = 30.0
 
 
-def backoff_seconds(failures: int) -> float:
-    """Wait before the attempt after the given number of failures: 1, 2, 4 ... at most 60 s."""
-    return float(min(BACKOFF_FIRST_SECONDS * 2 ** max(0, failures - 1), BACKOFF_MOST_SECONDS))
+def backoff_seconds(count: int, most: float = BACKOFF_MOST_SECONDS) -> float:
+    """Wait before the attempt after the given number of failures or outages: 1, 2, 4 ... seconds."""
+    doublings = min(max(0, count - 1), 10)
+    return float(min(BACKOFF_FIRST_SECONDS * 2**doublings, most))
 
 
 def dispatch(workflow: Workflow, given: Dispatch, now: float) -> Decision:
@@ -58,8 +60,11 @@ def finish(workflow: Workflow, given: Finished, now: float) -> Decision:
     if isinstance(task, str):
         return Decision(refused=task)
     outcome = given.outcome
+    if outcome.error is not None and outcome.error.outage:
+        return _delay(task, outcome, outcome.error, now)
     done = replace(
         task,
+        suspect=False,
         commit=outcome.commit,
         verdict=outcome.verdict,
         summary=outcome.summary,
@@ -124,18 +129,41 @@ def _fail_attempt(workflow: Workflow, task: TaskState, error: TaskError, now: fl
     return Decision((again,), journal=(Entry("task.retrying", task.task_id, data),))
 
 
+def _delay(task: TaskState, outcome: TaskOutcome, error: TaskError, now: float) -> Decision:
+    """What the attempt needed was away: later again, as often as it takes, and no failure."""
+    outages = task.outages + 1
+    wait = backoff_seconds(outages, OUTAGE_MOST_SECONDS)
+    again = replace(
+        task,
+        status=TaskStatus.READY,
+        dispatch_id=None,
+        outages=outages,
+        not_before=now + wait,
+        error=error,
+        usage=_sum(task.usage, outcome.usage),
+        seconds=task.seconds + outcome.seconds,
+    )
+    data = {
+        "attempt": task.attempt,
+        "code": error.code,
+        "message": error.message,
+        "again_in_seconds": wait,
+    }
+    return Decision((again,), journal=(Entry("task.delayed", task.task_id, data),))
+
+
 def lose(workflow: Workflow, given: Lost, now: float) -> Decision:
-    """Count a crash; again, or dead-letter."""
+    """Again and alone from now on, or dead-letter. Only a death that no other task shares is counted (I7)."""
     task = _current(workflow, given.task_id, given.dispatch_id)
     if isinstance(task, str):
         return Decision(refused=task)
-    crashes = task.crashes + 1
+    crashes = task.crashes + given.alone
     error = TaskError(code="worker_died", message=f"worker {given.worker_id} died while it ran this task")
-    task = replace(task, crashes=crashes, error=error)
+    task = replace(task, crashes=crashes, suspect=True, error=error)
     if crashes >= MAX_CRASHES:
         return end_badly(workflow, task, TaskStatus.DEAD, now)
     again = replace(task, status=TaskStatus.READY, dispatch_id=None, not_before=now)
-    data = {"attempt": task.attempt, "crashes": crashes, "worker": given.worker_id}
+    data = {"attempt": task.attempt, "crashes": crashes, "alone": given.alone, "worker": given.worker_id}
     return Decision((again,), journal=(Entry("task.lost", task.task_id, data),))
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Executable, bindparam, delete, insert, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from contracts.channels import SHARDS
 from orchestrator import tables as t
 from orchestrator.decision import Entry
-from orchestrator.records import header_row, new_task_row, task_row
+from orchestrator.records import header_row, new_task_row, storable, task_row
 from orchestrator.state import Header, TaskState, Workflow
 
 
@@ -39,13 +40,19 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that could not be understood, with its bytes."""
+    """A message that could not be understood, or the dispatch of a task that was given up, with its bytes.
+
+    origin: names what the letter is about; a second letter of the same origin is not stored. logs: what the
+    worker logged last.
+    """
 
     stream: str
     reason: str
     raw: bytes
     workflow_id: str | None = None
     task_id: str | None = None
+    origin: str | None = None
+    logs: str | None = None
 
 
 @dataclass(slots=True)
@@ -53,6 +60,7 @@ class Batch:
     """Everything one transaction writes at `now`. Later versions of a row replace earlier ones.
 
     added: positions of tasks that are new in a known workflow. settled: outbox entries whose effect is done.
+    resolved: how dead letters were worked off, by their number.
     """
 
     now: float
@@ -65,6 +73,7 @@ class Batch:
     settled: list[str] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
     dead_letters: list[DeadLetter] = field(default_factory=list)
+    resolved: dict[int, str] = field(default_factory=dict)
     shards: set[int] = field(default_factory=set)
     durable: bool = False
 
@@ -105,6 +114,11 @@ _ANSWER = (
     .where(t.commands.c.command_id == bindparam("key_command"))
     .values(applied_at=bindparam("applied_at"), answer=bindparam("answer"))
 )
+_RESOLVE = (
+    update(t.dead_letters)
+    .where(t.dead_letters.c.dead_letter_id == bindparam("key_letter"))
+    .values(resolved_at=bindparam("key_at"), resolution=bindparam("key_how"))
+)
 _SETTLE = delete(t.outbox).where(t.outbox.c.entry_id == bindparam("key_entry"))
 
 
@@ -138,7 +152,19 @@ def write_batch(connection: Connection, batch: Batch) -> None:
             for name, text in batch.answers.items()
         ],
     )
-    many(connection, insert(t.dead_letters), [_dead_row(letter, batch.now) for letter in batch.dead_letters])
+    many(connection, _bury(connection), [_dead_row(letter, batch.now) for letter in batch.dead_letters])
+    many(
+        connection,
+        _RESOLVE,
+        [{"key_letter": name, "key_at": batch.now, "key_how": how} for name, how in batch.resolved.items()],
+    )
+
+
+def _bury(connection: Connection) -> Executable:
+    """What is delivered again after a crash is not stored again."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(t.dead_letters).on_conflict_do_nothing(index_elements=["origin"])
+    return sqlite.insert(t.dead_letters).on_conflict_do_nothing(index_elements=["origin"])
 
 
 def many(connection: Connection, statement: Executable, rows: Sequence[dict[str, Any]]) -> None:
@@ -184,6 +210,8 @@ def _dead_row(letter: DeadLetter, now: float) -> dict[str, Any]:
         "stream": letter.stream,
         "workflow_id": letter.workflow_id,
         "task_id": letter.task_id,
-        "reason": letter.reason,
+        "reason": storable(letter.reason),
         "raw": letter.raw,
+        "origin": letter.origin,
+        "logs": letter.logs and storable(letter.logs),
     }

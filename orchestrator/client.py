@@ -16,6 +16,7 @@ from contracts.todo import TodoList
 from orchestrator import tables as t
 from orchestrator.batch import shard_of
 from orchestrator.database import Database
+from orchestrator.letters import StoredLetter, read_letter, read_letters
 from orchestrator.people import action_hash
 from orchestrator.records import read_header, read_task
 from orchestrator.state import Header, TaskState, TaskStatus, Workflow
@@ -23,8 +24,10 @@ from orchestrator.submissions import (
     ApproveBody,
     Body,
     CancelBody,
+    DiscardLetterBody,
     RejectBody,
     RetryBody,
+    RetryLetterBody,
     SubmitBody,
     check_name,
 )
@@ -105,6 +108,35 @@ class WorkflowClient:
     async def retry(self, workflow_id: str, task_id: str | None, person: str) -> str:
         """Try failed tasks again, all or one. Returns the command's id."""
         return await self._append(uuid.uuid4().hex, workflow_id, RetryBody(task_id=task_id, person=person))
+
+    async def dead_letters(
+        self, *, resolved: bool = False, workflow_id: str | None = None, limit: int = 100
+    ) -> list[StoredLetter]:
+        """The newest open dead letters, or all, of one workflow or of all, oldest first."""
+
+        def body(connection: Connection) -> list[StoredLetter]:
+            return read_letters(connection, resolved=resolved, workflow_id=workflow_id, limit=limit)
+
+        return await self._database.read(body)
+
+    async def dead_letter(self, dead_letter_id: int) -> StoredLetter:
+        """One dead letter. Raises InvalidInput when there is none of that number."""
+        found = await self._database.read(lambda connection: read_letter(connection, dead_letter_id))
+        if found is None:
+            raise InvalidInput(f"there is no dead letter {dead_letter_id}; `multi-agent dead-letters list`")
+        return found
+
+    async def retry_letter(self, dead_letter_id: int, person: str) -> str:
+        """Retry the task, or publish the message again. Returns the command's id. Raises InvalidInput."""
+        letter = await self.dead_letter(dead_letter_id)
+        body = RetryLetterBody(dead_letter_id=dead_letter_id, person=person)
+        return await self._append(uuid.uuid4().hex, letter.served_with, body)
+
+    async def discard_letter(self, dead_letter_id: int, person: str) -> str:
+        """Close a dead letter. Returns the command's id. Raises InvalidInput."""
+        letter = await self.dead_letter(dead_letter_id)
+        body = DiscardLetterBody(dead_letter_id=dead_letter_id, person=person)
+        return await self._append(uuid.uuid4().hex, letter.served_with, body)
 
     async def answer(self, command_id: str, wait_seconds: float) -> str | None:
         """The owner's answer, or None when it did not come in time (the command stays in the queue)."""

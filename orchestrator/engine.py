@@ -143,6 +143,11 @@ class Engine:
         workflow = self.workflows.get(workflow_id)
         return workflow.tasks.get(task_id) if workflow else None
 
+    def is_suspect(self, dispatch_id: str) -> bool:
+        """Whether this dispatch is out, to be run alone."""
+        place = self.out.get(dispatch_id)
+        return place is not None and self.workflows[place[0]].tasks[place[1]].suspect
+
     def next_timer(self) -> float | None:
         """When the next waiting attempt is due, on the monotonic clock."""
         return self._later[0][0] if self._later else None

@@ -1,4 +1,4 @@
-"""What an owner does with each arrival: turn it into inputs of the engine, and remember whom to answer."""
+"""What an owner does with each arrival: turn it into inputs of the engine, remember whom to answer."""
 
 from __future__ import annotations
 
@@ -25,14 +25,17 @@ from contracts.failpoints import failpoint
 from contracts.ports import Delivery, MessageBus, Outgoing, RefMove
 from orchestrator.arrivals import Arrival, BusAway, BusReset, Drained, MergeDone
 from orchestrator.batch import Command, DeadLetter, OutboxEntry, shard_of
+from orchestrator.deaths import Death, executed
 from orchestrator.decision import Entry
 from orchestrator.engine import Effects, Engine
 from orchestrator.inputs import Finished, Lost, Overdue
 from orchestrator.leases import Leases
-from orchestrator.messages import home, refusal
+from orchestrator.letters import given_up, unreadable
+from orchestrator.messages import home, refusal, request_message
 from orchestrator.metrics import OwnerMetrics
 from orchestrator.publisher import Publisher
 from orchestrator.recovery import Recovery
+from orchestrator.state import TaskStatus
 from orchestrator.store import Store
 from orchestrator.wishes import Wishes
 
@@ -63,7 +66,7 @@ class Handlers:
     _recalled: dict[str, list[str]] = field(default_factory=dict)
     _repeat: list[str] = field(default_factory=list)
     _gone: list[tuple[str, str]] = field(default_factory=list)
-    _lost: dict[int, tuple[str, list[str]]] = field(default_factory=dict)
+    _deaths: dict[int, Death] = field(default_factory=dict)
     _strangers: set[str] = field(default_factory=set)
     _out_before: set[str] = field(default_factory=set)
     _sweep_at: float | None = None
@@ -183,13 +186,13 @@ class Handlers:
         except Exception as error:
             log.exception("delivery_failed", stream=delivery.stream)
             reason = f"{type(error).__name__}: {error}"
-            self._bury(DeadLetter(delivery.stream, reason, delivery.payload))
+            self._bury(unreadable(delivery, reason))
 
     def _delivered(self, delivery: Delivery) -> None:
         try:
             event = decode(delivery.payload)
         except DecodeError as error:
-            self._bury(DeadLetter(delivery.stream, error.reason, error.raw))
+            self._bury(unreadable(delivery, error.reason))
             return
         match event.data:
             case TaskOutcome() if (
@@ -197,11 +200,9 @@ class Handlers:
             ):
                 self._outcome(event, event.workflowid, event.taskid)
             case DeadMessage():
-                self._refused_by_a_worker(event.data)
+                self._refused_by_a_worker(event.data, event.id)
             case _:
-                self._bury(
-                    DeadLetter(delivery.stream, f"{event.type} does not belong here", delivery.payload)
-                )
+                self._bury(unreadable(delivery, f"{event.type} does not belong here"))
 
     def _outcome(self, event: TaskEvent[TaskOutcome], workflow_id: str, task_id: str) -> None:
         outcome = event.data
@@ -215,10 +216,10 @@ class Handlers:
             data = {"why": refused, "dispatch_id": outcome.dispatch_id, "execution_id": outcome.execution_id}
             self.engine.note(workflow_id, Entry("outcome.refused", task_id, data))
 
-    def _refused_by_a_worker(self, message: DeadMessage) -> None:
+    def _refused_by_a_worker(self, message: DeadMessage, message_id: str) -> None:
         """Keep the bytes; the owner of a dispatch among them hears that it failed, or it would wait (I1)."""
         raw = base64.b64decode(message.raw_base64)
-        self._bury(DeadLetter(message.stream, message.reason, raw))
+        self._bury(DeadLetter(message.stream, message.reason, raw, origin=message_id))
         with contextlib.suppress(DecodeError):
             request = decode(raw)
             if isinstance(request.data, TaskRequest) and request.workflowid:
@@ -252,38 +253,52 @@ class Handlers:
         self.engine.window = max(1024, 4 * self.leases.slots)
 
     async def _worker_left(self, left: WorkerLeft) -> None:
-        await self._worker_gone(left.worker_id, left.reason, crashed=left.reason == "died")
+        await self._worker_gone(left.worker_id, left.reason, crashed=left.reason == "died", logs=left.logs)
         self._repeat += [name for name in left.handed_back if name in self.engine.out]
 
-    async def _worker_gone(self, worker_id: str, why: str, *, crashed: bool) -> None:
+    async def _worker_gone(self, worker_id: str, why: str, *, crashed: bool, logs: str | None = None) -> None:
         """What a dead worker ran is lost, what it had only read goes out again."""
-        heartbeat, held = self.leases.remove(worker_id)
-        orphans = [(name, started) for name, started in held if name in self.engine.out]
+        heartbeat, listed = self.leases.remove(worker_id)
+        orphans = [name for name, _ in listed if name in self.engine.out]
         log.warning("worker_gone", worker_id=worker_id, why=why, held=len(orphans))
         self._gone.append((worker_id, why))
-        lost = {name for name, started in orphans if started and crashed}
         streams = heartbeat.streams if heartbeat else self.recovery.streams
-        forfeited = await self.recovery.forfeit(worker_id, streams)
-        if forfeited is None:
+        read = await self.recovery.forfeit(worker_id, streams)
+        if read is None:
             self._sweep_at = self.monotonic + self.leases.lease_seconds / 2
-        for name in forfeited or ():
-            # A worker reads only what it starts at once, so what it read and never listed was running.
-            (lost.add if crashed else self._repeat.append)(name)
-        self._repeat += [name for name, _ in orphans if name not in lost]
-        if lost:
+        held = dict.fromkeys([*orphans, *(read or ())])
+        if not crashed:
+            self._repeat += held
+            return
+        ran = executed(heartbeat, read, self.engine.is_suspect)
+        if ran or held:
             # Their outcomes may have been published and not read yet; what was done must not be done again.
-            self._lost[self.recovery.gate.ask()] = (worker_id, sorted(lost))
+            waiting = tuple(name for name in held if name not in ran)
+            self._deaths[self.recovery.gate.ask()] = Death(worker_id, tuple(sorted(ran)), waiting, logs)
 
     def _drained(self, ticket: int) -> None:
         """All outcomes up to the look are in: what is still out is really lost."""
         self._repeat += self.recovery.drained(ticket)
-        for asked in [number for number in self._lost if number <= ticket]:
-            worker_id, names = self._lost.pop(asked)
-            for name in names:
-                if name in self.engine.out and not self.leases.held(name):
-                    workflow_id, task_id = self.engine.out[name]
-                    self.metrics.lost.inc()
-                    self.engine.take(workflow_id, Lost(task_id, name, worker_id), self.now, self.monotonic)
+        for asked in [number for number in self._deaths if number <= ticket]:
+            death = self._deaths.pop(asked)
+            self._repeat += filter(self._nowhere, death.waiting)
+            for name in filter(self._nowhere, death.executed):
+                self._lose(name, death)
+
+    def _nowhere(self, dispatch_id: str) -> bool:
+        return dispatch_id in self.engine.out and not self.leases.held(dispatch_id)
+
+    def _lose(self, dispatch_id: str, death: Death) -> None:
+        """A dispatch died with its worker; its task, when it is given up for that, leaves a dead letter."""
+        workflow_id, task_id = self.engine.out[dispatch_id]
+        workflow = self.engine.workflows[workflow_id]
+        message = request_message(workflow.header, workflow.tasks[task_id])
+        self.metrics.lost.inc()
+        lost = Lost(task_id, dispatch_id, death.worker_id, death.alone)
+        self.engine.take(workflow_id, lost, self.now, self.monotonic)
+        task = workflow.tasks[task_id]
+        if task.status is TaskStatus.DEAD:
+            self._bury(given_up(message, workflow_id, task, death.logs))
 
     async def _note_gone(self) -> None:
         gone, self._gone = self._gone, []

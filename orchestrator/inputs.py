@@ -30,11 +30,12 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The worker that executed this dispatch died."""
+    """The worker that executed this dispatch died; `alone` when it executed nothing else."""
 
     task_id: str
     dispatch_id: str
     worker_id: str
+    alone: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ def rfc3339(seconds: float) -> str:
 
 def request_stream(task: TaskState) -> str:
     """Where a task is dispatched."""
-    return Channels.requests(task.item.agent_role, task.item.required_tag)
+    name = Channels.suspects if task.suspect else Channels.requests
+    return name(task.item.agent_role, task.item.required_tag)
 
 
 def home(workflow_id: str) -> str:

@@ -129,7 +129,7 @@ class Owner:
         keeper = Keeper(self.artifacts, inbox, publisher.settled)
         gate = DrainGate()
         recovery = Recovery(self.bus, engine, leases, gate, share)
-        wishes = Wishes(engine, self.store)
+        wishes = Wishes(engine, self.store, self.bus)
         handlers = Handlers(engine, leases, publisher, self.store, self.bus, self.metrics, recovery, wishes)
         opened = await self.store.load_open(share)
         failpoint("owner.after_load")

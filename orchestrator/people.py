@@ -79,6 +79,8 @@ def retry(workflow: Workflow, given: Retry, now: float) -> Decision:
             status=TaskStatus.WAITING,
             failures=0,
             crashes=0,
+            outages=0,
+            suspect=False,
             dispatch_id=None,
             error=None,
             not_before=0.0,

@@ -45,8 +45,7 @@ class Publisher:
             chunk = list(self._waiting)[:CHUNK]
             messages = [message for name in chunk if (message := self._message(name)) is not None]
             try:
-                for stream in {message.stream for message in messages} - self._groups:
-                    await self.ensure_group(stream)
+                await self.ensure_groups(message.stream for message in messages)
                 if messages:
                     failpoint("owner.before_dispatch")
                     await self._bus.publish(messages)
@@ -69,10 +68,11 @@ class Publisher:
         """Whether dispatches wait for the bus."""
         return bool(self._waiting)
 
-    async def ensure_group(self, stream: str) -> None:
-        """Make a request stream readable for workers."""
-        await self._bus.ensure_group(stream, Channels.WORKERS_GROUP)
-        self._groups.add(stream)
+    async def ensure_groups(self, streams: Iterable[str]) -> None:
+        """Make request streams readable for workers; costs nothing for those that are."""
+        for stream in set(streams) - self._groups:
+            await self._bus.ensure_group(stream, Channels.WORKERS_GROUP)
+            self._groups.add(stream)
 
     def forget_groups(self) -> None:
         """The bus lost its memory."""

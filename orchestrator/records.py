@@ -106,10 +106,10 @@ def header_row(header: Header) -> dict[str, Any]:
     return {
         "workflow_id": header.workflow_id,
         "todo_list_id": header.todo_list_id,
-        "request": _storable(header.request),
+        "request": storable(header.request),
         "shard": header.shard,
         "status": header.status.value,
-        "reason": _storable(header.reason),
+        "reason": storable(header.reason),
         "base_commit": header.base_commit,
         "result_commit": header.result_commit,
         "open_tasks": header.open_tasks,
@@ -118,7 +118,7 @@ def header_row(header: Header) -> dict[str, Any]:
     }
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """PostgreSQL's text knows no NUL."""
     return text.replace("\0", "\ufffd")
 

@@ -12,6 +12,7 @@ from contracts.failpoints import failpoint
 from orchestrator import tables as t
 from orchestrator.batch import Batch, Command, OutboxEntry, write_batch
 from orchestrator.database import Database, upsert
+from orchestrator.letters import StoredLetter, read_letter
 from orchestrator.records import read_header, read_task
 from orchestrator.roster import Roster
 from orchestrator.shares import Share
@@ -93,6 +94,10 @@ class Store:
             return [command for command in found if share.has(command.workflow_id)]
 
         return await self._database.read(body)
+
+    async def letter(self, dead_letter_id: int) -> StoredLetter | None:
+        """One dead letter."""
+        return await self._database.read(lambda connection: read_letter(connection, dead_letter_id))
 
     async def worker_joined(self, row: dict[str, Any]) -> None:
         """Note a worker for people to see. Every owner does."""

@@ -53,7 +53,25 @@ class RetryBody(Model):
     person: str
 
 
-Body = Annotated[SubmitBody | ApproveBody | RejectBody | CancelBody | RetryBody, Field(discriminator="kind")]
+class RetryLetterBody(Model):
+    """Give what a dead letter is about another chance: its task, or the message."""
+
+    kind: Literal["retry-letter"] = "retry-letter"
+    dead_letter_id: int
+    person: str
+
+
+class DiscardLetterBody(Model):
+    """Close a dead letter; nothing else changes."""
+
+    kind: Literal["discard-letter"] = "discard-letter"
+    dead_letter_id: int
+    person: str
+
+
+LetterBody = RetryLetterBody | DiscardLetterBody
+TaskBody = ApproveBody | RejectBody | CancelBody | RetryBody
+Body = Annotated[SubmitBody | TaskBody | LetterBody, Field(discriminator="kind")]
 _BODY: TypeAdapter[Body] = TypeAdapter(Body)
 
 
@@ -82,7 +100,7 @@ def read_body(text: str) -> Body:
         raise InvalidInput(f"the command cannot be understood: {error.error_count()} problems") from None
 
 
-def as_input(body: ApproveBody | RejectBody | CancelBody | RetryBody) -> Input:
+def as_input(body: TaskBody) -> Input:
     """The input a command stands for."""
     match body:
         case ApproveBody():

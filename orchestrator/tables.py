@@ -147,7 +147,9 @@ dead_letters = Table(
     Column("task_id", String(100), nullable=True),
     Column("reason", Text, nullable=False),
     Column("raw", LargeBinary, nullable=False),
+    Column("origin", String(200), nullable=True),
     Column("logs", Text, nullable=True),
     Column("resolved_at", Double, nullable=True),
     Column("resolution", String(20), nullable=True),
+    Index(None, "origin", unique=True),
 )

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from contracts.errors import InvalidInput
+import structlog
+
+from contracts.errors import BusUnavailable, InvalidInput, MultiAgentError
+from contracts.ports import MessageBus, Outgoing
 from orchestrator.batch import Command, shard_of
 from orchestrator.decision import Entry
 from orchestrator.engine import Engine
+from orchestrator.inputs import Input, Retry
+from orchestrator.letters import StoredLetter
 from orchestrator.state import Workflow
 from orchestrator.store import Store
-from orchestrator.submissions import SubmitBody, as_input, check_name, read_body
+from orchestrator.submissions import (
+    DiscardLetterBody,
+    LetterBody,
+    RetryLetterBody,
+    SubmitBody,
+    as_input,
+    check_name,
+    read_body,
+)
+
+log = structlog.get_logger("orchestrator.wishes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,39 +34,84 @@ class Wishes:
 
     engine: Engine
     store: Store
+    bus: MessageBus
 
     async def grant(self, command: Command, now: float, monotonic: float) -> None:
         """Apply one command, or say why not."""
         pending = self.engine.pending
         pending.durable = True
         pending.shards.add(shard_of(command.workflow_id))
-        try:
-            refused = await self._apply(command, now, monotonic)
-        except InvalidInput as error:
-            refused = str(error)
+        refused = await self._guarded(command, now, monotonic)
         pending.answers[command.command_id] = f"refused: {refused}" if refused else "done"
         if refused:
             entry = Entry("command.refused", None, {"command": command.kind, "why": refused})
             self.engine.note(command.workflow_id, entry)
 
+    async def _guarded(self, command: Command, now: float, monotonic: float) -> str | None:
+        """Whatever a command does, it must not come back with every session and end each one (I7)."""
+        try:
+            return await self._apply(command, now, monotonic)
+        except InvalidInput as error:
+            return str(error)
+        except MultiAgentError:
+            raise
+        except Exception as error:
+            log.exception("command_failed", command_id=command.command_id, kind=command.kind)
+            return f"this met an error of the program: {type(error).__name__}: {error}"
+
     async def _apply(self, command: Command, now: float, monotonic: float) -> str | None:
         """Why the command is refused, None when it was applied."""
         name = check_name(command.workflow_id)
         body = read_body(command.body)
-        workflow = self.engine.workflows.get(name) or await self.store.load(name)
+        if isinstance(body, RetryLetterBody | DiscardLetterBody):
+            return await self._work_off(body, now, monotonic)
         if isinstance(body, SubmitBody):
-            if workflow is not None:
-                return "a workflow with this id exists already"
-            started = Workflow.start(
-                name, body.plan, shard=shard_of(name), now=now, base_commit=body.base_commit
-            )
-            self.engine.submit(started, now, monotonic)
-            return None
-        if workflow is None:
-            return f"there is no workflow {name}"
+            return await self._submit(name, body, now, monotonic)
+        return await self._give(name, as_input(body), now, monotonic)
+
+    async def _submit(self, name: str, body: SubmitBody, now: float, monotonic: float) -> str | None:
+        if name in self.engine.workflows or await self.store.load(name) is not None:
+            return "a workflow with this id exists already"
+        started = Workflow.start(name, body.plan, shard=shard_of(name), now=now, base_commit=body.base_commit)
+        self.engine.submit(started, now, monotonic)
+        return None
+
+    async def _give(self, name: str, given: Input, now: float, monotonic: float) -> str | None:
         if name not in self.engine.workflows:
-            self.engine.adopt(workflow, monotonic)
-        refused = self.engine.take(name, as_input(body), now, monotonic).refused
-        if refused:
-            self.engine.drop_ended([name])
+            stored = await self.store.load(name)
+            if stored is None:
+                return f"there is no workflow {name}"
+            self.engine.adopt(stored, monotonic)
+        refused: str | None = "it failed"
+        try:
+            refused = self.engine.take(name, given, now, monotonic).refused
+        finally:
+            if refused:
+                self.engine.drop_ended([name])
         return refused
+
+    async def _work_off(self, body: LetterBody, now: float, monotonic: float) -> str | None:
+        letter = await self.store.letter(body.dead_letter_id)
+        if letter is None:
+            return f"there is no dead letter {body.dead_letter_id}"
+        resolved = self.engine.pending.resolved
+        done = letter.resolution or resolved.get(letter.dead_letter_id)
+        if done:
+            return f"dead letter {letter.dead_letter_id} was {done} already"
+        if isinstance(body, DiscardLetterBody):
+            resolved[letter.dead_letter_id] = "discarded"
+            return None
+        refused = await self._retry(letter, body.person, now, monotonic)
+        if refused is None:
+            resolved[letter.dead_letter_id] = "retried"
+        return refused
+
+    async def _retry(self, letter: StoredLetter, person: str, now: float, monotonic: float) -> str | None:
+        if letter.workflow_id and letter.task_id:
+            return await self._give(letter.workflow_id, Retry(letter.task_id, person), now, monotonic)
+        # Before the commit: after a crash in between it is published twice, the other way round never.
+        try:
+            await self.bus.publish([Outgoing(letter.stream, letter.raw)])
+        except BusUnavailable as error:
+            return f"the bus is away: {error}"
+        return None

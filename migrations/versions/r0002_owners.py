@@ -26,6 +26,8 @@ def upgrade() -> None:
     op.add_column("tasks", sa.Column("outages", sa.Integer, nullable=False, server_default="0"))
     op.add_column("tasks", sa.Column("suspect", sa.Boolean, nullable=False, server_default=sa.false()))
     op.add_column("commands", sa.Column("shard", sa.Integer))
+    op.add_column("dead_letters", sa.Column("origin", sa.String(200)))
+    op.create_index("ix_dead_letters_origin", "dead_letters", ["origin"], unique=True)
     op.add_column("dead_letters", sa.Column("logs", sa.Text))
     op.add_column("dead_letters", sa.Column("resolved_at", sa.Double))
     op.add_column("dead_letters", sa.Column("resolution", sa.String(20)))
@@ -33,8 +35,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Remove what was added."""
+    op.drop_index("ix_dead_letters_origin", "dead_letters")
     with op.batch_alter_table("dead_letters") as table:
-        for name in ("resolution", "resolved_at", "logs"):
+        for name in ("resolution", "resolved_at", "logs", "origin"):
             table.drop_column(name)
     with op.batch_alter_table("commands") as table:
         table.drop_column("shard")

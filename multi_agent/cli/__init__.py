@@ -31,6 +31,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "reject": ("people:reject", "Refuse a task that waits for approval."),
     "cancel": ("people:cancel", "End a workflow."),
     "retry": ("people:retry", "Try failed tasks again."),
+    "dead-letters": ("dead_letters:dead_letters", "Work off what was given up."),
     "up": ("serve:up", "Serve a data folder: everything, supervised, on this machine."),
     "orchestrator": ("serve:orchestrator", "Run an orchestrator."),
     "worker": ("serve:worker", "Run a worker for some or all roles."),

@@ -18,7 +18,8 @@ from multi_agent.settings import Settings
 from orchestrator.state import WorkflowStatus
 
 if TYPE_CHECKING:
-    from orchestrator.client import JournalEntry, WorkflowView
+    from orchestrator.client import JournalEntry, WorkflowClient, WorkflowView
+    from orchestrator.letters import StoredLetter
     from orchestrator.state import Header
 
 
@@ -38,11 +39,11 @@ def status(workflow: str | None, limit: int, as_json: bool, **options: object) -
         else:
             _print_overview(overview)
         return
-    view = asyncio.run(_view(settings, workflow))
+    view, letters = asyncio.run(_view_and_letters(settings, workflow))
     if as_json:
         print_json(view_json(view))
     else:
-        _print_view(view)
+        _print_view(view, letters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +86,24 @@ def _age(since: float) -> str:
 
 async def _view(settings: Settings, name: str | None) -> WorkflowView:
     async with opened_client(settings) as client:
-        workflow_id = await client.resolve(name)
-        view = await client.workflow(workflow_id)
-        if view is None:
-            raise InvalidInput(f"workflow {workflow_id} is queued; no orchestrator has taken it up yet")
-        return view
+        return await _known(client, name)
 
 
-def _print_view(view: WorkflowView) -> None:
+async def _known(client: WorkflowClient, name: str | None) -> WorkflowView:
+    workflow_id = await client.resolve(name)
+    view = await client.workflow(workflow_id)
+    if view is None:
+        raise InvalidInput(f"workflow {workflow_id} is queued; no orchestrator has taken it up yet")
+    return view
+
+
+async def _view_and_letters(settings: Settings, name: str) -> tuple[WorkflowView, list[StoredLetter]]:
+    async with opened_client(settings) as client:
+        view = await _known(client, name)
+        return view, await client.dead_letters(workflow_id=view.header.workflow_id)
+
+
+def _print_view(view: WorkflowView, letters: list[StoredLetter]) -> None:
     from rich.console import Console  # noqa: PLC0415 - heavy
 
     from multi_agent.screen import task_table  # noqa: PLC0415
@@ -106,6 +117,8 @@ def _print_view(view: WorkflowView) -> None:
         click.echo(f"result {header.result_commit} on ai/generated/{header.workflow_id}/result")
     for task in view.waiting_for_approval:
         click.echo(f"waiting for approval: multi-agent approve {header.workflow_id} {task.task_id}")
+    for letter in letters:
+        click.echo(f"given up: {letter.task_id}; multi-agent dead-letters show {letter.dead_letter_id}")
 
 
 def view_json(view: WorkflowView) -> dict[str, Any]:
@@ -120,6 +133,8 @@ def view_json(view: WorkflowView) -> dict[str, Any]:
             "attempt": task.attempt,
             "failures": task.failures,
             "crashes": task.crashes,
+            "outages": task.outages,
+            "suspect": task.suspect,
             "cycle": task.cycle,
             "dependencies": list(task.dependencies),
             "commit": task.commit,

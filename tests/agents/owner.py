@@ -26,7 +26,13 @@ from tests.agents.support import CREATED_AT, ScriptedModel, ScriptedSandbox, req
 
 RESULTS = Channels.results(0)
 CODER = Channels.requests("coder")
+SUSPECTS = Channels.suspects("coder")
 SECONDS = 20.0
+
+
+def suspects_of(stream: str) -> str:
+    """The stream of the same role and tag whose tasks run alone."""
+    return stream.replace(Channels.REQUESTS, Channels.SUSPECTS, 1)
 
 
 async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
@@ -59,9 +65,10 @@ class Owner:
         return owner
 
     async def serve(self, *streams: str) -> None:
-        """Create the workers' groups."""
+        """Create the workers' groups, also those for suspects."""
         for stream in streams:
-            await self.bus.ensure_group(stream, Channels.WORKERS_GROUP)
+            for name in (stream, suspects_of(stream)):
+                await self.bus.ensure_group(name, Channels.WORKERS_GROUP)
 
     async def dispatch(self, *requests: TaskRequest) -> None:
         await self.dispatch_raw(*(encode(request_event(request)) for request in requests))
@@ -110,6 +117,11 @@ class Owner:
             return await self.bus.depth(stream) == count
 
         await until(reached)
+
+    @property
+    def listed(self) -> list[dict[str, bool]]:
+        """What each heartbeat held, and whether it was started."""
+        return [{each.dispatch_id: each.started for each in beat.executions} for beat in self.heartbeats]
 
     async def close(self) -> None:
         self._listener.cancel()

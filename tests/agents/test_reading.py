@@ -125,7 +125,7 @@ async def _publish(bus: MemoryBus, *payloads: bytes) -> None:
 
 async def test_a_read_that_is_served_after_the_cut_is_found(bus: DeafBus, broker: MemoryBroker) -> None:
     known: set[Entry] = set()
-    reader = Reader(bus, [CODER], "w", 60_000, lambda: known)
+    reader = Reader(bus, [CODER], [], "w", 60_000, lambda: known)
     await bus.ensure_group(CODER, Channels.WORKERS_GROUP)
     await _publish(bus, b"1")
     bus.lose = 1
@@ -142,7 +142,7 @@ async def test_a_read_that_is_served_after_the_cut_is_found(bus: DeafBus, broker
 
 
 async def test_no_more_looks_are_taken_than_a_failure_asks_for(bus: DeafBus, broker: MemoryBroker) -> None:
-    reader = Reader(bus, [CODER], "w", 0, set)
+    reader = Reader(bus, [CODER], [], "w", 0, set)
     await bus.ensure_group(CODER, Channels.WORKERS_GROUP)
     broker.stop()
     with pytest.raises(BusUnavailable):

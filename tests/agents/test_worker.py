@@ -7,14 +7,15 @@ import base64
 
 import pytest
 
-from agents import agent
+from agents import AgentResult, Task, agent
 from artifacts import GitArtifactStore
 from contracts.channels import Channels
+from contracts.errors import SandboxUnavailable
 from contracts.events import encode
 from contracts.memory_bus import MemoryBroker, MemoryBus
 from contracts.ports import Delivery
 from tests.agents.actors import Gate, Quick
-from tests.agents.owner import CODER, RESULTS, Owner, running, until, worker
+from tests.agents.owner import CODER, RESULTS, SUSPECTS, Owner, running, until, worker
 from tests.agents.support import request_event, task_request
 
 
@@ -27,7 +28,7 @@ async def test_it_announces_itself_before_it_reads_and_lists_what_it_holds(
         await until(lambda: len(gate.entered) == 2 and len(owner.heartbeats) > 2)
         first = owner.heartbeats[0]
         assert (first.sequence, first.executions) == (0, ())
-        assert (first.roles, first.streams, first.slots) == (("coder",), (CODER,), 2)
+        assert (first.roles, first.streams, first.slots) == (("coder",), (CODER, SUSPECTS), 2)
         await until(lambda: len(owner.heartbeats[-1].executions) == 2)
         held = owner.heartbeats[-1].executions
         assert [(each.dispatch_id, each.started) for each in held] == [("d0", True), ("d1", True)]
@@ -198,3 +199,51 @@ async def test_a_recalled_outcome_is_sent_no_more(
         await owner.dispatch(task_request(dispatch_id="d2"))
         await _heard_of(owner, "d2")
         assert {(await owner.outcome()).dispatch_id for _ in range(3)} == {"d2"}
+
+
+async def test_i7_a_suspect_starts_when_all_else_has_ended_and_then_nothing_else_does(
+    bus: MemoryBus, owner: Owner, store: GitArtifactStore
+) -> None:
+    gate = Gate()
+    async with running(worker(bus, store, gate.agent(), slots=3, resend_seconds=600)):
+        await owner.dispatch(task_request(dispatch_id="d0"))
+        await until(lambda: gate.entered == ["d0"])
+        suspects = [request_event(task_request(dispatch_id=name, task_id=name)) for name in ("s1", "s2")]
+        await owner.dispatch_raw(*map(encode, suspects), stream=SUSPECTS)
+        await until(lambda: {"d0": True, "s1": False} in owner.listed)
+        await owner.dispatch(task_request(dispatch_id="d1", task_id="t1"))
+        assert gate.entered == ["d0"]
+        gate.open.set()
+        await owner.outcomes(4)
+    assert gate.entered == ["d0", "s1", "d1", "s2"], "one suspect, then other work again"
+    assert {"s1": True} in owner.listed
+    assert {"s2": True} in owner.listed
+
+
+async def test_after_an_outage_it_pauses_and_then_tries_one_at_a_time(
+    bus: MemoryBus, owner: Owner, store: GitArtifactStore
+) -> None:
+    together: dict[str, int] = {}
+    inside: list[str] = []
+
+    @agent(role="coder")
+    class Flaky:
+        async def run(self, task: Task) -> AgentResult:
+            name = task.request.dispatch_id
+            inside.append(name)
+            together[name] = len(inside)
+            await asyncio.sleep(0)
+            inside.remove(name)
+            if name in {"d0", "d1", "d2"}:
+                raise SandboxUnavailable("away")
+            return AgentResult(files={}, summary="done")
+
+    clock = asyncio.get_running_loop().time
+    await owner.dispatch(*(task_request(dispatch_id=f"d{n}", task_id=f"t{n}") for n in range(6)))
+    began = clock()
+    async with running(worker(bus, store, Flaky, slots=2, resend_seconds=600)):
+        outcomes = {event.data.dispatch_id: event.data for event in await owner.outcomes(6)}
+    codes = [outcomes[f"d{n}"].error and outcomes[f"d{n}"].error.code for n in range(6)]
+    assert codes == ["sandbox_unavailable"] * 3 + [None] * 3
+    assert (together["d1"], together["d2"], together["d3"]) == (2, 1, 1)
+    assert clock() - began >= 1.5, "0.5 s, and after the failed probe 1 s"

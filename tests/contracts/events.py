@@ -57,7 +57,7 @@ DATA: dict[EventType, Model] = {
         sequence=7,
         executions=(Execution(dispatch_id="d-1", execution_id="e-1", started=True),),
     ),
-    EventType.WORKER_LEFT: WorkerLeft(worker_id="w-1", reason="died", handed_back=("d-1",)),
+    EventType.WORKER_LEFT: WorkerLeft(worker_id="w-1", reason="died", handed_back=("d-1",), logs="boom"),
     EventType.WORKER_CONTROL: Control(acknowledged=("e-1",), recalled=("d-2",)),
     EventType.MESSAGE_DEAD: DeadMessage(stream="agent.results.3", reason="not JSON", raw_base64="AAE="),
     EventType.WORKFLOW_CHANGED: WorkflowNotice(workflow_id="wf-1", status="running"),

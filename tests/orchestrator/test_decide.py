@@ -17,6 +17,7 @@ from orchestrator.inputs import (
     Reject,
     Retry,
 )
+from orchestrator.messages import request_stream
 from orchestrator.people import action_hash
 from tests.orchestrator.plans import WORKFLOW, Play, commit_of, failed, item, outcome, plan, red_tests
 
@@ -311,3 +312,71 @@ class TestPeople:
     @pytest.mark.parametrize("name", ["a", None])
     def test_there_must_be_something_to_retry(self, name: str | None) -> None:
         assert diamond().give(Retry(name, "me")).refused
+
+
+class TestSuspects:
+    def test_a_death_that_others_share_is_not_counted(self) -> None:  # I7
+        play = Play(plan(item("a"), item("b")))
+        for name in "ab":
+            play.give(Lost(name, play.dispatch(name), "w1", alone=False))
+        tasks = play.workflow.tasks.values()
+        assert [(task.status, task.crashes, task.suspect) for task in tasks] == [("ready", 0, True)] * 2
+
+    def test_only_deaths_alone_lead_to_the_dead_letters(self) -> None:  # I7
+        play = Play(plan(item("a")))
+        for alone in (False, True, False, True, False):
+            play.give(Lost("a", play.dispatch("a"), "w1", alone))
+        assert play.status("a") == "ready"
+        play.give(Lost("a", play.dispatch("a"), "w1"))
+        assert play.status("a") == "dead_lettered"
+
+    def test_a_suspect_goes_to_a_stream_of_its_own_until_it_ends_by_itself(self) -> None:
+        play = Play(plan(item("a", max_retries=1, required_tag="rust")))
+        assert request_stream(play.workflow.tasks["a"]) == "agent.requests.coder.rust"
+        play.give(Lost("a", play.dispatch("a"), "w1", alone=False))
+        assert request_stream(play.workflow.tasks["a"]) == "agent.suspects.coder.rust"
+        play.give(Finished("a", failed(play.dispatch("a"))))
+        assert not play.workflow.tasks["a"].suspect
+
+    def test_success_and_retry_clear_the_suspicion(self) -> None:
+        play = Play(plan(item("a"), item("b")))
+        play.give(Lost("a", play.dispatch("a"), "w1", alone=False))
+        play.succeed("a")
+        assert not play.workflow.tasks["a"].suspect
+        for _ in range(MAX_CRASHES):
+            play.give(Lost("b", play.dispatch("b"), "w1"))
+        play.give(Retry("b", "me"))
+        assert (play.workflow.tasks["b"].suspect, play.workflow.tasks["b"].crashes) == (False, 0)
+
+
+class TestOutages:
+    @pytest.mark.parametrize(
+        "code", ["sandbox_unavailable", "store_unavailable", "bus_unavailable", "unavailable"]
+    )
+    def test_an_outage_is_no_failure_however_often_it_comes(self, code: str) -> None:
+        play = Play(plan(item("a", max_retries=0)))
+        waits = []
+        for _ in range(7):
+            decision = play.give(Finished("a", failed(play.dispatch("a"), code=code)))
+            assert [entry.kind for entry in decision.journal] == ["task.delayed"]
+            waits.append(play.workflow.tasks["a"].not_before - play.now)
+        assert waits == [1, 2, 4, 8, 16, 30, 30]
+        task = play.workflow.tasks["a"]
+        assert (task.status, task.failures, task.outages) == ("ready", 0, 7)
+        assert task.error is not None
+        assert task.error.code == code
+        assert task.usage.model_calls == 7, "what it cost is kept"
+        play.succeed("a")
+        assert play.workflow.tasks["a"].error is None
+
+    @pytest.mark.parametrize(("code", "retryable"), [("model_unavailable", True), ("unavailable", False)])
+    def test_other_failures_use_up_retries(self, code: str, retryable: bool) -> None:
+        play = Play(plan(item("a", max_retries=0)))
+        play.give(Finished("a", failed(play.dispatch("a"), code=code, retryable=retryable)))
+        assert play.status("a") == "failed"
+
+    def test_an_outage_does_not_clear_a_suspicion(self) -> None:
+        play = Play(plan(item("a")))
+        play.give(Lost("a", play.dispatch("a"), "w1", alone=False))
+        play.give(Finished("a", failed(play.dispatch("a"), code="sandbox_unavailable")))
+        assert play.workflow.tasks["a"].suspect

@@ -34,6 +34,7 @@ from contracts.reports import ArtifactMetadata
 from contracts.todo import TodoList
 from orchestrator.client import WorkflowClient, WorkflowView
 from orchestrator.database import Database, open_database
+from orchestrator.letters import StoredLetter
 from orchestrator.metrics import OwnerMetrics
 from orchestrator.owner import Owner, OwnerSettings
 from orchestrator.schema import upgrade
@@ -44,6 +45,7 @@ from tests.support.redis_servers import PrivateRedis
 
 LEASE_SECONDS = 1.5
 STREAM = Channels.requests("coder")
+STREAMS = (STREAM, Channels.suspects("coder"))
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +61,9 @@ class Hand:
 
     bus: MessageBus
     name: str = "hand-1"
-    streams: tuple[str, ...] = (STREAM,)
     held: list[Held] = field(default_factory=list)
     beats: int = 0
+    streams: tuple[str, ...] = STREAMS
 
     async def beat(self) -> None:
         self.beats += 1
@@ -77,9 +79,9 @@ class Hand:
         )
         await self.cast(EventType.WORKER_HEARTBEAT, heartbeat)
 
-    async def leave(self, reason: str, handed_back: tuple[str, ...] = ()) -> None:
+    async def leave(self, reason: str, handed_back: tuple[str, ...] = (), logs: str | None = None) -> None:
         left = WorkerLeft.model_validate(
-            {"worker_id": self.name, "reason": reason, "handed_back": handed_back}
+            {"worker_id": self.name, "reason": reason, "handed_back": handed_back, "logs": logs}
         )
         await self.cast(EventType.WORKER_LEFT, left)
 
@@ -204,6 +206,13 @@ class System:
         async with asyncio.timeout(20):
             while (await self.kinds(workflow)).count("outcome.refused") < count:  # noqa: ASYNC110 - polls a database
                 await asyncio.sleep(0.02)
+
+    async def letters(self, count: int) -> list[StoredLetter]:
+        """All dead letters, once there are so many."""
+        async with asyncio.timeout(20):
+            while len(found := await self.client.dead_letters(resolved=True)) < count:  # noqa: ASYNC110 - polls a database
+                await asyncio.sleep(0.02)
+        return found
 
     async def kinds(self, workflow: str) -> list[str]:
         return [entry.kind for entry in await self.client.events(workflow)]
@@ -349,6 +358,7 @@ async def test_a_worker_that_dies_before_it_was_heard_of_loses_its_task_too(  # 
     system: System, hand: Hand
 ) -> None:
     workflow = await submitted(system, plan(item("a")))
+    hand.streams = (STREAM,)  # an owner that never heard of it makes no group for suspects
     await system.until(workflow, lambda view: view.tasks[0].status == "dispatched")
     async with asyncio.timeout(20):
         while not await hand.read():
@@ -361,6 +371,7 @@ async def test_a_worker_that_dies_before_it_was_heard_of_loses_its_task_too(  # 
 
 async def test_a_supervisor_may_report_a_death_that_nobody_expected(system: System, hand: Hand) -> None:
     workflow = await submitted(system, plan(item("a")))
+    hand.streams = (STREAM,)  # an owner that never heard of it makes no group for suspects
     await system.until(workflow, lambda view: view.tasks[0].status == "dispatched")
     async with asyncio.timeout(20):
         while not await hand.read():
@@ -447,6 +458,72 @@ async def test_nonsense_on_a_result_stream_is_put_aside(system: System, hand: Ha
     await hand.work()
     assert (await system.ended(workflow)).header.status == "completed"
     assert await system.bus.depth(Channels.results(3)) == 0
+
+
+async def test_a_message_that_was_put_aside_is_published_again_by_retry(system: System) -> None:  # I7
+    raw = b"\xff\xfe not an event"
+    await system.bus.publish([Outgoing(Channels.results(3), raw)])
+    [letter] = await system.letters(1)
+    assert (letter.raw, letter.stream, letter.task_id) == (raw, Channels.results(3), None)
+    retried = await system.client.retry_letter(letter.dead_letter_id, "me")
+    assert await system.client.answer(retried, 20) == "done"
+    [first_one, second_one] = await system.letters(2)
+    assert (first_one.resolution, second_one.raw, second_one.resolution) == ("retried", raw, None)
+    for command in (system.client.retry_letter, system.client.discard_letter):
+        again = await command(letter.dead_letter_id, "me")
+        assert "retried already" in str(await system.client.answer(again, 20))
+    discarded = await system.client.discard_letter(second_one.dead_letter_id, "me")
+    assert await system.client.answer(discarded, 20) == "done"
+    assert await system.client.dead_letters() == []
+
+
+async def test_a_task_that_was_given_up_leaves_its_dispatch_and_its_workers_last_words(  # I7
+    system: System,
+) -> None:
+    workflow = await submitted(system, plan(item("a")))
+    for number in range(3):
+        hand = Hand(system.bus, f"hand-{number}")
+        delivery, request = await hand.take()
+        await hand.leave("died", logs=f"words of {hand.name}")
+    assert (await system.ended(workflow)).tasks[0].status == "dead_lettered"
+    assert delivery.stream == Channels.suspects("coder")
+    [letter] = await system.letters(1)
+    assert (letter.workflow_id, letter.task_id, letter.raw) == (workflow, "a", delivery.payload)
+    assert (letter.logs, decode(letter.raw).id) == ("words of hand-2", request.id)
+    retried = await system.client.retry_letter(letter.dead_letter_id, "me")
+    assert await system.client.answer(retried, 20) == "done"
+    await Hand(system.bus, "hand-9").work()
+    await system.until(workflow, lambda view: view.header.status == "completed")
+    assert [one.resolution for one in await system.letters(1)] == ["retried"]
+
+
+async def test_a_death_that_two_tasks_share_is_held_against_neither(system: System, hand: Hand) -> None:  # I7
+    workflow = await submitted(system, plan(item("a"), item("b")))
+    for _ in range(2):
+        await hand.take()
+    await hand.leave("died")
+    other = Hand(system.bus, "hand-2")
+    for _ in range(2):
+        assert (await other.work()).data.attempt == 2
+    tasks = (await system.ended(workflow)).tasks
+    assert [(task.status, task.crashes, task.suspect) for task in tasks] == [("succeeded", 0, False)] * 2
+
+
+async def test_a_command_that_meets_an_error_of_ours_is_answered_and_ends_no_session(  # I7
+    system: System, hand: Hand
+) -> None:
+    broken = plan(item("a", "nowhere"))
+    workflow = await submitted(system, broken)
+    await system.until(workflow, lambda view: view.header.status == "running")
+    cancelled = await system.client.cancel(workflow, "me")
+    assert await system.client.answer(cancelled, 20) == "done"
+    retried = await system.client.retry(workflow, None, "me")
+    assert "error of the program: KeyError" in str(await system.client.answer(retried, 20))
+    other = await submitted(system, plan(item("a")))
+    await hand.work()
+    assert (await system.ended(other)).header.status == "completed"
+    assert system.owner is not None
+    assert system.owner.metrics.recoveries._value.get() == 1
 
 
 async def test_cancelling_recalls_the_execution(system: System, hand: Hand) -> None:

@@ -1,0 +1,55 @@
+"""Dead letters: stored once, looked at, retried, discarded (I7)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from contracts.channels import Channels
+from contracts.errors import InvalidInput
+from contracts.ports import Delivery
+from multi_agent.cli.dead_letters import printable, shown_bytes
+from orchestrator.batch import Batch, DeadLetter
+from orchestrator.client import WorkflowClient
+from orchestrator.database import Database
+from orchestrator.letters import StoredLetter, unreadable
+from orchestrator.shares import Share
+from orchestrator.store import Store
+
+NONSENSE = Delivery(Channels.results(3), "7-0", b"\xff\x1b[2J not an event")
+
+
+async def buried(database: Database, *letters: DeadLetter) -> list[StoredLetter]:
+    store = Store(database)
+    await store.commit(Batch(now=5.0, dead_letters=list(letters)), Share({}))
+    return await WorkflowClient(database).dead_letters()
+
+
+async def test_a_delivery_that_comes_again_after_a_crash_leaves_one_letter(database: Database) -> None:
+    letter = unreadable(NONSENSE, "no JSON")
+    await buried(database, letter, letter)
+    [kept] = await buried(database, letter)
+    assert (kept.stream, kept.reason, kept.raw) == (NONSENSE.stream, "no JSON", NONSENSE.payload)
+
+
+async def test_the_same_bytes_in_another_entry_are_another_letter(database: Database) -> None:
+    again = replace(NONSENSE, entry_id="8-0")
+    assert len(await buried(database, unreadable(NONSENSE, "no"), unreadable(again, "no"))) == 2
+
+
+async def test_any_text_can_be_kept(database: Database) -> None:
+    [kept] = await buried(database, DeadLetter("s", "a\0b", b"\0", logs="c\0d"))
+    assert (kept.reason, kept.raw, kept.logs) == ("a\ufffdb", b"\0", "c\ufffdd")
+
+
+async def test_an_unknown_letter_is_a_clear_error(database: Database) -> None:
+    client = WorkflowClient(database)
+    with pytest.raises(InvalidInput, match="no dead letter 9"):
+        await client.retry_letter(9, "me")
+
+
+def test_nothing_in_a_message_reaches_the_terminal_as_a_control_character() -> None:
+    assert printable("a\x1b[2J\x9b\u202e\r\nb") == "a\\x1b[2J\\x9b\\u202e\\r\nb"
+    assert shown_bytes("grün\x07".encode()) == "grün\\x07"
+    assert shown_bytes(b"\xff\x1b") == "ff 1b"
