@@ -127,7 +127,7 @@ class Handlers:
 
     async def _sweep(self) -> None:
         """Publish again what is in nobody's hands, also because its worker died while nobody listened."""
-        for worker_id in await self.recovery.strangers() or ():
+        for worker_id in sorted(await self.recovery.strangers() or ()):
             await self.recovery.forfeit(worker_id, self.recovery.streams)
         await self.store.workers_left_but(list(self.leases.workers), self.now, "not heard of")
         looked = await self.recovery.look(list(self.engine.out))
@@ -222,11 +222,11 @@ class Handlers:
     # --- workers -------------------------------------------------------------------------------------
 
     async def _heartbeat(self, heartbeat: Heartbeat) -> None:
+        # Not only of a new worker: one stream without its group keeps a worker from reading any (I5).
+        with contextlib.suppress(BusUnavailable):
+            await self.publisher.ensure_groups(heartbeat.streams)
         if self.leases.heard(heartbeat, self.monotonic):
             log.info("worker_joined", worker_id=heartbeat.worker_id, roles=heartbeat.roles)
-            with contextlib.suppress(BusUnavailable):
-                for stream in heartbeat.streams:
-                    await self.publisher.ensure_group(stream)
             await self.store.worker_joined(
                 {
                     "worker_id": heartbeat.worker_id,

@@ -39,8 +39,7 @@ class Publisher:
             chunk = list(self._waiting)[:CHUNK]
             messages = [message for name in chunk if (message := self._message(name)) is not None]
             try:
-                for stream in {message.stream for message in messages} - self._groups:
-                    await self.ensure_group(stream)
+                await self.ensure_groups({message.stream for message in messages})
                 if messages:
                     await self._bus.publish(messages)
             except BusUnavailable:
@@ -61,10 +60,12 @@ class Publisher:
         """Whether dispatches wait for the bus."""
         return bool(self._waiting)
 
-    async def ensure_group(self, stream: str) -> None:
-        """Make a request stream readable for workers."""
-        await self._bus.ensure_group(stream, Channels.WORKERS_GROUP)
-        self._groups.add(stream)
+    async def ensure_groups(self, streams: Iterable[str]) -> None:
+        """Make these request streams readable for workers, unless that was done since the bus was new."""
+        for stream in streams:
+            if stream not in self._groups:
+                await self._bus.ensure_group(stream, Channels.WORKERS_GROUP)
+                self._groups.add(stream)
 
     def forget_groups(self) -> None:
         """The bus lost its memory."""
@@ -76,7 +77,7 @@ class Publisher:
         """Broadcast to workers and watchers; nobody is hurt when it is lost."""
         now = self._now()
         messages: list[Outgoing] = []
-        for worker_id in acknowledged.keys() | recalled.keys():
+        for worker_id in {**acknowledged, **recalled}:
             control = Control(
                 acknowledged=tuple(acknowledged.get(worker_id, ())),
                 recalled=tuple(recalled.get(worker_id, ())),
