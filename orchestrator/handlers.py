@@ -264,6 +264,11 @@ class Handlers:
         if lost:
             # Their outcomes may have been published and not read yet; what was done must not be done again.
             self._lost[self.recovery.gate.ask()] = (worker_id, sorted(lost))
+        # Nobody listed what it had finished, and after a loss of the bus no stream has it: if its last words
+        # are missing, they are in nobody's hands either.
+        known = {*lost, *self._repeat}
+        if not await self.recovery.look([name for name in self.engine.out if name not in known]):
+            self._sweep_at = self.monotonic + self.leases.lease_seconds / 2
 
     def _drained(self, ticket: int) -> None:
         """All outcomes up to the look are in: what is still out is really lost."""

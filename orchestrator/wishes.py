@@ -49,9 +49,11 @@ class Wishes:
             return None
         if workflow is None:
             return f"there is no workflow {name}"
-        if name not in self.engine.workflows:
+        stored = name not in self.engine.workflows
+        if stored:
             self.engine.adopt(workflow, monotonic)
         refused = self.engine.take(name, as_input(body), now, monotonic).refused
-        if refused:
+        if refused and stored:
+            # What this batch itself ended stays until the commit: the database knows nothing of it yet.
             self.engine.drop_ended([name])
         return refused
