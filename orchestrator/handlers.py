@@ -134,12 +134,17 @@ class Handlers:
         self._sweep_at = None if looked else self.monotonic + self.leases.lease_seconds / 2
 
     async def _inspect(self) -> None:
-        """Once a lease: who holds work and was not heard of for a lease is as dead as a silent worker."""
+        """Once a lease: who holds work and was not heard of for a lease is as dead as a silent worker.
+
+        And a stream or a group may be gone from a bus that is still the one it was.
+        """
         self._inspect_at = self.monotonic + self.leases.lease_seconds
         strangers = await self.recovery.strangers() or set()
         for worker_id in sorted(strangers & self._strangers):
             await self._worker_gone(worker_id, "never heard of", crashed=True)
         self._strangers = strangers
+        self.publisher.forget_groups()
+        await self.recovery.look(list(self.engine.out))
 
     async def publish(self, effects: Effects) -> None:
         """After the commit: dispatches, words to workers, acknowledgements, in this order."""

@@ -65,6 +65,15 @@ class ModelBus:
         self._memory = Memory(last=self._memory.last)
         self._life += 1
 
+    def destroy(self) -> None:
+        """Somebody deletes a stream, or its group alone; the server is still the one it was."""
+        places = list(self._memory.groups)
+        if places:
+            place = places[self._choices.below(len(places))]
+            del self._memory.groups[place]
+            if self._choices.below(2):
+                self._memory.streams.pop(place[0], None)
+
     def _before(self) -> int:
         if self.away:
             raise BusUnavailable("away")

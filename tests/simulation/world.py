@@ -235,7 +235,7 @@ class World:
     def _misfortune(self) -> None:
         kinds: tuple[Callable[[], None], ...] = (
             self._crash_worker,
-            self._crash_worker,
+            self.bus.destroy,
             self._pause_worker,
             self._kill_owner,
             self.bus.flush,
