@@ -44,10 +44,6 @@ async def _look_at_nothing(self: Recovery, dispatch_ids: Iterable[str]) -> bool:
     return True
 
 
-async def _sweep_nothing(self: Handlers) -> None:
-    self._sweep_at = None
-
-
 def _nothing_is_lost(self: Handlers, ticket: int) -> None:
     self._repeat += self.recovery.drained(ticket)
 
@@ -55,7 +51,6 @@ def _nothing_is_lost(self: Handlers, ticket: int) -> None:
 MUTANTS: dict[str, list[tuple[Any, str, Any]]] = {
     "no check of the dispatch id": [(orchestrator.attempts, "_current", _no_fence)],
     "publish before commit": [(Owner, "_step", _publish_first)],
-    "no sweep after the bus lost its memory": [(Handlers, "_sweep", _sweep_nothing)],
     "no look at the outbox after a start, and no sweep": [(Recovery, "look", _look_at_nothing)],
     "what a dead worker ran is not given to another": [(Handlers, "_drained", _nothing_is_lost)],
 }
