@@ -44,13 +44,8 @@ async def _look_at_nothing(self: Recovery, dispatch_ids: Iterable[str]) -> bool:
     return True
 
 
-def _nothing_is_lost(self: Handlers, ticket: int) -> None:
-    self._repeat += self.recovery.drained(ticket)
-
-
 MUTANTS: dict[str, list[tuple[Any, str, Any]]] = {
     "no check of the dispatch id": [(orchestrator.attempts, "_current", _no_fence)],
     "publish before commit": [(Owner, "_step", _publish_first)],
     "no look at the outbox after a start, and no sweep": [(Recovery, "look", _look_at_nothing)],
-    "what a dead worker ran is not given to another": [(Handlers, "_drained", _nothing_is_lost)],
 }
