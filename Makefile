@@ -11,6 +11,7 @@ UV ?= $(if $(wildcard $(BIN)/uv),$(BIN)/uv,uv)
 # Options for `multi-agent run`, and for pytest.
 ARGS ?=
 PYTEST_ARGS ?=
+SIMULATE_ARGS ?=
 
 # The request reaches the program through the environment, untouched by make and by the shell.
 ifeq ($(filter --plan% --resume%,$(ARGS)),)
@@ -50,6 +51,10 @@ check: $(DEV_STAMP) ## The checks without the tests
 	$(BIN)/lint-imports
 	$(BIN)/python -m contracts.schema_files --check
 	$(BIN)/python -m contracts.asyncapi --check
+
+.PHONY: simulate
+simulate: $(DEV_STAMP) ## 100,000 simulated schedules with crashes and faults (SIMULATE_ARGS="--seed N")
+	$(BIN)/python -m tests.simulation --schedules 100000 $(SIMULATE_ARGS)
 
 .PHONY: format
 format: $(DEV_STAMP) ## Format the code and fix what can be fixed

@@ -108,7 +108,7 @@ class Handlers:
                 self._drained(item.ticket)
             case BusReset():
                 self.publisher.forget_groups()
-                await self.recovery.make_readable()
+                await self._make_readable()
                 self._sweep_at = self.monotonic + self.leases.lease_seconds / 2
             case _:
                 assert_never(item)
@@ -135,7 +135,7 @@ class Handlers:
 
     async def _sweep(self) -> None:
         """Publish again what is in nobody's hands, also because its worker died while nobody listened."""
-        for worker_id in await self.recovery.strangers() or ():
+        for worker_id in sorted(await self.recovery.strangers() or ()):
             await self.recovery.forfeit(worker_id, self.recovery.streams)
         await self.store.workers_left_but(list(self.leases.workers), self.now, "not heard of")
         looked = await self.recovery.look(list(self.engine.out))
@@ -144,16 +144,23 @@ class Handlers:
     async def _inspect(self) -> None:
         """Once a lease: who holds work and was not heard of for a lease is as dead as a silent worker.
 
-        What was out a lease ago must be in somebody's hands, whatever happened to it meanwhile.
+        What was out a lease ago must be in somebody's hands, whatever happened to it meanwhile. And a stream
+        or a group may be gone from a bus that is still the one it was.
         """
         self._inspect_at = self.monotonic + self.leases.lease_seconds
         strangers = await self.recovery.strangers() or set()
         for worker_id in sorted(strangers & self._strangers):
             await self._worker_gone(worker_id, "never heard of", crashed=True)
         self._strangers = strangers
-        await self.recovery.make_readable()
+        self.publisher.forget_groups()
+        await self._make_readable()
         await self.recovery.look(sorted(self._out_before))
         self._out_before = set(self.engine.out)
+
+    async def _make_readable(self) -> None:
+        """Give all streams of living workers a group: one that is missing keeps them from reading any."""
+        with contextlib.suppress(BusUnavailable):
+            await self.publisher.ensure_groups(sorted(self.leases.streams))
 
     async def publish(self, effects: Effects) -> None:
         """After the commit: dispatches, words to workers, acknowledgements, in this order."""
@@ -232,9 +239,10 @@ class Handlers:
     # --- workers -------------------------------------------------------------------------------------
 
     async def _heartbeat(self, heartbeat: Heartbeat) -> None:
+        with contextlib.suppress(BusUnavailable):
+            await self.publisher.ensure_groups(heartbeat.streams)
         if self.leases.heard(heartbeat, self.monotonic):
             log.info("worker_joined", worker_id=heartbeat.worker_id, roles=heartbeat.roles)
-            await self.recovery.make_readable()
             await self.store.worker_joined(
                 {
                     "worker_id": heartbeat.worker_id,

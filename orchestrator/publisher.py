@@ -45,7 +45,7 @@ class Publisher:
             chunk = list(self._waiting)[:CHUNK]
             messages = [message for name in chunk if (message := self._message(name)) is not None]
             try:
-                await self.ensure_groups(message.stream for message in messages)
+                await self.ensure_groups({message.stream for message in messages})
                 if messages:
                     failpoint("owner.before_dispatch")
                     await self._bus.publish(messages)
@@ -69,10 +69,11 @@ class Publisher:
         return bool(self._waiting)
 
     async def ensure_groups(self, streams: Iterable[str]) -> None:
-        """Make request streams readable for workers; costs nothing for those that are."""
-        for stream in set(streams) - self._groups:
-            await self._bus.ensure_group(stream, Channels.WORKERS_GROUP)
-            self._groups.add(stream)
+        """Make these request streams readable for workers, unless that was done since the bus was new."""
+        for stream in streams:
+            if stream not in self._groups:
+                await self._bus.ensure_group(stream, Channels.WORKERS_GROUP)
+                self._groups.add(stream)
 
     def forget_groups(self) -> None:
         """The bus lost its memory."""
@@ -84,7 +85,7 @@ class Publisher:
         """Broadcast to workers and watchers; nobody is hurt when it is lost."""
         now = self._now()
         messages: list[Outgoing] = []
-        for worker_id in acknowledged.keys() | recalled.keys():
+        for worker_id in {**acknowledged, **recalled}:
             control = Control(
                 acknowledged=tuple(acknowledged.get(worker_id, ())),
                 recalled=tuple(recalled.get(worker_id, ())),

@@ -99,12 +99,6 @@ class Recovery:
             if one.workflow_id and self.share.has(one.workflow_id) and one.dispatch_id not in self.engine.out
         ]
 
-    async def make_readable(self) -> None:
-        """Give all streams of living workers their group: one that is missing keeps them from reading any."""
-        with suppress(BusUnavailable):
-            for stream in sorted(self.leases.streams):
-                await self.bus.ensure_group(stream, Channels.WORKERS_GROUP)
-
     async def strangers(self) -> set[str] | None:
         """Those that hold entries of these streams and were never heard of, or None when the bus is away.
 

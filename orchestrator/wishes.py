@@ -77,7 +77,8 @@ class Wishes:
         return None
 
     async def _give(self, name: str, given: Input, now: float, monotonic: float) -> str | None:
-        if name not in self.engine.workflows:
+        adopted = name not in self.engine.workflows
+        if adopted:
             stored = await self.store.load(name)
             if stored is None:
                 return f"there is no workflow {name}"
@@ -86,7 +87,8 @@ class Wishes:
         try:
             refused = self.engine.take(name, given, now, monotonic).refused
         finally:
-            if refused:
+            # What this batch itself ended stays until the commit: the database knows nothing of it yet.
+            if refused and adopted:
                 self.engine.drop_ended([name])
         return refused
 

@@ -1,0 +1,221 @@
+"""Any sequence of commits, lost answers, reloads and takeovers leaves the database as the model has it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from sqlalchemy import text
+
+from contracts.errors import StoreUnavailable
+from orchestrator.batch import Batch, OutboxEntry, shard_of
+from orchestrator.client import WorkflowClient
+from orchestrator.database import Body, Database, open_database
+from orchestrator.decision import Entry
+from orchestrator.engine import Effects, Engine
+from orchestrator.inputs import Cancel, Finished, Input, Lost, Merged, Overdue, Retry
+from orchestrator.schema import upgrade
+from orchestrator.state import Workflow, WorkflowStatus
+from orchestrator.store import OwnershipLost, Store
+from tests.orchestrator.plans import commit_of, failed, outcome, red_tests
+from tests.orchestrator.test_core_properties import random_plan
+
+T = TypeVar("T")
+TABLES = "workflows, tasks, journal, outbox, commands, dead_letters"
+
+
+class LossyDatabase:
+    """A database whose next answer to a write may be lost, after the real commit."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.lose_answer = False
+
+    async def write(self, body: Body[T], *, durable: bool = False) -> T:
+        done = await self._database.write(body, durable=durable)
+        if self.lose_answer:
+            self.lose_answer = False
+            raise StoreUnavailable("the answer to a commit was lost")
+        return done
+
+    async def read(self, body: Body[T]) -> T:
+        return await self._database.read(body)
+
+    async def close(self) -> None:
+        await self._database.close()
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """An owner and what it should have stored; the model knows only batches whose commit took place."""
+
+    url = ""
+    runner: asyncio.Runner
+    database: LossyDatabase
+
+    @initialize()
+    def start(self) -> None:
+        self.store = Store(self.database)
+        self.wait(self.database.write(_empty))
+        self.numbers = 0
+        self.workflows: dict[str, Workflow] = {}
+        self.outbox: dict[str, OutboxEntry] = {}
+        self.journal: list[tuple[str, str | None, str]] = []
+        self.epoch = self.wait(self.store.claim("me"))
+        self.reload()
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+    def new_id(self) -> str:
+        self.numbers += 1
+        return f"d{self.numbers}"
+
+    # --- what an owner does --------------------------------------------------------------------------
+
+    @rule(seed=st.integers(0, 10_000))
+    def submit(self, seed: int) -> None:
+        name = f"wf-{self.new_id()}"
+        workflow = Workflow.start(name, random_plan(random.Random(seed)), shard=shard_of(name), now=1.0)
+        self.engine.submit(workflow, 1.0, 1.0)
+
+    @rule(window=st.integers(0, 12))
+    def fill(self, window: int) -> None:
+        self.engine.window = window
+        self.engine.fill(2.0, 1e9)
+
+    @rule(pick=st.integers(0, 30), kind=st.integers(0, 6))
+    def progress(self, pick: int, kind: int) -> None:
+        if not self.engine.out:
+            return
+        dispatch_id = list(self.engine.out)[pick % len(self.engine.out)]
+        workflow_id, name = self.engine.out[dispatch_id]
+        good = Finished(name, outcome(dispatch_id, commit=commit_of(name)))
+        others: list[Input] = [
+            Finished(name, failed(dispatch_id)),
+            Finished(name, red_tests(dispatch_id)),
+            Lost(name, dispatch_id, "w"),
+            Overdue(name, dispatch_id),
+        ]
+        self.engine.take(workflow_id, good if kind >= len(others) else others[kind], 3.0, 3.0)
+
+    @rule(pick=st.integers(0, 30), kind=st.integers(0, 2))
+    def wish(self, pick: int, kind: int) -> None:
+        if self.engine.workflows:
+            name = list(self.engine.workflows)[pick % len(self.engine.workflows)]
+            given: Input = (Merged("a" * 40), Retry(None, "me"), Cancel("me"))[kind]
+            refused = self.engine.take(name, given, 4.0, 4.0).refused
+            self.engine.note(name, Entry("wished", None, {"refused": refused}))
+
+    # --- commits -------------------------------------------------------------------------------------
+
+    def flushed(self, settle: int = 0) -> tuple[Batch, Effects]:
+        batch, effects = self.engine.flush(5.0)
+        batch.settled = list(self.outbox)[:settle]
+        return batch, effects
+
+    @rule(settle=st.integers(0, 3))
+    def commit(self, settle: int) -> None:
+        batch, effects = self.flushed(settle)
+        self.wait(self.store.commit(batch, self.epoch))
+        self.remember(batch)
+        self.engine.drop_ended(effects.changed)
+
+    @rule()
+    def commit_whose_answer_is_lost(self) -> None:
+        batch, _ = self.flushed()
+        self.database.lose_answer = True
+        with pytest.raises(StoreUnavailable):
+            self.wait(self.store.commit(batch, self.epoch))
+        self.remember(batch)
+        self.reload()
+
+    @rule()
+    def reload(self) -> None:
+        """A new session: what was not committed never happened."""
+        self.engine = Engine(self.new_id, window=4)
+        for workflow in self.wait(self.store.load_open()):
+            self.engine.adopt(workflow, 1.0)
+
+    @rule()
+    def taken_over(self) -> None:
+        """The old owner's batch is refused as a whole, and the new owner goes on from the database."""
+        batch, _ = self.flushed(settle=3)
+        batch.shards.add(0)
+        old, self.epoch = self.epoch, self.wait(self.store.claim("another"))
+        with pytest.raises(OwnershipLost):
+            self.wait(self.store.commit(batch, old))
+        self.reload()
+
+    def remember(self, batch: Batch) -> None:
+        for name, created in batch.created.items():
+            self.workflows[name] = Workflow.load(created.header, created.tasks.values())
+        for name, header in batch.headers.items():
+            self.workflows[name].header = header
+        for (name, task_id), task in batch.tasks.items():
+            self.workflows[name].tasks[task_id] = task
+        self.journal += [(name, entry.task_id, entry.kind) for name, entry in batch.journal]
+        self.outbox |= {entry.entry_id: entry for entry in batch.outbox}
+        for entry_id in batch.settled:
+            self.outbox.pop(entry_id, None)
+
+    # --- invariants ----------------------------------------------------------------------------------
+
+    @invariant()
+    def the_database_holds_what_was_committed(self) -> None:
+        loaded = {one.header.workflow_id: one for one in self.wait(self.store.load_open())}
+        still_open = {
+            name for name, workflow in self.workflows.items() if not workflow.header.status.terminal
+        }
+        assert loaded.keys() == still_open
+        for name, expected in self.workflows.items():
+            found = loaded.get(name) or self.wait(self.store.load(name))
+            assert found is not None
+            assert (found.header, found.tasks) == (expected.header, expected.tasks)
+            assert list(found.tasks) == list(expected.tasks)
+            if found.header.status is not WorkflowStatus.CANCELLED:
+                opened = sum(not task.status.terminal for task in found.tasks.values())
+                assert found.header.open_tasks == opened
+
+    @invariant()
+    def the_outbox_holds_what_is_not_settled(self) -> None:
+        assert {one.entry_id: one for one in self.wait(self.store.outbox())} == self.outbox
+
+    @invariant()
+    def the_journal_lost_nothing(self) -> None:
+        events = self.wait(WorkflowClient(self.database).events(limit=100_000))
+        assert [(one.workflow_id, one.task_id, one.kind) for one in events] == self.journal
+
+
+def _empty(connection: Any) -> None:
+    for table in TABLES.split(", "):
+        connection.execute(text(f"DELETE FROM {table}"))
+
+
+def test_the_store_keeps_what_was_committed_and_nothing_else(database_url: str) -> None:
+    upgrade(database_url)
+    with asyncio.Runner() as runner:
+
+        async def opened() -> LossyDatabase:
+            return LossyDatabase(open_database(database_url))
+
+        database = runner.run(opened())
+        machine = type("Machine", (StoreMachine,), {"runner": runner, "database": database})
+        try:
+            run_state_machine_as_test(
+                machine,
+                settings=settings(
+                    max_examples=40,
+                    stateful_step_count=30,
+                    deadline=None,
+                    derandomize=True,
+                    suppress_health_check=list(HealthCheck),
+                ),
+            )
+        finally:
+            runner.run(database.close())

@@ -1,0 +1,35 @@
+"""Several wishes in one batch."""
+
+from __future__ import annotations
+
+from contracts.base import Model
+from orchestrator.batch import Command
+from orchestrator.database import Database
+from orchestrator.engine import Engine
+from orchestrator.state import WorkflowStatus
+from orchestrator.store import Store
+from orchestrator.submissions import ApproveBody, CancelBody, RejectBody
+from orchestrator.wishes import Wishes
+from tests.orchestrator.plans import WORKFLOW, Play, item, plan
+from tests.orchestrator.test_store import saved
+
+
+async def test_a_refused_wish_does_not_undo_what_its_batch_has_decided(database: Database) -> None:
+    play = Play(plan(item("a", requires_approval=True), item("b")))
+    store = Store(database)
+    await saved(store, play)
+    engine = Engine(lambda: "d1", window=4)
+    engine.adopt(play.workflow, 0.0)
+    wishes = Wishes(engine, store)
+    bodies: list[tuple[str, Model]] = [
+        ("cancel", CancelBody(person="me")),
+        ("approve", ApproveBody(task_id="a", action_hash="0" * 64, person="me")),
+        ("reject", RejectBody(task_id="a", person="me")),
+    ]
+    for kind, body in bodies:
+        await wishes.grant(Command(kind, kind, WORKFLOW, body.model_dump_json()), 1.0, 1.0)
+    batch, _ = engine.flush(1.0)
+    answers = list(batch.answers.values())
+    assert [answer.partition(":")[0] for answer in answers] == ["done", "refused", "refused"]
+    assert batch.headers[WORKFLOW].status is WorkflowStatus.CANCELLED
+    assert {task.status.value for task in batch.tasks.values()} == {"cancelled"}

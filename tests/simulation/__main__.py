@@ -1,0 +1,67 @@
+"""`python -m tests.simulation --schedules 100000`; with `--seed N` alone it replays one and explains it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+
+from tests.simulation.running import Summary, broken, play_all
+from tests.simulation.shrinking import shrunk
+from tests.simulation.wiring import light_messages
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--schedules", type=int, default=1, help="how many; seeds count up")
+    parser.add_argument("--seed", type=int, default=0, help="the first seed")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    return parser.parse_args()
+
+
+def explain(seed: int) -> str | None:
+    """Print the shortest trace of a failing seed. The invariant, None when nothing fails."""
+    with light_messages():
+        invariant, world = broken(seed)
+        if invariant is None:
+            return None
+        rule = invariant.partition(":")[0]
+        short = shrunk(
+            world.choices.made, lambda choices: (broken(seed, choices)[0] or "").partition(":")[0] == rule
+        )
+        invariant, _ = broken(seed, short, print)
+    print(f"\nviolated: {invariant}\nreplay:   python -m tests.simulation --seed {seed}")
+    return invariant
+
+
+def _many(first: int, schedules: int, jobs: int) -> int:
+    began = time.perf_counter()
+    total = Summary()
+    for summary in play_all(first, schedules, jobs):
+        total += summary
+    seconds = time.perf_counter() - began
+    print(
+        f"{total.schedules:,} schedules in {seconds:.0f} s ({total.schedules / seconds:,.0f}/s), "
+        f"{total.stale:,} stale inputs refused, {len(total.failures)} failures"
+    )
+    for failure in total.failures[:20]:
+        print(f"seed {failure.seed}: {failure.invariant}")
+    if total.failures:
+        explain(total.failures[0].seed)
+    return bool(total.failures)
+
+
+def main() -> int:
+    """The exit code: 1 when an invariant is violated."""
+    arguments = _arguments()
+    if arguments.schedules > 1:
+        return _many(arguments.seed, arguments.schedules, arguments.jobs)
+    invariant = explain(arguments.seed)
+    if invariant is None:
+        print(f"seed {arguments.seed}: every invariant holds")
+    return invariant is not None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,191 @@
+"""The bus as a model: streams, groups and pending entries in memory, and its faults."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from contracts.errors import BusUnavailable, GroupMissing
+from contracts.ports import Delivery, Outgoing, Subscription
+from tests.simulation.choices import Choices
+from tests.simulation.violations import Crash
+
+
+@dataclass(slots=True)
+class Group:
+    cursor: int = 0
+    pending: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Memory:
+    """What the server holds, and may lose."""
+
+    streams: dict[str, dict[int, bytes]] = field(default_factory=dict)
+    groups: dict[tuple[str, str], Group] = field(default_factory=dict)
+    last: int = 0
+
+
+class ModelBus:
+    """A MessageBus that never suspends. `owner_calls`: a fault may then be the death of the caller."""
+
+    def __init__(
+        self,
+        choices: Choices,
+        published: Callable[[Outgoing], None],
+        heard: Callable[[Outgoing], None],
+        fault: float,
+    ) -> None:
+        self._choices = choices
+        self._published = published
+        self._heard = heard
+        self._likely = fault
+        self._memory = Memory()
+        self._copy = Memory()
+        self._life = 0
+        self.away = False
+        self.owner_calls = False
+
+    # --- faults --------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Keep a copy, for `restore`."""
+        self._copy = copy.deepcopy(self._memory)
+
+    def restore(self) -> None:
+        """The server is back with an old copy."""
+        last = self._memory.last
+        self._memory = copy.deepcopy(self._copy)
+        self._memory.last = last
+        self._life += 1
+
+    def flush(self) -> None:
+        """The server has lost everything."""
+        self._memory = Memory(last=self._memory.last)
+        self._life += 1
+
+    def destroy(self) -> None:
+        """Somebody deletes a stream, or its group alone; the server is still the one it was."""
+        places = list(self._memory.groups)
+        if places:
+            place = places[self._choices.below(len(places))]
+            del self._memory.groups[place]
+            if self._choices.below(2):
+                self._memory.streams.pop(place[0], None)
+
+    def _before(self) -> int:
+        if self.away:
+            raise BusUnavailable("away")
+        kind = self._choices.fault(self._likely, 4 if self.owner_calls else 2)
+        if kind == 1:
+            raise BusUnavailable("not sent")
+        if kind == 3:
+            raise Crash("before a call of the bus")
+        return kind
+
+    def _after(self, kind: int) -> None:
+        if kind == 2:
+            raise BusUnavailable("the answer was lost")
+        if kind == 4:
+            raise Crash("after a call of the bus")
+
+    # --- the port ------------------------------------------------------------------------------------
+
+    async def publish(self, messages: Sequence[Outgoing]) -> None:
+        kind = self._before()
+        memory = self._memory
+        for message in messages:
+            self._published(message)
+            memory.last += 1
+            memory.streams.setdefault(message.stream, {})[memory.last] = message.payload
+        self._after(kind)
+
+    async def broadcast(self, messages: Sequence[Outgoing]) -> None:
+        if self.away:
+            raise BusUnavailable("away")
+        for message in messages:
+            self._heard(message)
+
+    async def ensure_group(self, stream: str, group: str) -> None:
+        if self.away:
+            raise BusUnavailable("away")
+        self._memory.streams.setdefault(stream, {})
+        self._memory.groups.setdefault((stream, group), Group())
+
+    async def read(
+        self, streams: Sequence[str], group: str, consumer: str, *, count: int, block_ms: int
+    ) -> list[Delivery]:
+        kind = self._before()
+        found: list[Delivery] = []
+        for stream in streams:
+            place = self._memory.groups.get((stream, group))
+            if place is None:
+                raise GroupMissing(stream)
+            taken = 0
+            for number, payload in self._memory.streams[stream].items():
+                if number > place.cursor and taken < count:
+                    taken += 1
+                    place.pending[number] = consumer
+                    found.append(Delivery(stream, str(number), payload))
+            if taken:
+                place.cursor = int(found[-1].entry_id)
+        self._after(kind)
+        return found
+
+    async def ack(self, group: str, deliveries: Sequence[Delivery]) -> None:
+        kind = self._before()
+        for delivery in deliveries:
+            number = int(delivery.entry_id)
+            self._memory.streams.get(delivery.stream, {}).pop(number, None)
+            place = self._memory.groups.get((delivery.stream, group))
+            if place is not None:
+                place.pending.pop(number, None)
+        self._after(kind)
+
+    async def pending(self, stream: str, group: str, consumer: str) -> list[Delivery]:
+        kind = self._before()
+        place = self._memory.groups.get((stream, group))
+        entries = self._memory.streams.get(stream, {})
+        owed = place.pending.items() if place else ()
+        found = [
+            Delivery(stream, str(number), entries[number])
+            for number, name in owed
+            if name == consumer and number in entries
+        ]
+        self._after(kind)
+        return found
+
+    async def consumers(self, stream: str, group: str) -> list[str]:
+        if self.away:
+            raise BusUnavailable("away")
+        place = self._memory.groups.get((stream, group))
+        return sorted(set(place.pending.values())) if place else []
+
+    async def forget_consumer(self, stream: str, group: str, consumer: str) -> None:
+        kind = self._before()
+        place = self._memory.groups.get((stream, group))
+        if place:
+            for number in [number for number, name in place.pending.items() if name == consumer]:
+                del place.pending[number]
+                self._memory.streams[stream].pop(number, None)
+        self._after(kind)
+
+    async def entries(self, stream: str) -> list[Delivery]:
+        if self.away:
+            raise BusUnavailable("away")
+        entries = self._memory.streams.get(stream, {})
+        return [Delivery(stream, str(number), payload) for number, payload in entries.items()]
+
+    async def depth(self, stream: str) -> int:
+        return len(self._memory.streams.get(stream, {}))
+
+    async def incarnation(self) -> str:
+        if self.away:
+            raise BusUnavailable("away")
+        return str(self._life)
+
+    def subscribe(self, channels: Sequence[str]) -> Subscription:
+        raise NotImplementedError
+
+    async def close(self) -> None: ...

@@ -1,0 +1,136 @@
+"""The database as a model: what is committed, and the invariants of what may be committed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from contracts.errors import StoreUnavailable
+from orchestrator.batch import Batch, Command, OutboxEntry
+from orchestrator.state import Header, TaskState, TaskStatus, Workflow
+from orchestrator.store import OwnershipLost
+from tests.simulation.choices import Choices
+from tests.simulation.violations import Crash, check
+
+_MOVING = frozenset({TaskStatus.READY, TaskStatus.DISPATCHED})
+Key = tuple[str, str]
+
+
+class ModelStore:
+    """What the owner uses of Store, in memory. A transaction may fail, or succeed with its answer lost."""
+
+    def __init__(self, choices: Choices, window: int, fault: float) -> None:
+        self._choices = choices
+        self._window = window
+        self._likely = fault
+        self.epoch = 0
+        self.headers: dict[str, Header] = {}
+        self.tasks: dict[str, dict[str, TaskState]] = {}
+        self._outbox: dict[str, OutboxEntry] = {}
+        self.waiting: dict[str, Command] = {}
+        self.dispatched: set[str] = set()
+        self.succeeded: Counter[Key] = Counter()
+
+    # --- what the owner calls ------------------------------------------------------------------------
+
+    def claim(self) -> int:
+        self.epoch += 1
+        return self.epoch
+
+    async def commit(self, batch: Batch, epoch: int) -> None:
+        kind = self._choices.fault(self._likely, 4)
+        if kind == 1:
+            raise StoreUnavailable("not committed")
+        if kind == 2:
+            raise Crash("before the commit")
+        if epoch != self.epoch:
+            raise OwnershipLost("another orchestrator has taken over")
+        self._write(batch)
+        if kind == 3:
+            raise StoreUnavailable("the answer to a commit was lost")
+        if kind == 4:
+            raise Crash("after the commit")
+
+    async def load_open(self) -> list[Workflow]:
+        return [self._loaded(name) for name, header in self.headers.items() if not header.status.terminal]
+
+    async def load(self, workflow_id: str) -> Workflow | None:
+        return self._loaded(workflow_id) if workflow_id in self.headers else None
+
+    async def outbox(self) -> list[OutboxEntry]:
+        return list(self._outbox.values())
+
+    async def waiting_commands(self) -> list[Command]:
+        return list(self.waiting.values())
+
+    async def worker_joined(self, row: dict[str, Any]) -> None: ...
+
+    async def workers_left_but(self, living: Iterable[str], at: float, why: str) -> None: ...
+
+    async def workers_left(self, worker_ids: Iterable[str], at: float, why: str) -> None: ...
+
+    def _loaded(self, name: str) -> Workflow:
+        return Workflow.load(self.headers[name], self.tasks[name].values())
+
+    # --- a transaction -------------------------------------------------------------------------------
+
+    def _write(self, batch: Batch) -> None:
+        check(not batch.dead_letters, f"I7: good messages were dead-lettered: {batch.dead_letters}")
+        for name, workflow in batch.created.items():
+            check(name not in self.headers, "I2: a workflow was created twice")
+            self.headers[name], self.tasks[name] = workflow.header, {}
+            for task in workflow.tasks.values():
+                self._replace((name, task.task_id), task)
+        for key, task in batch.tasks.items():
+            if key[0] not in batch.created:
+                check((key[1] in self.tasks[key[0]]) != (key in batch.added), "a task is new or it is not")
+                self._replace(key, task)
+        self.headers.update(
+            (name, header) for name, header in batch.headers.items() if name not in batch.created
+        )
+        for entry in batch.outbox:
+            check(entry.entry_id not in self._outbox, "the outbox holds an effect twice")
+            self._outbox[entry.entry_id] = entry
+        for entry_id in batch.settled:
+            self._outbox.pop(entry_id, None)
+        for command_id in batch.answers:
+            check(self.waiting.pop(command_id, None) is not None, "I2: a command was applied twice")
+        self._recount({*batch.created, *batch.headers, *(name for name, _ in batch.tasks)})
+
+    def _replace(self, key: Key, task: TaskState) -> None:
+        old = self.tasks[key[0]].get(key[1])
+        if old is not None and old.status is TaskStatus.SUCCEEDED:
+            check(task.status is TaskStatus.SUCCEEDED, "I4: a task that succeeded was opened again")
+            check(task.commit == old.commit, "I2: a second outcome was accepted")
+        elif task.status is TaskStatus.SUCCEEDED:
+            self.succeeded[key] += 1
+            check(self.succeeded[key] == 1, "I2: a task succeeded twice")
+        if task.dispatch_id and task.status is TaskStatus.DISPATCHED:
+            self.dispatched.add(task.dispatch_id)
+        self.tasks[key[0]][key[1]] = task
+
+    def _recount(self, names: set[str]) -> None:
+        for name in names:
+            tasks = self.tasks[name]
+            still_open = 0
+            for task in tasks.values():
+                still_open += not task.status.terminal
+                if task.status in _MOVING:
+                    for needed in task.dependencies:
+                        check(tasks[needed].status is TaskStatus.SUCCEEDED, "I6: a task is due too early")
+            check(self.headers[name].open_tasks == still_open, "open_tasks differs from a recount")
+        out = Counter(
+            task.item.agent_role
+            for tasks in self.tasks.values()
+            for task in tasks.values()
+            if task.status is TaskStatus.DISPATCHED
+        )
+        check(all(count <= self._window for count in out.values()), "I9: more is out than the window")
+
+    # --- questions -----------------------------------------------------------------------------------
+
+    def current(self, workflow_id: str, task_id: str, dispatch_id: str) -> bool:
+        """Whether this dispatch is committed as the current one."""
+        task = self.tasks.get(workflow_id, {}).get(task_id)
+        return task is not None and task.status is TaskStatus.DISPATCHED and task.dispatch_id == dispatch_id

@@ -1,0 +1,52 @@
+"""Messages as objects: what encode and decode would do to them is tested elsewhere, and costs most."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from contracts.channels import Channels
+from contracts.events import Control
+from contracts.ports import Outgoing
+from orchestrator.messages import request_stream
+from orchestrator.state import Header, TaskState
+
+
+class Event(NamedTuple):
+    """What the owner reads of a TaskEvent."""
+
+    id: str
+    workflowid: str | None
+    taskid: str | None
+    data: Any
+    type: str = "simulated"
+
+
+class Parcel(bytes):
+    """A payload that carries its event."""
+
+    event: Event
+
+
+def wrap(event: Event) -> Parcel:
+    parcel = Parcel()
+    parcel.event = event
+    return parcel
+
+
+def unwrap(payload: bytes) -> Event:
+    assert isinstance(payload, Parcel)
+    return payload.event
+
+
+def request_parcel(header: Header, task: TaskState) -> Outgoing:
+    assert task.dispatch_id is not None
+    event = Event(task.dispatch_id, header.workflow_id, task.task_id, task.item)
+    return Outgoing(request_stream(task), wrap(event))
+
+
+def control_parcel(worker_id: str, control: Control, *, message_id: str, now: float) -> Outgoing:
+    return Outgoing(Channels.control(worker_id), wrap(Event(message_id, None, None, control)))
+
+
+def notice_parcel(header: Header, *, message_id: str, now: float) -> Outgoing:
+    return Outgoing(Channels.WORKFLOW_EVENTS, wrap(Event(message_id, None, None, None)))

@@ -1,0 +1,79 @@
+"""People and Git as models: submissions, wishes with right and wrong hashes, merges."""
+
+from __future__ import annotations
+
+from orchestrator.arrivals import MergeDone
+from orchestrator.batch import Command
+from orchestrator.inputs import Merged, MergeFailed
+from orchestrator.people import action_hash
+from orchestrator.state import TaskState, TaskStatus, Workflow
+from orchestrator.submissions import ApproveBody, CancelBody, RejectBody, RetryBody
+from tests.simulation.choices import Choices
+from tests.simulation.model_store import ModelStore
+from tests.simulation.plans import PLANS, submission
+from tests.simulation.wiring import Session
+
+
+class People:
+    def __init__(self, store: ModelStore, choices: Choices) -> None:
+        self._store = store
+        self._choices = choices
+        self._sent = 0
+
+    def submit(self) -> None:
+        plan = submission(self._choices.below(PLANS))
+        self._send("submit", f"wf-{self._sent}", plan)
+
+    def act(self) -> None:
+        """Something a person may want, sensible or not."""
+        names = list(self._store.headers)
+        kind = self._choices.below(8)
+        if not names or (kind == 0 and len(names) == 1):
+            self.submit()
+            return
+        name = names[self._choices.below(len(names))]
+        if kind == 1:
+            self._send("cancel", name, CancelBody(person="p").model_dump_json())
+        elif kind in {2, 3}:
+            self._send("retry", name, RetryBody(person="p").model_dump_json())
+        elif kind == 4:
+            self._judge(name, reject=True)
+        else:
+            self._judge(name, wrong=kind == 5)
+
+    def _judge(self, name: str, *, wrong: bool = False, reject: bool = False) -> None:
+        for task in self._asking(name):
+            if reject:
+                body = RejectBody(task_id=task.task_id, person="p").model_dump_json()
+                self._send("reject", name, body)
+                continue
+            workflow = Workflow.load(self._store.headers[name], self._store.tasks[name].values())
+            wanted = "0" * 64 if wrong else action_hash(name, task, workflow.parents_of(task))
+            body = ApproveBody(task_id=task.task_id, action_hash=wanted, person="p").model_dump_json()
+            self._send("approve", name, body)
+
+    def _asking(self, name: str) -> list[TaskState]:
+        return [task for task in self._store.tasks[name].values() if task.status is TaskStatus.APPROVAL]
+
+    def _send(self, kind: str, name: str, body: str) -> None:
+        self._sent += 1
+        command = Command(f"c{self._sent}", kind, name, body)
+        self._store.waiting[command.command_id] = command
+
+    def settle(self) -> bool:
+        """Approve what waits. True while a wish is under way."""
+        if self._store.waiting:
+            return True
+        for name in self._store.headers:
+            self._judge(name)
+        return bool(self._store.waiting)
+
+    def merge(self, session: Session) -> None:
+        """Merge what is to be merged, after the moves before it."""
+        for workflow in session.git.merges:
+            given = MergeFailed("conflict") if self._choices.fault(0.1) else Merged("f" * 40)
+            session.inbox.append(MergeDone(workflow.header.workflow_id, given))
+        session.git.merges = []
+
+    def statuses(self, name: str) -> list[tuple[str, str]]:
+        return [(task.task_id, task.status.value) for task in self._store.tasks[name].values()]

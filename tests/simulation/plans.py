@@ -1,0 +1,37 @@
+"""Small random plans, made once: building documents costs more than a schedule."""
+
+from __future__ import annotations
+
+import random
+from functools import lru_cache
+
+from contracts.todo import TodoItem, TodoList
+from orchestrator.submissions import SubmitBody
+
+PLANS = 400
+_SIZES = (1, 1, 2, 2, 2, 3, 3, 4, 5, 6, 8)
+
+
+@lru_cache(PLANS)
+def submission(number: int) -> str:
+    """The body of a submit command."""
+    return SubmitBody(plan=_plan(random.Random(number))).model_dump_json()
+
+
+def _plan(chance: random.Random) -> TodoList:
+    names = [f"t{n}" for n in range(chance.choice(_SIZES))]
+    items = tuple(
+        TodoItem(
+            task_id=name,
+            title=name,
+            agent_role=chance.choice(("coder", "coder", "tester")),
+            dependencies=tuple(chance.sample(names[:n], k=min(n, chance.randint(0, 2)))),
+            output_artifacts=(f"{name}.py",),
+            max_retries=chance.randint(0, 2),
+            max_cycles=chance.randint(0, 2),
+            requires_approval=chance.random() < 0.15,
+            timeout_seconds=chance.choice((1, 5, 600)),
+        )
+        for n, name in enumerate(names)
+    )
+    return TodoList(todo_list_id="plan", request="build it", items=items)

@@ -1,0 +1,71 @@
+"""Many schedules in several processes, and what comes of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+from tests.simulation.violations import Violation
+from tests.simulation.wiring import light_messages
+from tests.simulation.world import World
+
+CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    seed: int
+    invariant: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """stale: outcomes and losses of dispatches that were current no more; all of them were refused."""
+
+    schedules: int = 0
+    stale: int = 0
+    failures: tuple[Failure, ...] = ()
+
+    def __add__(self, other: Summary) -> Summary:
+        return Summary(
+            self.schedules + other.schedules, self.stale + other.stale, self.failures + other.failures
+        )
+
+
+def broken(
+    seed: int, recording: Sequence[int] | None = None, tell: Callable[[str], None] | None = None
+) -> tuple[str | None, World]:
+    """Play one schedule: the invariant it broke, or None. A failure of the code itself breaks one, too."""
+    world = World(seed, recording, tell)
+    try:
+        world.run()
+    except Violation as violation:
+        return str(violation), world
+    except Exception as error:
+        return f"{type(error).__name__}: {error}", world
+    return None, world
+
+
+def play(seeds: Iterable[int]) -> Summary:
+    """Schedules one after the other, in this process."""
+    schedules, stale, failures = 0, 0, []
+    with light_messages():
+        for seed in seeds:
+            invariant, world = broken(seed)
+            schedules += 1
+            stale += world.stale[0]
+            if invariant is not None:
+                failures.append(Failure(seed, invariant))
+    return Summary(schedules, stale, tuple(failures))
+
+
+def play_all(first: int, schedules: int, jobs: int) -> Iterator[Summary]:
+    """The same in `jobs` processes, a summary for every chunk."""
+    chunks = [
+        range(start, min(start + CHUNK, first + schedules))
+        for start in range(first, first + schedules, CHUNK)
+    ]
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        yield from pool.map(play, chunks)

@@ -1,0 +1,51 @@
+"""Schedules with faults at every step keep the invariants (I1 to I4, I6, I9), and mutants do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.__main__ import explain
+from tests.simulation.mutants import MUTANTS
+from tests.simulation.running import play
+from tests.simulation.shrinking import shrunk
+from tests.simulation.wiring import replaced
+
+SCHEDULES = 3_000
+MOST_SCHEDULES_FOR_A_MUTANT = 3_000
+REGRESSIONS = [
+    int(line.split()[0])
+    for line in Path(__file__).with_name("regressions.txt").read_text().splitlines()
+    if line and not line.startswith("#")
+]
+
+
+def test_no_schedule_breaks_an_invariant() -> None:
+    summary = play(range(SCHEDULES))
+    assert summary.failures == ()
+    assert summary.stale > SCHEDULES / 10, "hardly anything stale was tried"
+
+
+@pytest.mark.parametrize("seed", REGRESSIONS)
+def test_what_failed_once_holds(seed: int) -> None:
+    assert play([seed]).failures == ()
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_missing_protection_is_noticed(name: str) -> None:
+    with replaced(MUTANTS[name]):
+        assert any(play([seed]).failures for seed in range(MOST_SCHEDULES_FOR_A_MUTANT))
+
+
+def test_a_failing_seed_is_explained_briefly(capsys: pytest.CaptureFixture[str]) -> None:
+    with replaced(MUTANTS["publish before commit"]):
+        seed = next(seed for seed in range(1_000) if play([seed]).failures)
+        assert explain(seed) is not None
+    told = capsys.readouterr().out
+    assert f"replay:   python -m tests.simulation --seed {seed}" in told
+    assert len(told.splitlines()) < 70
+
+
+def test_shrinking_keeps_only_what_is_needed() -> None:
+    assert shrunk([3, 1, 4, 1, 5, 9, 2, 6], lambda choices: 5 in choices) == [5]
