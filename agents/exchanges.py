@@ -54,9 +54,10 @@ class ExchangeLog:
         key = f"{ordinal}:{hashed}"
         stored = await self._load(key)
         if stored is None:
+            failpoint("worker.before_model", f"{self._scope.workflow_id} {self._scope.task_id} {key}")
             response = await self._model.complete(request)
             self._count(response)
-            failpoint("worker.after_model", f"{self._scope.workflow_id} {self._scope.task_id} {key}")
+            failpoint("worker.after_model")
             await self._save(key, _exchange(request, response))
             failpoint("worker.after_exchange", f"{self._scope.workflow_id} {self._scope.task_id} {key}")
         else:

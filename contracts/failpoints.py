@@ -24,6 +24,7 @@ WORKER: Final = (
     "worker.before_sandbox",
     "sandbox.running",
     "worker.after_sandbox",
+    "worker.before_model",
     "worker.after_model",
     "worker.after_exchange",
     "worker.before_write",

@@ -122,7 +122,7 @@ def check_model_calls(world: World) -> list[Finding]:
     for point, about in world.notes:
         if point == "worker.after_exchange":
             stored.add(about)
-        elif point == "worker.after_model" and about in stored:
+        elif point == "worker.before_model" and about in stored:
             findings.append(Finding("I4", f"the model was asked again what was answered: {about}"))
     return findings
 

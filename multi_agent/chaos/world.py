@@ -29,7 +29,7 @@ from multi_agent.supervisor import Charge, Supervisor, orchestrator_argv, worker
 from orchestrator.client import WorkflowClient
 from orchestrator.database import Database
 
-NOTED = ("worker.before_run", "worker.after_model", "worker.after_exchange")
+NOTED = ("worker.before_run", "worker.before_model", "worker.after_exchange")
 """Failpoints that always leave a line: who ran what, and which model answers were had and stored."""
 
 CANARY = "canary-2b7e151628aed2a6abf7158809cf4f3c"
