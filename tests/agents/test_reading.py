@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -15,7 +16,7 @@ from contracts.events import encode
 from contracts.memory_bus import MemoryBroker, MemoryBus
 from contracts.ports import Delivery, Outgoing
 from tests.agents.actors import Gate
-from tests.agents.owner import CODER, Owner, running, until, worker
+from tests.agents.owner import CODER, SUSPECTS, Owner, running, until, worker
 from tests.agents.support import request_event, task_request
 
 
@@ -155,3 +156,17 @@ async def test_no_more_looks_are_taken_than_a_failure_asks_for(bus: DeafBus, bro
     # It is pending and not known, and only a look could find it.
     assert await bus.pending(CODER, Channels.WORKERS_GROUP, "w") == [pending]
     assert await reader.read(1) == []
+
+
+async def test_between_two_suspects_other_work_has_its_turn(bus: DeafBus) -> None:  # I7
+    reader = Reader(bus, [CODER], [SUSPECTS], "w", 0, set)
+    for stream in (CODER, SUSPECTS):
+        await bus.ensure_group(stream, Channels.WORKERS_GROUP)
+    await bus.publish([Outgoing(stream, b"x") for stream in (SUSPECTS, SUSPECTS, CODER, CODER)])
+    clock = asyncio.get_running_loop().time
+    order = [one.stream for one in await reader.read(1)]
+    over = clock() + 0.5
+    await until(lambda: clock() > over)  # as if the suspect took long
+    for _ in range(2):
+        order += [one.stream for one in await reader.read(1)]
+    assert order == [SUSPECTS, CODER, SUSPECTS]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from contracts.channels import Channels
 from contracts.errors import InvalidInput
+from contracts.events import MAX_LOGS
 from contracts.ports import Delivery
 from multi_agent.cli.dead_letters import printable, shown_bytes
+from multi_agent.supervisor import last_lines
 from orchestrator.batch import Batch, DeadLetter
 from orchestrator.client import WorkflowClient
 from orchestrator.database import Database
@@ -53,3 +56,13 @@ def test_nothing_in_a_message_reaches_the_terminal_as_a_control_character() -> N
     assert printable("a\x1b[2J\x9b\u202e\r\nb") == "a\\x1b[2J\\x9b\\u202e\\r\nb"
     assert shown_bytes("grün\x07".encode()) == "grün\\x07"
     assert shown_bytes(b"\xff\x1b") == "ff 1b"
+
+
+def test_a_supervisor_knows_the_end_of_a_log(tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    assert last_lines(log) is None
+    log.write_bytes(b"x" * 100_000 + b"".join(b"line %d \xff\0\n" % number for number in range(50)))
+    shown = str(last_lines(log)).splitlines()
+    assert (len(shown), shown[0], shown[-1]) == (40, "line 10 \ufffd\ufffd", "line 49 \ufffd\ufffd")
+    log.write_bytes(b"y" * 100_000)
+    assert len(str(last_lines(log))) == MAX_LOGS
