@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "watch": ("show:watch", "Follow a workflow until it ends."),
     "events": ("show:events", "Print what happened, from the journal."),
     "artifacts": ("show:artifacts", "List what a workflow produced, or check it out."),
+    "why": ("why:why", "Say what unfinished tasks wait for."),
     "verify": ("verify:verify", "Check that nothing was lost, done twice or moved."),
     "approve": ("people:approve", "Allow a task that waits for approval."),
     "reject": ("people:reject", "Refuse a task that waits for approval."),
