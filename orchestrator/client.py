@@ -11,13 +11,13 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, union
 
-from contracts.errors import InvalidInput, StoreUnavailable
+from contracts.errors import Busy, InvalidInput, StoreUnavailable
 from contracts.todo import TodoList
 from orchestrator import tables as t
 from orchestrator.database import Database
 from orchestrator.people import action_hash
 from orchestrator.records import read_header, read_task
-from orchestrator.state import Header, TaskState, TaskStatus, Workflow
+from orchestrator.state import Header, TaskState, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.submissions import (
     ApproveBody,
     Body,
@@ -29,6 +29,11 @@ from orchestrator.submissions import (
 )
 
 POLL_SECONDS = 0.1
+ROOM_SECONDS = 1.0
+MAX_OPEN_WORKFLOWS = 5_000
+
+_ROOM_LOCK = 0x6D61_726F_6F6D
+"""A key of our own among PostgreSQL's advisory locks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +77,61 @@ class WorkflowClient:
     """Appends commands and reads state; never changes state itself.
 
     `hint` is called after a command was stored, to wake the owner up; losing the hint only costs a second.
+    max_open: workflows that may be open or queued at once (I9).
     """
 
-    def __init__(self, database: Database, hint: Callable[[str], Any] | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        hint: Callable[[str], Any] | None = None,
+        *,
+        max_open: int = MAX_OPEN_WORKFLOWS,
+    ) -> None:
         self._database = database
         self._hint = hint
+        self._max_open = max_open
 
     async def submit(
-        self, plan: TodoList, *, base_commit: str | None = None, workflow_id: str | None = None
+        self,
+        plan: TodoList,
+        *,
+        base_commit: str | None = None,
+        workflow_id: str | None = None,
+        wait_seconds: float = 0.0,
     ) -> str:
-        """Start a workflow; with the same `workflow_id` again it is the same workflow. Returns its id."""
+        """Start a workflow; with the same `workflow_id` again it is the same workflow. Returns its id.
+
+        Raises Busy when too many are open and none has ended within `wait_seconds`.
+        """
         name = check_name(workflow_id) if workflow_id is not None else _new_name(plan.todo_list_id)
         body = SubmitBody(plan=plan, base_commit=base_commit)
-        await self._append(f"submit-{name}", name, body)
-        return name
+        until = time.monotonic() + wait_seconds
+        while True:
+            try:
+                await self._append(f"submit-{name}", name, body, self._check_room)
+                return name
+            except Busy:
+                left = until - time.monotonic()
+                if left <= 0:
+                    raise
+                await asyncio.sleep(min(left, ROOM_SECONDS))
+
+    def _check_room(self, connection: Connection) -> None:
+        if connection.dialect.name == "postgresql":
+            # Those that submit at once must not count past each other; SQLite has one writer anyway.
+            connection.execute(select(func.pg_advisory_xact_lock(_ROOM_LOCK)))
+        w, c = t.workflows.c, t.commands.c
+        going = [status.value for status in WorkflowStatus if not status.terminal]
+        counts = (
+            select(func.count()).where(w.status.in_(going)),
+            select(func.count()).where(c.kind == "submit", c.applied_at.is_(None)),
+        )
+        found = sum(connection.execute(query).scalar_one() for query in counts)
+        if found >= self._max_open:
+            raise Busy(
+                f"{found} workflows are open, the limit is {self._max_open}; wait until some have ended, "
+                "or raise MULTI_AGENT_MAX_OPEN_WORKFLOWS"
+            )
 
     async def approve(self, workflow_id: str, task_id: str, action_hash: str, person: str) -> str:
         """Allow exactly the action that hashes to `action_hash`. Returns the command's id."""
@@ -121,7 +167,14 @@ class WorkflowClient:
         query = select(c.command_id).where(c.workflow_id == workflow_id, c.applied_at.is_(None)).limit(1)
         return await self._database.read(lambda connection: connection.execute(query).first() is not None)
 
-    async def _append(self, command_id: str, workflow_id: str, body: Body) -> str:
+    async def _append(
+        self,
+        command_id: str,
+        workflow_id: str,
+        body: Body,
+        check: Callable[[Connection], None] = lambda _: None,
+    ) -> str:
+        """Store a command unless it is known; `check` may raise to refuse a new one."""
         row = {
             "command_id": command_id,
             "kind": body.kind,
@@ -133,6 +186,7 @@ class WorkflowClient:
         def write(connection: Connection) -> None:
             known = select(t.commands.c.command_id).where(t.commands.c.command_id == command_id)
             if connection.execute(known).first() is None:
+                check(connection)
                 connection.execute(insert(t.commands).values(**row))
 
         await self._database.write(write, durable=True)

@@ -92,7 +92,7 @@ async def opened_services(
 async def opened_client(settings: Settings, *, create: bool = False) -> AsyncIterator[WorkflowClient]:
     """A client of the data folder's database, able to wake the owner up where one is known."""
     async with opened_services(settings, create=create) as (database, bus):
-        yield make_client(database, bus)
+        yield make_client(settings, database, bus)
 
 
 async def settle(client: WorkflowClient, send: Awaitable[str]) -> str:

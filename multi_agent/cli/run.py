@@ -194,7 +194,7 @@ class RunSession:
         settings = self._stack.settings
         database = make_database(settings)
         try:
-            client = make_client(database)
+            client = make_client(settings, database)
             if plan is not None:
                 self.workflow_id = await client.submit(plan, base_commit=base)
                 self._screen.say(f"workflow {self.workflow_id}: {len(plan.items)} tasks")

@@ -42,7 +42,7 @@ async def _why(settings: Settings, name: str | None, task: str | None) -> tuple[
     from orchestrator.why import explain  # noqa: PLC0415
 
     async with opened_services(settings) as (database, bus):
-        workflow_id = await make_client(database).resolve(name)
+        workflow_id = await make_client(settings, database).resolve(name)
         found, around = await look_around(database, bus, workflow_id, listen_seconds=settings.lease_seconds)
     reasons = explain(found, around)
     if task is None:
