@@ -43,7 +43,7 @@ async def running(url: str, redis: PrivateRedis, folder: Path) -> AsyncIterator[
     system = System(database, redis, store, WorkflowClient(database), bus)
     await system.start()
     yield system
-    for part in (bus, store, database):
+    for part in (bus, store, system.database):
         await part.close()
 
 
