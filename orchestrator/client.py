@@ -7,17 +7,20 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, union
 
-from contracts.errors import Busy, InvalidInput, StoreUnavailable
+from contracts.errors import Busy, InvalidInput
 from contracts.todo import TodoList
 from orchestrator import tables as t
 from orchestrator.database import Database
+from orchestrator.patience import Patience
 from orchestrator.people import action_hash
 from orchestrator.records import read_header, read_task
-from orchestrator.state import Header, TaskState, TaskStatus, Workflow, WorkflowStatus
+from orchestrator.room import MAX_OPEN_WORKFLOWS, check_room
+from orchestrator.state import Header, TaskState, TaskStatus, Workflow
 from orchestrator.submissions import (
     ApproveBody,
     Body,
@@ -30,10 +33,6 @@ from orchestrator.submissions import (
 
 POLL_SECONDS = 0.1
 ROOM_SECONDS = 1.0
-MAX_OPEN_WORKFLOWS = 5_000
-
-_ROOM_LOCK = 0x6D61_726F_6F6D
-"""A key of our own among PostgreSQL's advisory locks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,32 +105,16 @@ class WorkflowClient:
         name = check_name(workflow_id) if workflow_id is not None else _new_name(plan.todo_list_id)
         body = SubmitBody(plan=plan, base_commit=base_commit)
         until = time.monotonic() + wait_seconds
+        check = partial(check_room, limit=self._max_open)
         while True:
             try:
-                await self._append(f"submit-{name}", name, body, self._check_room)
+                await self._append(f"submit-{name}", name, body, check)
                 return name
             except Busy:
                 left = until - time.monotonic()
                 if left <= 0:
                     raise
                 await asyncio.sleep(min(left, ROOM_SECONDS))
-
-    def _check_room(self, connection: Connection) -> None:
-        if connection.dialect.name == "postgresql":
-            # Those that submit at once must not count past each other; SQLite has one writer anyway.
-            connection.execute(select(func.pg_advisory_xact_lock(_ROOM_LOCK)))
-        w, c = t.workflows.c, t.commands.c
-        going = [status.value for status in WorkflowStatus if not status.terminal]
-        counts = (
-            select(func.count()).where(w.status.in_(going)),
-            select(func.count()).where(c.kind == "submit", c.applied_at.is_(None)),
-        )
-        found = sum(connection.execute(query).scalar_one() for query in counts)
-        if found >= self._max_open:
-            raise Busy(
-                f"{found} workflows are open, the limit is {self._max_open}; wait until some have ended, "
-                "or raise MULTI_AGENT_MAX_OPEN_WORKFLOWS"
-            )
 
     async def approve(self, workflow_id: str, task_id: str, action_hash: str, person: str) -> str:
         """Allow exactly the action that hashes to `action_hash`. Returns the command's id."""
@@ -272,21 +255,24 @@ class WorkflowClient:
         return await self._database.read(body)
 
     async def follow(
-        self, workflow_id: str, poll_seconds: float = POLL_SECONDS
+        self, workflow_id: str, poll_seconds: float = POLL_SECONDS, *, patience: Patience | None = None
     ) -> AsyncIterator[WorkflowView]:
-        """The workflow each time its journal grew, for as long as the caller wants to know."""
+        """The workflow each time its journal grew, for as long as the caller wants to know.
+
+        Outages of the database are waited out; `patience` says so.
+        """
+        patience = patience or Patience()
         newest = select(func.max(t.journal.c.sequence)).where(t.journal.c.workflow_id == workflow_id)
         seen: int | None = None
         while True:
-            try:
-                current = await self._database.read(lambda connection: connection.execute(newest).scalar())
-                view = await self.workflow(workflow_id) if current != seen else None
-            except StoreUnavailable:
-                await asyncio.sleep(1.0)
-                continue
-            if view is not None:
-                seen = current
-                yield view
+            current = await patience.insist(
+                lambda: self._database.read(lambda connection: connection.execute(newest).scalar())
+            )
+            if current != seen:
+                view = await patience.insist(lambda: self.workflow(workflow_id))
+                if view is not None:
+                    seen = current
+                    yield view
             await asyncio.sleep(poll_seconds)
 
 
