@@ -216,6 +216,8 @@ class _Ears:
     async def open(cls, bus: MessageBus | None) -> _Ears:
         ears = cls()
         if bus is not None:
+            # A subscription waits for a bus that is away; whoever asks wants to know.
+            await bus.depth(Channels.DEAD_LETTERS)
             ears._subscription = bus.subscribe([Channels.HEARTBEATS])
             ears._task = asyncio.create_task(ears._listen(ears._subscription))
             await ears._subscription.ready()

@@ -98,7 +98,8 @@ def _dependencies(workflow: Workflow, task: TaskState, around: Situation) -> str
     if root is None or root.status.terminal:
         return what
     which = "which" if root.task_id == names[0] else f"which waits for {root.task_id}, which"
-    return f"{what}, {which} {_of_task(workflow, root, around)[1]}"
+    code, text = _of_task(workflow, root, around)
+    return f"{what}, {which} is ready and {text}" if code == "no_worker" else f"{what}, {which} {text}"
 
 
 def _succeeded(workflow: Workflow, name: str) -> bool:

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from contracts.channels import Channels
+from contracts.errors import BusUnavailable
 from multi_agent.bootstrap import make_artifacts
 from multi_agent.cli import EXIT_DONE, EXIT_FAILED
 from multi_agent.cli.common import data_dir_option, json_option, opened_services, print_json, settings_of
 from multi_agent.settings import Settings
 
 if TYPE_CHECKING:
+    from contracts.ports import MessageBus
     from orchestrator.audit import Report
 
 PROMISES = {
@@ -44,13 +47,25 @@ async def _verify(settings: Settings) -> Report:
     from orchestrator.audit import examine  # noqa: PLC0415 - heavy
 
     local = "://" not in settings.artifacts
-    async with opened_services(settings) as (database, bus):
+    async with opened_services(settings) as (database, found):
+        bus = found
+        if bus is not None and settings.redis_url is None and not await _answers(bus):
+            click.echo("the private Redis does not run; what workers hold was not checked", err=True)
+            bus = None
         artifacts = make_artifacts(settings) if local else None
         try:
             return await examine(database, bus, artifacts, listen_seconds=2 * settings.lease_seconds)
         finally:
             if artifacts is not None:
                 await artifacts.close()
+
+
+async def _answers(bus: MessageBus) -> bool:
+    try:
+        await bus.depth(Channels.DEAD_LETTERS)
+    except BusUnavailable:
+        return False
+    return True
 
 
 def _print_report(report: Report) -> None:

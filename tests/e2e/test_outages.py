@@ -25,11 +25,10 @@ def postgres() -> Iterator[PrivatePostgres]:
     server.stop()
 
 
-async def stored(url: str) -> None:
+async def store_workflow(url: str, play: Play) -> None:
     """A workflow that has begun, for somebody to watch."""
     upgrade(url)
     store = Store(open_database(url))
-    play = Play(plan(item("a")))
     batch = Batch(now=time.time(), created={WORKFLOW: play.workflow}, shards={play.workflow.header.shard})
     batch.journal.append((WORKFLOW, Entry("workflow.started")))
     await store.commit(batch, await store.claim("me"))
@@ -38,7 +37,7 @@ async def stored(url: str) -> None:
 
 async def test_an_outage_is_told_and_waited_out_or_refused(cli: Cli, postgres: PrivatePostgres) -> None:
     url = postgres.new_database()
-    await stored(url)
+    await store_workflow(url, Play(plan(item("a"))))
     watching = cli.start("watch", WORKFLOW, DATABASE_URL=url)
     assert watching.stdout is not None
     assert "started" in watching.stdout.readline()

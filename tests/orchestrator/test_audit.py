@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Executable, delete, insert, update
 
 from artifacts import create_store, open_store
 from contracts.bus import get_message_bus
+from contracts.errors import BusUnavailable
 from orchestrator import tables as t
 from orchestrator.audit import Violation, audit, examine
 from orchestrator.client import WorkflowClient
@@ -195,6 +196,14 @@ async def watched(system: System, hand: Hand) -> list[Violation]:
         await change(system.database, update(t.shards).values(renewals=t.shards.c.renewals + 1))
         await asyncio.wait([looking], timeout=0.2)
     return await looking
+
+
+async def test_a_bus_that_is_away_is_an_error_not_a_wait(redis: PrivateRedis, tmp_path: Path) -> None:
+    async with half_done(f"sqlite:///{tmp_path / 'state.db'}", redis, tmp_path) as (system, _, _):
+        away = get_message_bus("unix:///nowhere/redis.sock")
+        with pytest.raises(BusUnavailable):
+            await audit(system.database, away, system.store, listen_seconds=0.0)
+        await away.close()
 
 
 def git(folder: Path, *args: str, stdin: str = "") -> None:
