@@ -63,6 +63,14 @@ class GitArtifactStore:
         """A workflow's accepted outcomes, oldest first."""
         return await asyncio.to_thread(handout.history, self._repository, workflow_id)
 
+    async def accepted(self) -> dict[tuple[str, str], str]:
+        """The commit of each accepted outcome's branch, by workflow and task."""
+        return await asyncio.to_thread(handout.accepted, self._repository)
+
+    async def lacking(self, commit: str, parts: Sequence[str]) -> list[str]:
+        """Commits that `parts` reach and `commit` does not."""
+        return await asyncio.to_thread(handout.lacking, self._repository, commit, parts)
+
     async def verify(self) -> list[str]:
         """Problems that `git fsck --strict` finds, [] when there are none."""
         return await asyncio.to_thread(handout.verify, self._repository)

@@ -65,6 +65,21 @@ def history(repository: Repository, workflow_id: str) -> list[CommitInfo]:
     return sorted(found, key=lambda info: (info.created_at, info.task_id == names.RESULT, info.task_id))
 
 
+def accepted(repository: Repository) -> dict[tuple[str, str], str]:
+    """The commit of each accepted outcome's branch, by workflow and task; merged ones are task "result"."""
+    out = run(["for-each-ref", "--format=%(objectname) %(refname)", names.HEADS], git_dir=repository.git_dir)
+    rows = (line.split(" ", 1) for line in out.decode().splitlines())
+    parts = ((ref.removeprefix(f"{names.HEADS}/").split("/"), oid) for oid, ref in rows)
+    return {(path[0], path[1]): oid for path, oid in parts if len(path) == 2}
+
+
+def lacking(repository: Repository, commit: str, parts: Sequence[str]) -> list[str]:
+    """Commits that `parts` reach and `commit` does not. Raises ArtifactError for one that is missing."""
+    lines = [names.commit_name(part) for part in parts] + [f"^{names.commit_name(commit)}"]
+    stdin = "".join(f"{line}\n" for line in lines).encode()
+    return run(["rev-list", "--stdin"], git_dir=repository.git_dir, stdin=stdin).decode().split()
+
+
 def verify(repository: Repository) -> list[str]:
     """What `git fsck --strict` finds wrong, one line a problem; [] for a sound store. Reads every object."""
     with _opened(repository.git_dir) as repo:

@@ -20,10 +20,11 @@ _SUBJECT_LENGTH = 200
 
 
 class Ref(NamedTuple):
-    """A ref as it shall be."""
+    """A ref as it shall be. keep: the folder of refs for an old value that the new one does not contain."""
 
     name: str
     commit: str
+    keep: str = ""
 
 
 def identifier(field: str, value: str) -> str:
@@ -51,6 +52,11 @@ def branch(workflow_id: str, task_id: str) -> str:
 def tag(workflow_id: str, task_id: str) -> str:
     """The tag beside the branch; never parsed, since two pairs of ids can share one."""
     return f"refs/tags/workflow_{identifier('workflow_id', workflow_id)}_{identifier('task_id', task_id)}"
+
+
+def superseded(workflow_id: str, task_id: str) -> str:
+    """The folder that keeps, by commit, outcomes that a restored database knew nothing of."""
+    return f"refs/superseded/{identifier('workflow_id', workflow_id)}/{identifier('task_id', task_id)}"
 
 
 def pending(commit: PendingCommit) -> str:

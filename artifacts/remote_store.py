@@ -90,6 +90,7 @@ class RemoteRepository(Repository):
             "--no-recurse-submodules",
         ]
         refspecs = [f"{ref.commit}:{ref.name}" for ref in refs]
+        refspecs += sorted({f"{ref.keep}/*:{ref.keep}/*" for ref in refs if ref.keep})
         try:
             run([*args, "--", self._url, *refspecs], git_dir=self.git_dir, protocol=self._protocol)
         except GitFailed as error:

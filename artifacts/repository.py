@@ -85,7 +85,11 @@ class Repository:
         return files
 
     def publish(self, moves: Sequence[RefMove]) -> None:
-        """Move branches and tags to accepted outcomes, all or none."""
+        """Move branches and tags to accepted outcomes, all or none.
+
+        What one pointed at and the new commit does not contain is kept under refs/superseded/: the history
+        may be newer than a database that was restored from a backup.
+        """
         self.ensure([move.commit for move in moves])
         self.move(published(moves))
 
@@ -159,13 +163,22 @@ class Repository:
 
     def _move(self, refs: Sequence[Ref]) -> None:
         now = self.objects.read_all([ref.name for ref in refs])
-        lines = [
-            f"update {ref.name} {ref.commit} {there.oid if there else '0' * 40}\n"
+        moved = [
+            (ref, there.oid if there else "0" * 40)
             for ref, there in zip(refs, now, strict=True)
             if there is None or there.oid != ref.commit
         ]
+        kept = {f"{ref.keep}/{old}": old for ref, old in moved if ref.keep and self._loses(ref.commit, old)}
+        lines = [f"update {name} {old}\n" for name, old in kept.items()]
+        lines += [f"update {ref.name} {ref.commit} {old}\n" for ref, old in moved]
         if lines:
             self._write(["update-ref", "--stdin"], "".join(lines).encode())
+
+    def _loses(self, new: str, old: str) -> bool:
+        """Whether `old` is a commit that `new` does not contain."""
+        if not old.strip("0"):
+            return False
+        return bool(run(["rev-list", "--max-count=1", old, f"^{new}"], git_dir=self.git_dir))
 
     def _write(self, args: Sequence[str], stdin: bytes = b"") -> None:
         with self.guard.writing() as held:
@@ -179,7 +192,8 @@ def published(moves: Sequence[RefMove]) -> list[Ref]:
         wanted = [names.branch(move.workflow_id, move.task_id)]
         if move.task_id != names.RESULT:
             wanted.append(names.tag(move.workflow_id, move.task_id))
-        refs.update({name: Ref(name, move.commit) for name in wanted})
+        keep = names.superseded(move.workflow_id, move.task_id)
+        refs.update({name: Ref(name, move.commit, keep) for name in wanted})
     return list(refs.values())
 
 

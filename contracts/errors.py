@@ -9,6 +9,7 @@
     ├── Unavailable             an outside part cannot be reached now; trying again may help
     │   ├── BusUnavailable
     │   ├── StoreUnavailable
+    │   ├── Busy                as much is open as may be; waiting helps
     │   ├── SandboxUnavailable  no backend, or the backend itself broke (never the program's fault)
     │   └── ModelUnavailable    overload, timeout, rate limit; carries `retry_after`
     ├── GroupMissing            a stream's consumer group is gone (Redis was flushed or replaced)
@@ -81,6 +82,10 @@ class BusUnavailable(Unavailable):
 
 class StoreUnavailable(Unavailable):
     """The database cannot be reached, or the fate of a commit is unknown."""
+
+
+class Busy(Unavailable):
+    """As many workflows are open as may be; wait until some have ended."""
 
 
 class SandboxUnavailable(Unavailable):

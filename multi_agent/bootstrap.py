@@ -183,7 +183,7 @@ def planner_from_environment() -> Planner:
     return make_planner(settings, make_model(settings))
 
 
-def make_client(database: Database, bus: MessageBus | None = None) -> WorkflowClient:
+def make_client(settings: Settings, database: Database, bus: MessageBus | None = None) -> WorkflowClient:
     """Reads and commands; with a bus, the owner is woken up."""
     from contracts.channels import Channels
     from contracts.errors import BusUnavailable
@@ -198,7 +198,7 @@ def make_client(database: Database, bus: MessageBus | None = None) -> WorkflowCl
         except BusUnavailable:
             return
 
-    return WorkflowClient(database, hint)
+    return WorkflowClient(database, hint, max_open=settings.max_open_workflows)
 
 
 def make_owner(settings: Settings, database: Database, bus: MessageBus, artifacts: GitArtifactStore) -> Owner:

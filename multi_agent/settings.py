@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     sandbox_image: str | None = None
     docker_host: str | None = Field(default=None, validation_alias=_env("DOCKER_HOST"))
     max_tasks: int = Field(default=200, ge=1, le=100_000)
+    max_open_workflows: int = Field(default=5_000, ge=1)
     workers: int = Field(default=2, ge=1, le=64)
     slots: int = Field(default=2, ge=1, le=256)
     lease_seconds: float = Field(default=6.0, ge=1.5)

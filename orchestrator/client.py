@@ -7,18 +7,21 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, union
 
-from contracts.errors import InvalidInput, StoreUnavailable
+from contracts.errors import Busy, InvalidInput
 from contracts.todo import TodoList
 from orchestrator import tables as t
 from orchestrator.batch import shard_of
 from orchestrator.database import Database
 from orchestrator.letters import StoredLetter, read_letter, read_letters
+from orchestrator.patience import Patience
 from orchestrator.people import action_hash
 from orchestrator.records import read_header, read_task
+from orchestrator.room import MAX_OPEN_WORKFLOWS, check_room
 from orchestrator.state import Header, TaskState, TaskStatus, Workflow
 from orchestrator.submissions import (
     ApproveBody,
@@ -33,6 +36,7 @@ from orchestrator.submissions import (
 )
 
 POLL_SECONDS = 0.1
+ROOM_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +80,45 @@ class WorkflowClient:
     """Appends commands and reads state; never changes state itself.
 
     `hint` is called after a command was stored, to wake the owner up; losing the hint only costs a second.
+    max_open: workflows that may be open or queued at once (I9).
     """
 
-    def __init__(self, database: Database, hint: Callable[[str], Any] | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        hint: Callable[[str], Any] | None = None,
+        *,
+        max_open: int = MAX_OPEN_WORKFLOWS,
+    ) -> None:
         self._database = database
         self._hint = hint
+        self._max_open = max_open
 
     async def submit(
-        self, plan: TodoList, *, base_commit: str | None = None, workflow_id: str | None = None
+        self,
+        plan: TodoList,
+        *,
+        base_commit: str | None = None,
+        workflow_id: str | None = None,
+        wait_seconds: float = 0.0,
     ) -> str:
-        """Start a workflow; with the same `workflow_id` again it is the same workflow. Returns its id."""
+        """Start a workflow; with the same `workflow_id` again it is the same workflow. Returns its id.
+
+        Raises Busy when too many are open and none has ended within `wait_seconds`.
+        """
         name = check_name(workflow_id) if workflow_id is not None else _new_name(plan.todo_list_id)
         body = SubmitBody(plan=plan, base_commit=base_commit)
-        await self._append(f"submit-{name}", name, body)
-        return name
+        until = time.monotonic() + wait_seconds
+        check = partial(check_room, limit=self._max_open)
+        while True:
+            try:
+                await self._append(f"submit-{name}", name, body, check)
+                return name
+            except Busy:
+                left = until - time.monotonic()
+                if left <= 0:
+                    raise
+                await asyncio.sleep(min(left, ROOM_SECONDS))
 
     async def approve(self, workflow_id: str, task_id: str, action_hash: str, person: str) -> str:
         """Allow exactly the action that hashes to `action_hash`. Returns the command's id."""
@@ -154,7 +183,14 @@ class WorkflowClient:
         query = select(c.command_id).where(c.workflow_id == workflow_id, c.applied_at.is_(None)).limit(1)
         return await self._database.read(lambda connection: connection.execute(query).first() is not None)
 
-    async def _append(self, command_id: str, workflow_id: str, body: Body) -> str:
+    async def _append(
+        self,
+        command_id: str,
+        workflow_id: str,
+        body: Body,
+        check: Callable[[Connection], None] = lambda _: None,
+    ) -> str:
+        """Store a command unless it is known; `check` may raise to refuse a new one."""
         row = {
             "command_id": command_id,
             "kind": body.kind,
@@ -167,6 +203,7 @@ class WorkflowClient:
         def write(connection: Connection) -> None:
             known = select(t.commands.c.command_id).where(t.commands.c.command_id == command_id)
             if connection.execute(known).first() is None:
+                check(connection)
                 connection.execute(insert(t.commands).values(**row))
 
         await self._database.write(write, durable=True)
@@ -261,21 +298,24 @@ class WorkflowClient:
         return await self._database.read(body)
 
     async def follow(
-        self, workflow_id: str, poll_seconds: float = POLL_SECONDS
+        self, workflow_id: str, poll_seconds: float = POLL_SECONDS, *, patience: Patience | None = None
     ) -> AsyncIterator[WorkflowView]:
-        """The workflow each time its journal grew, for as long as the caller wants to know."""
+        """The workflow each time its journal grew, for as long as the caller wants to know.
+
+        Outages of the database are waited out; `patience` says so.
+        """
+        patience = patience or Patience()
         newest = select(func.max(t.journal.c.sequence)).where(t.journal.c.workflow_id == workflow_id)
         seen: int | None = None
         while True:
-            try:
-                current = await self._database.read(lambda connection: connection.execute(newest).scalar())
-                view = await self.workflow(workflow_id) if current != seen else None
-            except StoreUnavailable:
-                await asyncio.sleep(1.0)
-                continue
-            if view is not None:
-                seen = current
-                yield view
+            current = await patience.insist(
+                lambda: self._database.read(lambda connection: connection.execute(newest).scalar())
+            )
+            if current != seen:
+                view = await patience.insist(lambda: self.workflow(workflow_id))
+                if view is not None:
+                    seen = current
+                    yield view
             await asyncio.sleep(poll_seconds)
 
 

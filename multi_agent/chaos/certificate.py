@@ -9,14 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from artifacts import GitArtifactStore
 from contracts.errors import InvalidInput
 from multi_agent.bootstrap import make_artifacts
-from multi_agent.chaos.checks import check_secrets, left_behind
+from multi_agent.chaos.checks import Finding, check_secrets, left_behind
 from multi_agent.chaos.clock import find_compiler
 from multi_agent.chaos.faults import FAULTS, Fault
 from multi_agent.chaos.report import Report
 from multi_agent.chaos.runner import FaultResult, Runner
 from multi_agent.chaos.world import World, WorldSettings
+from orchestrator.audit import audit
 
 CLOCK_STEP = "clock-step"
 
@@ -75,18 +77,30 @@ async def certify(wanted: Wanted, say: Callable[[str], None]) -> Report:
     artifacts = make_artifacts(world.settings)
     runner = Runner(world, artifacts, say, wanted.rest_seconds)
     started = time.monotonic()
+    at_the_end: list[Finding] = []
     try:
         await _rounds(wanted, runner, results)
+        at_the_end += await _audited(world, artifacts)
     finally:
         await artifacts.close()
         await world.close()
-    at_the_end = [*check_secrets(world), *left_behind(world)]
+    at_the_end += [*check_secrets(world), *left_behind(world)]
     minutes = (time.monotonic() - started) / 60
     database = "PostgreSQL, two orchestrators" if wanted.postgres else "SQLite, one orchestrator"
     report = Report(wanted.seed, database, minutes, results, runner.figures, at_the_end)
     if not report.violations and not wanted.keep:
         shutil.rmtree(folder, ignore_errors=True)
     return report
+
+
+async def _audited(world: World, artifacts: GitArtifactStore) -> list[Finding]:
+    """What `multi-agent verify` would say."""
+    listen = 2 * world.wanted.lease_seconds
+    found = await audit(world.database, world.bus, artifacts, listen_seconds=listen)
+    return [
+        Finding(one.promise, f"{one.workflow_id or 'store'}/{one.task_id or ''}: {one.message}")
+        for one in found
+    ]
 
 
 async def _rounds(wanted: Wanted, runner: Runner, results: list[FaultResult]) -> None:

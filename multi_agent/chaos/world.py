@@ -102,7 +102,15 @@ class World:
         env = _environment(wanted, settings) | clock_env
         supervisor = Supervisor(bus, env, wanted.folder / "logs", make=ForkedProcess, most_wait_seconds=0.1)
         world = cls(
-            wanted, redis, postgres, settings, supervisor, bus, database, make_client(database, bus), clock
+            wanted,
+            redis,
+            postgres,
+            settings,
+            supervisor,
+            bus,
+            database,
+            make_client(settings, database, bus),
+            clock,
         )
         world._start_processes()
         return world

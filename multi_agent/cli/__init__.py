@@ -1,6 +1,7 @@
 """The command line. Commands are imported when they are called, so that `--help` answers at once.
 
-Exit codes: 0 done, 1 the work failed, 2 wrong use or configuration, 3 waiting for approval, 130 interrupted.
+Exit codes: 0 done, 1 the work failed, 2 wrong use or configuration, 3 waiting for approval,
+4 busy: try again later, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from typing import Final
 
 import click
 
-from contracts.errors import InvalidInput, InvalidPlan, MultiAgentError
+from contracts.errors import Busy, InvalidInput, InvalidPlan, MultiAgentError
 
 EXIT_DONE: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_APPROVAL: Final = 3
+EXIT_BUSY: Final = 4
 EXIT_INTERRUPTED: Final = 130
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
@@ -27,6 +29,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "watch": ("show:watch", "Follow a workflow until it ends."),
     "events": ("show:events", "Print what happened, from the journal."),
     "artifacts": ("show:artifacts", "List what a workflow produced, or check it out."),
+    "why": ("why:why", "Say what unfinished tasks wait for."),
+    "verify": ("verify:verify", "Check that nothing was lost, done twice or moved."),
     "approve": ("people:approve", "Allow a task that waits for approval."),
     "reject": ("people:reject", "Refuse a task that waits for approval."),
     "cancel": ("people:cancel", "End a workflow."),
@@ -70,7 +74,7 @@ def cli() -> None:
     """Turn a request in plain language into tested code in Git, made by agents on your own machines.
 
     Exit codes: 0 done, 1 the work failed, 2 wrong use or configuration, 3 waiting for approval,
-    130 interrupted.
+    4 busy: try again later, 130 interrupted.
     """
 
 
@@ -84,6 +88,9 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         code = EXIT_INTERRUPTED
+    except Busy as error:
+        click.echo(f"Error: {error}", err=True)
+        code = EXIT_BUSY
     except MultiAgentError as error:
         click.echo(f"Error: {error}", err=True)
         wrong_use = isinstance(error, InvalidInput) and not isinstance(error, InvalidPlan)

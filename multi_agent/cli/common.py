@@ -19,7 +19,9 @@ from multi_agent.settings import Settings, load_settings
 from multi_agent.telemetry import set_up_logs
 
 if TYPE_CHECKING:
+    from contracts.ports import MessageBus
     from orchestrator.client import WorkflowClient
+    from orchestrator.database import Database
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -65,8 +67,10 @@ def person() -> str:
 
 
 @asynccontextmanager
-async def opened_client(settings: Settings, *, create: bool = False) -> AsyncIterator[WorkflowClient]:
-    """A client of the data folder's database, able to wake the owner up where one is known."""
+async def opened_services(
+    settings: Settings, *, create: bool = False
+) -> AsyncIterator[tuple[Database, MessageBus | None]]:
+    """The data folder's database, and the bus where one is known."""
     if not create and settings.database_url is None and not (settings.data / "state.db").exists():
         raise InvalidInput(f"there is nothing in {settings.data} yet; start with `multi-agent run` or `up`")
     url = FileLock(settings.data / "stack.lock").note().get("redis_url")
@@ -77,11 +81,18 @@ async def opened_client(settings: Settings, *, create: bool = False) -> AsyncIte
         upgrade_database(settings)
     database = make_database(settings)
     try:
-        yield make_client(database, bus)
+        yield database, bus
     finally:
         await database.close()
         if bus is not None:
             await bus.close()
+
+
+@asynccontextmanager
+async def opened_client(settings: Settings, *, create: bool = False) -> AsyncIterator[WorkflowClient]:
+    """A client of the data folder's database, able to wake the owner up where one is known."""
+    async with opened_services(settings, create=create) as (database, bus):
+        yield make_client(settings, database, bus)
 
 
 async def settle(client: WorkflowClient, send: Awaitable[str]) -> str:

@@ -55,28 +55,48 @@ async def _plan(settings: Settings, request: str, modules: tuple[str, ...]) -> T
     "--repo", type=click.Path(file_okay=False, path_type=Path), help="Start from this repository's HEAD."
 )
 @click.option("--workflow-id", help="Name it yourself; the same name again is the same workflow.")
+@click.option(
+    "--wait",
+    "wait_seconds",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="When too many workflows are open, wait so long for room.",
+)
 @data_dir_option
 @json_option
-def submit(plan: Path, repo: Path | None, workflow_id: str | None, as_json: bool, **options: object) -> None:
-    """Queue PLAN for the orchestrator that serves the data folder, now or later."""
+def submit(
+    plan: Path,
+    repo: Path | None,
+    workflow_id: str | None,
+    wait_seconds: float,
+    as_json: bool,
+    **options: object,
+) -> None:
+    """Queue PLAN for the orchestrator that serves the data folder, now or later.
+
+    Exits 4 when too many workflows are open (MULTI_AGENT_MAX_OPEN_WORKFLOWS).
+    """
     settings = settings_of(**options)
     try:
         raw = plan.read_bytes()
     except OSError as error:
         raise InvalidInput(f"plan {plan}: {error.strerror}") from None
     checked = parse_plan(raw, PlanLimits(max_tasks=settings.max_tasks))
-    name = asyncio.run(_submit(settings, checked, repo, workflow_id))
+    name = asyncio.run(_submit(settings, checked, repo, workflow_id, wait_seconds))
     if as_json:
         print_json({"workflow_id": name})
     else:
         click.echo(name)
 
 
-async def _submit(settings: Settings, plan: TodoList, repo: Path | None, workflow_id: str | None) -> str:
+async def _submit(
+    settings: Settings, plan: TodoList, repo: Path | None, workflow_id: str | None, wait_seconds: float
+) -> str:
     base = None
     if repo is not None:
         artifacts = make_artifacts(settings)
         base = await artifacts.import_base(repo)
         await artifacts.close()
     async with opened_client(settings, create=True) as client:
-        return await client.submit(plan, base_commit=base, workflow_id=workflow_id)
+        return await client.submit(plan, base_commit=base, workflow_id=workflow_id, wait_seconds=wait_seconds)

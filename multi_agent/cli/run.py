@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ from multi_agent.screen import Screen
 from multi_agent.settings import Settings
 from multi_agent.stack import Stack
 from multi_agent.summary import Summary, summarise, summary_lines
+from orchestrator.patience import Patience
 from orchestrator.state import WorkflowStatus
 
 if TYPE_CHECKING:
@@ -194,7 +196,7 @@ class RunSession:
         settings = self._stack.settings
         database = make_database(settings)
         try:
-            client = make_client(database)
+            client = make_client(settings, database)
             if plan is not None:
                 self.workflow_id = await client.submit(plan, base_commit=base)
                 self._screen.say(f"workflow {self.workflow_id}: {len(plan.items)} tasks")
@@ -209,15 +211,18 @@ class RunSession:
     async def _follow(self, client: WorkflowClient, workflow_id: str) -> WorkflowView:
         """Show the workflow until it ends or needs a person; take over when those who served it are gone."""
         keeper = asyncio.create_task(self._keep_served())
+        patience = Patience(self._screen.say)
         seen = 0
         try:
-            async for view in client.follow(workflow_id):
-                entries = await client.events(workflow_id, after=seen, limit=ALL_EVENTS)
+            async for view in client.follow(workflow_id, patience=patience):
+                ask = partial(client.events, workflow_id, after=seen, limit=ALL_EVENTS)
+                entries = await patience.insist(ask)
                 seen = entries[-1].sequence if entries else seen
                 self._screen.show(view, entries)
-                if _over(view) and not await client.has_waiting_commands(workflow_id):
+                waiting = partial(client.has_waiting_commands, workflow_id)
+                if _over(view) and not await patience.insist(waiting):
                     # A command may have been applied between the two looks.
-                    newest = await client.workflow(workflow_id)
+                    newest = await patience.insist(partial(client.workflow, workflow_id))
                     if newest is not None and _over(newest):
                         return newest
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -162,14 +163,16 @@ async def _watch(settings: Settings, name: str | None) -> int:
     from rich.console import Console  # noqa: PLC0415 - heavy
 
     from multi_agent.screen import Screen  # noqa: PLC0415
+    from orchestrator.patience import Patience  # noqa: PLC0415
 
     screen = Screen(Console())
+    patience = Patience(screen.say)
     seen = 0
     async with opened_client(settings) as client:
         workflow_id = await client.resolve(name)
         try:
-            async for view in client.follow(workflow_id):
-                entries = await client.events(workflow_id, after=seen)
+            async for view in client.follow(workflow_id, patience=patience):
+                entries = await patience.insist(partial(client.events, workflow_id, after=seen))
                 seen = entries[-1].sequence if entries else seen
                 screen.show(view, entries)
                 if view.stands_still:

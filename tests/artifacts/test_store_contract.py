@@ -125,6 +125,18 @@ async def test_publish_follows_a_new_decision(store: GitArtifactStore, bare: Pat
     assert git(bare, "rev-parse", "ai/generated/w1/t1", "workflow_w1_t1").splitlines() == [two, two]
 
 
+async def test_a_replaced_outcome_is_kept_unless_the_new_one_contains_it(
+    store: GitArtifactStore, bare: Path
+) -> None:
+    one, other = await store.write([outcome(), outcome(files={"other": b""}, execution_id="e2")])
+    [child] = await store.write([outcome(parents=(other,), execution_id="e3")])
+    for commit in (one, other, child, one):
+        await store.publish([RefMove("w1", "t1", commit)])
+        await store.publish([RefMove("w1", "t1", commit)])
+    kept = git(bare, "for-each-ref", "--format=%(refname) %(objectname)", "refs/superseded").splitlines()
+    assert kept == sorted(f"refs/superseded/w1/t1/{sha} {sha}" for sha in (one, child))
+
+
 async def test_publish_of_a_missing_commit_moves_nothing(store: GitArtifactStore, bare: Path) -> None:
     [sha] = await store.write([outcome()])
     with pytest.raises(ArtifactError, match=MISSING):

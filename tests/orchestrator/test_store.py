@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
 import threading
@@ -292,6 +293,50 @@ def test_the_migrations_can_be_taken_back(database_url: str) -> None:
 async def test_upgrading_from_several_processes_at_once_is_safe(database_url: str) -> None:
     await asyncio.gather(*(asyncio.to_thread(_upgrade_in_a_process, database_url) for _ in range(4)))
     command.check(migration_config(database_url))
+
+
+async def test_an_upgrade_killed_half_way_is_done_again(database_url: str) -> None:
+    upgrade(database_url, "0001")
+    await _execute(database_url, "UPDATE shards SET renewals = 7 WHERE shard = 3")
+    await _execute(
+        database_url,
+        "INSERT INTO dead_letters (at, stream, reason, raw) VALUES (1.5, 'agent.results.3', 'why', '')",
+    )
+    killed = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", KILLED_HALF_WAY, database_url], check=False, timeout=60
+    )
+    assert killed.returncode == -signal.SIGKILL
+    upgrade(database_url)
+    command.check(migration_config(database_url))
+    assert await _execute(database_url, "SELECT renewals FROM shards WHERE shard = 3") == [(7,)]
+    found = await _execute(database_url, "SELECT at, stream, reason, logs FROM dead_letters")
+    assert found == [(1.5, "agent.results.3", "why", None)]
+
+
+KILLED_HALF_WAY = """
+import os, signal, sys
+from sqlalchemy import Engine, event
+from orchestrator.schema import upgrade
+
+@event.listens_for(Engine, "after_cursor_execute")
+def die(connection, cursor, statement, *more):
+    if "ALTER TABLE tasks" in statement:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+upgrade(sys.argv[1])
+"""
+
+
+async def _execute(url: str, statement: str) -> list[tuple[object, ...]]:
+    def body(connection: Connection) -> list[tuple[object, ...]]:
+        result = connection.execute(text(statement))
+        return [tuple(row) for row in result] if result.returns_rows else []
+
+    database = open_database(url)
+    try:
+        return await database.write(body)
+    finally:
+        await database.close()
 
 
 def _upgrade_in_a_process(url: str) -> None:

@@ -1,0 +1,116 @@
+"""What `why` says, from made-up situations and from a real system."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from contracts.channels import Channels
+from orchestrator.inputs import Finished, Lost
+from orchestrator.situation import look_around
+from orchestrator.why import Holder, Situation, explain
+from tests.orchestrator.plans import Play, failed, item, plan
+from tests.orchestrator.test_audit import running
+from tests.orchestrator.test_owner import LEASE_SECONDS, Hand
+from tests.support.redis_servers import PrivateRedis
+
+STREAM = Channels.requests("coder")
+SERVED = Situation(now=100.0, slots={STREAM: 1})
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[PrivateRedis]:
+    server = PrivateRedis().start()
+    yield server
+    server.stop()
+
+
+def said(play: Play, around: Situation = SERVED) -> dict[str | None, tuple[str, str]]:
+    return {one.task_id: (one.code, one.text) for one in explain(play.workflow, around)}
+
+
+def test_a_dependency_is_followed_to_what_holds_it_up() -> None:
+    play = Play(plan(item("a", requires_approval=True), item("b", "a"), item("c", "b")))
+    reasons = said(play)
+    assert reasons["a"] == ("approval", "waits for approval: multi-agent approve wf-1 a")
+    assert reasons["b"][1] == f"waits for a, which {reasons['a'][1]}"
+    assert reasons["c"][1] == f"waits for b, which waits for a, which {reasons['a'][1]}"
+
+
+def test_a_blocked_task_names_the_one_that_failed() -> None:
+    play = Play(plan(item("a", max_retries=0), item("b", "a"), item("c", "b")))
+    play.give(Finished("a", failed(play.dispatch("a"))))
+    assert said(play)["c"] == ("blocked", "is blocked by a, which is failed: it broke")
+
+
+def test_a_dead_lettered_task_is_called_that() -> None:
+    play = Play(plan(item("a"), item("b", "a")))
+    for _ in range(3):
+        play.give(Lost("a", play.dispatch("a"), "w1"))
+    assert "a, which is dead-lettered" in said(play)["b"][1]
+
+
+def test_a_retry_and_an_outage_have_a_time_and_a_cause() -> None:
+    play = Play(plan(item("a")))
+    play.give(Finished("a", failed(play.dispatch("a"))))
+    assert said(play)["a"] == ("retry", "is tried again at 1970-01-01T00:01:41Z after: it broke")
+    delayed = replace(SERVED, delays={"a": ("task.delayed", {"message": "no sandbox"})})
+    assert said(play, delayed)["a"][0] == "outage"
+    assert "after: no sandbox" in said(play, delayed)["a"][1]
+    assert said(play, replace(SERVED, now=102.0))["a"][0] == "unknown"
+
+
+def test_a_ready_task_needs_a_worker_and_a_slot() -> None:
+    play = Play(plan(item("a")))
+    assert said(play, Situation(now=100.0))["a"] == ("no_worker", "no worker serves role coder")
+    full = replace(SERVED, out=Counter({STREAM: 1}), ready=Counter({STREAM: 3}))
+    assert said(play, full)["a"] == (
+        "busy",
+        "all 1 slots of role coder are busy: 1 dispatched, 3 more ready",
+    )
+
+
+def test_a_dispatched_task_is_with_the_worker_that_said_so() -> None:
+    play = Play(plan(item("a")))
+    dispatch = play.dispatch("a")
+    assert said(play)["a"][0] == "dispatched"
+    assert said(play, Situation(now=100.0))["a"][0] == "no_worker"
+    assert said(play, replace(SERVED, out=Counter({STREAM: 2})))["a"][0] == "busy"
+    held = replace(SERVED, holders={dispatch: Holder("w1", started=True)})
+    assert said(play, held)["a"] == ("running", "is run by worker w1, dispatched since 1970-01-01T00:01:40Z")
+    held = replace(SERVED, holders={dispatch: Holder("w1", started=False)})
+    assert said(play, held)["a"][0] == "busy"
+
+
+def test_no_orchestrator_and_a_queued_command_are_said_of_the_workflow() -> None:
+    around = Situation(now=100.0, commands=(("submit", 60.0),), orchestrator_alive=False)
+    assert [one.code for one in explain(None, around)] == ["command_queued", "no_orchestrator"]
+    assert "since 1970-01-01T00:01:00Z" in explain(None, around)[0].text
+
+
+async def test_a_running_system_is_asked(database_url: str, redis: PrivateRedis, tmp_path: Path) -> None:
+    async with running(database_url, redis, tmp_path) as system:
+        workflow = await system.client.submit(plan(item("a"), item("b", "a"), item("c", role="reviewer")))
+        hand = Hand(system.bus)
+        await hand.take()
+        await system.until(workflow, lambda view: view.tasks[2].status == "dispatched")
+        async with asyncio.timeout(20):
+            while not await system.client.workers():  # noqa: ASYNC110 - polls a database
+                await asyncio.sleep(0.02)
+        found, around = await look_around(system.database, None, workflow, listen_seconds=LEASE_SECONDS)
+        assert around.orchestrator_alive is True
+        assert {one.task_id: one.code for one in explain(found, around)} == {
+            "a": "dispatched",
+            "b": "dependency",
+            "c": "no_worker",
+        }
+        await system.stop()
+        await system.client.cancel(workflow, "me")
+        found, around = await look_around(system.database, None, workflow, listen_seconds=0.0)
+        assert around.orchestrator_alive is not True
+        assert explain(found, around)[0].code == "command_queued"
