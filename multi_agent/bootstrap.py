@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import sys
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -201,15 +200,21 @@ def make_client(settings: Settings, database: Database, bus: MessageBus | None =
     return WorkflowClient(database, hint, max_open=settings.max_open_workflows)
 
 
-def make_owner(settings: Settings, database: Database, bus: MessageBus, artifacts: GitArtifactStore) -> Owner:
-    """The orchestrator's loop."""
+def make_owner(
+    settings: Settings,
+    database: Database,
+    bus: MessageBus,
+    artifacts: GitArtifactStore,
+    *,
+    owner_id: str,
+    gone: frozenset[str] | None,
+) -> Owner:
+    """The orchestrator's loop; `gone` as OwnerSettings has it."""
     from orchestrator.owner import Owner, OwnerSettings
     from orchestrator.store import Store
 
-    owner_id = f"{socket.gethostname()[:100]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    return Owner(
-        Store(database), bus, artifacts, OwnerSettings(owner_id, lease_seconds=settings.lease_seconds)
-    )
+    wanted = OwnerSettings(owner_id, lease_seconds=settings.lease_seconds, gone=gone)
+    return Owner(Store(database), bus, artifacts, wanted)
 
 
 def make_worker(

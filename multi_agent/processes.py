@@ -35,8 +35,8 @@ class AlreadyOwned(InvalidInput):
     """Another orchestrator serves this SQLite database."""
 
 
-def new_worker_id() -> str:
-    """A name that no other worker ever had."""
+def new_process_id() -> str:
+    """A name that no other worker or orchestrator ever had."""
     host = "".join(c if c.isalnum() or c == "-" else "-" for c in socket.gethostname()).strip("-") or "host"
     return f"{host[:50]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
@@ -46,11 +46,16 @@ def orchestrator_lock(settings: Settings) -> FileLock:
     return FileLock(settings.data / "orchestrator.lock")
 
 
-async def run_orchestrator(settings: Settings) -> None:
-    """Own the database until stopped. Raises AlreadyOwned where another orchestrator does (SQLite)."""
+async def run_orchestrator(settings: Settings, *, owner_id: str, replaces: str | None = None) -> None:
+    """Own the database, or a share of it, until stopped.
+
+    owner_id: new with every start. replaces: the owner whose process this one stands in for, which is dead.
+    Raises AlreadyOwned where another orchestrator owns a SQLite database.
+    """
     arm_failpoints(settings)
     lock = orchestrator_lock(settings)
-    if settings.database.startswith("sqlite") and not lock.acquire():
+    alone = settings.database.startswith("sqlite")
+    if alone and not lock.acquire():
         pid = lock.note().get("pid", "unknown")
         raise AlreadyOwned(
             f"another orchestrator (process {pid}) serves {settings.data}; a SQLite database has one. "
@@ -59,7 +64,9 @@ async def run_orchestrator(settings: Settings) -> None:
     await asyncio.to_thread(upgrade_database, settings)
     bus = await _checked_bus(settings)
     database, artifacts = make_database(settings), make_artifacts(settings)
-    owner = make_owner(settings, database, bus, artifacts)
+    # Who held a SQLite database is gone, or the lock would not have been free.
+    gone = None if alone else frozenset([replaces] if replaces else [])
+    owner = make_owner(settings, database, bus, artifacts, owner_id=owner_id, gone=gone)
     _serve_metrics(settings)
     _on_signals(owner.stop)
     log.info("orchestrator_started", pid=os.getpid())

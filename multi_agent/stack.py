@@ -14,7 +14,7 @@ from multi_agent.embedded.redis_server import EmbeddedRedis, start_redis
 from multi_agent.locks import FileLock
 from multi_agent.processes import orchestrator_lock
 from multi_agent.settings import Settings, child_environment
-from multi_agent.supervisor import Charge, Supervisor, orchestrator_argv, worker_argv
+from multi_agent.supervisor import Charge, OrchestratorArgv, Supervisor, worker_argv
 
 RESTART_SECONDS = 0.25
 
@@ -82,7 +82,7 @@ class Stack:
         self.say(f"started an orchestrator and {self.settings.workers} workers (logs in {_shown(logs)})")
 
     def _launch(self, supervisor: Supervisor) -> None:
-        supervisor.start(Charge("orchestrator", orchestrator_argv))
+        supervisor.start(Charge("orchestrator", OrchestratorArgv()))
         for number in range(1, self.settings.workers + 1):
             supervisor.start(Charge(f"worker-{number}", lambda: worker_argv(self._roles, self._modules)))
 

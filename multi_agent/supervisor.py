@@ -18,7 +18,7 @@ from contracts.errors import BusUnavailable
 from contracts.events import MAX_LOGS, EventType, TaskEvent, WorkerLeft, encode
 from contracts.ports import MessageBus, Outgoing
 from multi_agent.embedded.child import ChildProcess
-from multi_agent.processes import new_worker_id
+from multi_agent.processes import new_process_id
 
 log = structlog.get_logger("supervisor")
 
@@ -69,14 +69,22 @@ class Charge:
     restart_at: float = 0.0
 
 
-def orchestrator_argv() -> tuple[list[str], str | None]:
-    """The command of an orchestrator."""
-    return [*_SELF, "orchestrator"], None
+class OrchestratorArgv:
+    """The command of an orchestrator; one that follows a dead one does not wait for its lease."""
+
+    def __init__(self) -> None:
+        self._last: str | None = None
+
+    def __call__(self) -> tuple[list[str], str | None]:
+        """For the next start."""
+        replaced, self._last = self._last, new_process_id()
+        argv = [*_SELF, "orchestrator", "--owner-id", self._last]
+        return (argv if replaced is None else [*argv, "--replaces", replaced]), None
 
 
 def worker_argv(roles: Sequence[str], modules: Sequence[str]) -> tuple[list[str], str | None]:
     """The command of a worker, with a name of its own."""
-    worker_id = new_worker_id()
+    worker_id = new_process_id()
     argv = [*_SELF, "worker", "--worker-id", worker_id]
     argv += [part for role in roles for part in ("--role", role)]
     argv += [part for module in modules for part in ("--agents", module)]

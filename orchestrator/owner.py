@@ -42,13 +42,15 @@ log = structlog.get_logger("orchestrator")
 @dataclass(frozen=True, slots=True)
 class OwnerSettings:
     """owner_id: new with every start of a process. lease_seconds: silence after which a worker is dead, three
-    heartbeats long, and so is another owner.
+    heartbeats long, and so is another owner. gone: owners whose death is certain, None for all others: nobody
+    waits for their leases.
 
     window: dispatches out at once. batch: inputs in one transaction.
     """
 
     owner_id: str
     lease_seconds: float = 6.0
+    gone: frozenset[str] | None = frozenset()
     window: int = 1024
     batch: int = 256
 
@@ -93,11 +95,19 @@ class Owner:
         )
         beating = asyncio.create_task(members.run())
         try:
+            await self._strike_off_gone()
             await self._serve(members)
         finally:
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
         await members.leave()
+
+    async def _strike_off_gone(self) -> None:
+        """Whose death is certain need not be waited for."""
+        if self.settings.gone == frozenset():
+            return
+        with suppress(StoreUnavailable):
+            await self.store.roster.strike_off_gone(self.settings.owner_id, self.settings.gone)
 
     async def _serve(self, members: Membership) -> None:
         wait = 0.05

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, delete, select, update
@@ -59,6 +59,12 @@ class Roster:
                 connection.execute(delete(t.owners).where(c.owner_id == name, c.renewals == counter))
 
         await self._database.write(body)
+
+    async def strike_off_gone(self, me: str, gone: Collection[str] | None) -> None:
+        """Remove owners that are known to be gone: these, or all but `me` when None."""
+        c = t.owners.c
+        which = c.owner_id != me if gone is None else c.owner_id.in_(sorted(gone))
+        await self._database.write(lambda connection: connection.execute(delete(t.owners).where(which)))
 
     async def change_hands(
         self, owner_id: str, take: Mapping[int, int], release: Iterable[int]

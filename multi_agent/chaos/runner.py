@@ -21,9 +21,9 @@ from multi_agent.chaos.world import World
 from orchestrator.client import WorkflowView
 from orchestrator.state import TaskStatus
 
-OPEN_WORKFLOWS = 12
+OPEN_WORKFLOWS = 24
 _LOOK_SECONDS = 0.1
-_RARE, _COMMON = 0.4, 0.08
+_RARE, _COMMON = 0.4, 0.15
 _FEW = 8
 
 

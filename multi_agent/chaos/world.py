@@ -25,7 +25,7 @@ from multi_agent.chaos.load import write_answers
 from multi_agent.chaos.postgres import PrivatePostgres
 from multi_agent.chaos.redis import ChaosRedis
 from multi_agent.settings import Settings
-from multi_agent.supervisor import Charge, Supervisor, orchestrator_argv, worker_argv
+from multi_agent.supervisor import Charge, OrchestratorArgv, Supervisor, worker_argv
 from orchestrator.client import WorkflowClient
 from orchestrator.database import Database
 
@@ -45,7 +45,7 @@ class WorldSettings:
 
     folder: Path
     postgres: bool = False
-    workers: int = 3
+    workers: int = 6
     slots: int = 3
     lease_seconds: float = 1.5
     sandbox: str = "auto"
@@ -117,7 +117,7 @@ class World:
 
     def _start_processes(self) -> None:
         for number in range(2 if self.postgres else 1):
-            self.supervisor.start(Charge(f"orchestrator-{number}", orchestrator_argv))
+            self.supervisor.start(Charge(f"orchestrator-{number}", OrchestratorArgv()))
         for number in range(self.wanted.workers):
             # Every other worker has nobody who tells of its death.
             tells = number % 2 == 0

@@ -11,7 +11,7 @@ import click
 from contracts.errors import InvalidInput
 from multi_agent.bootstrap import find_agents
 from multi_agent.cli.common import agents_option, data_dir_option, model_option, sandbox_option, settings_of
-from multi_agent.processes import new_worker_id, run_orchestrator, run_worker
+from multi_agent.processes import new_process_id, run_orchestrator, run_worker
 from multi_agent.settings import Settings
 from multi_agent.stack import Stack
 from multi_agent.telemetry import set_up_logs
@@ -29,11 +29,14 @@ _metrics_option = click.option(
 @_redis_option
 @_artifacts_option
 @_metrics_option
-def orchestrator(**options: object) -> None:
+@click.option("--owner-id", help="A name that no other orchestrator ever had. [default: made up]")
+@click.option("--replaces", metavar="OWNER", help="A dead orchestrator whose lease need not be waited for.")
+def orchestrator(owner_id: str | None, replaces: str | None, **options: object) -> None:
     """Own the state of a data folder or a database until stopped."""
     settings = settings_of(**options)
     set_up_logs(settings.log_level, process="orchestrator")
-    asyncio.run(run_orchestrator(settings))
+    name = _checked_id("--owner-id", owner_id) if owner_id else new_process_id()
+    asyncio.run(run_orchestrator(settings, owner_id=name, replaces=replaces))
 
 
 @click.command()
@@ -55,14 +58,14 @@ def worker(
     """Take tasks off the bus and work on them until stopped. Needs Redis and the artifact store only."""
     settings = settings_of(**options)
     set_up_logs(settings.log_level, process="worker")
-    name = _checked_id(worker_id) if worker_id else new_worker_id()
+    name = _checked_id("--worker-id", worker_id) if worker_id else new_process_id()
     asyncio.run(run_worker(settings, worker_id=name, roles=roles, modules=modules))
 
 
-def _checked_id(worker_id: str) -> str:
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", worker_id):
-        return worker_id
-    raise InvalidInput(f"--worker-id {worker_id!r}: must be 1 to 100 letters, digits, '_' or '-'")
+def _checked_id(option: str, given: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", given):
+        return given
+    raise InvalidInput(f"{option} {given!r}: must be 1 to 100 letters, digits, '_' or '-'")
 
 
 @click.command()
