@@ -15,6 +15,7 @@ from orchestrator.schema import upgrade
 from orchestrator.store import Store
 from tests.e2e.conftest import Cli
 from tests.orchestrator.plans import WORKFLOW, Play, item, plan
+from tests.orchestrator.test_store import everything
 from tests.support.postgres import PrivatePostgres
 
 
@@ -31,7 +32,7 @@ async def store_workflow(url: str, play: Play) -> None:
     store = Store(open_database(url))
     batch = Batch(now=time.time(), created={WORKFLOW: play.workflow}, shards={play.workflow.header.shard})
     batch.journal.append((WORKFLOW, Entry("workflow.started")))
-    await store.commit(batch, await store.claim("me"))
+    await store.commit(batch, await everything(store))
     await store.close()
 
 

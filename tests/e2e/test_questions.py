@@ -20,12 +20,13 @@ async def test_why_and_verify_answer_from_the_database(cli: Cli) -> None:
     await store_workflow(f"sqlite:///{state}", play)
     told = cli.json("why", WORKFLOW, MULTI_AGENT_LEASE_SECONDS="1.5")["reasons"]
     assert [(one["task_id"], one["code"]) for one in told] == [
+        (None, "no_orchestrator"),
         ("a", "no_worker"),
         ("b", "dependency"),
         ("c", "dependency"),
     ]
     only = cli("why", WORKFLOW, "b", MULTI_AGENT_LEASE_SECONDS="1.5").stdout.splitlines()
-    assert only == ["b: waits for a, which is ready and no worker serves role coder"]
+    assert only[-1:] == ["b: waits for a, which is ready and no worker serves role coder"]
 
     # What the last `up` left: the address of a private Redis that runs no more.
     (state.parent / "stack.lock").write_text('{"redis_url": "unix:///nowhere/redis.sock"}')
