@@ -62,8 +62,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "no-fence",
         "I3: an outcome must carry the current dispatch",
         (Edit("orchestrator/attempts.py", "if task.dispatch_id != dispatch_id:", "if False:"),),
-        faults="failpoint-stop",
-        round_seconds=25,
+        faults="zombie",
+        round_seconds=15,
     ),
     Mutant(
         "accept-again",
