@@ -25,6 +25,7 @@ from orchestrator.state import Workflow, WorkflowStatus
 from orchestrator.store import OwnershipLost, Store
 from tests.orchestrator.plans import commit_of, failed, outcome, red_tests
 from tests.orchestrator.test_core_properties import random_plan
+from tests.orchestrator.test_store import everything
 
 T = TypeVar("T")
 TABLES = "workflows, tasks, journal, outbox, commands, dead_letters"
@@ -66,7 +67,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.workflows: dict[str, Workflow] = {}
         self.outbox: dict[str, OutboxEntry] = {}
         self.journal: list[tuple[str, str | None, str]] = []
-        self.epoch = self.wait(self.store.claim("me"))
+        self.share = self.wait(everything(self.store))
         self.reload()
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
@@ -122,7 +123,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(settle=st.integers(0, 3))
     def commit(self, settle: int) -> None:
         batch, effects = self.flushed(settle)
-        self.wait(self.store.commit(batch, self.epoch))
+        self.wait(self.store.commit(batch, self.share))
         self.remember(batch)
         self.engine.drop_ended(effects.changed)
 
@@ -131,7 +132,7 @@ class StoreMachine(RuleBasedStateMachine):
         batch, _ = self.flushed()
         self.database.lose_answer = True
         with pytest.raises(StoreUnavailable):
-            self.wait(self.store.commit(batch, self.epoch))
+            self.wait(self.store.commit(batch, self.share))
         self.remember(batch)
         self.reload()
 
@@ -139,7 +140,7 @@ class StoreMachine(RuleBasedStateMachine):
     def reload(self) -> None:
         """A new session: what was not committed never happened."""
         self.engine = Engine(self.new_id, window=4)
-        for workflow in self.wait(self.store.load_open()):
+        for workflow in self.wait(self.store.load_open(self.share)):
             self.engine.adopt(workflow, 1.0)
 
     @rule()
@@ -147,7 +148,7 @@ class StoreMachine(RuleBasedStateMachine):
         """The old owner's batch is refused as a whole, and the new owner goes on from the database."""
         batch, _ = self.flushed(settle=3)
         batch.shards.add(0)
-        old, self.epoch = self.epoch, self.wait(self.store.claim("another"))
+        old, self.share = self.share, self.wait(everything(self.store, "another"))
         with pytest.raises(OwnershipLost):
             self.wait(self.store.commit(batch, old))
         self.reload()
@@ -168,7 +169,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_database_holds_what_was_committed(self) -> None:
-        loaded = {one.header.workflow_id: one for one in self.wait(self.store.load_open())}
+        loaded = {one.header.workflow_id: one for one in self.wait(self.store.load_open(self.share))}
         still_open = {
             name for name, workflow in self.workflows.items() if not workflow.header.status.terminal
         }
@@ -184,7 +185,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_outbox_holds_what_is_not_settled(self) -> None:
-        assert {one.entry_id: one for one in self.wait(self.store.outbox())} == self.outbox
+        assert {one.entry_id: one for one in self.wait(self.store.outbox(self.share))} == self.outbox
 
     @invariant()
     def the_journal_lost_nothing(self) -> None:

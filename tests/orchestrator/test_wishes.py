@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contracts.base import Model
+from contracts.bus import get_message_bus
 from orchestrator.batch import Command
 from orchestrator.database import Database
 from orchestrator.engine import Engine
@@ -20,7 +21,7 @@ async def test_a_refused_wish_does_not_undo_what_its_batch_has_decided(database:
     await saved(store, play)
     engine = Engine(lambda: "d1", window=4)
     engine.adopt(play.workflow, 0.0)
-    wishes = Wishes(engine, store)
+    wishes = Wishes(engine, store, get_message_bus("memory://"))
     bodies: list[tuple[str, Model]] = [
         ("cancel", CancelBody(person="me")),
         ("approve", ApproveBody(task_id="a", action_hash="0" * 64, person="me")),
