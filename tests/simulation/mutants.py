@@ -12,6 +12,7 @@ from orchestrator.handlers import Handlers
 from orchestrator.keeper import Keeper
 from orchestrator.owner import Owner
 from orchestrator.recovery import Recovery
+from orchestrator.shares import Share
 from orchestrator.state import TaskState, TaskStatus, Workflow
 
 
@@ -23,7 +24,7 @@ def _no_fence(workflow: Workflow, task_id: str, dispatch_id: str) -> TaskState |
 
 
 async def _publish_first(
-    self: Owner, epoch: int, inbox: asyncio.Queue[Arrival], handlers: Handlers, keeper: Keeper
+    self: Owner, share: Share, inbox: asyncio.Queue[Arrival], handlers: Handlers, keeper: Keeper
 ) -> None:
     items = await self._gather(inbox, None)
     handlers.begin(self.clock.wall(), self.clock.monotonic())
@@ -34,7 +35,7 @@ async def _publish_first(
     await handlers.publish(effects)
     if not batch.empty:
         batch.settled = handlers.publisher.take_settled()
-        await self.store.commit(batch, epoch)
+        await self.store.commit(batch, share)
     workflows = handlers.engine.workflows
     keeper.add(effects.refs, [workflows[name] for name in effects.merges if name in workflows])
     handlers.engine.drop_ended(effects.changed)

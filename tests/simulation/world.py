@@ -9,17 +9,19 @@ from contracts.channels import Channels
 from contracts.errors import StoreUnavailable
 from contracts.events import Control, Heartbeat, WorkerLeft
 from contracts.ports import Outgoing
+from orchestrator.leases import Leases
 from orchestrator.owner import Clock
 from orchestrator.store import OwnershipLost
 from tests.simulation.choices import Choices
+from tests.simulation.coroner import Coroner
 from tests.simulation.listening import Listening
 from tests.simulation.model_bus import ModelBus
 from tests.simulation.model_store import ModelStore
-from tests.simulation.model_worker import STREAMS, ModelWorker
+from tests.simulation.model_worker import STREAMS, SUSPECTS, ModelWorker
 from tests.simulation.parcels import Event, unwrap
 from tests.simulation.people import People
 from tests.simulation.violations import Crash, check
-from tests.simulation.wiring import Session
+from tests.simulation.wiring import LEASE_SECONDS, Session
 
 FAULTY_STEPS = 60
 CALM_ROUNDS = 400
@@ -45,6 +47,8 @@ class World:
         self.people = People(self.store, self.choices)
         self.refs: dict[tuple[str, str], str] = {}
         self.workers: dict[str, ModelWorker] = {}
+        self.coroner = Coroner(self.workers)
+        self._leases = Leases(LEASE_SECONDS)
         self.session: Session | None = None
         self.listening: Listening | None = None
         for _ in range(1 + self.choices.below(2)):
@@ -109,8 +113,12 @@ class World:
             self._beat(worker)
         worker.read()
         if worker.held:
-            worker.finish()
+            self._work(worker)
         worker.report(self.now)
+
+    def _work(self, worker: ModelWorker) -> None:
+        if worker.work():
+            self._die(worker)
 
     def _check_end(self) -> None:
         for name, tasks in self.store.tasks.items():
@@ -139,16 +147,21 @@ class World:
                 self._start_owner()
             else:
                 self.session.step()
-        except (StoreUnavailable, OwnershipLost, Crash) as end:
+        except (StoreUnavailable, OwnershipLost) as end:
             self._say(f"the owner's session ends: {end}")
             self.session = self.listening = None
+        except Crash as end:
+            self._say(f"the owner dies {end}")
+            self._kill_owner()
         finally:
             self.bus.owner_calls = False
 
     def _start_owner(self) -> None:
         clock = Clock(lambda: self.now + 1e9, lambda: self.now)
         limits = (self._window, self._batch)
-        self.session = Session(self.store, self.bus, clock, self._new_id, limits, self.stale)
+        self.session = Session(
+            self.store, self.bus, clock, self._new_id, limits, self._leases, self.stale, self.coroner
+        )
         self.listening = Listening(self.bus, self.store, self.session, self._batch)
 
     def _listen(self) -> None:
@@ -166,7 +179,7 @@ class World:
         self.people.merge(session)
 
     def _published(self, message: Outgoing) -> None:
-        if message.stream in STREAMS:
+        if message.stream in STREAMS + SUSPECTS:
             event = unwrap(message.payload)
             assert event.workflowid
             assert event.taskid
@@ -184,11 +197,12 @@ class World:
             self.bus,
             self.choices,
             self._new_commit,
-            self._started,
+            self._begun,
+            self._to_owner,
             supervised,
         )
 
-    def _started(self, event: Event) -> None:
+    def _begun(self, event: Event) -> None:
         self._say(f"a worker starts {event.taskid} ({event.id})")
         check(event.id in self.store.dispatched, "I6: a task was started whose dispatch is not committed")
 
@@ -200,11 +214,11 @@ class World:
         if worker.paused:
             return
         kind = self.choices.below(4)
-        self._say(f"{worker.name}: {('read', 'finish', 'report', 'beat')[kind]}")
+        self._say(f"{worker.name}: {('read', 'work', 'report', 'beat')[kind]}")
         if kind == 0:
             worker.read()
         elif kind == 1:
-            worker.finish()
+            self._work(worker)
         elif kind == 2:
             worker.report(self.now)
         if kind == 3 or self.now >= worker.beat_at:
@@ -214,11 +228,12 @@ class World:
         worker.beat_at = self.now + 2.0
         self._to_owner(worker.heartbeat())
 
-    def _to_owner(self, word: Heartbeat | WorkerLeft) -> None:
-        """A broadcast: lost, or heard twice, or once."""
+    def _to_owner(self, word: Heartbeat | WorkerLeft) -> bool:
+        """A broadcast: lost, or heard twice, or once. False when the bus is away."""
         if self.session is not None and not self.bus.away:
             times = (1, 0, 2)[self.choices.fault(0.1, 2)]
             self.session.inbox.extend([word] * times)
+        return not self.bus.away
 
     def _heard(self, message: Outgoing) -> None:
         control = unwrap(message.payload).data
@@ -256,14 +271,20 @@ class World:
     def _crash_worker(self) -> None:
         worker = self._chosen()
         if worker is not None:
-            del self.workers[worker.name]
-            if worker.supervised:
-                self._to_owner(WorkerLeft(worker_id=worker.name, reason="died"))
+            self._die(worker)
+
+    def _die(self, worker: ModelWorker) -> None:
+        self._say(f"{worker.name} dies")
+        self.coroner.died(worker)
+        del self.workers[worker.name]
+        if worker.supervised:
+            self._to_owner(WorkerLeft(worker_id=worker.name, reason="died"))
 
     def _stop_worker(self) -> None:
         worker = self._chosen()
         if worker is not None:
             worker.report(float("inf"))
+            self.coroner.died(worker)
             del self.workers[worker.name]
             self._to_owner(
                 WorkerLeft(worker_id=worker.name, reason="stopped", handed_back=tuple(worker.held))
@@ -276,6 +297,7 @@ class World:
             worker.paused = not worker.paused
 
     def _kill_owner(self) -> None:
+        self._leases = Leases(LEASE_SECONDS)
         self.session = self.listening = None
 
     def _toggle_bus(self) -> None:
