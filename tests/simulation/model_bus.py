@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from contracts.channels import Channels
 from contracts.errors import BusUnavailable, GroupMissing
 from contracts.ports import Delivery, Outgoing, Subscription
 from tests.simulation.choices import Choices
@@ -28,18 +29,23 @@ class Memory:
 
 
 class ModelBus:
-    """A MessageBus that never suspends. `owner_calls`: a fault may then be the death of the caller."""
+    """A MessageBus that never suspends. `owner_calls`: a fault may then be the death of the caller.
+
+    published, heard and settled are told of what goes to streams and channels, and of acknowledged outcomes.
+    """
 
     def __init__(
         self,
         choices: Choices,
         published: Callable[[Outgoing], None],
         heard: Callable[[Outgoing], None],
+        settled: Callable[[Delivery], None],
         fault: float,
     ) -> None:
         self._choices = choices
         self._published = published
         self._heard = heard
+        self._settled = settled
         self._likely = fault
         self._memory = Memory()
         self._copy = Memory()
@@ -138,6 +144,8 @@ class ModelBus:
     async def ack(self, group: str, deliveries: Sequence[Delivery]) -> None:
         kind = self._before()
         for delivery in deliveries:
+            if group == Channels.OWNERS_GROUP:
+                self._settled(delivery)
             number = int(delivery.entry_id)
             self._memory.streams.get(delivery.stream, {}).pop(number, None)
             place = self._memory.groups.get((delivery.stream, group))

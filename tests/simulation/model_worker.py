@@ -20,11 +20,12 @@ from tests.simulation.stepping import run
 ROLES = ("coder", "debugger", "tester")
 STREAMS = tuple(Channels.requests(role) for role in ROLES)
 SUSPECTS = tuple(Channels.suspects(role) for role in ROLES)
+OUTAGE = TaskError(code="sandbox_unavailable", message="it is away")
 _ERRORS = (
     None,
     TaskError(code="broken", message="it broke"),
     TaskError(code="refused", message="it cannot be done", retryable=False),
-    TaskError(code="sandbox_unavailable", message="it is away"),
+    OUTAGE,
 )
 _NEGATIVE_VERDICT = 4
 _build_heartbeat = Heartbeat.model_construct

@@ -11,6 +11,7 @@ from orchestrator.handlers import Handlers
 from orchestrator.inputs import Finished, Input, Lost, Overdue
 from orchestrator.state import TaskState, TaskStatus
 from tests.simulation.coroner import Coroner
+from tests.simulation.model_worker import OUTAGE
 from tests.simulation.violations import check
 
 
@@ -51,7 +52,7 @@ class WatchedEngine(Engine):
                 self._coroner.judge(given)
             return
         check(new.crashes == old.crashes, "I7: a crash was counted without a death")
-        if isinstance(given, Finished) and given.outcome.error and given.outcome.error.outage:
+        if isinstance(given, Finished) and given.outcome.error is OUTAGE:
             check(new.failures == old.failures, "an outage was counted as a failure")
             check(new.status is TaskStatus.READY, "an outage ended a task")
 
