@@ -8,6 +8,7 @@ from itertools import count, islice
 from orchestrator.arrivals import MergeDone
 from orchestrator.batch import Command, shard_of
 from orchestrator.inputs import Merged, MergeFailed
+from orchestrator.letters import StoredLetter
 from orchestrator.people import action_hash
 from orchestrator.state import TaskState, TaskStatus, Workflow
 from orchestrator.submissions import (
@@ -36,6 +37,7 @@ class People:
         self._store = store
         self._choices = choices
         self._sent = 0
+        self._letters_seen = 0
 
     def submit(self) -> None:
         plan = submission(self._choices.below(PLANS))
@@ -64,10 +66,12 @@ class People:
         """Retry or discard a dead letter, which may have been worked off already."""
         letters = list(self._store.letters.values())
         if letters:
-            letter = letters[self._choices.below(len(letters))]
-            kind = RetryLetterBody if retry else DiscardLetterBody
-            body = kind(dead_letter_id=letter.dead_letter_id, person="p")
-            self._send(body.kind, letter.served_with, body.model_dump_json())
+            self._answer(letters[self._choices.below(len(letters))], retry=retry)
+
+    def _answer(self, letter: StoredLetter, *, retry: bool) -> None:
+        kind = RetryLetterBody if retry else DiscardLetterBody
+        body = kind(dead_letter_id=letter.dead_letter_id, person="p")
+        self._send(body.kind, letter.served_with, body.model_dump_json())
 
     def _judge(self, name: str, *, wrong: bool = False, reject: bool = False) -> None:
         for task in self._asking(name):
@@ -89,11 +93,18 @@ class People:
         self._store.waiting[command.command_id] = command
 
     def settle(self) -> bool:
-        """Approve what waits. True while a wish is under way."""
+        """Approve what waits, work off dead letters. True while a wish is under way."""
         if self._store.waiting:
             return True
         for name in self._store.headers:
             self._judge(name)
+        for letter in list(self._store.letters.values())[self._letters_seen :]:
+            self._letters_seen += 1
+            answers = self._choices.below(4)
+            if answers & 1 and letter.dead_letter_id == 1:
+                self._answer(letter, retry=True)
+            if answers & 2:
+                self._answer(letter, retry=False)
         return bool(self._store.waiting)
 
     def merge(self, session: Session) -> None:

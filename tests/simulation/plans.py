@@ -25,7 +25,7 @@ def _plan(chance: random.Random) -> TodoList:
     items = tuple(
         TodoItem(
             task_id=name,
-            title=POISON if chance.random() < 0.06 else name,
+            title=POISON if chance.random() < 0.03 else name,
             agent_role=chance.choice(("coder", "coder", "tester")),
             dependencies=tuple(chance.sample(names[:n], k=min(n, chance.randint(0, 2)))),
             output_artifacts=(f"{name}.py",),
