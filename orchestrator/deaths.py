@@ -10,17 +10,26 @@ from contracts.events import Heartbeat
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """What a dead worker executed, what it had only read, and what it logged last, if anybody knows."""
+    """What a dead worker executed, what it had only read, and what it logged last, if anybody knows.
+
+    alone: whether one dispatch alone can be to blame.
+    """
 
     worker_id: str
     executed: tuple[str, ...]
     waiting: tuple[str, ...]
     logs: str | None
+    alone: bool
 
-    @property
-    def alone(self) -> bool:
-        """Whether one dispatch alone can be to blame."""
-        return len(self.executed) == 1
+
+def one_to_blame(heartbeat: Heartbeat | None, read: Collection[str] | None) -> bool:
+    """Whether one dispatch alone can have killed its worker: heartbeat and bus both say that it was all.
+
+    What a heartbeat lists may have ended since, and something else begun. What the bus lists may be what an
+    owner that died had not yet taken away, or what the worker never heard of.
+    """
+    started = {one.dispatch_id for one in heartbeat.executions if one.started} if heartbeat else set()
+    return len(started) == 1 and read is not None and started == set(read)
 
 
 def executed(

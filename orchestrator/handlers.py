@@ -25,7 +25,7 @@ from contracts.failpoints import failpoint
 from contracts.ports import Delivery, MessageBus, Outgoing, RefMove
 from orchestrator.arrivals import Arrival, BusAway, BusReset, Drained, MergeDone
 from orchestrator.batch import Command, DeadLetter, OutboxEntry, shard_of
-from orchestrator.deaths import Death, executed
+from orchestrator.deaths import Death, executed, one_to_blame
 from orchestrator.decision import Entry
 from orchestrator.engine import Effects, Engine
 from orchestrator.inputs import Finished, Lost, Overdue
@@ -282,7 +282,9 @@ class Handlers:
         if ran or held:
             # Their outcomes may have been published and not read yet; what was done must not be done again.
             waiting = tuple(name for name in held if name not in ran)
-            self._deaths[self.recovery.gate.ask()] = Death(worker_id, tuple(sorted(ran)), waiting, logs)
+            self._deaths[self.recovery.gate.ask()] = Death(
+                worker_id, tuple(sorted(ran)), waiting, logs, one_to_blame(heartbeat, read)
+            )
 
     def _drained(self, ticket: int) -> None:
         """All outcomes up to the look are in: what is still out is really lost."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contracts.events import Execution, Heartbeat
-from orchestrator.deaths import Death, executed
+from orchestrator.deaths import executed, one_to_blame
 
 
 def heartbeat(**started: bool) -> Heartbeat:
@@ -41,6 +41,26 @@ def test_a_worker_that_nobody_heard_of_executed_what_it_had_read() -> None:
     assert executed(None, ["a"], lambda _: False) == {"a"}
 
 
-def test_only_one_alone_can_be_to_blame() -> None:
-    assert Death("w", ("a",), ("b",), None).alone
-    assert not Death("w", ("a", "b"), (), None).alone
+@pytest.mark.parametrize(
+    ("listed", "read", "expected"),
+    [
+        ({"a": True}, ["a"], True),
+        ({"s1": True}, ["s1"], True),
+        ({"a": True, "b": True}, ["a", "b"], False),
+        ({"a": True}, ["a", "b"], False),
+        ({"a": True, "b": True}, ["a"], False),
+        ({"a": True}, ["b"], False),
+        ({"a": True}, [], False),
+        ({"a": True}, None, False),
+        ({"s1": False}, ["s1"], False),
+        ({}, ["a"], False),
+    ],
+)
+def test_one_is_to_blame_only_when_heartbeat_and_bus_say_that_it_was_all(
+    listed: dict[str, bool], read: list[str] | None, expected: bool
+) -> None:
+    assert one_to_blame(heartbeat(**listed), read) is expected
+
+
+def test_nobody_is_to_blame_for_the_death_of_a_worker_that_was_never_heard_of() -> None:
+    assert not one_to_blame(None, ["a"])

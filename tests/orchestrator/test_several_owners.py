@@ -350,7 +350,7 @@ async def test_a_worker_that_dies_with_dispatches_of_two_owners_loses_none(  # I
         await other.work()
     for name in workflows:
         task = (await cluster.ended(name)).tasks[0]
-        assert (task.status.value, task.attempt, task.crashes) == ("succeeded", 2, 1)
+        assert (task.status.value, task.attempt, task.crashes) == ("succeeded", 2, 0)
     assert await cluster.bus.consumers(STREAM, Channels.WORKERS_GROUP) == []
 
 

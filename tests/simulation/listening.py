@@ -49,7 +49,7 @@ class Listening:
             inbox.append(Drained(asked))
 
     def _commands(self) -> None:
-        waiting = run(self._store.waiting_commands())
+        waiting = run(self._store.waiting_commands(self._session.share))
         self._session.inbox.extend(one for one in waiting if one.command_id not in self._seen)
         self._seen = {one.command_id for one in waiting}
 

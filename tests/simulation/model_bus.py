@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from contracts.channels import Channels
 from contracts.errors import BusUnavailable, GroupMissing
 from contracts.ports import Delivery, Outgoing, Subscription
 from tests.simulation.choices import Choices
@@ -28,22 +29,27 @@ class Memory:
 
 
 class ModelBus:
-    """A MessageBus that never suspends. `owner_calls`: a fault may then be the death of the caller."""
+    """A MessageBus that never suspends. `owner_calls`: a fault may then be the death of the caller.
+
+    published, heard and settled are told of what goes to streams and channels, and of acknowledged outcomes.
+    """
 
     def __init__(
         self,
         choices: Choices,
         published: Callable[[Outgoing], None],
         heard: Callable[[Outgoing], None],
+        settled: Callable[[Delivery], None],
         fault: float,
     ) -> None:
         self._choices = choices
         self._published = published
         self._heard = heard
+        self._settled = settled
         self._likely = fault
         self._memory = Memory()
         self._copy = Memory()
-        self._life = 0
+        self.life = 0
         self.away = False
         self.owner_calls = False
 
@@ -58,12 +64,12 @@ class ModelBus:
         last = self._memory.last
         self._memory = copy.deepcopy(self._copy)
         self._memory.last = last
-        self._life += 1
+        self.life += 1
 
     def flush(self) -> None:
         """The server has lost everything."""
         self._memory = Memory(last=self._memory.last)
-        self._life += 1
+        self.life += 1
 
     def destroy(self) -> None:
         """Somebody deletes a stream, or its group alone; the server is still the one it was."""
@@ -118,10 +124,12 @@ class ModelBus:
     ) -> list[Delivery]:
         kind = self._before()
         found: list[Delivery] = []
-        for stream in streams:
-            place = self._memory.groups.get((stream, group))
+        places = [(stream, self._memory.groups.get((stream, group))) for stream in streams]
+        for stream, place in places:
             if place is None:
                 raise GroupMissing(stream)
+        for stream, place in places:
+            assert place is not None
             taken = 0
             for number, payload in self._memory.streams[stream].items():
                 if number > place.cursor and taken < count:
@@ -136,6 +144,8 @@ class ModelBus:
     async def ack(self, group: str, deliveries: Sequence[Delivery]) -> None:
         kind = self._before()
         for delivery in deliveries:
+            if group == Channels.OWNERS_GROUP:
+                self._settled(delivery)
             number = int(delivery.entry_id)
             self._memory.streams.get(delivery.stream, {}).pop(number, None)
             place = self._memory.groups.get((delivery.stream, group))
@@ -163,13 +173,8 @@ class ModelBus:
         return sorted(set(place.pending.values())) if place else []
 
     async def forget_consumer(self, stream: str, group: str, consumer: str) -> None:
-        kind = self._before()
-        place = self._memory.groups.get((stream, group))
-        if place:
-            for number in [number for number, name in place.pending.items() if name == consumer]:
-                del place.pending[number]
-                self._memory.streams[stream].pop(number, None)
-        self._after(kind)
+        """Nothing is known here of a consumer that has no entries in its hands."""
+        self._after(self._before())
 
     async def entries(self, stream: str) -> list[Delivery]:
         if self.away:
@@ -177,13 +182,24 @@ class ModelBus:
         entries = self._memory.streams.get(stream, {})
         return [Delivery(stream, str(number), payload) for number, payload in entries.items()]
 
+    async def adrift(self, stream: str, group: str) -> list[Delivery]:
+        if self.away:
+            raise BusUnavailable("away")
+        place = self._memory.groups.get((stream, group))
+        entries = self._memory.streams.get(stream, {})
+        return [
+            Delivery(stream, str(number), payload)
+            for number, payload in entries.items()
+            if place and number <= place.cursor and number not in place.pending
+        ]
+
     async def depth(self, stream: str) -> int:
         return len(self._memory.streams.get(stream, {}))
 
     async def incarnation(self) -> str:
         if self.away:
             raise BusUnavailable("away")
-        return str(self._life)
+        return str(self.life)
 
     def subscribe(self, channels: Sequence[str]) -> Subscription:
         raise NotImplementedError

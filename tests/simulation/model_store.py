@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
+from contracts.channels import SHARDS
 from contracts.errors import StoreUnavailable
-from orchestrator.batch import Batch, Command, OutboxEntry
+from orchestrator.attempts import MAX_CRASHES
+from orchestrator.batch import Batch, Command, DeadLetter, OutboxEntry
+from orchestrator.letters import StoredLetter
+from orchestrator.messages import request_stream
+from orchestrator.shares import Share
 from orchestrator.state import Header, TaskState, TaskStatus, Workflow
 from orchestrator.store import OwnershipLost
 from tests.simulation.choices import Choices
@@ -24,27 +30,29 @@ class ModelStore:
         self._choices = choices
         self._window = window
         self._likely = fault
-        self.epoch = 0
+        self._epoch = 0
         self.headers: dict[str, Header] = {}
         self.tasks: dict[str, dict[str, TaskState]] = {}
         self._outbox: dict[str, OutboxEntry] = {}
         self.waiting: dict[str, Command] = {}
+        self.letters: dict[int, StoredLetter] = {}
         self.dispatched: set[str] = set()
         self.succeeded: Counter[Key] = Counter()
 
     # --- what the owner calls ------------------------------------------------------------------------
 
-    def claim(self) -> int:
-        self.epoch += 1
-        return self.epoch
+    def claim(self) -> Share:
+        """Everything, for one session; whoever had it is fenced."""
+        self._epoch += 1
+        return Share(dict.fromkeys(range(SHARDS), self._epoch))
 
-    async def commit(self, batch: Batch, epoch: int) -> None:
+    async def commit(self, batch: Batch, share: Share) -> None:
         kind = self._choices.fault(self._likely, 4)
         if kind == 1:
             raise StoreUnavailable("not committed")
         if kind == 2:
             raise Crash("before the commit")
-        if epoch != self.epoch:
+        if any(share.epochs.get(shard) != self._epoch for shard in batch.shards):
             raise OwnershipLost("another orchestrator has taken over")
         self._write(batch)
         if kind == 3:
@@ -52,17 +60,20 @@ class ModelStore:
         if kind == 4:
             raise Crash("after the commit")
 
-    async def load_open(self) -> list[Workflow]:
+    async def load_open(self, share: Share) -> list[Workflow]:
         return [self._loaded(name) for name, header in self.headers.items() if not header.status.terminal]
 
     async def load(self, workflow_id: str) -> Workflow | None:
         return self._loaded(workflow_id) if workflow_id in self.headers else None
 
-    async def outbox(self) -> list[OutboxEntry]:
+    async def outbox(self, share: Share) -> list[OutboxEntry]:
         return list(self._outbox.values())
 
-    async def waiting_commands(self) -> list[Command]:
+    async def waiting_commands(self, share: Share) -> list[Command]:
         return list(self.waiting.values())
+
+    async def letter(self, dead_letter_id: int) -> StoredLetter | None:
+        return self.letters.get(dead_letter_id)
 
     async def worker_joined(self, row: dict[str, Any]) -> None: ...
 
@@ -76,7 +87,6 @@ class ModelStore:
     # --- a transaction -------------------------------------------------------------------------------
 
     def _write(self, batch: Batch) -> None:
-        check(not batch.dead_letters, f"I7: good messages were dead-lettered: {batch.dead_letters}")
         for name, workflow in batch.created.items():
             check(name not in self.headers, "I2: a workflow was created twice")
             self.headers[name], self.tasks[name] = workflow.header, {}
@@ -96,10 +106,24 @@ class ModelStore:
             self._outbox.pop(entry_id, None)
         for command_id in batch.answers:
             check(self.waiting.pop(command_id, None) is not None, "I2: a command was applied twice")
+        for letter in batch.dead_letters:
+            self._bury(letter, batch.now)
+        for number, how in batch.resolved.items():
+            check(self.letters[number].resolution is None, "I2: a dead letter was worked off twice")
+            self.letters[number] = replace(self.letters[number], resolution=how, resolved_at=batch.now)
         self._recount({*batch.created, *batch.headers, *(name for name, _ in batch.tasks)})
+
+    def _bury(self, letter: DeadLetter, now: float) -> None:
+        check(letter.task_id is not None, f"I7: a good message was dead-lettered: {letter.reason}")
+        number = len(self.letters) + 1
+        place = (letter.stream, letter.workflow_id, letter.task_id)
+        self.letters[number] = StoredLetter(number, now, *place, letter.reason, letter.raw, None, None, None)
 
     def _replace(self, key: Key, task: TaskState) -> None:
         old = self.tasks[key[0]].get(key[1])
+        dead = task.status is TaskStatus.DEAD
+        check(dead == (task.crashes >= MAX_CRASHES), f"I7: {task.status} after {task.crashes} crashes")
+        check(task.crashes - (old.crashes if old else 0) <= 1, "I7: a death was counted twice")
         if old is not None and old.status is TaskStatus.SUCCEEDED:
             check(task.status is TaskStatus.SUCCEEDED, "I4: a task that succeeded was opened again")
             check(task.commit == old.commit, "I2: a second outcome was accepted")
@@ -111,6 +135,7 @@ class ModelStore:
         self.tasks[key[0]][key[1]] = task
 
     def _recount(self, names: set[str]) -> None:
+        buried = {(letter.workflow_id, letter.task_id) for letter in self.letters.values()}
         for name in names:
             tasks = self.tasks[name]
             still_open = 0
@@ -119,9 +144,11 @@ class ModelStore:
                 if task.status in _MOVING:
                     for needed in task.dependencies:
                         check(tasks[needed].status is TaskStatus.SUCCEEDED, "I6: a task is due too early")
+                if task.status is TaskStatus.DEAD:
+                    check((name, task.task_id) in buried, "I7: a task was given up without a dead letter")
             check(self.headers[name].open_tasks == still_open, "open_tasks differs from a recount")
         out = Counter(
-            task.item.agent_role
+            request_stream(task)
             for tasks in self.tasks.values()
             for task in tasks.values()
             if task.status is TaskStatus.DISPATCHED

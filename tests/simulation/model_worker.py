@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from contracts.channels import Channels
 from contracts.errors import BusUnavailable, GroupMissing
@@ -13,12 +14,20 @@ from contracts.todo import Role, TodoItem
 from tests.simulation.choices import Choices
 from tests.simulation.model_bus import ModelBus
 from tests.simulation.parcels import Event, unwrap, wrap
+from tests.simulation.plans import POISON
 from tests.simulation.stepping import run
 
 ROLES = ("coder", "debugger", "tester")
 STREAMS = tuple(Channels.requests(role) for role in ROLES)
-_BROKEN = TaskError(code="broken", message="it broke")
-_REFUSED = TaskError(code="refused", message="it cannot be done", retryable=False)
+SUSPECTS = tuple(Channels.suspects(role) for role in ROLES)
+OUTAGE = TaskError(code="sandbox_unavailable", message="it is away")
+_ERRORS = (
+    None,
+    TaskError(code="broken", message="it broke"),
+    TaskError(code="refused", message="it cannot be done", retryable=False),
+    OUTAGE,
+)
+_NEGATIVE_VERDICT = 4
 _build_heartbeat = Heartbeat.model_construct
 _build_outcome = TaskOutcome.model_construct
 _build_execution = Execution.model_construct
@@ -26,9 +35,14 @@ _build_execution = Execution.model_construct
 
 @dataclass(slots=True)
 class Held:
+    """started: it has a slot. runs: it really does, which for a suspect comes after a heartbeat."""
+
     event: Event
     delivery: Delivery
     execution_id: str
+    alone: bool
+    started: bool = False
+    runs: bool = False
 
 
 @dataclass(slots=True)
@@ -37,16 +51,20 @@ class Kept:
     outgoing: Outgoing
     deliveries: list[Delivery]
     due: float = 0.0
+    said: bool = False
 
 
 @dataclass(slots=True)
 class ModelWorker:
+    """announce: broadcasts a heartbeat, False when the bus is away."""
+
     name: str
     slots: int
     bus: ModelBus
     choices: Choices
     new_commit: Callable[[], str]
-    started: Callable[[Event], None]
+    begun: Callable[[Event], None]
+    announce: Callable[[Heartbeat], bool]
     supervised: bool = True
     paused: bool = False
     beat_at: float = 0.0
@@ -54,10 +72,15 @@ class ModelWorker:
     kept: dict[str, Kept] = field(default_factory=dict)
     acks: list[Delivery] = field(default_factory=list)
     executions: int = 0
+    _doubtful: bool = False
+    _life: int = 0
+    _may_look: bool = True
 
     @property
-    def busy(self) -> bool:
-        return bool(self.held or self.kept or self.acks)
+    def at_work_on(self) -> frozenset[str]:
+        """The dispatches it executes; when there is none, those it has executed without a word of it."""
+        running = frozenset(name for name, held in self.held.items() if held.runs)
+        return running or frozenset(kept.dispatch_id for kept in self.kept.values() if not kept.said)
 
     def heartbeat(self) -> Heartbeat:
         return _build_heartbeat(
@@ -65,46 +88,72 @@ class ModelWorker:
             host="model",
             pid=1,
             roles=ROLES,
-            streams=STREAMS,
+            streams=STREAMS + SUSPECTS,
             slots=self.slots,
             sequence=1,
             executions=tuple(
-                _build_execution(dispatch_id=name, execution_id=held.execution_id, started=True)
+                _build_execution(
+                    dispatch_id=name,
+                    execution_id=held.execution_id,
+                    started=held.started,
+                    workflow_id=held.event.workflowid,
+                )
                 for name, held in self.held.items()
             ),
         )
 
+    # --- reading, as agents.reading does -------------------------------------------------------------
+
     def read(self) -> None:
         """Take what fits, first what an earlier read got and did not hear of."""
         free = self.slots - len(self.held)
-        if free <= 0:
+        if free <= 0 or any(held.alone for held in self.held.values()):
             return
-        known = {
-            (one.stream, one.entry_id)
-            for one in (
-                *(held.delivery for held in self.held.values()),
-                *(delivery for kept in self.kept.values() for delivery in kept.deliveries),
-                *self.acks,
-            )
-        }
         try:
-            found = [
-                delivery
-                for stream in STREAMS
-                for delivery in run(self.bus.pending(stream, Channels.WORKERS_GROUP, self.name))
-                if (delivery.stream, delivery.entry_id) not in known
-            ][:free]
-            if not found:
-                found = run(self.bus.read(STREAMS, Channels.WORKERS_GROUP, self.name, count=free, block_ms=0))
+            found = self._unheard()[:free] or self._suspect() or self._new(free)
         except GroupMissing:
             self.beat_at = 0.0
-            for kept in self.kept.values():
-                kept.due = 0.0
-            return
+            self._resend_all()
         except BusUnavailable:
-            return
-        for delivery in found:
-            self._receive(delivery)
+            self._doubtful = True
+        else:
+            for delivery in found:
+                self._receive(delivery)
+
+    def _unheard(self) -> list[Delivery]:
+        """Only after a failure; a server that is another now has cut the connection."""
+        if not self._doubtful and self._life == self.bus.life:
+            return []
+        life = self.bus.life
+        known = {(one.stream, one.entry_id) for one in self._deliveries()}
+        found = [
+            delivery
+            for stream in STREAMS + SUSPECTS
+            for delivery in run(self.bus.pending(stream, Channels.WORKERS_GROUP, self.name))
+            if (delivery.stream, delivery.entry_id) not in known
+        ]
+        if not found:
+            self._doubtful, self._life = False, life
+        return found
+
+    def _deliveries(self) -> list[Delivery]:
+        held = [held.delivery for held in self.held.values()]
+        return held + [delivery for kept in self.kept.values() for delivery in kept.deliveries] + self.acks
+
+    def _suspect(self) -> list[Delivery]:
+        if self._may_look:
+            for stream in SUSPECTS:
+                if found := self._read([stream], 1):
+                    self._may_look = False
+                    return found
+        return []
+
+    def _new(self, count: int) -> list[Delivery]:
+        self._may_look = True
+        return self._read(STREAMS, count)
+
+    def _read(self, streams: Sequence[str], count: int) -> list[Delivery]:
+        return run(self.bus.read(streams, Channels.WORKERS_GROUP, self.name, count=count, block_ms=0))
 
     def _receive(self, delivery: Delivery) -> None:
         event = unwrap(delivery.payload)
@@ -115,33 +164,69 @@ class ModelWorker:
             kept.deliveries.append(delivery)
             kept.due = 0.0
         else:
-            self.started(event)
             self.executions += 1
-            self.held[event.id] = Held(event, delivery, f"{self.name}-{self.executions}")
+            alone = delivery.stream in SUSPECTS
+            self.held[event.id] = Held(event, delivery, f"{self.name}-{self.executions}", alone)
+            self._start()
 
-    def finish(self) -> None:
-        """End one execution, somehow."""
-        if not self.held:
-            return
-        held = self.held.pop(list(self.held)[self.choices.below(len(self.held))])
+    # --- executing, as agents.slots does -------------------------------------------------------------
+
+    def _start(self) -> None:
+        running = sum(held.started for held in self.held.values())
+        for held in self.held.values():
+            if running >= self.slots or (running and held.alone):
+                return
+            if not held.started:
+                held.started = True
+                running += 1
+                if held.alone:
+                    return
+                self._begin(held)
+
+    def _begin(self, held: Held) -> None:
+        held.runs = True
+        self.begun(held.event)
+
+    def work(self) -> bool:
+        """Say that a suspect starts, or end one execution somehow. True when it takes the worker down."""
+        for held in self.held.values():
+            if held.alone and held.started and not held.runs:
+                if self.announce(self.heartbeat()):
+                    self._begin(held)
+                return False
+        running = [held for held in self.held.values() if held.runs]
+        if not running:
+            return False
+        held = running[self.choices.below(len(running))]
         item: TodoItem = held.event.data
-        kind = self.choices.fault(0.25, 3)
-        failed = kind in {1, 2}
+        if item.title == POISON:
+            return True
+        self._end(held, item)
+        return False
+
+    def _end(self, held: Held, item: TodoItem) -> None:
+        kind = self.choices.fault(0.25, _NEGATIVE_VERDICT)
+        error = None if kind == _NEGATIVE_VERDICT else _ERRORS[kind]
+        verdict: Literal["failed", "passed"] = "failed" if kind == _NEGATIVE_VERDICT else "passed"
         outcome = _build_outcome(
             dispatch_id=held.event.id,
             execution_id=held.execution_id,
             worker_id=self.name,
-            status="failed" if failed else "succeeded",
-            commit=None if failed else self.new_commit(),
-            verdict=("failed" if kind == 3 else "passed") if item.agent_role == Role.TESTER else None,
-            error=(_BROKEN if kind == 1 else _REFUSED) if failed else None,
+            status="failed" if error else "succeeded",
+            commit=None if error else self.new_commit(),
+            verdict=verdict if item.agent_role == Role.TESTER and not error else None,
+            error=error,
         )
         event = Event(held.execution_id, held.event.workflowid, held.event.taskid, outcome)
         outgoing = Outgoing(Channels.results(0), wrap(event))
         self.kept[held.execution_id] = Kept(held.event.id, outgoing, [held.delivery])
+        del self.held[held.event.id]
+        self._start()
+
+    # --- reporting, as agents.outbox does ------------------------------------------------------------
 
     def report(self, now: float) -> None:
-        """Publish what is due, then acknowledge, as agents.outbox does."""
+        """Publish what is due, then acknowledge."""
         due = [kept for kept in self.kept.values() if kept.due <= now]
         try:
             if due:
@@ -149,15 +234,18 @@ class ModelWorker:
                 for kept in due:
                     self.acks += kept.deliveries
                     kept.deliveries = []
-                    kept.due = now + 2.0
+                    kept.due, kept.said = now + 2.0, True
                 if self.choices.fault(0.2):
                     return
             if self.acks:
                 run(self.bus.ack(Channels.WORKERS_GROUP, self.acks))
                 self.acks = []
         except BusUnavailable:
-            for kept in self.kept.values():
-                kept.due = 0.0
+            self._resend_all()
+
+    def _resend_all(self) -> None:
+        for kept in self.kept.values():
+            kept.due = 0.0
 
     def obey(self, control: Control) -> None:
         for execution_id in control.acknowledged:
@@ -168,6 +256,7 @@ class ModelWorker:
                 self.acks.append(held.delivery)
             for name in [name for name, kept in self.kept.items() if kept.dispatch_id == dispatch_id]:
                 self._drop(name)
+        self._start()
 
     def _drop(self, execution_id: str) -> None:
         kept = self.kept.pop(execution_id, None)

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from itertools import count, islice
+
 from orchestrator.arrivals import MergeDone
-from orchestrator.batch import Command
+from orchestrator.batch import Command, shard_of
 from orchestrator.inputs import Merged, MergeFailed
+from orchestrator.letters import StoredLetter
 from orchestrator.people import action_hash
 from orchestrator.state import TaskState, TaskStatus, Workflow
-from orchestrator.submissions import ApproveBody, CancelBody, RejectBody, RetryBody
+from orchestrator.submissions import (
+    ApproveBody,
+    CancelBody,
+    DiscardLetterBody,
+    RejectBody,
+    RetryBody,
+    RetryLetterBody,
+)
 from tests.simulation.choices import Choices
 from tests.simulation.model_store import ModelStore
 from tests.simulation.plans import PLANS, submission
 from tests.simulation.wiring import Session
+
+
+@lru_cache
+def _workflow_id(number: int) -> str:
+    """Names of shard 0 only: one stream of outcomes is enough, and 64 would cost most of the time."""
+    names = (name for n in count() if shard_of(name := f"wf-{n}") == 0)
+    return next(islice(names, number, None))
 
 
 class People:
@@ -19,15 +37,16 @@ class People:
         self._store = store
         self._choices = choices
         self._sent = 0
+        self._letters_seen = 0
 
     def submit(self) -> None:
         plan = submission(self._choices.below(PLANS))
-        self._send("submit", f"wf-{self._sent}", plan)
+        self._send("submit", _workflow_id(self._sent), plan)
 
     def act(self) -> None:
         """Something a person may want, sensible or not."""
         names = list(self._store.headers)
-        kind = self._choices.below(8)
+        kind = self._choices.below(10)
         if not names or (kind == 0 and len(names) == 1):
             self.submit()
             return
@@ -38,8 +57,21 @@ class People:
             self._send("retry", name, RetryBody(person="p").model_dump_json())
         elif kind == 4:
             self._judge(name, reject=True)
-        else:
+        elif kind in {5, 6, 7}:
             self._judge(name, wrong=kind == 5)
+        else:
+            self._work_off(retry=kind == 8)
+
+    def _work_off(self, *, retry: bool) -> None:
+        """Retry or discard a dead letter, which may have been worked off already."""
+        letters = list(self._store.letters.values())
+        if letters:
+            self._answer(letters[self._choices.below(len(letters))], retry=retry)
+
+    def _answer(self, letter: StoredLetter, *, retry: bool) -> None:
+        kind = RetryLetterBody if retry else DiscardLetterBody
+        body = kind(dead_letter_id=letter.dead_letter_id, person="p")
+        self._send(body.kind, letter.served_with, body.model_dump_json())
 
     def _judge(self, name: str, *, wrong: bool = False, reject: bool = False) -> None:
         for task in self._asking(name):
@@ -61,11 +93,18 @@ class People:
         self._store.waiting[command.command_id] = command
 
     def settle(self) -> bool:
-        """Approve what waits. True while a wish is under way."""
+        """Approve what waits, work off dead letters. True while a wish is under way."""
         if self._store.waiting:
             return True
         for name in self._store.headers:
             self._judge(name)
+        for letter in list(self._store.letters.values())[self._letters_seen :]:
+            self._letters_seen += 1
+            answers = self._choices.below(4)
+            if answers & 1 and letter.dead_letter_id == 1:
+                self._answer(letter, retry=True)
+            if answers & 2:
+                self._answer(letter, retry=False)
         return bool(self._store.waiting)
 
     def merge(self, session: Session) -> None:

@@ -9,6 +9,8 @@ from contracts.todo import TodoItem, TodoList
 from orchestrator.submissions import SubmitBody
 
 PLANS = 400
+POISON = "poison"
+"""The title of tasks that kill their worker whenever they run."""
 _SIZES = (1, 1, 2, 2, 2, 3, 3, 4, 5, 6, 8)
 
 
@@ -23,7 +25,7 @@ def _plan(chance: random.Random) -> TodoList:
     items = tuple(
         TodoItem(
             task_id=name,
-            title=name,
+            title=POISON if chance.random() < 0.03 else name,
             agent_role=chance.choice(("coder", "coder", "tester")),
             dependencies=tuple(chance.sample(names[:n], k=min(n, chance.randint(0, 2)))),
             output_artifacts=(f"{name}.py",),

@@ -8,18 +8,20 @@ from collections.abc import Callable, Sequence
 from contracts.channels import Channels
 from contracts.errors import StoreUnavailable
 from contracts.events import Control, Heartbeat, WorkerLeft
-from contracts.ports import Outgoing
+from contracts.ports import Delivery, Outgoing
+from orchestrator.leases import Leases
 from orchestrator.owner import Clock
 from orchestrator.store import OwnershipLost
 from tests.simulation.choices import Choices
+from tests.simulation.crew import Crew
 from tests.simulation.listening import Listening
 from tests.simulation.model_bus import ModelBus
 from tests.simulation.model_store import ModelStore
-from tests.simulation.model_worker import STREAMS, ModelWorker
+from tests.simulation.model_worker import STREAMS, SUSPECTS
 from tests.simulation.parcels import Event, unwrap
 from tests.simulation.people import People
 from tests.simulation.violations import Crash, check
-from tests.simulation.wiring import Session
+from tests.simulation.wiring import LEASE_SECONDS, Session
 
 FAULTY_STEPS = 60
 CALM_ROUNDS = 400
@@ -41,17 +43,26 @@ class World:
         fault = (0.0, 0.02, 0.05, 0.1)[self.choices.below(4)]
         self._window = window
         self.store = ModelStore(self.choices, window, fault)
-        self.bus = ModelBus(self.choices, self._published, self._heard, fault / 2)
+        self.bus = ModelBus(self.choices, self._published, self._heard, self._settled, fault / 2)
         self.people = People(self.store, self.choices)
         self.refs: dict[tuple[str, str], str] = {}
-        self.workers: dict[str, ModelWorker] = {}
+        self.crew = Crew(
+            self.choices,
+            self.bus,
+            self._number,
+            lambda: self.now,
+            self._begun,
+            self._to_owner,
+            self._say,
+        )
+        self._leases = Leases(LEASE_SECONDS)
         self.session: Session | None = None
         self.listening: Listening | None = None
         for _ in range(1 + self.choices.below(2)):
-            self._new_worker()
+            self.crew.hire()
         self.people.submit()
         self._steps: tuple[Callable[[], None], ...] = (
-            *(self._worker_step,) * 10,
+            *(self.crew.step,) * 10,
             *(self._owner_step,) * 8,
             *(self._listen,) * 4,
             self._git_step,
@@ -70,15 +81,14 @@ class World:
             if self.choices.over:
                 break
             step = self._steps[self.choices.below(len(self._steps))]
-            if step != self._worker_step:
+            if step != self.crew.step:
                 self._say(step.__name__)
             step()
             self.now += 0.1
         self.choices.calm = True
         self.bus.away = False
         self._say("the faults are over")
-        for worker in self.workers.values():
-            worker.paused = False
+        self.crew.wake()
         for _ in range(CALM_ROUNDS):
             if self._calm_round():
                 self._check_end()
@@ -87,10 +97,7 @@ class World:
 
     def _calm_round(self) -> bool:
         """Everybody once. True when all is over."""
-        if not self.workers:
-            self._new_worker()
-        for worker in list(self.workers.values()):
-            self._let_work(worker)
+        self.crew.round()
         self._listen()
         self._owner_step()
         while self.session is not None and self.session.inbox:
@@ -99,18 +106,10 @@ class World:
         if self.people.settle():
             return False
         over = all(header.status.terminal for header in self.store.headers.values())
-        if over and not any(worker.kept for worker in self.workers.values()):
+        if over and not any(worker.kept for worker in self.crew.workers.values()):
             return True
         self.now += 0.7
         return False
-
-    def _let_work(self, worker: ModelWorker) -> None:
-        if self.now >= worker.beat_at:
-            self._beat(worker)
-        worker.read()
-        if worker.held:
-            worker.finish()
-        worker.report(self.now)
 
     def _check_end(self) -> None:
         for name, tasks in self.store.tasks.items():
@@ -120,11 +119,11 @@ class World:
                     check(moved == task.commit, f"I2: the ref of {task.task_id} is not its outcome")
                 check(task.status.terminal, "I1: a task has not ended")
 
-    def _new_id(self) -> str:
-        return f"id-{next(self._numbers)}"
+    def _number(self) -> int:
+        return next(self._numbers)
 
-    def _new_commit(self) -> str:
-        return f"{next(self._numbers):040x}"
+    def _new_id(self) -> str:
+        return f"id-{self._number()}"
 
     def _say(self, text: str) -> None:
         if self._tell:
@@ -139,16 +138,21 @@ class World:
                 self._start_owner()
             else:
                 self.session.step()
-        except (StoreUnavailable, OwnershipLost, Crash) as end:
+        except (StoreUnavailable, OwnershipLost) as end:
             self._say(f"the owner's session ends: {end}")
             self.session = self.listening = None
+        except Crash as end:
+            self._say(f"the owner dies {end}")
+            self._kill_owner()
         finally:
             self.bus.owner_calls = False
 
     def _start_owner(self) -> None:
         clock = Clock(lambda: self.now + 1e9, lambda: self.now)
         limits = (self._window, self._batch)
-        self.session = Session(self.store, self.bus, clock, self._new_id, limits, self.stale)
+        self.session = Session(
+            self.store, self.bus, clock, self._new_id, limits, self._leases, self.stale, self.crew.coroner
+        )
         self.listening = Listening(self.bus, self.store, self.session, self._batch)
 
     def _listen(self) -> None:
@@ -166,66 +170,37 @@ class World:
         self.people.merge(session)
 
     def _published(self, message: Outgoing) -> None:
-        if message.stream in STREAMS:
+        if message.stream in STREAMS + SUSPECTS:
             event = unwrap(message.payload)
             assert event.workflowid
             assert event.taskid
             current = self.store.current(event.workflowid, event.taskid, event.id)
             check(current, f"I4: published {event.id}, which is not a committed current dispatch")
 
+    def _settled(self, delivery: Delivery) -> None:
+        event = unwrap(delivery.payload)
+        assert event.workflowid
+        assert event.taskid
+        waited_for = self.store.current(event.workflowid, event.taskid, event.data.dispatch_id)
+        check(not waited_for, "I1: an outcome was acknowledged that the database still waits for")
+
     # --- workers -------------------------------------------------------------------------------------
 
-    def _new_worker(self) -> None:
-        name = f"w{next(self._numbers)}"
-        supervised = bool(self.choices.below(2))
-        self.workers[name] = ModelWorker(
-            name,
-            1 + self.choices.below(2),
-            self.bus,
-            self.choices,
-            self._new_commit,
-            self._started,
-            supervised,
-        )
-
-    def _started(self, event: Event) -> None:
+    def _begun(self, event: Event) -> None:
         self._say(f"a worker starts {event.taskid} ({event.id})")
         check(event.id in self.store.dispatched, "I6: a task was started whose dispatch is not committed")
 
-    def _worker_step(self) -> None:
-        if not self.workers:
-            self._new_worker()
-            return
-        worker = list(self.workers.values())[self.choices.below(len(self.workers))]
-        if worker.paused:
-            return
-        kind = self.choices.below(4)
-        self._say(f"{worker.name}: {('read', 'finish', 'report', 'beat')[kind]}")
-        if kind == 0:
-            worker.read()
-        elif kind == 1:
-            worker.finish()
-        elif kind == 2:
-            worker.report(self.now)
-        if kind == 3 or self.now >= worker.beat_at:
-            self._beat(worker)
-
-    def _beat(self, worker: ModelWorker) -> None:
-        worker.beat_at = self.now + 2.0
-        self._to_owner(worker.heartbeat())
-
-    def _to_owner(self, word: Heartbeat | WorkerLeft) -> None:
-        """A broadcast: lost, or heard twice, or once."""
+    def _to_owner(self, word: Heartbeat | WorkerLeft) -> bool:
+        """A broadcast: lost, or heard twice, or once. False when the bus is away."""
         if self.session is not None and not self.bus.away:
             times = (1, 0, 2)[self.choices.fault(0.1, 2)]
             self.session.inbox.extend([word] * times)
+        return not self.bus.away
 
     def _heard(self, message: Outgoing) -> None:
         control = unwrap(message.payload).data
-        if isinstance(control, Control) and not self.choices.fault(0.1):
-            worker = self.workers.get(message.stream.removeprefix(f"{Channels.CONTROL}."))
-            if worker is not None and not worker.paused:
-                worker.obey(control)
+        if isinstance(control, Control):
+            self.crew.hear(message.stream.removeprefix(f"{Channels.CONTROL}."), control)
 
     # --- misfortunes ---------------------------------------------------------------------------------
 
@@ -234,48 +209,23 @@ class World:
 
     def _misfortune(self) -> None:
         kinds: tuple[Callable[[], None], ...] = (
-            self._crash_worker,
+            self.crew.crash,
             self.bus.destroy,
-            self._pause_worker,
+            self.crew.pause,
             self._kill_owner,
             self.bus.flush,
             self._toggle_bus,
             self.bus.save,
             self.bus.restore,
-            self._stop_worker,
-            self._new_worker,
+            self.crew.stop,
+            self.crew.hire,
         )
         step = kinds[self.choices.below(len(kinds))]
         self._say(f"misfortune: {step.__name__}")
         step()
 
-    def _chosen(self) -> ModelWorker | None:
-        names = list(self.workers)
-        return self.workers[names[self.choices.below(len(names))]] if names else None
-
-    def _crash_worker(self) -> None:
-        worker = self._chosen()
-        if worker is not None:
-            del self.workers[worker.name]
-            if worker.supervised:
-                self._to_owner(WorkerLeft(worker_id=worker.name, reason="died"))
-
-    def _stop_worker(self) -> None:
-        worker = self._chosen()
-        if worker is not None:
-            worker.report(float("inf"))
-            del self.workers[worker.name]
-            self._to_owner(
-                WorkerLeft(worker_id=worker.name, reason="stopped", handed_back=tuple(worker.held))
-            )
-
-    def _pause_worker(self) -> None:
-        """Or wake it: a zombie that reports what was given to somebody else."""
-        worker = self._chosen()
-        if worker is not None:
-            worker.paused = not worker.paused
-
     def _kill_owner(self) -> None:
+        self._leases = Leases(LEASE_SECONDS)
         self.session = self.listening = None
 
     def _toggle_bus(self) -> None:

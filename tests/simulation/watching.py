@@ -1,0 +1,69 @@
+"""Parts of the owner that check what passes through them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from orchestrator.decision import Decision
+from orchestrator.engine import Engine
+from orchestrator.handlers import Handlers
+from orchestrator.inputs import Finished, Input, Lost, Overdue
+from orchestrator.state import TaskState, TaskStatus
+from tests.simulation.coroner import Coroner
+from tests.simulation.model_worker import OUTAGE
+from tests.simulation.violations import check
+
+
+class WatchedEngine(Engine):
+    """The engine, whose window stays what it is, with every accepted input checked (I3, I7)."""
+
+    def __init__(self, new_id: Callable[[], str], window: int, stale: list[int], coroner: Coroner) -> None:
+        self._fixed = window
+        self._stale = stale
+        self._coroner = coroner
+        super().__init__(new_id, window)
+
+    @property
+    def window(self) -> int:
+        return self._fixed
+
+    @window.setter
+    def window(self, wanted: int) -> None:
+        """A window of some 1,000 dispatches would never be reached here."""
+
+    def take(self, workflow_id: str, given: Input, now: float, monotonic: float) -> Decision:
+        if not isinstance(given, Finished | Lost | Overdue):
+            return super().take(workflow_id, given, now, monotonic)
+        task = self.workflows[workflow_id].tasks.get(given.task_id)
+        name = given.outcome.dispatch_id if isinstance(given, Finished) else given.dispatch_id
+        stale = task is None or task.status is not TaskStatus.DISPATCHED or task.dispatch_id != name
+        decision = super().take(workflow_id, given, now, monotonic)
+        if stale:
+            self._stale[0] += 1
+            check(decision.refused is not None, "I3: accepted what is not the current dispatch's")
+        elif task is not None:
+            self._check_counts(task, self.workflows[workflow_id].tasks[given.task_id], given)
+        return decision
+
+    def _check_counts(self, old: TaskState, new: TaskState, given: Finished | Lost | Overdue) -> None:
+        if isinstance(given, Lost):
+            if new.crashes > old.crashes:
+                self._coroner.judge(given)
+            return
+        check(new.crashes == old.crashes, "I7: a crash was counted without a death")
+        if isinstance(given, Finished) and given.outcome.error is OUTAGE:
+            check(new.failures == old.failures, "an outage was counted as a failure")
+            check(new.status is TaskStatus.READY, "an outage ended a task")
+
+
+@dataclass
+class WatchedHandlers(Handlers):
+    """The handlers, whose deaths the coroner hears of."""
+
+    coroner: Coroner | None = None
+
+    async def _worker_gone(self, worker_id: str, why: str, *, crashed: bool, logs: str | None = None) -> None:
+        assert self.coroner is not None
+        self.coroner.given_up(worker_id)
+        await super()._worker_gone(worker_id, why, crashed=crashed, logs=logs)
