@@ -136,7 +136,7 @@ class Handlers:
     async def _sweep(self) -> None:
         """Publish again what is in nobody's hands, also because its worker died while nobody listened."""
         for worker_id in sorted(await self.recovery.strangers() or ()):
-            await self.recovery.forfeit(worker_id, self.recovery.streams)
+            await self._forfeit(worker_id, self.recovery.streams)
         await self.store.workers_left_but(list(self.leases.workers), self.now, "not heard of")
         looked = await self.recovery.look(list(self.engine.out))
         self._sweep_at = None if looked else self.monotonic + self.leases.lease_seconds / 2
@@ -271,7 +271,7 @@ class Handlers:
         log.warning("worker_gone", worker_id=worker_id, why=why, held=len(orphans))
         self._gone.append((worker_id, why))
         streams = heartbeat.streams if heartbeat else self.recovery.streams
-        read = await self.recovery.forfeit(worker_id, streams)
+        read = await self._forfeit(worker_id, streams)
         if read is None:
             self._sweep_at = self.monotonic + self.leases.lease_seconds / 2
         held = dict.fromkeys([*orphans, *(read or ())])
@@ -285,6 +285,13 @@ class Handlers:
             self._deaths[self.recovery.gate.ask()] = Death(
                 worker_id, tuple(sorted(ran)), waiting, logs, one_to_blame(heartbeat, read)
             )
+
+    async def _forfeit(self, worker_id: str, streams: Iterable[str]) -> list[str] | None:
+        """The dispatches that a gone worker had read, None when the bus is away."""
+        taken = await self.recovery.forfeit(worker_id, streams)
+        for delivery in taken.unreadable if taken else ():
+            self._bury(unreadable(delivery, f"it cannot be read, and worker {worker_id} died with it"))
+        return taken.dispatch_ids if taken else None
 
     def _drained(self, ticket: int) -> None:
         """All outcomes up to the look are in: what is still out is really lost."""

@@ -39,6 +39,14 @@ class DrainGate:
         return self.asked
 
 
+@dataclass(frozen=True, slots=True)
+class Forfeit:
+    """What a gone worker had read: the dispatches, and what is none."""
+
+    dispatch_ids: list[str]
+    unreadable: list[Delivery]
+
+
 @dataclass(slots=True)
 class Recovery:
     """Looks at the streams, waits for the outcomes, and names what must be published again."""
@@ -112,22 +120,22 @@ class Recovery:
             return None
         return found - self.leases.workers.keys()
 
-    async def forfeit(self, worker_id: str, streams: Iterable[str]) -> list[str] | None:
-        """Take from a gone worker what it had read of this share; the dispatch ids, or None: the bus is away.
+    async def forfeit(self, worker_id: str, streams: Iterable[str]) -> Forfeit | None:
+        """Take from a gone worker what it had read of this share, or None: the bus is away.
 
         What belongs to other owners stays in its hands until they take it: only they can give it out again.
         """
-        names = []
+        taken: list[Delivery] = []
         try:
             for stream in streams:
                 held = await self.bus.pending(stream, Channels.WORKERS_GROUP, worker_id)
                 mine = [delivery for delivery in held if self._is_mine(delivery)]
                 await self.bus.ack(Channels.WORKERS_GROUP, mine)
                 await self.bus.forget_consumer(stream, Channels.WORKERS_GROUP, worker_id)
-                names += _ids(mine)
+                taken += mine
         except BusUnavailable:
             return None
-        return names
+        return Forfeit(_ids(taken), [delivery for delivery in taken if not _ids([delivery])])
 
     def _is_mine(self, delivery: Delivery) -> bool:
         try:

@@ -70,7 +70,8 @@ async def test_each_kind_serves_in_private_and_leaves_nothing(home: Path, kind: 
     await check_serves(redis)
     assert redis.folder.parent == home / "run"
     assert stat.S_IMODE(redis.folder.stat().st_mode) == 0o700
-    [place] = redis.folder.iterdir()
+    place = redis.folder / "redis.sock"
+    assert names(redis.folder) == {str(place), str(redis.folder / "owner")}
     assert place.is_socket()
     assert stat.S_IMODE(place.stat().st_mode) & 0o077 == 0
     assert "LISTEN" not in listening(redis.process.pid)
@@ -117,6 +118,16 @@ async def test_what_a_killed_process_left_is_removed_and_what_lives_is_not(home:
     await first.stop()
     await check_serves(second)
     await second.stop()
+
+
+async def test_a_server_that_died_and_will_be_started_again_keeps_its_folder(home: Path) -> None:
+    redis_program(RedisKind.REDIS)
+    first = await start_redis(home, search_path=PATH)
+    first.process.kill()
+    second = await start_redis(home, search_path=PATH)
+    assert str(first.folder) in names(home)
+    for redis in (first, second):
+        await redis.stop()
 
 
 async def test_two_servers_know_nothing_of_each_other(home: Path) -> None:

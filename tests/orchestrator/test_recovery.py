@@ -14,7 +14,7 @@ from orchestrator.batch import shard_of
 from orchestrator.engine import Engine
 from orchestrator.leases import Leases
 from orchestrator.messages import request_message
-from orchestrator.recovery import DrainGate, Recovery
+from orchestrator.recovery import DrainGate, Forfeit, Recovery
 from orchestrator.shares import Share
 from orchestrator.state import TaskState, Workflow
 from tests.orchestrator.plans import item, plan
@@ -49,9 +49,10 @@ async def test_an_owner_takes_only_its_own_from_a_dead_worker(bus: MessageBus) -
     unreadable = Outgoing(STREAM, b"\xff")
     await bus.publish([*sent, unreadable])
     held = await bus.read([STREAM], Channels.WORKERS_GROUP, "dead", count=9, block_ms=0)
-    assert await owners[0].forfeit("dead", [STREAM]) == [decode(sent[0].payload).id]
+    low = await owners[0].forfeit("dead", [STREAM])
+    assert low == Forfeit([decode(sent[0].payload).id], [held[2]])
     assert await bus.pending(STREAM, Channels.WORKERS_GROUP, "dead") == [held[1]]
-    assert await owners[1].forfeit("dead", [STREAM]) == [decode(sent[1].payload).id]
+    assert await owners[1].forfeit("dead", [STREAM]) == Forfeit([decode(sent[1].payload).id], [])
     assert await bus.consumers(STREAM, Channels.WORKERS_GROUP) == []
     assert await bus.depth(STREAM) == 0
 
