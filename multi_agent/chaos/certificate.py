@@ -18,9 +18,25 @@ from multi_agent.chaos.faults import FAULTS, Fault
 from multi_agent.chaos.report import Report
 from multi_agent.chaos.runner import FaultResult, Runner
 from multi_agent.chaos.world import World, WorldSettings
+from multi_agent.settings import Settings
 from orchestrator.audit import audit
 
+LEASE_SECONDS = 1.5
 CLOCK_STEP = "clock-step"
+PROCESS_FAULTS = frozenset(
+    {
+        "worker-kill",
+        "owner-kill",
+        "worker-stop",
+        "zombie",
+        "owner-stop",
+        "poison",
+        "failpoint-kill",
+        "failpoint-stop",
+        "lost-answer",
+    }
+)
+"""Those that hit processes started by the certificate alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +53,7 @@ class Wanted:
     sandbox: str
     search_path: str
     keep: bool = False
+    deployment: Settings | None = None
 
 
 def chosen(wanted: Wanted) -> list[Fault]:
@@ -46,6 +63,11 @@ def chosen(wanted: Wanted) -> list[Fault]:
     for name in names:
         if name not in by_name:
             raise InvalidInput(f"fault {name!r}: unknown; known are {', '.join(by_name)}")
+        if wanted.deployment is not None and name not in PROCESS_FAULTS:
+            raise InvalidInput(
+                f"fault {name!r}: hits services, which are a deployment's own; "
+                f"use {', '.join(sorted(PROCESS_FAULTS))}"
+            )
         if by_name[name].postgres and not wanted.postgres:
             raise InvalidInput(f"fault {name!r}: needs --postgres")
         if name == CLOCK_STEP and find_compiler() is None:
@@ -53,6 +75,8 @@ def chosen(wanted: Wanted) -> list[Fault]:
     faults = [by_name[name] for name in names] or list(FAULTS)
     if names:
         return faults
+    if wanted.deployment is not None:
+        return [fault for fault in faults if fault.name in PROCESS_FAULTS]
     return [
         fault
         for fault in faults
@@ -71,6 +95,8 @@ async def certify(wanted: Wanted, say: Callable[[str], None]) -> Report:
             postgres=wanted.postgres,
             sandbox=wanted.sandbox,
             search_path=wanted.search_path,
+            deployment=wanted.deployment,
+            lease_seconds=wanted.deployment.lease_seconds if wanted.deployment else LEASE_SECONDS,
             steps_clock=any(result.fault.name == CLOCK_STEP for result in results),
         )
     )
@@ -86,7 +112,7 @@ async def certify(wanted: Wanted, say: Callable[[str], None]) -> Report:
         await world.close()
     at_the_end += [*check_secrets(world), *left_behind(world)]
     minutes = (time.monotonic() - started) / 60
-    database = "PostgreSQL, two orchestrators" if wanted.postgres else "SQLite, one orchestrator"
+    database = "PostgreSQL, two orchestrators" if world.settings.database_url else "SQLite, one orchestrator"
     report = Report(wanted.seed, database, minutes, results, runner.figures, at_the_end)
     if not report.violations and not wanted.keep:
         shutil.rmtree(folder, ignore_errors=True)

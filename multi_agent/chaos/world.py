@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import random
 import signal
@@ -40,7 +39,8 @@ CANARY = "canary-2b7e151628aed2a6abf7158809cf4f3c"
 class WorldSettings:
     """postgres: on PostgreSQL, with two orchestrators; else on SQLite, with the one it can have.
 
-    steps_clock: the wall clock of all processes can be stepped; needs a C compiler.
+    steps_clock: the wall clock of all processes can be stepped; needs a C compiler. deployment: the settings
+    of one whose Redis, PostgreSQL and artifact store are used; then only the processes are ours to hit.
     """
 
     folder: Path
@@ -51,6 +51,7 @@ class WorldSettings:
     sandbox: str = "auto"
     search_path: str = os.defpath
     steps_clock: bool = False
+    deployment: Settings | None = None
 
 
 @dataclass(slots=True)
@@ -58,7 +59,7 @@ class World:
     """Everything that a fault may hit. `start` it, `close` it."""
 
     wanted: WorldSettings
-    redis: ChaosRedis
+    private_redis: ChaosRedis | None
     postgres: PrivatePostgres | None
     settings: Settings
     supervisor: Supervisor
@@ -70,7 +71,6 @@ class World:
     wanted_plans: list[TodoList] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
     _stopped: dict[int, float] = field(default_factory=dict)
-    _numbers: itertools.count[int] = field(default_factory=itertools.count)
     _read: int = 0
     _watching: asyncio.Task[None] | None = None
 
@@ -85,18 +85,21 @@ class World:
         clock = SteppedClock(compiler, wanted.folder) if compiler else None
         clock_env = clock.env if clock else {}
         start_server(clock_env)
-        redis = ChaosRedis(wanted.folder, wanted.search_path, clock_env)
-        await redis.start()
-        postgres = await asyncio.to_thread(PrivatePostgres().start) if wanted.postgres else None
-        database_url = SecretStr(postgres.new_database()) if postgres else None
-        settings = Settings(
-            data_dir=data,
-            redis_url=SecretStr(redis.url),
-            database_url=database_url,
-            artifact_store=None,
-            lease_seconds=wanted.lease_seconds,
-            slots=wanted.slots,
-        )
+        redis = postgres = None
+        if wanted.deployment is not None:
+            settings = wanted.deployment.model_copy(update={"data_dir": data, "slots": wanted.slots})
+        else:
+            redis = ChaosRedis(wanted.folder, wanted.search_path, clock_env)
+            await redis.start()
+            postgres = await asyncio.to_thread(PrivatePostgres().start) if wanted.postgres else None
+            settings = Settings(
+                data_dir=data,
+                redis_url=SecretStr(redis.url),
+                database_url=SecretStr(postgres.new_database()) if postgres else None,
+                artifact_store=None,
+                lease_seconds=wanted.lease_seconds,
+                slots=wanted.slots,
+            )
         upgrade_database(settings)
         bus, database = make_bus(settings), make_database(settings)
         env = _environment(wanted, settings) | clock_env
@@ -116,13 +119,19 @@ class World:
         return world
 
     def _start_processes(self) -> None:
-        for number in range(2 if self.postgres else 1):
+        for number in range(2 if self.settings.database_url else 1):
             self.supervisor.start(Charge(f"orchestrator-{number}", OrchestratorArgv()))
         for number in range(self.wanted.workers):
             # Every other worker has nobody who tells of its death.
             tells = number % 2 == 0
             self.supervisor.start(Charge(f"worker-{number}", _worker, tells=tells))
         self._watching = asyncio.create_task(self.supervisor.watch())
+
+    @property
+    def redis(self) -> ChaosRedis:
+        """The private server; a deployment's is not ours to hit."""
+        assert self.private_redis is not None
+        return self.private_redis
 
     # --- whom to hit ---------------------------------------------------------------------------------
 
@@ -187,7 +196,9 @@ class World:
                 continue
             found.append((name, Action(action), int(pid)))
             if action == Action.STOP:
-                self._stopped[int(pid)] = time.monotonic() + self.wanted.lease_seconds * 1.5
+                # A worker must outlive its lease; an orchestrator holds everybody up, and is back sooner.
+                leases = 0.3 if name.startswith(("owner.", "keeper.")) else 1.5
+                self._stopped[int(pid)] = time.monotonic() + self.wanted.lease_seconds * leases
         return found
 
     def wake(self, *, everybody: bool = False) -> None:
@@ -204,7 +215,8 @@ class World:
         self.wake(everybody=True)
         if self.clock is not None:
             self.clock.step(0)
-        await self.redis.heal()
+        if self.private_redis is not None:
+            await self.private_redis.heal()
         if self.postgres is not None:
             await asyncio.to_thread(self.postgres.start)
 
@@ -217,7 +229,8 @@ class World:
         await self.supervisor.stop()
         await self.database.close()
         await self.bus.close()
-        await self.redis.close()
+        if self.private_redis is not None:
+            await self.private_redis.close()
         if self.postgres is not None:
             self.postgres.stop()
 
@@ -241,6 +254,8 @@ def _environment(wanted: WorldSettings, settings: Settings) -> dict[str, str]:
         "OPENAI_API_KEY": CANARY,
         "GEMINI_API_KEY": CANARY,
     }
+    if settings.artifact_store:
+        shown["MULTI_AGENT_ARTIFACT_STORE"] = settings.artifact_store
     if settings.database_url:
         shown["DATABASE_URL"] = settings.database_url.get_secret_value()
     return {name: value for name, value in shown.items() if value or name != "PYTHONPATH"}

@@ -13,6 +13,7 @@ import click
 from contracts.errors import InvalidInput
 from multi_agent.cli import EXIT_DONE, EXIT_FAILED
 from multi_agent.cli.common import json_option, print_json, sandbox_option, settings_of
+from multi_agent.settings import Settings
 from multi_agent.telemetry import set_up_logs
 
 _ROUND = re.compile(r"[A-Za-z0-9_-]+/[a-z-]+/[0-9]+")
@@ -29,6 +30,11 @@ _ROUND = re.compile(r"[A-Za-z0-9_-]+/[a-z-]+/[0-9]+")
 @click.option("--seed", help="Start of all chance. [default: made up]")
 @click.option("--replay", metavar="SEED/FAULT/ROUND", help="Only this round, as a report names it.")
 @click.option("--postgres", is_flag=True, help="On a private PostgreSQL, with two orchestrators.")
+@click.option(
+    "--deployment",
+    is_flag=True,
+    help="On the Redis, PostgreSQL and artifact store that are set; hits only processes started here.",
+)
 @click.option("--keep", is_flag=True, help="Keep the scratch folder also when nothing was found.")
 @click.option(
     "--report",
@@ -82,5 +88,13 @@ def _wanted(**options: Any) -> Any:
         postgres=options["postgres"],
         sandbox=options["sandbox"] or "auto",
         search_path=settings.search_path,
+        deployment=_deployment(settings) if options["deployment"] else None,
         keep=options["keep"],
     )
+
+
+def _deployment(settings: Settings) -> Settings:
+    """The settings of a deployment that others can join. Raises InvalidInput."""
+    if settings.redis_url is None or not settings.database.startswith("postgres"):
+        raise InvalidInput("--deployment needs REDIS_URL, and DATABASE_URL of a PostgreSQL")
+    return settings.model_copy(update={"artifact_store": settings.artifacts})

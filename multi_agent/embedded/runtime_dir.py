@@ -20,8 +20,8 @@ _FALLBACK: Final = Path("/tmp")  # noqa: S108  # only a folder of mode 700 is ma
 def make_runtime_dir(candidates: Sequence[Path], socket_name: str) -> Path:
     """A new folder of mode 700, in the first candidate, or /tmp, where the socket's path is short enough.
 
-    Folders that a killed process left there, whose socket nobody answers, are removed on the way; not those of
-    a living one, whose server may be about to start again.
+    Folders that a killed process left there, whose socket nobody answers, are removed on the way; not those
+    of a living one, whose server may be about to start again.
     """
     for parent in (*candidates, _FALLBACK):
         if _fits(parent, socket_name):
