@@ -16,18 +16,18 @@ class Coroner:
         self._findings: dict[str, frozenset[str] | None] = {}
 
     def died(self, worker: ModelWorker) -> None:
-        """A worker died, with what it executed."""
-        self._dead[worker.name] = worker.at_work_on
+        """A worker died, at what it was doing."""
+        self._dead[worker.name] = worker.to_blame
 
     def given_up(self, worker_id: str) -> None:
         """The owner takes a worker for dead. One that lives and moves may execute anything meanwhile."""
         worker = self._workers.get(worker_id)
-        truth = self._dead.get(worker_id) if worker is None else worker.at_work_on if worker.paused else None
+        truth = self._dead.get(worker_id) if worker is None else worker.to_blame if worker.paused else None
         self._findings[worker_id] = truth
 
     def judge(self, given: Lost) -> None:
-        """The owner holds a death against a task."""
+        """The owner counts a death against a task."""
         truth = self._findings[given.worker_id]
-        alone = truth is None or truth == {given.dispatch_id}
-        ran = sorted(truth or ())
-        check(alone, f"I7: {given.dispatch_id} is blamed for the death of {given.worker_id}, which ran {ran}")
+        fair = truth is None or given.dispatch_id in truth
+        blamed = f"{given.dispatch_id} is blamed for the death of {given.worker_id}"
+        check(fair, f"I7: {blamed}, where {sorted(truth or ())} could be")

@@ -77,10 +77,16 @@ class ModelWorker:
     _may_look: bool = True
 
     @property
-    def at_work_on(self) -> frozenset[str]:
-        """The dispatches it executes; when there is none, those it has executed without a word of it."""
+    def to_blame(self) -> frozenset[str]:
+        """The dispatches its death may be held against: the only one it executes, or, while it executes
+        none, what is about to start and what has ended without a word of it.
+        """
         running = frozenset(name for name, held in self.held.items() if held.runs)
-        return running or frozenset(kept.dispatch_id for kept in self.kept.values() if not kept.said)
+        if running:
+            return running if len(running) == 1 else frozenset()
+        starting = (name for name, held in self.held.items() if held.started)
+        unsaid = (kept.dispatch_id for kept in self.kept.values() if not kept.said)
+        return frozenset((*starting, *unsaid))
 
     def heartbeat(self) -> Heartbeat:
         return _build_heartbeat(

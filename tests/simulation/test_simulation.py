@@ -1,4 +1,4 @@
-"""Schedules with faults at every step keep the invariants (I1 to I4, I6, I9), and mutants do not."""
+"""Schedules with faults at every step keep the invariants (I1 to I4, I6, I7, I9), and mutants do not."""
 
 from __future__ import annotations
 
