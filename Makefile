@@ -11,6 +11,8 @@ UV ?= $(if $(wildcard $(BIN)/uv),$(BIN)/uv,uv)
 # Options for `multi-agent run`, and for pytest.
 ARGS ?=
 PYTEST_ARGS ?=
+CHAOS_ARGS ?=
+MUTANTS_ARGS ?=
 SIMULATE_ARGS ?=
 
 # The request reaches the program through the environment, untouched by make and by the shell.
@@ -51,6 +53,14 @@ check: $(DEV_STAMP) ## The checks without the tests
 	$(BIN)/lint-imports
 	$(BIN)/python -m contracts.schema_files --check
 	$(BIN)/python -m contracts.asyncapi --check
+
+.PHONY: chaos
+chaos: $(DEV_STAMP) ## Faults against a real system in a scratch folder (CHAOS_ARGS="--minutes 60 --postgres")
+	@$(BIN)/multi-agent chaos $(CHAOS_ARGS)
+
+.PHONY: mutants
+mutants: $(DEV_STAMP) ## Take each protective line away; the checks must notice (MUTANTS_ARGS="--only NAME --seeds 1")
+	@$(BIN)/python -m tests.chaos.mutants --write docs/mutants.md $(MUTANTS_ARGS)
 
 .PHONY: simulate
 simulate: $(DEV_STAMP) ## 100,000 simulated schedules with crashes and faults (SIMULATE_ARGS="--seed N")
