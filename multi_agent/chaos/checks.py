@@ -10,7 +10,7 @@ from artifacts import GitArtifactStore
 from contracts.todo import TodoList
 from multi_agent.chaos.load import expected_files
 from multi_agent.chaos.world import CANARY, World
-from orchestrator.client import JournalEntry, WorkflowView
+from orchestrator.client import JournalEntry, WorkflowClient, WorkflowView
 from orchestrator.state import TaskStatus, WorkflowStatus
 
 _ALL_EVENTS = 1_000_000
@@ -35,11 +35,11 @@ class Checked:
 
 
 async def check_workflow(
-    world: World, artifacts: GitArtifactStore, view: WorkflowView, plan: TodoList
+    client: WorkflowClient, artifacts: GitArtifactStore, view: WorkflowView, plan: TodoList
 ) -> Checked:
     """One workflow that has ended."""
     name = view.header.workflow_id
-    entries = await world.client.events(name, limit=_ALL_EVENTS)
+    entries = await client.events(name, limit=_ALL_EVENTS)
     findings = _journal(view, entries)
     if plan.todo_list_id.startswith("poison-"):
         findings += _poisoned(view)

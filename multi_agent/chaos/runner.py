@@ -148,7 +148,7 @@ class Runner:
                     continue
                 await self._decide(view)
                 if view.header.status.terminal and not await self._parked_by_chance(view):
-                    self._take(view, await check_workflow(self.world, self.artifacts, view, plan))
+                    self._take(view, await check_workflow(self.world.client, self.artifacts, view, plan))
                     del self._open[name]
             except Unavailable:
                 return
