@@ -81,8 +81,21 @@ class Recovery:
         for stream in streams:
             adrift = await self.bus.adrift(stream, Channels.WORKERS_GROUP)
             await self.bus.ack(Channels.WORKERS_GROUP, adrift)
-            present.update(_ids(await self.bus.entries(stream)))
+            entries = await self.bus.entries(stream)
+            await self.bus.ack(Channels.WORKERS_GROUP, self._needless(entries))
+            present.update(_ids(entries))
         return present
+
+    def _needless(self, entries: Iterable[Delivery]) -> list[Delivery]:
+        """Entries that count no more, and repetitions: a poisonous one costs a worker each time it is read."""
+        seen: set[str] = set()
+        found = []
+        for delivery in entries:
+            for dispatch_id in _ids([delivery]):
+                if dispatch_id in seen or (dispatch_id not in self.engine.out and self._is_mine(delivery)):
+                    found.append(delivery)
+                seen.add(dispatch_id)
+        return found
 
     def drained(self, ticket: int) -> list[str]:
         """The suspects of looks up to this ticket that are still out and unheld."""

@@ -83,6 +83,7 @@ class Runner:
             await self._top_up(chance)
             await self._inject(result, chance)
             await asyncio.sleep(chance.uniform(*result.fault.pause))
+        await self._top_up(chance)
         await self.world.heal()
         healed = time.monotonic()
         await self._end()

@@ -29,7 +29,7 @@ def bus() -> MessageBus:
 
 
 def owner_of(share: Share, bus: MessageBus) -> Recovery:
-    numbers = itertools.count()
+    numbers = itertools.count(min(share.epochs))
     return Recovery(bus, Engine(lambda: f"id-{next(numbers)}", 100), Leases(6.0), DrainGate(), share)
 
 
@@ -55,6 +55,21 @@ async def test_an_owner_takes_only_its_own_from_a_dead_worker(bus: MessageBus) -
     assert await owners[1].forfeit("dead", [STREAM]) == Forfeit([decode(sent[1].payload).id], [])
     assert await bus.consumers(STREAM, Channels.WORKERS_GROUP) == []
     assert await bus.depth(STREAM) == 0
+
+
+async def test_a_look_takes_repetitions_and_what_counts_no_more_off_the_stream(bus: MessageBus) -> None:
+    """Each copy of a dispatch that kills its worker would cost another worker (I7)."""
+    owners = [owner_of(share, bus) for share in (LOW, HIGH)]
+    await bus.ensure_group(STREAM, Channels.WORKERS_GROUP)
+    mine, others = [request_message(workflow.header, task) for workflow, task in map(submitted, owners)]
+    await bus.publish([mine, others, mine, mine, others])
+    current = decode(mine.payload).id
+    assert await owners[0].look([current])
+    assert [each.payload for each in await bus.entries(STREAM)] == [mine.payload, others.payload]
+    [(workflow_id, task_id)] = [owners[0].engine.out.pop(current)]
+    owners[0].engine.out["another"] = (workflow_id, task_id)
+    assert await owners[0].look(["another"])
+    assert [each.payload for each in await bus.entries(STREAM)] == [others.payload]
 
 
 async def test_an_owner_recalls_nothing_that_is_not_its_own(bus: MessageBus) -> None:
