@@ -87,7 +87,7 @@ class Recovery:
         return present
 
     def _needless(self, entries: Iterable[Delivery]) -> list[Delivery]:
-        """Entries that count no more, and repetitions: a poisonous one costs a worker each time it is read."""
+        """Entries that count no more, and repetitions: each copy of a poisonous one costs a worker."""
         seen: set[str] = set()
         found = []
         for delivery in entries:
