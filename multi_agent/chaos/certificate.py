@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
 import time
@@ -84,8 +85,8 @@ def chosen(wanted: Wanted) -> list[Fault]:
     ]
 
 
-async def certify(wanted: Wanted, say: Callable[[str], None]) -> Report:
-    """Run it. The scratch folder stays when promises were broken."""
+async def certify(wanted: Wanted, say: Callable[[str], None], stop: asyncio.Event) -> Report:
+    """Run it, until `stop` at most. The scratch folder stays when promises were broken."""
     results = [FaultResult(fault) for fault in chosen(wanted)]
     folder = Path(tempfile.mkdtemp(prefix="multi-agent-chaos-"))
     say(f"scratch folder {folder}")
@@ -101,7 +102,7 @@ async def certify(wanted: Wanted, say: Callable[[str], None]) -> Report:
         )
     )
     artifacts = make_artifacts(world.settings)
-    runner = Runner(world, artifacts, say, wanted.rest_seconds)
+    runner = Runner(world, artifacts, say, wanted.rest_seconds, stop)
     started = time.monotonic()
     at_the_end: list[Finding] = []
     try:
@@ -140,7 +141,7 @@ async def _rounds(wanted: Wanted, runner: Runner, results: list[FaultResult]) ->
                 await runner.round(
                     result, f"{wanted.seed}/{result.fault.name}/{number}", wanted.round_seconds
                 )
-            if time.monotonic() > until and number > 0:
+            if runner.stop.is_set() or (time.monotonic() > until and number > 0):
                 return None
         number += 1
         if time.monotonic() > until or all(result.reached for result in results):

@@ -59,12 +59,16 @@ class Figures:
 
 @dataclass(slots=True)
 class Runner:
-    """Runs rounds in one world. `say` hears a line a round, which must be at rest after `rest_seconds`."""
+    """Runs rounds in one world. `say` hears a line a round, which must be at rest after `rest_seconds`.
+
+    Once `stop` is set no more faults are injected.
+    """
 
     world: World
     artifacts: GitArtifactStore
     say: Callable[[str], None]
     rest_seconds: float
+    stop: asyncio.Event
     figures: Figures = field(default_factory=Figures)
     started_at: float = field(default_factory=time.monotonic)
     _plans: dict[str, TodoList] = field(default_factory=dict)
@@ -79,7 +83,7 @@ class Runner:
         self._findings = []
         self._arm(result, chance)
         until = time.monotonic() + seconds
-        while time.monotonic() < until and not result.reached:
+        while time.monotonic() < until and not result.reached and not self.stop.is_set():
             await self._top_up(chance)
             await self._inject(result, chance)
             await asyncio.sleep(chance.uniform(*result.fault.pause))

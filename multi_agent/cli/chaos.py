@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +16,10 @@ from multi_agent.cli import EXIT_DONE, EXIT_FAILED
 from multi_agent.cli.common import json_option, print_json, sandbox_option, settings_of
 from multi_agent.settings import Settings
 from multi_agent.telemetry import set_up_logs
+
+if TYPE_CHECKING:
+    from multi_agent.chaos.certificate import Wanted
+    from multi_agent.chaos.report import Report
 
 _ROUND = re.compile(r"[A-Za-z0-9_-]+/[a-z-]+/[0-9]+")
 
@@ -52,15 +57,14 @@ def chaos(list_faults: bool, folder: Path, as_json: bool, **options: Any) -> int
     Rounds of one fault each run against a load of small workflows; after each everything must come to rest,
     and what was promised is checked. Exit code 1 when a promise was broken; the scratch folder then stays.
     """
-    from multi_agent.chaos.certificate import certify  # noqa: PLC0415 - heavy
-    from multi_agent.chaos.faults import FAULTS  # noqa: PLC0415
+    from multi_agent.chaos.faults import FAULTS  # noqa: PLC0415 - heavy
 
     if list_faults:
         for fault in FAULTS:
             click.echo(f"{fault.name:16} {fault.what} ({fault.promise})")
         return EXIT_DONE
     wanted = _wanted(**options)
-    report = asyncio.run(certify(wanted, lambda text: click.echo(text, err=True)))
+    report = asyncio.run(_certify(wanted))
     report.write(folder)
     if as_json:
         print_json(report.as_json())
@@ -69,7 +73,24 @@ def chaos(list_faults: bool, folder: Path, as_json: bool, **options: Any) -> int
     return EXIT_FAILED if report.violations else EXIT_DONE
 
 
-def _wanted(**options: Any) -> Any:
+async def _certify(wanted: Wanted) -> Report:
+    """Run it; the first signal ends it after the round at hand, with a report."""
+    from multi_agent.chaos.certificate import certify  # noqa: PLC0415 - heavy
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def asked(number: int) -> None:
+        click.echo("ending after this round; once more ends it at once", err=True)
+        stop.set()
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked, number)
+    return await certify(wanted, lambda text: click.echo(text, err=True), stop)
+
+
+def _wanted(**options: Any) -> Wanted:
     from multi_agent.chaos.certificate import Wanted  # noqa: PLC0415 - heavy
 
     replay = options["replay"]

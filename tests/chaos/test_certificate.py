@@ -20,7 +20,7 @@ from multi_agent.chaos.malformed import malformed
 from multi_agent.chaos.report import Report
 from multi_agent.chaos.runner import FaultResult, Figures
 from tests.chaos.mutants import MUTANTS, mutated
-from tests.e2e.conftest import Cli, cli
+from tests.e2e.conftest import Cli, cli, left_behind
 from tests.support import need
 
 __all__ = ["cli"]
@@ -50,6 +50,17 @@ def test_a_short_certificate_on_postgresql_with_two_orchestrators(cli: Cli) -> N
     faults = "owner-kill,postgres-kill,lost-answer"
     report = certificate(cli, "--round-seconds", "4", "--postgres", "--faults", faults)
     assert report["violations"] == 0
+
+
+def test_a_killed_certificate_leaves_no_process(cli: Cli) -> None:
+    need(bool(shutil.which("redis-server")), "redis-server is not installed")
+    scratch = cli.folder / "scratch"
+    scratch.mkdir()
+    running = cli.start("chaos", "--faults", "worker-kill", TMPDIR=str(scratch))
+    cli.until(lambda: len(left_behind(cli.folder)) > 3, "its processes")
+    running.kill()
+    running.wait()
+    cli.until(lambda: not left_behind(cli.folder), "the end of its processes", 20)
 
 
 @pytest.mark.parametrize(
