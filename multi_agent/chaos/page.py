@@ -10,7 +10,7 @@ _STYLE: Final = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem }
 body { color: #1b1f24 }
 table { border-collapse: collapse; width: 100% } td, th { padding: .2rem .6rem; text-align: left }
-th { border-bottom: 2px solid #8c959f } td { border-bottom: 1px solid #d8dee4 } .n { text-align: right }
+th { border-bottom: 2px solid #8c959f } td { border-bottom: 1px solid #d8dee4 } .n, th.n { text-align: right }
 .good { color: #116329 } .bad { color: #a40e26 } svg { width: 100%; height: auto } code { font-size: 13px }
 svg text { font: 11px system-ui, sans-serif; fill: #57606a }
 """
@@ -22,7 +22,8 @@ def render_page(report: dict[str, Any]) -> str:
     verdict = "No violation" if violations == 0 else f"{violations} violations"
     kind = "good" if violations == 0 else "bad"
     figures = "".join(
-        f"<li>{escape(name.replace('_', ' '))}: {value:g}</li>" for name, value in report["figures"].items()
+        f"<li>{escape(name.replace('_', ' '))}: {value:,.4g}</li>"
+        for name, value in report["figures"].items()
     )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Crash certificate</title>'
@@ -44,8 +45,9 @@ def _table(faults: list[dict[str, Any]]) -> str:
         for row in faults
     )
     return (
-        "<table><thead><tr><th>Fault</th><th>What</th><th>Promises tried</th><th>Injections</th>"
-        f"<th>Violations</th><th>Rate below (95 %)</th></tr></thead><tbody>{rows}</tbody></table>"
+        '<table><thead><tr><th>Fault</th><th>What</th><th>Promises tried</th><th class="n">Injections</th>'
+        '<th class="n">Violations</th><th class="n">Rate below (95 %)</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table>"
     )
 
 

@@ -47,13 +47,13 @@ class FaultResult:
 
 @dataclass(slots=True)
 class Figures:
-    """Sums over all rounds. `slowest_end` is the longest time from the end of a round's faults to rest."""
+    """Sums over all rounds; a round is at rest when all it started has ended, counted from its last fault."""
 
     workflows: int = 0
     tasks: int = 0
-    refused: int = 0
-    parked_by_chance: int = 0
-    slowest_end: float = 0.0
+    stale_outcomes_refused: int = 0
+    tasks_parked_by_chance: int = 0
+    longest_seconds_to_rest: float = 0.0
     timeline: list[tuple[float, str, int]] = field(default_factory=list)
 
 
@@ -91,7 +91,9 @@ class Runner:
         await self.world.heal()
         healed = time.monotonic()
         await self._end()
-        self.figures.slowest_end = max(self.figures.slowest_end, time.monotonic() - healed)
+        self.figures.longest_seconds_to_rest = max(
+            self.figures.longest_seconds_to_rest, time.monotonic() - healed
+        )
         self.world.strikes()
         self._findings += check_model_calls(self.world)
         if not result.fault.forges:
@@ -169,7 +171,7 @@ class Runner:
             return False
         if not any(task.status is TaskStatus.DEAD for task in view.tasks):
             return False
-        self.figures.parked_by_chance += 1
+        self.figures.tasks_parked_by_chance += 1
         await self.world.client.retry(view.header.workflow_id, None, "chaos")
         return True
 
@@ -177,7 +179,7 @@ class Runner:
         self._findings += checked.findings
         self.figures.workflows += 1
         self.figures.tasks += len(view.tasks)
-        self.figures.refused += checked.refused
+        self.figures.stale_outcomes_refused += checked.refused
         self._dispatched.update(checked.dispatches)
         self._note("done", len(view.tasks))
 
