@@ -424,7 +424,7 @@ async def test_a_flushed_redis_loses_nothing(system: System, hand: Hand) -> None
 
 async def test_after_a_flush_a_worker_of_several_roles_reads_again(system: System, hand: Hand) -> None:  # I5
     """It reads all its streams at once; the group of one on which nothing is out would keep it from all."""
-    hand.streams = (STREAM, Channels.requests("other"))
+    hand.streams = (*STREAMS, Channels.requests("other"))
     workflow = await submitted(system, plan(item("a"), item("b", "a")))
     await hand.work()
     system.redis.flush()
