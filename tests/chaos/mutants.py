@@ -32,7 +32,7 @@ PACKAGES = (
     "migrations",
     "tests",
 )
-SECONDS = 300
+SECONDS = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +283,7 @@ def caught(mutant: Mutant, seed: int) -> bool:
         if mutant.faults:
             argv = ["-m", "multi_agent.cli", "chaos", "--faults", mutant.faults, "--minutes", "0"]
             argv += ["--seed", str(seed), "--round-seconds", str(mutant.round_seconds)]
-            argv += ["--rest-seconds", "15", "--report", str(folder / "report")]
+            argv += ["--rest-seconds", "40", "--report", str(folder / "report")]
             argv += ["--postgres"] * mutant.postgres
         else:
             argv = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutant.tests]
