@@ -89,6 +89,10 @@ class _Recent(Generic[_V]):
                 self._items.popitem(last=False)
 
 
+class _Ended(Exception):
+    """The process ended over the object of this name: it was killed, or the object is damaged."""
+
+
 class ObjectReader:
     """Reads objects by name. Safe to use from several threads; `close` ends the process."""
 
@@ -184,6 +188,19 @@ class ObjectReader:
             self._stop()
 
     def _exchange(self, names: Sequence[str], max_bytes: int | None) -> list[Found | None]:
+        """One question; asked once more when the process ended over it, since anybody may have killed it."""
+        try:
+            return self._ask(names, max_bytes)
+        except _Ended:
+            pass
+        try:
+            return self._ask(names, max_bytes)
+        except _Ended as error:
+            raise ArtifactError(
+                f"object {error} cannot be read; `git fsck` in the store tells what is damaged"
+            ) from None
+
+    def _ask(self, names: Sequence[str], max_bytes: int | None) -> list[Found | None]:
         process = self._started()
         try:
             stdin, stdout = _pipes(process)
@@ -198,7 +215,7 @@ class ObjectReader:
             return found
         except BrokenPipeError:
             self._stop()
-            raise ArtifactError(f"git cat-file ended while asked for {names[0]}") from None
+            raise _Ended(names[0]) from None
         except BaseException:
             # Unread answers would be taken for those of the next question.
             self._stop()
@@ -263,13 +280,13 @@ def _answer(stdout: IO[bytes], name: str, max_bytes: int | None) -> Found | None
     if header.endswith(b" missing\n"):
         return None
     if len(parts) != 3 or not parts[2].isdigit():
-        raise ArtifactError(f"object {name} cannot be read; `git fsck` in the store tells what is damaged")
+        raise _Ended(name)
     size = int(parts[2])
     if max_bytes is not None and size > max_bytes:
         raise ArtifactError("the files are larger together than the reader allows")
     content = stdout.read(size)
     if len(content) != size or stdout.read(1) != b"\n":
-        raise ArtifactError(f"object {name} is damaged; `git fsck` in the store tells more")
+        raise _Ended(name)
     return Found(parts[0].decode(), parts[1], content)
 
 

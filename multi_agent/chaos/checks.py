@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artifacts import GitArtifactStore
+from contracts.errors import ArtifactError
 from contracts.todo import TodoList
 from multi_agent.chaos.load import expected_files
 from multi_agent.chaos.world import CANARY, World
@@ -92,7 +93,10 @@ def _fenced(name: str, entries: list[JournalEntry]) -> list[Finding]:
 async def _outcome(artifacts: GitArtifactStore, view: WorkflowView, plan: TodoList) -> list[Finding]:
     name = view.header.workflow_id
     assert view.header.result_commit is not None
-    tree = await artifacts.read_tree(view.header.result_commit)
+    try:
+        tree = await artifacts.read_tree(view.header.result_commit)
+    except ArtifactError as error:
+        return [Finding("I2", f"{name}: the outcome cannot be read: {error}")]
     files = {path: text for path, text in tree.items() if not path.startswith(".multi-agent/")}
     if files == expected_files(plan):
         return []

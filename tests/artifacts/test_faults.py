@@ -215,6 +215,15 @@ def test_a_damaged_object_is_told_and_a_retry_heals_it(tmp_path: Path) -> None:
     fresh.close()
 
 
+def test_a_reader_that_somebody_kills_is_asked_again(repository: Repository) -> None:
+    shas = [_write(repository, f"t{number}")[0] for number in range(5)]
+    for sha in shas:
+        for pid in _children("cat-file"):
+            os.kill(pid, signal.SIGSTOP)
+            threading.Timer(0.05, os.kill, (pid, signal.SIGKILL)).start()
+        assert repository.read_tree(sha, 10_000)
+
+
 def test_a_full_disk_is_an_error_and_room_again_is_enough(tmp_path: Path) -> None:
     """The limit on file size stands in for the disk: the same write fails in the same place."""
     path = create_store(tmp_path / "store.git")
