@@ -118,9 +118,8 @@ class Runner:
     async def _inject(self, result: FaultResult, chance: random.Random) -> None:
         count = await inject(result.fault, self.world, chance)
         struck = self.world.strikes()
-        result.points.update(name for name, _, _ in struck)
+        result.points.update(struck)
         count += len(struck)
-        self.world.wake()
         result.injections += count
         if count:
             self._note(result.fault.name, count)

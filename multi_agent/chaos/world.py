@@ -28,6 +28,7 @@ from multi_agent.supervisor import Charge, OrchestratorArgv, Supervisor, worker_
 from orchestrator.client import WorkflowClient
 from orchestrator.database import Database
 
+_WAKE_SECONDS = 0.05
 NOTED = ("worker.before_run", "worker.before_model", "worker.after_exchange")
 """Failpoints that always leave a line: who ran what, and which model answers were had and stored."""
 
@@ -71,8 +72,9 @@ class World:
     wanted_plans: list[TodoList] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
     _stopped: dict[int, float] = field(default_factory=dict)
+    _struck: list[str] = field(default_factory=list)
     _read: int = 0
-    _watching: asyncio.Task[None] | None = None
+    _jobs: list[asyncio.Task[None]] = field(default_factory=list)
 
     @classmethod
     async def start(cls, wanted: WorldSettings) -> World:
@@ -125,7 +127,7 @@ class World:
             # Every other worker has nobody who tells of its death.
             tells = number % 2 == 0
             self.supervisor.start(Charge(f"worker-{number}", _worker, tells=tells))
-        self._watching = asyncio.create_task(self.supervisor.watch())
+        self._jobs = [asyncio.create_task(job) for job in (self.supervisor.watch(), self._keep_awake())]
 
     @property
     def redis(self) -> ChaosRedis:
@@ -178,30 +180,41 @@ class World:
             self.traps = traps
             self.kill(self.supervisor.charges)
 
-    def strikes(self) -> list[tuple[str, Action, int]]:
-        """(failpoint, action, process id) of what struck since the last call. What stopped is noted."""
+    def strikes(self) -> list[str]:
+        """The failpoints that struck since the last call."""
+        self._listen()
+        struck, self._struck = self._struck, []
+        return struck
+
+    def _listen(self) -> None:
+        """Take in what failpoints have written. What stopped is noted."""
         path = self.settings.data / "failpoints.log"
         if not path.exists():
-            return []
+            return
         with path.open("rb") as log:
             log.seek(self._read)
             text = log.read()
         whole = text[: text.rfind(b"\n") + 1]
         self._read += len(whole)
-        found = []
         for line in whole.decode().splitlines():
             _, pid, name, action, *about = line.split(" ")
             if action == Action.NOTE:
                 self.notes.append((name, " ".join(about)))
                 continue
-            found.append((name, Action(action), int(pid)))
+            self._struck.append(name)
             if action == Action.STOP:
                 # A worker must outlive its lease; an orchestrator holds everybody up, and is back sooner.
                 leases = 0.3 if name.startswith(("owner.", "keeper.")) else 1.5
                 self._stopped[int(pid)] = time.monotonic() + self.wanted.lease_seconds * leases
-        return found
 
-    def wake(self, *, everybody: bool = False) -> None:
+    async def _keep_awake(self) -> None:
+        """By itself, since one that is stopped may hold a lock that everybody else here waits for."""
+        while True:
+            self._listen()
+            self._wake()
+            await asyncio.sleep(_WAKE_SECONDS)
+
+    def _wake(self, *, everybody: bool = False) -> None:
         """SIGCONT those whose time has come."""
         for pid, until in list(self._stopped.items()):
             if everybody or time.monotonic() >= until:
@@ -212,7 +225,7 @@ class World:
         """End every fault that lasts."""
         self.set_traps([], 0)
         self.strikes()
-        self.wake(everybody=True)
+        self._wake(everybody=True)
         if self.clock is not None:
             self.clock.step(0)
         if self.private_redis is not None:
@@ -222,10 +235,10 @@ class World:
 
     async def close(self) -> None:
         """Stop everything."""
-        self.wake(everybody=True)
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+        self._wake(everybody=True)
+        for job in self._jobs:
+            job.cancel()
+        await asyncio.gather(*self._jobs, return_exceptions=True)
         await self.supervisor.stop()
         await self.database.close()
         await self.bus.close()
