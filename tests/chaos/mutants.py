@@ -208,8 +208,7 @@ MUTANTS: tuple[Mutant, ...] = (
                 'if entry.kind == "ref" and entry.commit and False',
             ),
         ),
-        faults="failpoint-kill",
-        round_seconds=20,
+        tests=("tests/simulation/test_simulation.py",),
     ),
     Mutant(
         "innocents-counted",
