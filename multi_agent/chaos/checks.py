@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,12 +150,14 @@ def check_secrets(world: World) -> list[Finding]:
 
 def left_behind(world: World) -> list[Finding]:
     """Processes that still work for the scratch folder after its end."""
-    mark = f"MULTI_AGENT_DATA_DIR={world.settings.data}".encode()
+    return [Finding("leftovers", f"process {pid} was left behind") for pid in working_in(world.wanted.folder)]
+
+
+def working_in(folder: Path) -> list[int]:
+    """Processes whose current folder is this one, or below it."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark in (entry / "environ").read_bytes():
-                found.append(Finding("leftovers", f"process {entry.name} was left behind"))
-        except OSError:
-            continue
+        with suppress(OSError):
+            if (entry / "cwd").readlink().is_relative_to(folder):
+                found.append(int(entry.name))
     return found

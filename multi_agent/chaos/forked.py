@@ -108,6 +108,8 @@ def _become(argv: list[str], env: dict[str, str], log: str) -> None:
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
     os.environ.clear()
     os.environ.update(env)
+    # Where it works shows to whom it belongs; the environment that others see is the server's.
+    os.chdir(env["HOME"])
     sys.argv = ["multi-agent", *argv]
     from multi_agent.cli import main  # noqa: PLC0415 - imported in the server already
 

@@ -13,14 +13,14 @@ import pytest
 from contracts.errors import DecodeError
 from contracts.events import decode
 from contracts.plan_checks import PlanLimits, parse_plan
-from multi_agent.chaos.checks import Finding
+from multi_agent.chaos.checks import Finding, working_in
 from multi_agent.chaos.faults import FAULTS
 from multi_agent.chaos.load import expected_files, poison_plan, random_plan
 from multi_agent.chaos.malformed import malformed
 from multi_agent.chaos.report import Report
 from multi_agent.chaos.runner import FaultResult, Figures
 from tests.chaos.mutants import MUTANTS, mutated
-from tests.e2e.conftest import Cli, cli, left_behind
+from tests.e2e.conftest import Cli, cli
 from tests.support import need
 
 __all__ = ["cli"]
@@ -57,10 +57,10 @@ def test_a_killed_certificate_leaves_no_process(cli: Cli) -> None:
     scratch = cli.folder / "scratch"
     scratch.mkdir()
     running = cli.start("chaos", "--faults", "worker-kill", TMPDIR=str(scratch))
-    cli.until(lambda: len(left_behind(cli.folder)) > 3, "its processes")
+    cli.until(lambda: len(working_in(scratch)) > 3, "its processes")
     running.kill()
     running.wait()
-    cli.until(lambda: not left_behind(cli.folder), "the end of its processes", 20)
+    cli.until(lambda: not working_in(scratch), "the end of its processes", 20)
 
 
 @pytest.mark.parametrize(
