@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -28,6 +29,7 @@ _MODULES = (
     "alembic.command",
 )
 _PR_SET_PDEATHSIG = 1
+_LONGEST_TEMPORARY_FOLDER = 60
 _context: ForkServerContext = multiprocessing.get_context("forkserver")
 
 
@@ -81,7 +83,7 @@ class ForkedProcess:
 def start_server(env: Mapping[str, str]) -> None:
     """Start the server that forks, with these variables in its environment; its children inherit it."""
     _context.set_forkserver_preload(list(_MODULES))
-    with _variables(env):
+    with _variables(env), _short_temporary_folder():
         forkserver.ensure_running()
 
 
@@ -93,6 +95,18 @@ def _variables(env: Mapping[str, str]) -> Iterator[None]:
     finally:
         for name in env:
             del os.environ[name]
+
+
+@contextmanager
+def _short_temporary_folder() -> Iterator[None]:
+    """The server's socket lies in the temporary folder, and a socket's path has 108 bytes at most."""
+    usual = tempfile.gettempdir()
+    if len(os.fsencode(usual)) > _LONGEST_TEMPORARY_FOLDER:
+        tempfile.tempdir = "/tmp"  # noqa: S108 - multiprocessing makes a folder of mode 700 there
+    try:
+        yield
+    finally:
+        tempfile.tempdir = usual
 
 
 def _become(argv: list[str], env: dict[str, str], log: str) -> None:

@@ -54,10 +54,11 @@ def test_a_short_certificate_on_postgresql_with_two_orchestrators(cli: Cli) -> N
 
 def test_a_killed_certificate_leaves_no_process(cli: Cli) -> None:
     need(bool(shutil.which("redis-server")), "redis-server is not installed")
-    scratch = cli.folder / "scratch"
+    scratch = cli.folder / ("a-temporary-folder-too-long-for-a-socket-" * 2)
     scratch.mkdir()
     running = cli.start("chaos", "--faults", "worker-kill", TMPDIR=str(scratch))
-    cli.until(lambda: len(working_in(scratch)) > 3, "its processes")
+    cli.until(lambda: running.poll() is not None or len(working_in(scratch)) > 3, "its processes")
+    assert running.poll() is None, running.communicate()
     running.kill()
     running.wait()
     cli.until(lambda: not working_in(scratch), "the end of its processes", 20)
