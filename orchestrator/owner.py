@@ -35,6 +35,7 @@ from orchestrator.roster import OwnerEntry
 from orchestrator.shares import Share, Watch
 from orchestrator.store import OwnershipLost, Store
 from orchestrator.wishes import Wishes
+from orchestrator.workers import Workers
 
 log = structlog.get_logger("orchestrator")
 
@@ -139,8 +140,9 @@ class Owner:
         keeper = Keeper(self.artifacts, inbox, publisher.settled)
         gate = DrainGate()
         recovery = Recovery(self.bus, engine, leases, gate, share)
+        workers = Workers(engine, leases, publisher, self.store, self.metrics, recovery)
         wishes = Wishes(engine, self.store, self.bus)
-        handlers = Handlers(engine, leases, publisher, self.store, self.bus, self.metrics, recovery, wishes)
+        handlers = Handlers(engine, publisher, self.bus, self.metrics, workers, wishes)
         opened = await self.store.load_open(share)
         failpoint("owner.after_load")
         for workflow in opened:

@@ -91,11 +91,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "I5: what a flushed Redis held is looked for and published again",
         (
             Edit(
-                "orchestrator/handlers.py",
+                "orchestrator/workers.py",
                 "looked = await self.recovery.look(list(self.engine.out))",
                 "looked = True",
             ),
-            Edit("orchestrator/handlers.py", "await self.recovery.look(sorted(self._out_before))", "pass"),
+            Edit("orchestrator/workers.py", "await self.recovery.look(sorted(self._out_before))", "pass"),
         ),
         faults="redis-flush",
     ),
@@ -115,7 +115,7 @@ MUTANTS: tuple[Mutant, ...] = (
                 "self._outbox.ack(delivery); "
                 "self._slots.take(Held(event, delivery, self._settings.new_id(), alone))",
             ),
-            Edit("orchestrator/handlers.py", "await self.recovery.look(sorted(self._out_before))", "pass"),
+            Edit("orchestrator/workers.py", "await self.recovery.look(sorted(self._out_before))", "pass"),
         ),
         faults="worker-kill",
     ),

@@ -10,7 +10,7 @@ from typing import Any
 
 import orchestrator.attempts
 import orchestrator.decide
-import orchestrator.handlers
+import orchestrator.workers
 from contracts.channels import Channels
 from contracts.errors import BusUnavailable
 from contracts.events import TaskError
@@ -92,6 +92,6 @@ MUTANTS: dict[str, list[tuple[Any, str, Any]]] = {
     "acknowledge before commit": [(Owner, "_step", _acknowledge_first)],
     "no look at the outbox after a start, and no sweep": [(Recovery, "look", _look_at_nothing)],
     "no crash is counted": [(orchestrator.decide, "lose", _lose_uncounted)],
-    "whoever was there is to blame": [(orchestrator.handlers, "one_to_blame", lambda *_: True)],
+    "whoever was there is to blame": [(orchestrator.workers, "one_to_blame", lambda *_: True)],
     "an outage is a failure": [(TaskError, "outage", property(lambda _: False))],
 }

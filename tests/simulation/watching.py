@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from orchestrator.decision import Decision
 from orchestrator.engine import Engine
-from orchestrator.handlers import Handlers
 from orchestrator.inputs import Finished, Input, Lost, Overdue
 from orchestrator.state import TaskState, TaskStatus
+from orchestrator.workers import Workers
 from tests.simulation.coroner import Coroner
 from tests.simulation.model_worker import OUTAGE
 from tests.simulation.violations import check
@@ -58,12 +58,12 @@ class WatchedEngine(Engine):
 
 
 @dataclass
-class WatchedHandlers(Handlers):
-    """The handlers, whose deaths the coroner hears of."""
+class WatchedWorkers(Workers):
+    """The workers, whose deaths the coroner hears of."""
 
     coroner: Coroner | None = None
 
-    async def _worker_gone(self, worker_id: str, why: str, *, crashed: bool, logs: str | None = None) -> None:
+    async def _go(self, worker_id: str, why: str, *, crashed: bool, logs: str | None = None) -> None:
         assert self.coroner is not None
         self.coroner.given_up(worker_id)
-        await super()._worker_gone(worker_id, why, crashed=crashed, logs=logs)
+        await super()._go(worker_id, why, crashed=crashed, logs=logs)

@@ -11,11 +11,14 @@ from typing import Any, cast
 from prometheus_client import CollectorRegistry
 
 import orchestrator.handlers
+import orchestrator.letters
 import orchestrator.publisher
 import orchestrator.recovery
 import orchestrator.wishes
+import orchestrator.workers
 from contracts.ports import ArtifactStore, RefMove
 from orchestrator.arrivals import Arrival
+from orchestrator.handlers import Handlers
 from orchestrator.keeper import Keeper
 from orchestrator.leases import Leases
 from orchestrator.metrics import OwnerMetrics
@@ -31,7 +34,7 @@ from tests.simulation.model_bus import ModelBus
 from tests.simulation.model_store import ModelStore
 from tests.simulation.parcels import control_parcel, notice_parcel, request_parcel, unwrap
 from tests.simulation.stepping import run
-from tests.simulation.watching import WatchedEngine, WatchedHandlers
+from tests.simulation.watching import WatchedEngine, WatchedWorkers
 
 LEASE_SECONDS = 6.0
 _METRICS = OwnerMetrics(CollectorRegistry())
@@ -51,9 +54,11 @@ _PLACES: list[tuple[Any, str, Any]] = [
     (orchestrator.publisher, "workflow_notice", notice_parcel),
     (orchestrator.recovery, "decode", unwrap),
     (orchestrator.handlers, "decode", unwrap),
-    (orchestrator.handlers, "request_message", request_parcel),
+    (orchestrator.workers, "request_message", request_parcel),
     (orchestrator.wishes, "read_body", lru_cache(2000)(read_body)),
     (orchestrator.handlers, "log", _Silence()),
+    (orchestrator.letters, "log", _Silence()),
+    (orchestrator.workers, "log", _Silence()),
     (orchestrator.recovery, "log", _Silence()),
 ]
 
@@ -132,17 +137,10 @@ class Session:
         self.publisher = Publisher(bus, self.engine, new_id, clock.wall)
         recovery = Recovery(bus, self.engine, leases, self.gate, self.share)
         wishes = Wishes(self.engine, database, bus)
-        self.handlers = WatchedHandlers(
-            self.engine,
-            leases,
-            self.publisher,
-            database,
-            bus,
-            _METRICS,
-            recovery,
-            wishes,
-            coroner=coroner,
+        workers = WatchedWorkers(
+            self.engine, leases, self.publisher, database, _METRICS, recovery, coroner=coroner
         )
+        self.handlers = Handlers(self.engine, self.publisher, bus, _METRICS, workers, wishes)
         for workflow in run(store.load_open(self.share)):
             self.engine.adopt(workflow, clock.monotonic())
         self.git.add(run(self.handlers.resume(run(store.outbox(self.share)))), [])
