@@ -27,6 +27,7 @@ from orchestrator.audit_checks import (
     check_journal,
     check_state,
     check_stuck,
+    check_unmoved,
     may_be_stuck,
 )
 from orchestrator.database import Database
@@ -79,13 +80,17 @@ async def examine(
     try:
         look = _Look(database, bus, artifacts)
         before, _, first = await look.take({})
-        if not first and not (bus and any(may_be_stuck(before))):
+        doubts = first or (bus and any(may_be_stuck(before))) or (artifacts and before.to_move)
+        if not doubts:
             return Report(_counts(before), [])
         await asyncio.sleep(listen_seconds)
         after, sightings, second = await look.take(ears.heard)
         doubtful = {(one.promise, one.workflow_id, one.task_id) for one in first}
         kept = [one for one in second if (one.promise, one.workflow_id, one.task_id) in doubtful]
-        return Report(_counts(after), [*kept, *check_stuck(before, after, sightings)])
+        kept += check_stuck(before, after, sightings)
+        if artifacts is not None:
+            kept += check_unmoved(before, after)
+        return Report(_counts(after), kept)
     finally:
         await ears.close()
 

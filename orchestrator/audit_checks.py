@@ -139,6 +139,14 @@ def check_stuck(before: Facts, after: Facts, seen: Sightings) -> Iterator[Violat
             yield Violation("I1", name, task.task_id, message)
 
 
+def check_unmoved(before: Facts, after: Facts) -> Iterator[Violation]:
+    """I2: the branch of an accepted outcome is moved soon, as long as an owner lives."""
+    if after.renewals > before.renewals:
+        for workflow_id, task_id in sorted(before.to_move & after.to_move):
+            message = "an accepted commit waits in the outbox, and its branch was not moved"
+            yield Violation("I2", workflow_id, task_id, message)
+
+
 def check_journal(facts: Facts) -> Iterator[Violation]:
     """I2 and I6: one success a task, one task a dispatch, and no dispatch before what it needs."""
     dispatches: dict[str, str] = {}

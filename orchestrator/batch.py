@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Executable, bindparam, delete, insert, update
+from sqlalchemy import Connection, Executable, String, bindparam, delete, func, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from contracts.channels import SHARDS
@@ -60,7 +60,8 @@ class Batch:
     """Everything one transaction writes at `now`. Later versions of a row replace earlier ones.
 
     added: positions of tasks that are new in a known workflow. settled: outbox entries whose effect is done.
-    resolved: how dead letters were worked off, by their number.
+    resolved: how dead letters were worked off, by their number. retried: (workflow, task) that people gave
+    fresh attempts, the task None for all: their letters are worked off by that.
     """
 
     now: float
@@ -74,6 +75,7 @@ class Batch:
     answers: dict[str, str] = field(default_factory=dict)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     resolved: dict[int, str] = field(default_factory=dict)
+    retried: list[tuple[str, str | None]] = field(default_factory=list)
     shards: set[int] = field(default_factory=set)
     durable: bool = False
 
@@ -119,6 +121,16 @@ _RESOLVE = (
     .where(t.dead_letters.c.dead_letter_id == bindparam("key_letter"))
     .values(resolved_at=bindparam("key_at"), resolution=bindparam("key_how"))
 )
+_RESOLVE_RETRIED = (
+    update(t.dead_letters)
+    .where(
+        t.dead_letters.c.workflow_id == bindparam("key_workflow"),
+        t.dead_letters.c.task_id
+        == func.coalesce(bindparam("key_task", type_=String), t.dead_letters.c.task_id),
+        t.dead_letters.c.resolved_at.is_(None),
+    )
+    .values(resolved_at=bindparam("key_at"), resolution="retried")
+)
 _SETTLE = delete(t.outbox).where(t.outbox.c.entry_id == bindparam("key_entry"))
 
 
@@ -157,6 +169,11 @@ def write_batch(connection: Connection, batch: Batch) -> None:
         connection,
         _RESOLVE,
         [{"key_letter": name, "key_at": batch.now, "key_how": how} for name, how in batch.resolved.items()],
+    )
+    many(
+        connection,
+        _RESOLVE_RETRIED,
+        [{"key_workflow": name, "key_task": task, "key_at": batch.now} for name, task in batch.retried],
     )
 
 

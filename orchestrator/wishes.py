@@ -90,6 +90,8 @@ class Wishes:
             # What this batch itself ended stays until the commit: the database knows nothing of it yet.
             if refused and adopted:
                 self.engine.drop_ended([name])
+        if refused is None and isinstance(given, Retry):
+            self.engine.pending.retried.append((name, given.task_id))
         return refused
 
     async def _work_off(self, body: LetterBody, now: float, monotonic: float) -> str | None:

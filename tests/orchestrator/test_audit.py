@@ -186,6 +186,15 @@ async def test_a_ready_task_that_an_idle_worker_does_not_get_is_found(
         assert await watched(system, busy) == []
 
 
+async def test_a_branch_that_no_living_owner_moves_is_found(redis: PrivateRedis, tmp_path: Path) -> None:
+    async with half_done(f"sqlite:///{tmp_path / 'state.db'}", redis, tmp_path) as (system, done, _):
+        row = {"entry_id": "r1", "kind": "ref", "workflow_id": done, "task_id": "a"}
+        await change(system.database, insert(t.outbox).values(**row, commit_name=NOBODY))
+        assert await findings(system) == [], "nobody is there to move it"
+        looked = await watched(system, Hand(system.bus))
+        assert [(one.promise, one.task_id) for one in looked] == [("I2", "a")]
+
+
 async def watched(system: System, hand: Hand) -> list[Violation]:
     """The audit while an owner renews and this hand says that it lives."""
     looking = asyncio.create_task(

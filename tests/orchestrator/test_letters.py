@@ -46,6 +46,22 @@ async def test_any_text_can_be_kept(database: Database) -> None:
     assert (kept.reason, kept.raw, kept.logs) == ("a\ufffdb", b"\0", "c\ufffdd")
 
 
+@pytest.mark.parametrize(
+    ("retried", "open_letters"), [(("w", "a"), ["w/b", "v/a", None]), (("w", None), ["v/a", None])]
+)
+async def test_fresh_attempts_for_a_task_work_off_its_letters(
+    database: Database, retried: tuple[str, str | None], open_letters: list[str | None]
+) -> None:
+    tasks = [("w", "a"), ("w", "b"), ("v", "a")]
+    letters = [DeadLetter("s", "r", b"", *place, origin="/".join(place)) for place in tasks]
+    await buried(database, *letters, DeadLetter("s", "a mere message", b""))
+    await Store(database).commit(Batch(now=7.0, retried=[retried]), Share({}))
+    found = await WorkflowClient(database).dead_letters(resolved=True)
+    still = [one.task_id and f"{one.workflow_id}/{one.task_id}" for one in found if one.resolved_at is None]
+    assert still == open_letters
+    assert {(one.resolution, one.resolved_at) for one in found} == {(None, None), ("retried", 7.0)}
+
+
 async def test_an_unknown_letter_is_a_clear_error(database: Database) -> None:
     client = WorkflowClient(database)
     with pytest.raises(InvalidInput, match="no dead letter 9"):

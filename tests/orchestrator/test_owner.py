@@ -478,8 +478,9 @@ async def test_a_message_that_was_put_aside_is_published_again_by_retry(system: 
     assert await system.client.dead_letters() == []
 
 
+@pytest.mark.parametrize("by_letter", [True, False])
 async def test_a_task_that_was_given_up_leaves_its_dispatch_and_its_workers_last_words(  # I7
-    system: System,
+    system: System, by_letter: bool
 ) -> None:
     workflow = await submitted(system, plan(item("a")))
     for number in range(3):
@@ -491,7 +492,11 @@ async def test_a_task_that_was_given_up_leaves_its_dispatch_and_its_workers_last
     [letter] = await system.letters(1)
     assert (letter.workflow_id, letter.task_id, letter.raw) == (workflow, "a", delivery.payload)
     assert (letter.logs, decode(letter.raw).id) == ("words of hand-2", request.id)
-    retried = await system.client.retry_letter(letter.dead_letter_id, "me")
+    retried = await (
+        system.client.retry_letter(letter.dead_letter_id, "me")
+        if by_letter
+        else system.client.retry(workflow, None, "me")
+    )
     assert await system.client.answer(retried, 20) == "done"
     await Hand(system.bus, "hand-9").work()
     await system.until(workflow, lambda view: view.header.status == "completed")

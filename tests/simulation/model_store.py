@@ -106,12 +106,18 @@ class ModelStore:
             self._outbox.pop(entry_id, None)
         for command_id in batch.answers:
             check(self.waiting.pop(command_id, None) is not None, "I2: a command was applied twice")
+        self._write_letters(batch)
+        self._recount({*batch.created, *batch.headers, *(name for name, _ in batch.tasks)})
+
+    def _write_letters(self, batch: Batch) -> None:
         for letter in batch.dead_letters:
             self._bury(letter, batch.now)
         for number, how in batch.resolved.items():
             check(self.letters[number].resolution is None, "I2: a dead letter was worked off twice")
             self.letters[number] = replace(self.letters[number], resolution=how, resolved_at=batch.now)
-        self._recount({*batch.created, *batch.headers, *(name for name, _ in batch.tasks)})
+        for number, kept in self.letters.items():
+            if kept.resolved_at is None and _retried(kept, batch):
+                self.letters[number] = replace(kept, resolution="retried", resolved_at=batch.now)
 
     def _bury(self, letter: DeadLetter, now: float) -> None:
         check(letter.task_id is not None, f"I7: a good message was dead-lettered: {letter.reason}")
@@ -161,3 +167,10 @@ class ModelStore:
         """Whether this dispatch is committed as the current one."""
         task = self.tasks.get(workflow_id, {}).get(task_id)
         return task is not None and task.status is TaskStatus.DISPATCHED and task.dispatch_id == dispatch_id
+
+
+def _retried(letter: StoredLetter, batch: Batch) -> bool:
+    """Whether its task got fresh attempts."""
+    return any(
+        name == letter.workflow_id and task_id in {None, letter.task_id} for name, task_id in batch.retried
+    )
