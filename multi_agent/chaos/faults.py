@@ -185,6 +185,26 @@ async def _step_clock(world: World, chance: random.Random) -> int:
     return 1
 
 
+async def _cut_link(world: World, chance: random.Random) -> int:
+    """Connections end, with what was under way; half of the time when their next answer is due."""
+    link = chance.choice(world.links.all)
+    return link.cut() if chance.random() < 0.5 else link.lose_answers()
+
+
+async def _silence_link(world: World, _chance: random.Random) -> int:
+    """Connections to Redis stay open and carry nothing: only a timeout can tell."""
+    assert world.links.redis is not None
+    return world.links.redis.fall_silent()
+
+
+async def _slow_link(world: World, chance: random.Random) -> int:
+    link = chance.choice(world.links.all)
+    link.slow_down(chance)
+    await asyncio.sleep(chance.uniform(0.5, 3.0))
+    link.clear()
+    return 1
+
+
 async def _wait(_world: World, _chance: random.Random) -> int:
     """The armed failpoints do it."""
     return 0
@@ -207,17 +227,20 @@ FAULTS: Final[tuple[Fault, ...]] = (
     Fault("failpoint-kill", "kill -9 between two steps", "I1 I2", _wait, _AT_ONCE, 30, _ALL, _KILL),
     Fault("failpoint-stop", "stopped between two steps", "I2 I3", _wait, _AT_ONCE, 30, _ALL, _STOP),
     Fault("lost-answer", "a commit that fails or only seems to", "I2", _wait, _AT_ONCE, 250, _COMMITS, _LOSE),
-    Fault("redis-kill", "kill -9 of Redis, back within a second", "I1 I5", _restart_redis, (0.2, 1.0), 300),
-    Fault("redis-flush", "FLUSHALL, DEL, XGROUP DESTROY", "I5", _flush_redis, (0.3, 1.2), 200),
-    Fault("redis-cut", "up to 64 KiB of the append-only file lost", "I5", _cut_redis_log, (0.3, 1.2), 200),
+    Fault("redis-kill", "kill -9 of Redis, back within a second", "I1 I5", _restart_redis, (0.1, 0.5), 300),
+    Fault("redis-flush", "FLUSHALL, DEL, XGROUP DESTROY", "I5", _flush_redis, (0.1, 0.6), 200),
+    Fault("redis-cut", "up to 64 KiB of the append-only file lost", "I5", _cut_redis_log, (0.1, 0.6), 200),
     Fault("redis-pause", "Redis answers nobody for a while", "I1 I8", _pause_redis, (0.5, 1.5), 50),
     Fault("redis-full", "Redis refuses every write", "I1 I9", _fill_redis, (0.5, 1.5), 20),
+    Fault("link-cut", "connections or answers lost on the way", "I1 I2", _cut_link, (0.2, 0.8), 200),
+    Fault("link-silent", "connections that carry nothing any more", "I1", _silence_link, (2.0, 6.0), 50),
+    Fault("link-slow", "every message late, or byte by byte", "I1 I8", _slow_link, (0.2, 1.0), 50),
     Fault("clock-step", "the wall clock jumps by up to an hour", "I8", _step_clock, (1.0, 2.5), 50),
     Fault("duplicates", "messages delivered again", "I2", _duplicate, (0.05, 0.2), 10_000),
     Fault("malformed", "bytes that are no message", "I7", _send_malformed, (0.02, 0.1), 10_000, forges=True),
     Fault("git-kill", "kill -9 of git, locks left behind", "I2", _kill_git, (0.01, 0.1), 300),
     Fault(
-        "postgres-kill", "PostgreSQL ends at once", "I1 I2", _kill_postgres, (0.2, 1.0), 300, postgres=True
+        "postgres-kill", "PostgreSQL ends at once", "I1 I2", _kill_postgres, (0.1, 0.4), 300, postgres=True
     ),
     Fault("postgres-cut", "connections ended", "I2", _cut_postgres, (0.1, 0.6), 300, postgres=True),
 )

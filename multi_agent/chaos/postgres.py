@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import pwd
@@ -100,6 +101,10 @@ class PrivatePostgres:
         self._server.signal(signal.SIGQUIT)
         self._server.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to it. Raises OSError."""
+        return await asyncio.open_connection("127.0.0.1", self.port)
 
     def kill(self, *, at_once: bool = True) -> None:
         """kill -9 the postmaster, or make it stop without a checkpoint; its backends end by themselves."""

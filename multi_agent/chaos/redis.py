@@ -32,6 +32,7 @@ class ChaosRedis:
         self._home = make_runtime_dir([folder], "redis.sock")
         self._socket = self._home / "redis.sock"
         self.url = redis_url(self._socket)
+        self.link_path = self._home / "link.sock"
         options = ["--appendonly", "yes", "--appendfsync", "everysec"]
         argv = [*found.argv(self._socket), *options]
         self._process = ChildProcess(
@@ -44,6 +45,10 @@ class ChaosRedis:
         self._socket.unlink(missing_ok=True)
         self._process.start()
         await self._process.wait_ready(lambda: answers(self._socket), _START_SECONDS)
+
+    async def dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to it. Raises OSError."""
+        return await asyncio.open_unix_connection(self._socket)
 
     def kill(self) -> None:
         """kill -9."""

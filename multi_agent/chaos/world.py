@@ -20,6 +20,7 @@ from contracts.todo import TodoList
 from multi_agent.bootstrap import SCRATCH_MARK, make_bus, make_client, make_database, upgrade_database
 from multi_agent.chaos.clock import SteppedClock, find_compiler
 from multi_agent.chaos.forked import ForkedProcess, start_server
+from multi_agent.chaos.link import Links
 from multi_agent.chaos.load import write_answers
 from multi_agent.chaos.postgres import PrivatePostgres
 from multi_agent.chaos.redis import ChaosRedis
@@ -68,6 +69,7 @@ class World:
     database: Database
     client: WorkflowClient
     clock: SteppedClock | None
+    links: Links
     traps: list[Trap] = field(default_factory=list)
     wanted_plans: list[TodoList] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
@@ -104,7 +106,8 @@ class World:
             )
         upgrade_database(settings)
         bus, database = make_bus(settings), make_database(settings)
-        env = _environment(wanted, settings) | clock_env
+        links = await Links.open(redis, postgres)
+        env = _environment(wanted, settings) | clock_env | links.env(settings)
         supervisor = Supervisor(bus, env, wanted.folder / "logs", make=ForkedProcess, most_wait_seconds=0.1)
         world = cls(
             wanted,
@@ -116,6 +119,7 @@ class World:
             database,
             make_client(settings, database, bus),
             clock,
+            links,
         )
         world._start_processes()
         return world
@@ -226,6 +230,7 @@ class World:
         self.set_traps([], 0)
         self.strikes()
         self._wake(everybody=True)
+        self.links.clear()
         if self.clock is not None:
             self.clock.step(0)
         if self.private_redis is not None:
@@ -240,6 +245,7 @@ class World:
             job.cancel()
         await asyncio.gather(*self._jobs, return_exceptions=True)
         await self.supervisor.stop()
+        await self.links.close()
         await self.database.close()
         await self.bus.close()
         if self.private_redis is not None:
