@@ -9,8 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
-
-from sqlalchemy import make_url
+from urllib.parse import urlsplit, urlunsplit
 
 from multi_agent.chaos.postgres import PrivatePostgres
 from multi_agent.chaos.redis import ChaosRedis
@@ -181,8 +180,10 @@ class Links:
         if self.redis is not None:
             shown["REDIS_URL"] = self._redis_url
         if self.postgres is not None and settings.database_url is not None:
-            url = make_url(settings.database_url.get_secret_value()).set(port=self.postgres.port)
-            shown["DATABASE_URL"] = url.render_as_string(hide_password=False)
+            url = urlsplit(settings.database_url.get_secret_value())
+            user, _, place = url.netloc.rpartition("@")
+            netloc = f"{user}@{place.partition(':')[0]}:{self.postgres.port}"
+            shown["DATABASE_URL"] = urlunsplit(url._replace(netloc=netloc))
         return shown
 
     def clear(self) -> None:
