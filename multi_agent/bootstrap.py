@@ -62,6 +62,13 @@ def make_database(settings: Settings) -> Database:
     return open_database(settings.database)
 
 
+async def is_current(database: Database) -> bool:
+    """Whether its tables are those of this version. Alembic, slow to load, is needed only where not."""
+    from orchestrator.database import is_current
+
+    return await is_current(database)
+
+
 def upgrade_database(settings: Settings) -> None:
     """Bring the database to the current revision."""
     from orchestrator.schema import upgrade

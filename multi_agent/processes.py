@@ -18,6 +18,7 @@ from contracts.errors import BusUnavailable, InvalidInput
 from contracts.ports import MessageBus
 from multi_agent.bootstrap import (
     arm_failpoints,
+    is_current,
     make_artifacts,
     make_bus,
     make_database,
@@ -61,9 +62,11 @@ async def run_orchestrator(settings: Settings, *, owner_id: str, replaces: str |
             f"another orchestrator (process {pid}) serves {settings.data}; a SQLite database has one. "
             "Use PostgreSQL (DATABASE_URL) for several."
         )
-    await asyncio.to_thread(upgrade_database, settings)
+    database = make_database(settings)
+    if not await is_current(database):
+        await asyncio.to_thread(upgrade_database, settings)
     bus = await _checked_bus(settings)
-    database, artifacts = make_database(settings), make_artifacts(settings)
+    artifacts = make_artifacts(settings)
     # Who held a SQLite database is gone, or the lock would not have been free.
     gone = None if alone else frozenset([replaces] if replaces else [])
     owner = make_owner(settings, database, bus, artifacts, owner_id=owner_id, gone=gone)

@@ -10,18 +10,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql as postgresql_dialect
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from contracts.errors import NotConfigured, StoreUnavailable
+from orchestrator.tables import REVISION
 
 T = TypeVar("T")
 Body = Callable[[Connection], T]
 
 BUSY_SECONDS = 10.0
+_REVISION = text("SELECT version_num FROM alembic_version")
 
 
 class Database(Protocol):
@@ -46,6 +48,15 @@ def open_database(url: str) -> Database:
     except ImportError:
         raise NotConfigured("PostgreSQL needs: pip install 'multi-agent[postgres]'") from None
     return PostgresDatabase(parsed)
+
+
+async def is_current(database: Database) -> bool:
+    """Whether the database is at the revision of `orchestrator.tables`. Raises StoreUnavailable."""
+    try:
+        found = await database.read(lambda connection: connection.execute(_REVISION).scalars().all())
+    except NotConfigured:
+        return False  # no tables yet; what else it may be is for the upgrade to say
+    return list(found) == [REVISION]
 
 
 def alembic_url(url: str) -> str:

@@ -18,6 +18,9 @@ from sqlalchemy import (
     false,
 )
 
+REVISION = "0002"
+"""The newest revision of `migrations`; these tables are what it leads to."""
+
 metadata = MetaData(
     naming_convention={"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_N_name)s"}
 )

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, create_engine, insert, inspect, text
 from contracts.errors import InvalidInput, NotConfigured, StoreUnavailable
 from orchestrator.batch import Batch, DeadLetter, OutboxEntry, shard_of
 from orchestrator.client import WorkflowClient
-from orchestrator.database import Database, alembic_url, open_database
+from orchestrator.database import Database, alembic_url, is_current, open_database
 from orchestrator.decision import Entry
 from orchestrator.inputs import Finished
 from orchestrator.roster import OwnerEntry
@@ -277,6 +277,18 @@ def test_the_migrations_add_up_to_the_tables(database_url: str) -> None:
     upgrade(database_url)
     upgrade(database_url)
     command.check(migration_config(database_url))
+
+
+async def test_a_database_is_current_at_the_newest_revision_alone(database_url: str) -> None:
+    database = open_database(database_url)
+    try:
+        assert not await is_current(database), "no tables yet"
+        upgrade(database_url, "0001")
+        assert not await is_current(database)
+        upgrade(database_url)
+        assert await is_current(database)
+    finally:
+        await database.close()
 
 
 def test_the_migrations_can_be_taken_back(database_url: str) -> None:
