@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from typing import Final
 
@@ -36,6 +37,7 @@ _CODES: Final[tuple[tuple[type[Exception], str, bool], ...]] = (
 )
 _KINDS: Final = tuple(kind for kind, _, _ in _CODES)
 _CODE: Final = re.compile(r"[a-z][a-z0-9_]{0,99}")
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _MAX_MESSAGE: Final = 10_000
 
 
@@ -48,6 +50,8 @@ def task_error(error: BaseException) -> TaskError:
         if isinstance(error, kind):
             return TaskError(code=code, message=bounded(str(error)), retryable=retryable)
     message = bounded(f"{type(error).__name__}: {error}")
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return TaskError(code="store_unavailable", message=message, retryable=True)
     return TaskError(code="agent_crashed", message=message, retryable=True)
 
 

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from contracts.errors import ArtifactError, NotConfigured
+from contracts.errors import ArtifactError, NotConfigured, StoreUnavailable
 
 LOCAL_SECONDS = 120.0
 NETWORK_SECONDS = 600.0
 
+_NO_ROOM = ("No space left on device", "Disk quota exceeded")
 _OLDEST = (2, 30)
 _FSYNC_COMPONENTS = (2, 36)
 _GLOBAL_CONFIG_SWITCH = (2, 32)
@@ -115,7 +116,8 @@ def run(
     inherit: file descriptors that the child keeps open. ceiling: no repository is looked for in this folder
     or above it.
 
-    Raises GitFailed for any status but 0, NotConfigured without a usable git.
+    Raises GitFailed for any status but 0, StoreUnavailable where the disk is full, NotConfigured without a
+    usable git.
     """
     limit = LOCAL_SECONDS if protocol is None else NETWORK_SECONDS
     # A session of its own: an interrupt typed at the terminal must not kill git in the middle of a write.
@@ -140,7 +142,10 @@ def run(
         finally:
             _drop_crash_report(git_dir, process.pid)
     if process.returncode != 0:
-        raise GitFailed(args[0], process.returncode, stderr.decode("utf-8", "replace"), stdout)
+        said = stderr.decode("utf-8", "replace")
+        if any(reason in said for reason in _NO_ROOM):
+            raise StoreUnavailable(f"the artifact store has no room left, free some space: {said[-500:]}")
+        raise GitFailed(args[0], process.returncode, said, stdout)
     return stdout
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 
 from agents import AgentResult, Task, agent
@@ -31,6 +34,13 @@ def test_a_lesson_carries_no_nul() -> None:
 def test_texts_are_cut() -> None:
     assert bounded("\0" * 5, 3) == "\ufffd" * 3
     assert len(task_error(AgentFailure("x" * 20_000)).message) == 10_000
+
+
+@pytest.mark.parametrize(
+    ("number", "outage"), [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EACCES, False)]
+)
+def test_a_full_disk_is_an_outage_and_not_the_task_s_failure(number: int, outage: bool) -> None:
+    assert task_error(OSError(number, os.strerror(number))).outage is outage
 
 
 async def test_what_an_agent_says_of_its_success_carries_no_nul(
