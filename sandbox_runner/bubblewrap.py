@@ -25,6 +25,12 @@ def find() -> str | None:
     return shutil.which("bwrap")
 
 
+def identity(program: str) -> tuple[str, ...]:
+    """What tells this bubblewrap from another one, without starting it."""
+    state = os.stat(program)
+    return (program, str(state.st_size), str(state.st_mtime_ns))
+
+
 def make(settings: SandboxSettings, program: str) -> LocalSandbox:
     """The port on top of the bubblewrap at `program`."""
     return LocalSandbox(NAME, _planner(program), settings.toolbox, settings.max_concurrent)

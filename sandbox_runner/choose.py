@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+
+import structlog
 
 from contracts.errors import NotConfigured, SandboxUnavailable
 from contracts.ports import Isolation, Sandbox, SandboxLimits, SandboxRequest, Verdict
 from sandbox_runner import bubblewrap, namespaces, seccomp
+from sandbox_runner.guest import landlock
 from sandbox_runner.local import LocalSandbox
+from sandbox_runner.probes.model import Facts
+from sandbox_runner.probes.selftest import WallMissing, self_test
 from sandbox_runner.settings import BACKENDS, BackendStatus, SandboxSettings
+from sandbox_runner.toolbox import ensure_toolbox
 
+_log = structlog.get_logger(__name__)
 _PROBE = SandboxRequest(argv=("python", "-c", ""), limits=SandboxLimits(wall_seconds=20, memory_mb=256))
 
 
@@ -22,11 +30,12 @@ async def choose_sandbox(settings: SandboxSettings) -> Sandbox:
     """
     failures = []
     for name in _wanted(settings):
-        backend = _BACKENDS[name]
         try:
-            sandbox, _ = await backend.open(settings)
+            sandbox, _ = await _tested(name, settings)
         except SandboxUnavailable as error:
-            failures.append(f"  {name}: {error}\n    {backend.how_to_get}")
+            if isinstance(error, WallMissing):
+                _log.warning("sandbox_refused", backend=name, reason=str(error), advice=_advice(name, error))
+            failures.append(f"  {name}: {error}\n    {_advice(name, error)}")
         else:
             return sandbox
     raise SandboxUnavailable("no sandbox can be had, and nothing runs without one:\n" + "\n".join(failures))
@@ -37,14 +46,38 @@ async def survey(settings: SandboxSettings) -> list[BackendStatus]:
     return [await _status(name, settings) for name in BACKENDS]
 
 
-async def _status(name: str, settings: SandboxSettings) -> BackendStatus:
-    backend = _BACKENDS[name]
+async def open_untested(name: str, settings: SandboxSettings) -> Opened:
+    """A backend without its self-test; the caller closes it. Raises SandboxUnavailable."""
+    return await _BACKENDS[name].open(settings)
+
+
+async def _tested(name: str, settings: SandboxSettings) -> tuple[Sandbox, str]:
+    opened = await open_untested(name, settings)
     try:
-        sandbox, remark = await backend.open(settings)
+        await self_test(opened.sandbox, opened.facts, opened.identity, settings.selftests)
+    except BaseException:
+        await opened.sandbox.close()
+        raise
+    return opened.sandbox, opened.remark
+
+
+async def _status(name: str, settings: SandboxSettings) -> BackendStatus:
+    isolation = _BACKENDS[name].isolation
+    try:
+        sandbox, remark = await _tested(name, settings)
     except (SandboxUnavailable, NotConfigured) as error:
-        return BackendStatus(name, False, backend.isolation, str(error), backend.how_to_get)
+        return BackendStatus(name, False, isolation, str(error), _advice(name, error))
     await sandbox.close()
-    return BackendStatus(name, True, backend.isolation, remark, backend.how_to_get)
+    return BackendStatus(name, True, isolation, remark, _BACKENDS[name].how_to_get)
+
+
+def _advice(name: str, error: Exception) -> str:
+    if not isinstance(error, WallMissing):
+        return _BACKENDS[name].how_to_get
+    return (
+        f"multi-agent sandbox test --backend {name} shows all that differs;"
+        " update the kernel, the engine or the launcher, or choose another backend"
+    )
 
 
 def _wanted(settings: SandboxSettings) -> tuple[str, ...]:
@@ -56,25 +89,33 @@ def _wanted(settings: SandboxSettings) -> tuple[str, ...]:
     return (settings.backend,)
 
 
-async def _open_docker(settings: SandboxSettings) -> tuple[Sandbox, str]:
+async def _open_docker(settings: SandboxSettings) -> Opened:
     from sandbox_runner.docker_engine import DockerSandbox  # noqa: PLC0415 - the SDK is slow to import
 
     sandbox = await DockerSandbox.open(settings)
-    return sandbox, f"image {settings.image}, runtime {settings.runtime or 'of the engine'}"
+    try:
+        identity = await asyncio.to_thread(sandbox.identity)
+    except BaseException:
+        await sandbox.close()
+        raise
+    remark = f"image {settings.image}, runtime {settings.runtime or 'of the engine'}"
+    return Opened(sandbox, remark, identity, Facts())
 
 
-async def _open_bubblewrap(settings: SandboxSettings) -> tuple[Sandbox, str]:
+async def _open_bubblewrap(settings: SandboxSettings) -> Opened:
     program = bubblewrap.find()
     if program is None:
         raise SandboxUnavailable("bwrap is not on PATH")
-    return await _probed(lambda: bubblewrap.make(settings, program))
+    return await _probed(lambda: bubblewrap.make(settings, program), settings, bubblewrap.identity(program))
 
 
-async def _open_namespaces(settings: SandboxSettings) -> tuple[Sandbox, str]:
-    return await _probed(lambda: namespaces.make(settings))
+async def _open_namespaces(settings: SandboxSettings) -> Opened:
+    return await _probed(lambda: namespaces.make(settings), settings, ())
 
 
-async def _probed(make: Callable[[], LocalSandbox]) -> tuple[Sandbox, str]:
+async def _probed(
+    make: Callable[[], LocalSandbox], settings: SandboxSettings, launcher: tuple[str, ...]
+) -> Opened:
     """Only a run shows whether kernel and security policy let it."""
     if not seccomp.supported():
         raise SandboxUnavailable("only x86_64 and aarch64 are supported")
@@ -83,12 +124,28 @@ async def _probed(make: Callable[[], LocalSandbox]) -> tuple[Sandbox, str]:
     if result.verdict is not Verdict.OK:
         complaint = result.stderr.decode("utf-8", "replace").strip()
         raise SandboxUnavailable(f"its Python does not run: {result.verdict}, {complaint[:500]}")
-    return sandbox, sandbox.limits_in_words
+    version = landlock.abi()
+    remark = f"{sandbox.limits_in_words}; " + (
+        f"Landlock ABI {version}" if version else "no Landlock in this kernel"
+    )
+    toolbox = await asyncio.to_thread(ensure_toolbox, settings.toolbox)
+    identity = (toolbox.name, *launcher, sandbox.limits_in_words)
+    return Opened(sandbox, remark, identity, Facts(version, sandbox.counts_processes))
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A backend that runs programs: a remark for people, what it is made of, what can be asked of it."""
+
+    sandbox: Sandbox
+    remark: str
+    identity: tuple[str, ...]
+    facts: Facts
 
 
 @dataclass(frozen=True, slots=True)
 class _Backend:
-    open: Callable[[SandboxSettings], Awaitable[tuple[Sandbox, str]]]
+    open: Callable[[SandboxSettings], Awaitable[Opened]]
     isolation: Isolation
     how_to_get: str
 

@@ -22,7 +22,7 @@ from contracts.errors import SandboxUnavailable
 from contracts.ports import Isolation, SandboxLimits, SandboxRequest, SandboxResult
 from sandbox_runner import owner
 from sandbox_runner.conversation import START_SECONDS, Transcript, converse, judge, to_the_end
-from sandbox_runner.docker_api import connect, has_image, translated
+from sandbox_runner.docker_api import connect, has_image, image_id, translated
 from sandbox_runner.payload import MEGABYTE, PYTHON_OPTIONS, UNPRIVILEGED, Job, Walls, boot_block, make_job
 from sandbox_runner.rootfs import tmpfs_mounts
 from sandbox_runner.seccomp import docker_profile
@@ -73,6 +73,14 @@ class DockerSandbox:
             raise SandboxUnavailable(f"the engine knows no runtime {runtime!r}")
         if not has_image(self.client, self._settings.image):
             raise SandboxUnavailable(f"the engine answers but has no image {self._settings.image!r}")
+
+    def identity(self) -> tuple[str, ...]:
+        """What a self-test holds for: image, runtime, and the version of the engine. Blocking."""
+        with translated("the engine"):
+            image = image_id(self.client, self._settings.image)
+            version = self.client.version()
+        parts = [f"{one['Name']} {one['Version']}" for one in version.get("Components", [])]
+        return (image, self._settings.runtime or "", *parts)
 
     async def run(self, request: SandboxRequest) -> SandboxResult:
         job = make_job(request, Walls(environment=_ENVIRONMENT))

@@ -85,6 +85,11 @@ class LocalSandbox:
             return f"limits by control group below {self._cgroup_parent}"
         return "no control group (v2) to be had: memory is watched every 25 ms, CPU is limited to whole cores"
 
+    @property
+    def counts_processes(self) -> bool:
+        """Whether anything limits how many processes a program has."""
+        return self._cgroup_parent is not None or _nproc_is_fair()
+
     def _walls(self, limits: SandboxLimits) -> Walls:
         counted = self._cgroup_parent is not None
         program = seccomp.bpf_program(deny_uncounted_memory=not counted)

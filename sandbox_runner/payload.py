@@ -45,7 +45,7 @@ sys.modules["sandbox_runner.guest.main"].main(boot["launch"])
 """
 PYTHON_OPTIONS = ("-I", "-S", "-c", BOOT)
 
-_MODULES = ("wire", "linux", "lifeline", "enter", "isolate", "collect", "supervise", "main")
+_MODULES = ("wire", "linux", "landlock", "lifeline", "enter", "isolate", "collect", "supervise", "main")
 _OPEN_FILES = 256
 _ENVIRONMENT = {
     "HOME": "/nonexistent",

@@ -23,6 +23,10 @@ def _default_toolbox() -> Path:
     return Path.home() / ".cache" / "multi-agent" / "toolbox"
 
 
+def _default_selftests() -> Path:
+    return Path.home() / ".cache" / "multi-agent" / "selftests"
+
+
 @dataclass(frozen=True, slots=True)
 class SandboxSettings:
     """How sandboxes are made.
@@ -30,7 +34,8 @@ class SandboxSettings:
     backend: "auto" (strongest that is ready) or one of BACKENDS. docker_host: `unix://` address of the
     engine, None for the usual places. image: name of the container image. runtime: an OCI runtime known to
     the engine, such as "runsc"; None for its default. toolbox: folder that the pytest for bubblewrap and
-    namespaces is kept in. max_concurrent: executions at one time; more wait.
+    namespaces is kept in. max_concurrent: executions at one time; more wait. selftests: folder that remembers
+    which backends passed their self-test.
     """
 
     backend: str = "auto"
@@ -39,6 +44,7 @@ class SandboxSettings:
     runtime: str | None = None
     toolbox: Path = field(default_factory=_default_toolbox)
     max_concurrent: int = 4
+    selftests: Path = field(default_factory=_default_selftests)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "orchestrator": ("serve:orchestrator", "Run an orchestrator."),
     "worker": ("serve:worker", "Run a worker for some or all roles."),
     "doctor": ("doctor:doctor", "Show what was found on this machine and what is missing."),
-    "sandbox": ("sandbox:sandbox", "Build what programs run in."),
+    "sandbox": ("sandbox:sandbox", "Build what programs run in, and try to get out of it."),
     "db": ("database:db", "Manage the database."),
     "chaos": ("chaos:chaos", "Inject faults into a scratch system, and check that nothing is lost."),
     "completion": ("completion:completion", "Print the completion script of a shell."),

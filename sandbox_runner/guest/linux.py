@@ -65,6 +65,19 @@ def _prctl(what: str, option: int, *arguments: object) -> None:
     _check(_libc.prctl(option, *(ctypes.c_ulong(a) if isinstance(a, int) else a for a in padded)), what)
 
 
+def syscall(number: int, *arguments: object) -> int:
+    """Make a system call: its result, -1 when it failed."""
+    words = [ctypes.c_long(a) if isinstance(a, int) else a for a in (number, *arguments)]
+    return int(_libc.syscall(*words))
+
+
+def checked(number: int, what: str, *arguments: object) -> int:
+    """Make a system call that must succeed."""
+    result = syscall(number, *arguments)
+    _check(result, what)
+    return result
+
+
 def unshare(flags: int) -> None:
     """Leave the namespaces named by `flags`."""
     _check(_libc.unshare(flags), f"unshare({flags:#x})")

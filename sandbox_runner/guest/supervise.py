@@ -10,7 +10,7 @@ import signal
 import time
 from typing import Any
 
-from sandbox_runner.guest import linux, wire
+from sandbox_runner.guest import landlock, linux, wire
 from sandbox_runner.guest.lifeline import Lifeline
 
 _MEMORY_TICK = 0.025
@@ -142,6 +142,8 @@ def _become(job: dict[str, Any], stdio: tuple[int, int, int]) -> None:
         os.nice(_NICE)  # so that the supervisor gets its turn under any load
         for name, value in job["limits"]["rlimits"].items():
             resource.setrlimit(getattr(resource, name), (value, value))
+        if job["walls"]:
+            landlock.restrict([folder for folder, _ in job["walls"]["tmpfs"]])
         os.execvpe(job["argv"][0], job["argv"], job["env"])  # noqa: S606 - no shell is wanted
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)

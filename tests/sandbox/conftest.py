@@ -44,7 +44,12 @@ def settings(request: pytest.FixtureRequest, toolbox: Path) -> SandboxSettings:
     """Settings that force one backend."""
     host = request.getfixturevalue("docker_host") if request.param == "docker" else None
     return SandboxSettings(
-        backend=request.param, toolbox=toolbox, docker_host=host, image=IMAGE, max_concurrent=8
+        backend=request.param,
+        toolbox=toolbox,
+        docker_host=host,
+        image=IMAGE,
+        max_concurrent=8,
+        selftests=toolbox.parent / "selftests",
     )
 
 

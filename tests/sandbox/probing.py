@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 import time
-from pathlib import Path
 from typing import Any
 
 from contracts.ports import Sandbox, SandboxLimits, SandboxRequest, SandboxResult
+from sandbox_runner.probes.host import new_marker, processes_with
+
+__all__ = ["FAST", "ask", "new_marker", "processes_with", "python", "run", "until"]
 
 FAST = SandboxLimits(wall_seconds=20, memory_mb=256)
 _GONE_SECONDS = 15
@@ -31,25 +32,6 @@ async def ask(sandbox: Sandbox, code: str, **request: Any) -> Any:
     result = await python(sandbox, "import json, os, sys\n" + code, **request)
     assert result.verdict == "ok", (result.verdict, result.stdout, result.stderr)
     return json.loads(result.stdout)
-
-
-def new_marker() -> str:
-    """A number of seconds to sleep that no other process sleeps, to find a process by."""
-    return f"{9_000 + secrets.randbelow(900)}.{secrets.randbelow(10**9):09}"
-
-
-def processes_with(marker: str) -> list[int]:
-    """Ids of the host's processes whose command line holds the marker as a word of its own."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                words = (folder / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if marker.encode() in words:
-                found.append(int(folder.name))
-    return found
 
 
 async def until(what: str, condition: Any, *, seconds: float = _GONE_SECONDS) -> None:

@@ -1,0 +1,148 @@
+"""The quick probes: what one program that looks at everything must have seen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.errors import SandboxUnavailable
+from contracts.ports import Sandbox, SandboxRequest, Verdict
+from sandbox_runner.payload import MEGABYTE, UNPRIVILEGED
+from sandbox_runner.probes.inside.calls import CALLS, FAMILIES
+from sandbox_runner.probes.inside.quick import SWITCHES
+from sandbox_runner.probes.model import LIMITS, Facts, Outcome, module, outcome, program
+
+_VARIABLES = {"PATH", "HOME", "LANG", "LC_CTYPE"}
+_MOUNTS = ["/dev/shm", "/tmp", "/work"]  # noqa: S108 - inside
+_OPEN_FILES = 256
+_SMALL_INODES = 256
+_ROOT_OR_NOBODY = {"0", "none"}
+_NO_SUCH_CALL = "clone3"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One thing to see: `must` says in words what `judge` accepts."""
+
+    name: str
+    must: str
+    judge: Callable[[Any, Facts], bool]
+
+
+def _is(*allowed: object) -> Callable[[Any, Facts], bool]:
+    return lambda seen, _: seen in allowed
+
+
+def _looks() -> tuple[Look, ...]:
+    refused = _is("EROFS", "EACCES", "EPERM", "ENOENT", "ETXTBSY")
+    nothing = _is([])
+    # A kernel may lack a call, which is as good.
+    return (
+        *(
+            Look(n, "a socket of this family is refused (EAFNOSUPPORT)", _is("EAFNOSUPPORT"))
+            for n in FAMILIES
+        ),
+        Look("other-families", "no address family but unix, inet and inet6", nothing),
+        Look("raw-sockets", "no raw socket", _is(["EPERM", "EPERM"], ["EACCES", "EACCES"])),
+        *(
+            Look(name, "the system call is refused (EPERM)", _is("EPERM", "ENOSYS"))
+            for name in (*CALLS, "clone-user")
+            if name != _NO_SUCH_CALL
+        ),
+        Look(_NO_SUCH_CALL, "the system call does not exist (ENOSYS)", _is("ENOSYS")),
+        Look("mknod-block", "no block device can be made", _is("EPERM", "EACCES")),
+        Look("mknod-char", "no character device can be made", _is("EPERM", "EACCES")),
+        Look("root-write", "no file can be made outside of /work, /tmp and /dev/shm", nothing),
+        Look("programs-write", "no program and no library can be opened for writing", nothing),
+        Look("writable-mounts", "only /work, /tmp and /dev/shm can be written to", _is(_MOUNTS)),
+        *(Look(name, "it cannot be opened for writing", refused) for name in SWITCHES),
+        Look("only-loopback", "no network interface but lo is up", _is(["lo"], [])),
+        Look("no-route", "there is no route to another host", _is("ENETUNREACH")),
+        Look("socket-files", "no socket of a service is in reach", nothing),
+        Look("devices", "no device but the harmless ones", nothing),
+        *_identity(),
+        *_limits(),
+    )
+
+
+def _identity() -> tuple[Look, ...]:
+    return (
+        Look("capabilities", "no capability in any set", _is(["0" * 16] * 5)),
+        Look("no-new-privs", "no_new_privs is set", _is("1")),
+        Look("seccomp", "a seccomp filter is in force (mode 2)", _is("2")),
+        Look("user", f"user and group are {UNPRIVILEGED}", lambda seen, _: set(seen) == {UNPRIVILEGED}),
+        Look("outer-user", "it is not root outside either", lambda seen, _: seen not in _ROOT_OR_NOBODY),
+        Look("uid-map", "its user ids cannot be mapped anew", _is("EPERM", "EACCES")),
+        Look("environment", "only the variables that we set", lambda seen, _: _own_variables(seen)),
+        Look("host-name", "the host's name is not told", _is("sandbox")),
+        Look("process-1", "process 1 cannot be read", _is([])),
+        Look("processes", "only process 1 and the program are there", _is([1])),
+        Look("descriptors", "no open file is inherited", _is([])),
+        Look("landlock", "Landlock is in force where the kernel has it", _landlock),
+    )
+
+
+def _limits() -> tuple[Look, ...]:
+    rlimits = [0, _OPEN_FILES, LIMITS.disk_mb * MEGABYTE]
+    return (
+        Look("rlimits", "no core dump, few open files, small files", _is(rlimits)),
+        Look(
+            "memory-limit",
+            "a control group that is shown states the limit",
+            _is("hidden", str(LIMITS.memory_mb * MEGABYTE)),
+        ),
+        Look("file-systems", "the writable file systems are small", lambda seen, _: _small(seen)),
+        Look(
+            "process-limit",
+            f"no more than {LIMITS.processes} processes and threads",
+            lambda seen, facts: (
+                isinstance(seen, int) and (seen <= LIMITS.processes or not facts.counts_processes)
+            ),
+        ),
+    )
+
+
+def _own_variables(seen: list[str]) -> bool:
+    return {name for name in seen if not name.startswith("PYTHON")} <= _VARIABLES
+
+
+def _landlock(seen: str, facts: Facts) -> bool:
+    return seen == "EACCES" if facts.landlock else seen in {"done", "EACCES"}
+
+
+def _small(seen: dict[str, list[int]]) -> bool:
+    most = {path: (LIMITS.disk_mb * MEGABYTE, LIMITS.file_count + 1) for path in _MOUNTS}
+    most["/dev/shm"] = (LIMITS.disk_mb * MEGABYTE, _SMALL_INODES)  # noqa: S108 - inside
+    return all(0 < seen[p][0] <= size and 0 < seen[p][1] <= inodes for p, (size, inodes) in most.items())
+
+
+QUICK = _looks()
+
+
+async def look_at_everything(sandbox: Sandbox, facts: Facts) -> list[Outcome]:
+    """Run the quick probes, in one sandbox. Raises SandboxUnavailable when they do not come to an end."""
+    request = SandboxRequest(
+        argv=("python", "-m", module("quick"), str(LIMITS.processes)),
+        files=program("calls") | program("quick"),
+        limits=LIMITS,
+    )
+    result = await sandbox.run(request)
+    try:
+        seen = json.loads(result.stdout)
+    except ValueError:
+        seen = None
+    if result.verdict is not Verdict.OK or not isinstance(seen, dict):
+        said = result.stderr.decode("utf-8", "replace").strip()[-500:]
+        raise SandboxUnavailable(f"its self-test did not come to an end: {result.verdict} {said}".rstrip())
+    return [judge(look, seen.get(look.name), facts) for look in QUICK]
+
+
+def judge(look: Look, seen: Any, facts: Facts) -> Outcome:
+    """What was seen, against what must be."""
+    try:
+        fine = look.judge(seen, facts)
+    except (TypeError, KeyError, IndexError):
+        fine = False
+    return outcome(look.name, look.must, "" if fine else f"saw {json.dumps(seen)[:300]}")

@@ -1,0 +1,89 @@
+"""The self-test at the start: the quick probes, once for each kernel, backend and version of everything."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import secrets
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from contracts.errors import SandboxUnavailable
+from contracts.ports import Sandbox
+from sandbox_runner.probes.model import Facts, Outcome, Status
+from sandbox_runner.probes.quick import look_at_everything
+from sandbox_runner.seccomp import docker_profile
+
+
+class WallMissing(SandboxUnavailable):
+    """A backend that starts programs but does not hold them; it is not used."""
+
+
+async def self_test(sandbox: Sandbox, facts: Facts, identity: Sequence[str], folder: Path) -> None:
+    """Look at every wall, unless that was done before and all was well.
+
+    identity: what this backend is made of (image, program, versions). folder: where passed tests are
+    remembered; one that cannot be read or written costs time and nothing else. A failure is not remembered,
+    so that it goes away with its cause. Raises WallMissing, SandboxUnavailable.
+    """
+    place = folder / f"{sandbox.backend}-{_key([sandbox.backend, *identity, repr(facts)])}.json"
+    if _passed(place):
+        return
+    outcomes = await look_at_everything(sandbox, facts)
+    different = [one for one in outcomes if one.status is not Status.OK]
+    if different:
+        raise WallMissing(_complaint(different))
+    _remember(place, outcomes)
+
+
+def _complaint(different: list[Outcome]) -> str:
+    first, *others = different
+    more = f" (and {len(others)} more: {', '.join(one.probe for one in others[:5])})" if others else ""
+    return f"its self-test failed: probe {first.probe!r} expected: {first.must}; it {first.seen}{more}"
+
+
+def _passed(place: Path) -> bool:
+    try:
+        return bool(json.loads(place.read_text("utf-8"))["passed"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _remember(place: Path, outcomes: list[Outcome]) -> None:
+    unfinished = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(json.dumps({"passed": [one.probe for one in outcomes]}), "utf-8")
+        unfinished.replace(place)
+    except OSError:
+        return
+
+
+def _key(identity: Sequence[str]) -> str:
+    machine = (platform.release(), platform.machine(), str(os.geteuid()))
+    parts = [*identity, *machine, json.dumps(docker_profile(), sort_keys=True), _code()]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+@cache
+def _code() -> str:
+    """A hash of this version of the walls and of the probes: of the whole package."""
+    total = hashlib.sha256()
+    for source in _sources(resources.files("sandbox_runner")):
+        total.update(source.read_bytes())
+    return total.hexdigest()
+
+
+def _sources(folder: Traversable) -> list[Traversable]:
+    found = []
+    for entry in sorted(folder.iterdir(), key=lambda one: one.name):
+        if entry.is_dir() and entry.name != "__pycache__":
+            found += _sources(entry)
+        elif entry.name.endswith(".py"):
+            found.append(entry)
+    return found
