@@ -13,7 +13,7 @@ from typing import Any
 
 from contracts.ports import Sandbox, SandboxLimits, SandboxRequest, SandboxResult, Verdict
 from sandbox_runner.payload import MEGABYTE
-from sandbox_runner.probes.host import CANARY, listening, new_marker, processes_with
+from sandbox_runner.probes.host import CANARY, Listeners, new_marker, processes_with
 from sandbox_runner.probes.model import LIMITS, module, program
 from sandbox_runner.probes.trees import TREES
 
@@ -178,12 +178,13 @@ async def _host_files(sandbox: Sandbox) -> str:
 
 
 async def _host_sockets(sandbox: Sandbox) -> str:
-    async with listening() as listeners:
-        result = await _run(
-            sandbox, "host-sockets", str(listeners.port), listeners.path, listeners.name, limits=LIMITS
-        )
+    with tempfile.TemporaryDirectory(prefix="ma-probe-") as folder:
+        listeners = Listeners(folder)
+        async with listeners.open():
+            arguments = (str(listeners.port), listeners.path, listeners.name)
+            result = await _run(sandbox, "host-sockets", *arguments)
     if listeners.reached:
-        return f"reached {', '.join(sorted(set(listeners.reached)))}"
+        return f"reached the host by {', '.join(listeners.reached)}"
     return result if isinstance(result, str) else _told(lambda seen: seen == "tried")(result)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
-import tempfile
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 CANARY = "what a sandbox must not read"
+_NOTICE_SECONDS = 10
 
 
 def new_marker() -> str:
@@ -30,83 +30,79 @@ def processes_with(marker: str) -> list[int]:
     return found
 
 
-@dataclass(slots=True)
 class Listeners:
-    """Sockets of this host; `reached` grows when somebody comes."""
+    """Sockets of this host by which a program must not get here, and who came."""
 
-    port: int = 0
-    path: str = ""
-    name: str = ""
-    reached: list[str] = field(default_factory=list)
-    news: asyncio.Event = field(default_factory=asyncio.Event)
+    def __init__(self, folder: str) -> None:
+        self.port = 0
+        self.path = f"{folder}/socket"
+        self.name = f"sandbox-probe-{secrets.token_hex(8)}"
+        self._own = secrets.token_bytes(8)
+        self._came: Counter[str] = Counter()
+        self._ours: Counter[str] = Counter()
+        self._news = asyncio.Event()
 
-    def note(self, what: str) -> None:
-        """Somebody came."""
-        self.reached.append(what)
-        self.news.set()
+    @property
+    def reached(self) -> list[str]:
+        """By which ways somebody else came."""
+        return sorted(self._came - self._ours)
 
-
-class _Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, listeners: Listeners) -> None:
-        self._listeners = listeners
-
-    def datagram_received(self, _data: bytes, _address: object) -> None:
-        self._listeners.note("the host's UDP port")
-
-
-@asynccontextmanager
-async def listening() -> AsyncIterator[Listeners]:
-    """Listen on loopback by TCP and UDP, on a Unix socket with a path, and on an abstract one."""
-    listeners = Listeners(name=f"sandbox-probe-{secrets.token_hex(8)}")
-
-    def noting(what: str) -> object:
-        async def note(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            listeners.note(what)
-            writer.close()
-
-        return note
-
-    with tempfile.TemporaryDirectory(prefix="ma-probe-") as folder:
-        listeners.path = f"{folder}/socket"
-        tcp = await asyncio.start_server(noting("the host's TCP port"), "127.0.0.1", 0)  # type: ignore[arg-type]
-        listeners.port = tcp.sockets[0].getsockname()[1]
-        named = await asyncio.start_unix_server(noting("a Unix socket of the host"), listeners.path)  # type: ignore[arg-type]
-        abstract = await asyncio.start_unix_server(
-            noting("an abstract Unix socket of the host"),  # type: ignore[arg-type]
-            "\0" + listeners.name,
-        )
-        loop = asyncio.get_running_loop()
-        udp, _ = await loop.create_datagram_endpoint(
-            lambda: _Datagrams(listeners), local_addr=("127.0.0.1", listeners.port), family=socket.AF_INET
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Listen by TCP and UDP on loopback, and by two Unix sockets, one of them abstract."""
+        tcp = await asyncio.start_server(self._taker("a TCP port"), "127.0.0.1", 0)
+        self.port = tcp.sockets[0].getsockname()[1]
+        named = await asyncio.start_unix_server(self._taker("a Unix socket"), self.path)
+        abstract = await asyncio.start_unix_server(self._taker("an abstract Unix socket"), "\0" + self.name)
+        udp, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: _Datagrams(self._take), local_addr=("127.0.0.1", self.port)
         )
         try:
             async with tcp, named, abstract:
-                yield listeners
-                # What has arrived is taken up in the order of arrival, so this own call is the last one.
-                await _call_in(listeners)
+                yield
+                await self._call_in()
         finally:
             udp.close()
 
+    def _taker(self, way: str) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+        async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self._came[way] += 1
+            self._note(way, await reader.read(100))
+            writer.close()
 
-async def _call_in(listeners: Listeners) -> None:
-    """Call every listener and wait until it has noticed; those calls are taken off again."""
-    before = len(listeners.reached)
-    _, tcp = await asyncio.open_connection("127.0.0.1", listeners.port)
-    _, named = await asyncio.open_unix_connection(listeners.path)
-    _, abstract = await asyncio.open_unix_connection("\0" + listeners.name)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.sendto(b"own", ("127.0.0.1", listeners.port))
-    async with asyncio.timeout(10):
-        while len(listeners.reached) < before + 4:
-            listeners.news.clear()
-            await listeners.news.wait()
-    for writer in (tcp, named, abstract):
-        writer.close()
-    own = {
-        "the host's TCP port",
-        "the host's UDP port",
-        "a Unix socket of the host",
-        "an abstract Unix socket of the host",
-    }
-    for what in own:
-        listeners.reached.remove(what)
+        return take
+
+    def _take(self, data: bytes) -> None:
+        self._came["a UDP port"] += 1
+        self._note("a UDP port", data)
+
+    def _note(self, way: str, data: bytes) -> None:
+        if data == self._own:
+            self._ours[way] += 1
+            self._news.set()
+
+    async def _call_in(self) -> None:
+        """Come by each way and wait until that was noticed: who came before has been noticed then, too."""
+        writers = [
+            (await asyncio.open_connection("127.0.0.1", self.port))[1],
+            (await asyncio.open_unix_connection(self.path))[1],
+            (await asyncio.open_unix_connection("\0" + self.name))[1],
+        ]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.sendto(self._own, ("127.0.0.1", self.port))
+        for writer in writers:
+            writer.write(self._own)
+        async with asyncio.timeout(_NOTICE_SECONDS):
+            while len(self._ours) < len(writers) + 1:
+                self._news.clear()
+                await self._news.wait()
+        for writer in writers:
+            writer.close()
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    def __init__(self, take: Callable[[bytes], None]) -> None:
+        self._take = take
+
+    def datagram_received(self, data: bytes, _address: object) -> None:
+        self._take(data)

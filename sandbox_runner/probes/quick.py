@@ -18,7 +18,6 @@ _VARIABLES = {"PATH", "HOME", "LANG", "LC_CTYPE"}
 _MOUNTS = ["/dev/shm", "/tmp", "/work"]  # noqa: S108 - inside
 _OPEN_FILES = 256
 _SMALL_INODES = 256
-_ROOT_OR_NOBODY = {"0", "none"}
 _NO_SUCH_CALL = "clone3"
 
 
@@ -73,7 +72,7 @@ def _identity() -> tuple[Look, ...]:
         Look("no-new-privs", "no_new_privs is set", _is("1")),
         Look("seccomp", "a seccomp filter is in force (mode 2)", _is("2")),
         Look("user", f"user and group are {UNPRIVILEGED}", lambda seen, _: set(seen) == {UNPRIVILEGED}),
-        Look("outer-user", "it is not root outside either", lambda seen, _: seen not in _ROOT_OR_NOBODY),
+        Look("outer-user", "it is not root outside either", lambda seen, _: int(seen) > 0),
         Look("uid-map", "its user ids cannot be mapped anew", _is("EPERM", "EACCES")),
         Look("environment", "only the variables that we set", lambda seen, _: _own_variables(seen)),
         Look("host-name", "the host's name is not told", _is("sandbox")),
@@ -97,15 +96,13 @@ def _limits() -> tuple[Look, ...]:
         Look(
             "process-limit",
             f"no more than {LIMITS.processes} processes and threads",
-            lambda seen, facts: (
-                isinstance(seen, int) and (seen <= LIMITS.processes or not facts.counts_processes)
-            ),
+            lambda seen, facts: seen > 0 and (seen <= LIMITS.processes or not facts.counts_processes),
         ),
     )
 
 
 def _own_variables(seen: list[str]) -> bool:
-    return {name for name in seen if not name.startswith("PYTHON")} <= _VARIABLES
+    return "PATH" in seen and {name for name in seen if not name.startswith("PYTHON")} <= _VARIABLES
 
 
 def _landlock(seen: str, facts: Facts) -> bool:
@@ -143,6 +140,6 @@ def judge(look: Look, seen: Any, facts: Facts) -> Outcome:
     """What was seen, against what must be."""
     try:
         fine = look.judge(seen, facts)
-    except (TypeError, KeyError, IndexError):
+    except (TypeError, ValueError, LookupError, AttributeError):
         fine = False
     return outcome(look.name, look.must, "" if fine else f"saw {json.dumps(seen)[:300]}")

@@ -17,7 +17,7 @@ from tests.support.docker_engine import IMAGE, missing, shared_engine
 
 BACKENDS = ("docker", "bubblewrap", "namespaces")
 
-# What a backend does not keep of the contract suite, by test function, with the reason.
+# What a backend does not keep of the contract suite, by test function or by probe, with the reason.
 DEVIATIONS: dict[tuple[str, str], str] = {}
 
 

@@ -1,13 +1,14 @@
-"""The Sandbox port, by every backend: what the kernel does not do for a program."""
+"""The Sandbox port, by every backend: what the kernel does not do for a program.
+
+Calls of foreign architectures are a probe, which `test_abuse` runs.
+"""
 
 from __future__ import annotations
 
 import platform
 
-import pytest
-
 from contracts.ports import Sandbox
-from tests.sandbox.probing import ask, python
+from tests.sandbox.probing import ask
 
 LIBC = """
 import ctypes, errno
@@ -63,22 +64,6 @@ async def test_forbidden_system_calls(sandbox: Sandbox) -> None:
 async def test_clone3_and_unknown_calls_do_not_exist(sandbox: Sandbox) -> None:
     code = f"{LIBC}\nprint(json.dumps([call(435, ctypes.create_string_buffer(88), 88), call(900)]))"
     assert await ask(sandbox, code) == ["ENOSYS", "ENOSYS"]
-
-
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="the machine code is for x86_64")
-async def test_calls_of_foreign_architectures_do_nothing(sandbox: Sandbox) -> None:
-    """int 0x80 with getpid of i386 (20), and getpid with the x32 bit: neither may give the process id."""
-    template = """
-import ctypes, json, mmap, os
-area = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
-area.write(bytes.fromhex("{code}"))
-function = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(area)))
-print(json.dumps(function() == os.getpid()))
-"""
-    for code in ("b814000000cd80c3", "b8270000400f05c3"):
-        result = await python(sandbox, template.format(code=code))
-        died = result.exit_code == 128 + 31  # SIGSYS, with an engine's profile
-        assert died or result.stdout == b"false\n", (code, result)
 
 
 async def test_no_message_queues(sandbox: Sandbox) -> None:

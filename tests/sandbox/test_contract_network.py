@@ -1,9 +1,10 @@
-"""The Sandbox port, by every backend: no network by any address family, but a loopback of its own."""
+"""The Sandbox port, by every backend: no network by any address family, but a loopback of its own.
+
+The host's listeners are a probe, which `test_abuse` runs.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import os
 import socket
 
 from contracts.ports import Sandbox
@@ -58,50 +59,6 @@ print(json.dumps([names, routes]))
     # The kernel may give every namespace its tunnel stubs; none of them is up, as the missing routes show.
     assert not any(name.startswith(("eth", "en", "wl", "veth", "br", "docker")) for name in names)
     assert routes == []
-
-
-async def test_a_listener_of_the_host_is_out_of_reach(sandbox: Sandbox) -> None:
-    connections = 0
-
-    async def count(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal connections
-        connections += 1
-        writer.close()
-
-    server = await asyncio.start_server(count, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    code = f"""
-import socket
-def reach(address):
-    try:
-        socket.create_connection((address, {port}), timeout=3).close()
-    except OSError as error:
-        return type(error).__name__
-    return "connected"
-print(json.dumps([reach("127.0.0.1"), reach("::1"), reach("localhost")]))
-"""
-    async with server:
-        assert "connected" not in await ask(sandbox, code)
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.close()
-        await writer.wait_closed()
-        await asyncio.sleep(0)
-    assert connections == 1, "only this test's own connection may have come in"
-
-
-async def test_an_abstract_socket_of_the_host_is_out_of_reach(sandbox: Sandbox) -> None:
-    name = f"multi-agent-test-{os.getpid()}"
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind("\0" + name)
-        listener.listen()
-        code = f"""
-import socket
-try:
-    socket.socket(socket.AF_UNIX).connect("\\0{name}")
-except OSError as error:
-    print(json.dumps(type(error).__name__))
-"""
-        assert await ask(sandbox, code) == "ConnectionRefusedError"
 
 
 async def test_names_are_not_resolved(sandbox: Sandbox) -> None:

@@ -176,13 +176,13 @@ def status() -> dict[str, str]:
         return {name: value.strip() for name, _, value in (line.partition(":") for line in file)}
 
 
-def outer_user() -> str:
-    """The user id that this one is outside of its user namespace."""
+def outer_user() -> int:
+    """The user id that this one is outside of its user namespace; -1 when it is nobody's."""
     with open("/proc/self/uid_map", encoding="ascii") as file:
         for inside, outside, count in (map(int, line.split()) for line in file):
             if inside <= os.getuid() < inside + count:
-                return str(outside + os.getuid() - inside)
-    return "none"
+                return outside + os.getuid() - inside
+    return -1
 
 
 def memory_limit() -> str:

@@ -1,0 +1,153 @@
+"""The self-test before first use: passed once and remembered, or the backend is refused and the gap named."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from contracts.errors import SandboxUnavailable
+from contracts.ports import Isolation, Sandbox, SandboxRequest, SandboxResult, Verdict
+from sandbox_runner import SandboxSettings, choose, choose_sandbox, seccomp, survey
+from sandbox_runner.guest import landlock
+from sandbox_runner.probes.model import Facts, Status
+from sandbox_runner.probes.quick import QUICK, judge
+from sandbox_runner.probes.selftest import WallMissing, self_test
+
+
+class Recorded:
+    """A sandbox in front of another one, that counts its runs; or one whose programs all say `says`."""
+
+    isolation = Isolation.NAMESPACES
+
+    def __init__(self, inner: Sandbox | None = None, says: SandboxResult | None = None) -> None:
+        self.backend = inner.backend if inner else "recorded"
+        self.runs = 0
+        self._inner, self._says = inner, says
+
+    async def run(self, request: SandboxRequest) -> SandboxResult:
+        self.runs += 1
+        if self._inner is None:
+            assert self._says is not None
+            return self._says
+        return await self._inner.run(request)
+
+    async def close(self) -> None: ...
+
+
+def _says(stdout: bytes, verdict: Verdict = Verdict.OK) -> Recorded:
+    return Recorded(
+        says=SandboxResult(verdict, 0, stdout, b"complaint", {}, 0.1, "recorded", Isolation.NAMESPACES)
+    )
+
+
+def _without_facts(backend: str) -> Facts:
+    """What is asked of any backend, whether or not the kernel has Landlock."""
+    return Facts() if backend == "docker" else Facts(landlock=landlock.abi())
+
+
+async def test_it_runs_once_and_is_remembered(shared_sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox = Recorded(shared_sandbox)
+    facts = _without_facts(sandbox.backend)
+    for _ in range(3):
+        await self_test(sandbox, facts, ("one",), tmp_path / "new" / "folder")
+    assert sandbox.runs == 1
+    await self_test(sandbox, facts, ("another",), tmp_path / "new" / "folder")
+    assert sandbox.runs == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"passed": []}', b"\xff"])
+async def test_a_damaged_memory_costs_one_more_run(
+    shared_sandbox: Sandbox, tmp_path: Path, content: bytes
+) -> None:
+    sandbox = Recorded(shared_sandbox)
+    facts = _without_facts(sandbox.backend)
+    await self_test(sandbox, facts, (), tmp_path)
+    for name in os.listdir(tmp_path):
+        (tmp_path / name).write_bytes(content)
+    await self_test(sandbox, facts, (), tmp_path)
+    await self_test(sandbox, facts, (), tmp_path)
+    assert sandbox.runs == 2
+
+
+async def test_no_memory_stops_nothing(settings: SandboxSettings, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in (Path("/proc/nowhere"), tmp_path / "file", tmp_path / "file" / "below"):
+        sandbox = await choose_sandbox(replace(settings, selftests=folder))
+        await sandbox.close()
+
+
+async def test_a_backend_with_a_gap_is_refused_and_the_gap_named(
+    settings: SandboxSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when it passed before: what it is made of has changed."""
+    await (await choose_sandbox(settings)).close()
+    monkeypatch.setattr(seccomp, "FAMILIES", (*seccomp.FAMILIES, int(socket.AF_NETLINK)))
+    with pytest.raises(SandboxUnavailable) as caught:
+        await choose_sandbox(settings)
+    message = str(caught.value)
+    assert "probe 'netlink' expected: a socket of this family is refused (EAFNOSUPPORT); it saw" in message
+    assert f"multi-agent sandbox test --backend {settings.backend}" in message
+    status = next(one for one in await survey(settings) if one.name == settings.backend)
+    assert not status.ready
+    assert "probe 'netlink'" in status.reason
+    assert "sandbox test" in status.how_to_get
+    monkeypatch.undo()
+    await (await choose_sandbox(settings)).close()
+
+
+async def test_auto_takes_the_next_and_warns(
+    settings: SandboxSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    automatic = replace(settings, backend="auto", docker_host=settings.docker_host or "unix:///nonexistent")
+    ready = [one.name for one in await survey(automatic) if one.ready]
+    if len(ready) < 2:
+        pytest.skip("only one backend is ready here")
+
+    async def gap(sandbox: Sandbox, *_: Any) -> None:
+        if sandbox.backend == ready[0]:
+            raise WallMissing("its self-test failed: probe 'x'")
+
+    monkeypatch.setattr(choose, "self_test", gap)
+    with capture_logs() as logs:
+        sandbox = await choose_sandbox(automatic)
+    await sandbox.close()
+    assert sandbox.backend == ready[1]
+    (warning,) = [one for one in logs if one["event"] == "sandbox_refused"]
+    assert (warning["log_level"], warning["backend"]) == ("warning", ready[0])
+    assert "probe 'x'" in warning["reason"]
+
+
+@pytest.mark.parametrize(
+    "sandbox", [_says(b"{}", Verdict.TIMEOUT), _says(b"no json"), _says(b"[1]"), _says(b"")]
+)
+async def test_one_that_does_not_come_to_an_end_is_no_pass(sandbox: Recorded, tmp_path: Path) -> None:
+    with pytest.raises(SandboxUnavailable, match="self-test did not come to an end") as caught:
+        await self_test(sandbox, Facts(), (), tmp_path)
+    assert not isinstance(caught.value, WallMissing)
+    assert os.listdir(tmp_path) == []
+
+
+async def test_what_was_not_looked_at_is_a_gap(tmp_path: Path) -> None:
+    with pytest.raises(WallMissing, match=f"and {len(QUICK) - 1} more"):
+        await self_test(_says(b"{}"), Facts(), (), tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("seen", ["opened", None, ["eth0"], {}, 0, [0] * 6, "0", -1])
+def test_no_look_takes_anything(seen: object) -> None:
+    outcomes = [judge(look, seen, Facts(landlock=6)) for look in QUICK]
+    assert [one.probe for one in outcomes if one.status is Status.OK] == []
+
+
+def test_what_is_asked_depends_on_the_machine() -> None:
+    looks = {look.name: look for look in QUICK}
+    assert judge(looks["landlock"], "done", Facts(landlock=0)).status is Status.OK
+    assert judge(looks["landlock"], "done", Facts(landlock=2)).status is Status.DIFFERENT
+    assert judge(looks["process-limit"], 34, Facts(counts_processes=False)).status is Status.OK
+    assert judge(looks["process-limit"], 34, Facts()).status is Status.DIFFERENT
