@@ -118,7 +118,9 @@ class PostgresLedger:
 class Driver:
     """Hands out a graph and takes the results in."""
 
-    def __init__(self, ledger: Ledger, client: redis_py.Redis, graph: Graph, batch: int, payload: str) -> None:
+    def __init__(
+        self, ledger: Ledger, client: redis_py.Redis, graph: Graph, batch: int, payload: str
+    ) -> None:
         self._ledger = ledger
         self._redis = client
         self._batch = batch

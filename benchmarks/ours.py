@@ -227,5 +227,3 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
     ordered = sorted(max(0.0, value) for value in values)
     last = len(ordered) - 1
     return {"value": ordered[last // 2], "p99": ordered[min(last, round(last * 0.99))], "count": len(ordered)}
-
-

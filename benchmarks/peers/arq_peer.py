@@ -35,11 +35,11 @@ async def connect() -> Peer:
     pool = await create_pool(_SETTINGS)
 
     async def send(tasks: Sequence[tuple[str, str]]) -> list[str]:
-        return [f"arq:result:{await _enqueue(name, payload)}" for name, payload in tasks]
+        return [await one_send(*task) for task in tasks]
 
-    async def _enqueue(name: str, payload: str) -> str:
+    async def one_send(name: str, payload: str) -> str:
         job = await pool.enqueue_job("noop", name, payload)
-        return job.job_id if job else ""
+        return f"arq:result:{job.job_id if job else ''}"
 
     async def stored() -> int:
         return int(await pool.eval("return #redis.call('KEYS', 'arq:result:*')", 0))

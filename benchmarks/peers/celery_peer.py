@@ -28,7 +28,13 @@ def noop(name: str, payload: str) -> str:
 async def connect() -> Peer:
     """As benchmarks.peers.common wants it."""
     client = redis.Redis(unix_socket_path=_SOCKET)
-    options = ["--pool=solo", "--concurrency=1", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    options = [
+        "--pool=solo",
+        "--concurrency=1",
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+    ]
     worker = ["python", "-m", "celery", "-A", "benchmarks.peers.celery_peer", "worker", "-l", "warning"]
 
     async def send(tasks: Sequence[tuple[str, str]]) -> list[str]:

@@ -43,5 +43,13 @@ async def connect() -> Peer:
         await broker.stop()
         await client.aclose()
 
-    worker = ["python", "-m", "faststream", "run", "benchmarks.peers.faststream_peer:app", "--log-level", "warning"]
+    worker = [
+        "python",
+        "-m",
+        "faststream",
+        "run",
+        "benchmarks.peers.faststream_peer:app",
+        "--log-level",
+        "warning",
+    ]
     return Peer(worker, send, stored, close=close)

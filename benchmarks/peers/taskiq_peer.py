@@ -28,7 +28,10 @@ async def connect() -> Peer:
     await broker.startup()
 
     async def send(tasks: Sequence[tuple[str, str]]) -> list[str]:
-        return [f"result:{(await noop.kiq(name, payload)).task_id}" for name, payload in tasks]
+        return [await one_send(*task) for task in tasks]
+
+    async def one_send(name: str, payload: str) -> str:
+        return f"result:{(await noop.kiq(name, payload)).task_id}"
 
     async def stored() -> int:
         return int(await client.eval("return #redis.call('KEYS', 'result:*')", 0))
