@@ -37,7 +37,7 @@ def main(
     out: Path | None,
     scratch: Path | None,
 ) -> None:
-    """Measure ours, the hand-written limit and the peers; write benchmarks.md, benchmarks.json and pictures."""
+    """Measure ours, the hand-written limit and the peers; write the page, its figures and pictures."""
     names = only.split(",") if only else list(SUITES)
     if unknown := set(names) - set(SUITES):
         raise click.BadParameter(f"unknown: {', '.join(sorted(unknown))}", param_hint="--only")

@@ -51,7 +51,7 @@ def dag(scale: Scale) -> Iterator[Cell]:
         "small": ("{} workflows of 10", _pick(scale, 100, 6, 2)),
     }
     for shape, (words, size) in shapes.items():
-        if scale is Scale.SMOKE and shape != "chain" or scale is Scale.QUICK and shape == "small":
+        if (scale is Scale.SMOKE and shape != "chain") or (scale is Scale.QUICK and shape == "small"):
             continue
         case = words.format(f"{size:,}")
         for system, job in _dag_systems(scale).items():

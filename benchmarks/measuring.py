@@ -53,7 +53,7 @@ class Result:
 def measure(
     cells: Sequence[Cell], rounds: int, say: Callable[[str], None], scratch: Path | None
 ) -> list[Result]:
-    """`rounds` times every cell; the systems of a case right after one another, each round in another order."""
+    """Every cell `rounds` times; the systems of a case one after another, each round in another order."""
     results = [Result(cell) for cell in cells]
     for number in range(rounds):
         for result in _order(results, number):
@@ -68,9 +68,8 @@ def measure(
                 result.samples.append(answer)
                 shown = f"{answer['value']:,.4g} {result.cell.unit}"
             cell, took = result.cell, time.monotonic() - began
-            say(
-                f"round {number + 1}/{rounds}  {cell.suite}: {cell.case}: {cell.system}: {shown}  [{took:.1f} s]"
-            )
+            what = f"{cell.suite}: {cell.case}: {cell.system}"
+            say(f"round {number + 1}/{rounds}  {what}: {shown}  [{took:.1f} s]")
     return results
 
 

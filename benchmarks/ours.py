@@ -1,4 +1,4 @@
-"""This project, started as a user starts it: orchestrator and worker processes, real Redis, database and Git."""
+"""This project, started as a user starts it: its processes on a real Redis, database and Git."""
 
 from __future__ import annotations
 

@@ -25,24 +25,33 @@ _TITLES: Final = {
     "command": "Command line, documents, events",
 }
 _NOTES: Final = {
-    "dag": "From the first submission to the end of the last workflow. Every system's Redis keeps nothing on disk; "
-    "SQLite is in WAL mode at synchronous=NORMAL, submissions of ours at FULL; PostgreSQL at fsync=off, as in our "
-    "tests. By hand: one driver with the graph in memory, one worker, and for a batch of results one transaction and "
-    "one pipeline. A peer with graphs of its own is used so (celery: chains and chords, dramatiq: pipelines, dbos: "
-    "steps of a workflow, or its queue looked at every 10 ms, langgraph: nodes with SQLite checkpoints, prefect: "
-    "futures); where it has none, a driver hands in what becomes ready. Peers have one worker process.",
-    "latency": "Ours: from behind the commit that makes a task ready. Raw: an XADD and an XREADGROUP between two asyncio "
-    "processes. Others: from handing a task in. Always to the first line of the handler in another process. "
-    "arq looks for jobs every 10 ms (its default is 500).",
-    "queue": "celery with its solo pool, dramatiq with 8 threads, huey with 1, faststream with lists in batches of 100. "
-    "`worker without Git` is our worker's real loop on an artifact store that keeps nothing.",
-    "growth": "`lanes`: chains of 10 side by side, so that depth stays. The schema allows 100,000 tasks in a plan and "
-    "1,000 dependencies of a task; what people submit is held to `PlanLimits` (200 tasks, 100 dependencies) unless "
-    "`MULTI_AGENT_MAX_TASKS` says otherwise. 2 workers.",
+    "dag": """From the first submission to the end of the last workflow. Every system's Redis keeps
+nothing on disk; SQLite is in WAL mode at synchronous=NORMAL, submissions of ours at FULL; PostgreSQL at
+fsync=off, as in our tests. By hand: one driver with the graph in memory, one worker, and for a batch of
+results one transaction and one pipeline. A peer with graphs of its own is used so (celery: chains and
+chords; dramatiq: pipelines; dbos: steps of a workflow, or its queue looked at every 10 ms; langgraph:
+nodes with SQLite checkpoints; prefect: futures); where it has none, a driver hands in what becomes ready.
+Peers have one worker process.""",
+    "latency": """Ours: from behind the commit that makes a task ready. Raw: an XADD and an XREADGROUP
+between two asyncio processes. Others: from handing a task in. Always to the first line of the handler in
+another process. arq looks for jobs every 10 ms (its default is 500).""",
+    "queue": """celery with its solo pool, dramatiq with 8 threads, huey with 1, faststream with lists in
+batches of 100. `worker without Git` is our worker's real loop on an artifact store that keeps nothing.""",
+    "growth": """Tasks are in chains of 10 side by side, so that depth stays. The schema allows 100,000
+tasks in a plan and 1,000 dependencies of a task; what people submit is held to `PlanLimits` (200 tasks,
+100 dependencies) unless `MULTI_AGENT_MAX_TASKS` says otherwise. 2 workers.""",
     "git": "The same batches, the same settings of the repository, fsync included.",
-    "shapes": "Two graphs with the proportions of Montage (wide) and Epigenomics (deep), about 1,000 tasks each.",
-    "command": "Whole processes, the first call not counted; documents and events within one process.",
+    "shapes": """Two graphs with the proportions of Montage (wide) and Epigenomics (deep), about 1,000
+tasks each.""",
+    "command": """Whole processes, the first call not counted; documents and events within one process.""",
 }
+_HEAD: Final = """# Benchmarks
+
+Written by `make bench` on {date}: {rounds} rounds, in each of which every system had its turn, in another
+order each time. Figures are medians, the spread is from the lowest to the highest; ratios are of the same
+run. What a system did was checked before its time counted: every task ran once, after what it needs, and
+its result is stored.
+"""
 
 
 def write_report(folder: Path, results: Sequence[Result], about: Mapping[str, str], rounds: int) -> Path:
@@ -81,11 +90,7 @@ def _page(
     rounds: int,
     pictures: list[str],
 ) -> Iterator[str]:
-    yield "# Benchmarks\n"
-    yield f"Written by `make bench` on {_today()}: {rounds} rounds, in each of which every system had its turn, in"
-    yield "another order each time. Figures are medians, the spread is from the lowest to the highest; ratios are of"
-    yield "the same run. What a system did was checked before its time counted: every task ran once, after what it"
-    yield "needs, and its result is stored.\n"
+    yield _HEAD.format(date=_today(), rounds=rounds)
     if reached:
         yield "## Goals\n\n| | wanted | found | |\n|---|---|---|---|"
         for goal in reached:

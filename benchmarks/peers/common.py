@@ -1,7 +1,7 @@
 """What all queues have in common: start a Redis and workers, feed tasks, wait for stored results, check.
 
-A queue's module has `connect() -> Peer`; it is imported after `REDIS_VARIABLE` and `SOCKET_VARIABLE` say where
-the server is, in the measuring process as in the workers.
+A queue's module has `connect() -> Peer`; it is imported after `REDIS_VARIABLE` and `SOCKET_VARIABLE` say
+where the server is, in the measuring process as in the workers.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ async def _nothing() -> None:
 class Peer:
     """A queue as its own documentation sets it up.
 
-    worker: the command of a worker process. send: hands in (name, payload) pairs the quickest way there is, and
-    returns the keys of their results in Redis, where it has such. stored: how many results are stored.
-    run_graphs: runs graphs with the peer's own means and returns when all is done; False where it has none for
-    such a graph, and a driver here does it, which hands in what has become ready and looks for results.
+    worker: the command of a worker process. send: hands in (name, payload) pairs the quickest way there is,
+    and returns the keys of their results in Redis, where it has such. stored: how many results are stored.
+    run_graphs: runs graphs with the peer's own means and returns when all is done; False where it has none
+    for such a graph, and a driver here does it, which hands in what is ready and looks for results.
     """
 
     worker: Sequence[str]

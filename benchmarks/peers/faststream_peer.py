@@ -1,4 +1,4 @@
-"""FastStream on Redis lists, which it can publish and consume in batches; results go to a list of their own."""
+"""FastStream on Redis lists, published and consumed in batches; results go to a list of their own."""
 
 from __future__ import annotations
 

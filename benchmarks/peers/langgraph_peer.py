@@ -1,4 +1,4 @@
-"""LangGraph in one process with its SQLite checkpoints: every task is a node, every super-step a checkpoint."""
+"""LangGraph in one process with SQLite checkpoints: every task is a node, every super-step a checkpoint."""
 
 from __future__ import annotations
 
