@@ -23,7 +23,8 @@ EXTRAS = {
     "dev": {"embedded", "postgres", "gemini", "gemini-legacy", "openai", "dev"},
 }
 _ENTRY = re.compile(
-    r"^([^\s;\[]+)(?:\[[a-z0-9,-]+\])?==([^\s;\\]+)([^\\\n]*)\\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)",
+    r"^([^\s;\[]+)(?:\[[a-z0-9, -]+\])?==([^\s;\\]+)([^\\\n]*)\\\n"
+    r"((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)",
     re.MULTILINE,
 )
 
