@@ -46,7 +46,7 @@ def main(
     if systems:
         cells = [cell for cell in cells if cell.system.startswith(systems)]
     times = rounds or (FULL_ROUNDS if size is Scale.FULL else 1)
-    about = machine()
+    about = machine() | {"sizes": size.value}
     results = measure(cells, times, lambda text: click.echo(text, err=True), scratch)
     whole = size is Scale.FULL and not only and not systems
     folder = out or (ROOT / "docs" if whole else ROOT / "build" / "benchmarks")

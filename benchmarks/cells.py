@@ -35,7 +35,7 @@ class Cell:
     job: Mapping[str, Any]
     unit: str = "tasks/s"
     higher: bool = True
-    seconds: float = 180.0
+    seconds: float = 300.0
     rounds: int | None = None
 
 

@@ -47,7 +47,7 @@ tasks each.""",
 }
 _HEAD: Final = """# Benchmarks
 
-Written by `make bench` on {date}: {rounds} rounds, in each of which every system had its turn, in another
+Written by `make bench` on {date}: rounds: {rounds}; in each of which every system had its turn, in another
 order each time. Figures are medians, the spread is from the lowest to the highest; ratios are of the same
 run. What a system did was checked before its time counted: every task ran once, after what it needs, and
 its result is stored.
@@ -159,4 +159,5 @@ def _bar(one: Result) -> Bar:
     system = one.cell.system
     limit = system.startswith(("by hand", "raw", "git"))
     kind = "limit" if limit else "ours" if system.startswith(OURS) or one.cell.suite == "growth" else "peer"
-    return Bar(system, one.median() or 0.0, min(one.all()), max(one.all()), kind)
+    middle, known = one.median() or 1.0, [value for value in one.all() if value > 0]
+    return Bar(system, middle, min(known), max(known), kind)
