@@ -47,7 +47,7 @@ tasks each.""",
 }
 _HEAD: Final = """# Benchmarks
 
-Written by `make bench` on {date}: rounds: {rounds}; in each of which every system had its turn, in another
+Written by `make bench` on {date}, rounds: {rounds}. In each every system had its turn, in another
 order each time. Figures are medians, the spread is from the lowest to the highest; ratios are of the same
 run. What a system did was checked before its time counted: every task ran once, after what it needs, and
 its result is stored.
