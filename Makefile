@@ -14,6 +14,7 @@ PYTEST_ARGS ?=
 CHAOS_ARGS ?=
 MUTANTS_ARGS ?=
 SIMULATE_ARGS ?=
+BENCH_ARGS ?=
 
 # The request reaches the program through the environment, untouched by make and by the shell.
 ifeq ($(filter --plan% --resume%,$(ARGS)),)
@@ -34,6 +35,10 @@ EXTRAS := $(if $(GEMINI_API_KEY)$(GOOGLE_API_KEY)$(MULTI_AGENT_GEMINI_BASE_URL),
 RUN_LOCKS := $(patsubst %,$(LOCKS)/%.lock,build run $(EXTRAS))
 DEV_LOCKS := $(patsubst %,$(LOCKS)/%.lock,build dev)
 DEV_STAMP := $(VENV)/.installed-dev
+# What is measured against is many packages, which nobody else shall have.
+BENCH_VENV ?= .venv-bench
+BENCH_LOCKS := $(patsubst %,$(LOCKS)/%.lock,build bench)
+BENCH_STAMP := $(BENCH_VENV)/.installed-bench
 # The development environment holds every extra, so it will do for `make run` as well.
 RUN_STAMP := $(if $(wildcard $(DEV_STAMP)),$(DEV_STAMP),$(VENV)/.installed-run$(subst $() ,,$(EXTRAS:%=-%)))
 
@@ -66,6 +71,10 @@ mutants: $(DEV_STAMP) ## Take each protective line away; the checks must notice 
 simulate: $(DEV_STAMP) ## 100,000 simulated schedules with crashes and faults (SIMULATE_ARGS="--seed N")
 	$(BIN)/python -m tests.simulation --schedules 100000 $(SIMULATE_ARGS)
 
+.PHONY: bench
+bench: $(BENCH_STAMP) ## Measure against a hand-written limit and peers; hours, idle machine (BENCH_ARGS="--quick")
+	@$(BENCH_VENV)/bin/python -m benchmarks $(BENCH_ARGS)
+
 .PHONY: format
 format: $(DEV_STAMP) ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix .
@@ -84,7 +93,7 @@ lock: ## Bring requirements/*.lock up to date with pyproject.toml (UV_ARGS=--upg
 
 .PHONY: clean
 clean: ## Remove what make made, except .multi_agent with its work
-	rm -rf $(VENV) .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) $(BENCH_VENV) .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help
@@ -93,6 +102,10 @@ help: ## This list
 
 $(DEV_STAMP): pyproject.toml $(DEV_LOCKS)
 	@scripts/install.sh $(VENV) $(DEV_LOCKS)
+	@touch $@
+
+$(BENCH_STAMP): pyproject.toml $(BENCH_LOCKS)
+	@scripts/install.sh $(BENCH_VENV) $(BENCH_LOCKS)
 	@touch $@
 
 ifneq ($(RUN_STAMP),$(DEV_STAMP))

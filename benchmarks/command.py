@@ -1,0 +1,99 @@
+"""What a person waits for at the command line, and what documents and events cost."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.growth import fill, made
+from benchmarks.notes import WrongResult
+from benchmarks.ours import percentiles, plan_of
+from benchmarks.shapes import lanes
+from contracts.events import EventType, TaskEvent, TaskRequest, decode, encode
+from contracts.plan_checks import PlanLimits, parse_plan
+from contracts.todo import TodoList
+from multi_agent.settings import Settings
+
+_COMMAND = (sys.executable, "-P", "-m", "multi_agent.cli")
+
+
+async def command(job: dict[str, Any], folder: Path) -> dict[str, float]:
+    """Seconds of one call of `words`, the middle of `runs`, on a database with `workflows` workflows."""
+    env = os.environ | {"MULTI_AGENT_DATA_DIR": str(folder / "data")}
+    if job["workflows"]:
+        database = await made(Settings(data_dir=folder / "data"))
+        await fill(database, job["workflows"])
+        await database.close()
+    took = []
+    for _ in range(job["runs"] + 1):
+        began = time.monotonic()
+        done = subprocess.run(  # noqa: ASYNC221 - nothing else runs here
+            [*_COMMAND, *job["words"]], env=env, capture_output=True, check=False, timeout=60
+        )
+        took.append(time.monotonic() - began)
+        if done.returncode or job["says"].encode() not in done.stdout:
+            raise WrongResult(done.stdout.decode()[-300:] + done.stderr.decode()[-300:])
+    # The first call fills the caches of the file system.
+    return percentiles(took[1:])
+
+
+def _plan_text(tasks: int) -> str:
+    [graph] = lanes(tasks)
+    return plan_of("plan", graph, 0, payload=200).model_dump_json()
+
+
+def pydantic_plan(job: dict[str, Any], _folder: Path) -> dict[str, float]:
+    """Microseconds to read and check a plan of `tasks` tasks, JSON to a checked TodoList."""
+    text, limits = _plan_text(job["tasks"]), PlanLimits()
+    return _timed(lambda: len(parse_plan(text, limits).items), job["tasks"], job["runs"])
+
+
+def pydantic_schema(job: dict[str, Any], _folder: Path) -> dict[str, float]:
+    """The same without the checks beyond the schema, which is what jsonschema does."""
+    text = _plan_text(job["tasks"])
+    return _timed(lambda: len(TodoList.model_validate_json(text).items), job["tasks"], job["runs"])
+
+
+def jsonschema_plan(job: dict[str, Any], _folder: Path) -> dict[str, float]:
+    """The same schema, by jsonschema."""
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to import
+
+    text = _plan_text(job["tasks"])
+    validator = Draft202012Validator(TodoList.model_json_schema())
+
+    def check() -> int:
+        document = json.loads(text)
+        validator.validate(document)
+        return len(document["items"])
+
+    return _timed(check, job["tasks"], job["runs"])
+
+
+def event(job: dict[str, Any], _folder: Path) -> dict[str, float]:
+    """Microseconds to encode and decode one task request with 1 KB of description."""
+    [graph] = lanes(1)
+    [item] = plan_of("plan", graph, 0, payload=1_000).items
+    request = TaskRequest(
+        dispatch_id="d", reply_to="agent.results.0", attempt=1, created_at=1, request="benchmark", item=item
+    )
+    whole = TaskEvent[TaskRequest](
+        id="e", source="bench", type=EventType.TASK_REQUESTED, time="2026-01-01T00:00:00Z", data=request
+    )
+    return _timed(lambda: int(decode(encode(whole)) == whole), 1, job["runs"])
+
+
+def _timed(work: Callable[[], int], expected: int, runs: int) -> dict[str, float]:
+    took = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        result = work()
+        took.append((time.perf_counter() - began) * 1e6)
+        if result != expected:
+            raise WrongResult(f"{result} instead of {expected}")
+    return percentiles(took)

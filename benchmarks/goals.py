@@ -1,0 +1,115 @@
+"""What we want to reach, and by how much it was reached, all from figures of the same run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from benchmarks.cells import LIMIT, ONE, OURS
+from benchmarks.measuring import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """`found` None: one of the figures is missing."""
+
+    text: str
+    wanted: str
+    found: float | None
+    met: bool | None
+
+
+def goals(results: Sequence[Result]) -> list[Goal]:
+    """Every goal that these results have something to say about."""
+    found = [*_dag(results), *_latency(results), *_others(results), *_growth(results), *_command(results)]
+    return [goal for goal in found if goal.found is not None or goal.met is not None]
+
+
+def _of(results: Sequence[Result], suite: str, case: str, system: str, name: str = "value") -> float | None:
+    for one in results:
+        if (one.cell.suite, one.cell.case, one.cell.system) == (suite, case, system):
+            return one.median(name)
+    return None
+
+
+def _cases(results: Sequence[Result], suite: str) -> list[str]:
+    return list(dict.fromkeys(one.cell.case for one in results if one.cell.suite == suite))
+
+
+def _is_peer(system: str) -> bool:
+    return not system.startswith((OURS, "by hand", "raw"))
+
+
+def _best_peer(
+    results: Sequence[Result], suite: str, case: str, starts: tuple[str, ...] = ("",)
+) -> float | None:
+    found = [
+        median
+        for one in results
+        if (one.cell.suite, one.cell.case) == (suite, case)
+        and _is_peer(one.cell.system)
+        and one.cell.system.startswith(starts)
+        and (median := one.median()) is not None
+    ]
+    return max(found, default=None)
+
+
+def _at_most(text: str, above: float | None, below: float | None, limit: float) -> Goal:
+    """The first figure is at most `limit` times the second."""
+    ratio = above / below if above is not None and below else None
+    return Goal(text, f"at most {limit:g}", ratio, None if ratio is None else ratio <= limit)
+
+
+def _at_least(text: str, above: float | None, below: float | None, limit: float) -> Goal:
+    ratio = above / below if above is not None and below else None
+    return Goal(text, f"at least {limit:g}", ratio, None if ratio is None else ratio >= limit)
+
+
+def _dag(results: Sequence[Result]) -> Iterator[Goal]:
+    for case in _cases(results, "dag"):
+        ours = _of(results, "dag", case, ONE)
+        most = 2.5 if case.startswith("chain") else 3.5
+        yield _at_most(f"{case}: {LIMIT} / ours", _of(results, "dag", case, LIMIT), ours, most)
+        yield _at_least(f"{case}: ours / best peer", ours, _best_peer(results, "dag", case), 1.0)
+        if case.startswith("fan"):
+            slow = _best_peer(results, "dag", case, ("celery", "dbos"))
+            yield _at_least(f"{case}: ours / best of celery and dbos", ours, slow, 10.0)
+            two = _of(results, "dag", case, f"{OURS}, 2 workers")
+            yield _at_least(f"{case}: 2 workers / 1 worker", two, ours, 1.6)
+
+
+def _latency(results: Sequence[Result]) -> Iterator[Goal]:
+    for name, words, most in (("value", "p50", 1.5), ("p99", "p99", 3.0)):
+        ours, raw = (_of(results, "latency", "idle", system, name) for system in (OURS, "raw hop"))
+        yield _at_most(f"latency {words}: ours / raw hop", ours, raw, most)
+
+
+def _others(results: Sequence[Result]) -> Iterator[Goal]:
+    for case in _cases(results, "queue"):
+        ours = _of(results, "queue", case, f"{OURS}, bus")
+        yield _at_least(f"queue, {case}: our bus / best peer", ours, _best_peer(results, "queue", case), 2.0)
+    for case in _cases(results, "git"):
+        bare, ours = (_of(results, "git", case, system) for system in ("git fast-import", OURS))
+        yield _at_most(f"artifact store, {case}: fast-import / ours", bare, ours, 2.0)
+
+
+def _growth(results: Sequence[Result]) -> Iterator[Goal]:
+    for case in _cases(results, "growth"):
+        mine = [one for one in results if one.cell.suite == "growth" and one.cell.case == case]
+        # The least is mostly the way from submission to the first task, not what grows.
+        counted = [one for one in mine if one.cell.unit != "s"][-3:] if len(mine) > 3 else mine
+        medians = [one.median() for one in counted]
+        if any(one.cell.unit == "s" for one in mine):
+            continue
+        known = [median for median in medians if median]
+        if len(known) < len(medians):
+            yield Goal(f"growth, {case}: quickest / slowest", "at most 1.5", None, False)
+        elif len(known) > 1:
+            yield _at_most(f"growth, {case}: quickest / slowest", max(known), min(known), 1.5)
+
+
+def _command(results: Sequence[Result]) -> Iterator[Goal]:
+    for case in _cases(results, "command"):
+        for start, most in (("multi-agent --help", 0.3), ("multi-agent status", 0.5)):
+            if case.startswith(start):
+                yield _at_most(f"{case}, seconds", _of(results, "command", case, OURS), 1.0, most)

@@ -1,0 +1,131 @@
+"""What grows with what: a store that is full already, and an owner that starts on many open workflows."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import uuid
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, func, insert, select
+
+from benchmarks.notes import WrongResult
+from benchmarks.ours import plan_of, settings_for
+from benchmarks.services import memory_of, private_redis
+from benchmarks.shapes import small
+from multi_agent.bootstrap import make_artifacts, make_bus, make_database, make_owner, upgrade_database
+from multi_agent.settings import Settings
+from orchestrator import tables as t
+from orchestrator.batch import Batch, shard_of, write_batch
+from orchestrator.database import Database
+from orchestrator.decision import Entry
+from orchestrator.engine import Engine
+from orchestrator.state import TaskState, Workflow
+
+_CHUNK: Final = 500
+_BATCH: Final = 256
+_WINDOW: Final = 1024
+
+
+async def fill(database: Database, workflows: int) -> None:
+    """Open workflows of 10 tasks, as an owner writes them when they are submitted."""
+    [graph] = small(1)
+    engine = Engine(lambda: uuid.uuid4().hex, _WINDOW)
+    for first in range(0, workflows, _CHUNK):
+        for number in range(first, min(workflows, first + _CHUNK)):
+            name = f"open-{number}"
+            started = Workflow.start(
+                name, plan_of(name, graph, number), shard=shard_of(name), now=time.time(), base_commit=None
+            )
+            engine.submit(started, time.time(), time.monotonic())
+        batch, _ = engine.flush(time.time())
+        await _write(database, batch)
+
+
+async def _write(database: Database, batch: Batch) -> None:
+    def body(connection: Connection) -> None:
+        write_batch(connection, batch)
+
+    await database.write(body)
+
+
+async def start_up(job: dict[str, Any], folder: Path) -> dict[str, float]:
+    """Seconds until an owner with `workflows` open workflows serves them, and what they take in memory."""
+    async with private_redis(folder) as redis:
+        settings = settings_for(folder, redis, None)
+        database = await made(settings)
+        await fill(database, job["workflows"])
+        bus, artifacts = make_bus(settings), make_artifacts(settings)
+        owner = make_owner(settings, database, bus, artifacts, owner_id="bench", gone=None)
+        before = memory_of(os.getpid())
+        began = time.monotonic()
+        running = asyncio.create_task(owner.run())
+        try:
+            async with asyncio.timeout(job.get("seconds", 120)):
+                await owner.ready.wait()
+            took = time.monotonic() - began
+            owner.stop()
+            await running
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            await artifacts.close()
+            await bus.close()
+            await database.close()
+    memory = memory_of(os.getpid()) - before
+    return {"value": took, "kb_per_workflow": memory * 1024 / max(1, job["workflows"])}
+
+
+async def made(settings: Settings) -> Database:
+    """An up-to-date database in the data folder."""
+    await asyncio.to_thread(upgrade_database, settings)
+    return make_database(settings)
+
+
+async def full_store(job: dict[str, Any], folder: Path) -> dict[str, float]:
+    """Results a second that the store takes in batches of 256, with `rows` in the journal already."""
+    settings = Settings(data_dir=folder / "data")
+    database = await made(settings)
+    await fill(database, 100)
+    await database.write(lambda connection: _fill_journal(connection, job["rows"]))
+    tasks = await database.read(lambda connection: connection.execute(select(t.tasks)).mappings().all())
+    from orchestrator.records import read_task  # noqa: PLC0415 - only here
+
+    known: list[tuple[str, TaskState]] = [(row["workflow_id"], read_task(row)) for row in tasks]
+    batches = job["batches"]
+    began = time.monotonic()
+    for number in range(batches):
+        batch = Batch(time.time())
+        for index in range(_BATCH):
+            workflow_id, task = known[(number * _BATCH + index) % len(known)]
+            batch.tasks[(workflow_id, task.task_id)] = task
+            batch.journal.append((workflow_id, Entry("task.succeeded", task.task_id, {"attempt": 1})))
+        await _write(database, batch)
+    took = time.monotonic() - began
+    await _check_journal(database, batches * _BATCH)
+    await database.close()
+    return {"value": batches * _BATCH / took, "seconds": took}
+
+
+def _fill_journal(connection: Connection, rows: int) -> None:
+    for first in range(0, rows, 10_000):
+        many = [
+            {
+                "workflow_id": f"old-{n % 5_000}",
+                "task_id": "t",
+                "at": 0.0,
+                "kind": "task.dispatched",
+                "data": {},
+            }
+            for n in range(first, min(rows, first + 10_000))
+        ]
+        connection.execute(insert(t.journal), many)
+
+
+async def _check_journal(database: Database, expected: int) -> None:
+    query = select(func.count()).where(t.journal.c.kind == "task.succeeded")
+    found = await database.read(lambda connection: connection.execute(query).scalar_one())
+    if found != expected:
+        raise WrongResult(f"{found} of {expected} results are in the journal")

@@ -1,0 +1,162 @@
+"""Our bus as a queue: events of ours through `RedisBus`, a worker that does nothing, outcomes taken in.
+
+`worker: bus` reads and answers in batches; `worker: agents` is the real `agents.worker.Worker` on an artifact
+store that keeps nothing, so that what is measured is the worker's loop and not Git.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.noop import ROLE, Noop
+from benchmarks.notes import WrongResult, check_notes, note, read_notes, use_notes
+from benchmarks.services import Crew, private_redis
+from contracts import get_message_bus
+from contracts.channels import Channels
+from contracts.events import Control, EventType, TaskEvent, TaskOutcome, TaskRequest, decode, encode
+from contracts.ports import MessageBus, Outgoing, PendingCommit
+from contracts.todo import TodoItem
+
+_REQUESTS: Final = f"agent.requests.{ROLE}"
+_RESULTS: Final = "agent.results.0"
+_BATCH: Final = 256
+
+
+async def queue(job: dict[str, Any], folder: Path) -> dict[str, float]:
+    """No-op tasks a second, `count` of `payload` bytes, until every outcome was decoded and acknowledged."""
+    notes, count = use_notes(folder), job["count"]
+    async with private_redis(folder) as server:
+        bus = get_message_bus(server.url)
+        await bus.ensure_group(_REQUESTS, Channels.WORKERS_GROUP)
+        await bus.ensure_group(_RESULTS, "owner")
+        crew = Crew(folder)
+        crew.start("worker", ["python", "-m", "benchmarks.our_queue", server.url, job["worker"]])
+        try:
+            await bus.publish([_request("warm", "")])
+            await _take(bus, 1, 60)
+            notes.write_text("")
+            began = time.monotonic()
+            payload = "x" * job["payload"]
+            sending = asyncio.create_task(_send(bus, count, payload))
+            got = await _take(bus, count, job.get("seconds", 120))
+            await sending
+            took = time.monotonic() - began
+        finally:
+            await crew.stop()
+            await bus.close()
+    if len(got) != count:
+        raise WrongResult(f"{len(got)} outcomes for {count} tasks")
+    check_notes(read_notes(notes), {f"q{number}": () for number in range(count)})
+    return {"value": count / took, "seconds": took}
+
+
+async def _send(bus: MessageBus, count: int, payload: str) -> None:
+    for first in range(0, count, _BATCH):
+        names = [f"q{number}" for number in range(first, min(count, first + _BATCH))]
+        await bus.publish([_request(name, payload) for name in names])
+
+
+async def _take(bus: MessageBus, count: int, seconds: float) -> set[str]:
+    """The dispatches whose outcomes came."""
+    found: set[str] = set()
+    async with asyncio.timeout(seconds):
+        while len(found) < count:
+            deliveries = await bus.read([_RESULTS], "owner", "bench", count=_BATCH, block_ms=1000)
+            outcomes = [decode(one.payload).data for one in deliveries]
+            found.update(outcome.dispatch_id for outcome in outcomes)
+            await bus.ack("owner", deliveries)
+            heard: dict[str, list[str]] = {}
+            for outcome in outcomes:
+                heard.setdefault(outcome.worker_id, []).append(outcome.execution_id)
+            await bus.broadcast([_heard(worker, ids) for worker, ids in heard.items()])
+    return found
+
+
+def _request(name: str, payload: str) -> Outgoing:
+    item = TodoItem(task_id=name, title=name, description=payload, agent_role=ROLE)
+    data = TaskRequest(
+        dispatch_id=name, reply_to=_RESULTS, attempt=1, created_at=1, request="benchmark", item=item
+    )
+    event = TaskEvent[TaskRequest](
+        id=name,
+        source="bench",
+        type=EventType.TASK_REQUESTED,
+        time=_now(),
+        workflowid="w",
+        taskid=name,
+        data=data,
+    )
+    return Outgoing(_REQUESTS, encode(event))
+
+
+def _heard(worker_id: str, ids: Sequence[str]) -> Outgoing:
+    event = TaskEvent[Control](
+        id="c",
+        source="bench",
+        type=EventType.WORKER_CONTROL,
+        time=_now(),
+        data=Control(acknowledged=tuple(ids)),
+    )
+    return Outgoing(Channels.control(worker_id), encode(event))
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class NoStore:
+    """Names commits, and keeps none."""
+
+    async def write(self, commits: Sequence[PendingCommit]) -> list[str]:
+        """A name each."""
+        return [hashlib.sha1(commit.execution_id.encode()).hexdigest() for commit in commits]
+
+
+async def work_bus(url: str) -> None:
+    """Read, do nothing, answer, acknowledge; all in batches."""
+    bus = get_message_bus(url)
+    while True:
+        deliveries = await bus.read([_REQUESTS], Channels.WORKERS_GROUP, "w", count=_BATCH, block_ms=1000)
+        outgoing = []
+        for delivery in deliveries:
+            request = decode(delivery.payload)
+            note(request.taskid or "")
+            outgoing.append(_outcome(request))
+        await bus.publish(outgoing)
+        await bus.ack(Channels.WORKERS_GROUP, deliveries)
+
+
+def _outcome(request: TaskEvent[TaskRequest]) -> Outgoing:
+    dispatch = request.data.dispatch_id
+    outcome = TaskOutcome(dispatch_id=dispatch, execution_id=dispatch, worker_id="w", status="succeeded")
+    event = TaskEvent[TaskOutcome](
+        id=dispatch, source="worker/w", type=EventType.TASK_FINISHED, time=_now(), data=outcome
+    )
+    return Outgoing(request.data.reply_to, encode(event))
+
+
+async def work_agents(url: str) -> None:
+    """The real worker."""
+    from agents.settings import WorkerSettings  # noqa: PLC0415 - the other worker needs none of it
+    from agents.worker import Worker  # noqa: PLC0415
+    from multi_agent.models.build import ModelSettings, build_model  # noqa: PLC0415
+
+    nothing: Any = NoStore()
+    model = build_model(ModelSettings(spec="replay"))
+    settings = WorkerSettings(worker_id=f"w{os.getpid()}", host="localhost", roles=(ROLE,), slots=64)
+    await Worker(get_message_bus(url), nothing, model, nothing, [Noop], settings).run()
+
+
+if __name__ == "__main__":
+    from multi_agent.telemetry import set_up_logs
+
+    set_up_logs("warning", process="worker")
+    asyncio.run(work_bus(sys.argv[1]) if sys.argv[2] == "bus" else work_agents(sys.argv[1]))

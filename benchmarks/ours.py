@@ -1,0 +1,229 @@
+"""This project, started as a user starts it: its processes on a real Redis, database and Git."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from sqlalchemy import Connection, func, select
+
+from benchmarks.noop import ROLE
+from benchmarks.notes import WrongResult, check_notes, read_notes, use_notes
+from benchmarks.services import Crew, Redis, memory_of, private_redis, wait_until
+from benchmarks.shapes import SHAPES, Graph, needs
+from contracts.todo import TodoItem, TodoList
+from multi_agent.bootstrap import make_bus, make_client, make_database, upgrade_database
+from multi_agent.settings import Settings
+from orchestrator import tables as t
+from orchestrator.client import WorkflowClient
+from orchestrator.database import Database
+from orchestrator.state import TaskStatus, WorkflowStatus
+
+SLOTS = 64
+_ENDED = [status.value for status in WorkflowStatus if status.terminal]
+_OURS = ("python", "-P", "-m", "multi_agent.cli")
+
+
+@dataclass(slots=True)
+class System:
+    """The running system and a client of it."""
+
+    settings: Settings
+    crew: Crew
+    database: Database
+    client: WorkflowClient
+    workers: int
+
+    async def wait_ready(self) -> None:
+        """Return when the orchestrator serves and all workers have joined."""
+
+        async def joined() -> bool:
+            return len(await self.client.workers()) >= self.workers and bool(await self.client.owners())
+
+        await wait_until(joined, f"the system is ready\n{self.crew.log_end()}")
+
+    async def run(self, plans: Sequence[TodoList], seconds: float) -> float:
+        """Submit all and wait until all have ended; how long it took."""
+        began = time.monotonic()
+        await asyncio.gather(*(self.client.submit(plan, workflow_id=plan.todo_list_id) for plan in plans))
+        await self.wait_ended([plan.todo_list_id for plan in plans], seconds)
+        return time.monotonic() - began
+
+    async def wait_ended(self, names: Sequence[str], seconds: float) -> None:
+        """Return when so many workflows have ended as are named here."""
+        prefix = names[0].rpartition("-")[0] + "-"
+        c = t.workflows.c
+        query = select(func.count()).where(c.status.in_(_ENDED), c.workflow_id.startswith(prefix))
+
+        async def ended() -> bool:
+            found = await self.database.read(lambda connection: connection.execute(query).scalar_one())
+            return bool(found >= len(names))
+
+        # Looking costs the measured system time, so the more there is to do, the less often.
+        await wait_until(ended, "the workflows end", seconds, poll=0.005 if len(names) < 1000 else 0.05)
+
+    async def check(self, prefix: str, tasks: int) -> None:
+        """Every task of these workflows is stored as succeeded. Raises WrongResult."""
+
+        def body(connection: Connection) -> tuple[int, int]:
+            mine = t.tasks.c.workflow_id.startswith(prefix)
+            done = t.tasks.c.status == TaskStatus.SUCCEEDED.value
+            count = select(func.count()).select_from(t.tasks)
+            good = connection.execute(count.where(mine, done)).scalar_one()
+            entries = select(func.count()).select_from(t.journal)
+            journal = t.journal.c.kind == "task.succeeded", t.journal.c.workflow_id.startswith(prefix)
+            return int(good), int(connection.execute(entries.where(*journal)).scalar_one())
+
+        if await self.database.read(body) != (tasks, tasks):
+            raise WrongResult(f"not all {tasks} tasks are stored as succeeded\n{self.crew.log_end()}")
+
+
+def plan_of(name: str, graph: Graph, number: int, payload: int = 0) -> TodoList:
+    """A plan of no-op tasks; `payload` bytes of description a task."""
+    items = [
+        TodoItem(
+            task_id=task,
+            title=f"{number}/{task}",
+            description="x" * payload,
+            agent_role=ROLE,
+            dependencies=before,
+        )
+        for task, before in graph.items()
+    ]
+    return TodoList(todo_list_id=name, request="benchmark", items=tuple(items))
+
+
+def settings_for(folder: Path, redis: Redis, database_url: str | None) -> Settings:
+    """Everything as it comes, but for limits and for logs of every task."""
+    return Settings(
+        data_dir=folder / "data",
+        redis_url=SecretStr(redis.url),
+        database_url=SecretStr(database_url) if database_url else None,
+        artifact_store=None,
+        max_tasks=100_000,
+        max_open_workflows=1_000_000,
+        slots=SLOTS,
+        log_level="warning",
+        model="replay",
+    )
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What the processes hear of the settings."""
+    url = settings.database_url.get_secret_value() if settings.database_url else ""
+    redis = settings.redis_url.get_secret_value() if settings.redis_url else ""
+    return {
+        "MULTI_AGENT_DATA_DIR": str(settings.data),
+        "REDIS_URL": redis,
+        "DATABASE_URL": url,
+        "MULTI_AGENT_SLOTS": str(settings.slots),
+        "MULTI_AGENT_LOG_LEVEL": settings.log_level,
+        "MULTI_AGENT_MODEL": "replay",
+    }
+
+
+@asynccontextmanager
+async def running(
+    folder: Path, *, workers: int = 1, database_url: str | None = None, extra: dict[str, str] | None = None
+) -> AsyncIterator[System]:
+    """The whole system with so many workers, ready for work; `extra` is added to its environment."""
+    async with private_redis(folder) as redis:
+        settings = settings_for(folder, redis, database_url)
+        upgrade_database(settings)
+        bus, database = make_bus(settings), make_database(settings)
+        crew = Crew(folder)
+        system = System(settings, crew, database, make_client(settings, database, bus), workers)
+        env = environment(settings) | (extra or {})
+        try:
+            crew.start("orchestrator", [*_OURS, "orchestrator"], env)
+            for number in range(workers):
+                agents = ["--agents", "benchmarks.noop", "--role", ROLE]
+                crew.start(f"worker-{number}", [*_OURS, "worker", *agents], env)
+            await system.wait_ready()
+            yield system
+        finally:
+            await crew.stop()
+            await bus.close()
+            await database.close()
+
+
+@asynccontextmanager
+async def database_for(kind: str) -> AsyncIterator[str | None]:
+    """The URL of a private PostgreSQL; None for SQLite, which comes by itself."""
+    if kind != "postgres":
+        yield None
+        return
+    from multi_agent.chaos.postgres import PrivatePostgres  # noqa: PLC0415 - an extra
+
+    server = PrivatePostgres()
+    try:
+        server.start()
+        yield server.new_database()
+    finally:
+        server.stop()
+
+
+async def dag(job: dict[str, Any], folder: Path) -> dict[str, float]:
+    """Tasks a second of a shape: `shape`, `size`, `workers`, `database`, `payload` in bytes, `seconds`."""
+    graphs = SHAPES[job["shape"]](job["size"])
+    tasks = sum(map(len, graphs))
+    notes = use_notes(folder)
+    async with (
+        database_for(job.get("database", "sqlite")) as url,
+        running(folder, workers=job.get("workers", 1), database_url=url) as system,
+    ):
+        await system.run([plan_of("warm-0", {"w": ()}, 0)], 60)
+        notes.write_text("")
+        owner = system.crew.children[0].pid
+        before = memory_of(owner)
+        plans = [
+            plan_of(f"bench-{number}", graph, number, job.get("payload", 0))
+            for number, graph in enumerate(graphs)
+        ]
+        took = await system.run(plans, job.get("seconds", 120))
+        memory = memory_of(owner) - before
+        await system.check("bench-", tasks)
+    check_notes(read_notes(notes), needs(graphs))
+    return {"value": tasks / took, "seconds": took, "owner_kb_per_task": memory * 1024 / tasks}
+
+
+async def latency(job: dict[str, Any], folder: Path) -> dict[str, float]:
+    """Microseconds from the commit that makes a task ready to its handler's first line; `count` tasks.
+
+    The commit is told by the failpoint behind it, which appends a line to a file and does nothing else.
+    """
+    notes = use_notes(folder)
+    (folder / "data").mkdir()
+    (folder / "data" / "chaos-scratch").touch()
+    count = job["count"]
+    failpoints = {"MULTI_AGENT_FAILPOINTS": "owner.after_commit=note"}
+    async with running(folder, extra=failpoints) as system:
+        await system.run([plan_of("warm-0", {"w": ()}, 0)], 60)
+        notes.write_text("")
+        for number in range(count):
+            await system.run([plan_of(f"bench{number}-0", {"t": ()}, number)], 30)
+            await asyncio.sleep(0.01)
+    # The failpoints' clock is the wall's; both clocks are read here to bring one to the other.
+    offset = time.time() - time.monotonic()
+    log = (folder / "data" / "failpoints.log").read_text().splitlines()
+    commits = sorted(float(line.split(" ", 1)[0]) - offset for line in log)
+    hops = []
+    for one in read_notes(notes):
+        began = one.at / 1e9
+        hops.append((began - max(at for at in commits if at <= began + 0.000_05)) * 1e6)
+    if len(hops) != count:
+        raise WrongResult(f"{len(hops)} of {count} tasks ran")
+    return percentiles(hops)
+
+
+def percentiles(values: Sequence[float]) -> dict[str, float]:
+    """The middle as `value`, and p99."""
+    ordered = sorted(max(0.0, value) for value in values)
+    last = len(ordered) - 1
+    return {"value": ordered[last // 2], "p99": ordered[min(last, round(last * 0.99))], "count": len(ordered)}

@@ -1,0 +1,55 @@
+"""FastStream on Redis lists, published and consumed in batches; results go to a list of their own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import redis.asyncio as redis
+from faststream import FastStream
+from faststream.redis import ListSub, RedisBroker
+
+from benchmarks.notes import note
+from benchmarks.peers.common import REDIS_VARIABLE, Peer
+
+_BATCH = 100
+broker = RedisBroker(os.environ[REDIS_VARIABLE], logger=None)
+app = FastStream(broker)
+
+
+@broker.subscriber(list=ListSub("tasks", batch=True, max_records=_BATCH, polling_interval=0.005))
+async def noop(tasks: list[dict[str, str]]) -> None:
+    """A batch of tasks."""
+    for task in tasks:
+        note(task["name"])
+    await broker.publish_batch(*(task["name"] for task in tasks), list="results")
+
+
+async def connect() -> Peer:
+    """As benchmarks.peers.common wants it."""
+    client = redis.Redis.from_url(os.environ[REDIS_VARIABLE])
+    await broker.connect()
+
+    async def send(tasks: Sequence[tuple[str, str]]) -> list[str]:
+        messages = [{"name": name, "payload": payload} for name, payload in tasks]
+        for first in range(0, len(messages), _BATCH):
+            await broker.publish_batch(*messages[first : first + _BATCH], list="tasks")
+        return []
+
+    async def stored() -> int:
+        return int(await client.llen("results"))
+
+    async def close() -> None:
+        await broker.stop()
+        await client.aclose()
+
+    worker = [
+        "python",
+        "-m",
+        "faststream",
+        "run",
+        "benchmarks.peers.faststream_peer:app",
+        "--log-level",
+        "warning",
+    ]
+    return Peer(worker, send, stored, close=close)
