@@ -82,6 +82,9 @@ def test_only_the_sandbox_host_knows_an_engine(cli: Cli, tmp_path: Path) -> None
         workers = {pid for pid, argv in processes.items() if "worker" in argv and "sandbox" not in argv}
         hosts = {pid for pid, argv in processes.items() if "sandbox" in argv}
         assert (len(workers), len(hosts)) == (2, 1)
+        url = json.loads((cli.folder / ".multi_agent" / "stack.lock").read_text())["redis_url"]
+        findings = {one["name"]: one for one in cli.json("doctor", "--sandbox", "host", REDIS_URL=url)}
+        assert findings["sandbox hosts"]["found"]
         shown = cli.json("status")
         assert ["sandbox"] in [worker["roles"] for worker in shown["workers"]]
         up.terminate()
