@@ -120,7 +120,7 @@ def test_an_entry_point_is_found_and_an_explicit_module_wins_over_it(folder: Pat
         (
             "from agents import agent\n"
             "@agent(role='sandbox')\nclass A:\n    async def run(self, task): ...\n",
-            "belongs to sandbox hosts",
+            "is that of sandbox hosts",
         ),
     ],
 )
