@@ -22,6 +22,7 @@ ENTRY_POINT_GROUP: Final = "multi_agent.agents"
 SHIPPED: Final = ("agents.architect", "agents.coder", "agents.tester", "agents.debugger", "agents.reviewer")
 
 _MARK: Final = "__agent_info__"
+_HOSTS_ROLE: Final = "sandbox"
 _ROLE: Final = TypeAdapter[str](RoleName)
 _TAG: Final = TypeAdapter[str](Identifier)
 _log = structlog.get_logger(__name__)
@@ -125,6 +126,10 @@ def _checked(cls: type) -> AgentInfo:
     run = getattr(cls, "run", None)
     if not inspect.iscoroutinefunction(run):
         raise NotConfigured(f"agent {_name(cls)} needs a method 'async def run(self, task) -> AgentResult'")
+    if info.role == _HOSTS_ROLE:
+        raise NotConfigured(
+            f"agent {_name(cls)}: the role {info.role!r} is that of sandbox hosts; name another"
+        )
     for adapter, field_name, values in ((_ROLE, "role", (info.role,)), (_TAG, "tag", info.tags)):
         for value in values:
             _check_name(adapter, f"agent {_name(cls)}: {field_name} {value!r}", value)

@@ -25,6 +25,7 @@ _PARAMETERS: Final = {
     "tag": "a capability that a task asks for with required_tag",
     "shard": f"a logical shard, 0 to {SHARDS - 1}",
     "worker": "a worker's id",
+    "caller": "the id of who has programs run, as a rule a worker's",
 }
 
 
@@ -126,6 +127,39 @@ _CHANNELS: Final = (
         "client",
         "orchestrator",
         (EventType.COMMAND_ADDED,),
+    ),
+    _Channel(
+        "sandboxRequests",
+        Channels.SANDBOX_REQUESTS,
+        "Programs to run; a stream that the group 'sandbox-hosts' reads.",
+        "caller",
+        "host",
+        (EventType.SANDBOX_REQUESTED,),
+    ),
+    _Channel(
+        "sandboxResults",
+        Channels.sandbox_results("{caller}"),
+        "What came of one caller's programs; pub/sub only, repeated until received.",
+        "host",
+        "caller",
+        (EventType.SANDBOX_FINISHED,),
+        ("caller",),
+    ),
+    _Channel(
+        "sandboxHosts",
+        Channels.SANDBOX_HOSTS,
+        "Which hosts live and what they hold; pub/sub only.",
+        "host",
+        "caller",
+        (EventType.SANDBOX_PRESENT,),
+    ),
+    _Channel(
+        "sandboxControl",
+        Channels.SANDBOX_CONTROL,
+        "What callers wait for, have received and want no more; pub/sub only.",
+        "caller",
+        "host",
+        (EventType.SANDBOX_CONTROL,),
     ),
 )
 

@@ -19,9 +19,14 @@ class Channels:
     CONTROL: Final = "agent.control"
     WORKFLOW_EVENTS: Final = "workflow.events"
     COMMANDS: Final = "workflow.commands"
+    SANDBOX_REQUESTS: Final = "sandbox.requests"
+    SANDBOX_RESULTS: Final = "sandbox.results"
+    SANDBOX_HOSTS: Final = "sandbox.hosts"
+    SANDBOX_CONTROL: Final = "sandbox.control"
 
     WORKERS_GROUP: Final = "workers"
     OWNERS_GROUP: Final = "orchestrators"
+    SANDBOX_GROUP: Final = "sandbox-hosts"
 
     @classmethod
     def requests(cls, role: str, tag: str | None = None) -> str:
@@ -42,3 +47,8 @@ class Channels:
     def control(cls, worker_id: str) -> str:
         """The channel on which one worker hears acknowledgements and recalls."""
         return f"{cls.CONTROL}.{worker_id}"
+
+    @classmethod
+    def sandbox_results(cls, caller_id: str) -> str:
+        """The channel on which one caller hears what came of its programs."""
+        return f"{cls.SANDBOX_RESULTS}.{caller_id}"

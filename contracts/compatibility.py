@@ -102,6 +102,8 @@ class _Walk:
         before = {repr(member.get("if")): member for member in old.get("allOf", [])}
         for member in new.get("allOf", []):
             known = before.get(repr(member.get("if")))
+            if known is None and _excluded(old, member.get("if", {})):
+                continue
             if known is None:
                 yield Breakage("condition-added", path, f"{member} was not asked for")
             elif "if" in member:
@@ -118,6 +120,16 @@ def _resolved(root: Schema, schema: Schema) -> Schema:
             target = target[step]
         schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
     return schema
+
+
+def _excluded(old: Schema, condition: Schema) -> bool:
+    """Whether no document of the old schema meets the condition: it asks for a value that was not allowed."""
+    for name in condition.get("required", ()):
+        allowed = old.get("properties", {}).get(name, {}).get("enum")
+        wanted = condition.get("properties", {}).get(name, {})
+        if allowed is not None and "const" in wanted and wanted["const"] not in allowed:
+            return True
+    return False
 
 
 def _bare(schema: Schema) -> Schema:

@@ -14,6 +14,7 @@ from pydantic_core import from_json
 
 from contracts.base import CommitName, Identifier, LongText, Model, PathText, ShortText
 from contracts.errors import DecodeError
+from contracts.sandbox_messages import SandboxControl, SandboxHost, SandboxOrder, SandboxOutcome
 from contracts.todo import RoleName, TodoItem
 
 MAX_MESSAGE_BYTES = 4_000_000
@@ -41,6 +42,10 @@ class EventType(StrEnum):
     MESSAGE_DEAD = "multiagent.message.dead"
     WORKFLOW_CHANGED = "multiagent.workflow.changed"
     COMMAND_ADDED = "multiagent.command.added"
+    SANDBOX_REQUESTED = "multiagent.sandbox.requested"
+    SANDBOX_FINISHED = "multiagent.sandbox.finished"
+    SANDBOX_PRESENT = "multiagent.sandbox.present"
+    SANDBOX_CONTROL = "multiagent.sandbox.control"
 
 
 _OUTAGES: Final = frozenset({"sandbox_unavailable", "store_unavailable", "bus_unavailable", "unavailable"})
@@ -212,6 +217,10 @@ EVENT_DATA: dict[EventType, type[Model]] = {
     EventType.MESSAGE_DEAD: DeadMessage,
     EventType.WORKFLOW_CHANGED: WorkflowNotice,
     EventType.COMMAND_ADDED: CommandNotice,
+    EventType.SANDBOX_REQUESTED: SandboxOrder,
+    EventType.SANDBOX_FINISHED: SandboxOutcome,
+    EventType.SANDBOX_PRESENT: SandboxHost,
+    EventType.SANDBOX_CONTROL: SandboxControl,
 }
 
 _ENVELOPES: dict[str, type[TaskEvent[Any]]] = {
@@ -225,10 +234,10 @@ def encode(event: TaskEvent[Any]) -> bytes:
     return event.__pydantic_serializer__.to_json(event, exclude_none=True)
 
 
-def decode(raw: bytes) -> TaskEvent[Any]:
+def decode(raw: bytes, *, max_bytes: int = MAX_MESSAGE_BYTES) -> TaskEvent[Any]:
     """Read an event of any known type. Raises DecodeError, which keeps the bytes, for anything else."""
-    if len(raw) > MAX_MESSAGE_BYTES:
-        raise DecodeError(f"message has {len(raw)} bytes, the limit is {MAX_MESSAGE_BYTES}", raw)
+    if len(raw) > max_bytes:
+        raise DecodeError(f"message has {len(raw)} bytes, the limit is {max_bytes}", raw)
     try:
         document = from_json(raw, allow_inf_nan=False)
         return _ENVELOPES[document["type"]].model_validate(document)

@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from orchestrator.owner import Owner
     from planner_service.core import Planner
     from sandbox_runner import SandboxSettings
+    from sandbox_runner.host import Host
 
 # Each part is imported where it is built: the command line must not load a database to print its help.
 # ruff: noqa: PLC0415
 
 
 SCRATCH_MARK = "chaos-scratch"
+HOST = "host"
+"""The value of the setting `sandbox` with which programs run at sandbox hosts."""
 
 
 def arm_failpoints(settings: Settings) -> None:
@@ -113,7 +116,7 @@ def sandbox_settings(settings: Settings) -> SandboxSettings:
 
     defaults = SandboxSettings()
     return SandboxSettings(
-        backend=settings.sandbox,
+        backend=settings.host_sandbox if settings.sandbox == HOST else settings.sandbox,
         docker_host=settings.docker_host,
         image=settings.sandbox_image or defaults.image,
         toolbox=settings.data / "toolbox",
@@ -150,8 +153,13 @@ class FirstUseSandbox:
             await self._chosen.close()
 
 
-def make_sandbox(settings: Settings) -> FirstUseSandbox:
-    """The sandbox of a worker."""
+def make_sandbox(settings: Settings, bus: MessageBus, caller_id: str) -> Sandbox:
+    """The sandbox of a worker: of this machine, or of the hosts on the bus, which needs no engine here."""
+    if settings.sandbox == HOST:
+        from sandbox_runner.patience import Patience
+        from sandbox_runner.remote import RemoteSandbox
+
+        return RemoteSandbox(bus, caller_id, patience=Patience(lease=settings.lease_seconds))
     from sandbox_runner import choose_sandbox
 
     wanted = sandbox_settings(settings)
@@ -238,7 +246,8 @@ def make_worker(
     from agents.worker import Worker
 
     classes = find_agents(modules)
-    artifacts, model, sandbox = make_artifacts(settings), make_model(settings), make_sandbox(settings)
+    artifacts, model = make_artifacts(settings), make_model(settings)
+    sandbox = make_sandbox(settings, bus, worker_id)
     worker_settings = WorkerSettings(
         worker_id=worker_id,
         host=socket.gethostname() or "localhost",
@@ -253,3 +262,25 @@ def make_worker(
             await part.close()
 
     return Worker(bus, artifacts, model, sandbox, classes, worker_settings), close
+
+
+def make_sandbox_host(settings: Settings, bus: MessageBus, sandbox: Sandbox, host_id: str) -> Host:
+    """A sandbox host."""
+    from dataclasses import replace
+
+    from sandbox_runner.admission import MOST
+    from sandbox_runner.host import Host
+    from sandbox_runner.host_settings import HostSettings
+    from sandbox_runner.metrics import HostMetrics
+
+    most = replace(MOST, wall_seconds=settings.sandbox_max_seconds, memory_mb=settings.sandbox_max_memory_mb)
+    wanted = HostSettings(
+        host_id,
+        socket.gethostname() or "localhost",
+        slots=settings.slots,
+        most=most,
+        presence_seconds=settings.lease_seconds / 6,
+        lease_seconds=settings.lease_seconds,
+        metrics=HostMetrics(),
+    )
+    return Host(bus, sandbox, wanted)

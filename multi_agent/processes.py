@@ -23,7 +23,9 @@ from multi_agent.bootstrap import (
     make_bus,
     make_database,
     make_owner,
+    make_sandbox_host,
     make_worker,
+    sandbox_settings,
     upgrade_database,
 )
 from multi_agent.locks import FileLock
@@ -111,6 +113,29 @@ async def run_worker(
         await close()
         await bus.close()
     log.info("worker_stopped", worker_id=worker_id)
+
+
+async def run_sandbox_host(settings: Settings, *, host_id: str) -> None:
+    """Run programs for the workers on the bus until stopped. Raises SandboxUnavailable where none can run."""
+    from sandbox_runner import choose_sandbox  # noqa: PLC0415 - only this process needs it
+
+    arm_failpoints(settings)
+    bus = make_bus(settings)
+    try:
+        sandbox = await choose_sandbox(sandbox_settings(settings))
+    except BaseException:
+        await bus.close()
+        raise
+    host = make_sandbox_host(settings, bus, sandbox, host_id)
+    _serve_metrics(settings)
+    _on_signals(host.stop)
+    log.info("sandbox_host_started", host_id=host_id, pid=os.getpid(), backend=sandbox.backend)
+    try:
+        await host.run()
+    finally:
+        await sandbox.close()
+        await bus.close()
+    log.info("sandbox_host_stopped", host_id=host_id)
 
 
 def _serve_metrics(settings: Settings) -> None:

@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     input_price: float | None = Field(default=None, ge=0, description="USD per million input tokens")
     output_price: float | None = Field(default=None, ge=0, description="USD per million output tokens")
     sandbox: str = "auto"
+    host_sandbox: str = Field(default="auto", description="what a sandbox host uses itself")
+    sandbox_max_seconds: float = Field(default=3_600.0, gt=0, description="a sandbox host's limit")
+    sandbox_max_memory_mb: int = Field(default=4_096, ge=1, description="a sandbox host's limit")
     sandbox_image: str | None = None
     docker_host: str | None = Field(default=None, validation_alias=_env("DOCKER_HOST"))
     max_tasks: int = Field(default=200, ge=1, le=100_000)
@@ -88,6 +91,18 @@ class Settings(BaseSettings):
         return "gemini:gemini-2.5-pro" if self.gemini_api_key else "replay"
 
 
+_TOLD = (
+    "model",
+    "sandbox",
+    "host_sandbox",
+    "sandbox_image",
+    "artifact_store",
+    "slots",
+    "max_tasks",
+    "log_level",
+)
+
+
 def load_settings(options: Mapping[str, Any] | None = None) -> Settings:
     """Settings from the environment and from `options`, whose Nones do not count. Raises NotConfigured."""
     given = {name: value for name, value in (options or {}).items() if value is not None}
@@ -106,7 +121,7 @@ def child_environment(settings: Settings) -> dict[str, str]:
     shown.pop("MULTI_AGENT_METRICS_PORT", None)
     if settings.redis_url:
         shown["REDIS_URL"] = settings.redis_url.get_secret_value()
-    for name in ("model", "sandbox", "sandbox_image", "artifact_store", "slots", "max_tasks", "log_level"):
+    for name in _TOLD:
         value = getattr(settings, name)
         if value is not None:
             shown[f"MULTI_AGENT_{name.upper()}"] = str(value)

@@ -9,12 +9,12 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from contracts.ports import MessageBus
-from multi_agent.bootstrap import make_bus, upgrade_database
+from multi_agent.bootstrap import HOST, make_bus, upgrade_database
 from multi_agent.embedded.redis_server import EmbeddedRedis, start_redis
 from multi_agent.locks import FileLock
 from multi_agent.processes import orchestrator_lock
 from multi_agent.settings import Settings, child_environment
-from multi_agent.supervisor import Charge, OrchestratorArgv, Supervisor, worker_argv
+from multi_agent.supervisor import Charge, OrchestratorArgv, Supervisor, sandbox_host_argv, worker_argv
 
 RESTART_SECONDS = 0.25
 
@@ -85,6 +85,9 @@ class Stack:
         supervisor.start(Charge("orchestrator", OrchestratorArgv()))
         for number in range(1, self.settings.workers + 1):
             supervisor.start(Charge(f"worker-{number}", lambda: worker_argv(self._roles, self._modules)))
+        if self.settings.sandbox == HOST:
+            slots = min(self.settings.workers * self.settings.slots, 256)
+            supervisor.start(Charge("sandbox-host", lambda: sandbox_host_argv(slots)))
 
     async def take_over(self) -> bool:
         """After joining: start everything when those who served the folder are gone. True when it did."""

@@ -91,6 +91,12 @@ def worker_argv(roles: Sequence[str], modules: Sequence[str]) -> tuple[list[str]
     return argv, worker_id
 
 
+def sandbox_host_argv(slots: int) -> tuple[list[str], str | None]:
+    """The command of a sandbox host, with a name of its own."""
+    host_id = new_process_id()
+    return [*_SELF, "worker", "--role", "sandbox", "--worker-id", host_id, "--slots", str(slots)], host_id
+
+
 def last_lines(path: Path) -> str | None:
     """The end of a log: at most 40 lines and 8,000 characters, None when there is nothing to read."""
     try:

@@ -92,7 +92,7 @@ class Job:
 
 def make_job(request: SandboxRequest, walls: Walls) -> Job:
     """Check the request and encode it. Raises UnsafePath, InvalidInput."""
-    _check(request)
+    check_request(request)
     nonce = secrets.token_hex(16)
     job = {
         "argv": request.argv,
@@ -132,7 +132,8 @@ def collect_files(limits: SandboxLimits) -> int:
     return min(limits.file_count, MAX_COLLECT_FILES)
 
 
-def _check(request: SandboxRequest) -> None:
+def check_request(request: SandboxRequest) -> None:
+    """Raises UnsafePath, InvalidInput for what no sandbox can do."""
     check_tree(request.files)
     for pattern in request.collect:
         check_path(pattern.removesuffix("/"))

@@ -38,8 +38,8 @@ model_option = click.option(
 )
 sandbox_option = click.option(
     "--sandbox",
-    type=click.Choice(["auto", "docker", "bubblewrap", "namespaces"]),
-    help="Where programs run. [default: auto, the strongest that is ready]",
+    type=click.Choice(["auto", "docker", "bubblewrap", "namespaces", "host"]),
+    help="Where programs run; `host` asks sandbox hosts. [default: auto, the strongest that is ready here]",
 )
 agents_option = click.option(
     "--agents", "modules", multiple=True, metavar="MODULE", help="Module with agents of your own; repeatable."

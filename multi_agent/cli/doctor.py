@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 import click
 
 from contracts.errors import MultiAgentError
-from multi_agent.bootstrap import make_bus, make_database, make_model, sandbox_settings
+from multi_agent.bootstrap import HOST, make_bus, make_database, make_model, sandbox_settings
 from multi_agent.cli import EXIT_DONE, EXIT_FAILED
 from multi_agent.cli.common import (
     data_dir_option,
@@ -93,16 +93,33 @@ async def _database(settings: Settings) -> Finding:
 async def _sandboxes(settings: Settings) -> list[Finding]:
     from sandbox_runner import survey  # noqa: PLC0415 - heavy
 
-    found = await survey(sandbox_settings(settings))
+    wanted = sandbox_settings(settings)
+    if settings.sandbox == HOST and settings.redis_url is not None:
+        return [await _sandbox_hosts(settings)]
+    found = await survey(wanted)
     lines = [
         Finding(
             f"sandbox: {one.name}", one.ready, one.reason if one.ready else f"{one.reason}; {one.how_to_get}"
         )
         for one in found
     ]
-    usable = [one.name for one in found if one.ready and settings.sandbox in {"auto", one.name}]
+    usable = [one.name for one in found if one.ready and wanted.backend in {"auto", one.name}]
     chosen = f"{usable[0]} will be used" if usable else "none is ready; code never runs without one"
     return [*lines, Finding("sandbox", bool(usable), chosen, needed=True)]
+
+
+async def _sandbox_hosts(settings: Settings) -> Finding:
+    from sandbox_runner.remote import NO_HOST, find_hosts  # noqa: PLC0415 - only here
+
+    bus = make_bus(settings)
+    try:
+        hosts = await find_hosts(bus, settings.lease_seconds / 2)
+    except MultiAgentError as error:
+        return Finding("sandbox hosts", False, str(error), needed=True)
+    finally:
+        await bus.close()
+    shown = ", ".join(f"{one.backend} on {one.machine} ({one.slots} slots)" for one in hosts)
+    return Finding("sandbox hosts", bool(hosts), shown or NO_HOST, needed=True)
 
 
 async def _model(settings: Settings) -> Finding:

@@ -166,9 +166,8 @@ class RunSession:
     async def _check_sandbox(self, settings: Settings) -> None:
         from sandbox_runner import survey  # noqa: PLC0415 - heavy
 
-        found = [
-            one for one in await survey(sandbox_settings(settings)) if settings.sandbox in {"auto", one.name}
-        ]
+        wanted = sandbox_settings(settings)
+        found = [one for one in await survey(wanted) if wanted.backend in {"auto", one.name}]
         ready = next((one for one in found if one.ready), None)
         if ready is None:
             why = "\n".join(f"  {one.name}: {one.reason}; {one.how_to_get}" for one in found)

@@ -11,10 +11,12 @@ import click
 from contracts.errors import InvalidInput
 from multi_agent.bootstrap import find_agents
 from multi_agent.cli.common import agents_option, data_dir_option, model_option, sandbox_option, settings_of
-from multi_agent.processes import new_process_id, run_orchestrator, run_worker
+from multi_agent.processes import new_process_id, run_orchestrator, run_sandbox_host, run_worker
 from multi_agent.settings import Settings
 from multi_agent.stack import Stack
 from multi_agent.telemetry import set_up_logs
+
+SANDBOX_ROLE = "sandbox"
 
 _redis_option = click.option("--redis-url", help="The bus. [env REDIS_URL]")
 _artifacts_option = click.option("--artifact-store", help="Path or URL of the artifact repository.")
@@ -55,11 +57,19 @@ def orchestrator(owner_id: str | None, replaces: str | None, **options: object) 
 def worker(
     roles: tuple[str, ...], modules: tuple[str, ...], worker_id: str | None, **options: object
 ) -> None:
-    """Take tasks off the bus and work on them until stopped. Needs Redis and the artifact store only."""
+    """Take tasks off the bus and work on them until stopped. Needs Redis and the artifact store only.
+
+    With `--role sandbox` it is a sandbox host instead: it runs programs for workers that were started with
+    `--sandbox host`, and needs Redis and a sandbox only.
+    """
     settings = settings_of(**options)
     set_up_logs(settings.log_level, process="worker")
     name = _checked_id("--worker-id", worker_id) if worker_id else new_process_id()
-    asyncio.run(run_worker(settings, worker_id=name, roles=roles, modules=modules))
+    if roles == (SANDBOX_ROLE,):
+        return asyncio.run(run_sandbox_host(settings, host_id=name))
+    if SANDBOX_ROLE in roles:
+        raise InvalidInput("--role sandbox stands alone: who holds an engine runs no agent")
+    return asyncio.run(run_worker(settings, worker_id=name, roles=roles, modules=modules))
 
 
 def _checked_id(option: str, given: str) -> str:

@@ -117,6 +117,11 @@ def test_an_entry_point_is_found_and_an_explicit_module_wins_over_it(folder: Pat
             "    async def run(self, task): ...\n",
             "tag 'a b'",
         ),
+        (
+            "from agents import agent\n"
+            "@agent(role='sandbox')\nclass A:\n    async def run(self, task): ...\n",
+            "is that of sandbox hosts",
+        ),
     ],
 )
 def test_a_bad_module_is_refused_with_its_reason(folder: Path, text: str, message: str) -> None:

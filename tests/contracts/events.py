@@ -21,6 +21,14 @@ from contracts.events import (
     WorkerLeft,
     WorkflowNotice,
 )
+from contracts.sandbox_messages import (
+    ParcelFile,
+    SandboxBounds,
+    SandboxControl,
+    SandboxHost,
+    SandboxOrder,
+    SandboxOutcome,
+)
 from tests.contracts.plans import item
 
 COMMIT = "0123456789" * 4
@@ -62,6 +70,55 @@ DATA: dict[EventType, Model] = {
     EventType.MESSAGE_DEAD: DeadMessage(stream="agent.results.3", reason="not JSON", raw_base64="AAE="),
     EventType.WORKFLOW_CHANGED: WorkflowNotice(workflow_id="wf-1", status="running"),
     EventType.COMMAND_ADDED: CommandNotice(command_id="c-1"),
+    EventType.SANDBOX_REQUESTED: SandboxOrder(
+        request_id="r-1",
+        caller_id="w-1",
+        deadline=1_700_000_060.5,
+        remaining_seconds=60,
+        argv=("python", "größe.py"),
+        env={"A": "1"},
+        limits=SandboxBounds(
+            wall_seconds=1.5,
+            memory_mb=64,
+            processes=8,
+            cpus=0.5,
+            output_bytes=1_000,
+            disk_mb=8,
+            file_count=10,
+        ),
+        collect=("out/",),
+        labels={"workflow": "wf-1"},
+        stdin_size=1,
+        files=(ParcelFile(path="größe.py", size=2),),
+        parcel_base64="eJxLTEoGAAJNASc=",
+    ),
+    EventType.SANDBOX_FINISHED: SandboxOutcome(
+        request_id="r-1",
+        host_id="h-1",
+        verdict="failed",
+        reason="why",
+        exit_code=1,
+        stdout_size=1,
+        stderr_size=1,
+        files=(ParcelFile(path="out/x", size=1),),
+        parcel_base64="eJxLTEoGAAJNASc=",
+        seconds=0.5,
+        backend="docker",
+        isolation="container",
+    ),
+    EventType.SANDBOX_PRESENT: SandboxHost(
+        host_id="h-1",
+        machine="h",
+        backend="docker",
+        isolation="container",
+        slots=2,
+        running=1,
+        held=("r-1",),
+        given_back=("r-2",),
+    ),
+    EventType.SANDBOX_CONTROL: SandboxControl(
+        caller_id="w-1", waiting=("r-1",), received=("r-2",), cancelled=("r-3",)
+    ),
 }
 
 

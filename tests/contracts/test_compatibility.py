@@ -15,6 +15,15 @@ CLOSED: Schema = {"type": "object", "properties": {"a": {"type": "string"}}, "ad
 NULLABLE: Schema = {"anyOf": [{"type": "string", "maxLength": 5}, {"type": "null"}]}
 EITHER: Schema = {"if": {"properties": {"t": {"const": 1}}}, "then": {"required": ["a"]}}
 
+TYPED: Schema = {"required": ["t"], "properties": {"t": {"enum": [1]}}}
+ONE_MORE: Schema = {"required": ["t"], "properties": {"t": {"enum": [1, 2]}}}
+
+
+def asked(value: int) -> Schema:
+    """A condition on documents whose `t` is the value."""
+    return {"if": {"required": ["t"], "properties": {"t": {"const": value}}}, "then": {"required": ["a"]}}
+
+
 BREAKING: list[tuple[str, Schema, Schema, str]] = [
     ("type-narrowed", {"type": ["string", "null"]}, {"type": "string"}, "$"),
     ("type-narrowed", {"type": "number"}, {"type": "integer"}, "$"),
@@ -55,6 +64,7 @@ BREAKING: list[tuple[str, Schema, Schema, str]] = [
     ("limit-narrowed", NULLABLE, {"anyOf": [{"type": "string", "maxLength": 4}, {"type": "null"}]}, "$"),
     ("alternative-removed", {"type": "integer"}, NULLABLE, "$"),
     ("condition-added", {}, {"allOf": [EITHER]}, "$"),
+    ("condition-added", TYPED, ONE_MORE | {"allOf": [asked(1)]}, "$"),
     ("required-added", {"allOf": [{**EITHER, "then": {}}]}, {"allOf": [EITHER]}, "$.a"),
     ("limit-narrowed", {"allOf": [{"maximum": 2}]}, {"allOf": [{"maximum": 1}]}, "$"),
     ("unknown-changed", {}, {"dependentRequired": {"a": ["b"]}}, "$"),
@@ -82,6 +92,7 @@ def test_a_breaking_change_is_found_by_its_rule(
         (CLOSED, {**CLOSED, "additionalProperties": True}),
         ({"title": "A", "description": "b"}, {"title": "C"}),
         ({"allOf": [EITHER]}, {}),
+        (TYPED, ONE_MORE | {"allOf": [asked(2)]}),
     ],
 )
 def test_a_widening_change_passes(released: Schema, current: Schema) -> None:

@@ -16,13 +16,14 @@ from tests.project.documented import ROOT, click_complaint, commands_of, complai
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ("orchestrator", "worker", "cli")
+OURS = ("orchestrator", "worker", "sandbox", "cli")
+SOCKET = "/var/run/docker.sock"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
 def test_every_network_volume_and_dependency_is_defined() -> None:
     for name, service in SERVICES.items():
-        volumes = {volume.split(":")[0] for volume in service.get("volumes", [])}
+        volumes = {volume.split(":")[0] for volume in service.get("volumes", [])} - {SOCKET}
         assert volumes <= set(COMPOSE["volumes"]), name
         assert set(service["networks"]) <= set(COMPOSE["networks"]), name
         for needed, condition in service.get("depends_on", {}).items():
@@ -73,7 +74,16 @@ def test_our_containers_are_confined(name: str) -> None:
     assert service["read_only"] is True
     assert "no-new-privileges:true" in service["security_opt"]
     assert "privileged" not in service
-    assert "docker.sock" not in str(service)
+    assert "unconfined" not in str(service)
+
+
+def test_only_the_sandbox_host_holds_the_engine_and_nothing_else() -> None:
+    assert [name for name, service in SERVICES.items() if "docker.sock" in str(service)] == ["sandbox"]
+    host = SERVICES["sandbox"]
+    assert host["command"][:3] == ["worker", "--role", "sandbox"]
+    assert set(host["environment"]) == {"REDIS_URL", "MULTI_AGENT_SANDBOX", "DOCKER_HOST"}
+    assert host["networks"] == ["bus"]
+    assert SERVICES["worker"]["environment"]["MULTI_AGENT_SANDBOX"] == "host"
 
 
 def test_redis_evicts_nothing_and_asks_for_a_password() -> None:

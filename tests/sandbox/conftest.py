@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,10 +12,14 @@ import pytest
 from contracts.errors import SandboxUnavailable
 from contracts.ports import Sandbox
 from sandbox_runner import SandboxSettings, choose_sandbox
+from tests.sandbox.hosting import remote_sandbox, served_redis
 from tests.support import need
 from tests.support.docker_engine import IMAGE, missing, shared_engine
 
 BACKENDS = ("docker", "bubblewrap", "namespaces")
+
+# Where sandboxes of another process, asked over the bus, must do as those of this one.
+ASKED_OVER_THE_BUS = ("test_contract_basics", "test_contract_collect")
 
 # What a backend does not keep of the contract suite, by test function or by probe, with the reason.
 DEVIATIONS: dict[tuple[str, str], str] = {}
@@ -39,7 +43,23 @@ def docker_host() -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="session", params=BACKENDS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One backend after the other, and a sandbox host where that is another way to the same thing."""
+    if "settings" in metafunc.fixturenames:
+        asked = metafunc.module.__name__.rpartition(".")[2] in ASKED_OVER_THE_BUS
+        metafunc.parametrize(
+            "settings", (*BACKENDS, *(["host"] if asked else [])), indirect=True, scope="session"
+        )
+
+
+@pytest.fixture(scope="session")
+def host_url(toolbox: Path) -> Iterator[str]:
+    """URL of a Redis on which a sandbox host answers, a process of its own."""
+    with served_redis(toolbox) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
 def settings(request: pytest.FixtureRequest, toolbox: Path) -> SandboxSettings:
     """Settings that force one backend."""
     host = request.getfixturevalue("docker_host") if request.param == "docker" else None
@@ -54,8 +74,11 @@ def settings(request: pytest.FixtureRequest, toolbox: Path) -> SandboxSettings:
 
 
 @pytest.fixture(scope="session")
-def shared_sandbox(settings: SandboxSettings) -> Iterator[Sandbox]:
-    """One sandbox of each backend for the whole run."""
+def shared_sandbox(request: pytest.FixtureRequest, settings: SandboxSettings) -> Iterator[Sandbox | str]:
+    """One sandbox of each backend for the whole run; of a sandbox host its URL."""
+    if settings.backend == "host":
+        yield str(request.getfixturevalue("host_url"))
+        return
     try:
         sandbox = asyncio.run(choose_sandbox(settings))
     except SandboxUnavailable as error:
@@ -66,9 +89,13 @@ def shared_sandbox(settings: SandboxSettings) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def sandbox(shared_sandbox: Sandbox, request: pytest.FixtureRequest) -> Sandbox:
+async def sandbox(shared_sandbox: Sandbox | str, request: pytest.FixtureRequest) -> AsyncIterator[Sandbox]:
     """The backend under test, unless it is known to deviate in this test."""
+    if isinstance(shared_sandbox, str):
+        async with remote_sandbox(shared_sandbox) as remote:
+            yield remote
+        return
     reason = DEVIATIONS.get((shared_sandbox.backend, request.function.__name__))
     if reason:
         pytest.skip(f"{shared_sandbox.backend} deviates: {reason}")
-    return shared_sandbox
+    yield shared_sandbox

@@ -1,0 +1,120 @@
+"""What a caller and the hosts of sandboxes say to each other.
+
+Bytes travel as one parcel: the contents one after the other, compressed with zlib, in base64. The sizes
+beside it say where each ends, so that nothing is unpacked that was not announced.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, StringConstraints
+
+from contracts.base import Identifier, LongText, Model, PathText, ShortText
+
+MAX_SANDBOX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
+"""Of an encoded request or result; larger ones are refused where they are made."""
+
+MAX_PARCEL_BYTES: Final = 64 * 1024 * 1024
+"""Of a parcel once it is unpacked."""
+
+_Count = Annotated[int, Field(ge=0, le=MAX_PARCEL_BYTES)]
+_Positive = Annotated[int, Field(ge=1, le=2**40)]
+_Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
+_Argument = Annotated[str, StringConstraints(max_length=1_000_000)]
+_Label = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9._-]*$", max_length=100)]
+_LabelValue = Annotated[str, StringConstraints(max_length=300)]
+_Identifiers = Annotated[tuple[Identifier, ...], Field(max_length=10_000)]
+
+
+class SandboxBounds(Model):
+    """Limits of one execution, as contracts.ports.SandboxLimits has them."""
+
+    wall_seconds: _Seconds
+    memory_mb: _Positive
+    processes: _Positive
+    cpus: float = Field(gt=0, le=1_024)
+    output_bytes: _Positive
+    disk_mb: _Positive
+    file_count: _Positive
+
+
+class ParcelFile(Model):
+    """A file of a parcel."""
+
+    path: PathText
+    size: _Count
+
+
+class SandboxOrder(Model):
+    """A program to run, for whichever host takes it. The same id again asks for the same execution.
+
+    The parcel holds standard input and then the files, in their order.
+    """
+
+    request_id: Identifier
+    caller_id: Identifier = Field(description="names the channel that expects the result")
+    deadline: float = Field(ge=0, description="seconds since 1970 UTC after which nobody waits for it")
+    remaining_seconds: _Seconds = Field(description="until the deadline when this was sent; needs no clock")
+    argv: tuple[_Argument, ...] = Field(min_length=1, max_length=10_000)
+    env: dict[str, _Argument] = Field(default={}, max_length=1_000)
+    limits: SandboxBounds
+    collect: tuple[PathText, ...] = Field(default=(), max_length=10_000)
+    labels: dict[_Label, _LabelValue] = Field(default={}, max_length=20)
+    stdin_size: _Count = 0
+    files: tuple[ParcelFile, ...] = Field(default=(), max_length=100_000)
+    parcel_base64: str = ""
+
+
+class SandboxOutcome(Model):
+    """What came of a program. The parcel holds standard output, standard error, and the files.
+
+    `infra`: the sandbox itself could not do its work, which is never the program's fault. `unsafe_path` and
+    `invalid_input`: the host refused the request. `reason` says why in these three cases.
+    """
+
+    request_id: Identifier
+    host_id: Identifier
+    verdict: Literal[
+        "ok",
+        "failed",
+        "timeout",
+        "oom",
+        "output_limit",
+        "killed",
+        "policy",
+        "infra",
+        "unsafe_path",
+        "invalid_input",
+    ]
+    reason: LongText = ""
+    exit_code: int | None = None
+    stdout_size: _Count = 0
+    stderr_size: _Count = 0
+    files: tuple[ParcelFile, ...] = Field(default=(), max_length=100_000)
+    parcel_base64: str = ""
+    seconds: float = Field(default=0.0, ge=0)
+    backend: Annotated[str, StringConstraints(max_length=100)] = ""
+    isolation: Literal["container", "namespaces", "syscalls"]
+
+
+class SandboxHost(Model):
+    """A host says that it lives and what it holds."""
+
+    host_id: Identifier
+    machine: ShortText
+    backend: Annotated[str, StringConstraints(max_length=100)]
+    isolation: Literal["container", "namespaces", "syscalls"]
+    slots: int = Field(ge=0, description="programs at once; 0 when it takes none any more")
+    running: int = Field(default=0, ge=0, description="slots in use")
+    held: _Identifiers = Field(default=(), description="requests it runs, or has a result for")
+    given_back: _Identifiers = Field(default=(), description="requests it will not finish")
+
+
+class SandboxControl(Model):
+    """A caller's word to all hosts about requests of its own."""
+
+    caller_id: Identifier
+    waiting: _Identifiers = Field(default=(), description="it waits for these")
+    received: _Identifiers = Field(default=(), description="it has the results of these")
+    cancelled: _Identifiers = Field(default=(), description="it wants these no more")

@@ -1,0 +1,138 @@
+"""The pure parts of asking a sandbox host: what is waited for, what is kept, what a parcel holds."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+
+import pytest
+
+from contracts.errors import DecodeError
+from contracts.ports import Outgoing
+from contracts.sandbox_messages import MAX_PARCEL_BYTES, SandboxHost
+from sandbox_runner.answers import Answers
+from sandbox_runner.parcel import pack, unpack
+from sandbox_runner.patience import Known, Patience, Step, Waiting
+
+PATIENCE = Patience(lease=6, answer=15, queue=100)
+
+
+def host(*held: str, running: int = 0, given_back: tuple[str, ...] = ()) -> SandboxHost:
+    return SandboxHost(
+        host_id="h",
+        machine="m",
+        backend="docker",
+        isolation="container",
+        slots=2,
+        running=running,
+        held=held,
+        given_back=given_back,
+    )
+
+
+def published(now: float) -> Waiting:
+    waiting = Waiting("r", since=0, deadline=100)
+    waiting.was_published(now)
+    return waiting
+
+
+def test_a_new_request_goes_out_and_is_waited_for() -> None:
+    waiting = Waiting("r", since=0, deadline=100)
+    assert waiting.step([], PATIENCE, 1) is Step.PUBLISH
+    waiting.was_published(1)
+    assert waiting.step([host()], PATIENCE, 2) is Step.WAIT
+
+
+def test_nobody_is_waited_for_without_end() -> None:
+    assert published(0).step([], PATIENCE, 15) is Step.WAIT
+    assert published(0).step([], PATIENCE, 15.1) is Step.NOBODY
+
+
+def test_what_a_living_host_holds_is_not_asked_for_again() -> None:
+    waiting = published(0)
+    for now in range(1, 50):
+        waiting.note(host("r", running=1), now)
+        assert waiting.step([host("r", running=1)], PATIENCE, now) is Step.WAIT
+
+
+def test_what_nobody_holds_for_a_lease_is_asked_for_again() -> None:
+    waiting = published(0)
+    waiting.note(host("r"), 10)
+    assert waiting.step([host()], PATIENCE, 16) is Step.WAIT
+    assert waiting.step([host()], PATIENCE, 16.1) is Step.PUBLISH
+
+
+def test_a_request_in_the_queue_of_busy_hosts_is_not_asked_for_again() -> None:
+    assert published(0).step([host(running=2)], PATIENCE, 50) is Step.WAIT
+    assert published(0).step([host(running=2)], PATIENCE, 100) is Step.TOO_LATE
+
+
+def test_what_was_given_back_is_asked_for_at_once_and_once() -> None:
+    waiting = published(0)
+    waiting.note(host(given_back=("r",)), 1)
+    assert waiting.step([host()], PATIENCE, 1) is Step.PUBLISH
+    waiting.was_published(1)
+    assert waiting.step([host()], PATIENCE, 2) is Step.WAIT
+
+
+def test_a_silent_host_is_dead_after_the_lease() -> None:
+    known = Known(lease=6)
+    known.hear(host(), 1)
+    assert known.alive(7)
+    assert not known.alive(7.1)
+
+
+def answer(size: int = 10) -> Outgoing:
+    return Outgoing("sandbox.results.c", b"x" * size)
+
+
+def test_a_result_is_sent_ever_more_rarely_until_it_is_received() -> None:
+    answers = Answers()
+    answers.add("r", answer(), 0)
+    sent = [now for now in range(60) if answers.due(now)]
+    assert sent == [1, 3, 7, 15, 23, 31, 39, 47, 55]
+    assert answers.due(60) == []
+    assert answers.open == ()
+
+
+def test_a_received_result_is_over() -> None:
+    answers = Answers()
+    answers.add("r", answer(), 0)
+    assert answers.ask_again("r")
+    assert answers.due(0) == [answer()]
+    answers.close("r")
+    assert answers.due(50) == []
+    assert answers.is_over("r")
+    assert not answers.ask_again("r")
+
+
+def test_results_that_nobody_takes_have_a_limit() -> None:
+    answers = Answers()
+    for number in range(20):
+        answers.add(f"r{number}", answer(8_000_000), 0)
+    assert len(answers.open) == 8
+    assert answers.open[-1] == "r19"
+
+
+def test_a_parcel_gives_back_what_was_packed() -> None:
+    contents = [b"", bytes(range(256)), b"x" * 100_000, b""]
+    assert unpack(pack(contents), [len(content) for content in contents]) == contents
+    assert unpack(pack([]), []) == []
+
+
+@pytest.mark.parametrize(
+    ("parcel", "sizes"),
+    [
+        (pack([b"abc"]), [2]),
+        (pack([b"abc"]), [4]),
+        (pack([b"abc"])[:-4], [3]),
+        ("%%%", [3]),
+        (base64.b64encode(b"no zlib").decode(), [3]),
+        (base64.b64encode(zlib.compress(b"abc") + b"more").decode(), [3]),
+        (pack([b"abc"]), [MAX_PARCEL_BYTES, 1]),
+        (pack([bytes(50_000_000)]), [3]),
+    ],
+)
+def test_a_parcel_that_is_not_what_it_says_is_refused(parcel: str, sizes: list[int]) -> None:
+    with pytest.raises(DecodeError):
+        unpack(parcel, sizes)
