@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     output_price: float | None = Field(default=None, ge=0, description="USD per million output tokens")
     sandbox: str = "auto"
     sandbox_image: str | None = None
+    sandbox_warm: int = Field(default=1, ge=0, le=16, description="started sandboxes that wait for a program")
     docker_host: str | None = Field(default=None, validation_alias=_env("DOCKER_HOST"))
     max_tasks: int = Field(default=200, ge=1, le=100_000)
     max_open_workflows: int = Field(default=5_000, ge=1)
