@@ -25,6 +25,7 @@ from sandbox_runner import seccomp
 from sandbox_runner.cgroups import Cgroup, find_parent, remove_abandoned
 from sandbox_runner.conversation import START_SECONDS, Transcript, to_the_end
 from sandbox_runner.execution import Executions
+from sandbox_runner.launchers import end_abandoned, marked
 from sandbox_runner.payload import UNPRIVILEGED, Walls, make_job
 from sandbox_runner.pool import Pool
 from sandbox_runner.reaper import Reaper
@@ -68,7 +69,7 @@ class LocalSandbox:
 
     async def run(self, request: SandboxRequest) -> SandboxResult:
         job = make_job(request, self._walls(request.limits))
-        await self._reap_often()
+        self._reaper.start(at_once=True)
         return await self._executions.run(request, job, self.backend, self._start)
 
     async def _start(self) -> LocalProcess:
@@ -86,15 +87,13 @@ class LocalSandbox:
             self._root = plan_root(await asyncio.to_thread(ensure_toolbox, self._toolbox))
         return self._root
 
-    async def _reap_often(self) -> None:
-        if self._cgroup_parent and not self._reaper.working:
-            self._reaper.start()
-            await self._reaper.once()
-
     async def reap(self) -> int:
-        """Remove the control groups of dead processes; how many they were."""
-        assert self._cgroup_parent is not None
-        return await asyncio.to_thread(remove_abandoned, self._cgroup_parent)
+        """Remove launchers and control groups of dead processes; how many they were."""
+        return await asyncio.to_thread(self._reap)
+
+    def _reap(self) -> int:
+        count = end_abandoned()
+        return count + (remove_abandoned(self._cgroup_parent) if self._cgroup_parent else 0)
 
     async def close(self) -> None:
         """End what waits for a job."""
@@ -176,7 +175,7 @@ class LocalProcess:
                 stdout=theirs.fileno(),
                 stderr=complaints,
                 pass_fds=(info_end.fileno(),),
-                env={"LANG": "C.UTF-8"},
+                env=marked(),
                 cwd="/",
                 start_new_session=True,
             )

@@ -52,9 +52,12 @@ class Pool:
     somebody took, or tried to take, one of it.
     """
 
-    def __init__(self, start: Callable[[Hashable], Awaitable[Started]], size: int) -> None:
+    def __init__(
+        self, start: Callable[[Hashable], Awaitable[Started]], size: int, idle_seconds: float = IDLE_SECONDS
+    ) -> None:
         self._start = start
         self._size = size
+        self._idle_seconds = idle_seconds
         self._waiting: OrderedDict[Hashable, deque[_Waiting]] = OrderedDict()
         self._asked = asyncio.Event()
         self._may_start = True
@@ -111,7 +114,7 @@ class Pool:
             started = _outcome(waiting.task)
             if started is None:
                 self._may_start = False
-            if started is None or not started.alive() or now - waiting.since > IDLE_SECONDS:
+            if started is None or not started.alive() or now - waiting.since > self._idle_seconds:
                 queue.remove(waiting)
                 self._give_up(waiting)
 

@@ -26,20 +26,16 @@ class Reaper:
         self._task: asyncio.Task[None] | None = None
         self._failing = False
 
-    @property
-    def working(self) -> bool:
-        """Whether it was started and its loop still runs."""
-        return self._task is not None and not self._task.done()
+    def start(self, *, at_once: bool = False) -> None:
+        """Begin, on the running loop, with a reaping or a pause; again is a no-op."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._work(0.0 if at_once else REAP_SECONDS))
 
-    def start(self) -> None:
-        """Begin, on the running loop; again is a no-op."""
-        if not self.working:
-            self._task = asyncio.create_task(self._work())
-
-    async def _work(self) -> None:
+    async def _work(self, pause: float) -> None:
         while True:
-            await asyncio.sleep(REAP_SECONDS)
+            await asyncio.sleep(pause)
             await to_the_end(self.once())
+            pause = REAP_SECONDS
 
     async def once(self) -> None:
         """Reap now; a failure is logged, not raised."""
