@@ -14,7 +14,6 @@ import os
 import random
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -25,10 +24,10 @@ from contracts.failpoints import Action, Trap, arm
 from contracts.ports import SandboxLimits, SandboxRequest
 from sandbox_runner import SandboxSettings, choose_sandbox
 from sandbox_runner.docker_api import connect
-from tests.sandbox.leftovers import groups_within, mounts, processes_within
-from tests.support.docker_engine import IMAGE, missing, private_engine, restart
+from tests.sandbox.leftovers import groups_within, mounts_within, processes_within
+from tests.sandbox.places import add_backends, private_settings, wanted_backends
+from tests.support.docker_engine import restart
 
-BACKENDS = ("docker", "bubblewrap", "namespaces")
 PROCESS_SECONDS, ENGINE_SECONDS = 30.0, 60.0
 _EVERYWHERE = ("sandbox.started", "sandbox.running", "sandbox.judged", "sandbox.refilled")
 _WAITING = "waiting"  # no step: it is killed while a sandbox waits for a job
@@ -57,7 +56,8 @@ class Place:
             "containers": list(self._containers()),
             "processes": [pid for mark in marks for pid in processes_within(mark)],
             "control groups": list(groups_within(self.engine.name if self.engine else "none")),
-            "mounts": [mount for mount in mounts() if any(f"{mark}/data/" in mount for mark in marks)],
+            # An engine mounts its folder itself.
+            "mounts": [mount for mark in (f"{self.engine}/data", marks[0]) for mount in mounts_within(mark)],
         }
         return {kind: things for kind, things in found.items() if things}
 
@@ -74,14 +74,11 @@ class Place:
 @contextlib.contextmanager
 def place_of(backend: str) -> Iterator[Place]:
     """A private place for a backend."""
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ma-kills-")))
-        engine = stack.enter_context(private_engine()) if backend == "docker" else None
-        host = f"unix://{engine}/s" if engine else None
-        settings = SandboxSettings(
-            backend=backend, docker_host=host, image=IMAGE, toolbox=folder / "toolbox", warm=1
+    with private_settings(backend) as settings:
+        engine = Path((settings.docker_host or "").removeprefix("unix://")).parent
+        yield Place(
+            replace(settings, warm=1), settings.toolbox.parent, engine if settings.docker_host else None
         )
-        yield Place(settings, folder, engine)
 
 
 def in_child(work: Callable[[], object]) -> int:
@@ -208,12 +205,10 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.sandbox.kills", description=__doc__)
     parser.add_argument("--times", type=int, default=50)
-    parser.add_argument("--backend", choices=BACKENDS, action="append")
+    add_backends(parser)
     parser.add_argument("--step", help="this one alone")
     options = parser.parse_args()
-    for backend in options.backend or BACKENDS:
-        if backend == "docker" and missing():
-            sys.exit(f"docker: {missing()}")
+    for backend in wanted_backends(options):
         run_backend(backend, options.times, options.step)
 
 

@@ -24,20 +24,19 @@ class Leftovers:
     mounts: frozenset[str]
 
     @classmethod
-    def now(cls, sandbox: Sandbox, pid: int | None = None) -> Leftovers:
-        """Of a process, this one by default."""
-        owner = pid or os.getpid()
+    def now(cls, sandbox: Sandbox, place: str) -> Leftovers:
+        """Of this process; mounts are those at or from below the folder `place`."""
+        owner = os.getpid()
         return cls(
             frozenset(container["Id"] for container in _containers_of(owner, sandbox)),
             frozenset(sandboxes_of(owner, sandbox)),
             frozenset(str(group) for group in _local_groups() if f":{owner}:" in group.name),
-            # Containers of other test processes come and go in the engine's folder.
-            frozenset(mount for mount in mounts() if "/ma-docker-" not in mount),
+            frozenset(mounts_within(place)),
         )
 
-    def since(self, sandbox: Sandbox) -> dict[str, list[Any]]:
+    def since(self, sandbox: Sandbox, place: str) -> dict[str, list[Any]]:
         """What has come since then, by kind."""
-        now = asdict(Leftovers.now(sandbox))
+        now = asdict(Leftovers.now(sandbox, place))
         more = {kind: sorted(found - getattr(self, kind)) for kind, found in now.items()}
         return {kind: found for kind, found in more.items() if found}
 
@@ -57,15 +56,26 @@ def processes_within(place: str) -> list[int]:
 
 
 def groups_within(name: str) -> list[str]:
-    """Control groups of sandboxes without an engine, and those below an engine's own group `name`."""
+    """Control groups of sandboxes without an engine; those with processes in an engine's own group `name`.
+
+    An empty one that an engine left when it was killed is not ours to remove.
+    """
     roots = [_GROUPS / name, *(root / name for root in _GROUPS.iterdir() if root.is_dir())]
-    engine = [path for root in roots if root.is_dir() for path in root.iterdir() if path.is_dir()]
+    engine = [path for root in roots if root.is_dir() for path in root.iterdir() if _is_populated(path)]
     return [str(path) for path in (*engine, *_local_groups())]
 
 
-def mounts() -> list[str]:
-    """Mount points of this process."""
-    return [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+def _is_populated(group: Path) -> bool:
+    try:
+        return bool((group / "cgroup.procs").read_text().strip())
+    except OSError:
+        return False
+
+
+def mounts_within(place: str) -> list[str]:
+    """Mount points of this process at or from below a folder."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line.split()[4] for line in lines if f"{place}/" in line]
 
 
 def _containers_of(pid: int, sandbox: Sandbox) -> list[dict[str, Any]]:
@@ -110,6 +120,8 @@ def _lives_in(pid: int, place: str, here: int) -> bool:
             return True
         # Engines and their helpers share our process ids, sandboxes do not.
         elsewhere = os.stat(process / "ns" / "pid").st_ino != here
-        return elsewhere and place in (process / "mountinfo").read_text()
+        lines = (process / "mountinfo").read_text().splitlines() if elsewhere else []
+        # A mount below the place itself is a copy that any new mount namespace gets.
+        return any(place in line and place not in line.split()[4] for line in lines)
     except (OSError, UnicodeDecodeError):
         return False

@@ -160,11 +160,11 @@ async def test_calls_with_many_limits_keep_few_waiting(settings: SandboxSettings
 @pytest.mark.parametrize("delay", [0.0, 0.15, 0.25, 0.4, 1.0])
 async def test_closing_at_any_time_leaves_nothing(settings: SandboxSettings, delay: float) -> None:
     async with _open(settings, warm=2) as sandbox:
-        leftovers = Leftovers.now(sandbox)
+        leftovers = Leftovers.now(sandbox, str(settings.toolbox))
         await run(sandbox, "true")
         await asyncio.sleep(delay)
         await sandbox.close()
-        assert leftovers.since(sandbox) == {}
+        assert leftovers.since(sandbox, str(settings.toolbox)) == {}
 
 
 async def test_a_cancelled_call_leaves_nothing_but_what_waits(settings: SandboxSettings) -> None:
