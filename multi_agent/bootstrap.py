@@ -121,6 +121,7 @@ def sandbox_settings(settings: Settings) -> SandboxSettings:
         image=settings.sandbox_image or defaults.image,
         toolbox=settings.data / "toolbox",
         max_concurrent=settings.slots,
+        warm=settings.sandbox_warm,
     )
 
 

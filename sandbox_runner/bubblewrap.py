@@ -33,7 +33,7 @@ def identity(program: str) -> tuple[str, ...]:
 
 def make(settings: SandboxSettings, program: str) -> LocalSandbox:
     """The port on top of the bubblewrap at `program`."""
-    return LocalSandbox(NAME, _planner(program), settings.toolbox, settings.max_concurrent)
+    return LocalSandbox(NAME, _planner(program), settings)
 
 
 def _planner(program: str) -> Planner:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.errors import SandboxUnavailable
 from contracts.ports import SandboxLimits
+from sandbox_runner import owner
 from sandbox_runner.payload import MEGABYTE
 
 _MOUNT = Path("/sys/fs/cgroup")
 _NEEDED = {"memory", "pids"}
 _CPU_PERIOD_US = 100_000
+_PREFIX = "multi-agent-sandbox:"
+_EMPTY_SECONDS = 2.0
 
 
 def find_parent(mount: Path = _MOUNT, own: Path = Path("/proc/self/cgroup")) -> Path | None:
@@ -52,7 +57,8 @@ class Cgroup:
     @classmethod
     def create(cls, parent: Path, limits: SandboxLimits) -> Cgroup:
         """Make it, limits set. Raises SandboxUnavailable."""
-        folder = parent / f"multi-agent-sandbox-{os.getpid()}-{secrets.token_hex(4)}"
+        maker = owner.this_process().replace("/", ":")
+        folder = parent / f"{_PREFIX}{maker}:{secrets.token_hex(4)}"
         quota = int(limits.cpus * _CPU_PERIOD_US)
         try:
             folder.mkdir()
@@ -87,3 +93,39 @@ class Cgroup:
             self.folder.rmdir()
         except OSError as error:
             raise SandboxUnavailable(f"control group {self.folder} cannot be removed: {error}") from None
+
+
+def remove_abandoned(parent: Path) -> int:
+    """End and remove the groups of dead processes below `parent`; how many they were. Blocking.
+
+    Raises SandboxUnavailable after it has tried all.
+    """
+    count, failure = 0, None
+    for folder in parent.glob(f"{_PREFIX}*"):
+        maker = folder.name.removeprefix(_PREFIX).rpartition(":")[0].replace(":", "/")
+        if owner.lives(maker) is not False:
+            continue
+        try:
+            _end(folder)
+            count += 1
+        except OSError as error:
+            failure = error
+    if failure is not None:
+        raise SandboxUnavailable(f"abandoned control groups below {parent}: {failure}")
+    return count
+
+
+def _end(folder: Path) -> None:
+    """Kill what runs in it (Linux 5.14) and remove it, unless somebody else was faster."""
+    with contextlib.suppress(FileNotFoundError):
+        (folder / "cgroup.kill").write_text("1")
+    until = time.monotonic() + _EMPTY_SECONDS
+    while folder.is_dir():
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.01)

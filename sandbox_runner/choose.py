@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
@@ -58,6 +59,8 @@ async def _tested(name: str, settings: SandboxSettings) -> tuple[Sandbox, str]:
     except BaseException:
         await opened.sandbox.close()
         raise
+    # Only now: neither the look at the walls nor a mere survey is worth a sandbox that waits.
+    opened.sandbox.keep_warm(settings.warm)
     return opened.sandbox, opened.remark
 
 
@@ -133,11 +136,18 @@ async def _probed(
     return Opened(sandbox, remark, identity, Facts(version, sandbox.counts_processes))
 
 
+class Backend(Sandbox, Protocol):
+    """A sandbox of this machine."""
+
+    def keep_warm(self, size: int) -> None:
+        """From now on let up to `size` started sandboxes wait for jobs of a kind that was asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A backend that runs programs: a remark for people, what it is made of, what can be asked of it."""
 
-    sandbox: Sandbox
+    sandbox: Backend
     remark: str
     identity: tuple[str, ...]
     facts: Facts

@@ -28,6 +28,10 @@ _T = TypeVar("_T")
 _ENDS = {"timeout": Verdict.TIMEOUT, "oom": Verdict.OOM, "output_limit": Verdict.OUTPUT_LIMIT}
 
 
+class NeverStarted(SandboxUnavailable):
+    """The sandbox failed before the program began."""
+
+
 class Link(Protocol):
     """A way to talk to process 1 of one sandbox."""
 
@@ -84,7 +88,7 @@ async def converse(link: Link, request: SandboxRequest, job: Job) -> Transcript:
             beating.cancel()
     if heard.started_at is None:
         why = "it did not start in time" if heard.timed_out else "it ended before the program started"
-        raise SandboxUnavailable(f"the sandbox failed: {why}. {await link.diagnosis()}".rstrip())
+        raise NeverStarted(f"the sandbox failed: {why}. {await link.diagnosis()}".rstrip())
     return heard
 
 
@@ -149,7 +153,8 @@ def _note(heard: Transcript, request: SandboxRequest, job: Job, kind: bytes, dat
     elif kind == wire.BAD_INPUT:
         raise InvalidInput(f"files: cannot be laid out: {data.decode('utf-8', 'replace')}")
     elif kind == wire.BROKEN:
-        raise SandboxUnavailable(f"the sandbox failed: {data.decode('utf-8', 'replace')}")
+        kind_of = SandboxUnavailable if heard.started_at else NeverStarted
+        raise kind_of(f"the sandbox failed: {data.decode('utf-8', 'replace')}")
     elif kind == wire.END:
         heard.complete = True
 

@@ -1,123 +1,47 @@
-"""One program at a sandbox host: from a request to the word that goes back."""
+"""One execution: a waiting sandbox or a fresh one, the conversation with it, its end."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final, Literal, TypeAlias
+import contextlib
+from collections.abc import Awaitable, Callable, Hashable
 
-import structlog
-
-from contracts.errors import InvalidInput, SandboxUnavailable, UnsafePath
-from contracts.ports import Sandbox, SandboxRequest
-from contracts.sandbox_messages import SandboxOrder, SandboxOutcome
-from sandbox_runner.admission import admit
-from sandbox_runner.host_settings import HostSettings
-from sandbox_runner.messages import bounded, outcome_of
-
-_DOUBT_SECONDS: Final = 2.5
-_MOST_REMEMBERED: Final = 10_000
-_NoResult: TypeAlias = Literal["infra", "unsafe_path", "invalid_input"]
-_log = structlog.get_logger(__name__)
+from contracts.failpoints import failpoint
+from contracts.ports import Isolation, SandboxRequest, SandboxResult
+from sandbox_runner.conversation import NeverStarted, converse, judge, to_the_end
+from sandbox_runner.payload import Job
+from sandbox_runner.pool import Pool, Started
 
 
-class Execution:
-    """A request in a host's hands. `given_back`: its end is none, somebody else shall run it."""
+class Executions:
+    """Executions of one backend, `max_concurrent` at one time; more wait for a slot."""
 
-    def __init__(self, task: asyncio.Task[SandboxOutcome], cancelled: SandboxOutcome) -> None:
-        self.task = task
-        self.since = asyncio.get_running_loop().time()
-        self.given_back = False
-        self._cancelled = cancelled
+    def __init__(self, backend: str, isolation: Isolation, pool: Pool, max_concurrent: int) -> None:
+        self._backend = backend
+        self._isolation = isolation
+        self._pool = pool
+        self._slots = asyncio.Semaphore(max_concurrent)
 
-    @property
-    def outcome(self) -> SandboxOutcome:
-        """To be asked for when the task is done."""
-        return self._cancelled if self.task.cancelled() else self.task.result()
+    async def run(
+        self, request: SandboxRequest, job: Job, key: Hashable, start: Callable[[], Awaitable[Started]]
+    ) -> SandboxResult:
+        """Run the job in a waiting sandbox with this key; where there is none, or it turns out to have died
+        before the program started, in one that `start` starts. Raises SandboxUnavailable, InvalidInput."""
+        async with self._slots:
+            waiting = await self._pool.take(key)
+            if waiting is not None:
+                with contextlib.suppress(NeverStarted):
+                    return await self._use(waiting, request, job)
+            return await self._use(await start(), request, job)
 
-
-class Executor:
-    """Runs requests. What fails in the sandbox itself, whatever it is, is an outcome of the kind `infra`."""
-
-    def __init__(self, sandbox: Sandbox, settings: HostSettings, clock: Callable[[], float]) -> None:
-        self._sandbox = sandbox
-        self._settings = settings
-        self._clock = clock
-        self._wanted: OrderedDict[str, float] = OrderedDict()
-        self._heard = asyncio.Event()
-        self._sending: set[asyncio.Task[None]] = set()
-
-    def wanted(self, request_ids: Sequence[str]) -> None:
-        """Their caller has just said that it waits for these."""
-        now = asyncio.get_running_loop().time()
-        for request_id in request_ids:
-            self._wanted[request_id] = now
-            self._wanted.move_to_end(request_id)
-        while len(self._wanted) > _MOST_REMEMBERED:
-            self._wanted.popitem(last=False)
-        self._heard.set()
-
-    def start(self, order: SandboxOrder) -> Execution:
-        """Begin. Raises DecodeError for a parcel that is none."""
+    async def _use(self, started: Started, request: SandboxRequest, job: Job) -> SandboxResult:
         try:
-            request = admit(order, self._settings.most)
-        except InvalidInput as error:
-            work = self._refused(order, error)
-        else:
-            work = self._run(order, request)
-        task = asyncio.create_task(work, name=f"sandbox-{order.request_id}")
-        return Execution(task, self._outcome(order, "infra", "cancelled by its caller"))
-
-    def background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let it run beside; nobody waits for it."""
-        task = asyncio.create_task(work)
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
-
-    async def _run(self, order: SandboxOrder, request: SandboxRequest) -> SandboxOutcome:
-        if self._clock() > order.deadline and not await self._is_wanted(order.request_id):
-            return self._outcome(order, "infra", "its deadline has passed, and nobody waits for it")
-        try:
-            async with asyncio.timeout(order.remaining_seconds):
-                result = await self._sandbox.run(request)
-            return outcome_of(result, request_id=order.request_id, host_id=self._settings.host_id)
-        except InvalidInput as error:
-            return self._outcome(order, _refusal(error), str(error))
-        except SandboxUnavailable as error:
-            return self._outcome(order, "infra", str(error))
-        except TimeoutError:
-            return self._outcome(order, "infra", "its deadline passed before the program ended")
-        except Exception as error:
-            # A host serves many callers: what it does not foresee must not end it.
-            _log.exception("sandbox_host.crashed", request_id=order.request_id)
-            return self._outcome(order, "infra", f"{type(error).__name__}: {error}")
-
-    async def _is_wanted(self, request_id: str) -> bool:
-        """Whether the caller is heard to wait for it: clocks of two machines may differ, and may be set."""
-        clock = asyncio.get_running_loop().time
-        try:
-            async with asyncio.timeout(_DOUBT_SECONDS):
-                while clock() - self._wanted.get(request_id, float("-inf")) > _DOUBT_SECONDS:
-                    self._heard.clear()
-                    await self._heard.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    async def _refused(self, order: SandboxOrder, error: InvalidInput) -> SandboxOutcome:
-        return self._outcome(order, _refusal(error), str(error))
-
-    def _outcome(self, order: SandboxOrder, verdict: _NoResult, reason: str) -> SandboxOutcome:
-        return SandboxOutcome(
-            request_id=order.request_id,
-            host_id=self._settings.host_id,
-            verdict=verdict,
-            reason=bounded(reason),
-            backend=self._sandbox.backend,
-            isolation=self._sandbox.isolation.value,
-        )
-
-
-def _refusal(error: InvalidInput) -> _NoResult:
-    return "unsafe_path" if isinstance(error, UnsafePath) else "invalid_input"
+            failpoint("sandbox.started")
+            await started.confine(request.limits)
+            heard = await converse(started, request, job)
+            oom = await started.killed_for_memory(heard)
+            result = judge(heard, request, backend=self._backend, isolation=self._isolation, oom=oom)
+            failpoint("sandbox.judged")
+        finally:
+            await to_the_end(started.end())
+        return result

@@ -20,7 +20,7 @@ from contracts.errors import BusUnavailable, DecodeError, GroupMissing
 from contracts.ports import Delivery, MessageBus, Outgoing, Sandbox
 from contracts.sandbox_messages import SandboxControl, SandboxHost, SandboxOrder
 from sandbox_runner.answers import Answers
-from sandbox_runner.execution import Execution, Executor
+from sandbox_runner.executor import Execution, Executor
 from sandbox_runner.host_settings import HostSettings
 from sandbox_runner.messages import Messages, read
 from sandbox_runner.neighbours import Neighbours

@@ -9,20 +9,28 @@ import json
 import math
 import os
 import platform
+import select
 import signal
 import socket
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from contracts.errors import SandboxUnavailable
+from contracts.failpoints import failpoint
 from contracts.ports import Isolation, SandboxLimits, SandboxRequest, SandboxResult
 from sandbox_runner import seccomp
-from sandbox_runner.cgroups import Cgroup, find_parent
-from sandbox_runner.conversation import START_SECONDS, converse, judge, to_the_end
+from sandbox_runner.cgroups import Cgroup, find_parent, remove_abandoned
+from sandbox_runner.conversation import START_SECONDS, Transcript, to_the_end
+from sandbox_runner.execution import Executions
+from sandbox_runner.launchers import end_abandoned, marked
 from sandbox_runner.payload import UNPRIVILEGED, Walls, make_job
+from sandbox_runner.pool import Pool
+from sandbox_runner.reaper import Reaper
 from sandbox_runner.rootfs import ENVIRONMENT, Root, plan_root, tmpfs_mounts
+from sandbox_runner.settings import SandboxSettings
 from sandbox_runner.toolbox import ensure_toolbox
 
 _DIAGNOSIS_BYTES = 2_000
@@ -48,35 +56,53 @@ class LocalSandbox:
 
     isolation = Isolation.NAMESPACES
 
-    def __init__(self, backend: str, plan: Planner, toolbox: Path, max_concurrent: int) -> None:
+    def __init__(self, backend: str, plan: Planner, settings: SandboxSettings) -> None:
         self.backend = backend
         self._plan = plan
-        self._toolbox = toolbox
-        self._slots = asyncio.Semaphore(max_concurrent)
+        self._toolbox = settings.toolbox
+        self._root: Root | None = None
         self._cgroup_parent = find_parent()
+        # A launcher takes all limits with the job, so one waiting process serves any.
+        self._pool = Pool(lambda _key: self._start())
+        self._executions = Executions(backend, self.isolation, self._pool, settings.max_concurrent)
+        self._reaper = Reaper(backend, self.reap)
+
+    def keep_warm(self, size: int) -> None:
+        """From now on let up to `size` processes wait for jobs."""
+        self._pool.size = size
 
     async def run(self, request: SandboxRequest) -> SandboxResult:
-        async with self._slots:
-            job = make_job(request, self._walls(request.limits))
-            root = plan_root(await asyncio.to_thread(ensure_toolbox, self._toolbox))
-            cgroup = Cgroup.create(self._cgroup_parent, request.limits) if self._cgroup_parent else None
-            process: LocalProcess | None = None
-            try:
-                process = await LocalProcess.start(self._plan, root)
-                pids = await process.entered()
-                if cgroup:
-                    cgroup.add(pids)
-                heard = await converse(process, request, job)
-            finally:
-                if process:
-                    await to_the_end(process.end())
-                oom = bool(cgroup and cgroup.oom_kills())
-                if cgroup:
-                    cgroup.remove()
-            return judge(heard, request, backend=self.backend, isolation=self.isolation, oom=oom)
+        job = make_job(request, self._walls(request.limits))
+        self._reaper.start(at_once=True)
+        return await self._executions.run(request, job, self.backend, self._start)
+
+    async def _start(self) -> LocalProcess:
+        process = await LocalProcess.start(self._plan, await self._find_root(), self._cgroup_parent)
+        try:
+            await process.entered()
+        except BaseException:
+            await to_the_end(process.end())
+            raise
+        return process
+
+    async def _find_root(self) -> Root:
+        """The root; again when somebody took what it is made of away."""
+        if self._root is None or not self._root.is_complete():
+            self._root = plan_root(await asyncio.to_thread(ensure_toolbox, self._toolbox))
+        return self._root
+
+    async def reap(self) -> int:
+        """Remove launchers and control groups of dead processes; how many they were."""
+        return await asyncio.to_thread(self._reap)
+
+    def _reap(self) -> int:
+        count = end_abandoned()
+        return count + (remove_abandoned(self._cgroup_parent) if self._cgroup_parent else 0)
 
     async def close(self) -> None:
-        """Nothing outlives `run`."""
+        """End what waits for a job."""
+        await self._reaper.close()
+        await self._pool.close()
 
     @property
     def limits_in_words(self) -> str:
@@ -92,18 +118,22 @@ class LocalSandbox:
 
     def _walls(self, limits: SandboxLimits) -> Walls:
         counted = self._cgroup_parent is not None
-        program = seccomp.bpf_program(deny_uncounted_memory=not counted)
         return Walls(
             environment=ENVIRONMENT,
             isolation={
                 "tmpfs": tmpfs_mounts(limits),
                 "identity": UNPRIVILEGED,
                 "cpu_count": 0 if counted else math.ceil(limits.cpus),
-                "filter": base64.b64encode(program).decode("ascii"),
+                "filter": _filter(counted=counted),
             },
             rlimits={} if counted or not _nproc_is_fair() else {"RLIMIT_NPROC": limits.processes + 2},
             poll_memory=not counted,
         )
+
+
+@cache
+def _filter(*, counted: bool) -> str:
+    return base64.b64encode(seccomp.bpf_program(deny_uncounted_memory=not counted)).decode("ascii")
 
 
 def _nproc_is_fair() -> bool:
@@ -112,18 +142,30 @@ def _nproc_is_fair() -> bool:
 
 
 class LocalProcess:
-    """A launcher, process 1 behind it, and the socket that is their standard input and output."""
+    """A launcher, process 1 behind it, and the socket that is their standard input and output.
 
-    def __init__(self, popen: subprocess.Popen[bytes], info: socket.socket, complaints: int) -> None:
+    It is used once (see pool.Started).
+    """
+
+    def __init__(
+        self,
+        popen: subprocess.Popen[bytes],
+        info: socket.socket,
+        complaints: int,
+        cgroup_parent: Path | None,
+    ) -> None:
         self._popen = popen
         self._info = info
         self._complaints = complaints
+        self._cgroup_parent = cgroup_parent
+        self._cgroup: Cgroup | None = None
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._first: int | None = None
+        self._first_pid = 0
 
     @classmethod
-    async def start(cls, plan: Planner, root: Root) -> LocalProcess:
+    async def start(cls, plan: Planner, root: Root, cgroup_parent: Path | None) -> LocalProcess:
         """Start the launcher and hand it its preamble. Raises SandboxUnavailable."""
         ours, theirs = socket.socketpair()
         info, info_end = socket.socketpair()
@@ -137,7 +179,7 @@ class LocalProcess:
                 stdout=theirs.fileno(),
                 stderr=complaints,
                 pass_fds=(info_end.fileno(),),
-                env={"LANG": "C.UTF-8"},
+                env=marked(),
                 cwd="/",
                 start_new_session=True,
             )
@@ -149,8 +191,9 @@ class LocalProcess:
         finally:
             theirs.close()
             info_end.close()
-        process = cls(popen, info, complaints)
+        process = cls(popen, info, complaints, cgroup_parent)
         try:
+            failpoint("sandbox.launched")
             process._reader, process._writer = await asyncio.open_unix_connection(sock=ours)
             process._writer.write(launch.preamble)
         except BaseException:
@@ -158,8 +201,8 @@ class LocalProcess:
             raise
         return process
 
-    async def entered(self) -> tuple[int, int]:
-        """Wait until process 1 exists; (launcher, process 1) as seen from here."""
+    async def entered(self) -> None:
+        """Wait until process 1 exists. Raises SandboxUnavailable."""
         self._info.setblocking(False)
         loop = asyncio.get_running_loop()
         text = b""
@@ -170,11 +213,22 @@ class LocalProcess:
         except (TimeoutError, ConnectionError):
             text = b""
         try:
-            first = int(json.loads(text)["child-pid"])
-            self._first = os.pidfd_open(first)
+            self._first_pid = int(json.loads(text)["child-pid"])
+            self._first = os.pidfd_open(self._first_pid)
         except (ValueError, KeyError, ProcessLookupError):
             raise SandboxUnavailable(f"the sandbox did not start. {await self.diagnosis()}") from None
-        return self._popen.pid, first
+
+    def alive(self) -> bool:
+        return self._first is not None and not select.select([self._first], [], [], 0)[0]
+
+    async def confine(self, limits: SandboxLimits) -> None:
+        """Move launcher and process 1 into a control group with these limits, where one may be made."""
+        if self._cgroup_parent is not None:
+            self._cgroup = Cgroup.create(self._cgroup_parent, limits)
+            self._cgroup.add((self._popen.pid, self._first_pid))
+
+    async def killed_for_memory(self, _heard: Transcript) -> bool:
+        return self._cgroup is not None and self._cgroup.oom_kills() > 0
 
     async def send(self, data: bytes) -> None:
         assert self._writer is not None
@@ -219,6 +273,8 @@ class LocalProcess:
             self._writer.close()
             with contextlib.suppress(ConnectionError):
                 await self._writer.wait_closed()
+        if self._cgroup is not None:
+            self._cgroup.remove()
 
 
 async def _exited(pidfd: int) -> bool:

@@ -20,7 +20,7 @@ HOW_TO_GET = (
 
 def make(settings: SandboxSettings) -> LocalSandbox:
     """The port on top of our own launcher."""
-    return LocalSandbox(NAME, _plan, settings.toolbox, settings.max_concurrent)
+    return LocalSandbox(NAME, _plan, settings)
 
 
 def _plan(root: Root, info_fd: int) -> Launch:

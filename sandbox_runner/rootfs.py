@@ -35,6 +35,10 @@ class Root:
     binds: tuple[tuple[str, str], ...]
     hidden: tuple[str, ...]
 
+    def is_complete(self) -> bool:
+        """Whether all that it is made of is still there."""
+        return all(os.path.exists(source) for source, _ in self.binds)
+
 
 def plan_root(toolbox: Path) -> Root:
     """The root for programs that use the toolbox."""

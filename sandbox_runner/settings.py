@@ -35,7 +35,8 @@ class SandboxSettings:
     engine, None for the usual places. image: name of the container image. runtime: an OCI runtime known to
     the engine, such as "runsc"; None for its default. toolbox: folder that the pytest for bubblewrap and
     namespaces is kept in. max_concurrent: executions at one time; more wait. selftests: folder that remembers
-    which backends passed their self-test.
+    which backends passed their self-test. warm: started sandboxes that wait for a job, for each of the limits
+    used last; an object with them belongs to one event loop and must be closed there.
     """
 
     backend: str = "auto"
@@ -45,6 +46,7 @@ class SandboxSettings:
     toolbox: Path = field(default_factory=_default_toolbox)
     max_concurrent: int = 4
     selftests: Path = field(default_factory=_default_selftests)
+    warm: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Final
 
 from contracts.channels import Channels
 from contracts.errors import MultiAgentError, Unavailable
-from contracts.failpoints import FAILPOINTS, Action
+from contracts.failpoints import OWNER, WORKER, Action
 from contracts.ports import Outgoing
 from multi_agent.chaos.load import poison_plan
 from multi_agent.chaos.malformed import malformed
@@ -210,7 +210,7 @@ async def _wait(_world: World, _chance: random.Random) -> int:
     return 0
 
 
-_ALL: Final = tuple(sorted(FAILPOINTS))
+_ALL: Final = tuple(sorted(WORKER + OWNER))
 _OUTCOME: Final = ("worker.before_outcome",)
 _COMMITS: Final = ("owner.in_commit", "owner.after_commit")
 _KILL, _STOP, _LOSE = Action.KILL, Action.STOP, Action.LOSE

@@ -68,6 +68,7 @@ def _unshare_with_map(flags: int, identity: int) -> None:
     target = os.getpid()
     helper = os.fork()
     if helper == 0:
+        os.close(go)  # else it would wait for ever for a target that was killed
         try:
             os.read(ready, 1)
             for kind in ("uid", "gid"):

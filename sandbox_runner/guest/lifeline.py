@@ -27,6 +27,10 @@ class Lifeline:
         signal.signal(signal.SIGALRM, lambda *_: self.check())
         signal.setitimer(signal.ITIMER_REAL, _TICK, _TICK)
 
+    def rest(self) -> None:
+        """Stop looking."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
     def give(self, seconds: float) -> None:
         """Begin a further phase. From the first one on this object reads what the host sends."""
         self._until = time.monotonic() + seconds
@@ -46,3 +50,11 @@ class Lifeline:
                 os._exit(0)
         if now > self._until:
             os._exit(0)
+
+
+def wait_for_host() -> None:
+    """Return when the host sends something; does not return when it is silent for too long."""
+    poller = select.poll()
+    poller.register(0, select.POLLIN)
+    if not poller.poll(wire.SILENCE_SECONDS * 1000):
+        os._exit(0)

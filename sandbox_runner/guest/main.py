@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from sandbox_runner.guest import collect, enter, isolate, supervise, wire
-from sandbox_runner.guest.lifeline import Lifeline
+from sandbox_runner.guest.lifeline import Lifeline, wait_for_host
 
 _PREPARE_SECONDS = 60.0
 _COLLECT_SECONDS = 20.0
@@ -30,8 +30,7 @@ def _main(launch: dict[str, Any] | None) -> None:
     if launch and launch["kind"] == "namespaces":
         enter.enter_namespaces(launch)
     isolate.shield()
-    lifeline = Lifeline(_PREPARE_SECONDS)
-    job = json.loads(wire.read_block())
+    job, lifeline = _await_job()
     contents, stdin = wire.read_block(), wire.read_block()
     stdin_fd = os.memfd_create("stdin")
     _write_all(stdin_fd, stdin)
@@ -49,6 +48,16 @@ def _main(launch: dict[str, Any] | None) -> None:
     if job["collect"]:
         collect.send_files(job["collect"], job["limits"])
     wire.send(wire.END, b"")
+
+
+def _await_job() -> tuple[dict[str, Any], Lifeline]:
+    """The job, and the lifeline of its preparation. A sandbox may be started long before there is a job."""
+    while True:
+        wait_for_host()
+        lifeline = Lifeline(_PREPARE_SECONDS)
+        if block := wire.read_block():
+            return json.loads(block), lifeline
+        lifeline.rest()
 
 
 def _lay_out(files: list[tuple[str, int]], contents: bytes) -> None:

@@ -1,8 +1,8 @@
 """The protocol between host and guest: length-prefixed blocks in, typed frames out.
 
-Host to guest, on standard input: blocks of an 8-byte big-endian length and as many bytes, and after the last
-one a byte every BEAT_SECONDS. The end of the stream, or SILENCE_SECONDS without a byte, mean that the host is
-gone: the guest ends at once.
+Host to guest, on standard input: blocks of an 8-byte big-endian length and as many bytes. Every BEAT_SECONDS
+comes a sign of life: an empty block before the job, a byte after its last block. The end of the stream, or
+SILENCE_SECONDS without a byte, mean that the host is gone: the guest ends at once.
 Guest to host, on standard output: frames of one kind byte, a 4-byte big-endian length and as many bytes.
 """
 
@@ -16,6 +16,7 @@ LENGTH = struct.Struct(">Q")
 CHUNK = 65_536
 BEAT_SECONDS = 3.0
 SILENCE_SECONDS = 15.0
+IDLE_BEAT = LENGTH.pack(0)
 
 STARTED = b"S"
 STDOUT = b"O"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -18,21 +19,33 @@ from sandbox_runner.payload import Job, Walls, boot_block, make_job
 
 
 def test_this_process_is_alive() -> None:
-    assert not owner.is_dead(owner.this_process())
+    assert owner.lives(owner.this_process()) is True
 
 
 def test_a_dead_process_and_its_heir_are_told_apart() -> None:
     child = subprocess.Popen(["true"])
     child.wait()
     boot_and_namespace = owner.this_process().rsplit("/", 2)[0]
-    assert owner.is_dead(f"{boot_and_namespace}/{child.pid}/1")
+    assert owner.lives(f"{boot_and_namespace}/{child.pid}/1") is False
     own_pid = owner.this_process().split("/")[-2]
-    assert owner.is_dead(f"{boot_and_namespace}/{own_pid}/1"), "the number was given again"
+    assert owner.lives(f"{boot_and_namespace}/{own_pid}/1") is False, "the number was given again"
+
+
+def test_a_killed_process_that_nobody_waited_for_is_dead() -> None:
+    child = subprocess.Popen(["sleep", "3600"])
+    stat = Path(f"/proc/{child.pid}/stat").read_text()
+    started = stat.rpartition(")")[2].split()[19]
+    mark = f"{owner.this_process().rsplit('/', 2)[0]}/{child.pid}/{started}"
+    assert owner.lives(mark) is True
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert owner.lives(mark) is False
+    child.wait()
 
 
 @pytest.mark.parametrize("text", ["", "x", "a/b/c/d", "///", "a/b/1/1"])
 def test_of_strangers_nothing_is_known(text: str) -> None:
-    assert not owner.is_dead(text)
+    assert owner.lives(text) is None
 
 
 def _group(folder: Path, controllers: str) -> None:

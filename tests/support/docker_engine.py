@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from contracts.errors import SandboxUnavailable
 from sandbox_runner import SandboxSettings, image
 from sandbox_runner.docker_api import connect, has_image
 
@@ -83,20 +84,41 @@ def _address(folder: Path) -> str:
     return f"unix://{folder}/s"
 
 
+def restart(folder: Path) -> None:
+    """kill -9 of the engine in this folder, and start it again. Its containers run on meanwhile."""
+    engine, helper = folder / "pid", folder / "exec/containerd/containerd.pid"
+    for pid_file in (engine, helper):
+        pid = int(pid_file.read_text())
+        with suppress(ProcessLookupError):  # the helper ends with the engine
+            os.kill(pid, signal.SIGKILL)
+        while _alive(pid):
+            time.sleep(0.05)
+        # One that nobody has waited for yet would pass for a running one.
+        pid_file.unlink()
+    _launch(folder)
+
+
 def _start(folder: Path) -> None:
+    _launch(folder)
+    asyncio.run(image.import_tarball(_settings(folder), _tarball()))
+
+
+def _settings(folder: Path) -> SandboxSettings:
+    return SandboxSettings(docker_host=_address(folder), image=IMAGE)
+
+
+def _launch(folder: Path) -> None:
     command = ["dockerd", "--host", _address(folder), "--pidfile", f"{folder}/pid", "--bridge=none"]
     command += ["--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--iptables=false"]
     command += ["--ip-forward=false", "--ip-masq=false", "--cgroup-parent", f"/{folder.name}"]
-    with (folder / "log").open("wb") as log:
+    with (folder / "log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     deadline = time.monotonic() + _START_SECONDS
-    settings = SandboxSettings(docker_host=_address(folder), image=IMAGE)
-    while not _answers(settings):
+    while not _answers(_settings(folder)):
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"dockerd does not start:\n{(folder / 'log').read_text()[-2000:]}")
         time.sleep(0.1)
     process.returncode = 0  # it is stopped by process id, by whichever test process is the last
-    asyncio.run(image.import_tarball(settings, _tarball()))
 
 
 def _answers(settings: SandboxSettings) -> bool:
@@ -105,7 +127,11 @@ def _answers(settings: SandboxSettings) -> bool:
     except Exception:
         return False
     try:
-        return not has_image(client, settings.image)
+        has_image(client, settings.image)
+    except SandboxUnavailable:
+        return False
+    else:
+        return True
     finally:
         client.close()
 
