@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from agents.commands import python_problem
 from agents.prompting import canonical_json, file_blocks, section
 from agents.task import Task
 from contracts.errors import AgentFailure, InvalidDocument
-from contracts.languages import LANGUAGES, serves_tests
+from contracts.languages import LANGUAGES, Language, serves_tests
 from contracts.paths import covers
 from contracts.reading import read_json, to_json, validate
 from contracts.reports import CodeArtifacts, Contract
@@ -30,9 +30,21 @@ def assignment(task: Task) -> str:
     if item.acceptance_criteria.tests:
         commands = [test.cmd for test in item.acceptance_criteria.tests]
         parts.append(section("Commands that must succeed in the end", bullets(commands)))
+    parts += [section(f"Files in {language.name}", language.rules) for language in _languages(task)]
     if contract is not None:
         parts.append(section("The contract", canonical_json(contract.model_dump(mode="json"))))
     return "\n".join(parts)
+
+
+def _languages(task: Task) -> Iterator[Language]:
+    """Those of the task's files about which the prompts have to say more."""
+    item = task.item
+    paths = (*item.output_artifacts, *item.input_artifacts)
+    words = [word for test in item.acceptance_criteria.tests for word in test.cmd.split()]
+    for language in LANGUAGES:
+        used = any(path.endswith(language.suffixes) for path in paths)
+        if language.rules and (used or language.program in words):
+            yield language
 
 
 def bullets(lines: Sequence[str]) -> str:

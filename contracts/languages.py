@@ -19,7 +19,8 @@ class Language:
     runs it, by its name on PATH. test_files: patterns of names of files with tests. steering: names, or
     patterns, of files that change how tests run; one that is no tester's does not get into a test session.
     image_packages: Debian's, for the container image. how_to_get: how the program gets into a sandbox that
-    has none. test_folders: folders of which every file serves the tests.
+    has none. rules: what a model must know to write it, "" where the prompts say it already. test_folders:
+    folders of which every file serves the tests.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Language:
     steering: tuple[str, ...]
     image_packages: tuple[str, ...]
     how_to_get: str
+    rules: str = ""
     test_folders: frozenset[str] = frozenset({"tests", "test"})
 
     def is_test_file(self, path: str) -> bool:
@@ -81,6 +83,9 @@ NODE: Final = Language(
     image_packages=("nodejs",),
     how_to_get="install Node.js 18.19 or newer on the worker's machine (apt install nodejs); for Docker "
     "build the image again: multi-agent sandbox build",
+    rules="Write JavaScript modules for Node.js 18.19, `.mjs` files with `import` and `export`; there are no "
+    "other packages and no TypeScript. Tests are for `node --test`: `node:test` and `node:assert/strict`, each "
+    "with a plain name of its own at the beginning of a line. What is said of Python and pytest does not apply.",
 )
 
 LANGUAGES: Final = (PYTHON, NODE)

@@ -1,4 +1,4 @@
-"""What bubblewrap and namespaces show of this machine: libraries, one Python, Node.js, the toolbox; read-only."""
+"""What bubblewrap and namespaces show of this machine: libraries, Python, Node.js, the toolbox; read-only."""
 
 from __future__ import annotations
 
