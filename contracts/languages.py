@@ -84,8 +84,9 @@ NODE: Final = Language(
     how_to_get="install Node.js 18.19 or newer on the worker's machine (apt install nodejs); for Docker "
     "build the image again: multi-agent sandbox build",
     rules="Write JavaScript modules for Node.js 18.19, `.mjs` files with `import` and `export`; there are no "
-    "other packages and no TypeScript. Tests are for `node --test`: `node:test` and `node:assert/strict`, each "
-    "with a plain name of its own at the beginning of a line. What is said of Python and pytest does not apply.",
+    "other packages and no TypeScript. Tests are for `node --test`: `node:test` and `node:assert/strict`, "
+    "each with a plain name at the beginning of a line. What is said of Python and pytest does not "
+    "apply.",
 )
 
 LANGUAGES: Final = (PYTHON, NODE)
