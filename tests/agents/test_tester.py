@@ -225,8 +225,10 @@ async def test_a_sandbox_that_was_ended_from_outside_is_no_failed_test() -> None
 
 
 async def test_each_run_has_a_sandbox_of_its_own(sandbox: Sandbox) -> None:
-    leave = "import pathlib\ndef test_leave():\n    pathlib.Path('/tmp/left').touch()\n    pathlib.Path('left').touch()\n"
-    look = "import os\ndef test_look():\n    assert not os.path.exists('/tmp/left') and not os.path.exists('left')\n"
+    leave = (
+        "import pathlib\ndef test_leave():\n    for path in '/tmp/left', 'left': pathlib.Path(path).touch()\n"
+    )
+    look = "import os\ndef test_look():\n    assert not any(map(os.path.exists, ['/tmp/left', 'left']))\n"
     files = {"tests/test_calc.py": leave, "more/test_look.py": look}
     for cmd in ("pytest tests", "pytest more"):
         assert (await _run(sandbox, files, cmd)).verdict == "passed"
