@@ -164,6 +164,10 @@ def _base(nodeid: str) -> str:
 
 def _recorder(pytest: Any, pipe: _Pipe, extras: _Extras) -> Any:
     class Recorder:
+        def pytest_addoption(self, parser: Any) -> None:
+            # The terminal's plugin, which is off, brings it; pytest 7 asks for it when an assertion fails.
+            parser.addoption("--verbosity", dest="verbose", type=int, default=0)
+
         # The old style of wrapper, because Debian 12's pytest (7.2) knows no other.
         @pytest.hookimpl(hookwrapper=True, tryfirst=True)  # type: ignore[untyped-decorator]  # pytest is Any
         def pytest_collection_modifyitems(self, items: list[Any]) -> Any:
