@@ -5,15 +5,14 @@ from __future__ import annotations
 import ast
 import shlex
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from typing import Final, TypeGuard
+from typing import Final, TypeAlias, TypeGuard
 
 from contracts.errors import InvalidInput
+from contracts.languages import PYTHON
 from contracts.paths import covers
 
-_STARTS: Final = (("pytest",), ("python", "-m", "pytest"), ("python3", "-m", "pytest"), ("py.test",))
 _SELECTING: Final = ("-k", "-m")
 _DROPPED: Final = frozenset(
     {"-x", "--exitfirst", "-s", "-l", "--no-header", "--no-summary", "--disable-warnings"}
@@ -29,6 +28,9 @@ _DROPPED_WITH_VALUE: Final = (
     "--cov-report",
     "--junitxml",
 )
+
+
+_Test: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def as_pytest(argv: tuple[str, ...]) -> PytestCommand | None:
     Options about output, coverage and stopping early are dropped: every test runs, and the harness reports.
     Raises InvalidInput for an option that could change what a passed test means.
     """
-    start = next((start for start in _STARTS if argv[: len(start)] == start), None)
+    start = next((start for start in PYTHON.commands if argv[: len(start)] == start), None)
     if start is None:
         return None
     args: list[str] = []
@@ -88,51 +90,57 @@ def _is_dropped(word: str) -> bool:
     return word in _DROPPED or name in _DROPPED_WITH_VALUE or word.startswith(_DROPPED_PREFIXES)
 
 
-def is_test_file(path: str) -> bool:
-    """Whether pytest takes the file for one with tests."""
-    name = path.rpartition("/")[2]
-    return fnmatchcase(name, "test_*.py") or fnmatchcase(name, "*_test.py")
-
-
-def belongs_to_tests(path: str) -> bool:
-    """Whether the file serves the tests, rather than being code under test."""
-    folders = path.split("/")[:-1]
-    return is_test_file(path) or path.endswith("conftest.py") or not {"tests", "test"}.isdisjoint(folders)
-
-
-def code_under_test(paths: Iterable[str]) -> list[str]:
-    """The Python files whose coverage counts, sorted."""
-    return sorted(path for path in paths if path.endswith(".py") and not belongs_to_tests(path))
-
-
 def expected_tests(command: PytestCommand, files: Mapping[str, bytes]) -> frozenset[str]:
     """The ids, without parameters, of tests that must run: read from the source, which is never executed."""
     if command.selective:
         return frozenset()
-    found: set[str] = set()
+    return frozenset(test for test, _ in _meant_tests(command, files))
+
+
+def turnable_tests(command: PytestCommand, files: Mapping[str, bytes]) -> frozenset[str]:
+    """Those of the expected tests that fail for certain when their first assertion does.
+
+    It must stand at the top of the test, and nothing before it may leave the test.
+    """
+    if command.selective:
+        return frozenset()
+    return frozenset(test for test, node in _meant_tests(command, files) if _is_turnable(node))
+
+
+def _is_turnable(node: _Test) -> bool:
+    if not isinstance(node, ast.FunctionDef):
+        return False
+    for part in node.body:
+        if isinstance(part, ast.Assert):
+            return True
+        if any(isinstance(inner, ast.Return | ast.Yield | ast.YieldFrom) for inner in ast.walk(part)):
+            return False
+    return False
+
+
+def _meant_tests(command: PytestCommand, files: Mapping[str, bytes]) -> Iterator[tuple[str, _Test]]:
     for path, content in files.items():
         named = path in command.targets
-        if named or (is_test_file(path) and any(_within(target, path) for target in command.targets)):
-            found |= {f"{path}::{name}" for name in _test_names(content)}
-    return frozenset(found)
+        meant = PYTHON.is_test_file(path) and any(_within(target, path) for target in command.targets)
+        if named or meant:
+            for name, node in _tests_of(content):
+                yield f"{path}::{name}", node
 
 
 def _within(target: str, path: str) -> bool:
     return target == "." or covers(target.rstrip("/") + "/", path)
 
 
-def _test_names(source: bytes) -> set[str]:
+def _tests_of(source: bytes) -> Iterator[tuple[str, _Test]]:
     tree = parsed_python(source)
-    names: set[str] = set()
     for node in tree.body if tree else ():
         if _is_test(node):
-            names.add(node.name)
+            yield node.name, node
         elif isinstance(node, ast.ClassDef) and node.name.startswith("Test") and _is_collected(node):
-            names |= {f"{node.name}::{part.name}" for part in node.body if _is_test(part)}
-    return names
+            yield from ((f"{node.name}::{part.name}", part) for part in node.body if _is_test(part))
 
 
-def _is_test(node: ast.stmt) -> TypeGuard[ast.FunctionDef | ast.AsyncFunctionDef]:
+def _is_test(node: ast.stmt) -> TypeGuard[_Test]:
     if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or not node.name.startswith("test"):
         return False
     return not any(_names(decorator, "fixture") for decorator in node.decorator_list)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from agents.commands import python_problem
 from agents.prompting import canonical_json, file_blocks, section
 from agents.task import Task
 from contracts.errors import AgentFailure, InvalidDocument
+from contracts.languages import LANGUAGES, Language, serves_tests
 from contracts.paths import covers
 from contracts.reading import read_json, to_json, validate
 from contracts.reports import CodeArtifacts, Contract
 
 _CONTEXT_FILES: Final = 20
+_SHOWN: Final = (*(suffix for language in LANGUAGES for suffix in language.suffixes), ".toml", ".md", ".txt")
 
 
 def assignment(task: Task) -> str:
@@ -28,9 +30,21 @@ def assignment(task: Task) -> str:
     if item.acceptance_criteria.tests:
         commands = [test.cmd for test in item.acceptance_criteria.tests]
         parts.append(section("Commands that must succeed in the end", bullets(commands)))
+    parts += [section(f"Files in {language.name}", language.rules) for language in _languages(task)]
     if contract is not None:
         parts.append(section("The contract", canonical_json(contract.model_dump(mode="json"))))
     return "\n".join(parts)
+
+
+def _languages(task: Task) -> Iterator[Language]:
+    """Those of the task's files about which the prompts have to say more."""
+    item = task.item
+    paths = (*item.output_artifacts, *item.input_artifacts)
+    words = [word for test in item.acceptance_criteria.tests for word in test.cmd.split()]
+    for language in LANGUAGES:
+        used = any(path.endswith(language.suffixes) for path in paths)
+        if language.rules and (used or language.program in words):
+            yield language
 
 
 def bullets(lines: Sequence[str]) -> str:
@@ -62,7 +76,7 @@ def relevant_files(task: Task) -> list[tuple[str, bytes]]:
     patterns = (*task.request.writable, *task.item.output_artifacts, *task.item.input_artifacts)
     named = [path for path in sorted(task.files) if any(covers(pattern, path) for pattern in patterns)]
     others = [path for path in sorted(task.files) if path not in set(named)]
-    code = [path for path in others if path.endswith((".py", ".toml", ".md", ".txt"))]
+    code = [path for path in others if path.endswith(_SHOWN)]
     return [(path, task.files[path]) for path in named + code[:_CONTEXT_FILES]]
 
 
@@ -77,6 +91,12 @@ def check_code(task: Task, code: CodeArtifacts, *, needed: Iterable[str] = ()) -
     if refused:
         raise AgentFailure(bullets(refused), code="path_not_allowed")
     paths = [change.path for change in code.files]
+    theirs = [path for path in paths if _is_the_testers(task, path)]
+    if theirs:
+        raise AgentFailure(
+            bullets([f"file {path!r} is a tester's and stays as it is" for path in theirs]),
+            code="path_not_allowed",
+        )
     problems = [
         f"file {path!r} appears more than once" for path in sorted(set(paths)) if paths.count(path) > 1
     ]
@@ -87,6 +107,10 @@ def check_code(task: Task, code: CodeArtifacts, *, needed: Iterable[str] = ()) -
     problems += [f"file {path!r} is missing from the answer" for path in needed if path not in kept]
     if problems:
         raise AgentFailure(bullets(problems), code="invalid_code")
+
+
+def _is_the_testers(task: Task, path: str) -> bool:
+    return task.item.agent_role != "tester" and serves_tests(path) and task.authors.get(path) == "tester"
 
 
 def _content_problems(path: str, content: str) -> list[str]:

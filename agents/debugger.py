@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agents.commands import belongs_to_tests
 from agents.context import as_files, assignment, bullets, check_code, files_section, relevant_files
 from agents.prompting import section, system_prompt
 from agents.registry import agent
 from agents.result import AgentResult
 from agents.task import Task
 from contracts.errors import AgentFailure, InvalidDocument
+from contracts.languages import serves_tests
 from contracts.reading import to_json, validate
 from contracts.registry import load_schema
 from contracts.reports import CodeArtifacts, TestReport
@@ -32,8 +32,8 @@ class DebuggerAgent:
         """The corrected files. Raises AgentFailure, also without a failing report, and as `Task.ask`."""
         schema = load_schema("code")
         failures = _failures(failing_report(task))
-        tests = [(path, task.files[path]) for path in sorted(task.files) if belongs_to_tests(path)]
-        code = [(path, content) for path, content in relevant_files(task) if not belongs_to_tests(path)]
+        tests = [(path, task.files[path]) for path in sorted(task.files) if serves_tests(path)]
+        code = [(path, content) for path, content in relevant_files(task) if not serves_tests(path)]
         prompt = "\n".join(
             [
                 assignment(task),

@@ -11,7 +11,7 @@ from agents.dialogue import Dialogue
 from agents.exchanges import ExchangeLog
 from agents.prompting import material
 from contracts.base import Document
-from contracts.errors import AgentFailure, UnsafePath
+from contracts.errors import AgentFailure, SandboxUnavailable, UnsafePath
 from contracts.events import TaskRequest
 from contracts.failpoints import failpoint
 from contracts.paths import check_path, covers
@@ -22,6 +22,7 @@ from contracts.ports import (
     SandboxLimits,
     SandboxRequest,
     SandboxResult,
+    Verdict,
 )
 from contracts.todo import TodoItem
 
@@ -97,8 +98,8 @@ class Task:
     ) -> SandboxResult:
         """Run a command over `files` (the task's own tree by default) without a network.
 
-        A program that fails is a result. Raises SandboxUnavailable, and UnsafePath for a path that may not be
-        written.
+        A program that fails is a result. Raises SandboxUnavailable, also when the sandbox was ended from
+        outside while the program ran, and UnsafePath for a path that may not be written.
         """
         limits = SandboxLimits()
         if wall_seconds is not None:
@@ -114,6 +115,9 @@ class Task:
                 labels={"workflow": self.workflow_id, "task": self.item.task_id},
             )
         )
+        if result.verdict is Verdict.KILLED:
+            # No program reaches the sandbox's process 1, so this says nothing about the program.
+            raise SandboxUnavailable(f"the sandbox {result.backend} was ended while the program ran")
         failpoint("worker.after_sandbox")
         return result
 

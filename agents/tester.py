@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from typing import Final
 
-from agents.commands import (
-    PytestCommand,
-    as_pytest,
-    code_under_test,
-    expected_tests,
-    is_test_file,
-    split_command,
-)
+from agents.commands import split_command
 from agents.context import (
     as_files,
     assignment,
@@ -30,20 +20,21 @@ from agents.normalise import normalised_tail
 from agents.prompting import section, system_prompt
 from agents.registry import agent
 from agents.result import AgentResult
+from agents.sessions import SessionPlan, plan_session
 from agents.task import Task
 from agents.validation import command_run, merged_tree
 from agents.verdict import Session, read_session
-from contracts.errors import AgentFailure
+from contracts.errors import AgentFailure, SandboxUnavailable
 from contracts.events import TestSummary
+from contracts.languages import LANGUAGES, NODE, Language, steers_tests
 from contracts.paths import covers
 from contracts.ports import SandboxResult
 from contracts.registry import load_schema
 from contracts.reports import CodeArtifacts, CommandRun, TestCase, TestReport
 from contracts.todo import AcceptanceTest
 
-HARNESS_FOLDER: Final = ".test-harness"
 _ROLE: Final = "tester"
-_STEERING: Final = frozenset({"conftest.py", "pytest.ini", "tox.ini", "setup.cfg", ".coveragerc"})
+_NOT_FOUND: Final = 127
 
 
 @dataclass(slots=True)
@@ -100,7 +91,12 @@ class TesterAgent:
             needed = [path for path in task.item.output_artifacts if not path.endswith("/")]
             check_code(task, code, needed=needed)
             text = "\n".join(change.content or "" for change in code.files)
-            absent = [skeleton.name for skeleton in skeletons if f"def {skeleton.name}(" not in text]
+            python = not any(change.path.endswith(NODE.suffixes) for change in code.files)
+            absent = [
+                skeleton.name
+                for skeleton in skeletons
+                if (f"def {skeleton.name}(" if python else skeleton.name) not in text
+            ]
             if absent:
                 raise AgentFailure("these tests are missing: " + ", ".join(absent), code="invalid_code")
 
@@ -122,11 +118,11 @@ class TesterAgent:
         files = _without_steering(task, task.files if tree is None else tree, written or {})
         collected = _Collected()
         for test in _acceptance_tests(task, files):
-            command = as_pytest(split_command(test.cmd))
-            if command is None:
+            plan = plan_session(split_command(test.cmd), files)
+            if plan is None:
                 await self._run_command(task, test, files, collected)
             else:
-                await self._run_pytest(task, test, command, files, collected)
+                await self._run_session(task, test, plan, files, collected)
         outcomes = {case.outcome for case in collected.results}
         return TestReport(
             passed="passed" in outcomes and outcomes <= {"passed", "skipped"},
@@ -140,9 +136,11 @@ class TesterAgent:
     async def _run_command(
         self, task: Task, test: AcceptanceTest, files: Mapping[str, bytes], collected: _Collected
     ) -> None:
-        ended = await task.run_sandbox(
-            split_command(test.cmd), files=files, wall_seconds=test.timeout_seconds
-        )
+        argv = split_command(test.cmd)
+        ended = await task.run_sandbox(argv, files=files, wall_seconds=test.timeout_seconds)
+        for language in LANGUAGES:
+            if argv[0] == language.program and ended.exit_code == _NOT_FOUND:
+                raise _lacking(language, ended)
         run = command_run(test.cmd, ended)
         outcome = "passed" if run.verdict == "ok" else "failed"
         message = "" if run.verdict == "ok" else f"{run.verdict}, exit code {run.exit_code}"
@@ -152,28 +150,29 @@ class TesterAgent:
         collected.runs.append(run)
         _note_backend(collected, ended)
 
-    async def _run_pytest(
+    async def _run_session(
         self,
         task: Task,
         test: AcceptanceTest,
-        command: PytestCommand,
+        plan: SessionPlan,
         files: Mapping[str, bytes],
         collected: _Collected,
     ) -> None:
-        nonce = secrets.token_hex(16)
-        script, report = f"{HARNESS_FOLDER}/run_pytest.py", f"{HARNESS_FOLDER}/report.json"
-        measure = code_under_test(files)
-        order = {"nonce": nonce, "args": command.args, "measure": measure, "report": report}
-        harness = resources.files("agents").joinpath("harness/run_pytest.py").read_bytes()
+        # Each run has a sandbox of its own, so nothing that wrote or tried the code is near it.
         ended = await task.run_sandbox(
-            ("python", "-I", script),
-            files={**files, script: harness},
-            stdin=json.dumps(order).encode(),
-            collect=(report,),
+            plan.argv,
+            files={**files, **plan.files},
+            stdin=plan.stdin,
             wall_seconds=test.timeout_seconds,
         )
-        session = read_session(ended.files.get(report), nonce, ended, expected_tests(command, files))
+        session = read_session(ended.stdout, plan.nonce, ended, plan.expectations)
+        if session.missing:
+            raise _lacking(plan.language, ended)
         _add_session(collected, test.cmd[:300], session, ended)
+
+
+def _lacking(language: Language, ended: SandboxResult) -> SandboxUnavailable:
+    return SandboxUnavailable(f"the sandbox {ended.backend} has no {language.name}: {language.how_to_get}")
 
 
 def _add_session(collected: _Collected, cmd: str, session: Session, ended: SandboxResult) -> None:
@@ -186,7 +185,7 @@ def _add_session(collected: _Collected, cmd: str, session: Session, ended: Sandb
     run = command_run(cmd, ended)
     if run.verdict == "ok" and not session.passed:
         run = run.model_copy(update={"verdict": "failed", "exit_code": 1})
-    tail = normalised_tail(ended.stdout + b"\n" + ended.stderr) if session.problems else ""
+    tail = normalised_tail(ended.stderr) if session.problems else ""
     collected.runs.append(run.model_copy(update={"output_tail": tail}))
     _note_backend(collected, ended)
 
@@ -201,20 +200,22 @@ def _acceptance_tests(task: Task, files: Mapping[str, bytes]) -> tuple[Acceptanc
         return task.item.acceptance_criteria.tests
     patterns = (*task.item.output_artifacts, *task.request.writable)
     own = [path for path in sorted(files) if any(covers(pattern, path) for pattern in patterns)]
-    targets = [path for path in own if is_test_file(path)]
-    if not targets:
+    commands = [
+        AcceptanceTest(cmd=" ".join([*language.commands[0], *targets]))
+        for language in LANGUAGES
+        if (targets := [path for path in own if language.is_test_file(path)])
+    ]
+    if not commands:
         raise AgentFailure("there is nothing to run: no acceptance test, and no test file", code="no_tests")
-    return (AcceptanceTest(cmd="pytest " + " ".join(targets)),)
+    return tuple(commands)
 
 
 def _without_steering(
     task: Task, tree: Mapping[str, bytes], written: Mapping[str, object]
 ) -> dict[str, bytes]:
-    """The tree without files that steer pytest, unless a tester wrote them or they came with the base."""
+    """The tree without files that steer tests, unless a tester wrote them or they came with the base."""
     return {
         path: content
         for path, content in tree.items()
-        if path.rpartition("/")[2] not in _STEERING
-        or path in written
-        or task.authors.get(path, _ROLE) == _ROLE
+        if not steers_tests(path) or path in written or task.authors.get(path, _ROLE) == _ROLE
     }

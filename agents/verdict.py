@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from pydantic import BaseModel, Field, ValidationError
@@ -14,8 +15,8 @@ from contracts.reports import TestCase
 
 Outcome = Literal["passed", "failed", "error", "skipped"]
 
-CANARIES: Final = 2
 _TESTS_FAILED: Final = 1
+_MAX_REPORT_BYTES: Final = 64 * 1024 * 1024
 _WORST: Final[tuple[Outcome, ...]] = ("error", "failed", "skipped", "passed")
 _EXIT_MEANING: Final = {2: "interrupted", 3: "an error inside pytest", 4: "a usage error", 5: "no tests"}
 _MAX_SHOWN: Final = 5
@@ -28,23 +29,51 @@ class _Event(BaseModel):
     when: str = ""
     outcome: str = ""
     message: str = ""
+    slow: bool = False
+    changed: list[str] = []
     exit_code: int | None = None
     coverage: float | None = Field(default=None, ge=0, le=100)
 
 
-class _Report(BaseModel):
-    nonce: str
+class _Run(BaseModel):
     exit_code: int
     events: list[_Event]
+    missing: bool = False
+
+
+class _Report(BaseModel):
+    nonce: str
+    runs: list[_Run]
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What the events of one run must show.
+
+    canaries: ids of tests that must fail. twins: id of a test without parameters -> id of its copy that must
+    fail where the test passes. expected: ids without parameters that must be there.
+    """
+
+    canaries: frozenset[str]
+    expected: frozenset[str] = frozenset()
+    twins: Mapping[str, str] = field(default_factory=dict)
+
+    def is_extra(self, test_id: str) -> bool:
+        """Whether the test is none of the project's."""
+        return test_id in self.canaries or _base(test_id) in self.twins.values()
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """problems: why the session proves nothing, [] for one whose results can be taken for what they are."""
+    """problems: why the session proves nothing, [] for one whose results can be taken for what they are.
+
+    missing: the sandbox lacks the test program, which is nobody's fault in there.
+    """
 
     results: tuple[TestCase, ...] = ()
     problems: tuple[str, ...] = ()
     coverage_percent: float | None = None
+    missing: bool = False
 
     @property
     def passed(self) -> bool:
@@ -53,26 +82,45 @@ class Session:
         return not self.problems and "passed" in outcomes and outcomes <= {"passed", "skipped"}
 
 
-def read_session(raw: bytes | None, nonce: str, ended: SandboxResult, expected: frozenset[str]) -> Session:
-    """Judge the harness's report (`agents/harness/run_pytest.py`), None when there is none.
+def read_session(
+    raw: bytes, nonce: str, ended: SandboxResult, expectations: tuple[Expectation, ...]
+) -> Session:
+    """Judge the report of the harness (`agents/harness/supervise.py`), one expectation a run.
 
-    It counts when it carries the nonce, the session came to its end, the exit codes agree, the tests that
-    must fail failed, every collected test has an outcome and every expected one was collected.
+    It counts when it carries the nonce, each run came to its end, the exit codes agree, what must fail
+    failed, every collected test has an outcome and every expected one was collected.
     """
-    if ended.verdict is not Verdict.OK or ended.exit_code != 0 or raw is None:
+    if ended.verdict is not Verdict.OK or ended.exit_code != 0:
         return Session(problems=(_ending(ended),))
     try:
-        report = _Report.model_validate_json(raw)
-    except ValidationError:
+        report = _Report.model_validate_json(_unpacked(raw))
+    except (ValidationError, zlib.error):
         return Session(problems=("the test session left no report that can be read",))
-    if report.nonce != nonce:
+    if report.nonce != nonce or len(report.runs) != len(expectations):
         return Session(problems=("the test report is not the one that was asked for",))
-    results = _results(report.events)
-    problems = tuple(_session_problems(report)) or tuple(_missing(report.events, expected))
+    if any(run.missing for run in report.runs):
+        return Session(problems=("the sandbox has no such test program",), missing=True)
+    runs = list(zip(report.runs, expectations, strict=True))
+    results = _results(
+        [event for run, wanted in runs for event in run.events if not wanted.is_extra(event.id)]
+    )
+    problems = tuple(dict.fromkeys(problem for run, wanted in runs for problem in _run_problems(run, wanted)))
     if not problems and all(case.outcome == "skipped" for case in results):
         problems = ("every test was skipped",) if results else ("no test was found",)
-    ends = [event for event in report.events if event.kind == "end"]
-    return Session(results, problems, ends[0].coverage if ends else None)
+    return Session(results, problems, None if problems else _coverage(report))
+
+
+def _unpacked(raw: bytes) -> bytes:
+    return zlib.decompressobj().decompress(raw, _MAX_REPORT_BYTES)
+
+
+def _coverage(report: _Report) -> float | None:
+    figures = [event.coverage for run in report.runs for event in run.events if event.kind == "end"]
+    return max((figure for figure in figures if figure is not None), default=None)
+
+
+def _run_problems(run: _Run, wanted: Expectation) -> tuple[str, ...]:
+    return tuple(_session_problems(run, wanted)) or tuple(_missing(run.events, wanted))
 
 
 def _ending(ended: SandboxResult) -> str:
@@ -86,30 +134,57 @@ def _ending(ended: SandboxResult) -> str:
     }.get(ended.verdict, "the test session was ended from within")
 
 
-def _session_problems(report: _Report) -> Iterable[str]:
-    ends = [event.exit_code for event in report.events if event.kind == "end"]
+def _session_problems(run: _Run, wanted: Expectation) -> Iterable[str]:
+    ends = [event for event in run.events if event.kind == "end"]
     if not ends:
         yield "the test session did not come to its end: the code under test ended the process"
-        return
-    canaries = [event for event in report.events if event.kind == "canary" and event.when == "call"]
-    failed = {event.id for event in canaries if event.outcome == "failed"}
-    if report.exit_code in _EXIT_MEANING:
-        yield f"pytest ended with exit code {report.exit_code}: {_EXIT_MEANING[report.exit_code]}"
-    elif len(failed) != CANARIES or len(canaries) != CANARIES:
+    elif run.exit_code in _EXIT_MEANING:
+        yield f"the test program ended with exit code {run.exit_code}: {_EXIT_MEANING[run.exit_code]}"
+    elif not _all_failed(run.events, wanted.canaries) or _twins_passed(run.events, wanted.twins):
         yield "tests that must fail did not fail: the outcomes are tampered with"
-    elif ends != [report.exit_code] or report.exit_code != _TESTS_FAILED:
-        yield "the exit code of pytest contradicts the outcomes: they are tampered with"
+    elif [event.exit_code for event in ends] != [run.exit_code] or run.exit_code != _TESTS_FAILED:
+        yield "the exit code of the test program contradicts the outcomes: they are tampered with"
+    elif changed := [name for event in run.events for name in event.changed]:
+        yield "the code under test changed the test program: " + ", ".join(
+            map(_bounded, changed[:_MAX_SHOWN])
+        )
 
 
-def _missing(events: list[_Event], expected: frozenset[str]) -> Iterable[str]:
-    collected = {test for event in events if event.kind == "collected" for test in event.ids}
+def _all_failed(events: list[_Event], canaries: frozenset[str]) -> bool:
+    outcomes = [
+        (event.id, event.outcome) for event in events if event.kind == "test" and event.id in canaries
+    ]
+    return sorted(outcomes) == sorted((canary, "failed") for canary in canaries)
+
+
+def _twins_passed(events: list[_Event], twins: Mapping[str, str]) -> bool:
+    """Whether a twin passed, or was not run, though its test passed."""
+    told = [event for event in events if event.kind == "test" and event.when == "call"]
+    passed = {event.id for event in told if event.outcome == "passed"}
+    for test, twin in twins.items():
+        originals = [event for event in told if _base(event.id) == test]
+        if not originals or any(event.slow or event.outcome != "passed" for event in originals):
+            continue
+        ran = any(event.kind == "test" and _base(event.id) == twin for event in events)
+        if not ran or any(_base(name) == twin for name in passed):
+            return True
+    return False
+
+
+def _base(test_id: str) -> str:
+    return test_id.partition("[")[0]
+
+
+def _missing(events: list[_Event], wanted: Expectation) -> Iterable[str]:
+    listed = [test for event in events if event.kind == "collected" for test in event.ids]
+    collected = {test for test in listed if not wanted.is_extra(test)}
     reported = {event.id for event in events if event.kind == "test"}
     silent = sorted(collected - reported)
     if silent:
         yield "tests without an outcome: " + ", ".join(silent[:_MAX_SHOWN])
     broken = {event.id for event in events if event.kind == "not_collected"}
-    found = {test.partition("[")[0] for test in collected}
-    absent = sorted(test for test in expected - found if test.partition("::")[0] not in broken)
+    found = {name for test in collected | reported for name in (test, _base(test))}
+    absent = sorted(test for test in wanted.expected - found if test.partition("::")[0] not in broken)
     if absent:
         yield "tests that were not run: " + ", ".join(absent[:_MAX_SHOWN])
 

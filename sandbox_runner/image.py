@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 from contracts.errors import SandboxUnavailable
+from contracts.languages import LANGUAGES
 from sandbox_runner.docker_api import connect, image_id, translated
 from sandbox_runner.settings import SandboxSettings
 
-_PACKAGES = "python3,python3-pytest,python3-coverage"
+PACKAGES = ",".join(package for language in LANGUAGES for package in language.image_packages)
 _COMMANDS = """\
 ln -s /usr/bin/python3 "$1/usr/local/bin/python"
 printf '#!/bin/sh\\nexec python -m pytest "$@"\\n' > "$1/usr/local/bin/pytest"
@@ -62,7 +63,7 @@ async def debian_tarball(target: Path) -> None:
     program = shutil.which("mmdebstrap")
     if program is None:
         raise SandboxUnavailable("mmdebstrap is not on PATH: apt install mmdebstrap")
-    options = ["--variant=minbase", f"--include={_PACKAGES}", f"--customize-hook={_COMMANDS}", "--quiet"]
+    options = ["--variant=minbase", f"--include={PACKAGES}", f"--customize-hook={_COMMANDS}", "--quiet"]
     process = await asyncio.create_subprocess_exec(
         program,
         *options,

@@ -1,20 +1,23 @@
-"""What bubblewrap and namespaces show of this machine: libraries, one Python, the toolbox; all read-only."""
+"""What bubblewrap and namespaces show of this machine: libraries, Python, Node.js, the toolbox; read-only."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
+from contracts.languages import LANGUAGES, PYTHON
 from contracts.ports import SandboxLimits
 from sandbox_runner.payload import MEGABYTE, UNPRIVILEGED, WORK
 from sandbox_runner.toolbox import interpreter
 
 TOOLBOX = "/opt/toolbox"
+_PROGRAMS = "/opt/programs"
 ENVIRONMENT = {
-    "PATH": f"{TOOLBOX}/bin:/usr/local/bin:/usr/bin:/bin",
+    "PATH": f"{TOOLBOX}/bin:/usr/local/bin:/usr/bin:/bin:{_PROGRAMS}",
     "PYTHONPATH": f"{TOOLBOX}/lib",
 }
 _SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
@@ -57,7 +60,16 @@ def plan_root(toolbox: Path) -> Root:
     if sys.base_prefix != str(home) and not sys.base_prefix.startswith("/usr/"):
         binds.append((str(home), sys.base_prefix))
     binds.append((str(toolbox), TOOLBOX))
+    binds += _programs()
     return Root((WORK, "/tmp"), tuple(links), tuple(binds), _other_packages(home))  # noqa: S108 - inside
+
+
+def _programs() -> list[tuple[str, str]]:
+    """What runs other languages, where it is one file somewhere else than below /usr."""
+    others = [language.program for language in LANGUAGES if language is not PYTHON]
+    found = [(name, shutil.which(name)) for name in others]
+    places = [(name, str(Path(path).resolve())) for name, path in found if path]
+    return [(place, f"{_PROGRAMS}/{name}") for name, place in places if not place.startswith("/usr/")]
 
 
 def _other_packages(home: Path) -> tuple[str, ...]:

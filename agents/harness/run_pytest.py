@@ -1,163 +1,182 @@
-"""Runs pytest over the current folder and writes down what happened.
+"""A pytest session over the current folder that tells of every step. `supervise` starts it in the sandbox.
 
-It runs inside the sandbox, as a file of its own: `python -I run_pytest.py` with an order as JSON on stdin:
-`{"nonce": str, "args": [pytest arguments], "measure": [paths of the code under test], "report": path}`.
-The report is JSON: `{"nonce", "exit_code", "events": [...]}`, `exit_code` being pytest's own.
-
-Two processes: the parent imports nothing of the tree and alone knows the nonce; the child runs pytest and
-tells the parent over a pipe. A solution that ends the child, or plants a report, is therefore seen. Two tests
-that must fail run last in every session: where they do not, something tampers with the outcomes.
+Its order: `{"token", "pipe", "args": [pytest arguments], "measure": [paths of the code under test],
+"canaries": {"file": path, "tests": [ids]}, "twins": {path: {"test" or "Class::test": name}}}`. The canaries
+must fail; a twin is a copy of a project's test that must fail as well. Who reads the events knows which are
+which; nothing is said about it here.
 """
 
 from __future__ import annotations
 
+import builtins
+import importlib
 import json
 import os
-import secrets
-import subprocess
+import random
 import sys
-import threading
+import types
 import warnings
 from pathlib import Path
 from typing import Any
 
 _MESSAGE_CHARACTERS = 1_000
-_CANARY_NAME = "test_must_fail.py"
-_CANARY = """\
-def test_must_fail_by_assert():
-    assert 1 == 2
-
-
-def test_must_fail_by_raise():
-    raise RuntimeError("must fail")
-"""
+# Tests that take longer are not run a second time.
+_SLOW_SECONDS = 1.0
+_WATCHED = ("pytest", "_pytest", "pluggy", "json", "__main__", "strict")
+# Those of the built-in names that tests have no reason to replace for good.
+_BUILTINS = frozenset(
+    {"AssertionError", "Exception", "BaseException", "__import__", "__build_class__", "abs", "all", "any"}
+    | {"bool", "dict", "float", "getattr", "hasattr", "int", "isinstance", "issubclass", "len", "list", "max"}
+    | {"min", "repr", "round", "set", "sorted", "str", "sum", "tuple", "type", "zip"}
+)
 
 
 def main() -> None:
-    """The parent's part: start the child, collect its events, write the report."""
-    order = json.loads(sys.stdin.buffer.read())
-    folder = Path(__file__).resolve().parent
-    (folder / _CANARY_NAME).write_text(_CANARY)
-    (folder / "pytest.ini").write_text("[pytest]\n")
-    token = secrets.token_hex(16)
-    exit_code, lines = _run_child(
-        {
-            "token": token,
-            "args": order["args"],
-            "measure": order["measure"],
-            "folder": folder.name,
-        }
-    )
-    events = [event for event in map(_parsed, lines) if event.pop("token", None) == token]
-    report = {"nonce": order["nonce"], "exit_code": exit_code, "events": events}
-    _write(Path(order["report"]), json.dumps(report))
-
-
-def _run_child(order: dict[str, Any]) -> tuple[int, list[bytes]]:
-    read_end, write_end = os.pipe()
-    isolated = ["-I"] if sys.flags.isolated else []
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COV"))}
-    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    child = subprocess.Popen(
-        [sys.executable, "-B", *isolated, os.path.abspath(__file__), "--child"],
-        stdin=subprocess.PIPE,
-        pass_fds=[write_end],
-        env=environment,
-    )
-    os.close(write_end)
-    lines: list[bytes] = []
-    # A grandchild may keep the pipe open after the child's end, so nobody waits for its end.
-    reader = threading.Thread(target=_read_lines, args=(read_end, lines), daemon=True)
-    reader.start()
-    child.communicate(json.dumps({**order, "pipe": write_end}).encode())
-    reader.join(2)
-    return child.returncode, list(lines)
-
-
-def _read_lines(descriptor: int, lines: list[bytes]) -> None:
-    with os.fdopen(descriptor, "rb") as pipe:
-        for line in pipe:
-            lines.append(line)
-
-
-def _parsed(line: bytes) -> dict[str, Any]:
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return {}
-    return event if isinstance(event, dict) else {}
-
-
-def _write(path: Path, text: str) -> None:
-    # A fresh file in place of whatever the tree's code may have put there, links included.
-    fresh = path.with_name(secrets.token_hex(8))
-    with open(fresh, "x") as file:
-        file.write(text)
-    os.replace(fresh, path)
-
-
-class _Pipe:
-    """The child's word to the parent."""
-
-    def __init__(self, descriptor: int, token: str) -> None:
-        os.set_inheritable(descriptor, False)
-        self._file = os.fdopen(descriptor, "w")
-        self._token = token
-
-    def send(self, kind: str, **values: Any) -> None:
-        self._file.write(json.dumps({"token": self._token, "kind": kind, **values}) + "\n")
-        self._file.flush()
-
-
-def child() -> None:
-    """The child's part: run pytest and tell of every step. Its exit code is pytest's."""
+    """Run the session. The exit code is pytest's."""
     order = json.loads(sys.stdin.buffer.read())
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     pipe = _Pipe(order["pipe"], order["token"])
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     # Isolated mode ignores PYTHONPATH, by which some sandboxes offer pytest; the tree has no say in it.
     sys.path += [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    import pytest  # noqa: PLC0415  # the parent needs none, and the tree is not importable yet
+    import pytest  # noqa: PLC0415  # the tree is not importable yet
 
+    _make_strict(order["twins"])
+    before = _snapshot()
     meter = _Meter(order["measure"])
     sys.path[:0] = [path for path in (os.getcwd(), os.path.join(os.getcwd(), "src")) if os.path.isdir(path)]
-    canary = f"{order['folder']}/{_CANARY_NAME}"
-    arguments = [
-        "-q",
-        "-rN",
-        "--no-header",
-        "--tb=short",
-        "--continue-on-collection-errors",
-        "-p",
-        "no:cacheprovider",
+    canaries = order["canaries"]
+    folder = os.path.dirname(canaries["file"])
+    arguments = ["--continue-on-collection-errors", "-p", "no:cacheprovider", "-p", "no:terminal"]
+    arguments += [
         "-c",
-        f"{order['folder']}/pytest.ini",
+        f"{folder}/pytest.ini",
         "--rootdir=.",
         "--confcutdir=.",
         *order["args"],
-        canary,
+        canaries["file"],
     ]
+    recorder = _recorder(pytest, pipe, _Extras(canaries["tests"], order["twins"]))
     meter.start()
-    exit_code = int(pytest.main(arguments, plugins=[_recorder(pytest, pipe, canary)]))
-    pipe.send("end", exit_code=exit_code, coverage=meter.percent())
+    exit_code = int(pytest.main(arguments, plugins=[recorder]))
+    percent = meter.percent()
+    after = _snapshot()
+    changed = sorted(name for name, value in before.items() if after.get(name) is not value)
+    pipe.send("end", exit_code=exit_code, coverage=percent, changed=changed[:5])
     sys.stdout.flush()
     sys.stderr.flush()
     # Handlers that the tree's code registered for the end have no say in the exit code.
     os._exit(exit_code)
 
 
-def _recorder(pytest: Any, pipe: _Pipe, canary: str) -> Any:
+class _Pipe:
+    """The session's word to its supervisor."""
+
+    def __init__(self, descriptor: int, token: str) -> None:
+        os.set_inheritable(descriptor, False)
+        self._descriptor = descriptor
+        self._token = token
+
+    def send(self, kind: str, **values: Any) -> None:
+        data = json.dumps({"token": self._token, "kind": kind, **values}).encode() + b"\n"
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+
+
+def _make_strict(twins: dict[str, dict[str, str]]) -> None:
+    """Have pytest compile test modules by our rules, and never from a cache that the tree may bring."""
+    strict: Any = sys.modules["strict"]
+    rewrite: Any = importlib.import_module("_pytest.assertion.rewrite")
+    usual = rewrite.rewrite_asserts
+
+    def rewrite_asserts(tree: Any, source: bytes, module_path: Any = None, config: Any = None) -> None:
+        path = os.path.relpath(module_path) if module_path else ""
+        strict.add_twins(tree, twins.get(path, {}))
+        usual(tree, source, module_path, config)
+        strict.tighten(tree)
+
+    rewrite.rewrite_asserts = rewrite_asserts
+    rewrite._read_pyc = lambda *_, **__: None
+    setattr(builtins, strict.COMPARE, strict.compare)
+    setattr(builtins, strict.PAIR, strict.pair)
+
+
+def _snapshot() -> dict[str, Any]:
+    """Functions of pytest, of this harness and built-in ones, to see later whether they stayed."""
+    found: dict[str, Any] = {name: getattr(builtins, name, None) for name in _BUILTINS}
+    found |= {name: value for name, value in vars(builtins).items() if name.startswith("@strict")}
+    for module_name, module in list(sys.modules.items()):
+        if module_name.partition(".")[0] in _WATCHED:
+            for name, value in list(vars(module).items()):
+                _note(found, f"{module_name}.{name}", value)
+    return found
+
+
+def _note(found: dict[str, Any], name: str, value: Any) -> None:
+    if isinstance(value, types.FunctionType):
+        found[name] = value.__code__
+    elif isinstance(value, type):
+        found[name] = value
+        for part, member in list(vars(value).items()):
+            member = getattr(member, "__func__", member)  # noqa: PLW2901  # of static and class methods
+            if isinstance(member, types.FunctionType):
+                found[f"{name}.{part}"] = member.__code__
+
+
+class _Extras:
+    """The tests that the harness adds: which they are, and where they stand."""
+
+    def __init__(self, canaries: list[str], twins: dict[str, dict[str, str]]) -> None:
+        self._canaries = set(canaries)
+        self._originals = {
+            f"{path}::{twin}": f"{path}::{test}"
+            for path, names in twins.items()
+            for test, twin in names.items()
+        }
+        self.slow: set[str] = set()
+
+    def original(self, item: Any) -> str | None:
+        """The test, without parameters, that the item is a twin of."""
+        return self._originals.get(_base(item.nodeid))
+
+    def taken(self, items: list[Any]) -> list[Any]:
+        """Take them out of the items."""
+        extras = [item for item in items if item.nodeid in self._canaries or self.original(item)]
+        chosen = set(map(id, extras))
+        items[:] = [item for item in items if id(item) not in chosen]
+        return extras
+
+    def put(self, extras: list[Any], items: list[Any]) -> None:
+        """Put them back: one canary first, all else last, since running a test twice may leave traces."""
+        there = {_base(item.nodeid) for item in items}
+        canaries = [item for item in extras if not self.original(item)]
+        twins = {self.original(item): item for item in reversed(extras) if self.original(item) in there}
+        random.SystemRandom().shuffle(canaries)
+        last = [*canaries[1:], *twins.values()]
+        random.SystemRandom().shuffle(last)
+        items[:0] = canaries[:1]
+        items.extend(last)
+
+
+def _base(nodeid: str) -> str:
+    return nodeid.partition("[")[0]
+
+
+def _recorder(pytest: Any, pipe: _Pipe, extras: _Extras) -> Any:
     class Recorder:
+        def pytest_addoption(self, parser: Any) -> None:
+            # The terminal's plugin, which is off, brings it; pytest 7 asks for it when an assertion fails.
+            parser.addoption("--verbosity", dest="verbose", type=int, default=0)
+
         # The old style of wrapper, because Debian 12's pytest (7.2) knows no other.
         @pytest.hookimpl(hookwrapper=True, tryfirst=True)  # type: ignore[untyped-decorator]  # pytest is Any
         def pytest_collection_modifyitems(self, items: list[Any]) -> Any:
-            canaries = [item for item in items if item.nodeid.startswith(canary)]
-            items[:] = [item for item in items if not item.nodeid.startswith(canary)]
+            taken = extras.taken(items)
             yield
-            items.extend(canaries)
+            extras.put(taken, items)
 
         def pytest_collection_finish(self, session: Any) -> None:
-            ids = [item.nodeid for item in session.items if not item.nodeid.startswith(canary)]
-            pipe.send("collected", ids=ids)
+            pipe.send("collected", ids=[item.nodeid for item in session.items])
 
         def pytest_collectreport(self, report: Any) -> None:
             if report.outcome != "passed":
@@ -168,15 +187,22 @@ def _recorder(pytest: Any, pipe: _Pipe, canary: str) -> Any:
                     message=_message(report.longrepr),
                 )
 
+        @pytest.hookimpl(tryfirst=True)  # type: ignore[untyped-decorator]  # pytest is Any
+        def pytest_runtest_protocol(self, item: Any) -> Any:
+            return True if extras.original(item) in extras.slow else None
+
         def pytest_runtest_logreport(self, report: Any) -> None:
+            if report.when == "call" and report.duration > _SLOW_SECONDS:
+                extras.slow.add(_base(report.nodeid))
             if report.when != "call" and report.outcome == "passed":
                 return
             pipe.send(
-                "canary" if report.nodeid.startswith(canary) else "test",
+                "test",
                 id=report.nodeid,
                 when=report.when,
                 outcome=report.outcome,
                 message=_message(report.longrepr) if report.outcome == "failed" else "",
+                slow=report.duration > _SLOW_SECONDS,
             )
 
     return Recorder()
@@ -195,11 +221,12 @@ def _message(longrepr: Any) -> str:
 
 
 class _Meter:
-    """Line coverage of the given files, None where coverage is not installed or nothing can be measured."""
+    """Line coverage of the given files, None where coverage is absent, was turned off or measured nothing."""
 
     def __init__(self, paths: list[str]) -> None:
         self._paths = [os.path.abspath(path) for path in paths]
         self._coverage: Any = None
+        self._tracer: Any = None
         if not paths:
             return
         try:
@@ -211,16 +238,18 @@ class _Meter:
     def start(self) -> None:
         if self._coverage is not None:
             self._coverage.start()
+            self._tracer = _tracer()
 
     def percent(self) -> float | None:
         if self._coverage is None:
             return None
+        untouched = _tracer() == self._tracer
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._coverage.stop()
             counts = [self._count(path) for path in self._paths]
         lines = sum(total for total, _ in counts)
-        return round(100 * sum(hit for _, hit in counts) / lines, 2) if lines else None
+        return round(100 * sum(hit for _, hit in counts) / lines, 2) if lines and untouched else None
 
     def _count(self, path: str) -> tuple[int, int]:
         try:
@@ -231,5 +260,14 @@ class _Meter:
         return len(statements), len(statements) - len(missing)
 
 
+def _tracer() -> tuple[int, Any]:
+    monitoring = getattr(sys, "monitoring", None)
+    return id(sys.gettrace()), monitoring and monitoring.get_tool(monitoring.COVERAGE_ID)
+
+
 if __name__ == "__main__":
-    child() if "--child" in sys.argv[1:] else main()
+    # Isolated mode leaves out the folder of the script as well.
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+    importlib.import_module("strict")
+    del sys.path[0]
+    main()

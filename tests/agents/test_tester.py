@@ -8,7 +8,7 @@ from agents.base_tree import BaseTree
 from agents.result import AgentResult
 from agents.tester import TesterAgent
 from contracts.errors import AgentFailure, InvalidInput, SandboxUnavailable
-from contracts.ports import Sandbox
+from contracts.ports import Isolation, Sandbox, SandboxResult, Verdict
 from contracts.reports import TestReport
 from tests.agents.support import ScriptedModel, ScriptedSandbox, TaskMaker, code, contract
 
@@ -215,6 +215,23 @@ async def test_an_option_that_could_change_the_meaning_is_refused() -> None:
 async def test_a_broken_sandbox_is_an_error() -> None:
     with pytest.raises(SandboxUnavailable):
         await _run(ScriptedSandbox(SandboxUnavailable("no disk")), {"app/calc.py": RIGHT})
+
+
+async def test_a_sandbox_that_was_ended_from_outside_is_no_failed_test() -> None:
+    ended = SandboxResult(Verdict.KILLED, None, b"", b"", {}, 0.1, "test", Isolation.CONTAINER)
+    for cmd in ("pytest tests", "python main.py"):
+        with pytest.raises(SandboxUnavailable, match="was ended while"):
+            await _run(ScriptedSandbox(ended), {"app/calc.py": RIGHT}, cmd)
+
+
+async def test_each_run_has_a_sandbox_of_its_own(sandbox: Sandbox) -> None:
+    leave = (
+        "import pathlib\ndef test_leave():\n    for path in '/tmp/left', 'left': pathlib.Path(path).touch()\n"
+    )
+    look = "import os\ndef test_look():\n    assert not any(map(os.path.exists, ['/tmp/left', 'left']))\n"
+    files = {"tests/test_calc.py": leave, "more/test_look.py": look}
+    for cmd in ("pytest tests", "pytest more"):
+        assert (await _run(sandbox, files, cmd)).verdict == "passed"
 
 
 async def test_the_first_time_it_writes_the_tests_the_contract_asks_for(sandbox: Sandbox) -> None:

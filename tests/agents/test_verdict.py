@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import zlib
 from typing import Any
 
 import pytest
 
-from agents.commands import as_pytest, code_under_test, expected_tests, split_command
+from agents.commands import as_pytest, expected_tests, split_command
 from agents.normalise import normalised, normalised_tail
-from agents.verdict import read_session
+from agents.verdict import Expectation, read_session
 from contracts.errors import InvalidInput
+from contracts.languages import PYTHON, code_under_test
 from contracts.ports import Isolation, SandboxResult, Verdict
 
 NONCE = "n0nce"
-TESTS = frozenset({"test_a.py::test_x"})
+X = "test_a.py::test_x"
+WANTED = (Expectation(frozenset({"c1", "c2"}), frozenset({X}), {X: "test_a.py::twin"}),)
 
 
 def _ended(verdict: Verdict = Verdict.OK, exit_code: int | None = 0) -> SandboxResult:
@@ -25,18 +28,24 @@ def _events() -> list[dict[str, Any]]:
     return [
         {"kind": "collected", "ids": ["test_a.py::test_x"]},
         {"kind": "test", "id": "test_a.py::test_x", "when": "call", "outcome": "passed"},
-        {"kind": "canary", "id": "c1", "when": "call", "outcome": "failed"},
-        {"kind": "canary", "id": "c2", "when": "call", "outcome": "failed"},
+        {"kind": "test", "id": "c1", "when": "call", "outcome": "failed"},
+        {"kind": "test", "id": "c2", "when": "call", "outcome": "failed"},
+        {"kind": "test", "id": "test_a.py::twin", "when": "call", "outcome": "failed"},
         {"kind": "end", "exit_code": 1, "coverage": 80.0},
     ]
 
 
 def _raw(events: list[dict[str, Any]], nonce: str = NONCE, exit_code: int = 1) -> bytes:
-    return json.dumps({"nonce": nonce, "exit_code": exit_code, "events": events}).encode()
+    report = {"nonce": nonce, "runs": [{"exit_code": exit_code, "events": events}]}
+    return zlib.compress(json.dumps(report).encode())
+
+
+def _but(test_id: str, **changed: Any) -> list[dict[str, Any]]:
+    return [{**event, **changed} if event.get("id") == test_id else event for event in _events()]
 
 
 def test_a_whole_report_passes() -> None:
-    session = read_session(_raw(_events()), NONCE, _ended(), TESTS)
+    session = read_session(_raw(_events()), NONCE, _ended(), WANTED)
     assert session.passed
     assert session.problems == ()
     assert session.coverage_percent == 80.0
@@ -45,8 +54,9 @@ def test_a_whole_report_passes() -> None:
 @pytest.mark.parametrize(
     ("raw", "ended", "problem"),
     [
-        (None, _ended(), "left no report"),
+        (b"", _ended(), "no report that can be read"),
         (b"{", _ended(), "no report that can be read"),
+        (zlib.compress(b"{"), _ended(), "no report that can be read"),
         (_raw(_events(), nonce="other"), _ended(), "not the one that was asked for"),
         (_raw(_events(), exit_code=0), _ended(), "contradicts"),
         (_raw(_events(), exit_code=4), _ended(), "usage error"),
@@ -55,12 +65,17 @@ def test_a_whole_report_passes() -> None:
         (_raw(_events()), _ended(Verdict.OOM, 137), "more memory"),
         (_raw(_events()[:-1]), _ended(), "did not come to its end"),
         (_raw([event for event in _events() if event.get("id") != "c2"]), _ended(), "must fail"),
-        (_raw([event for event in _events() if event["kind"] != "test"]), _ended(), "without an outcome"),
-        (_raw([event for event in _events() if event["kind"] != "collected"]), _ended(), "were not run"),
+        (_raw(_but("c1", outcome="passed")), _ended(), "must fail"),
+        (_raw([*_events(), _events()[2]]), _ended(), "must fail"),
+        (_raw(_but("test_a.py::twin", outcome="passed")), _ended(), "must fail"),
+        (_raw(_but("test_a.py::twin", id="other")), _ended(), "must fail"),
+        (_raw([*_events()[:-1], {**_events()[-1], "changed": ["pytest.raises"]}]), _ended(), "pytest.raises"),
+        (_raw([event for event in _events() if event.get("id") != X]), _ended(), "without an outcome"),
+        (_raw([event for event in _events()[1:] if event.get("id") != X]), _ended(), "were not run"),
     ],
 )
-def test_anything_less_does_not(raw: bytes | None, ended: SandboxResult, problem: str) -> None:
-    session = read_session(raw, NONCE, ended, TESTS)
+def test_anything_less_does_not(raw: bytes, ended: SandboxResult, problem: str) -> None:
+    session = read_session(raw, NONCE, ended, WANTED)
     assert not session.passed
     assert problem in "; ".join(session.problems)
 
@@ -73,7 +88,7 @@ def test_the_worst_outcome_of_a_test_counts() -> None:
         "outcome": "failed",
         "message": "E",
     }
-    session = read_session(_raw([*_events(), teardown]), NONCE, _ended(), TESTS)
+    session = read_session(_raw([*_events(), teardown]), NONCE, _ended(), WANTED)
     assert not session.passed
     assert [(case.outcome, case.message) for case in session.results] == [("error", "E")]
 
@@ -156,4 +171,4 @@ class TestMade:
     everywhere = as_pytest(("pytest",))
     assert everywhere is not None
     assert "app/test_b.py::test_b" in expected_tests(everywhere, files)
-    assert code_under_test(["a.py", "tests/util.py", "test_x.py", "conftest.py", "b.txt"]) == ["a.py"]
+    assert code_under_test(["a.py", "tests/util.py", "test_x.py", "conftest.py", "b.txt"], PYTHON) == ["a.py"]

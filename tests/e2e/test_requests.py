@@ -121,6 +121,31 @@ def test_a_request_nobody_prepared_is_built_tested_and_fixed(cli: Cli, live: Liv
             assert b"canary-4711" not in path.read_bytes(), f"the key is in {path}"
 
 
+def test_a_node_project_is_built_tested_and_fixed(cli: Cli, live: Live) -> None:
+    def files(path: str, content: str) -> dict[str, Any]:
+        return {"summary": "wrote it", "files": [{"path": path, "content": content}]}
+
+    plan = json.loads(json.dumps(PLAN).replace("text/slug.py", "text/slug.mjs"))
+    plan["items"][1]["output_artifacts"] = ["tests/slug.test.mjs"]
+    plan["items"][1]["acceptance_criteria"]["tests"] = [{"cmd": "node --test tests"}]
+    tests = """import test from 'node:test';
+import assert from 'node:assert/strict';
+import { slugify } from '../text/slug.mjs';
+test('lower case', () => assert.equal(slugify('Hello World'), 'hello-world'));
+"""
+    draft = "export const slugify = (text) => text.split(' ').join('-');\n"
+    answers: Answers = {
+        "plan": [plan],
+        "coder": [files("text/slug.mjs", draft)],
+        "tester": [files("tests/slug.test.mjs", tests)],
+        "debugger": [files("text/slug.mjs", draft.replace("text.split", "text.toLowerCase().split"))],
+    }
+    model, env = live(answers)
+    summary = cli.json("run", "Write slugify for Node.js", code=0, **env)
+    assert (summary["status"], summary["debug_cycles"], summary["tests_passed"]) == ("completed", 1, 1)
+    assert model.asked == ["plan", "coder", "tester", "debugger"]
+
+
 def test_starting_from_a_repository_gives_a_branch_to_pull(cli: Cli, live: Live) -> None:
     repository = cli.folder / "theirs"
     (repository / "text").mkdir(parents=True)

@@ -138,7 +138,7 @@ def _answers(settings: SandboxSettings) -> bool:
 
 def _tarball() -> Path:
     """The image, made once for this recipe and kept between runs."""
-    recipe = hashlib.sha256(inspect.getsource(image).encode()).hexdigest()[:12]
+    recipe = hashlib.sha256((inspect.getsource(image) + image.PACKAGES).encode()).hexdigest()[:12]
     for cache in (
         Path.home() / ".cache" / "multi-agent-tests",
         Path(tempfile.gettempdir()) / "multi-agent-tests",

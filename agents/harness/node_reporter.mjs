@@ -1,0 +1,32 @@
+// Tells the supervisor of every outcome. Loaded by Node's test runner; `run_node.mjs` has opened the pipe.
+import { tell } from './run_node.mjs';
+
+function message(error) {
+  const cause = error?.cause ?? error;
+  return String(cause?.message ?? cause ?? '').split('\n').filter((line) => line.trim()).join(' ').trim().slice(0, 1000);
+}
+
+export default async function* report(source) {
+  const suites = [];
+  for await (const { type, data } of source) {
+    if (type === 'test:start') {
+      suites.length = data.nesting;
+      suites[data.nesting] = data.name;
+    }
+    if (type !== 'test:pass' && type !== 'test:fail') continue;
+    suites.length = data.nesting;
+    suites[data.nesting] = data.name;
+    // Suites count by the tests in them, unless they fail of themselves.
+    const suite = data.details?.type === 'suite';
+    if (suite && (type === 'test:pass' || data.details.error?.failureType === 'subtestsFailed')) continue;
+    const skipped = data.skip !== undefined || data.todo !== undefined;
+    const outcome = skipped ? 'skipped' : type === 'test:pass' ? 'passed' : 'failed';
+    tell('test', {
+      name: suites.join(' > '),
+      when: 'call',
+      outcome,
+      message: outcome === 'failed' ? message(data.details?.error) : '',
+    });
+  }
+  tell('end', { exit_code: process.exitCode ?? 0 });
+}

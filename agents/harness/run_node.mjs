@@ -1,0 +1,46 @@
+// One file of tests under Node's own test runner, between tests that must fail. `supervise.py` starts it.
+//
+// Its order, on stdin: {"token", "pipe", "file", "canaries": {kind: name}}. Who reads the events knows which tests
+// must fail; nothing is said about it here.
+import assert from 'node:assert';
+import { readFileSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import test from 'node:test';
+import { pathToFileURL } from 'node:url';
+
+const order = JSON.parse(readFileSync(0, 'utf8'));
+const { stringify } = JSON;
+const watched = { ...assert };
+const watchedStrict = { ...assert.strict };
+
+export function tell(kind, { name, ...values }) {
+  const id = name === undefined ? order.file : `${order.file}::${name}`;
+  let data = Buffer.from(stringify({ token: order.token, kind, id, ...values }) + '\n');
+  while (data.length) data = data.subarray(writeSync(order.pipe, data));
+}
+
+const bodies = {
+  strictEqual: () => assert.strictEqual(1, 2),
+  deepStrictEqual: () => assert.deepStrictEqual({ a: [1] }, { a: [2] }),
+  ok: () => assert.ok(false),
+  throws: () => assert.throws(() => 1),
+  rejects: () => assert.rejects(Promise.resolve(1)),
+};
+
+test(order.canaries.first, () => { throw new Error('must fail'); });
+let broken;
+try {
+  await import(pathToFileURL(path.resolve(order.file)));
+} catch (error) {
+  broken = error;
+}
+if (broken !== undefined) {
+  const message = String(broken?.message ?? broken).split('\n')[0].slice(0, 1000);
+  tell('not_collected', { outcome: 'failed', message });
+}
+for (const [kind, body] of Object.entries(bodies)) test(order.canaries[kind], body);
+process.on('exit', () => {
+  const names = Object.keys(watched).filter((name) => assert[name] !== watched[name]);
+  const strict = Object.keys(watchedStrict).filter((name) => assert.strict[name] !== watchedStrict[name]);
+  tell('changed', { changed: [...names, ...strict.map((name) => `strict.${name}`)].slice(0, 5) });
+});

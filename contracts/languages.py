@@ -1,0 +1,110 @@
+"""What the project knows of each language, as data: sandboxes bring its programs, agents run its tests.
+
+A further language is a record here, a harness in `agents/harness/` and a plan in `agents/sessions.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """One language.
+
+    suffixes: of its source files. commands: how acceptance tests begin that a harness runs. program: what
+    runs it, by its name on PATH. test_files: patterns of names of files with tests. steering: names, or
+    patterns, of files that change how tests run; one that is no tester's does not get into a test session.
+    image_packages: Debian's, for the container image. how_to_get: how the program gets into a sandbox that
+    has none. rules: what a model must know to write it, "" where the prompts say it already. test_folders:
+    folders of which every file serves the tests.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    commands: tuple[tuple[str, ...], ...]
+    program: str
+    test_files: tuple[str, ...]
+    steering: tuple[str, ...]
+    image_packages: tuple[str, ...]
+    how_to_get: str
+    rules: str = ""
+    test_folders: frozenset[str] = frozenset({"tests", "test"})
+
+    def is_test_file(self, path: str) -> bool:
+        """Whether the language's test program takes the file for one with tests."""
+        name = path.rpartition("/")[2]
+        return any(fnmatchcase(name, pattern) for pattern in self.test_files)
+
+    def steers(self, path: str) -> bool:
+        """Whether the file changes how tests run."""
+        name = path.rpartition("/")[2]
+        return any(fnmatchcase(name, pattern) for pattern in self.steering)
+
+
+PYTHON: Final = Language(
+    name="Python",
+    suffixes=(".py",),
+    commands=(("pytest",), ("python", "-m", "pytest"), ("python3", "-m", "pytest"), ("py.test",)),
+    program="python",
+    test_files=("test_*.py", "*_test.py"),
+    steering=(
+        "conftest.py",
+        "pytest.ini",
+        ".pytest.ini",
+        "pytest.toml",
+        ".pytest.toml",
+        "tox.ini",
+        "setup.cfg",
+        ".coveragerc",
+        "sitecustomize.py",
+        "usercustomize.py",
+        "*.pth",
+        "*.pyc",
+    ),
+    image_packages=("python3", "python3-pytest", "python3-coverage"),
+    how_to_get="build the image again: multi-agent sandbox build",
+)
+
+NODE: Final = Language(
+    name="Node.js",
+    suffixes=(".mjs", ".cjs", ".js"),
+    commands=(("node", "--test"),),
+    program="node",
+    test_files=tuple(
+        f"{name}{suffix}"
+        for suffix in (".mjs", ".cjs", ".js")
+        for name in ("*.test", "*-test", "*_test", "test-*", "test")
+    ),
+    steering=(".noderc", ".npmrc", "node.config.json"),
+    image_packages=("nodejs",),
+    how_to_get="install Node.js 18.19 or newer on the worker's machine (apt install nodejs); for Docker "
+    "build the image again: multi-agent sandbox build",
+    rules="Write JavaScript modules for Node.js 18.19, `.mjs` files with `import` and `export`; there are no "
+    "other packages and no TypeScript. Tests are for `node --test`: `node:test` and `node:assert/strict`, "
+    "each with a plain name at the beginning of a line. What is said of Python and pytest does not "
+    "apply.",
+)
+
+LANGUAGES: Final = (PYTHON, NODE)
+
+
+def serves_tests(path: str) -> bool:
+    """Whether the file serves the tests of some language, rather than being code under test."""
+    folders = set(path.split("/")[:-1])
+    if path.endswith("conftest.py"):
+        return True
+    return any(language.is_test_file(path) or folders & language.test_folders for language in LANGUAGES)
+
+
+def steers_tests(path: str) -> bool:
+    """Whether the file changes how tests of some language run."""
+    return any(language.steers(path) for language in LANGUAGES)
+
+
+def code_under_test(paths: Iterable[str], language: Language) -> list[str]:
+    """The language's files whose coverage counts, sorted."""
+    return sorted(path for path in paths if path.endswith(language.suffixes) and not serves_tests(path))
