@@ -119,6 +119,7 @@ def sandbox_settings(settings: Settings) -> SandboxSettings:
         backend=settings.host_sandbox if settings.sandbox == HOST else settings.sandbox,
         docker_host=settings.docker_host,
         image=settings.sandbox_image or defaults.image,
+        runtime=settings.sandbox_runtime,
         toolbox=settings.data / "toolbox",
         max_concurrent=settings.slots,
         warm=settings.sandbox_warm,

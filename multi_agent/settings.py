@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     sandbox_max_seconds: float = Field(default=3_600.0, gt=0, description="a sandbox host's limit")
     sandbox_max_memory_mb: int = Field(default=4_096, ge=1, description="a sandbox host's limit")
     sandbox_image: str | None = None
+    sandbox_runtime: str | None = None
     sandbox_warm: int = Field(default=1, ge=0, le=16, description="started sandboxes that wait for a program")
     docker_host: str | None = Field(default=None, validation_alias=_env("DOCKER_HOST"))
     max_tasks: int = Field(default=200, ge=1, le=100_000)
@@ -97,6 +98,7 @@ _TOLD = (
     "sandbox",
     "host_sandbox",
     "sandbox_image",
+    "sandbox_runtime",
     "artifact_store",
     "slots",
     "max_tasks",

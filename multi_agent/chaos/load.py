@@ -14,8 +14,11 @@ from multi_agent.models.recording import Recording, exchange_of
 MAX_TASKS = 7
 
 
-def random_plan(name: str, chance: random.Random, *, sandbox: bool) -> TodoList:
-    """A small random graph of tasks: some ask, some fail first, some need a person, few use the sandbox."""
+def random_plan(name: str, chance: random.Random, *, sandbox: float) -> TodoList:
+    """A small random graph of tasks: some ask, some fail first, some need a person.
+
+    sandbox: the share of those that use the sandbox.
+    """
     names = [f"t{number}" for number in range(chance.randint(1, MAX_TASKS))]
     items = []
     for position, task_id in enumerate(names):
@@ -62,7 +65,7 @@ def write_answers(folder: Path) -> None:
     (folder / "answers.json").write_text(recording.model_dump_json(), "utf-8")
 
 
-def _orders(chance: random.Random, sandbox: bool) -> Orders:
+def _orders(chance: random.Random, sandbox: float) -> Orders:
     kind = chance.random()
     milliseconds = chance.choice((0, 5, 20, 60))
     if kind < 0.25:
@@ -72,7 +75,7 @@ def _orders(chance: random.Random, sandbox: bool) -> Orders:
     if kind < 0.37:
         # Long enough for a zombie to come back while somebody else repeats its work.
         return Orders(milliseconds=1_500)
-    return Orders(milliseconds=milliseconds, sandbox=sandbox and kind > 0.94)
+    return Orders(milliseconds=milliseconds, sandbox=chance.random() < sandbox)
 
 
 def _item(task_id: str, needs: tuple[str, ...], orders: Orders, *, approval: bool = False) -> TodoItem:

@@ -23,8 +23,10 @@ from orchestrator.state import TaskStatus
 
 OPEN_WORKFLOWS = 24
 _LOOK_SECONDS = 0.1
-_RARE, _COMMON = 0.4, 0.15
+_ODDS = 0.3
 _FEW = 8
+_AT_START, _RESTARTS = "owner.after_load", 0.1
+_SANDBOX_SHARE, _LARGE_SANDBOX_SHARE = 0.06, 0.4
 
 
 @dataclass(slots=True)
@@ -75,6 +77,7 @@ class Runner:
     _open: dict[str, TodoList] = field(default_factory=dict)
     _findings: list[Finding] = field(default_factory=list)
     _dispatched: set[str] = field(default_factory=set)
+    _targets: list[str] = field(default_factory=list)
 
     async def round(self, result: FaultResult, seed: str, seconds: float) -> None:
         """One round of a fault, for at most so many seconds of injections."""
@@ -108,14 +111,20 @@ class Runner:
 
     def _arm(self, result: FaultResult, chance: random.Random) -> None:
         fault = result.fault
+        self._targets = []
         if fault.action is None:
             return
         behind = [name for name in fault.traps if result.points[name] < fault.goal]
-        odds = _RARE if len(behind) <= _FEW else _COMMON
-        traps = [Trap(name, fault.action, odds) for name in behind]
-        self.world.set_traps(traps, chance.getrandbits(32))
+        chance.shuffle(behind)
+        self._targets = sorted(behind, key=lambda name: result.points[name])[:_FEW]
+        self.world.set_traps(
+            [Trap(name, fault.action, _ODDS) for name in self._targets], chance.getrandbits(32)
+        )
 
     async def _inject(self, result: FaultResult, chance: random.Random) -> None:
+        if _AT_START in self._targets and chance.random() < _RESTARTS:
+            # What strikes at a start needs starts.
+            self.world.kill([chance.choice(self.world.owners)])
         count = await inject(result.fault, self.world, chance)
         struck = self.world.strikes()
         result.points.update(struck)
@@ -134,13 +143,19 @@ class Runner:
         plans, self.world.wanted_plans = self.world.wanted_plans, []
         while len(self._open) + len(plans) < OPEN_WORKFLOWS:
             name = f"load-{chance.getrandbits(64):016x}"
-            plans.append(random_plan(name, chance, sandbox=self.world.wanted.sandbox != "none"))
+            plans.append(random_plan(name, chance, sandbox=self._sandbox_share()))
         for plan in plans:
             self._open[plan.todo_list_id] = plan
             # The same id again is the same workflow, whatever became of the first call.
             with suppress(Unavailable):
                 await self.world.client.submit(plan, workflow_id=plan.todo_list_id)
                 self._plans[plan.todo_list_id] = plan
+
+    def _sandbox_share(self) -> float:
+        if self.world.wanted.sandbox == "none":
+            return 0.0
+        wanted = any("sandbox" in name for name in self._targets)
+        return _LARGE_SANDBOX_SHARE if wanted else _SANDBOX_SHARE
 
     async def _look(self) -> None:
         """Approve what waits, retry what chance has parked, and check what has ended."""

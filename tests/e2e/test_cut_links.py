@@ -112,7 +112,7 @@ async def loaded(settings: Settings) -> AsyncIterator[Load]:
         yield Load(
             make_client(settings, database),
             artifacts,
-            lambda name: random_plan(name, chance, sandbox=False),
+            lambda name: random_plan(name, chance, sandbox=0.0),
         )
     finally:
         await artifacts.close()

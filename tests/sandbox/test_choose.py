@@ -13,6 +13,8 @@ import pytest
 import sandbox_runner
 from contracts.errors import NotConfigured, SandboxUnavailable, UnsafePath
 from contracts.ports import Isolation, SandboxLimits
+from multi_agent.bootstrap import sandbox_settings
+from multi_agent.settings import load_settings
 from sandbox_runner import SandboxRunner, SandboxSettings, choose_sandbox, survey
 from sandbox_runner.toolbox import ensure_toolbox, interpreter
 
@@ -67,6 +69,14 @@ async def test_an_unknown_runtime_is_not_ready(docker_host: str, toolbox: Path) 
     settings = SandboxSettings(backend="docker", docker_host=docker_host, runtime="runsc", toolbox=toolbox)
     with pytest.raises(SandboxUnavailable, match="no runtime 'runsc'"):
         await choose_sandbox(settings)
+
+
+def test_a_user_s_settings_reach_the_sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    wanted = {"RUNTIME": "runsc", "IMAGE": "mine:1", "WARM": "3"}
+    for name, value in wanted.items():
+        monkeypatch.setenv(f"MULTI_AGENT_SANDBOX_{name}", value)
+    made = sandbox_settings(load_settings({"data_dir": tmp_path}))
+    assert (made.runtime, made.image, made.warm) == ("runsc", "mine:1", 3)
 
 
 async def test_the_survey_names_all(settings: SandboxSettings) -> None:
