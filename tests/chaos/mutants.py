@@ -252,6 +252,30 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         tests=("tests/agents/test_worker.py",),
     ),
+    Mutant(
+        "created-kept",
+        "a container that was created and never started is removed as well",
+        (
+            Edit(
+                "sandbox_runner/docker_reaper.py",
+                "client.containers(all=True, ",
+                "client.containers(all=False, ",
+            ),
+        ),
+        tests=("tests/sandbox/test_docker.py",),
+    ),
+    Mutant(
+        "canaries-pass",
+        "a test session in which tests that must fail do not is no proof",
+        (
+            Edit(
+                "agents/verdict.py",
+                "elif not _all_failed(run.events, wanted.canaries) or ",
+                "elif False and ",
+            ),
+        ),
+        tests=("tests/agents/test_verdict.py", "tests/agents/test_forgery.py"),
+    ),
 )
 
 
