@@ -157,7 +157,7 @@ class DockerSandbox:
             "read_only": True,
             "tmpfs": {path: f"{options},exec,nosuid,nodev" for path, options in tmpfs_mounts(limits)},
             "cap_drop": ["ALL"],
-            "security_opt": ["no-new-privileges:true", f"seccomp={_seccomp_profile()}"],
+            "security_opt": ["no-new-privileges:true", f"seccomp={seccomp_profile()}"],
             "mem_limit": memory,
             "memswap_limit": memory,
             "pids_limit": limits.processes + 1,
@@ -170,5 +170,6 @@ class DockerSandbox:
 
 
 @cache
-def _seccomp_profile() -> str:
+def seccomp_profile() -> str:
+    """The profile as the engine takes it; always the same."""
     return json.dumps(docker_profile())

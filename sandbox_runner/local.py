@@ -124,7 +124,7 @@ class LocalSandbox:
                 "tmpfs": tmpfs_mounts(limits),
                 "identity": UNPRIVILEGED,
                 "cpu_count": 0 if counted else math.ceil(limits.cpus),
-                "filter": _filter(counted=counted),
+                "filter": seccomp_filter(counted=counted),
             },
             rlimits={} if counted or not _nproc_is_fair() else {"RLIMIT_NPROC": limits.processes + 2},
             poll_memory=not counted,
@@ -132,7 +132,8 @@ class LocalSandbox:
 
 
 @cache
-def _filter(*, counted: bool) -> str:
+def seccomp_filter(*, counted: bool) -> str:
+    """The filter as the guest takes it. `counted`: a control group counts all memory."""
     return base64.b64encode(seccomp.bpf_program(deny_uncounted_memory=not counted)).decode("ascii")
 
 

@@ -197,7 +197,7 @@ async def test_a_server_that_hangs_is_unavailable_and_the_bus_heals(server: Priv
 
 
 async def test_a_quiet_subscription_stays(server: PrivateRedis) -> None:
-    async with opened(server.url, timeout=0.05) as bus:
+    async with opened(server.url, timeout=0.5) as bus:
         subscription = bus.subscribe(["s"])
         await subscription.ready()
         [before] = server.command("CLIENT", "LIST", "TYPE", "pubsub").decode().splitlines()

@@ -72,7 +72,8 @@ def test_work_waits_for_room_on_the_disk(cli: Cli) -> None:
         assert set(states(cli, workflow, data)) <= {"succeeded", "dispatched", "ready", "waiting"}
         (data / "filler").unlink()
         cli.until(lambda: set(states(cli, workflow, data)) == {"succeeded"}, "the work goes on")
-        assert [task["failures"] for task in tasks(cli, workflow, data).values()] == [0, 0, 0]
+        failures = [task["failures"] for task in tasks(cli, workflow, data).values()]
+        assert failures == [0, 0, 0], events(cli, workflow, data)
         assert "process_died" not in "".join(log.read_text() for log in (data / "logs").glob("*.log"))
         up.terminate()
         assert up.stdout is not None

@@ -45,6 +45,8 @@ class HostProcess:
             "REDIS_URL": url,
             "MULTI_AGENT_DATA_DIR": str(folder),
             "MULTI_AGENT_LEASE_SECONDS": str(LEASE),
+            # Those that wait would be counted among the sandboxes of the test process.
+            "MULTI_AGENT_SANDBOX_WARM": "0",
             **measuring,
         }
         self.log = folder / "host.log"

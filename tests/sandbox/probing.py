@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from contracts.ports import Sandbox, SandboxLimits, SandboxRequest, SandboxResult
+from sandbox_runner import docker_engine, local, seccomp
 from sandbox_runner.probes.host import new_marker, processes_with
 
 __all__ = ["FAST", "ask", "new_marker", "processes_with", "python", "run", "until"]
@@ -40,3 +46,16 @@ async def until(what: str, condition: Any, *, seconds: float = _GONE_SECONDS) ->
     while not condition():
         assert time.monotonic() < deadline, what
         await asyncio.sleep(0.02)
+
+
+@contextmanager
+def netlink_let_through() -> Iterator[None]:
+    """A gap in every wall: one more address family."""
+    caches = (local.seccomp_filter, docker_engine.seccomp_profile)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(seccomp, "FAMILIES", (*seccomp.FAMILIES, int(socket.AF_NETLINK)))
+        for one in caches:
+            one.cache_clear()
+        yield
+    for one in caches:
+        one.cache_clear()

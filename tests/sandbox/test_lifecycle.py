@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 
 from contracts.errors import SandboxUnavailable
 from contracts.ports import SandboxLimits
@@ -91,6 +92,7 @@ async def test_an_outage_is_logged_once_and_never_raised(capfd: pytest.CaptureFi
             case error:
                 raise error
 
+    structlog.reset_defaults()
     reaper = Reaper("docker", reap)
     while outcomes:
         await reaper.once()

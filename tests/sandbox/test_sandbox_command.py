@@ -16,10 +16,11 @@ from contracts.errors import InvalidInput
 from contracts.ports import Sandbox
 from multi_agent.cli import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, cli
 from multi_agent.cli.sandbox_report import show
-from sandbox_runner import SandboxSettings, seccomp
+from sandbox_runner import SandboxSettings
 from sandbox_runner.probes import abuse, host, report
 from sandbox_runner.probes.model import Outcome, Status
 from sandbox_runner.probes.report import PROBES, BackendReport, try_backend
+from tests.sandbox.probing import netlink_let_through
 
 NO_ENGINE = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
 
@@ -50,14 +51,14 @@ def test_all_as_it_must_be(settings: SandboxSettings) -> None:
 
 
 def test_a_gap_is_told_and_sets_the_exit_code(
-    settings: SandboxSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: SandboxSettings,
 ) -> None:
     """One that the self-test would refuse is looked at all the same."""
     if settings.backend == "docker":
         pytest.skip("as above")
-    monkeypatch.setattr(seccomp, "FAMILIES", (*seccomp.FAMILIES, int(socket.AF_NETLINK)))
     arguments = ("--backend", settings.backend, "--probe", "netlink", "--probe", "vsock", "--json")
-    code, text = _command(*arguments, folder=settings.toolbox.parent)
+    with netlink_let_through():
+        code, text = _command(*arguments, folder=settings.toolbox.parent)
     assert code == EXIT_FAILED
     (found,) = json.loads(text)
     assert found["backend"] == settings.backend

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,12 @@ from structlog.testing import capture_logs
 
 from contracts.errors import SandboxUnavailable
 from contracts.ports import Isolation, Sandbox, SandboxRequest, SandboxResult, Verdict
-from sandbox_runner import SandboxSettings, choose, choose_sandbox, seccomp, survey
+from sandbox_runner import SandboxSettings, choose, choose_sandbox, survey
 from sandbox_runner.guest import landlock
 from sandbox_runner.probes.model import Facts, Status
 from sandbox_runner.probes.quick import QUICK, judge
 from sandbox_runner.probes.selftest import WallMissing, self_test
+from tests.sandbox.probing import netlink_let_through
 
 
 class Recorded:
@@ -83,21 +83,20 @@ async def test_no_memory_stops_nothing(settings: SandboxSettings, tmp_path: Path
 
 
 async def test_a_backend_with_a_gap_is_refused_and_the_gap_named(
-    settings: SandboxSettings, monkeypatch: pytest.MonkeyPatch
+    settings: SandboxSettings,
 ) -> None:
     """Also when it passed before: what it is made of has changed."""
     await (await choose_sandbox(settings)).close()
-    monkeypatch.setattr(seccomp, "FAMILIES", (*seccomp.FAMILIES, int(socket.AF_NETLINK)))
-    with pytest.raises(SandboxUnavailable) as caught:
-        await choose_sandbox(settings)
+    with netlink_let_through():
+        with pytest.raises(SandboxUnavailable) as caught:
+            await choose_sandbox(settings)
+        status = next(one for one in await survey(settings) if one.name == settings.backend)
     message = str(caught.value)
     assert "probe 'netlink' expected: a socket of this family is refused (EAFNOSUPPORT); it saw" in message
     assert f"multi-agent sandbox test --backend {settings.backend}" in message
-    status = next(one for one in await survey(settings) if one.name == settings.backend)
     assert not status.ready
     assert "probe 'netlink'" in status.reason
     assert "sandbox test" in status.how_to_get
-    monkeypatch.undo()
     await (await choose_sandbox(settings)).close()
 
 
