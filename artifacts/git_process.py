@@ -15,7 +15,7 @@ from contracts.errors import ArtifactError, NotConfigured, StoreUnavailable
 LOCAL_SECONDS = 120.0
 NETWORK_SECONDS = 600.0
 
-_NO_ROOM = ("No space left on device", "Disk quota exceeded")
+_NO_ROOM = ("No space left on device", "Out of diskspace", "Disk quota exceeded")
 _OLDEST = (2, 30)
 _FSYNC_COMPONENTS = (2, 36)
 _GLOBAL_CONFIG_SWITCH = (2, 32)

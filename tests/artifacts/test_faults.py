@@ -15,12 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from artifacts import create_store
+from artifacts import create_store, open_store
 from artifacts.git_process import environment
 from artifacts.repository import Repository
-from contracts.errors import ArtifactError, InvalidInput
+from contracts.errors import ArtifactError, InvalidInput, StoreUnavailable
 from contracts.ports import RefMove
 from tests.artifacts.builders import fsck, git, outcome
+from tests.support.small_disk import fill, small_disk
 
 GRACE = 0.05
 
@@ -277,3 +278,23 @@ def test_create_store_is_idempotent_and_careful(tmp_path: Path) -> None:
         with pytest.raises(InvalidInput, match="artifact store"):
             create_store(bad)
     shutil.rmtree(tmp_path / "a")
+
+
+async def test_a_full_disk_is_an_outage(tmp_path: Path) -> None:
+    """Whatever git ran out of room for, and it is soon over once there is room."""
+    disk = tmp_path / "disk"
+    with small_disk(disk, 2):
+        store = open_store(str(create_store(disk / "store")), tmp_path / "cache")
+        failed = 0
+        for number in range(16):
+            fill(disk / "fill", leave=4096 * number)
+            try:
+                content = {"f.py": os.urandom(12_000)}
+                await store.write([outcome(f"t{number}", content, execution_id=f"e{number}")])
+            except StoreUnavailable:
+                failed += 1
+            (disk / "fill").unlink()
+            await store.write([outcome(f"u{number}", execution_id=f"u{number}")])
+        assert failed
+        assert fsck(disk / "store") == []
+        await store.close()

@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from contracts.todo import TodoItem, TodoList
 from multi_agent.chaos.agents import ROLE, Orders
 from tests.e2e.conftest import Cli, cli
-from tests.support import need
+from tests.support.small_disk import fill, small_disk
 
 __all__ = ["cli"]
 
 FULL_SECONDS = 8.0
-
-
-@contextmanager
-def small_disk(folder: Path) -> Iterator[None]:
-    need(os.geteuid() == 0, "a small disk of its own needs root")
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(folder)], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def slow_chain() -> TodoList:
@@ -46,19 +31,9 @@ def slow_chain() -> TodoList:
     return TodoList(todo_list_id="full", request="a full disk", items=tuple(items))
 
 
-def fill(path: Path) -> None:
-    block = bytes(1 << 16)
-    with path.open("wb", buffering=0) as file:
-        try:
-            while file.write(block) == len(block):
-                pass
-        except OSError:
-            return
-
-
 def test_work_waits_for_room_on_the_disk(cli: Cli) -> None:
     data = cli.folder / "disk"
-    with small_disk(data):
+    with small_disk(data, 32):
         cli.write({"plan.json": slow_chain().model_dump_json()})
         up = cli.start("up", "--agents", "multi_agent.chaos.agents", "--data-dir", str(data))
         cli.until((data / "stack.lock").exists, "the stack")
