@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -133,7 +134,8 @@ async def _probed(
     )
     toolbox = await asyncio.to_thread(ensure_toolbox, settings.toolbox)
     identity = (toolbox.name, *launcher, sandbox.limits_in_words)
-    return Opened(sandbox, remark, identity, Facts(version, sandbox.counts_processes))
+    facts = Facts(version, sandbox.counts_processes, started_by_root=os.geteuid() == 0)
+    return Opened(sandbox, remark, identity, facts)
 
 
 class Backend(Sandbox, Protocol):

@@ -15,11 +15,13 @@ class Facts:
     """What an honest backend of this machine can be asked for.
 
     landlock: version that the kernel offers the program, 0 none. counts_processes: whether the number of
-    processes is limited at all.
+    processes is limited at all. started_by_root: whether a program could be the host's root at all; the
+    kernel gives nobody a user that its starter is not, and counts users from the starter's own namespace.
     """
 
     landlock: int = 0
     counts_processes: bool = True
+    started_by_root: bool = True
 
 
 class Status(StrEnum):

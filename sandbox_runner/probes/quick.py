@@ -66,13 +66,17 @@ def _looks() -> tuple[Look, ...]:
     )
 
 
+def _is_not_root_outside(seen: int, facts: Facts) -> bool:
+    return seen > 0 or not facts.started_by_root
+
+
 def _identity() -> tuple[Look, ...]:
     return (
         Look("capabilities", "no capability in any set", _is(["0" * 16] * 5)),
         Look("no-new-privs", "no_new_privs is set", _is("1")),
         Look("seccomp", "a seccomp filter is in force (mode 2)", _is("2")),
         Look("user", f"user and group are {UNPRIVILEGED}", lambda seen, _: set(seen) == {UNPRIVILEGED}),
-        Look("outer-user", "it is not root outside either", lambda seen, _: int(seen) > 0),
+        Look("outer-user", "it is not root outside either", _is_not_root_outside),
         Look("uid-map", "its user ids cannot be mapped anew", _is("EPERM", "EACCES")),
         Look("environment", "only the variables that we set", lambda seen, _: _own_variables(seen)),
         Look("host-name", "the host's name is not told", _is("sandbox")),

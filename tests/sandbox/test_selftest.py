@@ -150,3 +150,5 @@ def test_what_is_asked_depends_on_the_machine() -> None:
     assert judge(looks["landlock"], "done", Facts(landlock=2)).status is Status.DIFFERENT
     assert judge(looks["process-limit"], 34, Facts(counts_processes=False)).status is Status.OK
     assert judge(looks["process-limit"], 34, Facts()).status is Status.DIFFERENT
+    assert judge(looks["outer-user"], 0, Facts()).status is Status.DIFFERENT
+    assert judge(looks["outer-user"], 0, Facts(started_by_root=False)).status is Status.OK
