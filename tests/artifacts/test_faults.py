@@ -56,10 +56,11 @@ def _kill_first_import(after: float, stop: threading.Event) -> bool:
     while not stop.is_set():
         for pid in _children("fast-import"):
             stop.wait(after)
-            if pid in _children("fast-import"):
+            try:
                 os.kill(pid, signal.SIGKILL)
-                return True
-            return False
+            except ProcessLookupError:
+                return False
+            return True
     return False
 
 
