@@ -10,7 +10,7 @@ from contracts.channels import Channels
 from contracts.errors import BusUnavailable
 from contracts.ports import Delivery, MessageBus
 
-_LOOK_SECONDS: Final = 0.5
+_LOOK_SECONDS: Final = 0.25
 
 Entry: TypeAlias = tuple[str, str]
 """Stream and entry id. Two entries may carry the same dispatch."""

@@ -31,6 +31,6 @@ class WorkerSettings:
     heartbeat_seconds: float = 2.0
     grace_seconds: float = 8.0
     resend_seconds: float = 2.0
-    block_ms: int = 1000
+    block_ms: int = 250
     metrics: WorkerMetrics | None = None
     new_id: Callable[[], str] = _random_id

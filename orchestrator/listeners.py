@@ -22,7 +22,7 @@ from orchestrator.store import Store
 log = structlog.get_logger("orchestrator.listeners")
 
 CONSUMER = "owner"
-BLOCK_MS = 250
+BLOCK_MS = 100
 POLL_SECONDS = 1.0
 
 
@@ -65,7 +65,11 @@ class Listeners:
                     drained = True
                 asked = self._gate.asked
                 deliveries = await self._bus.read(
-                    self._streams, Channels.OWNERS_GROUP, CONSUMER, count=self._batch, block_ms=BLOCK_MS
+                    self._streams,
+                    Channels.OWNERS_GROUP,
+                    CONSUMER,
+                    count=self._batch,
+                    block_ms=0 if asked > self._gate.answered else BLOCK_MS,
                 )
                 if deliveries:
                     failpoint("owner.after_read")

@@ -25,12 +25,12 @@ def marked() -> dict[str, str]:
 def end_abandoned() -> int:
     """kill -9 of the launchers of dead processes, as far as this user may; how many they were. Blocking."""
     count = 0
-    for name in filter(str.isdigit, os.listdir("/proc")):
+    for pid in _processes():
         # Held before it is looked at, so that no other process can get its number in between.
         with contextlib.suppress(OSError):
-            process = os.pidfd_open(int(name))
+            process = os.pidfd_open(pid)
             try:
-                if _is_abandoned(Path("/proc", name, "environ").read_bytes()):
+                if _is_abandoned(pid):
                     signal.pidfd_send_signal(process, signal.SIGKILL)
                     count += 1
             finally:
@@ -38,8 +38,22 @@ def end_abandoned() -> int:
     return count
 
 
-def _is_abandoned(environment: bytes) -> bool:
-    for line in environment.split(b"\0"):
+def abandoned() -> list[int]:
+    """The process ids of what `end_abandoned` would end. Blocking."""
+    found = []
+    for pid in _processes():
+        with contextlib.suppress(OSError):
+            if _is_abandoned(pid):
+                found.append(pid)
+    return found
+
+
+def _processes() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _is_abandoned(pid: int) -> bool:
+    for line in Path("/proc", str(pid), "environ").read_bytes().split(b"\0"):
         if line.startswith(_MARK):
             return owner.lives(line.removeprefix(_MARK).decode("ascii", "replace")) is False
     return False

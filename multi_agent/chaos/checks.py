@@ -14,6 +14,7 @@ from multi_agent.chaos.load import expected_files
 from multi_agent.chaos.world import CANARY, World
 from orchestrator.client import JournalEntry, WorkflowClient, WorkflowView
 from orchestrator.state import TaskStatus, WorkflowStatus
+from sandbox_runner.launchers import abandoned
 
 _ALL_EVENTS = 1_000_000
 MAX_CRASHES = 3
@@ -149,8 +150,12 @@ def check_secrets(world: World) -> list[Finding]:
 
 
 def left_behind(world: World) -> list[Finding]:
-    """Processes that still work for the scratch folder after its end."""
-    return [Finding("leftovers", f"process {pid} was left behind") for pid in working_in(world.wanted.folder)]
+    """Processes that still work for the scratch folder after its end, and sandboxes whose user is dead.
+
+    A sandbox's processes have another folder, and are known by whoever started them.
+    """
+    found = {*working_in(world.wanted.folder), *abandoned()}
+    return [Finding("leftovers", f"process {pid} was left behind") for pid in sorted(found)]
 
 
 def working_in(folder: Path) -> list[int]:

@@ -24,7 +24,7 @@ from orchestrator.state import TaskStatus
 OPEN_WORKFLOWS = 24
 _LOOK_SECONDS = 0.1
 _ODDS = 0.3
-_FEW = 8
+_FEW = 3
 _AT_START, _RESTARTS = "owner.after_load", 0.1
 _SANDBOX_SHARE, _LARGE_SANDBOX_SHARE = 0.06, 0.4
 

@@ -16,9 +16,8 @@ import structlog
 
 from contracts.errors import SandboxUnavailable
 from contracts.ports import SandboxLimits
-from sandbox_runner import owner
+from sandbox_runner import launchers, owner
 from sandbox_runner.cgroups import Cgroup, remove_abandoned
-from sandbox_runner.launchers import end_abandoned, marked
 from sandbox_runner.reaper import Reaper
 from tests.sandbox.probing import until
 from tests.support import need
@@ -39,10 +38,12 @@ def _sleeper(environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_launchers_of_dead_processes_are_ended_and_no_others() -> None:
-    (name,) = set(marked()) - {"LANG"}
-    with _sleeper({name: DEAD}) as abandoned, _sleeper(marked()) as mine, _sleeper({}) as stranger:
-        assert end_abandoned() >= 1
-        assert abandoned.wait(timeout=10) < 0
+    (name,) = set(launchers.marked()) - {"LANG"}
+    with _sleeper({name: DEAD}) as orphan, _sleeper(launchers.marked()) as mine, _sleeper({}) as stranger:
+        assert orphan.pid in launchers.abandoned()
+        assert not {mine.pid, stranger.pid}.intersection(launchers.abandoned())
+        assert launchers.end_abandoned() >= 1
+        assert orphan.wait(timeout=10) < 0
         assert mine.poll() is None
         assert stranger.poll() is None
 
