@@ -28,6 +28,11 @@ def checked_files(task: Task, result: AgentResult) -> dict[str, bytes | None]:
     return files
 
 
+def leaves_something(task: Task, result: AgentResult) -> bool:
+    """Whether there is anything to keep: files, a report, or a model that was asked."""
+    return bool(result.files) or result.report is not None or task.exchanges.prompt_hash is not None
+
+
 def pending_commit(
     task: Task, result: AgentResult, info: AgentInfo, execution_id: str, correlation_id: str
 ) -> PendingCommit:

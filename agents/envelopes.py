@@ -22,6 +22,9 @@ from contracts.events import (
 )
 from contracts.ports import Delivery, Outgoing
 
+# Looked up once: a model class finds its parametrised form by a search.
+_OUTCOME, _HEARTBEAT = TaskEvent[TaskOutcome], TaskEvent[Heartbeat]
+
 MAX_KEPT_BYTES: Final = 2_000_000
 """Of a dead message: in base64 and in its envelope it must stay below events.MAX_MESSAGE_BYTES."""
 
@@ -35,7 +38,7 @@ class Envelopes:
     new_id: Callable[[], str]
 
     def outcome(self, cause: TaskEvent[TaskRequest], outcome: TaskOutcome) -> Outgoing:
-        event = TaskEvent[TaskOutcome](
+        event = _OUTCOME(
             id=self.new_id(),
             source=self._source,
             type=EventType.TASK_FINISHED,
@@ -52,7 +55,7 @@ class Envelopes:
         return Outgoing(cause.data.reply_to, encode(event))
 
     def heartbeat(self, heartbeat: Heartbeat) -> Outgoing:
-        event = TaskEvent[Heartbeat](
+        event = _HEARTBEAT(
             id=self.new_id(),
             source=self._source,
             type=EventType.WORKER_HEARTBEAT,
@@ -96,4 +99,4 @@ class Envelopes:
         return f"worker/{self.worker_id}"
 
     def _time(self) -> str:
-        return datetime.fromtimestamp(self.clock(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return datetime.fromtimestamp(self.clock(), UTC).isoformat().replace("+00:00", "Z")

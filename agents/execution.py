@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from typing import Any
 
 import structlog
 
 from agents.base_tree import read_base
-from agents.commits import pending_commit
+from agents.commits import leaves_something, pending_commit
 from agents.exchanges import ExchangeLog, ExchangeScope
 from agents.failures import bounded, lesson, task_error, timeout_error
 from agents.registry import AgentTable, agent_info
@@ -40,16 +41,24 @@ class Executor:
         self._worker_id = worker_id
 
     async def execute(self, event: TaskEvent[TaskRequest], execution_id: str) -> TaskOutcome:
-        """The outcome of the attempt, at the latest when item.timeout_seconds have passed."""
+        """The outcome of the attempt, at the latest when item.timeout_seconds have passed.
+
+        To be run as a task of its own: what it logs is marked as this execution's from here on.
+        """
         clock = asyncio.get_running_loop().time
         started = clock()
         task = self._task(event)
-        with structlog.contextvars.bound_contextvars(
+        structlog.contextvars.bind_contextvars(
             workflow_id=event.workflowid, task_id=event.taskid, dispatch_id=event.data.dispatch_id
-        ):
-            outcome = await self._attempt(event, task, execution_id)
-        return outcome.model_copy(
-            update={"usage": task.exchanges.usage, "seconds": round(clock() - started, 3)}
+        )
+        found = await self._attempt(event, task, execution_id)
+        return TaskOutcome(
+            dispatch_id=task.request.dispatch_id,
+            execution_id=execution_id,
+            worker_id=self._worker_id,
+            usage=task.exchanges.usage,
+            seconds=round(clock() - started, 3),
+            **found,
         )
 
     def _task(self, event: TaskEvent[TaskRequest]) -> Task:
@@ -59,7 +68,8 @@ class Executor:
         exchanges = ExchangeLog(scope, self._services.model, self._services.artifacts)
         return Task(request, workflow_id, exchanges, self._services.sandbox)
 
-    async def _attempt(self, event: TaskEvent[TaskRequest], task: Task, execution_id: str) -> TaskOutcome:
+    async def _attempt(self, event: TaskEvent[TaskRequest], task: Task, execution_id: str) -> dict[str, Any]:
+        """What the outcome says beyond whose it is."""
         seconds = task.item.timeout_seconds
         deadline = asyncio.timeout(seconds)
         try:
@@ -72,15 +82,9 @@ class Executor:
                 found = timeout_error(seconds)
             else:
                 found = await self._failed(task, error)
-        return TaskOutcome(
-            dispatch_id=task.request.dispatch_id,
-            execution_id=execution_id,
-            worker_id=self._worker_id,
-            status="failed",
-            error=found,
-        )
+        return {"status": "failed", "error": found}
 
-    async def _work(self, event: TaskEvent[TaskRequest], task: Task, execution_id: str) -> TaskOutcome:
+    async def _work(self, event: TaskEvent[TaskRequest], task: Task, execution_id: str) -> dict[str, Any]:
         cls = self._agents.find(task.item.agent_role, task.item.required_tag)
         if cls is None:
             raise NotConfigured(f"this worker has no agent for the role {task.item.agent_role!r}")
@@ -89,22 +93,21 @@ class Executor:
         result = await cls().run(based)
         if not isinstance(result, AgentResult):
             raise TypeError(f"{cls.__qualname__}.run gave {type(result).__name__}, not an AgentResult")
-        correlation_id = event.correlationid or task.workflow_id
-        commit = pending_commit(based, result, agent_info(cls), execution_id, correlation_id)
-        failpoint("worker.before_write")
-        [name] = await self._services.artifacts.write([commit])
-        failpoint("worker.after_write")
-        return TaskOutcome(
-            dispatch_id=task.request.dispatch_id,
-            execution_id=execution_id,
-            worker_id=self._worker_id,
-            status="succeeded",
-            commit=name,
-            verdict=result.verdict,
-            summary=bounded(result.summary, 2_000),
-            tests=result.tests,
-            backend=bounded(result.backend, 100),
-        )
+        commit = None
+        if leaves_something(based, result):
+            correlation_id = event.correlationid or task.workflow_id
+            pending = pending_commit(based, result, agent_info(cls), execution_id, correlation_id)
+            failpoint("worker.before_write")
+            [commit] = await self._services.artifacts.write([pending])
+            failpoint("worker.after_write")
+        return {
+            "status": "succeeded",
+            "commit": commit,
+            "verdict": result.verdict,
+            "summary": bounded(result.summary, 2_000),
+            "tests": result.tests,
+            "backend": bounded(result.backend, 100),
+        }
 
     async def _failed(self, task: Task, error: BaseException) -> TaskError:
         found = task_error(error)

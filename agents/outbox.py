@@ -14,7 +14,7 @@ from agents.reading import Entry, entry
 from contracts.channels import Channels
 from contracts.errors import BusUnavailable
 from contracts.failpoints import failpoint
-from contracts.ports import Delivery, MessageBus, Outgoing
+from contracts.ports import Delivery, Done, MessageBus, Outgoing
 
 _RESEND_GROWTH_CAP: Final = 15
 _log = structlog.get_logger(__name__)
@@ -32,17 +32,18 @@ class _Kept:
 
 
 class Outbox:
-    """Publishes outcomes and dead letters, then acknowledges the entries that led to them.
+    """Publishes outcomes and dead letters, and acknowledges in the same step the entries that led to them.
 
-    Result first, then ack: between the two the same dispatch may be delivered again, never lost. An outcome
-    is published again after `resend_seconds` until `acknowledged` names it; the wait doubles up to 15 times
-    that, because with no owner alive the stream would grow for ever, and starts anew when the bus was away.
+    An outcome is published again after `resend_seconds` until `acknowledged` names it; the wait doubles up
+    to 15 times that, because with no owner alive the stream would grow for ever, and starts anew when the bus
+    was away.
     """
 
     def __init__(self, bus: MessageBus, resend_seconds: float) -> None:
         self._bus = bus
         self._resend_seconds = resend_seconds
         self._outcomes: dict[str, _Kept] = {}
+        self._executions: dict[str, str] = {}
         self._letters: list[tuple[Outgoing, Delivery]] = []
         self._acks: list[Delivery] = []
         self._work = asyncio.Event()
@@ -58,13 +59,15 @@ class Outbox:
         """Publish an outcome until it is acknowledged; ack `delivery` after the first time."""
         kept = _Kept(dispatch_id, outgoing, self._now(), self._resend_seconds, [delivery])
         self._outcomes[execution_id] = kept
+        self._executions[dispatch_id] = execution_id
         self._work.set()
 
     def repeat(self, dispatch_id: str, delivery: Delivery) -> bool:
         """Publish the outcome of this dispatch again, then ack; False when there is none to repeat."""
-        kept = next((kept for kept in self._outcomes.values() if kept.dispatch_id == dispatch_id), None)
-        if kept is None:
+        execution_id = self._executions.get(dispatch_id)
+        if execution_id is None:
             return False
+        kept = self._outcomes[execution_id]
         kept.deliveries.append(delivery)
         kept.due = self._now()
         self._work.set()
@@ -86,8 +89,8 @@ class Outbox:
 
     def recalled(self, dispatch_id: str) -> None:
         """The outcome of this dispatch interests nobody any more."""
-        for execution_id in [key for key, kept in self._outcomes.items() if kept.dispatch_id == dispatch_id]:
-            self._drop(execution_id)
+        if dispatch_id in self._executions:
+            self._drop(self._executions[dispatch_id])
 
     def resend_all(self) -> None:
         """The bus may have lost its memory: publish everything unacknowledged at once."""
@@ -114,35 +117,32 @@ class Outbox:
         """Say what is due, once. Raises BusUnavailable; what was not said stays due."""
         now = self._now()
         due = [kept for kept in self._outcomes.values() if kept.due <= now]
-        letters = list(self._letters)
+        letters, acks = list(self._letters), list(self._acks)
         outgoing = [kept.outgoing for kept in due] + [letter for letter, _ in letters]
-        if outgoing:
-            answered = [list(kept.deliveries) for kept in due]
-            failpoint("worker.before_outcome")
-            await self._bus.publish(outgoing)
-            failpoint("worker.after_outcome")
-            self._said(due, answered, letters)
-        if self._acks:
-            acks = list(self._acks)
-            await self._bus.ack(Channels.WORKERS_GROUP, acks)
-            failpoint("worker.after_ack")
-            del self._acks[: len(acks)]
-
-    def _said(
-        self, due: list[_Kept], answered: list[list[Delivery]], letters: list[tuple[Outgoing, Delivery]]
-    ) -> None:
-        for kept, deliveries in zip(due, answered, strict=True):
-            # A duplicate that arrived while this was being sent waits for the next publication.
-            del kept.deliveries[: len(deliveries)]
-            self._acks += deliveries
-            kept.due = self._now() + (0 if kept.deliveries else kept.wait)
-            kept.wait = min(kept.wait * 2, self._resend_seconds * _RESEND_GROWTH_CAP)
+        if not outgoing and not acks:
+            return
+        answered = [len(kept.deliveries) for kept in due]
+        done = [delivery for kept in due for delivery in kept.deliveries]
+        done += [delivery for _, delivery in letters] + acks
+        failpoint("worker.before_outcome")
+        await self._bus.answer(Done(Channels.WORKERS_GROUP, done), outgoing)
+        failpoint("worker.after_outcome")
         del self._letters[: len(letters)]
-        self._acks += [delivery for _, delivery in letters]
+        del self._acks[: len(acks)]
+        now = self._now()
+        for kept, count in zip(due, answered, strict=True):
+            # A duplicate that arrived while this was being sent waits for the next publication.
+            del kept.deliveries[:count]
+            kept.due = now + (0 if kept.deliveries else kept.wait)
+            kept.wait = min(kept.wait * 2, self._resend_seconds * _RESEND_GROWTH_CAP)
 
     def _drop(self, execution_id: str) -> None:
         kept = self._outcomes.pop(execution_id, None)
-        if kept is not None and kept.deliveries:
+        if kept is None:
+            return
+        if self._executions[kept.dispatch_id] == execution_id:
+            del self._executions[kept.dispatch_id]
+        if kept.deliveries:
             self._acks += kept.deliveries
             kept.deliveries = []
             self._work.set()

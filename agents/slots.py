@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -49,14 +50,15 @@ class Slots:
         self._execute = execute
         self._finished = finished
         self._held: dict[str, Held] = {}
+        self._waiting: deque[Held] = deque()
+        self._running = self._alone = 0
+        self._exclusive = False
         self._closed = False
         self._changed = asyncio.Event()
 
     @property
     def free(self) -> int:
-        if any(held.alone for held in self._held.values()):
-            return 0
-        return max(0, self._limit() - len(self._held))
+        return 0 if self._alone else max(0, self._limit() - len(self._held))
 
     @property
     def executions(self) -> tuple[Execution, ...]:
@@ -88,6 +90,8 @@ class Slots:
     def take(self, held: Held) -> None:
         """Start it, or let it wait for a slot."""
         self._held[held.dispatch_id] = held
+        self._alone += held.alone
+        self._waiting.append(held)
         self.start()
 
     def recall(self, dispatch_id: str) -> Delivery | None:
@@ -97,6 +101,7 @@ class Slots:
             return None
         held.recalled = True
         if held.running is None:
+            self._waiting.remove(held)
             self._remove(held)
         else:
             held.running.cancel()
@@ -132,23 +137,28 @@ class Slots:
         self._changed.set()
         if self._closed:
             return
-        running = sum(held.running is not None for held in self._held.values())
-        for held in list(self._held.values()):
-            if running >= self._limit() or (running and held.alone):
+        while self._waiting and self._running < self._limit():
+            held = self._waiting[0]
+            if self._exclusive or (self._running and held.alone):
                 return
-            if held.running is None:
-                held.running = asyncio.create_task(self._run(held), name=f"execution-{held.execution_id}")
-                # A task cancelled before its first step runs no `finally` of its own.
-                held.running.add_done_callback(partial(self._remove, held))
-                running += 1
-                if held.alone:
-                    return
+            self._waiting.popleft()
+            self._running += 1
+            self._exclusive = held.alone
+            held.running = asyncio.create_task(self._run(held), name=f"execution-{held.execution_id}")
+            # A task cancelled before its first step runs no `finally` of its own.
+            held.running.add_done_callback(partial(self._ended, held))
 
     async def _run(self, held: Held) -> None:
         outcome = await self._execute(held)
         if not held.recalled:
             self._finished(held, outcome)
 
-    def _remove(self, held: Held, _: object = None) -> None:
-        self._held.pop(held.dispatch_id, None)
+    def _ended(self, held: Held, _: object) -> None:
+        self._running -= 1
+        self._exclusive = False
+        self._remove(held)
+
+    def _remove(self, held: Held) -> None:
+        del self._held[held.dispatch_id]
+        self._alone -= held.alone
         self.start()

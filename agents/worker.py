@@ -133,14 +133,20 @@ class Worker:
             self._refuse(delivery, error.reason)
             return
         dispatch_id = event.data.dispatch_id
-        log = _log.bind(workflow_id=event.workflowid, task_id=event.taskid, dispatch_id=dispatch_id)
         if self._slots.holds(dispatch_id):
-            log.info("worker.duplicate_held")
+            _log.info("worker.duplicate_held", dispatch_id=dispatch_id)
             self._outbox.ack(delivery)
         elif self._outbox.repeat(dispatch_id, delivery):
-            log.info("worker.duplicate_finished")
+            _log.info("worker.duplicate_finished", dispatch_id=dispatch_id)
         else:
-            log.info("worker.taken", role=event.data.item.agent_role, attempt=event.data.attempt)
+            _log.info(
+                "worker.taken",
+                workflow_id=event.workflowid,
+                task_id=event.taskid,
+                dispatch_id=dispatch_id,
+                role=event.data.item.agent_role,
+                attempt=event.data.attempt,
+            )
             alone = delivery.stream in self._table.suspects
             self._slots.take(Held(event, delivery, self._settings.new_id(), alone))
 

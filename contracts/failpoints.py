@@ -31,7 +31,6 @@ WORKER: Final = (
     "worker.after_write",
     "worker.before_outcome",
     "worker.after_outcome",
-    "worker.after_ack",
 )
 OWNER: Final = (
     "owner.after_read",
@@ -40,8 +39,6 @@ OWNER: Final = (
     "owner.after_commit",
     "owner.before_dispatch",
     "owner.after_dispatch",
-    "owner.before_ack",
-    "owner.after_ack",
     "owner.after_load",
     "keeper.before_refs",
     "keeper.after_refs",

@@ -17,7 +17,7 @@ from typing import Final
 
 from contracts.bus_parts import Mailbox, check_channels, check_read, checked_payload
 from contracts.errors import BusUnavailable, GroupMissing
-from contracts.ports import Delivery, Outgoing
+from contracts.ports import Delivery, Done, Outgoing
 
 
 @dataclass(slots=True)
@@ -185,16 +185,17 @@ class MemoryBus:
         """Nothing is ever evicted here. Raises BusUnavailable like the rest."""
         await self._open()
 
-    async def publish(self, messages: Sequence[Outgoing]) -> None:
+    async def publish(
+        self, messages: Sequence[Outgoing], *, hints: Sequence[Outgoing] = (), done: Done | None = None
+    ) -> None:
         broker = await self._open()
-        for stream, payload in _checked(messages):
-            broker.append(stream, payload)
-            broker.announce(stream, payload)
+        _do(broker, done, _checked(messages), _checked(hints))
+
+    async def answer(self, done: Done, messages: Sequence[Outgoing]) -> None:
+        _do(await self._open(), done, _checked(messages), [])
 
     async def broadcast(self, messages: Sequence[Outgoing]) -> None:
-        broker = await self._open()
-        for channel, payload in _checked(messages):
-            broker.announce(channel, payload)
+        _do(await self._open(), None, [], _checked(messages))
 
     async def ensure_group(self, stream: str, group: str) -> None:
         (await self._open()).made_stream(stream).groups.setdefault(group, _Group())
@@ -214,13 +215,7 @@ class MemoryBus:
             await broker.change(rest)
 
     async def ack(self, group: str, deliveries: Sequence[Delivery]) -> None:
-        broker = await self._open()
-        for delivery in deliveries:
-            number = _number(delivery.entry_id)
-            stream = broker.stream(delivery.stream)
-            if stream is not None:
-                stream.entries.pop(number, None)
-                _acknowledge(stream.groups.get(group), number)
+        _do(await self._open(), Done(group, deliveries), [], [])
 
     async def pending(self, stream: str, group: str, consumer: str) -> list[Delivery]:
         broker = await self._open()
@@ -296,6 +291,30 @@ class MemoryBus:
 
 def _checked(messages: Sequence[Outgoing]) -> list[tuple[str, bytes]]:
     return [(message.stream, checked_payload(message.stream, message.payload)) for message in messages]
+
+
+def _do(
+    broker: MemoryBroker,
+    done: Done | None,
+    messages: list[tuple[str, bytes]],
+    hints: list[tuple[str, bytes]],
+) -> None:
+    if done:
+        _remove(broker, done)
+    for stream, payload in messages:
+        broker.append(stream, payload)
+        broker.announce(stream, payload)
+    for channel, payload in hints:
+        broker.announce(channel, payload)
+
+
+def _remove(broker: MemoryBroker, done: Done) -> None:
+    for delivery in done.deliveries:
+        number = _number(delivery.entry_id)
+        stream = broker.stream(delivery.stream)
+        if stream is not None:
+            stream.entries.pop(number, None)
+            _acknowledge(stream.groups.get(done.group), number)
 
 
 def _take(broker: MemoryBroker, name: str, group: str, consumer: str, count: int) -> list[Delivery]:

@@ -44,6 +44,14 @@ class Subscription(Protocol):
     async def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Deliveries of one group that need no more attention."""
+
+    group: str
+    deliveries: Sequence[Delivery]
+
+
 class MessageBus(Protocol):
     """Streams with consumer groups that carry work, and channels of the same names that mirror it.
 
@@ -52,8 +60,14 @@ class MessageBus(Protocol):
     error of its own; no method retries a write by itself.
     """
 
-    async def publish(self, messages: Sequence[Outgoing]) -> None:
-        """Append each to its stream and mirror it on the channel of the same name, in one pipeline."""
+    async def publish(
+        self, messages: Sequence[Outgoing], *, hints: Sequence[Outgoing] = (), done: Done | None = None
+    ) -> None:
+        """Acknowledge `done`, append each message to its stream and mirror it on the channel of that name,
+        then broadcast `hints`: in one pipeline. Where one part fails, the others may have been done."""
+
+    async def answer(self, done: Done, messages: Sequence[Outgoing]) -> None:
+        """Publish the messages and acknowledge what led to them: both or neither."""
 
     async def broadcast(self, messages: Sequence[Outgoing]) -> None:
         """Mirror only: to whoever subscribes now, stored nowhere."""

@@ -21,19 +21,19 @@ from redis.exceptions import RedisError, ResponseError
 
 from contracts.bus_parts import check_channels, check_read
 from contracts.errors import BusUnavailable, GroupMissing, NotConfigured
-from contracts.ports import Delivery, Outgoing
+from contracts.ports import Delivery, Done, Outgoing
 from contracts.redis_protocol import (
     PAGE,
     Command,
     Place,
     check_eviction,
     deliveries,
+    done_commands,
     eviction_policy,
     info_field,
     last_delivered,
     publish_commands,
     read_command,
-    remove_commands,
 )
 from contracts.redis_subscription import RedisSubscription
 
@@ -169,6 +169,13 @@ class _Wire:
                 raise self.place.failure(reply) from None
         return replies
 
+    async def transact(self, commands: Sequence[Command]) -> None:
+        """All of them or, when the server refuses one beforehand, none. Raises as `run` does."""
+        *_, results = await self.run([("MULTI",), *commands, ("EXEC",)])
+        for result in results:
+            if isinstance(result, ResponseError):
+                raise self.place.failure(result) from None
+
     async def try_run(self, commands: Sequence[Command], wait: float = 0.0) -> list[Any]:
         """The replies to the commands, sent in one go, ResponseErrors among them; [] for no commands.
 
@@ -214,8 +221,17 @@ class RedisBus:
         config, info = await self._wire.try_run([("CONFIG", "GET", "maxmemory-policy"), ("INFO", "memory")])
         check_eviction(self._wire.place, eviction_policy(config, info))
 
-    async def publish(self, messages: Sequence[Outgoing]) -> None:
-        await self._wire.run(publish_commands(messages, store=True))
+    async def publish(
+        self, messages: Sequence[Outgoing], *, hints: Sequence[Outgoing] = (), done: Done | None = None
+    ) -> None:
+        commands = done_commands(done) if done else []
+        commands += publish_commands(messages, store=True)
+        await self._wire.run(commands + publish_commands(hints, store=False))
+
+    async def answer(self, done: Done, messages: Sequence[Outgoing]) -> None:
+        commands = publish_commands(messages, store=True) + done_commands(done)
+        if commands:
+            await self._wire.transact(commands)
 
     async def broadcast(self, messages: Sequence[Outgoing]) -> None:
         await self._wire.run(publish_commands(messages, store=False))
@@ -241,7 +257,7 @@ class RedisBus:
             await asyncio.sleep(_EARLY_SECONDS if streams else rest)
 
     async def ack(self, group: str, deliveries: Sequence[Delivery]) -> None:
-        await self._wire.run(remove_commands(group, ((each.stream, each.entry_id) for each in deliveries)))
+        await self._wire.run(done_commands(Done(group, deliveries)))
 
     async def pending(self, stream: str, group: str, consumer: str) -> list[Delivery]:
         found: list[Delivery] = []

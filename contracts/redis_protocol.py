@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from contracts.bus_parts import checked_payload
 from contracts.errors import BusUnavailable, GroupMissing, MultiAgentError, NotConfigured
-from contracts.ports import Delivery, Outgoing
+from contracts.ports import Delivery, Done, Outgoing
 
 FIELD: Final = b"e"
 """The one field of a stream entry; it holds the payload."""
@@ -63,14 +63,14 @@ def read_command(streams: Sequence[str], group: str, consumer: str, count: int, 
     return ("XREADGROUP", "GROUP", group, consumer, "COUNT", count, *block, "STREAMS", *streams, *new)
 
 
-def remove_commands(group: str, entries: Iterable[tuple[str, str | bytes]]) -> list[Command]:
-    """XACK and XDEL for (stream, entry id) pairs, one of each a stream."""
-    by_stream: dict[str, list[str | bytes]] = {}
-    for stream, entry_id in entries:
-        by_stream.setdefault(stream, []).append(entry_id)
+def done_commands(done: Done) -> list[Command]:
+    """XACK and XDEL of the entries, one of each a stream."""
+    by_stream: dict[str, list[str]] = {}
+    for delivery in done.deliveries:
+        by_stream.setdefault(delivery.stream, []).append(delivery.entry_id)
     commands: list[Command] = []
     for stream, entry_ids in by_stream.items():
-        commands += [("XACK", stream, group, *entry_ids), ("XDEL", stream, *entry_ids)]
+        commands += [("XACK", stream, done.group, *entry_ids), ("XDEL", stream, *entry_ids)]
     return commands
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from contracts.events import TaskError, TaskOutcome, Usage
@@ -30,8 +29,7 @@ def dispatch(workflow: Workflow, given: Dispatch, now: float) -> Decision:
     task = workflow.tasks[given.task_id]
     if task.status is not TaskStatus.READY:
         return Decision(refused=f"task is {task.status}")
-    sent = replace(
-        task,
+    sent = task._replace(
         status=TaskStatus.DISPATCHED,
         attempt=task.attempt + 1,
         dispatch_id=given.dispatch_id,
@@ -62,8 +60,7 @@ def finish(workflow: Workflow, given: Finished, now: float) -> Decision:
     outcome = given.outcome
     if outcome.error is not None and outcome.error.outage:
         return _delay(task, outcome, outcome.error, now)
-    done = replace(
-        task,
+    done = task._replace(
         suspect=False,
         commit=outcome.commit,
         verdict=outcome.verdict,
@@ -85,7 +82,7 @@ def finish(workflow: Workflow, given: Finished, now: float) -> Decision:
 def _succeed(
     workflow: Workflow, task: TaskState, outcome: TaskOutcome, now: float, more: list[TaskState]
 ) -> Decision:
-    done = replace(task, status=TaskStatus.SUCCEEDED, error=None)
+    done = task._replace(status=TaskStatus.SUCCEEDED, error=None)
     waiting = [name for name in workflow.dependents[task.task_id] if workflow.unmet[name] == 1]
     data: dict[str, Any] = {
         "attempt": task.attempt,
@@ -107,19 +104,19 @@ def _verdict_failed(workflow: Workflow, task: TaskState, outcome: TaskOutcome, n
         decision = _succeed(workflow, task, outcome, now, added)
         names = [one.task_id for one in added if one.task_id not in workflow.tasks]
         entry = Entry("task.to_be_fixed", task.task_id, {"cycle": task.cycle + 1, "added": ", ".join(names)})
-        return replace(decision, journal=(*decision.journal, entry))
+        return decision._replace(journal=(*decision.journal, entry))
     what = "tests still fail" if task.tests else "the report is negative"
     error = TaskError(code="verdict_failed", message=f"{what}: {task.summary}", retryable=False)
-    return end_badly(workflow, replace(task, error=error), TaskStatus.FAILED, now)
+    return end_badly(workflow, task._replace(error=error), TaskStatus.FAILED, now)
 
 
 def _fail_attempt(workflow: Workflow, task: TaskState, error: TaskError, now: float) -> Decision:
     failures = task.failures + 1
-    task = replace(task, failures=failures, error=error)
+    task = task._replace(failures=failures, error=error)
     if not error.retryable or failures > task.item.max_retries:
         return end_badly(workflow, task, TaskStatus.FAILED, now)
     wait = backoff_seconds(failures)
-    again = replace(task, status=TaskStatus.READY, dispatch_id=None, not_before=now + wait)
+    again = task._replace(status=TaskStatus.READY, dispatch_id=None, not_before=now + wait)
     data = {
         "attempt": task.attempt,
         "code": error.code,
@@ -133,8 +130,7 @@ def _delay(task: TaskState, outcome: TaskOutcome, error: TaskError, now: float) 
     """What the attempt needed was away: later again, as often as it takes, and no failure."""
     outages = task.outages + 1
     wait = backoff_seconds(outages, OUTAGE_MOST_SECONDS)
-    again = replace(
-        task,
+    again = task._replace(
         status=TaskStatus.READY,
         dispatch_id=None,
         outages=outages,
@@ -159,10 +155,10 @@ def lose(workflow: Workflow, given: Lost, now: float) -> Decision:
         return Decision(refused=task)
     crashes = task.crashes + given.alone
     error = TaskError(code="worker_died", message=f"worker {given.worker_id} died while it ran this task")
-    task = replace(task, crashes=crashes, suspect=True, error=error)
+    task = task._replace(crashes=crashes, suspect=True, error=error)
     if crashes >= MAX_CRASHES:
         return end_badly(workflow, task, TaskStatus.DEAD, now)
-    again = replace(task, status=TaskStatus.READY, dispatch_id=None, not_before=now)
+    again = task._replace(status=TaskStatus.READY, dispatch_id=None, not_before=now)
     data = {"attempt": task.attempt, "crashes": crashes, "alone": given.alone, "worker": given.worker_id}
     return Decision((again,), journal=(Entry("task.lost", task.task_id, data),))
 
@@ -175,7 +171,7 @@ def overdue(workflow: Workflow, given: Overdue, now: float) -> Decision:
     limit = task.item.timeout_seconds
     error = TaskError(code="timeout", message=f"no outcome within timeout_seconds={limit}")
     decision = _fail_attempt(workflow, task, error, now)
-    return replace(decision, recalls=(given.dispatch_id,))
+    return decision._replace(recalls=(given.dispatch_id,))
 
 
 def _sum(one: Usage, other: Usage) -> Usage:

@@ -179,7 +179,7 @@ def check_git(facts: Facts, refs: Refs) -> Iterator[Violation]:
         if header.status is not WorkflowStatus.COMPLETED:
             continue
         there = refs.accepted.get((name, "result"))
-        if there is None or there != header.result_commit:
+        if there != header.result_commit:
             yield Violation(
                 "I2", name, None, f"the result is at {there or 'nothing'}, not {header.result_commit}"
             )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from contracts.todo import Role, TodoItem
 from orchestrator.state import TaskState, TaskStatus, Workflow
 
@@ -35,8 +33,7 @@ def debug_cycle(workflow: Workflow, test: TaskState) -> list[TaskState]:
         }
     )
     rewired = [
-        replace(
-            workflow.tasks[name],
+        workflow.tasks[name]._replace(
             dependencies=tuple(
                 again.task_id if dependency == item.task_id else dependency
                 for dependency in workflow.tasks[name].dependencies

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import assert_never
 
 from orchestrator.attempts import dispatch, finish, lose, overdue
@@ -58,8 +57,8 @@ def merged(workflow: Workflow, given: Merged, now: float) -> Decision:
     """The workflow is complete."""
     if workflow.header.status is not WorkflowStatus.MERGING:
         return Decision(refused=f"workflow is {workflow.header.status}")
-    header = replace(
-        workflow.header, status=WorkflowStatus.COMPLETED, result_commit=given.commit, finished_at=now
+    header = workflow.header._replace(
+        status=WorkflowStatus.COMPLETED, result_commit=given.commit, finished_at=now
     )
     return Decision(header=header, journal=(Entry("workflow.completed", None, {"commit": given.commit}),))
 
@@ -69,5 +68,5 @@ def merge_failed(workflow: Workflow, given: MergeFailed, now: float) -> Decision
     if workflow.header.status is not WorkflowStatus.MERGING:
         return Decision(refused=f"workflow is {workflow.header.status}")
     reason = f"the outcomes could not be merged: {given.message}"
-    header = replace(workflow.header, status=WorkflowStatus.FAILED, reason=reason, finished_at=now)
+    header = workflow.header._replace(status=WorkflowStatus.FAILED, reason=reason, finished_at=now)
     return Decision(header=header, journal=(Entry("workflow.failed", None, {"reason": reason}),))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from orchestrator.state import Header, TaskState, TaskStatus, Workflow, WorkflowStatus
 
@@ -20,8 +20,7 @@ class Entry:
     data: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What an input leads to. An input that was not accepted has `refused` and changes nothing."""
 
     tasks: tuple[TaskState, ...] = ()
@@ -46,15 +45,15 @@ def release(
         if task.status is not TaskStatus.WAITING or workflow.unmet[name] != open_needs:
             continue
         status = TaskStatus.APPROVAL if task.item.requires_approval else TaskStatus.READY
-        released.append(replace(task, status=status))
+        released.append(task._replace(status=status))
     return released
 
 
 def end_badly(workflow: Workflow, task: TaskState, status: TaskStatus, now: float) -> Decision:
     """A task ended without success: whatever needs it is blocked, everything else goes on."""
-    ended = replace(task, status=status, dispatch_id=None)
+    ended = task._replace(status=status, dispatch_id=None)
     blocked = [
-        replace(workflow.tasks[name], status=TaskStatus.BLOCKED)
+        workflow.tasks[name]._replace(status=TaskStatus.BLOCKED)
         for name in descendants(workflow, [task.task_id])
         if not workflow.tasks[name].status.terminal
     ]
@@ -83,27 +82,30 @@ def descendants(workflow: Workflow, names: list[str]) -> list[str]:
 
 
 def settle(workflow: Workflow, tasks: list[TaskState], journal: list[Entry], now: float) -> Decision:
-    """Close the workflow when these versions leave nothing open."""
+    """Close the workflow when these versions leave nothing open; without a commit nothing is merged."""
     header = workflow.header
-    added = sum(1 for task in tasks if task.task_id not in workflow.tasks)
-    closed = sum(
-        1
-        for task in tasks
-        if task.status.terminal
-        and ((old := workflow.tasks.get(task.task_id)) is None or not old.status.terminal)
-    )
-    open_tasks = header.open_tasks - closed + added
+    open_tasks = header.open_tasks
+    for task in tasks:
+        old = workflow.tasks.get(task.task_id)
+        was_open = old is not None and not old.status.terminal
+        if was_open and task.status.terminal:
+            open_tasks -= 1
+        elif old is None and not task.status.terminal:
+            open_tasks += 1
     if open_tasks == header.open_tasks:
         return Decision(tuple(tasks), None, tuple(journal))
     if open_tasks > 0:
-        return Decision(tuple(tasks), replace(header, open_tasks=open_tasks), tuple(journal))
+        return Decision(tuple(tasks), header._replace(open_tasks=open_tasks), tuple(journal))
     newest = {**workflow.tasks, **{task.task_id: task for task in tasks}}
     bad = [task for task in newest.values() if task.status in _WITHOUT_SUCCESS]
+    if not bad and not header.base_commit and not any(task.commit for task in newest.values()):
+        header = header._replace(open_tasks=0, status=WorkflowStatus.COMPLETED, finished_at=now)
+        return Decision(tuple(tasks), header, (*journal, Entry("workflow.completed", None, {"commit": None})))
     if not bad:
-        header = replace(header, open_tasks=0, status=WorkflowStatus.MERGING)
+        header = header._replace(open_tasks=0, status=WorkflowStatus.MERGING)
         return Decision(tuple(tasks), header, (*journal, Entry("workflow.merging")))
     reason = "; ".join(
         f"{task.task_id}: {task.error.message if task.error else task.status}" for task in bad[:5]
     )
-    header = replace(header, open_tasks=0, status=WorkflowStatus.FAILED, reason=reason, finished_at=now)
+    header = header._replace(open_tasks=0, status=WorkflowStatus.FAILED, reason=reason, finished_at=now)
     return Decision(tuple(tasks), header, (*journal, Entry("workflow.failed", None, {"reason": reason})))

@@ -23,7 +23,7 @@ from orchestrator.database import open_database
 from orchestrator.metrics import OwnerMetrics
 from orchestrator.owner import Owner, OwnerSettings
 from orchestrator.schema import upgrade
-from orchestrator.state import TaskStatus
+from orchestrator.state import TaskStatus, WorkflowStatus
 from orchestrator.store import Store
 
 
@@ -102,15 +102,17 @@ class Orchestrator:
     def get_artifacts(self, workflow_id: str) -> dict[str, Any]:
         """{"branch", "commit", "files": {path: bytes}} of the outcome, without our own metadata files.
 
-        Raises InvalidInput for a workflow that has no outcome.
+        Branch and commit are None when the workflow left no file. Raises InvalidInput before it is completed.
         """
         return self._thread.run(self._get_artifacts(workflow_id))
 
     async def _get_artifacts(self, workflow_id: str) -> dict[str, Any]:
         view = await self._client.workflow(workflow_id)
-        if view is None or view.header.result_commit is None:
+        if view is None or view.header.status is not WorkflowStatus.COMPLETED:
             status = view.header.status.value if view else "unknown"
             raise InvalidInput(f"workflow {workflow_id} is {status}; it has no outcome")
+        if view.header.result_commit is None:
+            return {"branch": None, "commit": None, "files": {}}
         tree = await self._artifacts.read_tree(view.header.result_commit)
         files = {path: content for path, content in tree.items() if not path.startswith(".multi-agent/")}
         branch = f"ai/generated/{workflow_id}/result"

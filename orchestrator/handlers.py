@@ -21,8 +21,7 @@ from contracts.events import (
     WorkerLeft,
     decode,
 )
-from contracts.failpoints import failpoint
-from contracts.ports import Delivery, MessageBus, Outgoing, RefMove
+from contracts.ports import Delivery, Done, Outgoing, RefMove
 from orchestrator.arrivals import Arrival, BusAway, BusReset, Drained, MergeDone
 from orchestrator.batch import Command, DeadLetter, OutboxEntry
 from orchestrator.decision import Entry
@@ -46,7 +45,6 @@ class Handlers:
 
     engine: Engine
     publisher: Publisher
-    bus: MessageBus
     metrics: OwnerMetrics
     workers: Workers
     wishes: Wishes
@@ -108,23 +106,21 @@ class Handlers:
         self.engine.fill(self.now, self.monotonic)
 
     async def publish(self, effects: Effects) -> None:
-        """After the commit: dispatches, words to workers, acknowledgements, in this order."""
-        repeat = self.workers.take_repeat()
-        if effects.dispatches or repeat or self.publisher.behind:
-            self.metrics.dispatches.inc(len(effects.dispatches))
-            await self.publisher.dispatch([*repeat, *effects.dispatches])
+        """After the commit: acknowledgements, dispatches, words to workers and watchers."""
+        self.metrics.dispatches.inc(len(effects.dispatches))
         acknowledged, self._acknowledged = self._acknowledged, {}
         recalled = self.workers.take_recalled(effects.recalls)
-        await self.publisher.tell(acknowledged, recalled, effects.changed)
+        hints = self.publisher.hints(acknowledged, recalled, effects.changed)
         acks, self._acks = self._acks, []
         answers, self._answers = self._answers, []
-        if acks:
-            failpoint("owner.before_ack")
-            with contextlib.suppress(BusUnavailable):
-                # What led to an answer is acknowledged only once the answer is out.
-                await self.publisher.send(answers)
-                await self.bus.ack(Channels.OWNERS_GROUP, acks)
-            failpoint("owner.after_ack")
+        try:
+            await self.publisher.send(answers)
+        except BusUnavailable:
+            # What led to an answer is acknowledged only once the answer is out.
+            self._answers, self._acks, acks = answers, acks, []
+        dispatches = [*self.workers.take_repeat(), *effects.dispatches]
+        if not await self.publisher.publish(dispatches, hints, Done(Channels.OWNERS_GROUP, acks)):
+            self._acks += acks
 
     # --- outcomes ------------------------------------------------------------------------------------
 

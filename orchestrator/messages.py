@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from contracts.channels import Channels
 from contracts.events import (
@@ -19,7 +20,12 @@ from contracts.ports import Outgoing
 from orchestrator.batch import shard_of
 from orchestrator.state import Header, TaskState
 
+# Looked up once: a model class finds its parametrised form by a search.
+_REQUEST, _OUTCOME = TaskEvent[TaskRequest], TaskEvent[TaskOutcome]
+_CONTROL, _NOTICE = TaskEvent[Control], TaskEvent[WorkflowNotice]
 
+
+@lru_cache(maxsize=8)
 def rfc3339(seconds: float) -> str:
     """Seconds since 1970 as RFC 3339 in UTC, to the millisecond."""
     return (
@@ -41,7 +47,7 @@ def home(workflow_id: str) -> str:
 def request_message(header: Header, task: TaskState) -> Outgoing:
     """The dispatch of a task, the same bytes however often it is published."""
     assert task.dispatch_id is not None
-    event = TaskEvent[TaskRequest](
+    event = _REQUEST(
         id=task.dispatch_id,
         source="orchestrator",
         type=EventType.TASK_REQUESTED,
@@ -69,7 +75,7 @@ def request_message(header: Header, task: TaskState) -> Outgoing:
 def refusal(request: TaskEvent[TaskRequest], reason: str, now: float) -> Outgoing:
     """The outcome of a dispatch that a worker could not read."""
     assert request.workflowid is not None
-    event = TaskEvent[TaskOutcome](
+    event = _OUTCOME(
         id=f"refused-{request.id}",
         source="orchestrator",
         type=EventType.TASK_FINISHED,
@@ -91,7 +97,7 @@ def refusal(request: TaskEvent[TaskRequest], reason: str, now: float) -> Outgoin
 
 def control_message(worker_id: str, control: Control, *, message_id: str, now: float) -> Outgoing:
     """The owner's word to one worker."""
-    event = TaskEvent[Control](
+    event = _CONTROL(
         id=message_id,
         source="orchestrator",
         type=EventType.WORKER_CONTROL,
@@ -104,7 +110,7 @@ def control_message(worker_id: str, control: Control, *, message_id: str, now: f
 
 def workflow_notice(header: Header, *, message_id: str, now: float) -> Outgoing:
     """A hint to watchers."""
-    event = TaskEvent[WorkflowNotice](
+    event = _NOTICE(
         id=message_id,
         source="orchestrator",
         type=EventType.WORKFLOW_CHANGED,

@@ -142,7 +142,7 @@ class Owner:
         recovery = Recovery(self.bus, engine, leases, gate, share)
         workers = Workers(engine, leases, publisher, self.store, self.metrics, recovery)
         wishes = Wishes(engine, self.store, self.bus)
-        handlers = Handlers(engine, publisher, self.bus, self.metrics, workers, wishes)
+        handlers = Handlers(engine, publisher, self.metrics, workers, wishes)
         opened = await self.store.load_open(share)
         failpoint("owner.after_load")
         for workflow in opened:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 
 from contracts.events import TaskError
 from orchestrator.decision import Decision, Entry, descendants, end_badly, release
@@ -26,7 +25,7 @@ def approve(workflow: Workflow, given: Approve) -> Decision:
     if given.action_hash != expected:
         return Decision(refused="what waits for approval is not what was approved; look at it again")
     data = {"person": given.person, "action_hash": expected}
-    ready = replace(task, status=TaskStatus.READY, approved_hash=expected)
+    ready = task._replace(status=TaskStatus.READY, approved_hash=expected)
     return Decision((ready,), journal=(Entry("task.approved", task.task_id, data),))
 
 
@@ -37,7 +36,7 @@ def reject(workflow: Workflow, given: Reject, now: float) -> Decision:
         return Decision(refused=f"task {given.task_id} does not wait for approval")
     why = f"rejected by {given.person}" + (f": {given.reason}" if given.reason else "")
     error = TaskError(code="rejected", message=why, retryable=False)
-    return end_badly(workflow, replace(task, error=error), TaskStatus.FAILED, now)
+    return end_badly(workflow, task._replace(error=error), TaskStatus.FAILED, now)
 
 
 def cancel(workflow: Workflow, given: Cancel, now: float) -> Decision:
@@ -46,14 +45,13 @@ def cancel(workflow: Workflow, given: Cancel, now: float) -> Decision:
         return Decision(refused=f"workflow is already {workflow.header.status}")
     stopped = [task for task in workflow.tasks.values() if not task.status.terminal]
     recalls = tuple(task.dispatch_id for task in stopped if task.dispatch_id)
-    header = replace(
-        workflow.header,
+    header = workflow.header._replace(
         status=WorkflowStatus.CANCELLED,
         reason=f"cancelled by {given.person}",
         open_tasks=0,
         finished_at=now,
     )
-    tasks = tuple(replace(task, status=TaskStatus.CANCELLED, dispatch_id=None) for task in stopped)
+    tasks = tuple(task._replace(status=TaskStatus.CANCELLED, dispatch_id=None) for task in stopped)
     return Decision(tasks, header, (Entry("workflow.cancelled", None, {"person": given.person}),), recalls)
 
 
@@ -66,7 +64,7 @@ def retry(workflow: Workflow, given: Retry, now: float) -> Decision:
         if task and task.status in {TaskStatus.FAILED, TaskStatus.DEAD, TaskStatus.CANCELLED}
     ]
     if not failed and workflow.header.status is WorkflowStatus.FAILED and not given.task_id:
-        header = replace(workflow.header, status=WorkflowStatus.MERGING, reason="", finished_at=None)
+        header = workflow.header._replace(status=WorkflowStatus.MERGING, reason="", finished_at=None)
         return Decision(header=header, journal=(Entry("workflow.retried", None, {"person": given.person}),))
     if not failed:
         return Decision(refused="only failed, cancelled and dead-lettered tasks can be retried; none is here")
@@ -74,8 +72,7 @@ def retry(workflow: Workflow, given: Retry, now: float) -> Decision:
     if not reopened:
         return Decision(refused="what these tasks depend on has not succeeded; retry that first")
     fresh = {
-        task.task_id: replace(
-            task,
+        task.task_id: task._replace(
             status=TaskStatus.WAITING,
             failures=0,
             crashes=0,
@@ -89,8 +86,7 @@ def retry(workflow: Workflow, given: Retry, now: float) -> Decision:
     }
     for task in release(workflow, fresh, versions=fresh):
         fresh[task.task_id] = task
-    header = replace(
-        workflow.header,
+    header = workflow.header._replace(
         status=WorkflowStatus.RUNNING,
         reason="",
         finished_at=None,

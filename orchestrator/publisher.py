@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from contracts.channels import Channels
 from contracts.errors import BusUnavailable
 from contracts.events import Control
 from contracts.failpoints import failpoint
-from contracts.ports import MessageBus, Outgoing
+from contracts.ports import Done, MessageBus, Outgoing
 from orchestrator.engine import Engine
 from orchestrator.messages import control_message, request_message, workflow_notice
 
@@ -35,26 +34,28 @@ class Publisher:
         if messages:
             await self._bus.publish(messages)
 
-    async def dispatch(self, dispatch_ids: Iterable[str]) -> bool:
-        """Publish these and whatever could not be published before. False: the bus is away, try again.
+    async def publish(self, dispatch_ids: Iterable[str], hints: Sequence[Outgoing], done: Done) -> bool:
+        """Acknowledge what led here, publish these and whatever could not be published before, then `hints`.
 
-        Published ids gather in `settled`, for the next transaction to strike from the outbox.
+        Usually one round trip. Published ids gather in `settled`, for the next transaction to strike from the
+        outbox. False: the bus is away, `done` may not be acknowledged, and the dispatches wait for the next
+        call.
         """
         self._waiting.update(dict.fromkeys(dispatch_ids))
-        while self._waiting:
+        while self._waiting or hints or done.deliveries:
             chunk = list(self._waiting)[:CHUNK]
             messages = [message for name in chunk if (message := self._message(name)) is not None]
             try:
                 await self.ensure_groups({message.stream for message in messages})
-                if messages:
-                    failpoint("owner.before_dispatch")
-                    await self._bus.publish(messages)
-                    failpoint("owner.after_dispatch")
+                failpoint("owner.before_dispatch")
+                await self._bus.publish(messages, hints=hints, done=done)
+                failpoint("owner.after_dispatch")
             except BusUnavailable:
                 return False
             for name in chunk:
                 del self._waiting[name]
             self.settled += chunk
+            hints, done = (), Done(done.group, ())
         return True
 
     def take_settled(self) -> list[str]:
@@ -62,11 +63,6 @@ class Publisher:
         taken = self.settled[:]
         self.settled.clear()
         return taken
-
-    @property
-    def behind(self) -> bool:
-        """Whether dispatches wait for the bus."""
-        return bool(self._waiting)
 
     async def ensure_groups(self, streams: Iterable[str]) -> None:
         """Make these request streams readable for workers, unless that was done since the bus was new."""
@@ -79,10 +75,10 @@ class Publisher:
         """The bus lost its memory."""
         self._groups.clear()
 
-    async def tell(
+    def hints(
         self, acknowledged: dict[str, list[str]], recalled: dict[str, list[str]], changed: Iterable[str]
-    ) -> None:
-        """Broadcast to workers and watchers; nobody is hurt when it is lost."""
+    ) -> list[Outgoing]:
+        """Words to workers and watchers; nobody is hurt when they are lost."""
         now = self._now()
         messages: list[Outgoing] = []
         for worker_id in {**acknowledged, **recalled}:
@@ -95,9 +91,7 @@ class Publisher:
             workflow = self._engine.workflows.get(workflow_id)
             if workflow is not None:
                 messages.append(workflow_notice(workflow.header, message_id=self._new_id(), now=now))
-        if messages:
-            with contextlib.suppress(BusUnavailable):
-                await self._bus.broadcast(messages)
+        return messages
 
     def _message(self, dispatch_id: str) -> Outgoing | None:
         place = self._engine.out.get(dispatch_id)

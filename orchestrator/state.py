@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from contracts.events import TaskError, TestSummary, Usage
 from contracts.todo import TodoItem, TodoList
@@ -29,8 +30,13 @@ class TaskStatus(StrEnum):
         return self in _TERMINAL
 
 
-_TERMINAL = frozenset(
-    {TaskStatus.SUCCEEDED, TaskStatus.FAILED, TaskStatus.BLOCKED, TaskStatus.CANCELLED, TaskStatus.DEAD}
+# A tuple finds a member by identity; a set would hash it, which enums do in Python.
+_TERMINAL = (
+    TaskStatus.SUCCEEDED,
+    TaskStatus.FAILED,
+    TaskStatus.BLOCKED,
+    TaskStatus.CANCELLED,
+    TaskStatus.DEAD,
 )
 
 
@@ -52,8 +58,7 @@ class WorkflowStatus(StrEnum):
 NO_USAGE = Usage()
 
 
-@dataclass(frozen=True, slots=True)
-class TaskState:
+class TaskState(NamedTuple):
     """One version of a task.
 
     dependencies may differ from the plan's: a test-debug cycle puts new tasks in between. attempt counts
@@ -96,8 +101,7 @@ class TaskState:
         return (self.commit,) if self.commit else self.parents
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """One version of what a workflow is apart from its tasks. `open_tasks` counts the not yet terminal."""
 
     workflow_id: str

@@ -35,7 +35,7 @@ def status(workflow: str | None, limit: int, as_json: bool, **options: object) -
     if workflow is None:
         overview = asyncio.run(_overview(settings, limit))
         if as_json:
-            shown = [{**asdict(header), "tasks": count} for header, count in overview.headers]
+            shown = [{**header._asdict(), "tasks": count} for header, count in overview.headers]
             print_json({"workflows": shown, "orchestrators": overview.owners, "workers": overview.workers})
         else:
             _print_overview(overview)
@@ -148,7 +148,7 @@ def view_json(view: WorkflowView) -> dict[str, Any]:
         }
         for task in view.tasks
     ]
-    return {**asdict(view.header), "tasks": tasks}
+    return {**view.header._asdict(), "tasks": tasks}
 
 
 @click.command()
@@ -248,9 +248,8 @@ async def _history(settings: Settings, workflow_id: str) -> list[Any]:
 async def _checkout(settings: Settings, view: WorkflowView, target: Path) -> None:
     header = view.header
     if header.result_commit is None:
-        raise InvalidInput(
-            f"workflow {header.workflow_id} is {header.status.value}; it has no result to check out"
-        )
+        why = "left no files" if header.status is WorkflowStatus.COMPLETED else f"is {header.status.value}"
+        raise InvalidInput(f"workflow {header.workflow_id} {why}; it has no result to check out")
     store = make_artifacts(settings)
     try:
         await store.checkout(f"ai/generated/{header.workflow_id}/result", target)

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from contracts.ports import Delivery, Outgoing
+from contracts.ports import Delivery, Done, Outgoing
 from tests.bus.servers import (
     DEVIATIONS,
     FOREVER_MS,
@@ -35,6 +35,32 @@ async def test_publishing_nothing_is_allowed(bus: Bus) -> None:
     await bus.broadcast([])
     await bus.ack("g", [])
     assert await bus.depth("s") == 0
+
+
+async def test_one_call_acknowledges_publishes_and_hints(bus: Bus) -> None:
+    await bus.ensure_group("s", "g")
+    await bus.publish(messages("s", b"request"))
+    subscription = bus.subscribe(["s", "hints"])
+    await subscription.ready()
+    done = Done("g", await read_now(bus))
+    await bus.publish(messages("s", b"next"), hints=messages("hints", b"hint"), done=done)
+    assert [await anext(subscription), await anext(subscription)] == [("s", b"next"), ("hints", b"hint")]
+    assert payloads(await bus.entries("s")) == [b"next"]
+    assert await bus.pending("s", "g", "c") == []
+    assert await bus.depth("hints") == 0
+    await subscription.close()
+
+
+async def test_an_answer_replaces_what_led_to_it(bus: Bus) -> None:
+    await bus.ensure_group("requests", "g")
+    await bus.publish(messages("requests", b"1", b"2", b"3"))
+    first, second = await bus.read(["requests"], "g", "c", count=2, block_ms=0)
+    await bus.answer(Done("g", [first]), messages("results", b"outcome"))
+    await bus.answer(Done("g", [second]), [])
+    await bus.answer(Done("g", []), [])
+    assert payloads(await bus.entries("requests")) == [b"3"]
+    assert payloads(await bus.entries("results")) == [b"outcome"]
+    assert await bus.pending("requests", "g", "c") == []
 
 
 async def test_a_new_group_starts_at_the_first_entry(bus: Bus) -> None:

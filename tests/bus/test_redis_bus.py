@@ -12,7 +12,7 @@ import pytest
 
 from contracts.bus import connect_message_bus
 from contracts.errors import BusUnavailable, NotConfigured
-from contracts.ports import Outgoing
+from contracts.ports import Done, Outgoing
 from contracts.redis_bus import RedisBus
 from contracts.redis_subscription import RedisSubscription
 from tests.support.redis_servers import PrivateRedis
@@ -240,3 +240,20 @@ async def test_a_bus_keeps_few_connections(server: PrivateRedis) -> None:
     async with opened(server.url) as bus:
         await asyncio.gather(*(bus.depth("s") for _ in range(100)))
         assert server.command("INFO", "clients")["connected_clients"] <= 9
+
+
+async def test_i1_what_cannot_be_answered_is_not_acknowledged(server: PrivateRedis) -> None:
+    async with opened(server.url) as bus:
+        await bus.ensure_group("requests", "g")
+        await bus.publish([Outgoing("requests", b"request")])
+        found = await bus.read(["requests"], "g", "c", count=1, block_ms=0)
+        server.command("CONFIG", "SET", "maxmemory", "1")
+        try:
+            with pytest.raises(BusUnavailable, match=r"EXECABORT|maxmemory"):
+                await bus.answer(Done("g", found), [Outgoing("results", b"outcome")])
+        finally:
+            server.command("CONFIG", "SET", "maxmemory", "0")
+        assert await bus.pending("requests", "g", "c") == found
+        server.command("SET", "results", "no stream")
+        with pytest.raises(BusUnavailable, match="WRONGTYPE"):
+            await bus.answer(Done("g", found), [Outgoing("results", b"outcome")])

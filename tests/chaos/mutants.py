@@ -81,7 +81,8 @@ MUTANTS: tuple[Mutant, ...] = (
             Edit(
                 "orchestrator/owner.py",
                 'failpoint("owner.before_commit")',
-                "await handlers.publisher.dispatch(effects.dispatches)",
+                "from contracts.ports import Done; "
+                "await handlers.publisher.publish(effects.dispatches, (), Done('owners', ()))",
             ),
         ),
         faults="lost-answer",
@@ -125,7 +126,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 "agents/outbox.py",
-                "kept.due = self._now() + (0 if kept.deliveries else kept.wait)",
+                "kept.due = now + (0 if kept.deliveries else kept.wait)",
                 "kept.due = float('inf')",
             ),
             Edit("agents/outbox.py", "kept.due, kept.wait = self._now(), self._resend_seconds", "pass"),

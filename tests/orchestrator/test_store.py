@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,7 +111,7 @@ async def test_an_owner_that_was_replaced_writes_nothing(store: Store) -> None: 
     old = await saved(store, play)
     await everything(store, "somebody else")
     batch = Batch(now=1.0, shards={shard_of("wf-1")})
-    batch.headers["wf-1"] = replace(play.workflow.header, reason="written by a ghost")
+    batch.headers["wf-1"] = play.workflow.header._replace(reason="written by a ghost")
     with pytest.raises(OwnershipLost):
         await store.commit(batch, old)
     loaded = await store.load("wf-1")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from contracts.channels import Channels
 from contracts.errors import BusUnavailable, GroupMissing
-from contracts.ports import Delivery, Outgoing, Subscription
+from contracts.ports import Delivery, Done, Outgoing, Subscription
 from tests.simulation.choices import Choices
 from tests.simulation.violations import Crash
 
@@ -98,14 +98,29 @@ class ModelBus:
 
     # --- the port ------------------------------------------------------------------------------------
 
-    async def publish(self, messages: Sequence[Outgoing]) -> None:
+    async def publish(
+        self, messages: Sequence[Outgoing], *, hints: Sequence[Outgoing] = (), done: Done | None = None
+    ) -> None:
         kind = self._before()
+        if done:
+            self._remove(done)
+        self._append(messages)
+        for hint in hints:
+            self._heard(hint)
+        self._after(kind)
+
+    async def answer(self, done: Done, messages: Sequence[Outgoing]) -> None:
+        kind = self._before()
+        self._append(messages)
+        self._remove(done)
+        self._after(kind)
+
+    def _append(self, messages: Sequence[Outgoing]) -> None:
         memory = self._memory
         for message in messages:
             self._published(message)
             memory.last += 1
             memory.streams.setdefault(message.stream, {})[memory.last] = message.payload
-        self._after(kind)
 
     async def broadcast(self, messages: Sequence[Outgoing]) -> None:
         if self.away:
@@ -143,15 +158,18 @@ class ModelBus:
 
     async def ack(self, group: str, deliveries: Sequence[Delivery]) -> None:
         kind = self._before()
-        for delivery in deliveries:
-            if group == Channels.OWNERS_GROUP:
+        self._remove(Done(group, deliveries))
+        self._after(kind)
+
+    def _remove(self, done: Done) -> None:
+        for delivery in done.deliveries:
+            if done.group == Channels.OWNERS_GROUP:
                 self._settled(delivery)
             number = int(delivery.entry_id)
             self._memory.streams.get(delivery.stream, {}).pop(number, None)
-            place = self._memory.groups.get((delivery.stream, group))
+            place = self._memory.groups.get((delivery.stream, done.group))
             if place is not None:
                 place.pending.pop(number, None)
-        self._after(kind)
 
     async def pending(self, stream: str, group: str, consumer: str) -> list[Delivery]:
         kind = self._before()

@@ -140,7 +140,7 @@ class Session:
         workers = WatchedWorkers(
             self.engine, leases, self.publisher, database, _METRICS, recovery, coroner=coroner
         )
-        self.handlers = Handlers(self.engine, self.publisher, bus, _METRICS, workers, wishes)
+        self.handlers = Handlers(self.engine, self.publisher, _METRICS, workers, wishes)
         for workflow in run(store.load_open(self.share)):
             self.engine.adopt(workflow, clock.monotonic())
         self.git.add(run(self.handlers.resume(run(store.outbox(self.share)))), [])
