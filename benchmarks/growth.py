@@ -18,11 +18,12 @@ from benchmarks.shapes import small
 from multi_agent.bootstrap import make_artifacts, make_bus, make_database, make_owner, upgrade_database
 from multi_agent.settings import Settings
 from orchestrator import tables as t
-from orchestrator.batch import Batch, shard_of, write_batch
+from orchestrator.batch import Batch, shard_of
 from orchestrator.database import Database
 from orchestrator.decision import Entry
 from orchestrator.engine import Engine
 from orchestrator.state import TaskState, Workflow
+from orchestrator.writing import write_batch
 
 _CHUNK: Final = 500
 _BATCH: Final = 256

@@ -43,8 +43,11 @@ class _Raw:
         os.write(self._fd, text.encode("utf-8", "replace"))
 
 
-def set_up_logs(level: str, *, process: str, readable: bool | None = None) -> None:
-    """Set up logging for this process. `readable` defaults to whether stderr is a terminal."""
+def set_up_logs(level: str, *, process: str, readable: bool | None = None, cache: bool = False) -> None:
+    """Set up logging for this process. `readable` defaults to whether stderr is a terminal.
+
+    cache: loggers are made once, which is quicker; nobody can set up logging again then.
+    """
     number = logging.getLevelNamesMapping()[level.upper()]
     pretty = sys.stderr.isatty() if readable is None else readable
     stream = cast("TextIO", LastingStream(sys.stderr))
@@ -61,6 +64,7 @@ def set_up_logs(level: str, *, process: str, readable: bool | None = None) -> No
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=cache,
     )
     structlog.contextvars.bind_contextvars(process=process)
     logging.basicConfig(level=logging.WARNING, stream=stream, format="%(levelname)s %(name)s %(message)s")

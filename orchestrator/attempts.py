@@ -175,6 +175,8 @@ def overdue(workflow: Workflow, given: Overdue, now: float) -> Decision:
 
 
 def _sum(one: Usage, other: Usage) -> Usage:
+    if not (other.model_calls or other.input_tokens or other.output_tokens or other.cost_usd):
+        return one
     return Usage(
         model_calls=one.model_calls + other.model_calls,
         input_tokens=one.input_tokens + other.input_tokens,

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql as postgresql_dialect
@@ -23,6 +26,7 @@ T = TypeVar("T")
 Body = Callable[[Connection], T]
 
 BUSY_SECONDS = 10.0
+_TOGETHER = 64
 _REVISION = text("SELECT version_num FROM alembic_version")
 
 
@@ -78,28 +82,61 @@ def _checked(url: str) -> URL:
     raise NotConfigured(f"database {str(parsed)!r} is not supported; {usable}")
 
 
+@dataclass(slots=True)
+class _Write:
+    """A body that waits for its turn, and whoever waits for it."""
+
+    body: Body[Any]
+    durable: bool
+    done: Future[Any] = field(default_factory=Future)
+
+
 class SqliteDatabase:
-    """One connection and thread for writing, one of each for reading: a transaction is one thread call."""
+    """One connection and thread for writing, one of each for reading: a transaction is one thread call.
+
+    What wants to be written while a transaction is under way goes into the next one together.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._writer = _sqlite_engine(path, "BEGIN IMMEDIATE")
         self._reader = _sqlite_engine(path, "BEGIN")
+        self._durable = False
+        self._waiting: deque[_Write] = deque()
         self._write_thread = ThreadPoolExecutor(1, "sqlite-write")
         self._read_thread = ThreadPoolExecutor(1, "sqlite-read")
 
     async def write(self, body: Body[T], *, durable: bool = False) -> T:
         """See Database.write; durable commits run at synchronous=FULL, others at NORMAL."""
+        write = _Write(body, durable)
+        self._waiting.append(write)
+        self._write_thread.submit(self._write_waiting)
+        return cast("T", await _translated(asyncio.wrap_future(write.done)))
 
-        def run() -> T:
-            with self._writer.connect() as connection:
-                raw = connection.connection.driver_connection
-                assert isinstance(raw, sqlite3.Connection)
-                raw.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-                with connection.begin():
-                    return body(connection)
+    def _write_waiting(self) -> None:
+        count = min(len(self._waiting), _TOGETHER)
+        writes = [self._waiting.popleft() for _ in range(count)]
+        writes = [write for write in writes if write.done.set_running_or_notify_cancel()]
+        if not writes:
+            return
+        try:
+            told = self._transaction(writes)
+        except Exception as error:
+            told = [partial(write.done.set_exception, error) for write in writes]
+        for tell in told:
+            tell()
 
-        return await _in_thread(self._write_thread, run)
+    def _transaction(self, writes: list[_Write]) -> list[Callable[[], None]]:
+        """One transaction for all; how to tell each what came of its body."""
+        durable = any(write.durable for write in writes)
+        with self._writer.connect() as connection:
+            if durable is not self._durable and (driver := sqlite_driver(connection)):
+                driver.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+                self._durable = durable
+            with connection.begin():
+                if len(writes) == 1:
+                    return [partial(writes[0].done.set_result, writes[0].body(connection))]
+                return [_one_of_many(connection, write) for write in writes]
 
     async def read(self, body: Body[T]) -> T:
         """See Database.read."""
@@ -108,7 +145,7 @@ class SqliteDatabase:
             with self._reader.begin() as connection:
                 return body(connection)
 
-        return await _in_thread(self._read_thread, run)
+        return await _translated(asyncio.get_running_loop().run_in_executor(self._read_thread, run))
 
     async def close(self) -> None:
         """Finish what runs and close both connections, each in its own thread."""
@@ -117,11 +154,22 @@ class SqliteDatabase:
             thread.shutdown()
 
 
-async def _in_thread(thread: ThreadPoolExecutor, run: Callable[[], T]) -> T:
+def _one_of_many(connection: Connection, write: _Write) -> Callable[[], None]:
+    """A body that fails takes back only what it did itself."""
     try:
-        return await asyncio.get_running_loop().run_in_executor(thread, run)
+        with connection.begin_nested():
+            return partial(write.done.set_result, write.body(connection))
+    except Exception as error:
+        return partial(write.done.set_exception, error)
+
+
+async def _translated(work: Awaitable[T]) -> T:
+    try:
+        return await work
     except SQLAlchemyError as error:
         raise translated(error) from None
+    except sqlite3.OperationalError as error:
+        raise translated(OperationalError(None, None, error)) from None
 
 
 def translated(error: SQLAlchemyError) -> Exception:
@@ -136,6 +184,12 @@ def translated(error: SQLAlchemyError) -> Exception:
     ):
         return StoreUnavailable(f"the database does not answer: {getattr(error, 'orig', error)}")
     return error
+
+
+def sqlite_driver(connection: Connection) -> sqlite3.Connection | None:
+    """The driver's own connection, for statements of the hot path; None on PostgreSQL."""
+    driver = connection.connection.driver_connection
+    return driver if isinstance(driver, sqlite3.Connection) else None
 
 
 def upsert(connection: Connection, table: Table, row: Mapping[str, Any], changes: Mapping[str, Any]) -> None:

@@ -10,7 +10,6 @@ import asyncio
 import os
 import socket
 import time
-import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -78,7 +77,7 @@ class Owner:
     settings: OwnerSettings
     clock: Clock = field(default_factory=Clock)
     metrics: OwnerMetrics = field(default_factory=OwnerMetrics)
-    new_id: Callable[[], str] = lambda: uuid.uuid4().hex
+    new_id: Callable[[], str] = lambda: os.urandom(16).hex()
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 

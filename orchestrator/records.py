@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import RowMapping
 
 from contracts.base import Model
 from contracts.events import TaskError, TestSummary, Usage
 from contracts.todo import TodoItem
-from orchestrator.state import Header, TaskState, TaskStatus, WorkflowStatus
+from orchestrator.state import NO_USAGE, Header, TaskState, TaskStatus, WorkflowStatus
 
 
 class StoredOutcome(Model):
@@ -23,15 +25,12 @@ class StoredOutcome(Model):
     seconds: float = 0.0
 
 
-_NOTHING_YET = StoredOutcome().model_dump_json(exclude_defaults=True)
-
-
 def task_row(workflow_id: str, task: TaskState) -> dict[str, Any]:
-    """What of a task changes, keyed as UPDATE statements name it."""
+    """What of a task changes, by column, as drivers take it."""
     return {
         "workflow_id": workflow_id,
         "task_id": task.task_id,
-        "dependencies": list(task.dependencies),
+        "dependencies": _names(task.dependencies),
         "status": task.status.value,
         "cycle": task.cycle,
         "attempt": task.attempt,
@@ -42,7 +41,7 @@ def task_row(workflow_id: str, task: TaskState) -> dict[str, Any]:
         "dispatch_id": task.dispatch_id,
         "dispatched_at": task.dispatched_at,
         "not_before": task.not_before,
-        "parents": list(task.parents),
+        "parents": _names(task.parents),
         "approved_hash": task.approved_hash,
         "commit_name": task.commit,
         "verdict": task.verdict,
@@ -59,17 +58,34 @@ def new_task_row(workflow_id: str, task: TaskState, position: int) -> dict[str, 
     }
 
 
+def json_text(value: Any) -> str:
+    """JSON of plain values and models, as JSON columns take it from a driver."""
+    try:
+        return to_json(value).decode()
+    except ValueError:
+        return json.dumps(value)  # half a surrogate pair, which has no UTF-8
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return json_text(names) if names else "[]"
+
+
 def _stored_outcome(task: TaskState) -> str:
-    if task.attempt == 0:
-        return _NOTHING_YET
-    return StoredOutcome(
-        summary=task.summary,
-        tests=task.tests,
-        backend=task.backend,
-        error=task.error,
-        usage=task.usage,
-        seconds=task.seconds,
-    ).model_dump_json(exclude_defaults=True)
+    """What StoredOutcome reads; what is as by default is left out."""
+    found: dict[str, Any] = {}
+    if task.summary:
+        found["summary"] = task.summary
+    if task.tests is not None:
+        found["tests"] = task.tests
+    if task.backend:
+        found["backend"] = task.backend
+    if task.error is not None:
+        found["error"] = task.error
+    if task.usage is not NO_USAGE:
+        found["usage"] = task.usage
+    if task.seconds:
+        found["seconds"] = task.seconds
+    return json_text(found) if found else "{}"
 
 
 def read_task(row: RowMapping) -> TaskState:

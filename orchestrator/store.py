@@ -10,13 +10,14 @@ from sqlalchemy import ColumnElement, Connection, or_, select, update
 from contracts.errors import MultiAgentError
 from contracts.failpoints import failpoint
 from orchestrator import tables as t
-from orchestrator.batch import Batch, Command, OutboxEntry, write_batch
-from orchestrator.database import Database, upsert
+from orchestrator.batch import Batch, Command, OutboxEntry
+from orchestrator.database import Database, sqlite_driver, upsert
 from orchestrator.letters import StoredLetter, read_letter
 from orchestrator.records import read_header, read_task
 from orchestrator.roster import Roster
 from orchestrator.shares import Share
 from orchestrator.state import TaskState, Workflow, WorkflowStatus
+from orchestrator.writing import write_batch
 
 
 class OwnershipLost(MultiAgentError):
@@ -81,8 +82,10 @@ class Store:
     async def waiting_commands(self, share: Share, limit: int = 256) -> list[Command]:
         """Commands for these shards that nobody applied yet, oldest first."""
         c = t.commands.c
+        workflow = t.workflows.c.workflow_id
         query = (
-            select(c.command_id, c.kind, c.workflow_id, c.body)
+            select(c.command_id, c.kind, c.workflow_id, c.body, workflow.is_not(None))
+            .outerjoin(t.workflows, workflow == c.workflow_id)
             .where(c.applied_at.is_(None), or_(c.shard.in_(share.epochs), c.shard.is_(None)))
             .order_by(c.created_at, c.command_id)
             .limit(limit)
@@ -126,16 +129,24 @@ class Store:
 
 def _fence(connection: Connection, touched: set[int], share: Share) -> None:
     """Lock the touched shards' rows; a shard whose epoch moved on belongs to somebody else."""
-    if not touched:
-        return
-    current = connection.execute(
+    if touched and any(
+        share.epochs.get(shard) != epoch for shard, epoch in _locked(connection, touched) if shard in touched
+    ):
+        raise OwnershipLost("another orchestrator has taken over")
+
+
+def _locked(connection: Connection, touched: set[int]) -> list[tuple[int, int]]:
+    """(shard, epoch) of at least these."""
+    if driver := sqlite_driver(connection):
+        # The transaction locks the whole file.
+        return driver.execute("SELECT shard, epoch FROM shards").fetchall()
+    query = (
         select(t.shards.c.shard, t.shards.c.epoch)
         .where(t.shards.c.shard.in_(touched))
         .order_by(t.shards.c.shard)
         .with_for_update()
-    ).all()
-    if any(share.epochs.get(shard) != epoch for shard, epoch in current):
-        raise OwnershipLost("another orchestrator has taken over")
+    )
+    return [(shard, epoch) for shard, epoch in connection.execute(query)]
 
 
 def _load(connection: Connection, which_workflows: Any, which_tasks: Any) -> list[Workflow]:

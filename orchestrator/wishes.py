@@ -66,11 +66,12 @@ class Wishes:
         if isinstance(body, RetryLetterBody | DiscardLetterBody):
             return await self._work_off(body, now, monotonic)
         if isinstance(body, SubmitBody):
-            return await self._submit(name, body, now, monotonic)
+            return self._submit(command, body, now, monotonic)
         return await self._give(name, as_input(body), now, monotonic)
 
-    async def _submit(self, name: str, body: SubmitBody, now: float, monotonic: float) -> str | None:
-        if name in self.engine.workflows or await self.store.load(name) is not None:
+    def _submit(self, command: Command, body: SubmitBody, now: float, monotonic: float) -> str | None:
+        name = command.workflow_id
+        if command.known or name in self.engine.workflows:
             return "a workflow with this id exists already"
         started = Workflow.start(name, body.plan, shard=shard_of(name), now=now, base_commit=body.base_commit)
         self.engine.submit(started, now, monotonic)

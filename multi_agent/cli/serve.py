@@ -36,7 +36,7 @@ _metrics_option = click.option(
 def orchestrator(owner_id: str | None, replaces: str | None, **options: object) -> None:
     """Own the state of a data folder or a database until stopped."""
     settings = settings_of(**options)
-    set_up_logs(settings.log_level, process="orchestrator")
+    set_up_logs(settings.log_level, process="orchestrator", cache=True)
     name = _checked_id("--owner-id", owner_id) if owner_id else new_process_id()
     asyncio.run(run_orchestrator(settings, owner_id=name, replaces=replaces))
 
@@ -63,7 +63,7 @@ def worker(
     `--sandbox host`, and needs Redis and a sandbox only.
     """
     settings = settings_of(**options)
-    set_up_logs(settings.log_level, process="worker")
+    set_up_logs(settings.log_level, process="worker", cache=True)
     name = _checked_id("--worker-id", worker_id) if worker_id else new_process_id()
     if roles == (SANDBOX_ROLE,):
         return asyncio.run(run_sandbox_host(settings, host_id=name))

@@ -28,7 +28,7 @@ async def test_a_refused_wish_does_not_undo_what_its_batch_has_decided(database:
         ("reject", RejectBody(task_id="a", person="me")),
     ]
     for kind, body in bodies:
-        await wishes.grant(Command(kind, kind, WORKFLOW, body.model_dump_json()), 1.0, 1.0)
+        await wishes.grant(Command(kind, kind, WORKFLOW, body.model_dump_json(), known=False), 1.0, 1.0)
     batch, _ = engine.flush(1.0)
     answers = list(batch.answers.values())
     assert [answer.partition(":")[0] for answer in answers] == ["done", "refused", "refused"]

@@ -70,7 +70,8 @@ class ModelStore:
         return list(self._outbox.values())
 
     async def waiting_commands(self, share: Share) -> list[Command]:
-        return list(self.waiting.values())
+        waiting = self.waiting.values()
+        return [replace(command, known=command.workflow_id in self.headers) for command in waiting]
 
     async def letter(self, dead_letter_id: int) -> StoredLetter | None:
         return self.letters.get(dead_letter_id)

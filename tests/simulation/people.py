@@ -89,7 +89,7 @@ class People:
 
     def _send(self, kind: str, name: str, body: str) -> None:
         self._sent += 1
-        command = Command(f"c{self._sent}", kind, name, body)
+        command = Command(f"c{self._sent}", kind, name, body, known=False)
         self._store.waiting[command.command_id] = command
 
     def settle(self) -> bool:
