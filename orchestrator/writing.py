@@ -88,27 +88,33 @@ def write_batch(connection: Connection, batch: Batch) -> None:
     many(connection, _INSERT_JOURNAL, [_journal_row(name, entry, batch.now) for name, entry in batch.journal])
     many(connection, _INSERT_OUTBOX, [_outbox_row(entry) for entry in batch.outbox])
     many(connection, _SETTLE, [{"key_entry": entry_id} for entry_id in batch.settled])
+    answers = batch.answers.items()
     many(
         connection,
         _ANSWER,
-        [
-            {"key_command": name, "applied_at": batch.now, "answer": text}
-            for name, text in batch.answers.items()
-        ],
+        [{"key_command": name, "applied_at": batch.now, "answer": text} for name, text in answers],
     )
-    if batch.dead_letters:
-        rows = [_dead_row(letter, batch.now) for letter in batch.dead_letters]
-        connection.execute(_bury(connection), rows)
-    many(
-        connection,
-        _RESOLVE,
-        [{"key_letter": name, "key_at": batch.now, "key_how": how} for name, how in batch.resolved.items()],
-    )
-    many(
-        connection,
-        _RESOLVE_RETRIED,
-        [{"key_workflow": name, "key_task": task, "key_at": batch.now} for name, task in batch.retried],
-    )
+    if batch.dead_letters or batch.resolved or batch.retried:
+        _write_letters(connection, batch)
+
+
+def _write_letters(connection: Connection, batch: Batch) -> None:
+    """What is rare, by SQLAlchemy's own means."""
+    now = batch.now
+    parts: list[tuple[Executable, list[dict[str, Any]]]] = [
+        (_bury(connection), [_dead_row(letter, now) for letter in batch.dead_letters]),
+        (
+            _RESOLVE,
+            [{"key_letter": name, "key_at": now, "key_how": how} for name, how in batch.resolved.items()],
+        ),
+        (
+            _RESOLVE_RETRIED,
+            [{"key_workflow": name, "key_task": task, "key_at": now} for name, task in batch.retried],
+        ),
+    ]
+    for statement, rows in parts:
+        if rows:
+            connection.execute(statement, rows)
 
 
 def _bury(connection: Connection) -> Executable:
