@@ -52,6 +52,21 @@ async def test_a_request_becomes_a_commit_and_an_outcome(
     assert CREATED_AT == 1_750_000_000
 
 
+@agent(role="coder")
+class Idle:
+    async def run(self, task: Task) -> AgentResult:
+        return AgentResult(summary="nothing to do")
+
+
+async def test_what_leaves_nothing_makes_no_commit(
+    bus: MemoryBus, owner: Owner, store: GitArtifactStore
+) -> None:
+    async with running(worker(bus, store, Idle)):
+        await owner.dispatch(task_request())
+        outcome = await owner.outcome()
+    assert (outcome.status, outcome.summary, outcome.commit) == ("succeeded", "nothing to do", None)
+
+
 async def test_i2_the_same_dispatch_executed_by_two_workers_gives_one_commit(
     bus: MemoryBus, owner: Owner, store: GitArtifactStore
 ) -> None:

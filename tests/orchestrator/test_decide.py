@@ -66,6 +66,23 @@ def test_all_done_means_merging_and_then_completed() -> None:
     assert (play.workflow.header.status, play.workflow.header.result_commit) == ("completed", "f" * 40)
 
 
+def test_a_workflow_that_left_nothing_is_completed_without_a_merge() -> None:
+    play = Play(plan(item("a"), item("b", "a")))
+    play.succeed("a", commit=None)
+    last = play.succeed("b", commit=None)
+    header = play.workflow.header
+    assert (header.status, header.result_commit) == ("completed", None)
+    assert header.finished_at is not None
+    assert last.journal[-1].kind == "workflow.completed"
+
+
+def test_one_commit_anywhere_is_merged() -> None:
+    play = Play(plan(item("a"), item("b", "a")))
+    play.succeed("a")
+    play.succeed("b", commit=None)
+    assert play.workflow.header.status == "merging"
+
+
 def test_a_failed_merge_fails_the_workflow_and_can_be_retried() -> None:
     play = Play(plan(item("a")))
     play.succeed("a")

@@ -1,0 +1,103 @@
+"""Writes on SQLite that wait for each other share a transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from orchestrator.database import Body, Database, SqliteDatabase
+from orchestrator.tables import owners
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def put(name: str) -> Body[str]:
+    def body(connection: Connection) -> str:
+        row = {"owner_id": name, "host": "h", "pid": 1, "started_at": 0.0, "renewals": 0, "note": ""}
+        connection.execute(insert(owners).values(**row))
+        return name
+
+    return body
+
+
+async def names(database: Database) -> set[str]:
+    query = select(owners.c.owner_id)
+    return await database.read(lambda connection: set(connection.execute(query).scalars()))
+
+
+class Gate:
+    """A body that holds the transaction up until it is let go."""
+
+    def __init__(self) -> None:
+        self.entered, self.open = threading.Event(), threading.Event()
+
+    def __call__(self, _: Connection) -> None:
+        self.entered.set()
+        assert self.open.wait(20)
+
+
+async def held_up(database: Database, *bodies: Body[Any]) -> list[Any]:
+    """What became of bodies that all waited for one transaction."""
+    gate = Gate()
+    first = asyncio.create_task(database.write(gate))
+    await asyncio.to_thread(gate.entered.wait, 20)
+    others = [asyncio.create_task(database.write(body, durable=True)) for body in bodies]
+    await asyncio.sleep(0.05)
+    gate.open.set()
+    _, *found = await asyncio.gather(first, *others, return_exceptions=True)
+    return found
+
+
+async def test_each_caller_hears_of_its_own_body(database: Database) -> None:
+    found = await held_up(database, put("a"), put("b"), put("a"), put("c"))
+    assert [one for one in found if isinstance(one, str)] in (["a", "b", "c"], ["b", "a", "c"])
+    assert sum(isinstance(one, IntegrityError) for one in found) == 1
+    assert await names(database) == {"a", "b", "c"}
+
+
+async def test_a_body_that_fails_takes_back_only_its_own(database: Database) -> None:
+    def half(connection: Connection) -> None:
+        put("half")(connection)
+        raise LookupError("changed my mind")
+
+    found = await held_up(database, put("a"), half, put("b"))
+    assert isinstance(found[1], LookupError)
+    assert await names(database) == {"a", "b"}
+
+
+async def test_what_waits_is_committed_together(database: SqliteDatabase) -> None:
+    commits: list[object] = []
+    event.listen(database._writer, "commit", commits.append)
+    assert await held_up(database, *(put(f"n{number}") for number in range(40))) == [
+        f"n{number}" for number in range(40)
+    ]
+    assert len(commits) == 2
+
+
+async def test_nobody_is_told_that_all_is_well_when_the_commit_failed(database: SqliteDatabase) -> None:
+    def broken(_: Connection) -> None:
+        raise OSError("the disk is gone")
+
+    event.listen(database._writer, "commit", broken)
+    found = await held_up(database, put("a"), put("b"))
+    assert [type(one) for one in found] == [OSError, OSError]
+
+
+async def test_a_caller_that_gave_up_before_its_turn_writes_nothing(database: Database) -> None:
+    gate = Gate()
+    first = asyncio.create_task(database.write(gate))
+    await asyncio.to_thread(gate.entered.wait, 20)
+    second = asyncio.create_task(database.write(put("never")))
+    await asyncio.sleep(0.05)
+    second.cancel()
+    gate.open.set()
+    await first
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    await database.write(put("after"))
+    assert "after" in await names(database)
