@@ -20,6 +20,7 @@ from contracts.errors import StoreUnavailable
 from contracts.failpoints import failpoint
 from contracts.ports import ArtifactStore, MessageBus
 from orchestrator.arrivals import Arrival
+from orchestrator.backlog import Backlog
 from orchestrator.engine import Engine
 from orchestrator.handlers import TICK_SECONDS, Handlers
 from orchestrator.health import BusHealth
@@ -142,10 +143,12 @@ class Owner:
         workers = Workers(engine, leases, publisher, self.store, self.metrics, recovery)
         wishes = Wishes(engine, self.store, self.bus)
         handlers = Handlers(engine, publisher, self.metrics, workers, wishes)
-        opened = await self.store.load_open(share)
+        busy, idle = await self.store.open_names(share)
+        opened = await self.store.load_open(busy)
         failpoint("owner.after_load")
         for workflow in opened:
             engine.adopt(workflow, self.clock.monotonic())
+        backlog = Backlog(self.store, engine, idle)
         keeper.add(await handlers.resume(await self.store.outbox(share)), [])
         self.metrics.recoveries.inc()
         async with asyncio.TaskGroup() as group:
@@ -155,15 +158,22 @@ class Owner:
             jobs = [group.create_task(job) for job in running]
             self.ready.set()
             while members.keeps(share) and not self.stopping.is_set():
-                await self._step(share, inbox, handlers, keeper)
+                await self._step(share, inbox, handlers, keeper, backlog)
             for job in jobs:
                 job.cancel()
 
     async def _step(
-        self, share: Share, inbox: asyncio.Queue[Arrival], handlers: Handlers, keeper: Keeper
+        self,
+        share: Share,
+        inbox: asyncio.Queue[Arrival],
+        handlers: Handlers,
+        keeper: Keeper,
+        backlog: Backlog,
     ) -> None:
         """One batch, from what arrived to what follows from it."""
-        items = await self._gather(inbox, handlers.engine.next_timer())
+        if not backlog.empty:
+            await backlog.read_some(self.clock.monotonic())
+        items = await self._gather(inbox, handlers.engine.next_timer() if backlog.empty else 0.0)
         handlers.begin(self.clock.wall(), self.clock.monotonic())
         for item in items:
             await handlers.take(item)

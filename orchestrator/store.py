@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, or_, select, update
 
 from contracts.errors import MultiAgentError
 from contracts.failpoints import failpoint
@@ -16,8 +16,11 @@ from orchestrator.letters import StoredLetter, read_letter
 from orchestrator.records import read_header, read_task
 from orchestrator.roster import Roster
 from orchestrator.shares import Share
-from orchestrator.state import TaskState, Workflow, WorkflowStatus
+from orchestrator.state import TaskState, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.writing import write_batch
+
+_OPEN = [status.value for status in WorkflowStatus if not status.terminal]
+_AT_ONCE = 250
 
 
 class OwnershipLost(MultiAgentError):
@@ -45,15 +48,33 @@ class Store:
 
         await self._database.write(body, durable=batch.durable)
 
-    async def load_open(self, share: Share) -> list[Workflow]:
-        """Every workflow of these shards that has not ended."""
-        open_states = [status.value for status in WorkflowStatus if not status.terminal]
+    async def open_names(self, share: Share) -> tuple[list[str], list[str]]:
+        """The open workflows of these shards, oldest first: those in which a task is out or the outcome is
+        being merged, and those that can wait."""
+        w = t.workflows.c
+        mine = w.status.in_(_OPEN), w.shard.in_(share.epochs)
+        out = exists().where(
+            t.tasks.c.workflow_id == w.workflow_id, t.tasks.c.status == TaskStatus.DISPATCHED.value
+        )
+        busy = case((w.status == WorkflowStatus.MERGING.value, True), else_=out)
+        query = select(w.workflow_id, busy).where(*mine).order_by(w.created_at, w.workflow_id)
+
+        def body(connection: Connection) -> tuple[list[str], list[str]]:
+            rows = connection.execute(query).all()
+            return [row[0] for row in rows if row[1]], [row[0] for row in rows if not row[1]]
+
+        return await self._database.read(body)
+
+    async def load_open(self, names: Sequence[str]) -> list[Workflow]:
+        """Those of these workflows that have not ended."""
 
         def body(connection: Connection) -> list[Workflow]:
-            chosen = select(t.workflows.c.workflow_id).where(
-                t.workflows.c.status.in_(open_states), t.workflows.c.shard.in_(share.epochs)
-            )
-            return _load(connection, t.workflows.c.workflow_id.in_(chosen), t.tasks.c.workflow_id.in_(chosen))
+            found = []
+            for start in range(0, len(names), _AT_ONCE):
+                some = names[start : start + _AT_ONCE]
+                which = t.workflows.c.workflow_id.in_(some), t.workflows.c.status.in_(_OPEN)
+                found += _load(connection, and_(*which), t.tasks.c.workflow_id.in_(some))
+            return found
 
         return await self._database.read(body)
 

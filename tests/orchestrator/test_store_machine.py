@@ -25,7 +25,7 @@ from orchestrator.state import Workflow, WorkflowStatus
 from orchestrator.store import OwnershipLost, Store
 from tests.orchestrator.plans import commit_of, failed, outcome, red_tests
 from tests.orchestrator.test_core_properties import random_plan
-from tests.orchestrator.test_store import everything
+from tests.orchestrator.test_store import everything, opened
 
 T = TypeVar("T")
 TABLES = "workflows, tasks, journal, outbox, commands, dead_letters"
@@ -140,7 +140,7 @@ class StoreMachine(RuleBasedStateMachine):
     def reload(self) -> None:
         """A new session: what was not committed never happened."""
         self.engine = Engine(self.new_id, window=4)
-        for workflow in self.wait(self.store.load_open(self.share)):
+        for workflow in self.wait(opened(self.store, self.share)):
             self.engine.adopt(workflow, 1.0)
 
     @rule()
@@ -169,7 +169,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_database_holds_what_was_committed(self) -> None:
-        loaded = {one.header.workflow_id: one for one in self.wait(self.store.load_open(self.share))}
+        loaded = {one.header.workflow_id: one for one in self.wait(opened(self.store, self.share))}
         still_open = {
             name for name, workflow in self.workflows.items() if not workflow.header.status.terminal
         }
@@ -180,8 +180,8 @@ class StoreMachine(RuleBasedStateMachine):
             assert (found.header, found.tasks) == (expected.header, expected.tasks)
             assert list(found.tasks) == list(expected.tasks)
             if found.header.status is not WorkflowStatus.CANCELLED:
-                opened = sum(not task.status.terminal for task in found.tasks.values())
-                assert found.header.open_tasks == opened
+                left = sum(not task.status.terminal for task in found.tasks.values())
+                assert found.header.open_tasks == left
 
     @invariant()
     def the_outbox_holds_what_is_not_settled(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from orchestrator.batch import Batch, Command, DeadLetter, OutboxEntry
 from orchestrator.letters import StoredLetter
 from orchestrator.messages import request_stream
 from orchestrator.shares import Share
-from orchestrator.state import Header, TaskState, TaskStatus, Workflow
+from orchestrator.state import Header, TaskState, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.store import OwnershipLost
 from tests.simulation.choices import Choices
 from tests.simulation.violations import Crash, check
@@ -60,8 +60,18 @@ class ModelStore:
         if kind == 4:
             raise Crash("after the commit")
 
-    async def load_open(self, share: Share) -> list[Workflow]:
-        return [self._loaded(name) for name, header in self.headers.items() if not header.status.terminal]
+    async def open_names(self, share: Share) -> tuple[list[str], list[str]]:
+        opened = [header for header in self.headers.values() if not header.status.terminal]
+        busy = [
+            header.workflow_id
+            for header in opened
+            if header.status is WorkflowStatus.MERGING
+            or any(task.status is TaskStatus.DISPATCHED for task in self.tasks[header.workflow_id].values())
+        ]
+        return busy, [header.workflow_id for header in opened if header.workflow_id not in busy]
+
+    async def load_open(self, names: Sequence[str]) -> list[Workflow]:
+        return [self._loaded(name) for name in names if not self.headers[name].status.terminal]
 
     async def load(self, workflow_id: str) -> Workflow | None:
         return self._loaded(workflow_id) if workflow_id in self.headers else None

@@ -18,6 +18,7 @@ import orchestrator.wishes
 import orchestrator.workers
 from contracts.ports import ArtifactStore, RefMove
 from orchestrator.arrivals import Arrival
+from orchestrator.backlog import Backlog
 from orchestrator.handlers import Handlers
 from orchestrator.keeper import Keeper
 from orchestrator.leases import Leases
@@ -141,11 +142,13 @@ class Session:
             self.engine, leases, self.publisher, database, _METRICS, recovery, coroner=coroner
         )
         self.handlers = Handlers(self.engine, self.publisher, _METRICS, workers, wishes)
-        for workflow in run(store.load_open(self.share)):
+        busy, idle = run(store.open_names(self.share))
+        for workflow in run(store.load_open(busy)):
             self.engine.adopt(workflow, clock.monotonic())
+        self._backlog = Backlog(database, self.engine, idle)
         self.git.add(run(self.handlers.resume(run(store.outbox(self.share)))), [])
 
     def step(self) -> None:
         """One batch. Raises what ends the session."""
         inbox = cast("asyncio.Queue[Arrival]", self.inbox)
-        run(self._owner._step(self.share, inbox, self.handlers, cast(Keeper, self.git)))
+        run(self._owner._step(self.share, inbox, self.handlers, cast(Keeper, self.git), self._backlog))
