@@ -14,7 +14,7 @@ class PostgresDatabase:
     """Asynchronous connections; bodies run as they are, in SQLAlchemy's greenlet."""
 
     def __init__(self, url: URL) -> None:
-        self._engine = create_async_engine(url, pool_size=4, pool_pre_ping=True)
+        self._engine = create_async_engine(url, pool_size=4)
 
     async def write(self, body: Body[T], *, durable: bool = False) -> T:
         """See Database.write; every commit waits for the server's log."""

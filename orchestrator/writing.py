@@ -6,50 +6,93 @@ costs as much as the database does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
-from operator import itemgetter
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Executable, String, bindparam, delete, func, insert, update
+from sqlalchemy import Connection, Executable, String, Table, bindparam, func, make_url, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql import ClauseElement
 
 from orchestrator import tables as t
 from orchestrator.batch import Batch, DeadLetter, OutboxEntry
 from orchestrator.database import sqlite_driver
 from orchestrator.decision import Entry
 from orchestrator.records import header_row, json_text, new_task_row, storable, task_row
-from orchestrator.state import Header, TaskState
 
-_TASK_COLUMNS = [
+_POSTGRES = make_url("postgresql://").get_dialect()()
+
+
+class Rows:
+    """A statement for many rows of a table, each a mapping by column.
+
+    Without `keys` the rows are inserted. With them, the rows that have these keys get the values of
+    `columns`, or are deleted where there are none. SQLite takes rows one by one, PostgreSQL all as arrays.
+    """
+
+    def __init__(self, table: Table, keys: Sequence[str] = (), columns: Sequence[str] = ()) -> None:
+        self._table = table
+        self._keys = keys
+        self._columns = columns
+        self._names = (*columns, *keys)
+
+    def write(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+        """Execute once for all rows, and not at all for none. Values must be what drivers take."""
+        if not rows:
+            return
+        values = [[row[name] for name in self._names] for row in rows]
+        if driver := sqlite_driver(connection):
+            driver.executemany(self._sqlite, values)
+        else:
+            connection.exec_driver_sql(self._postgres, tuple(map(list, zip(*values, strict=True))))
+
+    @cached_property
+    def _sqlite(self) -> str:
+        name, match = self._table.name, " AND ".join(f"{key} = ?" for key in self._keys)
+        if not self._keys:
+            marks = ", ".join("?" * len(self._names))
+            return f"INSERT INTO {name} ({', '.join(self._names)}) VALUES ({marks})"
+        if not self._columns:
+            return f"DELETE FROM {name} WHERE {match}"
+        return f"UPDATE {name} SET {', '.join(f'{column} = ?' for column in self._columns)} WHERE {match}"
+
+    @cached_property
+    def _postgres(self) -> str:
+        name = self._table.name
+        given = f"unnest({', '.join(map(self._array, self._names))}) AS given ({', '.join(self._names)})"
+        match = " AND ".join(f"{name}.{key} = given.{key}" for key in self._keys)
+        if not self._keys:
+            return f"INSERT INTO {name} ({', '.join(self._names)}) SELECT * FROM {given}"
+        if not self._columns:
+            return f"DELETE FROM {name} USING {given} WHERE {match}"
+        changes = ", ".join(f"{column} = given.{column}" for column in self._columns)
+        return f"UPDATE {name} SET {changes} FROM {given} WHERE {match}"
+
+    def _array(self, column: str) -> str:
+        kind = self._table.c[column].type
+        # A cast to a limited type would cut what is too long instead of refusing it.
+        text = "TEXT" if isinstance(kind, String) else kind.compile(_POSTGRES)
+        return f"%s::{text}[]"
+
+
+def _insert(table: Table, *without: str) -> Rows:
+    return Rows(table, columns=[column.name for column in table.columns if column.name not in without])
+
+
+_TASK_CHANGES = [
     column.name
     for column in t.tasks.columns
     if column.name not in {"workflow_id", "task_id", "position", "item"}
 ]
-_WORKFLOW_COLUMNS = ["status", "reason", "result_commit", "open_tasks", "finished_at"]
-
-_INSERT_WORKFLOW = insert(t.workflows)
-_INSERT_TASK = insert(t.tasks)
-_INSERT_JOURNAL = insert(t.journal).values(
-    {name: bindparam(name) for name in ("workflow_id", "task_id", "at", "kind", "data")}
+_INSERT_WORKFLOW = _insert(t.workflows)
+_INSERT_TASK = _insert(t.tasks)
+_INSERT_JOURNAL = _insert(t.journal, "sequence")
+_INSERT_OUTBOX = _insert(t.outbox)
+_UPDATE_TASK = Rows(t.tasks, ("workflow_id", "task_id"), _TASK_CHANGES)
+_UPDATE_WORKFLOW = Rows(
+    t.workflows, ("workflow_id",), ("status", "reason", "result_commit", "open_tasks", "finished_at")
 )
-_INSERT_OUTBOX = insert(t.outbox)
-_UPDATE_TASK = (
-    update(t.tasks)
-    .where(t.tasks.c.workflow_id == bindparam("key_workflow"), t.tasks.c.task_id == bindparam("key_task"))
-    .values({name: bindparam(name) for name in _TASK_COLUMNS})
-)
-_UPDATE_WORKFLOW = (
-    update(t.workflows)
-    .where(t.workflows.c.workflow_id == bindparam("key_workflow"))
-    .values({name: bindparam(name) for name in _WORKFLOW_COLUMNS})
-)
-_ANSWER = (
-    update(t.commands)
-    .where(t.commands.c.command_id == bindparam("key_command"))
-    .values(applied_at=bindparam("applied_at"), answer=bindparam("answer"))
-)
+_ANSWER = Rows(t.commands, ("command_id",), ("applied_at", "answer"))
+_SETTLE = Rows(t.outbox, ("entry_id",))
 _RESOLVE = (
     update(t.dead_letters)
     .where(t.dead_letters.c.dead_letter_id == bindparam("key_letter"))
@@ -65,34 +108,33 @@ _RESOLVE_RETRIED = (
     )
     .values(resolved_at=bindparam("key_at"), resolution="retried")
 )
-_SETTLE = delete(t.outbox).where(t.outbox.c.entry_id == bindparam("key_entry"))
 
 
 def write_batch(connection: Connection, batch: Batch) -> None:
     """Write every part of the batch, one statement a table."""
-    known = [key for key in batch.tasks if key[0] not in batch.created]
-    new_rows = [
+    now = batch.now
+    new_tasks = [
         new_task_row(name, task, position)
         for name, workflow in batch.created.items()
         for position, task in enumerate(workflow.tasks.values())
     ]
-    new_rows += [
-        new_task_row(key[0], batch.tasks[key], batch.added[key]) for key in known if key in batch.added
-    ]
-    changed = [_changed_task(key, batch.tasks[key]) for key in known if key not in batch.added]
-    headers = [header for name, header in batch.headers.items() if name not in batch.created]
-    many(connection, _INSERT_WORKFLOW, [header_row(one.header) for one in batch.created.values()])
-    many(connection, _INSERT_TASK, new_rows)
-    many(connection, _UPDATE_TASK, changed)
-    many(connection, _UPDATE_WORKFLOW, [_changed_header(header) for header in headers])
-    many(connection, _INSERT_JOURNAL, [_journal_row(name, entry, batch.now) for name, entry in batch.journal])
-    many(connection, _INSERT_OUTBOX, [_outbox_row(entry) for entry in batch.outbox])
-    many(connection, _SETTLE, [{"key_entry": entry_id} for entry_id in batch.settled])
+    changed_tasks = []
+    for key, task in batch.tasks.items():
+        if key in batch.added:
+            new_tasks.append(new_task_row(key[0], task, batch.added[key]))
+        elif key[0] not in batch.created:
+            changed_tasks.append(task_row(key[0], task))
+    changed_headers = [header for name, header in batch.headers.items() if name not in batch.created]
+    _INSERT_WORKFLOW.write(connection, [header_row(one.header) for one in batch.created.values()])
+    _INSERT_TASK.write(connection, new_tasks)
+    _UPDATE_TASK.write(connection, changed_tasks)
+    _UPDATE_WORKFLOW.write(connection, [header_row(header) for header in changed_headers])
+    _INSERT_JOURNAL.write(connection, [_journal_row(name, entry, now) for name, entry in batch.journal])
+    _INSERT_OUTBOX.write(connection, [_outbox_row(entry) for entry in batch.outbox])
+    _SETTLE.write(connection, [{"entry_id": entry_id} for entry_id in batch.settled])
     answers = batch.answers.items()
-    many(
-        connection,
-        _ANSWER,
-        [{"key_command": name, "applied_at": batch.now, "answer": text} for name, text in answers],
+    _ANSWER.write(
+        connection, [{"command_id": name, "applied_at": now, "answer": text} for name, text in answers]
     )
     if batch.dead_letters or batch.resolved or batch.retried:
         _write_letters(connection, batch)
@@ -122,41 +164,6 @@ def _bury(connection: Connection) -> Executable:
     if connection.dialect.name == "postgresql":
         return postgresql.insert(t.dead_letters).on_conflict_do_nothing(index_elements=["origin"])
     return sqlite.insert(t.dead_letters).on_conflict_do_nothing(index_elements=["origin"])
-
-
-def many(connection: Connection, statement: ClauseElement, rows: Sequence[dict[str, Any]]) -> None:
-    """Execute once for all rows, and not at all for none. Values must be what the driver takes."""
-    if not rows:
-        return
-    sql, values = _for_driver(statement, connection.dialect)
-    given = [values(row) for row in rows]
-    if driver := sqlite_driver(connection):
-        driver.executemany(sql, given)
-    else:
-        connection.exec_driver_sql(sql, given)
-
-
-@lru_cache(maxsize=64)
-def _for_driver(
-    statement: ClauseElement, dialect: Dialect
-) -> tuple[str, Callable[[dict[str, Any]], dict[str, Any] | tuple[Any, ...]]]:
-    """SQL of the dialect, and how it takes the values of a row."""
-    compiled = statement.compile(dialect=dialect)
-    names = getattr(compiled, "positiontup", None)
-    if names is None:
-        return str(compiled), dict
-    return str(compiled), itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
-
-
-def _changed_task(key: tuple[str, str], task: TaskState) -> dict[str, Any]:
-    row = task_row(key[0], task)
-    row["key_workflow"], row["key_task"] = row.pop("workflow_id"), row.pop("task_id")
-    return row
-
-
-def _changed_header(header: Header) -> dict[str, Any]:
-    row = header_row(header)
-    return {"key_workflow": header.workflow_id, **{name: row[name] for name in _WORKFLOW_COLUMNS}}
 
 
 def _journal_row(workflow_id: str, entry: Entry, now: float) -> dict[str, Any]:
