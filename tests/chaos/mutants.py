@@ -46,7 +46,10 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A protection taken away, and who must notice: chaos faults (by seed), or tests (pytest arguments)."""
+    """A protection taken away, and who must notice: chaos faults (by seed), or tests (pytest arguments).
+
+    minutes: how long faults are injected, at least one round.
+    """
 
     name: str
     protects: str
@@ -54,6 +57,7 @@ class Mutant:
     faults: str = ""
     tests: tuple[str, ...] = ()
     round_seconds: int = 10
+    minutes: float = 0.0
     postgres: bool = False
 
 
@@ -155,6 +159,7 @@ MUTANTS: tuple[Mutant, ...] = (
             ),
         ),
         faults="failpoint-kill",
+        minutes=2.0,  # a round aims at a few points only
     ),
     Mutant(
         "no-epoch",
@@ -162,8 +167,8 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 "orchestrator/store.py",
-                "if any(share.epochs.get(shard) != epoch for shard, epoch in current):",
-                "if False:",
+                "if touched and any(",
+                "if False and any(",
             ),
         ),
         tests=("tests/orchestrator/test_store.py",),
@@ -305,7 +310,8 @@ def caught(mutant: Mutant, seed: int) -> bool:
     """Whether the check that should notices."""
     with mutated(mutant) as folder:
         if mutant.faults:
-            argv = ["-m", "multi_agent.cli", "chaos", "--faults", mutant.faults, "--minutes", "0"]
+            argv = ["-m", "multi_agent.cli", "chaos", "--faults", mutant.faults]
+            argv += ["--minutes", str(mutant.minutes)]
             argv += ["--seed", str(seed), "--round-seconds", str(mutant.round_seconds)]
             argv += ["--rest-seconds", "40", "--report", str(folder / "report")]
             argv += ["--postgres"] * mutant.postgres
