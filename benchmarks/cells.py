@@ -175,6 +175,15 @@ def shapes(scale: Scale) -> Iterator[Cell]:
                 yield Cell("shapes", f"{shape}, {payload // 1_000} KB a task", system, given, seconds=360)
 
 
+def workers(scale: Scale) -> Iterator[Cell]:
+    """What more workers bring when tasks take their time."""
+    size = _pick(scale, 1_000, 60, 5)
+    for count in (1, 2, 4) if scale is not Scale.SMOKE else (1,):
+        job = {"function": "benchmarks.ours:dag", "shape": "fan", "size": size, "wait": 0.05}
+        system = f"{OURS}, {count} worker{'s' if count > 1 else ''}"
+        yield Cell("workers", f"fan-out of {size:,}, 50 ms each", system, job | {"workers": count})
+
+
 def command(scale: Scale) -> Iterator[Cell]:
     """The command line, documents, events."""
     runs, many = _pick(scale, 20, 3, 1), _pick(scale, 10_000, 100)
@@ -205,5 +214,6 @@ SUITES: Final = {
     "growth": growth,
     "git": git,
     "shapes": shapes,
+    "workers": workers,
     "command": command,
 }

@@ -21,7 +21,14 @@ class Goal:
 
 def goals(results: Sequence[Result]) -> list[Goal]:
     """Every goal that these results have something to say about."""
-    found = [*_dag(results), *_latency(results), *_others(results), *_growth(results), *_command(results)]
+    found = [
+        *_dag(results),
+        *_workers(results),
+        *_latency(results),
+        *_others(results),
+        *_growth(results),
+        *_command(results),
+    ]
     return [goal for goal in found if goal.found is not None or goal.met is not None]
 
 
@@ -71,11 +78,20 @@ def _dag(results: Sequence[Result]) -> Iterator[Goal]:
         most = 2.5 if case.startswith("chain") else 3.5
         yield _at_most(f"{case}: {LIMIT} / ours", _of(results, "dag", case, LIMIT), ours, most)
         yield _at_least(f"{case}: ours / best peer", ours, _best_peer(results, "dag", case), 1.0)
-        if case.startswith("fan"):
+        on_postgres = f"{OURS}, PostgreSQL, 1 worker"
+        limit = _of(results, "dag", case, f"{LIMIT}, PostgreSQL")
+        yield _at_most(
+            f"{case}: {LIMIT} / ours, PostgreSQL", limit, _of(results, "dag", case, on_postgres), most
+        )
+        if not case.startswith("chain"):
             slow = _best_peer(results, "dag", case, ("celery", "dbos"))
             yield _at_least(f"{case}: ours / best of celery and dbos", ours, slow, 10.0)
-            two = _of(results, "dag", case, f"{OURS}, 2 workers")
-            yield _at_least(f"{case}: 2 workers / 1 worker", two, ours, 1.6)
+
+
+def _workers(results: Sequence[Result]) -> Iterator[Goal]:
+    for case in _cases(results, "workers"):
+        two, one = (_of(results, "workers", case, system) for system in (f"{OURS}, 2 workers", ONE))
+        yield _at_least(f"{case}: 2 workers / 1 worker", two, one, 1.6)
 
 
 def _latency(results: Sequence[Result]) -> Iterator[Goal]:

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy import Connection, func, select
 
-from benchmarks.noop import ROLE
+from benchmarks.noop import ROLE, WAIT
 from benchmarks.notes import WrongResult, check_notes, read_notes, use_notes
 from benchmarks.services import Crew, Redis, memory_of, private_redis, wait_until
 from benchmarks.shapes import SHAPES, Graph, needs
@@ -84,13 +84,13 @@ class System:
             raise WrongResult(f"not all {tasks} tasks are stored as succeeded\n{self.crew.log_end()}")
 
 
-def plan_of(name: str, graph: Graph, number: int, payload: int = 0) -> TodoList:
-    """A plan of no-op tasks; `payload` bytes of description a task."""
+def plan_of(name: str, graph: Graph, number: int, payload: int = 0, wait: float = 0.0) -> TodoList:
+    """A plan of no-op tasks; `payload` bytes of description a task, or each waits so many seconds."""
     items = [
         TodoItem(
             task_id=task,
             title=f"{number}/{task}",
-            description="x" * payload,
+            description=f"{WAIT}{wait}" if wait else "x" * payload,
             agent_role=ROLE,
             dependencies=before,
         )
@@ -170,7 +170,8 @@ async def database_for(kind: str) -> AsyncIterator[str | None]:
 
 
 async def dag(job: dict[str, Any], folder: Path) -> dict[str, float]:
-    """Tasks a second of a shape: `shape`, `size`, `workers`, `database`, `payload` in bytes, `seconds`."""
+    """Tasks a second of a shape: `shape`, `size`, `workers`, `database`, `payload` in bytes, `wait` of a task,
+    `seconds` at most."""
     graphs = SHAPES[job["shape"]](job["size"])
     tasks = sum(map(len, graphs))
     notes = use_notes(folder)
@@ -183,7 +184,7 @@ async def dag(job: dict[str, Any], folder: Path) -> dict[str, float]:
         owner = system.crew.children[0].pid
         before = memory_of(owner)
         plans = [
-            plan_of(f"bench-{number}", graph, number, job.get("payload", 0))
+            plan_of(f"bench-{number}", graph, number, job.get("payload", 0), job.get("wait", 0.0))
             for number, graph in enumerate(graphs)
         ]
         took = await system.run(plans, job.get("seconds", 120))

@@ -22,6 +22,7 @@ _TITLES: Final = {
     "growth": "Growth: ours, with ever more of everything",
     "git": "Artifact store: results of three files, own branch, tag",
     "shapes": "Graphs of real workflows",
+    "workers": "More workers",
     "command": "Command line, documents, events",
 }
 _NOTES: Final = {
@@ -43,6 +44,7 @@ tasks in a plan and 1,000 dependencies of a task; what people submit is held to 
     "git": "The same batches, the same settings of the repository, fsync included.",
     "shapes": """Two graphs with the proportions of Montage (wide) and Epigenomics (deep), about 1,000
 tasks each.""",
+    "workers": "Each task waits 50 ms, as an agent waits for a model; a worker has 64 slots.",
     "command": """Whole processes, the first call not counted; documents and events within one process.""",
 }
 _HEAD: Final = """# Benchmarks
@@ -149,7 +151,7 @@ def _picture_name(suite: str, case: str) -> str:
 def _pictures(results: Sequence[Result]) -> Iterator[tuple[str, str]]:
     for (suite, case), group in groupby(results, key=lambda one: (one.cell.suite, one.cell.case)):
         mine = [one for one in group if one.median()]
-        if suite not in {"dag", "latency", "queue", "growth", "git", "shapes"} or len(mine) < 2:
+        if suite not in {"dag", "latency", "queue", "growth", "git", "shapes", "workers"} or len(mine) < 2:
             continue
         shown = [_bar(one) for one in mine]
         yield _picture_name(suite, case), bars(f"{_TITLES[suite]}: {case}", mine[0].cell.unit, shown)

@@ -1,0 +1,65 @@
+"""Where the time goes: flame graphs of the owner and of a worker under load, drawn by py-spy.
+
+python -m benchmarks.flames [--out docs]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import click
+
+from benchmarks.notes import use_notes
+from benchmarks.ours import plan_of, running
+from benchmarks.services import ROOT
+from benchmarks.shapes import SHAPES
+
+_RATE = 400
+_LOADS = {"chain": 3_000, "lanes": 20_000}
+_PROCESSES = ("owner", "worker")
+
+
+async def record(shape: str, size: int, folder: Path, out: Path) -> None:
+    """One picture a process, `flame-SHAPE-PROCESS.svg`; the rate is lower than unwatched."""
+    use_notes(folder)
+    async with running(folder) as system:
+        await system.run([plan_of("warm-0", {"w": ()}, 0)], 60)
+        watchers = []
+        for name, child in zip(_PROCESSES, system.crew.children, strict=True):
+            picture = out / f"flame-{shape}-{name}.svg"
+            argv = ["record", "--rate", str(_RATE), "--output", str(picture), "--pid", str(child.pid)]
+            quiet = asyncio.subprocess.DEVNULL
+            watchers.append(await asyncio.create_subprocess_exec(_py_spy(), *argv, stdout=quiet))
+        await asyncio.sleep(1.0)
+        [graph] = SHAPES[shape](size)
+        took = await system.run([plan_of("flame-0", graph, 0)], 300)
+        for watcher in watchers:
+            watcher.send_signal(signal.SIGINT)
+            await watcher.wait()
+    click.echo(f"{shape} of {size:,}: {size / took:,.0f} tasks/s while watched")
+
+
+def _py_spy() -> str:
+    found = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which("py-spy")
+    if found is None:
+        raise click.ClickException("py-spy is not installed: make bench installs it, into .venv-bench")
+    return found
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path), default=ROOT / "docs", show_default=False)
+def main(out: Path) -> None:
+    """Draw them, by default into docs."""
+    for shape, size in _LOADS.items():
+        with tempfile.TemporaryDirectory(prefix=f"flame-{time.monotonic_ns()}-") as folder:
+            asyncio.run(record(shape, size, Path(folder), out))
+
+
+if __name__ == "__main__":
+    main()
