@@ -10,11 +10,12 @@ from pathlib import Path
 
 from artifacts import drafting, names
 from artifacts.creation import check_repository
-from artifacts.fast_import import Draft, import_drafts
+from artifacts.fast_import import Draft, Importer
 from artifacts.git_process import run
 from artifacts.merging import Merger
 from artifacts.names import Ref
 from artifacts.objects import FILE_MODES, ObjectReader
+from artifacts.ref_writer import RefWriter
 from artifacts.write_guard import WriteGuard
 from contracts.errors import ArtifactError, UnsafePath
 from contracts.paths import check_path
@@ -35,6 +36,8 @@ class Repository:
         self.git_dir = check_repository(git_dir)
         self.objects = ObjectReader(self.git_dir)
         self.guard = WriteGuard(self.git_dir, lock_grace_seconds)
+        self._importer = Importer(self.git_dir)
+        self._refs = RefWriter(self.git_dir, self.guard)
         self._drafter = drafting.Drafter(self.objects, Merger(self.git_dir, self.objects))
 
     def draft(self, commit: PendingCommit) -> Draft:
@@ -49,12 +52,14 @@ class Repository:
         """Write drafts in one go; durable and readable, here and where `share` brings them, on return."""
         if not drafts:
             return []
-        shas = self._imported(drafts, pack=False)
-        if damaged := self._unreadable(shas):
-            shas = self._imported(drafts, pack=True)
+        shas = self.guard.persist(lambda: self._importer.write(drafts))
+        if self._unreadable(shas):
+            shas = self.guard.persist(lambda: self._importer.write_packed(drafts))
             if damaged := self._unreadable(shas):
                 raise ArtifactError(f"commits cannot be read back after writing: {', '.join(damaged)}")
         written = dict(zip((draft.ref for draft in drafts), shas, strict=True))
+        # The same work has the same ref, so what it points at now does not matter.
+        self.guard.persist(lambda: self._refs.change([f"update {ref} {sha}" for ref, sha in written.items()]))
         self.share([Ref(ref, sha) for ref, sha in written.items()])
         return shas
 
@@ -116,11 +121,13 @@ class Repository:
         query = ["for-each-ref", "--format=%(committerdate:unix) %(objectname) %(refname)"]
         rows = [
             line.split()
-            for line in run([*query, "refs/pending", "refs/merges"], git_dir=self.git_dir).splitlines()
+            for line in run([*query, "refs/pending", "refs/merges"], git_dir=self.git_dir)
+            .decode()
+            .splitlines()
         ]
-        drops = [b"delete %s %s\n" % (ref, oid) for when, oid, ref in rows if int(when) < limit]
-        self.guard.persist(lambda: self._write(["update-ref", "--stdin"], b"".join(drops)))
-        self.guard.persist(lambda: self._write(["pack-refs", "--all"]))
+        drops = [f"delete {ref} {oid}" for when, oid, ref in rows if int(when) < limit]
+        self.guard.persist(lambda: self._refs.change(drops))
+        self.guard.persist(self._pack_refs)
         return len(drops)
 
     def ensure(self, commits: Sequence[str]) -> None:
@@ -134,8 +141,14 @@ class Repository:
     def share(self, refs: Sequence[Ref]) -> None:
         """Bring refs and what they hold to where other machines find them."""
 
+    def rest(self) -> None:
+        """End the processes that write; the next write starts others."""
+        self._importer.close()
+        self._refs.close()
+
     def close(self) -> None:
-        """Release the reader."""
+        """End all processes."""
+        self.rest()
         self.objects.close()
 
     def _merged(self, parents: Sequence[str], subject: str, created_at: int) -> str:
@@ -143,13 +156,6 @@ class Repository:
             return parents[0]
         draft = self._drafter.merge(parents, subject, created_at)
         return draft.parents[0] if len(draft.parents) == 1 else self.commit([draft])[0]
-
-    def _imported(self, drafts: Sequence[Draft], *, pack: bool) -> list[str]:
-        def write() -> list[str]:
-            with self.guard.writing() as held:
-                return import_drafts(self.git_dir, drafts, held, pack=pack)
-
-        return self.guard.persist(write)
 
     def _unreadable(self, shas: Sequence[str]) -> list[str]:
         """Commits that cannot be read with their root trees."""
@@ -169,10 +175,9 @@ class Repository:
             if there is None or there.oid != ref.commit
         ]
         kept = {f"{ref.keep}/{old}": old for ref, old in moved if ref.keep and self._loses(ref.commit, old)}
-        lines = [f"update {name} {old}\n" for name, old in kept.items()]
-        lines += [f"update {ref.name} {ref.commit} {old}\n" for ref, old in moved]
-        if lines:
-            self._write(["update-ref", "--stdin"], "".join(lines).encode())
+        lines = [f"update {name} {old}" for name, old in kept.items()]
+        lines += [f"update {ref.name} {ref.commit} {old}" for ref, old in moved]
+        self._refs.change(lines)
 
     def _loses(self, new: str, old: str) -> bool:
         """Whether `old` is a commit that `new` does not contain."""
@@ -180,9 +185,9 @@ class Repository:
             return False
         return bool(run(["rev-list", "--max-count=1", old, f"^{new}"], git_dir=self.git_dir))
 
-    def _write(self, args: Sequence[str], stdin: bytes = b"") -> None:
+    def _pack_refs(self) -> None:
         with self.guard.writing() as held:
-            run(args, git_dir=self.git_dir, stdin=stdin, inherit=(held,))
+            run(["pack-refs", "--all"], git_dir=self.git_dir, inherit=(held,))
 
 
 def published(moves: Sequence[RefMove]) -> list[Ref]:
