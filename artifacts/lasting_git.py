@@ -155,7 +155,7 @@ def _exchange(process: subprocess.Popen[bytes], name: str, question: bytes, line
                     sent = _receive(key.fd, key.data)
                 if not sent:
                     raise _ended(process, name, bytes(complaints))
-    return answer.split(b"\n")[:lines]
+    return bytes(answer).split(b"\n")[:lines]
 
 
 def _send(stdin: IO[bytes], unsent: memoryview) -> int:
