@@ -86,8 +86,8 @@ class Importer:
 
     def write(self, drafts: Sequence[Draft]) -> list[str]:
         """The commits' names; they are durable then. Raises GitFailed, StoreUnavailable; again is a no-op."""
-        lines = self._git.ask(b"".join(_stream(drafts)), len(drafts), len(drafts))
-        return [line.decode() for line in lines]
+        with self._git.asking(len(drafts)) as ask:
+            return [line.decode() for line in ask(b"".join(_stream(drafts)), len(drafts))]
 
     def write_packed(self, drafts: Sequence[Draft]) -> list[str]:
         """The same into a pack even for few objects: a fresh copy wins over a damaged loose one."""

@@ -29,6 +29,7 @@ _CONFIG = (
     "core.protectHFS=true",
     "core.protectNTFS=true",
     "core.logAllRefUpdates=false",
+    "core.warnAmbiguousRefs=false",
     "credential.helper=",
     "gc.auto=0",
     "maintenance.auto=false",

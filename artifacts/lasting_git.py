@@ -7,7 +7,8 @@ import selectors
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import IO
@@ -23,6 +24,8 @@ from artifacts.git_process import (
 from artifacts.write_guard import GUARDED, WriteGuard
 from contracts.errors import ArtifactError, StoreUnavailable
 
+Ask = Callable[[bytes, int], list[bytes]]
+
 _PIECE = 65_536
 _FAREWELL_SECONDS = 10.0
 
@@ -31,9 +34,11 @@ class LastingGit:
     """One `git WORD ...` that answers question after question. For several threads, one at a time.
 
     It starts with the first question, and again whenever it has ended. It ends when its standard input does,
-    so it never outlives this process for long. guard: whose flock it holds while it answers; None for a
-    process that makes no lock file. before: called ahead of each start. goodbye: what ends it in good order.
-    most: questions are weighed, and after so much a fresh process takes over, which bounds git's memory.
+    so it never outlives this process for long.
+
+    options: further `-c` values. guard: whose flock is held while it answers; None for a process that makes no
+    lock file. before: called ahead of each start. goodbye: what ends it in good order. most: questions are
+    weighed, and after so much a fresh process takes over, which bounds git's memory.
     """
 
     def __init__(
@@ -41,41 +46,41 @@ class LastingGit:
         git_dir: Path,
         words: tuple[str, ...],
         *,
+        options: tuple[str, ...] = (),
         guard: WriteGuard | None = None,
         before: Callable[[], None] = lambda: None,
         goodbye: bytes = b"",
         most: int,
     ) -> None:
         self._git_dir, self._words, self._guard = git_dir, words, guard
+        self._switches = [part for option in (GUARDED, *options) for part in ("-c", option)]
         self._before, self._goodbye, self._most = before, goodbye, most
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._shared_fd: int | None = None
         self._weight = 0
 
-    def ask(self, question: bytes, lines: int, weight: int) -> list[bytes]:
-        """The next `lines` lines that it says. After a failure it is gone, and the next call starts another.
+    @contextmanager
+    def asking(self, weight: int) -> Iterator[Ask]:
+        """A function that sends a question and returns so many lines of what is said to it.
 
-        Raises GitFailed, StoreUnavailable where the disk is full.
+        It raises GitFailed, StoreUnavailable where the disk is full. After any error the process has ended,
+        and what it had begun is undone.
         """
         with self._lock:
             process = self._started()
-            try:
-                with self._held():
-                    try:
-                        answer = _exchange(process, self._words[0], question, lines)
-                    except BaseException:
-                        # It may still write, and must have ended before the flock is given back.
-                        process.kill()
-                        process.wait()
-                        raise
-            except BaseException:
-                self._forget()
-                raise
+            with ExitStack() as held:
+                if self._guard is not None and self._shared_fd is not None:
+                    held.enter_context(self._guard.holding(self._shared_fd))
+                try:
+                    yield partial(_exchange, process, self._words[0])
+                except BaseException:
+                    # It removes its lock files when its input ends, and must not outlive the flock.
+                    _dismiss(process)
+                    raise
             self._weight += weight
             if self._weight >= self._most:
                 self._end()
-            return answer
 
     def close(self) -> None:
         """End the process; the next question starts another."""
@@ -90,7 +95,7 @@ class LastingGit:
             if self._guard is not None:
                 self._shared_fd = self._guard.open()
             self._process = subprocess.Popen(
-                command(self._git_dir, ["-c", GUARDED, *self._words]),
+                command(self._git_dir, [*self._switches, *self._words]),
                 bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -102,34 +107,30 @@ class LastingGit:
             self._weight = 0
         return self._process
 
-    @contextmanager
-    def _held(self) -> Iterator[None]:
-        if self._guard is None or self._shared_fd is None:
-            yield
-            return
-        with self._guard.holding(self._shared_fd):
-            yield
-
     def _end(self) -> None:
-        process = self._process
-        if process is not None:
-            # A process that somebody killed meanwhile has nothing more to say.
-            with suppress(OSError, subprocess.TimeoutExpired):
-                process.communicate(self._goodbye, timeout=_FAREWELL_SECONDS)
+        if self._process is not None:
+            _dismiss(self._process, self._goodbye)
         self._forget()
 
     def _forget(self) -> None:
         process, self._process = self._process, None
         if process is not None:
-            process.kill()
             for pipe in (process.stdin, process.stdout, process.stderr):
                 if pipe:
                     pipe.close()
-            process.wait()
             drop_crash_report(self._git_dir, process.pid)
         fd, self._shared_fd = self._shared_fd, None
         if fd is not None:
             os.close(fd)
+
+
+def _dismiss(process: subprocess.Popen[bytes], goodbye: bytes = b"") -> None:
+    """End its input, and the process itself if that is not enough."""
+    # A process that somebody killed meanwhile, or that was heard to its end, has nothing more to say.
+    with suppress(OSError, ValueError, subprocess.TimeoutExpired):
+        process.communicate(goodbye, timeout=_FAREWELL_SECONDS)
+    process.kill()
+    process.wait()
 
 
 def _exchange(process: subprocess.Popen[bytes], name: str, question: bytes, lines: int) -> list[bytes]:

@@ -15,7 +15,7 @@ from artifacts.git_process import run
 from artifacts.merging import Merger
 from artifacts.names import Ref
 from artifacts.objects import FILE_MODES, ObjectReader
-from artifacts.ref_writer import RefWriter
+from artifacts.ref_writer import Change, RefWriter
 from artifacts.write_guard import WriteGuard
 from contracts.errors import ArtifactError, UnsafePath
 from contracts.paths import check_path
@@ -59,7 +59,7 @@ class Repository:
                 raise ArtifactError(f"commits cannot be read back after writing: {', '.join(damaged)}")
         written = dict(zip((draft.ref for draft in drafts), shas, strict=True))
         # The same work has the same ref, so what it points at now does not matter.
-        self.guard.persist(lambda: self._refs.change([f"update {ref} {sha}" for ref, sha in written.items()]))
+        self.guard.persist(lambda: self._refs.update([Change(ref, sha) for ref, sha in written.items()]))
         self.share([Ref(ref, sha) for ref, sha in written.items()])
         return shas
 
@@ -125,8 +125,8 @@ class Repository:
             .decode()
             .splitlines()
         ]
-        drops = [f"delete {ref} {oid}" for when, oid, ref in rows if int(when) < limit]
-        self.guard.persist(lambda: self._refs.change(drops))
+        drops = [(ref, oid) for when, oid, ref in rows if int(when) < limit]
+        self.guard.persist(lambda: self._refs.delete(drops))
         self.guard.persist(self._pack_refs)
         return len(drops)
 
@@ -175,9 +175,8 @@ class Repository:
             if there is None or there.oid != ref.commit
         ]
         kept = {f"{ref.keep}/{old}": old for ref, old in moved if ref.keep and self._loses(ref.commit, old)}
-        lines = [f"update {name} {old}" for name, old in kept.items()]
-        lines += [f"update {ref.name} {ref.commit} {old}" for ref, old in moved]
-        self._refs.change(lines)
+        changes = [Change(name, old) for name, old in kept.items()]
+        self._refs.update([*changes, *(Change(ref.name, ref.commit, old) for ref, old in moved)])
 
     def _loses(self, new: str, old: str) -> bool:
         """Whether `old` is a commit that `new` does not contain."""
