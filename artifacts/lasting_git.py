@@ -36,8 +36,8 @@ class LastingGit:
     It starts with the first question, and again whenever it has ended. It ends when its standard input does,
     so it never outlives this process for long.
 
-    options: further `-c` values. guard: whose flock is held while it answers; None for a process that makes no
-    lock file. before: called ahead of each start. goodbye: what ends it in good order. most: questions are
+    options: further `-c` values. guard: whose flock is held while it answers; None for a process that makes
+    no lock file. before: called ahead of each start. goodbye: what ends it in good order. most: questions are
     weighed, and after so much a fresh process takes over, which bounds git's memory.
     """
 

@@ -1,8 +1,8 @@
 """Moving refs, all of a call or none, with one `git update-ref` that stays.
 
 Git makes one ref durable after the other, and so waits for the disk once a ref. Here it is told not to:
-between its `prepare`, when the new values stand in lock files, and its `commit`, which renames those, they are
-made durable at the same time, so that the file system can do it in one go.
+between its `prepare`, when the new values stand in lock files, and its `commit`, which renames those, they
+are made durable at the same time, so that the file system can do it in one go.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from artifacts import drafting, names
 from artifacts.creation import check_repository
 from artifacts.fast_import import Draft, Importer
 from artifacts.git_process import run
+from artifacts.history_graph import History
 from artifacts.merging import Merger
 from artifacts.names import Ref
 from artifacts.objects import FILE_MODES, ObjectReader
@@ -65,12 +66,22 @@ class Repository:
 
     def merge(self, parents: Sequence[str], subject: str, created_at: int) -> str:
         """See contracts.ports.ArtifactStore.merge."""
-        self.ensure(parents)
         tips = list(dict.fromkeys(parents))
-        while len(tips) > MAX_PARENTS:
-            groups = [tips[start : start + MAX_PARENTS] for start in range(0, len(tips), MAX_PARENTS)]
-            tips = [self._merged(group, subject, created_at) for group in groups]
-        return self._merged(tips, subject, created_at)
+        while True:
+            parts = self.draft_merges(tips, subject, created_at)
+            written = iter(self.commit([part for part in parts if isinstance(part, Draft)]))
+            tips = [next(written) if isinstance(part, Draft) else part for part in parts]
+            if len(tips) == 1:
+                return tips[0]
+
+    def draft_merges(self, tips: Sequence[str], subject: str, created_at: int) -> list[str | Draft]:
+        """One merge of each MAX_PARENTS tips: the commit where there is one already, else a draft.
+
+        Once these are written, they are what remains to be merged.
+        """
+        self.ensure(tips)
+        groups = [tips[start : start + MAX_PARENTS] for start in range(0, max(len(tips), 1), MAX_PARENTS)]
+        return [self._draft_merge(group, subject, created_at) for group in groups]
 
     def read_tree(self, commit: str, max_bytes: int) -> dict[str, bytes]:
         """Regular files whose names contracts.paths allows; links, submodules and others are left out."""
@@ -151,11 +162,11 @@ class Repository:
         self.rest()
         self.objects.close()
 
-    def _merged(self, parents: Sequence[str], subject: str, created_at: int) -> str:
+    def _draft_merge(self, parents: Sequence[str], subject: str, created_at: int) -> str | Draft:
         if len(parents) == 1:
             return parents[0]
         draft = self._drafter.merge(parents, subject, created_at)
-        return draft.parents[0] if len(draft.parents) == 1 else self.commit([draft])[0]
+        return draft.parents[0] if len(draft.parents) == 1 else draft
 
     def _unreadable(self, shas: Sequence[str]) -> list[str]:
         """Commits that cannot be read with their root trees."""
@@ -174,15 +185,14 @@ class Repository:
             for ref, there in zip(refs, now, strict=True)
             if there is None or there.oid != ref.commit
         ]
-        kept = {f"{ref.keep}/{old}": old for ref, old in moved if ref.keep and self._loses(ref.commit, old)}
+        history = History(self.git_dir, self.objects)
+        kept = {
+            f"{ref.keep}/{old}": old
+            for ref, old in moved
+            if ref.keep and old.strip("0") and old in history.independent([old, ref.commit])
+        }
         changes = [Change(name, old) for name, old in kept.items()]
         self._refs.update([*changes, *(Change(ref.name, ref.commit, old) for ref, old in moved)])
-
-    def _loses(self, new: str, old: str) -> bool:
-        """Whether `old` is a commit that `new` does not contain."""
-        if not old.strip("0"):
-            return False
-        return bool(run(["rev-list", "--max-count=1", old, f"^{new}"], git_dir=self.git_dir))
 
     def _pack_refs(self) -> None:
         with self.guard.writing() as held:
