@@ -15,14 +15,16 @@ from artifacts.remote_store import RemoteRepository
 from artifacts.repository import Repository
 from contracts.ports import PendingCommit, RefMove
 
-_IDLE_SECONDS = 5.0
-
 
 class GitArtifactStore:
-    """contracts.ports.ArtifactStore on a repository, with what the composition root needs beyond it."""
+    """contracts.ports.ArtifactStore on a repository, with what the composition root needs beyond it.
 
-    def __init__(self, repository: Repository) -> None:
+    idle_seconds: how long nobody writes before the processes that write are ended.
+    """
+
+    def __init__(self, repository: Repository, *, idle_seconds: float = 5.0) -> None:
         self._repository = repository
+        self._idle_seconds = idle_seconds
         self._writer = Grouped(repository.commit, lambda draft: draft.size)
         self._publisher = Grouped(self._published)
         self._rest: asyncio.TimerHandle | None = None
@@ -100,11 +102,10 @@ class GitArtifactStore:
         return [None] * len(moves)
 
     def _rest_later(self) -> None:
-        """End the processes that write after a while in which nobody wrote."""
         if self._rest is not None:
             self._rest.cancel()
         loop = asyncio.get_running_loop()
-        self._rest = loop.call_later(_IDLE_SECONDS, loop.run_in_executor, None, self._repository.rest)
+        self._rest = loop.call_later(self._idle_seconds, loop.run_in_executor, None, self._repository.rest)
 
 
 def open_store(location: str, cache_dir: Path) -> GitArtifactStore:

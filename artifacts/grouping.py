@@ -1,4 +1,4 @@
-"""Doing together what comes together: while a call is under way, what arrives waits and goes in the next one."""
+"""Doing together what comes together: what arrives while a call is under way goes into the next one."""
 
 from __future__ import annotations
 

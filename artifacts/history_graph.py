@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
+from itertools import cycle
 from pathlib import Path
 
 from artifacts.objects import ObjectReader
@@ -23,7 +24,7 @@ class History:
         self._cut_off = _shallow(git_dir)
 
     def parents(self, commit: str) -> tuple[str, ...]:
-        """None where a shallow history ends."""
+        """() as well where a shallow history ends."""
         return () if commit in self._cut_off else self._reader.commit(commit).parents
 
     def time(self, commit: str) -> int:
@@ -36,13 +37,16 @@ class History:
 
 
 class HistoryGraph:
-    """All commits between some tips, each different, and their best common ancestors."""
+    """All commits between some tips, each different, and `bases`, their best common ancestors.
+
+    independent: the tips in their order without those that another one contains.
+    """
 
     def __init__(self, history: History, tips: Sequence[str]) -> None:
         self._history = history
         descent = _Descent(history, tips)
         self.independent = descent.independent()
-        self._bases = history.independent(descent.meetings())
+        self.bases = history.independent(descent.meetings())
         self._parents = descent.between()
         self._reached: set[str] = set()
 
@@ -68,7 +72,7 @@ class HistoryGraph:
         # What lies outside the graph is a common ancestor of all tips, or worse than one.
         inside = {commit for commit in frontier if commit in self._parents}
         if len(inside) < len(frontier):
-            inside.update(self._bases)
+            inside.update(self.bases)
         return self._history.independent(sorted(inside))
 
 
@@ -109,10 +113,24 @@ class _Descent:
 
     def _to_open(self) -> Iterator[str]:
         # By time alone a commit with a wrong time leads past the meeting, by distance alone a long line does.
+        turns = cycle((self._by_time(), self._by_distance()))
+        while (commit := next(next(turns), None)) is not None:
+            yield commit
+
+    def _by_time(self) -> Iterator[str]:
+        while self._newest:
+            _, commit = heappop(self._newest)
+            if self._is_closed(commit):
+                yield commit
+
+    def _by_distance(self) -> Iterator[str]:
         while self._nearest:
-            for commit in (heappop(self._newest)[1], self._nearest.popleft()):
-                if commit not in self._parents and self._reached[commit] < self._below:
-                    yield commit
+            commit = self._nearest.popleft()
+            if self._is_closed(commit):
+                yield commit
+
+    def _is_closed(self, commit: str) -> bool:
+        return commit not in self._parents and self._reached[commit] < self._below
 
     def _given(self, commit: str) -> list[tuple[str, int]]:
         bits = self._reached[commit]

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from artifacts import drafting, names
+from artifacts.cat_file import Found
 from artifacts.creation import check_repository
 from artifacts.fast_import import Draft, Importer
 from artifacts.git_process import run
@@ -24,6 +25,8 @@ from contracts.ports import PendingCommit, RefMove
 
 # More parents than this in one commit make it slow to show; they are merged group by group.
 MAX_PARENTS = 256
+
+_NOTHING = "0" * 40
 
 
 class Repository:
@@ -91,7 +94,7 @@ class Repository:
             (path, entry.oid) for raw, entry in walk if entry.mode in FILE_MODES and (path := _safe(raw))
         ]
         files: dict[str, bytes] = {}
-        found = self.objects.read_all([oid for _, oid in entries], max_bytes=max_bytes)
+        found = self.objects.blobs([oid for _, oid in entries], max_bytes=max_bytes)
         for (path, oid), blob in zip(entries, found, strict=True):
             if blob is None:
                 raise ArtifactError(
@@ -181,18 +184,23 @@ class Repository:
     def _move(self, refs: Sequence[Ref]) -> None:
         now = self.objects.read_all([ref.name for ref in refs])
         moved = [
-            (ref, there.oid if there else "0" * 40)
+            (ref, there)
             for ref, there in zip(refs, now, strict=True)
             if there is None or there.oid != ref.commit
         ]
-        history = History(self.git_dir, self.objects)
         kept = {
-            f"{ref.keep}/{old}": old
-            for ref, old in moved
-            if ref.keep and old.strip("0") and old in history.independent([old, ref.commit])
+            f"{ref.keep}/{there.oid}": there.oid
+            for ref, there in moved
+            if ref.keep and there and self._loses(ref.commit, there)
         }
         changes = [Change(name, old) for name, old in kept.items()]
-        self._refs.update([*changes, *(Change(ref.name, ref.commit, old) for ref, old in moved)])
+        changes += [Change(ref.name, ref.commit, there.oid if there else _NOTHING) for ref, there in moved]
+        self._refs.update(changes)
+
+    def _loses(self, new: str, old: Found) -> bool:
+        """Whether the commit `new` does not contain `old`."""
+        history = History(self.git_dir, self.objects)
+        return old.kind != b"commit" or old.oid in history.independent([old.oid, new])
 
     def _pack_refs(self) -> None:
         with self.guard.writing() as held:
