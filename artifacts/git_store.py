@@ -48,8 +48,10 @@ class GitArtifactStore:
         return await asyncio.to_thread(self._repository.read_tree, commit, max_bytes)
 
     async def publish(self, moves: Sequence[RefMove]) -> None:
-        await self._publisher.do(moves)
-        self._rest_later()
+        try:
+            await self._publisher.do(moves)
+        finally:
+            self._rest_later()
 
     async def save_exchange(self, workflow_id: str, task_id: str, key: str, content: bytes) -> None:
         await self._written([self._repository.draft_exchange(workflow_id, task_id, key, content)])
@@ -93,9 +95,10 @@ class GitArtifactStore:
         await asyncio.to_thread(self._repository.close)
 
     async def _written(self, drafts: Sequence[Draft]) -> list[str]:
-        shas = await self._writer.do(drafts)
-        self._rest_later()
-        return shas
+        try:
+            return await self._writer.do(drafts)
+        finally:
+            self._rest_later()
 
     def _published(self, moves: Sequence[RefMove]) -> list[None]:
         self._repository.publish(moves)

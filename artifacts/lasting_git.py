@@ -7,7 +7,7 @@ import selectors
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -69,15 +69,17 @@ class LastingGit:
         """
         with self._lock:
             process = self._started()
-            with ExitStack() as held:
-                if self._guard is not None and self._shared_fd is not None:
-                    held.enter_context(self._guard.holding(self._shared_fd))
-                try:
-                    yield partial(_exchange, process, self._words[0])
-                except BaseException:
-                    # It removes its lock files when its input ends, and must not outlive the flock.
-                    _dismiss(process)
-                    raise
+            try:
+                with self._held():
+                    try:
+                        yield partial(_exchange, process, self._words[0])
+                    except BaseException:
+                        # It removes its lock files when its input ends, and must not outlive the flock.
+                        _dismiss(process)
+                        raise
+            except BaseException:
+                self._forget()
+                raise
             self._weight += weight
             if self._weight >= self._most:
                 self._end()
@@ -106,6 +108,11 @@ class LastingGit:
             )
             self._weight = 0
         return self._process
+
+    def _held(self) -> AbstractContextManager[None]:
+        if self._guard is None or self._shared_fd is None:
+            return nullcontext()
+        return self._guard.holding(self._shared_fd)
 
     def _end(self) -> None:
         if self._process is not None:
