@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from contracts.errors import InvalidDocument
@@ -14,11 +15,15 @@ from contracts.reports import ArtifactMetadata
 
 METADATA_FOLDER: Final = ".multi-agent/"
 _TASKS: Final = METADATA_FOLDER + "tasks/"
+_REMEMBERED_BYTES: Final = 16_384
 
 
 @dataclass(frozen=True, slots=True)
 class BaseTree:
-    """files: everything outside the metadata folder. reports, authors: as in agents.task.Task."""
+    """files: everything outside the metadata folder. reports, authors: as in agents.task.Task.
+
+    Tasks share the reports; nobody may change one.
+    """
 
     files: Mapping[str, bytes] = field(default_factory=dict)
     reports: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -55,6 +60,16 @@ def _split(tree: Mapping[str, bytes]) -> BaseTree:
 
 
 def _metadata(raw: bytes) -> ArtifactMetadata | None:
+    """A task reads the metadata of all before it, so what is not huge is parsed once."""
+    return _remembered(raw) if len(raw) <= _REMEMBERED_BYTES else _parsed(raw)
+
+
+@lru_cache(maxsize=4_096)
+def _remembered(raw: bytes) -> ArtifactMetadata | None:
+    return _parsed(raw)
+
+
+def _parsed(raw: bytes) -> ArtifactMetadata | None:
     try:
         return validate(ArtifactMetadata, raw, "metadata")
     except InvalidDocument:

@@ -1,14 +1,26 @@
-"""Commits on their way into the store: what a commit changes, and one `git fast-import` for many of them."""
+"""Commits on their way into the store: what a commit changes, and the `git fast-import` that writes them."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from artifacts.git_process import run
+from artifacts.lasting_git import LastingGit
 
 SYMLINK_MODE, SUBMODULE_MODE = b"120000", b"160000"
+
+# Without --done a stream cut short would pass for a complete one.
+_WORDS = ("fast-import", "--quiet", "--done", "--force", "--date-format=raw")
+_BRANCH = b"refs/multi-agent/import"
+_MOST_COMMITS = 5_000
+_DAY_SECONDS = 86_400
+_KEPT = b"fast-import"
+_LEFT_BEHIND = ("fast_import_crash_*", "objects/pack/tmp_pack_*", "objects/pack/pack-*.keep")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,34 +68,61 @@ class Draft:
         return sum(len(change.content) for change in self.changes if isinstance(change, Put))
 
 
-def import_drafts(git_dir: Path, drafts: Sequence[Draft], inherit: int, *, pack: bool) -> list[str]:
-    """Write all drafts and their refs, and return the commits' names. Raises GitFailed; again is a no-op.
+class Importer:
+    """Writes the objects of drafts with one `git fast-import` that stays.
 
-    `pack` writes a pack even for few objects: a fresh copy wins over a damaged loose one.
+    It moves no ref: each commit is made on a branch that is emptied again before anything is written out. So
+    it makes no lock file, and never sets back a ref that somebody else has moved since.
+
+    Every import ends as a pack, or, with 100 objects or fewer (fastimport.unpackLimit), as loose objects; so
+    a store has at most one pack for each hundred objects.
     """
-    stream = b"".join(_stream(drafts))
-    # Without --done a stream cut short would pass for a complete one.
-    args = ["fast-import", "--quiet", "--done", "--force", "--date-format=raw"]
-    if pack:
-        args = ["-c", "fastimport.unpackLimit=1", *args]
-    out = run(args, git_dir=git_dir, stdin=stream, inherit=(inherit,))
-    return out.decode().split()
+
+    def __init__(self, git_dir: Path) -> None:
+        self._git_dir = git_dir
+        self._git = LastingGit(
+            git_dir, _WORDS, goodbye=b"done\n", before=lambda: _sweep(git_dir), most=_MOST_COMMITS
+        )
+
+    def write(self, drafts: Sequence[Draft]) -> list[str]:
+        """The commits' names; they are durable then. Raises GitFailed, StoreUnavailable; again is a no-op."""
+        with self._git.asking(len(drafts)) as ask:
+            return [line.decode() for line in ask(b"".join(_stream(drafts)), len(drafts))]
+
+    def write_packed(self, drafts: Sequence[Draft]) -> list[str]:
+        """The same into a pack even for few objects: a fresh copy wins over a damaged loose one."""
+        # The process that stays takes for granted that what it wrote before is still there.
+        self._git.close()
+        stream = b"".join(_stream(drafts)) + b"done\n"
+        args = ["-c", "fastimport.unpackLimit=1", *_WORDS]
+        return run(args, git_dir=self._git_dir, stdin=stream).decode().split()
+
+    def close(self) -> None:
+        """End the process; the next write starts another."""
+        self._git.close()
 
 
 def _stream(drafts: Sequence[Draft]) -> Iterator[bytes]:
     for mark, draft in enumerate(drafts, start=1):
         yield from _commit(mark, draft)
+    yield b"reset %s\n\ncheckpoint\n\n" % _BRANCH
+    # Answered after the checkpoint, so when all is written.
     for mark in range(1, len(drafts) + 1):
         yield b"get-mark :%d\n" % mark
-    yield b"done\n"
+
+
+def _sweep(git_dir: Path) -> None:
+    """Remove what killed imports left behind a day ago or longer."""
+    limit = time.time() - _DAY_SECONDS
+    for path in chain.from_iterable(git_dir.glob(pattern) for pattern in _LEFT_BEHIND):
+        with suppress(OSError):
+            if path.stat().st_mtime < limit and (path.suffix != ".keep" or path.read_bytes() == _KEPT):
+                path.unlink()
 
 
 def _commit(mark: int, draft: Draft) -> Iterator[bytes]:
-    ref = draft.ref.encode()
-    if not draft.parents:
-        # Two root commits for one ref in a stream would otherwise become a chain.
-        yield b"reset %s\n" % ref
-    yield b"commit %s\nmark :%d\n" % (ref, mark)
+    # Without the reset a root commit would become the child of the commit before.
+    yield b"reset %s\ncommit %s\nmark :%d\n" % (_BRANCH, _BRANCH, mark)
     role = draft.role.encode()
     yield b"committer multi-agent <%s@multi-agent.invalid> %d +0000\n" % (role, draft.when)
     yield _data(draft.message)

@@ -18,6 +18,7 @@ NETWORK_SECONDS = 600.0
 _NO_ROOM = ("No space left on device", "Out of diskspace", "Disk quota exceeded")
 _OLDEST = (2, 30)
 _FSYNC_COMPONENTS = (2, 36)
+_ANSWERS_AT_ONCE = (2, 34)
 _GLOBAL_CONFIG_SWITCH = (2, 32)
 _GLOBAL_CONFIG = Path(__file__).with_name("hardened.gitconfig")
 _CONFIG = (
@@ -28,6 +29,7 @@ _CONFIG = (
     "core.protectHFS=true",
     "core.protectNTFS=true",
     "core.logAllRefUpdates=false",
+    "core.warnAmbiguousRefs=false",
     "credential.helper=",
     "gc.auto=0",
     "maintenance.auto=false",
@@ -140,16 +142,27 @@ def run(
             process.kill()
             raise
         finally:
-            _drop_crash_report(git_dir, process.pid)
+            drop_crash_report(git_dir, process.pid)
     if process.returncode != 0:
-        said = stderr.decode("utf-8", "replace")
-        if any(reason in said for reason in _NO_ROOM):
-            raise StoreUnavailable(f"the artifact store has no room left, free some space: {said[-500:]}")
-        raise GitFailed(args[0], process.returncode, said, stdout)
+        raise failure(args[0], process.returncode, stderr, stdout)
     return stdout
 
 
-def _drop_crash_report(git_dir: Path | None, pid: int) -> None:
-    # fast-import leaves one behind for each failure, and it repeats what the error already says.
+def failure(name: str, returncode: int, stderr: bytes, stdout: bytes = b"") -> GitFailed | StoreUnavailable:
+    """The error for a git process that ended so: StoreUnavailable where the disk is full."""
+    said = stderr.decode("utf-8", "replace")
+    if any(reason in said for reason in _NO_ROOM):
+        return StoreUnavailable(f"the artifact store has no room left, free some space: {said[-500:]}")
+    return GitFailed(name, returncode, said, stdout)
+
+
+def answers_at_once() -> bool:
+    """Whether `update-ref --stdin` says what it did while it goes on, so that one can wait for the answer."""
+    _, version = _program()
+    return version >= _ANSWERS_AT_ONCE
+
+
+def drop_crash_report(git_dir: Path | None, pid: int) -> None:
+    """fast-import leaves one behind for each failure, and it repeats what the error already says."""
     if git_dir is not None and git_dir.is_dir():
         (git_dir / f"fast_import_crash_{pid}").unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from artifacts.history_graph import HistoryGraph
+from artifacts.history_graph import History, HistoryGraph
 from artifacts.objects import Change, Entry, ObjectReader
 from artifacts.tree_check import check_fit
 from contracts.errors import MergeConflict, UnsafePath
@@ -45,8 +45,8 @@ class Merger:
         tips = list(dict.fromkeys(parents))
         if len(tips) < 2:
             return Merged(tuple(tips), {})
-        graph = HistoryGraph(self._git_dir, tips)
-        if len(tips := graph.independent(tips)) < 2:
+        graph = HistoryGraph(History(self._git_dir, self._reader), tips)
+        if len(tips := graph.independent) < 2:
             return Merged(tuple(tips), {})
         work = _Union(self._reader, tips[0])
         graph.join(tips[0])

@@ -1,25 +1,23 @@
-"""Reading objects of a bare repository through one long-lived `git cat-file --batch`."""
+"""Reading objects of a bare repository, parsed, and kept at hand while there is room."""
 
 from __future__ import annotations
 
-import subprocess
-from collections import OrderedDict
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock, RLock
-from typing import IO, Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
-from artifacts.git_process import command, environment
+from artifacts.cat_file import CatFile, Found, too_large
+from artifacts.recent import Recent
 from contracts.errors import ArtifactError
 
 TREE_MODE = b"40000"
 FILE_MODES = frozenset({b"100644", b"100755", b"100664"})
 
-# Requests ahead of the first answer must fit the pipe, or both sides wait for each other.
-_AHEAD_BYTES = 32_000
-
-_V = TypeVar("_V")
+_SMALL_BYTES, _KEPT_BYTES = 65_536, 32_000_000
+# What Python needs for a file at hand besides its content, about.
+_FOUND_BYTES = 500
 
 
 class Entry(NamedTuple):
@@ -51,15 +49,6 @@ class Commit:
         return parse_trailers(self.message)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """An answer of cat-file."""
-
-    oid: str
-    kind: bytes
-    content: bytes
-
-
 def parse_trailers(message: str) -> dict[str, str]:
     """`Key: value` lines of the last paragraph; a repeated key keeps its last value."""
     last = message.rstrip("\n").rsplit("\n\n", 1)[-1]
@@ -67,55 +56,40 @@ def parse_trailers(message: str) -> dict[str, str]:
     return {key: value for key, colon, value in pairs if colon}
 
 
-class _Recent(Generic[_V]):
-    """A bounded map for several threads that forgets what was used longest ago."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._lock = Lock()
-        self._items: OrderedDict[str, _V] = OrderedDict()
-
-    def get(self, key: str) -> _V | None:
-        with self._lock:
-            value = self._items.get(key)
-            if value is not None:
-                self._items.move_to_end(key)
-            return value
-
-    def put(self, key: str, value: _V) -> None:
-        with self._lock:
-            self._items[key] = value
-            if len(self._items) > self._size:
-                self._items.popitem(last=False)
-
-
-class _Ended(Exception):
-    """The process ended over the object of this name: it was killed, or the object is damaged."""
-
-
 class ObjectReader:
-    """Reads objects by name. Safe to use from several threads; `close` ends the process."""
+    """Reads objects by name. Safe to use from several threads; `close` ends the process behind it."""
 
     def __init__(self, git_dir: Path) -> None:
-        self._git_dir = git_dir
-        self._lock = RLock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._trees: _Recent[Tree] = _Recent(4_096)
-        self._commits: _Recent[Commit] = _Recent(16_384)
+        self._git = CatFile(git_dir)
+        self._trees: Recent[Tree] = Recent(4_096)
+        self._commits: Recent[Commit] = Recent(16_384)
+        self._blobs: Recent[Found] = Recent(_KEPT_BYTES, _room)
 
     def read(self, name: str) -> Found | None:
         """The object that `name` (an id, a full ref, or `<ref>:<path>`) stands for, None without one."""
         return next(self.read_all([name]))
 
     def read_all(self, names: Sequence[str], *, max_bytes: int | None = None) -> Iterator[Found | None]:
-        """One answer a name, in order. Raises ArtifactError before more than `max_bytes` are held."""
-        left = max_bytes
-        for start, end in _chunks(names):
-            with self._lock:
-                found = self._exchange(names[start:end], left)
-            if left is not None:
-                left -= sum(len(one.content) for one in found if one)
-            yield from found
+        """One answer a name, in order, from the store. Raises ArtifactError before more than `max_bytes`."""
+        return self._git.read_all(names, max_bytes=max_bytes)
+
+    def blobs(self, oids: Sequence[str], *, max_bytes: int) -> list[Found | None]:
+        """Like `read_all` for the ids of files, of which small ones are kept at hand."""
+        known = {oid: kept for oid in oids if (kept := self._blobs.get(oid))}
+        left = max_bytes - sum(len(known[oid].content) for oid in oids if oid in known)
+        if left < 0:
+            raise too_large()
+        fresh = iter(self.read_all([oid for oid in oids if oid not in known], max_bytes=left))
+        return [known.get(oid) or self._kept(next(fresh)) for oid in oids]
+
+    def close(self) -> None:
+        """End the process; the next read starts another."""
+        self._git.close()
+
+    def _kept(self, found: Found | None) -> Found | None:
+        if found is not None and len(found.content) <= _SMALL_BYTES:
+            self._blobs.put(found.oid, found)
+        return found
 
     def commit(self, oid: str) -> Commit:
         """Raises ArtifactError when the store holds no such commit."""
@@ -182,72 +156,6 @@ class ObjectReader:
         tree_two = two.oid if two and two.is_tree else None
         yield from self.diff(tree_one, tree_two, path + b"/")
 
-    def close(self) -> None:
-        """End the process; the next read starts another."""
-        with self._lock:
-            self._stop()
-
-    def _exchange(self, names: Sequence[str], max_bytes: int | None) -> list[Found | None]:
-        """One question; asked once more when the process ended over it, since anybody may have killed it."""
-        try:
-            return self._ask(names, max_bytes)
-        except _Ended:
-            pass
-        try:
-            return self._ask(names, max_bytes)
-        except _Ended as error:
-            raise ArtifactError(
-                f"object {error} cannot be read; `git fsck` in the store tells what is damaged"
-            ) from None
-
-    def _ask(self, names: Sequence[str], max_bytes: int | None) -> list[Found | None]:
-        process = self._started()
-        try:
-            stdin, stdout = _pipes(process)
-            stdin.write("".join(f"{name}\n" for name in names).encode())
-            stdin.flush()
-            found: list[Found | None] = []
-            for name in names:
-                one = _answer(stdout, name, max_bytes)
-                if one and max_bytes is not None:
-                    max_bytes -= len(one.content)
-                found.append(one)
-            return found
-        except BrokenPipeError:
-            self._stop()
-            raise _Ended(names[0]) from None
-        except BaseException:
-            # Unread answers would be taken for those of the next question.
-            self._stop()
-            raise
-
-    def _started(self) -> subprocess.Popen[bytes]:
-        if self._process is not None and self._process.poll() is not None:
-            self._stop()
-        if self._process is None:
-            self._process = subprocess.Popen(
-                command(self._git_dir, ["cat-file", "--batch"]),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=environment(),
-                start_new_session=True,
-            )
-        return self._process
-
-    def _stop(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        for pipe in (process.stdin, process.stdout):
-            try:
-                if pipe:
-                    pipe.close()
-            except BrokenPipeError:
-                continue
-        process.wait()
-
 
 class Change(NamedTuple):
     """A path's entries in two trees; None where it is absent or a folder."""
@@ -257,37 +165,8 @@ class Change(NamedTuple):
     new: Entry | None
 
 
-def _chunks(names: Sequence[str]) -> Iterator[tuple[int, int]]:
-    start = size = 0
-    for index, name in enumerate(names):
-        size += len(name.encode()) + 1
-        if size > _AHEAD_BYTES and index > start:
-            yield start, index
-            start, size = index, len(name.encode()) + 1
-    if start < len(names):
-        yield start, len(names)
-
-
-def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
-    if process.stdin is None or process.stdout is None:
-        raise ArtifactError("git cat-file has no pipes")
-    return process.stdin, process.stdout
-
-
-def _answer(stdout: IO[bytes], name: str, max_bytes: int | None) -> Found | None:
-    header = stdout.readline()
-    parts = header.split()
-    if header.endswith(b" missing\n"):
-        return None
-    if len(parts) != 3 or not parts[2].isdigit():
-        raise _Ended(name)
-    size = int(parts[2])
-    if max_bytes is not None and size > max_bytes:
-        raise ArtifactError("the files are larger together than the reader allows")
-    content = stdout.read(size)
-    if len(content) != size or stdout.read(1) != b"\n":
-        raise _Ended(name)
-    return Found(parts[0].decode(), parts[1], content)
+def _room(found: Found) -> int:
+    return len(found.content) + _FOUND_BYTES
 
 
 def _parse_commit(found: Found) -> Commit:
@@ -300,8 +179,14 @@ def _parse_commit(found: Found) -> Commit:
         elif key == b"parent":
             parents.append(value.decode())
         elif key == b"committer":
-            when = int(value.rsplit(b" ", 2)[-2])
+            when = _time(value)
     return Commit(found.oid, tree, tuple(parents), when, message.decode("utf-8", "replace"))
+
+
+def _time(committer: bytes) -> int:
+    """0 where an old or odd program wrote none that can be read."""
+    found = re.search(rb"> (-?[0-9]{1,18}) [-+][0-9]+\Z", committer)
+    return int(found[1]) if found else 0
 
 
 def _parse_tree(content: bytes) -> Tree:

@@ -9,12 +9,15 @@ from functools import lru_cache
 from pathlib import Path
 
 from artifacts import drafting, names
+from artifacts.cat_file import Found
 from artifacts.creation import check_repository
-from artifacts.fast_import import Draft, import_drafts
+from artifacts.fast_import import Draft, Importer
 from artifacts.git_process import run
+from artifacts.history_graph import History
 from artifacts.merging import Merger
 from artifacts.names import Ref
 from artifacts.objects import FILE_MODES, ObjectReader
+from artifacts.ref_writer import Change, RefWriter
 from artifacts.write_guard import WriteGuard
 from contracts.errors import ArtifactError, UnsafePath
 from contracts.paths import check_path
@@ -22,6 +25,8 @@ from contracts.ports import PendingCommit, RefMove
 
 # More parents than this in one commit make it slow to show; they are merged group by group.
 MAX_PARENTS = 256
+
+_NOTHING = "0" * 40
 
 
 class Repository:
@@ -35,6 +40,8 @@ class Repository:
         self.git_dir = check_repository(git_dir)
         self.objects = ObjectReader(self.git_dir)
         self.guard = WriteGuard(self.git_dir, lock_grace_seconds)
+        self._importer = Importer(self.git_dir)
+        self._refs = RefWriter(self.git_dir, self.guard)
         self._drafter = drafting.Drafter(self.objects, Merger(self.git_dir, self.objects))
 
     def draft(self, commit: PendingCommit) -> Draft:
@@ -49,23 +56,35 @@ class Repository:
         """Write drafts in one go; durable and readable, here and where `share` brings them, on return."""
         if not drafts:
             return []
-        shas = self._imported(drafts, pack=False)
-        if damaged := self._unreadable(shas):
-            shas = self._imported(drafts, pack=True)
+        shas = self.guard.persist(lambda: self._importer.write(drafts))
+        if self._unreadable(shas):
+            shas = self.guard.persist(lambda: self._importer.write_packed(drafts))
             if damaged := self._unreadable(shas):
                 raise ArtifactError(f"commits cannot be read back after writing: {', '.join(damaged)}")
         written = dict(zip((draft.ref for draft in drafts), shas, strict=True))
+        # The same work has the same ref, so what it points at now does not matter.
+        self.guard.persist(lambda: self._refs.update([Change(ref, sha) for ref, sha in written.items()]))
         self.share([Ref(ref, sha) for ref, sha in written.items()])
         return shas
 
     def merge(self, parents: Sequence[str], subject: str, created_at: int) -> str:
         """See contracts.ports.ArtifactStore.merge."""
-        self.ensure(parents)
         tips = list(dict.fromkeys(parents))
-        while len(tips) > MAX_PARENTS:
-            groups = [tips[start : start + MAX_PARENTS] for start in range(0, len(tips), MAX_PARENTS)]
-            tips = [self._merged(group, subject, created_at) for group in groups]
-        return self._merged(tips, subject, created_at)
+        while True:
+            parts = self.draft_merges(tips, subject, created_at)
+            written = iter(self.commit([part for part in parts if isinstance(part, Draft)]))
+            tips = [next(written) if isinstance(part, Draft) else part for part in parts]
+            if len(tips) == 1:
+                return tips[0]
+
+    def draft_merges(self, tips: Sequence[str], subject: str, created_at: int) -> list[str | Draft]:
+        """One merge of each MAX_PARENTS tips: the commit where there is one already, else a draft.
+
+        Once these are written, they are what remains to be merged.
+        """
+        self.ensure(tips)
+        groups = [tips[start : start + MAX_PARENTS] for start in range(0, max(len(tips), 1), MAX_PARENTS)]
+        return [self._draft_merge(group, subject, created_at) for group in groups]
 
     def read_tree(self, commit: str, max_bytes: int) -> dict[str, bytes]:
         """Regular files whose names contracts.paths allows; links, submodules and others are left out."""
@@ -75,7 +94,7 @@ class Repository:
             (path, entry.oid) for raw, entry in walk if entry.mode in FILE_MODES and (path := _safe(raw))
         ]
         files: dict[str, bytes] = {}
-        found = self.objects.read_all([oid for _, oid in entries], max_bytes=max_bytes)
+        found = self.objects.blobs([oid for _, oid in entries], max_bytes=max_bytes)
         for (path, oid), blob in zip(entries, found, strict=True):
             if blob is None:
                 raise ArtifactError(
@@ -116,11 +135,13 @@ class Repository:
         query = ["for-each-ref", "--format=%(committerdate:unix) %(objectname) %(refname)"]
         rows = [
             line.split()
-            for line in run([*query, "refs/pending", "refs/merges"], git_dir=self.git_dir).splitlines()
+            for line in run([*query, "refs/pending", "refs/merges"], git_dir=self.git_dir)
+            .decode()
+            .splitlines()
         ]
-        drops = [b"delete %s %s\n" % (ref, oid) for when, oid, ref in rows if int(when) < limit]
-        self.guard.persist(lambda: self._write(["update-ref", "--stdin"], b"".join(drops)))
-        self.guard.persist(lambda: self._write(["pack-refs", "--all"]))
+        drops = [(ref, oid) for when, oid, ref in rows if int(when) < limit]
+        self.guard.persist(lambda: self._refs.delete(drops))
+        self.guard.persist(self._pack_refs)
         return len(drops)
 
     def ensure(self, commits: Sequence[str]) -> None:
@@ -134,22 +155,21 @@ class Repository:
     def share(self, refs: Sequence[Ref]) -> None:
         """Bring refs and what they hold to where other machines find them."""
 
+    def rest(self) -> None:
+        """End the processes that write; the next write starts others."""
+        self._importer.close()
+        self._refs.close()
+
     def close(self) -> None:
-        """Release the reader."""
+        """End all processes."""
+        self.rest()
         self.objects.close()
 
-    def _merged(self, parents: Sequence[str], subject: str, created_at: int) -> str:
+    def _draft_merge(self, parents: Sequence[str], subject: str, created_at: int) -> str | Draft:
         if len(parents) == 1:
             return parents[0]
         draft = self._drafter.merge(parents, subject, created_at)
-        return draft.parents[0] if len(draft.parents) == 1 else self.commit([draft])[0]
-
-    def _imported(self, drafts: Sequence[Draft], *, pack: bool) -> list[str]:
-        def write() -> list[str]:
-            with self.guard.writing() as held:
-                return import_drafts(self.git_dir, drafts, held, pack=pack)
-
-        return self.guard.persist(write)
+        return draft.parents[0] if len(draft.parents) == 1 else draft
 
     def _unreadable(self, shas: Sequence[str]) -> list[str]:
         """Commits that cannot be read with their root trees."""
@@ -164,25 +184,27 @@ class Repository:
     def _move(self, refs: Sequence[Ref]) -> None:
         now = self.objects.read_all([ref.name for ref in refs])
         moved = [
-            (ref, there.oid if there else "0" * 40)
+            (ref, there)
             for ref, there in zip(refs, now, strict=True)
             if there is None or there.oid != ref.commit
         ]
-        kept = {f"{ref.keep}/{old}": old for ref, old in moved if ref.keep and self._loses(ref.commit, old)}
-        lines = [f"update {name} {old}\n" for name, old in kept.items()]
-        lines += [f"update {ref.name} {ref.commit} {old}\n" for ref, old in moved]
-        if lines:
-            self._write(["update-ref", "--stdin"], "".join(lines).encode())
+        kept = {
+            f"{ref.keep}/{there.oid}": there.oid
+            for ref, there in moved
+            if ref.keep and there and self._loses(ref.commit, there)
+        }
+        changes = [Change(name, old) for name, old in kept.items()]
+        changes += [Change(ref.name, ref.commit, there.oid if there else _NOTHING) for ref, there in moved]
+        self._refs.update(changes)
 
-    def _loses(self, new: str, old: str) -> bool:
-        """Whether `old` is a commit that `new` does not contain."""
-        if not old.strip("0"):
-            return False
-        return bool(run(["rev-list", "--max-count=1", old, f"^{new}"], git_dir=self.git_dir))
+    def _loses(self, new: str, old: Found) -> bool:
+        """Whether the commit `new` does not contain `old`."""
+        history = History(self.git_dir, self.objects)
+        return old.kind != b"commit" or old.oid in history.independent([old.oid, new])
 
-    def _write(self, args: Sequence[str], stdin: bytes = b"") -> None:
+    def _pack_refs(self) -> None:
         with self.guard.writing() as held:
-            run(args, git_dir=self.git_dir, stdin=stdin, inherit=(held,))
+            run(["pack-refs", "--all"], git_dir=self.git_dir, inherit=(held,))
 
 
 def published(moves: Sequence[RefMove]) -> list[Ref]:

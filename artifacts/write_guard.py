@@ -1,9 +1,14 @@
 """Who writes to a bare repository now, and which lock files nobody will ever remove.
 
-Each writing git process inherits a shared `flock` on a file in the repository, so the lock lives exactly as
-long as the process, whether or not its starter died. A `*.lock` file is stale when nobody holds that flock,
-no other git process works in the repository, and the file stood unchanged for the grace period on this
-process' own monotonic clock (the last for git processes of other machines and containers).
+Each writing git process inherits a shared `flock` on a file in the repository, so the lock lives as long as
+the process writes, whether or not its starter died. A git process that outlives its writes inherits the open
+file once; its starter takes and releases the lock on that same open file around each write. Should the
+starter die in between, the lock stays until git, whose input ended with its starter, has ended too.
+
+A `*.lock` file is stale when nobody holds that flock, no other git process works in the repository, and the
+file stood unchanged for the grace period on this process' own monotonic clock (the last for git processes of
+other machines and containers). What says GUARDED on its command line needs no look: it holds lock files
+only while it holds the flock.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ from typing import TypeVar
 from artifacts.git_process import GitFailed
 
 RECOVERY_SECONDS = 60.0
+GUARDED = "multi-agent.guarded=true"
 
 _QUICK_TRIES = 3
 _PATIENCE_SECONDS = 10.0
@@ -39,14 +45,27 @@ class WriteGuard:
     @contextmanager
     def writing(self) -> Iterator[int]:
         """A descriptor that the writing git process must inherit."""
-        # Whoever clears locks holds the gate, so that a steady stream of writers cannot keep it out.
-        with _flock(self._git_dir / _GATE, fcntl.LOCK_SH), _opened(self._git_dir / _WRITERS) as fd:
-            fcntl.flock(fd, fcntl.LOCK_SH)
-            held = os.dup(fd)
+        with _opened(self._git_dir / _WRITERS) as fd:
+            self._join(fd)
+            yield fd
+
+    def open(self) -> int:
+        """A descriptor for `holding`, which a git process that outlives its writes must inherit."""
+        return _open(self._git_dir / _WRITERS)
+
+    @contextmanager
+    def holding(self, fd: int) -> Iterator[None]:
+        """A write by the process that inherited `fd`."""
+        self._join(fd)
         try:
-            yield held
+            yield
         finally:
-            os.close(held)
+            fcntl.flock(fd, fcntl.LOCK_UN)
+
+    def _join(self, fd: int) -> None:
+        # Whoever clears locks holds the gate, so that a steady stream of writers cannot keep it out.
+        with _flock(self._git_dir / _GATE, fcntl.LOCK_SH):
+            fcntl.flock(fd, fcntl.LOCK_SH)
 
     def persist(self, write: Callable[[], _T]) -> _T:
         """Repeat an idempotent `write` past dead locks and killed processes; GitFailed when it is in vain."""
@@ -89,9 +108,13 @@ class WriteGuard:
             yield from (Path(folder, name) for name in names if name.endswith(".lock"))
 
 
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    fd = _open(path)
     try:
         yield fd
     finally:
@@ -140,6 +163,7 @@ def _git_works_in(git_dir: Path) -> bool:
         if (
             program.startswith("git")
             and not reads_only
+            and GUARDED.encode() not in words
             and (cwd == here or here in os.fsdecode(b" ".join(words)))
         ):
             return True
