@@ -16,6 +16,7 @@ from orchestrator.state import Workflow
 log = structlog.get_logger("orchestrator.keeper")
 
 RETRY_SECONDS = 1.0
+_AT_ONCE = 32
 
 
 class Keeper:
@@ -45,7 +46,9 @@ class Keeper:
                 if self._moves:
                     await self._move()
                 else:
-                    await self._merge(self._merges.pop(0))
+                    # The store writes and publishes together what is asked for at once.
+                    some, self._merges = self._merges[:_AT_ONCE], self._merges[_AT_ONCE:]
+                    await asyncio.gather(*map(self._merge, some))
 
     async def _move(self) -> None:
         batch, self._moves = self._moves, []
