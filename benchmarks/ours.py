@@ -26,6 +26,7 @@ from orchestrator.database import Database
 from orchestrator.state import TaskStatus, WorkflowStatus
 
 SLOTS = 64
+_TOGETHER = 500
 _ENDED = [status.value for status in WorkflowStatus if status.terminal]
 _OURS = ("python", "-P", "-m", "multi_agent.cli")
 
@@ -51,7 +52,9 @@ class System:
     async def run(self, plans: Sequence[TodoList], seconds: float) -> float:
         """Submit all and wait until all have ended; how long it took."""
         began = time.monotonic()
-        await asyncio.gather(*(self.client.submit(plan, workflow_id=plan.todo_list_id) for plan in plans))
+        for first in range(0, len(plans), _TOGETHER):
+            some = plans[first : first + _TOGETHER]
+            await self.client.submit_all({plan.todo_list_id: plan for plan in some})
         await self.wait_ended([plan.todo_list_id for plan in plans], seconds)
         return time.monotonic() - began
 
@@ -170,8 +173,9 @@ async def database_for(kind: str) -> AsyncIterator[str | None]:
 
 
 async def dag(job: dict[str, Any], folder: Path) -> dict[str, float]:
-    """Tasks a second of a shape: `shape`, `size`, `workers`, `database`, `payload` in bytes, seconds that each
-    task takes in `wait`, `seconds` at most."""
+    """Tasks a second of a shape: `shape`, `size`, `workers`, `database`, `payload` in bytes, `wait` (seconds that
+    each task takes), `seconds` (at most).
+    """
     graphs = SHAPES[job["shape"]](job["size"])
     tasks = sum(map(len, graphs))
     notes = use_notes(folder)

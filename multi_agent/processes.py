@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -74,6 +75,7 @@ async def run_orchestrator(settings: Settings, *, owner_id: str, replaces: str |
     owner = make_owner(settings, database, bus, artifacts, owner_id=owner_id, gone=gone)
     _serve_metrics(settings)
     _on_signals(owner.stop)
+    _settle_in()
     log.info("orchestrator_started", pid=os.getpid())
     try:
         await owner.run()
@@ -106,6 +108,7 @@ async def run_worker(
     worker, close = make_worker(settings, bus, worker_id=worker_id, roles=roles, modules=modules)
     _serve_metrics(settings)
     _on_signals(worker.stop)
+    _settle_in()
     log.info("worker_started", worker_id=worker_id, pid=os.getpid())
     try:
         await worker.run()
@@ -141,6 +144,13 @@ async def run_sandbox_host(settings: Settings, *, host_id: str) -> None:
 def _serve_metrics(settings: Settings) -> None:
     if settings.metrics_port is not None:
         start_http_server(settings.metrics_port, addr="127.0.0.1")
+
+
+def _settle_in() -> None:
+    """What was loaded until now stays: a garbage collection that looked through it took 30 ms each time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _on_signals(stop: Callable[[], None]) -> None:

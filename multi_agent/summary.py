@@ -11,7 +11,7 @@ from orchestrator.state import WorkflowStatus
 
 if TYPE_CHECKING:
     from artifacts import GitArtifactStore
-    from orchestrator.client import WorkflowView
+    from orchestrator.views import WorkflowView
 
 OWN_FOLDER = ".multi-agent/"
 

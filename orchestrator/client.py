@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, union
@@ -19,10 +17,9 @@ from orchestrator.batch import shard_of
 from orchestrator.database import Database
 from orchestrator.letters import StoredLetter, read_letter, read_letters
 from orchestrator.patience import Patience
-from orchestrator.people import action_hash
 from orchestrator.records import read_header, read_task
 from orchestrator.room import MAX_OPEN_WORKFLOWS, check_room
-from orchestrator.state import Header, TaskState, TaskStatus, Workflow
+from orchestrator.state import Header
 from orchestrator.submissions import (
     ApproveBody,
     Body,
@@ -34,46 +31,10 @@ from orchestrator.submissions import (
     SubmitBody,
     check_name,
 )
+from orchestrator.views import JournalEntry, WorkflowView
 
 POLL_SECONDS = 0.1
 ROOM_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class JournalEntry:
-    """One thing that happened. `at` is in seconds since 1970."""
-
-    sequence: int
-    workflow_id: str
-    task_id: str | None
-    at: float
-    kind: str
-    data: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class WorkflowView:
-    """A workflow as it was last committed, tasks in plan order."""
-
-    header: Header
-    tasks: tuple[TaskState, ...]
-
-    @property
-    def waiting_for_approval(self) -> tuple[TaskState, ...]:
-        """Tasks that a person must approve."""
-        return tuple(task for task in self.tasks if task.status is TaskStatus.APPROVAL)
-
-    @property
-    def stands_still(self) -> bool:
-        """Whether nothing goes on until a person approves something."""
-        active = {TaskStatus.READY, TaskStatus.DISPATCHED}
-        return bool(self.waiting_for_approval) and not any(task.status in active for task in self.tasks)
-
-    def action_hash(self, task_id: str) -> str:
-        """What an approval of this task would have to name."""
-        workflow = Workflow.load(self.header, self.tasks)
-        task = workflow.tasks[task_id]
-        return action_hash(self.header.workflow_id, task, workflow.parents_of(task))
 
 
 class WorkflowClient:
@@ -106,14 +67,22 @@ class WorkflowClient:
 
         Raises Busy when too many are open and none has ended within `wait_seconds`.
         """
-        name = check_name(workflow_id) if workflow_id is not None else _new_name(plan.todo_list_id)
-        body = SubmitBody(plan=plan, base_commit=base_commit)
+        name = workflow_id if workflow_id is not None else _new_name(plan.todo_list_id)
+        await self.submit_all({name: plan}, base_commit=base_commit, wait_seconds=wait_seconds)
+        return name
+
+    async def submit_all(
+        self, plans: Mapping[str, TodoList], *, base_commit: str | None = None, wait_seconds: float = 0.0
+    ) -> None:
+        """Start many workflows, by id, in one transaction: all that are new, or none. Raises as `submit`."""
+        bodies = [
+            (f"submit-{check_name(name)}", name, SubmitBody(plan=plan, base_commit=base_commit))
+            for name, plan in plans.items()
+        ]
         until = time.monotonic() + wait_seconds
-        check = partial(check_room, limit=self._max_open)
         while True:
             try:
-                await self._append(f"submit-{name}", name, body, check)
-                return name
+                return await self._append(bodies, max_open=self._max_open)
             except Busy:
                 left = until - time.monotonic()
                 if left <= 0:
@@ -123,20 +92,20 @@ class WorkflowClient:
     async def approve(self, workflow_id: str, task_id: str, action_hash: str, person: str) -> str:
         """Allow exactly the action that hashes to `action_hash`. Returns the command's id."""
         body = ApproveBody(task_id=task_id, action_hash=action_hash, person=person)
-        return await self._append(uuid.uuid4().hex, workflow_id, body)
+        return await self._append_one(workflow_id, body)
 
     async def reject(self, workflow_id: str, task_id: str, person: str, reason: str) -> str:
         """Refuse a task that waits for approval. Returns the command's id."""
         body = RejectBody(task_id=task_id, person=person, reason=reason)
-        return await self._append(uuid.uuid4().hex, workflow_id, body)
+        return await self._append_one(workflow_id, body)
 
     async def cancel(self, workflow_id: str, person: str) -> str:
         """End a workflow. Returns the command's id."""
-        return await self._append(uuid.uuid4().hex, workflow_id, CancelBody(person=person))
+        return await self._append_one(workflow_id, CancelBody(person=person))
 
     async def retry(self, workflow_id: str, task_id: str | None, person: str) -> str:
         """Try failed tasks again, all or one. Returns the command's id."""
-        return await self._append(uuid.uuid4().hex, workflow_id, RetryBody(task_id=task_id, person=person))
+        return await self._append_one(workflow_id, RetryBody(task_id=task_id, person=person))
 
     async def dead_letters(
         self, *, resolved: bool = False, workflow_id: str | None = None, limit: int = 100
@@ -159,13 +128,13 @@ class WorkflowClient:
         """Retry the task, or publish the message again. Returns the command's id. Raises InvalidInput."""
         letter = await self.dead_letter(dead_letter_id)
         body = RetryLetterBody(dead_letter_id=dead_letter_id, person=person)
-        return await self._append(uuid.uuid4().hex, letter.served_with, body)
+        return await self._append_one(letter.served_with, body)
 
     async def discard_letter(self, dead_letter_id: int, person: str) -> str:
         """Close a dead letter. Returns the command's id. Raises InvalidInput."""
         letter = await self.dead_letter(dead_letter_id)
         body = DiscardLetterBody(dead_letter_id=dead_letter_id, person=person)
-        return await self._append(uuid.uuid4().hex, letter.served_with, body)
+        return await self._append_one(letter.served_with, body)
 
     async def answer(self, command_id: str, wait_seconds: float) -> str | None:
         """The owner's answer, or None when it did not come in time (the command stays in the queue)."""
@@ -183,32 +152,37 @@ class WorkflowClient:
         query = select(c.command_id).where(c.workflow_id == workflow_id, c.applied_at.is_(None)).limit(1)
         return await self._database.read(lambda connection: connection.execute(query).first() is not None)
 
-    async def _append(
-        self,
-        command_id: str,
-        workflow_id: str,
-        body: Body,
-        check: Callable[[Connection], None] = lambda _: None,
-    ) -> str:
-        """Store a command unless it is known; `check` may raise to refuse a new one."""
-        row = {
-            "command_id": command_id,
-            "kind": body.kind,
-            "workflow_id": workflow_id,
-            "shard": shard_of(workflow_id),
-            "body": body.model_dump_json(exclude_defaults=False),
-            "created_at": time.time(),
+    async def _append(self, bodies: Sequence[tuple[str, str, Body]], *, max_open: int | None = None) -> None:
+        """Store (command id, workflow, body) unless the id is known. Busy above `max_open` workflows."""
+        now = time.time()
+        rows = {
+            command_id: {
+                "command_id": command_id,
+                "kind": body.kind,
+                "workflow_id": workflow_id,
+                "shard": shard_of(workflow_id),
+                "body": body.model_dump_json(exclude_defaults=False),
+                "created_at": now,
+            }
+            for command_id, workflow_id, body in bodies
         }
 
         def write(connection: Connection) -> None:
-            known = select(t.commands.c.command_id).where(t.commands.c.command_id == command_id)
-            if connection.execute(known).first() is None:
-                check(connection)
-                connection.execute(insert(t.commands).values(**row))
+            query = select(t.commands.c.command_id).where(t.commands.c.command_id.in_(rows))
+            known = set(connection.execute(query).scalars())
+            new = [row for command_id, row in rows.items() if command_id not in known]
+            if new and max_open is not None:
+                check_room(connection, max_open, len(new))
+            if new:
+                connection.execute(insert(t.commands), new)
 
         await self._database.write(write, durable=True)
         if self._hint is not None:
-            await self._hint(command_id)
+            await self._hint(bodies[-1][0])
+
+    async def _append_one(self, workflow_id: str, body: Body) -> str:
+        command_id = uuid.uuid4().hex
+        await self._append([(command_id, workflow_id, body)])
         return command_id
 
     async def workflow(self, workflow_id: str) -> WorkflowView | None:

@@ -18,13 +18,14 @@ from contracts.bus import get_message_bus
 from contracts.errors import InvalidInput
 from contracts.plan_checks import PlanLimits, parse_plan
 from contracts.ports import ArtifactStore
-from orchestrator.client import WorkflowClient, WorkflowView
+from orchestrator.client import WorkflowClient
 from orchestrator.database import open_database
 from orchestrator.metrics import OwnerMetrics
 from orchestrator.owner import Owner, OwnerSettings
 from orchestrator.schema import upgrade
 from orchestrator.state import TaskStatus, WorkflowStatus
 from orchestrator.store import Store
+from orchestrator.views import WorkflowView
 
 
 class Orchestrator:

@@ -14,8 +14,8 @@ _LOCK = 7_210_331_908
 _OPEN = [status.value for status in WorkflowStatus if not status.terminal]
 
 
-def check_room(connection: Connection, limit: int) -> None:
-    """Raises Busy unless one more may be queued in this transaction. Counts by index."""
+def check_room(connection: Connection, limit: int, wanted: int) -> None:
+    """Raises Busy unless so many more may be queued in this transaction. Counts by index."""
     if connection.dialect.name == "postgresql":
         # Those that submit at once must not count past each other; SQLite has one writer anyway.
         connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
@@ -25,7 +25,7 @@ def check_room(connection: Connection, limit: int) -> None:
         select(func.count()).where(c.kind == "submit", c.applied_at.is_(None)),
     )
     found = sum(connection.execute(query).scalar_one() for query in counts)
-    if found >= limit:
+    if found + wanted > limit:
         raise Busy(
             f"{found} workflows are open, the limit is {limit}; wait until some have ended, "
             "or raise MULTI_AGENT_MAX_OPEN_WORKFLOWS"

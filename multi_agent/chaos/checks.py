@@ -12,8 +12,9 @@ from contracts.errors import ArtifactError
 from contracts.todo import TodoList
 from multi_agent.chaos.load import expected_files
 from multi_agent.chaos.world import CANARY, World
-from orchestrator.client import JournalEntry, WorkflowClient, WorkflowView
+from orchestrator.client import WorkflowClient
 from orchestrator.state import TaskStatus, WorkflowStatus
+from orchestrator.views import JournalEntry, WorkflowView
 from sandbox_runner.launchers import abandoned
 
 _ALL_EVENTS = 1_000_000

@@ -12,7 +12,8 @@ from multi_agent.cli.common import data_dir_option, opened_client, person, setti
 from multi_agent.settings import Settings
 
 if TYPE_CHECKING:
-    from orchestrator.client import WorkflowClient, WorkflowView
+    from orchestrator.client import WorkflowClient
+    from orchestrator.views import WorkflowView
 
 _workflow = click.argument("workflow")
 

@@ -44,7 +44,8 @@ from orchestrator.state import WorkflowStatus
 
 if TYPE_CHECKING:
     from artifacts import GitArtifactStore
-    from orchestrator.client import WorkflowClient, WorkflowView
+    from orchestrator.client import WorkflowClient
+    from orchestrator.views import WorkflowView
 
 
 ALL_EVENTS = 100_000

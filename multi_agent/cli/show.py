@@ -19,9 +19,10 @@ from multi_agent.settings import Settings
 from orchestrator.state import WorkflowStatus
 
 if TYPE_CHECKING:
-    from orchestrator.client import JournalEntry, WorkflowClient, WorkflowView
+    from orchestrator.client import WorkflowClient
     from orchestrator.letters import StoredLetter
     from orchestrator.state import Header
+    from orchestrator.views import JournalEntry, WorkflowView
 
 
 @click.command()

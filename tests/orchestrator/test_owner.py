@@ -32,7 +32,7 @@ from contracts.events import Execution as Held
 from contracts.ports import Delivery, MessageBus, Outgoing, PendingCommit, Subscription
 from contracts.reports import ArtifactMetadata
 from contracts.todo import TodoList
-from orchestrator.client import WorkflowClient, WorkflowView
+from orchestrator.client import WorkflowClient
 from orchestrator.database import Database, open_database
 from orchestrator.letters import StoredLetter
 from orchestrator.metrics import OwnerMetrics
@@ -40,6 +40,7 @@ from orchestrator.owner import Owner, OwnerSettings
 from orchestrator.schema import upgrade
 from orchestrator.store import Store
 from orchestrator.tables import commands
+from orchestrator.views import WorkflowView
 from tests.orchestrator.plans import failed, item, outcome, plan
 from tests.support.redis_servers import PrivateRedis
 

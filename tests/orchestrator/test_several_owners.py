@@ -21,13 +21,14 @@ from contracts.channels import SHARDS, Channels
 from contracts.events import Control, DeadMessage, EventType, TaskEvent, decode, encode
 from contracts.ports import MessageBus, Outgoing
 from orchestrator.batch import shard_of
-from orchestrator.client import WorkflowClient, WorkflowView
+from orchestrator.client import WorkflowClient
 from orchestrator.database import Database, open_database
 from orchestrator.metrics import OwnerMetrics
 from orchestrator.owner import Owner, OwnerSettings
 from orchestrator.schema import upgrade
 from orchestrator.store import Store
 from orchestrator.tables import shards
+from orchestrator.views import WorkflowView
 from tests.orchestrator.plans import item, outcome, plan
 from tests.orchestrator.test_owner import STREAM, Hand
 from tests.support.postgres import PrivatePostgres

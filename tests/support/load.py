@@ -12,8 +12,9 @@ from contracts.errors import Unavailable
 from contracts.todo import TodoItem, TodoList
 from multi_agent.chaos.agents import ROLE, Orders
 from multi_agent.chaos.checks import Finding, check_workflow
-from orchestrator.client import WorkflowClient, WorkflowView
+from orchestrator.client import WorkflowClient
 from orchestrator.state import TaskStatus
+from orchestrator.views import WorkflowView
 
 LOOK_SECONDS = 0.1
 
