@@ -173,8 +173,8 @@ async def database_for(kind: str) -> AsyncIterator[str | None]:
 
 
 async def dag(job: dict[str, Any], folder: Path) -> dict[str, float]:
-    """Tasks a second of a shape: `shape`, `size`, `workers`, `database`, `payload` in bytes, `wait` (seconds that
-    each task takes), `seconds` (at most).
+    """Tasks a second of a shape: `shape`, `size`, `workers`, `database`, `payload` in bytes, `wait` (seconds
+    that each task takes), `seconds` (at most).
     """
     graphs = SHAPES[job["shape"]](job["size"])
     tasks = sum(map(len, graphs))

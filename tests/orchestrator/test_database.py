@@ -44,7 +44,7 @@ class Gate:
 async def held_up(database: Database, *bodies: Body[Any]) -> list[Any]:
     """What became of bodies that all waited for one transaction."""
     gate = Gate()
-    first = asyncio.create_task(database.write(gate))
+    first = asyncio.create_task(database.write(gate, durable=True))
     await asyncio.to_thread(gate.entered.wait, 20)
     others = [asyncio.create_task(database.write(body, durable=True)) for body in bodies]
     await asyncio.sleep(0.05)
@@ -90,9 +90,9 @@ async def test_nobody_is_told_that_all_is_well_when_the_commit_failed(database: 
 
 async def test_a_caller_that_gave_up_before_its_turn_writes_nothing(database: Database) -> None:
     gate = Gate()
-    first = asyncio.create_task(database.write(gate))
+    first = asyncio.create_task(database.write(gate, durable=True))
     await asyncio.to_thread(gate.entered.wait, 20)
-    second = asyncio.create_task(database.write(put("never")))
+    second = asyncio.create_task(database.write(put("never"), durable=True))
     await asyncio.sleep(0.05)
     second.cancel()
     gate.open.set()
@@ -101,3 +101,28 @@ async def test_a_caller_that_gave_up_before_its_turn_writes_nothing(database: Da
         await second
     await database.write(put("after"))
     assert "after" in await names(database)
+
+
+async def test_a_quick_write_gives_way_to_whoever_writes(database: SqliteDatabase) -> None:
+    gate = Gate()
+    first = asyncio.create_task(database.write(gate, durable=True))
+    await asyncio.to_thread(gate.entered.wait, 20)
+    second = asyncio.create_task(database.write(put("quick")))
+    await asyncio.sleep(0.05)
+    assert not second.done()
+    gate.open.set()
+    await first
+    assert await second == "quick"
+
+
+async def test_a_quick_write_that_fails_leaves_nothing(database: SqliteDatabase) -> None:
+    def half(connection: Connection) -> None:
+        put("half")(connection)
+        raise LookupError("changed my mind")
+
+    with pytest.raises(LookupError):
+        await database.write(half)
+    with pytest.raises(IntegrityError):
+        await database.write(lambda connection: [put("twice")(connection), put("twice")(connection)])
+    assert await database.write(put("whole")) == "whole"
+    assert await names(database) == {"whole"}

@@ -386,7 +386,7 @@ async def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
         connection.execute(text("UPDATE shards SET renewals = 7 WHERE shard = 1"))
         assert release.wait(10)
 
-    writing = asyncio.create_task(database.write(slow))
+    writing = asyncio.create_task(database.write(slow, durable=True))
     assert await database.read(lambda connection: connection.execute(renewals).scalar()) == 0
     release.set()
     await writing
