@@ -36,8 +36,9 @@ class WorkerMetrics:
     def finished(self, role: str, outcome: TaskOutcome) -> None:
         self._outcomes.labels(role, outcome.status).inc()
         self._seconds.labels(role).observe(outcome.seconds)
-        self._tokens.labels(role, "input").inc(outcome.usage.input_tokens)
-        self._tokens.labels(role, "output").inc(outcome.usage.output_tokens)
+        if outcome.usage.model_calls:
+            self._tokens.labels(role, "input").inc(outcome.usage.input_tokens)
+            self._tokens.labels(role, "output").inc(outcome.usage.output_tokens)
 
     def paused(self, paused: bool) -> None:
         self._paused.set(paused)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from agents.metrics import WorkerMetrics
-
-
-def _random_id() -> str:
-    return os.urandom(16).hex()
+from contracts.identifiers import new_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,4 +29,4 @@ class WorkerSettings:
     resend_seconds: float = 2.0
     block_ms: int = 250
     metrics: WorkerMetrics | None = None
-    new_id: Callable[[], str] = _random_id
+    new_id: Callable[[], str] = new_id

@@ -125,6 +125,9 @@ class Worker:
                     failpoint("worker.after_read")
                 for delivery in deliveries:
                     self._receive(delivery)
+                # They start, and what ends at once is answered, before the next read is sent.
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
 
     def _receive(self, delivery: Delivery) -> None:
         try:

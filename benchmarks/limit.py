@@ -34,6 +34,9 @@ _TABLES: Final = (
 class Ledger(Protocol):
     """Where the graph is kept."""
 
+    def submit(self, names: Sequence[str]) -> None:
+        """Take the graph in; as our submissions, this survives power loss."""
+
     def commit(self, done: Sequence[str], ready: Sequence[str], published: Sequence[str]) -> None:
         """One transaction: these are done, these are handed out, these were published."""
 
@@ -46,14 +49,17 @@ class Ledger(Protocol):
 class SqliteLedger:
     """With the pragmas of `orchestrator/database.py`: WAL, synchronous=NORMAL for steps."""
 
-    def __init__(self, path: Path, names: Sequence[str]) -> None:
+    def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
         for table in _TABLES:
             self._db.execute(table.format(serial="INTEGER PRIMARY KEY"))
+
+    def submit(self, names: Sequence[str]) -> None:
+        self._db.execute("PRAGMA synchronous=FULL")
         with self._transaction():
             self._db.executemany("INSERT INTO tasks VALUES (?, 'waiting')", [(name,) for name in names])
+        self._db.execute("PRAGMA synchronous=NORMAL")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -82,12 +88,15 @@ class SqliteLedger:
 class PostgresLedger:
     """The server runs with the settings that ours is given (`multi_agent/chaos/postgres.py`)."""
 
-    def __init__(self, url: str, names: Sequence[str]) -> None:
+    def __init__(self, url: str) -> None:
         import psycopg  # noqa: PLC0415 - an extra
 
         self._db = psycopg.connect(url.replace("postgresql+psycopg", "postgresql"))
         for table in _TABLES:
             self._db.execute(table.format(serial="BIGSERIAL PRIMARY KEY").encode())
+        self._db.commit()
+
+    def submit(self, names: Sequence[str]) -> None:
         with self._db.cursor() as cursor:
             cursor.executemany("INSERT INTO tasks VALUES (%s, 'waiting')", [(name,) for name in names])
         self._db.commit()
@@ -183,10 +192,10 @@ async def dag(job: dict[str, Any], folder: Path) -> dict[str, float]:
         try:
             _warm_up(client)
             notes.write_text("")
-            names = list(graph)
-            ledger = PostgresLedger(url, names) if url else SqliteLedger(folder / "limit.db", names)
+            ledger = PostgresLedger(url) if url else SqliteLedger(folder / "limit.db")
             driver = Driver(ledger, client, graph, batch, "x" * job.get("payload", 0))
             began = time.monotonic()
+            ledger.submit(list(graph))
             driver.run(job.get("seconds", 120))
             took = time.monotonic() - began
         finally:

@@ -28,6 +28,10 @@ Body = Callable[[Connection], T]
 
 BUSY_SECONDS = 10.0
 _TOGETHER = 64
+_CACHE_KB = 65_536
+_LOG_PAGES = 4_000
+"""Of 4 KB: the log is written back to the database at this length, which waits for the disk."""
+
 _REVISION = text("SELECT version_num FROM alembic_version")
 
 
@@ -105,6 +109,7 @@ class SqliteDatabase:
         self._writer = _sqlite_engine(path, "BEGIN IMMEDIATE")
         self._reader = _sqlite_engine(path, "BEGIN")
         self._quick = _sqlite_engine(path, None, busy_seconds=0.0)
+        self._quick_connection: Connection | None = None
         self._durable = False
         self._waiting: deque[_Write] = deque()
         self._write_thread = ThreadPoolExecutor(1, "sqlite-write")
@@ -125,18 +130,23 @@ class SqliteDatabase:
 
     def _write_now(self, body: Body[T]) -> T:
         """Raises _SomebodyWrites, with nothing done."""
-        with self._quick.connect() as connection:
-            driver = sqlite_driver(connection)
-            assert driver is not None
-            try:
-                driver.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-                    raise _SomebodyWrites from None
-                raise
-            result = body(connection)
+        if self._quick_connection is None:
+            self._quick_connection = self._quick.connect()
+        driver = sqlite_driver(self._quick_connection)
+        assert driver is not None
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                raise _SomebodyWrites from None
+            raise
+        try:
+            result = body(self._quick_connection)
             driver.execute("COMMIT")
-            return result
+        except BaseException:
+            driver.rollback()
+            raise
+        return result
 
     def _write_waiting(self) -> None:
         count = min(len(self._waiting), _TOGETHER)
@@ -177,6 +187,8 @@ class SqliteDatabase:
         for thread, engine in ((self._write_thread, self._writer), (self._read_thread, self._reader)):
             await asyncio.get_running_loop().run_in_executor(thread, engine.dispose)
             thread.shutdown()
+        if self._quick_connection is not None:
+            self._quick_connection.close()
         self._quick.dispose()
 
 
@@ -255,6 +267,8 @@ def _sqlite_engine(path: Path, begin: str | None, busy_seconds: float = BUSY_SEC
     def configure(connection: sqlite3.Connection, _record: object) -> None:
         use_wal(connection)
         connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
 
     @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:

@@ -37,6 +37,7 @@ from orchestrator.workers import Workers
 log = structlog.get_logger("orchestrator.handlers")
 
 TICK_SECONDS = 0.25
+HINT_SECONDS = 0.1
 
 
 @dataclass(slots=True)
@@ -53,7 +54,9 @@ class Handlers:
     _acks: list[Delivery] = field(default_factory=list)
     _answers: list[Outgoing] = field(default_factory=list)
     _acknowledged: dict[str, list[str]] = field(default_factory=dict)
+    _changed: dict[str, None] = field(default_factory=dict)
     _ticked_at: float = float("-inf")
+    _hinted_at: float = float("-inf")
 
     async def resume(self, entries: Iterable[OutboxEntry]) -> list[tuple[str, RefMove]]:
         """What an earlier session may not have finished: dispatches are looked for, refs come back."""
@@ -108,9 +111,8 @@ class Handlers:
     async def publish(self, effects: Effects) -> None:
         """After the commit: acknowledgements, dispatches, words to workers and watchers."""
         self.metrics.dispatches.inc(len(effects.dispatches))
-        acknowledged, self._acknowledged = self._acknowledged, {}
-        recalled = self.workers.take_recalled(effects.recalls)
-        hints = self.publisher.hints(acknowledged, recalled, effects.changed)
+        self._changed.update(effects.changed)
+        hints = self._hints(self.workers.take_recalled(effects.recalls), effects.changed)
         acks, self._acks = self._acks, []
         answers, self._answers = self._answers, []
         try:
@@ -121,6 +123,17 @@ class Handlers:
         dispatches = [*self.workers.take_repeat(), *effects.dispatches]
         if not await self.publisher.publish(dispatches, hints, Done(Channels.OWNERS_GROUP, acks)):
             self._acks += acks
+
+    def _hints(self, recalled: dict[str, list[str]], changed: Iterable[str]) -> list[Outgoing]:
+        """What workers and watchers hear now: at once what they wait for, the rest a few times a second."""
+        workflows = self.engine.workflows
+        ended = any(workflows[name].header.status.terminal for name in changed if name in workflows)
+        if not recalled and not ended and self.monotonic - self._hinted_at < HINT_SECONDS:
+            return []
+        self._hinted_at = self.monotonic
+        acknowledged, self._acknowledged = self._acknowledged, {}
+        everything, self._changed = self._changed, {}
+        return self.publisher.hints(acknowledged, recalled, everything)
 
     # --- outcomes ------------------------------------------------------------------------------------
 

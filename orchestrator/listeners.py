@@ -75,6 +75,8 @@ class Listeners:
                     failpoint("owner.after_read")
                 for delivery in deliveries:
                     await self._inbox.put(delivery)
+                # The owner works on them before the next read is sent.
+                await asyncio.sleep(0)
                 if asked > self._gate.answered and not self._may_hold_more(deliveries):
                     self._gate.answered = asked
                     await self._inbox.put(Drained(asked))

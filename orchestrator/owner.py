@@ -18,6 +18,7 @@ import structlog
 
 from contracts.errors import StoreUnavailable
 from contracts.failpoints import failpoint
+from contracts.identifiers import new_id
 from contracts.ports import ArtifactStore, MessageBus
 from orchestrator.arrivals import Arrival
 from orchestrator.backlog import Backlog
@@ -78,7 +79,7 @@ class Owner:
     settings: OwnerSettings
     clock: Clock = field(default_factory=Clock)
     metrics: OwnerMetrics = field(default_factory=OwnerMetrics)
-    new_id: Callable[[], str] = lambda: os.urandom(16).hex()
+    new_id: Callable[[], str] = new_id
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
