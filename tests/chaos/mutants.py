@@ -237,7 +237,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "no-limit",
         "I9: who submits beyond the limit waits",
-        (Edit("orchestrator/room.py", "if found >= limit:", "if False:"),),
+        (Edit("orchestrator/room.py", "if found + wanted > limit:", "if False:"),),
         tests=("tests/orchestrator/test_pressure.py",),
     ),
     Mutant(
