@@ -10,6 +10,9 @@ from typing import Any, Final
 OURS: Final = "multi-agent"
 ONE: Final = f"{OURS}, 1 worker"
 LIMIT: Final = "by hand, in batches"
+_SLOW: Final = ("celery", "dbos, queue", "prefect")
+"""A round of these takes minutes."""
+
 _START_SECONDS: Final = 120.0
 """For all that a cell starts and checks besides what it measures."""
 
@@ -57,7 +60,8 @@ def dag(scale: Scale) -> Iterator[Cell]:
         for system, job in _dag_systems(scale).items():
             seconds = _pick(scale, 240.0, 60.0)
             given = {"shape": shape, "size": size, "seconds": seconds} | job
-            yield Cell("dag", case, system, given, seconds=seconds + _START_SECONDS)
+            few = 2 if system in _SLOW else None
+            yield Cell("dag", case, system, given, seconds=seconds + _START_SECONDS, rounds=few)
 
 
 def _dag_systems(scale: Scale) -> dict[str, dict[str, Any]]:
@@ -136,19 +140,19 @@ def growth(scale: Scale) -> Iterator[Cell]:
     limit += _START_SECONDS
     for size in _pick(scale, (10, 1_000, 10_000, 100_000), (10, 100)):
         job = dag_job | {"shape": "lanes", "size": size}
-        few = 1 if size >= 100_000 else 3 if size >= 10_000 else None
+        few = 1 if size >= 100_000 else 3
         yield Cell("growth", "tasks in one workflow", f"{size:,}", job, seconds=limit, rounds=few)
     for count in _pick(scale, (1, 100, 1_000, 10_000), (1, 10)):
         job = dag_job | {"shape": "small", "size": count}
-        few = 1 if count >= 10_000 else 3 if count >= 1_000 else None
+        few = 1 if count >= 10_000 else 3
         yield Cell("growth", "workflows of 10 at once", f"{count:,}", job, seconds=limit, rounds=few)
     for rows in _pick(scale, (0, 1_000_000), (0, 10_000)):
         job = {"function": "benchmarks.growth:full_store", "rows": rows, "batches": _pick(scale, 40, 4)}
-        yield Cell("growth", "journal rows in the store", f"{rows:,}", job, unit="results/s")
+        yield Cell("growth", "journal rows in the store", f"{rows:,}", job, unit="results/s", rounds=3)
     for count in _pick(scale, (100, 10_000), (100,)):
         job = {"function": "benchmarks.growth:start_up", "workflows": count}
         case = "start of an owner, open workflows"
-        yield Cell("growth", case, f"{count:,}", job, unit="s", higher=False)
+        yield Cell("growth", case, f"{count:,}", job, unit="s", higher=False, rounds=3)
 
 
 def git(scale: Scale) -> Iterator[Cell]:
@@ -158,7 +162,7 @@ def git(scale: Scale) -> Iterator[Cell]:
         case = f"{refs:,} refs before"
         for system, name in {OURS: "ours", "git fast-import": "fast_import"}.items():
             given = job | {"function": f"benchmarks.gitstore:{name}"}
-            yield Cell("git", case, system, given, unit="results/s", seconds=300)
+            yield Cell("git", case, system, given, unit="results/s", seconds=300, rounds=3)
 
 
 def shapes(scale: Scale) -> Iterator[Cell]:
@@ -172,7 +176,8 @@ def shapes(scale: Scale) -> Iterator[Cell]:
                 job = {"function": "benchmarks.ours:dag", "shape": shape, "size": size, "seconds": 240.0}
                 system = f"{OURS}, {workers} worker{'s' if workers > 1 else ''}"
                 given = job | {"workers": workers, "payload": payload}
-                yield Cell("shapes", f"{shape}, {payload // 1_000} KB a task", system, given, seconds=360)
+                case = f"{shape}, {payload // 1_000} KB a task"
+                yield Cell("shapes", case, system, given, seconds=360, rounds=3)
 
 
 def workers(scale: Scale) -> Iterator[Cell]:

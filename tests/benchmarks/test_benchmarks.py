@@ -127,5 +127,21 @@ def test_a_tiny_run_of_everything_but_peers_works(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "benchmarks.json").read_text("utf-8"))
     failures = {one["system"]: one["failures"] for one in found["results"] if one["failures"]}
     assert not failures
-    assert {one["suite"] for one in found["results"]} == {"dag", "latency", "queue", "git", "command"}
+    suites = {"dag", "latency", "queue", "git", "workers", "command"}
+    assert {one["suite"] for one in found["results"]} == suites
     assert (tmp_path / "benchmarks.md").read_text("utf-8").startswith("# Benchmarks\n")
+
+
+@pytest.mark.parametrize(("shape", "size", "most"), [("chain", 100, 10.0), ("fan", 600, 14.0)])
+def test_ours_stays_within_sight_of_the_limit(shape: str, size: int, most: float) -> None:
+    """Ratios of the same run, and far wider than measured: for what makes everything several times slower."""
+    best: dict[str, float] = {}
+    for _ in range(3):
+        for name, job in (("ours", {"workers": 1}), ("limit", {"mode": "batch"})):
+            given = {"function": f"benchmarks.{name}:dag", "shape": shape, "size": size, "seconds": 60.0}
+            answer = run_cell(Cell("dag", shape, name, given | job, seconds=120.0))
+            assert "failed" not in answer, answer
+            best[name] = max(best.get(name, 0.0), answer["value"])
+        if best["limit"] / best["ours"] <= most:
+            return
+    assert best["limit"] / best["ours"] <= most, best
