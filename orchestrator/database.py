@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -228,6 +228,15 @@ def sqlite_driver(connection: Connection) -> sqlite3.Connection | None:
     """The driver's own connection, for statements of the hot path; None on PostgreSQL."""
     driver = connection.connection.driver_connection
     return driver if isinstance(driver, sqlite3.Connection) else None
+
+
+def in_one_go(connection: Connection) -> AbstractContextManager[None]:
+    """A block of `exec_driver_sql` without results, for which PostgreSQL is asked once."""
+    if sqlite_driver(connection):
+        return nullcontext()
+    from orchestrator.postgres import pipelined  # noqa: PLC0415 - an extra
+
+    return pipelined(connection)
 
 
 def upsert(connection: Connection, table: Table, row: Mapping[str, Any], changes: Mapping[str, Any]) -> None:

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-import psycopg  # noqa: F401 - fails here, and not at the first connection, where the extra is not installed
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from sqlalchemy import Connection
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.util import await_only
 
 from orchestrator.database import Body, T, translated
+
+
+@contextmanager
+def pipelined(connection: Connection) -> Iterator[None]:
+    """Statements of the block go out together; what one of them meets is raised at its end."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.AsyncConnection)
+    pipeline = driver.pipeline()
+    await_only(pipeline.__aenter__())
+    try:
+        yield
+    except BaseException as error:
+        await_only(pipeline.__aexit__(type(error), error, error.__traceback__))
+        raise
+    await_only(pipeline.__aexit__(None, None, None))
 
 
 class PostgresDatabase:
@@ -23,6 +43,8 @@ class PostgresDatabase:
                 return await connection.run_sync(body)
         except SQLAlchemyError as error:
             raise translated(error) from None
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise translated(OperationalError(None, None, error)) from None
 
     async def read(self, body: Body[T]) -> T:
         """See Database.read."""

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator import tables as t
 from orchestrator.batch import Batch, DeadLetter, OutboxEntry
-from orchestrator.database import sqlite_driver
+from orchestrator.database import in_one_go, sqlite_driver
 from orchestrator.decision import Entry
 from orchestrator.records import header_row, json_text, new_task_row, storable, task_row
 
@@ -125,17 +125,18 @@ def write_batch(connection: Connection, batch: Batch) -> None:
         elif key[0] not in batch.created:
             changed_tasks.append(task_row(key[0], task))
     changed_headers = [header for name, header in batch.headers.items() if name not in batch.created]
-    _INSERT_WORKFLOW.write(connection, [header_row(one.header) for one in batch.created.values()])
-    _INSERT_TASK.write(connection, new_tasks)
-    _UPDATE_TASK.write(connection, changed_tasks)
-    _UPDATE_WORKFLOW.write(connection, [header_row(header) for header in changed_headers])
-    _INSERT_JOURNAL.write(connection, [_journal_row(name, entry, now) for name, entry in batch.journal])
-    _INSERT_OUTBOX.write(connection, [_outbox_row(entry) for entry in batch.outbox])
-    _SETTLE.write(connection, [{"entry_id": entry_id} for entry_id in batch.settled])
     answers = batch.answers.items()
-    _ANSWER.write(
-        connection, [{"command_id": name, "applied_at": now, "answer": text} for name, text in answers]
-    )
+    with in_one_go(connection):
+        _INSERT_WORKFLOW.write(connection, [header_row(one.header) for one in batch.created.values()])
+        _INSERT_TASK.write(connection, new_tasks)
+        _UPDATE_TASK.write(connection, changed_tasks)
+        _UPDATE_WORKFLOW.write(connection, [header_row(header) for header in changed_headers])
+        _INSERT_JOURNAL.write(connection, [_journal_row(name, entry, now) for name, entry in batch.journal])
+        _INSERT_OUTBOX.write(connection, [_outbox_row(entry) for entry in batch.outbox])
+        _SETTLE.write(connection, [{"entry_id": entry_id} for entry_id in batch.settled])
+        _ANSWER.write(
+            connection, [{"command_id": name, "applied_at": now, "answer": text} for name, text in answers]
+        )
     if batch.dead_letters or batch.resolved or batch.retried:
         _write_letters(connection, batch)
 

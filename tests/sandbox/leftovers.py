@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,10 @@ def _containers_of(pid: int, sandbox: Sandbox) -> list[dict[str, Any]]:
 
 
 def _local_groups() -> list[Path]:
-    return [path for path in _GROUPS.rglob("multi-agent-sandbox:*") if path.is_dir()]
+    while True:
+        # One may go away while it is looked for.
+        with suppress(FileNotFoundError):
+            return [path for path in _GROUPS.rglob("multi-agent-sandbox:*") if path.is_dir()]
 
 
 def _processes() -> Iterator[int]:
