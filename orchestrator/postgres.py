@@ -14,6 +14,8 @@ from sqlalchemy.util import await_only
 
 from orchestrator.database import Body, T, translated
 
+_IDLE_SECONDS = 5
+
 
 @contextmanager
 def pipelined(connection: Connection) -> Iterator[None]:
@@ -34,7 +36,11 @@ class PostgresDatabase:
     """Asynchronous connections; bodies run as they are, in SQLAlchemy's greenlet."""
 
     def __init__(self, url: URL) -> None:
-        self._engine = create_async_engine(url, pool_size=4)
+        # A process that is stopped in the middle of a transaction must not hold up the others with its locks.
+        arguments = {"options": f"-c idle_in_transaction_session_timeout={_IDLE_SECONDS}s"}
+        self._engine = create_async_engine(
+            url, pool_size=4, connect_args={} if "options" in url.query else arguments
+        )
 
     async def write(self, body: Body[T], *, durable: bool = False) -> T:
         """See Database.write; every commit waits for the server's log."""

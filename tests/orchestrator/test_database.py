@@ -7,13 +7,13 @@ import threading
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, insert, select
+from sqlalchemy import Connection, event, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from orchestrator.database import Body, Database, SqliteDatabase
 from orchestrator.tables import owners
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def put(name: str) -> Body[str]:
@@ -28,6 +28,12 @@ def put(name: str) -> Body[str]:
 async def names(database: Database) -> set[str]:
     query = select(owners.c.owner_id)
     return await database.read(lambda connection: set(connection.execute(query).scalars()))
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_i3_locks_of_a_process_that_stands_still_are_released(database: Database) -> None:
+    asked = text("SHOW idle_in_transaction_session_timeout")
+    assert await database.read(lambda connection: connection.execute(asked).scalar()) == "5s"
 
 
 class Gate:
@@ -53,6 +59,7 @@ async def held_up(database: Database, *bodies: Body[Any]) -> list[Any]:
     return found
 
 
+@on_sqlite
 async def test_each_caller_hears_of_its_own_body(database: Database) -> None:
     found = await held_up(database, put("a"), put("b"), put("a"), put("c"))
     assert [one for one in found if isinstance(one, str)] in (["a", "b", "c"], ["b", "a", "c"])
@@ -60,6 +67,7 @@ async def test_each_caller_hears_of_its_own_body(database: Database) -> None:
     assert await names(database) == {"a", "b", "c"}
 
 
+@on_sqlite
 async def test_a_body_that_fails_takes_back_only_its_own(database: Database) -> None:
     def half(connection: Connection) -> None:
         put("half")(connection)
@@ -70,6 +78,7 @@ async def test_a_body_that_fails_takes_back_only_its_own(database: Database) -> 
     assert await names(database) == {"a", "b"}
 
 
+@on_sqlite
 async def test_what_waits_is_committed_together(database: SqliteDatabase) -> None:
     commits: list[object] = []
     event.listen(database._writer, "commit", commits.append)
@@ -79,6 +88,7 @@ async def test_what_waits_is_committed_together(database: SqliteDatabase) -> Non
     assert len(commits) == 2
 
 
+@on_sqlite
 async def test_nobody_is_told_that_all_is_well_when_the_commit_failed(database: SqliteDatabase) -> None:
     def broken(_: Connection) -> None:
         raise OSError("the disk is gone")
@@ -88,6 +98,7 @@ async def test_nobody_is_told_that_all_is_well_when_the_commit_failed(database: 
     assert [type(one) for one in found] == [OSError, OSError]
 
 
+@on_sqlite
 async def test_a_caller_that_gave_up_before_its_turn_writes_nothing(database: Database) -> None:
     gate = Gate()
     first = asyncio.create_task(database.write(gate, durable=True))
@@ -103,6 +114,7 @@ async def test_a_caller_that_gave_up_before_its_turn_writes_nothing(database: Da
     assert "after" in await names(database)
 
 
+@on_sqlite
 async def test_a_quick_write_gives_way_to_whoever_writes(database: SqliteDatabase) -> None:
     gate = Gate()
     first = asyncio.create_task(database.write(gate, durable=True))
@@ -115,6 +127,7 @@ async def test_a_quick_write_gives_way_to_whoever_writes(database: SqliteDatabas
     assert await second == "quick"
 
 
+@on_sqlite
 async def test_a_quick_write_that_fails_leaves_nothing(database: SqliteDatabase) -> None:
     def half(connection: Connection) -> None:
         put("half")(connection)

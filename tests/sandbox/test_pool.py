@@ -37,8 +37,14 @@ def _waiting(sandbox: Sandbox) -> list[int]:
 
 
 async def _one_waits(sandbox: Sandbox) -> int:
-    await until("a sandbox waits", lambda: len(_waiting(sandbox)) == 1)
-    return _waiting(sandbox)[0]
+    found: list[int] = []
+
+    def one() -> bool:
+        found[:] = _waiting(sandbox)
+        return len(found) == 1
+
+    await until("a sandbox waits", one)
+    return found[0]
 
 
 async def test_nothing_is_started_before_the_first_use_or_without_being_wanted(
