@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -20,15 +22,16 @@ _RESEND_GROWTH_CAP: Final = 15
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Kept:
-    """An outcome nobody has acknowledged. `due` is the loop's time of the next publication."""
+    """An outcome nobody has acknowledged. `due` is the loop's time of the next publication after the first."""
 
+    execution_id: str
     dispatch_id: str
     outgoing: Outgoing
-    due: float
     wait: float
-    deliveries: list[Delivery] = field(default_factory=list)
+    deliveries: list[Delivery]
+    due: float = 0.0
 
 
 class Outbox:
@@ -44,6 +47,9 @@ class Outbox:
         self._resend_seconds = resend_seconds
         self._outcomes: dict[str, _Kept] = {}
         self._executions: dict[str, str] = {}
+        self._now_due: dict[str, _Kept] = {}
+        self._later: list[tuple[float, int, _Kept]] = []
+        self._number = itertools.count()
         self._letters: list[tuple[Outgoing, Delivery]] = []
         self._acks: list[Delivery] = []
         self._work = asyncio.Event()
@@ -57,8 +63,8 @@ class Outbox:
 
     def outcome(self, dispatch_id: str, execution_id: str, outgoing: Outgoing, delivery: Delivery) -> None:
         """Publish an outcome until it is acknowledged; ack `delivery` after the first time."""
-        kept = _Kept(dispatch_id, outgoing, self._now(), self._resend_seconds, [delivery])
-        self._outcomes[execution_id] = kept
+        kept = _Kept(execution_id, dispatch_id, outgoing, self._resend_seconds, [delivery])
+        self._outcomes[execution_id] = self._now_due[execution_id] = kept
         self._executions[dispatch_id] = execution_id
         self._work.set()
 
@@ -67,9 +73,8 @@ class Outbox:
         execution_id = self._executions.get(dispatch_id)
         if execution_id is None:
             return False
-        kept = self._outcomes[execution_id]
+        kept = self._now_due[execution_id] = self._outcomes[execution_id]
         kept.deliveries.append(delivery)
-        kept.due = self._now()
         self._work.set()
         return True
 
@@ -95,7 +100,8 @@ class Outbox:
     def resend_all(self) -> None:
         """The bus may have lost its memory: publish everything unacknowledged at once."""
         for kept in self._outcomes.values():
-            kept.due, kept.wait = self._now(), self._resend_seconds
+            kept.wait = self._resend_seconds
+        self._now_due = dict(self._outcomes)
         self._work.set()
 
     async def run(self) -> None:
@@ -115,8 +121,7 @@ class Outbox:
 
     async def flush(self) -> None:
         """Say what is due, once. Raises BusUnavailable; what was not said stays due."""
-        now = self._now()
-        due = [kept for kept in self._outcomes.values() if kept.due <= now]
+        due = self._take_due()
         letters, acks = list(self._letters), list(self._acks)
         outgoing = [kept.outgoing for kept in due] + [letter for letter, _ in letters]
         if not outgoing and not acks:
@@ -125,7 +130,11 @@ class Outbox:
         done = [delivery for kept in due for delivery in kept.deliveries]
         done += [delivery for _, delivery in letters] + acks
         failpoint("worker.before_outcome")
-        await self._bus.answer(Done(Channels.WORKERS_GROUP, done), outgoing)
+        try:
+            await self._bus.answer(Done(Channels.WORKERS_GROUP, done), outgoing)
+        except BaseException:
+            self._now_due = {kept.execution_id: kept for kept in due if self._keeps(kept)} | self._now_due
+            raise
         failpoint("worker.after_outcome")
         del self._letters[: len(letters)]
         del self._acks[: len(acks)]
@@ -133,13 +142,29 @@ class Outbox:
         for kept, count in zip(due, answered, strict=True):
             # A duplicate that arrived while this was being sent waits for the next publication.
             del kept.deliveries[:count]
-            kept.due = now + (0 if kept.deliveries else kept.wait)
+            kept.due = now + kept.wait
             kept.wait = min(kept.wait * 2, self._resend_seconds * _RESEND_GROWTH_CAP)
+            heapq.heappush(self._later, (kept.due, next(self._number), kept))
+
+    def _take_due(self) -> list[_Kept]:
+        """What has not been said, and what was said long ago and not heard of since."""
+        now = self._now()
+        while self._later and self._later[0][0] <= now:
+            at, _, kept = heapq.heappop(self._later)
+            # One that was repeated meanwhile stands there again, for later.
+            if self._keeps(kept) and kept.due == at:
+                self._now_due.setdefault(kept.execution_id, kept)
+        due, self._now_due = self._now_due, {}
+        return list(due.values())
+
+    def _keeps(self, kept: _Kept) -> bool:
+        return self._outcomes.get(kept.execution_id) is kept
 
     def _drop(self, execution_id: str) -> None:
         kept = self._outcomes.pop(execution_id, None)
         if kept is None:
             return
+        self._now_due.pop(execution_id, None)
         if self._executions[kept.dispatch_id] == execution_id:
             del self._executions[kept.dispatch_id]
         if kept.deliveries:
@@ -148,7 +173,7 @@ class Outbox:
             self._work.set()
 
     async def _wait(self) -> None:
-        due = min((kept.due for kept in self._outcomes.values()), default=None)
+        due = self._later[0][0] if self._later else None
         try:
             async with asyncio.timeout(None if due is None else max(0.0, due - self._now())):
                 await self._work.wait()

@@ -60,7 +60,7 @@ def dag(scale: Scale) -> Iterator[Cell]:
         for system, job in _dag_systems(scale).items():
             seconds = _pick(scale, 240.0, 60.0)
             given = {"shape": shape, "size": size, "seconds": seconds} | job
-            few = 2 if system in _SLOW else None
+            few = 1 if system in _SLOW else None
             yield Cell("dag", case, system, given, seconds=seconds + _START_SECONDS, rounds=few)
 
 
@@ -108,7 +108,7 @@ def latency(scale: Scale) -> Iterator[Cell]:
         for name in names:
             systems[name] = {"function": "benchmarks.peers.common:latency", "peer": f"{name}_peer"}
     for system, job in systems.items():
-        yield Cell("latency", "idle", system, {"count": count} | job, unit="us", higher=False)
+        yield Cell("latency", "idle", system, {"count": count} | job, unit="us", higher=False, rounds=3)
 
 
 def queue(scale: Scale) -> Iterator[Cell]:
@@ -128,7 +128,8 @@ def queue(scale: Scale) -> Iterator[Cell]:
         for name in names if scale is Scale.FULL else ("taskiq", "huey", "faststream"):
             systems[name] = {"function": "benchmarks.peers.common:queue", "peer": f"{name}_peer"}
     for system, job in systems.items():
-        yield Cell("queue", f"{count:,} of 1 KB", system, {"count": count, "payload": 1_000} | job)
+        given = {"count": count, "payload": 1_000} | job
+        yield Cell("queue", f"{count:,} of 1 KB", system, given, rounds=3)
 
 
 def growth(scale: Scale) -> Iterator[Cell]:
@@ -140,19 +141,19 @@ def growth(scale: Scale) -> Iterator[Cell]:
     limit += _START_SECONDS
     for size in _pick(scale, (10, 1_000, 10_000, 100_000), (10, 100)):
         job = dag_job | {"shape": "lanes", "size": size}
-        few = 1 if size >= 100_000 else 3
+        few = 1 if size >= 100_000 else 2
         yield Cell("growth", "tasks in one workflow", f"{size:,}", job, seconds=limit, rounds=few)
     for count in _pick(scale, (1, 100, 1_000, 10_000), (1, 10)):
         job = dag_job | {"shape": "small", "size": count}
-        few = 1 if count >= 10_000 else 3
+        few = 1 if count >= 10_000 else 2
         yield Cell("growth", "workflows of 10 at once", f"{count:,}", job, seconds=limit, rounds=few)
     for rows in _pick(scale, (0, 1_000_000), (0, 10_000)):
         job = {"function": "benchmarks.growth:full_store", "rows": rows, "batches": _pick(scale, 40, 4)}
-        yield Cell("growth", "journal rows in the store", f"{rows:,}", job, unit="results/s", rounds=3)
+        yield Cell("growth", "journal rows in the store", f"{rows:,}", job, unit="results/s", rounds=2)
     for count in _pick(scale, (100, 10_000), (100,)):
         job = {"function": "benchmarks.growth:start_up", "workflows": count}
         case = "start of an owner, open workflows"
-        yield Cell("growth", case, f"{count:,}", job, unit="s", higher=False, rounds=3)
+        yield Cell("growth", case, f"{count:,}", job, unit="s", higher=False, rounds=2)
 
 
 def git(scale: Scale) -> Iterator[Cell]:
@@ -177,7 +178,7 @@ def shapes(scale: Scale) -> Iterator[Cell]:
                 system = f"{OURS}, {workers} worker{'s' if workers > 1 else ''}"
                 given = job | {"workers": workers, "payload": payload}
                 case = f"{shape}, {payload // 1_000} KB a task"
-                yield Cell("shapes", case, system, given, seconds=360, rounds=3)
+                yield Cell("shapes", case, system, given, seconds=360, rounds=1)
 
 
 def workers(scale: Scale) -> Iterator[Cell]:

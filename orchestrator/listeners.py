@@ -17,13 +17,14 @@ from contracts.ports import Delivery, MessageBus
 from orchestrator.arrivals import Arrival, Drained
 from orchestrator.recovery import DrainGate
 from orchestrator.shares import Share
-from orchestrator.store import Store
+from orchestrator.store import COMMANDS, Store
 
 log = structlog.get_logger("orchestrator.listeners")
 
 CONSUMER = "owner"
 BLOCK_MS = 100
 POLL_SECONDS = 1.0
+PAGE_SECONDS = 0.01
 
 
 class Listeners:
@@ -129,7 +130,9 @@ class Listeners:
                 if command.command_id not in seen:
                     await self._inbox.put(command)
             seen = {command.command_id for command in waiting}
+            # Behind a full page there may be another, which is seen once these were applied.
+            pause = PAGE_SECONDS if len(waiting) >= COMMANDS else POLL_SECONDS
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS):
+                async with asyncio.timeout(pause):
                     await self._poll_now.wait()
             self._poll_now.clear()

@@ -21,6 +21,7 @@ from orchestrator.writing import write_batch
 
 _OPEN = [status.value for status in WorkflowStatus if not status.terminal]
 _AT_ONCE = 250
+COMMANDS = 256
 
 
 class OwnershipLost(MultiAgentError):
@@ -100,7 +101,7 @@ class Store:
 
         return await self._database.read(body)
 
-    async def waiting_commands(self, share: Share, limit: int = 256) -> list[Command]:
+    async def waiting_commands(self, share: Share, limit: int = COMMANDS) -> list[Command]:
         """Commands for these shards that nobody applied yet, oldest first."""
         c = t.commands.c
         workflow = t.workflows.c.workflow_id

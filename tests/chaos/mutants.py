@@ -130,7 +130,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 "agents/outbox.py",
-                "kept.due = now + (0 if kept.deliveries else kept.wait)",
+                "kept.due = now + kept.wait",
                 "kept.due = float('inf')",
             ),
             Edit("agents/outbox.py", "kept.due, kept.wait = self._now(), self._resend_seconds", "pass"),
