@@ -24,7 +24,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True, eq=False)
 class _Kept:
-    """An outcome nobody has acknowledged. `due` is the loop's time of the next publication after the first."""
+    """An outcome nobody has acknowledged. `due` is the loop's time of the publication after the last."""
 
     execution_id: str
     dispatch_id: str
