@@ -6,6 +6,7 @@ python -m benchmarks.flames [--out docs]
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import signal
 import sys
@@ -23,6 +24,8 @@ from benchmarks.shapes import SHAPES
 _RATE = 400
 _LOADS = {"chain": 3_000, "lanes": 20_000}
 _PROCESSES = ("owner", "worker")
+# Else it is the whole command, with the folders of this machine.
+_TITLE = re.compile(r'(<text id="title"[^>]*>)[^<]*')
 
 
 async def record(shape: str, size: int, folder: Path, out: Path) -> None:
@@ -42,6 +45,10 @@ async def record(shape: str, size: int, folder: Path, out: Path) -> None:
         for watcher in watchers:
             watcher.send_signal(signal.SIGINT)
             await watcher.wait()
+    for name in _PROCESSES:
+        picture = out / f"flame-{shape}-{name}.svg"
+        drawn = _TITLE.sub(rf"\g<1>{shape} of {size:,}: {name}", picture.read_text("utf-8"))
+        picture.write_text(drawn, "utf-8")
     click.echo(f"{shape} of {size:,}: {size / took:,.0f} tasks/s while watched")
 
 

@@ -35,7 +35,8 @@ async def queue(job: dict[str, Any], folder: Path) -> dict[str, float]:
     notes, count = use_notes(folder), job["count"]
     async with private_redis(folder) as server:
         bus = get_message_bus(server.url)
-        await bus.ensure_group(_REQUESTS, Channels.WORKERS_GROUP)
+        for stream in (_REQUESTS, Channels.suspects(ROLE, None)):
+            await bus.ensure_group(stream, Channels.WORKERS_GROUP)
         await bus.ensure_group(_RESULTS, "owner")
         crew = Crew(folder)
         crew.start("worker", ["python", "-m", "benchmarks.our_queue", server.url, job["worker"]])

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
-from sqlalchemy.dialects import postgresql as postgresql_dialect
-from sqlalchemy.dialects import sqlite as sqlite_dialect
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
@@ -241,11 +240,17 @@ def in_one_go(connection: Connection) -> AbstractContextManager[None]:
 
 def upsert(connection: Connection, table: Table, row: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
     """Insert a row, or make these changes to the one with the same primary key; safe when several do it."""
-    dialect = sqlite_dialect if connection.dialect.name == "sqlite" else postgresql_dialect
-    statement = dialect.insert(table).values(**row)
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=changes)
-    )
+    keys = list(table.primary_key.columns)
+    if connection.dialect.name == "sqlite":
+        connection.execute(
+            sqlite.insert(table).values(**row).on_conflict_do_update(index_elements=keys, set_=changes)
+        )
+    else:
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - every command would wait for it
+
+        connection.execute(
+            postgresql.insert(table).values(**row).on_conflict_do_update(index_elements=keys, set_=changes)
+        )
 
 
 def use_wal(connection: sqlite3.Connection) -> None:

@@ -69,7 +69,7 @@ class Container:
         removed = False
         try:
             await self._close_stream()
-            await asyncio.to_thread(remove, self._client, self.name)
+            await asyncio.to_thread(remove, self._client, self.name, started=self._writer is not None)
             removed = True
         finally:
             self._ended(self.name, removed=removed)
@@ -117,9 +117,16 @@ class Container:
         return state
 
 
-def remove(client: docker.APIClient, name: str) -> None:
-    """Kill and remove; one that is not there is fine. Raises SandboxUnavailable."""
+def remove(client: docker.APIClient, name: str, *, started: bool) -> None:
+    """Kill and remove; one that is not there is fine. Raises SandboxUnavailable.
+
+    started: whether the engine said so. One that was killed while it started a container may know nothing of
+    the process it left; it finds it when it starts the container again. A guest without a job does nothing.
+    """
     with translated("the container cannot be removed"):
+        if not started:
+            with contextlib.suppress(docker.errors.APIError):
+                client.start(name)
         try:
             client.remove_container(name, v=True, force=True)
         except docker.errors.NotFound:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Mapping, Set
 
@@ -39,22 +38,13 @@ def reap(client: docker.APIClient, keeper: str, in_use: Set[str]) -> int:
         if not _is_orphan(container.get("Labels") or {}, keeper, in_use=used):
             continue
         try:
-            if container.get("State") == "created":
-                _find_again(client, container["Id"])
-            remove(client, container["Id"])
+            remove(client, container["Id"], started=container.get("State") != "created")
             count += 1
         except SandboxUnavailable as error:
             failure = error
     if failure is not None:
         raise failure
     return count
-
-
-def _find_again(client: docker.APIClient, container_id: str) -> None:
-    """An engine that was killed while it started a container may know nothing of the process it left; it
-    finds it when it starts the container again. The guest hears of no job, and does nothing."""
-    with contextlib.suppress(docker.errors.APIError):
-        client.start(container_id)
 
 
 def _is_orphan(found: Mapping[str, str], keeper: str, *, in_use: bool) -> bool:
