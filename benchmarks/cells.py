@@ -12,7 +12,6 @@ ONE: Final = f"{OURS}, 1 worker"
 LIMIT: Final = "by hand, in batches"
 _SLOW: Final = ("celery", "dbos, queue", "prefect")
 """A round of these takes minutes."""
-
 _START_SECONDS: Final = 120.0
 """For all that a cell starts and checks besides what it measures."""
 

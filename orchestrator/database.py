@@ -98,9 +98,10 @@ class _Write:
 class SqliteDatabase:
     """One connection and thread for reading, one of each for writing, and one for quick writes.
 
-    A write that need not survive power loss waits for no disk: where nobody else writes, it is done on the
-    spot, since the way to a thread and back takes longer than itself. All others go to the thread, and what
-    wants to be written while a transaction is under way goes into the next one together.
+    A write that need not survive power loss waits for no disk, except when the log is written back: where
+    nobody else writes, it is done on the spot, since the way to a thread and back takes longer than itself.
+    All others go to the thread, and what wants to be written while a transaction is under way goes into the
+    next one together.
     """
 
     def __init__(self, path: Path) -> None:
