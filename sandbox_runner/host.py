@@ -17,7 +17,7 @@ import structlog
 
 from contracts.channels import Channels
 from contracts.errors import BusUnavailable, DecodeError, GroupMissing
-from contracts.ports import Delivery, MessageBus, Outgoing, Sandbox
+from contracts.ports import Delivery, Done, MessageBus, Outgoing, Sandbox
 from contracts.sandbox_messages import SandboxControl, SandboxHost, SandboxOrder
 from sandbox_runner.answers import Answers
 from sandbox_runner.executor import Execution, Executor
@@ -129,8 +129,7 @@ class Host:
         if not deliveries:
             return
         try:
-            await self._bus.publish(letters)
-            await self._bus.ack(Channels.SANDBOX_GROUP, deliveries)
+            await self._bus.answer(Done(Channels.SANDBOX_GROUP, deliveries), letters)
         except BusUnavailable as error:
             # They stay in this host's hands on the stream; `Neighbours` finds them there.
             _log.debug("sandbox_host.ack_lost", error=str(error))
