@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import psycopg
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
 from orchestrator.database import Body, T, translated
@@ -19,51 +22,65 @@ _IDLE_SECONDS = 5
 
 @contextmanager
 def pipelined(connection: Connection) -> Iterator[None]:
-    """Statements of the block go out together; what one of them meets is raised at its end."""
+    """Statements of the block go out together; what one of them meets is raised at its end.
+
+    A caller that is cancelled meanwhile ends the connection: nobody knows which answers are still to come.
+    """
     driver = connection.connection.driver_connection
     assert isinstance(driver, psycopg.AsyncConnection)
     pipeline = driver.pipeline()
-    await_only(pipeline.__aenter__())
     try:
-        yield
-    except BaseException as error:
-        await_only(pipeline.__aexit__(type(error), error, error.__traceback__))
+        await_only(pipeline.__aenter__())
+        try:
+            yield
+        except BaseException as error:
+            await_only(pipeline.__aexit__(type(error), error, error.__traceback__))
+            raise
+        await_only(pipeline.__aexit__(None, None, None))
+    except asyncio.CancelledError:
+        connection.invalidate()
         raise
-    await_only(pipeline.__aexit__(None, None, None))
 
 
 class PostgresDatabase:
-    """Asynchronous connections; bodies run as they are, in SQLAlchemy's greenlet."""
+    """Asynchronous connections; bodies run as they are, in SQLAlchemy's greenlet.
+
+    A connection reads or writes for all its life. To switch it for a transaction takes several steps, and a
+    caller that is cancelled between two of them would leave it switched, for whoever comes next.
+    """
 
     def __init__(self, url: URL) -> None:
         # A process that is stopped in the middle of a transaction must not hold up the others with its locks.
         arguments = {"options": f"-c idle_in_transaction_session_timeout={_IDLE_SECONDS}s"}
-        self._engine = create_async_engine(
-            url, pool_size=4, connect_args={} if "options" in url.query else arguments
+        open_engine = partial(
+            create_async_engine, url, pool_size=4, connect_args={} if "options" in url.query else arguments
         )
+        self._writer = open_engine()
+        self._reader = open_engine(isolation_level="REPEATABLE READ")
+
+        @event.listens_for(self._reader.sync_engine, "connect")
+        def configure(connection: Any, _record: object) -> None:
+            connection.set_read_only(True)
 
     async def write(self, body: Body[T], *, durable: bool = False) -> T:
         """See Database.write; every commit waits for the server's log."""
-        try:
-            async with self._engine.begin() as connection:
-                return await connection.run_sync(body)
-        except SQLAlchemyError as error:
-            raise translated(error) from None
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise translated(OperationalError(None, None, error)) from None
+        return await _run(self._writer, body)
 
     async def read(self, body: Body[T]) -> T:
         """See Database.read."""
-        try:
-            async with self._engine.connect() as connection:
-                await connection.execution_options(
-                    isolation_level="REPEATABLE READ", postgresql_readonly=True
-                )
-                async with connection.begin():
-                    return await connection.run_sync(body)
-        except SQLAlchemyError as error:
-            raise translated(error) from None
+        return await _run(self._reader, body)
 
     async def close(self) -> None:
-        """Close the pool."""
-        await self._engine.dispose()
+        """Close both pools."""
+        await self._writer.dispose()
+        await self._reader.dispose()
+
+
+async def _run(engine: AsyncEngine, body: Body[T]) -> T:
+    try:
+        async with engine.begin() as connection:
+            return await connection.run_sync(body)
+    except SQLAlchemyError as error:
+        raise translated(error) from None
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise translated(OperationalError(None, None, error)) from None

@@ -1,17 +1,19 @@
-"""Writes on SQLite that wait for each other share a transaction."""
+"""What both databases promise beyond transactions; on SQLite, writes that wait share one."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 from typing import Any
 
+import psycopg.waiting
 import pytest
 from sqlalchemy import Connection, event, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
-from orchestrator.database import Body, Database, SqliteDatabase
-from orchestrator.tables import owners
+from orchestrator.database import Body, Database, SqliteDatabase, in_one_go
+from orchestrator.tables import owners, shards
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -34,6 +36,31 @@ async def names(database: Database) -> set[str]:
 async def test_i3_locks_of_a_process_that_stands_still_are_released(database: Database) -> None:
     asked = text("SHOW idle_in_transaction_session_timeout")
     assert await database.read(lambda connection: connection.execute(asked).scalar()) == "5s"
+
+
+async def test_i3_callers_that_are_cancelled_anywhere_leave_nothing_to_the_next(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As when the process had no time for anything else: the driver gives way at every step.
+    monkeypatch.setattr(psycopg.waiting, "MAX_BUSY_TIME", 0.0)
+
+    def count_up(connection: Connection) -> None:
+        with in_one_go(connection):
+            for number in range(3):
+                connection.exec_driver_sql(f"UPDATE shards SET epoch = epoch + 1 WHERE shard = {number}")
+
+    locking = select(shards.c.epoch).order_by(shards.c.shard).limit(1).with_for_update()
+    for steps in range(100):
+        for call in (partial(database.write, count_up), partial(names, database)):
+            job = asyncio.create_task(call())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            job.cancel()
+            await asyncio.gather(job, return_exceptions=True)
+            await database.write(lambda connection: connection.execute(locking).scalars().all())
+    query = select(shards.c.epoch).order_by(shards.c.shard).limit(3)
+    epochs = await database.read(lambda connection: set(connection.execute(query).scalars()))
+    assert len(epochs) == 1
 
 
 class Gate:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import itertools
 import threading
+import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
@@ -272,7 +273,6 @@ class Zombie:
         self.owner = owner
         self.stopped, self.go_on = threading.Event(), threading.Event()
         self.error: BaseException | None = None
-        self._named = owner.new_id
         self._loop: asyncio.AbstractEventLoop | None = None
         owner.new_id = self._stop_once
         self._thread = threading.Thread(target=self._run)
@@ -290,7 +290,7 @@ class Zombie:
     def _stop_once(self) -> str:
         self.stopped.set()
         assert self.go_on.wait(SECONDS)
-        return self._named()
+        return uuid.uuid4().hex
 
     def _run(self) -> None:
         async def main() -> None:
