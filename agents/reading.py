@@ -10,7 +10,7 @@ from contracts.channels import Channels
 from contracts.errors import BusUnavailable
 from contracts.ports import Delivery, MessageBus
 
-_LOOK_SECONDS: Final = 0.25
+LOOK_SECONDS: Final = 0.25
 
 Entry: TypeAlias = tuple[str, str]
 """Stream and entry id. Two entries may carry the same dispatch."""
@@ -83,7 +83,7 @@ class Reader:
     async def _suspect(self) -> list[Delivery]:
         if not self._may_look or self._now() < self._look_at:
             return []
-        self._look_at = self._now() + _LOOK_SECONDS
+        self._look_at = self._now() + LOOK_SECONDS
         for stream in self._suspects:
             # Stream by stream: a read of all gives one entry of each.
             if found := await self._read([stream], 1, 0):

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from contracts.reports import ArtifactMetadata
 
@@ -16,16 +16,14 @@ _EMPTY: Mapping[str, Any] = MappingProxyType({})
 # --- bus ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """One message for a stream: `payload` is an encoded TaskEvent."""
 
     stream: str
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One message as read from a stream: `entry_id` is the bus' own name for it."""
 
     stream: str
@@ -44,8 +42,7 @@ class Subscription(Protocol):
     async def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """Deliveries of one group that need no more attention."""
 
     group: str
@@ -228,8 +225,7 @@ class PendingCommit:
     created_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class RefMove:
+class RefMove(NamedTuple):
     """Publish `commit` as the accepted outcome of a task; `task_id` "result" is the merged outcome."""
 
     workflow_id: str

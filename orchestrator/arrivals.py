@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from contracts.events import Heartbeat, WorkerLeft
 from contracts.ports import Delivery
@@ -10,8 +11,7 @@ from orchestrator.batch import Command
 from orchestrator.inputs import Merged, MergeFailed
 
 
-@dataclass(frozen=True, slots=True)
-class MergeDone:
+class MergeDone(NamedTuple):
     """The keeper has merged a workflow's outcome, or could not."""
 
     workflow_id: str

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from contracts.channels import SHARDS
 from orchestrator.decision import Entry
 from orchestrator.state import Header, TaskState, Workflow
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxEntry:
+class OutboxEntry(NamedTuple):
     """An effect that must follow a commit: kind "dispatch" (a task) or "ref" (an accepted commit)."""
 
     entry_id: str

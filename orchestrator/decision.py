@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from orchestrator.state import Header, TaskState, TaskStatus, Workflow, WorkflowStatus
@@ -11,13 +10,12 @@ from orchestrator.state import Header, TaskState, TaskStatus, Workflow, Workflow
 _WITHOUT_SUCCESS = frozenset({TaskStatus.FAILED, TaskStatus.DEAD, TaskStatus.CANCELLED})
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A journal entry: what happened, for people and for `events`."""
 
     kind: str
     task_id: str | None = None
-    data: dict[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = {}
 
 
 class Decision(NamedTuple):

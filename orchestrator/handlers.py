@@ -114,12 +114,13 @@ class Handlers:
         self._changed.update(effects.changed)
         hints = self._hints(self.workers.take_recalled(effects.recalls), effects.changed)
         acks, self._acks = self._acks, []
-        answers, self._answers = self._answers, []
-        try:
-            await self.publisher.send(answers)
-        except BusUnavailable:
-            # What led to an answer is acknowledged only once the answer is out.
-            self._answers, self._acks, acks = answers, acks, []
+        if self._answers:
+            answers, self._answers = self._answers, []
+            try:
+                await self.publisher.send(answers)
+            except BusUnavailable:
+                # What led to an answer is acknowledged only once the answer is out.
+                self._answers, self._acks, acks = answers, acks, []
         dispatches = [*self.workers.take_repeat(), *effects.dispatches]
         if not await self.publisher.publish(dispatches, hints, Done(Channels.OWNERS_GROUP, acks)):
             self._acks += acks

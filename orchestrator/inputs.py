@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from contracts.events import TaskOutcome
 
@@ -12,16 +13,14 @@ class Started:
     """The workflow was submitted; its first tasks may go."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dispatch:
+class Dispatch(NamedTuple):
     """A place is free for a ready task; `dispatch_id` is new and random."""
 
     task_id: str
     dispatch_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """A worker reports the outcome of an execution."""
 
     task_id: str

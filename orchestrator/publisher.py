@@ -31,8 +31,7 @@ class Publisher:
 
     async def send(self, messages: list[Outgoing]) -> None:
         """Publish what another owner must hear. Raises BusUnavailable."""
-        if messages:
-            await self._bus.publish(messages)
+        await self._bus.publish(messages)
 
     async def publish(self, dispatch_ids: Iterable[str], hints: Sequence[Outgoing], done: Done) -> bool:
         """Acknowledge what led here, publish these and whatever could not be published before, then `hints`.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,7 +36,7 @@ async def test_a_delivery_that_comes_again_after_a_crash_leaves_one_letter(datab
 
 
 async def test_the_same_bytes_in_another_entry_are_another_letter(database: Database) -> None:
-    again = replace(NONSENSE, entry_id="8-0")
+    again = NONSENSE._replace(entry_id="8-0")
     assert len(await buried(database, unreadable(NONSENSE, "no"), unreadable(again, "no"))) == 2
 
 

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Sequence
 
 from tests.simulation.running import Summary, broken, play_all
 from tests.simulation.shrinking import shrunk
@@ -23,16 +24,19 @@ def _arguments() -> argparse.Namespace:
 def explain(seed: int) -> str | None:
     """Print the shortest trace of a failing seed. The invariant, None when nothing fails."""
     with light_messages():
-        invariant, world = broken(seed)
-        if invariant is None:
+        failure, world = broken(seed)
+        if failure is None:
             return None
-        rule = invariant.partition(":")[0]
-        short = shrunk(
-            world.choices.made, lambda choices: (broken(seed, choices)[0] or "").partition(":")[0] == rule
-        )
-        invariant, _ = broken(seed, short, print)
-    print(f"\nviolated: {invariant}\nreplay:   python -m tests.simulation --seed {seed}")
-    return invariant
+        rule = failure.rule
+
+        def fails_alike(choices: Sequence[int]) -> bool:
+            found, _ = broken(seed, choices)
+            return found is not None and found.rule == rule
+
+        failure, _ = broken(seed, shrunk(world.choices.made, fails_alike), print)
+    assert failure is not None
+    print(f"\nviolated: {failure.invariant}\nreplay:   python -m tests.simulation --seed {seed}")
+    return failure.invariant
 
 
 def _many(first: int, schedules: int, jobs: int) -> int:

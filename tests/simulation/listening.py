@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from contracts.channels import Channels
 from contracts.errors import BusUnavailable, GroupMissing
 from orchestrator.arrivals import BusAway, BusReset, Drained
@@ -43,8 +41,7 @@ class Listening:
         reading = self._bus.read(_STREAMS, Channels.OWNERS_GROUP, "owner", count=self._batch, block_ms=0)
         deliveries = run(reading)
         inbox.extend(deliveries)
-        counts = Counter(delivery.stream for delivery in deliveries)
-        if asked > gate.answered and not any(count >= self._batch for count in counts.values()):
+        if asked > gate.answered and len(deliveries) < self._batch:
             gate.answered = asked
             inbox.append(Drained(asked))
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from agents.reading import LOOK_SECONDS
 from contracts.channels import Channels
 from contracts.errors import BusUnavailable, GroupMissing
 from contracts.events import Control, Execution, Heartbeat, TaskError, TaskOutcome
@@ -13,7 +14,7 @@ from contracts.ports import Delivery, Outgoing
 from contracts.todo import Role, TodoItem
 from tests.simulation.choices import Choices
 from tests.simulation.model_bus import ModelBus
-from tests.simulation.parcels import Event, unwrap, wrap
+from tests.simulation.parcels import Event, builder, unwrap, wrap
 from tests.simulation.plans import POISON
 from tests.simulation.stepping import run
 
@@ -28,9 +29,9 @@ _ERRORS = (
     OUTAGE,
 )
 _NEGATIVE_VERDICT = 4
-_build_heartbeat = Heartbeat.model_construct
-_build_outcome = TaskOutcome.model_construct
-_build_execution = Execution.model_construct
+_build_heartbeat = builder(Heartbeat)
+_build_outcome = builder(TaskOutcome)
+_build_execution = builder(Execution)
 
 
 @dataclass(slots=True)
@@ -75,6 +76,7 @@ class ModelWorker:
     _doubtful: bool = False
     _life: int = 0
     _may_look: bool = True
+    _look_at: float = 0.0
 
     @property
     def to_blame(self) -> frozenset[str]:
@@ -110,13 +112,13 @@ class ModelWorker:
 
     # --- reading, as agents.reading does -------------------------------------------------------------
 
-    def read(self) -> None:
+    def read(self, now: float) -> None:
         """Take what fits, first what an earlier read got and did not hear of."""
         free = self.slots - len(self.held)
         if free <= 0 or any(held.alone for held in self.held.values()):
             return
         try:
-            found = self._unheard()[:free] or self._suspect() or self._new(free)
+            found = self._unheard()[:free] or self._suspect(now) or self._new(free)
         except GroupMissing:
             self.beat_at = 0.0
             self._resend_all()
@@ -146,12 +148,14 @@ class ModelWorker:
         held = [held.delivery for held in self.held.values()]
         return held + [delivery for kept in self.kept.values() for delivery in kept.deliveries] + self.acks
 
-    def _suspect(self) -> list[Delivery]:
-        if self._may_look:
-            for stream in SUSPECTS:
-                if found := self._read([stream], 1):
-                    self._may_look = False
-                    return found
+    def _suspect(self, now: float) -> list[Delivery]:
+        if not self._may_look or now < self._look_at:
+            return []
+        self._look_at = now + LOOK_SECONDS
+        for stream in SUSPECTS:
+            if found := self._read([stream], 1):
+                self._may_look = False
+                return found
         return []
 
     def _new(self, count: int) -> list[Delivery]:

@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import BaseModel
 
 from contracts.channels import Channels
 from contracts.events import Control
 from contracts.ports import Outgoing
 from orchestrator.messages import request_stream
 from orchestrator.state import Header, TaskState
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def builder(model: type[Model]) -> Callable[..., Model]:
+    """What `model_construct` does, for all fields or those without a default: several times as fast."""
+    defaults = {name: one.default for name, one in model.model_fields.items() if not one.is_required()}
+    known = set(model.model_fields)
+
+    def build(**values: Any) -> Model:
+        built = model.__new__(model)
+        object.__setattr__(built, "__dict__", defaults | values)
+        object.__setattr__(built, "__pydantic_fields_set__", known)
+        object.__setattr__(built, "__pydantic_extra__", None)
+        object.__setattr__(built, "__pydantic_private__", None)
+        return built
+
+    return build
 
 
 class Event(NamedTuple):

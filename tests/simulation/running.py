@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -16,8 +17,16 @@ CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Failure:
+    """invariant: the one that was violated, or, when the code itself has `crashed`, with what."""
+
     seed: int
     invariant: str
+    crashed: bool = False
+
+    @property
+    def rule(self) -> str:
+        """What it is about, without the particulars."""
+        return self.invariant.partition(":")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,28 +45,29 @@ class Summary:
 
 def broken(
     seed: int, recording: Sequence[int] | None = None, tell: Callable[[str], None] | None = None
-) -> tuple[str | None, World]:
-    """Play one schedule: the invariant it broke, or None. A failure of the code itself breaks one, too."""
+) -> tuple[Failure | None, World]:
+    """Play one schedule: what it broke, or None."""
     world = World(seed, recording, tell)
     try:
         world.run()
     except Violation as violation:
-        return str(violation), world
+        return Failure(seed, str(violation)), world
     except Exception as error:
-        return f"{type(error).__name__}: {error}", world
+        return Failure(seed, f"{type(error).__name__}: {error}", crashed=True), world
     return None, world
 
 
 def play(seeds: Iterable[int]) -> Summary:
     """Schedules one after the other, in this process."""
     schedules, stale, failures = 0, 0, []
+    gc.freeze()  # or each collection looks at all that was imported
     with light_messages():
         for seed in seeds:
-            invariant, world = broken(seed)
+            failure, world = broken(seed)
             schedules += 1
             stale += world.stale[0]
-            if invariant is not None:
-                failures.append(Failure(seed, invariant))
+            if failure is not None:
+                failures.append(failure)
     return Summary(schedules, stale, tuple(failures))
 
 

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, cast
 
-from prometheus_client import CollectorRegistry
-
 import orchestrator.handlers
 import orchestrator.letters
 import orchestrator.publisher
@@ -38,15 +36,24 @@ from tests.simulation.stepping import run
 from tests.simulation.watching import WatchedEngine, WatchedWorkers
 
 LEASE_SECONDS = 6.0
-_METRICS = OwnerMetrics(CollectorRegistry())
 
 
 class _Silence:
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        return self._nothing
+    """A logger that logs nothing, and metrics that measure nothing."""
 
-    @staticmethod
-    def _nothing(*_: object, **__: object) -> None: ...
+    def __getattr__(self, name: str) -> _Silence:
+        return self
+
+    def __call__(self, *_: object, **__: object) -> _Silence:
+        return self
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+_SILENCE = _Silence()
+_METRICS = cast(OwnerMetrics, _SILENCE)
 
 
 _PLACES: list[tuple[Any, str, Any]] = [
@@ -57,10 +64,10 @@ _PLACES: list[tuple[Any, str, Any]] = [
     (orchestrator.handlers, "decode", unwrap),
     (orchestrator.workers, "request_message", request_parcel),
     (orchestrator.wishes, "read_body", lru_cache(2000)(read_body)),
-    (orchestrator.handlers, "log", _Silence()),
-    (orchestrator.letters, "log", _Silence()),
-    (orchestrator.workers, "log", _Silence()),
-    (orchestrator.recovery, "log", _Silence()),
+    (orchestrator.handlers, "log", _SILENCE),
+    (orchestrator.letters, "log", _SILENCE),
+    (orchestrator.workers, "log", _SILENCE),
+    (orchestrator.recovery, "log", _SILENCE),
 ]
 
 

@@ -23,8 +23,13 @@ from tests.simulation.people import People
 from tests.simulation.violations import Crash, check
 from tests.simulation.wiring import LEASE_SECONDS, Session
 
-FAULTY_STEPS = 60
+MOST_FAULTY_STEPS = 60
 CALM_ROUNDS = 400
+
+
+def faulty_steps(seed: int) -> int:
+    """How long faults happen: some schedules are over soon, others see much."""
+    return 1 + seed % MOST_FAULTY_STEPS
 
 
 class World:
@@ -34,6 +39,7 @@ class World:
         self, seed: int, recording: Sequence[int] | None = None, tell: Callable[[str], None] | None = None
     ) -> None:
         self.choices = Choices(seed, recording)
+        self._steps_with_faults = faulty_steps(seed)
         self._tell = tell
         self._numbers = itertools.count(1)
         self.stale = [0]
@@ -77,7 +83,7 @@ class World:
 
     def run(self) -> None:
         """All of it. Raises Violation."""
-        for _ in range(FAULTY_STEPS):
+        for _ in range(self._steps_with_faults):
             if self.choices.over:
                 break
             step = self._steps[self.choices.below(len(self._steps))]
