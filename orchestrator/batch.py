@@ -56,7 +56,9 @@ class DeadLetter:
 class Batch:
     """Everything one transaction writes at `now`. Later versions of a row replace earlier ones.
 
-    added: positions of tasks that are new in a known workflow. settled: outbox entries whose effect is done.
+    counted, sent: those of `headers` and `tasks` that differ from what is stored by the count of open tasks
+    alone, or by one dispatch alone. added: positions of tasks
+    that are new in a known workflow. settled: outbox entries whose effect is done.
     resolved: how dead letters were worked off, by their number. retried: (workflow, task) that people gave
     fresh attempts, the task None for all: their letters are worked off by that.
     """
@@ -65,6 +67,8 @@ class Batch:
     created: dict[str, Workflow] = field(default_factory=dict)
     headers: dict[str, Header] = field(default_factory=dict)
     tasks: dict[tuple[str, str], TaskState] = field(default_factory=dict)
+    counted: set[str] = field(default_factory=set)
+    sent: set[tuple[str, str]] = field(default_factory=set)
     added: dict[tuple[str, str], int] = field(default_factory=dict)
     journal: list[tuple[str, Entry]] = field(default_factory=list)
     outbox: list[OutboxEntry] = field(default_factory=list)

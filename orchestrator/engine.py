@@ -13,7 +13,7 @@ from orchestrator.decide import decide
 from orchestrator.decision import Decision, Entry
 from orchestrator.inputs import Dispatch, Input, Started
 from orchestrator.messages import request_stream
-from orchestrator.state import TaskState, TaskStatus, Workflow, WorkflowStatus
+from orchestrator.state import Header, TaskState, TaskStatus, Workflow, WorkflowStatus
 
 _AT_ONCE = 256
 
@@ -83,11 +83,9 @@ class Engine:
             return decision
         for task in decision.tasks:
             self._note_version(workflow, task, now, monotonic)
-        workflow.evolve(decision.header, decision.tasks)
         if decision.header is not None:
-            self._batch.headers[workflow_id] = decision.header
-            if decision.header.status is WorkflowStatus.MERGING:
-                self._effects.merges.append(workflow_id)
+            self._note_header(workflow.header, decision.header)
+        workflow.evolve(decision.header, decision.tasks)
         self._batch.journal += [(workflow_id, entry) for entry in decision.journal]
         self._effects.recalls += decision.recalls
         self._effects.changed[workflow_id] = None
@@ -98,9 +96,24 @@ class Engine:
         self._batch.shards.add(shard_of(workflow_id))
         self._batch.journal.append((workflow_id, entry))
 
+    def _note_header(self, old: Header, new: Header) -> None:
+        batch, name = self._batch, new.workflow_id
+        known = name in batch.created or (name in batch.headers and name not in batch.counted)
+        if not known and old.status is new.status is WorkflowStatus.RUNNING:
+            batch.counted.add(name)
+        else:
+            batch.counted.discard(name)
+        batch.headers[name] = new
+        if new.status is WorkflowStatus.MERGING:
+            self._effects.merges.append(name)
+
     def _note_version(self, workflow: Workflow, task: TaskState, now: float, monotonic: float) -> None:
         workflow_id, key = workflow.header.workflow_id, (workflow.header.workflow_id, task.task_id)
         old = workflow.tasks.get(task.task_id)
+        if task.status is TaskStatus.DISPATCHED and key not in self._batch.tasks:
+            self._batch.sent.add(key)
+        else:
+            self._batch.sent.discard(key)
         self._batch.tasks[key] = task
         if old is None:
             self._batch.added[key] = len(workflow.tasks) + sum(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic_core import to_json
 from sqlalchemy import RowMapping
@@ -12,6 +12,9 @@ from contracts.base import Model
 from contracts.events import TaskError, TestSummary, Usage
 from contracts.todo import TodoItem
 from orchestrator.state import NO_USAGE, Header, TaskState, TaskStatus, WorkflowStatus
+
+Row: TypeAlias = tuple[Any, ...]
+"""The values of some columns, as drivers take them."""
 
 
 class StoredOutcome(Model):
@@ -25,37 +28,59 @@ class StoredOutcome(Model):
     seconds: float = 0.0
 
 
-def task_row(workflow_id: str, task: TaskState) -> dict[str, Any]:
-    """What of a task changes, by column, as drivers take it."""
-    return {
-        "workflow_id": workflow_id,
-        "task_id": task.task_id,
-        "dependencies": _names(task.dependencies),
-        "status": task.status.value,
-        "cycle": task.cycle,
-        "attempt": task.attempt,
-        "failures": task.failures,
-        "crashes": task.crashes,
-        "outages": task.outages,
-        "suspect": task.suspect,
-        "dispatch_id": task.dispatch_id,
-        "dispatched_at": task.dispatched_at,
-        "not_before": task.not_before,
-        "parents": _names(task.parents),
-        "approved_hash": task.approved_hash,
-        "commit_name": task.commit,
-        "verdict": task.verdict,
-        "outcome": _stored_outcome(task),
-    }
+TASK_KEYS = ("workflow_id", "task_id")
+TASK_CHANGES = (
+    *("dependencies", "status", "cycle", "attempt", "failures", "crashes", "outages", "suspect"),
+    *("dispatch_id", "dispatched_at", "not_before", "parents", "approved_hash", "commit_name", "verdict"),
+    "outcome",
+)
+"""What of a task changes."""
+DISPATCH_CHANGES = ("status", "attempt", "dispatch_id", "dispatched_at", "parents")
+"""What of a task a dispatch changes."""
+HEADER_CHANGES = ("status", "reason", "result_commit", "open_tasks", "finished_at")
 
 
-def new_task_row(workflow_id: str, task: TaskState, position: int) -> dict[str, Any]:
-    """A whole row, with what never changes."""
-    return {
-        **task_row(workflow_id, task),
-        "position": position,
-        "item": task.item.model_dump_json(exclude_defaults=True),
-    }
+def task_changes(workflow_id: str, task: TaskState) -> Row:
+    """The values of TASK_CHANGES and TASK_KEYS."""
+    return (
+        _names(task.dependencies),
+        task.status.value,
+        task.cycle,
+        task.attempt,
+        task.failures,
+        task.crashes,
+        task.outages,
+        task.suspect,
+        task.dispatch_id,
+        task.dispatched_at,
+        task.not_before,
+        _names(task.parents),
+        task.approved_hash,
+        task.commit,
+        task.verdict,
+        _stored_outcome(task),
+        workflow_id,
+        task.task_id,
+    )
+
+
+def dispatch_changes(workflow_id: str, task: TaskState) -> Row:
+    """The values of DISPATCH_CHANGES and TASK_KEYS."""
+    parents = _names(task.parents)
+    return (
+        task.status.value,
+        task.attempt,
+        task.dispatch_id,
+        task.dispatched_at,
+        parents,
+        workflow_id,
+        task.task_id,
+    )
+
+
+def item_text(task: TaskState) -> str:
+    """What of a task never changes."""
+    return task.item.model_dump_json(exclude_defaults=True)
 
 
 def json_text(value: Any) -> str:
@@ -117,21 +142,19 @@ def read_task(row: RowMapping) -> TaskState:
     )
 
 
-def header_row(header: Header) -> dict[str, Any]:
-    """A workflow's row."""
-    return {
-        "workflow_id": header.workflow_id,
-        "todo_list_id": header.todo_list_id,
-        "request": storable(header.request),
-        "shard": header.shard,
-        "status": header.status.value,
-        "reason": storable(header.reason),
-        "base_commit": header.base_commit,
-        "result_commit": header.result_commit,
-        "open_tasks": header.open_tasks,
-        "created_at": header.created_at,
-        "finished_at": header.finished_at,
-    }
+def header_row(header: Header) -> Row:
+    """A workflow's row, in the order of Header's fields."""
+    return header._replace(request=storable(header.request), **_header_texts(header))
+
+
+def header_changes(header: Header) -> Row:
+    """The values of HEADER_CHANGES and the key."""
+    stored = header._replace(**_header_texts(header))
+    return (*(getattr(stored, name) for name in HEADER_CHANGES), header.workflow_id)
+
+
+def _header_texts(header: Header) -> dict[str, Any]:
+    return {"status": header.status.value, "reason": storable(header.reason)}
 
 
 def storable(text: str) -> str:

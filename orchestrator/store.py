@@ -161,6 +161,8 @@ def _locked(connection: Connection, touched: set[int]) -> list[tuple[int, int]]:
     """(shard, epoch) of at least these."""
     if driver := sqlite_driver(connection):
         # The transaction locks the whole file.
+        if len(touched) == 1:
+            return driver.execute("SELECT shard, epoch FROM shards WHERE shard = ?", (*touched,)).fetchall()
         return driver.execute("SELECT shard, epoch FROM shards").fetchall()
     query = (
         select(t.shards.c.shard, t.shards.c.epoch)

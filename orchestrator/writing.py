@@ -14,36 +14,48 @@ from sqlalchemy import Connection, Executable, String, Table, bindparam, func, m
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator import tables as t
-from orchestrator.batch import Batch, DeadLetter, OutboxEntry
+from orchestrator.batch import Batch, DeadLetter
 from orchestrator.database import in_one_go, sqlite_driver
-from orchestrator.decision import Entry
-from orchestrator.records import header_row, json_text, new_task_row, storable, task_row
+from orchestrator.records import (
+    DISPATCH_CHANGES,
+    HEADER_CHANGES,
+    TASK_CHANGES,
+    TASK_KEYS,
+    Row,
+    dispatch_changes,
+    header_changes,
+    header_row,
+    item_text,
+    json_text,
+    storable,
+    task_changes,
+)
+from orchestrator.state import Header, TaskState
 
 _POSTGRES = make_url("postgresql://").get_dialect()()
 
 
 class Rows:
-    """A statement for many rows of a table, each a mapping by column.
+    """A statement for many rows of a table, each the values of `columns` and then those of `keys`.
 
     Without `keys` the rows are inserted. With them, the rows that have these keys get the values of
     `columns`, or are deleted where there are none. SQLite takes rows one by one, PostgreSQL all as arrays.
     """
 
-    def __init__(self, table: Table, keys: Sequence[str] = (), columns: Sequence[str] = ()) -> None:
+    def __init__(self, table: Table, columns: Sequence[str], keys: Sequence[str] = ()) -> None:
         self._table = table
         self._keys = keys
         self._columns = columns
         self._names = (*columns, *keys)
 
-    def write(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    def write(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Execute once for all rows, and not at all for none. Values must be what drivers take."""
         if not rows:
             return
-        values = [[row[name] for name in self._names] for row in rows]
         if driver := sqlite_driver(connection):
-            driver.executemany(self._sqlite, values)
+            driver.executemany(self._sqlite, rows)
         else:
-            connection.exec_driver_sql(self._postgres, tuple(map(list, zip(*values, strict=True))))
+            connection.exec_driver_sql(self._postgres, tuple(map(list, zip(*rows, strict=True))))
 
     @cached_property
     def _sqlite(self) -> str:
@@ -74,25 +86,16 @@ class Rows:
         return f"%s::{text}[]"
 
 
-def _insert(table: Table, *without: str) -> Rows:
-    return Rows(table, columns=[column.name for column in table.columns if column.name not in without])
-
-
-_TASK_CHANGES = [
-    column.name
-    for column in t.tasks.columns
-    if column.name not in {"workflow_id", "task_id", "position", "item"}
-]
-_INSERT_WORKFLOW = _insert(t.workflows)
-_INSERT_TASK = _insert(t.tasks)
-_INSERT_JOURNAL = _insert(t.journal, "sequence")
-_INSERT_OUTBOX = _insert(t.outbox)
-_UPDATE_TASK = Rows(t.tasks, ("workflow_id", "task_id"), _TASK_CHANGES)
-_UPDATE_WORKFLOW = Rows(
-    t.workflows, ("workflow_id",), ("status", "reason", "result_commit", "open_tasks", "finished_at")
-)
-_ANSWER = Rows(t.commands, ("command_id",), ("applied_at", "answer"))
-_SETTLE = Rows(t.outbox, ("entry_id",))
+_INSERT_WORKFLOW = Rows(t.workflows, Header._fields)
+_INSERT_TASK = Rows(t.tasks, (*TASK_CHANGES, *TASK_KEYS, "position", "item"))
+_INSERT_JOURNAL = Rows(t.journal, ("workflow_id", "task_id", "at", "kind", "data"))
+_INSERT_OUTBOX = Rows(t.outbox, ("entry_id", "kind", "workflow_id", "task_id", "commit_name"))
+_UPDATE_TASK = Rows(t.tasks, TASK_CHANGES, TASK_KEYS)
+_UPDATE_SENT = Rows(t.tasks, DISPATCH_CHANGES, TASK_KEYS)
+_UPDATE_WORKFLOW = Rows(t.workflows, HEADER_CHANGES, ("workflow_id",))
+_UPDATE_COUNT = Rows(t.workflows, ("open_tasks",), ("workflow_id",))
+_ANSWER = Rows(t.commands, ("applied_at", "answer"), ("command_id",))
+_SETTLE = Rows(t.outbox, (), ("entry_id",))
 _RESOLVE = (
     update(t.dead_letters)
     .where(t.dead_letters.c.dead_letter_id == bindparam("key_letter"))
@@ -111,34 +114,47 @@ _RESOLVE_RETRIED = (
 
 
 def write_batch(connection: Connection, batch: Batch) -> None:
-    """Write every part of the batch, one statement a table."""
+    """Write every part of the batch, one statement a table and kind of change."""
     now = batch.now
     new_tasks = [
-        new_task_row(name, task, position)
+        _new_task(name, task, position)
         for name, workflow in batch.created.items()
         for position, task in enumerate(workflow.tasks.values())
     ]
-    changed_tasks = []
+    changed_tasks, sent_tasks = [], []
     for key, task in batch.tasks.items():
-        if key in batch.added:
-            new_tasks.append(new_task_row(key[0], task, batch.added[key]))
-        elif key[0] not in batch.created:
-            changed_tasks.append(task_row(key[0], task))
-    changed_headers = [header for name, header in batch.headers.items() if name not in batch.created]
-    answers = batch.answers.items()
+        if key[0] in batch.created:
+            continue
+        if key in batch.sent:
+            sent_tasks.append(dispatch_changes(key[0], task))
+        elif key in batch.added:
+            new_tasks.append(_new_task(key[0], task, batch.added[key]))
+        else:
+            changed_tasks.append(task_changes(key[0], task))
+    counts, changed = [], []
+    for name, header in batch.headers.items():
+        if name in batch.counted:
+            counts.append((header.open_tasks, name))
+        elif name not in batch.created:
+            changed.append(header_changes(header))
+    journal = [(name, entry.task_id, now, entry.kind, json_text(entry.data)) for name, entry in batch.journal]
     with in_one_go(connection):
         _INSERT_WORKFLOW.write(connection, [header_row(one.header) for one in batch.created.values()])
         _INSERT_TASK.write(connection, new_tasks)
         _UPDATE_TASK.write(connection, changed_tasks)
-        _UPDATE_WORKFLOW.write(connection, [header_row(header) for header in changed_headers])
-        _INSERT_JOURNAL.write(connection, [_journal_row(name, entry, now) for name, entry in batch.journal])
-        _INSERT_OUTBOX.write(connection, [_outbox_row(entry) for entry in batch.outbox])
-        _SETTLE.write(connection, [{"entry_id": entry_id} for entry_id in batch.settled])
-        _ANSWER.write(
-            connection, [{"command_id": name, "applied_at": now, "answer": text} for name, text in answers]
-        )
+        _UPDATE_SENT.write(connection, sent_tasks)
+        _UPDATE_COUNT.write(connection, counts)
+        _UPDATE_WORKFLOW.write(connection, changed)
+        _INSERT_JOURNAL.write(connection, journal)
+        _INSERT_OUTBOX.write(connection, batch.outbox)
+        _SETTLE.write(connection, [(entry_id,) for entry_id in batch.settled])
+        _ANSWER.write(connection, [(now, text, name) for name, text in batch.answers.items()])
     if batch.dead_letters or batch.resolved or batch.retried:
         _write_letters(connection, batch)
+
+
+def _new_task(workflow_id: str, task: TaskState, position: int) -> Row:
+    return (*task_changes(workflow_id, task), position, item_text(task))
 
 
 def _write_letters(connection: Connection, batch: Batch) -> None:
@@ -165,26 +181,6 @@ def _bury(connection: Connection) -> Executable:
     if connection.dialect.name == "postgresql":
         return postgresql.insert(t.dead_letters).on_conflict_do_nothing(index_elements=["origin"])
     return sqlite.insert(t.dead_letters).on_conflict_do_nothing(index_elements=["origin"])
-
-
-def _journal_row(workflow_id: str, entry: Entry, now: float) -> dict[str, Any]:
-    return {
-        "workflow_id": workflow_id,
-        "task_id": entry.task_id,
-        "at": now,
-        "kind": entry.kind,
-        "data": json_text(entry.data),
-    }
-
-
-def _outbox_row(entry: OutboxEntry) -> dict[str, Any]:
-    return {
-        "entry_id": entry.entry_id,
-        "kind": entry.kind,
-        "workflow_id": entry.workflow_id,
-        "task_id": entry.task_id,
-        "commit_name": entry.commit,
-    }
 
 
 def _dead_row(letter: DeadLetter, now: float) -> dict[str, Any]:

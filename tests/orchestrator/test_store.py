@@ -19,7 +19,8 @@ from orchestrator.batch import Batch, DeadLetter, OutboxEntry, shard_of
 from orchestrator.client import WorkflowClient
 from orchestrator.database import Database, alembic_url, is_current, open_database
 from orchestrator.decision import Entry
-from orchestrator.inputs import Finished
+from orchestrator.engine import Engine
+from orchestrator.inputs import Finished, Retry
 from orchestrator.roster import OwnerEntry
 from orchestrator.schema import migration_config, upgrade
 from orchestrator.shares import Share
@@ -398,4 +399,19 @@ async def test_outcomes_keep_their_reports(store: Store) -> None:
     play = Play(plan(item("a")))
     play.give(Finished("a", outcome(play.dispatch("a"), summary="x" * 2000, backend="docker", seconds=1.5)))
     await saved(store, play)
+    assert same(await store.load("wf-1"), play.workflow)
+
+
+async def test_a_workflow_opened_again_twice_in_one_batch_is_stored_as_open(store: Store) -> None:
+    play = Play(plan(item("a", max_retries=0), item("b", max_retries=0)))
+    for name in ("a", "b"):
+        play.give(Finished(name, failed(play.dispatch(name))))
+    share = await saved(store, play)
+    engine = Engine(lambda: "d-again", window=1)
+    engine.adopt(play.workflow, 1.0)
+    for name in ("a", "b"):
+        assert engine.take("wf-1", Retry(name, "me"), 2.0, 2.0).refused is None
+    engine.fill(2.0, 2.0)
+    await store.commit(engine.flush(2.0)[0], share)
+    assert (play.workflow.header.status.value, play.workflow.header.open_tasks) == ("running", 2)
     assert same(await store.load("wf-1"), play.workflow)

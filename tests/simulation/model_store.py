@@ -106,7 +106,12 @@ class ModelStore:
         for key, task in batch.tasks.items():
             if key[0] not in batch.created:
                 check((key[1] in self.tasks[key[0]]) != (key in batch.added), "a task is new or it is not")
+                if key in batch.sent:
+                    check(_as_sent(self.tasks[key[0]][key[1]], task), "more has changed than is written")
                 self._replace(key, task)
+        for name in batch.counted:
+            stored = self.headers[name]._replace(open_tasks=batch.headers[name].open_tasks)
+            check(stored == batch.headers[name], "more has changed than is written")
         self.headers.update(
             (name, header) for name, header in batch.headers.items() if name not in batch.created
         )
@@ -178,6 +183,17 @@ class ModelStore:
         """Whether this dispatch is committed as the current one."""
         task = self.tasks.get(workflow_id, {}).get(task_id)
         return task is not None and task.status is TaskStatus.DISPATCHED and task.dispatch_id == dispatch_id
+
+
+def _as_sent(stored: TaskState, task: TaskState) -> bool:
+    """Whether what a dispatch writes makes the one into the other."""
+    return task == stored._replace(
+        status=task.status,
+        attempt=task.attempt,
+        dispatch_id=task.dispatch_id,
+        dispatched_at=task.dispatched_at,
+        parents=task.parents,
+    )
 
 
 def _retried(letter: StoredLetter, batch: Batch) -> bool:
