@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+import hiredis
 
 from contracts.bus_parts import checked_payload
 from contracts.errors import BusUnavailable, GroupMissing, MultiAgentError, NotConfigured
@@ -43,6 +45,11 @@ def _means_group_missing(text: str) -> bool:
     # UNBLOCKED is what a blocked reader hears before Redis 7.2 when its stream is deleted.
     starts = ("NOGROUP", "UNBLOCKED", "no such key")
     return text.startswith(starts) or "requires the key to exist" in text
+
+
+def packed(commands: Iterable[Command]) -> bytes:
+    """The commands as they go over the wire."""
+    return b"".join(map(hiredis.pack_command, commands))  # type: ignore[arg-type]  # stubs: a tuple of one
 
 
 def publish_commands(messages: Sequence[Outgoing], *, store: bool) -> list[Command]:
