@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import platform
 import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from contracts.ports import Sandbox, SandboxLimits, SandboxRequest, SandboxResult, Verdict
@@ -24,7 +26,6 @@ _CPU_SECONDS = 1.4
 _OPEN_FILES = 256
 _SMALL_INODES = 256
 _SIGXFSZ, _SIGSYS, _SIGABRT, _SIGKILL = 25, 31, 6, 9
-_NEIGHBOURS = 2
 _KEY = os.path.expanduser("~/.ssh/id_ed25519")
 
 # A result -> what is wrong with it, empty when nothing is.
@@ -188,15 +189,15 @@ async def _host_sockets(sandbox: Sandbox) -> str:
     return result if isinstance(result, str) else _told(lambda seen: seen == "tried")(result)
 
 
-async def _neighbours(sandbox: Sandbox) -> str:
-    """Several of each kind at once, and well-behaved ones among them."""
-    rogues = ("fork-bomb", "memory", "flood") * _NEIGHBOURS
+async def crowd(sandbox: Sandbox, rogues: int, polite: int) -> str:
+    """So many that take all they can get at once, and well-behaved ones among them; what was wrong."""
+    names = list(itertools.islice(itertools.cycle(("fork-bomb", "memory", "flood")), rogues))
     limits = replace(SHORT, wall_seconds=2.0)
     results = await asyncio.gather(
-        *(_run(sandbox, name, limits=limits) for name in rogues),
-        *(_run(sandbox, "polite", collect=("result",)) for _ in range(_NEIGHBOURS)),
+        *(_run(sandbox, name, limits=limits) for name in names),
+        *(_run(sandbox, "polite", collect=("result",)) for _ in range(polite)),
     )
-    for name, result in zip((*rogues, *["polite"] * _NEIGHBOURS), results, strict=True):
+    for name, result in zip((*names, *["polite"] * polite), results, strict=True):
         if isinstance(result, str):
             return f"{name}: {result}"
         polite = name == "polite"
@@ -248,7 +249,7 @@ def _usage() -> tuple[Abuse, ...]:
         ),
         _program("descriptors", f"fewer than {_OPEN_FILES} open files", _told(_few_descriptors)),
         _program("core-dump", "no core is left", _no_core, collect=("core", "kept")),
-        Abuse("neighbours", "others go on undisturbed", _neighbours),
+        Abuse("neighbours", "others go on undisturbed", partial(crowd, rogues=6, polite=2)),
     )
 
 
