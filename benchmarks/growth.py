@@ -23,7 +23,7 @@ from orchestrator.database import Database
 from orchestrator.decision import Entry
 from orchestrator.engine import Engine
 from orchestrator.state import TaskState, Workflow
-from orchestrator.writing import write_batch
+from orchestrator.writing import write_rows
 
 _CHUNK: Final = 500
 _BATCH: Final = 256
@@ -47,7 +47,7 @@ async def fill(database: Database, workflows: int) -> None:
 
 async def _write(database: Database, batch: Batch) -> None:
     def body(connection: Connection) -> None:
-        write_batch(connection, batch)
+        write_rows(connection, batch)
 
     await database.write(body)
 

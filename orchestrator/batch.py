@@ -81,6 +81,11 @@ class Batch:
     durable: bool = False
 
     @property
+    def about_letters(self) -> bool:
+        """Whether there is something about dead letters."""
+        return bool(self.dead_letters or self.resolved or self.retried)
+
+    @property
     def empty(self) -> bool:
         """Whether nothing must be written now; marks of settled effects alone can wait for the next batch.
 

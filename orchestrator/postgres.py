@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -26,9 +26,7 @@ def pipelined(connection: Connection) -> Iterator[None]:
 
     A caller that is cancelled meanwhile ends the connection: nobody knows which answers are still to come.
     """
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, psycopg.AsyncConnection)
-    pipeline = driver.pipeline()
+    pipeline = _driver(connection).pipeline()
     try:
         await_only(pipeline.__aenter__())
         try:
@@ -40,6 +38,23 @@ def pipelined(connection: Connection) -> Iterator[None]:
     except asyncio.CancelledError:
         connection.invalidate()
         raise
+
+
+def fetch(connection: Connection, query: str, values: Sequence[Any]) -> list[Any]:
+    """What the server answers, by the driver: SQLAlchemy cannot read answers within a pipeline."""
+    cursor = await_only(_driver(connection).execute(query.encode(), values))
+    return await_only(cursor.fetchall())
+
+
+def commit(connection: Connection) -> None:
+    """Commit within a pipeline; SQLAlchemy's own commit has nothing left to do then."""
+    await_only(_driver(connection).commit())
+
+
+def _driver(connection: Connection) -> psycopg.AsyncConnection[Any]:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.AsyncConnection)
+    return driver
 
 
 class PostgresDatabase:

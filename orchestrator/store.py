@@ -11,13 +11,20 @@ from contracts.errors import MultiAgentError
 from contracts.failpoints import failpoint
 from orchestrator import tables as t
 from orchestrator.batch import Batch, Command, OutboxEntry
-from orchestrator.database import Database, sqlite_driver, upsert
+from orchestrator.database import (
+    Database,
+    commit_with_the_rest,
+    in_one_go,
+    rows_of,
+    sqlite_driver,
+    upsert,
+)
 from orchestrator.letters import StoredLetter, read_letter
 from orchestrator.records import read_header, read_task
 from orchestrator.roster import Roster
 from orchestrator.shares import Share
 from orchestrator.state import TaskState, TaskStatus, Workflow, WorkflowStatus
-from orchestrator.writing import write_batch
+from orchestrator.writing import write_letters, write_rows
 
 _OPEN = [status.value for status in WorkflowStatus if not status.terminal]
 _AT_ONCE = 250
@@ -43,9 +50,15 @@ class Store:
         """Write the batch. Raises OwnershipLost, or StoreUnavailable when its fate is unknown."""
 
         def body(connection: Connection) -> None:
-            _fence(connection, batch.shards, share)
-            write_batch(connection, batch)
-            failpoint("owner.in_commit")
+            with in_one_go(connection):
+                _fence(connection, batch.shards, share)
+                write_rows(connection, batch)
+                if not batch.about_letters:
+                    failpoint("owner.in_commit")
+                    commit_with_the_rest(connection)
+            if batch.about_letters:
+                write_letters(connection, batch)
+                failpoint("owner.in_commit")
 
         await self._database.write(body, durable=batch.durable)
 
@@ -164,13 +177,8 @@ def _locked(connection: Connection, touched: set[int]) -> list[tuple[int, int]]:
         if len(touched) == 1:
             return driver.execute("SELECT shard, epoch FROM shards WHERE shard = ?", (*touched,)).fetchall()
         return driver.execute("SELECT shard, epoch FROM shards").fetchall()
-    query = (
-        select(t.shards.c.shard, t.shards.c.epoch)
-        .where(t.shards.c.shard.in_(touched))
-        .order_by(t.shards.c.shard)
-        .with_for_update()
-    )
-    return [(shard, epoch) for shard, epoch in connection.execute(query)]
+    query = "SELECT shard, epoch FROM shards WHERE shard = ANY(%s) ORDER BY shard FOR UPDATE"
+    return rows_of(connection, query, list(touched))
 
 
 def _load(connection: Connection, which_workflows: Any, which_tasks: Any) -> list[Workflow]:

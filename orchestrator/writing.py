@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator import tables as t
 from orchestrator.batch import Batch, DeadLetter
-from orchestrator.database import in_one_go, sqlite_driver
+from orchestrator.database import sqlite_driver
 from orchestrator.records import (
     DISPATCH_CHANGES,
     HEADER_CHANGES,
@@ -113,8 +113,8 @@ _RESOLVE_RETRIED = (
 )
 
 
-def write_batch(connection: Connection, batch: Batch) -> None:
-    """Write every part of the batch, one statement a table and kind of change."""
+def write_rows(connection: Connection, batch: Batch) -> None:
+    """Write all of the batch but what is about letters, one statement a table and kind of change."""
     now = batch.now
     new_tasks = [
         _new_task(name, task, position)
@@ -138,27 +138,24 @@ def write_batch(connection: Connection, batch: Batch) -> None:
         elif name not in batch.created:
             changed.append(header_changes(header))
     journal = [(name, entry.task_id, now, entry.kind, json_text(entry.data)) for name, entry in batch.journal]
-    with in_one_go(connection):
-        _INSERT_WORKFLOW.write(connection, [header_row(one.header) for one in batch.created.values()])
-        _INSERT_TASK.write(connection, new_tasks)
-        _UPDATE_TASK.write(connection, changed_tasks)
-        _UPDATE_SENT.write(connection, sent_tasks)
-        _UPDATE_COUNT.write(connection, counts)
-        _UPDATE_WORKFLOW.write(connection, changed)
-        _INSERT_JOURNAL.write(connection, journal)
-        _INSERT_OUTBOX.write(connection, batch.outbox)
-        _SETTLE.write(connection, [(entry_id,) for entry_id in batch.settled])
-        _ANSWER.write(connection, [(now, text, name) for name, text in batch.answers.items()])
-    if batch.dead_letters or batch.resolved or batch.retried:
-        _write_letters(connection, batch)
+    _INSERT_WORKFLOW.write(connection, [header_row(one.header) for one in batch.created.values()])
+    _INSERT_TASK.write(connection, new_tasks)
+    _UPDATE_TASK.write(connection, changed_tasks)
+    _UPDATE_SENT.write(connection, sent_tasks)
+    _UPDATE_COUNT.write(connection, counts)
+    _UPDATE_WORKFLOW.write(connection, changed)
+    _INSERT_JOURNAL.write(connection, journal)
+    _INSERT_OUTBOX.write(connection, batch.outbox)
+    _SETTLE.write(connection, [(entry_id,) for entry_id in batch.settled])
+    _ANSWER.write(connection, [(now, text, name) for name, text in batch.answers.items()])
 
 
 def _new_task(workflow_id: str, task: TaskState, position: int) -> Row:
     return (*task_changes(workflow_id, task), position, item_text(task))
 
 
-def _write_letters(connection: Connection, batch: Batch) -> None:
-    """What is rare, by SQLAlchemy's own means."""
+def write_letters(connection: Connection, batch: Batch) -> None:
+    """Write what is about letters, which is rare, by SQLAlchemy's own means."""
     now = batch.now
     parts: list[tuple[Executable, list[dict[str, Any]]]] = [
         (_bury(connection), [_dead_row(letter, now) for letter in batch.dead_letters]),
