@@ -14,6 +14,7 @@ from contracts.failpoints import failpoint
 from contracts.ports import SandboxLimits
 from sandbox_runner.conversation import Transcript
 from sandbox_runner.docker_api import translated
+from sandbox_runner.docker_shims import end_shim
 from sandbox_runner.payload import boot_block
 
 _STREAM_HEADER = 8
@@ -121,12 +122,13 @@ def remove(client: docker.APIClient, name: str, *, started: bool) -> None:
     """Kill and remove; one that is not there is fine. Raises SandboxUnavailable.
 
     started: whether the engine said so. One that was killed while it started a container may know nothing of
-    the process it left; it finds it when it starts the container again. A guest without a job does nothing.
+    what it left until the container is started again. A guest without a job does nothing.
     """
     with translated("the container cannot be removed"):
-        if not started:
+        if not started and not _starts(client, name):
             with contextlib.suppress(docker.errors.APIError):
-                client.start(name)
+                end_shim(client, name)
+            _starts(client, name)
         try:
             client.remove_container(name, v=True, force=True)
         except docker.errors.NotFound:
@@ -134,3 +136,11 @@ def remove(client: docker.APIClient, name: str, *, started: bool) -> None:
         except docker.errors.APIError as error:
             if error.status_code != 409:  # somebody else is removing it already
                 raise
+
+
+def _starts(client: docker.APIClient, name: str) -> bool:
+    try:
+        client.start(name)
+    except docker.errors.APIError:
+        return False
+    return True

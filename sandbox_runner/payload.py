@@ -21,9 +21,10 @@ MAX_COLLECT_BYTES = 64 * 1024 * 1024
 MAX_COLLECT_FILES = 10_000
 MEGABYTE = 1024 * 1024
 
-# The program that process 1 starts as: it reads the guest's modules from standard input.
+# The program that process 1 starts as: it reads the guest's modules from standard input. They come at once
+# or never: an engine that was killed meanwhile leaves standard input open, so there is no end of file.
 BOOT = """\
-import json, os, sys, types
+import json, os, select, sys, types
 def take(count):
     parts = []
     while count:
@@ -33,6 +34,8 @@ def take(count):
         parts.append(part)
         count -= len(part)
     return b"".join(parts)
+if not select.select([0], [], [], 30)[0]:
+    os._exit(0)
 boot = json.loads(take(int.from_bytes(take(8), "big")))
 for name, source in boot["modules"]:
     module = sys.modules[name] = types.ModuleType(name)

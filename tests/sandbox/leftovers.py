@@ -56,6 +56,11 @@ def processes_within(place: str) -> list[int]:
     return [pid for pid in _processes() if _lives_in(pid, place, here)]
 
 
+def shims_within(place: str) -> list[int]:
+    """Ids of the processes that an engine below `place` has, one for each container that runs."""
+    return [pid for pid in _processes() if _is_shim(pid, place)]
+
+
 def groups_within(name: str) -> list[str]:
     """Control groups of sandboxes without an engine; those with processes in an engine's own group `name`.
 
@@ -79,6 +84,11 @@ def mounts_within(place: str) -> list[str]:
     return [line.split()[4] for line in lines if f"{place}/" in line]
 
 
+def unfinished_within(place: str) -> list[str]:
+    """Mount points of layers that an engine below `place` was making, for no container yet, when killed."""
+    return [mount for mount in mounts_within(place) if mount.endswith("-init/merged")]
+
+
 def _containers_of(pid: int, sandbox: Sandbox) -> list[dict[str, Any]]:
     if not isinstance(sandbox, DockerSandbox):
         return []
@@ -95,6 +105,14 @@ def _local_groups() -> list[Path]:
 
 def _processes() -> Iterator[int]:
     return (int(name) for name in os.listdir("/proc") if name.isdigit())
+
+
+def _is_shim(pid: int, place: str) -> bool:
+    process = Path(f"/proc/{pid}")
+    with suppress(OSError):
+        name, command = (process / "comm").read_text(), (process / "cmdline").read_text()
+        return name.startswith("containerd-shim") and place in command
+    return False
 
 
 def _is_first(pid: int) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import os
 import signal
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,10 @@ from contracts.ports import SandboxRequest
 from sandbox_runner import SandboxSettings, owner
 from sandbox_runner.docker_engine import DockerSandbox
 from sandbox_runner.guest.wire import SILENCE_SECONDS
+from tests.sandbox.leftovers import processes_within, shims_within
 from tests.sandbox.probing import new_marker, processes_with, run, until
 from tests.support import need
-from tests.support.docker_engine import IMAGE, missing, private_engine
+from tests.support.docker_engine import IMAGE, missing, private_engine, restart
 
 
 @pytest.fixture
@@ -113,14 +116,20 @@ def own_engine() -> Iterator[Path]:
         yield folder
 
 
+@contextmanager
+def _sockets_left_to_the_collector() -> Iterator[None]:
+    """The SDK leaves there the socket of a connection that the engine's death cut or refused."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+        gc.collect()
+
+
 @pytest.mark.slow
 async def test_an_engine_that_dies_is_no_verdict(own_engine: Path, toolbox: Path) -> None:
     """kill -9 of the engine: an error, and the program ends although nobody can remove its container."""
-    with warnings.catch_warnings():
-        # The SDK leaves the socket of a refused connection to the garbage collector.
-        warnings.simplefilter("ignore", ResourceWarning)
+    with _sockets_left_to_the_collector():
         await _kill_the_engine(own_engine, toolbox)
-        gc.collect()
 
 
 async def _kill_the_engine(folder: Path, toolbox: Path) -> None:
@@ -135,3 +144,35 @@ async def _kill_the_engine(folder: Path, toolbox: Path) -> None:
     await until("the program is gone", lambda: not processes_with(marker), seconds=SILENCE_SECONDS + 10)
     with pytest.raises(SandboxUnavailable):
         await sandbox.close()
+
+
+@pytest.mark.slow
+async def test_what_an_engine_forgot_that_died_while_it_started_a_container(
+    own_engine: Path, toolbox: Path
+) -> None:
+    with _sockets_left_to_the_collector():
+        await _end_what_it_forgot(own_engine, toolbox)
+
+
+async def _end_what_it_forgot(engine: Path, toolbox: Path) -> None:
+    settings = SandboxSettings(docker_host=f"unix://{engine}/s", image=IMAGE, toolbox=toolbox)
+    sandbox = await DockerSandbox.open(settings)
+    labels = {"multi-agent.sandbox": "1", "multi-agent.owner": "of nobody"}
+    container = await asyncio.to_thread(_leave, sandbox, labels, True)
+    _forget_the_start(engine, container)
+    await asyncio.to_thread(restart, engine)
+    assert sandbox.client.inspect_container(container)["State"]["Status"] == "created"
+    assert processes_within(str(engine))
+    await sandbox.reap()
+    assert not sandbox.client.containers(all=True)
+    await until("its process is gone", lambda: not processes_within(str(engine)))
+    await until("its shim is gone", lambda: not shims_within(str(engine)))
+    await sandbox.close()
+
+
+def _forget_the_start(engine: Path, container: str) -> None:
+    """Let the engine's file say what it says until a start is done: an engine writes it as the last step."""
+    path = engine / "data/containers" / container / "config.v2.json"
+    config = json.loads(path.read_text())
+    config["State"] |= {"Running": False, "Pid": 0, "StartedAt": "0001-01-01T00:00:00Z"}
+    path.write_text(json.dumps(config))

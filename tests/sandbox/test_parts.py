@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from sandbox_runner import owner
 from sandbox_runner.cgroups import Cgroup, find_parent
 from sandbox_runner.conversation import converse, judge
 from sandbox_runner.guest import wire
-from sandbox_runner.payload import Job, Walls, boot_block, make_job
+from sandbox_runner.payload import BOOT, PYTHON_OPTIONS, Job, Walls, boot_block, make_job
 
 
 def test_this_process_is_alive() -> None:
@@ -176,3 +177,13 @@ def test_the_guest_needs_nothing_but_the_standard_library() -> None:
             words = line.split()
             if words[:1] in (["import"], ["from"]) and ("sandbox_runner" in line or "contracts" in line):
                 assert words[1] == "sandbox_runner.guest" or words[1] in names, (name, line)
+
+
+def test_a_guest_that_never_hears_of_its_host_ends() -> None:
+    soon = BOOT.replace("[], 30)", "[], 0.1)")
+    assert soon != BOOT
+    with subprocess.Popen([sys.executable, *PYTHON_OPTIONS[:-1], soon], stdin=subprocess.PIPE) as guest:
+        try:
+            assert guest.wait(timeout=10) == 0
+        finally:
+            guest.kill()
