@@ -151,6 +151,11 @@ def test_many_at_once_leave_nothing() -> None:
 
 
 @pytest.mark.slow
+def test_rogues_disturb_neither_the_others_nor_the_engine() -> None:
+    assert "20 rogues and 4 others at once, all others well" in _command("crowd", "--backend", "docker")
+
+
+@pytest.mark.slow
 def test_latency_is_measured() -> None:
     document = json.loads(_command("latency", "--rounds", "1", "--backend", "namespaces", "--json"))
     assert set(document["milliseconds"]["namespaces"]) == {"subprocess", "cold", "warm", "ratios", "more_ms"}
