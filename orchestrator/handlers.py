@@ -24,10 +24,11 @@ from contracts.events import (
 from contracts.ports import Delivery, Done, Outgoing, RefMove
 from orchestrator.arrivals import Arrival, BusAway, BusReset, Drained, MergeDone
 from orchestrator.batch import Command, DeadLetter, OutboxEntry
+from orchestrator.burying import bury
 from orchestrator.decision import Entry
 from orchestrator.engine import Effects, Engine
 from orchestrator.inputs import Finished
-from orchestrator.letters import bury, unreadable
+from orchestrator.letters import unreadable
 from orchestrator.messages import home, refusal
 from orchestrator.metrics import OwnerMetrics
 from orchestrator.publisher import Publisher

@@ -6,21 +6,12 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 from sqlalchemy import ColumnElement, Connection, select
 
 from contracts.ports import Delivery, Outgoing
 from orchestrator import tables as t
-from orchestrator.batch import Batch, DeadLetter
+from orchestrator.batch import DeadLetter
 from orchestrator.state import TaskState
-
-log = structlog.get_logger("orchestrator.letters")
-
-
-def bury(batch: Batch, letter: DeadLetter) -> None:
-    """Let the batch keep it, and say so."""
-    log.warning("dead_letter", stream=letter.stream, reason=letter.reason)
-    batch.dead_letters.append(letter)
 
 
 def unreadable(delivery: Delivery, reason: str) -> DeadLetter:

@@ -11,11 +11,12 @@ import structlog
 from contracts.errors import BusUnavailable
 from contracts.events import Heartbeat, WorkerLeft
 from orchestrator.batch import shard_of
+from orchestrator.burying import bury
 from orchestrator.deaths import Death, executed, one_to_blame
 from orchestrator.engine import Engine
 from orchestrator.inputs import Lost, Overdue
 from orchestrator.leases import Leases
-from orchestrator.letters import bury, given_up, unreadable
+from orchestrator.letters import given_up, unreadable
 from orchestrator.messages import request_message
 from orchestrator.metrics import OwnerMetrics
 from orchestrator.publisher import Publisher

@@ -16,7 +16,6 @@ from contracts.errors import InvalidInput
 from multi_agent.bootstrap import make_bus, make_client, make_database, upgrade_database
 from multi_agent.locks import FileLock
 from multi_agent.settings import Settings, load_settings
-from multi_agent.telemetry import set_up_logs
 
 if TYPE_CHECKING:
     from contracts.ports import MessageBus
@@ -48,9 +47,18 @@ agents_option = click.option(
 
 def settings_of(**options: Any) -> Settings:
     """Settings from the environment and these options. What is logged from now on goes to stderr."""
+    from multi_agent.telemetry import set_up_logs  # noqa: PLC0415 - see asking_settings
+
     settings = load_settings(options)
     set_up_logs("warning", process="cli")
     return settings
+
+
+def asking_settings(**options: Any) -> Settings:
+    """As `settings_of`, for a command that asks the database and logs nothing: loading the logging would take
+    a tenth of its time.
+    """
+    return load_settings(options)
 
 
 def print_json(value: Any) -> None:

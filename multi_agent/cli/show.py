@@ -14,7 +14,7 @@ import click
 from contracts.errors import InvalidInput
 from multi_agent.bootstrap import make_artifacts
 from multi_agent.cli import EXIT_APPROVAL, EXIT_DONE, EXIT_FAILED
-from multi_agent.cli.common import data_dir_option, json_option, opened_client, print_json, settings_of
+from multi_agent.cli.common import asking_settings, data_dir_option, json_option, opened_client, print_json
 from multi_agent.settings import Settings
 from orchestrator.state import WorkflowStatus
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @json_option
 def status(workflow: str | None, limit: int, as_json: bool, **options: object) -> None:
     """Show the newest workflows, or WORKFLOW (any unambiguous beginning of its id) with its tasks."""
-    settings = settings_of(**options)
+    settings = asking_settings(**options)
     if workflow is None:
         overview = asyncio.run(_overview(settings, limit))
         if as_json:
@@ -157,7 +157,7 @@ def view_json(view: WorkflowView) -> dict[str, Any]:
 @data_dir_option
 def watch(workflow: str | None, **options: object) -> int:
     """Follow WORKFLOW, or the newest one, until it ends."""
-    return asyncio.run(_watch(settings_of(**options), workflow))
+    return asyncio.run(_watch(asking_settings(**options), workflow))
 
 
 async def _watch(settings: Settings, name: str | None) -> int:
@@ -193,7 +193,7 @@ async def _watch(settings: Settings, name: str | None) -> int:
 @json_option
 def events(workflow: str | None, after: int, limit: int, as_json: bool, **options: object) -> None:
     """Print the journal of WORKFLOW, or of the newest one; with --json one object a line."""
-    for entry in asyncio.run(_events(settings_of(**options), workflow, after, limit)):
+    for entry in asyncio.run(_events(asking_settings(**options), workflow, after, limit)):
         if as_json:
             import json  # noqa: PLC0415 - only here
 
@@ -221,7 +221,7 @@ async def _events(settings: Settings, name: str | None, after: int, limit: int) 
 @json_option
 def artifacts(workflow: str | None, target: Path | None, as_json: bool, **options: object) -> None:
     """List the commits of WORKFLOW, or of the newest one; or check its result out as a Git repository."""
-    settings = settings_of(**options)
+    settings = asking_settings(**options)
     view = asyncio.run(_view(settings, workflow))
     if target is not None:
         asyncio.run(_checkout(settings, view, target))

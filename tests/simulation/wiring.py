@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, cast
 
+import orchestrator.burying
 import orchestrator.handlers
-import orchestrator.letters
 import orchestrator.publisher
 import orchestrator.recovery
 import orchestrator.wishes
@@ -65,7 +65,7 @@ _PLACES: list[tuple[Any, str, Any]] = [
     (orchestrator.workers, "request_message", request_parcel),
     (orchestrator.wishes, "read_body", lru_cache(2000)(read_body)),
     (orchestrator.handlers, "log", _SILENCE),
-    (orchestrator.letters, "log", _SILENCE),
+    (orchestrator.burying, "log", _SILENCE),
     (orchestrator.workers, "log", _SILENCE),
     (orchestrator.recovery, "log", _SILENCE),
 ]
