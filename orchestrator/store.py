@@ -53,12 +53,11 @@ class Store:
             with in_one_go(connection):
                 _fence(connection, batch.shards, share)
                 write_rows(connection, batch)
+                failpoint("owner.in_commit")
                 if not batch.about_letters:
-                    failpoint("owner.in_commit")
                     commit_with_the_rest(connection)
             if batch.about_letters:
                 write_letters(connection, batch)
-                failpoint("owner.in_commit")
 
         await self._database.write(body, durable=batch.durable)
 
