@@ -38,7 +38,7 @@ from orchestrator.letters import StoredLetter
 from orchestrator.metrics import OwnerMetrics
 from orchestrator.owner import Owner, OwnerSettings
 from orchestrator.schema import upgrade
-from orchestrator.store import Store
+from orchestrator.store import COMMANDS, Store
 from orchestrator.tables import commands
 from orchestrator.views import WorkflowView
 from tests.orchestrator.plans import failed, item, outcome, plan
@@ -238,6 +238,18 @@ async def system(database_url: str, redis: PrivateRedis, tmp_path: Path) -> Asyn
 @pytest.fixture
 def hand(system: System) -> Hand:
     return Hand(system.bus)
+
+
+async def test_many_submissions_at_once_wait_for_no_poll(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await system.kill()
+    await system.client.submit_all({f"many-{number}": plan(item("a")) for number in range(2 * COMMANDS + 1)})
+    monkeypatch.setattr("orchestrator.listeners.POLL_SECONDS", 3600.0)
+    await system.start()
+    async with asyncio.timeout(30):
+        while len(await system.client.workflows(limit=1000)) <= 2 * COMMANDS:  # noqa: ASYNC110 - polls a database
+            await asyncio.sleep(0.05)
 
 
 async def written(store: GitArtifactStore, request: TaskEvent[TaskRequest]) -> str:
