@@ -10,8 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.conftest import Cli
 from tests.e2e.test_example import REQUEST, check
+from tests.support import need
+from tests.support.docker_engine import IMAGE, missing, shared_engine
 
 SPY = """
 import atexit, json, os, sys
@@ -105,3 +109,20 @@ def test_the_example_runs_with_a_sandbox_host(cli: Cli) -> None:
     assert summary["sandbox"] == "namespaces"
     log = (cli.folder / ".multi_agent" / "logs" / "sandbox-host.log").read_text()
     assert log.count("sandbox_host.finished") >= 2
+
+
+@pytest.mark.slow
+def test_the_example_runs_with_docker_behind_a_sandbox_host(cli: Cli) -> None:
+    need(not missing(), missing())
+    with shared_engine() as engine:
+        summary = cli.json(
+            "run",
+            REQUEST,
+            "--sandbox",
+            "host",
+            MULTI_AGENT_HOST_SANDBOX="docker",
+            MULTI_AGENT_SANDBOX_IMAGE=IMAGE,
+            DOCKER_HOST=engine,
+        )
+    check(summary)
+    assert summary["sandbox"] == "docker"
