@@ -247,7 +247,7 @@ async def test_many_submissions_at_once_wait_for_no_poll(
     await system.client.submit_all({f"many-{number}": plan(item("a")) for number in range(2 * COMMANDS + 1)})
     monkeypatch.setattr("orchestrator.listeners.POLL_SECONDS", 3600.0)
     await system.start()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while len(await system.client.workflows(limit=1000)) <= 2 * COMMANDS:  # noqa: ASYNC110 - polls a database
             await asyncio.sleep(0.05)
 
