@@ -139,7 +139,9 @@ def test_a_user_killed_at_any_step_leaves_nothing(backend: str) -> None:
 
 @pytest.mark.slow
 def test_a_user_and_an_engine_killed_between_create_and_start_leave_nothing() -> None:
-    out = _command("kills", "--times", "1", "--backend", "docker", "--step", "sandbox.created")
+    out = _command(
+        "kills", "--times", "1", "--engines", "1", "--backend", "docker", "--step", "sandbox.created"
+    )
     assert "users killed at sandbox.created" in out
     assert "engines killed at sandbox.created" in out
 
