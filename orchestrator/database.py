@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -228,31 +228,6 @@ def sqlite_driver(connection: Connection) -> sqlite3.Connection | None:
     """The driver's own connection, for statements of the hot path; None on PostgreSQL."""
     driver = connection.connection.driver_connection
     return driver if isinstance(driver, sqlite3.Connection) else None
-
-
-def in_one_go(connection: Connection) -> AbstractContextManager[None]:
-    """A block of `rows_of`, and of `exec_driver_sql` without results, for which PostgreSQL is asked once, and
-    once more for each `rows_of`."""
-    if sqlite_driver(connection):
-        return nullcontext()
-    from orchestrator.postgres import pipelined  # noqa: PLC0415 - an extra
-
-    return pipelined(connection)
-
-
-def rows_of(connection: Connection, query: str, *values: Any) -> list[Any]:
-    """What PostgreSQL answers to its own SQL, within a block of `in_one_go`."""
-    from orchestrator.postgres import fetch  # noqa: PLC0415 - an extra
-
-    return fetch(connection, query, values)
-
-
-def commit_with_the_rest(connection: Connection) -> None:
-    """At the end of a block of `in_one_go`: PostgreSQL commits with it, instead of being asked again."""
-    if sqlite_driver(connection) is None:
-        from orchestrator.postgres import commit  # noqa: PLC0415 - an extra
-
-        commit(connection)
 
 
 def upsert(connection: Connection, table: Table, row: Mapping[str, Any], changes: Mapping[str, Any]) -> None:

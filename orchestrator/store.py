@@ -11,15 +11,9 @@ from contracts.errors import MultiAgentError
 from contracts.failpoints import failpoint
 from orchestrator import tables as t
 from orchestrator.batch import Batch, Command, OutboxEntry
-from orchestrator.database import (
-    Database,
-    commit_with_the_rest,
-    in_one_go,
-    rows_of,
-    sqlite_driver,
-    upsert,
-)
+from orchestrator.database import Database, sqlite_driver, upsert
 from orchestrator.letters import StoredLetter, read_letter
+from orchestrator.one_go import commit_with_the_rest, in_one_go, rows_of
 from orchestrator.records import read_header, read_task
 from orchestrator.roster import Roster
 from orchestrator.shares import Share

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import Connection, event, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
-from orchestrator.database import Body, Database, SqliteDatabase, in_one_go
+from orchestrator.database import Body, Database, SqliteDatabase
+from orchestrator.one_go import in_one_go
 from orchestrator.tables import owners, shards
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -15,6 +15,7 @@ from alembic import command
 from sqlalchemy import Connection, create_engine, insert, inspect, text
 
 from contracts.errors import InvalidInput, NotConfigured, StoreUnavailable
+from orchestrator import writing
 from orchestrator.batch import Batch, DeadLetter, OutboxEntry, shard_of
 from orchestrator.client import WorkflowClient
 from orchestrator.database import Database, alembic_url, is_current, open_database
@@ -26,7 +27,7 @@ from orchestrator.schema import migration_config, upgrade
 from orchestrator.shares import Share
 from orchestrator.state import Workflow
 from orchestrator.store import OwnershipLost, Store
-from orchestrator.tables import commands
+from orchestrator.tables import commands, journal, outbox, tasks, workflows
 from tests.orchestrator.plans import Play, commit_of, failed, item, outcome, plan, red_tests
 
 TODO = plan(item("code"), item("test", "code", role="tester"), item("review", "test", role="reviewer"))
@@ -415,3 +416,14 @@ async def test_a_workflow_opened_again_twice_in_one_batch_is_stored_as_open(stor
     await store.commit(engine.flush(2.0)[0], share)
     assert (play.workflow.header.status.value, play.workflow.header.open_tasks) == ("running", 2)
     assert same(await store.load("wf-1"), play.workflow)
+
+
+def test_every_column_of_a_batch_is_written() -> None:
+    inserts = {
+        workflows: writing._INSERT_WORKFLOW,
+        tasks: writing._INSERT_TASK,
+        journal: writing._INSERT_JOURNAL,
+        outbox: writing._INSERT_OUTBOX,
+    }
+    for table, rows in inserts.items():
+        assert {*rows._names} == {*table.columns.keys()} - {"sequence"}
