@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from agents.failures import bounded
@@ -19,11 +18,13 @@ from contracts.events import (
     TaskRequest,
     WorkerLeft,
     encode,
+    encode_checked,
 )
 from contracts.ports import Delivery, Outgoing
+from contracts.timestamps import rfc3339
 
 # Looked up once: a model class finds its parametrised form by a search.
-_OUTCOME, _HEARTBEAT = TaskEvent[TaskOutcome], TaskEvent[Heartbeat]
+_HEARTBEAT = TaskEvent[Heartbeat]
 
 MAX_KEPT_BYTES: Final = 2_000_000
 """Of a dead message: in base64 and in its envelope it must stay below events.MAX_MESSAGE_BYTES."""
@@ -38,10 +39,11 @@ class Envelopes:
     new_id: Callable[[], str]
 
     def outcome(self, cause: TaskEvent[TaskRequest], outcome: TaskOutcome) -> Outgoing:
-        event = _OUTCOME(
+        payload = encode_checked(
+            EventType.TASK_FINISHED,
+            outcome,
             id=self.new_id(),
             source=self._source,
-            type=EventType.TASK_FINISHED,
             subject=cause.subject,
             time=self._time(),
             correlationid=cause.correlationid,
@@ -50,9 +52,8 @@ class Envelopes:
             workflowid=cause.workflowid,
             taskid=cause.taskid,
             attempt=cause.attempt,
-            data=outcome,
         )
-        return Outgoing(cause.data.reply_to, encode(event))
+        return Outgoing(cause.data.reply_to, payload)
 
     def heartbeat(self, heartbeat: Heartbeat) -> Outgoing:
         event = _HEARTBEAT(
@@ -99,4 +100,4 @@ class Envelopes:
         return f"worker/{self.worker_id}"
 
     def _time(self) -> str:
-        return datetime.fromtimestamp(self.clock(), UTC).isoformat().replace("+00:00", "Z")
+        return rfc3339(self.clock())

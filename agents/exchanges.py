@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
+from typing import Final
 
 from contracts.errors import ModelRefused
 from contracts.events import Usage
 from contracts.failpoints import failpoint
 from contracts.model_hash import request_hash
 from contracts.ports import ArtifactStore, ModelClient, ModelRequest, ModelResponse
+
+_NOTHING_USED: Final = Usage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class ExchangeLog:
         self._artifacts = artifacts
         self._hashes: list[str] = []
         self._earlier: str | None = None
-        self.usage = Usage()
+        self.usage = _NOTHING_USED
         self.model_name: str | None = None
 
     @property

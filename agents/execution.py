@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -47,56 +47,60 @@ class Executor:
         """
         clock = asyncio.get_running_loop().time
         started = clock()
-        task = self._task(event)
+        exchanges = self._exchanges(event)
         structlog.contextvars.bind_contextvars(
             workflow_id=event.workflowid, task_id=event.taskid, dispatch_id=event.data.dispatch_id
         )
-        found = await self._attempt(event, task, execution_id)
+        found = await self._attempt(event, exchanges, execution_id)
         return TaskOutcome(
-            dispatch_id=task.request.dispatch_id,
+            dispatch_id=event.data.dispatch_id,
             execution_id=execution_id,
             worker_id=self._worker_id,
-            usage=task.exchanges.usage,
+            usage=exchanges.usage,
             seconds=round(clock() - started, 3),
             **found,
         )
 
-    def _task(self, event: TaskEvent[TaskRequest]) -> Task:
+    def _exchanges(self, event: TaskEvent[TaskRequest]) -> ExchangeLog:
         request = event.data
-        workflow_id = event.workflowid or ""
-        scope = ExchangeScope(workflow_id, request.item.task_id, request.attempt)
-        exchanges = ExchangeLog(scope, self._services.model, self._services.artifacts)
-        return Task(request, workflow_id, exchanges, self._services.sandbox)
+        scope = ExchangeScope(event.workflowid or "", request.item.task_id, request.attempt)
+        return ExchangeLog(scope, self._services.model, self._services.artifacts)
 
-    async def _attempt(self, event: TaskEvent[TaskRequest], task: Task, execution_id: str) -> dict[str, Any]:
+    async def _attempt(
+        self, event: TaskEvent[TaskRequest], exchanges: ExchangeLog, execution_id: str
+    ) -> dict[str, Any]:
         """What the outcome says beyond whose it is."""
-        seconds = task.item.timeout_seconds
+        seconds = event.data.item.timeout_seconds
         deadline = asyncio.timeout(seconds)
         try:
             async with deadline:
-                return await self._work(event, task, execution_id)
+                return await self._work(event, exchanges, execution_id)
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             if _is_cancelled(error):
                 raise
             if deadline.expired() and isinstance(error, TimeoutError):
                 found = timeout_error(seconds)
             else:
-                found = await self._failed(task, error)
+                found = await self._failed(event, exchanges, error)
         return {"status": "failed", "error": found}
 
-    async def _work(self, event: TaskEvent[TaskRequest], task: Task, execution_id: str) -> dict[str, Any]:
-        cls = self._agents.find(task.item.agent_role, task.item.required_tag)
+    async def _work(
+        self, event: TaskEvent[TaskRequest], exchanges: ExchangeLog, execution_id: str
+    ) -> dict[str, Any]:
+        item = event.data.item
+        cls = self._agents.find(item.agent_role, item.required_tag)
         if cls is None:
-            raise NotConfigured(f"this worker has no agent for the role {task.item.agent_role!r}")
-        based = replace(task, base=await read_base(task.request, self._services.artifacts))
+            raise NotConfigured(f"this worker has no agent for the role {item.agent_role!r}")
+        base = await read_base(event.data, self._services.artifacts)
+        task = Task(event.data, event.workflowid or "", exchanges, self._services.sandbox, base)
         failpoint("worker.before_run", f"{task.workflow_id} {task.request.dispatch_id}")
-        result = await cls().run(based)
+        result = await cls().run(task)
         if not isinstance(result, AgentResult):
             raise TypeError(f"{cls.__qualname__}.run gave {type(result).__name__}, not an AgentResult")
         commit = None
-        if leaves_something(based, result):
+        if leaves_something(task, result):
             correlation_id = event.correlationid or task.workflow_id
-            pending = pending_commit(based, result, agent_info(cls), execution_id, correlation_id)
+            pending = pending_commit(task, result, agent_info(cls), execution_id, correlation_id)
             failpoint("worker.before_write")
             [commit] = await self._services.artifacts.write([pending])
             failpoint("worker.after_write")
@@ -109,21 +113,23 @@ class Executor:
             "backend": bounded(result.backend, 100),
         }
 
-    async def _failed(self, task: Task, error: BaseException) -> TaskError:
+    async def _failed(
+        self, event: TaskEvent[TaskRequest], exchanges: ExchangeLog, error: BaseException
+    ) -> TaskError:
         found = task_error(error)
         if found.code == "agent_crashed":
             _log.error(
                 "agent.crashed",
                 exc_info=error,
-                workflow_id=task.workflow_id,
-                task_id=task.item.task_id,
-                dispatch_id=task.request.dispatch_id,
+                workflow_id=event.workflowid,
+                task_id=event.taskid,
+                dispatch_id=event.data.dispatch_id,
             )
         reason = lesson(error)
         if reason is None:
             return found
         try:
-            await task.exchanges.note_failure(reason)
+            await exchanges.note_failure(reason)
         except Exception as store_error:
             # Without the note the next attempt would be given the same answers and fail the same way.
             return task_error(store_error)

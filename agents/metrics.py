@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from contracts.events import TaskOutcome
@@ -13,16 +15,18 @@ class WorkerMetrics:
     """Counters of one process; make one and share it between the workers of the process."""
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
-        self._outcomes = Counter(
+        outcomes = Counter(
             "multi_agent_task_outcomes", "Outcomes of executions", ["role", "status"], registry=registry
         )
-        self._seconds = Histogram(
+        seconds = Histogram(
             "multi_agent_task_seconds",
             "Time of an execution in seconds",
             ["role"],
             buckets=_SECONDS,
             registry=registry,
         )
+        # To look a series up takes longer than to count.
+        self._outcomes, self._seconds = cache(outcomes.labels), cache(seconds.labels)
         self._tokens = Counter(
             "multi_agent_model_tokens", "Tokens that models counted", ["role", "kind"], registry=registry
         )
@@ -34,8 +38,8 @@ class WorkerMetrics:
         self._dead = Counter("multi_agent_dead_messages", "Messages nobody could read", registry=registry)
 
     def finished(self, role: str, outcome: TaskOutcome) -> None:
-        self._outcomes.labels(role, outcome.status).inc()
-        self._seconds.labels(role).observe(outcome.seconds)
+        self._outcomes(role, outcome.status).inc()
+        self._seconds(role).observe(outcome.seconds)
         if outcome.usage.model_calls:
             self._tokens.labels(role, "input").inc(outcome.usage.input_tokens)
             self._tokens.labels(role, "output").inc(outcome.usage.output_tokens)

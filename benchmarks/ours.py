@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,10 @@ from benchmarks.noop import ROLE, WAIT
 from benchmarks.notes import WrongResult, check_notes, read_notes, use_notes
 from benchmarks.services import Crew, Redis, memory_of, private_redis, wait_until
 from benchmarks.shapes import SHAPES, Graph, needs
+from contracts.channels import Channels
+from contracts.events import WorkflowNotice, decode
+from contracts.redis_bus import RedisBus
+from contracts.redis_subscription import RedisSubscription
 from contracts.todo import TodoItem, TodoList
 from multi_agent.bootstrap import make_bus, make_client, make_database, upgrade_database
 from multi_agent.settings import Settings
@@ -27,6 +31,7 @@ from orchestrator.state import TaskStatus, WorkflowStatus
 
 SLOTS = 64
 _TOGETHER = 500
+_ASK_SECONDS = 0.25
 _ENDED = [status.value for status in WorkflowStatus if status.terminal]
 _OURS = ("python", "-P", "-m", "multi_agent.cli")
 
@@ -39,6 +44,7 @@ class System:
     crew: Crew
     database: Database
     client: WorkflowClient
+    bus: RedisBus
     workers: int
 
     async def wait_ready(self) -> None:
@@ -51,25 +57,42 @@ class System:
 
     async def run(self, plans: Sequence[TodoList], seconds: float) -> float:
         """Submit all and wait until all have ended; how long it took."""
-        began = time.monotonic()
-        for first in range(0, len(plans), _TOGETHER):
-            some = plans[first : first + _TOGETHER]
-            await self.client.submit_all({plan.todo_list_id: plan for plan in some})
-        await self.wait_ended([plan.todo_list_id for plan in plans], seconds)
-        return time.monotonic() - began
+        names = {plan.todo_list_id for plan in plans}
+        heard = self.bus.subscribe([Channels.WORKFLOW_EVENTS])
+        try:
+            await heard.ready()
+            began = time.monotonic()
+            for first in range(0, len(plans), _TOGETHER):
+                some = plans[first : first + _TOGETHER]
+                await self.client.submit_all({plan.todo_list_id: plan for plan in some})
+            await self._wait_ended(names, heard, seconds)
+            return time.monotonic() - began
+        finally:
+            await heard.close()
 
-    async def wait_ended(self, names: Sequence[str], seconds: float) -> None:
-        """Return when so many workflows have ended as are named here."""
-        prefix = names[0].rpartition("-")[0] + "-"
+    async def _wait_ended(self, names: set[str], heard: RedisSubscription, seconds: float) -> None:
+        """Return when the database says that all have ended; it is asked once all were heard of."""
+        prefix = min(names).rpartition("-")[0] + "-"
         c = t.workflows.c
         query = select(func.count()).where(c.status.in_(_ENDED), c.workflow_id.startswith(prefix))
+        open_names = set(names)
+
+        async def listen() -> None:
+            while open_names:
+                _, payload = await anext(heard)
+                notice = decode(payload).data
+                if isinstance(notice, WorkflowNotice) and notice.status in _ENDED:
+                    open_names.discard(notice.workflow_id)
 
         async def ended() -> bool:
+            # A notice may be lost, so now and then the database is asked all the same.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_ASK_SECONDS):
+                    await listen()
             found = await self.database.read(lambda connection: connection.execute(query).scalar_one())
             return bool(found >= len(names))
 
-        # Looking costs the measured system time, so the more there is to do, the less often.
-        await wait_until(ended, "the workflows end", seconds, poll=0.005 if len(names) < 1000 else 0.05)
+        await wait_until(ended, "the workflows end", seconds)
 
     async def check(self, prefix: str, tasks: int) -> None:
         """Every task of these workflows is stored as succeeded. Raises WrongResult."""
@@ -140,8 +163,9 @@ async def running(
         settings = settings_for(folder, redis, database_url)
         upgrade_database(settings)
         bus, database = make_bus(settings), make_database(settings)
+        assert isinstance(bus, RedisBus)
         crew = Crew(folder)
-        system = System(settings, crew, database, make_client(settings, database, bus), workers)
+        system = System(settings, crew, database, make_client(settings, database, bus), bus, workers)
         env = environment(settings) | (extra or {})
         try:
             crew.start("orchestrator", [*_OURS, "orchestrator"], env)

@@ -330,7 +330,7 @@ class RedisBus:
     ) -> list[Delivery]:
         if not streams:
             return []
-        command = read_command(streams, group, consumer, count, block_ms)
+        command = read_command(tuple(streams), group, consumer, count, block_ms)
         [reply] = await self._wire.run([command], block_ms / 1000)
         return [found for name, entries in reply or [] for found in deliveries(name.decode(), entries)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import hiredis
@@ -17,7 +18,9 @@ FIELD: Final = b"e"
 
 PAGE: Final = 500
 
-Command = tuple[str | bytes | int, ...]
+Words = tuple[str | bytes | int, ...]
+Command = Words | bytes
+"""Its words, or what they are on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,12 @@ def _means_group_missing(text: str) -> bool:
 
 def packed(commands: Iterable[Command]) -> bytes:
     """The commands as they go over the wire."""
-    return b"".join(map(hiredis.pack_command, commands))  # type: ignore[arg-type]  # stubs: a tuple of one
+    return b"".join(one if isinstance(one, bytes) else _pack(one) for one in commands)
+
+
+def _pack(words: Words) -> bytes:
+    wire: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]  # stubs: a tuple of one
+    return wire
 
 
 def publish_commands(messages: Sequence[Outgoing], *, store: bool) -> list[Command]:
@@ -63,11 +71,12 @@ def publish_commands(messages: Sequence[Outgoing], *, store: bool) -> list[Comma
     return commands
 
 
-def read_command(streams: Sequence[str], group: str, consumer: str, count: int, block_ms: int) -> Command:
+@lru_cache(maxsize=256)
+def read_command(streams: tuple[str, ...], group: str, consumer: str, count: int, block_ms: int) -> bytes:
     """XREADGROUP for new entries; without BLOCK for 0, because BLOCK 0 waits for ever."""
-    block: Command = ("BLOCK", block_ms) if block_ms else ()
-    new: Command = (">",) * len(streams)
-    return ("XREADGROUP", "GROUP", group, consumer, "COUNT", count, *block, "STREAMS", *streams, *new)
+    block: Words = ("BLOCK", block_ms) if block_ms else ()
+    new: Words = (">",) * len(streams)
+    return _pack(("XREADGROUP", "GROUP", group, consumer, "COUNT", count, *block, "STREAMS", *streams, *new))
 
 
 def done_commands(done: Done) -> list[Command]:

@@ -60,7 +60,9 @@ def finish(workflow: Workflow, given: Finished, now: float) -> Decision:
     outcome = given.outcome
     if outcome.error is not None and outcome.error.outage:
         return _delay(task, outcome, outcome.error, now)
+    succeeded = outcome.status == "succeeded"
     done = task._replace(
+        status=TaskStatus.SUCCEEDED if succeeded else task.status,
         suspect=False,
         commit=outcome.commit,
         verdict=outcome.verdict,
@@ -69,9 +71,9 @@ def finish(workflow: Workflow, given: Finished, now: float) -> Decision:
         backend=outcome.backend,
         usage=_sum(task.usage, outcome.usage),
         seconds=task.seconds + outcome.seconds,
-        error=outcome.error,
+        error=None if succeeded else outcome.error,
     )
-    if outcome.status == "failed":
+    if not succeeded:
         error = outcome.error or TaskError(code="unknown", message="the worker gave no reason")
         return _fail_attempt(workflow, done, error, now)
     if outcome.verdict == "failed":
@@ -82,7 +84,6 @@ def finish(workflow: Workflow, given: Finished, now: float) -> Decision:
 def _succeed(
     workflow: Workflow, task: TaskState, outcome: TaskOutcome, now: float, more: list[TaskState]
 ) -> Decision:
-    done = task._replace(status=TaskStatus.SUCCEEDED, error=None)
     waiting = [name for name in workflow.dependents[task.task_id] if workflow.unmet[name] == 1]
     data: dict[str, Any] = {
         "attempt": task.attempt,
@@ -94,7 +95,7 @@ def _succeed(
     if task.verdict:
         data["verdict"] = task.verdict
     released = release(workflow, waiting, just_done=task.task_id) if not more else []
-    return settle(workflow, [done, *more, *released], [Entry("task.succeeded", task.task_id, data)], now)
+    return settle(workflow, [task, *more, *released], [Entry("task.succeeded", task.task_id, data)], now)
 
 
 def _verdict_failed(workflow: Workflow, task: TaskState, outcome: TaskOutcome, now: float) -> Decision:

@@ -15,7 +15,8 @@ from orchestrator.inputs import Dispatch, Input, Started
 from orchestrator.messages import request_stream
 from orchestrator.state import Header, TaskState, TaskStatus, Workflow, WorkflowStatus
 
-_AT_ONCE = 256
+_AT_FIRST, _AT_ONCE = 64, 256
+"""Dispatches in one batch, when nobody works yet and else."""
 
 
 @dataclass(slots=True)
@@ -67,7 +68,6 @@ class Engine:
         header = workflow.header
         self.workflows[header.workflow_id] = workflow
         self._batch.created[header.workflow_id] = workflow
-        self._batch.durable = True
         entry = Entry(
             "workflow.submitted", None, {"tasks": len(workflow.tasks), "request": header.request[:300]}
         )
@@ -110,10 +110,7 @@ class Engine:
     def _note_version(self, workflow: Workflow, task: TaskState, now: float, monotonic: float) -> None:
         workflow_id, key = workflow.header.workflow_id, (workflow.header.workflow_id, task.task_id)
         old = workflow.tasks.get(task.task_id)
-        if task.status is TaskStatus.DISPATCHED and key not in self._batch.tasks:
-            self._batch.sent.add(key)
-        else:
-            self._batch.sent.discard(key)
+        self._note_extent(key, old, task)
         self._batch.tasks[key] = task
         if old is None:
             self._batch.added[key] = len(workflow.tasks) + sum(
@@ -133,6 +130,18 @@ class Engine:
         elif task.status is TaskStatus.READY:
             self._queue(workflow_id, task, max(0.0, task.not_before - now), monotonic)
 
+    def _note_extent(self, key: tuple[str, str], old: TaskState | None, task: TaskState) -> None:
+        """How much of the stored version differs from this one."""
+        batch = self._batch
+        stored = key not in batch.tasks
+        freed = key in batch.freed or (stored and old is not None and old.status is TaskStatus.WAITING)
+        batch.freed.discard(key)
+        batch.sent.discard(key)
+        if task.status is TaskStatus.READY and freed:
+            batch.freed.add(key)
+        elif task.status is TaskStatus.DISPATCHED and (stored or freed):
+            batch.sent.add(key)
+
     def _queue(self, workflow_id: str, task: TaskState, wait: float, monotonic: float) -> None:
         self._sequence += 1
         if wait > 0:
@@ -142,8 +151,8 @@ class Engine:
             heapq.heappush(waiting, (-task.item.priority, self._sequence, workflow_id, task.task_id))
 
     def fill(self, now: float, monotonic: float) -> None:
-        """Dispatch ready tasks while there is room, 256 at once: the first need not wait for the last."""
-        left = _AT_ONCE
+        """Dispatch ready tasks while there is room, some at once: the first need not wait for the last."""
+        left = _AT_ONCE if self.out else _AT_FIRST
         while self._later and self._later[0][0] <= monotonic:
             _, _, workflow_id, task_id = heapq.heappop(self._later)
             task = self._task(workflow_id, task_id)

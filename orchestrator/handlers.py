@@ -172,7 +172,7 @@ class Handlers:
         if workflow_id in self.engine.workflows:
             given = Finished(task_id, outcome)
             refused = self.engine.take(workflow_id, given, self.now, self.monotonic).refused
-        self.metrics.outcomes.labels(accepted=str(refused is None).lower(), status=outcome.status).inc()
+        self.metrics.outcome(outcome.status, accepted=refused is None)
         if refused is not None:
             data = {"why": refused, "dispatch_id": outcome.dispatch_id, "execution_id": outcome.execution_id}
             self.engine.note(workflow_id, Entry("outcome.refused", task_id, data))

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from functools import lru_cache
-
-from pydantic_core import to_json
-
 from contracts.channels import Channels
 from contracts.events import (
     Control,
@@ -17,22 +12,16 @@ from contracts.events import (
     TaskRequest,
     WorkflowNotice,
     encode,
+    encode_checked,
 )
 from contracts.ports import Outgoing
+from contracts.timestamps import rfc3339
 from orchestrator.batch import shard_of
 from orchestrator.state import Header, TaskState
 
 # Looked up once: a model class finds its parametrised form by a search.
 _OUTCOME = TaskEvent[TaskOutcome]
 _CONTROL, _NOTICE = TaskEvent[Control], TaskEvent[WorkflowNotice]
-
-
-@lru_cache(maxsize=8)
-def rfc3339(seconds: float) -> str:
-    """Seconds since 1970 as RFC 3339 in UTC, to the millisecond."""
-    return (
-        datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
-    )
 
 
 def request_stream(task: TaskState) -> str:
@@ -47,36 +36,31 @@ def home(workflow_id: str) -> str:
 
 
 def request_message(header: Header, task: TaskState) -> Outgoing:
-    """The dispatch of a task, the same bytes however often it is published.
-
-    It is what `encode` makes of a TaskEvent of a TaskRequest. All of it was checked when it came in, and to
-    build the models, which check it once more, would take as long as everything else here.
-    """
-    document = {
-        "specversion": "1.0",
-        "id": task.dispatch_id,
-        "source": "orchestrator",
-        "type": EventType.TASK_REQUESTED,
-        "subject": task.task_id,
-        "time": rfc3339(task.dispatched_at),
-        "datacontenttype": "application/json",
-        "correlationid": header.workflow_id,
-        "workflowid": header.workflow_id,
-        "taskid": task.task_id,
+    """The dispatch of a task, the same bytes however often it is published."""
+    data = {
+        "dispatch_id": task.dispatch_id,
+        "reply_to": Channels.results(header.shard),
         "attempt": task.attempt,
-        "data": {
-            "dispatch_id": task.dispatch_id,
-            "reply_to": Channels.results(header.shard),
-            "attempt": task.attempt,
-            "cycle": task.cycle,
-            "created_at": int(task.dispatched_at),
-            "request": header.request,
-            "item": task.item,
-            "parents": task.parents,
-            "writable": task.item.output_artifacts,
-        },
+        "cycle": task.cycle,
+        "created_at": int(task.dispatched_at),
+        "request": header.request,
+        "item": task.item,
+        "parents": task.parents,
+        "writable": task.item.output_artifacts,
     }
-    return Outgoing(request_stream(task), to_json(document, exclude_none=True))
+    payload = encode_checked(
+        EventType.TASK_REQUESTED,
+        data,
+        id=task.dispatch_id,
+        source="orchestrator",
+        subject=task.task_id,
+        time=rfc3339(task.dispatched_at),
+        correlationid=header.workflow_id,
+        workflowid=header.workflow_id,
+        taskid=task.task_id,
+        attempt=task.attempt,
+    )
+    return Outgoing(request_stream(task), payload)
 
 
 def refusal(request: TaskEvent[TaskRequest], reason: str, now: float) -> Outgoing:

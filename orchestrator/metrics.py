@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 
@@ -13,6 +15,8 @@ class OwnerMetrics:
         self.outcomes = Counter(
             "multi_agent_outcomes", "Outcomes received.", ["accepted", "status"], registry=registry
         )
+        # To look a series up takes longer than to count.
+        self._outcomes = cache(self.outcomes.labels)
         self.commit_seconds = Histogram(
             "multi_agent_commit_seconds",
             "Duration of a batch's transaction.",
@@ -28,3 +32,7 @@ class OwnerMetrics:
         self.recoveries = Counter(
             "multi_agent_recoveries", "Times the state was read again from the database.", registry=registry
         )
+
+    def outcome(self, status: str, *, accepted: bool) -> None:
+        """Count an outcome that was taken or refused."""
+        self._outcomes("true" if accepted else "false", status).inc()

@@ -35,6 +35,8 @@ TASK_CHANGES = (
     "outcome",
 )
 """What of a task changes."""
+FREED_CHANGES = ("status",)
+"""What of a task changes when it need wait for no other any more."""
 DISPATCH_CHANGES = ("status", "attempt", "dispatch_id", "dispatched_at", "parents")
 """What of a task a dispatch changes."""
 HEADER_CHANGES = ("status", "reason", "result_commit", "open_tasks", "finished_at")

@@ -53,7 +53,7 @@ class Store:
             if batch.about_letters:
                 write_letters(connection, batch)
 
-        await self._database.write(body, durable=batch.durable)
+        await self._database.write(body)
 
     async def open_names(self, share: Share) -> tuple[list[str], list[str]]:
         """The open workflows of these shards, oldest first: those in which a task is out or the outcome is

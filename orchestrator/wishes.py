@@ -39,7 +39,6 @@ class Wishes:
     async def grant(self, command: Command, now: float, monotonic: float) -> None:
         """Apply one command, or say why not."""
         pending = self.engine.pending
-        pending.durable = True
         pending.shards.add(shard_of(command.workflow_id))
         refused = await self._guarded(command, now, monotonic)
         pending.answers[command.command_id] = f"refused: {refused}" if refused else "done"

@@ -18,6 +18,7 @@ from orchestrator.batch import Batch, DeadLetter
 from orchestrator.database import sqlite_driver
 from orchestrator.records import (
     DISPATCH_CHANGES,
+    FREED_CHANGES,
     HEADER_CHANGES,
     TASK_CHANGES,
     TASK_KEYS,
@@ -91,6 +92,7 @@ _INSERT_TASK = Rows(t.tasks, (*TASK_CHANGES, *TASK_KEYS, "position", "item"))
 _INSERT_JOURNAL = Rows(t.journal, ("workflow_id", "task_id", "at", "kind", "data"))
 _INSERT_OUTBOX = Rows(t.outbox, ("entry_id", "kind", "workflow_id", "task_id", "commit_name"))
 _UPDATE_TASK = Rows(t.tasks, TASK_CHANGES, TASK_KEYS)
+_UPDATE_FREED = Rows(t.tasks, FREED_CHANGES, TASK_KEYS)
 _UPDATE_SENT = Rows(t.tasks, DISPATCH_CHANGES, TASK_KEYS)
 _UPDATE_WORKFLOW = Rows(t.workflows, HEADER_CHANGES, ("workflow_id",))
 _UPDATE_COUNT = Rows(t.workflows, ("open_tasks",), ("workflow_id",))
@@ -121,12 +123,14 @@ def write_rows(connection: Connection, batch: Batch) -> None:
         for name, workflow in batch.created.items()
         for position, task in enumerate(workflow.tasks.values())
     ]
-    changed_tasks, sent_tasks = [], []
+    changed_tasks, freed_tasks, sent_tasks = [], [], []
     for key, task in batch.tasks.items():
         if key[0] in batch.created:
             continue
         if key in batch.sent:
             sent_tasks.append(dispatch_changes(key[0], task))
+        elif key in batch.freed:
+            freed_tasks.append((task.status.value, *key))
         elif key in batch.added:
             new_tasks.append(_new_task(key[0], task, batch.added[key]))
         else:
@@ -141,6 +145,7 @@ def write_rows(connection: Connection, batch: Batch) -> None:
     _INSERT_WORKFLOW.write(connection, [header_row(one.header) for one in batch.created.values()])
     _INSERT_TASK.write(connection, new_tasks)
     _UPDATE_TASK.write(connection, changed_tasks)
+    _UPDATE_FREED.write(connection, freed_tasks)
     _UPDATE_SENT.write(connection, sent_tasks)
     _UPDATE_COUNT.write(connection, counts)
     _UPDATE_WORKFLOW.write(connection, changed)

@@ -12,7 +12,7 @@ from cloudevents.core.v1.event import CloudEvent
 from jsonschema import Draft202012Validator
 
 from contracts.errors import DecodeError
-from contracts.events import EVENT_DATA, MAX_MESSAGE_BYTES, EventType, decode, encode
+from contracts.events import EVENT_DATA, MAX_MESSAGE_BYTES, EventType, decode, encode, encode_checked
 from contracts.registry import load_schema
 from contracts.validate_contract import document_problems, schema_problems
 from tests.contracts.events import DATA, event
@@ -32,6 +32,23 @@ def test_round_trip_and_schema(kind: EventType) -> None:
     assert type(again.data) is EVENT_DATA[kind]
     assert encode(again) == raw
     assert document_problems("event", raw) == []
+
+
+@pytest.mark.parametrize("kind", EventType)
+def test_what_was_checked_is_written_as_its_event_would_be(kind: EventType) -> None:
+    ours = event(kind)
+    attributes = ours.model_dump(exclude={"specversion", "type", "datacontenttype", "data"})
+    assert json.loads(encode_checked(kind, ours.data, **attributes)) == json.loads(encode(ours))
+
+
+@pytest.mark.parametrize("kind", EventType)
+@pytest.mark.parametrize("seen_first", [kind.value for kind in EventType] + ["other"])
+def test_only_the_type_of_the_event_itself_counts(kind: EventType, seen_first: str) -> None:
+    document = json.loads(encode(event(kind)))
+    raw = json.dumps(document, separators=(",", ":")).encode()
+    # A duplicate key: the last one is the one that counts, in every reader here.
+    twice = b'{"type":"' + seen_first.encode() + b'",' + raw[1:]
+    assert encode(decode(twice)) == encode(event(kind))
 
 
 @pytest.mark.parametrize("kind", EventType)

@@ -245,7 +245,7 @@ async def test_commands_are_handed_out_until_answered(store: Store, database: Da
     share = await everything(store)
     waiting = await store.waiting_commands(share)
     assert [(one.kind, one.workflow_id) for one in waiting] == [("submit", name)]
-    await store.commit(Batch(now=1.0, answers={waiting[0].command_id: "done"}, durable=True), share)
+    await store.commit(Batch(now=1.0, answers={waiting[0].command_id: "done"}), share)
     assert await store.waiting_commands(share) == []
     assert await client.answer(waiting[0].command_id, 0.0) == "done"
 

@@ -108,6 +108,9 @@ class ModelStore:
                 check((key[1] in self.tasks[key[0]]) != (key in batch.added), "a task is new or it is not")
                 if key in batch.sent:
                     check(_as_sent(self.tasks[key[0]][key[1]], task), "more has changed than is written")
+                if key in batch.freed:
+                    stored = self.tasks[key[0]][key[1]]._replace(status=task.status)
+                    check(stored == task, "more has changed than is written")
                 self._replace(key, task)
         for name in batch.counted:
             stored = self.headers[name]._replace(open_tasks=batch.headers[name].open_tasks)

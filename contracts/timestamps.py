@@ -1,0 +1,17 @@
+"""Points in time as RFC 3339 writes them."""
+
+from __future__ import annotations
+
+import time
+from functools import lru_cache
+
+
+def rfc3339(seconds: float) -> str:
+    """Seconds since 1970 as RFC 3339 in UTC, to the millisecond."""
+    whole = int(seconds)
+    return f"{_to_the_second(whole)}.{int((seconds - whole) * 1000):03d}Z"
+
+
+@lru_cache(maxsize=8)
+def _to_the_second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
