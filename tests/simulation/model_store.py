@@ -106,10 +106,9 @@ class ModelStore:
         for key, task in batch.tasks.items():
             if key[0] not in batch.created:
                 check((key[1] in self.tasks[key[0]]) != (key in batch.added), "a task is new or it is not")
-                if key in batch.sent:
-                    check(_as_sent(self.tasks[key[0]][key[1]], task), "more has changed than is written")
-                if key in batch.freed:
-                    stored = self.tasks[key[0]][key[1]]._replace(status=task.status)
+                if key in batch.sent or key in batch.freed:
+                    change = _as_sent if key in batch.sent else _as_freed
+                    stored = change(self.tasks[key[0]][key[1]], task)
                     check(stored == task, "more has changed than is written")
                 self._replace(key, task)
         for name in batch.counted:
@@ -188,15 +187,20 @@ class ModelStore:
         return task is not None and task.status is TaskStatus.DISPATCHED and task.dispatch_id == dispatch_id
 
 
-def _as_sent(stored: TaskState, task: TaskState) -> bool:
-    """Whether what a dispatch writes makes the one into the other."""
-    return task == stored._replace(
+def _as_sent(stored: TaskState, task: TaskState) -> TaskState:
+    """What a dispatch writes."""
+    return stored._replace(
         status=task.status,
         attempt=task.attempt,
         dispatch_id=task.dispatch_id,
         dispatched_at=task.dispatched_at,
         parents=task.parents,
     )
+
+
+def _as_freed(stored: TaskState, task: TaskState) -> TaskState:
+    """What is written when a task need wait for no other any more."""
+    return stored._replace(status=task.status)
 
 
 def _retried(letter: StoredLetter, batch: Batch) -> bool:
