@@ -1,0 +1,89 @@
+"""Power failures: what a caller was told is on disk, whatever the owner made of it meanwhile."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.audit import audit
+from orchestrator.client import WorkflowClient
+from orchestrator.database import Body, Database, T, open_database
+from tests.orchestrator.plans import item, plan
+from tests.orchestrator.test_audit import running
+from tests.orchestrator.test_backup import do_next
+from tests.orchestrator.test_owner import Hand
+from tests.support.redis_servers import PrivateRedis
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[PrivateRedis]:
+    server = PrivateRedis().start()
+    yield server
+    server.stop()
+
+
+class Disk:
+    """A database whose durable transactions are all that a power failure leaves."""
+
+    def __init__(self, database: Database, path: Path) -> None:
+        self._database = database
+        self._path = path
+        self._kept = path.parent / "kept"
+        self._kept.mkdir()
+
+    async def write(self, body: Body[T], *, durable: bool = False) -> T:
+        done = await self._database.write(body, durable=durable)
+        if durable:
+            for file in self._path.parent.glob(f"{self._path.name}*"):
+                shutil.copy(file, self._kept)
+        return done
+
+    async def read(self, body: Body[T]) -> T:
+        return await self._database.read(body)
+
+    async def close(self) -> None:
+        await self._database.close()
+
+    def fail(self) -> None:
+        """The power is gone, and back; the database must be closed."""
+        for file in self._path.parent.glob(f"{self._path.name}*"):
+            file.unlink()
+        for file in self._kept.iterdir():
+            file.rename(self._path.parent / file.name)
+
+
+async def test_what_was_submitted_and_approved_is_applied_again_after_a_power_failure(
+    redis: PrivateRedis, tmp_path: Path
+) -> None:
+    path = tmp_path / "state.db"
+    url = f"sqlite:///{path}"
+    async with running(url, redis, tmp_path) as system:
+        await system.kill()
+        disk = Disk(system.database, path)
+        client = WorkflowClient(disk)
+        workflow = await client.submit(plan(item("a"), item("b", "a", requires_approval=True)))
+        await system.start()
+        hand = Hand(system.bus)
+        await do_next(system, hand)
+        view = await system.until(workflow, lambda view: view.tasks[1].status == "waiting_approval")
+        await client.approve(workflow, "b", view.action_hash("b"), "me")
+        await do_next(system, hand)
+        await system.ended(workflow)
+        await system.stop()
+        await system.database.close()
+
+        disk.fail()
+        redis.flush()
+        system.database = open_database(url)
+        system.client = WorkflowClient(system.database)
+        assert (await system.client.workflow(workflow)) is not None
+        await system.start()
+        hand = Hand(system.bus, "hand-2")
+        await do_next(system, hand)
+        view = await system.ended(workflow)
+        assert view.header.status == "completed"
+        await system.stop()
+        assert await audit(system.database, system.bus, system.store, listen_seconds=0.0) == []
