@@ -61,6 +61,7 @@ def play(seeds: Iterable[int]) -> Summary:
     """Schedules one after the other, in this process."""
     schedules, stale, failures = 0, 0, []
     gc.freeze()  # or each collection looks at all that was imported
+    gc.set_threshold(50_000)
     with light_messages():
         for seed in seeds:
             failure, world = broken(seed)
