@@ -86,7 +86,24 @@ def mounts_within(place: str) -> list[str]:
 
 def unfinished_within(place: str) -> list[str]:
     """Mount points of layers that an engine below `place` was making, for no container yet, when killed."""
-    return [mount for mount in mounts_within(place) if mount.endswith("-init/merged")]
+    ours = {f"overlay2/{layer}/merged" for layer in _layers_of_nobody(Path(place, "data"))}
+    return [
+        mount
+        for mount in mounts_within(place)
+        if mount.endswith("-init/merged") or mount.removeprefix(f"{place}/data/") in ours
+    ]
+
+
+def _layers_of_nobody(data: Path) -> Iterator[str]:
+    """Layers of containers that an engine has not written down, whatever folder it has made for them.
+
+    Docker 20.10 writes a container down before it mounts its layer, Docker 26 and 28 do so later.
+    """
+    for record in (data / "image/overlay2/layerdb/mounts").glob("*"):
+        if not (data / "containers" / record.name / "config.v2.json").exists():
+            # One may go away while it is looked at.
+            with suppress(FileNotFoundError):
+                yield (record / "mount-id").read_text().strip()
 
 
 def _containers_of(pid: int, sandbox: Sandbox) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import signal
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ from contracts.ports import SandboxRequest
 from sandbox_runner import SandboxSettings, owner
 from sandbox_runner.docker_engine import DockerSandbox
 from sandbox_runner.guest.wire import SILENCE_SECONDS
-from tests.sandbox.leftovers import processes_within, shims_within
+from tests.sandbox.leftovers import mounts_within, processes_within, shims_within, unfinished_within
 from tests.sandbox.probing import new_marker, processes_with, run, until
 from tests.support import need
 from tests.support.docker_engine import IMAGE, missing, private_engine, restart
+from tests.support.small_disk import small_disk
 
 
 @pytest.fixture
@@ -176,3 +177,21 @@ def _forget_the_start(engine: Path, container: str) -> None:
     config = json.loads(path.read_text())
     config["State"] |= {"Running": False, "Pid": 0, "StartedAt": "0001-01-01T00:00:00Z"}
     path.write_text(json.dumps(config))
+
+
+def test_layers_that_an_engine_did_not_finish_are_told_from_those_of_containers(tmp_path: Path) -> None:
+    """The former are the engine's own affair, any other mount is left by a sandbox."""
+    data = tmp_path / "data"
+    for layer, container in {"finished": "known", "unfinished": "not-yet-known"}.items():
+        (data / "containers" / container).mkdir(parents=True)
+        record = data / "image/overlay2/layerdb/mounts" / container
+        record.mkdir(parents=True)
+        (record / "mount-id").write_text(layer)
+    (data / "containers/known/config.v2.json").touch()
+    with ExitStack() as stack:
+        for layer in ("finished", "finished-init", "unfinished", "removed"):
+            (data / "overlay2" / layer).mkdir(parents=True)
+            stack.enter_context(small_disk(data / "overlay2" / layer / "merged", megabytes=1))
+        found = unfinished_within(str(tmp_path))
+        assert {Path(mount).parent.name for mount in found} == {"finished-init", "unfinished"}
+    assert mounts_within(str(tmp_path)) == []
