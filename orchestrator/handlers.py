@@ -76,6 +76,14 @@ class Handlers:
         self.now, self.monotonic = now, monotonic
         self.workers.begin(now, monotonic)
 
+    def looks_around(self, items: Iterable[Arrival]) -> bool:
+        """Whether this batch may look at the bus, where all that was published must be found."""
+        return self._tick_is_due or not all(isinstance(item, Delivery) for item in items)
+
+    @property
+    def _tick_is_due(self) -> bool:
+        return self.monotonic - self._ticked_at >= TICK_SECONDS
+
     async def take(self, item: Arrival) -> None:
         """Handle one arrival."""
         match item:
@@ -104,7 +112,7 @@ class Handlers:
 
     async def tick(self) -> None:
         """Housekeeping a few times a second, then hand out what is ready."""
-        if self.monotonic - self._ticked_at >= TICK_SECONDS:
+        if self._tick_is_due:
             self._ticked_at = self.monotonic
             await self.workers.tick()
         self.engine.fill(self.now, self.monotonic)
@@ -121,7 +129,8 @@ class Handlers:
                 await self.publisher.send(answers)
             except BusUnavailable:
                 # What led to an answer is acknowledged only once the answer is out.
-                self._answers, self._acks, acks = answers, acks, []
+                # The next batch may have added to both meanwhile.
+                self._answers, self._acks, acks = answers + self._answers, acks + self._acks, []
         dispatches = [*self.workers.take_repeat(), *effects.dispatches]
         if not await self.publisher.publish(dispatches, hints, Done(Channels.OWNERS_GROUP, acks)):
             self._acks += acks

@@ -1,6 +1,7 @@
 """The owner of the state: one loop that turns what arrives into batches, commits them and then acts.
 
-The order within a batch is the whole of its safety: decide, commit, publish, acknowledge. Whatever is lost
+The order within a batch is the whole of its safety: decide, commit, publish, acknowledge. What is published
+is on its way while the next batch is decided and committed, and in order. Whatever is lost
 after the commit is repeated (outbox, resent outcomes, sweep), and repeating it is harmless (I1, I2).
 """
 
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -35,6 +37,7 @@ from orchestrator.recovery import DrainGate, Recovery
 from orchestrator.roster import OwnerEntry
 from orchestrator.shares import Share, Watch
 from orchestrator.store import OwnershipLost, Store
+from orchestrator.trail import Trail
 from orchestrator.wishes import Wishes
 from orchestrator.workers import Workers
 
@@ -157,9 +160,10 @@ class Owner:
             health = BusHealth(self.bus, inbox, members.wait_for, self.clock.wall)
             running = [*listeners.jobs(), keeper.run(), health.run()]
             jobs = [group.create_task(job) for job in running]
+            trail = Trail(group)
             self.ready.set()
             while members.keeps(share) and not self.stopping.is_set():
-                await self._step(share, inbox, handlers, keeper, backlog)
+                await self._step(share, inbox, handlers, keeper, backlog, trail)
             for job in jobs:
                 job.cancel()
 
@@ -170,12 +174,15 @@ class Owner:
         handlers: Handlers,
         keeper: Keeper,
         backlog: Backlog,
+        trail: Trail,
     ) -> None:
-        """One batch, from what arrived to what follows from it."""
+        """One batch, from what arrived to what follows from it, whose answers are not waited for."""
         if not backlog.empty:
             await backlog.read_some(self.clock.monotonic())
         items = await self._gather(inbox, handlers.engine.next_timer() if backlog.empty else 0.0)
         handlers.begin(self.clock.wall(), self.clock.monotonic())
+        if handlers.looks_around(items):
+            await trail.caught_up()
         for item in items:
             await handlers.take(item)
         await handlers.tick()
@@ -186,7 +193,7 @@ class Owner:
                 failpoint("owner.before_commit")
                 await self.store.commit(batch, share)
                 failpoint("owner.after_commit")
-        await handlers.publish(effects)
+        await trail.follow(partial(handlers.publish, effects))
         workflows = handlers.engine.workflows
         keeper.add(effects.refs, [workflows[name] for name in effects.merges if name in workflows])
         handlers.engine.drop_ended(effects.changed)

@@ -108,8 +108,8 @@ class ModelStore:
                 check((key[1] in self.tasks[key[0]]) != (key in batch.added), "a task is new or it is not")
                 if key in batch.sent or key in batch.freed:
                     change = _as_sent if key in batch.sent else _as_freed
-                    stored = change(self.tasks[key[0]][key[1]], task)
-                    check(stored == task, "more has changed than is written")
+                    written = change(self.tasks[key[0]][key[1]], task)
+                    check(written == task, "more has changed than is written")
                 self._replace(key, task)
         for name in batch.counted:
             stored = self.headers[name]._replace(open_tasks=batch.headers[name].open_tasks)

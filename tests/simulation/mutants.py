@@ -15,7 +15,6 @@ from contracts.channels import Channels
 from contracts.errors import BusUnavailable
 from contracts.events import TaskError
 from orchestrator.arrivals import Arrival
-from orchestrator.backlog import Backlog
 from orchestrator.batch import Batch
 from orchestrator.decision import Decision
 from orchestrator.engine import Effects
@@ -38,7 +37,7 @@ def _no_fence(workflow: Workflow, task_id: str, dispatch_id: str) -> TaskState |
 
 
 async def _publish_first(
-    self: Owner, share: Share, inbox: asyncio.Queue[Arrival], handlers: Handlers, keeper: Keeper, _: Backlog
+    self: Owner, share: Share, inbox: asyncio.Queue[Arrival], handlers: Handlers, keeper: Keeper, *_: object
 ) -> None:
     batch, effects = await _decided(self, inbox, handlers)
     await handlers.publish(effects)
@@ -47,7 +46,7 @@ async def _publish_first(
 
 
 async def _acknowledge_first(
-    self: Owner, share: Share, inbox: asyncio.Queue[Arrival], handlers: Handlers, keeper: Keeper, _: Backlog
+    self: Owner, share: Share, inbox: asyncio.Queue[Arrival], handlers: Handlers, keeper: Keeper, *_: object
 ) -> None:
     batch, effects = await _decided(self, inbox, handlers)
     with suppress(BusUnavailable):

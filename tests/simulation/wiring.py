@@ -27,6 +27,7 @@ from orchestrator.recovery import DrainGate, Recovery
 from orchestrator.state import Workflow
 from orchestrator.store import Store
 from orchestrator.submissions import read_body
+from orchestrator.trail import Trail, Work
 from orchestrator.wishes import Wishes
 from tests.simulation.coroner import Coroner
 from tests.simulation.model_bus import ModelBus
@@ -118,6 +119,26 @@ class LaterGit:
         self.merges += merges
 
 
+class SteppedTrail(Trail):
+    """Where something else may happen before `late` work, or the owner die."""
+
+    def __init__(self, late: Callable[[], bool]) -> None:
+        self._late = late
+        self._work: Work | None = None
+
+    async def follow(self, work: Work) -> None:
+        await self.caught_up()
+        if self._late():
+            self._work = work
+        else:
+            await work()
+
+    async def caught_up(self) -> None:
+        work, self._work = self._work, None
+        if work is not None:
+            await work()
+
+
 class Session:
     """One life of an owner: as `Owner._session` builds it, stepped by the simulation."""
 
@@ -131,6 +152,7 @@ class Session:
         leases: Leases,
         stale: list[int],
         coroner: Coroner,
+        late: Callable[[], bool],
     ) -> None:
         window, batch = limits
         self.inbox = Inbox()
@@ -153,9 +175,10 @@ class Session:
         for workflow in run(store.load_open(busy)):
             self.engine.adopt(workflow, clock.monotonic())
         self._backlog = Backlog(database, self.engine, idle)
+        self._trail = SteppedTrail(late)
         self.git.add(run(self.handlers.resume(run(store.outbox(self.share)))), [])
 
     def step(self) -> None:
         """One batch. Raises what ends the session."""
-        inbox = cast("asyncio.Queue[Arrival]", self.inbox)
-        run(self._owner._step(self.share, inbox, self.handlers, cast(Keeper, self.git), self._backlog))
+        inbox, keeper = cast("asyncio.Queue[Arrival]", self.inbox), cast(Keeper, self.git)
+        run(self._owner._step(self.share, inbox, self.handlers, keeper, self._backlog, self._trail))

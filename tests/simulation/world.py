@@ -42,6 +42,7 @@ class World:
         self._steps_with_faults = faulty_steps(seed)
         self._tell = tell
         self._numbers = itertools.count(1)
+        self._batches = itertools.count(seed)
         self.stale = [0]
         self.now = 1_000.0
         window = 1 + self.choices.below(4)
@@ -157,9 +158,21 @@ class World:
         clock = Clock(lambda: self.now + 1e9, lambda: self.now)
         limits = (self._window, self._batch)
         self.session = Session(
-            self.store, self.bus, clock, self._new_id, limits, self._leases, self.stale, self.crew.coroner
+            self.store,
+            self.bus,
+            clock,
+            self._new_id,
+            limits,
+            self._leases,
+            self.stale,
+            self.crew.coroner,
+            self._late,
         )
         self.listening = Listening(self.bus, self.store, self.session, self._batch)
+
+    def _late(self) -> bool:
+        """Whether what follows from a batch is still to be sent when the next one begins."""
+        return not self.choices.calm and next(self._batches) % 3 == 0
 
     def _listen(self) -> None:
         if self.listening is not None:
