@@ -1,0 +1,133 @@
+"""What goes on while the next batch is taken up loses nothing of either."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, cast
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from contracts.channels import Channels
+from contracts.errors import BusUnavailable
+from contracts.events import DeadMessage, EventType, TaskEvent, decode, encode
+from contracts.ports import Delivery, MessageBus, Outgoing
+from orchestrator.engine import Effects, Engine
+from orchestrator.handlers import Handlers
+from orchestrator.leases import Leases
+from orchestrator.messages import request_message
+from orchestrator.metrics import OwnerMetrics
+from orchestrator.publisher import Publisher
+from orchestrator.recovery import DrainGate, Recovery
+from orchestrator.shares import Share
+from orchestrator.state import TaskStatus, Workflow
+from orchestrator.store import Store
+from orchestrator.trail import Trail
+from orchestrator.wishes import Wishes
+from orchestrator.workers import Workers
+from tests.orchestrator.plans import item, plan
+
+
+class SlowBus:
+    """Its calls wait until `answer` is set; it is away at first."""
+
+    def __init__(self) -> None:
+        self.answer = asyncio.Event()
+        self.away = True
+        self.stored: list[Outgoing] = []
+        self.acknowledged: list[Delivery] = []
+
+    async def publish(self, messages: list[Outgoing], hints: object = (), done: Any = None) -> None:
+        await self.answer.wait()
+        if self.away:
+            raise BusUnavailable("away")
+        self.stored += messages
+        self.acknowledged += done.deliveries if done else []
+
+
+def handlers_on(bus: SlowBus) -> Handlers:
+    port, nothing = cast(MessageBus, bus), cast(Store, None)
+    engine, metrics = Engine(lambda: "d", window=4), OwnerMetrics(CollectorRegistry())
+    publisher = Publisher(port, engine, lambda: "m", lambda: 0.0)
+    leases, share = Leases(6.0), Share({shard: 1 for shard in range(64)})
+    recovery = Recovery(port, engine, leases, DrainGate(), share)
+    workers = Workers(engine, leases, publisher, nothing, metrics, recovery)
+    return Handlers(engine, publisher, metrics, workers, Wishes(engine, nothing, port))
+
+
+def unreadable(name: str) -> Delivery:
+    """What a worker says of a dispatch that it could not read."""
+    workflow = Workflow.start("w", plan(item(name)), shard=1, now=0.0)
+    sent = workflow.tasks[name]._replace(status=TaskStatus.DISPATCHED, attempt=1, dispatch_id=f"d-{name}")
+    raw = request_message(workflow.header, sent).payload
+    event = TaskEvent[DeadMessage](
+        id=f"dead-{name}",
+        source="test",
+        type=EventType.MESSAGE_DEAD,
+        time="2026-01-01T00:00:00Z",
+        data=DeadMessage(
+            stream="agent.requests.coder", reason="?", raw_base64=base64.b64encode(raw).decode()
+        ),
+    )
+    return Delivery(Channels.DEAD_LETTERS, f"1-{name}", encode(event))
+
+
+async def test_i1_an_answer_that_could_not_be_sent_and_one_that_came_meanwhile_are_both_sent() -> None:
+    bus = SlowBus()
+    handlers = handlers_on(bus)
+    async with asyncio.TaskGroup() as group:
+        trail = Trail(group)
+        for name in ("a", "b"):
+            handlers.begin(1.0, 1.0)
+            await handlers.take(unreadable(name))
+            if name == "a":
+                await trail.follow(partial(handlers.publish, Effects()))
+        assert bus.stored == []
+        bus.answer.set()
+        await trail.caught_up()
+        assert bus.acknowledged == []
+        bus.away = False
+        await trail.follow(partial(handlers.publish, Effects()))
+        await trail.caught_up()
+    assert [decode(message.payload).taskid for message in bus.stored] == ["a", "b"]
+    assert [delivery.entry_id for delivery in bus.acknowledged] == ["1-a", "1-b"]
+
+
+async def test_only_a_batch_of_outcomes_between_ticks_waits_for_nothing() -> None:
+    handlers = handlers_on(SlowBus())
+    handlers.begin(1.0, 1.0)
+    assert handlers.looks_around([unreadable("a")])
+    handlers._ticked_at = 1.0
+    assert not handlers.looks_around([unreadable("a")])
+    assert handlers.looks_around([unreadable("a"), cast(Delivery, "a heartbeat")])
+
+
+async def test_work_follows_in_order_and_its_error_ends_the_group() -> None:
+    done: list[int] = []
+
+    def work(number: int, wait: float = 0.0) -> Callable[[], Coroutine[Any, Any, None]]:
+        async def run() -> None:
+            await asyncio.sleep(wait)
+            done.append(number)
+            if number == 3:
+                raise BusUnavailable("three")
+
+        return run
+
+    async def play() -> None:
+        async with asyncio.TaskGroup() as group:
+            trail = Trail(group)
+            await trail.follow(work(1, 0.05))
+            assert done == []
+            await trail.follow(work(2))
+            assert done == [1]
+            await trail.follow(work(3, 0.01))
+            await trail.caught_up()
+
+    with pytest.raises(ExceptionGroup) as ended:
+        await play()
+    assert done == [1, 2, 3]
+    assert ended.group_contains(BusUnavailable)
