@@ -12,7 +12,6 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,8 +20,18 @@ from benchmarks.notes import WrongResult, check_notes, note, read_notes, use_not
 from benchmarks.services import Crew, private_redis
 from contracts import get_message_bus
 from contracts.channels import Channels
-from contracts.events import Control, EventType, TaskEvent, TaskOutcome, TaskRequest, decode, encode
+from contracts.events import (
+    Control,
+    EventType,
+    TaskEvent,
+    TaskOutcome,
+    TaskRequest,
+    decode,
+    encode,
+    encode_checked,
+)
 from contracts.ports import MessageBus, Outgoing, PendingCommit
+from contracts.timestamps import rfc3339
 from contracts.todo import TodoItem
 
 _REQUESTS: Final = f"agent.requests.{ROLE}"
@@ -82,20 +91,16 @@ async def _take(bus: MessageBus, count: int, seconds: float) -> set[str]:
 
 
 def _request(name: str, payload: str) -> Outgoing:
-    item = TodoItem(task_id=name, title=name, description=payload, agent_role=ROLE)
-    data = TaskRequest(
-        dispatch_id=name, reply_to=_RESULTS, attempt=1, created_at=1, request="benchmark", item=item
-    )
-    event = TaskEvent[TaskRequest](
-        id=name,
-        source="bench",
-        type=EventType.TASK_REQUESTED,
-        time=_now(),
-        workflowid="w",
-        taskid=name,
-        data=data,
-    )
-    return Outgoing(_REQUESTS, encode(event))
+    data = {
+        "dispatch_id": name,
+        "reply_to": _RESULTS,
+        "attempt": 1,
+        "created_at": 1,
+        "request": "benchmark",
+        "item": TodoItem(task_id=name, title=name, description=payload, agent_role=ROLE),
+    }
+    attributes = {"id": name, "source": "bench", "time": _now(), "workflowid": "w", "taskid": name}
+    return Outgoing(_REQUESTS, encode_checked(EventType.TASK_REQUESTED, data, **attributes))
 
 
 def _heard(worker_id: str, ids: Sequence[str]) -> Outgoing:
@@ -110,7 +115,7 @@ def _heard(worker_id: str, ids: Sequence[str]) -> Outgoing:
 
 
 def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return rfc3339(time.time())
 
 
 class NoStore:
@@ -138,10 +143,8 @@ async def work_bus(url: str) -> None:
 def _outcome(request: TaskEvent[TaskRequest]) -> Outgoing:
     dispatch = request.data.dispatch_id
     outcome = TaskOutcome(dispatch_id=dispatch, execution_id=dispatch, worker_id="w", status="succeeded")
-    event = TaskEvent[TaskOutcome](
-        id=dispatch, source="worker/w", type=EventType.TASK_FINISHED, time=_now(), data=outcome
-    )
-    return Outgoing(request.data.reply_to, encode(event))
+    attributes = {"id": dispatch, "source": "worker/w", "time": _now()}
+    return Outgoing(request.data.reply_to, encode_checked(EventType.TASK_FINISHED, outcome, **attributes))
 
 
 async def work_agents(url: str) -> None:
