@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
@@ -13,6 +14,7 @@ from contracts.failpoints import failpoint
 from contracts.model_hash import request_hash
 from contracts.ports import ArtifactStore, ModelClient, ModelRequest, ModelResponse
 
+FRESH_SECONDS: Final = 1.0
 _NOTHING_USED: Final = Usage()
 
 
@@ -55,7 +57,7 @@ class ExchangeLog:
         request = replace(request, system=request.system + await self._earlier_failures())
         hashed = self._hashes[ordinal] = request_hash(request)
         key = f"{ordinal}:{hashed}"
-        stored = await self._load(key)
+        stored = await self._answered(key)
         if stored is None:
             failpoint("worker.before_model", f"{self._scope.workflow_id} {self._scope.task_id} {key}")
             response = await self._model.complete(request)
@@ -69,6 +71,18 @@ class ExchangeLog:
         if not response.text.strip():
             raise ModelRefused(f"the model's answer for {request.purpose} is empty")
         return response
+
+    async def _answered(self, key: str) -> bytes | None:
+        """The stored exchange.
+
+        A look that took long may be old: a process that was stopped meanwhile reads what was true when it
+        asked, and another worker may have been given the task, and an answer, since.
+        """
+        began = time.monotonic()
+        stored = await self._load(key)
+        if stored is None and time.monotonic() - began > FRESH_SECONDS:
+            stored = await self._load(key)
+        return stored
 
     async def note_failure(self, reason: str) -> None:
         """Keep durably why this attempt's answers were no use; `reason` must read the same on any machine."""

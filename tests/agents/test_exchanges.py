@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -33,6 +34,28 @@ async def test_i4_an_answer_is_stored_and_not_paid_for_again() -> None:
     assert again.usage.model_calls == 0
     assert again.prompt_hash == first.prompt_hash
     assert again.model_name == "scripted-1"
+
+
+async def test_i4_a_look_that_took_as_long_as_another_worker_needs_is_repeated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As when the process is stopped while it looks, and continued when others have gone on."""
+
+    class StoppedOnce(ExchangesInMemory):
+        looks = 0
+
+        async def load_exchange(self, workflow_id: str, task_id: str, key: str) -> bytes | None:
+            self.looks += 1
+            first, found = self.looks == 1, await super().load_exchange(workflow_id, task_id, key)
+            if first:
+                await asyncio.sleep(0.05)
+                await _log(ScriptedModel("another's"), self).complete(_request())
+            return found
+
+    monkeypatch.setattr("agents.exchanges.FRESH_SECONDS", 0.02)
+    model = ScriptedModel("too late")
+    assert (await _log(model, StoppedOnce()).complete(_request())).text == "another's"
+    assert model.requests == []
 
 
 async def test_an_answer_that_could_not_be_stored_is_not_used() -> None:

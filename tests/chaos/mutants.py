@@ -154,7 +154,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 "agents/exchanges.py",
-                "stored = await self._load(key)\n        if stored is None:",
+                "stored = await self._answered(key)\n        if stored is None:",
                 "stored = None\n        if stored is None:",
             ),
         ),
