@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from agents.registry import AgentInfo
 from agents.result import AgentResult
 from agents.task import Task
@@ -11,6 +9,7 @@ from contracts.errors import AgentFailure, UnsafePath
 from contracts.paths import check_tree
 from contracts.ports import PendingCommit
 from contracts.reports import ArtifactMetadata
+from contracts.timestamps import rfc3339_whole
 
 
 def checked_files(task: Task, result: AgentResult) -> dict[str, bytes | None]:
@@ -47,7 +46,7 @@ def pending_commit(
         agent_version=info.version,
         prompt_hash=task.exchanges.prompt_hash,
         model_name=task.exchanges.model_name,
-        timestamp=_rfc3339(request.created_at),
+        timestamp=rfc3339_whole(request.created_at),
         artifacts=tuple(files),
         parents=request.parents,
         attempt=request.attempt,
@@ -64,7 +63,3 @@ def pending_commit(
         subject=f"{item.agent_role}: {item.title}",
         created_at=request.created_at,
     )
-
-
-def _rfc3339(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

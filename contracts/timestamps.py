@@ -9,9 +9,10 @@ from functools import lru_cache
 def rfc3339(seconds: float) -> str:
     """Seconds since 1970 as RFC 3339 in UTC, to the millisecond."""
     whole = int(seconds)
-    return f"{_to_the_second(whole)}.{int((seconds - whole) * 1000):03d}Z"
+    return f"{rfc3339_whole(whole)[:-1]}.{int((seconds - whole) * 1000):03d}Z"
 
 
 @lru_cache(maxsize=8)
-def _to_the_second(seconds: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+def rfc3339_whole(seconds: int) -> str:
+    """The same of whole seconds, without a fraction."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -57,8 +57,8 @@ class Batch:
     """Everything one transaction writes at `now`. Later versions of a row replace earlier ones.
 
     counted, freed, sent: those of `headers` and `tasks` that differ from what is stored by the count of open
-    tasks alone, by the state alone, or by one dispatch alone. added: positions of tasks
-    that are new in a known workflow. settled: outbox entries whose effect is done.
+    tasks alone, by the state alone, or by one dispatch alone. added: positions of tasks that are new in a
+    known workflow. settled: outbox entries whose effect is done.
     resolved: how dead letters were worked off, by their number. retried: (workflow, task) that people gave
     fresh attempts, the task None for all: their letters are worked off by that.
     """

@@ -32,7 +32,7 @@ class Disk:
         self._database = database
         self._path = path
         self._kept = path.parent / "kept"
-        self._kept.mkdir()
+        self._kept.mkdir(exist_ok=True)
 
     async def write(self, body: Body[T], *, durable: bool = False) -> T:
         done = await self._database.write(body, durable=durable)
@@ -61,29 +61,39 @@ async def test_what_was_submitted_and_approved_is_applied_again_after_a_power_fa
     path = tmp_path / "state.db"
     url = f"sqlite:///{path}"
     async with running(url, redis, tmp_path) as system:
+
+        async def fail(disk: Disk) -> None:
+            await system.stop()
+            await system.database.close()
+            disk.fail()
+            redis.flush()
+            system.database = open_database(url)
+            system.client = WorkflowClient(system.database)
+
         await system.kill()
         disk = Disk(system.database, path)
-        client = WorkflowClient(disk)
-        workflow = await client.submit(plan(item("a"), item("b", "a", requires_approval=True)))
+        workflow = await WorkflowClient(disk).submit(plan(item("a"), item("b", "a", requires_approval=True)))
         await system.start()
-        hand = Hand(system.bus)
-        await do_next(system, hand)
-        view = await system.until(workflow, lambda view: view.tasks[1].status == "waiting_approval")
-        await client.approve(workflow, "b", view.action_hash("b"), "me")
-        await do_next(system, hand)
-        await system.ended(workflow)
-        await system.stop()
-        await system.database.close()
+        await do_next(system, Hand(system.bus, "hand-1"))
+        await system.until(workflow, lambda view: view.tasks[1].status == "waiting_approval")
 
-        disk.fail()
-        redis.flush()
-        system.database = open_database(url)
-        system.client = WorkflowClient(system.database)
-        assert (await system.client.workflow(workflow)) is not None
+        await fail(disk)
+        assert await system.client.workflow(workflow) is None
         await system.start()
         hand = Hand(system.bus, "hand-2")
         await do_next(system, hand)
-        view = await system.ended(workflow)
-        assert view.header.status == "completed"
+        view = await system.until(workflow, lambda view: view.tasks[1].status == "waiting_approval")
+        disk = Disk(system.database, path)
+        await WorkflowClient(disk).approve(workflow, "b", view.action_hash("b"), "me")
+        await do_next(system, hand)
+        await system.ended(workflow)
+
+        await fail(disk)
+        view_after = await system.client.workflow(workflow)
+        assert view_after is not None
+        assert view_after.tasks[1].status == "waiting_approval"
+        await system.start()
+        await do_next(system, Hand(system.bus, "hand-3"))
+        assert (await system.ended(workflow)).header.status == "completed"
         await system.stop()
         assert await audit(system.database, system.bus, system.store, listen_seconds=0.0) == []
