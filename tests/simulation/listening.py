@@ -47,8 +47,9 @@ class Listening:
 
     def _commands(self) -> None:
         waiting = run(self._store.waiting_commands(self._session.share))
-        self._session.inbox.extend(one for one in waiting if one.command_id not in self._seen)
-        self._seen = {one.command_id for one in waiting}
+        if waiting or self._seen:
+            self._session.inbox.extend(one for one in waiting if one.command_id not in self._seen)
+            self._seen = {one.command_id for one in waiting}
 
     def _health(self) -> None:
         try:

@@ -12,7 +12,7 @@ from tests.simulation.choices import Choices
 from tests.simulation.violations import Crash
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Group:
     cursor: int = 0
     pending: dict[int, str] = field(default_factory=dict)
@@ -144,13 +144,15 @@ class ModelBus:
     ) -> list[Delivery]:
         kind = self._before()
         found: list[Delivery] = []
-        places = [(stream, self._memory.groups.get((stream, group))) for stream in streams]
-        for stream, place in places:
-            if place is None:
-                raise GroupMissing(stream)
-        for stream, place in places:
-            assert place is not None
+        groups = self._memory.groups
+        places = [groups.get((stream, group)) for stream in streams]
+        if None in places:
+            raise GroupMissing(streams[places.index(None)])
+        for stream, place in zip(streams, places, strict=True):
             entries = self._memory.streams[stream]
+            if not entries:
+                continue
+            assert place is not None
             new = [number for number in entries if number > place.cursor][:count]
             for number in new:
                 place.pending[number] = consumer

@@ -14,6 +14,7 @@ import orchestrator.publisher
 import orchestrator.recovery
 import orchestrator.wishes
 import orchestrator.workers
+from contracts.events import Control
 from contracts.ports import ArtifactStore, RefMove
 from orchestrator.arrivals import Arrival
 from orchestrator.backlog import Backlog
@@ -32,7 +33,7 @@ from orchestrator.wishes import Wishes
 from tests.simulation.coroner import Coroner
 from tests.simulation.model_bus import ModelBus
 from tests.simulation.model_store import ModelStore
-from tests.simulation.parcels import control_parcel, notice_parcel, request_parcel, unwrap
+from tests.simulation.parcels import builder, control_parcel, notice_parcel, request_parcel, unwrap
 from tests.simulation.stepping import run
 from tests.simulation.watching import WatchedEngine, WatchedWorkers
 
@@ -43,6 +44,7 @@ class _Silence:
     """A logger that logs nothing, and metrics that measure nothing."""
 
     def __getattr__(self, name: str) -> _Silence:
+        setattr(self, name, self)  # found at once from now on
         return self
 
     def __call__(self, *_: object, **__: object) -> _Silence:
@@ -61,6 +63,7 @@ _PLACES: list[tuple[Any, str, Any]] = [
     (orchestrator.publisher, "request_message", request_parcel),
     (orchestrator.publisher, "control_message", control_parcel),
     (orchestrator.publisher, "workflow_notice", notice_parcel),
+    (orchestrator.publisher, "Control", builder(Control)),
     (orchestrator.recovery, "decode", unwrap),
     (orchestrator.handlers, "decode", unwrap),
     (orchestrator.workers, "request_message", request_parcel),
@@ -96,15 +99,16 @@ class SteppedOwner(Owner):
     """The real owner, whose inbox never waits."""
 
     async def _gather(self, inbox: asyncio.Queue[Arrival], timer: float | None) -> list[Arrival]:
-        items: list[Arrival] = []
-        waiting = cast("Inbox", inbox)
-        while waiting and len(items) < self.settings.batch:
-            items.append(waiting.pop(0))
-        return items
+        return cast("Inbox", inbox).take(self.settings.batch)
 
 
 class Inbox(list[Arrival]):
     """What has arrived."""
+
+    def take(self, most: int) -> list[Arrival]:
+        taken = self[:most]
+        del self[:most]
+        return taken
 
 
 class LaterGit:
