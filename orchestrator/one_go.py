@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -10,9 +11,12 @@ from sqlalchemy import Connection
 from orchestrator.database import sqlite_driver
 
 
+class Refused(Exception):
+    """What `insist` asked for is not so; nothing of the block was done."""
+
+
 def in_one_go(connection: Connection) -> AbstractContextManager[None]:
-    """A block of `rows_of`, and of `exec_driver_sql` without results, for which PostgreSQL is asked once, and
-    once more for each `rows_of`."""
+    """A block of `tell` and `insist`, for which PostgreSQL is asked once. Raises Refused at its end."""
     if sqlite_driver(connection):
         return nullcontext()
     from orchestrator.postgres import pipelined  # noqa: PLC0415 - an extra
@@ -20,11 +24,17 @@ def in_one_go(connection: Connection) -> AbstractContextManager[None]:
     return pipelined(connection)
 
 
-def rows_of(connection: Connection, query: str, *values: Any) -> list[Any]:
-    """What PostgreSQL answers to its own SQL, within a block of `in_one_go`."""
-    from orchestrator.postgres import fetch  # noqa: PLC0415 - an extra
+def tell(connection: Connection, statement: str, values: Sequence[Any]) -> None:
+    """Have PostgreSQL execute its own SQL within a block of `in_one_go`."""
+    from orchestrator.postgres import send  # noqa: PLC0415 - an extra
 
-    return fetch(connection, query, values)
+    send(connection, statement, values)
+
+
+def insist(connection: Connection, condition: str, values: Sequence[Any]) -> None:
+    """Go on only when this query of PostgreSQL's says true, without waiting for its answer."""
+    # The error of a division by zero ends the transaction on the server, whatever is on its way already.
+    tell(connection, f"SELECT 1 / ({condition})::int", values)
 
 
 def commit_with_the_rest(connection: Connection) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
 from orchestrator.database import Body, T, translated
+from orchestrator.one_go import Refused
 
 _IDLE_SECONDS = 5
 
@@ -35,15 +36,16 @@ def pipelined(connection: Connection) -> Iterator[None]:
             await_only(pipeline.__aexit__(type(error), error, error.__traceback__))
             raise
         await_only(pipeline.__aexit__(None, None, None))
+    except psycopg.errors.DivisionByZero:
+        raise Refused from None
     except asyncio.CancelledError:
         connection.invalidate()
         raise
 
 
-def fetch(connection: Connection, query: str, values: Sequence[Any]) -> list[Any]:
-    """What the server answers, by the driver: SQLAlchemy cannot read answers within a pipeline."""
-    cursor = await_only(_driver(connection).execute(query.encode(), values))
-    return await_only(cursor.fetchall())
+def send(connection: Connection, statement: str, values: Sequence[Any]) -> None:
+    """Execute within a pipeline, by the driver: what SQLAlchemy adds costs as much, and it reads answers."""
+    await_only(_driver(connection).execute(statement.encode(), values))
 
 
 def commit(connection: Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from orchestrator import tables as t
 from orchestrator.batch import Batch, Command, OutboxEntry
 from orchestrator.database import Database, sqlite_driver, upsert
 from orchestrator.letters import StoredLetter, read_letter
-from orchestrator.one_go import commit_with_the_rest, in_one_go, rows_of
+from orchestrator.one_go import Refused, commit_with_the_rest, in_one_go, insist
 from orchestrator.records import read_header, read_task
 from orchestrator.roster import Roster
 from orchestrator.shares import Share
@@ -23,6 +24,13 @@ from orchestrator.writing import write_letters, write_rows
 _OPEN = [status.value for status in WorkflowStatus if not status.terminal]
 _AT_ONCE = 250
 COMMANDS = 256
+_LOST = "another orchestrator has taken over"
+_ALL_HELD = """
+    SELECT count(*) = %s FROM (
+        SELECT 1 FROM shards JOIN unnest(%s::int[], %s::bigint[]) AS held (shard, epoch) USING (shard, epoch)
+        ORDER BY shard FOR UPDATE OF shards
+    ) AS locked
+"""
 
 
 class OwnershipLost(MultiAgentError):
@@ -53,7 +61,10 @@ class Store:
             if batch.about_letters:
                 write_letters(connection, batch)
 
-        await self._database.write(body)
+        try:
+            await self._database.write(body)
+        except Refused:
+            raise OwnershipLost(_LOST) from None
 
     async def open_names(self, share: Share) -> tuple[list[str], list[str]]:
         """The open workflows of these shards, oldest first: those in which a task is out or the outcome is
@@ -157,21 +168,27 @@ class Store:
 
 def _fence(connection: Connection, touched: set[int], share: Share) -> None:
     """Lock the touched shards' rows; a shard whose epoch moved on belongs to somebody else."""
-    if touched and any(
-        share.epochs.get(shard) != epoch for shard, epoch in _locked(connection, touched) if shard in touched
-    ):
-        raise OwnershipLost("another orchestrator has taken over")
-
-
-def _locked(connection: Connection, touched: set[int]) -> list[tuple[int, int]]:
-    """(shard, epoch) of at least these."""
+    if not touched:
+        return
     if driver := sqlite_driver(connection):
         # The transaction locks the whole file.
-        if len(touched) == 1:
-            return driver.execute("SELECT shard, epoch FROM shards WHERE shard = ?", (*touched,)).fetchall()
-        return driver.execute("SELECT shard, epoch FROM shards").fetchall()
-    query = "SELECT shard, epoch FROM shards WHERE shard = ANY(%s) ORDER BY shard FOR UPDATE"
-    return rows_of(connection, query, list(touched))
+        if any(share.epochs.get(shard) != epoch for shard, epoch in _epochs(driver, touched)):
+            raise OwnershipLost(_LOST)
+    else:
+        held = [share.epochs.get(shard, -1) for shard in touched]
+        insist(connection, _ALL_HELD, (len(touched), _array(touched), _array(held)))
+
+
+def _epochs(driver: sqlite3.Connection, shards: set[int]) -> list[tuple[int, int]]:
+    if len(shards) == 1:
+        return driver.execute("SELECT shard, epoch FROM shards WHERE shard = ?", (*shards,)).fetchall()
+    every = driver.execute("SELECT shard, epoch FROM shards").fetchall()
+    return [row for row in every if row[0] in shards]
+
+
+def _array(numbers: Iterable[int]) -> str:
+    """As PostgreSQL writes it; the driver takes ten times as long."""
+    return f"{{{','.join(map(str, numbers))}}}"
 
 
 def _load(connection: Connection, which_workflows: Any, which_tasks: Any) -> list[Workflow]:

@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from orchestrator import tables as t
 from orchestrator.batch import Batch, DeadLetter
 from orchestrator.database import sqlite_driver
+from orchestrator.one_go import tell
 from orchestrator.records import (
     DISPATCH_CHANGES,
     FREED_CHANGES,
@@ -33,6 +34,9 @@ from orchestrator.records import (
 )
 from orchestrator.state import Header, TaskState
 
+_FEW = 3
+"""Rows that PostgreSQL takes one by one: the driver needs long to write an array."""
+
 _POSTGRES = make_url("postgresql://").get_dialect()()
 
 
@@ -40,7 +44,7 @@ class Rows:
     """A statement for many rows of a table, each the values of `columns` and then those of `keys`.
 
     Without `keys` the rows are inserted. With them, the rows that have these keys get the values of
-    `columns`, or are deleted where there are none. SQLite takes rows one by one, PostgreSQL all as arrays.
+    `columns`, or are deleted where there are none. SQLite takes rows one by one, PostgreSQL many as arrays.
     """
 
     def __init__(self, table: Table, columns: Sequence[str], keys: Sequence[str] = ()) -> None:
@@ -55,8 +59,15 @@ class Rows:
             return
         if driver := sqlite_driver(connection):
             driver.executemany(self._sqlite, rows)
+        elif len(rows) <= _FEW:
+            for row in rows:
+                tell(connection, self._postgres_one, row)
         else:
-            connection.exec_driver_sql(self._postgres, tuple(map(list, zip(*rows, strict=True))))
+            tell(connection, self._postgres, tuple(map(list, zip(*rows, strict=True))))
+
+    @cached_property
+    def _postgres_one(self) -> str:
+        return self._sqlite.replace("?", "%s")
 
     @cached_property
     def _sqlite(self) -> str:

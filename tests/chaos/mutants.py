@@ -167,8 +167,8 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 "orchestrator/store.py",
-                "if touched and any(",
-                "if False and any(",
+                "    if not touched:\n",
+                "    if True:\n",
             ),
         ),
         tests=("tests/orchestrator/test_store.py",),

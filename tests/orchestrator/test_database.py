@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from orchestrator.database import Body, Database, SqliteDatabase
 from orchestrator.one_go import in_one_go
 from orchestrator.tables import owners, shards
+from orchestrator.writing import Rows
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -45,10 +47,14 @@ async def test_i3_callers_that_are_cancelled_anywhere_leave_nothing_to_the_next(
     # As when the process had no time for anything else: the driver gives way at every step.
     monkeypatch.setattr(psycopg.waiting, "MAX_BUSY_TIME", 0.0)
 
+    numbers = itertools.count()
+    rows = Rows(shards, ("epoch",), ("shard",))
+
     def count_up(connection: Connection) -> None:
+        number = next(numbers)
         with in_one_go(connection):
-            for number in range(3):
-                connection.exec_driver_sql(f"UPDATE shards SET epoch = epoch + 1 WHERE shard = {number}")
+            for shard in range(3):
+                rows.write(connection, [(number, shard)])
 
     locking = select(shards.c.epoch).order_by(shards.c.shard).limit(1).with_for_update()
     for steps in range(100):

@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic import command
 from sqlalchemy import Connection, create_engine, insert, inspect, text
@@ -122,6 +123,26 @@ async def test_an_owner_that_was_replaced_writes_nothing(store: Store) -> None: 
     batch.headers["wf-1"] = play.workflow.header._replace(reason="written by a ghost")
     with pytest.raises(OwnershipLost):
         await store.commit(batch, old)
+    loaded = await store.load("wf-1")
+    assert loaded is not None
+    assert loaded.header.reason == ""
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_an_owner_that_is_replaced_while_its_commit_waits_writes_nothing(
+    store: Store, database_url: str
+) -> None:  # I3
+    play = Play(TODO)
+    old = await saved(store, play)
+    batch = Batch(now=1.0, shards={play.workflow.header.shard})
+    batch.headers["wf-1"] = play.workflow.header._replace(reason="written by a ghost")
+    with psycopg.connect(database_url.replace("+psycopg", "")) as another:
+        another.execute("UPDATE shards SET epoch = epoch + 1")
+        commit = asyncio.create_task(store.commit(batch, old))
+        await asyncio.sleep(0.2)
+        assert not commit.done(), "it did not wait for the shard"
+    with pytest.raises(OwnershipLost):
+        await commit
     loaded = await store.load("wf-1")
     assert loaded is not None
     assert loaded.header.reason == ""
