@@ -126,6 +126,8 @@ def queue(scale: Scale) -> Iterator[Cell]:
         names = ("celery", "dramatiq", "taskiq", "arq", "huey", "faststream")
         for name in names if scale is Scale.FULL else ("taskiq", "huey", "faststream"):
             systems[name] = {"function": "benchmarks.peers.common:queue", "peer": f"{name}_peer"}
+        streams = {"function": "benchmarks.peers.common:queue", "peer": "faststream_streams_peer"}
+        systems["faststream, streams"] = streams
     for system, job in systems.items():
         given = {"count": count, "payload": 1_000} | job
         yield Cell("queue", f"{count:,} of 1 KB", system, given, rounds=3)

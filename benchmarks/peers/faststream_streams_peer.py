@@ -1,0 +1,70 @@
+"""FastStream on a Redis stream with a consumer group, read in batches, acknowledged after the work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import redis.asyncio as redis
+from faststream import AckPolicy, FastStream
+from faststream.redis import RedisBroker, StreamSub
+
+from benchmarks.notes import note
+from benchmarks.peers.common import REDIS_VARIABLE, Peer
+
+_BATCH = 100
+broker = RedisBroker(os.environ[REDIS_VARIABLE], logger=None)
+app = FastStream(broker)
+
+
+@broker.subscriber(
+    stream=StreamSub(
+        "tasks",
+        group="workers",
+        consumer="one",
+        batch=True,
+        max_records=_BATCH,
+        polling_interval=1_000,
+    ),
+    ack_policy=AckPolicy.NACK_ON_ERROR,
+)
+async def noop(tasks: list[dict[str, str]]) -> None:
+    """A batch of tasks."""
+    for task in tasks:
+        note(task["name"])
+    await broker.publish_batch(*(task["name"] for task in tasks), list="results")
+
+
+async def connect() -> Peer:
+    """As benchmarks.peers.common wants it."""
+    client = redis.Redis.from_url(os.environ[REDIS_VARIABLE])
+    await broker.connect()
+    # Else the group begins with what comes after the worker's start.
+    await client.xgroup_create("tasks", "workers", id="0", mkstream=True)
+
+    async def send(tasks: Sequence[tuple[str, str]]) -> list[str]:
+        for first in range(0, len(tasks), _BATCH):
+            async with client.pipeline(transaction=False) as pipeline:
+                for name, payload in tasks[first : first + _BATCH]:
+                    message = {"name": name, "payload": payload}
+                    await broker.publish(message, stream="tasks", pipeline=pipeline)
+                await pipeline.execute()
+        return []
+
+    async def stored() -> int:
+        return int(await client.llen("results"))
+
+    async def close() -> None:
+        await broker.stop()
+        await client.aclose()
+
+    worker = [
+        "python",
+        "-m",
+        "faststream",
+        "run",
+        "benchmarks.peers.faststream_streams_peer:app",
+        "--log-level",
+        "warning",
+    ]
+    return Peer(worker, send, stored, close=close)
