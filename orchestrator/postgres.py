@@ -44,8 +44,17 @@ def pipelined(connection: Connection) -> Iterator[None]:
 
 
 def send(connection: Connection, statement: str, values: Sequence[Any]) -> None:
-    """Execute within a pipeline, by the driver: what SQLAlchemy adds costs as much, and it reads answers."""
-    await_only(_driver(connection).execute(statement.encode(), values))
+    """Execute within a pipeline, by the driver: what SQLAlchemy adds costs as much, and it reads answers.
+
+    With a sync behind it, since a server that waits for more of a pipeline does not call that idle, and a
+    process that stands still there would keep its locks. The driver's own sync waits for the answers.
+    """
+    driver = _driver(connection)
+    await_only(driver.execute(statement.encode(), values))
+    pipeline = driver._pipeline
+    assert pipeline is not None
+    pipeline._enqueue_sync()
+    await_only(driver.wait(pipeline._communicate_gen()))
 
 
 def commit(connection: Connection) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 
 import psycopg.waiting
 import pytest
-from sqlalchemy import Connection, event, insert, select, text
+from sqlalchemy import Connection, event, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from orchestrator.database import Body, Database, SqliteDatabase
+from contracts.errors import StoreUnavailable
+from orchestrator.database import Body, Database, SqliteDatabase, open_database
 from orchestrator.one_go import in_one_go
 from orchestrator.tables import owners, shards
 from orchestrator.writing import Rows
@@ -39,6 +40,37 @@ async def names(database: Database) -> set[str]:
 async def test_i3_locks_of_a_process_that_stands_still_are_released(database: Database) -> None:
     asked = text("SHOW idle_in_transaction_session_timeout")
     assert await database.read(lambda connection: connection.execute(asked).scalar()) == "5s"
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_i1_locks_of_a_process_that_stands_still_within_a_batch_are_released(
+    database: Database, database_url: str
+) -> None:
+    stands, goes_on = threading.Event(), threading.Event()
+    rows = Rows(shards, ("epoch",), ("shard",))
+
+    def stand_still(connection: Connection) -> None:
+        with in_one_go(connection):
+            rows.write(connection, [(7, 1)])
+            stands.set()
+            assert goes_on.wait(30)
+
+    async def another_process() -> None:
+        soon = "options=-c%20idle_in_transaction_session_timeout%3D500ms"
+        other = open_database(f"{database_url}?{soon}")
+        with pytest.raises(StoreUnavailable):
+            await other.write(stand_still)
+        await other.close()
+
+    job = asyncio.create_task(asyncio.to_thread(asyncio.run, another_process()))
+    await asyncio.to_thread(stands.wait, 20)
+    try:
+        async with asyncio.timeout(10):
+            change = update(shards).where(shards.c.shard == 1).values(epoch=8)
+            await database.write(lambda connection: connection.execute(change))
+    finally:
+        goes_on.set()
+    await job
 
 
 async def test_i3_callers_that_are_cancelled_anywhere_leave_nothing_to_the_next(
