@@ -9,7 +9,7 @@ from benchmarks.cells import LIMIT, ONE, OURS
 from benchmarks.measuring import Result
 
 _AT_LEAST_ONCE = ("arq", "dramatiq", "faststream, streams")
-"""Peers that give a task to another worker when one dies over it; the others lose it, as set up here."""
+"""Peers that keep a task until it is done; the others, as set up here, lose it with their worker."""
 
 
 @dataclass(frozen=True, slots=True)

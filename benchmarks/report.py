@@ -37,9 +37,10 @@ Peers have one worker process.""",
 between two asyncio processes. Others: from handing a task in. Always to the first line of the handler in
 another process. arq looks for jobs every 10 ms (its default is 500).""",
     "queue": """celery with its solo pool, dramatiq with 8 threads, huey with 1, faststream with lists in
-batches of 100, and with streams and a consumer group in batches of 100. Ours is at least once, like arq,
-dramatiq and faststream's streams; faststream's lists, like the other peers as set up here, hand a task out
-before it is worked on, so that it is lost with its worker. `worker without Git` is our worker's real loop
+batches of 100, and with streams and a consumer group in batches of 100. Ours is at least once, like arq
+and dramatiq; faststream's streams keep a task until it is done, for another subscriber to claim. Its lists,
+like the other peers as set up here, hand a task out before it is worked on, so that it is lost with its
+worker. `worker without Git` is our worker's real loop
 on an artifact store that keeps nothing.""",
     "growth": """Tasks are in chains of 10 side by side, so that depth stays. The schema allows 100,000
 tasks in a plan and 1,000 dependencies of a task; what people submit is held to `PlanLimits` (200 tasks,

@@ -27,18 +27,21 @@ def pipelined(connection: Connection) -> Iterator[None]:
 
     A caller that is cancelled meanwhile ends the connection: nobody knows which answers are still to come.
     """
-    pipeline = _driver(connection).pipeline()
+    block = _driver(connection).pipeline()
+    pipeline: psycopg.AsyncPipeline | None = None
     try:
-        await_only(pipeline.__aenter__())
+        pipeline = await_only(block.__aenter__())
         try:
             yield
         except BaseException as error:
-            await_only(pipeline.__aexit__(type(error), error, error.__traceback__))
+            await_only(block.__aexit__(type(error), error, error.__traceback__))
             raise
-        await_only(pipeline.__aexit__(None, None, None))
+        await_only(block.__aexit__(None, None, None))
     except psycopg.errors.DivisionByZero:
         raise Refused from None
     except asyncio.CancelledError:
+        if pipeline is not None:
+            pipeline.result_queue.clear()  # or the driver looks for them on a connection that is no more
         connection.invalidate()
         raise
 
@@ -47,7 +50,8 @@ def send(connection: Connection, statement: str, values: Sequence[Any]) -> None:
     """Execute within a pipeline, by the driver: what SQLAlchemy adds costs as much, and it reads answers.
 
     With a sync behind it, since a server that waits for more of a pipeline does not call that idle, and a
-    process that stands still there would keep its locks. The driver's own sync waits for the answers.
+    process that stands still there would keep its locks. The driver's own sync waits for the answers,
+    so two of its private names are used, for which pyproject.toml caps its version.
     """
     driver = _driver(connection)
     await_only(driver.execute(statement.encode(), values))

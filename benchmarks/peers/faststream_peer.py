@@ -11,6 +11,7 @@ from faststream.redis import ListSub, RedisBroker
 
 from benchmarks.notes import note
 from benchmarks.peers.common import REDIS_VARIABLE, Peer
+from benchmarks.peers.faststream_common import faststream_peer
 
 _BATCH = 100
 broker = RedisBroker(os.environ[REDIS_VARIABLE], logger=None)
@@ -36,20 +37,4 @@ async def connect() -> Peer:
             await broker.publish_batch(*messages[first : first + _BATCH], list="tasks")
         return []
 
-    async def stored() -> int:
-        return int(await client.llen("results"))
-
-    async def close() -> None:
-        await broker.stop()
-        await client.aclose()
-
-    worker = [
-        "python",
-        "-m",
-        "faststream",
-        "run",
-        "benchmarks.peers.faststream_peer:app",
-        "--log-level",
-        "warning",
-    ]
-    return Peer(worker, send, stored, close=close)
+    return faststream_peer("faststream_peer", broker, client, send)

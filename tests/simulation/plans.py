@@ -12,7 +12,7 @@ PLANS = 400
 POISON = "poison"
 """The title of tasks that kill their worker whenever they run."""
 SIZES = (1, 1, 2, 2, 3, 3, 4, 5)
-"""Larger plans take longer and show no more; longer faults show more: see MOST_FAULTY_STEPS."""
+"""Larger plans take longer, and of the mutants only wrong blame shows more often with them."""
 
 
 @lru_cache(PLANS)

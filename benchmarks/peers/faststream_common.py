@@ -1,0 +1,29 @@
+"""What FastStream's two ways of queueing have in common: its worker, and results on a list."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import redis.asyncio as redis
+from faststream.redis import RedisBroker
+
+from benchmarks.peers.common import Peer
+
+
+def faststream_peer(
+    module: str,
+    broker: RedisBroker,
+    client: redis.Redis,
+    send: Callable[[Sequence[tuple[str, str]]], Awaitable[list[str]]],
+) -> Peer:
+    """The peer whose worker serves the `app` of `benchmarks.peers.MODULE`."""
+
+    async def stored() -> int:
+        return int(await client.llen("results"))
+
+    async def close() -> None:
+        await broker.stop()
+        await client.aclose()
+
+    worker = ["python", "-m", "faststream", "run", f"benchmarks.peers.{module}:app", "--log-level", "warning"]
+    return Peer(worker, send, stored, close=close)
