@@ -14,6 +14,7 @@ from typing import Any
 
 from artifacts import create_store, open_store
 from benchmarks.notes import WrongResult
+from benchmarks.stopwatch import start
 from contracts.ports import PendingCommit, RefMove
 from contracts.reports import ArtifactMetadata
 
@@ -28,7 +29,7 @@ async def ours(job: dict[str, Any], folder: Path) -> dict[str, float]:
     try:
         [base] = await store.write([_outcome("base", ())])
         batches = [[_outcome(name, (base,)) for name in names] for names in _batches(job)]
-        began = time.monotonic()
+        began = start()
         for batch in batches:
             commits = await store.write(batch)
             pairs = zip(batch, commits, strict=True)
@@ -46,7 +47,7 @@ def fast_import(job: dict[str, Any], folder: Path) -> dict[str, float]:
     _fill(path, job["refs"])
     _git(path, "fast-import", "--quiet", stdin=b"".join(_commit("base", None)))
     streams = [b"".join(part for name in names for part in _commit(name, "base")) for names in _batches(job)]
-    began = time.monotonic()
+    began = start()
     for stream in streams:
         _git(path, "fast-import", "--quiet", "--force", stdin=stream)
     took = time.monotonic() - began

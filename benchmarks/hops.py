@@ -14,6 +14,7 @@ import redis.asyncio as redis_py
 from benchmarks.notes import check_notes, note, read_notes, use_notes
 from benchmarks.ours import percentiles
 from benchmarks.services import Crew, Redis, private_redis
+from benchmarks.stopwatch import start
 
 _REQUESTS, _RESULTS, _GROUP = "requests", "results", "all"
 _START_SECONDS: Final = 60
@@ -53,7 +54,7 @@ async def queue(job: dict[str, Any], folder: Path) -> dict[str, float]:
         try:
             await _round_trip(client, "warm")
             notes.write_text("")
-            began = time.monotonic()
+            began = start()
             async with asyncio.timeout(job.get("seconds", 120)):
                 sending = asyncio.create_task(_send(client, count, batch, "x" * job["payload"]))
                 got = 0

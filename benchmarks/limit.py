@@ -21,6 +21,7 @@ from benchmarks.notes import WrongResult, check_notes, note, read_notes, use_not
 from benchmarks.ours import database_for
 from benchmarks.services import Crew, private_redis
 from benchmarks.shapes import SHAPES, Graph, needs
+from benchmarks.stopwatch import start
 
 BATCH: Final = 256
 _REQUESTS, _RESULTS, _GROUP = "requests", "results", "all"
@@ -194,7 +195,7 @@ async def dag(job: dict[str, Any], folder: Path) -> dict[str, float]:
             notes.write_text("")
             ledger = PostgresLedger(url) if url else SqliteLedger(folder / "limit.db")
             driver = Driver(ledger, client, graph, batch, "x" * job.get("payload", 0))
-            began = time.monotonic()
+            began = start()
             ledger.submit(list(graph))
             driver.run(job.get("seconds", 120))
             took = time.monotonic() - began

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import metadata
@@ -47,7 +48,7 @@ def machine() -> dict[str, str]:
         "memory": f"{memory} GiB",
         "system": f"{platform.system()} {platform.release()}",
         "load before the start": f"{os.getloadavg()[0]:.2f}",
-        "Python": platform.python_version(),
+        "Python": f"{platform.python_version()} in {sys.base_prefix}",
         "SQLite": _sqlite(),
         "Redis": _said(["redis-server", "--version"]),
         "PostgreSQL": _said(["postgres", "--version"]),

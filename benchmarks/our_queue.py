@@ -18,6 +18,7 @@ from typing import Any, Final
 from benchmarks.noop import ROLE, Noop
 from benchmarks.notes import WrongResult, check_notes, note, read_notes, use_notes
 from benchmarks.services import Crew, private_redis
+from benchmarks.stopwatch import start
 from contracts import get_message_bus
 from contracts.channels import Channels
 from contracts.events import (
@@ -53,7 +54,7 @@ async def queue(job: dict[str, Any], folder: Path) -> dict[str, float]:
             await bus.publish([_request("warm", "")])
             await _take(bus, 1, 60)
             notes.write_text("")
-            began = time.monotonic()
+            began = start()
             payload = "x" * job["payload"]
             sending = asyncio.create_task(_send(bus, count, payload))
             got = await _take(bus, count, job.get("seconds", 120))

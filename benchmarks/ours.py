@@ -17,6 +17,7 @@ from benchmarks.noop import ROLE, WAIT
 from benchmarks.notes import WrongResult, check_notes, read_notes, use_notes
 from benchmarks.services import Crew, Redis, memory_of, private_redis, wait_until
 from benchmarks.shapes import SHAPES, Graph, needs
+from benchmarks.stopwatch import start
 from contracts.channels import Channels
 from contracts.events import WorkflowNotice, decode
 from contracts.redis_bus import RedisBus
@@ -61,7 +62,7 @@ class System:
         heard = self.bus.subscribe([Channels.WORKFLOW_EVENTS])
         try:
             await heard.ready()
-            began = time.monotonic()
+            began = start()
             for first in range(0, len(plans), _TOGETHER):
                 some = plans[first : first + _TOGETHER]
                 await self.client.submit_all({plan.todo_list_id: plan for plan in some})

@@ -22,6 +22,7 @@ from benchmarks.notes import WrongResult, check_notes, read_notes, use_notes
 from benchmarks.ours import percentiles
 from benchmarks.services import Crew, private_redis, wait_until
 from benchmarks.shapes import SHAPES, Graph, needs
+from benchmarks.stopwatch import start
 
 REDIS_VARIABLE: Final = "BENCHMARK_REDIS"
 SOCKET_VARIABLE: Final = "BENCHMARK_SOCKET"
@@ -114,7 +115,7 @@ async def queue(job: dict[str, Any], folder: Path) -> dict[str, float]:
     """No-op tasks a second, `count` of them with `payload` bytes each, until all results are stored."""
     count, payload = job["count"], "x" * job["payload"]
     async with rigged(job, folder) as rig:
-        began = time.monotonic()
+        began = start()
         await rig.peer.send([(f"q{number}", payload) for number in range(count)])
         await rig.wait_done(count, job.get("seconds", 120))
         took = time.monotonic() - began
@@ -126,6 +127,7 @@ async def latency(job: dict[str, Any], folder: Path) -> dict[str, float]:
     """Microseconds from handing a task in to its handler's first line, `count` tasks one by one."""
     sent: dict[str, int] = {}
     async with rigged(job, folder) as rig:
+        start()
         for number in range(job["count"]):
             name = f"l{number}"
             sent[name] = time.monotonic_ns()
@@ -143,7 +145,7 @@ async def dag(job: dict[str, Any], folder: Path) -> dict[str, float]:
     graph = needs(graphs)
     async with rigged(job, folder) as rig:
         seconds = job.get("seconds", 120)
-        began = time.monotonic()
+        began = start()
         async with asyncio.timeout(seconds):
             if not await rig.peer.run_graphs(graphs):
                 await _drive(rig, graph, "x" * job.get("payload", 0))

@@ -14,6 +14,7 @@ from langgraph.graph import END, START, StateGraph
 
 from benchmarks.notes import WrongResult, check_notes, note, read_notes, use_notes
 from benchmarks.shapes import SHAPES, Graph, needs
+from benchmarks.stopwatch import start
 
 
 class State(TypedDict):
@@ -50,7 +51,7 @@ def dag(job: dict[str, Any], folder: Path) -> dict[str, float]:
     with SqliteSaver.from_conn_string(str(place)) as saver:
         saver.setup()
         built = [_built(number, graph, saver) for number, graph in enumerate(graphs)]
-        began = time.monotonic()
+        began = start()
         counts = [_invoke(number, one, job["size"]) for number, one in enumerate(built)]
         took = time.monotonic() - began
     graph = needs(graphs)

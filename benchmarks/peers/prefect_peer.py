@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.notes import WrongResult, check_notes, note, read_notes, use_notes
 from benchmarks.shapes import SHAPES, Graph, needs
+from benchmarks.stopwatch import start
 
 
 def dag(job: dict[str, Any], folder: Path) -> dict[str, float]:
@@ -39,7 +40,7 @@ def dag(job: dict[str, Any], folder: Path) -> dict[str, float]:
 
     run(0, {"warm": ()})
     notes.write_text("")
-    began = time.monotonic()
+    began = start()
     done = sum(run(number, graph) for number, graph in enumerate(graphs))
     took = time.monotonic() - began
     graph = needs(graphs)

@@ -38,6 +38,7 @@ class ModelStore:
         self.letters: dict[int, StoredLetter] = {}
         self.dispatched: set[str] = set()
         self.succeeded: Counter[Key] = Counter()
+        self.commits = 0
 
     # --- what the owner calls ------------------------------------------------------------------------
 
@@ -98,6 +99,7 @@ class ModelStore:
     # --- a transaction -------------------------------------------------------------------------------
 
     def _write(self, batch: Batch) -> None:
+        self.commits += 1
         for name, workflow in batch.created.items():
             check(name not in self.headers, "I2: a workflow was created twice")
             self.headers[name], self.tasks[name] = workflow.header, {}

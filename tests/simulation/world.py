@@ -26,6 +26,11 @@ from tests.simulation.wiring import LEASE_SECONDS, Session
 MOST_FAULTY_STEPS = 80
 """With 60, a missing fence showed in a third as many schedules."""
 CALM_ROUNDS = 400
+SHORT_WHILE = 0.7
+LONG_WHILE = 2.9
+"""Seconds until the next calm round: after one in which something happened, and after one in which all waited
+for time to pass. From half a lease on the owner would take itself for the one that was away.
+"""
 
 
 def faulty_steps(seed: int) -> int:
@@ -105,6 +110,7 @@ class World:
 
     def _calm_round(self) -> bool:
         """Everybody once. True when all is over."""
+        commits = self.store.commits
         self.crew.round()
         self._listen()
         self._owner_step()
@@ -114,9 +120,10 @@ class World:
         if self.people.settle():
             return False
         over = all(header.status.terminal for header in self.store.headers.values())
-        if over and not any(worker.kept for worker in self.crew.workers.values()):
+        busy = any(worker.held or worker.kept for worker in self.crew.workers.values())
+        if over and not busy:
             return True
-        self.now += 0.7
+        self.now += SHORT_WHILE if busy or self.store.commits > commits else LONG_WHILE
         return False
 
     def _check_end(self) -> None:
