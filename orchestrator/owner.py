@@ -1,20 +1,13 @@
-"""The owner of the state: one loop that turns what arrives into batches, commits them and then acts.
-
-The order within a batch is the whole of its safety: decide, commit, publish, acknowledge. What is published
-is on its way while the next batch is decided and committed, and in order. Whatever is lost
-after the commit is repeated (outbox, resent outcomes, sweep), and repeating it is harmless (I1, I2).
-"""
+"""The owner of the state: takes a share of the workflows, and serves it from one session to the next."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import socket
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 
 import structlog
 
@@ -25,7 +18,7 @@ from contracts.ports import ArtifactStore, MessageBus
 from orchestrator.arrivals import Arrival
 from orchestrator.backlog import Backlog
 from orchestrator.engine import Engine
-from orchestrator.handlers import TICK_SECONDS, Handlers
+from orchestrator.handlers import Handlers
 from orchestrator.health import BusHealth
 from orchestrator.keeper import Keeper
 from orchestrator.leases import Leases
@@ -35,6 +28,7 @@ from orchestrator.metrics import OwnerMetrics
 from orchestrator.publisher import Publisher
 from orchestrator.recovery import DrainGate, Recovery
 from orchestrator.roster import OwnerEntry
+from orchestrator.session import Clock, Session
 from orchestrator.shares import Share, Watch
 from orchestrator.store import OwnershipLost, Store
 from orchestrator.trail import Trail
@@ -58,14 +52,6 @@ class OwnerSettings:
     gone: frozenset[str] | None = frozenset()
     window: int = 1024
     batch: int = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """Time as a port: wall time in seconds since 1970, and a monotonic clock."""
-
-    wall: Callable[[], float] = time.time
-    monotonic: Callable[[], float] = time.monotonic
 
 
 @dataclass(slots=True)
@@ -161,55 +147,11 @@ class Owner:
             running = [*listeners.jobs(), keeper.run(), health.run()]
             jobs = [group.create_task(job) for job in running]
             trail = Trail(group)
+            session = Session(
+                self.store, share, inbox, handlers, keeper, backlog, trail, self.metrics, self.clock
+            )
             self.ready.set()
             while members.keeps(share) and not self.stopping.is_set():
-                await self._step(share, inbox, handlers, keeper, backlog, trail)
+                await session.step(self.settings.batch)
             for job in jobs:
                 job.cancel()
-
-    async def _step(
-        self,
-        share: Share,
-        inbox: asyncio.Queue[Arrival],
-        handlers: Handlers,
-        keeper: Keeper,
-        backlog: Backlog,
-        trail: Trail,
-    ) -> None:
-        """One batch, from what arrived to what follows from it, whose answers are not waited for."""
-        if not backlog.empty:
-            await backlog.read_some(self.clock.monotonic())
-        items = await self._gather(inbox, handlers.engine.next_timer() if backlog.empty else 0.0)
-        handlers.begin(self.clock.wall(), self.clock.monotonic())
-        if handlers.looks_around(items):
-            await trail.caught_up()
-        for item in items:
-            await handlers.take(item)
-        await handlers.tick()
-        batch, effects = handlers.engine.flush(handlers.now)
-        if not batch.empty:
-            batch.settled = handlers.publisher.take_settled()
-            with self.metrics.commit_seconds.time():
-                failpoint("owner.before_commit")
-                await self.store.commit(batch, share)
-                failpoint("owner.after_commit")
-        await trail.follow(partial(handlers.publish, effects))
-        workflows = handlers.engine.workflows
-        keeper.add(effects.refs, [workflows[name] for name in effects.merges if name in workflows])
-        handlers.engine.drop_ended(effects.changed)
-        self.metrics.out.set(len(handlers.engine.out))
-        self.metrics.open_workflows.set(len(workflows))
-
-    async def _gather(self, inbox: asyncio.Queue[Arrival], timer: float | None) -> list[Arrival]:
-        """Everything that has arrived, up to a batch; waits for the first until the next timer."""
-        wait = TICK_SECONDS if timer is None else timer - self.clock.monotonic()
-        items: list[Arrival] = []
-        # Not wait_for: before Python 3.12 it can swallow a cancellation that meets an arrival.
-        try:
-            async with asyncio.timeout(min(TICK_SECONDS, max(0.0, wait))):
-                items.append(await inbox.get())
-        except TimeoutError:
-            return items
-        while len(items) < self.settings.batch and not inbox.empty():
-            items.append(inbox.get_nowait())
-        return items

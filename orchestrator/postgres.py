@@ -25,7 +25,8 @@ _IDLE_SECONDS = 5
 def pipelined(connection: Connection) -> Iterator[None]:
     """Statements of the block go out together; what one of them meets is raised at its end.
 
-    A caller that is cancelled meanwhile ends the connection: nobody knows which answers are still to come.
+    Then, and when the caller is cancelled, the connection ends: nobody knows which answers are still to come,
+    and the driver counts on a statement that it meant to prepare behind the one that failed.
     """
     block = _driver(connection).pipeline()
     pipeline: psycopg.AsyncPipeline | None = None
@@ -37,12 +38,12 @@ def pipelined(connection: Connection) -> Iterator[None]:
             await_only(block.__aexit__(type(error), error, error.__traceback__))
             raise
         await_only(block.__aexit__(None, None, None))
-    except psycopg.errors.DivisionByZero:
-        raise Refused from None
-    except asyncio.CancelledError:
-        if pipeline is not None:
+    except BaseException as error:
+        if isinstance(error, asyncio.CancelledError) and pipeline is not None:
             pipeline.result_queue.clear()  # or the driver looks for them on a connection that is no more
         connection.invalidate()
+        if isinstance(error, psycopg.errors.DivisionByZero):
+            raise Refused from None
         raise
 
 

@@ -83,7 +83,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "I3: nothing runs whose dispatch is not committed",
         (
             Edit(
-                "orchestrator/owner.py",
+                "orchestrator/session.py",
                 'failpoint("owner.before_commit")',
                 "from contracts.ports import Done; "
                 "await handlers.publisher.publish(effects.dispatches, (), Done('owners', ()))",

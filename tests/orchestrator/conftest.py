@@ -1,4 +1,4 @@
-"""Both databases, each test with a fresh one."""
+"""Both databases, each test with a fresh one, and a Redis server for each module."""
 
 from __future__ import annotations
 
@@ -10,11 +10,19 @@ import pytest
 from orchestrator.database import Database, open_database
 from orchestrator.schema import upgrade
 from tests.support.postgres import PrivatePostgres
+from tests.support.redis_servers import PrivateRedis
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PrivatePostgres]:
     server = PrivatePostgres().start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[PrivateRedis]:
+    server = PrivateRedis().start()
     yield server
     server.stop()
 

@@ -19,7 +19,7 @@ from contracts.channels import Channels
 from contracts.errors import Busy
 from orchestrator.client import WorkflowClient
 from tests.orchestrator.plans import item, plan
-from tests.orchestrator.test_owner import System
+from tests.orchestrator.system import System, running
 from tests.support.redis_servers import PrivateRedis
 
 
@@ -58,8 +58,6 @@ async def press(system: System, submissions: int, limit: int) -> Pressure:
 
 async def main(submissions: int, limit: int) -> None:
     """The measurement."""
-    from tests.orchestrator.test_audit import running  # noqa: PLC0415 - pytest's fixtures live there
-
     server = PrivateRedis().start()
     with tempfile.TemporaryDirectory() as folder:
         async with running(f"sqlite:///{folder}/state.db", server, Path(folder)) as system:

@@ -5,47 +5,24 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, Executable, delete, insert, update
 
-from artifacts import create_store, open_store
 from contracts.bus import get_message_bus
 from contracts.errors import BusUnavailable
 from orchestrator import tables as t
 from orchestrator.audit import Violation, audit, examine
-from orchestrator.client import WorkflowClient
 from orchestrator.database import Database, open_database
-from orchestrator.schema import upgrade
+from tests.orchestrator.hand import Hand, written
 from tests.orchestrator.plans import item, outcome, plan
-from tests.orchestrator.test_owner import LEASE_SECONDS, Hand, System, written
+from tests.orchestrator.system import LEASE_SECONDS, System, running
 from tests.support.redis_servers import PrivateRedis
 
 NOBODY = "0" * 40
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[PrivateRedis]:
-    server = PrivateRedis().start()
-    yield server
-    server.stop()
-
-
-@asynccontextmanager
-async def running(url: str, redis: PrivateRedis, folder: Path) -> AsyncIterator[System]:
-    redis.flush()
-    upgrade(url)
-    database = open_database(url)
-    store = open_store(str(create_store(folder / "artifacts.git")), folder / "cache")
-    bus = get_message_bus(redis.url)
-    system = System(database, redis, store, WorkflowClient(database), bus)
-    await system.start()
-    yield system
-    for part in (bus, store, system.database):
-        await part.close()
 
 
 @asynccontextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,25 +13,10 @@ from orchestrator.backup import backup
 from orchestrator.client import WorkflowClient
 from orchestrator.database import open_database
 from orchestrator.schema import upgrade
+from tests.orchestrator.hand import Hand, written
 from tests.orchestrator.plans import item, outcome, plan
-from tests.orchestrator.test_audit import running
-from tests.orchestrator.test_owner import Hand, System, written
+from tests.orchestrator.system import do_next, running
 from tests.support.redis_servers import PrivateRedis
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[PrivateRedis]:
-    server = PrivateRedis().start()
-    yield server
-    server.stop()
-
-
-async def do_next(system: System, hand: Hand) -> str:
-    """Take the next task and succeed; its commit."""
-    delivery, request = await hand.take()
-    commit = await written(system.store, request)
-    await hand.finish(delivery, request, outcome(request.id, worker_id=hand.name, commit=commit))
-    return commit
 
 
 async def test_after_a_restore_work_goes_on_and_later_history_is_kept(

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from contracts.errors import StoreUnavailable
 from orchestrator.database import Body, Database, SqliteDatabase, open_database
-from orchestrator.one_go import in_one_go
+from orchestrator.one_go import Refused, commit_with_the_rest, in_one_go, insist, tell
 from orchestrator.tables import owners, shards
 from orchestrator.writing import Rows
 
@@ -71,6 +71,26 @@ async def test_i1_locks_of_a_process_that_stands_still_within_a_batch_are_releas
     finally:
         goes_on.set()
     await job
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_i1_a_refused_batch_leaves_nothing_to_the_next_that_the_server_does_not_know(
+    database: Database,
+) -> None:
+    def change(connection: Connection, marker: int, condition: str) -> None:
+        with in_one_go(connection):
+            insist(connection, condition, ())
+            tell(connection, f"UPDATE shards SET epoch = %s WHERE shard = %s AND {marker} = {marker}", (7, 1))
+            commit_with_the_rest(connection)
+
+    late_and_false = "pg_sleep(0.05) IS NULL"  # by then the rest was sent, and the commit with it
+    # Whenever the driver prepares a statement: it does so for what it has sent often.
+    for often in range(1, 10):
+        for _ in range(often):
+            await database.write(partial(change, marker=often, condition="true"))
+        with pytest.raises(Refused):
+            await database.write(partial(change, marker=often, condition=late_and_false))
+        await database.write(partial(change, marker=often, condition="true"))
 
 
 async def test_i3_callers_that_are_cancelled_anywhere_leave_nothing_to_the_next(

@@ -4,248 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import insert
 
-from artifacts import GitArtifactStore, create_store, open_store
 from contracts.bus import get_message_bus
 from contracts.channels import Channels
-from contracts.errors import GroupMissing, InvalidInput
+from contracts.errors import InvalidInput
 from contracts.events import (
     Control,
     DeadMessage,
     EventType,
-    Heartbeat,
     TaskEvent,
-    TaskOutcome,
-    TaskRequest,
-    WorkerLeft,
     decode,
     encode,
 )
-from contracts.events import Execution as Held
-from contracts.ports import Delivery, MessageBus, Outgoing, PendingCommit, Subscription
-from contracts.reports import ArtifactMetadata
+from contracts.ports import Outgoing, Subscription
 from contracts.todo import TodoList
-from orchestrator.client import WorkflowClient
-from orchestrator.database import Database, open_database
-from orchestrator.letters import StoredLetter
 from orchestrator.metrics import OwnerMetrics
 from orchestrator.owner import Owner, OwnerSettings
-from orchestrator.schema import upgrade
 from orchestrator.store import COMMANDS, Store
 from orchestrator.tables import commands
-from orchestrator.views import WorkflowView
+from tests.orchestrator.hand import STREAM, STREAMS, Hand, written
 from tests.orchestrator.plans import failed, item, outcome, plan
+from tests.orchestrator.system import LEASE_SECONDS, System, running
 from tests.support.redis_servers import PrivateRedis
-
-LEASE_SECONDS = 1.5
-STREAM = Channels.requests("coder")
-STREAMS = (STREAM, Channels.suspects("coder"))
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[PrivateRedis]:
-    server = PrivateRedis().start()
-    yield server
-    server.stop()
-
-
-@dataclass
-class Hand:
-    """A worker moved by the test, step by step."""
-
-    bus: MessageBus
-    name: str = "hand-1"
-    held: list[Held] = field(default_factory=list)
-    beats: int = 0
-    streams: tuple[str, ...] = STREAMS
-
-    async def beat(self) -> None:
-        self.beats += 1
-        heartbeat = Heartbeat(
-            worker_id=self.name,
-            host="here",
-            pid=1,
-            roles=("coder",),
-            streams=self.streams,
-            slots=4,
-            sequence=self.beats,
-            executions=tuple(self.held),
-        )
-        await self.cast(EventType.WORKER_HEARTBEAT, heartbeat)
-
-    async def leave(self, reason: str, handed_back: tuple[str, ...] = (), logs: str | None = None) -> None:
-        left = WorkerLeft.model_validate(
-            {"worker_id": self.name, "reason": reason, "handed_back": handed_back, "logs": logs}
-        )
-        await self.cast(EventType.WORKER_LEFT, left)
-
-    async def cast(self, kind: EventType, data: Heartbeat | WorkerLeft) -> None:
-        event: TaskEvent[Heartbeat] | TaskEvent[WorkerLeft]
-        fields = {
-            "id": f"{self.name}-{self.beats}",
-            "source": "test",
-            "type": kind,
-            "time": "2026-01-01T00:00:00Z",
-        }
-        if isinstance(data, Heartbeat):
-            event = TaskEvent[Heartbeat](**fields, data=data)
-        else:
-            event = TaskEvent[WorkerLeft](**fields, data=data)
-        await self.bus.broadcast([Outgoing(Channels.HEARTBEATS, encode(event))])
-
-    async def take(self) -> tuple[Delivery, TaskEvent[TaskRequest]]:
-        """The next dispatch, started and announced."""
-        async with asyncio.timeout(20):
-            while True:
-                found = await self.read()
-                if found:
-                    event: TaskEvent[TaskRequest] = decode(found[0].payload)
-                    self.held.append(
-                        Held(
-                            dispatch_id=event.id,
-                            execution_id=f"e-{event.id}",
-                            started=True,
-                            workflow_id=event.workflowid,
-                        )
-                    )
-                    await self.beat()
-                    return found[0], event
-                await self.beat()
-
-    async def read(self) -> list[Delivery]:
-        try:
-            return await self.bus.read(self.streams, Channels.WORKERS_GROUP, self.name, count=1, block_ms=200)
-        except GroupMissing:
-            await asyncio.sleep(0.05)
-            return []
-
-    async def report(self, request: TaskEvent[TaskRequest], result: TaskOutcome) -> None:
-        event = TaskEvent[TaskOutcome](
-            id=f"o-{result.execution_id}",
-            source="test",
-            type=EventType.TASK_FINISHED,
-            time="2026-01-01T00:00:00Z",
-            workflowid=request.workflowid,
-            taskid=request.taskid,
-            data=result,
-        )
-        await self.bus.publish([Outgoing(request.data.reply_to, encode(event))])
-
-    async def work(self, **more: object) -> TaskEvent[TaskRequest]:
-        """Take a task and report success."""
-        delivery, request = await self.take()
-        result = outcome(request.id, worker_id=self.name, **more)
-        await self.finish(delivery, request, result)
-        return request
-
-    async def finish(self, delivery: Delivery, request: TaskEvent[TaskRequest], result: TaskOutcome) -> None:
-        self.held = [one for one in self.held if one.dispatch_id != request.id]
-        await self.report(request, result)
-        await self.bus.ack(Channels.WORKERS_GROUP, [delivery])
-
-
-@dataclass
-class System:
-    """An owner that can be killed and started again, and what it works on."""
-
-    database: Database
-    redis: PrivateRedis
-    store: GitArtifactStore
-    client: WorkflowClient
-    bus: MessageBus
-    task: asyncio.Task[None] | None = None
-    owner: Owner | None = None
-    count: int = 0
-
-    async def start(self) -> None:
-        self.count += 1
-        self.owner = Owner(
-            Store(self.database),
-            get_message_bus(self.redis.url),
-            self.store,
-            OwnerSettings(f"owner-{self.count}", lease_seconds=LEASE_SECONDS),
-            metrics=OwnerMetrics(CollectorRegistry()),
-        )
-        self.task = asyncio.create_task(self.owner.run())
-        await asyncio.wait_for(self.owner.ready.wait(), 20)
-
-    async def kill(self) -> None:
-        """End the owner between two steps, without its farewell."""
-        assert self.task is not None
-        assert self.owner is not None
-        self.task.cancel()
-        await asyncio.gather(self.task, return_exceptions=True)
-        await self.owner.bus.close()
-
-    async def stop(self) -> None:
-        assert self.task is not None
-        assert self.owner is not None
-        self.owner.stop()
-        await asyncio.wait_for(self.task, 20)
-        await self.owner.bus.close()
-
-    async def settle(self) -> None:
-        """Start again, and wait until the new owner took the work of all it has not heard of.
-
-        It does so once, soon after its start, and then nobody is to blame for it.
-        """
-        await self.kill()
-        row = {"host": "h", "pid": 1, "roles": ["coder"], "streams": [STREAM], "slots": 1, "joined_at": 0.0}
-        await Store(self.database).worker_joined({"worker_id": "of-before", **row})
-        await self.start()
-        async with asyncio.timeout(20):
-            while await self.client.workers():  # noqa: ASYNC110 - polls a database
-                await asyncio.sleep(0.02)
-
-    async def until(self, workflow: str, reached: Callable[[WorkflowView], bool]) -> WorkflowView:
-        async with asyncio.timeout(30):
-            while True:
-                view = await self.client.workflow(workflow)
-                if view is not None and reached(view):
-                    return view
-                await asyncio.sleep(0.02)
-
-    async def ended(self, workflow: str) -> WorkflowView:
-        return await self.until(workflow, lambda view: view.header.status.terminal)
-
-    async def refusals(self, workflow: str, count: int) -> None:
-        """Wait until so many outcomes were refused."""
-        async with asyncio.timeout(20):
-            while (await self.kinds(workflow)).count("outcome.refused") < count:  # noqa: ASYNC110 - polls a database
-                await asyncio.sleep(0.02)
-
-    async def letters(self, count: int) -> list[StoredLetter]:
-        """All dead letters, once there are so many."""
-        async with asyncio.timeout(20):
-            while len(found := await self.client.dead_letters(resolved=True)) < count:  # noqa: ASYNC110 - polls a database
-                await asyncio.sleep(0.02)
-        return found
-
-    async def kinds(self, workflow: str) -> list[str]:
-        return [entry.kind for entry in await self.client.events(workflow)]
 
 
 @pytest.fixture
 async def system(database_url: str, redis: PrivateRedis, tmp_path: Path) -> AsyncIterator[System]:
-    redis.flush()
-    upgrade(database_url)
-    database = open_database(database_url)
-    store = open_store(str(create_store(tmp_path / "artifacts.git")), tmp_path / "cache")
-    bus = get_message_bus(redis.url)
-    built = System(database, redis, store, WorkflowClient(database), bus)
-    await built.start()
-    yield built
-    await built.stop()
-    await bus.close()
-    await store.close()
-    await database.close()
+    async with running(database_url, redis, tmp_path) as built:
+        yield built
+        await built.stop()
 
 
 @pytest.fixture
@@ -263,32 +56,6 @@ async def test_many_submissions_at_once_wait_for_no_poll(
     async with asyncio.timeout(120):
         while len(await system.client.workflows(limit=1000)) <= 2 * COMMANDS:  # noqa: ASYNC110 - polls a database
             await asyncio.sleep(0.05)
-
-
-async def written(store: GitArtifactStore, request: TaskEvent[TaskRequest]) -> str:
-    """A commit as a worker makes it."""
-    data = request.data
-    metadata = ArtifactMetadata(
-        workflow_id=str(request.workflowid),
-        task_id=data.item.task_id,
-        correlation_id=str(request.workflowid),
-        agent_role="coder",
-        agent_version="1",
-        timestamp="2026-01-01T00:00:00Z",
-        artifacts=(f"{data.item.task_id}.py",),
-    )
-    commit = PendingCommit(
-        str(request.workflowid),
-        data.item.task_id,
-        data.attempt,
-        f"e-{request.id}",
-        data.parents,
-        {f"{data.item.task_id}.py": data.item.task_id.encode()},
-        metadata,
-        data.item.task_id,
-        data.created_at,
-    )
-    return (await store.write([commit]))[0]
 
 
 def first(subscription: Subscription) -> asyncio.Task[bytes]:

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from orchestrator.audit import audit
 from orchestrator.client import WorkflowClient
 from orchestrator.database import Body, Database, T, open_database
+from tests.orchestrator.hand import Hand
 from tests.orchestrator.plans import item, plan
-from tests.orchestrator.test_audit import running
-from tests.orchestrator.test_backup import do_next
-from tests.orchestrator.test_owner import Hand
+from tests.orchestrator.system import do_next, running
 from tests.support.redis_servers import PrivateRedis
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[PrivateRedis]:
-    server = PrivateRedis().start()
-    yield server
-    server.stop()
 
 
 class Disk:

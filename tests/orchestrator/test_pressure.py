@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,17 +14,10 @@ from orchestrator.database import Database, open_database
 from orchestrator.tables import commands
 from tests.orchestrator.plans import item, plan
 from tests.orchestrator.pressure import press
-from tests.orchestrator.test_audit import running
+from tests.orchestrator.system import running
 from tests.support.redis_servers import PrivateRedis
 
 ONE = plan(item("a"))
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[PrivateRedis]:
-    server = PrivateRedis().start()
-    yield server
-    server.stop()
 
 
 async def test_exactly_the_limit_is_accepted_and_the_stream_stays_bounded(

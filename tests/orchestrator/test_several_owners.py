@@ -30,20 +30,13 @@ from orchestrator.schema import upgrade
 from orchestrator.store import Store
 from orchestrator.tables import shards
 from orchestrator.views import WorkflowView
+from tests.orchestrator.hand import STREAM, Hand
 from tests.orchestrator.plans import item, outcome, plan
-from tests.orchestrator.test_owner import STREAM, Hand
 from tests.support.postgres import PrivatePostgres
 from tests.support.redis_servers import PrivateRedis
 
 LEASE_SECONDS = 1.5
 SECONDS = 30
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[PrivateRedis]:
-    server = PrivateRedis().start()
-    yield server
-    server.stop()
 
 
 @dataclass

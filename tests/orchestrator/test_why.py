@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-
-import pytest
 
 from contracts.channels import Channels
 from orchestrator.inputs import Finished, Lost
 from orchestrator.situation import look_around
 from orchestrator.why import Holder, Situation, explain
+from tests.orchestrator.hand import Hand
 from tests.orchestrator.plans import Play, failed, item, plan
-from tests.orchestrator.test_audit import running
-from tests.orchestrator.test_owner import LEASE_SECONDS, Hand
+from tests.orchestrator.system import LEASE_SECONDS, running
 from tests.support.redis_servers import PrivateRedis
 
 STREAM = Channels.requests("coder")
 SERVED = Situation(now=100.0, slots={STREAM: 1})
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[PrivateRedis]:
-    server = PrivateRedis().start()
-    yield server
-    server.stop()
 
 
 def said(play: Play, around: Situation = SERVED) -> dict[str | None, tuple[str, str]]:

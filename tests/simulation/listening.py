@@ -8,13 +8,13 @@ from orchestrator.arrivals import BusAway, BusReset, Drained
 from tests.simulation.model_bus import ModelBus
 from tests.simulation.model_store import ModelStore
 from tests.simulation.stepping import run
-from tests.simulation.wiring import Session
+from tests.simulation.wiring import Life
 
 _STREAMS = [Channels.results(0)]
 
 
 class Listening:
-    def __init__(self, bus: ModelBus, store: ModelStore, session: Session, batch: int) -> None:
+    def __init__(self, bus: ModelBus, store: ModelStore, session: Life, batch: int) -> None:
         self._bus = bus
         self._store = store
         self._session = session

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -14,16 +13,12 @@ import orchestrator.workers
 from contracts.channels import Channels
 from contracts.errors import BusUnavailable
 from contracts.events import TaskError
-from orchestrator.arrivals import Arrival
 from orchestrator.batch import Batch
 from orchestrator.decision import Decision
 from orchestrator.engine import Effects
-from orchestrator.handlers import Handlers
 from orchestrator.inputs import Lost
-from orchestrator.keeper import Keeper
-from orchestrator.owner import Owner
 from orchestrator.recovery import Recovery
-from orchestrator.shares import Share
+from orchestrator.session import Session
 from orchestrator.state import TaskState, TaskStatus, Workflow
 
 _lose = orchestrator.attempts.lose
@@ -36,46 +31,43 @@ def _no_fence(workflow: Workflow, task_id: str, dispatch_id: str) -> TaskState |
     return task
 
 
-async def _publish_first(
-    self: Owner, share: Share, inbox: asyncio.Queue[Arrival], handlers: Handlers, keeper: Keeper, *_: object
-) -> None:
-    batch, effects = await _decided(self, inbox, handlers)
-    await handlers.publish(effects)
-    await _committed(self, share, handlers, batch)
-    _follow(handlers, keeper, effects)
+async def _publish_first(self: Session, most: int) -> None:
+    batch, effects = await _decided(self, most)
+    await self.handlers.publish(effects)
+    await _committed(self, batch)
+    _follow(self, effects)
 
 
-async def _acknowledge_first(
-    self: Owner, share: Share, inbox: asyncio.Queue[Arrival], handlers: Handlers, keeper: Keeper, *_: object
-) -> None:
-    batch, effects = await _decided(self, inbox, handlers)
+async def _acknowledge_first(self: Session, most: int) -> None:
+    batch, effects = await _decided(self, most)
     with suppress(BusUnavailable):
-        await self.bus.ack(Channels.OWNERS_GROUP, handlers._acks)
-    await _committed(self, share, handlers, batch)
-    await handlers.publish(effects)
-    _follow(handlers, keeper, effects)
+        await self.handlers.publisher._bus.ack(Channels.OWNERS_GROUP, self.handlers._acks)
+    await _committed(self, batch)
+    await self.handlers.publish(effects)
+    _follow(self, effects)
 
 
-async def _decided(owner: Owner, inbox: asyncio.Queue[Arrival], handlers: Handlers) -> tuple[Batch, Effects]:
-    """The parts of Owner._step, for steps in another order."""
-    items = await owner._gather(inbox, None)
-    handlers.begin(owner.clock.wall(), owner.clock.monotonic())
+async def _decided(session: Session, most: int) -> tuple[Batch, Effects]:
+    """The parts of Session.step, for steps in another order."""
+    items = await session.gather(most, None)
+    session.handlers.begin(session.clock.wall(), session.clock.monotonic())
     for item in items:
-        await handlers.take(item)
-    await handlers.tick()
-    return handlers.engine.flush(handlers.now)
+        await session.handlers.take(item)
+    await session.handlers.tick()
+    return session.handlers.engine.flush(session.handlers.now)
 
 
-async def _committed(owner: Owner, share: Share, handlers: Handlers, batch: Batch) -> None:
+async def _committed(session: Session, batch: Batch) -> None:
     if not batch.empty:
-        batch.settled = handlers.publisher.take_settled()
-        await owner.store.commit(batch, share)
+        batch.settled = session.handlers.publisher.take_settled()
+        await session.store.commit(batch, session.share)
 
 
-def _follow(handlers: Handlers, keeper: Keeper, effects: Effects) -> None:
-    workflows = handlers.engine.workflows
-    keeper.add(effects.refs, [workflows[name] for name in effects.merges if name in workflows])
-    handlers.engine.drop_ended(effects.changed)
+def _follow(session: Session, effects: Effects) -> None:
+    engine = session.handlers.engine
+    workflows = engine.workflows
+    session.keeper.add(effects.refs, [workflows[name] for name in effects.merges if name in workflows])
+    engine.drop_ended(effects.changed)
 
 
 async def _look_at_nothing(self: Recovery, dispatch_ids: Iterable[str]) -> bool:
@@ -88,8 +80,8 @@ def _lose_uncounted(workflow: Workflow, given: Lost, now: float) -> Decision:
 
 MUTANTS: dict[str, list[tuple[Any, str, Any]]] = {
     "no check of the dispatch id": [(orchestrator.attempts, "_current", _no_fence)],
-    "publish before commit": [(Owner, "_step", _publish_first)],
-    "acknowledge before commit": [(Owner, "_step", _acknowledge_first)],
+    "publish before commit": [(Session, "step", _publish_first)],
+    "acknowledge before commit": [(Session, "step", _acknowledge_first)],
     "no look at the outbox after a start, and no sweep": [(Recovery, "look", _look_at_nothing)],
     "no crash is counted": [(orchestrator.decide, "lose", _lose_uncounted)],
     "whoever was there is to blame": [(orchestrator.workers, "one_to_blame", lambda *_: True)],

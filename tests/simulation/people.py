@@ -22,7 +22,7 @@ from orchestrator.submissions import (
 from tests.simulation.choices import Choices
 from tests.simulation.model_store import ModelStore
 from tests.simulation.plans import PLANS, submission
-from tests.simulation.wiring import Session
+from tests.simulation.wiring import Life
 
 
 @lru_cache
@@ -107,7 +107,7 @@ class People:
                 self._answer(letter, retry=False)
         return bool(self._store.waiting)
 
-    def merge(self, session: Session) -> None:
+    def merge(self, session: Life) -> None:
         """Merge what is to be merged, after the moves before it."""
         for workflow in session.git.merges:
             given = MergeFailed("conflict") if self._choices.fault(0.1) else Merged("f" * 40)

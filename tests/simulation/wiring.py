@@ -15,16 +15,16 @@ import orchestrator.recovery
 import orchestrator.wishes
 import orchestrator.workers
 from contracts.events import Control
-from contracts.ports import ArtifactStore, RefMove
+from contracts.ports import RefMove
 from orchestrator.arrivals import Arrival
 from orchestrator.backlog import Backlog
 from orchestrator.handlers import Handlers
 from orchestrator.keeper import Keeper
 from orchestrator.leases import Leases
 from orchestrator.metrics import OwnerMetrics
-from orchestrator.owner import Clock, Owner, OwnerSettings
 from orchestrator.publisher import Publisher
 from orchestrator.recovery import DrainGate, Recovery
+from orchestrator.session import Clock, Session
 from orchestrator.state import Workflow
 from orchestrator.store import Store
 from orchestrator.submissions import read_body
@@ -95,11 +95,11 @@ def light_messages() -> Iterator[None]:
         yield
 
 
-class SteppedOwner(Owner):
-    """The real owner, whose inbox never waits."""
+class SteppedSession(Session):
+    """The real session, whose inbox never waits."""
 
-    async def _gather(self, inbox: asyncio.Queue[Arrival], timer: float | None) -> list[Arrival]:
-        return cast("Inbox", inbox).take(self.settings.batch)
+    async def gather(self, most: int, timer: float | None) -> list[Arrival]:
+        return cast("Inbox", self.inbox).take(most)
 
 
 class Inbox(list[Arrival]):
@@ -143,8 +143,8 @@ class SteppedTrail(Trail):
             await work()
 
 
-class Session:
-    """One life of an owner: as `Owner._session` builds it, stepped by the simulation."""
+class Life:
+    """One life of an owner: a session as `Owner` builds it, stepped by the simulation."""
 
     def __init__(
         self,
@@ -158,15 +158,12 @@ class Session:
         coroner: Coroner,
         late: Callable[[], bool],
     ) -> None:
-        window, batch = limits
+        window, self._batch = limits
         self.inbox = Inbox()
         self.git = LaterGit()
         self.gate = DrainGate()
         self.share = store.claim()
         database = cast(Store, store)
-        settings = OwnerSettings("owner", LEASE_SECONDS, window=window, batch=batch)
-        artifacts = cast(ArtifactStore, None)
-        self._owner = SteppedOwner(database, bus, artifacts, settings, clock, _METRICS, new_id)
         self.engine = WatchedEngine(new_id, window, stale, coroner)
         self.publisher = Publisher(bus, self.engine, new_id, clock.wall)
         recovery = Recovery(bus, self.engine, leases, self.gate, self.share)
@@ -178,11 +175,19 @@ class Session:
         busy, idle = run(store.open_names(self.share))
         for workflow in run(store.load_open(busy)):
             self.engine.adopt(workflow, clock.monotonic())
-        self._backlog = Backlog(database, self.engine, idle)
-        self._trail = SteppedTrail(late)
         self.git.add(run(self.handlers.resume(run(store.outbox(self.share)))), [])
+        self._session = SteppedSession(
+            database,
+            self.share,
+            cast("asyncio.Queue[Arrival]", self.inbox),
+            self.handlers,
+            cast(Keeper, self.git),
+            Backlog(database, self.engine, idle),
+            SteppedTrail(late),
+            _METRICS,
+            clock,
+        )
 
     def step(self) -> None:
         """One batch. Raises what ends the session."""
-        inbox, keeper = cast("asyncio.Queue[Arrival]", self.inbox), cast(Keeper, self.git)
-        run(self._owner._step(self.share, inbox, self.handlers, keeper, self._backlog, self._trail))
+        run(self._session.step(self._batch))

@@ -10,7 +10,7 @@ from contracts.errors import StoreUnavailable
 from contracts.events import Control, Heartbeat, WorkerLeft
 from contracts.ports import Delivery, Outgoing
 from orchestrator.leases import Leases
-from orchestrator.owner import Clock
+from orchestrator.session import Clock
 from orchestrator.store import OwnershipLost
 from tests.simulation.choices import Choices
 from tests.simulation.crew import Crew
@@ -21,7 +21,7 @@ from tests.simulation.model_worker import STREAMS, SUSPECTS
 from tests.simulation.parcels import Event, unwrap
 from tests.simulation.people import People
 from tests.simulation.violations import Crash, check
-from tests.simulation.wiring import LEASE_SECONDS, Session
+from tests.simulation.wiring import LEASE_SECONDS, Life
 
 MOST_FAULTY_STEPS = 80
 """With 60, a missing fence showed in a third as many schedules."""
@@ -69,7 +69,7 @@ class World:
             self._say,
         )
         self._leases = Leases(LEASE_SECONDS)
-        self.session: Session | None = None
+        self.session: Life | None = None
         self.listening: Listening | None = None
         for _ in range(1 + self.choices.below(2)):
             self.crew.hire()
@@ -165,7 +165,7 @@ class World:
     def _start_owner(self) -> None:
         clock = Clock(lambda: self.now + 1e9, lambda: self.now)
         limits = (self._window, self._batch)
-        self.session = Session(
+        self.session = Life(
             self.store,
             self.bus,
             clock,
