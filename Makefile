@@ -72,7 +72,7 @@ simulate: $(DEV_STAMP) ## 100,000 simulated schedules with crashes and faults (S
 	$(BIN)/python -m tests.simulation --schedules 100000 $(SIMULATE_ARGS)
 
 .PHONY: bench
-bench: $(BENCH_STAMP) ## Measure against a hand-written limit and peers; hours, idle machine (BENCH_ARGS="--quick")
+bench: $(BENCH_STAMP) ## Measure against a hand-written limit and peers; half an hour, idle machine (BENCH_ARGS="--quick")
 	@$(BENCH_VENV)/bin/python -m benchmarks $(BENCH_ARGS)
 
 .PHONY: format
