@@ -15,6 +15,7 @@ from benchmarks.notes import WrongResult
 from benchmarks.ours import plan_of, settings_for
 from benchmarks.services import memory_of, private_redis
 from benchmarks.shapes import small
+from benchmarks.stopwatch import start
 from multi_agent.bootstrap import make_artifacts, make_bus, make_database, make_owner, upgrade_database
 from multi_agent.settings import Settings
 from orchestrator import tables as t
@@ -61,7 +62,7 @@ async def start_up(job: dict[str, Any], folder: Path) -> dict[str, float]:
         bus, artifacts = make_bus(settings), make_artifacts(settings)
         owner = make_owner(settings, database, bus, artifacts, owner_id="bench", gone=None)
         before = memory_of(os.getpid())
-        began = time.monotonic()
+        began = start()
         running = asyncio.create_task(owner.run())
         try:
             async with asyncio.timeout(job.get("seconds", 120)):
@@ -96,7 +97,7 @@ async def full_store(job: dict[str, Any], folder: Path) -> dict[str, float]:
 
     known: list[tuple[str, TaskState]] = [(row["workflow_id"], read_task(row)) for row in tasks]
     batches = job["batches"]
-    began = time.monotonic()
+    began = start()
     for number in range(batches):
         batch = Batch(time.time())
         for index in range(_BATCH):

@@ -31,6 +31,7 @@ async def latency(job: dict[str, Any], folder: Path) -> dict[str, float]:
         try:
             await _round_trip(client, "warm")
             notes.write_text("")
+            start()
             for number in range(job["count"]):
                 name = f"h{number}"
                 sent[name] = time.monotonic_ns()

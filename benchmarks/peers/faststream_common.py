@@ -7,7 +7,17 @@ from collections.abc import Awaitable, Callable, Sequence
 import redis.asyncio as redis
 from faststream.redis import RedisBroker
 
+from benchmarks.notes import note
 from benchmarks.peers.common import Peer
+
+BATCH = 100
+
+
+async def work(broker: RedisBroker, tasks: Sequence[dict[str, str]]) -> None:
+    """What the handler does with a batch."""
+    for task in tasks:
+        note(task["name"])
+    await broker.publish_batch(*(task["name"] for task in tasks), list="results")
 
 
 def faststream_peer(

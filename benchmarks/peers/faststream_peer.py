@@ -9,21 +9,17 @@ import redis.asyncio as redis
 from faststream import FastStream
 from faststream.redis import ListSub, RedisBroker
 
-from benchmarks.notes import note
 from benchmarks.peers.common import REDIS_VARIABLE, Peer
-from benchmarks.peers.faststream_common import faststream_peer
+from benchmarks.peers.faststream_common import BATCH, faststream_peer, work
 
-_BATCH = 100
 broker = RedisBroker(os.environ[REDIS_VARIABLE], logger=None)
 app = FastStream(broker)
 
 
-@broker.subscriber(list=ListSub("tasks", batch=True, max_records=_BATCH, polling_interval=0.005))
+@broker.subscriber(list=ListSub("tasks", batch=True, max_records=BATCH, polling_interval=0.005))
 async def noop(tasks: list[dict[str, str]]) -> None:
     """A batch of tasks."""
-    for task in tasks:
-        note(task["name"])
-    await broker.publish_batch(*(task["name"] for task in tasks), list="results")
+    await work(broker, tasks)
 
 
 async def connect() -> Peer:
@@ -33,8 +29,8 @@ async def connect() -> Peer:
 
     async def send(tasks: Sequence[tuple[str, str]]) -> list[str]:
         messages = [{"name": name, "payload": payload} for name, payload in tasks]
-        for first in range(0, len(messages), _BATCH):
-            await broker.publish_batch(*messages[first : first + _BATCH], list="tasks")
+        for first in range(0, len(messages), BATCH):
+            await broker.publish_batch(*messages[first : first + BATCH], list="tasks")
         return []
 
     return faststream_peer("faststream_peer", broker, client, send)

@@ -9,11 +9,9 @@ import redis.asyncio as redis
 from faststream import AckPolicy, FastStream
 from faststream.redis import RedisBroker, StreamSub
 
-from benchmarks.notes import note
 from benchmarks.peers.common import REDIS_VARIABLE, Peer
-from benchmarks.peers.faststream_common import faststream_peer
+from benchmarks.peers.faststream_common import BATCH, faststream_peer, work
 
-_BATCH = 100
 broker = RedisBroker(os.environ[REDIS_VARIABLE], logger=None)
 app = FastStream(broker)
 
@@ -24,16 +22,14 @@ app = FastStream(broker)
         group="workers",
         consumer="one",
         batch=True,
-        max_records=_BATCH,
+        max_records=BATCH,
         polling_interval=1_000,
     ),
     ack_policy=AckPolicy.NACK_ON_ERROR,
 )
 async def noop(tasks: list[dict[str, str]]) -> None:
     """A batch of tasks."""
-    for task in tasks:
-        note(task["name"])
-    await broker.publish_batch(*(task["name"] for task in tasks), list="results")
+    await work(broker, tasks)
 
 
 async def connect() -> Peer:
@@ -44,9 +40,9 @@ async def connect() -> Peer:
     await client.xgroup_create("tasks", "workers", id="0", mkstream=True)
 
     async def send(tasks: Sequence[tuple[str, str]]) -> list[str]:
-        for first in range(0, len(tasks), _BATCH):
+        for first in range(0, len(tasks), BATCH):
             async with client.pipeline(transaction=False) as pipeline:
-                for name, payload in tasks[first : first + _BATCH]:
+                for name, payload in tasks[first : first + BATCH]:
                     message = {"name": name, "payload": payload}
                     await broker.publish(message, stream="tasks", pipeline=pipeline)
                 await pipeline.execute()
