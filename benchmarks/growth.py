@@ -23,7 +23,8 @@ from orchestrator.batch import Batch, shard_of
 from orchestrator.database import Database
 from orchestrator.decision import Entry
 from orchestrator.engine import Engine
-from orchestrator.state import TaskState, Workflow
+from orchestrator.loading import read_workflows
+from orchestrator.state import Workflow
 from orchestrator.writing import write_rows
 
 _CHUNK: Final = 500
@@ -92,10 +93,9 @@ async def full_store(job: dict[str, Any], folder: Path) -> dict[str, float]:
     database = await made(settings)
     await fill(database, 100)
     await database.write(lambda connection: _fill_journal(connection, job["rows"]))
-    tasks = await database.read(lambda connection: connection.execute(select(t.tasks)).mappings().all())
-    from orchestrator.records import read_task  # noqa: PLC0415 - only here
-
-    known: list[tuple[str, TaskState]] = [(row["workflow_id"], read_task(row)) for row in tasks]
+    names = [f"open-{number}" for number in range(100)]
+    workflows = await database.read(lambda connection: list(read_workflows(connection, names)))
+    known = [(one.header.workflow_id, task) for one in workflows for task in one.tasks.values()]
     batches = job["batches"]
     began = start()
     for number in range(batches):

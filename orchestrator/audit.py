@@ -31,9 +31,9 @@ from orchestrator.audit_checks import (
     may_be_stuck,
 )
 from orchestrator.database import Database
+from orchestrator.loading import read_workflows
 from orchestrator.messages import request_stream
-from orchestrator.records import read_header, read_task
-from orchestrator.state import TaskState, TaskStatus, Workflow, WorkflowStatus
+from orchestrator.state import TaskStatus, WorkflowStatus
 
 __all__ = ["Evidence", "Report", "Violation", "audit", "examine"]
 
@@ -118,10 +118,8 @@ class _Look:
 
 def read_facts(connection: Connection, now: float) -> Facts:
     """Everything the database says, in the snapshot of the caller's transaction, taken at `now`."""
-    tasks: dict[str, list[TaskState]] = {}
-    for row in connection.execute(select(t.tasks).order_by(t.tasks.c.position)).mappings():
-        tasks.setdefault(row["workflow_id"], []).append(read_task(row))
-    headers = map(read_header, connection.execute(select(t.workflows)).mappings())
+    names = connection.execute(select(t.workflows.c.workflow_id)).scalars().all()
+    workflows = read_workflows(connection, names)
     succeeded, dispatched = _read_journal(connection)
     outbox = connection.execute(
         select(t.outbox.c.entry_id, t.outbox.c.kind, t.outbox.c.workflow_id, t.outbox.c.task_id)
@@ -132,7 +130,7 @@ def read_facts(connection: Connection, now: float) -> Facts:
     )
     return Facts(
         at=now,
-        workflows={one.workflow_id: Workflow.load(one, tasks.get(one.workflow_id, ())) for one in headers},
+        workflows={one.header.workflow_id: one for one in workflows},
         succeeded=succeeded,
         dispatched=dispatched,
         to_publish=frozenset(row[0] for row in outbox if row[1] == "dispatch"),

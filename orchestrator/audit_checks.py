@@ -96,10 +96,8 @@ def _waits_in_vain(workflow: Workflow, task: TaskState) -> str | None:
     needs = [workflow.tasks.get(name) for name in task.dependencies]
     if any(need is None for need in needs):
         return "waits for a task that does not exist"
-    unmet = [need for need in needs if need and need.status is not TaskStatus.SUCCEEDED]
-    if not unmet:
-        return "waits, and everything it needs has succeeded"
-    dead = [need.task_id for need in unmet if need.status.terminal]
+    ended = [need for need in needs if need and need.status.terminal]
+    dead = [need.task_id for need in ended if need.status is not TaskStatus.SUCCEEDED]
     return f"waits for {dead[0]}, which has ended without success" if dead else None
 
 

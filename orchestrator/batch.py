@@ -56,9 +56,10 @@ class DeadLetter:
 class Batch:
     """Everything one transaction writes at `now`. Later versions of a row replace earlier ones.
 
-    counted, freed, sent: those of `headers` and `tasks` that differ from what is stored by the count of open
-    tasks alone, by the state alone, or by one dispatch alone. added: positions of tasks that are new in a
-    known workflow. settled: outbox entries whose effect is done.
+    tasks: whatever a reader could not tell from the plan and the other tasks; that a task is ready, it can.
+    counted, sent, done: those of `headers` and `tasks` that differ from what is stored by the count of open
+    tasks alone, by one dispatch alone, or by the success of their dispatch alone. added: positions of tasks
+    that no plan has. settled: outbox entries whose effect is done.
     resolved: how dead letters were worked off, by their number. retried: (workflow, task) that people gave
     fresh attempts, the task None for all: their letters are worked off by that.
     """
@@ -68,8 +69,8 @@ class Batch:
     headers: dict[str, Header] = field(default_factory=dict)
     tasks: dict[tuple[str, str], TaskState] = field(default_factory=dict)
     counted: set[str] = field(default_factory=set)
-    freed: set[tuple[str, str]] = field(default_factory=set)
     sent: set[tuple[str, str]] = field(default_factory=set)
+    done: set[tuple[str, str]] = field(default_factory=set)
     added: dict[tuple[str, str], int] = field(default_factory=dict)
     journal: list[tuple[str, Entry]] = field(default_factory=list)
     outbox: list[OutboxEntry] = field(default_factory=list)

@@ -16,8 +16,9 @@ from orchestrator import tables as t
 from orchestrator.batch import shard_of
 from orchestrator.database import Database
 from orchestrator.letters import StoredLetter, read_letter, read_letters
+from orchestrator.loading import read_sizes, read_workflow
 from orchestrator.patience import Patience
-from orchestrator.records import read_header, read_task
+from orchestrator.records import read_header
 from orchestrator.room import MAX_OPEN_WORKFLOWS, check_room
 from orchestrator.state import Header
 from orchestrator.submissions import (
@@ -187,17 +188,8 @@ class WorkflowClient:
 
     async def workflow(self, workflow_id: str) -> WorkflowView | None:
         """One workflow, or None; a submitted one appears once the owner has taken it up."""
-
-        def body(connection: Connection) -> WorkflowView | None:
-            query = select(t.workflows).where(t.workflows.c.workflow_id == workflow_id)
-            row = connection.execute(query).mappings().first()
-            if row is None:
-                return None
-            chosen = select(t.tasks).where(t.tasks.c.workflow_id == workflow_id).order_by(t.tasks.c.position)
-            tasks = tuple(read_task(task) for task in connection.execute(chosen).mappings())
-            return WorkflowView(read_header(row), tasks)
-
-        return await self._database.read(body)
+        found = await self._database.read(lambda connection: read_workflow(connection, workflow_id))
+        return WorkflowView(found.header, tuple(found.tasks.values())) if found else None
 
     async def workflows(self, limit: int = 20) -> list[tuple[Header, int]]:
         """The newest workflows, each with its number of tasks."""
@@ -205,14 +197,8 @@ class WorkflowClient:
 
         def body(connection: Connection) -> list[tuple[Header, int]]:
             headers = [read_header(row) for row in connection.execute(newest).mappings()]
-            names = [header.workflow_id for header in headers]
-            query = (
-                select(t.tasks.c.workflow_id, func.count())
-                .where(t.tasks.c.workflow_id.in_(names))
-                .group_by(t.tasks.c.workflow_id)
-            )
-            counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(query)}
-            return [(header, counts.get(header.workflow_id, 0)) for header in headers]
+            sizes = read_sizes(connection, [header.workflow_id for header in headers])
+            return [(header, sizes[header.workflow_id]) for header in headers]
 
         return await self._database.read(body)
 

@@ -15,6 +15,7 @@ from orchestrator.inputs import Dispatch, Input, Started
 from orchestrator.messages import request_stream
 from orchestrator.state import Header, TaskState, TaskStatus, Workflow, WorkflowStatus
 
+_RELEASED = (TaskStatus.READY, TaskStatus.APPROVAL)
 _AT_FIRST, _AT_ONCE = 64, 256
 """Dispatches in one batch, when nobody works yet and else."""
 
@@ -110,8 +111,9 @@ class Engine:
     def _note_version(self, workflow: Workflow, task: TaskState, now: float, monotonic: float) -> None:
         workflow_id, key = workflow.header.workflow_id, (workflow.header.workflow_id, task.task_id)
         old = workflow.tasks.get(task.task_id)
-        self._note_extent(key, old, task)
-        self._batch.tasks[key] = task
+        if not self._is_released(key, old, task):
+            self._note_extent(key, old, task)
+            self._batch.tasks[key] = task
         if old is None:
             self._batch.added[key] = len(workflow.tasks) + sum(
                 1 for name, _ in self._batch.added if name == workflow_id
@@ -130,17 +132,21 @@ class Engine:
         elif task.status is TaskStatus.READY:
             self._queue(workflow_id, task, max(0.0, task.not_before - now), monotonic)
 
+    def _is_released(self, key: tuple[str, str], old: TaskState | None, task: TaskState) -> bool:
+        """Whether all that has changed since the last commit is that it need wait for no other any more."""
+        was_waiting = old is not None and old.status is TaskStatus.WAITING
+        return was_waiting and task.status in _RELEASED and key not in self._batch.tasks
+
     def _note_extent(self, key: tuple[str, str], old: TaskState | None, task: TaskState) -> None:
         """How much of the stored version differs from this one."""
         batch = self._batch
         stored = key not in batch.tasks
-        freed = key in batch.freed or (stored and old is not None and old.status is TaskStatus.WAITING)
-        batch.freed.discard(key)
         batch.sent.discard(key)
-        if task.status is TaskStatus.READY and freed:
-            batch.freed.add(key)
-        elif task.status is TaskStatus.DISPATCHED and (stored or freed):
+        batch.done.discard(key)
+        if stored and task.status is TaskStatus.DISPATCHED:
             batch.sent.add(key)
+        elif stored and task.status is TaskStatus.SUCCEEDED and old is not None:
+            batch.done.add(key)
 
     def _queue(self, workflow_id: str, task: TaskState, wait: float, monotonic: float) -> None:
         self._sequence += 1

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any, TypeAlias
 
+from pydantic import TypeAdapter
 from pydantic_core import to_json
 from sqlalchemy import RowMapping
 
 from contracts.base import Model
 from contracts.events import TaskError, TestSummary, Usage
 from contracts.todo import TodoItem
-from orchestrator.state import NO_USAGE, Header, TaskState, TaskStatus, WorkflowStatus
+from orchestrator.state import NO_USAGE, Header, TaskState, TaskStatus, Workflow, WorkflowStatus
 
 Row: TypeAlias = tuple[Any, ...]
 """The values of some columns, as drivers take them."""
@@ -35,10 +36,15 @@ TASK_CHANGES = (
     "outcome",
 )
 """What of a task changes."""
-FREED_CHANGES = ("status",)
-"""What of a task changes when it need wait for no other any more."""
-DISPATCH_CHANGES = ("status", "attempt", "dispatch_id", "dispatched_at", "parents")
-"""What of a task a dispatch changes."""
+DISPATCH_CHANGES = ("dependencies", "status", "attempt", "dispatch_id", "dispatched_at", "parents")
+"""What of a task a dispatch changes; the dependencies are for one that has no row yet."""
+UNTOUCHED = {
+    **dict.fromkeys(("cycle", "failures", "crashes", "outages"), "0"),
+    **{"suspect": "false", "not_before": "0.0", "outcome": "'{}'"},
+}
+"""In SQL: the rest of the row of a task that is dispatched for the first time."""
+SUCCESS_CHANGES = ("status", "suspect", "commit_name", "verdict", "outcome")
+"""What of a task changes when the dispatch that is out succeeds."""
 HEADER_CHANGES = ("status", "reason", "result_commit", "open_tasks", "finished_at")
 
 
@@ -68,16 +74,36 @@ def task_changes(workflow_id: str, task: TaskState) -> Row:
 
 def dispatch_changes(workflow_id: str, task: TaskState) -> Row:
     """The values of DISPATCH_CHANGES and TASK_KEYS."""
-    parents = _names(task.parents)
     return (
+        _names(task.dependencies),
         task.status.value,
         task.attempt,
         task.dispatch_id,
         task.dispatched_at,
-        parents,
+        _names(task.parents),
         workflow_id,
         task.task_id,
     )
+
+
+def success_changes(workflow_id: str, task: TaskState) -> Row:
+    """The values of SUCCESS_CHANGES and TASK_KEYS."""
+    outcome = _stored_outcome(task)
+    return (task.status.value, task.suspect, task.commit, task.verdict, outcome, workflow_id, task.task_id)
+
+
+_ITEMS: TypeAdapter[tuple[TodoItem, ...]] = TypeAdapter(tuple[TodoItem, ...])
+
+
+def plan_row(workflow: Workflow) -> Row:
+    """The values of the plans table for a new workflow."""
+    items = tuple(task.item for task in workflow.tasks.values())
+    return workflow.header.workflow_id, len(items), _ITEMS.dump_json(items, exclude_defaults=True).decode()
+
+
+def read_plan(text: str) -> list[TaskState]:
+    """The tasks of a new workflow, to which nothing has happened yet."""
+    return [TaskState(item, item.dependencies) for item in _ITEMS.validate_json(text)]
 
 
 def item_text(task: TaskState) -> str:
@@ -115,11 +141,11 @@ def _stored_outcome(task: TaskState) -> str:
     return json_text(found) if found else "{}"
 
 
-def read_task(row: RowMapping) -> TaskState:
-    """The version that a row holds."""
+def read_task(row: RowMapping, planned: TaskState | None) -> TaskState:
+    """The version that a row holds, of a task as the plan has it, if it does."""
     outcome = StoredOutcome.model_validate_json(row["outcome"])
     return TaskState(
-        item=TodoItem.model_validate_json(row["item"]),
+        item=planned.item if planned else TodoItem.model_validate_json(row["item"]),
         dependencies=tuple(row["dependencies"]),
         status=TaskStatus(row["status"]),
         cycle=row["cycle"],

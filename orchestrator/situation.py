@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -15,10 +16,9 @@ from contracts.channels import Channels
 from contracts.errors import DecodeError
 from contracts.events import Heartbeat, decode
 from contracts.ports import MessageBus
-from contracts.todo import TodoItem
 from orchestrator import tables as t
 from orchestrator.database import Database
-from orchestrator.records import read_header, read_task
+from orchestrator.loading import read_workflows
 from orchestrator.state import TaskStatus, Workflow
 from orchestrator.why import Holder, Situation
 
@@ -91,13 +91,8 @@ def _pulse(connection: Connection) -> tuple[int, bool]:
 
 
 def _read(connection: Connection, workflow_id: str) -> tuple[Workflow | None, Situation]:
-    query = select(t.workflows).where(t.workflows.c.workflow_id == workflow_id)
-    row = connection.execute(query).mappings().first()
-    workflow = None
-    if row is not None:
-        chosen = select(t.tasks).where(t.tasks.c.workflow_id == workflow_id).order_by(t.tasks.c.position)
-        tasks = map(read_task, connection.execute(chosen).mappings())
-        workflow = Workflow.load(read_header(row), tasks)
+    moving = _moving(connection, workflow_id)
+    workflow = moving.get(workflow_id)
     c = t.commands.c
     waiting = select(c.kind, c.created_at).where(c.workflow_id == workflow_id, c.applied_at.is_(None))
     commands = tuple((kind, at) for kind, at in connection.execute(waiting.order_by(c.created_at)))
@@ -106,8 +101,8 @@ def _read(connection: Connection, workflow_id: str) -> tuple[Workflow | None, Si
         slots=_slots(connection),
         delays=_delays(connection, workflow_id),
         commands=commands,
-        out=_count(connection, TaskStatus.DISPATCHED),
-        ready=_count(connection, TaskStatus.READY),
+        out=_count(moving.values(), TaskStatus.DISPATCHED),
+        ready=_count(moving.values(), TaskStatus.READY),
     )
     return workflow, situation
 
@@ -120,11 +115,21 @@ def _slots(connection: Connection) -> dict[str, int]:
     return slots
 
 
-def _count(connection: Connection, status: TaskStatus) -> Counter[str]:
-    """Tasks of all workflows in this state, per request stream."""
-    query = select(t.tasks.c.item).where(t.tasks.c.status == status.value)
-    items = map(TodoItem.model_validate_json, connection.execute(query).scalars())
-    return Counter(Channels.requests(item.agent_role, item.required_tag) for item in items)
+def _moving(connection: Connection, asked: str) -> dict[str, Workflow]:
+    """The workflow that is asked about, and all in which a task is out: about a window of them at most."""
+    out = select(t.tasks.c.workflow_id).where(t.tasks.c.status == TaskStatus.DISPATCHED.value)
+    names = {asked, *connection.execute(out).scalars()}
+    return {one.header.workflow_id: one for one in read_workflows(connection, sorted(names))}
+
+
+def _count(workflows: Iterable[Workflow], status: TaskStatus) -> Counter[str]:
+    """Their tasks in this state, per request stream."""
+    tasks = (task for workflow in workflows for task in workflow.tasks.values())
+    return Counter(
+        Channels.requests(task.item.agent_role, task.item.required_tag)
+        for task in tasks
+        if task.status is status
+    )
 
 
 def _delays(connection: Connection, workflow_id: str) -> dict[str, tuple[str, dict[str, Any]]]:

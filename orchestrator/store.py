@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, case, exists, or_, select, update
 
 from contracts.errors import MultiAgentError
 from contracts.failpoints import failpoint
@@ -14,15 +14,14 @@ from orchestrator import tables as t
 from orchestrator.batch import Batch, Command, OutboxEntry
 from orchestrator.database import Database, sqlite_driver, upsert
 from orchestrator.letters import StoredLetter, read_letter
+from orchestrator.loading import read_workflow, read_workflows
 from orchestrator.one_go import Refused, commit_with_the_rest, in_one_go, insist
-from orchestrator.records import read_header, read_task
 from orchestrator.roster import Roster
 from orchestrator.shares import Share
-from orchestrator.state import TaskState, TaskStatus, Workflow, WorkflowStatus
+from orchestrator.state import TaskStatus, Workflow, WorkflowStatus
 from orchestrator.writing import write_letters, write_rows
 
 _OPEN = [status.value for status in WorkflowStatus if not status.terminal]
-_AT_ONCE = 250
 COMMANDS = 256
 _LOST = "another orchestrator has taken over"
 _ALL_HELD = """
@@ -87,27 +86,13 @@ class Store:
         """Those of these workflows that have not ended."""
 
         def body(connection: Connection) -> list[Workflow]:
-            found = []
-            for start in range(0, len(names), _AT_ONCE):
-                some = names[start : start + _AT_ONCE]
-                which = t.workflows.c.workflow_id.in_(some), t.workflows.c.status.in_(_OPEN)
-                found += _load(connection, and_(*which), t.tasks.c.workflow_id.in_(some))
-            return found
+            return list(read_workflows(connection, names, t.workflows.c.status.in_(_OPEN)))
 
         return await self._database.read(body)
 
     async def load(self, workflow_id: str) -> Workflow | None:
         """One workflow as it was last committed."""
-
-        def body(connection: Connection) -> Workflow | None:
-            found = _load(
-                connection,
-                t.workflows.c.workflow_id == workflow_id,
-                t.tasks.c.workflow_id == workflow_id,
-            )
-            return found[0] if found else None
-
-        return await self._database.read(body)
+        return await self._database.read(lambda connection: read_workflow(connection, workflow_id))
 
     async def outbox(self, share: Share) -> list[OutboxEntry]:
         """Effects of these shards whose publication was not marked."""
@@ -189,12 +174,3 @@ def _epochs(driver: sqlite3.Connection, shards: set[int]) -> list[tuple[int, int
 def _array(numbers: Iterable[int]) -> str:
     """As PostgreSQL writes it; the driver takes ten times as long."""
     return f"{{{','.join(map(str, numbers))}}}"
-
-
-def _load(connection: Connection, which_workflows: Any, which_tasks: Any) -> list[Workflow]:
-    tasks: dict[str, list[TaskState]] = {}
-    query = select(t.tasks).where(which_tasks).order_by(t.tasks.c.workflow_id, t.tasks.c.position)
-    for row in connection.execute(query).mappings():
-        tasks.setdefault(row["workflow_id"], []).append(read_task(row))
-    headers = connection.execute(select(t.workflows).where(which_workflows)).mappings()
-    return [Workflow.load(header, tasks[header.workflow_id]) for header in map(read_header, headers)]

@@ -18,7 +18,7 @@ from sqlalchemy import (
     false,
 )
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest revision of `migrations`; these tables are what it leads to."""
 
 metadata = MetaData(
@@ -65,6 +65,15 @@ workflows = Table(
     Index(None, "created_at"),
 )
 
+plans = Table(
+    "plans",
+    metadata,
+    Column("workflow_id", String(100), primary_key=True),
+    Column("size", Integer, nullable=False),
+    Column("definitions", Text, nullable=False),
+)
+"""The tasks of a workflow as it was submitted: how many, and a JSON array of TodoItems that never changes."""
+
 tasks = Table(
     "tasks",
     metadata,
@@ -89,6 +98,10 @@ tasks = Table(
     Column("verdict", String(10), nullable=True),
     Column("outcome", Text, nullable=False),
 )
+"""Tasks to which something has happened; what is not here is as the plan has it, and ready once it may be.
+
+item, position: of a task that was added later; empty and 0 for one of the plan.
+"""
 
 journal = Table(
     "journal",

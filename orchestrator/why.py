@@ -34,8 +34,9 @@ class Situation:
     """What is known around a workflow.
 
     now: seconds since 1970. slots, out, ready: free or not, per request stream: slots of the workers that
-    have not left, dispatches that are out, tasks that are ready. delays: the last journal entry of a task
-    that put it off, as (kind, data). commands: kind and time of those not yet applied. holders: by dispatch.
+    have not left, dispatches that are out, tasks that are ready (of this workflow and of those in which
+    something is out). delays: the last journal entry of a task that put it off, as (kind, data). commands:
+    kind and time of those not yet applied. holders: by dispatch.
     orchestrator_alive: None when not known.
     """
 
@@ -88,8 +89,6 @@ def _of_task(workflow: Workflow, task: TaskState, around: Situation) -> tuple[st
 
 def _dependencies(workflow: Workflow, task: TaskState, around: Situation) -> str:
     names = [name for name in task.dependencies if not _succeeded(workflow, name)]
-    if not names:
-        return "waits, and what for is unknown: everything it needs has succeeded"
     root = workflow.tasks.get(names[0])
     while root is not None and root.status is TaskStatus.WAITING:
         further = [name for name in root.dependencies if not _succeeded(workflow, name)]

@@ -6,7 +6,7 @@ costs as much as the database does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -19,20 +19,23 @@ from orchestrator.database import sqlite_driver
 from orchestrator.one_go import tell
 from orchestrator.records import (
     DISPATCH_CHANGES,
-    FREED_CHANGES,
     HEADER_CHANGES,
+    SUCCESS_CHANGES,
     TASK_CHANGES,
     TASK_KEYS,
+    UNTOUCHED,
     Row,
     dispatch_changes,
     header_changes,
     header_row,
     item_text,
     json_text,
+    plan_row,
     storable,
+    success_changes,
     task_changes,
 )
-from orchestrator.state import Header, TaskState
+from orchestrator.state import Header
 
 _FEW = 3
 """Rows that PostgreSQL takes one by one: the driver needs long to write an array."""
@@ -44,13 +47,21 @@ class Rows:
     """A statement for many rows of a table, each the values of `columns` and then those of `keys`.
 
     Without `keys` the rows are inserted. With them, the rows that have these keys get the values of
-    `columns`, or are deleted where there are none. SQLite takes rows one by one, PostgreSQL many as arrays.
+    `columns`, or are deleted where there are none. With `fixed` values, in SQL, rows that are not there yet
+    are inserted and have these as well. SQLite takes rows one by one, PostgreSQL many as arrays.
     """
 
-    def __init__(self, table: Table, columns: Sequence[str], keys: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        table: Table,
+        columns: Sequence[str],
+        keys: Sequence[str] = (),
+        fixed: Mapping[str, str] | None = None,
+    ) -> None:
         self._table = table
         self._keys = keys
         self._columns = columns
+        self._fixed = fixed or {}
         self._names = (*columns, *keys)
 
     def write(self, connection: Connection, rows: Sequence[Row]) -> None:
@@ -72,9 +83,8 @@ class Rows:
     @cached_property
     def _sqlite(self) -> str:
         name, match = self._table.name, " AND ".join(f"{key} = ?" for key in self._keys)
-        if not self._keys:
-            marks = ", ".join("?" * len(self._names))
-            return f"INSERT INTO {name} ({', '.join(self._names)}) VALUES ({marks})"
+        if not self._keys or self._fixed:
+            return self._insert(f"VALUES ({', '.join([*'?' * len(self._names), *self._fixed.values()])})")
         if not self._columns:
             return f"DELETE FROM {name} WHERE {match}"
         return f"UPDATE {name} SET {', '.join(f'{column} = ?' for column in self._columns)} WHERE {match}"
@@ -84,12 +94,19 @@ class Rows:
         name = self._table.name
         given = f"unnest({', '.join(map(self._array, self._names))}) AS given ({', '.join(self._names)})"
         match = " AND ".join(f"{name}.{key} = given.{key}" for key in self._keys)
-        if not self._keys:
-            return f"INSERT INTO {name} ({', '.join(self._names)}) SELECT * FROM {given}"
+        if not self._keys or self._fixed:
+            return self._insert(f"SELECT {', '.join(['given.*', *self._fixed.values()])} FROM {given}")
         if not self._columns:
             return f"DELETE FROM {name} USING {given} WHERE {match}"
         changes = ", ".join(f"{column} = given.{column}" for column in self._columns)
         return f"UPDATE {name} SET {changes} FROM {given} WHERE {match}"
+
+    def _insert(self, rows: str) -> str:
+        text = f"INSERT INTO {self._table.name} ({', '.join([*self._names, *self._fixed])}) {rows}"
+        if not self._fixed:
+            return text
+        changes = ", ".join(f"{column} = excluded.{column}" for column in self._columns)
+        return f"{text} ON CONFLICT ({', '.join(self._keys)}) DO UPDATE SET {changes}"
 
     def _array(self, column: str) -> str:
         kind = self._table.c[column].type
@@ -99,12 +116,14 @@ class Rows:
 
 
 _INSERT_WORKFLOW = Rows(t.workflows, Header._fields)
+_INSERT_PLAN = Rows(t.plans, ("workflow_id", "size", "definitions"))
 _INSERT_TASK = Rows(t.tasks, (*TASK_CHANGES, *TASK_KEYS, "position", "item"))
 _INSERT_JOURNAL = Rows(t.journal, ("workflow_id", "task_id", "at", "kind", "data"))
 _INSERT_OUTBOX = Rows(t.outbox, ("entry_id", "kind", "workflow_id", "task_id", "commit_name"))
-_UPDATE_TASK = Rows(t.tasks, TASK_CHANGES, TASK_KEYS)
-_UPDATE_FREED = Rows(t.tasks, FREED_CHANGES, TASK_KEYS)
-_UPDATE_SENT = Rows(t.tasks, DISPATCH_CHANGES, TASK_KEYS)
+_OF_PLAN = {"position": "0", "item": "''"}
+_SET_TASK = Rows(t.tasks, TASK_CHANGES, TASK_KEYS, _OF_PLAN)
+_SET_SENT = Rows(t.tasks, DISPATCH_CHANGES, TASK_KEYS, {**_OF_PLAN, **UNTOUCHED})
+_UPDATE_DONE = Rows(t.tasks, SUCCESS_CHANGES, TASK_KEYS)
 _UPDATE_WORKFLOW = Rows(t.workflows, HEADER_CHANGES, ("workflow_id",))
 _UPDATE_COUNT = Rows(t.workflows, ("open_tasks",), ("workflow_id",))
 _ANSWER = Rows(t.commands, ("applied_at", "answer"), ("command_id",))
@@ -129,21 +148,14 @@ _RESOLVE_RETRIED = (
 def write_rows(connection: Connection, batch: Batch) -> None:
     """Write all of the batch but what is about letters, one statement a table and kind of change."""
     now = batch.now
-    new_tasks = [
-        _new_task(name, task, position)
-        for name, workflow in batch.created.items()
-        for position, task in enumerate(workflow.tasks.values())
-    ]
-    changed_tasks, freed_tasks, sent_tasks = [], [], []
+    new_tasks, changed_tasks, sent_tasks, done_tasks = [], [], [], []
     for key, task in batch.tasks.items():
-        if key[0] in batch.created:
-            continue
         if key in batch.sent:
             sent_tasks.append(dispatch_changes(key[0], task))
-        elif key in batch.freed:
-            freed_tasks.append((task.status.value, *key))
+        elif key in batch.done:
+            done_tasks.append(success_changes(key[0], task))
         elif key in batch.added:
-            new_tasks.append(_new_task(key[0], task, batch.added[key]))
+            new_tasks.append((*task_changes(key[0], task), batch.added[key], item_text(task)))
         else:
             changed_tasks.append(task_changes(key[0], task))
     counts, changed = [], []
@@ -153,21 +165,19 @@ def write_rows(connection: Connection, batch: Batch) -> None:
         elif name not in batch.created:
             changed.append(header_changes(header))
     journal = [(name, entry.task_id, now, entry.kind, json_text(entry.data)) for name, entry in batch.journal]
-    _INSERT_WORKFLOW.write(connection, [header_row(one.header) for one in batch.created.values()])
+    created = batch.created.values()
+    _INSERT_WORKFLOW.write(connection, [header_row(one.header) for one in created])
+    _INSERT_PLAN.write(connection, [plan_row(one) for one in created])
     _INSERT_TASK.write(connection, new_tasks)
-    _UPDATE_TASK.write(connection, changed_tasks)
-    _UPDATE_FREED.write(connection, freed_tasks)
-    _UPDATE_SENT.write(connection, sent_tasks)
+    _SET_TASK.write(connection, changed_tasks)
+    _SET_SENT.write(connection, sent_tasks)
+    _UPDATE_DONE.write(connection, done_tasks)
     _UPDATE_COUNT.write(connection, counts)
     _UPDATE_WORKFLOW.write(connection, changed)
     _INSERT_JOURNAL.write(connection, journal)
     _INSERT_OUTBOX.write(connection, batch.outbox)
     _SETTLE.write(connection, [(entry_id,) for entry_id in batch.settled])
     _ANSWER.write(connection, [(now, text, name) for name, text in batch.answers.items()])
-
-
-def _new_task(workflow_id: str, task: TaskState, position: int) -> Row:
-    return (*task_changes(workflow_id, task), position, item_text(task))
 
 
 def write_letters(connection: Connection, batch: Batch) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from alembic import command
-from sqlalchemy import Connection, create_engine, insert, inspect, text
+from sqlalchemy import Connection, create_engine, delete, insert, inspect, text
 
 from contracts.errors import InvalidInput, NotConfigured, StoreUnavailable
 from orchestrator import writing
@@ -28,7 +28,7 @@ from orchestrator.schema import migration_config, upgrade
 from orchestrator.shares import Share
 from orchestrator.state import Workflow
 from orchestrator.store import OwnershipLost, Store
-from orchestrator.tables import commands, journal, outbox, tasks, workflows
+from orchestrator.tables import commands, journal, outbox, plans, tasks, workflows
 from tests.orchestrator.plans import Play, commit_of, failed, item, outcome, plan, red_tests
 
 TODO = plan(item("code"), item("test", "code", role="tester"), item("review", "test", role="reviewer"))
@@ -42,8 +42,19 @@ def store(database: Database) -> Store:
 def created(play: Play) -> Batch:
     """A batch that stores the workflow as it stands."""
     batch = Batch(now=time.time())
-    batch.created[play.workflow.header.workflow_id] = play.workflow
+    name = play.workflow.header.workflow_id
+    batch.created[name] = play.workflow
+    batch.tasks = {(name, task.task_id): task for task in play.workflow.tasks.values()}
     batch.shards.add(play.workflow.header.shard)
+    return batch
+
+
+def cycle_added(play: Play) -> Batch:
+    """A batch that stores what TODO has become once its test found something."""
+    header = play.workflow.header
+    batch = Batch(now=5.0, headers={header.workflow_id: header}, shards={header.shard})
+    batch.tasks = {(header.workflow_id, name): task for name, task in play.workflow.tasks.items()}
+    batch.added = {(header.workflow_id, "test.fix1"): 3, (header.workflow_id, "test.retest1"): 4}
     return batch
 
 
@@ -84,15 +95,9 @@ async def test_a_workflow_is_read_as_it_was_written(store: Store) -> None:
 async def test_changes_replace_what_was_there(store: Store) -> None:
     play = Play(TODO)
     share = await saved(store, play)
-    batch = Batch(now=5.0)
-    decisions = [play.succeed("code")]
-    decisions.append(play.give(Finished("test", red_tests(play.dispatch("test")))))
-    for decision in decisions:
-        for task in decision.tasks:
-            batch.tasks["wf-1", task.task_id] = play.workflow.tasks[task.task_id]
-    batch.added = {("wf-1", "test.fix1"): 3, ("wf-1", "test.retest1"): 4}
-    batch.headers["wf-1"] = play.workflow.header
-    await store.commit(batch, share)
+    play.succeed("code")
+    play.give(Finished("test", red_tests(play.dispatch("test"))))
+    await store.commit(cycle_added(play), share)
     assert same(await store.load("wf-1"), play.workflow)
 
 
@@ -330,6 +335,46 @@ def test_the_migrations_can_be_taken_back(database_url: str) -> None:
     upgrade(database_url)
 
 
+async def test_what_is_stored_survives_the_way_back_and_forth(database_url: str) -> None:
+    upgrade(database_url)
+    play = Play(plan(item("a"), item("b", "a"), item("c", "a", requires_approval=True), item("d", "c")))
+    play.succeed("a")
+    play.give(Finished("b", failed(play.dispatch("b"))))
+    other = Play(TODO)
+    other.workflow.header = other.workflow.header._replace(workflow_id="wf-2")
+    database = open_database(database_url)
+    try:
+        store = Store(database)
+        share = await saved(store, play)
+        await store.commit(created(other), share)
+        await database.write(lambda one: one.execute(delete(tasks).where(tasks.c.task_id.in_(("c", "d")))))
+        other.succeed("code")
+        other.give(Finished("test", red_tests(other.dispatch("test"))))
+        await store.commit(cycle_added(other), share)
+        await plans_match(store, play, other)
+    finally:
+        await database.close()
+    command.downgrade(migration_config(database_url), "0002")
+    statuses = await _execute(database_url, "SELECT task_id, status FROM tasks WHERE workflow_id = 'wf-1'")
+    assert {*statuses} == {(name, task.status.value) for name, task in play.workflow.tasks.items()}
+    empty = "SELECT count(*) FROM tasks WHERE item = ''"
+    assert await _execute(database_url, empty) == [(0,)], "the release before finds every definition"
+    upgrade(database_url)
+    database = open_database(database_url)
+    try:
+        await plans_match(Store(database), play, other)
+    finally:
+        await database.close()
+
+
+async def plans_match(store: Store, *plays: Play) -> None:
+    for play in plays:
+        found = await store.load(play.workflow.header.workflow_id)
+        assert same(found, play.workflow)
+        assert found is not None
+        assert list(found.tasks) == list(play.workflow.tasks)
+
+
 async def test_upgrading_from_several_processes_at_once_is_safe(database_url: str) -> None:
     await asyncio.gather(*(asyncio.to_thread(_upgrade_in_a_process, database_url) for _ in range(4)))
     command.check(migration_config(database_url))
@@ -442,9 +487,13 @@ async def test_a_workflow_opened_again_twice_in_one_batch_is_stored_as_open(stor
 def test_every_column_of_a_batch_is_written() -> None:
     inserts = {
         workflows: writing._INSERT_WORKFLOW,
+        plans: writing._INSERT_PLAN,
         tasks: writing._INSERT_TASK,
         journal: writing._INSERT_JOURNAL,
         outbox: writing._INSERT_OUTBOX,
     }
     for table, rows in inserts.items():
         assert {*rows._names} == {*table.columns.keys()} - {"sequence"}
+    for rows in (writing._SET_TASK, writing._SET_SENT):
+        left = {*tasks.columns.keys()} - {*rows._names, *rows._fixed}
+        assert all(tasks.c[name].nullable for name in left), "what a new row lacks is empty"

@@ -28,7 +28,7 @@ from tests.orchestrator.test_core_properties import random_plan
 from tests.orchestrator.test_store import everything, opened
 
 T = TypeVar("T")
-TABLES = "workflows, tasks, journal, outbox, commands, dead_letters"
+TABLES = "workflows, plans, tasks, journal, outbox, commands, dead_letters"
 
 
 class LossyDatabase:
@@ -154,12 +154,10 @@ class StoreMachine(RuleBasedStateMachine):
         self.reload()
 
     def remember(self, batch: Batch) -> None:
-        for name, created in batch.created.items():
-            self.workflows[name] = Workflow.load(created.header, created.tasks.values())
-        for name, header in batch.headers.items():
-            self.workflows[name].header = header
-        for (name, task_id), task in batch.tasks.items():
-            self.workflows[name].tasks[task_id] = task
+        """What the owner has in memory; nothing came between the batch and its commit."""
+        for name in {*batch.created, *batch.headers, *(name for name, _ in batch.tasks)}:
+            current = self.engine.workflows[name]
+            self.workflows[name] = Workflow.load(current.header, current.tasks.values())
         self.journal += [(name, entry.task_id, entry.kind) for name, entry in batch.journal]
         self.outbox |= {entry.entry_id: entry for entry in batch.outbox}
         for entry_id in batch.settled:

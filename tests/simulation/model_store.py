@@ -11,6 +11,7 @@ from contracts.channels import SHARDS
 from contracts.errors import StoreUnavailable
 from orchestrator.attempts import MAX_CRASHES
 from orchestrator.batch import Batch, Command, DeadLetter, OutboxEntry
+from orchestrator.decision import release
 from orchestrator.letters import StoredLetter
 from orchestrator.messages import request_stream
 from orchestrator.shares import Share
@@ -102,17 +103,19 @@ class ModelStore:
         self.commits += 1
         for name, workflow in batch.created.items():
             check(name not in self.headers, "I2: a workflow was created twice")
-            self.headers[name], self.tasks[name] = workflow.header, {}
-            for task in workflow.tasks.values():
-                self._replace((name, task.task_id), task)
+            planned = (TaskState(task.item, task.item.dependencies) for task in workflow.tasks.values())
+            self.headers[name] = workflow.header
+            self.tasks[name] = {task.task_id: task for task in planned}
         for key, task in batch.tasks.items():
-            if key[0] not in batch.created:
-                check((key[1] in self.tasks[key[0]]) != (key in batch.added), "a task is new or it is not")
-                if key in batch.sent or key in batch.freed:
-                    change = _as_sent if key in batch.sent else _as_freed
-                    written = change(self.tasks[key[0]][key[1]], task)
-                    check(written == task, "more has changed than is written")
-                self._replace(key, task)
+            check((key[1] in self.tasks[key[0]]) != (key in batch.added), "a task is new or it is not")
+            if key in batch.sent or key in batch.done:
+                change = _as_sent if key in batch.sent else _as_done
+                written = change(self.tasks[key[0]][key[1]], task)
+                check(written == task, "more has changed than is written")
+            self._replace(key, task)
+        for name in {*batch.created, *(name for name, _ in batch.tasks)}:
+            workflow = self._loaded(name)
+            self.tasks[name].update((task.task_id, task) for task in release(workflow, workflow.tasks))
         for name in batch.counted:
             stored = self.headers[name]._replace(open_tasks=batch.headers[name].open_tasks)
             check(stored == batch.headers[name], "more has changed than is written")
@@ -200,9 +203,20 @@ def _as_sent(stored: TaskState, task: TaskState) -> TaskState:
     )
 
 
-def _as_freed(stored: TaskState, task: TaskState) -> TaskState:
-    """What is written when a task need wait for no other any more."""
-    return stored._replace(status=task.status)
+def _as_done(stored: TaskState, task: TaskState) -> TaskState:
+    """What a success writes."""
+    return stored._replace(
+        status=task.status,
+        suspect=task.suspect,
+        commit=task.commit,
+        verdict=task.verdict,
+        summary=task.summary,
+        tests=task.tests,
+        backend=task.backend,
+        error=task.error,
+        usage=task.usage,
+        seconds=task.seconds,
+    )
 
 
 def _retried(letter: StoredLetter, batch: Batch) -> bool:
