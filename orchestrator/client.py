@@ -30,6 +30,7 @@ from orchestrator.submissions import (
     RetryBody,
     RetryLetterBody,
     SubmitBody,
+    body_text,
     check_name,
 )
 from orchestrator.views import JournalEntry, WorkflowView
@@ -162,7 +163,7 @@ class WorkflowClient:
                 "kind": body.kind,
                 "workflow_id": workflow_id,
                 "shard": shard_of(workflow_id),
-                "body": body.model_dump_json(exclude_defaults=False),
+                "body": body_text(body),
                 "created_at": now,
             }
             for command_id, workflow_id, body in bodies

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal, get_args
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from contracts.base import CommitName, Identifier, LongText, Model
 from contracts.errors import InvalidInput
@@ -71,9 +71,8 @@ class DiscardLetterBody(Model):
 
 LetterBody = RetryLetterBody | DiscardLetterBody
 TaskBody = ApproveBody | RejectBody | CancelBody | RetryBody
-Body = Annotated[SubmitBody | TaskBody | LetterBody, Field(discriminator="kind")]
-_BODY: TypeAdapter[Body] = TypeAdapter(Body)
-
+Body = SubmitBody | TaskBody | LetterBody
+_BODIES: dict[str, type[Body]] = {body.model_fields["kind"].default: body for body in get_args(Body)}
 
 _NAME: TypeAdapter[str] = TypeAdapter(Identifier)
 MAX_NAME = 80
@@ -92,10 +91,20 @@ def check_name(workflow_id: str) -> str:
     )
 
 
-def read_body(text: str) -> Body:
-    """The body of a command. Raises InvalidInput."""
+def body_text(body: Body) -> str:
+    """A body as it is stored, next to its kind; what is as by default is left out."""
+    return body.model_dump_json(exclude_defaults=True)
+
+
+def read_body(kind: str, text: str) -> Body:
+    """The body of a command of this kind. Raises InvalidInput."""
+    model = _BODIES.get(kind)
+    if model is None:
+        raise InvalidInput(
+            f"there is no command of kind {kind[:40]!r}; this orchestrator may be too old for it"
+        )
     try:
-        return _BODY.validate_json(text)
+        return model.model_validate_json(text)
     except ValidationError as error:
         raise InvalidInput(f"the command cannot be understood: {error.error_count()} problems") from None
 

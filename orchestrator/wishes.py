@@ -61,7 +61,7 @@ class Wishes:
     async def _apply(self, command: Command, now: float, monotonic: float) -> str | None:
         """Why the command is refused, None when it was applied."""
         name = check_name(command.workflow_id)
-        body = read_body(command.body)
+        body = read_body(command.kind, command.body)
         if isinstance(body, RetryLetterBody | DiscardLetterBody):
             return await self._work_off(body, now, monotonic)
         if isinstance(body, SubmitBody):

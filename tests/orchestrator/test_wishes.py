@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contracts.base import Model
 from contracts.bus import get_message_bus
 from orchestrator.batch import Command
 from orchestrator.database import Database
 from orchestrator.engine import Engine
 from orchestrator.state import WorkflowStatus
 from orchestrator.store import Store
-from orchestrator.submissions import ApproveBody, CancelBody, RejectBody
+from orchestrator.submissions import ApproveBody, Body, CancelBody, RejectBody, body_text
 from orchestrator.wishes import Wishes
 from tests.orchestrator.plans import WORKFLOW, Play, item, plan
 from tests.orchestrator.test_store import saved
@@ -22,15 +21,23 @@ async def test_a_refused_wish_does_not_undo_what_its_batch_has_decided(database:
     engine = Engine(lambda: "d1", window=4)
     engine.adopt(play.workflow, 0.0)
     wishes = Wishes(engine, store, get_message_bus("memory://wishes"))
-    bodies: list[tuple[str, Model]] = [
+    bodies: list[tuple[str, Body]] = [
         ("cancel", CancelBody(person="me")),
         ("approve", ApproveBody(task_id="a", action_hash="0" * 64, person="me")),
         ("reject", RejectBody(task_id="a", person="me")),
     ]
     for kind, body in bodies:
-        await wishes.grant(Command(kind, kind, WORKFLOW, body.model_dump_json(), known=False), 1.0, 1.0)
+        await wishes.grant(Command(kind, kind, WORKFLOW, body_text(body), known=False), 1.0, 1.0)
     batch, _ = engine.flush(1.0)
     answers = list(batch.answers.values())
     assert [answer.partition(":")[0] for answer in answers] == ["done", "refused", "refused"]
     assert batch.headers[WORKFLOW].status is WorkflowStatus.CANCELLED
     assert {task.status.value for task in batch.tasks.values()} == {"cancelled"}
+
+
+async def test_a_wish_of_a_newer_release_is_refused_in_words(database: Database) -> None:
+    engine = Engine(lambda: "d1", window=4)
+    wishes = Wishes(engine, Store(database), get_message_bus("memory://wishes"))
+    await wishes.grant(Command("c1", "applaud", WORKFLOW, "{}", known=False), 1.0, 1.0)
+    [answer] = engine.flush(1.0)[0].answers.values()
+    assert answer.startswith("refused: there is no command of kind 'applaud'")

@@ -18,6 +18,7 @@ from orchestrator.submissions import (
     RejectBody,
     RetryBody,
     RetryLetterBody,
+    body_text,
 )
 from tests.simulation.choices import Choices
 from tests.simulation.model_store import ModelStore
@@ -52,9 +53,9 @@ class People:
             return
         name = names[self._choices.below(len(names))]
         if kind == 1:
-            self._send("cancel", name, CancelBody(person="p").model_dump_json())
+            self._send("cancel", name, body_text(CancelBody(person="p")))
         elif kind in {2, 3}:
-            self._send("retry", name, RetryBody(person="p").model_dump_json())
+            self._send("retry", name, body_text(RetryBody(person="p")))
         elif kind == 4:
             self._judge(name, reject=True)
         elif kind in {5, 6, 7}:
@@ -71,17 +72,17 @@ class People:
     def _answer(self, letter: StoredLetter, *, retry: bool) -> None:
         kind = RetryLetterBody if retry else DiscardLetterBody
         body = kind(dead_letter_id=letter.dead_letter_id, person="p")
-        self._send(body.kind, letter.served_with, body.model_dump_json())
+        self._send(body.kind, letter.served_with, body_text(body))
 
     def _judge(self, name: str, *, wrong: bool = False, reject: bool = False) -> None:
         for task in self._asking(name):
             if reject:
-                body = RejectBody(task_id=task.task_id, person="p").model_dump_json()
+                body = body_text(RejectBody(task_id=task.task_id, person="p"))
                 self._send("reject", name, body)
                 continue
             workflow = Workflow.load(self._store.headers[name], self._store.tasks[name].values())
             wanted = "0" * 64 if wrong else action_hash(name, task, workflow.parents_of(task))
-            body = ApproveBody(task_id=task.task_id, action_hash=wanted, person="p").model_dump_json()
+            body = body_text(ApproveBody(task_id=task.task_id, action_hash=wanted, person="p"))
             self._send("approve", name, body)
 
     def _asking(self, name: str) -> list[TaskState]:

@@ -6,7 +6,7 @@ import random
 from functools import lru_cache
 
 from contracts.todo import TodoItem, TodoList
-from orchestrator.submissions import SubmitBody
+from orchestrator.submissions import SubmitBody, body_text
 
 PLANS = 400
 POISON = "poison"
@@ -18,7 +18,7 @@ SIZES = (1, 1, 2, 2, 3, 3, 4, 5)
 @lru_cache(PLANS)
 def submission(number: int) -> str:
     """The body of a submit command."""
-    return SubmitBody(plan=_plan(random.Random(number))).model_dump_json()
+    return body_text(SubmitBody(plan=_plan(random.Random(number))))
 
 
 def _plan(chance: random.Random) -> TodoList:
