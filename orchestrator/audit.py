@@ -33,6 +33,7 @@ from orchestrator.audit_checks import (
 from orchestrator.database import Database
 from orchestrator.loading import read_workflows
 from orchestrator.messages import request_stream
+from orchestrator.outbox import read_parcels
 from orchestrator.state import TaskStatus, WorkflowStatus
 
 __all__ = ["Evidence", "Report", "Violation", "audit", "examine"]
@@ -121,9 +122,7 @@ def read_facts(connection: Connection, now: float) -> Facts:
     names = connection.execute(select(t.workflows.c.workflow_id)).scalars().all()
     workflows = read_workflows(connection, names)
     succeeded, dispatched = _read_journal(connection)
-    outbox = connection.execute(
-        select(t.outbox.c.entry_id, t.outbox.c.kind, t.outbox.c.workflow_id, t.outbox.c.task_id)
-    ).all()
+    outbox = [entry for parcel in read_parcels(connection) for entry in parcel]
     renewals = sum(
         connection.execute(select(func.sum(column))).scalar() or 0
         for column in (t.shards.c.renewals, t.owners.c.renewals)
@@ -133,8 +132,8 @@ def read_facts(connection: Connection, now: float) -> Facts:
         workflows={one.header.workflow_id: one for one in workflows},
         succeeded=succeeded,
         dispatched=dispatched,
-        to_publish=frozenset(row[0] for row in outbox if row[1] == "dispatch"),
-        to_move=frozenset((row[2], row[3]) for row in outbox if row[1] == "ref"),
+        to_publish=frozenset(entry.entry_id for entry in outbox if entry.kind == "dispatch"),
+        to_move=frozenset((entry.workflow_id, entry.task_id) for entry in outbox if entry.kind == "ref"),
         renewals=int(renewals),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 from contracts.channels import SHARDS
@@ -96,6 +97,7 @@ class Batch:
         return not (written or self.dead_letters or self.shards)
 
 
+@lru_cache(maxsize=4096)
 def shard_of(workflow_id: str) -> int:
     """The shard a workflow belongs to for ever."""
     return zlib.crc32(workflow_id.encode()) % SHARDS

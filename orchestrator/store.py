@@ -16,10 +16,11 @@ from orchestrator.database import Database, sqlite_driver, upsert
 from orchestrator.letters import StoredLetter, read_letter
 from orchestrator.loading import read_workflow, read_workflows
 from orchestrator.one_go import Refused, commit_with_the_rest, in_one_go, insist
+from orchestrator.outbox import Parcels, parcels_of, read_parcels
 from orchestrator.roster import Roster
 from orchestrator.shares import Share
 from orchestrator.state import TaskStatus, Workflow, WorkflowStatus
-from orchestrator.writing import write_letters, write_rows
+from orchestrator.writing import write_letters, write_outbox, write_rows
 
 _OPEN = [status.value for status in WorkflowStatus if not status.terminal]
 COMMANDS = 256
@@ -41,6 +42,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._parcels = Parcels()
         self.roster = Roster(database)
 
     async def close(self) -> None:
@@ -50,10 +52,14 @@ class Store:
     async def commit(self, batch: Batch, share: Share) -> None:
         """Write the batch. Raises OwnershipLost, or StoreUnavailable when its fate is unknown."""
 
+        parcels = parcels_of(batch.outbox)
+        struck = self._parcels.struck(batch.settled)
+
         def body(connection: Connection) -> None:
             with in_one_go(connection):
                 _fence(connection, batch.shards, share)
                 write_rows(connection, batch)
+                write_outbox(connection, parcels, struck)
                 failpoint("owner.in_commit")
                 if not batch.about_letters:
                     commit_with_the_rest(connection)
@@ -64,6 +70,7 @@ class Store:
             await self._database.write(body)
         except Refused:
             raise OwnershipLost(_LOST) from None
+        self._parcels.keep(parcels)
 
     async def open_names(self, share: Share) -> tuple[list[str], list[str]]:
         """The open workflows of these shards, oldest first: those in which a task is out or the outcome is
@@ -95,13 +102,13 @@ class Store:
         return await self._database.read(lambda connection: read_workflow(connection, workflow_id))
 
     async def outbox(self, share: Share) -> list[OutboxEntry]:
-        """Effects of these shards whose publication was not marked."""
-
-        def body(connection: Connection) -> list[OutboxEntry]:
-            entries = [OutboxEntry(*row) for row in connection.execute(select(t.outbox))]
-            return [entry for entry in entries if share.has(entry.workflow_id)]
-
-        return await self._database.read(body)
+        """Effects of these shards that may have to be repeated, as a session begins."""
+        mine = [
+            parcel for parcel in await self._database.read(read_parcels) if share.has(parcel[0].workflow_id)
+        ]
+        self._parcels.forget()
+        self._parcels.keep(mine)
+        return [entry for parcel in mine for entry in parcel]
 
     async def waiting_commands(self, share: Share, limit: int = COMMANDS) -> list[Command]:
         """Commands for these shards that nobody applied yet, oldest first."""

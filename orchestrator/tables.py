@@ -123,7 +123,9 @@ outbox = Table(
     Column("workflow_id", String(100), nullable=False),
     Column("task_id", String(100), nullable=False),
     Column("commit_name", String(40), nullable=True),
+    Column("entries", Text, nullable=True),
 )
+"""entries: of a row that stands for several, all of them as JSON."""
 
 commands = Table(
     "commands",

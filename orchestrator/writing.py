@@ -6,7 +6,7 @@ costs as much as the database does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -14,9 +14,10 @@ from sqlalchemy import Connection, Executable, String, Table, bindparam, func, m
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator import tables as t
-from orchestrator.batch import Batch, DeadLetter
+from orchestrator.batch import Batch, DeadLetter, OutboxEntry
 from orchestrator.database import sqlite_driver
 from orchestrator.one_go import tell
+from orchestrator.outbox import parcel_row
 from orchestrator.records import (
     DISPATCH_CHANGES,
     HEADER_CHANGES,
@@ -119,7 +120,7 @@ _INSERT_WORKFLOW = Rows(t.workflows, Header._fields)
 _INSERT_PLAN = Rows(t.plans, ("workflow_id", "size", "definitions"))
 _INSERT_TASK = Rows(t.tasks, (*TASK_CHANGES, *TASK_KEYS, "position", "item"))
 _INSERT_JOURNAL = Rows(t.journal, ("workflow_id", "task_id", "at", "kind", "data"))
-_INSERT_OUTBOX = Rows(t.outbox, ("entry_id", "kind", "workflow_id", "task_id", "commit_name"))
+_INSERT_OUTBOX = Rows(t.outbox, ("entry_id", "kind", "workflow_id", "task_id", "commit_name", "entries"))
 _OF_PLAN = {"position": "0", "item": "''"}
 _SET_TASK = Rows(t.tasks, TASK_CHANGES, TASK_KEYS, _OF_PLAN)
 _SET_SENT = Rows(t.tasks, DISPATCH_CHANGES, TASK_KEYS, {**_OF_PLAN, **UNTOUCHED})
@@ -127,7 +128,7 @@ _UPDATE_DONE = Rows(t.tasks, SUCCESS_CHANGES, TASK_KEYS)
 _UPDATE_WORKFLOW = Rows(t.workflows, HEADER_CHANGES, ("workflow_id",))
 _UPDATE_COUNT = Rows(t.workflows, ("open_tasks",), ("workflow_id",))
 _ANSWER = Rows(t.commands, ("applied_at", "answer"), ("command_id",))
-_SETTLE = Rows(t.outbox, (), ("entry_id",))
+_STRIKE = Rows(t.outbox, (), ("entry_id",))
 _RESOLVE = (
     update(t.dead_letters)
     .where(t.dead_letters.c.dead_letter_id == bindparam("key_letter"))
@@ -146,7 +147,7 @@ _RESOLVE_RETRIED = (
 
 
 def write_rows(connection: Connection, batch: Batch) -> None:
-    """Write all of the batch but what is about letters, one statement a table and kind of change."""
+    """Write the batch but for letters and the outbox, one statement a table and kind of change."""
     now = batch.now
     new_tasks, changed_tasks, sent_tasks, done_tasks = [], [], [], []
     for key, task in batch.tasks.items():
@@ -175,9 +176,15 @@ def write_rows(connection: Connection, batch: Batch) -> None:
     _UPDATE_COUNT.write(connection, counts)
     _UPDATE_WORKFLOW.write(connection, changed)
     _INSERT_JOURNAL.write(connection, journal)
-    _INSERT_OUTBOX.write(connection, batch.outbox)
-    _SETTLE.write(connection, [(entry_id,) for entry_id in batch.settled])
     _ANSWER.write(connection, [(now, text, name) for name, text in batch.answers.items()])
+
+
+def write_outbox(
+    connection: Connection, parcels: Iterable[Sequence[OutboxEntry]], struck: Iterable[str]
+) -> None:
+    """Add rows to the outbox, and strike others, by name."""
+    _INSERT_OUTBOX.write(connection, [parcel_row(parcel) for parcel in parcels])
+    _STRIKE.write(connection, [(name,) for name in struck])
 
 
 def write_letters(connection: Connection, batch: Batch) -> None:

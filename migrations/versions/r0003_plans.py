@@ -38,11 +38,13 @@ def upgrade() -> None:
         sa.Column("definitions", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("workflow_id", name="pk_plans"),
     )
+    op.add_column("outbox", sa.Column("entries", sa.Text))
 
 
 def downgrade() -> None:
-    """Give every task a row with its definition and its state, as the release before expects it."""
+    """Give every task a row with its definition and its state, and every effect one in the outbox."""
     connection = op.get_bind()
+    _unpack(connection)
     tasks = sa.Table("tasks", sa.MetaData(), autoload_with=connection)
     plans = connection.execute(sa.select(_PLANS.c.workflow_id, _PLANS.c.definitions)).all()
     for workflow_id, definitions in plans:
@@ -50,6 +52,18 @@ def downgrade() -> None:
         rows = {row["task_id"]: row for row in connection.execute(sa.select(tasks).where(mine)).mappings()}
         _restore(connection, tasks, workflow_id, json.loads(definitions), rows)
     op.drop_table("plans")
+    with op.batch_alter_table("outbox") as table:
+        table.drop_column("entries")
+
+
+def _unpack(connection: sa.Connection) -> None:
+    outbox = sa.Table("outbox", sa.MetaData(), autoload_with=connection)
+    columns = ("entry_id", "kind", "workflow_id", "task_id", "commit_name")
+    several = outbox.c.entries.is_not(None)
+    for text in connection.execute(sa.select(outbox.c.entries).where(several)).scalars().all():
+        rows = [dict(zip(columns, entry, strict=True)) for entry in json.loads(text)]
+        connection.execute(sa.insert(outbox), rows)
+    connection.execute(sa.delete(outbox).where(several))
 
 
 def _restore(

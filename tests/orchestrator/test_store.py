@@ -113,7 +113,7 @@ async def test_a_batch_is_written_whole_or_not_at_all(store: Store, database: Da
     share = await saved(store, play)
     batch = Batch(now=1.0, shards={0})
     batch.journal.append(("wf-1", Entry("task.dispatched", "code")))
-    batch.outbox += [OutboxEntry("d1", "dispatch", "wf-1", "code")] * 2
+    batch.outbox += [OutboxEntry("d1", "ref", "wf-1", "code")] * 2
     with pytest.raises(Exception, match=r"(?i)unique|duplicate"):
         await store.commit(batch, share)
     assert await store.outbox(share) == []
@@ -254,6 +254,29 @@ async def test_outbox_entries_stay_until_they_are_settled(store: Store) -> None:
     assert [entry.entry_id for entry in await store.outbox(share)] == ["ref-d0"]
 
 
+async def test_dispatches_that_share_a_row_stay_until_the_last_is_settled(store: Store) -> None:
+    share = await everything(store)
+    entries = [OutboxEntry(f"d{n}", "dispatch", "wf", "a") for n in range(3)]
+    other = OutboxEntry("d3", "dispatch", "wf-1", "a")
+    await store.commit(Batch(now=1.0, outbox=[*entries, other]), share)
+    for settled, left in ((["d0", "d3"], entries), (["d0"], entries), (["d1", "d2"], [])):
+        await store.commit(Batch(now=2.0, settled=settled), share)
+        assert await Store(store._database).outbox(share) == left, settled
+
+
+async def test_what_was_settled_before_a_crash_comes_back_with_its_neighbours(store: Store) -> None:
+    share = await everything(store)
+    entries = [OutboxEntry(f"d{n}", "dispatch", "wf", "a") for n in range(3)]
+    await store.commit(Batch(now=1.0, outbox=entries), share)
+    await store.commit(Batch(now=2.0, settled=["d0"]), share)
+    again = Store(store._database)
+    assert await again.outbox(share) == entries
+    await again.commit(Batch(now=3.0, settled=["d1", "d2"]), share)
+    assert await again.outbox(share) == entries
+    await again.commit(Batch(now=3.0, settled=["d0", "d1", "d2"]), share)
+    assert await again.outbox(share) == []
+
+
 async def test_dead_letters_keep_the_bytes(store: Store, database: Database) -> None:  # I7
     raw = b"\xff\x00 not ours"
     await store.commit(
@@ -351,12 +374,15 @@ async def test_what_is_stored_survives_the_way_back_and_forth(database_url: str)
         other.succeed("code")
         other.give(Finished("test", red_tests(other.dispatch("test"))))
         await store.commit(cycle_added(other), share)
+        effects = [OutboxEntry(f"d{n}", "dispatch", "wf-2", "a") for n in range(2)]
+        await store.commit(Batch(now=1.0, outbox=effects), share)
         await plans_match(store, play, other)
     finally:
         await database.close()
     command.downgrade(migration_config(database_url), "0002")
     statuses = await _execute(database_url, "SELECT task_id, status FROM tasks WHERE workflow_id = 'wf-1'")
     assert {*statuses} == {(name, task.status.value) for name, task in play.workflow.tasks.items()}
+    assert await _execute(database_url, "SELECT entry_id FROM outbox ORDER BY 1") == [("d0",), ("d1",)]
     empty = "SELECT count(*) FROM tasks WHERE item = ''"
     assert await _execute(database_url, empty) == [(0,)], "the release before finds every definition"
     upgrade(database_url)
