@@ -60,8 +60,11 @@ class MessageBus(Protocol):
     async def publish(
         self, messages: Sequence[Outgoing], *, hints: Sequence[Outgoing] = (), done: Done | None = None
     ) -> None:
-        """Acknowledge `done`, append each message to its stream and mirror it on the channel of that name,
-        then broadcast `hints`: in one pipeline. Where one part fails, the others may have been done."""
+        """Acknowledge `done`, append each message to its stream, and broadcast `hints`: in one pipeline.
+
+        Where one part fails, the others may have been done. Each message is mirrored on the channel of its
+        stream's name, for whoever subscribed before it was stored.
+        """
 
     async def answer(self, done: Done, messages: Sequence[Outgoing]) -> None:
         """Publish the messages and acknowledge what led to them: both or neither."""

@@ -27,15 +27,18 @@ from contracts.redis_protocol import (
     PAGE,
     Command,
     Place,
+    are_watched,
     check_eviction,
     deliveries,
     done_commands,
     eviction_policy,
     info_field,
     last_delivered,
+    mirror_commands,
     packed,
-    publish_commands,
     read_command,
+    store_commands,
+    watcher_commands,
 )
 from contracts.redis_subscription import RedisSubscription
 
@@ -166,17 +169,14 @@ class _Wire:
     async def run(self, commands: Sequence[Command], wait: float = 0.0) -> list[Any]:
         """The replies as `try_run` gives them. Raises the first error among them, once all were read."""
         replies = await self.try_run(commands, wait)
+        self.check(replies)
+        return replies
+
+    def check(self, replies: Sequence[Any]) -> None:
+        """Raise the first error among them."""
         for reply in replies:
             if isinstance(reply, ResponseError):
                 raise self.place.failure(reply) from None
-        return replies
-
-    async def transact(self, commands: Sequence[Command]) -> None:
-        """All of them or, when the server refuses one beforehand, none. Raises as `run` does."""
-        *_, results = await self.run([("MULTI",), *commands, ("EXEC",)])
-        for result in results:
-            if isinstance(result, ResponseError):
-                raise self.place.failure(result) from None
 
     async def try_run(self, commands: Sequence[Command], wait: float = 0.0) -> list[Any]:
         """The replies to the commands, sent in one go, ResponseErrors among them; [] for no commands.
@@ -226,17 +226,28 @@ class RedisBus:
     async def publish(
         self, messages: Sequence[Outgoing], *, hints: Sequence[Outgoing] = (), done: Done | None = None
     ) -> None:
-        commands = done_commands(done) if done else []
-        commands += publish_commands(messages, store=True)
-        await self._wire.run(commands + publish_commands(hints, store=False))
+        commands = [*done_commands(done), *store_commands(messages)] if done else store_commands(messages)
+        await self._store([*commands, *mirror_commands(hints)], messages)
 
     async def answer(self, done: Done, messages: Sequence[Outgoing]) -> None:
-        commands = publish_commands(messages, store=True) + done_commands(done)
+        commands = store_commands(messages) + done_commands(done)
         if commands:
-            await self._wire.transact(commands)
+            await self._store([("MULTI",), *commands, ("EXEC",)], messages)
 
     async def broadcast(self, messages: Sequence[Outgoing]) -> None:
-        await self._wire.run(publish_commands(messages, store=False))
+        await self._wire.run(mirror_commands(messages))
+
+    async def _store(self, commands: Sequence[Command], messages: Sequence[Outgoing]) -> None:
+        """Execute these, which store the messages, and mirror them if anybody watches: mostly nobody does."""
+        replies = await self._wire.try_run([*commands, *watcher_commands(messages)])
+        stored, watchers = replies[: len(commands)], replies[len(commands) :]
+        self._wire.check(stored)
+        # What failed within a transaction is said in the reply to its end.
+        self._wire.check([result for reply in stored if isinstance(reply, list) for result in reply])
+        if are_watched(watchers):
+            # Nobody is hurt when they are lost, but whoever published must not do it again for that.
+            with suppress(BusUnavailable):
+                await self._wire.run(mirror_commands(messages))
 
     async def ensure_group(self, stream: str, group: str) -> None:
         [reply] = await self._wire.try_run([("XGROUP", "CREATE", stream, group, "0", "MKSTREAM")])

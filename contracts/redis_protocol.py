@@ -60,15 +60,30 @@ def _pack(words: Words) -> bytes:
     return wire
 
 
-def publish_commands(messages: Sequence[Outgoing], *, store: bool) -> list[Command]:
-    """XADD (if `store`) and PUBLISH for each message. Raises TypeError for other than bytes."""
-    commands: list[Command] = []
-    for message in messages:
-        payload = checked_payload(message.stream, message.payload)
-        if store:
-            commands.append(("XADD", message.stream, "*", FIELD, payload))
-        commands.append(("PUBLISH", message.stream, payload))
-    return commands
+def store_commands(messages: Sequence[Outgoing]) -> list[Command]:
+    """XADD for each message. Raises TypeError for other than bytes."""
+    return [("XADD", one.stream, "*", FIELD, checked_payload(one.stream, one.payload)) for one in messages]
+
+
+def mirror_commands(messages: Sequence[Outgoing]) -> list[Command]:
+    """PUBLISH for each message. Raises TypeError for other than bytes."""
+    return [("PUBLISH", one.stream, checked_payload(one.stream, one.payload)) for one in messages]
+
+
+def watcher_commands(messages: Sequence[Outgoing]) -> list[Command]:
+    """The question whether anybody would hear a mirror of these messages."""
+    streams = dict.fromkeys(one.stream for one in messages)
+    return [("PUBSUB", "NUMSUB", *streams), ("PUBSUB", "NUMPAT")] if streams else []
+
+
+def are_watched(replies: Sequence[Any]) -> bool:
+    """The answer to `watcher_commands`; yes where the server does not say."""
+    if not replies:
+        return False
+    counts, patterns = replies
+    if isinstance(counts, Exception) or isinstance(patterns, Exception):
+        return True
+    return patterns > 0 or any(counts[1::2])
 
 
 @lru_cache(maxsize=256)

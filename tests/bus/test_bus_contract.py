@@ -44,7 +44,8 @@ async def test_one_call_acknowledges_publishes_and_hints(bus: Bus) -> None:
     await subscription.ready()
     done = Done("g", await read_now(bus))
     await bus.publish(messages("s", b"next"), hints=messages("hints", b"hint"), done=done)
-    assert [await anext(subscription), await anext(subscription)] == [("s", b"next"), ("hints", b"hint")]
+    heard = {await anext(subscription), await anext(subscription)}
+    assert heard == {("s", b"next"), ("hints", b"hint")}
     assert payloads(await bus.entries("s")) == [b"next"]
     assert await bus.pending("s", "g", "c") == []
     assert await bus.depth("hints") == 0

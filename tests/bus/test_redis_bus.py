@@ -149,6 +149,43 @@ async def test_a_good_server_is_accepted(server: PrivateRedis) -> None:
     await bus.close()
 
 
+async def test_what_nobody_watches_is_not_mirrored(server: PrivateRedis) -> None:
+    def mirrored() -> int:
+        counts = server.command("INFO", "commandstats")
+        return int(counts.get("cmdstat_publish", {}).get("calls", 0))
+
+    server.command("CONFIG", "RESETSTAT")
+    async with opened(server.url) as bus, opened(server.url) as other:
+        await bus.ensure_group("s", "g")
+        await bus.publish([Outgoing("s", b"1")])
+        read = await bus.read(["s"], "g", "c", count=1, block_ms=0)
+        await bus.answer(Done("g", read), [Outgoing("t", b"2")])
+        assert mirrored() == 0
+        for channels in (["t"], ["x.*"]):
+            before = mirrored()
+            subscription = other.subscribe(channels)
+            await subscription.ready()
+            await bus.publish([Outgoing("s", b"3")])
+            await bus.answer(Done("g", []), [Outgoing("t", b"4")])
+            await bus.broadcast([Outgoing("t", b"5")])
+            expected = 2 if channels == ["t"] else 3
+            assert mirrored() - before == expected, channels
+            await subscription.close()
+
+
+async def test_a_server_that_does_not_say_who_watches_is_given_every_mirror(server: PrivateRedis) -> None:
+    server.command("ACL", "SETUSER", "silent", "on", ">pw", "~*", "&*", "+@all", "-pubsub")
+    silent = server.url.replace("unix://", "unix://silent:pw@")
+    async with opened(silent) as bus, opened(server.url) as other:
+        subscription = other.subscribe(["s"])
+        await subscription.ready()
+        await bus.publish([Outgoing("s", b"1")])
+        await bus.answer(Done("g", []), [Outgoing("s", b"2")])
+        assert [await anext(subscription) for _ in range(2)] == [("s", b"1"), ("s", b"2")]
+        assert await bus.depth("s") == 2
+        await subscription.close()
+
+
 async def test_a_lost_reply_is_an_error_and_no_second_entry(server: PrivateRedis, tmp_path: Path) -> None:
     """I2: whether to publish again is for the caller to decide."""
     stored = asyncio.Event()
@@ -156,7 +193,7 @@ async def test_a_lost_reply_is_an_error_and_no_second_entry(server: PrivateRedis
     async def swallow_the_reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         from_server, to_server = await asyncio.open_unix_connection(server.socket)
         request = b""
-        while b"PUBLISH" not in request:
+        while b"NUMPAT" not in request:
             request += (chunk := await reader.read(65_536))
             to_server.write(chunk)
             if b"XADD" not in request:
