@@ -125,6 +125,8 @@ def last_delivered(groups: Sequence[Any], group: str) -> bytes | None:
 
 
 def _payload(fields: Sequence[bytes]) -> bytes:
+    if fields[0] == FIELD:
+        return fields[1]
     return dict(zip(fields[::2], fields[1::2], strict=False)).get(FIELD, b"")
 
 

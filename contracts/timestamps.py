@@ -6,6 +6,7 @@ import time
 from functools import lru_cache
 
 
+@lru_cache(maxsize=8)
 def rfc3339(seconds: float) -> str:
     """Seconds since 1970 as RFC 3339 in UTC, to the millisecond."""
     whole = int(seconds)

@@ -19,10 +19,6 @@ from contracts.timestamps import rfc3339
 from orchestrator.batch import shard_of
 from orchestrator.state import Header, TaskState
 
-# Looked up once: a model class finds its parametrised form by a search.
-_OUTCOME = TaskEvent[TaskOutcome]
-_CONTROL, _NOTICE = TaskEvent[Control], TaskEvent[WorkflowNotice]
-
 
 def request_stream(task: TaskState) -> str:
     """Where a task is dispatched."""
@@ -66,7 +62,7 @@ def request_message(header: Header, task: TaskState) -> Outgoing:
 def refusal(request: TaskEvent[TaskRequest], reason: str, now: float) -> Outgoing:
     """The outcome of a dispatch that a worker could not read."""
     assert request.workflowid is not None
-    event = _OUTCOME(
+    event = TaskEvent[TaskOutcome](
         id=f"refused-{request.id}",
         source="orchestrator",
         type=EventType.TASK_FINISHED,
@@ -88,26 +84,26 @@ def refusal(request: TaskEvent[TaskRequest], reason: str, now: float) -> Outgoin
 
 def control_message(worker_id: str, control: Control, *, message_id: str, now: float) -> Outgoing:
     """The owner's word to one worker."""
-    event = _CONTROL(
+    payload = encode_checked(
+        EventType.WORKER_CONTROL,
+        control,
         id=message_id,
         source="orchestrator",
-        type=EventType.WORKER_CONTROL,
         subject=worker_id,
         time=rfc3339(now),
-        data=control,
     )
-    return Outgoing(Channels.control(worker_id), encode(event))
+    return Outgoing(Channels.control(worker_id), payload)
 
 
 def workflow_notice(header: Header, *, message_id: str, now: float) -> Outgoing:
     """A hint to watchers."""
-    event = _NOTICE(
+    payload = encode_checked(
+        EventType.WORKFLOW_CHANGED,
+        WorkflowNotice(workflow_id=header.workflow_id, status=header.status.value),
         id=message_id,
         source="orchestrator",
-        type=EventType.WORKFLOW_CHANGED,
         subject=header.workflow_id,
         time=rfc3339(now),
         workflowid=header.workflow_id,
-        data=WorkflowNotice(workflow_id=header.workflow_id, status=header.status.value),
     )
-    return Outgoing(Channels.WORKFLOW_EVENTS, encode(event))
+    return Outgoing(Channels.WORKFLOW_EVENTS, payload)
