@@ -30,7 +30,10 @@ _UNTOUCHED = {
 
 
 def upgrade() -> None:
-    """Add only: workflows that are stored already keep their definitions where they are."""
+    """Add only: workflows that are stored already keep their definitions where they are.
+
+    Orchestrators from before must have stopped: they find no definition of a task that is submitted later.
+    """
     op.create_table(
         "plans",
         sa.Column("workflow_id", sa.String(100), nullable=False),

@@ -14,6 +14,7 @@ from orchestrator.batch import Batch, Command, DeadLetter, OutboxEntry
 from orchestrator.decision import release
 from orchestrator.letters import StoredLetter
 from orchestrator.messages import request_stream
+from orchestrator.outbox import Parcels, parcel_row, parcels_of
 from orchestrator.shares import Share
 from orchestrator.state import Header, TaskState, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.store import OwnershipLost
@@ -34,7 +35,8 @@ class ModelStore:
         self._epoch = 0
         self.headers: dict[str, Header] = {}
         self.tasks: dict[str, dict[str, TaskState]] = {}
-        self._outbox: dict[str, OutboxEntry] = {}
+        self._outbox: dict[str, Sequence[OutboxEntry]] = {}
+        self._parcels = Parcels()
         self.waiting: dict[str, Command] = {}
         self.letters: dict[int, StoredLetter] = {}
         self.dispatched: set[str] = set()
@@ -79,7 +81,9 @@ class ModelStore:
         return self._loaded(workflow_id) if workflow_id in self.headers else None
 
     async def outbox(self, share: Share) -> list[OutboxEntry]:
-        return list(self._outbox.values())
+        self._parcels.forget()
+        self._parcels.keep(self._outbox.values())
+        return [entry for parcel in self._outbox.values() for entry in parcel]
 
     async def waiting_commands(self, share: Share) -> list[Command]:
         waiting = self.waiting.values()
@@ -122,11 +126,14 @@ class ModelStore:
         self.headers.update(
             (name, header) for name, header in batch.headers.items() if name not in batch.created
         )
-        for entry in batch.outbox:
-            check(entry.entry_id not in self._outbox, "the outbox holds an effect twice")
-            self._outbox[entry.entry_id] = entry
-        for entry_id in batch.settled:
-            self._outbox.pop(entry_id, None)
+        parcels = parcels_of(batch.outbox)
+        for parcel in parcels:
+            name = parcel_row(parcel)[0]
+            check(name not in self._outbox, "the outbox holds an effect twice")
+            self._outbox[name] = parcel
+        for name in self._parcels.struck(batch.settled):
+            self._outbox.pop(name, None)
+        self._parcels.keep(parcels)
         for command_id in batch.answers:
             check(self.waiting.pop(command_id, None) is not None, "I2: a command was applied twice")
         self._write_letters(batch)
