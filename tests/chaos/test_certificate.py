@@ -35,7 +35,7 @@ def certificate(cli: Cli, *words: str) -> dict[str, object]:
 
 def test_a_short_certificate_on_sqlite(cli: Cli) -> None:
     faults = "worker-kill,failpoint-kill,redis-flush,link-cut,duplicates"
-    report = certificate(cli, "--round-seconds", "3", "--faults", faults)
+    report = certificate(cli, "--round-seconds", "5", "--faults", faults)
     assert report["violations"] == 0
     rows = report["faults"]
     assert isinstance(rows, list)
