@@ -56,8 +56,8 @@ check: $(DEV_STAMP) ## The checks without the tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m contracts.schema_files --check
-	$(BIN)/python -m contracts.asyncapi --check
+	$(BIN)/python -m contracts.schema.files --check
+	$(BIN)/python -m contracts.schema.asyncapi --check
 
 .PHONY: chaos
 chaos: $(DEV_STAMP) ## Faults against a real system in a scratch folder (CHAOS_ARGS="--minutes 60 --postgres")

@@ -9,8 +9,8 @@ from agents.prompting import system_prompt
 from agents.registry import agent
 from agents.result import AgentResult
 from agents.task import Task
-from contracts.registry import load_schema
-from contracts.reports import Contract
+from contracts.documents.reports import Contract
+from contracts.schema.registry import load_schema
 
 DEFAULT_PATH: Final = "contract.json"
 

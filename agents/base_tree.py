@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-from contracts.errors import InvalidDocument
-from contracts.events import TaskRequest
-from contracts.ports import ArtifactStore
-from contracts.reading import validate
-from contracts.reports import ArtifactMetadata
+from contracts.base.errors import InvalidDocument
+from contracts.base.strict_json import validate
+from contracts.documents.reports import ArtifactMetadata
+from contracts.messages.events import TaskRequest
+from contracts.ports.artifacts import ArtifactStore
 
 METADATA_FOLDER: Final = ".multi-agent/"
 _TASKS: Final = METADATA_FOLDER + "tasks/"

@@ -8,8 +8,8 @@ from agents.registry import agent
 from agents.result import AgentResult
 from agents.task import Task
 from agents.validation import run_rules
-from contracts.registry import load_schema
-from contracts.reports import CodeArtifacts
+from contracts.documents.reports import CodeArtifacts
+from contracts.schema.registry import load_schema
 
 
 @agent(role="coder")

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeGuard
 
-from contracts.errors import InvalidInput
-from contracts.languages import PYTHON
-from contracts.paths import covers
+from contracts.base.errors import InvalidInput
+from contracts.base.languages import PYTHON
+from contracts.base.paths import covers
 
 _SELECTING: Final = ("-k", "-m")
 _DROPPED: Final = frozenset(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from agents.registry import AgentInfo
 from agents.result import AgentResult
 from agents.task import Task
-from contracts.errors import AgentFailure, UnsafePath
-from contracts.paths import check_tree
-from contracts.ports import PendingCommit
-from contracts.reports import ArtifactMetadata
-from contracts.timestamps import rfc3339_whole
+from contracts.base.errors import AgentFailure, UnsafePath
+from contracts.base.paths import check_tree
+from contracts.base.timestamps import rfc3339_whole
+from contracts.documents.reports import ArtifactMetadata
+from contracts.ports.artifacts import PendingCommit
 
 
 def checked_files(task: Task, result: AgentResult) -> dict[str, bytes | None]:

@@ -8,11 +8,11 @@ from typing import Final
 from agents.commands import python_problem
 from agents.prompting import canonical_json, file_blocks, section
 from agents.task import Task
-from contracts.errors import AgentFailure, InvalidDocument
-from contracts.languages import LANGUAGES, Language, serves_tests
-from contracts.paths import covers
-from contracts.reading import read_json, to_json, validate
-from contracts.reports import CodeArtifacts, Contract
+from contracts.base.errors import AgentFailure, InvalidDocument
+from contracts.base.languages import LANGUAGES, Language, serves_tests
+from contracts.base.paths import covers
+from contracts.base.strict_json import read_json, to_json, validate
+from contracts.documents.reports import CodeArtifacts, Contract
 
 _CONTEXT_FILES: Final = 20
 _SHOWN: Final = (*(suffix for language in LANGUAGES for suffix in language.suffixes), ".toml", ".md", ".txt")

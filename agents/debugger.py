@@ -10,11 +10,11 @@ from agents.prompting import section, system_prompt
 from agents.registry import agent
 from agents.result import AgentResult
 from agents.task import Task
-from contracts.errors import AgentFailure, InvalidDocument
-from contracts.languages import serves_tests
-from contracts.reading import to_json, validate
-from contracts.registry import load_schema
-from contracts.reports import CodeArtifacts, TestReport
+from contracts.base.errors import AgentFailure, InvalidDocument
+from contracts.base.languages import serves_tests
+from contracts.base.strict_json import to_json, validate
+from contracts.documents.reports import CodeArtifacts, TestReport
+from contracts.schema.registry import load_schema
 
 
 @agent(role="debugger")

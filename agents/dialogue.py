@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Final, Generic, TypeVar
 
 from agents.exchanges import ExchangeLog
-from contracts.base import Document
-from contracts.errors import AgentFailure, InvalidDocument
-from contracts.model_answer import parse_answer
-from contracts.ports import ModelMessage, ModelRequest
-from contracts.reading import to_json, validate
+from contracts.base.errors import AgentFailure, InvalidDocument
+from contracts.base.model import Document
+from contracts.base.model_answer import parse_answer
+from contracts.base.strict_json import to_json, validate
+from contracts.ports.model import ModelMessage, ModelRequest
 
 MAX_REPAIRS: Final = 2
 _MAX_PROBLEMS: Final = 20

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from agents.failures import bounded
-from contracts.channels import Channels
-from contracts.events import (
+from contracts.base.timestamps import rfc3339
+from contracts.messages.channels import Channels
+from contracts.messages.events import (
     DeadMessage,
     EventType,
     Heartbeat,
@@ -20,8 +21,7 @@ from contracts.events import (
     encode,
     encode_checked,
 )
-from contracts.ports import Delivery, Outgoing
-from contracts.timestamps import rfc3339
+from contracts.ports.bus import Delivery, Outgoing
 
 # Looked up once: a model class finds its parametrised form by a search.
 _HEARTBEAT = TaskEvent[Heartbeat]

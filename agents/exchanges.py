@@ -8,11 +8,12 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
-from contracts.errors import ModelRefused
-from contracts.events import Usage
-from contracts.failpoints import failpoint
-from contracts.model_hash import request_hash
-from contracts.ports import ArtifactStore, ModelClient, ModelRequest, ModelResponse
+from contracts.base.errors import ModelRefused
+from contracts.base.failpoints import failpoint
+from contracts.messages.events import Usage
+from contracts.ports.artifacts import ArtifactStore
+from contracts.ports.model import ModelClient, ModelRequest, ModelResponse
+from contracts.ports.request_hash import request_hash
 
 FRESH_SECONDS: Final = 1.0
 _NOTHING_USED: Final = Usage()

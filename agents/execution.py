@@ -15,10 +15,12 @@ from agents.failures import bounded, lesson, task_error, timeout_error
 from agents.registry import AgentTable, agent_info
 from agents.result import AgentResult
 from agents.task import Task
-from contracts.errors import NotConfigured
-from contracts.events import TaskError, TaskEvent, TaskOutcome, TaskRequest
-from contracts.failpoints import failpoint
-from contracts.ports import ArtifactStore, ModelClient, Sandbox
+from contracts.base.errors import NotConfigured
+from contracts.base.failpoints import failpoint
+from contracts.messages.events import TaskError, TaskEvent, TaskOutcome, TaskRequest
+from contracts.ports.artifacts import ArtifactStore
+from contracts.ports.model import ModelClient
+from contracts.ports.sandbox import Sandbox
 
 _log = structlog.get_logger(__name__)
 

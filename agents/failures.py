@@ -6,7 +6,7 @@ import errno
 import re
 from typing import Final
 
-from contracts.errors import (
+from contracts.base.errors import (
     AgentFailure,
     ArtifactError,
     BusUnavailable,
@@ -20,7 +20,7 @@ from contracts.errors import (
     StoreUnavailable,
     Unavailable,
 )
-from contracts.events import TaskError
+from contracts.messages.events import TaskError
 
 _CODES: Final[tuple[tuple[type[Exception], str, bool], ...]] = (
     (ModelUnavailable, "model_unavailable", True),

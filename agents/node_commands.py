@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from contracts.errors import InvalidInput
-from contracts.languages import NODE
-from contracts.paths import covers
+from contracts.base.errors import InvalidInput
+from contracts.base.languages import NODE
+from contracts.base.paths import covers
 
 _START: Final = NODE.commands[0]
 _BLOCK_COMMENT: Final = re.compile(r"/\*.*?\*/", re.DOTALL)

@@ -13,10 +13,10 @@ import structlog
 
 from agents.backoff import Backoff
 from agents.reading import Entry, entry
-from contracts.channels import Channels
-from contracts.errors import BusUnavailable
-from contracts.failpoints import failpoint
-from contracts.ports import Delivery, Done, MessageBus, Outgoing
+from contracts.base.errors import BusUnavailable
+from contracts.base.failpoints import failpoint
+from contracts.messages.channels import Channels
+from contracts.ports.bus import Delivery, Done, MessageBus, Outgoing
 
 _RESEND_GROWTH_CAP: Final = 15
 _log = structlog.get_logger(__name__)

@@ -11,10 +11,10 @@ import structlog
 from agents.backoff import Backoff
 from agents.envelopes import Envelopes
 from agents.settings import WorkerSettings
-from contracts.channels import Channels
-from contracts.errors import BusUnavailable, DecodeError
-from contracts.events import Control, EventType, Execution, Heartbeat, decode
-from contracts.ports import MessageBus
+from contracts.base.errors import BusUnavailable, DecodeError
+from contracts.messages.channels import Channels
+from contracts.messages.events import Control, EventType, Execution, Heartbeat, decode
+from contracts.ports.bus import MessageBus
 
 _log = structlog.get_logger(__name__)
 

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable, Sequence, Set
 from typing import Final, TypeAlias
 
-from contracts.channels import Channels
-from contracts.errors import BusUnavailable
-from contracts.ports import Delivery, MessageBus
+from contracts.base.errors import BusUnavailable
+from contracts.messages.channels import Channels
+from contracts.ports.bus import Delivery, MessageBus
 
 LOOK_SECONDS: Final = 0.25
 

@@ -13,10 +13,10 @@ from typing import Final, TypeVar
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
-from contracts.base import Identifier
-from contracts.channels import Channels
-from contracts.errors import NotConfigured
-from contracts.todo import RoleName
+from contracts.base.errors import NotConfigured
+from contracts.base.model import Identifier
+from contracts.documents.todo_list import RoleName
+from contracts.messages.channels import Channels
 
 ENTRY_POINT_GROUP: Final = "multi_agent.agents"
 SHIPPED: Final = ("agents.architect", "agents.coder", "agents.tester", "agents.debugger", "agents.reviewer")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from contracts.base import Document
-from contracts.events import TestSummary
+from contracts.base.model import Document
+from contracts.messages.events import TestSummary
 
 if TYPE_CHECKING:
     from agents.task import Task

@@ -7,8 +7,8 @@ from agents.prompting import system_prompt
 from agents.registry import agent
 from agents.result import AgentResult
 from agents.task import Task
-from contracts.registry import load_schema
-from contracts.reports import ReviewReport
+from contracts.documents.reports import ReviewReport
+from contracts.schema.registry import load_schema
 
 
 @agent(role="reviewer")

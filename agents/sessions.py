@@ -13,7 +13,7 @@ from typing import Any, Final
 from agents.commands import PytestCommand, as_pytest, expected_tests, turnable_tests
 from agents.node_commands import as_node, node_tests
 from agents.verdict import Expectation
-from contracts.languages import NODE, PYTHON, Language, code_under_test
+from contracts.base.languages import NODE, PYTHON, Language, code_under_test
 
 HARNESS_FOLDER: Final = ".test-harness"
 _SUPERVISOR: Final = f"{HARNESS_FOLDER}/supervise.py"

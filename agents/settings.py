@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agents.metrics import WorkerMetrics
-from contracts.identifiers import new_id
+from contracts.base.identifiers import new_id
 
 
 @dataclass(frozen=True, slots=True)

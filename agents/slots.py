@@ -12,8 +12,8 @@ from typing import TypeAlias
 import structlog
 
 from agents.reading import Entry, entry
-from contracts.events import Execution, TaskEvent, TaskOutcome, TaskRequest
-from contracts.ports import Delivery
+from contracts.messages.events import Execution, TaskEvent, TaskOutcome, TaskRequest
+from contracts.ports.bus import Delivery
 
 _log = structlog.get_logger(__name__)
 

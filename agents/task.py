@@ -10,21 +10,14 @@ from agents.base_tree import EMPTY, METADATA_FOLDER, BaseTree
 from agents.dialogue import Dialogue
 from agents.exchanges import ExchangeLog
 from agents.prompting import material
-from contracts.base import Document
-from contracts.errors import AgentFailure, SandboxUnavailable, UnsafePath
-from contracts.events import TaskRequest
-from contracts.failpoints import failpoint
-from contracts.paths import check_path, covers
-from contracts.ports import (
-    ModelMessage,
-    ModelRequest,
-    Sandbox,
-    SandboxLimits,
-    SandboxRequest,
-    SandboxResult,
-    Verdict,
-)
-from contracts.todo import TodoItem
+from contracts.base.errors import AgentFailure, SandboxUnavailable, UnsafePath
+from contracts.base.failpoints import failpoint
+from contracts.base.model import Document
+from contracts.base.paths import check_path, covers
+from contracts.documents.todo_list import TodoItem
+from contracts.messages.events import TaskRequest
+from contracts.ports.model import ModelMessage, ModelRequest
+from contracts.ports.sandbox import Sandbox, SandboxLimits, SandboxRequest, SandboxResult, Verdict
 
 DEFAULT_SYSTEM: Final = "You do one task of a software project. Answer with the result alone."
 

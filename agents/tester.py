@@ -24,14 +24,14 @@ from agents.sessions import SessionPlan, plan_session
 from agents.task import Task
 from agents.validation import command_run, merged_tree
 from agents.verdict import Session, read_session
-from contracts.errors import AgentFailure, SandboxUnavailable
-from contracts.events import TestSummary
-from contracts.languages import LANGUAGES, NODE, Language, steers_tests
-from contracts.paths import covers
-from contracts.ports import SandboxResult
-from contracts.registry import load_schema
-from contracts.reports import CodeArtifacts, CommandRun, TestCase, TestReport
-from contracts.todo import AcceptanceTest
+from contracts.base.errors import AgentFailure, SandboxUnavailable
+from contracts.base.languages import LANGUAGES, NODE, Language, steers_tests
+from contracts.base.paths import covers
+from contracts.documents.reports import CodeArtifacts, CommandRun, TestCase, TestReport
+from contracts.documents.todo_list import AcceptanceTest
+from contracts.messages.events import TestSummary
+from contracts.ports.sandbox import SandboxResult
+from contracts.schema.registry import load_schema
 
 _ROLE: Final = "tester"
 _NOT_FOUND: Final = 127

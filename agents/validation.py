@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from agents.commands import split_command
 from agents.normalise import normalised_tail
 from agents.task import Task
-from contracts.errors import AgentFailure
-from contracts.ports import SandboxResult, Verdict
-from contracts.reports import BuildReport, CommandRun
+from contracts.base.errors import AgentFailure
+from contracts.documents.reports import BuildReport, CommandRun
+from contracts.ports.sandbox import SandboxResult, Verdict
 
 
 async def run_rules(task: Task, files: Mapping[str, bytes | str | None]) -> BuildReport | None:

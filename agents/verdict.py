@@ -10,8 +10,8 @@ from typing import Final, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from agents.normalise import normalised
-from contracts.ports import SandboxResult, Verdict
-from contracts.reports import TestCase
+from contracts.documents.reports import TestCase
+from contracts.ports.sandbox import SandboxResult, Verdict
 
 Outcome = Literal["passed", "failed", "error", "skipped"]
 

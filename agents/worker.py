@@ -20,10 +20,21 @@ from agents.reading import Reader
 from agents.registry import AgentTable
 from agents.settings import WorkerSettings
 from agents.slots import Held, Slots
-from contracts.errors import BusUnavailable, DecodeError, GroupMissing
-from contracts.events import Control, EventType, TaskError, TaskEvent, TaskOutcome, TaskRequest, decode
-from contracts.failpoints import failpoint
-from contracts.ports import ArtifactStore, Delivery, MessageBus, ModelClient, Sandbox
+from contracts.base.errors import BusUnavailable, DecodeError, GroupMissing
+from contracts.base.failpoints import failpoint
+from contracts.messages.events import (
+    Control,
+    EventType,
+    TaskError,
+    TaskEvent,
+    TaskOutcome,
+    TaskRequest,
+    decode,
+)
+from contracts.ports.artifacts import ArtifactStore
+from contracts.ports.bus import Delivery, MessageBus
+from contracts.ports.model import ModelClient
+from contracts.ports.sandbox import Sandbox
 
 _MAX_GRACE_SECONDS: Final = 8.0
 _CANCEL_SECONDS: Final = 0.5

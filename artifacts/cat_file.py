@@ -10,7 +10,7 @@ from threading import Lock
 from typing import IO
 
 from artifacts.git_process import command, environment
-from contracts.errors import ArtifactError
+from contracts.base.errors import ArtifactError
 
 # Requests ahead of the first answer must fit the pipe, or both sides wait for each other.
 _AHEAD_BYTES = 32_000

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from artifacts.git_process import GitFailed, run
-from contracts.errors import InvalidInput
+from contracts.base.errors import InvalidInput
 
 # What a server that others push to (git daemon, sshd) must heed as well; it never sees our `-c` options.
 # preciousObjects: an object is unreachable between import and ref; `git gc --prune=now` would take it.

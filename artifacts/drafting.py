@@ -10,10 +10,10 @@ from artifacts.fast_import import SUBMODULE_MODE, SYMLINK_MODE, Draft, Drop, Lin
 from artifacts.merging import Merged, Merger
 from artifacts.objects import Entry, ObjectReader
 from artifacts.tree_check import check_fit
-from contracts.errors import InvalidInput, UnsafePath
-from contracts.paths import check_path, check_tree
-from contracts.ports import PendingCommit
-from contracts.reports import ArtifactMetadata
+from contracts.base.errors import InvalidInput, UnsafePath
+from contracts.base.paths import check_path, check_tree
+from contracts.documents.reports import ArtifactMetadata
+from contracts.ports.artifacts import PendingCommit
 
 _FILE, _PROGRAM = b"100644", b"100755"
 _NEW = Entry(_FILE, "")

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from artifacts.creation import create_store
 from artifacts.repository import Repository
-from contracts.errors import InvalidDocument, Problem
-from contracts.ports import PendingCommit, RefMove
-from contracts.reports import ArtifactMetadata
+from contracts.base.errors import InvalidDocument, Problem
+from contracts.documents.reports import ArtifactMetadata
+from contracts.ports.artifacts import PendingCommit, RefMove
 
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from contracts.errors import ArtifactError, NotConfigured, StoreUnavailable
+from contracts.base.errors import ArtifactError, NotConfigured, StoreUnavailable
 
 LOCAL_SECONDS = 120.0
 NETWORK_SECONDS = 600.0

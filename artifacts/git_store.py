@@ -13,7 +13,7 @@ from artifacts.handout import CommitInfo
 from artifacts.importing import import_base
 from artifacts.remote_store import RemoteRepository
 from artifacts.repository import Repository
-from contracts.ports import PendingCommit, RefMove
+from contracts.ports.artifacts import PendingCommit, RefMove
 
 
 class GitArtifactStore:
@@ -44,7 +44,7 @@ class GitArtifactStore:
                 return tips[0]
 
     async def read_tree(self, commit: str, *, max_bytes: int = 50_000_000) -> dict[str, bytes]:
-        """Also leaves out links, submodules and names that contracts.paths refuses."""
+        """Also leaves out links, submodules and names that contracts.base.paths refuses."""
         return await asyncio.to_thread(self._repository.read_tree, commit, max_bytes)
 
     async def publish(self, moves: Sequence[RefMove]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from contracts.errors import ArtifactError
+from contracts.base.errors import ArtifactError
 
 _MOST_ITEMS = 256
 _MOST_BYTES = 64_000_000

@@ -13,7 +13,7 @@ from artifacts import names
 from artifacts.git_process import GitFailed, environment, options, run
 from artifacts.objects import parse_trailers
 from artifacts.repository import Repository
-from contracts.errors import ArtifactError, InvalidInput
+from contracts.base.errors import ArtifactError, InvalidInput
 
 if TYPE_CHECKING:
     from git import Repo

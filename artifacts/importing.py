@@ -7,7 +7,7 @@ from pathlib import Path
 from artifacts.git_process import GitFailed, run
 from artifacts.names import Ref
 from artifacts.repository import Repository
-from contracts.errors import ArtifactError, InvalidInput
+from contracts.base.errors import ArtifactError, InvalidInput
 
 
 def import_base(repository: Repository, source: Path, rev: str = "HEAD") -> str:

@@ -22,7 +22,7 @@ from artifacts.git_process import (
     failure,
 )
 from artifacts.write_guard import GUARDED, WriteGuard
-from contracts.errors import ArtifactError, StoreUnavailable
+from contracts.base.errors import ArtifactError, StoreUnavailable
 
 Ask = Callable[[bytes, int], list[bytes]]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from artifacts.history_graph import History, HistoryGraph
 from artifacts.objects import Change, Entry, ObjectReader
 from artifacts.tree_check import check_fit
-from contracts.errors import MergeConflict, UnsafePath
+from contracts.base.errors import MergeConflict, UnsafePath
 
 # A path on which the bases of a merge do not agree: equal to no entry, so both sides must agree on it.
 _DISPUTED = Entry(b"disputed", "")

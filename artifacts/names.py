@@ -7,8 +7,8 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-from contracts.errors import ArtifactError, InvalidInput
-from contracts.ports import PendingCommit
+from contracts.base.errors import ArtifactError, InvalidInput
+from contracts.ports.artifacts import PendingCommit
 
 RESULT = "result"
 METADATA_FOLDER = ".multi-agent"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from artifacts.cat_file import CatFile, Found, too_large
 from artifacts.recent import Recent
-from contracts.errors import ArtifactError
+from contracts.base.errors import ArtifactError
 
 TREE_MODE = b"40000"
 FILE_MODES = frozenset({b"100644", b"100755", b"100664"})

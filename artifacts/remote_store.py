@@ -13,8 +13,8 @@ from artifacts.creation import create_store
 from artifacts.git_process import GitFailed, run
 from artifacts.names import Ref
 from artifacts.repository import Repository, published
-from contracts.errors import ArtifactError, InvalidInput, StoreUnavailable
-from contracts.ports import RefMove
+from contracts.base.errors import ArtifactError, InvalidInput, StoreUnavailable
+from contracts.ports.artifacts import RefMove
 
 PROTOCOLS = frozenset({"file", "git", "http", "https", "ssh"})
 

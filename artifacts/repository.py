@@ -19,9 +19,9 @@ from artifacts.names import Ref
 from artifacts.objects import FILE_MODES, ObjectReader
 from artifacts.ref_writer import Change, RefWriter
 from artifacts.write_guard import WriteGuard
-from contracts.errors import ArtifactError, UnsafePath
-from contracts.paths import check_path
-from contracts.ports import PendingCommit, RefMove
+from contracts.base.errors import ArtifactError, UnsafePath
+from contracts.base.paths import check_path
+from contracts.ports.artifacts import PendingCommit, RefMove
 
 # More parents than this in one commit make it slow to show; they are merged group by group.
 MAX_PARENTS = 256
@@ -87,7 +87,7 @@ class Repository:
         return [self._draft_merge(group, subject, created_at) for group in groups]
 
     def read_tree(self, commit: str, max_bytes: int) -> dict[str, bytes]:
-        """Regular files whose names contracts.paths allows; links, submodules and others are left out."""
+        """Regular files whose names contracts.base.paths allows; links and submodules are left out."""
         self.ensure([commit])
         walk = self.objects.walk(self.objects.commit(commit).tree)
         entries = [

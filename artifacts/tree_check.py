@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from artifacts.objects import Entry, ObjectReader
-from contracts.errors import UnsafePath
+from contracts.base.errors import UnsafePath
 
 Overlay = Mapping[bytes, Entry | None]
 """Paths and what stands there afterwards; None for a file that goes away."""

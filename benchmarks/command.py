@@ -15,9 +15,9 @@ from benchmarks.growth import fill, made
 from benchmarks.notes import WrongResult
 from benchmarks.ours import percentiles, plan_of
 from benchmarks.shapes import lanes
-from contracts.events import EventType, TaskEvent, TaskRequest, decode, encode
-from contracts.plan_checks import PlanLimits, parse_plan
-from contracts.todo import TodoList
+from contracts.documents.plan_checks import PlanLimits, parse_plan
+from contracts.documents.todo_list import TodoList
+from contracts.messages.events import EventType, TaskEvent, TaskRequest, decode, encode
 from multi_agent.settings import Settings
 
 _COMMAND = (sys.executable, "-P", "-m", "multi_agent.cli")

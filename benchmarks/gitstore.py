@@ -15,8 +15,8 @@ from typing import Any
 from artifacts import create_store, open_store
 from benchmarks.notes import WrongResult
 from benchmarks.stopwatch import start
-from contracts.ports import PendingCommit, RefMove
-from contracts.reports import ArtifactMetadata
+from contracts.documents.reports import ArtifactMetadata
+from contracts.ports.artifacts import PendingCommit, RefMove
 
 _NOW = 1_700_000_000
 

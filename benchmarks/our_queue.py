@@ -20,8 +20,10 @@ from benchmarks.notes import WrongResult, check_notes, note, read_notes, use_not
 from benchmarks.services import Crew, private_redis
 from benchmarks.stopwatch import start
 from contracts import get_message_bus
-from contracts.channels import Channels
-from contracts.events import (
+from contracts.base.timestamps import rfc3339
+from contracts.documents.todo_list import TodoItem
+from contracts.messages.channels import Channels
+from contracts.messages.events import (
     Control,
     EventType,
     TaskEvent,
@@ -31,9 +33,8 @@ from contracts.events import (
     encode,
     encode_checked,
 )
-from contracts.ports import MessageBus, Outgoing, PendingCommit
-from contracts.timestamps import rfc3339
-from contracts.todo import TodoItem
+from contracts.ports.artifacts import PendingCommit
+from contracts.ports.bus import MessageBus, Outgoing
 
 _REQUESTS: Final = f"agent.requests.{ROLE}"
 _RESULTS: Final = "agent.results.0"

@@ -18,11 +18,11 @@ from benchmarks.notes import WrongResult, check_notes, read_notes, use_notes
 from benchmarks.services import Crew, Redis, memory_of, private_redis, wait_until
 from benchmarks.shapes import SHAPES, Graph, needs
 from benchmarks.stopwatch import start
-from contracts.channels import Channels
-from contracts.events import WorkflowNotice, decode
-from contracts.redis_bus import RedisBus
-from contracts.redis_subscription import RedisSubscription
-from contracts.todo import TodoItem, TodoList
+from contracts.bus.redis_bus import RedisBus
+from contracts.bus.redis_subscription import RedisSubscription
+from contracts.documents.todo_list import TodoItem, TodoList
+from contracts.messages.channels import Channels
+from contracts.messages.events import WorkflowNotice, decode
 from multi_agent.bootstrap import make_bus, make_client, make_database, upgrade_database
 from multi_agent.settings import Settings
 from orchestrator import tables as t

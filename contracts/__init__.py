@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from contracts.base import SCHEMA_VERSION
-from contracts.channels import SHARDS, Channels
-from contracts.errors import (
+from contracts.base.errors import (
     AgentFailure,
     ArtifactError,
     BusUnavailable,
@@ -33,10 +31,9 @@ from contracts.errors import (
     Unavailable,
     UnsafePath,
 )
-from contracts.events import EVENT_DATA, EventType, TaskEvent, decode, encode
-from contracts.plan_checks import PlanLimits, check_plan, parse_plan, topological_order
-from contracts.ports import ArtifactStore, MessageBus, ModelClient, Sandbox
-from contracts.reports import (
+from contracts.base.model import SCHEMA_VERSION
+from contracts.documents.plan_checks import PlanLimits, check_plan, parse_plan, topological_order
+from contracts.documents.reports import (
     ArtifactMetadata,
     BuildReport,
     CodeArtifacts,
@@ -44,10 +41,16 @@ from contracts.reports import (
     ReviewReport,
     TestReport,
 )
-from contracts.todo import Role, TodoItem, TodoList
+from contracts.documents.todo_list import Role, TodoItem, TodoList
+from contracts.messages.channels import SHARDS, Channels
+from contracts.messages.events import EVENT_DATA, EventType, TaskEvent, decode, encode
+from contracts.ports.artifacts import ArtifactStore
+from contracts.ports.bus import MessageBus
+from contracts.ports.model import ModelClient
+from contracts.ports.sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from contracts.bus import get_message_bus
+    from contracts.bus.connect import get_message_bus
 
 __all__ = [
     "EVENT_DATA",
@@ -104,6 +107,6 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name != "get_message_bus":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from contracts.bus import get_message_bus  # noqa: PLC0415  # loads the Redis client only when asked for
+    from contracts.bus.connect import get_message_bus  # noqa: PLC0415  # loads the Redis client only when asked for
 
     return get_message_bus

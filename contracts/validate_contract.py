@@ -15,11 +15,11 @@ import click
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from contracts.errors import InvalidDocument, Problem
-from contracts.plan_checks import PlanLimits, check_plan
-from contracts.reading import MAX_DOCUMENT_BYTES, MAX_PROBLEMS, json_path, read_json
-from contracts.registry import DOCUMENT_TYPES, load_schema, parse_document
-from contracts.todo import TodoList
+from contracts.base.errors import InvalidDocument, Problem
+from contracts.base.strict_json import MAX_DOCUMENT_BYTES, MAX_PROBLEMS, json_path, read_json
+from contracts.documents.plan_checks import PlanLimits, check_plan
+from contracts.documents.todo_list import TodoList
+from contracts.schema.registry import DOCUMENT_TYPES, load_schema, parse_document
 
 _MESSAGE_CHARACTERS = 300
 

@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from contracts.errors import NotConfigured
-from contracts.ports import Isolation, MessageBus, ModelClient, Sandbox, SandboxRequest, SandboxResult
+from contracts.base.errors import NotConfigured
+from contracts.ports.bus import MessageBus
+from contracts.ports.model import ModelClient
+from contracts.ports.sandbox import Isolation, Sandbox, SandboxRequest, SandboxResult
 from multi_agent.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ def arm_failpoints(settings: Settings) -> None:
     """Set the traps that the settings name. Raises NotConfigured outside a scratch folder."""
     if settings.failpoints is None:
         return
-    from contracts.failpoints import arm, parse_traps
+    from contracts.base.failpoints import arm, parse_traps
 
     if not (settings.data / SCRATCH_MARK).exists():
         raise NotConfigured(
@@ -181,7 +183,7 @@ def find_agents(modules: Sequence[str]) -> list[type]:
 def make_planner(settings: Settings, model: ModelClient, modules: Sequence[str] = ()) -> Planner:
     """A planner that knows the roles of all agents that would be found here."""
     from agents.registry import agent_info
-    from contracts.plan_checks import PlanLimits
+    from contracts.documents.plan_checks import PlanLimits
     from planner_service.core import PLANNED_ROLES, Planner, PlannerSettings
 
     return Planner(
@@ -201,9 +203,9 @@ def planner_from_environment() -> Planner:
 
 def make_client(settings: Settings, database: Database, bus: MessageBus | None = None) -> WorkflowClient:
     """Reads and commands; with a bus, the owner is woken up."""
-    from contracts.channels import Channels
-    from contracts.errors import BusUnavailable
-    from contracts.ports import Outgoing
+    from contracts.base.errors import BusUnavailable
+    from contracts.messages.channels import Channels
+    from contracts.ports.bus import Outgoing
     from orchestrator.client import WorkflowClient
 
     async def hint(command_id: str) -> None:

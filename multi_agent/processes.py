@@ -14,9 +14,9 @@ from contextlib import suppress
 import structlog
 from prometheus_client import start_http_server
 
-from contracts.bus import connect_message_bus
-from contracts.errors import BusUnavailable, InvalidInput
-from contracts.ports import MessageBus
+from contracts.base.errors import BusUnavailable, InvalidInput
+from contracts.bus.connect import connect_message_bus
+from contracts.ports.bus import MessageBus
 from multi_agent.bootstrap import (
     arm_failpoints,
     is_current,

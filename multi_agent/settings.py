@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from contracts.errors import NotConfigured
+from contracts.base.errors import NotConfigured
 
 
 def _env(*names: str) -> AliasChoices:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from contracts.ports import MessageBus
+from contracts.ports.bus import MessageBus
 from multi_agent.bootstrap import HOST, make_bus, upgrade_database
 from multi_agent.embedded.redis_server import EmbeddedRedis, start_redis
 from multi_agent.locks import FileLock

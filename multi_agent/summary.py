@@ -6,7 +6,7 @@ import textwrap
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from contracts.errors import MultiAgentError
+from contracts.base.errors import MultiAgentError
 from orchestrator.state import WorkflowStatus
 
 if TYPE_CHECKING:

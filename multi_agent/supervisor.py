@@ -13,10 +13,10 @@ from typing import Protocol
 
 import structlog
 
-from contracts.channels import Channels
-from contracts.errors import BusUnavailable
-from contracts.events import MAX_LOGS, EventType, TaskEvent, WorkerLeft, encode
-from contracts.ports import MessageBus, Outgoing
+from contracts.base.errors import BusUnavailable
+from contracts.messages.channels import Channels
+from contracts.messages.events import MAX_LOGS, EventType, TaskEvent, WorkerLeft, encode
+from contracts.ports.bus import MessageBus, Outgoing
 from multi_agent.embedded.child import ChildProcess
 from multi_agent.processes import new_process_id
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from contracts.events import Heartbeat, WorkerLeft
-from contracts.ports import Delivery
+from contracts.messages.events import Heartbeat, WorkerLeft
+from contracts.ports.bus import Delivery
 from orchestrator.batch import Command
 from orchestrator.inputs import Merged, MergeFailed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.events import TaskError, TaskOutcome, Usage
+from contracts.messages.events import TaskError, TaskOutcome, Usage
 from orchestrator.cycles import debug_cycle
 from orchestrator.decision import Decision, Entry, end_badly, release, settle
 from orchestrator.inputs import Dispatch, Finished, Lost, Overdue

@@ -12,10 +12,10 @@ from typing import Protocol
 
 from sqlalchemy import Connection, func, select
 
-from contracts.channels import SHARDS, Channels
-from contracts.errors import ArtifactError, DecodeError
-from contracts.events import Heartbeat, TaskOutcome, decode
-from contracts.ports import MessageBus, Subscription
+from contracts.base.errors import ArtifactError, DecodeError
+from contracts.messages.channels import SHARDS, Channels
+from contracts.messages.events import Heartbeat, TaskOutcome, decode
+from contracts.ports.bus import MessageBus, Subscription
 from orchestrator import tables as t
 from orchestrator.audit_checks import (
     Facts,

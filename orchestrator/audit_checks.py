@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from contracts.events import Heartbeat
+from contracts.messages.events import Heartbeat
 from orchestrator.messages import request_stream
 from orchestrator.state import TaskState, TaskStatus, Workflow, WorkflowStatus
 

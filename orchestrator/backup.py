@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from contracts.errors import InvalidInput, NotConfigured, StoreUnavailable
+from contracts.base.errors import InvalidInput, NotConfigured, StoreUnavailable
 from orchestrator.database import BUSY_SECONDS, alembic_url
 
 

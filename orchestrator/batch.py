@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
-from contracts.channels import SHARDS
+from contracts.messages.channels import SHARDS
 from orchestrator.decision import Entry
 from orchestrator.state import Header, TaskState, Workflow
 

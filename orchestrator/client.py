@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, union
 
-from contracts.errors import Busy, InvalidInput
-from contracts.todo import TodoList
+from contracts.base.errors import Busy, InvalidInput
+from contracts.documents.todo_list import TodoList
 from orchestrator import tables as t
 from orchestrator.batch import shard_of
 from orchestrator.database import Database

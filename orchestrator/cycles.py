@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts.todo import Role, TodoItem
+from contracts.documents.todo_list import Role, TodoItem
 from orchestrator.state import TaskState, TaskStatus, Workflow
 
 MAX_OUTPUTS = 200

@@ -19,7 +19,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from contracts.errors import NotConfigured, StoreUnavailable
+from contracts.base.errors import NotConfigured, StoreUnavailable
 from orchestrator.tables import REVISION
 
 T = TypeVar("T")

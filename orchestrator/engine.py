@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from contracts.ports import RefMove
+from contracts.ports.artifacts import RefMove
 from orchestrator.batch import Batch, OutboxEntry, shard_of
 from orchestrator.decide import decide
 from orchestrator.decision import Decision, Entry

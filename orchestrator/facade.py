@@ -13,11 +13,11 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry
 
-from contracts.blocking import LoopThread
-from contracts.bus import get_message_bus
-from contracts.errors import InvalidInput
-from contracts.plan_checks import PlanLimits, parse_plan
-from contracts.ports import ArtifactStore
+from contracts.base.errors import InvalidInput
+from contracts.base.loop_thread import LoopThread
+from contracts.bus.connect import get_message_bus
+from contracts.documents.plan_checks import PlanLimits, parse_plan
+from contracts.ports.artifacts import ArtifactStore
 from orchestrator.client import WorkflowClient
 from orchestrator.database import open_database
 from orchestrator.metrics import OwnerMetrics

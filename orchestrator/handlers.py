@@ -10,9 +10,9 @@ from typing import assert_never
 
 import structlog
 
-from contracts.channels import Channels
-from contracts.errors import BusUnavailable, DecodeError
-from contracts.events import (
+from contracts.base.errors import BusUnavailable, DecodeError
+from contracts.messages.channels import Channels
+from contracts.messages.events import (
     DeadMessage,
     Heartbeat,
     TaskEvent,
@@ -21,7 +21,8 @@ from contracts.events import (
     WorkerLeft,
     decode,
 )
-from contracts.ports import Delivery, Done, Outgoing, RefMove
+from contracts.ports.artifacts import RefMove
+from contracts.ports.bus import Delivery, Done, Outgoing
 from orchestrator.arrivals import Arrival, BusAway, BusReset, Drained, MergeDone
 from orchestrator.batch import Command, DeadLetter, OutboxEntry
 from orchestrator.burying import bury

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from contracts.errors import BusUnavailable
-from contracts.ports import MessageBus
+from contracts.base.errors import BusUnavailable
+from contracts.ports.bus import MessageBus
 from orchestrator.arrivals import Arrival, BusAway, BusReset
 
 LOOK_SECONDS = 1.0

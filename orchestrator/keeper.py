@@ -6,9 +6,9 @@ import asyncio
 
 import structlog
 
-from contracts.errors import MultiAgentError, Unavailable
-from contracts.failpoints import failpoint
-from contracts.ports import ArtifactStore, RefMove
+from contracts.base.errors import MultiAgentError, Unavailable
+from contracts.base.failpoints import failpoint
+from contracts.ports.artifacts import ArtifactStore, RefMove
 from orchestrator.arrivals import Arrival, MergeDone
 from orchestrator.inputs import Merged, MergeFailed
 from orchestrator.state import Workflow

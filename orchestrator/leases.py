@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from contracts.events import Heartbeat
+from contracts.messages.events import Heartbeat
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, select
 
-from contracts.ports import Delivery, Outgoing
+from contracts.ports.bus import Delivery, Outgoing
 from orchestrator import tables as t
 from orchestrator.batch import DeadLetter
 from orchestrator.state import TaskState

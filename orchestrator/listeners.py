@@ -9,11 +9,11 @@ from collections.abc import Coroutine
 
 import structlog
 
-from contracts.channels import Channels
-from contracts.errors import BusUnavailable, DecodeError, GroupMissing
-from contracts.events import Heartbeat, WorkerLeft, decode
-from contracts.failpoints import failpoint
-from contracts.ports import Delivery, MessageBus
+from contracts.base.errors import BusUnavailable, DecodeError, GroupMissing
+from contracts.base.failpoints import failpoint
+from contracts.messages.channels import Channels
+from contracts.messages.events import Heartbeat, WorkerLeft, decode
+from contracts.ports.bus import Delivery, MessageBus
 from orchestrator.arrivals import Arrival, Drained
 from orchestrator.recovery import DrainGate
 from orchestrator.shares import Share

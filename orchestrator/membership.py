@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from contracts.errors import StoreUnavailable
+from contracts.base.errors import StoreUnavailable
 from orchestrator.roster import OwnerEntry, Roster
 from orchestrator.shares import Change, Roll, Share, Watch, next_change
 

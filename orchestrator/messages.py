@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from contracts.channels import Channels
-from contracts.events import (
+from contracts.base.timestamps import rfc3339
+from contracts.messages.channels import Channels
+from contracts.messages.events import (
     Control,
     EventType,
     TaskError,
@@ -14,8 +15,7 @@ from contracts.events import (
     encode,
     encode_checked,
 )
-from contracts.ports import Outgoing
-from contracts.timestamps import rfc3339
+from contracts.ports.bus import Outgoing
 from orchestrator.batch import shard_of
 from orchestrator.state import Header, TaskState
 

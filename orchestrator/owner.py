@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from contracts.errors import StoreUnavailable
-from contracts.failpoints import failpoint
-from contracts.identifiers import new_id
-from contracts.ports import ArtifactStore, MessageBus
+from contracts.base.errors import StoreUnavailable
+from contracts.base.failpoints import failpoint
+from contracts.base.identifiers import new_id
+from contracts.ports.artifacts import ArtifactStore
+from contracts.ports.bus import MessageBus
 from orchestrator.arrivals import Arrival
 from orchestrator.backlog import Backlog
 from orchestrator.engine import Engine

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from contracts.errors import StoreUnavailable
+from contracts.base.errors import StoreUnavailable
 
 T = TypeVar("T")
 

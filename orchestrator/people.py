@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from contracts.events import TaskError
+from contracts.messages.events import TaskError
 from orchestrator.decision import Decision, Entry, descendants, end_badly, release
 from orchestrator.inputs import Approve, Cancel, Reject, Retry
 from orchestrator.state import TaskState, TaskStatus, Workflow, WorkflowStatus

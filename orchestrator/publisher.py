@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from contracts.channels import Channels
-from contracts.errors import BusUnavailable
-from contracts.events import Control
-from contracts.failpoints import failpoint
-from contracts.ports import Done, MessageBus, Outgoing
+from contracts.base.errors import BusUnavailable
+from contracts.base.failpoints import failpoint
+from contracts.messages.channels import Channels
+from contracts.messages.events import Control
+from contracts.ports.bus import Done, MessageBus, Outgoing
 from orchestrator.engine import Engine
 from orchestrator.messages import control_message, request_message, workflow_notice
 

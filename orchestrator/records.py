@@ -9,9 +9,9 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 from sqlalchemy import RowMapping
 
-from contracts.base import Model
-from contracts.events import TaskError, TestSummary, Usage
-from contracts.todo import TodoItem
+from contracts.base.model import Model
+from contracts.documents.todo_list import TodoItem
+from contracts.messages.events import TaskError, TestSummary, Usage
 from orchestrator.state import NO_USAGE, Header, TaskState, TaskStatus, Workflow, WorkflowStatus
 
 Row: TypeAlias = tuple[Any, ...]

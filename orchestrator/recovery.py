@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from contracts.channels import Channels
-from contracts.errors import BusUnavailable, DecodeError
-from contracts.events import Heartbeat, decode
-from contracts.ports import Delivery, MessageBus
+from contracts.base.errors import BusUnavailable, DecodeError
+from contracts.messages.channels import Channels
+from contracts.messages.events import Heartbeat, decode
+from contracts.ports.bus import Delivery, MessageBus
 from orchestrator.engine import Engine
 from orchestrator.leases import Leases
 from orchestrator.messages import request_stream

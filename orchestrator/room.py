@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, select
 
-from contracts.errors import Busy
+from contracts.base.errors import Busy
 from orchestrator import tables as t
 from orchestrator.state import WorkflowStatus
 

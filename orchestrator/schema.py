@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy.exc import DatabaseError
 
-from contracts.errors import NotConfigured
+from contracts.base.errors import NotConfigured
 from orchestrator.database import alembic_url, translated
 
 

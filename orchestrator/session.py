@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from contracts.failpoints import failpoint
+from contracts.base.failpoints import failpoint
 from orchestrator.arrivals import Arrival
 from orchestrator.backlog import Backlog
 from orchestrator.handlers import TICK_SECONDS, Handlers

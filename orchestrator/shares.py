@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
-from contracts.channels import SHARDS
+from contracts.messages.channels import SHARDS
 from orchestrator.batch import shard_of
 
 

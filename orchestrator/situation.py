@@ -12,10 +12,10 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from contracts.channels import Channels
-from contracts.errors import DecodeError
-from contracts.events import Heartbeat, decode
-from contracts.ports import MessageBus
+from contracts.base.errors import DecodeError
+from contracts.messages.channels import Channels
+from contracts.messages.events import Heartbeat, decode
+from contracts.ports.bus import MessageBus
 from orchestrator import tables as t
 from orchestrator.database import Database
 from orchestrator.loading import read_workflows

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from contracts.events import TaskError, TestSummary, Usage
-from contracts.todo import TodoItem, TodoList
+from contracts.documents.todo_list import TodoItem, TodoList
+from contracts.messages.events import TaskError, TestSummary, Usage
 
 
 class TaskStatus(StrEnum):

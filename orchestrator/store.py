@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, case, exists, or_, select, update
 
-from contracts.errors import MultiAgentError
-from contracts.failpoints import failpoint
+from contracts.base.errors import MultiAgentError
+from contracts.base.failpoints import failpoint
 from orchestrator import tables as t
 from orchestrator.batch import Batch, Command, OutboxEntry
 from orchestrator.database import Database, sqlite_driver, upsert

@@ -6,9 +6,9 @@ from typing import Literal, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from contracts.base import CommitName, Identifier, LongText, Model
-from contracts.errors import InvalidInput
-from contracts.todo import TodoList
+from contracts.base.errors import InvalidInput
+from contracts.base.model import CommitName, Identifier, LongText, Model
+from contracts.documents.todo_list import TodoList
 from orchestrator.inputs import Approve, Cancel, Input, Reject, Retry
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from contracts.errors import BusUnavailable, InvalidInput, MultiAgentError
-from contracts.ports import MessageBus, Outgoing
+from contracts.base.errors import BusUnavailable, InvalidInput, MultiAgentError
+from contracts.ports.bus import MessageBus, Outgoing
 from orchestrator.batch import Command, shard_of
 from orchestrator.decision import Entry
 from orchestrator.engine import Engine

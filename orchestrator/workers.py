@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from contracts.errors import BusUnavailable
-from contracts.events import Heartbeat, WorkerLeft
+from contracts.base.errors import BusUnavailable
+from contracts.messages.events import Heartbeat, WorkerLeft
 from orchestrator.batch import shard_of
 from orchestrator.burying import bury
 from orchestrator.deaths import Death, executed, one_to_blame

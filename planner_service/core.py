@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from contracts.errors import InvalidDocument, InvalidPlan, Problem
-from contracts.model_answer import parse_answer
-from contracts.plan_checks import PlanLimits, parse_plan
-from contracts.ports import ModelClient, ModelMessage, ModelRequest
-from contracts.registry import load_schema
-from contracts.todo import Role, TodoList
+from contracts.base.errors import InvalidDocument, InvalidPlan, Problem
+from contracts.base.model_answer import parse_answer
+from contracts.documents.plan_checks import PlanLimits, parse_plan
+from contracts.documents.todo_list import Role, TodoList
+from contracts.ports.model import ModelClient, ModelMessage, ModelRequest
+from contracts.schema.registry import load_schema
 from planner_service.prompting import echo, listed, repair_prompt, request_prompt, system_prompt
 from planner_service.repository import RepositorySummary
 from planner_service.request import check_request, todo_list_id

@@ -13,8 +13,8 @@ from typing import Final
 
 import click
 
-from contracts.errors import InvalidInput, InvalidPlan, MultiAgentError, NotConfigured
-from contracts.todo import TodoList
+from contracts.base.errors import InvalidInput, InvalidPlan, MultiAgentError, NotConfigured
+from contracts.documents.todo_list import TodoList
 from planner_service.core import Planner, PlannerSettings
 from planner_service.request import check_request
 from planner_service.service import PlannerService, write_plan

@@ -8,8 +8,8 @@ from importlib import resources
 from string import Template
 from typing import Any, Final
 
-from contracts.errors import Problem
-from contracts.todo import Role
+from contracts.base.errors import Problem
+from contracts.documents.todo_list import Role
 from planner_service.repository import RepositorySummary
 
 MAX_ECHO_CHARACTERS: Final = 20_000

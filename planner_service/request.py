@@ -7,7 +7,7 @@ import re
 import unicodedata
 from typing import Final
 
-from contracts.errors import InvalidInput
+from contracts.base.errors import InvalidInput
 
 MAX_REQUEST_CHARACTERS: Final = 20_000
 

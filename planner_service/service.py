@@ -7,10 +7,10 @@ import tempfile
 from pathlib import Path
 from typing import Any, Self
 
-from contracts.blocking import LoopThread
-from contracts.errors import InvalidInput
-from contracts.ports import ModelClient
-from contracts.todo import TodoList
+from contracts.base.errors import InvalidInput
+from contracts.base.loop_thread import LoopThread
+from contracts.documents.todo_list import TodoList
+from contracts.ports.model import ModelClient
 from planner_service.core import Planner
 
 

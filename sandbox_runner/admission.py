@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Final
 
-from contracts.errors import InvalidInput
-from contracts.ports import SandboxLimits, SandboxRequest
-from contracts.sandbox_messages import SandboxOrder
+from contracts.base.errors import InvalidInput
+from contracts.messages.sandbox import SandboxOrder
+from contracts.ports.sandbox import SandboxLimits, SandboxRequest
 from sandbox_runner.messages import request_of
 from sandbox_runner.payload import check_request
 

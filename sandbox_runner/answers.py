@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from contracts.ports import Outgoing
+from contracts.ports.bus import Outgoing
 
 _FIRST_SECONDS: Final = 1.0
 _MOST_SECONDS: Final = 8.0

@@ -9,8 +9,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from contracts.errors import SandboxUnavailable
-from contracts.ports import SandboxLimits
+from contracts.base.errors import SandboxUnavailable
+from contracts.ports.sandbox import SandboxLimits
 from sandbox_runner import owner
 from sandbox_runner.payload import MEGABYTE
 

@@ -10,8 +10,8 @@ from typing import Protocol
 
 import structlog
 
-from contracts.errors import NotConfigured, SandboxUnavailable
-from contracts.ports import Isolation, Sandbox, SandboxLimits, SandboxRequest, Verdict
+from contracts.base.errors import NotConfigured, SandboxUnavailable
+from contracts.ports.sandbox import Isolation, Sandbox, SandboxLimits, SandboxRequest, Verdict
 from sandbox_runner import bubblewrap, namespaces, seccomp
 from sandbox_runner.guest import landlock
 from sandbox_runner.local import LocalSandbox

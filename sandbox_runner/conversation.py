@@ -9,9 +9,9 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from contracts.errors import InvalidInput, SandboxUnavailable
-from contracts.failpoints import failpoint
-from contracts.ports import Isolation, SandboxRequest, SandboxResult, Verdict
+from contracts.base.errors import InvalidInput, SandboxUnavailable
+from contracts.base.failpoints import failpoint
+from contracts.ports.sandbox import Isolation, SandboxRequest, SandboxResult, Verdict
 from sandbox_runner.guest import wire
 from sandbox_runner.payload import MEGABYTE, Job, collect_bytes, collect_files
 from sandbox_runner.tar_reader import TarRefused, read_tar

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import docker
 import requests
 
-from contracts.errors import NotConfigured, SandboxUnavailable
+from contracts.base.errors import NotConfigured, SandboxUnavailable
 from sandbox_runner.settings import SandboxSettings
 
 _TIMEOUT_SECONDS = 60

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import docker
 
-from contracts.failpoints import failpoint
-from contracts.ports import SandboxLimits
+from contracts.base.failpoints import failpoint
+from contracts.ports.sandbox import SandboxLimits
 from sandbox_runner.conversation import Transcript
 from sandbox_runner.docker_api import translated
 from sandbox_runner.docker_shims import end_shim

@@ -17,8 +17,8 @@ from typing import Any
 
 import docker
 
-from contracts.errors import SandboxUnavailable
-from contracts.ports import Isolation, SandboxLimits, SandboxRequest, SandboxResult
+from contracts.base.errors import SandboxUnavailable
+from contracts.ports.sandbox import Isolation, SandboxLimits, SandboxRequest, SandboxResult
 from sandbox_runner import docker_reaper
 from sandbox_runner.conversation import START_SECONDS, to_the_end
 from sandbox_runner.docker_api import connect, has_image, image_id, translated

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Set
 
 import docker
 
-from contracts.errors import SandboxUnavailable
+from contracts.base.errors import SandboxUnavailable
 from sandbox_runner import owner
 from sandbox_runner.docker_api import translated
 from sandbox_runner.docker_container import remove

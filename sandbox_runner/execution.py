@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Hashable
 
-from contracts.failpoints import failpoint
-from contracts.ports import Isolation, SandboxRequest, SandboxResult
+from contracts.base.failpoints import failpoint
+from contracts.ports.sandbox import Isolation, SandboxRequest, SandboxResult
 from sandbox_runner.conversation import NeverStarted, converse, judge, to_the_end
 from sandbox_runner.payload import Job
 from sandbox_runner.pool import Pool, Started

@@ -9,9 +9,9 @@ from typing import Any, Final, Literal, TypeAlias
 
 import structlog
 
-from contracts.errors import InvalidInput, SandboxUnavailable, UnsafePath
-from contracts.ports import Sandbox, SandboxRequest
-from contracts.sandbox_messages import SandboxOrder, SandboxOutcome
+from contracts.base.errors import InvalidInput, SandboxUnavailable, UnsafePath
+from contracts.messages.sandbox import SandboxOrder, SandboxOutcome
+from contracts.ports.sandbox import Sandbox, SandboxRequest
 from sandbox_runner.admission import admit
 from sandbox_runner.host_settings import HostSettings
 from sandbox_runner.messages import bounded, outcome_of

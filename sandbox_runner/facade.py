@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from contracts.blocking import LoopThread
-from contracts.ports import Sandbox, SandboxLimits, SandboxRequest, SandboxResult
+from contracts.base.loop_thread import LoopThread
+from contracts.ports.sandbox import Sandbox, SandboxLimits, SandboxRequest, SandboxResult
 from sandbox_runner.choose import choose_sandbox
 from sandbox_runner.settings import SandboxSettings
 

@@ -15,10 +15,11 @@ from typing import Any, Final
 
 import structlog
 
-from contracts.channels import Channels
-from contracts.errors import BusUnavailable, DecodeError, GroupMissing
-from contracts.ports import Delivery, Done, MessageBus, Outgoing, Sandbox
-from contracts.sandbox_messages import SandboxControl, SandboxHost, SandboxOrder
+from contracts.base.errors import BusUnavailable, DecodeError, GroupMissing
+from contracts.messages.channels import Channels
+from contracts.messages.sandbox import SandboxControl, SandboxHost, SandboxOrder
+from contracts.ports.bus import Delivery, Done, MessageBus, Outgoing
+from contracts.ports.sandbox import Sandbox
 from sandbox_runner.answers import Answers
 from sandbox_runner.executor import Execution, Executor
 from sandbox_runner.host_settings import HostSettings

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from contracts.events import Heartbeat
-from contracts.ports import SandboxLimits
+from contracts.messages.events import Heartbeat
+from contracts.ports.sandbox import SandboxLimits
 from sandbox_runner.admission import MOST
 from sandbox_runner.metrics import HostMetrics
 

@@ -9,8 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from contracts.errors import SandboxUnavailable
-from contracts.languages import LANGUAGES
+from contracts.base.errors import SandboxUnavailable
+from contracts.base.languages import LANGUAGES
 from sandbox_runner.docker_api import connect, image_id, translated
 from sandbox_runner.settings import SandboxSettings
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from contracts.errors import SandboxUnavailable
-from contracts.failpoints import failpoint
-from contracts.ports import Isolation, SandboxLimits, SandboxRequest, SandboxResult
+from contracts.base.errors import SandboxUnavailable
+from contracts.base.failpoints import failpoint
+from contracts.ports.sandbox import Isolation, SandboxLimits, SandboxRequest, SandboxResult
 from sandbox_runner import seccomp
 from sandbox_runner.cgroups import Cgroup, find_parent, remove_abandoned
 from sandbox_runner.conversation import START_SECONDS, Transcript, to_the_end

@@ -1,4 +1,4 @@
-"""Between the Sandbox port and the messages of contracts.sandbox_messages."""
+"""Between the Sandbox port and the messages of contracts.messages.sandbox."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from contracts.base import Model
-from contracts.channels import Channels
-from contracts.errors import DecodeError, InvalidInput, SandboxUnavailable, UnsafePath
-from contracts.events import (
+from contracts.base.errors import DecodeError, InvalidInput, SandboxUnavailable, UnsafePath
+from contracts.base.model import Model
+from contracts.messages.channels import Channels
+from contracts.messages.events import (
     EVENT_DATA,
     DeadMessage,
     EventType,
@@ -22,16 +22,7 @@ from contracts.events import (
     decode,
     encode,
 )
-from contracts.ports import (
-    Delivery,
-    Isolation,
-    Outgoing,
-    SandboxLimits,
-    SandboxRequest,
-    SandboxResult,
-    Verdict,
-)
-from contracts.sandbox_messages import (
+from contracts.messages.sandbox import (
     MAX_SANDBOX_MESSAGE_BYTES,
     ParcelFile,
     SandboxBounds,
@@ -40,6 +31,8 @@ from contracts.sandbox_messages import (
     SandboxOrder,
     SandboxOutcome,
 )
+from contracts.ports.bus import Delivery, Outgoing
+from contracts.ports.sandbox import Isolation, SandboxLimits, SandboxRequest, SandboxResult, Verdict
 from sandbox_runner.parcel import pack, unpack
 
 _MAX_KEPT_BYTES: Final = 2_000_000

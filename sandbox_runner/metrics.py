@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
-from contracts.sandbox_messages import SandboxOutcome
+from contracts.messages.sandbox import SandboxOutcome
 
 _SECONDS = (0.05, 0.25, 1, 5, 15, 60, 300, 1_800)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from contracts.channels import Channels
-from contracts.ports import Delivery, MessageBus
-from contracts.sandbox_messages import SandboxHost
+from contracts.messages.channels import Channels
+from contracts.messages.sandbox import SandboxHost
+from contracts.ports.bus import Delivery, MessageBus
 from sandbox_runner.host_settings import HostSettings
 
 

@@ -1,4 +1,4 @@
-"""Many contents as one text: compressed and in base64; see contracts.sandbox_messages."""
+"""Many contents as one text: compressed and in base64; see contracts.messages.sandbox."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import zlib
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
-from contracts.errors import DecodeError
-from contracts.sandbox_messages import MAX_PARCEL_BYTES
+from contracts.base.errors import DecodeError
+from contracts.messages.sandbox import MAX_PARCEL_BYTES
 
 # The fastest: what travels once over a local network is not worth more time.
 _LEVEL = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from contracts.sandbox_messages import SandboxHost
+from contracts.messages.sandbox import SandboxHost
 
 
 class Step(Enum):

@@ -10,9 +10,9 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from contracts.errors import InvalidInput, UnsafePath
-from contracts.paths import MAX_PATH_BYTES, check_path, check_tree
-from contracts.ports import SandboxLimits, SandboxRequest
+from contracts.base.errors import InvalidInput, UnsafePath
+from contracts.base.paths import MAX_PATH_BYTES, check_path, check_tree
+from contracts.ports.sandbox import SandboxLimits, SandboxRequest
 from sandbox_runner.guest.wire import LENGTH
 
 WORK = "/work"

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from contracts.errors import SandboxUnavailable
-from contracts.failpoints import failpoint
-from contracts.ports import SandboxLimits
+from contracts.base.errors import SandboxUnavailable
+from contracts.base.failpoints import failpoint
+from contracts.ports.sandbox import SandboxLimits
 from sandbox_runner.conversation import Link, Transcript
 from sandbox_runner.guest import wire
 

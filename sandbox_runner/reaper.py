@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from contracts.errors import SandboxUnavailable
+from contracts.base.errors import SandboxUnavailable
 from sandbox_runner.conversation import to_the_end
 
 REAP_SECONDS: Final = 10.0

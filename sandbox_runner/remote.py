@@ -16,10 +16,11 @@ from typing import Final
 
 import structlog
 
-from contracts.channels import Channels
-from contracts.errors import BusUnavailable, DecodeError, SandboxUnavailable
-from contracts.ports import Isolation, MessageBus, SandboxRequest, SandboxResult
-from contracts.sandbox_messages import SandboxControl, SandboxHost, SandboxOrder, SandboxOutcome
+from contracts.base.errors import BusUnavailable, DecodeError, SandboxUnavailable
+from contracts.messages.channels import Channels
+from contracts.messages.sandbox import SandboxControl, SandboxHost, SandboxOrder, SandboxOutcome
+from contracts.ports.bus import MessageBus
+from contracts.ports.sandbox import Isolation, SandboxRequest, SandboxResult
 from sandbox_runner.conversation import to_the_end
 from sandbox_runner.messages import Messages, order_of, read, result_of
 from sandbox_runner.patience import Known, Patience, Step, Waiting

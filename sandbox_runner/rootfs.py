@@ -9,8 +9,8 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from contracts.languages import LANGUAGES, PYTHON
-from contracts.ports import SandboxLimits
+from contracts.base.languages import LANGUAGES, PYTHON
+from contracts.ports.sandbox import SandboxLimits
 from sandbox_runner.payload import MEGABYTE, UNPRIVILEGED, WORK
 from sandbox_runner.toolbox import interpreter
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
-from contracts.ports import Isolation
+from contracts.ports.sandbox import Isolation
 
 BACKENDS = ("docker", "bubblewrap", "namespaces")
 

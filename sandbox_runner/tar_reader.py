@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from contracts.errors import UnsafePath
-from contracts.paths import check_path, check_tree
+from contracts.base.errors import UnsafePath
+from contracts.base.paths import check_path, check_tree
 
 _BLOCK = 512
 _MAX_PAX_BYTES = 8_192

@@ -16,7 +16,7 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
-from contracts.errors import SandboxUnavailable
+from contracts.base.errors import SandboxUnavailable
 
 _ROOTS = ("pytest", "coverage")
 _LAYOUT = 1

@@ -12,8 +12,8 @@ from typing import Final
 from pydantic import Field
 
 from agents import AgentResult, Task, agent
-from contracts.base import Model
-from contracts.errors import AgentFailure
+from contracts.base.errors import AgentFailure
+from contracts.base.model import Model
 
 ROLE: Final = "chaos"
 QUESTIONS: Final = tuple(f"What is question {number}?" for number in range(8))

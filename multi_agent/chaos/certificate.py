@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artifacts import GitArtifactStore
-from contracts.errors import InvalidInput
+from contracts.base.errors import InvalidInput
 from multi_agent.bootstrap import make_artifacts
 from multi_agent.chaos.checks import Finding, check_secrets, left_behind
 from multi_agent.chaos.clock import find_compiler

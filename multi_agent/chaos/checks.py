@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artifacts import GitArtifactStore
-from contracts.errors import ArtifactError
-from contracts.todo import TodoList
+from contracts.base.errors import ArtifactError
+from contracts.documents.todo_list import TodoList
 from multi_agent.chaos.load import expected_files
 from multi_agent.chaos.world import CANARY, World
 from orchestrator.client import WorkflowClient

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from contracts.errors import Unavailable
+from contracts.base.errors import Unavailable
 
 _SOURCE = Path(__file__).with_name("clock.c")
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from contracts.channels import Channels
-from contracts.errors import MultiAgentError, Unavailable
-from contracts.failpoints import OWNER, WORKER, Action
-from contracts.ports import Outgoing
+from contracts.base.errors import MultiAgentError, Unavailable
+from contracts.base.failpoints import OWNER, WORKER, Action
+from contracts.messages.channels import Channels
+from contracts.ports.bus import Outgoing
 from multi_agent.chaos.load import poison_plan
 from multi_agent.chaos.malformed import malformed
 from multi_agent.chaos.world import World

@@ -24,7 +24,7 @@ _MODULES = (
     "orchestrator.schema",
     "agents.worker",
     "artifacts",
-    "contracts.redis_bus",
+    "contracts.bus.redis_bus",
     "sandbox_runner",
     "alembic.command",
 )

@@ -6,8 +6,8 @@ import random
 from pathlib import Path
 
 from agents.task import DEFAULT_SYSTEM
-from contracts.ports import ModelMessage, ModelRequest, ModelResponse
-from contracts.todo import TodoItem, TodoList
+from contracts.documents.todo_list import TodoItem, TodoList
+from contracts.ports.model import ModelMessage, ModelRequest, ModelResponse
 from multi_agent.chaos.agents import QUESTIONS, ROLE, Orders, content
 from multi_agent.models.recording import Recording, exchange_of
 

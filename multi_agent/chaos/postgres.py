@@ -18,7 +18,7 @@ from typing import Self
 
 import psycopg
 
-from contracts.errors import NotConfigured, Unavailable
+from contracts.base.errors import NotConfigured, Unavailable
 from multi_agent.embedded.child import ChildProcess
 
 START_SECONDS = 60.0

@@ -11,7 +11,7 @@ from typing import Any
 
 import redis
 
-from contracts.errors import NotConfigured, Unavailable
+from contracts.base.errors import NotConfigured, Unavailable
 from multi_agent.embedded.child import ChildProcess
 from multi_agent.embedded.redis_kinds import RedisKind, find_redis
 from multi_agent.embedded.redis_server import answers, redis_url

@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from artifacts import GitArtifactStore
-from contracts.errors import Unavailable
-from contracts.failpoints import Trap
-from contracts.todo import TodoList
+from contracts.base.errors import Unavailable
+from contracts.base.failpoints import Trap
+from contracts.documents.todo_list import TodoList
 from multi_agent.chaos.checks import Checked, Finding, check_model_calls, check_runs, check_workflow
 from multi_agent.chaos.faults import Fault, inject
 from multi_agent.chaos.load import random_plan

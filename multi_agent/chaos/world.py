@@ -14,9 +14,9 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from contracts.failpoints import Action, Trap
-from contracts.ports import MessageBus
-from contracts.todo import TodoList
+from contracts.base.failpoints import Action, Trap
+from contracts.documents.todo_list import TodoList
+from contracts.ports.bus import MessageBus
 from multi_agent.bootstrap import SCRATCH_MARK, make_bus, make_client, make_database, upgrade_database
 from multi_agent.chaos.clock import SteppedClock, find_compiler
 from multi_agent.chaos.forked import ForkedProcess, start_server

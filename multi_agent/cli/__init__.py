@@ -12,7 +12,7 @@ from typing import Final
 
 import click
 
-from contracts.errors import Busy, InvalidInput, InvalidPlan, MultiAgentError
+from contracts.base.errors import Busy, InvalidInput, InvalidPlan, MultiAgentError
 
 EXIT_DONE: Final = 0
 EXIT_FAILED: Final = 1

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contracts.errors import InvalidInput
+from contracts.base.errors import InvalidInput
 from multi_agent.cli import EXIT_DONE, EXIT_FAILED
 from multi_agent.cli.common import json_option, print_json, sandbox_option, settings_of
 from multi_agent.settings import Settings

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from pydantic import SecretStr
 
-from contracts.errors import InvalidInput
+from contracts.base.errors import InvalidInput
 from multi_agent.bootstrap import make_bus, make_client, make_database, upgrade_database
 from multi_agent.locks import FileLock
 from multi_agent.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from contracts.ports import MessageBus
+    from contracts.ports.bus import MessageBus
     from orchestrator.client import WorkflowClient
     from orchestrator.database import Database
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 import click
 
-from contracts.errors import MultiAgentError
+from contracts.base.errors import MultiAgentError
 from multi_agent.bootstrap import HOST, make_bus, make_database, make_model, sandbox_settings
 from multi_agent.cli import EXIT_DONE, EXIT_FAILED
 from multi_agent.cli.common import (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from contracts.errors import InvalidInput
+from contracts.base.errors import InvalidInput
 from multi_agent.cli.common import data_dir_option, opened_client, person, settings_of, settle
 from multi_agent.settings import Settings
 

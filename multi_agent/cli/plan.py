@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from contracts.errors import InvalidInput
-from contracts.plan_checks import PlanLimits, parse_plan
-from contracts.todo import TodoList
+from contracts.base.errors import InvalidInput
+from contracts.documents.plan_checks import PlanLimits, parse_plan
+from contracts.documents.todo_list import TodoList
 from multi_agent.bootstrap import make_artifacts, make_model, make_planner
 from multi_agent.cli.common import (
     agents_option,

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import click
 
 from agents.registry import agent_info
-from contracts.errors import InvalidInput, MultiAgentError, NotConfigured, StoreUnavailable
-from contracts.plan_checks import PlanLimits, parse_plan
-from contracts.todo import TodoList
+from contracts.base.errors import InvalidInput, MultiAgentError, NotConfigured, StoreUnavailable
+from contracts.documents.plan_checks import PlanLimits, parse_plan
+from contracts.documents.todo_list import TodoList
 from multi_agent.bootstrap import (
     find_agents,
     make_artifacts,

@@ -8,7 +8,7 @@ import signal
 
 import click
 
-from contracts.errors import InvalidInput
+from contracts.base.errors import InvalidInput
 from multi_agent.bootstrap import find_agents
 from multi_agent.cli.common import agents_option, data_dir_option, model_option, sandbox_option, settings_of
 from multi_agent.processes import new_process_id, run_orchestrator, run_sandbox_host, run_worker

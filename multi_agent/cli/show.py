@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contracts.errors import InvalidInput
+from contracts.base.errors import InvalidInput
 from multi_agent.bootstrap import make_artifacts
 from multi_agent.cli import EXIT_APPROVAL, EXIT_DONE, EXIT_FAILED
 from multi_agent.cli.common import asking_settings, data_dir_option, json_option, opened_client, print_json

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from contracts.channels import Channels
-from contracts.errors import BusUnavailable
+from contracts.base.errors import BusUnavailable
+from contracts.messages.channels import Channels
 from multi_agent.bootstrap import make_artifacts
 from multi_agent.cli import EXIT_DONE, EXIT_FAILED
 from multi_agent.cli.common import data_dir_option, json_option, opened_services, print_json, settings_of
 from multi_agent.settings import Settings
 
 if TYPE_CHECKING:
-    from contracts.ports import MessageBus
+    from contracts.ports.bus import MessageBus
     from orchestrator.audit import Report
 
 PROMISES = {

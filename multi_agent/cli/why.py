@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from contracts.errors import InvalidInput
+from contracts.base.errors import InvalidInput
 from multi_agent.bootstrap import make_client
 from multi_agent.cli.common import data_dir_option, json_option, opened_services, print_json, settings_of
 from multi_agent.settings import Settings

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from contracts.errors import Unavailable
+from contracts.base.errors import Unavailable
 
 _LEASH: Final = Path(__file__).with_name("leash.py")
 _POLL_SECONDS: Final = 0.01

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from contracts.errors import BusUnavailable, Unavailable
+from contracts.base.errors import BusUnavailable, Unavailable
 from multi_agent.embedded.child import ChildProcess
 from multi_agent.embedded.redis_kinds import NOTES, RedisKind, RedisProgram, find_redis
 from multi_agent.embedded.runtime_dir import make_runtime_dir

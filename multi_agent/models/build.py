@@ -10,8 +10,8 @@ from typing import Final, cast
 
 from pydantic import SecretStr
 
-from contracts.errors import NotConfigured
-from contracts.ports import ModelClient
+from contracts.base.errors import NotConfigured
+from contracts.ports.model import ModelClient
 from multi_agent.models.endpoint import Endpoint
 from multi_agent.models.manual import ManualFiles, ManualTerminal
 from multi_agent.models.prices import Price

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from contracts.errors import ModelRejected, ModelUnavailable, MultiAgentError
-from contracts.ports import ModelRequest
+from contracts.base.errors import ModelRejected, ModelUnavailable, MultiAgentError
+from contracts.ports.model import ModelRequest
 from multi_agent.models.prices import Price
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from typing import Any, Final
 from google import genai
 from google.genai import errors, types
 
-from contracts.ports import ModelRequest, ModelResponse
+from contracts.ports.model import ModelRequest, ModelResponse
 from multi_agent.models.endpoint import (
     Endpoint,
     HttpFailure,

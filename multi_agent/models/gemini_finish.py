@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from contracts.errors import ModelRefused
+from contracts.base.errors import ModelRefused
 
 _FINE: Final = frozenset({"", "STOP", "FINISH_REASON_UNSPECIFIED"})
 _NOT_BLOCKED: Final = frozenset({"", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED"})

@@ -16,8 +16,8 @@ from importlib import import_module
 from io import BytesIO
 from typing import Any, Final, cast
 
-from contracts.errors import ModelRefused, ModelUnavailable
-from contracts.ports import ModelRequest, ModelResponse
+from contracts.base.errors import ModelRefused, ModelUnavailable
+from contracts.ports.model import ModelRequest, ModelResponse
 from multi_agent.models.endpoint import (
     Endpoint,
     HttpFailure,

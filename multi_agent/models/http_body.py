@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from types import ModuleType
 from typing import Any
 
-from contracts.errors import ModelRefused, ModelUnavailable
+from contracts.base.errors import ModelRefused, ModelUnavailable
 
 PLAIN_ANSWERS = {"Accept-Encoding": "identity"}
 """Sent with each request: a compressed body would say nothing about its real size."""

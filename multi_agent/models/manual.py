@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import Final, TextIO
 
-from contracts.errors import ModelRefused, NotConfigured
-from contracts.model_hash import request_hash
-from contracts.ports import ModelRequest, ModelResponse
+from contracts.base.errors import ModelRefused, NotConfigured
+from contracts.ports.model import ModelRequest, ModelResponse
+from contracts.ports.request_hash import request_hash
 from multi_agent.models.recording import request_text
 
 POLL_SECONDS: Final = 0.2

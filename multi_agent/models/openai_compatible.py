@@ -11,8 +11,8 @@ from typing import Any, Final
 import openai
 from pydantic import BaseModel, ValidationError
 
-from contracts.errors import ModelRefused, ModelUnavailable
-from contracts.ports import ModelRequest, ModelResponse
+from contracts.base.errors import ModelRefused, ModelUnavailable
+from contracts.ports.model import ModelRequest, ModelResponse
 from multi_agent.models.endpoint import (
     Endpoint,
     HttpFailure,

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from contracts.errors import NotConfigured
-from contracts.ports import ModelClient, ModelRequest, ModelResponse
+from contracts.base.errors import NotConfigured
+from contracts.ports.model import ModelClient, ModelRequest, ModelResponse
 from multi_agent.models.recording import Exchange, Recording, exchange_of, load_recording
 
 FILE_NAME: Final = "recording.json"

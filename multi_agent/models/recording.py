@@ -8,10 +8,10 @@ from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from contracts.base import Document, Model
-from contracts.errors import NotConfigured
-from contracts.model_hash import request_hash
-from contracts.ports import ModelRequest, ModelResponse
+from contracts.base.errors import NotConfigured
+from contracts.base.model import Document, Model
+from contracts.ports.model import ModelRequest, ModelResponse
+from contracts.ports.request_hash import request_hash
 
 SHIPPED: Final = Path(__file__).parent / "recordings"
 

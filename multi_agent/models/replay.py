@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from contracts.errors import ReplayMiss
-from contracts.model_hash import request_hash
-from contracts.ports import ModelRequest, ModelResponse
+from contracts.base.errors import ReplayMiss
+from contracts.ports.model import ModelRequest, ModelResponse
+from contracts.ports.request_hash import request_hash
 from multi_agent.models.recording import Exchange, load_recording, recording_files, request_text
 
 HOW_TO_CONFIGURE: Final = (

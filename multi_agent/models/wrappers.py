@@ -12,10 +12,10 @@ from typing import Final
 
 import structlog
 
-from contracts.errors import InvalidDocument, ModelRefused, ModelUnavailable
-from contracts.model_answer import parse_answer
-from contracts.model_hash import request_hash
-from contracts.ports import ModelClient, ModelRequest, ModelResponse
+from contracts.base.errors import InvalidDocument, ModelRefused, ModelUnavailable
+from contracts.base.model_answer import parse_answer
+from contracts.ports.model import ModelClient, ModelRequest, ModelResponse
+from contracts.ports.request_hash import request_hash
 
 _log = structlog.get_logger(__name__)
 

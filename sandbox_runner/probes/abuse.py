@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from contracts.ports import Sandbox, SandboxLimits, SandboxRequest, SandboxResult, Verdict
+from contracts.ports.sandbox import Sandbox, SandboxLimits, SandboxRequest, SandboxResult, Verdict
 from sandbox_runner.payload import MEGABYTE
 from sandbox_runner.probes.host import CANARY, Listeners, new_marker, processes_with
 from sandbox_runner.probes.model import LIMITS, module, program

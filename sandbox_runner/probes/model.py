@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import cache
 from importlib import resources
 
-from contracts.ports import SandboxLimits
+from contracts.ports.sandbox import SandboxLimits
 
 
 @dataclass(frozen=True, slots=True)

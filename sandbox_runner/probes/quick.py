@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.errors import SandboxUnavailable
-from contracts.ports import Sandbox, SandboxRequest, Verdict
+from contracts.base.errors import SandboxUnavailable
+from contracts.ports.sandbox import Sandbox, SandboxRequest, Verdict
 from sandbox_runner.payload import MEGABYTE, UNPRIVILEGED
 from sandbox_runner.probes.inside.calls import CALLS, FAMILIES
 from sandbox_runner.probes.inside.quick import SWITCHES

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from contracts.errors import InvalidInput, NotConfigured, SandboxUnavailable
-from contracts.ports import Sandbox
+from contracts.base.errors import InvalidInput, NotConfigured, SandboxUnavailable
+from contracts.ports.sandbox import Sandbox
 from sandbox_runner.choose import Opened, open_untested
 from sandbox_runner.probes.abuse import ABUSE, Abuse
 from sandbox_runner.probes.model import Outcome, Status, outcome

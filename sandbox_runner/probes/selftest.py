@@ -13,8 +13,8 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from contracts.errors import SandboxUnavailable
-from contracts.ports import Sandbox
+from contracts.base.errors import SandboxUnavailable
+from contracts.ports.sandbox import Sandbox
 from sandbox_runner.probes.model import Facts, Outcome, Status
 from sandbox_runner.probes.quick import look_at_everything
 from sandbox_runner.seccomp import docker_profile

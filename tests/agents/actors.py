@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from agents import AgentResult, Task, agent
-from contracts.events import TestSummary
+from contracts.messages.events import TestSummary
 
 
 class Gate:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from artifacts import GitArtifactStore, create_store, open_store
-from contracts.memory_bus import MemoryBroker, MemoryBus
-from contracts.ports import Sandbox
+from contracts.bus.memory_broker import MemoryBroker
+from contracts.bus.memory_bus import MemoryBus
+from contracts.ports.sandbox import Sandbox
 from sandbox_runner import bubblewrap
 from sandbox_runner.settings import SandboxSettings
 from tests.agents.owner import CODER, Owner

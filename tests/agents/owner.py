@@ -9,8 +9,8 @@ from typing import Any
 
 from agents.settings import WorkerSettings
 from agents.worker import Worker
-from contracts.channels import Channels
-from contracts.events import (
+from contracts.messages.channels import Channels
+from contracts.messages.events import (
     Control,
     EventType,
     Heartbeat,
@@ -21,7 +21,10 @@ from contracts.events import (
     decode,
     encode,
 )
-from contracts.ports import ArtifactStore, Delivery, MessageBus, ModelClient, Outgoing, Sandbox, Subscription
+from contracts.ports.artifacts import ArtifactStore
+from contracts.ports.bus import Delivery, MessageBus, Outgoing, Subscription
+from contracts.ports.model import ModelClient
+from contracts.ports.sandbox import Sandbox
 from tests.agents.support import CREATED_AT, ScriptedModel, ScriptedSandbox, request_event
 
 RESULTS = Channels.results(0)

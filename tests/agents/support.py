@@ -10,17 +10,11 @@ from typing import Any
 from agents.base_tree import EMPTY, BaseTree
 from agents.exchanges import ExchangeLog, ExchangeScope
 from agents.task import Task
-from contracts.events import EventType, TaskEvent, TaskRequest
-from contracts.ports import (
-    ArtifactStore,
-    Isolation,
-    ModelRequest,
-    ModelResponse,
-    Sandbox,
-    SandboxRequest,
-    SandboxResult,
-)
-from contracts.todo import TodoItem
+from contracts.documents.todo_list import TodoItem
+from contracts.messages.events import EventType, TaskEvent, TaskRequest
+from contracts.ports.artifacts import ArtifactStore
+from contracts.ports.model import ModelRequest, ModelResponse
+from contracts.ports.sandbox import Isolation, Sandbox, SandboxRequest, SandboxResult
 
 CREATED_AT = 1_750_000_000
 

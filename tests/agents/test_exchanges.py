@@ -8,9 +8,9 @@ import json
 import pytest
 
 from agents.exchanges import ExchangeLog, ExchangeScope
-from contracts.errors import AgentFailure, ModelUnavailable, StoreUnavailable
-from contracts.ports import ModelMessage, ModelRequest
-from contracts.reports import Contract
+from contracts.base.errors import AgentFailure, ModelUnavailable, StoreUnavailable
+from contracts.documents.reports import Contract
+from contracts.ports.model import ModelMessage, ModelRequest
 from tests.agents.support import ExchangesInMemory, ScriptedModel, TaskMaker, contract
 
 

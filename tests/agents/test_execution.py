@@ -10,8 +10,7 @@ from prometheus_client import CollectorRegistry
 from agents import AgentResult, Task, agent
 from agents.metrics import WorkerMetrics
 from artifacts import GitArtifactStore
-from contracts.channels import Channels
-from contracts.errors import (
+from contracts.base.errors import (
     AgentFailure,
     ModelRejected,
     ModelUnavailable,
@@ -20,8 +19,9 @@ from contracts.errors import (
     StoreUnavailable,
     UnsafePath,
 )
-from contracts.events import EventType, TestSummary
-from contracts.memory_bus import MemoryBus
+from contracts.bus.memory_bus import MemoryBus
+from contracts.messages.channels import Channels
+from contracts.messages.events import EventType, TestSummary
 from tests.agents.actors import Gate, Writer, failing
 from tests.agents.owner import Owner, running, until, worker
 from tests.agents.support import CREATED_AT, ScriptedModel, request_event, task_request

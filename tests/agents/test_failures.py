@@ -10,8 +10,8 @@ import pytest
 from agents import AgentResult, Task, agent
 from agents.failures import bounded, lesson, task_error
 from artifacts import GitArtifactStore
-from contracts.errors import AgentFailure, BusUnavailable, MultiAgentError
-from contracts.memory_bus import MemoryBus
+from contracts.base.errors import AgentFailure, BusUnavailable, MultiAgentError
+from contracts.bus.memory_bus import MemoryBus
 from tests.agents.owner import Owner, running, worker
 from tests.agents.support import task_request
 

@@ -10,8 +10,8 @@ import pytest
 from agents.base_tree import BaseTree
 from agents.result import AgentResult
 from agents.tester import TesterAgent
-from contracts.ports import Sandbox
-from contracts.reports import TestReport
+from contracts.documents.reports import TestReport
+from contracts.ports.sandbox import Sandbox
 from tests.agents.support import TaskMaker
 
 TEST = """

@@ -8,9 +8,9 @@ from agents.base_tree import BaseTree
 from agents.node_commands import as_node, node_tests
 from agents.result import AgentResult
 from agents.tester import TesterAgent
-from contracts.errors import InvalidInput, SandboxUnavailable
-from contracts.ports import Isolation, Sandbox, SandboxResult, Verdict
-from contracts.reports import TestReport
+from contracts.base.errors import InvalidInput, SandboxUnavailable
+from contracts.documents.reports import TestReport
+from contracts.ports.sandbox import Isolation, Sandbox, SandboxResult, Verdict
 from tests.agents.support import ScriptedSandbox, TaskMaker
 
 TEST = """

@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from agents.outbox import Outbox
-from contracts.channels import Channels
-from contracts.errors import BusUnavailable
-from contracts.memory_bus import MemoryBroker, MemoryBus
-from contracts.ports import Delivery, Done, Outgoing
+from contracts.base.errors import BusUnavailable
+from contracts.bus.memory_broker import MemoryBroker
+from contracts.bus.memory_bus import MemoryBus
+from contracts.messages.channels import Channels
+from contracts.ports.bus import Delivery, Done, Outgoing
 from tests.agents.owner import until
 
 REQUESTS, RESULTS = "agent.requests.coder", "agent.results.0"

@@ -10,11 +10,12 @@ import pytest
 from agents import agent
 from agents.reading import Entry, Reader, entry
 from artifacts import GitArtifactStore
-from contracts.channels import Channels
-from contracts.errors import BusUnavailable
-from contracts.events import encode
-from contracts.memory_bus import MemoryBroker, MemoryBus
-from contracts.ports import Delivery, Outgoing
+from contracts.base.errors import BusUnavailable
+from contracts.bus.memory_broker import MemoryBroker
+from contracts.bus.memory_bus import MemoryBus
+from contracts.messages.channels import Channels
+from contracts.messages.events import encode
+from contracts.ports.bus import Delivery, Outgoing
 from tests.agents.actors import Gate
 from tests.agents.owner import CODER, SUSPECTS, Owner, running, until, worker
 from tests.agents.support import request_event, task_request

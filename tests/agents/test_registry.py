@@ -9,7 +9,7 @@ import pytest
 from agents.registry import SHIPPED, AgentInfo, AgentTable, agent, agent_info, discover
 from agents.result import AgentResult
 from agents.task import Task
-from contracts.errors import NotConfigured
+from contracts.base.errors import NotConfigured
 
 
 class _Base:

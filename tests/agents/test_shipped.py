@@ -11,10 +11,10 @@ from agents.base_tree import BaseTree
 from agents.coder import CoderAgent
 from agents.debugger import DebuggerAgent
 from agents.reviewer import ReviewerAgent
-from contracts.errors import AgentFailure
-from contracts.ports import Isolation, SandboxResult, Verdict
-from contracts.registry import load_schema
-from contracts.reports import BuildReport, CodeArtifacts, CommandRun, Contract, TestCase, TestReport
+from contracts.base.errors import AgentFailure
+from contracts.documents.reports import BuildReport, CodeArtifacts, CommandRun, Contract, TestCase, TestReport
+from contracts.ports.sandbox import Isolation, SandboxResult, Verdict
+from contracts.schema.registry import load_schema
 from tests.agents.support import ScriptedModel, ScriptedSandbox, TaskMaker, code, contract
 
 FAILING = TestReport(

@@ -9,11 +9,12 @@ import pytest
 
 from agents.registry import discover
 from artifacts import GitArtifactStore
-from contracts.channels import Channels
-from contracts.events import encode
-from contracts.memory_bus import MemoryBroker, MemoryBus
-from contracts.ports import PendingCommit
-from contracts.reports import ArtifactMetadata
+from contracts.bus.memory_broker import MemoryBroker
+from contracts.bus.memory_bus import MemoryBus
+from contracts.documents.reports import ArtifactMetadata
+from contracts.messages.channels import Channels
+from contracts.messages.events import encode
+from contracts.ports.artifacts import PendingCommit
 from tests.agents.owner import Owner, running, worker
 from tests.agents.support import CREATED_AT, ScriptedModel, request_event, task_request
 

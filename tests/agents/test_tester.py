@@ -7,9 +7,9 @@ import pytest
 from agents.base_tree import BaseTree
 from agents.result import AgentResult
 from agents.tester import TesterAgent
-from contracts.errors import AgentFailure, InvalidInput, SandboxUnavailable
-from contracts.ports import Isolation, Sandbox, SandboxResult, Verdict
-from contracts.reports import TestReport
+from contracts.base.errors import AgentFailure, InvalidInput, SandboxUnavailable
+from contracts.documents.reports import TestReport
+from contracts.ports.sandbox import Isolation, Sandbox, SandboxResult, Verdict
 from tests.agents.support import ScriptedModel, ScriptedSandbox, TaskMaker, code, contract
 
 TEST = """

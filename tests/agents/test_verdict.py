@@ -11,9 +11,9 @@ import pytest
 from agents.commands import as_pytest, expected_tests, split_command
 from agents.normalise import normalised, normalised_tail
 from agents.verdict import Expectation, read_session
-from contracts.errors import InvalidInput
-from contracts.languages import PYTHON, code_under_test
-from contracts.ports import Isolation, SandboxResult, Verdict
+from contracts.base.errors import InvalidInput
+from contracts.base.languages import PYTHON, code_under_test
+from contracts.ports.sandbox import Isolation, SandboxResult, Verdict
 
 NONCE = "n0nce"
 X = "test_a.py::test_x"

@@ -9,11 +9,12 @@ import pytest
 
 from agents import AgentResult, Task, agent
 from artifacts import GitArtifactStore
-from contracts.channels import Channels
-from contracts.errors import SandboxUnavailable
-from contracts.events import encode
-from contracts.memory_bus import MemoryBroker, MemoryBus
-from contracts.ports import Delivery
+from contracts.base.errors import SandboxUnavailable
+from contracts.bus.memory_broker import MemoryBroker
+from contracts.bus.memory_bus import MemoryBus
+from contracts.messages.channels import Channels
+from contracts.messages.events import encode
+from contracts.ports.bus import Delivery
 from tests.agents.actors import Gate, Quick
 from tests.agents.owner import CODER, RESULTS, SUSPECTS, Owner, running, until, worker
 from tests.agents.support import request_event, task_request

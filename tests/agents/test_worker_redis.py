@@ -9,9 +9,9 @@ import pytest
 
 from agents import AgentResult, Task, agent
 from artifacts import GitArtifactStore
-from contracts.channels import Channels
-from contracts.errors import BusUnavailable
-from contracts.redis_bus import RedisBus
+from contracts.base.errors import BusUnavailable
+from contracts.bus.redis_bus import RedisBus
+from contracts.messages.channels import Channels
 from tests.agents.owner import CODER, RESULTS, Owner, running, until, worker
 from tests.agents.support import task_request
 from tests.support.redis_servers import PrivateRedis

@@ -6,9 +6,10 @@ import asyncio
 
 from agents import AgentResult, Task, agent
 from artifacts import GitArtifactStore
-from contracts.channels import Channels
-from contracts.errors import AgentFailure
-from contracts.memory_bus import MemoryBroker, MemoryBus
+from contracts.base.errors import AgentFailure
+from contracts.bus.memory_broker import MemoryBroker
+from contracts.bus.memory_bus import MemoryBus
+from contracts.messages.channels import Channels
 from tests.agents.owner import RESULTS, Owner, until, worker
 from tests.agents.support import task_request
 

@@ -6,8 +6,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from contracts.ports import PendingCommit
-from contracts.reports import ArtifactMetadata
+from contracts.documents.reports import ArtifactMetadata
+from contracts.ports.artifacts import PendingCommit
 
 NOW = 1_700_000_000
 

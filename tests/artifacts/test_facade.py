@@ -8,8 +8,8 @@ import pytest
 
 import artifacts
 from artifacts import ArtifactStore
-from contracts.errors import InvalidDocument, UnsafePath
-from contracts.reports import ArtifactMetadata
+from contracts.base.errors import InvalidDocument, UnsafePath
+from contracts.documents.reports import ArtifactMetadata
 from tests.artifacts.builders import fsck, git, outcome
 
 

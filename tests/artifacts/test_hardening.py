@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from artifacts import GitArtifactStore, create_store, open_store
-from contracts.ports import RefMove
+from contracts.ports.artifacts import RefMove
 from tests.artifacts.builders import NOW, git, outcome
 
 _HOOKS = """
@@ -118,7 +118,7 @@ async def test_the_commit_is_this_one(tmp_path: Path) -> None:
 def test_without_git_the_message_says_what_to_install(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from artifacts import create_store\n"
-        "from contracts.errors import NotConfigured\n"
+        "from contracts.base.errors import NotConfigured\n"
         "try:\n    create_store(Path(sys.argv[1]))\nexcept NotConfigured as error:\n    print(error)"
     )
     args = [sys.executable, "-c", code, str(tmp_path / "s")]

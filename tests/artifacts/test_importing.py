@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from artifacts import GitArtifactStore
-from contracts.errors import ArtifactError, InvalidInput
-from contracts.ports import RefMove
+from contracts.base.errors import ArtifactError, InvalidInput
+from contracts.ports.artifacts import RefMove
 from tests.artifacts.builders import NOW, commit_all, git, outcome
 
 

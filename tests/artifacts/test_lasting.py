@@ -22,8 +22,8 @@ from artifacts.fast_import import Draft
 from artifacts.grouping import Grouped
 from artifacts.repository import Repository
 from artifacts.write_guard import WriteGuard
-from contracts.errors import ArtifactError
-from contracts.ports import RefMove
+from contracts.base.errors import ArtifactError
+from contracts.ports.artifacts import RefMove
 from tests.artifacts.builders import NOW, git, outcome
 
 MISSING = "0123456789" * 4
@@ -156,7 +156,7 @@ _WRITER = """
 import itertools, sys
 from pathlib import Path
 from artifacts.repository import Repository
-from contracts.ports import RefMove
+from contracts.ports.artifacts import RefMove
 from tests.artifacts.builders import outcome
 
 repository = Repository(Path(sys.argv[1]))

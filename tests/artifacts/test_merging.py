@@ -9,7 +9,7 @@ import pytest
 
 from artifacts import GitArtifactStore
 from artifacts.repository import MAX_PARENTS
-from contracts.errors import MergeConflict
+from contracts.base.errors import MergeConflict
 from tests.artifacts.builders import NOW, git, outcome
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from artifacts import GitArtifactStore
-from contracts.errors import InvalidInput, UnsafePath
+from contracts.base.errors import InvalidInput, UnsafePath
 from tests.artifacts.builders import git, outcome
 
 UNSAFE = [

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from artifacts import GitArtifactStore, open_store
-from contracts.errors import ArtifactError, InvalidInput, StoreUnavailable
+from contracts.base.errors import ArtifactError, InvalidInput, StoreUnavailable
 from tests.artifacts.builders import git, outcome
 
 

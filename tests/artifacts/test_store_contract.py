@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from artifacts import GitArtifactStore
-from contracts.errors import ArtifactError, MergeConflict, UnsafePath
-from contracts.ports import ArtifactStore, RefMove
-from contracts.reports import ArtifactMetadata
+from contracts.base.errors import ArtifactError, MergeConflict, UnsafePath
+from contracts.documents.reports import ArtifactMetadata
+from contracts.ports.artifacts import ArtifactStore, RefMove
 from tests.artifacts.builders import NOW, git, outcome
 
 MISSING = "0123456789" * 4

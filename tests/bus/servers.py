@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from contracts.memory_bus import MemoryBroker, MemoryBus
-from contracts.ports import Delivery, MessageBus, Outgoing
-from contracts.redis_bus import RedisBus
+from contracts.bus.memory_broker import MemoryBroker
+from contracts.bus.memory_bus import MemoryBus
+from contracts.bus.redis_bus import RedisBus
+from contracts.ports.bus import Delivery, MessageBus, Outgoing
 from multi_agent.embedded.redis_kinds import RedisKind
 from tests.support.redis_servers import PrivateRedis
 

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from contracts.ports import Delivery, Done, Outgoing
+from contracts.ports.bus import Delivery, Done, Outgoing
 from tests.bus.servers import (
     DEVIATIONS,
     FOREVER_MS,

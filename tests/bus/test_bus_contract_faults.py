@@ -8,8 +8,8 @@ from collections import Counter
 
 import pytest
 
-from contracts.errors import BusUnavailable, GroupMissing
-from contracts.ports import Delivery
+from contracts.base.errors import BusUnavailable, GroupMissing
+from contracts.ports.bus import Delivery
 from tests.bus.servers import (
     DEVIATIONS,
     FOREVER_MS,

@@ -7,12 +7,13 @@ import gc
 
 import pytest
 
-from contracts.bus import connect_message_bus, get_message_bus
-from contracts.bus_parts import Mailbox
-from contracts.errors import BusUnavailable, NotConfigured
-from contracts.memory_bus import MemoryBroker, MemoryBus
-from contracts.ports import Delivery, Outgoing
-from contracts.redis_bus import RedisBus
+from contracts.base.errors import BusUnavailable, NotConfigured
+from contracts.bus.connect import connect_message_bus, get_message_bus
+from contracts.bus.mailbox import Mailbox
+from contracts.bus.memory_broker import MemoryBroker
+from contracts.bus.memory_bus import MemoryBus
+from contracts.bus.redis_bus import RedisBus
+from contracts.ports.bus import Delivery, Outgoing
 
 
 async def test_servers_get_a_redis_bus() -> None:

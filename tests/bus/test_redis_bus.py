@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from contracts.bus import connect_message_bus
-from contracts.errors import BusUnavailable, NotConfigured
-from contracts.ports import Done, Outgoing
-from contracts.redis_bus import RedisBus
-from contracts.redis_subscription import RedisSubscription
+from contracts.base.errors import BusUnavailable, NotConfigured
+from contracts.bus.connect import connect_message_bus
+from contracts.bus.redis_bus import RedisBus
+from contracts.bus.redis_subscription import RedisSubscription
+from contracts.ports.bus import Done, Outgoing
 from tests.support.redis_servers import PrivateRedis
 
 SECRET = "hunter2-canary"

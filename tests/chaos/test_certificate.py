@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import DecodeError
-from contracts.events import decode
-from contracts.plan_checks import PlanLimits, parse_plan
+from contracts.base.errors import DecodeError
+from contracts.documents.plan_checks import PlanLimits, parse_plan
+from contracts.messages.events import decode
 from multi_agent.chaos.checks import Finding, working_in
 from multi_agent.chaos.faults import FAULTS
 from multi_agent.chaos.load import expected_files, poison_plan, random_plan
@@ -92,7 +92,7 @@ def test_the_load_is_valid_and_repeatable() -> None:
 
 def test_malformed_messages_are_refused_and_never_crash_the_reader() -> None:
     chance = random.Random(1)
-    sample = (Path(__file__).parents[2] / "contracts/samples/event.json").read_bytes()
+    sample = (Path(__file__).parents[2] / "contracts/schema/samples/event.json").read_bytes()
     results: Counter[str] = Counter()
     for _ in range(3_000):
         try:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import NotConfigured, StoreUnavailable
-from contracts.failpoints import FAILPOINTS, Action, Trap, arm, disarm, failpoint, parse_traps
+from contracts.base.errors import NotConfigured, StoreUnavailable
+from contracts.base.failpoints import FAILPOINTS, Action, Trap, arm, disarm, failpoint, parse_traps
 from multi_agent.bootstrap import SCRATCH_MARK, arm_failpoints
 from multi_agent.settings import Settings
 from tests.e2e.conftest import COMMAND
@@ -71,7 +71,7 @@ def test_the_same_seed_strikes_at_the_same_times(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("action", "number"), [("kill", signal.SIGKILL), ("stop", signal.SIGSTOP)])
 def test_kill_and_stop_are_real_signals(tmp_path: Path, action: str, number: int) -> None:
     code = (
-        "import sys, pathlib; from contracts.failpoints import arm, failpoint, parse_traps\n"
+        "import sys, pathlib; from contracts.base.failpoints import arm, failpoint, parse_traps\n"
         "arm(parse_traps(sys.argv[1]), pathlib.Path(sys.argv[2]), 1)\n"
         "failpoint('worker.after_read')\n"
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.base import Model
-from contracts.events import (
+from contracts.base.model import Model
+from contracts.messages.events import (
     CommandNotice,
     Control,
     DeadMessage,
@@ -21,7 +21,7 @@ from contracts.events import (
     WorkerLeft,
     WorkflowNotice,
 )
-from contracts.sandbox_messages import (
+from contracts.messages.sandbox import (
     ParcelFile,
     SandboxBounds,
     SandboxControl,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from contracts.todo import TodoItem, TodoList
+from contracts.documents.todo_list import TodoItem, TodoList
 
 
 def item(task_id: str, *dependencies: str, **fields: Any) -> TodoItem:

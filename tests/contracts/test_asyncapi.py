@@ -17,9 +17,9 @@ import yaml
 from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
-from contracts import asyncapi
-from contracts.channels import Channels
-from contracts.events import EVENT_DATA, EventType, encode
+from contracts.messages.channels import Channels
+from contracts.messages.events import EVENT_DATA, EventType, encode
+from contracts.schema import asyncapi
 from tests.contracts.events import event
 
 DOCUMENT: dict[str, Any] = yaml.safe_load(asyncapi.TARGET.read_text(encoding="utf-8"))

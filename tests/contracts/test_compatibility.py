@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from contracts.compatibility import compare
-from contracts.registry import DOCUMENT_TYPES, load_schema
+from contracts.schema.compatibility import compare
+from contracts.schema.registry import DOCUMENT_TYPES, load_schema
 
 Schema = dict[str, Any]
 

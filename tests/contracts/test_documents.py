@@ -10,10 +10,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import contracts
-from contracts.errors import InvalidDocument
-from contracts.plan_checks import PlanLimits, check_plan, parse_plan
-from contracts.registry import DOCUMENT_TYPES, load_schema, parse_document
-from contracts.todo import Role, TodoList
+from contracts.base.errors import InvalidDocument
+from contracts.documents.plan_checks import PlanLimits, check_plan, parse_plan
+from contracts.documents.todo_list import Role, TodoList
+from contracts.schema.registry import DOCUMENT_TYPES, load_schema, parse_document
 from contracts.validate_contract import schema_problems
 
 PLAN = Path(contracts.__file__).parent / "sample_todo_list.json"

@@ -11,9 +11,9 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 from jsonschema import Draft202012Validator
 
-from contracts.errors import DecodeError
-from contracts.events import EVENT_DATA, MAX_MESSAGE_BYTES, EventType, decode, encode, encode_checked
-from contracts.registry import load_schema
+from contracts.base.errors import DecodeError
+from contracts.messages.events import EVENT_DATA, MAX_MESSAGE_BYTES, EventType, decode, encode, encode_checked
+from contracts.schema.registry import load_schema
 from contracts.validate_contract import document_problems, schema_problems
 from tests.contracts.events import DATA, event
 

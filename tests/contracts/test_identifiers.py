@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from contracts.identifiers import new_id
+from contracts.base.identifiers import new_id
 
 
 def test_identifiers_differ() -> None:

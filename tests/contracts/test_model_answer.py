@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from contracts.errors import InvalidDocument
-from contracts.model_answer import MAX_DEPTH, parse_answer
+from contracts.base.errors import InvalidDocument
+from contracts.base.model_answer import MAX_DEPTH, parse_answer
 
 DOCUMENT = {
     "title": "Grüße 😀",

@@ -5,8 +5,8 @@ from types import MappingProxyType
 
 import pytest
 
-from contracts.model_hash import request_hash
-from contracts.ports import ModelMessage, ModelRequest
+from contracts.ports.model import ModelMessage, ModelRequest
+from contracts.ports.request_hash import request_hash
 
 REQUEST = ModelRequest(
     "coder.write", "Grüße \ud800", (ModelMessage("user", "go"),), {"type": "object", "title": "T"}, 0.0, 100

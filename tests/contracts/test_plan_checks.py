@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from contracts.errors import InvalidDocument
-from contracts.plan_checks import PlanLimits, check_plan, parse_plan, topological_order
-from contracts.todo import TodoList
+from contracts.base.errors import InvalidDocument
+from contracts.documents.plan_checks import PlanLimits, check_plan, parse_plan, topological_order
+from contracts.documents.todo_list import TodoList
 from tests.contracts.plans import item, plan, plan_of
 
 LIMITS = PlanLimits()

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.paths import covers
-from contracts.plan_checks import PlanLimits, check_plan, parse_plan, topological_order
-from contracts.plan_graph import Writers, cycles, order, unordered
-from contracts.todo import AcceptanceCriteria, TodoItem, TodoList
+from contracts.base.paths import covers
+from contracts.documents.plan_checks import PlanLimits, check_plan, parse_plan, topological_order
+from contracts.documents.plan_graph import Writers, cycles, order, unordered
+from contracts.documents.todo_list import AcceptanceCriteria, TodoItem, TodoList
 from tests.contracts.plans import item, plan
 
 HUGE = 100_000

@@ -10,10 +10,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import contracts
-from contracts.events import EVENT_DATA, EventType, decode, encode
+from contracts.messages.events import EVENT_DATA, EventType, decode, encode
 
 RECORDED = Path(__file__).parent / "messages_1_0"
-RELEASED = Path(contracts.__file__).parent / "schemas" / "released" / "1.0" / "event.json"
+RELEASED = Path(contracts.__file__).parent / "schema" / "released" / "1.0" / "event.json"
 KINDS = sorted(path.stem for path in RECORDED.glob("*.json"))
 
 

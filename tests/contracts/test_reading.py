@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.errors import InvalidDocument
-from contracts.reading import MAX_PROBLEMS, json_path, read_json, shown, to_json, validate
-from contracts.reports import CodeArtifacts
+from contracts.base.errors import InvalidDocument
+from contracts.base.strict_json import MAX_PROBLEMS, json_path, read_json, shown, to_json, validate
+from contracts.documents.reports import CodeArtifacts
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
-from contracts import schema_files
-from contracts.registry import DOCUMENT_TYPES, load_schema
-from contracts.schema_files import RELEASED, breakages, drift, generate, write
+from contracts.schema import files as schema_files
+from contracts.schema.files import CURRENT_RELEASE, breakages, drift, generate, write
+from contracts.schema.registry import DOCUMENT_TYPES, load_schema
 
 
 def test_committed_schemas_do_not_drift_from_the_models() -> None:
@@ -29,7 +29,7 @@ def test_every_type_has_a_released_schema_with_its_urn(name: str) -> None:
     Draft202012Validator.check_schema(schema)
     assert schema["$id"] == f"urn:multi-agent:{name}:1.0"
     assert schema["$schema"].endswith("draft/2020-12/schema")
-    assert (RELEASED / f"{name}.json").is_file()
+    assert (CURRENT_RELEASE / f"{name}.json").is_file()
 
 
 def test_no_generated_title_is_left() -> None:

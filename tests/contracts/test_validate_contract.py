@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 import contracts
-from contracts.reading import MAX_DOCUMENT_BYTES
-from contracts.registry import DOCUMENT_TYPES
+from contracts.base.strict_json import MAX_DOCUMENT_BYTES
+from contracts.schema.registry import DOCUMENT_TYPES
 from contracts.validate_contract import document_problems, main
 
 ROOT = Path(contracts.__file__).parent.parent

@@ -21,7 +21,7 @@ from statistics import median
 
 from pydantic import SecretStr
 
-from contracts.todo import TodoItem, TodoList
+from contracts.documents.todo_list import TodoItem, TodoList
 from multi_agent.bootstrap import SCRATCH_MARK, make_bus, make_client, make_database, upgrade_database
 from multi_agent.chaos.agents import ROLE, Orders
 from multi_agent.chaos.load import write_answers

@@ -6,7 +6,7 @@ import json
 import time
 from pathlib import Path
 
-from contracts.todo import TodoItem, TodoList
+from contracts.documents.todo_list import TodoItem, TodoList
 from multi_agent.chaos.agents import ROLE, Orders
 from tests.e2e.conftest import Cli, cli
 from tests.support.small_disk import fill, small_disk

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import Unavailable
+from contracts.base.errors import Unavailable
 from multi_agent.embedded.child import ChildProcess
 from tests.embedded.processes import is_running, program, wait_until
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from contracts.bus import connect_message_bus
-from contracts.errors import BusUnavailable
-from contracts.ports import Outgoing
+from contracts.base.errors import BusUnavailable
+from contracts.bus.connect import connect_message_bus
+from contracts.ports.bus import Outgoing
 from multi_agent.embedded.probe import probe_redis
 from multi_agent.embedded.redis_kinds import RedisKind, find_redis
 from multi_agent.embedded.redis_server import EmbeddedRedis, answers, start_redis

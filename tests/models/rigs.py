@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from contracts.ports import ModelClient, ModelMessage, ModelRequest, ModelResponse
+from contracts.ports.model import ModelClient, ModelMessage, ModelRequest, ModelResponse
 from multi_agent.models import ModelSettings, build_model
 from multi_agent.models.manual import ManualFiles
 from multi_agent.models.recording import Recording, exchange_of

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 import multi_agent.models
-from contracts.errors import NotConfigured, ReplayMiss
+from contracts.base.errors import NotConfigured, ReplayMiss
 from multi_agent.models import MODEL_FORMS, ModelSettings, build_model
 from tests.models.rigs import CANARY, asking
 
@@ -54,7 +54,7 @@ def test_missing_extra_says_how_to_install_it(spec: str, package: str, extra: st
 import sys
 sys.modules[{package!r}] = None
 from pydantic import SecretStr
-from contracts.errors import NotConfigured
+from contracts.base.errors import NotConfigured
 from multi_agent.models import ModelSettings, build_model
 try:
     build_model(ModelSettings(spec={spec!r}, gemini_api_key=SecretStr("k"), openai_api_key=SecretStr("k")))

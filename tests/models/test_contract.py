@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import ModelRefused
-from contracts.ports import ModelMessage, ModelRequest
+from contracts.base.errors import ModelRefused
+from contracts.ports.model import ModelMessage, ModelRequest
 from tests.models.rigs import ALL_KINDS, CANARY, asking, rig
 
 pytestmark = pytest.mark.parametrize("kind", ALL_KINDS)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from contracts.errors import ModelRefused, ModelRejected, ModelUnavailable
+from contracts.base.errors import ModelRefused, ModelRejected, ModelUnavailable
 from tests.models.rigs import CANARY, HTTP_KINDS, asking, http_client
 from tests.support.model_server import (
     Blocked,

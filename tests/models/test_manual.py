@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import ModelRefused
-from contracts.model_hash import request_hash
-from contracts.ports import ModelRequest
+from contracts.base.errors import ModelRefused
+from contracts.ports.model import ModelRequest
+from contracts.ports.request_hash import request_hash
 from multi_agent.models.manual import ManualFiles, ManualTerminal
 from tests.models.rigs import asking, list_files
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from contracts.errors import NotConfigured, ReplayMiss
-from contracts.model_hash import request_hash
-from contracts.ports import ModelClient, ModelResponse
+from contracts.base.errors import NotConfigured, ReplayMiss
+from contracts.ports.model import ModelClient, ModelResponse
+from contracts.ports.request_hash import request_hash
 from multi_agent.models import ModelSettings, build_model
 from multi_agent.models.record import Recorder
 from multi_agent.models.recording import SHIPPED, load_recording, recording_files

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from structlog.testing import capture_logs
 
-from contracts.errors import MultiAgentError
+from contracts.base.errors import MultiAgentError
 from tests.models.rigs import CANARY, HTTP_KINDS, asking, http_client
 from tests.support.model_server import Blocked, HangUp, ModelServer, Raw, Say, Status, Step
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from contracts.errors import ModelRejected
+from contracts.base.errors import ModelRejected
 from tests.models.rigs import CANARY, HTTP_KINDS, asking, http_client
 from tests.support.model_server import ModelServer, Received, Say, Status, Step
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from contracts.errors import ModelRefused, ModelRejected, ModelUnavailable, MultiAgentError
-from contracts.ports import ModelRequest, ModelResponse
+from contracts.base.errors import ModelRefused, ModelRejected, ModelUnavailable, MultiAgentError
+from contracts.ports.model import ModelRequest, ModelResponse
 from multi_agent.models.wrappers import Bounded, Cached, RateLimited, Retrying, RetryPolicy
 from tests.models.rigs import asking
 

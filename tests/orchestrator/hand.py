@@ -6,9 +6,10 @@ import asyncio
 from dataclasses import dataclass, field
 
 from artifacts import GitArtifactStore
-from contracts.channels import Channels
-from contracts.errors import GroupMissing
-from contracts.events import (
+from contracts.base.errors import GroupMissing
+from contracts.documents.reports import ArtifactMetadata
+from contracts.messages.channels import Channels
+from contracts.messages.events import (
     EventType,
     Heartbeat,
     TaskEvent,
@@ -18,9 +19,9 @@ from contracts.events import (
     decode,
     encode,
 )
-from contracts.events import Execution as Held
-from contracts.ports import Delivery, MessageBus, Outgoing, PendingCommit
-from contracts.reports import ArtifactMetadata
+from contracts.messages.events import Execution as Held
+from contracts.ports.artifacts import PendingCommit
+from contracts.ports.bus import Delivery, MessageBus, Outgoing
 from tests.orchestrator.plans import outcome
 
 STREAM = Channels.requests("coder")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.events import TaskError, TaskOutcome, TestSummary, Usage
-from contracts.todo import TodoItem, TodoList
+from contracts.documents.todo_list import TodoItem, TodoList
+from contracts.messages.events import TaskError, TaskOutcome, TestSummary, Usage
 from orchestrator.decide import decide
 from orchestrator.decision import Decision
 from orchestrator.inputs import Dispatch, Finished, Input, Started

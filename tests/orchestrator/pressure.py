@@ -15,8 +15,8 @@ from pathlib import Path
 
 import structlog
 
-from contracts.channels import Channels
-from contracts.errors import Busy
+from contracts.base.errors import Busy
+from contracts.messages.channels import Channels
 from orchestrator.client import WorkflowClient
 from tests.orchestrator.plans import item, plan
 from tests.orchestrator.system import System, running

@@ -11,8 +11,8 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from artifacts import GitArtifactStore, create_store, open_store
-from contracts.bus import get_message_bus
-from contracts.ports import MessageBus
+from contracts.bus.connect import get_message_bus
+from contracts.ports.bus import MessageBus
 from orchestrator.client import WorkflowClient
 from orchestrator.database import Database, open_database
 from orchestrator.letters import StoredLetter

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, Executable, delete, func, insert, update
 
-from contracts.bus import get_message_bus
-from contracts.errors import BusUnavailable
+from contracts.base.errors import BusUnavailable
+from contracts.bus.connect import get_message_bus
 from orchestrator import tables as t
 from orchestrator.audit import Violation, audit, examine
 from orchestrator.database import Database, open_database

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import InvalidInput, NotConfigured, StoreUnavailable
+from contracts.base.errors import InvalidInput, NotConfigured, StoreUnavailable
 from orchestrator.audit import audit
 from orchestrator.backup import backup
 from orchestrator.client import WorkflowClient

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from contracts.events import Execution, Heartbeat
+from contracts.messages.events import Execution, Heartbeat
 from orchestrator.engine import Engine
 from orchestrator.inputs import Finished
 from orchestrator.leases import Leases

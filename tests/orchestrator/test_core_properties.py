@@ -7,7 +7,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.todo import TodoList
+from contracts.documents.todo_list import TodoList
 from orchestrator.inputs import Approve, Dispatch, Finished, Input, Lost, Merged, Overdue, Retry
 from orchestrator.people import action_hash
 from orchestrator.state import TaskStatus, Workflow, WorkflowStatus

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection, event, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from contracts.errors import StoreUnavailable
+from contracts.base.errors import StoreUnavailable
 from orchestrator.database import Body, Database, SqliteDatabase, open_database
 from orchestrator.one_go import Refused, commit_with_the_rest, in_one_go, insist, tell
 from orchestrator.tables import owners, shards

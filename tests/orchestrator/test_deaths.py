@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.events import Execution, Heartbeat
+from contracts.messages.events import Execution, Heartbeat
 from orchestrator.deaths import executed, one_to_blame
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from contracts.channels import Channels
-from contracts.errors import InvalidInput
-from contracts.events import MAX_LOGS
-from contracts.ports import Delivery
+from contracts.base.errors import InvalidInput
+from contracts.messages.channels import Channels
+from contracts.messages.events import MAX_LOGS
+from contracts.ports.bus import Delivery
 from multi_agent.cli.dead_letters import printable, shown_bytes
 from multi_agent.supervisor import last_lines
 from orchestrator.batch import Batch, DeadLetter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from contracts.events import TaskRequest, decode, encode
+from contracts.messages.events import TaskRequest, decode, encode
 from orchestrator.messages import request_message
 from orchestrator.state import TaskStatus, Workflow
 from tests.orchestrator.plans import item, plan

@@ -10,9 +10,10 @@ from prometheus_client import CollectorRegistry
 from agents import AgentResult, Task, agent
 from agents.metrics import WorkerMetrics
 from artifacts import create_store, open_store
-from contracts.errors import SandboxUnavailable
-from contracts.memory_bus import MemoryBroker, MemoryBus
-from contracts.ports import Isolation, SandboxRequest, SandboxResult, Verdict
+from contracts.base.errors import SandboxUnavailable
+from contracts.bus.memory_broker import MemoryBroker
+from contracts.bus.memory_bus import MemoryBus
+from contracts.ports.sandbox import Isolation, SandboxRequest, SandboxResult, Verdict
 from orchestrator.client import WorkflowClient
 from orchestrator.database import open_database
 from orchestrator.metrics import OwnerMetrics

@@ -11,10 +11,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import insert
 
-from contracts.bus import get_message_bus
-from contracts.channels import Channels
-from contracts.errors import InvalidInput
-from contracts.events import (
+from contracts.base.errors import InvalidInput
+from contracts.bus.connect import get_message_bus
+from contracts.documents.todo_list import TodoList
+from contracts.messages.channels import Channels
+from contracts.messages.events import (
     Control,
     DeadMessage,
     EventType,
@@ -22,8 +23,7 @@ from contracts.events import (
     decode,
     encode,
 )
-from contracts.ports import Outgoing, Subscription
-from contracts.todo import TodoList
+from contracts.ports.bus import Outgoing, Subscription
 from orchestrator.metrics import OwnerMetrics
 from orchestrator.owner import Owner, OwnerSettings
 from orchestrator.store import COMMANDS, Store

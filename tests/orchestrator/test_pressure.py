@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete
 
-from contracts.errors import Busy
+from contracts.base.errors import Busy
 from orchestrator.client import WorkflowClient
 from orchestrator.database import Database, open_database
 from orchestrator.tables import commands

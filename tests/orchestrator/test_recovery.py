@@ -6,10 +6,10 @@ import itertools
 
 import pytest
 
-from contracts.bus import get_message_bus
-from contracts.channels import SHARDS, Channels
-from contracts.events import Execution, Heartbeat, decode
-from contracts.ports import MessageBus, Outgoing
+from contracts.bus.connect import get_message_bus
+from contracts.messages.channels import SHARDS, Channels
+from contracts.messages.events import Execution, Heartbeat, decode
+from contracts.ports.bus import MessageBus, Outgoing
 from orchestrator.batch import shard_of
 from orchestrator.engine import Engine
 from orchestrator.leases import Leases

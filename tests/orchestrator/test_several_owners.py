@@ -17,10 +17,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from artifacts import GitArtifactStore, create_store, open_store
-from contracts.bus import get_message_bus
-from contracts.channels import SHARDS, Channels
-from contracts.events import Control, DeadMessage, EventType, TaskEvent, decode, encode
-from contracts.ports import MessageBus, Outgoing
+from contracts.bus.connect import get_message_bus
+from contracts.messages.channels import SHARDS, Channels
+from contracts.messages.events import Control, DeadMessage, EventType, TaskEvent, decode, encode
+from contracts.ports.bus import MessageBus, Outgoing
 from orchestrator.batch import shard_of
 from orchestrator.client import WorkflowClient
 from orchestrator.database import Database, open_database

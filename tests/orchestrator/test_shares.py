@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.channels import SHARDS
+from contracts.messages.channels import SHARDS
 from orchestrator.shares import Roll, ShardRow, Watch, next_change
 
 LEASE = 6.0

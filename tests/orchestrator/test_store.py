@@ -15,7 +15,7 @@ import pytest
 from alembic import command
 from sqlalchemy import Connection, create_engine, delete, insert, inspect, text
 
-from contracts.errors import InvalidInput, NotConfigured, StoreUnavailable
+from contracts.base.errors import InvalidInput, NotConfigured, StoreUnavailable
 from orchestrator import writing
 from orchestrator.batch import Batch, DeadLetter, OutboxEntry, shard_of
 from orchestrator.client import WorkflowClient

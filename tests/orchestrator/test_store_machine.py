@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import text
 
-from contracts.errors import StoreUnavailable
+from contracts.base.errors import StoreUnavailable
 from orchestrator.batch import Batch, OutboxEntry, shard_of
 from orchestrator.client import WorkflowClient
 from orchestrator.database import Body, Database, open_database

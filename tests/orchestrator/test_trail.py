@@ -11,10 +11,10 @@ from typing import Any, cast
 import pytest
 from prometheus_client import CollectorRegistry
 
-from contracts.channels import Channels
-from contracts.errors import BusUnavailable
-from contracts.events import DeadMessage, EventType, TaskEvent, decode, encode
-from contracts.ports import Delivery, MessageBus, Outgoing
+from contracts.base.errors import BusUnavailable
+from contracts.messages.channels import Channels
+from contracts.messages.events import DeadMessage, EventType, TaskEvent, decode, encode
+from contracts.ports.bus import Delivery, MessageBus, Outgoing
 from orchestrator.engine import Effects, Engine
 from orchestrator.handlers import Handlers
 from orchestrator.leases import Leases

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from contracts.channels import Channels
+from contracts.messages.channels import Channels
 from orchestrator.inputs import Finished, Lost
 from orchestrator.situation import look_around
 from orchestrator.why import Holder, Situation, explain

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts.bus import get_message_bus
+from contracts.bus.connect import get_message_bus
 from orchestrator.batch import Command
 from orchestrator.database import Database
 from orchestrator.engine import Engine

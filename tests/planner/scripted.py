@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from contracts.model_hash import request_hash
-from contracts.ports import ModelRequest, ModelResponse
+from contracts.ports.model import ModelRequest, ModelResponse
+from contracts.ports.request_hash import request_hash
 
 
 class ScriptedModel:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import contracts
-from contracts.errors import NotConfigured
+from contracts.base.errors import NotConfigured
 from planner_service import todo_list_id
 from planner_service.planner import configured_planner
 from tests.planner.scripted import GOOD
@@ -21,7 +21,7 @@ REQUEST = "Create momentum strategy"
 
 PROVIDER = """
 import os
-from contracts.errors import ModelUnavailable, NotConfigured
+from contracts.base.errors import ModelUnavailable, NotConfigured
 from planner_service import Planner
 from tests.planner.scripted import GOOD, ScriptedModel
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from contracts.errors import InvalidInput, InvalidPlan, ModelUnavailable
-from contracts.plan_checks import PlanLimits
-from contracts.registry import load_schema
+from contracts.base.errors import InvalidInput, InvalidPlan, ModelUnavailable
+from contracts.documents.plan_checks import PlanLimits
+from contracts.schema.registry import load_schema
 from planner_service import Planner, PlannerSettings, RepositorySummary, todo_list_id
 from tests.planner.scripted import GOOD, TASKS, ScriptedModel, answer, task
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import InvalidInput, InvalidPlan
-from contracts.ports import ModelRequest, ModelResponse
+from contracts.base.errors import InvalidInput, InvalidPlan
+from contracts.ports.model import ModelRequest, ModelResponse
 from planner_service import Planner, PlannerService, todo_list_id
 from planner_service.planner import PlannerService as Documented
 from tests.planner.scripted import GOOD, ScriptedModel

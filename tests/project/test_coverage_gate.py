@@ -32,7 +32,7 @@ def test_other_packages_are_only_shown() -> None:
 def test_too_little_fails_the_run_and_the_closing_line_is_last(tmp_path: Path) -> None:
     """One test covers next to nothing, so that the real gate must say no."""
     test = tmp_path / "test_little.py"
-    test.write_text("def test_little():\n    import contracts.errors\n")
+    test.write_text("def test_little():\n    import contracts.base.errors\n")
     command = [sys.executable, "-m", "pytest", "--rootdir", str(tmp_path), "-c", str(ROOT / "pyproject.toml")]
     command += [
         "--cov",

@@ -26,7 +26,7 @@ def test_a_documented_command_exists(command: Command) -> None:
         ("multi-agent run --workers many x", "--workers"),
         ("multi-agent worker x", "too many words"),
         ("python -m contracts.no_such_module", "no module contracts.no_such_module"),
-        ("python -m contracts.schema_files --wirte", "--wirte"),
+        ("python -m contracts.schema.files --wirte", "--wirte"),
         ("cd /tmp && REDIS_URL=x .venv/bin/multi-agent run --warp 9 2>/dev/null | cat", "--warp"),
     ],
 )

@@ -66,9 +66,9 @@ def test_it_is_typed(members: set[str], package: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "contracts/schemas/todo.json",
+        "contracts/schema/generated/todo.json",
         "contracts/sample_todo_list.json",
-        "contracts/samples/todo.json",
+        "contracts/schema/samples/todo.json",
         "planner_service/prompts/system.md",
         "agents/prompts/coder.md",
         "agents/harness/supervise.py",

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import SandboxUnavailable
-from contracts.ports import Sandbox
+from contracts.base.errors import SandboxUnavailable
+from contracts.ports.sandbox import Sandbox
 from sandbox_runner import SandboxSettings, choose_sandbox
 from tests.sandbox.hosting import remote_sandbox, served_redis
 from tests.support import need

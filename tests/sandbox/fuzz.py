@@ -18,8 +18,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from contracts.errors import UnsafePath
-from contracts.paths import check_tree
+from contracts.base.errors import UnsafePath
+from contracts.base.paths import check_tree
 from sandbox_runner.tar_reader import TarRefused, read_tar
 
 MAX_BYTES = 2_000_000

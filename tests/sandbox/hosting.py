@@ -14,10 +14,11 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from contracts.bus import get_message_bus
-from contracts.channels import Channels
-from contracts.ports import MessageBus, Sandbox
-from contracts.sandbox_messages import SandboxHost, SandboxOutcome
+from contracts.bus.connect import get_message_bus
+from contracts.messages.channels import Channels
+from contracts.messages.sandbox import SandboxHost, SandboxOutcome
+from contracts.ports.bus import MessageBus
+from contracts.ports.sandbox import Sandbox
 from sandbox_runner.host import Host
 from sandbox_runner.host_settings import HostSettings
 from sandbox_runner.messages import read

@@ -21,9 +21,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from contracts.errors import SandboxUnavailable
-from contracts.failpoints import Action, Trap, arm
-from contracts.ports import SandboxLimits, SandboxRequest
+from contracts.base.errors import SandboxUnavailable
+from contracts.base.failpoints import Action, Trap, arm
+from contracts.ports.sandbox import SandboxLimits, SandboxRequest
 from sandbox_runner import SandboxSettings, choose_sandbox
 from sandbox_runner.docker_api import connect
 from tests.sandbox.leftovers import (

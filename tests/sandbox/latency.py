@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import docker
 
-from contracts.ports import Sandbox, SandboxLimits, SandboxRequest, Verdict
+from contracts.ports.sandbox import Sandbox, SandboxLimits, SandboxRequest, Verdict
 from sandbox_runner import SandboxSettings, choose_sandbox
 from sandbox_runner.docker_engine import DockerSandbox
 from tests.sandbox.places import add_backends, private_settings, wanted_backends

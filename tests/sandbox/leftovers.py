@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from contracts.ports import Sandbox
+from contracts.ports.sandbox import Sandbox
 from sandbox_runner.docker_engine import DockerSandbox
 
 _GROUPS = Path("/sys/fs/cgroup")

@@ -15,7 +15,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from contracts.ports import SandboxLimits, SandboxRequest
+from contracts.ports.sandbox import SandboxLimits, SandboxRequest
 from sandbox_runner import SandboxSettings, choose_sandbox
 from tests.sandbox.leftovers import Leftovers
 from tests.sandbox.places import add_backends, private_settings, wanted_backends

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from contracts.ports import Sandbox, SandboxLimits, SandboxRequest, SandboxResult
+from contracts.ports.sandbox import Sandbox, SandboxLimits, SandboxRequest, SandboxResult
 from sandbox_runner import docker_engine, local, seccomp
 from sandbox_runner.probes.host import new_marker, processes_with
 

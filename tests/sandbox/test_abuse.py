@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.ports import Isolation, Sandbox, SandboxRequest, SandboxResult, Verdict
+from contracts.ports.sandbox import Isolation, Sandbox, SandboxRequest, SandboxResult, Verdict
 from sandbox_runner.choose import open_untested
 from sandbox_runner.probes.abuse import ABUSE
 from sandbox_runner.probes.quick import look_at_everything

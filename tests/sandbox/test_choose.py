@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import sandbox_runner
-from contracts.errors import NotConfigured, SandboxUnavailable, UnsafePath
-from contracts.ports import Isolation, SandboxLimits
+from contracts.base.errors import NotConfigured, SandboxUnavailable, UnsafePath
+from contracts.ports.sandbox import Isolation, SandboxLimits
 from multi_agent.bootstrap import sandbox_settings
 from multi_agent.settings import load_settings
 from sandbox_runner import SandboxRunner, SandboxSettings, choose_sandbox, survey

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from contracts.errors import InvalidInput, UnsafePath
-from contracts.ports import Isolation, Sandbox, SandboxLimits, SandboxRequest
+from contracts.base.errors import InvalidInput, UnsafePath
+from contracts.ports.sandbox import Isolation, Sandbox, SandboxLimits, SandboxRequest
 from tests.sandbox.probing import FAST, ask, python, run
 
 

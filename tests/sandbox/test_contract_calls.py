@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 
-from contracts.ports import Sandbox
+from contracts.ports.sandbox import Sandbox
 from tests.sandbox.probing import ask
 
 LIBC = """

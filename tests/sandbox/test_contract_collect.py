@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.ports import Sandbox, SandboxLimits
+from contracts.ports.sandbox import Sandbox, SandboxLimits
 from sandbox_runner.probes.abuse import ABUSE
 from tests.sandbox.probing import FAST, python, run
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import UnsafePath
-from contracts.ports import Sandbox, SandboxLimits, SandboxRequest
+from contracts.base.errors import UnsafePath
+from contracts.ports.sandbox import Sandbox, SandboxLimits, SandboxRequest
 from sandbox_runner import SandboxSettings, choose_sandbox
 from sandbox_runner.docker_engine import DockerSandbox
 from tests.sandbox.probing import FAST, new_marker, processes_with, python, run, until
@@ -114,7 +114,7 @@ async def test_refused_requests_start_nothing(sandbox: Sandbox) -> None:
 WORKER = """
 import asyncio, json, sys
 from pathlib import Path
-from contracts.ports import SandboxRequest
+from contracts.ports.sandbox import SandboxRequest
 from sandbox_runner import SandboxSettings, choose_sandbox
 from sandbox_runner.docker_engine import DockerSandbox
 async def main():

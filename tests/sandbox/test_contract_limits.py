@@ -5,7 +5,7 @@ The other limits are probes, which `test_abuse` runs.
 
 from __future__ import annotations
 
-from contracts.ports import Sandbox, SandboxLimits
+from contracts.ports.sandbox import Sandbox, SandboxLimits
 from tests.sandbox.probing import FAST, ask, python, run
 
 

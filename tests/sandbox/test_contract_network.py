@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 
-from contracts.ports import Sandbox
+from contracts.ports.sandbox import Sandbox
 from tests.sandbox.probing import ask
 
 ALLOWED_FAMILIES = {socket.AF_UNIX, socket.AF_INET, socket.AF_INET6}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from contracts.ports import Sandbox, SandboxLimits
+from contracts.ports.sandbox import Sandbox, SandboxLimits
 from tests.sandbox.probing import python
 
 SHORT = SandboxLimits(wall_seconds=1.0, memory_mb=256)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from contracts.ports import Sandbox
+from contracts.ports.sandbox import Sandbox
 from sandbox_runner.guest import landlock
 from tests.sandbox.probing import ask
 

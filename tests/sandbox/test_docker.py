@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from contracts.errors import SandboxUnavailable
-from contracts.ports import SandboxRequest
+from contracts.base.errors import SandboxUnavailable
+from contracts.ports.sandbox import SandboxRequest
 from sandbox_runner import SandboxSettings, owner
 from sandbox_runner.docker_engine import DockerSandbox
 from sandbox_runner.guest.wire import SILENCE_SECONDS

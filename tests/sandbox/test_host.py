@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from contracts.bus import get_message_bus
-from contracts.channels import Channels
-from contracts.errors import InvalidInput, SandboxUnavailable
-from contracts.events import DeadMessage, decode
-from contracts.ports import MessageBus, Outgoing, Sandbox, SandboxLimits, SandboxRequest
-from contracts.sandbox_messages import SandboxControl, SandboxOrder
+from contracts.base.errors import InvalidInput, SandboxUnavailable
+from contracts.bus.connect import get_message_bus
+from contracts.messages.channels import Channels
+from contracts.messages.events import DeadMessage, decode
+from contracts.messages.sandbox import SandboxControl, SandboxOrder
+from contracts.ports.bus import MessageBus, Outgoing
+from contracts.ports.sandbox import Sandbox, SandboxLimits, SandboxRequest
 from sandbox_runner import SandboxSettings, choose_sandbox
 from sandbox_runner.messages import Messages, order_of, result_of
 from sandbox_runner.metrics import HostMetrics

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts.ports import Sandbox, SandboxRequest, Verdict
+from contracts.ports.sandbox import Sandbox, SandboxRequest, Verdict
 from tests.agents import test_forgery, test_node
 
 

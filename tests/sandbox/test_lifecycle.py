@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from contracts.errors import SandboxUnavailable
-from contracts.ports import SandboxLimits
+from contracts.base.errors import SandboxUnavailable
+from contracts.ports.sandbox import SandboxLimits
 from sandbox_runner import launchers, owner
 from sandbox_runner.cgroups import Cgroup, remove_abandoned
 from sandbox_runner.reaper import Reaper

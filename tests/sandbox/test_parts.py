@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import SandboxUnavailable
-from contracts.ports import Isolation, SandboxLimits, SandboxRequest
+from contracts.base.errors import SandboxUnavailable
+from contracts.ports.sandbox import Isolation, SandboxLimits, SandboxRequest
 from sandbox_runner import owner
 from sandbox_runner.cgroups import Cgroup, find_parent
 from sandbox_runner.conversation import converse, judge

@@ -7,9 +7,9 @@ import zlib
 
 import pytest
 
-from contracts.errors import DecodeError
-from contracts.ports import Outgoing
-from contracts.sandbox_messages import MAX_PARCEL_BYTES, SandboxHost
+from contracts.base.errors import DecodeError
+from contracts.messages.sandbox import MAX_PARCEL_BYTES, SandboxHost
+from contracts.ports.bus import Outgoing
 from sandbox_runner.answers import Answers
 from sandbox_runner.parcel import pack, unpack
 from sandbox_runner.patience import Known, Patience, Step, Waiting

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.ports import Sandbox, SandboxLimits
+from contracts.ports.sandbox import Sandbox, SandboxLimits
 from sandbox_runner import SandboxSettings, choose_sandbox, pool
 from sandbox_runner.guest.wire import SILENCE_SECONDS
 from tests.sandbox.conftest import BACKENDS

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from contracts.errors import InvalidInput
-from contracts.ports import Sandbox
+from contracts.base.errors import InvalidInput
+from contracts.ports.sandbox import Sandbox
 from multi_agent.cli import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, cli
 from multi_agent.cli.sandbox_report import show
 from sandbox_runner import SandboxSettings

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from contracts.errors import SandboxUnavailable
-from contracts.ports import Isolation, Sandbox, SandboxRequest, SandboxResult, Verdict
+from contracts.base.errors import SandboxUnavailable
+from contracts.ports.sandbox import Isolation, Sandbox, SandboxRequest, SandboxResult, Verdict
 from sandbox_runner import SandboxSettings, choose, choose_sandbox, survey
 from sandbox_runner.guest import landlock
 from sandbox_runner.probes.model import Facts, Status

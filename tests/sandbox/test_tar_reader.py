@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from contracts.errors import UnsafePath
+from contracts.base.errors import UnsafePath
 from sandbox_runner.tar_reader import TarRefused, read_tar
 
 CAP = 1_000_000

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contracts.channels import Channels
-from contracts.errors import BusUnavailable, GroupMissing
+from contracts.base.errors import BusUnavailable, GroupMissing
+from contracts.messages.channels import Channels
 from orchestrator.arrivals import BusAway, BusReset, Drained
 from tests.simulation.model_bus import ModelBus
 from tests.simulation.model_store import ModelStore

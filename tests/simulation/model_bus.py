@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from contracts.channels import Channels
-from contracts.errors import BusUnavailable, GroupMissing
-from contracts.ports import Delivery, Done, Outgoing, Subscription
+from contracts.base.errors import BusUnavailable, GroupMissing
+from contracts.messages.channels import Channels
+from contracts.ports.bus import Delivery, Done, Outgoing, Subscription
 from tests.simulation.choices import Choices
 from tests.simulation.violations import Crash
 

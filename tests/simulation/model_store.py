@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from contracts.channels import SHARDS
-from contracts.errors import StoreUnavailable
+from contracts.base.errors import StoreUnavailable
+from contracts.messages.channels import SHARDS
 from orchestrator.attempts import MAX_CRASHES
 from orchestrator.batch import Batch, Command, DeadLetter, OutboxEntry
 from orchestrator.decision import release

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from agents.reading import LOOK_SECONDS
-from contracts.channels import Channels
-from contracts.errors import BusUnavailable, GroupMissing
-from contracts.events import Control, Execution, Heartbeat, TaskError, TaskOutcome
-from contracts.ports import Delivery, Outgoing
-from contracts.todo import Role, TodoItem
+from contracts.base.errors import BusUnavailable, GroupMissing
+from contracts.documents.todo_list import Role, TodoItem
+from contracts.messages.channels import Channels
+from contracts.messages.events import Control, Execution, Heartbeat, TaskError, TaskOutcome
+from contracts.ports.bus import Delivery, Outgoing
 from tests.simulation.choices import Choices
 from tests.simulation.model_bus import ModelBus
 from tests.simulation.parcels import Event, builder, unwrap, wrap

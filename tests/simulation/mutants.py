@@ -10,9 +10,9 @@ from typing import Any
 import orchestrator.attempts
 import orchestrator.decide
 import orchestrator.workers
-from contracts.channels import Channels
-from contracts.errors import BusUnavailable
-from contracts.events import TaskError
+from contracts.base.errors import BusUnavailable
+from contracts.messages.channels import Channels
+from contracts.messages.events import TaskError
 from orchestrator.batch import Batch
 from orchestrator.decision import Decision
 from orchestrator.engine import Effects

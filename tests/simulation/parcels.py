@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
-from contracts.channels import Channels
-from contracts.events import Control
-from contracts.ports import Outgoing
+from contracts.messages.channels import Channels
+from contracts.messages.events import Control
+from contracts.ports.bus import Outgoing
 from orchestrator.messages import request_stream
 from orchestrator.state import Header, TaskState
 

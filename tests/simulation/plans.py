@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from functools import lru_cache
 
-from contracts.todo import TodoItem, TodoList
+from contracts.documents.todo_list import TodoItem, TodoList
 from orchestrator.submissions import SubmitBody, body_text
 
 PLANS = 400

@@ -14,8 +14,8 @@ import orchestrator.publisher
 import orchestrator.recovery
 import orchestrator.wishes
 import orchestrator.workers
-from contracts.events import Control
-from contracts.ports import RefMove
+from contracts.messages.events import Control
+from contracts.ports.artifacts import RefMove
 from orchestrator.arrivals import Arrival
 from orchestrator.backlog import Backlog
 from orchestrator.handlers import Handlers

@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 
-from contracts.channels import Channels
-from contracts.errors import StoreUnavailable
-from contracts.events import Control, Heartbeat, WorkerLeft
-from contracts.ports import Delivery, Outgoing
+from contracts.base.errors import StoreUnavailable
+from contracts.messages.channels import Channels
+from contracts.messages.events import Control, Heartbeat, WorkerLeft
+from contracts.ports.bus import Delivery, Outgoing
 from orchestrator.leases import Leases
 from orchestrator.session import Clock
 from orchestrator.store import OwnershipLost

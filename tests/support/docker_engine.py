@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from contracts.errors import SandboxUnavailable
+from contracts.base.errors import SandboxUnavailable
 from sandbox_runner import SandboxSettings, image
 from sandbox_runner.docker_api import connect, has_image
 

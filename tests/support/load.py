@@ -8,8 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from artifacts import GitArtifactStore
-from contracts.errors import Unavailable
-from contracts.todo import TodoItem, TodoList
+from contracts.base.errors import Unavailable
+from contracts.documents.todo_list import TodoItem, TodoList
 from multi_agent.chaos.agents import ROLE, Orders
 from multi_agent.chaos.checks import Finding, check_workflow
 from orchestrator.client import WorkflowClient

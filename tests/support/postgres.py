@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from contracts.errors import NotConfigured
+from contracts.base.errors import NotConfigured
 from multi_agent.chaos import postgres
 from tests.support import need
 

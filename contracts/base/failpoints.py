@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from contracts.errors import NotConfigured, StoreUnavailable
+from contracts.base.errors import NotConfigured, StoreUnavailable
 
 WORKER: Final = (
     "worker.after_read",

@@ -13,10 +13,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from contracts.errors import InvalidDocument, Problem
-from contracts.events import EVENT_DATA, EventType, TaskEvent
-from contracts.reading import read_json, shown, validate
-from contracts.reports import (
+from contracts.base.errors import InvalidDocument, Problem
+from contracts.base.strict_json import read_json, shown, validate
+from contracts.documents.reports import (
     ArtifactMetadata,
     BuildReport,
     CodeArtifacts,
@@ -24,10 +23,12 @@ from contracts.reports import (
     ReviewReport,
     TestReport,
 )
-from contracts.todo import TodoList
+from contracts.documents.todo_list import TodoList
+from contracts.messages.events import EVENT_DATA, EventType, TaskEvent
 
 _HERE = Path(__file__).parent
-SCHEMAS: Final = _HERE / "schemas"
+SCHEMAS: Final = _HERE / "generated"
+RELEASED: Final = _HERE / "released"
 SAMPLES: Final = _HERE / "samples"
 
 
@@ -71,7 +72,7 @@ def load_schema(name: str) -> dict[str, Any]:
 def parse_document(name: str, raw: bytes | str) -> BaseModel:
     """Read a document of the named type. Raises InvalidDocument with every problem of the schema.
 
-    The checks of a plan beyond its schema are in contracts.plan_checks.
+    The checks of a plan beyond its schema are in contracts.documents.plan_checks.
     """
     if name == "event":
         return validate(_event_model(read_json(raw, name)), raw, name)

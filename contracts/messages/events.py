@@ -13,10 +13,10 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 from pydantic import Field, StringConstraints, ValidationError
 from pydantic_core import from_json, to_json
 
-from contracts.base import CommitName, Identifier, LongText, Model, PathText, ShortText
-from contracts.errors import DecodeError
-from contracts.sandbox_messages import SandboxControl, SandboxHost, SandboxOrder, SandboxOutcome
-from contracts.todo import RoleName, TodoItem
+from contracts.base.errors import DecodeError
+from contracts.base.model import CommitName, Identifier, LongText, Model, PathText, ShortText
+from contracts.documents.todo_list import RoleName, TodoItem
+from contracts.messages.sandbox import SandboxControl, SandboxHost, SandboxOrder, SandboxOutcome
 
 MAX_MESSAGE_BYTES = 4_000_000
 MAX_LOGS = 8_000

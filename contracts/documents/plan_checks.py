@@ -10,11 +10,11 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import Any
 
-from contracts.errors import InvalidDocument, Problem, UnsafePath
-from contracts.paths import check_path
-from contracts.plan_graph import cycles, order, path_use, unordered
-from contracts.reading import shown, to_json, validate
-from contracts.todo import TodoItem, TodoList
+from contracts.base.errors import InvalidDocument, Problem, UnsafePath
+from contracts.base.paths import check_path
+from contracts.base.strict_json import shown, to_json, validate
+from contracts.documents.plan_graph import cycles, order, path_use, unordered
+from contracts.documents.todo_list import TodoItem, TodoList
 
 _RESERVED_IDS = frozenset({"result"})
 _CYCLE_ID = re.compile(r"\.(fix|retest)[0-9]")

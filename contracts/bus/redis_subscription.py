@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
-from contracts.bus_parts import Mailbox
-from contracts.errors import BusUnavailable
-from contracts.redis_protocol import Command, glob
+from contracts.base.errors import BusUnavailable
+from contracts.bus.mailbox import Mailbox
+from contracts.bus.redis_protocol import Command, glob
 
 _RECONNECT_SECONDS: Final = 0.25
 
 
-class Link(Protocol):
+class SubscriberConnection(Protocol):
     """One connection. Every method but `drop` raises BusUnavailable."""
 
     async def send(self, commands: Sequence[Command]) -> None:
@@ -34,8 +34,10 @@ class RedisSubscription:
     seconds is asked for a sign of life and replaced when it gives none for as long again.
     """
 
-    def __init__(self, new_link: Callable[[], Link], channels: Sequence[str], timeout: float) -> None:
-        self._new_link = new_link
+    def __init__(
+        self, new_connection: Callable[[], SubscriberConnection], channels: Sequence[str], timeout: float
+    ) -> None:
+        self._new_connection = new_connection
         self._patterns = [glob(name) for name in channels if "*" in name]
         self._names = [name for name in channels if "*" not in name]
         self._timeout = timeout
@@ -70,25 +72,25 @@ class RedisSubscription:
 
     async def _listen(self) -> None:
         while True:
-            link = self._new_link()
+            connection = self._new_connection()
             try:
-                await self._receive(link)
+                await self._receive(connection)
             except BusUnavailable as error:
                 self._trouble = error
             finally:
                 self._ready.clear()
-                await link.drop()
+                await connection.drop()
             await asyncio.sleep(_RECONNECT_SECONDS)
 
-    async def _receive(self, link: Link) -> None:
+    async def _receive(self, connection: SubscriberConnection) -> None:
         self._unconfirmed = len(self._names) + len(self._patterns)
         commands: list[Command] = [("SUBSCRIBE", *self._names)] if self._names else []
         if self._patterns:
             commands.append(("PSUBSCRIBE", *self._patterns))
-        await link.send(commands)
+        await connection.send(commands)
         asked = False
         while True:
-            message = await link.receive(self._timeout)
+            message = await connection.receive(self._timeout)
             if message is not None:
                 asked = False
                 self._handle(message)
@@ -96,7 +98,7 @@ class RedisSubscription:
                 raise BusUnavailable("Redis gave no sign of life")
             else:
                 asked = True
-                await link.send([("PING",)])
+                await connection.send([("PING",)])
 
     def _handle(self, message: list[Any]) -> None:
         kind = message[0]

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from contracts.base import CommitName, Document, Identifier, LongText, Model, PathText, ShortText
-from contracts.todo import RoleName
+from contracts.base.model import CommitName, Document, Identifier, LongText, Model, PathText, ShortText
+from contracts.documents.todo_list import RoleName
 
 Signature = Annotated[str, StringConstraints(max_length=2_000)]
 

@@ -6,12 +6,13 @@ import re
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
-from contracts.errors import NotConfigured
-from contracts.memory_bus import MemoryBroker, MemoryBus
-from contracts.ports import MessageBus
+from contracts.base.errors import NotConfigured
+from contracts.bus.memory_broker import MemoryBroker
+from contracts.bus.memory_bus import MemoryBus
+from contracts.ports.bus import MessageBus
 
 if TYPE_CHECKING:
-    from contracts.redis_bus import RedisBus
+    from contracts.bus.redis_bus import RedisBus
 
 _MEMORY_URL: Final = re.compile(r"memory://([A-Za-z0-9_.-]*)")
 
@@ -48,6 +49,6 @@ def _make(url: str) -> MemoryBus | RedisBus:
     if url.startswith("memory:"):
         raise NotConfigured("the bus in memory is named with letters, digits, '_', '-', '.': memory://test-1")
     # redis-py takes a while to import, and the bus in memory needs none of it.
-    from contracts.redis_bus import RedisBus  # noqa: PLC0415  # see above
+    from contracts.bus.redis_bus import RedisBus  # noqa: PLC0415  # see above
 
     return RedisBus(url)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final, NoReturn
 
-from contracts.errors import InvalidDocument, Problem
+from contracts.base.errors import InvalidDocument, Problem
 
 MAX_DEPTH: Final = 100
 MAX_NUMBER_DIGITS: Final = 4_000

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import hiredis
 
-from contracts.bus_parts import checked_payload
-from contracts.errors import BusUnavailable, GroupMissing, MultiAgentError, NotConfigured
-from contracts.ports import Delivery, Done, Outgoing
+from contracts.base.errors import BusUnavailable, GroupMissing, MultiAgentError, NotConfigured
+from contracts.bus.mailbox import checked_payload
+from contracts.ports.bus import Delivery, Done, Outgoing
 
 FIELD: Final = b"e"
 """The one field of a stream entry; it holds the payload."""

@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from contracts.base import Identifier, LongText, Model, PathText, ShortText
+from contracts.base.model import Identifier, LongText, Model, PathText, ShortText
 
 MAX_SANDBOX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 """Of an encoded request or result; larger ones are refused where they are made."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from contracts.base import Document, Identifier, LongText, Model, PathText, ShortText
+from contracts.base.model import Document, Identifier, LongText, Model, PathText, ShortText
 
 
 class Role(StrEnum):
@@ -72,7 +72,7 @@ class TodoItem(Model):
 
 
 class TodoList(Document):
-    """A plan. The checks beyond this schema are in contracts.plan_checks."""
+    """A plan. The checks beyond this schema are in contracts.documents.plan_checks."""
 
     todo_list_id: Identifier
     request: LongText = Field(description="the request in the user's words")

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
-from contracts.errors import InvalidDocument, Problem
+from contracts.base.errors import InvalidDocument, Problem
 
 MAX_DOCUMENT_BYTES = 32_000_000
 MAX_PROBLEMS = 1_000

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from contracts.ports import ModelRequest
+from contracts.ports.model import ModelRequest
 
 
 def request_hash(request: ModelRequest) -> str:

@@ -1,8 +1,8 @@
-"""Generates the JSON Schema files from the models: `python -m contracts.schema_files [--check|--write]`.
+"""Generates the JSON Schema files from the models: `python -m contracts.schema.files [--check|--write]`.
 
 The text does not depend on the version of pydantic more than it must: generated titles are dropped, spellings
 that differ between versions are brought to one, keys stand in a fixed order. `--write` never changes a file
-below `schemas/released/`: such a copy is what documents in the field were written against.
+below `released/`: such a copy is what documents in the field were written against.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import click
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from contracts.base import SCHEMA_VERSION
-from contracts.compatibility import Breakage, compare
-from contracts.events import EVENT_DATA, EventType, TaskEvent
-from contracts.registry import DOCUMENT_TYPES, SCHEMAS
+from contracts.base.model import SCHEMA_VERSION
+from contracts.messages.events import EVENT_DATA, EventType, TaskEvent
+from contracts.schema.compatibility import Breakage, compare
+from contracts.schema.registry import DOCUMENT_TYPES, RELEASED, SCHEMAS
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-RELEASED: Final = SCHEMAS / "released" / SCHEMA_VERSION
+CURRENT_RELEASE: Final = RELEASED / SCHEMA_VERSION
 
 _FIRST_KEYS = ("$schema", "$id", "$ref", "description", "type", "const", "enum", "anyOf", "required", "if")
 _LAST_KEYS = ("then", "properties", "additionalProperties", "items", "default", "allOf", "$defs")
@@ -65,11 +65,11 @@ def drift(folder: Path = SCHEMAS) -> list[str]:
         if not path.is_file():
             found.append(f"{path} is missing")
         elif path.read_text(encoding="utf-8") != text:
-            found.append(f"{path} differs from the model; run python -m contracts.schema_files --write")
+            found.append(f"{path} differs from the model; run python -m contracts.schema.files --write")
     return found
 
 
-def breakages(released: Path = RELEASED) -> dict[str, list[Breakage]]:
+def breakages(released: Path = CURRENT_RELEASE) -> dict[str, list[Breakage]]:
     """By document type: where the models refuse or misread what the released schema allows."""
     current = generate()
     found: dict[str, list[Breakage]] = {}

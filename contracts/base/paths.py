@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from contracts.errors import UnsafePath
+from contracts.base.errors import UnsafePath
 
 MAX_PATH_BYTES = 1024
 MAX_NAME_BYTES = 200

@@ -1,0 +1,1 @@
+"""The message bus: adapters for Redis and for one process."""

@@ -1,0 +1,182 @@
+"""Connections to a Redis server: what a URL says, one exchange at a time, and a pool of them.
+
+redis-py is used for its connections only, and not to pack commands, for which it takes six times as long as
+hiredis. Its client retries by itself, and after a cancelled command it may
+hand out a connection whose reply is still under way: a message would be stored twice, or a question answered
+with the reply to another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from redis.asyncio.connection import AbstractConnection, Connection, parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from contracts.base.errors import BusUnavailable, NotConfigured
+from contracts.bus.redis_protocol import Command, Place, packed
+
+_IDLE_CONNECTIONS: Final = 8
+_OPTIONS: Final = frozenset({"host", "port", "path", "db", "username", "password", "connection_class"})
+_URL_FORMS: Final = "redis://host:6379/0, rediss://host:6379/0 or unix:///path/to/socket?db=0"
+
+
+def _bad_url(reason: str) -> NotConfigured:
+    # The URL itself may hold a password, so no message shows it.
+    return NotConfigured(f"the Redis URL {reason}; it must look like {_URL_FORMS}")
+
+
+def connection_options(url: str) -> dict[str, Any]:
+    """What the URL says, as arguments of a connection."""
+    try:
+        options: dict[str, Any] = dict(parse_url(url))
+        path = urlsplit(url).path.strip("/")
+    except ValueError:
+        raise _bad_url("cannot be read") from None
+    if "path" not in options and path and not path.isdigit():
+        raise _bad_url("names a database that is no number")
+    unknown = sorted(name for name in options if name not in _OPTIONS and not name.startswith("ssl_"))
+    if unknown:
+        raise _bad_url(f"has unknown options ({', '.join(unknown)}; known are db and ssl_*)")
+    return options
+
+
+class RedisConnection:
+    """One connection. Foreign errors end here, and so does a connection whose exchange was broken off."""
+
+    def __init__(self, connection: AbstractConnection, place: Place, timeout: float) -> None:
+        self._connection = connection
+        self._place = place
+        self._timeout = timeout
+
+    async def exchange(self, commands: Sequence[Command], wait: float) -> list[Any]:
+        """The replies, ResponseErrors among them, within the time limit plus `wait` seconds."""
+        in_order = False
+        try:
+            async with asyncio.timeout(self._timeout + wait):
+                await self._drop_if_stale()
+                await self._send(commands)
+                replies = [await self._reply() for _ in commands]
+            in_order = True
+            return replies
+        except (RedisError, OSError) as error:
+            raise self._place.unavailable(error) from None
+        finally:
+            if not in_order:
+                await self.drop()
+
+    async def send(self, commands: Sequence[Command]) -> None:
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._send(commands)
+        except (RedisError, OSError) as error:
+            raise self._place.unavailable(error) from None
+
+    async def receive(self, seconds: float) -> Any:
+        try:
+            return await self._connection.read_response(timeout=seconds, disconnect_on_error=False)
+        except (RedisError, OSError) as error:
+            raise self._place.unavailable(error) from None
+
+    async def drop(self) -> None:
+        await self._connection.disconnect(nowait=True)
+
+    async def _send(self, commands: Sequence[Command]) -> None:
+        connection = self._connection
+        if not connection.is_connected:
+            await connection.connect()  # type: ignore[no-untyped-call]  # redis-py 8 leaves it untyped
+        await connection.send_packed_command(packed(commands), check_health=False)
+
+    async def _reply(self) -> Any:
+        try:
+            return await self._connection.read_response()
+        except ResponseError as error:
+            return error
+
+    async def _drop_if_stale(self) -> None:
+        """Drop a connection closed by the server while idle, or one that holds bytes nobody asked for."""
+        if not self._connection.is_connected:
+            return
+        # redis-py 8 renamed the method and warns about the old name.
+        probe = getattr(self._connection, "can_read", None) or self._connection.can_read_destructive
+        try:
+            stale = await probe()
+        except (RedisError, OSError):
+            stale = True
+        if stale:
+            await self.drop()
+
+
+class ConnectionPool:
+    """Connections to one server, handed out one by one and taken back."""
+
+    def __init__(self, url: str, timeout: float) -> None:
+        self._options = connection_options(url)
+        self._type: type[AbstractConnection] = self._options.pop("connection_class", Connection)
+        # The time limits are kept by RedisConnection: redis-py has one for all commands alike.
+        self._options |= {
+            "socket_timeout": None,
+            "socket_connect_timeout": timeout,
+            "retry": Retry(NoBackoff(), 0),
+            "retry_on_timeout": False,
+            "protocol": 2,
+        }
+        host = f"{self._options.get('host', 'localhost')}:{self._options.get('port', 6379)}"
+        name = str(self._options.get("path", host))
+        self.place = Place(name, str(self._options.get("password") or ""))
+        self.timeout = timeout
+        self._idle: list[RedisConnection] = []
+        self._all: set[RedisConnection] = set()
+        self._closed = False
+        self.new_connection()
+
+    def new_connection(self) -> RedisConnection:
+        """One that is not connected yet."""
+        try:
+            raw = self._type(**self._options)
+        except TypeError:
+            raise _bad_url("has an unknown ssl_ option") from None
+        return RedisConnection(raw, self.place, self.timeout)
+
+    async def run(self, commands: Sequence[Command], wait: float = 0.0) -> list[Any]:
+        """The replies as `try_run` gives them. Raises the first error among them, once all were read."""
+        replies = await self.try_run(commands, wait)
+        self.check(replies)
+        return replies
+
+    def check(self, replies: Sequence[Any]) -> None:
+        """Raise the first error among them."""
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                raise self.place.failure(reply) from None
+
+    async def try_run(self, commands: Sequence[Command], wait: float = 0.0) -> list[Any]:
+        """The replies to the commands, sent in one go, ResponseErrors among them; [] for no commands.
+
+        wait: seconds that the server may take on top of the time limit, for a blocking command.
+        """
+        if not commands:
+            return []
+        if self._closed:
+            raise BusUnavailable(f"the connection to Redis at {self.place.name} was closed by this program")
+        connection = self._idle.pop() if self._idle else self.new_connection()
+        self._all.add(connection)
+        try:
+            return await connection.exchange(commands, wait)
+        finally:
+            if len(self._idle) < _IDLE_CONNECTIONS and not self._closed:
+                self._idle.append(connection)
+            else:
+                self._all.discard(connection)
+                await connection.drop()
+
+    async def close(self) -> None:
+        """Close every connection; commands under way fail."""
+        self._closed = True
+        for connection in tuple(self._all):
+            await connection.drop()

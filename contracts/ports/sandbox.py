@@ -1,0 +1,96 @@
+"""The sandbox: runs a program nobody trusts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Protocol
+
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+class Verdict(StrEnum):
+    """How a program in the sandbox ended. A sandbox that itself fails raises SandboxUnavailable instead."""
+
+    OK = "ok"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    OOM = "oom"
+    OUTPUT_LIMIT = "output_limit"
+    KILLED = "killed"
+    POLICY = "policy"
+
+
+class Isolation(StrEnum):
+    """How strong the wall was, strongest first."""
+
+    CONTAINER = "container"
+    NAMESPACES = "namespaces"
+    SYSCALLS = "syscalls"
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxLimits:
+    """Limits of one execution. All are enforced from outside the program."""
+
+    wall_seconds: float = 60.0
+    memory_mb: int = 512
+    processes: int = 64
+    cpus: float = 1.0
+    output_bytes: int = 1_000_000
+    disk_mb: int = 64
+    file_count: int = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxRequest:
+    """One execution.
+
+    argv: the command; `python` and `pytest` work in every backend. No shell is involved.
+    files: relative path -> content, laid out below the work folder, which is the current folder.
+    collect: relative paths (or folders ending in `/`) read back after the program ended; missing ones are
+    left out of the result.
+    """
+
+    argv: tuple[str, ...]
+    files: Mapping[str, bytes] = field(default_factory=lambda: _EMPTY)
+    stdin: bytes = b""
+    env: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    collect: tuple[str, ...] = ()
+    limits: SandboxLimits = SandboxLimits()
+    labels: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxResult:
+    """What came of it. `exit_code` is None when the program was ended from outside."""
+
+    verdict: Verdict
+    exit_code: int | None
+    stdout: bytes
+    stderr: bytes
+    files: Mapping[str, bytes]
+    seconds: float
+    backend: str
+    isolation: Isolation
+
+
+class Sandbox(Protocol):
+    """Runs a program nobody trusts, without a network.
+
+    A program that fails, is killed or breaks a rule is a result; a sandbox that cannot do its work raises
+    SandboxUnavailable; files that may not be written (see contracts.base.paths) raise UnsafePath. After `run`
+    returns or raises, or is cancelled, no process, container, mount or file of it is left.
+    """
+
+    @property
+    def backend(self) -> str: ...
+
+    @property
+    def isolation(self) -> Isolation: ...
+
+    async def run(self, request: SandboxRequest) -> SandboxResult: ...
+
+    async def close(self) -> None: ...
