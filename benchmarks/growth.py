@@ -18,14 +18,15 @@ from benchmarks.shapes import small
 from benchmarks.stopwatch import start
 from multi_agent.bootstrap import make_artifacts, make_bus, make_database, make_owner, upgrade_database
 from multi_agent.settings import Settings
-from orchestrator import tables as t
-from orchestrator.batch import Batch, shard_of
-from orchestrator.database import Database
-from orchestrator.decision import Entry
-from orchestrator.engine import Engine
-from orchestrator.loading import read_workflows
-from orchestrator.state import Workflow
-from orchestrator.writing import write_rows
+from orchestrator.core.decision import Entry
+from orchestrator.core.sharding import shard_of
+from orchestrator.core.state import Workflow
+from orchestrator.scheduling.batch import Batch
+from orchestrator.scheduling.engine import Engine
+from orchestrator.storage import tables as t
+from orchestrator.storage.loading import read_workflows
+from orchestrator.storage.sql.database import Database
+from orchestrator.storage.writing import write_rows
 
 _CHUNK: Final = 500
 _BATCH: Final = 256

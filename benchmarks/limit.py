@@ -48,7 +48,7 @@ class Ledger(Protocol):
 
 
 class SqliteLedger:
-    """With the pragmas of `orchestrator/database.py`: WAL, synchronous=NORMAL for steps."""
+    """With the pragmas of `orchestrator/storage/sql/database.py`: WAL, synchronous=NORMAL for steps."""
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, isolation_level=None)

@@ -25,10 +25,10 @@ from contracts.messages.channels import Channels
 from contracts.messages.events import WorkflowNotice, decode
 from multi_agent.bootstrap import make_bus, make_client, make_database, upgrade_database
 from multi_agent.settings import Settings
-from orchestrator import tables as t
-from orchestrator.client import WorkflowClient
-from orchestrator.database import Database
-from orchestrator.state import TaskStatus, WorkflowStatus
+from orchestrator.client.workflow_client import WorkflowClient
+from orchestrator.core.state import TaskStatus, WorkflowStatus
+from orchestrator.storage import tables as t
+from orchestrator.storage.sql.database import Database
 
 SLOTS = 64
 _TOGETHER = 500

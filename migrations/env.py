@@ -5,8 +5,8 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection, create_engine, event, text
 
-from orchestrator.database import BUSY_SECONDS, use_wal
-from orchestrator.tables import metadata
+from orchestrator.storage.sql.database import BUSY_SECONDS, use_wal
+from orchestrator.storage.tables import metadata
 
 _ADVISORY_LOCK = 7_210_331_907
 

@@ -18,9 +18,9 @@ from multi_agent.settings import Settings, load_settings
 if TYPE_CHECKING:
     from agents.worker import Worker
     from artifacts import GitArtifactStore
-    from orchestrator.client import WorkflowClient
-    from orchestrator.database import Database
-    from orchestrator.owner import Owner
+    from orchestrator.client.workflow_client import WorkflowClient
+    from orchestrator.service.orchestrator import Owner
+    from orchestrator.storage.sql.database import Database
     from planner_service.core import Planner
     from sandbox_runner import SandboxSettings
     from sandbox_runner.host import Host
@@ -61,7 +61,7 @@ def make_bus(settings: Settings) -> MessageBus:
 
 def make_database(settings: Settings) -> Database:
     """The database, as it is; see `upgrade_database`."""
-    from orchestrator.database import open_database
+    from orchestrator.storage.sql.database import open_database
 
     settings.data.mkdir(parents=True, exist_ok=True)
     return open_database(settings.database)
@@ -69,14 +69,14 @@ def make_database(settings: Settings) -> Database:
 
 async def is_current(database: Database) -> bool:
     """Whether its tables are those of this version. Alembic, slow to load, is needed only where not."""
-    from orchestrator.database import is_current
+    from orchestrator.storage.sql.database import is_current
 
     return await is_current(database)
 
 
 def upgrade_database(settings: Settings) -> None:
     """Bring the database to the current revision."""
-    from orchestrator.schema import upgrade
+    from orchestrator.storage.migrate import upgrade
 
     settings.data.mkdir(parents=True, exist_ok=True)
     upgrade(settings.database)
@@ -206,7 +206,7 @@ def make_client(settings: Settings, database: Database, bus: MessageBus | None =
     from contracts.base.errors import BusUnavailable
     from contracts.messages.channels import Channels
     from contracts.ports.bus import Outgoing
-    from orchestrator.client import WorkflowClient
+    from orchestrator.client.workflow_client import WorkflowClient
 
     async def hint(command_id: str) -> None:
         if bus is None:
@@ -229,8 +229,8 @@ def make_owner(
     gone: frozenset[str] | None,
 ) -> Owner:
     """The orchestrator's loop; `gone` as OwnerSettings has it."""
-    from orchestrator.owner import Owner, OwnerSettings
-    from orchestrator.store import Store
+    from orchestrator.service.orchestrator import Owner, OwnerSettings
+    from orchestrator.storage.store import Store
 
     wanted = OwnerSettings(owner_id, lease_seconds=settings.lease_seconds, gone=gone)
     return Owner(Store(database), bus, artifacts, wanted)

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from orchestrator.state import TaskState
-    from orchestrator.views import JournalEntry, WorkflowView
+    from orchestrator.client.views import JournalEntry, WorkflowView
+    from orchestrator.core.state import TaskState
 
 _MARKS: Mapping[str, tuple[str, str]] = {
     "waiting": ("·", "dim"),

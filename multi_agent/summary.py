@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from contracts.base.errors import MultiAgentError
-from orchestrator.state import WorkflowStatus
+from orchestrator.core.state import WorkflowStatus
 
 if TYPE_CHECKING:
     from artifacts import GitArtifactStore
-    from orchestrator.views import WorkflowView
+    from orchestrator.client.views import WorkflowView
 
 OWN_FOLDER = ".multi-agent/"
 

@@ -18,14 +18,14 @@ from contracts.base.loop_thread import LoopThread
 from contracts.bus.connect import get_message_bus
 from contracts.documents.plan_checks import PlanLimits, parse_plan
 from contracts.ports.artifacts import ArtifactStore
-from orchestrator.client import WorkflowClient
-from orchestrator.database import open_database
-from orchestrator.metrics import OwnerMetrics
-from orchestrator.owner import Owner, OwnerSettings
-from orchestrator.schema import upgrade
-from orchestrator.state import TaskStatus, WorkflowStatus
-from orchestrator.store import Store
-from orchestrator.views import WorkflowView
+from orchestrator.client.views import WorkflowView
+from orchestrator.client.workflow_client import WorkflowClient
+from orchestrator.core.state import TaskStatus, WorkflowStatus
+from orchestrator.service.metrics import OwnerMetrics
+from orchestrator.service.orchestrator import Owner, OwnerSettings
+from orchestrator.storage.migrate import upgrade
+from orchestrator.storage.sql.database import open_database
+from orchestrator.storage.store import Store
 
 
 class Orchestrator:

@@ -20,7 +20,7 @@ from multi_agent.chaos.report import Report
 from multi_agent.chaos.runner import FaultResult, Runner
 from multi_agent.chaos.world import World, WorldSettings
 from multi_agent.settings import Settings
-from orchestrator.audit import audit
+from orchestrator.diagnosis.verify import audit
 
 LEASE_SECONDS = 1.5
 CLOCK_STEP = "clock-step"

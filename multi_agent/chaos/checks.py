@@ -12,9 +12,9 @@ from contracts.base.errors import ArtifactError
 from contracts.documents.todo_list import TodoList
 from multi_agent.chaos.load import expected_files
 from multi_agent.chaos.world import CANARY, World
-from orchestrator.client import WorkflowClient
-from orchestrator.state import TaskStatus, WorkflowStatus
-from orchestrator.views import JournalEntry, WorkflowView
+from orchestrator.client.views import JournalEntry, WorkflowView
+from orchestrator.client.workflow_client import WorkflowClient
+from orchestrator.core.state import TaskStatus, WorkflowStatus
 from sandbox_runner.launchers import abandoned
 
 _ALL_EVENTS = 1_000_000

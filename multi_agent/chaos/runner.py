@@ -18,8 +18,8 @@ from multi_agent.chaos.checks import Checked, Finding, check_model_calls, check_
 from multi_agent.chaos.faults import Fault, inject
 from multi_agent.chaos.load import random_plan
 from multi_agent.chaos.world import World
-from orchestrator.state import TaskStatus
-from orchestrator.views import WorkflowView
+from orchestrator.client.views import WorkflowView
+from orchestrator.core.state import TaskStatus
 
 OPEN_WORKFLOWS = 24
 _LOOK_SECONDS = 0.1

@@ -26,8 +26,8 @@ from multi_agent.chaos.postgres import PrivatePostgres
 from multi_agent.chaos.redis import ChaosRedis
 from multi_agent.settings import Settings
 from multi_agent.supervisor import Charge, OrchestratorArgv, Supervisor, worker_argv
-from orchestrator.client import WorkflowClient
-from orchestrator.database import Database
+from orchestrator.client.workflow_client import WorkflowClient
+from orchestrator.storage.sql.database import Database
 
 _WAKE_SECONDS = 0.05
 NOTED = ("worker.before_run", "worker.before_model", "worker.after_exchange")

@@ -19,8 +19,8 @@ from multi_agent.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from contracts.ports.bus import MessageBus
-    from orchestrator.client import WorkflowClient
-    from orchestrator.database import Database
+    from orchestrator.client.workflow_client import WorkflowClient
+    from orchestrator.storage.sql.database import Database
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -31,7 +31,7 @@ def upgrade(**options: object) -> None:
 @data_dir_option
 def backup(file: Path, **options: object) -> None:
     """Write a checked copy of a SQLite database to FILE while everything runs."""
-    from orchestrator.backup import backup as write_backup  # noqa: PLC0415 - heavy
+    from orchestrator.storage.backup import backup as write_backup  # noqa: PLC0415 - heavy
 
     write_backup(settings_of(**options).database, file)
     click.echo(str(file))

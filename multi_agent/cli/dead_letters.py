@@ -16,8 +16,8 @@ from multi_agent.cli.common import data_dir_option, json_option, opened_client, 
 from multi_agent.settings import Settings
 
 if TYPE_CHECKING:
-    from orchestrator.client import WorkflowClient
-    from orchestrator.letters import StoredLetter
+    from orchestrator.client.workflow_client import WorkflowClient
+    from orchestrator.scheduling.dead_letters import StoredLetter
 
 _letter = click.argument("letter_id", metavar="ID", type=click.IntRange(1))
 _HEX_COLUMNS = 32

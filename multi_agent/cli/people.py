@@ -12,8 +12,8 @@ from multi_agent.cli.common import data_dir_option, opened_client, person, setti
 from multi_agent.settings import Settings
 
 if TYPE_CHECKING:
-    from orchestrator.client import WorkflowClient
-    from orchestrator.views import WorkflowView
+    from orchestrator.client.views import WorkflowView
+    from orchestrator.client.workflow_client import WorkflowClient
 
 _workflow = click.argument("workflow")
 

@@ -39,13 +39,13 @@ from multi_agent.screen import Screen
 from multi_agent.settings import Settings
 from multi_agent.stack import Stack
 from multi_agent.summary import Summary, summarise, summary_lines
-from orchestrator.patience import Patience
-from orchestrator.state import WorkflowStatus
+from orchestrator.client.patience import Patience
+from orchestrator.core.state import WorkflowStatus
 
 if TYPE_CHECKING:
     from artifacts import GitArtifactStore
-    from orchestrator.client import WorkflowClient
-    from orchestrator.views import WorkflowView
+    from orchestrator.client.views import WorkflowView
+    from orchestrator.client.workflow_client import WorkflowClient
 
 
 ALL_EVENTS = 100_000

@@ -16,13 +16,13 @@ from multi_agent.bootstrap import make_artifacts
 from multi_agent.cli import EXIT_APPROVAL, EXIT_DONE, EXIT_FAILED
 from multi_agent.cli.common import asking_settings, data_dir_option, json_option, opened_client, print_json
 from multi_agent.settings import Settings
-from orchestrator.state import WorkflowStatus
+from orchestrator.core.state import WorkflowStatus
 
 if TYPE_CHECKING:
-    from orchestrator.client import WorkflowClient
-    from orchestrator.letters import StoredLetter
-    from orchestrator.state import Header
-    from orchestrator.views import JournalEntry, WorkflowView
+    from orchestrator.client.views import JournalEntry, WorkflowView
+    from orchestrator.client.workflow_client import WorkflowClient
+    from orchestrator.core.state import Header
+    from orchestrator.scheduling.dead_letters import StoredLetter
 
 
 @click.command()
@@ -164,7 +164,7 @@ async def _watch(settings: Settings, name: str | None) -> int:
     from rich.console import Console  # noqa: PLC0415 - heavy
 
     from multi_agent.screen import Screen  # noqa: PLC0415
-    from orchestrator.patience import Patience  # noqa: PLC0415
+    from orchestrator.client.patience import Patience  # noqa: PLC0415
 
     screen = Screen(Console())
     patience = Patience(screen.say)

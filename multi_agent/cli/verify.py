@@ -17,7 +17,7 @@ from multi_agent.settings import Settings
 
 if TYPE_CHECKING:
     from contracts.ports.bus import MessageBus
-    from orchestrator.audit import Report
+    from orchestrator.diagnosis.verify import Report
 
 PROMISES = {
     "I1": "every open task is in somebody's hands",
@@ -44,7 +44,7 @@ def verify(as_json: bool, **options: object) -> int:
 
 
 async def _verify(settings: Settings) -> Report:
-    from orchestrator.audit import examine  # noqa: PLC0415 - heavy
+    from orchestrator.diagnosis.verify import examine  # noqa: PLC0415 - heavy
 
     local = "://" not in settings.artifacts
     async with opened_services(settings) as (database, found):

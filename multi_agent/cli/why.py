@@ -14,7 +14,7 @@ from multi_agent.cli.common import data_dir_option, json_option, opened_services
 from multi_agent.settings import Settings
 
 if TYPE_CHECKING:
-    from orchestrator.why import Reason
+    from orchestrator.diagnosis.explain import Reason
 
 
 @click.command()
@@ -38,8 +38,8 @@ def why(workflow: str | None, task: str | None, as_json: bool, **options: object
 
 
 async def _why(settings: Settings, name: str | None, task: str | None) -> tuple[str, list[Reason]]:
-    from orchestrator.situation import look_around  # noqa: PLC0415 - heavy
-    from orchestrator.why import explain  # noqa: PLC0415
+    from orchestrator.diagnosis.explain import explain  # noqa: PLC0415
+    from orchestrator.diagnosis.observe import look_around  # noqa: PLC0415 - heavy
 
     async with opened_services(settings) as (database, bus):
         workflow_id = await make_client(settings, database).resolve(name)

@@ -65,7 +65,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "no-fence",
         "I3: an outcome must carry the current dispatch",
-        (Edit("orchestrator/attempts.py", "if task.dispatch_id != dispatch_id:", "if False:"),),
+        (Edit("orchestrator/core/attempts.py", "if task.dispatch_id != dispatch_id:", "if False:"),),
         faults="zombie",
         round_seconds=15,
     ),
@@ -73,8 +73,10 @@ MUTANTS: tuple[Mutant, ...] = (
         "accept-again",
         "I2: a task that is not out accepts no outcome",
         (
-            Edit("orchestrator/attempts.py", "if task.status is not TaskStatus.DISPATCHED:", "if False:"),
-            Edit("orchestrator/attempts.py", "if task.dispatch_id != dispatch_id:", "if False:"),
+            Edit(
+                "orchestrator/core/attempts.py", "if task.status is not TaskStatus.DISPATCHED:", "if False:"
+            ),
+            Edit("orchestrator/core/attempts.py", "if task.dispatch_id != dispatch_id:", "if False:"),
         ),
         faults="duplicates",
     ),
@@ -83,7 +85,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "I3: nothing runs whose dispatch is not committed",
         (
             Edit(
-                "orchestrator/session.py",
+                "orchestrator/service/term.py",
                 'failpoint("owner.before_commit")',
                 "from contracts.ports import Done; "
                 "await handlers.publisher.publish(effects.dispatches, (), Done('owners', ()))",
@@ -96,18 +98,22 @@ MUTANTS: tuple[Mutant, ...] = (
         "I5: what a flushed Redis held is looked for and published again",
         (
             Edit(
-                "orchestrator/workers.py",
+                "orchestrator/service/workers.py",
                 "looked = await self.recovery.look(list(self.engine.out))",
                 "looked = True",
             ),
-            Edit("orchestrator/workers.py", "await self.recovery.look(sorted(self._out_before))", "pass"),
+            Edit(
+                "orchestrator/service/workers.py",
+                "await self.recovery.look(sorted(self._out_before))",
+                "pass",
+            ),
         ),
         faults="redis-flush",
     ),
     Mutant(
         "groups-stay-lost",
         "I5: a group that somebody deleted is made anew",
-        (Edit("orchestrator/publisher.py", "self._groups.clear()", "pass"),),
+        (Edit("orchestrator/service/publisher.py", "self._groups.clear()", "pass"),),
         faults="redis-flush",
     ),
     Mutant(
@@ -120,7 +126,11 @@ MUTANTS: tuple[Mutant, ...] = (
                 "self._outbox.ack(delivery); "
                 "self._slots.take(Held(event, delivery, self._settings.new_id(), alone))",
             ),
-            Edit("orchestrator/workers.py", "await self.recovery.look(sorted(self._out_before))", "pass"),
+            Edit(
+                "orchestrator/service/workers.py",
+                "await self.recovery.look(sorted(self._out_before))",
+                "pass",
+            ),
         ),
         faults="worker-kill",
     ),
@@ -145,7 +155,13 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "crashes-uncounted",
         "I7: a task that kills its worker is parked",
-        (Edit("orchestrator/attempts.py", "crashes = task.crashes + given.alone", "crashes = task.crashes"),),
+        (
+            Edit(
+                "orchestrator/core/attempts.py",
+                "crashes = task.crashes + given.alone",
+                "crashes = task.crashes",
+            ),
+        ),
         faults="poison",
     ),
     Mutant(
@@ -166,7 +182,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "I3: a commit needs the epoch of its shards",
         (
             Edit(
-                "orchestrator/store.py",
+                "orchestrator/storage/store.py",
                 "    if not touched:\n",
                 "    if True:\n",
             ),
@@ -177,9 +193,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "leases-always-advance",
         "I8: no lease runs out while the owner does not listen",
         (
-            Edit("orchestrator/leases.py", 'self._listened_at = float("-inf")', "pass"),
+            Edit("orchestrator/scheduling/leases.py", 'self._listened_at = float("-inf")', "pass"),
             Edit(
-                "orchestrator/leases.py",
+                "orchestrator/scheduling/leases.py",
                 "now - self._listened_at > self.lease_seconds / 2",
                 "now - self._listened_at > 1e9",
             ),
@@ -191,7 +207,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "I6: a task starts when all it needs has succeeded",
         (
             Edit(
-                "orchestrator/decision.py",
+                "orchestrator/core/decision.py",
                 "if task.status is not TaskStatus.WAITING or workflow.unmet[name] != open_needs:",
                 "if task.status is not TaskStatus.WAITING:",
             ),
@@ -201,7 +217,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "approval-by-name",
         "an approval is for exactly what was looked at",
-        (Edit("orchestrator/people.py", "if given.action_hash != expected:", "if False:"),),
+        (Edit("orchestrator/core/operator_actions.py", "if given.action_hash != expected:", "if False:"),),
         tests=("tests/orchestrator/test_decide.py",),
     ),
     Mutant(
@@ -209,7 +225,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "I2: the branch of an accepted outcome is moved even after a crash",
         (
             Edit(
-                "orchestrator/handlers.py",
+                "orchestrator/service/handlers.py",
                 'if entry.kind == "ref" and entry.commit',
                 'if entry.kind == "ref" and entry.commit and False',
             ),
@@ -219,7 +235,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "innocents-counted",
         "I7: only a death while alone counts",
-        (Edit("orchestrator/attempts.py", "task.crashes + given.alone", "task.crashes + 1"),),
+        (Edit("orchestrator/core/attempts.py", "task.crashes + given.alone", "task.crashes + 1"),),
         tests=("tests/orchestrator/test_decide.py",),
     ),
     Mutant(
@@ -227,7 +243,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "an outage uses up no retry",
         (
             Edit(
-                "orchestrator/attempts.py",
+                "orchestrator/core/attempts.py",
                 "if outcome.error is not None and outcome.error.outage:",
                 "if False and outcome.error is not None:",
             ),
@@ -237,13 +253,19 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "no-limit",
         "I9: who submits beyond the limit waits",
-        (Edit("orchestrator/room.py", "if found + wanted > limit:", "if False:"),),
+        (Edit("orchestrator/storage/admission.py", "if found + wanted > limit:", "if False:"),),
         tests=("tests/orchestrator/test_pressure.py",),
     ),
     Mutant(
         "adrift-counts",
         "I1: an entry in no consumer's hands is in nobody's hands",
-        (Edit("orchestrator/recovery.py", "await self.bus.ack(Channels.WORKERS_GROUP, adrift)", "pass"),),
+        (
+            Edit(
+                "orchestrator/service/recovery.py",
+                "await self.bus.ack(Channels.WORKERS_GROUP, adrift)",
+                "pass",
+            ),
+        ),
         tests=("tests/orchestrator/test_recovery.py", "tests/orchestrator/test_several_owners.py"),
     ),
     Mutant(

@@ -27,7 +27,7 @@ from multi_agent.chaos.agents import ROLE, Orders
 from multi_agent.chaos.load import write_answers
 from multi_agent.settings import Settings
 from multi_agent.supervisor import Charge, OrchestratorArgv, Supervisor, worker_argv
-from orchestrator.client import WorkflowClient
+from orchestrator.client.workflow_client import WorkflowClient
 from tests.support.redis_servers import PrivateRedis
 
 LEASE_SECONDS = 3.0

@@ -11,7 +11,7 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from orchestrator.batch import shard_of
+from orchestrator.core.sharding import shard_of
 from tests.e2e.conftest import Cli
 from tests.e2e.test_faults import prepared, starts
 from tests.support.postgres import PrivatePostgres

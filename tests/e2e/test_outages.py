@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.batch import Batch
-from orchestrator.database import open_database
-from orchestrator.decision import Entry
-from orchestrator.schema import upgrade
-from orchestrator.store import Store
+from orchestrator.core.decision import Entry
+from orchestrator.scheduling.batch import Batch
+from orchestrator.storage.migrate import upgrade
+from orchestrator.storage.sql.database import open_database
+from orchestrator.storage.store import Store
 from tests.e2e.conftest import Cli
 from tests.orchestrator.plans import WORKFLOW, Play, item, plan
 from tests.orchestrator.test_store import everything

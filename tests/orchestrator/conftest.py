@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.database import Database, open_database
-from orchestrator.schema import upgrade
+from orchestrator.storage.migrate import upgrade
+from orchestrator.storage.sql.database import Database, open_database
 from tests.support.postgres import PrivatePostgres
 from tests.support.redis_servers import PrivateRedis
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from contracts.documents.todo_list import TodoItem, TodoList
 from contracts.messages.events import TaskError, TaskOutcome, TestSummary, Usage
-from orchestrator.decide import decide
-from orchestrator.decision import Decision
-from orchestrator.inputs import Dispatch, Finished, Input, Started
-from orchestrator.state import Workflow
+from orchestrator.core.decide import decide
+from orchestrator.core.decision import Decision
+from orchestrator.core.events import Dispatch, Finished, Input, Started
+from orchestrator.core.state import Workflow
 
 WORKFLOW = "wf-1"
 

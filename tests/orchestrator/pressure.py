@@ -17,7 +17,7 @@ import structlog
 
 from contracts.base.errors import Busy
 from contracts.messages.channels import Channels
-from orchestrator.client import WorkflowClient
+from orchestrator.client.workflow_client import WorkflowClient
 from tests.orchestrator.plans import item, plan
 from tests.orchestrator.system import System, running
 from tests.support.redis_servers import PrivateRedis

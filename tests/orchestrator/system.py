@@ -13,14 +13,14 @@ from prometheus_client import CollectorRegistry
 from artifacts import GitArtifactStore, create_store, open_store
 from contracts.bus.connect import get_message_bus
 from contracts.ports.bus import MessageBus
-from orchestrator.client import WorkflowClient
-from orchestrator.database import Database, open_database
-from orchestrator.letters import StoredLetter
-from orchestrator.metrics import OwnerMetrics
-from orchestrator.owner import Owner, OwnerSettings
-from orchestrator.schema import upgrade
-from orchestrator.store import Store
-from orchestrator.views import WorkflowView
+from orchestrator.client.views import WorkflowView
+from orchestrator.client.workflow_client import WorkflowClient
+from orchestrator.scheduling.dead_letters import StoredLetter
+from orchestrator.service.metrics import OwnerMetrics
+from orchestrator.service.orchestrator import Owner, OwnerSettings
+from orchestrator.storage.migrate import upgrade
+from orchestrator.storage.sql.database import Database, open_database
+from orchestrator.storage.store import Store
 from tests.orchestrator.hand import STREAM, Hand, written
 from tests.orchestrator.plans import outcome
 from tests.support.redis_servers import PrivateRedis

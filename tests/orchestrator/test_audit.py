@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Executable, delete, func, insert, update
 
 from contracts.base.errors import BusUnavailable
 from contracts.bus.connect import get_message_bus
-from orchestrator import tables as t
-from orchestrator.audit import Violation, audit, examine
-from orchestrator.database import Database, open_database
+from orchestrator.diagnosis.verify import Violation, audit, examine
+from orchestrator.storage import tables as t
+from orchestrator.storage.sql.database import Database, open_database
 from tests.orchestrator.hand import Hand, written
 from tests.orchestrator.plans import item, outcome, plan
 from tests.orchestrator.system import LEASE_SECONDS, System, running

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from contracts.base.errors import InvalidInput, NotConfigured, StoreUnavailable
-from orchestrator.audit import audit
-from orchestrator.backup import backup
-from orchestrator.client import WorkflowClient
-from orchestrator.database import open_database
-from orchestrator.schema import upgrade
+from orchestrator.client.workflow_client import WorkflowClient
+from orchestrator.diagnosis.verify import audit
+from orchestrator.storage.backup import backup
+from orchestrator.storage.migrate import upgrade
+from orchestrator.storage.sql.database import open_database
 from tests.orchestrator.hand import Hand, written
 from tests.orchestrator.plans import item, outcome, plan
 from tests.orchestrator.system import do_next, running

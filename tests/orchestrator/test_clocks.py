@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 
 from contracts.messages.events import Execution, Heartbeat
-from orchestrator.engine import Engine
-from orchestrator.inputs import Finished
-from orchestrator.leases import Leases
-from orchestrator.state import TaskStatus, Workflow
+from orchestrator.core.events import Finished
+from orchestrator.core.state import TaskStatus, Workflow
+from orchestrator.scheduling.engine import Engine
+from orchestrator.scheduling.leases import Leases
 from tests.orchestrator.plans import failed, item, plan
 
 LEASE = 6.0

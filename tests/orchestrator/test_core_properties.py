@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.documents.todo_list import TodoList
-from orchestrator.inputs import Approve, Dispatch, Finished, Input, Lost, Merged, Overdue, Retry
-from orchestrator.people import action_hash
-from orchestrator.state import TaskStatus, Workflow, WorkflowStatus
+from orchestrator.core.events import Approve, Dispatch, Finished, Input, Lost, Merged, Overdue, Retry
+from orchestrator.core.operator_actions import action_hash
+from orchestrator.core.state import TaskStatus, Workflow, WorkflowStatus
 from tests.orchestrator.plans import WORKFLOW, Play, commit_of, failed, item, outcome, plan, red_tests
 
 STEPS = 3_000

@@ -14,10 +14,10 @@ from sqlalchemy import Connection, event, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from contracts.base.errors import StoreUnavailable
-from orchestrator.database import Body, Database, SqliteDatabase, open_database
-from orchestrator.one_go import Refused, commit_with_the_rest, in_one_go, insist, tell
-from orchestrator.tables import owners, shards
-from orchestrator.writing import Rows
+from orchestrator.storage.sql.database import Body, Database, SqliteDatabase, open_database
+from orchestrator.storage.sql.pipelining import Refused, commit_with_the_rest, in_one_go, insist, tell
+from orchestrator.storage.tables import owners, shards
+from orchestrator.storage.writing import Rows
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 

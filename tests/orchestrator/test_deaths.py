@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contracts.messages.events import Execution, Heartbeat
-from orchestrator.deaths import executed, one_to_blame
+from orchestrator.scheduling.crash_attribution import executed, one_to_blame
 
 
 def heartbeat(**started: bool) -> Heartbeat:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.attempts import BACKOFF_MOST_SECONDS, MAX_CRASHES, backoff_seconds
-from orchestrator.inputs import (
+from orchestrator.core.attempts import BACKOFF_MOST_SECONDS, MAX_CRASHES, backoff_seconds
+from orchestrator.core.events import (
     Approve,
     Cancel,
     Dispatch,
@@ -17,8 +17,8 @@ from orchestrator.inputs import (
     Reject,
     Retry,
 )
-from orchestrator.messages import request_stream
-from orchestrator.people import action_hash
+from orchestrator.core.operator_actions import action_hash
+from orchestrator.scheduling.messages import request_stream
 from tests.orchestrator.plans import WORKFLOW, Play, commit_of, failed, item, outcome, plan, red_tests
 
 

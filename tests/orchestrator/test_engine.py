@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import count
 
-from orchestrator.engine import Engine
-from orchestrator.state import Workflow
+from orchestrator.core.state import Workflow
+from orchestrator.scheduling.engine import Engine
 from tests.orchestrator.plans import item, plan
 
 

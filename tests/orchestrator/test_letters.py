@@ -12,12 +12,12 @@ from contracts.messages.events import MAX_LOGS
 from contracts.ports.bus import Delivery
 from multi_agent.cli.dead_letters import printable, shown_bytes
 from multi_agent.supervisor import last_lines
-from orchestrator.batch import Batch, DeadLetter
-from orchestrator.client import WorkflowClient
-from orchestrator.database import Database
-from orchestrator.letters import StoredLetter, unreadable
-from orchestrator.shares import Share
-from orchestrator.store import Store
+from orchestrator.client.workflow_client import WorkflowClient
+from orchestrator.core.sharding import Share
+from orchestrator.scheduling.batch import Batch, DeadLetter
+from orchestrator.scheduling.dead_letters import StoredLetter, unreadable
+from orchestrator.storage.sql.database import Database
+from orchestrator.storage.store import Store
 
 NONSENSE = Delivery(Channels.results(3), "7-0", b"\xff\x1b[2J not an event")
 

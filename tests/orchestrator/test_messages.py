@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from contracts.messages.events import TaskRequest, decode, encode
-from orchestrator.messages import request_message
-from orchestrator.state import TaskStatus, Workflow
+from orchestrator.core.state import TaskStatus, Workflow
+from orchestrator.scheduling.messages import request_message
 from tests.orchestrator.plans import item, plan
 
 

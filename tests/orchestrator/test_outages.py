@@ -14,12 +14,12 @@ from contracts.base.errors import SandboxUnavailable
 from contracts.bus.memory_broker import MemoryBroker
 from contracts.bus.memory_bus import MemoryBus
 from contracts.ports.sandbox import Isolation, SandboxRequest, SandboxResult, Verdict
-from orchestrator.client import WorkflowClient
-from orchestrator.database import open_database
-from orchestrator.metrics import OwnerMetrics
-from orchestrator.owner import Owner, OwnerSettings
-from orchestrator.schema import upgrade
-from orchestrator.store import Store
+from orchestrator.client.workflow_client import WorkflowClient
+from orchestrator.service.metrics import OwnerMetrics
+from orchestrator.service.orchestrator import Owner, OwnerSettings
+from orchestrator.storage.migrate import upgrade
+from orchestrator.storage.sql.database import open_database
+from orchestrator.storage.store import Store
 from tests.agents.owner import running, worker
 from tests.orchestrator.plans import item, plan
 

@@ -24,10 +24,10 @@ from contracts.messages.events import (
     encode,
 )
 from contracts.ports.bus import Outgoing, Subscription
-from orchestrator.metrics import OwnerMetrics
-from orchestrator.owner import Owner, OwnerSettings
-from orchestrator.store import COMMANDS, Store
-from orchestrator.tables import commands
+from orchestrator.service.metrics import OwnerMetrics
+from orchestrator.service.orchestrator import Owner, OwnerSettings
+from orchestrator.storage.store import COMMANDS, Store
+from orchestrator.storage.tables import commands
 from tests.orchestrator.hand import STREAM, STREAMS, Hand, written
 from tests.orchestrator.plans import failed, item, outcome, plan
 from tests.orchestrator.system import LEASE_SECONDS, System, running
@@ -51,7 +51,7 @@ async def test_many_submissions_at_once_wait_for_no_poll(
 ) -> None:
     await system.kill()
     await system.client.submit_all({f"many-{number}": plan(item("a")) for number in range(2 * COMMANDS + 1)})
-    monkeypatch.setattr("orchestrator.listeners.POLL_SECONDS", 3600.0)
+    monkeypatch.setattr("orchestrator.service.sources.POLL_SECONDS", 3600.0)
     await system.start()
     async with asyncio.timeout(120):
         while len(await system.client.workflows(limit=1000)) <= 2 * COMMANDS:  # noqa: ASYNC110 - polls a database

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from orchestrator.audit import audit
-from orchestrator.client import WorkflowClient
-from orchestrator.database import Body, Database, T, open_database
+from orchestrator.client.workflow_client import WorkflowClient
+from orchestrator.diagnosis.verify import audit
+from orchestrator.storage.sql.database import Body, Database, T, open_database
 from tests.orchestrator.hand import Hand
 from tests.orchestrator.plans import item, plan
 from tests.orchestrator.system import do_next, running

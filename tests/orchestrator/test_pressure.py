@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import delete
 
 from contracts.base.errors import Busy
-from orchestrator.client import WorkflowClient
-from orchestrator.database import Database, open_database
-from orchestrator.tables import commands
+from orchestrator.client.workflow_client import WorkflowClient
+from orchestrator.storage.sql.database import Database, open_database
+from orchestrator.storage.tables import commands
 from tests.orchestrator.plans import item, plan
 from tests.orchestrator.pressure import press
 from tests.orchestrator.system import running

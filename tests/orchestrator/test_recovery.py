@@ -10,13 +10,12 @@ from contracts.bus.connect import get_message_bus
 from contracts.messages.channels import SHARDS, Channels
 from contracts.messages.events import Execution, Heartbeat, decode
 from contracts.ports.bus import MessageBus, Outgoing
-from orchestrator.batch import shard_of
-from orchestrator.engine import Engine
-from orchestrator.leases import Leases
-from orchestrator.messages import request_message
-from orchestrator.recovery import DrainGate, Forfeit, Recovery
-from orchestrator.shares import Share
-from orchestrator.state import TaskState, Workflow
+from orchestrator.core.sharding import Share, shard_of
+from orchestrator.core.state import TaskState, Workflow
+from orchestrator.scheduling.engine import Engine
+from orchestrator.scheduling.leases import Leases
+from orchestrator.scheduling.messages import request_message
+from orchestrator.service.recovery import DrainGate, Forfeit, Recovery
 from tests.orchestrator.plans import item, plan
 
 STREAM = Channels.requests("coder")

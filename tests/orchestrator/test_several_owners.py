@@ -21,15 +21,15 @@ from contracts.bus.connect import get_message_bus
 from contracts.messages.channels import SHARDS, Channels
 from contracts.messages.events import Control, DeadMessage, EventType, TaskEvent, decode, encode
 from contracts.ports.bus import MessageBus, Outgoing
-from orchestrator.batch import shard_of
-from orchestrator.client import WorkflowClient
-from orchestrator.database import Database, open_database
-from orchestrator.metrics import OwnerMetrics
-from orchestrator.owner import Owner, OwnerSettings
-from orchestrator.schema import upgrade
-from orchestrator.store import Store
-from orchestrator.tables import shards
-from orchestrator.views import WorkflowView
+from orchestrator.client.views import WorkflowView
+from orchestrator.client.workflow_client import WorkflowClient
+from orchestrator.core.sharding import shard_of
+from orchestrator.service.metrics import OwnerMetrics
+from orchestrator.service.orchestrator import Owner, OwnerSettings
+from orchestrator.storage.migrate import upgrade
+from orchestrator.storage.sql.database import Database, open_database
+from orchestrator.storage.store import Store
+from orchestrator.storage.tables import shards
 from tests.orchestrator.hand import STREAM, Hand
 from tests.orchestrator.plans import item, outcome, plan
 from tests.support.postgres import PrivatePostgres

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contracts.messages.channels import SHARDS
-from orchestrator.shares import Roll, ShardRow, Watch, next_change
+from orchestrator.core.sharding import Roll, ShardRow, Watch, next_change
 
 LEASE = 6.0
 TICK = 0.5

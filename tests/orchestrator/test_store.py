@@ -16,19 +16,19 @@ from alembic import command
 from sqlalchemy import Connection, create_engine, delete, insert, inspect, text
 
 from contracts.base.errors import InvalidInput, NotConfigured, StoreUnavailable
-from orchestrator import writing
-from orchestrator.batch import Batch, DeadLetter, OutboxEntry, shard_of
-from orchestrator.client import WorkflowClient
-from orchestrator.database import Database, alembic_url, is_current, open_database
-from orchestrator.decision import Entry
-from orchestrator.engine import Engine
-from orchestrator.inputs import Finished, Retry
-from orchestrator.roster import OwnerEntry
-from orchestrator.schema import migration_config, upgrade
-from orchestrator.shares import Share
-from orchestrator.state import Workflow
-from orchestrator.store import OwnershipLost, Store
-from orchestrator.tables import commands, journal, outbox, plans, tasks, workflows
+from orchestrator.client.workflow_client import WorkflowClient
+from orchestrator.core.decision import Entry
+from orchestrator.core.events import Finished, Retry
+from orchestrator.core.sharding import Share, shard_of
+from orchestrator.core.state import Workflow
+from orchestrator.scheduling.batch import Batch, DeadLetter, OutboxEntry
+from orchestrator.scheduling.engine import Engine
+from orchestrator.storage import writing
+from orchestrator.storage.migrate import migration_config, upgrade
+from orchestrator.storage.ownership import OwnerEntry
+from orchestrator.storage.sql.database import Database, alembic_url, is_current, open_database
+from orchestrator.storage.store import OwnershipLost, Store
+from orchestrator.storage.tables import commands, journal, outbox, plans, tasks, workflows
 from tests.orchestrator.plans import Play, commit_of, failed, item, outcome, plan, red_tests
 
 TODO = plan(item("code"), item("test", "code", role="tester"), item("review", "test", role="reviewer"))
@@ -427,7 +427,7 @@ async def test_an_upgrade_killed_half_way_is_done_again(database_url: str) -> No
 KILLED_HALF_WAY = """
 import os, signal, sys
 from sqlalchemy import Engine, event
-from orchestrator.schema import upgrade
+from orchestrator.storage.migrate import upgrade
 
 @event.listens_for(Engine, "after_cursor_execute")
 def die(connection, cursor, statement, *more):
@@ -451,7 +451,7 @@ async def _execute(url: str, statement: str) -> list[tuple[object, ...]]:
 
 
 def _upgrade_in_a_process(url: str) -> None:
-    code = "import sys; from orchestrator.schema import upgrade; upgrade(sys.argv[1])"
+    code = "import sys; from orchestrator.storage.migrate import upgrade; upgrade(sys.argv[1])"
     subprocess.run([sys.executable, "-c", code, url], check=True, timeout=60)
 
 

@@ -14,16 +14,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import text
 
 from contracts.base.errors import StoreUnavailable
-from orchestrator.batch import Batch, OutboxEntry, shard_of
-from orchestrator.client import WorkflowClient
-from orchestrator.database import Body, Database, open_database
-from orchestrator.decision import Entry
-from orchestrator.engine import Effects, Engine
-from orchestrator.inputs import Cancel, Finished, Input, Lost, Merged, Overdue, Retry
-from orchestrator.outbox import read_parcels
-from orchestrator.schema import upgrade
-from orchestrator.state import Workflow, WorkflowStatus
-from orchestrator.store import OwnershipLost, Store
+from orchestrator.client.workflow_client import WorkflowClient
+from orchestrator.core.decision import Entry
+from orchestrator.core.events import Cancel, Finished, Input, Lost, Merged, Overdue, Retry
+from orchestrator.core.sharding import shard_of
+from orchestrator.core.state import Workflow, WorkflowStatus
+from orchestrator.scheduling.batch import Batch, OutboxEntry
+from orchestrator.scheduling.engine import Effects, Engine
+from orchestrator.storage.migrate import upgrade
+from orchestrator.storage.outbox import read_parcels
+from orchestrator.storage.sql.database import Body, Database, open_database
+from orchestrator.storage.store import OwnershipLost, Store
 from tests.orchestrator.plans import commit_of, failed, outcome, red_tests
 from tests.orchestrator.test_core_properties import random_plan
 from tests.orchestrator.test_store import everything, opened

@@ -15,19 +15,19 @@ from contracts.base.errors import BusUnavailable
 from contracts.messages.channels import Channels
 from contracts.messages.events import DeadMessage, EventType, TaskEvent, decode, encode
 from contracts.ports.bus import Delivery, MessageBus, Outgoing
-from orchestrator.engine import Effects, Engine
-from orchestrator.handlers import Handlers
-from orchestrator.leases import Leases
-from orchestrator.messages import request_message
-from orchestrator.metrics import OwnerMetrics
-from orchestrator.publisher import Publisher
-from orchestrator.recovery import DrainGate, Recovery
-from orchestrator.shares import Share
-from orchestrator.state import TaskStatus, Workflow
-from orchestrator.store import Store
-from orchestrator.trail import Trail
-from orchestrator.wishes import Wishes
-from orchestrator.workers import Workers
+from orchestrator.core.sharding import Share
+from orchestrator.core.state import TaskStatus, Workflow
+from orchestrator.scheduling.engine import Effects, Engine
+from orchestrator.scheduling.leases import Leases
+from orchestrator.scheduling.messages import request_message
+from orchestrator.service.background import Trail
+from orchestrator.service.command_handler import Wishes
+from orchestrator.service.handlers import Handlers
+from orchestrator.service.metrics import OwnerMetrics
+from orchestrator.service.publisher import Publisher
+from orchestrator.service.recovery import DrainGate, Recovery
+from orchestrator.service.workers import Workers
+from orchestrator.storage.store import Store
 from tests.orchestrator.plans import item, plan
 
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from contracts.messages.channels import Channels
-from orchestrator.inputs import Finished, Lost
-from orchestrator.situation import look_around
-from orchestrator.why import Holder, Situation, explain
+from orchestrator.core.events import Finished, Lost
+from orchestrator.diagnosis.explain import Holder, Situation, explain
+from orchestrator.diagnosis.observe import look_around
 from tests.orchestrator.hand import Hand
 from tests.orchestrator.plans import Play, failed, item, plan
 from tests.orchestrator.system import LEASE_SECONDS, running

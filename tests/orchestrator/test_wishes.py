@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contracts.bus.connect import get_message_bus
-from orchestrator.batch import Command
-from orchestrator.database import Database
-from orchestrator.engine import Engine
-from orchestrator.state import WorkflowStatus
-from orchestrator.store import Store
-from orchestrator.submissions import ApproveBody, Body, CancelBody, RejectBody, body_text
-from orchestrator.wishes import Wishes
+from orchestrator.core.commands import ApproveBody, Body, CancelBody, RejectBody, body_text
+from orchestrator.core.state import WorkflowStatus
+from orchestrator.scheduling.batch import Command
+from orchestrator.scheduling.engine import Engine
+from orchestrator.service.command_handler import Wishes
+from orchestrator.storage.sql.database import Database
+from orchestrator.storage.store import Store
 from tests.orchestrator.plans import WORKFLOW, Play, item, plan
 from tests.orchestrator.test_store import saved
 

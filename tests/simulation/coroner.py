@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from orchestrator.inputs import Lost
+from orchestrator.core.events import Lost
 from tests.simulation.model_worker import ModelWorker
 from tests.simulation.violations import check
 

@@ -1,10 +1,10 @@
-"""The owner's listeners, one step at a time: what orchestrator.listeners does in five coroutines."""
+"""The owner's listeners, one step at a time: what orchestrator.service.sources does in five coroutines."""
 
 from __future__ import annotations
 
 from contracts.base.errors import BusUnavailable, GroupMissing
 from contracts.messages.channels import Channels
-from orchestrator.arrivals import BusAway, BusReset, Drained
+from orchestrator.service.inbox import BusAway, BusReset, Drained
 from tests.simulation.model_bus import ModelBus
 from tests.simulation.model_store import ModelStore
 from tests.simulation.stepping import run

@@ -9,15 +9,15 @@ from typing import Any
 
 from contracts.base.errors import StoreUnavailable
 from contracts.messages.channels import SHARDS
-from orchestrator.attempts import MAX_CRASHES
-from orchestrator.batch import Batch, Command, DeadLetter, OutboxEntry
-from orchestrator.decision import release
-from orchestrator.letters import StoredLetter
-from orchestrator.messages import request_stream
-from orchestrator.outbox import Parcels, parcel_row, parcels_of
-from orchestrator.shares import Share
-from orchestrator.state import Header, TaskState, TaskStatus, Workflow, WorkflowStatus
-from orchestrator.store import OwnershipLost
+from orchestrator.core.attempts import MAX_CRASHES
+from orchestrator.core.decision import release
+from orchestrator.core.sharding import Share
+from orchestrator.core.state import Header, TaskState, TaskStatus, Workflow, WorkflowStatus
+from orchestrator.scheduling.batch import Batch, Command, DeadLetter, OutboxEntry
+from orchestrator.scheduling.dead_letters import StoredLetter
+from orchestrator.scheduling.messages import request_stream
+from orchestrator.storage.outbox import Parcels, parcel_row, parcels_of
+from orchestrator.storage.store import OwnershipLost
 from tests.simulation.choices import Choices
 from tests.simulation.violations import Crash, check
 

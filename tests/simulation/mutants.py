@@ -7,21 +7,21 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-import orchestrator.attempts
-import orchestrator.decide
-import orchestrator.workers
+import orchestrator.core.attempts
+import orchestrator.core.decide
+import orchestrator.service.workers
 from contracts.base.errors import BusUnavailable
 from contracts.messages.channels import Channels
 from contracts.messages.events import TaskError
-from orchestrator.batch import Batch
-from orchestrator.decision import Decision
-from orchestrator.engine import Effects
-from orchestrator.inputs import Lost
-from orchestrator.recovery import Recovery
-from orchestrator.session import Session
-from orchestrator.state import TaskState, TaskStatus, Workflow
+from orchestrator.core.decision import Decision
+from orchestrator.core.events import Lost
+from orchestrator.core.state import TaskState, TaskStatus, Workflow
+from orchestrator.scheduling.batch import Batch
+from orchestrator.scheduling.engine import Effects
+from orchestrator.service.recovery import Recovery
+from orchestrator.service.term import Session
 
-_lose = orchestrator.attempts.lose
+_lose = orchestrator.core.attempts.lose
 
 
 def _no_fence(workflow: Workflow, task_id: str, dispatch_id: str) -> TaskState | str:
@@ -79,11 +79,11 @@ def _lose_uncounted(workflow: Workflow, given: Lost, now: float) -> Decision:
 
 
 MUTANTS: dict[str, list[tuple[Any, str, Any]]] = {
-    "no check of the dispatch id": [(orchestrator.attempts, "_current", _no_fence)],
+    "no check of the dispatch id": [(orchestrator.core.attempts, "_current", _no_fence)],
     "publish before commit": [(Session, "step", _publish_first)],
     "acknowledge before commit": [(Session, "step", _acknowledge_first)],
     "no look at the outbox after a start, and no sweep": [(Recovery, "look", _look_at_nothing)],
-    "no crash is counted": [(orchestrator.decide, "lose", _lose_uncounted)],
-    "whoever was there is to blame": [(orchestrator.workers, "one_to_blame", lambda *_: True)],
+    "no crash is counted": [(orchestrator.core.decide, "lose", _lose_uncounted)],
+    "whoever was there is to blame": [(orchestrator.service.workers, "one_to_blame", lambda *_: True)],
     "an outage is a failure": [(TaskError, "outage", property(lambda _: False))],
 }

@@ -10,8 +10,8 @@ from pydantic import BaseModel
 from contracts.messages.channels import Channels
 from contracts.messages.events import Control
 from contracts.ports.bus import Outgoing
-from orchestrator.messages import request_stream
-from orchestrator.state import Header, TaskState
+from orchestrator.core.state import Header, TaskState
+from orchestrator.scheduling.messages import request_stream
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -5,13 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from itertools import count, islice
 
-from orchestrator.arrivals import MergeDone
-from orchestrator.batch import Command, shard_of
-from orchestrator.inputs import Merged, MergeFailed
-from orchestrator.letters import StoredLetter
-from orchestrator.people import action_hash
-from orchestrator.state import TaskState, TaskStatus, Workflow
-from orchestrator.submissions import (
+from orchestrator.core.commands import (
     ApproveBody,
     CancelBody,
     DiscardLetterBody,
@@ -20,6 +14,13 @@ from orchestrator.submissions import (
     RetryLetterBody,
     body_text,
 )
+from orchestrator.core.events import Merged, MergeFailed
+from orchestrator.core.operator_actions import action_hash
+from orchestrator.core.sharding import shard_of
+from orchestrator.core.state import TaskState, TaskStatus, Workflow
+from orchestrator.scheduling.batch import Command
+from orchestrator.scheduling.dead_letters import StoredLetter
+from orchestrator.service.inbox import MergeDone
 from tests.simulation.choices import Choices
 from tests.simulation.model_store import ModelStore
 from tests.simulation.plans import PLANS, submission

@@ -6,7 +6,7 @@ import random
 from functools import lru_cache
 
 from contracts.documents.todo_list import TodoItem, TodoList
-from orchestrator.submissions import SubmitBody, body_text
+from orchestrator.core.commands import SubmitBody, body_text
 
 PLANS = 400
 POISON = "poison"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orchestrator.decision import Decision
-from orchestrator.engine import Engine
-from orchestrator.inputs import Finished, Input, Lost, Overdue
-from orchestrator.state import TaskState, TaskStatus
-from orchestrator.workers import Workers
+from orchestrator.core.decision import Decision
+from orchestrator.core.events import Finished, Input, Lost, Overdue
+from orchestrator.core.state import TaskState, TaskStatus
+from orchestrator.scheduling.engine import Engine
+from orchestrator.service.workers import Workers
 from tests.simulation.coroner import Coroner
 from tests.simulation.model_worker import OUTAGE
 from tests.simulation.violations import check

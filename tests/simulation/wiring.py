@@ -8,28 +8,29 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, cast
 
-import orchestrator.burying
-import orchestrator.handlers
-import orchestrator.publisher
-import orchestrator.recovery
-import orchestrator.wishes
-import orchestrator.workers
+import orchestrator.service.command_handler
+import orchestrator.service.handlers
+import orchestrator.service.publisher
+import orchestrator.service.recovery
+import orchestrator.service.term
+import orchestrator.service.workers
 from contracts.messages.events import Control
 from contracts.ports.artifacts import RefMove
-from orchestrator.arrivals import Arrival
-from orchestrator.backlog import Backlog
-from orchestrator.handlers import Handlers
-from orchestrator.keeper import Keeper
-from orchestrator.leases import Leases
-from orchestrator.metrics import OwnerMetrics
-from orchestrator.publisher import Publisher
-from orchestrator.recovery import DrainGate, Recovery
-from orchestrator.session import Clock, Session
-from orchestrator.state import Workflow
-from orchestrator.store import Store
-from orchestrator.submissions import read_body
-from orchestrator.trail import Trail, Work
-from orchestrator.wishes import Wishes
+from contracts.ports.clock import Clock
+from orchestrator.core.commands import read_body
+from orchestrator.core.state import Workflow
+from orchestrator.scheduling.leases import Leases
+from orchestrator.service.background import Trail, Work
+from orchestrator.service.backlog import Backlog
+from orchestrator.service.command_handler import Wishes
+from orchestrator.service.git_publisher import Keeper
+from orchestrator.service.handlers import Handlers
+from orchestrator.service.inbox import Arrival
+from orchestrator.service.metrics import OwnerMetrics
+from orchestrator.service.publisher import Publisher
+from orchestrator.service.recovery import DrainGate, Recovery
+from orchestrator.service.term import Session
+from orchestrator.storage.store import Store
 from tests.simulation.coroner import Coroner
 from tests.simulation.model_bus import ModelBus
 from tests.simulation.model_store import ModelStore
@@ -60,18 +61,18 @@ _METRICS = cast(OwnerMetrics, _SILENCE)
 
 
 _PLACES: list[tuple[Any, str, Any]] = [
-    (orchestrator.publisher, "request_message", request_parcel),
-    (orchestrator.publisher, "control_message", control_parcel),
-    (orchestrator.publisher, "workflow_notice", notice_parcel),
-    (orchestrator.publisher, "Control", builder(Control)),
-    (orchestrator.recovery, "decode", unwrap),
-    (orchestrator.handlers, "decode", unwrap),
-    (orchestrator.workers, "request_message", request_parcel),
-    (orchestrator.wishes, "read_body", lru_cache(2000)(read_body)),
-    (orchestrator.handlers, "log", _SILENCE),
-    (orchestrator.burying, "log", _SILENCE),
-    (orchestrator.workers, "log", _SILENCE),
-    (orchestrator.recovery, "log", _SILENCE),
+    (orchestrator.service.publisher, "request_message", request_parcel),
+    (orchestrator.service.publisher, "control_message", control_parcel),
+    (orchestrator.service.publisher, "workflow_notice", notice_parcel),
+    (orchestrator.service.publisher, "Control", builder(Control)),
+    (orchestrator.service.recovery, "decode", unwrap),
+    (orchestrator.service.handlers, "decode", unwrap),
+    (orchestrator.service.workers, "request_message", request_parcel),
+    (orchestrator.service.command_handler, "read_body", lru_cache(2000)(read_body)),
+    (orchestrator.service.handlers, "log", _SILENCE),
+    (orchestrator.service.term, "log", _SILENCE),
+    (orchestrator.service.workers, "log", _SILENCE),
+    (orchestrator.service.recovery, "log", _SILENCE),
 ]
 
 

@@ -9,9 +9,9 @@ from contracts.base.errors import StoreUnavailable
 from contracts.messages.channels import Channels
 from contracts.messages.events import Control, Heartbeat, WorkerLeft
 from contracts.ports.bus import Delivery, Outgoing
-from orchestrator.leases import Leases
-from orchestrator.session import Clock
-from orchestrator.store import OwnershipLost
+from contracts.ports.clock import Clock
+from orchestrator.scheduling.leases import Leases
+from orchestrator.storage.store import OwnershipLost
 from tests.simulation.choices import Choices
 from tests.simulation.crew import Crew
 from tests.simulation.listening import Listening

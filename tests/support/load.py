@@ -12,9 +12,9 @@ from contracts.base.errors import Unavailable
 from contracts.documents.todo_list import TodoItem, TodoList
 from multi_agent.chaos.agents import ROLE, Orders
 from multi_agent.chaos.checks import Finding, check_workflow
-from orchestrator.client import WorkflowClient
-from orchestrator.state import TaskStatus
-from orchestrator.views import WorkflowView
+from orchestrator.client.views import WorkflowView
+from orchestrator.client.workflow_client import WorkflowClient
+from orchestrator.core.state import TaskStatus
 
 LOOK_SECONDS = 0.1
 

@@ -1,0 +1,186 @@
+"""Inputs about attempts: dispatched, finished, lost, overdue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.messages.events import TaskError, TaskOutcome, Usage
+from orchestrator.core.cycles import debug_cycle
+from orchestrator.core.decision import Decision, Entry, end_badly, release, settle
+from orchestrator.core.events import Dispatch, Finished, Lost, Overdue
+from orchestrator.core.state import TaskState, TaskStatus, Workflow
+
+MAX_CRASHES = 3
+"""A task that took its worker down this often is dead-lettered."""
+
+BACKOFF_FIRST_SECONDS = 1.0
+BACKOFF_MOST_SECONDS = 60.0
+OUTAGE_MOST_SECONDS = 30.0
+
+
+def backoff_seconds(count: int, most: float = BACKOFF_MOST_SECONDS) -> float:
+    """Wait before the attempt after the given number of failures or outages: 1, 2, 4 ... seconds."""
+    doublings = min(max(0, count - 1), 10)
+    return float(min(BACKOFF_FIRST_SECONDS * 2**doublings, most))
+
+
+def dispatch(workflow: Workflow, given: Dispatch, now: float) -> Decision:
+    """Hand a ready task out."""
+    task = workflow.tasks[given.task_id]
+    if task.status is not TaskStatus.READY:
+        return Decision(refused=f"task is {task.status}")
+    sent = task._replace(
+        status=TaskStatus.DISPATCHED,
+        attempt=task.attempt + 1,
+        dispatch_id=given.dispatch_id,
+        dispatched_at=now,
+        parents=workflow.parents_of(task),
+    )
+    data = {"attempt": sent.attempt, "dispatch_id": sent.dispatch_id}
+    return Decision((sent,), journal=(Entry("task.dispatched", task.task_id, data),))
+
+
+def _current(workflow: Workflow, task_id: str, dispatch_id: str) -> TaskState | str:
+    """The task when `dispatch_id` is its current dispatch (I3), else why it is not."""
+    task = workflow.tasks.get(task_id)
+    if task is None:
+        return "no such task"
+    if task.status is not TaskStatus.DISPATCHED:
+        return f"task is {task.status}"
+    if task.dispatch_id != dispatch_id:
+        return "superseded dispatch"
+    return task
+
+
+def finish(workflow: Workflow, given: Finished, now: float) -> Decision:
+    """Take an outcome, if it is that of the current dispatch."""
+    task = _current(workflow, given.task_id, given.outcome.dispatch_id)
+    if isinstance(task, str):
+        return Decision(refused=task)
+    outcome = given.outcome
+    if outcome.error is not None and outcome.error.outage:
+        return _delay(task, outcome, outcome.error, now)
+    succeeded = outcome.status == "succeeded"
+    done = task._replace(
+        status=TaskStatus.SUCCEEDED if succeeded else task.status,
+        suspect=False,
+        commit=outcome.commit,
+        verdict=outcome.verdict,
+        summary=outcome.summary,
+        tests=outcome.tests,
+        backend=outcome.backend,
+        usage=_sum(task.usage, outcome.usage),
+        seconds=task.seconds + outcome.seconds,
+        error=None if succeeded else outcome.error,
+    )
+    if not succeeded:
+        error = outcome.error or TaskError(code="unknown", message="the worker gave no reason")
+        return _fail_attempt(workflow, done, error, now)
+    if outcome.verdict == "failed":
+        return _verdict_failed(workflow, done, outcome, now)
+    return _succeed(workflow, done, outcome, now, [])
+
+
+def _succeed(
+    workflow: Workflow, task: TaskState, outcome: TaskOutcome, now: float, more: list[TaskState]
+) -> Decision:
+    waiting = [name for name in workflow.dependents[task.task_id] if workflow.unmet[name] == 1]
+    data: dict[str, Any] = {
+        "attempt": task.attempt,
+        "commit": task.commit,
+        "summary": task.summary,
+        "dispatch_id": outcome.dispatch_id,
+        "worker_id": outcome.worker_id,
+    }
+    if task.verdict:
+        data["verdict"] = task.verdict
+    released = release(workflow, waiting, just_done=task.task_id) if not more else []
+    return settle(workflow, [task, *more, *released], [Entry("task.succeeded", task.task_id, data)], now)
+
+
+def _verdict_failed(workflow: Workflow, task: TaskState, outcome: TaskOutcome, now: float) -> Decision:
+    """A report that says "failed": a test-debug cycle while there is one left, else the task has failed."""
+    added = debug_cycle(workflow, task)
+    if added:
+        decision = _succeed(workflow, task, outcome, now, added)
+        names = [one.task_id for one in added if one.task_id not in workflow.tasks]
+        entry = Entry("task.to_be_fixed", task.task_id, {"cycle": task.cycle + 1, "added": ", ".join(names)})
+        return decision._replace(journal=(*decision.journal, entry))
+    what = "tests still fail" if task.tests else "the report is negative"
+    error = TaskError(code="verdict_failed", message=f"{what}: {task.summary}", retryable=False)
+    return end_badly(workflow, task._replace(error=error), TaskStatus.FAILED, now)
+
+
+def _fail_attempt(workflow: Workflow, task: TaskState, error: TaskError, now: float) -> Decision:
+    failures = task.failures + 1
+    task = task._replace(failures=failures, error=error)
+    if not error.retryable or failures > task.item.max_retries:
+        return end_badly(workflow, task, TaskStatus.FAILED, now)
+    wait = backoff_seconds(failures)
+    again = task._replace(status=TaskStatus.READY, dispatch_id=None, not_before=now + wait)
+    data = {
+        "attempt": task.attempt,
+        "code": error.code,
+        "message": error.message,
+        "again_in_seconds": wait,
+    }
+    return Decision((again,), journal=(Entry("task.retrying", task.task_id, data),))
+
+
+def _delay(task: TaskState, outcome: TaskOutcome, error: TaskError, now: float) -> Decision:
+    """What the attempt needed was away: later again, as often as it takes, and no failure."""
+    outages = task.outages + 1
+    wait = backoff_seconds(outages, OUTAGE_MOST_SECONDS)
+    again = task._replace(
+        status=TaskStatus.READY,
+        dispatch_id=None,
+        outages=outages,
+        not_before=now + wait,
+        error=error,
+        usage=_sum(task.usage, outcome.usage),
+        seconds=task.seconds + outcome.seconds,
+    )
+    data = {
+        "attempt": task.attempt,
+        "code": error.code,
+        "message": error.message,
+        "again_in_seconds": wait,
+    }
+    return Decision((again,), journal=(Entry("task.delayed", task.task_id, data),))
+
+
+def lose(workflow: Workflow, given: Lost, now: float) -> Decision:
+    """Again and alone from now on, or dead-letter. Only a death that no other task shares is counted (I7)."""
+    task = _current(workflow, given.task_id, given.dispatch_id)
+    if isinstance(task, str):
+        return Decision(refused=task)
+    crashes = task.crashes + given.alone
+    error = TaskError(code="worker_died", message=f"worker {given.worker_id} died while it ran this task")
+    task = task._replace(crashes=crashes, suspect=True, error=error)
+    if crashes >= MAX_CRASHES:
+        return end_badly(workflow, task, TaskStatus.DEAD, now)
+    again = task._replace(status=TaskStatus.READY, dispatch_id=None, not_before=now)
+    data = {"attempt": task.attempt, "crashes": crashes, "alone": given.alone, "worker": given.worker_id}
+    return Decision((again,), journal=(Entry("task.lost", task.task_id, data),))
+
+
+def overdue(workflow: Workflow, given: Overdue, now: float) -> Decision:
+    """Count a failure and recall the execution."""
+    task = _current(workflow, given.task_id, given.dispatch_id)
+    if isinstance(task, str):
+        return Decision(refused=task)
+    limit = task.item.timeout_seconds
+    error = TaskError(code="timeout", message=f"no outcome within timeout_seconds={limit}")
+    decision = _fail_attempt(workflow, task, error, now)
+    return decision._replace(recalls=(given.dispatch_id,))
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    if not (other.model_calls or other.input_tokens or other.output_tokens or other.cost_usd):
+        return one
+    return Usage(
+        model_calls=one.model_calls + other.model_calls,
+        input_tokens=one.input_tokens + other.input_tokens,
+        output_tokens=one.output_tokens + other.output_tokens,
+        cost_usd=one.cost_usd + other.cost_usd,
+    )

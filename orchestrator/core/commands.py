@@ -1,0 +1,122 @@
+"""What the commands table holds: the bodies of commands, and how the owner turns them into inputs."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from pydantic import TypeAdapter, ValidationError
+
+from contracts.base.errors import InvalidInput
+from contracts.base.model import CommitName, Identifier, LongText, Model
+from contracts.documents.todo_list import TodoList
+from orchestrator.core.events import Approve, Cancel, Input, Reject, Retry
+
+
+class SubmitBody(Model):
+    """Start a workflow from a plan that has passed its checks."""
+
+    kind: Literal["submit"] = "submit"
+    plan: TodoList
+    base_commit: CommitName | None = None
+
+
+class ApproveBody(Model):
+    """Allow exactly one action."""
+
+    kind: Literal["approve"] = "approve"
+    task_id: Identifier
+    action_hash: str
+    person: str
+
+
+class RejectBody(Model):
+    """Refuse a task that waits for approval."""
+
+    kind: Literal["reject"] = "reject"
+    task_id: Identifier
+    person: str
+    reason: LongText = ""
+
+
+class CancelBody(Model):
+    """End a workflow."""
+
+    kind: Literal["cancel"] = "cancel"
+    person: str
+
+
+class RetryBody(Model):
+    """Try failed tasks again; all of them when `task_id` is None."""
+
+    kind: Literal["retry"] = "retry"
+    task_id: Identifier | None = None
+    person: str
+
+
+class RetryLetterBody(Model):
+    """Give what a dead letter is about another chance: its task, or the message."""
+
+    kind: Literal["retry-letter"] = "retry-letter"
+    dead_letter_id: int
+    person: str
+
+
+class DiscardLetterBody(Model):
+    """Close a dead letter; nothing else changes."""
+
+    kind: Literal["discard-letter"] = "discard-letter"
+    dead_letter_id: int
+    person: str
+
+
+LetterBody = RetryLetterBody | DiscardLetterBody
+TaskBody = ApproveBody | RejectBody | CancelBody | RetryBody
+Body = SubmitBody | TaskBody | LetterBody
+_BODIES: dict[str, type[Body]] = {body.model_fields["kind"].default: body for body in get_args(Body)}
+
+_NAME: TypeAdapter[str] = TypeAdapter(Identifier)
+MAX_NAME = 80
+
+
+def check_name(workflow_id: str) -> str:
+    """A workflow's id that can also be part of a Git ref. Raises InvalidInput."""
+    try:
+        if len(workflow_id) <= MAX_NAME and not workflow_id.endswith(".lock"):
+            return _NAME.validate_python(workflow_id)
+    except ValidationError:
+        pass
+    raise InvalidInput(
+        f"workflow id {workflow_id[:90]!r}: must be 1 to {MAX_NAME} letters, digits, '_', '-', inner dots, "
+        "and must not end in '.lock'"
+    )
+
+
+def body_text(body: Body) -> str:
+    """A body as it is stored, next to its kind; what is as by default is left out."""
+    return body.model_dump_json(exclude_defaults=True)
+
+
+def read_body(kind: str, text: str) -> Body:
+    """The body of a command of this kind. Raises InvalidInput."""
+    model = _BODIES.get(kind)
+    if model is None:
+        raise InvalidInput(
+            f"there is no command of kind {kind[:40]!r}; this orchestrator may be too old for it"
+        )
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        raise InvalidInput(f"the command cannot be understood: {error.error_count()} problems") from None
+
+
+def as_input(body: TaskBody) -> Input:
+    """The input a command stands for."""
+    match body:
+        case ApproveBody():
+            return Approve(body.task_id, body.action_hash, body.person)
+        case RejectBody():
+            return Reject(body.task_id, body.person, body.reason)
+        case CancelBody():
+            return Cancel(body.person)
+        case RetryBody():
+            return Retry(body.task_id, body.person)

@@ -1,0 +1,109 @@
+"""What an input leads to, and the steps that several inputs share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from orchestrator.core.state import Header, TaskState, TaskStatus, Workflow, WorkflowStatus
+
+_WITHOUT_SUCCESS = frozenset({TaskStatus.FAILED, TaskStatus.DEAD, TaskStatus.CANCELLED})
+
+
+class Entry(NamedTuple):
+    """A journal entry: what happened, for people and for `events`."""
+
+    kind: str
+    task_id: str | None = None
+    data: Mapping[str, Any] = {}
+
+
+class Decision(NamedTuple):
+    """What an input leads to. An input that was not accepted has `refused` and changes nothing."""
+
+    tasks: tuple[TaskState, ...] = ()
+    header: Header | None = None
+    journal: tuple[Entry, ...] = ()
+    recalls: tuple[str, ...] = ()
+    refused: str | None = None
+
+
+def release(
+    workflow: Workflow,
+    names: Iterable[str],
+    *,
+    just_done: str | None = None,
+    versions: dict[str, TaskState] | None = None,
+) -> list[TaskState]:
+    """New versions of the waiting tasks whose dependencies have all succeeded (I6)."""
+    open_needs = 1 if just_done else 0
+    released = []
+    for name in names:
+        task = versions[name] if versions else workflow.tasks[name]
+        if task.status is not TaskStatus.WAITING or workflow.unmet[name] != open_needs:
+            continue
+        status = TaskStatus.APPROVAL if task.item.requires_approval else TaskStatus.READY
+        released.append(task._replace(status=status))
+    return released
+
+
+def end_badly(workflow: Workflow, task: TaskState, status: TaskStatus, now: float) -> Decision:
+    """A task ended without success: whatever needs it is blocked, everything else goes on."""
+    ended = task._replace(status=status, dispatch_id=None)
+    blocked = [
+        workflow.tasks[name]._replace(status=TaskStatus.BLOCKED)
+        for name in descendants(workflow, [task.task_id])
+        if not workflow.tasks[name].status.terminal
+    ]
+    error = task.error
+    data = {
+        "attempt": task.attempt,
+        "code": error.code if error else "",
+        "message": error.message if error else "",
+    }
+    kind = "task.dead_lettered" if status is TaskStatus.DEAD else "task.failed"
+    return settle(workflow, [ended, *blocked], [Entry(kind, task.task_id, data)], now)
+
+
+def descendants(workflow: Workflow, names: list[str]) -> list[str]:
+    """Everything that needs one of `names`, directly or not."""
+    seen = set(names)
+    queue = list(names)
+    found = []
+    while queue:
+        for name in workflow.dependents[queue.pop()]:
+            if name not in seen:
+                seen.add(name)
+                found.append(name)
+                queue.append(name)
+    return found
+
+
+def settle(workflow: Workflow, tasks: list[TaskState], journal: list[Entry], now: float) -> Decision:
+    """Close the workflow when these versions leave nothing open; without a commit nothing is merged."""
+    header = workflow.header
+    open_tasks = header.open_tasks
+    for task in tasks:
+        old = workflow.tasks.get(task.task_id)
+        was_open = old is not None and not old.status.terminal
+        if was_open and task.status.terminal:
+            open_tasks -= 1
+        elif old is None and not task.status.terminal:
+            open_tasks += 1
+    if open_tasks == header.open_tasks:
+        return Decision(tuple(tasks), None, tuple(journal))
+    if open_tasks > 0:
+        return Decision(tuple(tasks), header._replace(open_tasks=open_tasks), tuple(journal))
+    newest = {**workflow.tasks, **{task.task_id: task for task in tasks}}
+    bad = [task for task in newest.values() if task.status in _WITHOUT_SUCCESS]
+    if not bad and not header.base_commit and not any(task.commit for task in newest.values()):
+        header = header._replace(open_tasks=0, status=WorkflowStatus.COMPLETED, finished_at=now)
+        return Decision(tuple(tasks), header, (*journal, Entry("workflow.completed", None, {"commit": None})))
+    if not bad:
+        header = header._replace(open_tasks=0, status=WorkflowStatus.MERGING)
+        return Decision(tuple(tasks), header, (*journal, Entry("workflow.merging")))
+    reason = "; ".join(
+        f"{task.task_id}: {task.error.message if task.error else task.status}" for task in bad[:5]
+    )
+    header = header._replace(open_tasks=0, status=WorkflowStatus.FAILED, reason=reason, finished_at=now)
+    return Decision(tuple(tasks), header, (*journal, Entry("workflow.failed", None, {"reason": reason})))

@@ -1,0 +1,116 @@
+"""Inputs from people: approve, reject, cancel, retry."""
+
+from __future__ import annotations
+
+import hashlib
+
+from contracts.messages.events import TaskError
+from orchestrator.core.decision import Decision, Entry, descendants, end_badly, release
+from orchestrator.core.events import Approve, Cancel, Reject, Retry
+from orchestrator.core.state import TaskState, TaskStatus, Workflow, WorkflowStatus
+
+
+def action_hash(workflow_id: str, task: TaskState, parents: tuple[str, ...]) -> str:
+    """SHA-256 of exactly what an approval allows: this task of this workflow from these commits."""
+    text = "\n".join((workflow_id, task.item.model_dump_json(), *parents))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def approve(workflow: Workflow, given: Approve) -> Decision:
+    """Release exactly the approved action."""
+    task = workflow.tasks.get(given.task_id)
+    if task is None or task.status is not TaskStatus.APPROVAL:
+        return Decision(refused=f"task {given.task_id} does not wait for approval")
+    expected = action_hash(workflow.header.workflow_id, task, workflow.parents_of(task))
+    if given.action_hash != expected:
+        return Decision(refused="what waits for approval is not what was approved; look at it again")
+    data = {"person": given.person, "action_hash": expected}
+    ready = task._replace(status=TaskStatus.READY, approved_hash=expected)
+    return Decision((ready,), journal=(Entry("task.approved", task.task_id, data),))
+
+
+def reject(workflow: Workflow, given: Reject, now: float) -> Decision:
+    """The task has failed, by decision."""
+    task = workflow.tasks.get(given.task_id)
+    if task is None or task.status is not TaskStatus.APPROVAL:
+        return Decision(refused=f"task {given.task_id} does not wait for approval")
+    why = f"rejected by {given.person}" + (f": {given.reason}" if given.reason else "")
+    error = TaskError(code="rejected", message=why, retryable=False)
+    return end_badly(workflow, task._replace(error=error), TaskStatus.FAILED, now)
+
+
+def cancel(workflow: Workflow, given: Cancel, now: float) -> Decision:
+    """End everything that is not over."""
+    if workflow.header.status.terminal:
+        return Decision(refused=f"workflow is already {workflow.header.status}")
+    stopped = [task for task in workflow.tasks.values() if not task.status.terminal]
+    recalls = tuple(task.dispatch_id for task in stopped if task.dispatch_id)
+    header = workflow.header._replace(
+        status=WorkflowStatus.CANCELLED,
+        reason=f"cancelled by {given.person}",
+        open_tasks=0,
+        finished_at=now,
+    )
+    tasks = tuple(task._replace(status=TaskStatus.CANCELLED, dispatch_id=None) for task in stopped)
+    return Decision(tasks, header, (Entry("workflow.cancelled", None, {"person": given.person}),), recalls)
+
+
+def retry(workflow: Workflow, given: Retry, now: float) -> Decision:
+    """Reopen what failed, with fresh attempts."""
+    wanted = [workflow.tasks.get(given.task_id)] if given.task_id else list(workflow.tasks.values())
+    failed = [
+        task
+        for task in wanted
+        if task and task.status in {TaskStatus.FAILED, TaskStatus.DEAD, TaskStatus.CANCELLED}
+    ]
+    if not failed and workflow.header.status is WorkflowStatus.FAILED and not given.task_id:
+        header = workflow.header._replace(status=WorkflowStatus.MERGING, reason="", finished_at=None)
+        return Decision(header=header, journal=(Entry("workflow.retried", None, {"person": given.person}),))
+    if not failed:
+        return Decision(refused="only failed, cancelled and dead-lettered tasks can be retried; none is here")
+    reopened = _reopen(workflow, failed)
+    if not reopened:
+        return Decision(refused="what these tasks depend on has not succeeded; retry that first")
+    fresh = {
+        task.task_id: task._replace(
+            status=TaskStatus.WAITING,
+            failures=0,
+            crashes=0,
+            outages=0,
+            suspect=False,
+            dispatch_id=None,
+            error=None,
+            not_before=0.0,
+        )
+        for task in reopened
+    }
+    for task in release(workflow, fresh, versions=fresh):
+        fresh[task.task_id] = task
+    header = workflow.header._replace(
+        status=WorkflowStatus.RUNNING,
+        reason="",
+        finished_at=None,
+        open_tasks=workflow.header.open_tasks + len(fresh),
+    )
+    entry = Entry("workflow.retried", given.task_id, {"person": given.person, "tasks": len(fresh)})
+    return Decision(tuple(fresh.values()), header, (entry,))
+
+
+def _reopen(workflow: Workflow, failed: list[TaskState]) -> list[TaskState]:
+    """These tasks and what they blocked, less whatever still needs a task that stays without success."""
+    names = dict.fromkeys(task.task_id for task in failed)
+    for name in descendants(workflow, list(names)):
+        if workflow.tasks[name].status in {TaskStatus.BLOCKED, TaskStatus.CANCELLED}:
+            names[name] = None
+    doubtful = list(names)
+    while doubtful:
+        name = doubtful.pop()
+        if name in names and any(
+            needed not in names
+            and (status := workflow.tasks[needed].status).terminal
+            and status is not TaskStatus.SUCCEEDED
+            for needed in workflow.tasks[name].dependencies
+        ):
+            del names[name]
+            doubtful.extend(workflow.dependents[name])
+    return [workflow.tasks[name] for name in names]

@@ -1,0 +1,1 @@
+"""Explaining what a task waits for, and verifying the invariants, while everything runs."""

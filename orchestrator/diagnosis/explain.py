@@ -1,0 +1,177 @@
+"""What each unfinished task waits for, from facts alone. What they do not say is "unknown". Pure."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.core.state import TaskState, TaskStatus, Workflow, WorkflowStatus
+from orchestrator.scheduling.messages import request_stream
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a task, or the whole workflow, has not ended. `code` is for programs, `text` for people."""
+
+    task_id: str | None
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A worker that said it has a dispatch; `started` is false while that waits for a free slot."""
+
+    worker_id: str
+    started: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What is known around a workflow.
+
+    now: seconds since 1970. slots, out, ready: free or not, per request stream: slots of the workers that
+    have not left, dispatches that are out, tasks that are ready (of this workflow and of those in which
+    something is out). delays: the last journal entry of a task that put it off, as (kind, data). commands:
+    kind and time of those not yet applied. holders: by dispatch.
+    orchestrator_alive: None when not known.
+    """
+
+    now: float
+    slots: Mapping[str, int] = field(default_factory=dict)
+    out: Mapping[str, int] = field(default_factory=Counter)
+    ready: Mapping[str, int] = field(default_factory=Counter)
+    delays: Mapping[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    commands: tuple[tuple[str, float], ...] = ()
+    holders: Mapping[str, Holder] = field(default_factory=dict)
+    orchestrator_alive: bool | None = None
+
+
+def explain(workflow: Workflow | None, around: Situation) -> list[Reason]:
+    """One reason for each unfinished or blocked task, in plan order, after those for the whole workflow."""
+    reasons = [
+        Reason(None, "command_queued", f"`{kind}` waits to be taken up since {_clock(at)}")
+        for kind, at in around.commands
+    ]
+    unfinished = workflow is None or not workflow.header.status.terminal
+    if around.orchestrator_alive is False and (unfinished or reasons):
+        reasons.append(
+            Reason(None, "no_orchestrator", "no orchestrator is alive: none renewed while we looked")
+        )
+    if workflow is None:
+        return reasons
+    if workflow.header.status is WorkflowStatus.MERGING:
+        reasons.append(Reason(None, "merging", "every task succeeded; the outcomes are being merged"))
+    for task in workflow.tasks.values():
+        if not task.status.terminal or task.status is TaskStatus.BLOCKED:
+            code, text = _of_task(workflow, task, around)
+            reasons.append(Reason(task.task_id, code, text))
+    return reasons
+
+
+def _of_task(workflow: Workflow, task: TaskState, around: Situation) -> tuple[str, str]:
+    match task.status:
+        case TaskStatus.WAITING:
+            return "dependency", _dependencies(workflow, task, around)
+        case TaskStatus.BLOCKED:
+            return "blocked", _culprit(workflow, task)
+        case TaskStatus.APPROVAL:
+            command = f"multi-agent approve {workflow.header.workflow_id} {task.task_id}"
+            return "approval", f"waits for approval: {command}"
+        case TaskStatus.READY:
+            return _ready(task, around)
+        case _:
+            return _dispatched(task, around)
+
+
+def _dependencies(workflow: Workflow, task: TaskState, around: Situation) -> str:
+    names = [name for name in task.dependencies if not _succeeded(workflow, name)]
+    root = workflow.tasks.get(names[0])
+    while root is not None and root.status is TaskStatus.WAITING:
+        further = [name for name in root.dependencies if not _succeeded(workflow, name)]
+        root = workflow.tasks.get(further[0]) if further else None
+    what = f"waits for {', '.join(names)}"
+    if root is None or root.status.terminal:
+        return what
+    which = "which" if root.task_id == names[0] else f"which waits for {root.task_id}, which"
+    code, text = _of_task(workflow, root, around)
+    return f"{what}, {which} is ready and {text}" if code == "no_worker" else f"{what}, {which} {text}"
+
+
+def _succeeded(workflow: Workflow, name: str) -> bool:
+    need = workflow.tasks.get(name)
+    return need is not None and need.status is TaskStatus.SUCCEEDED
+
+
+def _culprit(workflow: Workflow, task: TaskState) -> str:
+    queue, seen = list(task.dependencies), set(task.dependencies)
+    while queue:
+        need = workflow.tasks.get(queue.pop(0))
+        if need is None or need.status is TaskStatus.SUCCEEDED:
+            continue
+        if need.status.terminal and need.status is not TaskStatus.BLOCKED:
+            error = f": {need.error.message.splitlines()[0]}" if need.error and need.error.message else ""
+            return f"is blocked by {need.task_id}, which is {need.status.value.replace('_', '-')}{error}"
+        queue += [name for name in need.dependencies if name not in seen]
+        seen.update(need.dependencies)
+    return "is blocked; by what is unknown"
+
+
+def _ready(task: TaskState, around: Situation) -> tuple[str, str]:
+    if task.not_before > around.now:
+        return _delayed(task, around)
+    stream = request_stream(task)
+    if (nobody := _nobody(task, around)) is not None:
+        return nobody
+    out, slots = around.out.get(stream, 0), around.slots[stream]
+    if out >= slots:
+        more = around.ready.get(stream, 0)
+        text = f"all {slots} slots of role {_role(task)} are busy: {out} dispatched, {more} more ready"
+        return "busy", text
+    if task.suspect:
+        return "suspect", "was in the hands of a worker that died, and waits to run alone"
+    return "unknown", "is ready; why it is not dispatched is unknown"
+
+
+def _delayed(task: TaskState, around: Situation) -> tuple[str, str]:
+    kind, data = around.delays.get(task.task_id, ("", {}))
+    message = str(data.get("message") or (task.error.message if task.error else ""))
+    after = f" after: {message.splitlines()[0]}" if message else ""
+    if kind == "task.delayed":
+        return "outage", f"waits out an outage (number {task.outages}) until {_clock(task.not_before)}{after}"
+    return "retry", f"is tried again at {_clock(task.not_before)}{after}"
+
+
+def _dispatched(task: TaskState, around: Situation) -> tuple[str, str]:
+    since = f"since {_clock(task.dispatched_at)}"
+    holder = around.holders.get(task.dispatch_id or "")
+    if holder is not None and holder.started:
+        return "running", f"is run by worker {holder.worker_id}, dispatched {since}"
+    if holder is not None:
+        return "busy", f"waits for a free slot of worker {holder.worker_id} {since}"
+    if (nobody := _nobody(task, around)) is not None:
+        return nobody
+    stream = request_stream(task)
+    out, slots = around.out.get(stream, 0), around.slots[stream]
+    if out > slots:
+        text = f"is dispatched {since}; {out} dispatches of role {_role(task)} share {slots} slots"
+        return "busy", text
+    return "dispatched", f"is dispatched {since}; which worker has it is unknown"
+
+
+def _nobody(task: TaskState, around: Situation) -> tuple[str, str] | None:
+    if around.slots.get(request_stream(task)):
+        return None
+    return "no_worker", f"no worker serves role {_role(task)}"
+
+
+def _role(task: TaskState) -> str:
+    tag = task.item.required_tag
+    return f"{task.item.agent_role} with {tag}" if tag else task.item.agent_role
+
+
+def _clock(at: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))

@@ -1,0 +1,1 @@
+"""What is dispatched when, by whom it is held, and what one transaction writes. No I/O."""

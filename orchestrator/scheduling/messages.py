@@ -1,0 +1,109 @@
+"""Between state and messages."""
+
+from __future__ import annotations
+
+from contracts.base.timestamps import rfc3339
+from contracts.messages.channels import Channels
+from contracts.messages.events import (
+    Control,
+    EventType,
+    TaskError,
+    TaskEvent,
+    TaskOutcome,
+    TaskRequest,
+    WorkflowNotice,
+    encode,
+    encode_checked,
+)
+from contracts.ports.bus import Outgoing
+from orchestrator.core.sharding import shard_of
+from orchestrator.core.state import Header, TaskState
+
+
+def request_stream(task: TaskState) -> str:
+    """Where a task is dispatched."""
+    name = Channels.suspects if task.suspect else Channels.requests
+    return name(task.item.agent_role, task.item.required_tag)
+
+
+def home(workflow_id: str) -> str:
+    """The stream on which a workflow's owner hears of its tasks."""
+    return Channels.results(shard_of(workflow_id))
+
+
+def request_message(header: Header, task: TaskState) -> Outgoing:
+    """The dispatch of a task, the same bytes however often it is published."""
+    data = {
+        "dispatch_id": task.dispatch_id,
+        "reply_to": Channels.results(header.shard),
+        "attempt": task.attempt,
+        "cycle": task.cycle,
+        "created_at": int(task.dispatched_at),
+        "request": header.request,
+        "item": task.item,
+        "parents": task.parents,
+        "writable": task.item.output_artifacts,
+    }
+    payload = encode_checked(
+        EventType.TASK_REQUESTED,
+        data,
+        id=task.dispatch_id,
+        source="orchestrator",
+        subject=task.task_id,
+        time=rfc3339(task.dispatched_at),
+        correlationid=header.workflow_id,
+        workflowid=header.workflow_id,
+        taskid=task.task_id,
+        attempt=task.attempt,
+    )
+    return Outgoing(request_stream(task), payload)
+
+
+def refusal(request: TaskEvent[TaskRequest], reason: str, now: float) -> Outgoing:
+    """The outcome of a dispatch that a worker could not read."""
+    assert request.workflowid is not None
+    event = TaskEvent[TaskOutcome](
+        id=f"refused-{request.id}",
+        source="orchestrator",
+        type=EventType.TASK_FINISHED,
+        subject=request.taskid,
+        time=rfc3339(now),
+        correlationid=request.workflowid,
+        workflowid=request.workflowid,
+        taskid=request.taskid,
+        data=TaskOutcome(
+            dispatch_id=request.id,
+            execution_id=request.id,
+            worker_id="none",
+            status="failed",
+            error=TaskError(code="refused_by_worker", message=reason),
+        ),
+    )
+    return Outgoing(home(request.workflowid), encode(event))
+
+
+def control_message(worker_id: str, control: Control, *, message_id: str, now: float) -> Outgoing:
+    """The owner's word to one worker."""
+    payload = encode_checked(
+        EventType.WORKER_CONTROL,
+        control,
+        id=message_id,
+        source="orchestrator",
+        subject=worker_id,
+        time=rfc3339(now),
+    )
+    return Outgoing(Channels.control(worker_id), payload)
+
+
+def workflow_notice(header: Header, *, message_id: str, now: float) -> Outgoing:
+    """A hint to watchers."""
+    payload = encode_checked(
+        EventType.WORKFLOW_CHANGED,
+        WorkflowNotice(workflow_id=header.workflow_id, status=header.status.value),
+        id=message_id,
+        source="orchestrator",
+        subject=header.workflow_id,
+        time=rfc3339(now),
+        workflowid=header.workflow_id,
+    )
+    return Outgoing(Channels.WORKFLOW_EVENTS, payload)

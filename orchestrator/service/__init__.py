@@ -1,0 +1,1 @@
+"""The orchestrator as a process: it takes shards, gathers messages, commits batches and acts on them."""

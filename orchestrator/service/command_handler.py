@@ -1,0 +1,122 @@
+"""Commands that people and programs left in the database, applied once each by the owner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from contracts.base.errors import BusUnavailable, InvalidInput, MultiAgentError
+from contracts.ports.bus import MessageBus, Outgoing
+from orchestrator.core.commands import (
+    DiscardLetterBody,
+    LetterBody,
+    RetryLetterBody,
+    SubmitBody,
+    as_input,
+    check_name,
+    read_body,
+)
+from orchestrator.core.decision import Entry
+from orchestrator.core.events import Input, Retry
+from orchestrator.core.sharding import shard_of
+from orchestrator.core.state import Workflow
+from orchestrator.scheduling.batch import Command
+from orchestrator.scheduling.dead_letters import StoredLetter
+from orchestrator.scheduling.engine import Engine
+from orchestrator.storage.store import Store
+
+log = structlog.get_logger("orchestrator.service.command_handler")
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """Turns commands into inputs; the answer is stored in the transaction of what it did."""
+
+    engine: Engine
+    store: Store
+    bus: MessageBus
+
+    async def grant(self, command: Command, now: float, monotonic: float) -> None:
+        """Apply one command, or say why not."""
+        pending = self.engine.pending
+        pending.shards.add(shard_of(command.workflow_id))
+        refused = await self._guarded(command, now, monotonic)
+        pending.answers[command.command_id] = f"refused: {refused}" if refused else "done"
+        if refused:
+            entry = Entry("command.refused", None, {"command": command.kind, "why": refused})
+            self.engine.note(command.workflow_id, entry)
+
+    async def _guarded(self, command: Command, now: float, monotonic: float) -> str | None:
+        """Whatever a command does, it must not come back with every session and end each one (I7)."""
+        try:
+            return await self._apply(command, now, monotonic)
+        except InvalidInput as error:
+            return str(error)
+        except MultiAgentError:
+            raise
+        except Exception as error:
+            log.exception("command_failed", command_id=command.command_id, kind=command.kind)
+            return f"this met an error of the program: {type(error).__name__}: {error}"
+
+    async def _apply(self, command: Command, now: float, monotonic: float) -> str | None:
+        """Why the command is refused, None when it was applied."""
+        name = check_name(command.workflow_id)
+        body = read_body(command.kind, command.body)
+        if isinstance(body, RetryLetterBody | DiscardLetterBody):
+            return await self._work_off(body, now, monotonic)
+        if isinstance(body, SubmitBody):
+            return self._submit(command, body, now, monotonic)
+        return await self._give(name, as_input(body), now, monotonic)
+
+    def _submit(self, command: Command, body: SubmitBody, now: float, monotonic: float) -> str | None:
+        name = command.workflow_id
+        if command.known or name in self.engine.workflows:
+            return "a workflow with this id exists already"
+        started = Workflow.start(name, body.plan, shard=shard_of(name), now=now, base_commit=body.base_commit)
+        self.engine.submit(started, now, monotonic)
+        return None
+
+    async def _give(self, name: str, given: Input, now: float, monotonic: float) -> str | None:
+        adopted = name not in self.engine.workflows
+        if adopted:
+            stored = await self.store.load(name)
+            if stored is None:
+                return f"there is no workflow {name}"
+            self.engine.adopt(stored, monotonic)
+        refused: str | None = "it failed"
+        try:
+            refused = self.engine.take(name, given, now, monotonic).refused
+        finally:
+            # What this batch itself ended stays until the commit: the database knows nothing of it yet.
+            if refused and adopted:
+                self.engine.drop_ended([name])
+        if refused is None and isinstance(given, Retry):
+            self.engine.pending.retried.append((name, given.task_id))
+        return refused
+
+    async def _work_off(self, body: LetterBody, now: float, monotonic: float) -> str | None:
+        letter = await self.store.letter(body.dead_letter_id)
+        if letter is None:
+            return f"there is no dead letter {body.dead_letter_id}"
+        resolved = self.engine.pending.resolved
+        done = letter.resolution or resolved.get(letter.dead_letter_id)
+        if done:
+            return f"dead letter {letter.dead_letter_id} was {done} already"
+        if isinstance(body, DiscardLetterBody):
+            resolved[letter.dead_letter_id] = "discarded"
+            return None
+        refused = await self._retry(letter, body.person, now, monotonic)
+        if refused is None:
+            resolved[letter.dead_letter_id] = "retried"
+        return refused
+
+    async def _retry(self, letter: StoredLetter, person: str, now: float, monotonic: float) -> str | None:
+        if letter.workflow_id and letter.task_id:
+            return await self._give(letter.workflow_id, Retry(letter.task_id, person), now, monotonic)
+        # Before the commit: after a crash in between it is published twice, the other way round never.
+        try:
+            await self.bus.publish([Outgoing(letter.stream, letter.raw)])
+        except BusUnavailable as error:
+            return f"the bus is away: {error}"
+        return None

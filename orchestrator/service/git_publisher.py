@@ -1,0 +1,103 @@
+"""The Git side of an owner: moves the refs of accepted commits and merges outcomes, off the hot path."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from contracts.base.errors import MultiAgentError, Unavailable
+from contracts.base.failpoints import failpoint
+from contracts.ports.artifacts import ArtifactStore, RefMove
+from orchestrator.core.events import Merged, MergeFailed
+from orchestrator.core.state import Workflow
+from orchestrator.service.inbox import Arrival, MergeDone
+
+log = structlog.get_logger("orchestrator.service.git_publisher")
+
+RETRY_SECONDS = 1.0
+_AT_ONCE = 32
+
+
+class Keeper:
+    """Works off ref moves in batches, and merges a workflow only after the moves before it."""
+
+    def __init__(self, artifacts: ArtifactStore, inbox: asyncio.Queue[Arrival], settled: list[str]) -> None:
+        self._artifacts = artifacts
+        self._inbox = inbox
+        self._settled = settled
+        self._moves: list[tuple[str, RefMove]] = []
+        self._merges: list[Workflow] = []
+        self._work = asyncio.Event()
+
+    def add(self, moves: list[tuple[str, RefMove]], merges: list[Workflow]) -> None:
+        """Take on work; it starts at once."""
+        if moves or merges:
+            self._moves += moves
+            self._merges += merges
+            self._work.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            while self._moves or self._merges:
+                if self._moves:
+                    await self._move()
+                else:
+                    # The store writes and publishes together what is asked for at once.
+                    some, self._merges = self._merges[:_AT_ONCE], self._merges[_AT_ONCE:]
+                    await asyncio.gather(*map(self._merge, some))
+
+    async def _move(self) -> None:
+        batch, self._moves = self._moves, []
+        try:
+            await self._publish(batch)
+        except (Unavailable, OSError) as error:
+            await self._later(batch, error)
+        except MultiAgentError:
+            # One bad move must not hold up the others: each by itself, and the bad ones are set aside.
+            for move in batch:
+                await self._move_alone(move)
+
+    async def _move_alone(self, move: tuple[str, RefMove]) -> None:
+        try:
+            await self._publish([move])
+        except (Unavailable, OSError) as error:
+            await self._later([move], error)
+        except MultiAgentError as error:
+            # It stays in the outbox: the next session tries again.
+            log.error("ref_cannot_be_moved", entry=move[0], task_id=move[1].task_id, reason=str(error))
+
+    async def _publish(self, batch: list[tuple[str, RefMove]]) -> None:
+        failpoint("keeper.before_refs")
+        await self._artifacts.publish([move for _, move in batch])
+        failpoint("keeper.after_refs")
+        self._settled += [entry_id for entry_id, _ in batch]
+
+    async def _later(self, batch: list[tuple[str, RefMove]], error: Exception) -> None:
+        log.warning("refs_not_moved", reason=str(error), count=len(batch))
+        self._moves = batch + self._moves
+        await asyncio.sleep(RETRY_SECONDS)
+
+    async def _merge(self, workflow: Workflow) -> None:
+        header = workflow.header
+        heads = tuple(dict.fromkeys(head for task in workflow.sinks() for head in task.heads))
+        given: Merged | MergeFailed
+        try:
+            failpoint("keeper.before_merge")
+            commit = await self._artifacts.merge(
+                heads, subject=f"Result of {header.workflow_id}", created_at=int(header.created_at)
+            )
+            await self._artifacts.publish([RefMove(header.workflow_id, "result", commit)])
+            failpoint("keeper.after_merge")
+            given = Merged(commit)
+        except (Unavailable, OSError) as error:
+            log.warning("result_not_merged", workflow_id=header.workflow_id, reason=str(error))
+            self._merges.append(workflow)
+            await asyncio.sleep(RETRY_SECONDS)
+            return
+        except MultiAgentError as error:
+            given = MergeFailed(str(error))
+        await self._inbox.put(MergeDone(header.workflow_id, given))

@@ -1,0 +1,200 @@
+"""What an owner does with each arrival: turn it into inputs of the engine, remember whom to answer."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import assert_never
+
+import structlog
+
+from contracts.base.errors import BusUnavailable, DecodeError
+from contracts.messages.channels import Channels
+from contracts.messages.events import (
+    DeadMessage,
+    Heartbeat,
+    TaskEvent,
+    TaskOutcome,
+    TaskRequest,
+    WorkerLeft,
+    decode,
+)
+from contracts.ports.artifacts import RefMove
+from contracts.ports.bus import Delivery, Done, Outgoing
+from orchestrator.core.decision import Entry
+from orchestrator.core.events import Finished
+from orchestrator.scheduling.batch import Command, DeadLetter, OutboxEntry
+from orchestrator.scheduling.dead_letters import unreadable
+from orchestrator.scheduling.engine import Effects, Engine
+from orchestrator.scheduling.messages import home, refusal
+from orchestrator.service.command_handler import Wishes
+from orchestrator.service.inbox import Arrival, BusAway, BusReset, Drained, MergeDone
+from orchestrator.service.metrics import OwnerMetrics
+from orchestrator.service.publisher import Publisher
+from orchestrator.service.workers import Workers
+
+log = structlog.get_logger("orchestrator.service.handlers")
+
+TICK_SECONDS = 0.25
+HINT_SECONDS = 0.1
+
+
+@dataclass(slots=True)
+class Handlers:
+    """Handles arrivals one by one between `begin` and `publish`; the owner commits in between."""
+
+    engine: Engine
+    publisher: Publisher
+    metrics: OwnerMetrics
+    workers: Workers
+    wishes: Wishes
+    now: float = 0.0
+    monotonic: float = 0.0
+    _acks: list[Delivery] = field(default_factory=list)
+    _answers: list[Outgoing] = field(default_factory=list)
+    _acknowledged: dict[str, list[str]] = field(default_factory=dict)
+    _changed: dict[str, None] = field(default_factory=dict)
+    _ticked_at: float = float("-inf")
+    _hinted_at: float = float("-inf")
+
+    async def resume(self, entries: Iterable[OutboxEntry]) -> list[tuple[str, RefMove]]:
+        """What an earlier session may not have finished: dispatches are looked for, refs come back."""
+        entries = list(entries)
+        dispatches = [entry.entry_id for entry in entries if entry.kind == "dispatch"]
+        self.publisher.settled += [name for name in dispatches if name not in self.engine.out]
+        await self.workers.recovery.look(dispatches)
+        return [
+            (entry.entry_id, RefMove(entry.workflow_id, entry.task_id, entry.commit))
+            for entry in entries
+            if entry.kind == "ref" and entry.commit
+        ]
+
+    def begin(self, now: float, monotonic: float) -> None:
+        """A new batch starts at these times."""
+        self.now, self.monotonic = now, monotonic
+        self.workers.begin(now, monotonic)
+
+    def looks_around(self, items: Iterable[Arrival]) -> bool:
+        """Whether this batch may look at the bus, where all that was published must be found."""
+        return self._tick_is_due or not all(isinstance(item, Delivery) for item in items)
+
+    @property
+    def _tick_is_due(self) -> bool:
+        return self.monotonic - self._ticked_at >= TICK_SECONDS
+
+    async def take(self, item: Arrival) -> None:
+        """Handle one arrival."""
+        match item:
+            case Delivery():
+                self._guarded(item)
+            case Heartbeat():
+                await self.workers.heard(item)
+            case WorkerLeft():
+                await self.workers.left(item)
+            case Command():
+                await self.wishes.grant(item, self.now, self.monotonic)
+            case MergeDone():
+                self._merge_done(item)
+            case BusAway():
+                self.workers.leases.deaf()
+            case Drained():
+                self.workers.drained(item.ticket)
+            case BusReset():
+                await self.workers.bus_reset()
+            case _:
+                assert_never(item)
+
+    def _merge_done(self, item: MergeDone) -> None:
+        if item.workflow_id in self.engine.workflows:
+            self.engine.take(item.workflow_id, item.given, self.now, self.monotonic)
+
+    async def tick(self) -> None:
+        """Housekeeping a few times a second, then hand out what is ready."""
+        if self._tick_is_due:
+            self._ticked_at = self.monotonic
+            await self.workers.tick()
+        self.engine.fill(self.now, self.monotonic)
+
+    async def publish(self, effects: Effects) -> None:
+        """After the commit: acknowledgements, dispatches, words to workers and watchers."""
+        self.metrics.dispatches.inc(len(effects.dispatches))
+        self._changed.update(effects.changed)
+        hints = self._hints(self.workers.take_recalled(effects.recalls), effects.changed)
+        acks, self._acks = self._acks, []
+        if self._answers:
+            answers, self._answers = self._answers, []
+            try:
+                await self.publisher.send(answers)
+            except BusUnavailable:
+                # What led to an answer is acknowledged only once the answer is out.
+                # The next batch may have added to both meanwhile.
+                self._answers, self._acks, acks = answers + self._answers, acks + self._acks, []
+        dispatches = [*self.workers.take_repeat(), *effects.dispatches]
+        if not await self.publisher.publish(dispatches, hints, Done(Channels.OWNERS_GROUP, acks)):
+            self._acks += acks
+
+    def _hints(self, recalled: dict[str, list[str]], changed: Iterable[str]) -> list[Outgoing]:
+        """What workers and watchers hear now: at once what they wait for, the rest a few times a second."""
+        workflows = self.engine.workflows
+        ended = any(workflows[name].header.status.terminal for name in changed if name in workflows)
+        if not recalled and not ended and self.monotonic - self._hinted_at < HINT_SECONDS:
+            return []
+        self._hinted_at = self.monotonic
+        acknowledged, self._acknowledged = self._acknowledged, {}
+        everything, self._changed = self._changed, {}
+        return self.publisher.hints(acknowledged, recalled, everything)
+
+    # --- outcomes ------------------------------------------------------------------------------------
+
+    def _guarded(self, delivery: Delivery) -> None:
+        """Whatever a delivery does, it must not come back with every session and end each one (I7)."""
+        self._acks.append(delivery)
+        try:
+            self._delivered(delivery)
+        except Exception as error:
+            log.exception("delivery_failed", stream=delivery.stream)
+            reason = f"{type(error).__name__}: {error}"
+            self.engine.pending.dead_letters.append(unreadable(delivery, reason))
+
+    def _delivered(self, delivery: Delivery) -> None:
+        try:
+            event = decode(delivery.payload)
+        except DecodeError as error:
+            self.engine.pending.dead_letters.append(unreadable(delivery, error.reason))
+            return
+        match event.data:
+            case TaskOutcome() if (
+                event.workflowid and event.taskid and home(event.workflowid) == delivery.stream
+            ):
+                self._outcome(event, event.workflowid, event.taskid)
+            case DeadMessage():
+                self._refused_by_a_worker(event.data, event.id)
+            case _:
+                self.engine.pending.dead_letters.append(
+                    unreadable(delivery, f"{event.type} does not belong here")
+                )
+
+    def _outcome(self, event: TaskEvent[TaskOutcome], workflow_id: str, task_id: str) -> None:
+        outcome = event.data
+        self._acknowledged.setdefault(outcome.worker_id, []).append(outcome.execution_id)
+        refused: str | None = "the workflow is over, or unknown"
+        if workflow_id in self.engine.workflows:
+            given = Finished(task_id, outcome)
+            refused = self.engine.take(workflow_id, given, self.now, self.monotonic).refused
+        self.metrics.outcome(outcome.status, accepted=refused is None)
+        if refused is not None:
+            data = {"why": refused, "dispatch_id": outcome.dispatch_id, "execution_id": outcome.execution_id}
+            self.engine.note(workflow_id, Entry("outcome.refused", task_id, data))
+
+    def _refused_by_a_worker(self, message: DeadMessage, message_id: str) -> None:
+        """Keep the bytes; the owner of a dispatch among them hears that it failed, or it would wait (I1)."""
+        raw = base64.b64decode(message.raw_base64)
+        self.engine.pending.dead_letters.append(
+            DeadLetter(message.stream, message.reason, raw, origin=message_id)
+        )
+        with contextlib.suppress(DecodeError):
+            request = decode(raw)
+            if isinstance(request.data, TaskRequest) and request.workflowid:
+                self._answers.append(refusal(request, message.reason, self.now))

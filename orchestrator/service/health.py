@@ -1,0 +1,43 @@
+"""Whether the bus is there, and whether it is the one it was."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from contracts.base.errors import BusUnavailable
+from contracts.ports.bus import MessageBus
+from orchestrator.service.inbox import Arrival, BusAway, BusReset
+
+LOOK_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class BusHealth:
+    """Tells the inbox, and people: `say` hears what is waited for, and "" once it is there."""
+
+    bus: MessageBus
+    inbox: asyncio.Queue[Arrival]
+    say: Callable[[str], None]
+    wall: Callable[[], float]
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        known: str | None = None
+        away_since: str | None = None
+        while True:
+            try:
+                current = await self.bus.incarnation()
+            except BusUnavailable as error:
+                away_since = away_since or time.strftime("%H:%M:%S", time.gmtime(self.wall()))
+                self.say(f"waiting for Redis since {away_since} UTC: {error}")
+                await self.inbox.put(BusAway())
+            else:
+                away_since = None
+                self.say("")
+                if current != known:
+                    known = current
+                    await self.inbox.put(BusReset())
+            await asyncio.sleep(LOOK_SECONDS)

@@ -1,0 +1,159 @@
+"""The owner of the state: takes a share of the workflows, and serves it from one session to the next."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import structlog
+
+from contracts.base.errors import StoreUnavailable
+from contracts.base.failpoints import failpoint
+from contracts.base.identifiers import new_id
+from contracts.ports.artifacts import ArtifactStore
+from contracts.ports.bus import MessageBus
+from contracts.ports.clock import Clock
+from orchestrator.core.sharding import Share, Watch
+from orchestrator.scheduling.engine import Engine
+from orchestrator.scheduling.leases import Leases
+from orchestrator.service.background import Trail
+from orchestrator.service.backlog import Backlog
+from orchestrator.service.command_handler import Wishes
+from orchestrator.service.git_publisher import Keeper
+from orchestrator.service.handlers import Handlers
+from orchestrator.service.health import BusHealth
+from orchestrator.service.inbox import Arrival
+from orchestrator.service.membership import Membership
+from orchestrator.service.metrics import OwnerMetrics
+from orchestrator.service.publisher import Publisher
+from orchestrator.service.recovery import DrainGate, Recovery
+from orchestrator.service.sources import Listeners
+from orchestrator.service.term import Session
+from orchestrator.service.workers import Workers
+from orchestrator.storage.ownership import OwnerEntry
+from orchestrator.storage.store import OwnershipLost, Store
+
+log = structlog.get_logger("orchestrator")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerSettings:
+    """owner_id: new with every start of a process. lease_seconds: silence after which a worker is dead, three
+    heartbeats long, and so is another owner. gone: owners whose death is certain, None for all others: nobody
+    waits for their leases.
+
+    window: dispatches out at once. batch: inputs in one transaction.
+    """
+
+    owner_id: str
+    lease_seconds: float = 6.0
+    gone: frozenset[str] | None = frozenset()
+    window: int = 1024
+    batch: int = 256
+
+
+@dataclass(slots=True)
+class Owner:
+    """Runs its share of a database's open workflows until stopped; alone, all of them.
+
+    An outage of the database ends the session: the state is read again when it is back. An outage of the bus
+    only delays.
+    """
+
+    store: Store
+    bus: MessageBus
+    artifacts: ArtifactStore
+    settings: OwnerSettings
+    clock: Clock = field(default_factory=Clock)
+    metrics: OwnerMetrics = field(default_factory=OwnerMetrics)
+    new_id: Callable[[], str] = new_id
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def stop(self) -> None:
+        """End `run` after the batch at hand."""
+        self.stopping.set()
+
+    async def run(self) -> None:
+        """Take a share, serve it, and take one again after every change and outage, until `stop`."""
+        members = Membership(
+            self.store.roster,
+            OwnerEntry(self.settings.owner_id, socket.gethostname(), os.getpid(), self.clock.wall()),
+            Watch(self.settings.lease_seconds),
+            self.clock.monotonic,
+        )
+        beating = asyncio.create_task(members.run())
+        try:
+            await self._strike_off_gone()
+            await self._serve(members)
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+        await members.leave()
+
+    async def _strike_off_gone(self) -> None:
+        """Whose death is certain need not be waited for."""
+        if self.settings.gone == frozenset():
+            return
+        with suppress(StoreUnavailable):
+            await self.store.roster.strike_off_gone(self.settings.owner_id, self.settings.gone)
+
+    async def _serve(self, members: Membership) -> None:
+        wait = 0.05
+        # Kept from session to session: a worker that lives must not have to prove it anew.
+        leases = Leases(self.settings.lease_seconds)
+        while not self.stopping.is_set():
+            try:
+                share = await members.take_share()
+                wait = 0.05
+                if share.epochs:
+                    await self._session(share, members, leases)
+                else:
+                    await self._pause(members.pause_seconds)
+            except* (StoreUnavailable, OwnershipLost) as group:
+                log.warning("session_ended", reason=str(group.exceptions[0]), again_in_seconds=wait)
+                await self._pause(wait)
+                wait = min(wait * 2, 2.0)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.stopping.wait()
+
+    async def _session(self, share: Share, members: Membership, leases: Leases) -> None:
+        """From reading the state to the next change of the share; raises a group of what else ended it."""
+        engine = Engine(self.new_id, self.settings.window)
+        publisher = Publisher(self.bus, engine, self.new_id, self.clock.wall)
+        inbox: asyncio.Queue[Arrival] = asyncio.Queue(maxsize=4 * self.settings.batch)
+        keeper = Keeper(self.artifacts, inbox, publisher.settled)
+        gate = DrainGate()
+        recovery = Recovery(self.bus, engine, leases, gate, share)
+        workers = Workers(engine, leases, publisher, self.store, self.metrics, recovery)
+        wishes = Wishes(engine, self.store, self.bus)
+        handlers = Handlers(engine, publisher, self.metrics, workers, wishes)
+        busy, idle = await self.store.open_names(share)
+        opened = await self.store.load_open(busy)
+        failpoint("owner.after_load")
+        for workflow in opened:
+            engine.adopt(workflow, self.clock.monotonic())
+        backlog = Backlog(self.store, engine, idle)
+        keeper.add(await handlers.resume(await self.store.outbox(share)), [])
+        self.metrics.recoveries.inc()
+        async with asyncio.TaskGroup() as group:
+            listeners = Listeners(self.bus, self.store, share, inbox, self.settings.batch, gate)
+            health = BusHealth(self.bus, inbox, members.wait_for, self.clock.wall)
+            running = [*listeners.jobs(), keeper.run(), health.run()]
+            jobs = [group.create_task(job) for job in running]
+            trail = Trail(group)
+            session = Session(
+                self.store, share, inbox, handlers, keeper, backlog, trail, self.metrics, self.clock
+            )
+            self.ready.set()
+            while members.keeps(share) and not self.stopping.is_set():
+                await session.step(self.settings.batch)
+            for job in jobs:
+                job.cancel()

@@ -1,0 +1,100 @@
+"""What follows a commit: dispatches, words to workers, hints to watchers. Everything here may be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from contracts.base.errors import BusUnavailable
+from contracts.base.failpoints import failpoint
+from contracts.messages.channels import Channels
+from contracts.messages.events import Control
+from contracts.ports.bus import Done, MessageBus, Outgoing
+from orchestrator.scheduling.engine import Engine
+from orchestrator.scheduling.messages import control_message, request_message, workflow_notice
+
+CHUNK = 500
+
+
+class Publisher:
+    """Publishes dispatches until the bus took them, and the rest once."""
+
+    def __init__(
+        self, bus: MessageBus, engine: Engine, new_id: Callable[[], str], now: Callable[[], float]
+    ) -> None:
+        self._bus = bus
+        self._engine = engine
+        self._new_id = new_id
+        self._now = now
+        self._groups: set[str] = set()
+        self._waiting: dict[str, None] = {}
+        self.settled: list[str] = []
+
+    async def send(self, messages: list[Outgoing]) -> None:
+        """Publish what another owner must hear. Raises BusUnavailable."""
+        await self._bus.publish(messages)
+
+    async def publish(self, dispatch_ids: Iterable[str], hints: Sequence[Outgoing], done: Done) -> bool:
+        """Acknowledge what led here, publish these and whatever could not be published before, then `hints`.
+
+        Usually one round trip. Published ids gather in `settled`, for the next transaction to strike from the
+        outbox. False: the bus is away, `done` may not be acknowledged, and the dispatches wait for the next
+        call.
+        """
+        self._waiting.update(dict.fromkeys(dispatch_ids))
+        while self._waiting or hints or done.deliveries:
+            chunk = list(self._waiting)[:CHUNK]
+            messages = [message for name in chunk if (message := self._message(name)) is not None]
+            try:
+                await self.ensure_groups({message.stream for message in messages})
+                failpoint("owner.before_dispatch")
+                await self._bus.publish(messages, hints=hints, done=done)
+                failpoint("owner.after_dispatch")
+            except BusUnavailable:
+                return False
+            for name in chunk:
+                del self._waiting[name]
+            self.settled += chunk
+            hints, done = (), Done(done.group, ())
+        return True
+
+    def take_settled(self) -> list[str]:
+        """What has gathered in `settled`; it starts anew."""
+        taken = self.settled[:]
+        self.settled.clear()
+        return taken
+
+    async def ensure_groups(self, streams: Iterable[str]) -> None:
+        """Make these request streams readable for workers, unless that was done since the bus was new."""
+        for stream in streams:
+            if stream not in self._groups:
+                await self._bus.ensure_group(stream, Channels.WORKERS_GROUP)
+                self._groups.add(stream)
+
+    def forget_groups(self) -> None:
+        """The bus lost its memory."""
+        self._groups.clear()
+
+    def hints(
+        self, acknowledged: dict[str, list[str]], recalled: dict[str, list[str]], changed: Iterable[str]
+    ) -> list[Outgoing]:
+        """Words to workers and watchers; nobody is hurt when they are lost."""
+        now = self._now()
+        messages: list[Outgoing] = []
+        for worker_id in {**acknowledged, **recalled}:
+            control = Control(
+                acknowledged=tuple(acknowledged.get(worker_id, ())),
+                recalled=tuple(recalled.get(worker_id, ())),
+            )
+            messages.append(control_message(worker_id, control, message_id=self._new_id(), now=now))
+        for workflow_id in changed:
+            workflow = self._engine.workflows.get(workflow_id)
+            if workflow is not None:
+                messages.append(workflow_notice(workflow.header, message_id=self._new_id(), now=now))
+        return messages
+
+    def _message(self, dispatch_id: str) -> Outgoing | None:
+        place = self._engine.out.get(dispatch_id)
+        if place is None:
+            return None
+        workflow = self._engine.workflows[place[0]]
+        return request_message(workflow.header, workflow.tasks[place[1]])

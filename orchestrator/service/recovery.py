@@ -1,0 +1,166 @@
+"""Finding dispatches that are in nobody's hands: neither held by a worker nor on the bus (I1, I4, I5).
+
+A dispatch stays on its stream, unread or in a worker's hands, from its publication until its outcome was
+published. So whatever was absent there, and whose outcome is still unknown after all outcomes up to that look
+were read, was never published or was lost, and must go out again. Nothing else does: what succeeded is not
+run twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import structlog
+
+from contracts.base.errors import BusUnavailable, DecodeError
+from contracts.messages.channels import Channels
+from contracts.messages.events import Heartbeat, decode
+from contracts.ports.bus import Delivery, MessageBus
+from orchestrator.core.sharding import Share
+from orchestrator.scheduling.engine import Engine
+from orchestrator.scheduling.leases import Leases
+from orchestrator.scheduling.messages import request_stream
+
+log = structlog.get_logger("orchestrator.service.recovery")
+
+
+@dataclass(slots=True)
+class DrainGate:
+    """How a reader of outcomes tells that it has read everything up to the moment it was asked."""
+
+    asked: int = 0
+    answered: int = 0
+
+    def ask(self) -> int:
+        """A ticket; `Drained` with it, or a later one, is the answer."""
+        self.asked += 1
+        return self.asked
+
+
+@dataclass(frozen=True, slots=True)
+class Forfeit:
+    """What a gone worker had read: the dispatches, and what is none."""
+
+    dispatch_ids: list[str]
+    unreadable: list[Delivery]
+
+
+@dataclass(slots=True)
+class Recovery:
+    """Looks at the streams, waits for the outcomes, and names what must be published again."""
+
+    bus: MessageBus
+    engine: Engine
+    leases: Leases
+    gate: DrainGate
+    share: Share
+    _suspects: dict[int, list[str]] = field(default_factory=dict)
+
+    async def look(self, dispatch_ids: Iterable[str]) -> bool:
+        """Suspect those of these dispatches that nobody holds and no stream has. False: the bus is away."""
+        names = [name for name in dispatch_ids if name in self.engine.out and not self.leases.held(name)]
+        if not names:
+            return True
+        try:
+            present = await self._present(names)
+        except BusUnavailable:
+            return False
+        absent = [name for name in names if name not in present]
+        if absent:
+            self._suspects[self.gate.ask()] = absent
+        return True
+
+    async def _present(self, names: list[str]) -> set[str]:
+        streams = set()
+        for name in names:
+            workflow_id, task_id = self.engine.out[name]
+            streams.add(request_stream(self.engine.workflows[workflow_id].tasks[task_id]))
+        present = set()
+        for stream in streams:
+            adrift = await self.bus.adrift(stream, Channels.WORKERS_GROUP)
+            await self.bus.ack(Channels.WORKERS_GROUP, adrift)
+            entries = await self.bus.entries(stream)
+            await self.bus.ack(Channels.WORKERS_GROUP, self._needless(entries))
+            present.update(_ids(entries))
+        return present
+
+    def _needless(self, entries: Iterable[Delivery]) -> list[Delivery]:
+        """Entries that count no more, and repetitions: each copy of a poisonous one costs a worker."""
+        seen: set[str] = set()
+        found = []
+        for delivery in entries:
+            for dispatch_id in _ids([delivery]):
+                if dispatch_id in seen or (dispatch_id not in self.engine.out and self._is_mine(delivery)):
+                    found.append(delivery)
+                seen.add(dispatch_id)
+        return found
+
+    def drained(self, ticket: int) -> list[str]:
+        """The suspects of looks up to this ticket that are still out and unheld."""
+        asked = [number for number in self._suspects if number <= ticket]
+        names = [name for number in asked for name in self._suspects.pop(number)]
+        lost = [name for name in names if name in self.engine.out and not self.leases.held(name)]
+        if lost:
+            log.warning("published_again", count=len(lost))
+        return lost
+
+    @property
+    def streams(self) -> list[str]:
+        """The request streams that tasks are out on."""
+        tasks = (self.engine.workflows[workflow].tasks[task] for workflow, task in self.engine.out.values())
+        return sorted({request_stream(task) for task in tasks})
+
+    def stale(self, heartbeat: Heartbeat) -> list[tuple[str, str]]:
+        """(workflow, dispatch) of what a worker runs of this share and what counts no more."""
+        return [
+            (one.workflow_id, one.dispatch_id)
+            for one in heartbeat.executions
+            if one.workflow_id and self.share.has(one.workflow_id) and one.dispatch_id not in self.engine.out
+        ]
+
+    async def strangers(self) -> set[str] | None:
+        """Those that hold entries of these streams and were never heard of, or None when the bus is away.
+
+        An announcement is a broadcast and may be lost; so may the worker, before it is repeated.
+        """
+        found: set[str] = set()
+        try:
+            for stream in self.streams:
+                found.update(await self.bus.consumers(stream, Channels.WORKERS_GROUP))
+        except BusUnavailable:
+            return None
+        return found - self.leases.workers.keys()
+
+    async def forfeit(self, worker_id: str, streams: Iterable[str]) -> Forfeit | None:
+        """Take from a gone worker what it had read of this share, or None: the bus is away.
+
+        What belongs to other owners stays in its hands until they take it: only they can give it out again.
+        """
+        taken: list[Delivery] = []
+        try:
+            for stream in streams:
+                held = await self.bus.pending(stream, Channels.WORKERS_GROUP, worker_id)
+                mine = [delivery for delivery in held if self._is_mine(delivery)]
+                await self.bus.ack(Channels.WORKERS_GROUP, mine)
+                await self.bus.forget_consumer(stream, Channels.WORKERS_GROUP, worker_id)
+                taken += mine
+        except BusUnavailable:
+            return None
+        return Forfeit(_ids(taken), [delivery for delivery in taken if not _ids([delivery])])
+
+    def _is_mine(self, delivery: Delivery) -> bool:
+        try:
+            return self.share.has(decode(delivery.payload).workflowid)
+        except DecodeError:
+            return self.share.has(None)
+
+
+def _ids(deliveries: Iterable[Delivery]) -> list[str]:
+    """The dispatch ids of those that can be read."""
+    found = []
+    for delivery in deliveries:
+        with suppress(DecodeError):
+            found.append(decode(delivery.payload).id)
+    return found

@@ -1,0 +1,138 @@
+"""What fills an owner's inbox: outcomes, heartbeats, commands."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Coroutine
+
+import structlog
+
+from contracts.base.errors import BusUnavailable, DecodeError, GroupMissing
+from contracts.base.failpoints import failpoint
+from contracts.messages.channels import Channels
+from contracts.messages.events import Heartbeat, WorkerLeft, decode
+from contracts.ports.bus import Delivery, MessageBus
+from orchestrator.core.sharding import Share
+from orchestrator.service.inbox import Arrival, Drained
+from orchestrator.service.recovery import DrainGate
+from orchestrator.storage.store import COMMANDS, Store
+
+log = structlog.get_logger("orchestrator.service.sources")
+
+CONSUMER = "owner"
+BLOCK_MS = 100
+POLL_SECONDS = 1.0
+PAGE_SECONDS = 0.01
+
+
+class Listeners:
+    """One coroutine a source. Outages of the bus are waited out; those of the database end the session.
+
+    Outcomes and commands are those of the share; heartbeats are everybody's. The owner of shard 0 reads the
+    dead letters.
+    """
+
+    def __init__(
+        self,
+        bus: MessageBus,
+        store: Store,
+        share: Share,
+        inbox: asyncio.Queue[Arrival],
+        batch: int,
+        gate: DrainGate,
+    ) -> None:
+        self._bus = bus
+        self._store = store
+        self._share = share
+        self._inbox = inbox
+        self._batch = batch
+        self._gate = gate
+        letters = [Channels.DEAD_LETTERS] if 0 in share.epochs else []
+        self._streams = [*(Channels.results(shard) for shard in sorted(share.epochs)), *letters]
+        self._poll_now = asyncio.Event()
+
+    def jobs(self) -> list[Coroutine[None, None, None]]:
+        """The coroutines to run."""
+        return [self._outcomes(), self._heartbeats(), self._command_hints(), self._commands()]
+
+    async def _outcomes(self) -> None:
+        drained = False
+        while True:
+            try:
+                if not drained:
+                    await self._drain()
+                    drained = True
+                asked = self._gate.asked
+                deliveries = await self._bus.read(
+                    self._streams,
+                    Channels.OWNERS_GROUP,
+                    CONSUMER,
+                    count=self._batch,
+                    block_ms=0 if asked > self._gate.answered else BLOCK_MS,
+                )
+                if deliveries:
+                    failpoint("owner.after_read")
+                for delivery in deliveries:
+                    await self._inbox.put(delivery)
+                # The owner works on them before the next read is sent.
+                await asyncio.sleep(0)
+                if asked > self._gate.answered and not self._may_hold_more(deliveries):
+                    self._gate.answered = asked
+                    await self._inbox.put(Drained(asked))
+            except GroupMissing:
+                drained = False
+            except BusUnavailable:
+                # The answer to a read may have been lost, and what it held is pending now.
+                drained = False
+                await asyncio.sleep(POLL_SECONDS / 4)
+
+    def _may_hold_more(self, deliveries: list[Delivery]) -> bool:
+        """Whether a stream gave as much as one read takes."""
+        counts = Counter(delivery.stream for delivery in deliveries)
+        return any(count >= self._batch for count in counts.values())
+
+    async def _drain(self) -> None:
+        """What an earlier session read and did not acknowledge comes first."""
+        for stream in self._streams:
+            await self._bus.ensure_group(stream, Channels.OWNERS_GROUP)
+            for delivery in await self._bus.pending(stream, Channels.OWNERS_GROUP, CONSUMER):
+                await self._inbox.put(delivery)
+
+    async def _heartbeats(self) -> None:
+        subscription = self._bus.subscribe([Channels.HEARTBEATS])
+        try:
+            async for _channel, payload in subscription:
+                try:
+                    event = decode(payload)
+                except DecodeError as error:
+                    log.warning("heartbeat_unreadable", reason=error.reason)
+                    continue
+                if isinstance(event.data, Heartbeat | WorkerLeft):
+                    await self._inbox.put(event.data)
+        finally:
+            await subscription.close()
+
+    async def _command_hints(self) -> None:
+        subscription = self._bus.subscribe([Channels.COMMANDS])
+        try:
+            async for _hint in subscription:
+                self._poll_now.set()
+        finally:
+            await subscription.close()
+
+    async def _commands(self) -> None:
+        seen: set[str] = set()
+        while True:
+            waiting = await self._store.waiting_commands(self._share)
+            for command in waiting:
+                if command.command_id not in seen:
+                    await self._inbox.put(command)
+            seen = {command.command_id for command in waiting}
+            # Behind a full page there may be another, which is seen once these were applied.
+            pause = PAGE_SECONDS if len(waiting) >= COMMANDS else POLL_SECONDS
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._poll_now.wait()
+            self._poll_now.clear()

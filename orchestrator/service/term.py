@@ -1,0 +1,87 @@
+"""One session of an owner: what arrives becomes batches, which are committed and then acted on.
+
+The order within a batch is the whole of its safety: decide, commit, publish, acknowledge. What is published
+is on its way while the next batch is decided and committed, and in order. Whatever is lost
+after the commit is repeated (outbox, resent outcomes, sweep), and repeating it is harmless (I1, I2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from contracts.base.failpoints import failpoint
+from contracts.ports.clock import Clock
+from orchestrator.core.sharding import Share
+from orchestrator.service.background import Trail
+from orchestrator.service.backlog import Backlog
+from orchestrator.service.git_publisher import Keeper
+from orchestrator.service.handlers import TICK_SECONDS, Handlers
+from orchestrator.service.inbox import Arrival
+from orchestrator.service.metrics import OwnerMetrics
+from orchestrator.storage.store import Store
+
+log = structlog.get_logger("orchestrator.service.term")
+
+
+@dataclass(slots=True)
+class Session:
+    """From reading the state to the next change of the share; an outage of the database ends it sooner."""
+
+    store: Store
+    share: Share
+    inbox: asyncio.Queue[Arrival]
+    handlers: Handlers
+    keeper: Keeper
+    backlog: Backlog
+    trail: Trail
+    metrics: OwnerMetrics
+    clock: Clock
+
+    async def step(self, most: int) -> None:
+        """One batch of up to `most` arrivals, and what follows from it, whose answers are not waited for.
+
+        Raises StoreUnavailable and OwnershipLost.
+        """
+        handlers, engine = self.handlers, self.handlers.engine
+        if not self.backlog.empty:
+            await self.backlog.read_some(self.clock.monotonic())
+        items = await self.gather(most, engine.next_timer() if self.backlog.empty else 0.0)
+        handlers.begin(self.clock.wall(), self.clock.monotonic())
+        if handlers.looks_around(items):
+            await self.trail.caught_up()
+        for item in items:
+            await handlers.take(item)
+        await handlers.tick()
+        batch, effects = engine.flush(handlers.now)
+        if not batch.empty:
+            batch.settled = handlers.publisher.take_settled()
+            with self.metrics.commit_seconds.time():
+                failpoint("owner.before_commit")
+                await self.store.commit(batch, self.share)
+                failpoint("owner.after_commit")
+        for letter in batch.dead_letters:
+            log.warning("dead_letter", stream=letter.stream, reason=letter.reason)
+        await self.trail.follow(partial(handlers.publish, effects))
+        workflows = engine.workflows
+        self.keeper.add(effects.refs, [workflows[name] for name in effects.merges if name in workflows])
+        engine.drop_ended(effects.changed)
+        self.metrics.out.set(len(engine.out))
+        self.metrics.open_workflows.set(len(workflows))
+
+    async def gather(self, most: int, timer: float | None) -> list[Arrival]:
+        """Everything that has arrived, up to `most`; waits for the first until the next timer."""
+        wait = TICK_SECONDS if timer is None else timer - self.clock.monotonic()
+        items: list[Arrival] = []
+        # Not wait_for: before Python 3.12 it can swallow a cancellation that meets an arrival.
+        try:
+            async with asyncio.timeout(min(TICK_SECONDS, max(0.0, wait))):
+                items.append(await self.inbox.get())
+        except TimeoutError:
+            return items
+        while len(items) < most and not self.inbox.empty():
+            items.append(self.inbox.get_nowait())
+        return items

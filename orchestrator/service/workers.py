@@ -1,0 +1,216 @@
+"""Workers as an owner sees them: who is there, who has gone, and what became of the work they held."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import structlog
+
+from contracts.base.errors import BusUnavailable
+from contracts.messages.events import Heartbeat, WorkerLeft
+from orchestrator.core.events import Lost, Overdue
+from orchestrator.core.sharding import shard_of
+from orchestrator.core.state import TaskStatus
+from orchestrator.scheduling.crash_attribution import Death, executed, one_to_blame
+from orchestrator.scheduling.dead_letters import given_up, unreadable
+from orchestrator.scheduling.engine import Engine
+from orchestrator.scheduling.leases import Leases
+from orchestrator.scheduling.messages import request_message
+from orchestrator.service.metrics import OwnerMetrics
+from orchestrator.service.publisher import Publisher
+from orchestrator.service.recovery import Recovery
+from orchestrator.storage.store import Store
+
+log = structlog.get_logger("orchestrator.service.workers")
+
+OVERDUE_GRACE_SECONDS = 15.0
+"""Workers enforce timeouts themselves; the owner steps in only when one says nothing for this long after."""
+
+
+@dataclass(slots=True)
+class Workers:
+    """Takes what is heard of workers between `begin` and the commit; what it leads to is fetched after it."""
+
+    engine: Engine
+    leases: Leases
+    publisher: Publisher
+    store: Store
+    metrics: OwnerMetrics
+    recovery: Recovery
+    now: float = 0.0
+    monotonic: float = 0.0
+    _recalled: dict[str, list[str]] = field(default_factory=dict)
+    _repeat: list[str] = field(default_factory=list)
+    _gone: list[tuple[str, str]] = field(default_factory=list)
+    _deaths: dict[int, Death] = field(default_factory=dict)
+    _strangers: set[str] = field(default_factory=set)
+    _out_before: set[str] = field(default_factory=set)
+    _sweep_at: float | None = None
+    _inspect_at: float = float("-inf")
+
+    def begin(self, now: float, monotonic: float) -> None:
+        """A new batch starts at these times."""
+        self.now, self.monotonic = now, monotonic
+
+    def take_repeat(self) -> list[str]:
+        """Dispatches to publish again, once."""
+        repeat, self._repeat = self._repeat, []
+        return repeat
+
+    def take_recalled(self, recalls: Iterable[str]) -> dict[str, list[str]]:
+        """Worker id -> dispatches to let go of: these, and those found stale in its hands."""
+        recalled, self._recalled = self._recalled, {}
+        for worker_id, names in self.leases.holders(recalls).items():
+            recalled.setdefault(worker_id, []).extend(names)
+        return recalled
+
+    async def bus_reset(self) -> None:
+        """The bus is another one, or has lost everything."""
+        self.publisher.forget_groups()
+        await self._make_readable()
+        self._sweep_soon()
+
+    async def tick(self) -> None:
+        """Housekeeping a few times a second."""
+        self.leases.listening(self.monotonic)
+        for worker_id in self.leases.silent(self.monotonic):
+            await self._go(worker_id, "silent", crashed=True)
+        self._overdue()
+        if self._sweep_at is not None and self.monotonic >= self._sweep_at:
+            await self._sweep()
+        if self.monotonic >= self._inspect_at:
+            await self._inspect()
+        await self._note_gone()
+        self.metrics.workers.set(len(self.leases.workers))
+
+    async def _sweep(self) -> None:
+        """Publish again what is in nobody's hands, also because its worker died while nobody listened."""
+        for worker_id in sorted(await self.recovery.strangers() or ()):
+            await self._forfeit(worker_id, self.recovery.streams)
+        await self.store.workers_left_but(list(self.leases.workers), self.now, "not heard of")
+        looked = await self.recovery.look(list(self.engine.out))
+        self._sweep_at = None
+        if not looked:
+            self._sweep_soon()
+
+    def _sweep_soon(self) -> None:
+        self._sweep_at = self.monotonic + self.leases.lease_seconds / 2
+
+    async def _inspect(self) -> None:
+        """Once a lease: who holds work and was not heard of for a lease is as dead as a silent worker.
+
+        What was out a lease ago must be in somebody's hands, whatever happened to it meanwhile. And a stream
+        or a group may be gone from a bus that is still the one it was.
+        """
+        self._inspect_at = self.monotonic + self.leases.lease_seconds
+        strangers = await self.recovery.strangers() or set()
+        for worker_id in sorted(strangers & self._strangers):
+            await self._go(worker_id, "never heard of", crashed=True)
+        self._strangers = strangers
+        self.publisher.forget_groups()
+        await self._make_readable()
+        await self.recovery.look(sorted(self._out_before))
+        self._out_before = set(self.engine.out)
+
+    async def _make_readable(self) -> None:
+        """Give all streams of living workers a group: one that is missing keeps them from reading any."""
+        with contextlib.suppress(BusUnavailable):
+            await self.publisher.ensure_groups(sorted(self.leases.streams))
+
+    async def heard(self, heartbeat: Heartbeat) -> None:
+        """A sign of life: the first one of a worker makes it known."""
+        with contextlib.suppress(BusUnavailable):
+            await self.publisher.ensure_groups(heartbeat.streams)
+        if self.leases.heard(heartbeat, self.monotonic):
+            log.info("worker_joined", worker_id=heartbeat.worker_id, roles=heartbeat.roles)
+            await self.store.worker_joined(
+                {
+                    "worker_id": heartbeat.worker_id,
+                    "host": heartbeat.host,
+                    "pid": heartbeat.pid,
+                    "roles": list(heartbeat.roles),
+                    "streams": list(heartbeat.streams),
+                    "slots": heartbeat.slots,
+                    "joined_at": self.now,
+                }
+            )
+        for workflow_id, name in self.recovery.stale(heartbeat):
+            # Touched, so that an owner that was replaced recalls nothing of its successor's.
+            self.engine.pending.shards.add(shard_of(workflow_id))
+            self._recalled.setdefault(heartbeat.worker_id, []).append(name)
+        self.engine.window = max(1024, 4 * self.leases.slots)
+
+    async def left(self, left: WorkerLeft) -> None:
+        """Its own farewell, or its supervisor's word that it died."""
+        await self._go(left.worker_id, left.reason, crashed=left.reason == "died", logs=left.logs)
+        self._repeat += [name for name in left.handed_back if name in self.engine.out]
+
+    async def _go(self, worker_id: str, why: str, *, crashed: bool, logs: str | None = None) -> None:
+        """What a dead worker ran is lost, what it had only read goes out again."""
+        heartbeat, listed = self.leases.remove(worker_id)
+        orphans = [name for name, _ in listed if name in self.engine.out]
+        log.warning("worker_gone", worker_id=worker_id, why=why, held=len(orphans))
+        self._gone.append((worker_id, why))
+        streams = heartbeat.streams if heartbeat else self.recovery.streams
+        read = await self._forfeit(worker_id, streams)
+        if read is None:
+            self._sweep_soon()
+        held = dict.fromkeys([*orphans, *(read or ())])
+        if not crashed:
+            self._repeat += held
+            return
+        ran = executed(heartbeat, read, self.engine.is_suspect)
+        if ran or held:
+            # Their outcomes may have been published and not read yet; what was done must not be done again.
+            waiting = tuple(name for name in held if name not in ran)
+            self._deaths[self.recovery.gate.ask()] = Death(
+                worker_id, tuple(sorted(ran)), waiting, logs, one_to_blame(heartbeat, read)
+            )
+
+    async def _forfeit(self, worker_id: str, streams: Iterable[str]) -> list[str] | None:
+        """The dispatches that a gone worker had read, None when the bus is away."""
+        taken = await self.recovery.forfeit(worker_id, streams)
+        for delivery in taken.unreadable if taken else ():
+            reason = f"it cannot be read, and worker {worker_id} died with it"
+            self.engine.pending.dead_letters.append(unreadable(delivery, reason))
+        return taken.dispatch_ids if taken else None
+
+    def drained(self, ticket: int) -> None:
+        """All outcomes up to the look are in: what is still out is really lost."""
+        self._repeat += self.recovery.drained(ticket)
+        for asked in [number for number in self._deaths if number <= ticket]:
+            death = self._deaths.pop(asked)
+            self._repeat += filter(self._nowhere, death.waiting)
+            for name in filter(self._nowhere, death.executed):
+                self._lose(name, death)
+
+    def _nowhere(self, dispatch_id: str) -> bool:
+        return dispatch_id in self.engine.out and not self.leases.held(dispatch_id)
+
+    def _lose(self, dispatch_id: str, death: Death) -> None:
+        """A dispatch died with its worker; its task, when it is given up for that, leaves a dead letter."""
+        workflow_id, task_id = self.engine.out[dispatch_id]
+        workflow = self.engine.workflows[workflow_id]
+        message = request_message(workflow.header, workflow.tasks[task_id])
+        self.metrics.lost.inc()
+        lost = Lost(task_id, dispatch_id, death.worker_id, death.alone)
+        self.engine.take(workflow_id, lost, self.now, self.monotonic)
+        task = workflow.tasks[task_id]
+        if task.status is TaskStatus.DEAD:
+            self.engine.pending.dead_letters.append(given_up(message, workflow_id, task, death.logs))
+
+    async def _note_gone(self) -> None:
+        gone, self._gone = self._gone, []
+        for worker_id, why in gone:
+            await self.store.workers_left([worker_id], self.now, why)
+
+    def _overdue(self) -> None:
+        for name, holding in list(self.leases.holdings.items()):
+            place = self.engine.out.get(name)
+            if place is None or holding.started_at is None:
+                continue
+            limit = self.engine.workflows[place[0]].tasks[place[1]].item.timeout_seconds
+            if self.monotonic - holding.started_at > limit + OVERDUE_GRACE_SECONDS:
+                self.engine.take(place[0], Overdue(place[1], name), self.now, self.monotonic)

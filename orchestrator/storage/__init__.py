@@ -1,0 +1,1 @@
+"""The database: rows, and what is read and written in one transaction."""

@@ -1,0 +1,42 @@
+"""Reading dead letters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, select
+
+from orchestrator.scheduling.dead_letters import StoredLetter
+from orchestrator.storage import tables as t
+
+_c = t.dead_letters.c
+_COLUMNS: tuple[ColumnElement[Any], ...] = (
+    _c.dead_letter_id,
+    _c.at,
+    _c.stream,
+    _c.workflow_id,
+    _c.task_id,
+    _c.reason,
+    _c.raw,
+    _c.logs,
+    _c.resolved_at,
+    _c.resolution,
+)
+
+
+def read_letter(connection: Connection, dead_letter_id: int) -> StoredLetter | None:
+    """One letter, None when there is none of that number."""
+    row = connection.execute(select(*_COLUMNS).where(_c.dead_letter_id == dead_letter_id)).first()
+    return StoredLetter(*row) if row else None
+
+
+def read_letters(
+    connection: Connection, *, resolved: bool, workflow_id: str | None, limit: int
+) -> list[StoredLetter]:
+    """The newest letters, oldest first: the open ones, or all when `resolved`; of one workflow, or of all."""
+    query = select(*_COLUMNS).order_by(_c.dead_letter_id.desc()).limit(limit)
+    if not resolved:
+        query = query.where(_c.resolved_at.is_(None))
+    if workflow_id is not None:
+        query = query.where(_c.workflow_id == workflow_id)
+    return [StoredLetter(*row) for row in connection.execute(query)][::-1]

@@ -1,0 +1,35 @@
+"""Bringing a database to the current revision."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy.exc import DatabaseError
+
+from contracts.base.errors import NotConfigured
+from orchestrator.storage.sql.database import alembic_url, translated
+
+
+def migration_config(url: str) -> Config:
+    """Alembic's settings for a database, with the migrations that ship beside this package."""
+    import migrations  # noqa: PLC0415 - only its place is needed, and only here
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.set_main_option("sqlalchemy.url", alembic_url(url).replace("%", "%%"))
+    return config
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """Upgrade in one transaction; a database that is current is left alone. Raises StoreUnavailable."""
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        command.upgrade(migration_config(url), revision)
+    except DatabaseError as error:
+        raise translated(error) from None
+    except CommandError as error:
+        raise NotConfigured(f"the database cannot be upgraded: {error}") from None

@@ -1,0 +1,195 @@
+"""Between rows and versions."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeAlias
+
+from pydantic import TypeAdapter
+from pydantic_core import to_json
+from sqlalchemy import RowMapping
+
+from contracts.base.model import Model
+from contracts.documents.todo_list import TodoItem
+from contracts.messages.events import TaskError, TestSummary, Usage
+from orchestrator.core.state import NO_USAGE, Header, TaskState, TaskStatus, Workflow, WorkflowStatus
+
+Row: TypeAlias = tuple[Any, ...]
+"""The values of some columns, as drivers take them."""
+
+
+class StoredOutcome(Model):
+    """The part of a task's row that only people and reports read."""
+
+    summary: str = ""
+    tests: TestSummary | None = None
+    backend: str = ""
+    error: TaskError | None = None
+    usage: Usage = Usage()
+    seconds: float = 0.0
+
+
+TASK_KEYS = ("workflow_id", "task_id")
+TASK_CHANGES = (
+    *("dependencies", "status", "cycle", "attempt", "failures", "crashes", "outages", "suspect"),
+    *("dispatch_id", "dispatched_at", "not_before", "parents", "approved_hash", "commit_name", "verdict"),
+    "outcome",
+)
+"""What of a task changes."""
+DISPATCH_CHANGES = ("dependencies", "status", "attempt", "dispatch_id", "dispatched_at", "parents")
+"""What of a task a dispatch changes; the dependencies are for one that has no row yet."""
+UNTOUCHED = {
+    **dict.fromkeys(("cycle", "failures", "crashes", "outages"), "0"),
+    **{"suspect": "false", "not_before": "0.0", "outcome": "'{}'"},
+}
+"""In SQL: the rest of the row of a task that is dispatched for the first time."""
+SUCCESS_CHANGES = ("status", "suspect", "commit_name", "verdict", "outcome")
+"""What of a task changes when the dispatch that is out succeeds."""
+HEADER_CHANGES = ("status", "reason", "result_commit", "open_tasks", "finished_at")
+
+
+def task_changes(workflow_id: str, task: TaskState) -> Row:
+    """The values of TASK_CHANGES and TASK_KEYS."""
+    return (
+        _names(task.dependencies),
+        task.status.value,
+        task.cycle,
+        task.attempt,
+        task.failures,
+        task.crashes,
+        task.outages,
+        task.suspect,
+        task.dispatch_id,
+        task.dispatched_at,
+        task.not_before,
+        _names(task.parents),
+        task.approved_hash,
+        task.commit,
+        task.verdict,
+        _stored_outcome(task),
+        workflow_id,
+        task.task_id,
+    )
+
+
+def dispatch_changes(workflow_id: str, task: TaskState) -> Row:
+    """The values of DISPATCH_CHANGES and TASK_KEYS."""
+    return (
+        _names(task.dependencies),
+        task.status.value,
+        task.attempt,
+        task.dispatch_id,
+        task.dispatched_at,
+        _names(task.parents),
+        workflow_id,
+        task.task_id,
+    )
+
+
+def success_changes(workflow_id: str, task: TaskState) -> Row:
+    """The values of SUCCESS_CHANGES and TASK_KEYS."""
+    outcome = _stored_outcome(task)
+    return (task.status.value, task.suspect, task.commit, task.verdict, outcome, workflow_id, task.task_id)
+
+
+_ITEMS: TypeAdapter[tuple[TodoItem, ...]] = TypeAdapter(tuple[TodoItem, ...])
+
+
+def plan_row(workflow: Workflow) -> Row:
+    """The values of the plans table for a new workflow."""
+    items = tuple(task.item for task in workflow.tasks.values())
+    return workflow.header.workflow_id, len(items), _ITEMS.dump_json(items, exclude_defaults=True).decode()
+
+
+def read_plan(text: str) -> list[TaskState]:
+    """The tasks of a new workflow, to which nothing has happened yet."""
+    return [TaskState(item, item.dependencies) for item in _ITEMS.validate_json(text)]
+
+
+def item_text(task: TaskState) -> str:
+    """What of a task never changes."""
+    return task.item.model_dump_json(exclude_defaults=True)
+
+
+def json_text(value: Any) -> str:
+    """JSON of plain values and models, as JSON columns take it from a driver."""
+    try:
+        return to_json(value).decode()
+    except ValueError:
+        return json.dumps(value)  # half a surrogate pair, which has no UTF-8
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return json_text(names) if names else "[]"
+
+
+def _stored_outcome(task: TaskState) -> str:
+    """What StoredOutcome reads; what is as by default is left out."""
+    found: dict[str, Any] = {}
+    if task.summary:
+        found["summary"] = task.summary
+    if task.tests is not None:
+        found["tests"] = task.tests
+    if task.backend:
+        found["backend"] = task.backend
+    if task.error is not None:
+        found["error"] = task.error
+    if task.usage is not NO_USAGE:
+        found["usage"] = task.usage
+    if task.seconds:
+        found["seconds"] = task.seconds
+    return json_text(found) if found else "{}"
+
+
+def read_task(row: RowMapping, planned: TaskState | None) -> TaskState:
+    """The version that a row holds, of a task as the plan has it, if it does."""
+    outcome = StoredOutcome.model_validate_json(row["outcome"])
+    return TaskState(
+        item=planned.item if planned else TodoItem.model_validate_json(row["item"]),
+        dependencies=tuple(row["dependencies"]),
+        status=TaskStatus(row["status"]),
+        cycle=row["cycle"],
+        attempt=row["attempt"],
+        failures=row["failures"],
+        crashes=row["crashes"],
+        outages=row["outages"],
+        suspect=row["suspect"],
+        dispatch_id=row["dispatch_id"],
+        dispatched_at=row["dispatched_at"],
+        not_before=row["not_before"],
+        parents=tuple(row["parents"]),
+        approved_hash=row["approved_hash"],
+        commit=row["commit_name"],
+        verdict=row["verdict"],
+        summary=outcome.summary,
+        tests=outcome.tests,
+        backend=outcome.backend,
+        error=outcome.error,
+        usage=outcome.usage,
+        seconds=outcome.seconds,
+    )
+
+
+def header_row(header: Header) -> Row:
+    """A workflow's row, in the order of Header's fields."""
+    return header._replace(request=storable(header.request), **_header_texts(header))
+
+
+def header_changes(header: Header) -> Row:
+    """The values of HEADER_CHANGES and the key."""
+    stored = header._replace(**_header_texts(header))
+    return (*(getattr(stored, name) for name in HEADER_CHANGES), header.workflow_id)
+
+
+def _header_texts(header: Header) -> dict[str, Any]:
+    return {"status": header.status.value, "reason": storable(header.reason)}
+
+
+def storable(text: str) -> str:
+    """PostgreSQL's text knows no NUL."""
+    return text.replace("\0", "\ufffd")
+
+
+def read_header(row: RowMapping) -> Header:
+    """The version that a row holds."""
+    return Header(**{**row, "status": WorkflowStatus(row["status"])})

@@ -1,0 +1,1 @@
+"""The database drivers: SQLite, PostgreSQL, and one interface to both."""

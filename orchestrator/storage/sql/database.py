@@ -1,0 +1,285 @@
+"""Transactions on SQLite and PostgreSQL; a transaction's body is a plain function of a connection."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
+
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+
+from contracts.base.errors import NotConfigured, StoreUnavailable
+from orchestrator.storage.tables import REVISION
+
+T = TypeVar("T")
+Body = Callable[[Connection], T]
+
+BUSY_SECONDS = 10.0
+_TOGETHER = 64
+_CACHE_KB = 65_536
+_LOG_PAGES = 4_000
+"""Of 4 KB: the log is written back to the database at this length, which waits for the disk."""
+
+_REVISION = text("SELECT version_num FROM alembic_version")
+
+
+class Database(Protocol):
+    """Runs transactions. Raises StoreUnavailable when the server is away or a commit's fate is unknown."""
+
+    async def write(self, body: Body[T], *, durable: bool = False) -> T:
+        """Run `body` in one read-write transaction. `durable` survives power loss, not only kill -9."""
+
+    async def read(self, body: Body[T]) -> T:
+        """Run `body` in one read-only snapshot."""
+
+    async def close(self) -> None: ...
+
+
+def open_database(url: str) -> Database:
+    """`sqlite:///PATH` or `postgresql://...` (the driver is psycopg). Raises NotConfigured for others."""
+    parsed = _checked(url)
+    if parsed.get_backend_name() == "sqlite":
+        return SqliteDatabase(Path(str(parsed.database)))
+    try:
+        from orchestrator.storage.sql.postgres import PostgresDatabase  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise NotConfigured("PostgreSQL needs: pip install 'multi-agent[postgres]'") from None
+    return PostgresDatabase(parsed)
+
+
+async def is_current(database: Database) -> bool:
+    """Whether the database is at the revision of `orchestrator.storage.tables`. Raises StoreUnavailable."""
+    try:
+        found = await database.read(lambda connection: connection.execute(_REVISION).scalars().all())
+    except NotConfigured:
+        return False  # no tables yet; what else it may be is for the upgrade to say
+    return list(found) == [REVISION]
+
+
+def alembic_url(url: str) -> str:
+    """The URL as migrations use it, password included. Raises NotConfigured as `open_database` does."""
+    return _checked(url).render_as_string(hide_password=False)
+
+
+def _checked(url: str) -> URL:
+    usable = "use sqlite:///PATH or postgresql://..."
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise NotConfigured(f"the database URL cannot be read; {usable}") from None
+    name = parsed.get_backend_name()
+    if name == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if name == "sqlite" and parsed.database and parsed.database != ":memory:":
+        return parsed
+    raise NotConfigured(f"database {str(parsed)!r} is not supported; {usable}")
+
+
+@dataclass(slots=True)
+class _Write:
+    """A body that waits for its turn, and whoever waits for it."""
+
+    body: Body[Any]
+    durable: bool
+    done: Future[Any] = field(default_factory=Future)
+
+
+class SqliteDatabase:
+    """One connection and thread for reading, one of each for writing, and one for quick writes.
+
+    A write that need not survive power loss waits for no disk, except when the log is written back: where
+    nobody else writes, it is done on the spot, since the way to a thread and back takes longer than itself.
+    All others go to the thread, and what wants to be written while a transaction is under way goes into the
+    next one together.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._writer = _sqlite_engine(path, "BEGIN IMMEDIATE")
+        self._reader = _sqlite_engine(path, "BEGIN")
+        self._quick = _sqlite_engine(path, None, busy_seconds=0.0)
+        self._quick_connection: Connection | None = None
+        self._durable = False
+        self._waiting: deque[_Write] = deque()
+        self._write_thread = ThreadPoolExecutor(1, "sqlite-write")
+        self._read_thread = ThreadPoolExecutor(1, "sqlite-read")
+
+    async def write(self, body: Body[T], *, durable: bool = False) -> T:
+        """See Database.write; durable commits run at synchronous=FULL, others at NORMAL."""
+        if not durable and not self._waiting:
+            try:
+                with suppress(_SomebodyWrites):
+                    return self._write_now(body)
+            except (SQLAlchemyError, sqlite3.OperationalError) as error:
+                raise translated(error) from None
+        write = _Write(body, durable)
+        self._waiting.append(write)
+        self._write_thread.submit(self._write_waiting)
+        return cast("T", await _translated(asyncio.wrap_future(write.done)))
+
+    def _write_now(self, body: Body[T]) -> T:
+        """Raises _SomebodyWrites, with nothing done."""
+        if self._quick_connection is None:
+            self._quick_connection = self._quick.connect()
+        driver = sqlite_driver(self._quick_connection)
+        assert driver is not None
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                raise _SomebodyWrites from None
+            raise
+        try:
+            result = body(self._quick_connection)
+            driver.execute("COMMIT")
+        except BaseException:
+            driver.rollback()
+            raise
+        return result
+
+    def _write_waiting(self) -> None:
+        count = min(len(self._waiting), _TOGETHER)
+        writes = [self._waiting.popleft() for _ in range(count)]
+        writes = [write for write in writes if write.done.set_running_or_notify_cancel()]
+        if not writes:
+            return
+        try:
+            told = self._transaction(writes)
+        except Exception as error:
+            told = [partial(write.done.set_exception, error) for write in writes]
+        for tell in told:
+            tell()
+
+    def _transaction(self, writes: list[_Write]) -> list[Callable[[], None]]:
+        """One transaction for all; how to tell each what came of its body."""
+        durable = any(write.durable for write in writes)
+        with self._writer.connect() as connection:
+            if durable is not self._durable and (driver := sqlite_driver(connection)):
+                driver.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+                self._durable = durable
+            with connection.begin():
+                if len(writes) == 1:
+                    return [partial(writes[0].done.set_result, writes[0].body(connection))]
+                return [_one_of_many(connection, write) for write in writes]
+
+    async def read(self, body: Body[T]) -> T:
+        """See Database.read."""
+
+        def run() -> T:
+            with self._reader.begin() as connection:
+                return body(connection)
+
+        return await _translated(asyncio.get_running_loop().run_in_executor(self._read_thread, run))
+
+    async def close(self) -> None:
+        """Finish what runs and close both connections, each in its own thread."""
+        for thread, engine in ((self._write_thread, self._writer), (self._read_thread, self._reader)):
+            await asyncio.get_running_loop().run_in_executor(thread, engine.dispose)
+            thread.shutdown()
+        if self._quick_connection is not None:
+            self._quick_connection.close()
+        self._quick.dispose()
+
+
+def _one_of_many(connection: Connection, write: _Write) -> Callable[[], None]:
+    """A body that fails takes back only what it did itself."""
+    try:
+        with connection.begin_nested():
+            return partial(write.done.set_result, write.body(connection))
+    except Exception as error:
+        return partial(write.done.set_exception, error)
+
+
+async def _translated(work: Awaitable[T]) -> T:
+    try:
+        return await work
+    except (SQLAlchemyError, sqlite3.OperationalError) as error:
+        raise translated(error) from None
+
+
+def translated(error: SQLAlchemyError | sqlite3.OperationalError) -> Exception:
+    """StoreUnavailable for an outage, NotConfigured for an empty database; a mistake of ours stays one."""
+    if isinstance(error, sqlite3.OperationalError):
+        error = OperationalError(None, None, error)
+    cause = getattr(error, "orig", None)
+    if "file is not a database" in str(cause):
+        return NotConfigured("the file is no SQLite database; name another one, or move it away")
+    if type(cause).__name__ == "UndefinedTable" or "no such table" in str(cause):
+        return NotConfigured("the database has no tables yet; make them with `multi-agent db upgrade`")
+    if isinstance(error, OperationalError | InterfaceError) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    ):
+        return StoreUnavailable(f"the database does not answer: {getattr(error, 'orig', error)}")
+    return error
+
+
+def sqlite_driver(connection: Connection) -> sqlite3.Connection | None:
+    """The driver's own connection, for statements of the hot path; None on PostgreSQL."""
+    driver = connection.connection.driver_connection
+    return driver if isinstance(driver, sqlite3.Connection) else None
+
+
+def upsert(connection: Connection, table: Table, row: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+    """Insert a row, or make these changes to the one with the same primary key; safe when several do it."""
+    keys = list(table.primary_key.columns)
+    if connection.dialect.name == "sqlite":
+        connection.execute(
+            sqlite.insert(table).values(**row).on_conflict_do_update(index_elements=keys, set_=changes)
+        )
+    else:
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - every command would wait for it
+
+        connection.execute(
+            postgresql.insert(table).values(**row).on_conflict_do_update(index_elements=keys, set_=changes)
+        )
+
+
+def use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to write-ahead logging; SQLite's own busy timeout does not cover the switch."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+class _SomebodyWrites(Exception):
+    """The database has another writer at the moment."""
+
+
+def _sqlite_engine(path: Path, begin: str | None, busy_seconds: float = BUSY_SECONDS) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{path}",
+        poolclass=StaticPool,
+        connect_args={"timeout": busy_seconds, "check_same_thread": False, "isolation_level": None},
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: object) -> None:
+        use_wal(connection)
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Connection) -> None:
+        # A deferred transaction that turns into a writer fails at once with BUSY_SNAPSHOT.
+        if begin:
+            connection.exec_driver_sql(begin)
+
+    return engine

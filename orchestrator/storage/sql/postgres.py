@@ -1,0 +1,117 @@
+"""Transactions on PostgreSQL, through SQLAlchemy's asynchronous engine and psycopg."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
+
+from orchestrator.storage.sql.database import Body, T, translated
+from orchestrator.storage.sql.pipelining import Refused
+
+_IDLE_SECONDS = 5
+
+
+@contextmanager
+def pipelined(connection: Connection) -> Iterator[None]:
+    """Statements of the block go out together; what one of them meets is raised at its end.
+
+    Then, and when the caller is cancelled, the connection ends: nobody knows which answers are still to come,
+    and the driver counts on a statement that it meant to prepare behind the one that failed.
+    """
+    block = _driver(connection).pipeline()
+    pipeline: psycopg.AsyncPipeline | None = None
+    try:
+        pipeline = await_only(block.__aenter__())
+        try:
+            yield
+        except BaseException as error:
+            await_only(block.__aexit__(type(error), error, error.__traceback__))
+            raise
+        await_only(block.__aexit__(None, None, None))
+    except BaseException as error:
+        if isinstance(error, asyncio.CancelledError) and pipeline is not None:
+            pipeline.result_queue.clear()  # or the driver looks for them on a connection that is no more
+        connection.invalidate()
+        if isinstance(error, psycopg.errors.DivisionByZero):
+            raise Refused from None
+        raise
+
+
+def send(connection: Connection, statement: str, values: Sequence[Any]) -> None:
+    """Execute within a pipeline, by the driver: what SQLAlchemy adds costs as much, and it reads answers.
+
+    With a sync behind it, since a server that waits for more of a pipeline does not call that idle, and a
+    process that stands still there would keep its locks. The driver's own sync waits for the answers,
+    so two of its private names are used, for which pyproject.toml caps its version.
+    """
+    driver = _driver(connection)
+    await_only(driver.execute(statement.encode(), values))
+    pipeline = driver._pipeline
+    assert pipeline is not None
+    pipeline._enqueue_sync()
+    await_only(driver.wait(pipeline._communicate_gen()))
+
+
+def commit(connection: Connection) -> None:
+    """Commit within a pipeline; SQLAlchemy's own commit has nothing left to do then."""
+    await_only(_driver(connection).commit())
+
+
+def _driver(connection: Connection) -> psycopg.AsyncConnection[Any]:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.AsyncConnection)
+    return driver
+
+
+class PostgresDatabase:
+    """Asynchronous connections; bodies run as they are, in SQLAlchemy's greenlet.
+
+    A connection reads or writes for all its life. To switch it for a transaction takes several steps, and a
+    caller that is cancelled between two of them would leave it switched, for whoever comes next.
+    """
+
+    def __init__(self, url: URL) -> None:
+        # A process that is stopped in the middle of a transaction must not hold up the others with its locks.
+        arguments = {"options": f"-c idle_in_transaction_session_timeout={_IDLE_SECONDS}s"}
+        open_engine = partial(
+            create_async_engine, url, pool_size=4, connect_args={} if "options" in url.query else arguments
+        )
+        self._writer = open_engine()
+        self._reader = open_engine(isolation_level="REPEATABLE READ")
+
+        @event.listens_for(self._reader.sync_engine, "connect")
+        def configure(connection: Any, _record: object) -> None:
+            connection.set_read_only(True)
+
+    async def write(self, body: Body[T], *, durable: bool = False) -> T:
+        """See Database.write; every commit waits for the server's log."""
+        return await _run(self._writer, body)
+
+    async def read(self, body: Body[T]) -> T:
+        """See Database.read."""
+        return await _run(self._reader, body)
+
+    async def close(self) -> None:
+        """Close both pools."""
+        await self._writer.dispose()
+        await self._reader.dispose()
+
+
+async def _run(engine: AsyncEngine, body: Body[T]) -> T:
+    try:
+        async with engine.begin() as connection:
+            return await connection.run_sync(body)
+    except SQLAlchemyError as error:
+        raise translated(error) from None
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise translated(OperationalError(None, None, error)) from None

@@ -1,0 +1,226 @@
+"""The statements that write a batch.
+
+They are handed to the driver as SQL and plain values: what SQLAlchemy does for each row of an `executemany`
+costs as much as the database does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Connection, Executable, String, Table, bindparam, func, make_url, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from orchestrator.core.state import Header
+from orchestrator.scheduling.batch import Batch, DeadLetter, OutboxEntry
+from orchestrator.storage import tables as t
+from orchestrator.storage.outbox import parcel_row
+from orchestrator.storage.rows import (
+    DISPATCH_CHANGES,
+    HEADER_CHANGES,
+    SUCCESS_CHANGES,
+    TASK_CHANGES,
+    TASK_KEYS,
+    UNTOUCHED,
+    Row,
+    dispatch_changes,
+    header_changes,
+    header_row,
+    item_text,
+    json_text,
+    plan_row,
+    storable,
+    success_changes,
+    task_changes,
+)
+from orchestrator.storage.sql.database import sqlite_driver
+from orchestrator.storage.sql.pipelining import tell
+
+_FEW = 3
+"""Rows that PostgreSQL takes one by one: the driver needs long to write an array."""
+
+_POSTGRES = make_url("postgresql://").get_dialect()()
+
+
+class Rows:
+    """A statement for many rows of a table, each the values of `columns` and then those of `keys`.
+
+    Without `keys` the rows are inserted. With them, the rows that have these keys get the values of
+    `columns`, or are deleted where there are none. With `fixed` values, in SQL, rows that are not there yet
+    are inserted and have these as well. SQLite takes rows one by one, PostgreSQL many as arrays.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        columns: Sequence[str],
+        keys: Sequence[str] = (),
+        fixed: Mapping[str, str] | None = None,
+    ) -> None:
+        self._table = table
+        self._keys = keys
+        self._columns = columns
+        self._fixed = fixed or {}
+        self._names = (*columns, *keys)
+
+    def write(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """Execute once for all rows, and not at all for none. Values must be what drivers take."""
+        if not rows:
+            return
+        if driver := sqlite_driver(connection):
+            driver.executemany(self._sqlite, rows)
+        elif len(rows) <= _FEW:
+            for row in rows:
+                tell(connection, self._postgres_one, row)
+        else:
+            tell(connection, self._postgres, tuple(map(list, zip(*rows, strict=True))))
+
+    @cached_property
+    def _postgres_one(self) -> str:
+        return self._sqlite.replace("?", "%s")
+
+    @cached_property
+    def _sqlite(self) -> str:
+        name, match = self._table.name, " AND ".join(f"{key} = ?" for key in self._keys)
+        if not self._keys or self._fixed:
+            return self._insert(f"VALUES ({', '.join([*'?' * len(self._names), *self._fixed.values()])})")
+        if not self._columns:
+            return f"DELETE FROM {name} WHERE {match}"
+        return f"UPDATE {name} SET {', '.join(f'{column} = ?' for column in self._columns)} WHERE {match}"
+
+    @cached_property
+    def _postgres(self) -> str:
+        name = self._table.name
+        given = f"unnest({', '.join(map(self._array, self._names))}) AS given ({', '.join(self._names)})"
+        match = " AND ".join(f"{name}.{key} = given.{key}" for key in self._keys)
+        if not self._keys or self._fixed:
+            return self._insert(f"SELECT {', '.join(['given.*', *self._fixed.values()])} FROM {given}")
+        if not self._columns:
+            return f"DELETE FROM {name} USING {given} WHERE {match}"
+        changes = ", ".join(f"{column} = given.{column}" for column in self._columns)
+        return f"UPDATE {name} SET {changes} FROM {given} WHERE {match}"
+
+    def _insert(self, rows: str) -> str:
+        text = f"INSERT INTO {self._table.name} ({', '.join([*self._names, *self._fixed])}) {rows}"
+        if not self._fixed:
+            return text
+        changes = ", ".join(f"{column} = excluded.{column}" for column in self._columns)
+        return f"{text} ON CONFLICT ({', '.join(self._keys)}) DO UPDATE SET {changes}"
+
+    def _array(self, column: str) -> str:
+        kind = self._table.c[column].type
+        # A cast to a limited type would cut what is too long instead of refusing it.
+        text = "TEXT" if isinstance(kind, String) else kind.compile(_POSTGRES)
+        return f"%s::{text}[]"
+
+
+_INSERT_WORKFLOW = Rows(t.workflows, Header._fields)
+_INSERT_PLAN = Rows(t.plans, ("workflow_id", "size", "definitions"))
+_INSERT_TASK = Rows(t.tasks, (*TASK_CHANGES, *TASK_KEYS, "position", "item"))
+_INSERT_JOURNAL = Rows(t.journal, ("workflow_id", "task_id", "at", "kind", "data"))
+_INSERT_OUTBOX = Rows(t.outbox, ("entry_id", "kind", "workflow_id", "task_id", "commit_name", "entries"))
+_OF_PLAN = {"position": "0", "item": "''"}
+_SET_TASK = Rows(t.tasks, TASK_CHANGES, TASK_KEYS, _OF_PLAN)
+_SET_SENT = Rows(t.tasks, DISPATCH_CHANGES, TASK_KEYS, {**_OF_PLAN, **UNTOUCHED})
+_UPDATE_DONE = Rows(t.tasks, SUCCESS_CHANGES, TASK_KEYS)
+_UPDATE_WORKFLOW = Rows(t.workflows, HEADER_CHANGES, ("workflow_id",))
+_UPDATE_COUNT = Rows(t.workflows, ("open_tasks",), ("workflow_id",))
+_ANSWER = Rows(t.commands, ("applied_at", "answer"), ("command_id",))
+_STRIKE = Rows(t.outbox, (), ("entry_id",))
+_RESOLVE = (
+    update(t.dead_letters)
+    .where(t.dead_letters.c.dead_letter_id == bindparam("key_letter"))
+    .values(resolved_at=bindparam("key_at"), resolution=bindparam("key_how"))
+)
+_RESOLVE_RETRIED = (
+    update(t.dead_letters)
+    .where(
+        t.dead_letters.c.workflow_id == bindparam("key_workflow"),
+        t.dead_letters.c.task_id
+        == func.coalesce(bindparam("key_task", type_=String), t.dead_letters.c.task_id),
+        t.dead_letters.c.resolved_at.is_(None),
+    )
+    .values(resolved_at=bindparam("key_at"), resolution="retried")
+)
+
+
+def write_rows(connection: Connection, batch: Batch) -> None:
+    """Write the batch but for letters and the outbox, one statement a table and kind of change."""
+    now = batch.now
+    new_tasks, changed_tasks, sent_tasks, done_tasks = [], [], [], []
+    for key, task in batch.tasks.items():
+        if key in batch.sent:
+            sent_tasks.append(dispatch_changes(key[0], task))
+        elif key in batch.done:
+            done_tasks.append(success_changes(key[0], task))
+        elif key in batch.added:
+            new_tasks.append((*task_changes(key[0], task), batch.added[key], item_text(task)))
+        else:
+            changed_tasks.append(task_changes(key[0], task))
+    counts, changed = [], []
+    for name, header in batch.headers.items():
+        if name in batch.counted:
+            counts.append((header.open_tasks, name))
+        elif name not in batch.created:
+            changed.append(header_changes(header))
+    journal = [(name, entry.task_id, now, entry.kind, json_text(entry.data)) for name, entry in batch.journal]
+    created = batch.created.values()
+    _INSERT_WORKFLOW.write(connection, [header_row(one.header) for one in created])
+    _INSERT_PLAN.write(connection, [plan_row(one) for one in created])
+    _INSERT_TASK.write(connection, new_tasks)
+    _SET_TASK.write(connection, changed_tasks)
+    _SET_SENT.write(connection, sent_tasks)
+    _UPDATE_DONE.write(connection, done_tasks)
+    _UPDATE_COUNT.write(connection, counts)
+    _UPDATE_WORKFLOW.write(connection, changed)
+    _INSERT_JOURNAL.write(connection, journal)
+    _ANSWER.write(connection, [(now, text, name) for name, text in batch.answers.items()])
+
+
+def write_outbox(
+    connection: Connection, parcels: Iterable[Sequence[OutboxEntry]], struck: Iterable[str]
+) -> None:
+    """Add rows to the outbox, and strike others, by name."""
+    _INSERT_OUTBOX.write(connection, [parcel_row(parcel) for parcel in parcels])
+    _STRIKE.write(connection, [(name,) for name in struck])
+
+
+def write_letters(connection: Connection, batch: Batch) -> None:
+    """Write what is about letters, which is rare, by SQLAlchemy's own means."""
+    now = batch.now
+    parts: list[tuple[Executable, list[dict[str, Any]]]] = [
+        (_bury(connection), [_dead_row(letter, now) for letter in batch.dead_letters]),
+        (
+            _RESOLVE,
+            [{"key_letter": name, "key_at": now, "key_how": how} for name, how in batch.resolved.items()],
+        ),
+        (
+            _RESOLVE_RETRIED,
+            [{"key_workflow": name, "key_task": task, "key_at": now} for name, task in batch.retried],
+        ),
+    ]
+    for statement, rows in parts:
+        if rows:
+            connection.execute(statement, rows)
+
+
+def _bury(connection: Connection) -> Executable:
+    """What is delivered again after a crash is not stored again."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(t.dead_letters).on_conflict_do_nothing(index_elements=["origin"])
+    return sqlite.insert(t.dead_letters).on_conflict_do_nothing(index_elements=["origin"])
+
+
+def _dead_row(letter: DeadLetter, now: float) -> dict[str, Any]:
+    return {
+        "at": now,
+        "stream": letter.stream,
+        "workflow_id": letter.workflow_id,
+        "task_id": letter.task_id,
+        "reason": storable(letter.reason),
+        "raw": letter.raw,
+        "origin": letter.origin,
+        "logs": letter.logs and storable(letter.logs),
+    }
