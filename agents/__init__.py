@@ -1,13 +1,13 @@
 """Workers and the agents that ship.
 
-What a package with agents of its own needs is here; `agents.worker` and `agents.registry` are for those who
+What a package with agents of its own needs is here; `agents.worker.worker` and `agents.sdk.registry` are for those who
 start workers.
 """
 
 from __future__ import annotations
 
-from agents.registry import agent
-from agents.result import AgentResult
-from agents.task import Task
+from agents.sdk.registry import agent
+from agents.sdk.result import AgentResult
+from agents.sdk.task import Task
 
 __all__ = ["AgentResult", "Task", "agent"]

@@ -1,6 +1,6 @@
 """Our bus as a queue: events of ours through `RedisBus`, a worker that does nothing, outcomes taken in.
 
-`worker: bus` reads and answers in batches; `worker: agents` is the real `agents.worker.Worker` on an artifact
+`worker: bus` reads and answers in batches; `worker: agents` is the real `agents.worker.worker.Worker` on an artifact
 store that keeps nothing, so that what is measured is the worker's loop and not Git.
 """
 
@@ -151,8 +151,8 @@ def _outcome(request: TaskEvent[TaskRequest]) -> Outgoing:
 
 async def work_agents(url: str) -> None:
     """The real worker."""
-    from agents.settings import WorkerSettings  # noqa: PLC0415 - the other worker needs none of it
-    from agents.worker import Worker  # noqa: PLC0415
+    from agents.worker.settings import WorkerSettings  # noqa: PLC0415 - the other worker needs none of it
+    from agents.worker.worker import Worker  # noqa: PLC0415
     from multi_agent.models.build import ModelSettings, build_model  # noqa: PLC0415
 
     nothing: Any = NoStore()

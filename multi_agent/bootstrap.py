@@ -16,7 +16,7 @@ from contracts.ports.sandbox import Isolation, Sandbox, SandboxRequest, SandboxR
 from multi_agent.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from agents.worker import Worker
+    from agents.worker.worker import Worker
     from artifacts import GitArtifactStore
     from orchestrator.client.workflow_client import WorkflowClient
     from orchestrator.service.orchestrator import Owner
@@ -172,7 +172,7 @@ def make_sandbox(settings: Settings, bus: MessageBus, caller_id: str) -> Sandbox
 
 def find_agents(modules: Sequence[str]) -> list[type]:
     """The agents that ship, those installed, and those of `modules`, found in the current folder too."""
-    from agents.registry import discover
+    from agents.sdk.registry import discover
 
     if modules and os.getcwd() not in sys.path:
         # Last, so that a folder of the user's never hides a package of ours.
@@ -182,7 +182,7 @@ def find_agents(modules: Sequence[str]) -> list[type]:
 
 def make_planner(settings: Settings, model: ModelClient, modules: Sequence[str] = ()) -> Planner:
     """A planner that knows the roles of all agents that would be found here."""
-    from agents.registry import agent_info
+    from agents.sdk.registry import agent_info
     from contracts.documents.plan_checks import PlanLimits
     from planner_service.core import PLANNED_ROLES, Planner, PlannerSettings
 
@@ -245,9 +245,9 @@ def make_worker(
     modules: Sequence[str] = (),
 ) -> tuple[Worker, Callable[[], Awaitable[None]]]:
     """A worker and what closes its services."""
-    from agents.metrics import WorkerMetrics
-    from agents.settings import WorkerSettings
-    from agents.worker import Worker
+    from agents.worker.metrics import WorkerMetrics
+    from agents.worker.settings import WorkerSettings
+    from agents.worker.worker import Worker
 
     classes = find_agents(modules)
     artifacts, model = make_artifacts(settings), make_model(settings)

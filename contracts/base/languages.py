@@ -1,6 +1,7 @@
 """What the project knows of each language, as data: sandboxes bring its programs, agents run its tests.
 
-A further language is a record here, a harness in `agents/harness/` and a plan in `agents/sessions.py`.
+A further language is a record here, a harness in `agents/testing/harness/` and a plan in
+`agents/testing/sessions.py`.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ _MODULES = (
     "multi_agent.models.replay",
     "orchestrator.service.orchestrator",
     "orchestrator.storage.migrate",
-    "agents.worker",
+    "agents.worker.worker",
     "artifacts",
     "contracts.bus.redis_bus",
     "sandbox_runner",

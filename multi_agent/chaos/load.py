@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from agents.task import DEFAULT_SYSTEM
+from agents.sdk.task import DEFAULT_SYSTEM
 from contracts.documents.todo_list import TodoItem, TodoList
 from contracts.ports.model import ModelMessage, ModelRequest, ModelResponse
 from multi_agent.chaos.agents import QUESTIONS, ROLE, Orders, content

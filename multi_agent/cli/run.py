@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agents.registry import agent_info
+from agents.sdk.registry import agent_info
 from contracts.base.errors import InvalidInput, MultiAgentError, NotConfigured, StoreUnavailable
 from contracts.documents.plan_checks import PlanLimits, parse_plan
 from contracts.documents.todo_list import TodoList

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from agents.settings import WorkerSettings
-from agents.worker import Worker
+from agents.worker.settings import WorkerSettings
+from agents.worker.worker import Worker
 from contracts.messages.channels import Channels
 from contracts.messages.events import (
     Control,

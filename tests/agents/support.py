@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents.base_tree import EMPTY, BaseTree
-from agents.exchanges import ExchangeLog, ExchangeScope
-from agents.task import Task
+from agents.sdk.base_tree import EMPTY, BaseTree
+from agents.sdk.exchange_log import ExchangeLog, ExchangeScope
+from agents.sdk.task import Task
 from contracts.documents.todo_list import TodoItem
 from contracts.messages.events import EventType, TaskEvent, TaskRequest
 from contracts.ports.artifacts import ArtifactStore

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from agents.base_tree import read_base
+from agents.sdk.base_tree import read_base
 from artifacts import GitArtifactStore
 from tests.agents.support import task_request
 from tests.artifacts.builders import outcome

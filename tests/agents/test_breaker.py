@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.breaker import Breaker
+from agents.worker.breaker import Breaker
 
 
 class Clock:

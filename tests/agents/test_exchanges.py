@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from agents.exchanges import ExchangeLog, ExchangeScope
+from agents.sdk.exchange_log import ExchangeLog, ExchangeScope
 from contracts.base.errors import AgentFailure, ModelUnavailable, StoreUnavailable
 from contracts.documents.reports import Contract
 from contracts.ports.model import ModelMessage, ModelRequest
@@ -52,7 +52,7 @@ async def test_i4_a_look_that_took_as_long_as_another_worker_needs_is_repeated(
                 await _log(ScriptedModel("another's"), self).complete(_request())
             return found
 
-    monkeypatch.setattr("agents.exchanges.FRESH_SECONDS", 0.02)
+    monkeypatch.setattr("agents.sdk.exchange_log.FRESH_SECONDS", 0.02)
     model = ScriptedModel("too late")
     assert (await _log(model, StoppedOnce()).complete(_request())).text == "another's"
     assert model.requests == []

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from agents import AgentResult, Task, agent
-from agents.metrics import WorkerMetrics
+from agents.worker.metrics import WorkerMetrics
 from artifacts import GitArtifactStore
 from contracts.base.errors import (
     AgentFailure,

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from agents import AgentResult, Task, agent
-from agents.failures import bounded, lesson, task_error
+from agents.worker.failures import bounded, lesson, task_error
 from artifacts import GitArtifactStore
 from contracts.base.errors import AgentFailure, BusUnavailable, MultiAgentError
 from contracts.bus.memory_bus import MemoryBus

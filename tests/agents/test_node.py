@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from agents.base_tree import BaseTree
-from agents.node_commands import as_node, node_tests
-from agents.result import AgentResult
-from agents.tester import TesterAgent
+from agents.roles.tester import TesterAgent
+from agents.sdk.base_tree import BaseTree
+from agents.sdk.result import AgentResult
+from agents.testing.node_commands import as_node, node_tests
 from contracts.base.errors import InvalidInput, SandboxUnavailable
 from contracts.documents.reports import TestReport
 from contracts.ports.sandbox import Isolation, Sandbox, SandboxResult, Verdict
@@ -95,7 +95,7 @@ async def test_tests_that_are_not_there_are_missed(sandbox: Sandbox) -> None:
 async def test_without_the_program_it_is_nobodys_fault(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from agents import sessions  # noqa: PLC0415
+    from agents.testing import sessions  # noqa: PLC0415
 
     monkeypatch.setattr(sessions, "_node_argv", lambda: ["no-such-node"])
     with pytest.raises(SandboxUnavailable, match=r"has no Node.js: install Node.js"):

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from agents.outbox import Outbox
+from agents.worker.outbox import Outbox
 from contracts.base.errors import BusUnavailable
 from contracts.bus.memory_broker import MemoryBroker
 from contracts.bus.memory_bus import MemoryBus

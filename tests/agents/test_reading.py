@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from agents import agent
-from agents.reading import Entry, Reader, entry
+from agents.worker.reading import Entry, Reader, entry
 from artifacts import GitArtifactStore
 from contracts.base.errors import BusUnavailable
 from contracts.bus.memory_broker import MemoryBroker

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from agents.registry import SHIPPED, AgentInfo, AgentTable, agent, agent_info, discover
-from agents.result import AgentResult
-from agents.task import Task
+from agents.sdk.registry import SHIPPED, AgentInfo, AgentTable, agent, agent_info, discover
+from agents.sdk.result import AgentResult
+from agents.sdk.task import Task
 from contracts.base.errors import NotConfigured
 
 

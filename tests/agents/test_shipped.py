@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from agents.architect import ArchitectAgent
-from agents.base_tree import BaseTree
-from agents.coder import CoderAgent
-from agents.debugger import DebuggerAgent
-from agents.reviewer import ReviewerAgent
+from agents.roles.architect import ArchitectAgent
+from agents.roles.coder import CoderAgent
+from agents.roles.debugger import DebuggerAgent
+from agents.roles.reviewer import ReviewerAgent
+from agents.sdk.base_tree import BaseTree
 from contracts.base.errors import AgentFailure
 from contracts.documents.reports import BuildReport, CodeArtifacts, CommandRun, Contract, TestCase, TestReport
 from contracts.ports.sandbox import Isolation, SandboxResult, Verdict

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.registry import discover
+from agents.sdk.registry import discover
 from artifacts import GitArtifactStore
 from contracts.bus.memory_broker import MemoryBroker
 from contracts.bus.memory_bus import MemoryBus

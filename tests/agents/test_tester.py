@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from agents.base_tree import BaseTree
-from agents.result import AgentResult
-from agents.tester import TesterAgent
+from agents.roles.tester import TesterAgent
+from agents.sdk.base_tree import BaseTree
+from agents.sdk.result import AgentResult
 from contracts.base.errors import AgentFailure, InvalidInput, SandboxUnavailable
 from contracts.documents.reports import TestReport
 from contracts.ports.sandbox import Isolation, Sandbox, SandboxResult, Verdict

@@ -121,7 +121,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "I1: a dispatch stays on its stream until its outcome is published",
         (
             Edit(
-                "agents/worker.py",
+                "agents/worker/worker.py",
                 "self._slots.take(Held(event, delivery, self._settings.new_id(), alone))",
                 "self._outbox.ack(delivery); "
                 "self._slots.take(Held(event, delivery, self._settings.new_id(), alone))",
@@ -139,13 +139,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "I5: an outcome is sent again until the owner has stored it",
         (
             Edit(
-                "agents/outbox.py",
+                "agents/worker/outbox.py",
                 "kept.due = now + kept.wait",
                 "kept.due = float('inf')",
             ),
-            Edit("agents/outbox.py", "self._now_due = dict(self._outcomes)", "pass"),
+            Edit("agents/worker/outbox.py", "self._now_due = dict(self._outcomes)", "pass"),
             Edit(
-                "agents/outbox.py",
+                "agents/worker/outbox.py",
                 "kept = self._now_due[execution_id] = self._outcomes[execution_id]",
                 "kept = self._outcomes[execution_id]",
             ),
@@ -169,7 +169,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "I4: an answered model call is not paid for again",
         (
             Edit(
-                "agents/exchanges.py",
+                "agents/sdk/exchange_log.py",
                 "stored = await self._answered(key)\n        if stored is None:",
                 "stored = None\n        if stored is None:",
             ),
@@ -273,7 +273,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "I7: what cannot be read is put aside, not delivered for ever",
         (
             Edit(
-                "agents/worker.py",
+                "agents/worker/worker.py",
                 "self._outbox.dead_letter(self._envelopes.dead(delivery, reason), delivery)",
                 "pass",
             ),
@@ -297,7 +297,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "a test session in which tests that must fail do not is no proof",
         (
             Edit(
-                "agents/verdict.py",
+                "agents/testing/verdict.py",
                 "elif not _all_failed(run.events, wanted.canaries) or ",
                 "elif False and ",
             ),

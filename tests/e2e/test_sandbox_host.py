@@ -96,7 +96,7 @@ def test_only_the_sandbox_host_knows_an_engine(cli: Cli, tmp_path: Path) -> None
     told = {int(path.stem): json.loads(path.read_text()) for path in spied.glob("*.json")}
     assert workers <= told.keys(), (workers, told.keys())
     for pid in workers:
-        assert "agents.worker" in told[pid]["modules"]
+        assert "agents.worker.worker" in told[pid]["modules"]
         assert [name for name in told[pid]["modules"] if name.partition(".")[0] == "docker"] == []
     assert callers & workers == set()
     # The host looked for its strongest sandbox, so the socket would have noticed a worker that did.

@@ -8,7 +8,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from agents import AgentResult, Task, agent
-from agents.metrics import WorkerMetrics
+from agents.worker.metrics import WorkerMetrics
 from artifacts import create_store, open_store
 from contracts.base.errors import SandboxUnavailable
 from contracts.bus.memory_broker import MemoryBroker

@@ -1,4 +1,4 @@
-"""A worker as a model: what agents.worker does, one step at a time, dead or paused at any of them."""
+"""A worker as a model: what agents.worker.worker does, one step at a time, dead or paused at any of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from agents.reading import LOOK_SECONDS
+from agents.worker.reading import LOOK_SECONDS
 from contracts.base.errors import BusUnavailable, GroupMissing
 from contracts.documents.todo_list import Role, TodoItem
 from contracts.messages.channels import Channels
@@ -110,7 +110,7 @@ class ModelWorker:
             ),
         )
 
-    # --- reading, as agents.reading does -------------------------------------------------------------
+    # --- reading, as agents.worker.reading does -------------------------------------------------------------
 
     def read(self, now: float) -> None:
         """Take what fits, first what an earlier read got and did not hear of."""
@@ -179,7 +179,7 @@ class ModelWorker:
             self.held[event.id] = Held(event, delivery, f"{self.name}-{self.executions}", alone)
             self._start()
 
-    # --- executing, as agents.slots does -------------------------------------------------------------
+    # --- executing, as agents.worker.slots does -------------------------------------------------------------
 
     def _start(self) -> None:
         running = sum(held.started for held in self.held.values())
@@ -233,7 +233,7 @@ class ModelWorker:
         del self.held[held.event.id]
         self._start()
 
-    # --- reporting, as agents.outbox does ------------------------------------------------------------
+    # --- reporting, as agents.worker.outbox does ------------------------------------------------------------
 
     def report(self, now: float) -> None:
         """Publish what is due, then acknowledge."""

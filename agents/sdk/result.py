@@ -11,7 +11,7 @@ from contracts.base.model import Document
 from contracts.messages.events import TestSummary
 
 if TYPE_CHECKING:
-    from agents.task import Task
+    from agents.sdk.task import Task
 
 _NO_FILES: Mapping[str, bytes | str | None] = MappingProxyType({})
 

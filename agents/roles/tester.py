@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from agents.commands import split_command
-from agents.context import (
+from agents.roles.context import (
     as_files,
     assignment,
     bullets,
@@ -16,14 +15,16 @@ from agents.context import (
     find_contract,
     relevant_files,
 )
-from agents.normalise import normalised_tail
-from agents.prompting import section, system_prompt
-from agents.registry import agent
-from agents.result import AgentResult
-from agents.sessions import SessionPlan, plan_session
-from agents.task import Task
-from agents.validation import command_run, merged_tree
-from agents.verdict import Session, read_session
+from agents.roles.system_prompt import system_prompt
+from agents.sdk.prompting import section
+from agents.sdk.registry import agent
+from agents.sdk.result import AgentResult
+from agents.sdk.task import Task
+from agents.testing.normalise import normalised_tail
+from agents.testing.pytest_commands import split_command
+from agents.testing.sessions import SessionPlan, plan_session
+from agents.testing.validation import command_run, merged_tree
+from agents.testing.verdict import Session, read_session
 from contracts.base.errors import AgentFailure, SandboxUnavailable
 from contracts.base.languages import LANGUAGES, NODE, Language, steers_tests
 from contracts.base.paths import covers

@@ -19,7 +19,13 @@ from contracts.documents.todo_list import RoleName
 from contracts.messages.channels import Channels
 
 ENTRY_POINT_GROUP: Final = "multi_agent.agents"
-SHIPPED: Final = ("agents.architect", "agents.coder", "agents.tester", "agents.debugger", "agents.reviewer")
+SHIPPED: Final = (
+    "agents.roles.architect",
+    "agents.roles.coder",
+    "agents.roles.tester",
+    "agents.roles.debugger",
+    "agents.roles.reviewer",
+)
 
 _MARK: Final = "__agent_info__"
 _HOSTS_ROLE: Final = "sandbox"

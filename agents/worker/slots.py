@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import structlog
 
-from agents.reading import Entry, entry
+from agents.worker.reading import Entry, entry
 from contracts.messages.events import Execution, TaskEvent, TaskOutcome, TaskRequest
 from contracts.ports.bus import Delivery
 

@@ -1,28 +1,16 @@
-"""Prompts from package data, and text that goes into them. Equal inputs give equal bytes everywhere."""
+"""Text that goes into prompts. Equal inputs give equal bytes everywhere."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
-from importlib import resources
+from collections.abc import Iterable
 from typing import Any, Final
 
 MAX_FILE_CHARACTERS: Final = 30_000
 MAX_CONTEXT_CHARACTERS: Final = 200_000
 
 _FENCE: Final = re.compile(r"`{3,}")
-
-
-def load_prompt(name: str) -> str:
-    """A prompt that ships."""
-    return resources.files("agents").joinpath(f"prompts/{name}.md").read_text("utf-8")
-
-
-def system_prompt(name: str, schema: Mapping[str, Any]) -> str:
-    """The role's prompt, the rules that all roles share, and the schema the answer must fit."""
-    rules = load_prompt("common")
-    return f"{load_prompt(name)}\n{rules}\n{fenced(canonical_json(schema), 'json')}\n"
 
 
 def canonical_json(document: Any) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agents.context import as_files, assignment, bullets, check_code, files_section, relevant_files
-from agents.prompting import section, system_prompt
-from agents.registry import agent
-from agents.result import AgentResult
-from agents.task import Task
+from agents.roles.context import as_files, assignment, bullets, check_code, files_section, relevant_files
+from agents.roles.system_prompt import system_prompt
+from agents.sdk.prompting import section
+from agents.sdk.registry import agent
+from agents.sdk.result import AgentResult
+from agents.sdk.task import Task
 from contracts.base.errors import AgentFailure, InvalidDocument
 from contracts.base.languages import serves_tests
 from contracts.base.strict_json import to_json, validate

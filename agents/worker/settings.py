@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agents.metrics import WorkerMetrics
+from agents.worker.metrics import WorkerMetrics
 from contracts.base.identifiers import new_id
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from agents.registry import AgentInfo
-from agents.result import AgentResult
-from agents.task import Task
+from agents.sdk.registry import AgentInfo
+from agents.sdk.result import AgentResult
+from agents.sdk.task import Task
 from contracts.base.errors import AgentFailure, UnsafePath
 from contracts.base.paths import check_tree
 from contracts.base.timestamps import rfc3339_whole

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Final
 
-from agents.commands import PytestCommand, as_pytest, expected_tests, turnable_tests
-from agents.node_commands import as_node, node_tests
-from agents.verdict import Expectation
+from agents.testing.node_commands import as_node, node_tests
+from agents.testing.pytest_commands import PytestCommand, as_pytest, expected_tests, turnable_tests
+from agents.testing.verdict import Expectation
 from contracts.base.languages import NODE, PYTHON, Language, code_under_test
 
 HARNESS_FOLDER: Final = ".test-harness"
@@ -111,7 +111,7 @@ def _plan(
     scripts: tuple[str, ...],
 ) -> SessionPlan:
     nonce = secrets.token_hex(16)
-    folder = resources.files("agents").joinpath("harness")
+    folder = resources.files("agents.testing").joinpath("harness")
     harness = {
         f"{HARNESS_FOLDER}/{name}": folder.joinpath(name).read_bytes() for name in ("supervise.py", *scripts)
     }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from agents.context import assignment, files_section, relevant_files
-from agents.prompting import system_prompt
-from agents.registry import agent
-from agents.result import AgentResult
-from agents.task import Task
+from agents.roles.context import assignment, files_section, relevant_files
+from agents.roles.system_prompt import system_prompt
+from agents.sdk.registry import agent
+from agents.sdk.result import AgentResult
+from agents.sdk.task import Task
 from contracts.documents.reports import ReviewReport
 from contracts.schema.registry import load_schema
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from agents.context import as_files, assignment, check_code, files_section, relevant_files
-from agents.prompting import system_prompt
-from agents.registry import agent
-from agents.result import AgentResult
-from agents.task import Task
-from agents.validation import run_rules
+from agents.roles.context import as_files, assignment, check_code, files_section, relevant_files
+from agents.roles.system_prompt import system_prompt
+from agents.sdk.registry import agent
+from agents.sdk.result import AgentResult
+from agents.sdk.task import Task
+from agents.testing.validation import run_rules
 from contracts.documents.reports import CodeArtifacts
 from contracts.schema.registry import load_schema
 

@@ -20,7 +20,7 @@ _REMEMBERED_BYTES: Final = 16_384
 
 @dataclass(frozen=True, slots=True)
 class BaseTree:
-    """files: everything outside the metadata folder. reports, authors: as in agents.task.Task.
+    """files: everything outside the metadata folder. reports, authors: as in agents.sdk.task.Task.
 
     Tasks share the reports; nobody may change one.
     """

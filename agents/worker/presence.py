@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import structlog
 
-from agents.backoff import Backoff
-from agents.envelopes import Envelopes
-from agents.settings import WorkerSettings
+from agents.worker.backoff import Backoff
+from agents.worker.envelopes import Envelopes
+from agents.worker.settings import WorkerSettings
 from contracts.base.errors import BusUnavailable, DecodeError
 from contracts.messages.channels import Channels
 from contracts.messages.events import Control, EventType, Execution, Heartbeat, decode

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
-from agents.base_tree import EMPTY, METADATA_FOLDER, BaseTree
-from agents.dialogue import Dialogue
-from agents.exchanges import ExchangeLog
-from agents.prompting import material
+from agents.sdk.base_tree import EMPTY, METADATA_FOLDER, BaseTree
+from agents.sdk.exchange_log import ExchangeLog
+from agents.sdk.prompting import material
+from agents.sdk.structured_output import Dialogue
 from contracts.base.errors import AgentFailure, SandboxUnavailable, UnsafePath
 from contracts.base.failpoints import failpoint
 from contracts.base.model import Document

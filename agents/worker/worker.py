@@ -10,16 +10,16 @@ from typing import Any, Final
 
 import structlog
 
-from agents.backoff import Backoff
-from agents.breaker import Breaker
-from agents.envelopes import Envelopes
-from agents.execution import Executor, Services
-from agents.outbox import Outbox
-from agents.presence import ControlListener, Presence
-from agents.reading import Reader
-from agents.registry import AgentTable
-from agents.settings import WorkerSettings
-from agents.slots import Held, Slots
+from agents.sdk.registry import AgentTable
+from agents.worker.backoff import Backoff
+from agents.worker.breaker import Breaker
+from agents.worker.envelopes import Envelopes
+from agents.worker.execution import Executor, Services
+from agents.worker.outbox import Outbox
+from agents.worker.presence import ControlListener, Presence
+from agents.worker.reading import Reader
+from agents.worker.settings import WorkerSettings
+from agents.worker.slots import Held, Slots
 from contracts.base.errors import BusUnavailable, DecodeError, GroupMissing
 from contracts.base.failpoints import failpoint
 from contracts.messages.events import (
@@ -62,7 +62,7 @@ class Worker:
         settings: WorkerSettings,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`agents` as `agents.registry.discover` finds them; `clock` gives seconds since 1970."""
+        """`agents` as `agents.sdk.registry.discover` finds them; `clock` gives seconds since 1970."""
         self._bus = bus
         self._settings = settings
         self._table = AgentTable.of(agents, settings.roles)

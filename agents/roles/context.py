@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from agents.commands import python_problem
-from agents.prompting import canonical_json, file_blocks, section
-from agents.task import Task
+from agents.sdk.prompting import canonical_json, file_blocks, section
+from agents.sdk.task import Task
+from agents.testing.pytest_commands import python_problem
 from contracts.base.errors import AgentFailure, InvalidDocument
 from contracts.base.languages import LANGUAGES, Language, serves_tests
 from contracts.base.paths import covers

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from agents.context import assignment
-from agents.prompting import system_prompt
-from agents.registry import agent
-from agents.result import AgentResult
-from agents.task import Task
+from agents.roles.context import assignment
+from agents.roles.system_prompt import system_prompt
+from agents.sdk.registry import agent
+from agents.sdk.result import AgentResult
+from agents.sdk.task import Task
 from contracts.documents.reports import Contract
 from contracts.schema.registry import load_schema
 

@@ -11,8 +11,8 @@ from typing import Final
 
 import structlog
 
-from agents.backoff import Backoff
-from agents.reading import Entry, entry
+from agents.worker.backoff import Backoff
+from agents.worker.reading import Entry, entry
 from contracts.base.errors import BusUnavailable
 from contracts.base.failpoints import failpoint
 from contracts.messages.channels import Channels

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, Generic, TypeVar
 
-from agents.exchanges import ExchangeLog
+from agents.sdk.exchange_log import ExchangeLog
 from contracts.base.errors import AgentFailure, InvalidDocument
 from contracts.base.model import Document
 from contracts.base.model_answer import parse_answer

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from agents.normalise import normalised
+from agents.testing.normalise import normalised
 from contracts.documents.reports import TestCase
 from contracts.ports.sandbox import SandboxResult, Verdict
 
@@ -85,7 +85,7 @@ class Session:
 def read_session(
     raw: bytes, nonce: str, ended: SandboxResult, expectations: tuple[Expectation, ...]
 ) -> Session:
-    """Judge the report of the harness (`agents/harness/supervise.py`), one expectation a run.
+    """Judge the report of the harness (`agents/testing/harness/supervise.py`), one expectation a run.
 
     It counts when it carries the nonce, each run came to its end, the exit codes agree, what must fail
     failed, every collected test has an outcome and every expected one was collected.

@@ -8,13 +8,13 @@ from typing import Any
 
 import structlog
 
-from agents.base_tree import read_base
-from agents.commits import leaves_something, pending_commit
-from agents.exchanges import ExchangeLog, ExchangeScope
-from agents.failures import bounded, lesson, task_error, timeout_error
-from agents.registry import AgentTable, agent_info
-from agents.result import AgentResult
-from agents.task import Task
+from agents.sdk.base_tree import read_base
+from agents.sdk.exchange_log import ExchangeLog, ExchangeScope
+from agents.sdk.registry import AgentTable, agent_info
+from agents.sdk.result import AgentResult
+from agents.sdk.task import Task
+from agents.worker.commits import leaves_something, pending_commit
+from agents.worker.failures import bounded, lesson, task_error, timeout_error
 from contracts.base.errors import NotConfigured
 from contracts.base.failpoints import failpoint
 from contracts.messages.events import TaskError, TaskEvent, TaskOutcome, TaskRequest

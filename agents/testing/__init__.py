@@ -1,0 +1,1 @@
+"""Running tests in the sandbox, and judging what they prove."""
