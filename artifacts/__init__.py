@@ -6,9 +6,9 @@ blocking one for scripts.
 
 from __future__ import annotations
 
-from artifacts.creation import create_store
 from artifacts.facade import ArtifactStore
-from artifacts.git_store import GitArtifactStore, open_store
-from artifacts.handout import CommitInfo
+from artifacts.git.creation import create_store
+from artifacts.store.checkout import CommitInfo
+from artifacts.store.git_store import GitArtifactStore, open_store
 
 __all__ = ["ArtifactStore", "CommitInfo", "GitArtifactStore", "create_store", "open_store"]

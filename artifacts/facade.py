@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from artifacts.creation import create_store
-from artifacts.repository import Repository
+from artifacts.git.creation import create_store
+from artifacts.store.repository import Repository
 from contracts.base.errors import InvalidDocument, Problem
 from contracts.documents.reports import ArtifactMetadata
 from contracts.ports.artifacts import PendingCommit, RefMove

@@ -1,7 +1,7 @@
 """Our bus as a queue: events of ours through `RedisBus`, a worker that does nothing, outcomes taken in.
 
-`worker: bus` reads and answers in batches; `worker: agents` is the real `agents.worker.worker.Worker` on an artifact
-store that keeps nothing, so that what is measured is the worker's loop and not Git.
+`worker: bus` reads and answers in batches; `worker: agents` is the real `Worker` on an artifact store that keeps
+nothing, so that what is measured is the worker's loop and not Git.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.storage.sql.database import Database
     from planner_service.core import Planner
     from sandbox_runner import SandboxSettings
-    from sandbox_runner.host import Host
+    from sandbox_runner.service.host import Host
 
 # Each part is imported where it is built: the command line must not load a database to print its help.
 # ruff: noqa: PLC0415
@@ -160,8 +160,8 @@ class FirstUseSandbox:
 def make_sandbox(settings: Settings, bus: MessageBus, caller_id: str) -> Sandbox:
     """The sandbox of a worker: of this machine, or of the hosts on the bus, which needs no engine here."""
     if settings.sandbox == HOST:
-        from sandbox_runner.patience import Patience
-        from sandbox_runner.remote import RemoteSandbox
+        from sandbox_runner.service.patience import Patience
+        from sandbox_runner.service.remote import RemoteSandbox
 
         return RemoteSandbox(bus, caller_id, patience=Patience(lease=settings.lease_seconds))
     from sandbox_runner import choose_sandbox
@@ -272,10 +272,10 @@ def make_sandbox_host(settings: Settings, bus: MessageBus, sandbox: Sandbox, hos
     """A sandbox host."""
     from dataclasses import replace
 
-    from sandbox_runner.admission import MOST
-    from sandbox_runner.host import Host
-    from sandbox_runner.host_settings import HostSettings
-    from sandbox_runner.metrics import HostMetrics
+    from sandbox_runner.service.admission import MOST
+    from sandbox_runner.service.host import Host
+    from sandbox_runner.service.metrics import HostMetrics
+    from sandbox_runner.service.settings import HostSettings
 
     most = replace(MOST, wall_seconds=settings.sandbox_max_seconds, memory_mb=settings.sandbox_max_memory_mb)
     wanted = HostSettings(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sandbox_runner.choose import choose_sandbox, survey
+from sandbox_runner.engine.settings import BackendStatus, SandboxSettings
 from sandbox_runner.facade import SandboxHandle, SandboxRunner
-from sandbox_runner.settings import BackendStatus, SandboxSettings
 
 __all__ = [
     "BackendStatus",

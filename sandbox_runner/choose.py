@@ -12,13 +12,14 @@ import structlog
 
 from contracts.base.errors import NotConfigured, SandboxUnavailable
 from contracts.ports.sandbox import Isolation, Sandbox, SandboxLimits, SandboxRequest, Verdict
-from sandbox_runner import bubblewrap, namespaces, seccomp
+from sandbox_runner.engine import seccomp
+from sandbox_runner.engine.settings import BACKENDS, BackendStatus, SandboxSettings
 from sandbox_runner.guest import landlock
-from sandbox_runner.local import LocalSandbox
+from sandbox_runner.local import bubblewrap, namespaces
+from sandbox_runner.local.sandbox import LocalSandbox
+from sandbox_runner.local.toolbox import ensure_toolbox
 from sandbox_runner.probes.model import Facts
 from sandbox_runner.probes.selftest import WallMissing, self_test
-from sandbox_runner.settings import BACKENDS, BackendStatus, SandboxSettings
-from sandbox_runner.toolbox import ensure_toolbox
 
 _log = structlog.get_logger(__name__)
 _PROBE = SandboxRequest(argv=("python", "-c", ""), limits=SandboxLimits(wall_seconds=20, memory_mb=256))
@@ -94,7 +95,7 @@ def _wanted(settings: SandboxSettings) -> tuple[str, ...]:
 
 
 async def _open_docker(settings: SandboxSettings) -> Opened:
-    from sandbox_runner.docker_engine import DockerSandbox  # noqa: PLC0415 - the SDK is slow to import
+    from sandbox_runner.docker.sandbox import DockerSandbox  # noqa: PLC0415 - the SDK is slow to import
 
     sandbox = await DockerSandbox.open(settings)
     try:

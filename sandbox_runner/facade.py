@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from contracts.base.loop_thread import LoopThread
 from contracts.ports.sandbox import Sandbox, SandboxLimits, SandboxRequest, SandboxResult
 from sandbox_runner.choose import choose_sandbox
-from sandbox_runner.settings import SandboxSettings
+from sandbox_runner.engine.settings import SandboxSettings
 
 
 @dataclass(slots=True)

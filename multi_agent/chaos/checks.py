@@ -15,7 +15,7 @@ from multi_agent.chaos.world import CANARY, World
 from orchestrator.client.views import JournalEntry, WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.state import TaskStatus, WorkflowStatus
-from sandbox_runner.launchers import abandoned
+from sandbox_runner.local.launchers import abandoned
 
 _ALL_EVENTS = 1_000_000
 MAX_CRASHES = 3

@@ -109,7 +109,7 @@ async def _sandboxes(settings: Settings) -> list[Finding]:
 
 
 async def _sandbox_hosts(settings: Settings) -> Finding:
-    from sandbox_runner.remote import NO_HOST, find_hosts  # noqa: PLC0415 - only here
+    from sandbox_runner.service.remote import NO_HOST, find_hosts  # noqa: PLC0415 - only here
 
     bus = make_bus(settings)
     try:

@@ -34,7 +34,7 @@ def sandbox() -> None:
 @data_dir_option
 def build(source: Literal["registry", "debian"], **options: object) -> None:
     """Build the container image, so that the Docker sandbox is used from now on."""
-    from sandbox_runner.image import build_image  # noqa: PLC0415 - heavy
+    from sandbox_runner.docker.image import build_image  # noqa: PLC0415 - heavy
 
     settings = sandbox_settings(settings_of(**options))
     asyncio.run(build_image(settings, source))
@@ -82,8 +82,8 @@ async def _try(
     settings: SandboxSettings, backend: str | None, probes: tuple[str, ...]
 ) -> list[BackendReport]:
     from multi_agent.cli.sandbox_report import Progress  # noqa: PLC0415 - heavy
+    from sandbox_runner.engine.settings import BACKENDS  # noqa: PLC0415 - heavy
     from sandbox_runner.probes.report import try_backend  # noqa: PLC0415 - heavy
-    from sandbox_runner.settings import BACKENDS  # noqa: PLC0415 - heavy
 
     reports = []
     for name in (backend,) if backend else BACKENDS:

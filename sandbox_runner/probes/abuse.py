@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from contracts.ports.sandbox import Sandbox, SandboxLimits, SandboxRequest, SandboxResult, Verdict
-from sandbox_runner.payload import MEGABYTE
+from sandbox_runner.engine.payload import MEGABYTE
 from sandbox_runner.probes.host import CANARY, Listeners, new_marker, processes_with
 from sandbox_runner.probes.model import LIMITS, module, program
 from sandbox_runner.probes.trees import TREES

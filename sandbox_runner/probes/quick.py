@@ -9,7 +9,7 @@ from typing import Any
 
 from contracts.base.errors import SandboxUnavailable
 from contracts.ports.sandbox import Sandbox, SandboxRequest, Verdict
-from sandbox_runner.payload import MEGABYTE, UNPRIVILEGED
+from sandbox_runner.engine.payload import MEGABYTE, UNPRIVILEGED
 from sandbox_runner.probes.inside.calls import CALLS, FAMILIES
 from sandbox_runner.probes.inside.quick import SWITCHES
 from sandbox_runner.probes.model import LIMITS, Facts, Outcome, module, outcome, program

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from contracts.base.errors import InvalidInput, NotConfigured, SandboxUnavailable
 from contracts.ports.sandbox import Sandbox
 from sandbox_runner.choose import Opened, open_untested
+from sandbox_runner.engine.settings import SandboxSettings
 from sandbox_runner.probes.abuse import ABUSE, Abuse
 from sandbox_runner.probes.model import Outcome, Status, outcome
 from sandbox_runner.probes.quick import QUICK, look_at_everything
-from sandbox_runner.settings import SandboxSettings
 
 BACKEND_SECONDS = 180
 _NO_TIME = "did not end within the time for all"

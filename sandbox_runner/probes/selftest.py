@@ -15,9 +15,9 @@ from pathlib import Path
 
 from contracts.base.errors import SandboxUnavailable
 from contracts.ports.sandbox import Sandbox
+from sandbox_runner.engine.seccomp import docker_profile
 from sandbox_runner.probes.model import Facts, Outcome, Status
 from sandbox_runner.probes.quick import look_at_everything
-from sandbox_runner.seccomp import docker_profile
 
 
 class WallMissing(SandboxUnavailable):

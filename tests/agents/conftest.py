@@ -11,8 +11,8 @@ from artifacts import GitArtifactStore, create_store, open_store
 from contracts.bus.memory_broker import MemoryBroker
 from contracts.bus.memory_bus import MemoryBus
 from contracts.ports.sandbox import Sandbox
-from sandbox_runner import bubblewrap
-from sandbox_runner.settings import SandboxSettings
+from sandbox_runner.engine.settings import SandboxSettings
+from sandbox_runner.local import bubblewrap
 from tests.agents.owner import CODER, Owner
 from tests.support import need
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from artifacts import create_store, open_store
-from artifacts.git_process import environment
-from artifacts.repository import Repository
+from artifacts.git.process import environment
+from artifacts.store.repository import Repository
 from contracts.base.errors import ArtifactError, InvalidInput, StoreUnavailable
 from contracts.ports.artifacts import RefMove
 from tests.artifacts.builders import fsck, git, outcome
@@ -146,8 +146,8 @@ def test_a_fresh_lock_is_left_alone(bare: Path) -> None:
 _WRITER = """
 import sys
 from pathlib import Path
-from artifacts.creation import create_store
-from artifacts.repository import Repository
+from artifacts.git.creation import create_store
+from artifacts.store.repository import Repository
 from contracts.ports.artifacts import RefMove
 from tests.artifacts.builders import outcome
 
@@ -232,7 +232,7 @@ def test_a_full_disk_is_an_error_and_room_again_is_enough(tmp_path: Path) -> Non
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096));"
-        "from artifacts.repository import Repository; from contracts.base.errors import ArtifactError;"
+        "from artifacts.store.repository import Repository; from contracts.base.errors import ArtifactError;"
         "from tests.artifacts.builders import outcome; from pathlib import Path; import os, random\n"
         "repository = Repository(Path(sys.argv[1]))\n"
         "files = {'f': random.Random(1).randbytes(90_000)}\n"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.history_graph import History, HistoryGraph
-from artifacts.objects import Commit, ObjectReader
-from artifacts.repository import Repository
+from artifacts.git.objects import Commit, ObjectReader
+from artifacts.merge.history_graph import History, HistoryGraph
+from artifacts.store.repository import Repository
 from tests.artifacts.builders import NOW, commit_all, git, outcome
 
 

@@ -18,10 +18,10 @@ import pytest
 import pytest_asyncio
 
 from artifacts import GitArtifactStore, create_store
-from artifacts.fast_import import Draft
-from artifacts.grouping import Grouped
-from artifacts.repository import Repository
-from artifacts.write_guard import WriteGuard
+from artifacts.git.fast_import import Draft
+from artifacts.git.write_guard import WriteGuard
+from artifacts.store.grouping import Grouped
+from artifacts.store.repository import Repository
 from contracts.base.errors import ArtifactError
 from contracts.ports.artifacts import RefMove
 from tests.artifacts.builders import NOW, git, outcome
@@ -155,7 +155,7 @@ def test_kill_9_of_update_ref_at_any_moment(repository: Repository) -> None:
 _WRITER = """
 import itertools, sys
 from pathlib import Path
-from artifacts.repository import Repository
+from artifacts.store.repository import Repository
 from contracts.ports.artifacts import RefMove
 from tests.artifacts.builders import outcome
 
@@ -211,7 +211,7 @@ def _at_work(bare: Path) -> bool:
 _STARTER = """
 import subprocess, sys, time
 from pathlib import Path
-from artifacts.write_guard import WriteGuard
+from artifacts.git.write_guard import WriteGuard
 
 guard = WriteGuard(Path(sys.argv[1]), 0.05)
 fd = guard.open()

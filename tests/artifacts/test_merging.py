@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from artifacts import GitArtifactStore
-from artifacts.repository import MAX_PARENTS
+from artifacts.store.repository import MAX_PARENTS
 from contracts.base.errors import MergeConflict
 from tests.artifacts.builders import NOW, git, outcome
 

@@ -285,7 +285,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "a container that was created and never started is removed as well",
         (
             Edit(
-                "sandbox_runner/docker_reaper.py",
+                "sandbox_runner/docker/orphans.py",
                 "client.containers(all=True, ",
                 "client.containers(all=False, ",
             ),

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
-from contracts.schema import files as schema_files
+from contracts.schema import files
 from contracts.schema.files import CURRENT_RELEASE, breakages, drift, generate, write
 from contracts.schema.registry import DOCUMENT_TYPES, load_schema
 
@@ -82,9 +82,9 @@ def test_spellings_of_other_pydantic_versions_are_normalised() -> None:
         "properties": {"title": {"$ref": "#/$defs/Y", "default": {"title": 1}}},
         "$defs": {"Y": {"const": "1.0", "minimum": 0}},
     }
-    assert schema_files._text("x", older) == schema_files._text("x", newer)
+    assert files._text("x", older) == files._text("x", newer)
 
 
 def test_command_checks_by_default() -> None:
-    result = CliRunner().invoke(schema_files.main, [])
+    result = CliRunner().invoke(files.main, [])
     assert (result.exit_code, result.output) == (0, "")

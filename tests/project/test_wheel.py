@@ -75,7 +75,7 @@ def test_it_is_typed(members: set[str], package: str) -> None:
         "agents/testing/harness/run_pytest.py",
         "agents/testing/harness/run_node.mjs",
         "agents/testing/harness/node_reporter.mjs",
-        "artifacts/hardened.gitconfig",
+        "artifacts/git/hardened.gitconfig",
         "migrations/env.py",
         "migrations/versions/r0001_first.py",
         "sandbox_runner/guest/main.py",

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from sandbox_runner import SandboxSettings, choose_sandbox
-from sandbox_runner.docker_api import connect
+from sandbox_runner.docker.api import connect
 from sandbox_runner.probes.abuse import crowd
 from tests.sandbox.places import add_backends, private_settings, wanted_backends
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from contracts.base.errors import UnsafePath
 from contracts.base.paths import check_tree
-from sandbox_runner.tar_reader import TarRefused, read_tar
+from sandbox_runner.engine.tar_reader import TarRefused, read_tar
 
 MAX_BYTES = 2_000_000
 MAX_MEMBERS = 200

@@ -19,11 +19,11 @@ from contracts.messages.channels import Channels
 from contracts.messages.sandbox import SandboxHost, SandboxOutcome
 from contracts.ports.bus import MessageBus
 from contracts.ports.sandbox import Sandbox
-from sandbox_runner.host import Host
-from sandbox_runner.host_settings import HostSettings
-from sandbox_runner.messages import read
-from sandbox_runner.patience import Patience
-from sandbox_runner.remote import RemoteSandbox, find_hosts
+from sandbox_runner.service.host import Host
+from sandbox_runner.service.messages import read
+from sandbox_runner.service.patience import Patience
+from sandbox_runner.service.remote import RemoteSandbox, find_hosts
+from sandbox_runner.service.settings import HostSettings
 from tests.support.redis_servers import PrivateRedis
 
 LEASE = 1.5

@@ -25,7 +25,7 @@ from contracts.base.errors import SandboxUnavailable
 from contracts.base.failpoints import Action, Trap, arm
 from contracts.ports.sandbox import SandboxLimits, SandboxRequest
 from sandbox_runner import SandboxSettings, choose_sandbox
-from sandbox_runner.docker_api import connect
+from sandbox_runner.docker.api import connect
 from tests.sandbox.leftovers import (
     groups_within,
     mounts_within,

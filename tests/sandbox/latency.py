@@ -18,7 +18,7 @@ import docker
 
 from contracts.ports.sandbox import Sandbox, SandboxLimits, SandboxRequest, Verdict
 from sandbox_runner import SandboxSettings, choose_sandbox
-from sandbox_runner.docker_engine import DockerSandbox
+from sandbox_runner.docker.sandbox import DockerSandbox
 from tests.sandbox.places import add_backends, private_settings, wanted_backends
 
 COMMAND = ("python", "-c", "")

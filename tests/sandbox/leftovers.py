@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.ports.sandbox import Sandbox
-from sandbox_runner.docker_engine import DockerSandbox
+from sandbox_runner.docker.sandbox import DockerSandbox
 
 _GROUPS = Path("/sys/fs/cgroup")
 

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from contracts.ports.sandbox import Sandbox, SandboxLimits, SandboxRequest, SandboxResult
-from sandbox_runner import docker_engine, local, seccomp
+from sandbox_runner.docker import sandbox as docker_engine
+from sandbox_runner.engine import seccomp
+from sandbox_runner.local import sandbox as local
 from sandbox_runner.probes.host import new_marker, processes_with
 
 __all__ = ["FAST", "ask", "new_marker", "processes_with", "python", "run", "until"]

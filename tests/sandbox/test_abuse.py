@@ -9,9 +9,9 @@ import pytest
 
 from contracts.ports.sandbox import Isolation, Sandbox, SandboxRequest, SandboxResult, Verdict
 from sandbox_runner.choose import open_untested
+from sandbox_runner.engine.settings import SandboxSettings
 from sandbox_runner.probes.abuse import ABUSE
 from sandbox_runner.probes.quick import look_at_everything
-from sandbox_runner.settings import SandboxSettings
 from tests.sandbox.conftest import DEVIATIONS
 
 PROGRAMS = {one.name: one for one in ABUSE if not one.name.startswith("tree-")}

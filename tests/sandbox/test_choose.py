@@ -16,7 +16,7 @@ from contracts.ports.sandbox import Isolation, SandboxLimits
 from multi_agent.bootstrap import sandbox_settings
 from multi_agent.settings import load_settings
 from sandbox_runner import SandboxRunner, SandboxSettings, choose_sandbox, survey
-from sandbox_runner.toolbox import ensure_toolbox, interpreter
+from sandbox_runner.local.toolbox import ensure_toolbox, interpreter
 
 NO_ENGINE = "unix:///nonexistent/docker.sock"
 

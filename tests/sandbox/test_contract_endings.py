@@ -16,7 +16,7 @@ import pytest
 from contracts.base.errors import UnsafePath
 from contracts.ports.sandbox import Sandbox, SandboxLimits, SandboxRequest
 from sandbox_runner import SandboxSettings, choose_sandbox
-from sandbox_runner.docker_engine import DockerSandbox
+from sandbox_runner.docker.sandbox import DockerSandbox
 from tests.sandbox.probing import FAST, new_marker, processes_with, python, run, until
 
 DAEMON = """
@@ -116,7 +116,7 @@ import asyncio, json, sys
 from pathlib import Path
 from contracts.ports.sandbox import SandboxRequest
 from sandbox_runner import SandboxSettings, choose_sandbox
-from sandbox_runner.docker_engine import DockerSandbox
+from sandbox_runner.docker.sandbox import DockerSandbox
 async def main():
     values = json.loads(sys.argv[1])
     sandbox = await choose_sandbox(SandboxSettings(**{**values, "toolbox": Path(values["toolbox"])}))

@@ -18,8 +18,9 @@ import pytest
 
 from contracts.base.errors import SandboxUnavailable
 from contracts.ports.sandbox import SandboxRequest
-from sandbox_runner import SandboxSettings, owner
-from sandbox_runner.docker_engine import DockerSandbox
+from sandbox_runner import SandboxSettings
+from sandbox_runner.docker.sandbox import DockerSandbox
+from sandbox_runner.engine import creator
 from sandbox_runner.guest.wire import SILENCE_SECONDS
 from tests.sandbox.leftovers import mounts_within, processes_within, shims_within, unfinished_within
 from tests.sandbox.probing import new_marker, processes_with, run, until
@@ -49,7 +50,7 @@ def _exists(sandbox: DockerSandbox, container: str) -> bool:
 
 async def test_the_reaper(docker_settings: SandboxSettings) -> None:
     sandbox = await DockerSandbox.open(docker_settings)
-    mine = owner.this_process()
+    mine = creator.this_process()
     dead = "/".join([*mine.split("/")[:-1], "1"])
     foreign = "another-boot/4026531836/1/1"
     later, earlier = str(int(time.time()) + 3600), str(int(time.time()) - 1)

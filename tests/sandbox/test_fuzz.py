@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sandbox_runner.tar_reader import read_tar
+from sandbox_runner.engine.tar_reader import read_tar
 from tests.sandbox import fuzz
 
 REASONS = {

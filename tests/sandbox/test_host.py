@@ -20,8 +20,8 @@ from contracts.messages.sandbox import SandboxControl, SandboxOrder
 from contracts.ports.bus import MessageBus, Outgoing
 from contracts.ports.sandbox import Sandbox, SandboxLimits, SandboxRequest
 from sandbox_runner import SandboxSettings, choose_sandbox
-from sandbox_runner.messages import Messages, order_of, result_of
-from sandbox_runner.metrics import HostMetrics
+from sandbox_runner.service.messages import Messages, order_of, result_of
+from sandbox_runner.service.metrics import HostMetrics
 from tests.sandbox.hosting import Ear, HostProcess, answers, hosted, remote_sandbox
 from tests.sandbox.probing import FAST, new_marker, processes_with, run, until
 from tests.support.redis_servers import PrivateRedis
@@ -260,7 +260,7 @@ async def test_a_bus_that_loses_everything_loses_no_request(
 async def test_a_sandbox_that_breaks_is_never_the_programs_fault(
     bus: MessageBus, redis: PrivateRedis, tmp_path: Path
 ) -> None:
-    from sandbox_runner.bubblewrap import make  # noqa: PLC0415 - a backend that cannot start anything
+    from sandbox_runner.local.bubblewrap import make  # noqa: PLC0415 - a backend that cannot start anything
 
     broken = make(SandboxSettings(toolbox=tmp_path / "toolbox"), "/no/such/bwrap")
     async with hosted(bus, broken), remote_sandbox(redis.url) as remote:

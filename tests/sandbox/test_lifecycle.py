@@ -16,15 +16,16 @@ import structlog
 
 from contracts.base.errors import SandboxUnavailable
 from contracts.ports.sandbox import SandboxLimits
-from sandbox_runner import launchers, owner
-from sandbox_runner.cgroups import Cgroup, remove_abandoned
-from sandbox_runner.reaper import Reaper
+from sandbox_runner.engine import creator
+from sandbox_runner.engine.reaper import Reaper
+from sandbox_runner.local import launchers
+from sandbox_runner.local.cgroups import Cgroup, remove_abandoned
 from tests.sandbox.probing import until
 from tests.support import need
 from tests.support.docker_engine import missing
 
 ROOT = Path(__file__).parents[2]
-DEAD = "/".join([*owner.this_process().split("/")[:-1], "1"])
+DEAD = "/".join([*creator.this_process().split("/")[:-1], "1"])
 _UNIFIED = Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup")
 
 
@@ -55,14 +56,14 @@ def _cgroup_of(maker: str, parent: Path) -> Path:
 
 def test_groups_are_named_after_their_maker(tmp_path: Path) -> None:
     group = Cgroup.create(tmp_path, SandboxLimits())
-    assert group.folder.name.startswith(_cgroup_of(owner.this_process(), tmp_path).name[:-8])
+    assert group.folder.name.startswith(_cgroup_of(creator.this_process(), tmp_path).name[:-8])
 
 
 def test_control_groups_of_dead_processes_are_removed_with_what_runs_in_them() -> None:
     parent = next((path for path in _UNIFIED if (path / "cgroup.procs").exists()), None)
     need(parent is not None and os.access(parent, os.W_OK), "no control group (v2) may be made")
     assert parent is not None
-    abandoned, mine = _cgroup_of(DEAD, parent), _cgroup_of(owner.this_process(), parent)
+    abandoned, mine = _cgroup_of(DEAD, parent), _cgroup_of(creator.this_process(), parent)
     abandoned.mkdir()
     mine.mkdir()
     try:

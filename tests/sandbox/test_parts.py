@@ -12,41 +12,41 @@ import pytest
 
 from contracts.base.errors import SandboxUnavailable
 from contracts.ports.sandbox import Isolation, SandboxLimits, SandboxRequest
-from sandbox_runner import owner
-from sandbox_runner.cgroups import Cgroup, find_parent
-from sandbox_runner.conversation import converse, judge
+from sandbox_runner.engine import creator
+from sandbox_runner.engine.conversation import converse, judge
+from sandbox_runner.engine.payload import BOOT, PYTHON_OPTIONS, Job, Walls, boot_block, make_job
 from sandbox_runner.guest import wire
-from sandbox_runner.payload import BOOT, PYTHON_OPTIONS, Job, Walls, boot_block, make_job
+from sandbox_runner.local.cgroups import Cgroup, find_parent
 
 
 def test_this_process_is_alive() -> None:
-    assert owner.lives(owner.this_process()) is True
+    assert creator.lives(creator.this_process()) is True
 
 
 def test_a_dead_process_and_its_heir_are_told_apart() -> None:
     child = subprocess.Popen(["true"])
     child.wait()
-    boot_and_namespace = owner.this_process().rsplit("/", 2)[0]
-    assert owner.lives(f"{boot_and_namespace}/{child.pid}/1") is False
-    own_pid = owner.this_process().split("/")[-2]
-    assert owner.lives(f"{boot_and_namespace}/{own_pid}/1") is False, "the number was given again"
+    boot_and_namespace = creator.this_process().rsplit("/", 2)[0]
+    assert creator.lives(f"{boot_and_namespace}/{child.pid}/1") is False
+    own_pid = creator.this_process().split("/")[-2]
+    assert creator.lives(f"{boot_and_namespace}/{own_pid}/1") is False, "the number was given again"
 
 
 def test_a_killed_process_that_nobody_waited_for_is_dead() -> None:
     child = subprocess.Popen(["sleep", "3600"])
     stat = Path(f"/proc/{child.pid}/stat").read_text()
     started = stat.rpartition(")")[2].split()[19]
-    mark = f"{owner.this_process().rsplit('/', 2)[0]}/{child.pid}/{started}"
-    assert owner.lives(mark) is True
+    mark = f"{creator.this_process().rsplit('/', 2)[0]}/{child.pid}/{started}"
+    assert creator.lives(mark) is True
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert owner.lives(mark) is False
+    assert creator.lives(mark) is False
     child.wait()
 
 
 @pytest.mark.parametrize("text", ["", "x", "a/b/c/d", "///", "a/b/1/1"])
 def test_of_strangers_nothing_is_known(text: str) -> None:
-    assert owner.lives(text) is None
+    assert creator.lives(text) is None
 
 
 def _group(folder: Path, controllers: str) -> None:

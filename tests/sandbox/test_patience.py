@@ -10,9 +10,9 @@ import pytest
 from contracts.base.errors import DecodeError
 from contracts.messages.sandbox import MAX_PARCEL_BYTES, SandboxHost
 from contracts.ports.bus import Outgoing
-from sandbox_runner.answers import Answers
-from sandbox_runner.parcel import pack, unpack
-from sandbox_runner.patience import Known, Patience, Step, Waiting
+from sandbox_runner.service.answers import Answers
+from sandbox_runner.service.parcel import pack, unpack
+from sandbox_runner.service.patience import Known, Patience, Step, Waiting
 
 PATIENCE = Patience(lease=6, answer=15, queue=100)
 

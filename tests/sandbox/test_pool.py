@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from contracts.ports.sandbox import Sandbox, SandboxLimits
-from sandbox_runner import SandboxSettings, choose_sandbox, pool
+from sandbox_runner import SandboxSettings, choose_sandbox
+from sandbox_runner.engine import pool
 from sandbox_runner.guest.wire import SILENCE_SECONDS
 from tests.sandbox.conftest import BACKENDS
 from tests.sandbox.leftovers import Leftovers, sandboxes_of

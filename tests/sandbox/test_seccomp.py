@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from sandbox_runner.seccomp import FAMILIES, bpf_program, docker_profile
-from sandbox_runner.syscalls import FORBIDDEN, NEWEST, SPECIAL
+from sandbox_runner.engine.seccomp import FAMILIES, bpf_program, docker_profile
+from sandbox_runner.engine.syscalls import FORBIDDEN, NEWEST, SPECIAL
 
 MACHINE = platform.machine()
 COLUMN = {"x86_64": 0, "aarch64": 1}.get(MACHINE, 0)

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.base.errors import UnsafePath
-from sandbox_runner.tar_reader import TarRefused, read_tar
+from sandbox_runner.engine.tar_reader import TarRefused, read_tar
 
 CAP = 1_000_000
 Edit = Callable[[tarfile.TarInfo], None]

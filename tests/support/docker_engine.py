@@ -21,8 +21,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from contracts.base.errors import SandboxUnavailable
-from sandbox_runner import SandboxSettings, image
-from sandbox_runner.docker_api import connect, has_image
+from sandbox_runner import SandboxSettings
+from sandbox_runner.docker import image
+from sandbox_runner.docker.api import connect, has_image
 
 IMAGE = "multi-agent-sandbox:test"
 _START_SECONDS = 30

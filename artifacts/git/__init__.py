@@ -1,0 +1,1 @@
+"""The git program: processes, objects, refs and locks of a bare repository."""

@@ -1,0 +1,82 @@
+"""Moving refs, all of a call or none, with one `git update-ref` that stays.
+
+Git makes one ref durable after the other, and so waits for the disk once a ref. Here it is told not to:
+between its `prepare`, when the new values stand in lock files, and its `commit`, which renames those, they
+are made durable at the same time, so that the file system can do it in one go.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from artifacts.git.lasting_process import LastingGit
+from artifacts.git.process import answers_at_once, failure, run
+from artifacts.git.write_guard import WriteGuard
+
+_WORDS = ("update-ref", "--stdin")
+_MOST_REFS = 20_000
+_AT_ONCE = 8
+
+
+class Change(NamedTuple):
+    """A ref's new value; `old` is the only one it may have now, None for any."""
+
+    ref: str
+    new: str
+    old: str | None = None
+
+
+class RefWriter:
+    """Safe to use from several threads. Raises GitFailed, StoreUnavailable."""
+
+    def __init__(self, git_dir: Path, guard: WriteGuard) -> None:
+        self._git_dir, self._guard = git_dir, guard
+        # Other formats than a file a ref have no lock files of this kind, and other git answers too late.
+        self._stays = answers_at_once() and not (git_dir / "reftable").exists()
+        self._git = LastingGit(git_dir, _WORDS, options=("core.fsync=none",), guard=guard, most=_MOST_REFS)
+
+    def update(self, changes: Sequence[Change]) -> None:
+        """All or none; durable on return."""
+        if not changes:
+            return
+        lines = [" ".join(("update", *(part for part in change if part is not None))) for change in changes]
+        if not self._stays:
+            self._run(lines)
+            return
+        begin = "".join(f"{line}\n" for line in ("start", *lines, "prepare")).encode()
+        with self._git.asking(len(changes)) as ask:
+            ask(begin, 2)
+            self._make_durable([change.ref for change in changes])
+            ask(b"commit\n", 1)
+
+    def delete(self, refs: Sequence[tuple[str, str]]) -> None:
+        """Remove refs that have these values; all or none."""
+        self._run([f"delete {ref} {old}" for ref, old in refs])
+
+    def close(self) -> None:
+        """End the process; the next update starts another."""
+        self._git.close()
+
+    def _run(self, lines: Sequence[str]) -> None:
+        text = "".join(f"{line}\n" for line in ("start", *lines, "commit")).encode()
+        with self._guard.writing() as held:
+            run(_WORDS, git_dir=self._git_dir, stdin=text, inherit=(held,))
+
+    def _make_durable(self, refs: Sequence[str]) -> None:
+        try:
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                list(pool.map(_sync, (self._git_dir / f"{ref}.lock" for ref in refs)))
+        except OSError as error:
+            raise failure(_WORDS[0], 0, str(error).encode()) from None
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,1 @@
+"""Merging commits by path, without a work tree."""

@@ -1,0 +1,1 @@
+"""The artifact store: outcomes in, trees and histories out."""

@@ -1,0 +1,135 @@
+"""From a task's outcome to a commit: paths checked against the whole resulting tree, provenance added."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from artifacts.git import names
+from artifacts.git.fast_import import SUBMODULE_MODE, SYMLINK_MODE, Draft, Drop, Link, Put
+from artifacts.git.objects import Entry, ObjectReader
+from artifacts.merge.merging import Merged, Merger
+from artifacts.merge.tree_check import check_fit
+from contracts.base.errors import InvalidInput, UnsafePath
+from contracts.base.paths import check_path, check_tree
+from contracts.documents.reports import ArtifactMetadata
+from contracts.ports.artifacts import PendingCommit
+
+_FILE, _PROGRAM = b"100644", b"100755"
+_NEW = Entry(_FILE, "")
+
+
+class Drafter:
+    """Turns outcomes and merges into drafts.
+
+    Raises UnsafePath, InvalidInput, MergeConflict, ArtifactError.
+    """
+
+    def __init__(self, reader: ObjectReader, merger: Merger) -> None:
+        self._reader = reader
+        self._merger = merger
+
+    def outcome(self, commit: PendingCommit) -> Draft:
+        """The draft of a task's outcome under its pending ref."""
+        ref = names.pending(commit)
+        _check_metadata(commit)
+        _check_files(commit)
+        merged = self._merger.merge(commit.parents)
+        files = dict(commit.files) | {_metadata_path(commit.task_id): _metadata_bytes(commit.metadata)}
+        edits = [self._edit(merged, path, content) for path, content in files.items()]
+        overlay = merged.overlay | {
+            edit.path: None if isinstance(edit, Drop) else _NEW for edit in edits if edit is not None
+        }
+        tree = self._reader.commit(merged.parents[0]).tree if merged.parents else None
+        check_fit(self._reader, tree, overlay)
+        return Draft(
+            ref=ref,
+            parents=merged.parents,
+            role=commit.metadata.agent_role,
+            when=names.timestamp(commit.created_at),
+            message=names.task_message(commit),
+            changes=_changes(merged, [edit for edit in edits if edit is not None]),
+        )
+
+    def merge(self, parents: Sequence[str], subject: str, created_at: int) -> Draft:
+        """The draft of a commit that holds what all parents hold; empty without parents."""
+        merged = self._merger.merge(parents)
+        return Draft(
+            ref=names.merge_ref(tuple(parents), subject, created_at),
+            parents=merged.parents,
+            role="merge",
+            when=names.timestamp(created_at),
+            message=f"{names.subject_line(subject)}\n".encode(),
+            changes=_changes(merged, []),
+        )
+
+    def _edit(self, merged: Merged, path: str, content: bytes | None) -> Put | Drop | None:
+        """None when a file that is not there shall go away."""
+        raw = path.encode()
+        there = self._entry(merged, raw)
+        if there is not None and there.mode in {SYMLINK_MODE, SUBMODULE_MODE}:
+            raise UnsafePath(
+                f"path {path!r}: is a symbolic link or a submodule of the repository; leave it alone"
+            )
+        if content is None:
+            if there is not None and there.is_tree:
+                raise UnsafePath(f"path {path!r}: is a folder; name the files to delete")
+            return None if there is None else Drop(raw)
+        mode = _PROGRAM if there is not None and there.mode == _PROGRAM else _FILE
+        return Put(raw, mode, content)
+
+    def _entry(self, merged: Merged, path: bytes) -> Entry | None:
+        if path in merged.overlay:
+            return merged.overlay[path]
+        if not merged.parents:
+            return None
+        return self._reader.lookup(self._reader.commit(merged.parents[0]).tree, path)
+
+
+def exchange(ref: str, content: bytes) -> Draft:
+    """The draft that keeps a model exchange; the content alone decides its name."""
+    return Draft(ref, (), "exchange", 0, b"model exchange\n", (Put(b"exchange", _FILE, content),))
+
+
+def _check_files(commit: PendingCommit) -> None:
+    for path in commit.files:
+        check_path(path)
+        if path.split("/")[0].casefold() == names.METADATA_FOLDER:
+            raise UnsafePath(f"path {path!r}: {names.METADATA_FOLDER}/ holds the store's own records")
+    check_tree(path for path, content in commit.files.items() if content is not None)
+
+
+def _check_metadata(commit: PendingCommit) -> None:
+    for field in ("workflow_id", "task_id"):
+        told, expected = getattr(commit.metadata, field), getattr(commit, field)
+        if told != expected:
+            raise InvalidInput(
+                f"metadata.{field} {told!r}: the commit is for {expected!r}; both must be equal"
+            )
+
+
+def _metadata_path(task_id: str) -> str:
+    return f"{names.METADATA_FOLDER}/tasks/{task_id}.json"
+
+
+def _metadata_bytes(metadata: ArtifactMetadata) -> bytes:
+    document = metadata.model_dump(mode="json")
+    return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode(
+        "utf-8", "replace"
+    )
+
+
+def _changes(merged: Merged, edits: Sequence[Put | Drop]) -> tuple[Put | Link | Drop, ...]:
+    own = {edit.path for edit in edits}
+    inherited = [
+        Drop(path) if entry is None else Link(path, _canonical(entry.mode), entry.oid)
+        for path, entry in sorted(merged.overlay.items())
+        if path not in own
+    ]
+    ordered = sorted([*inherited, *edits], key=lambda change: (not isinstance(change, Drop), change.path))
+    return tuple(ordered)
+
+
+def _canonical(mode: bytes) -> bytes:
+    # fast-import does not take the group-writable mode that very old histories hold.
+    return _FILE if mode == b"100664" else mode

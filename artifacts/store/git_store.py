@@ -1,0 +1,121 @@
+"""The artifact store's port on Git: asynchronous, and writing together what comes together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from artifacts.git.fast_import import Draft
+from artifacts.store import checkout
+from artifacts.store.checkout import CommitInfo
+from artifacts.store.grouping import Grouped
+from artifacts.store.importing import import_base
+from artifacts.store.remote_store import RemoteRepository
+from artifacts.store.repository import Repository
+from contracts.ports.artifacts import PendingCommit, RefMove
+
+
+class GitArtifactStore:
+    """contracts.ports.ArtifactStore on a repository, with what the composition root needs beyond it.
+
+    idle_seconds: how long nobody writes before the processes that write are ended.
+    """
+
+    def __init__(self, repository: Repository, *, idle_seconds: float = 5.0) -> None:
+        self._repository = repository
+        self._idle_seconds = idle_seconds
+        self._writer = Grouped(repository.commit, lambda draft: draft.size)
+        self._publisher = Grouped(self._published)
+        self._rest: asyncio.TimerHandle | None = None
+
+    async def write(self, commits: Sequence[PendingCommit]) -> list[str]:
+        repository = self._repository
+        drafts = await asyncio.to_thread(lambda: [repository.draft(commit) for commit in commits])
+        return await self._written(drafts)
+
+    async def merge(self, parents: Sequence[str], *, subject: str, created_at: int) -> str:
+        tips = list(dict.fromkeys(parents))
+        while True:
+            parts = await asyncio.to_thread(self._repository.draft_merges, tips, subject, created_at)
+            written = iter(await self._written([part for part in parts if isinstance(part, Draft)]))
+            tips = [next(written) if isinstance(part, Draft) else part for part in parts]
+            if len(tips) == 1:
+                return tips[0]
+
+    async def read_tree(self, commit: str, *, max_bytes: int = 50_000_000) -> dict[str, bytes]:
+        """Also leaves out links, submodules and names that contracts.base.paths refuses."""
+        return await asyncio.to_thread(self._repository.read_tree, commit, max_bytes)
+
+    async def publish(self, moves: Sequence[RefMove]) -> None:
+        try:
+            await self._publisher.do(moves)
+        finally:
+            self._rest_later()
+
+    async def save_exchange(self, workflow_id: str, task_id: str, key: str, content: bytes) -> None:
+        await self._written([self._repository.draft_exchange(workflow_id, task_id, key, content)])
+
+    async def load_exchange(self, workflow_id: str, task_id: str, key: str) -> bytes | None:
+        return await asyncio.to_thread(self._repository.load_exchange, workflow_id, task_id, key)
+
+    async def import_base(self, source_repo: Path, rev: str = "HEAD") -> str:
+        """Copy a commit of an existing repository into the store; see artifacts.store.importing."""
+        return await asyncio.to_thread(import_base, self._repository, source_repo, rev)
+
+    async def checkout(self, what: str, target_dir: Path) -> Path:
+        """Clone a branch or commit into an empty folder; see artifacts.store.checkout."""
+        return await asyncio.to_thread(checkout.checkout, self._repository, what, target_dir)
+
+    async def history(self, workflow_id: str) -> list[CommitInfo]:
+        """A workflow's accepted outcomes, oldest first."""
+        return await asyncio.to_thread(checkout.history, self._repository, workflow_id)
+
+    async def accepted(self) -> dict[tuple[str, str], str]:
+        """The commit of each accepted outcome's branch, by workflow and task."""
+        return await asyncio.to_thread(checkout.accepted, self._repository)
+
+    async def lacking(self, commit: str, parts: Sequence[str]) -> list[str]:
+        """Commits that `parts` reach and `commit` does not."""
+        return await asyncio.to_thread(checkout.lacking, self._repository, commit, parts)
+
+    async def verify(self) -> list[str]:
+        """Problems that `git fsck --strict` finds, [] when there are none."""
+        return await asyncio.to_thread(checkout.verify, self._repository)
+
+    async def prune_pending(self, older_than_seconds: float) -> int:
+        """Drop pending and merge refs older than that; see Repository.prune_pending."""
+        return await asyncio.to_thread(self._repository.prune_pending, older_than_seconds)
+
+    async def close(self) -> None:
+        await self._writer.close()
+        await self._publisher.close()
+        if self._rest is not None:
+            self._rest.cancel()
+        await asyncio.to_thread(self._repository.close)
+
+    async def _written(self, drafts: Sequence[Draft]) -> list[str]:
+        try:
+            return await self._writer.do(drafts)
+        finally:
+            self._rest_later()
+
+    def _published(self, moves: Sequence[RefMove]) -> list[None]:
+        self._repository.publish(moves)
+        return [None] * len(moves)
+
+    def _rest_later(self) -> None:
+        if self._rest is not None:
+            self._rest.cancel()
+        loop = asyncio.get_running_loop()
+        self._rest = loop.call_later(self._idle_seconds, loop.run_in_executor, None, self._repository.rest)
+
+
+def open_store(location: str, cache_dir: Path) -> GitArtifactStore:
+    """The store at a path (see create_store) or a URL: file://, git://, http(s)://, ssh://.
+
+    cache_dir: where a store given by URL keeps its local bare repository. Raises InvalidInput, NotConfigured.
+    """
+    if "://" in location:
+        return GitArtifactStore(RemoteRepository(location, cache_dir))
+    return GitArtifactStore(Repository(Path(location)))

@@ -1,0 +1,76 @@
+"""Bringing a user's existing repository into a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from artifacts.git.names import Ref
+from artifacts.git.process import GitFailed, run
+from artifacts.store.repository import Repository
+from contracts.base.errors import ArtifactError, InvalidInput
+
+
+def import_base(repository: Repository, source: Path, rev: str = "HEAD") -> str:
+    """Copy the commit `rev` of the repository at `source`, with the history it has, into the store; its name.
+
+    What is not committed stays behind; no hook or filter of the source runs. Raises InvalidInput when
+    `source` is no repository (its own root, not a folder inside one) or has no such commit.
+    """
+    source = source.absolute()
+    commit = _resolve(source, rev)
+    ref = Ref(f"refs/bases/{commit}", commit)
+    args = [
+        "fetch",
+        "--quiet",
+        "--no-tags",
+        "--no-write-fetch-head",
+        "--no-recurse-submodules",
+        "--update-shallow",
+    ]
+
+    def write() -> None:
+        with repository.guard.writing() as held:
+            refspec = f"+{commit}:{ref.name}"
+            run(
+                [*args, "--", str(source), refspec],
+                git_dir=repository.git_dir,
+                protocol="file",
+                inherit=(held,),
+            )
+
+    try:
+        repository.guard.persist(write)
+    except GitFailed as error:
+        raise ArtifactError(
+            f"repository {str(source)!r}: commit {commit} cannot be copied: {error}"
+        ) from None
+    repository.share([ref])
+    return commit
+
+
+def _resolve(source: Path, rev: str) -> str:
+    if not source.is_dir():
+        raise InvalidInput(f"repository {str(source)!r}: is no folder")
+    if rev.startswith("-"):
+        raise InvalidInput(f"revision {rev!r}: must not start with '-'")
+    try:
+        _ask(source, "--git-dir")
+    except GitFailed:
+        raise InvalidInput(
+            f"repository {str(source)!r}: is no Git repository; `git init` there, commit, and try again"
+        ) from None
+    try:
+        commit = _ask(source, "--verify", "--quiet", f"{rev}^{{commit}}")
+    except GitFailed:
+        raise InvalidInput(
+            f"repository {str(source)!r}: has no commit {rev!r}; commit something first"
+        ) from None
+    if len(commit) != 40:
+        raise InvalidInput(
+            f"repository {str(source)!r}: only repositories with SHA-1 object names can be used"
+        )
+    return commit
+
+
+def _ask(source: Path, *question: str) -> str:
+    return run(["rev-parse", *question], cwd=source, ceiling=source.parent).decode().strip()

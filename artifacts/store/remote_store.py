@@ -1,0 +1,134 @@
+"""A store on another machine: a local bare repository as the cache, fetched into and pushed from."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from artifacts.git import names
+from artifacts.git.creation import create_store
+from artifacts.git.names import Ref
+from artifacts.git.process import GitFailed, run
+from artifacts.store.repository import Repository, published
+from contracts.base.errors import ArtifactError, InvalidInput, StoreUnavailable
+from contracts.ports.artifacts import RefMove
+
+PROTOCOLS = frozenset({"file", "git", "http", "https", "ssh"})
+
+_PUSH_AT_ONCE = 500
+
+
+class RemoteRepository(Repository):
+    """A store named by URL. Raises StoreUnavailable when it is out of reach, ArtifactError when it refuses.
+
+    Everything is written to the cache first and then pushed, so that a retry after a lost connection sends
+    the same objects. The cache may be thrown away at any time.
+    """
+
+    def __init__(self, url: str, cache_dir: Path, *, lock_grace_seconds: float = 10.0) -> None:
+        self._url, self._protocol = url, check_url(url)
+        self.shown_url = _without_password(url)
+        folder = hashlib.sha256(url.encode()).hexdigest()[:16]
+        super().__init__(create_store(cache_dir / f"{folder}.git"), lock_grace_seconds=lock_grace_seconds)
+
+    def ensure(self, commits: Sequence[str]) -> None:
+        wanted = list(dict.fromkeys(names.commit_name(commit) for commit in commits))
+        found = self.objects.read_all(wanted)
+        missing = [commit for commit, here in zip(wanted, found, strict=True) if here is None]
+        if missing:
+            # The refs tell the server next time what need not be sent again.
+            self._fetch([f"+{commit}:refs/fetched/{commit}" for commit in missing], f"commit {missing[0]}")
+        super().ensure(wanted)
+
+    def share(self, refs: Sequence[Ref]) -> None:
+        for start in range(0, len(refs), _PUSH_AT_ONCE):
+            self._push(refs[start : start + _PUSH_AT_ONCE])
+
+    def publish(self, moves: Sequence[RefMove]) -> None:
+        super().publish(moves)
+        self.share(published(moves))
+
+    def load_exchange(self, workflow_id: str, task_id: str, key: str) -> bytes | None:
+        content = super().load_exchange(workflow_id, task_id, key)
+        if content is None:
+            # A pattern that matches nothing is no error, a single ref that is not there would be.
+            folder = names.exchanges(workflow_id, task_id)
+            self._fetch([f"+{folder}/*:{folder}/*"], "model exchanges")
+            content = super().load_exchange(workflow_id, task_id, key)
+        return content
+
+    def refresh(self, workflow_id: str) -> None:
+        folder = f"{names.HEADS}/{names.identifier('workflow_id', workflow_id)}"
+        self._fetch([f"+{folder}/*:{folder}/*"], f"workflow {workflow_id}")
+
+    def _fetch(self, refspecs: Sequence[str], what: str) -> None:
+        args = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"]
+        args += ["--update-shallow", "--stdin", "--", self._url]
+
+        def write() -> None:
+            with self.guard.writing() as held:
+                stdin = "".join(f"{refspec}\n" for refspec in refspecs).encode()
+                run(args, git_dir=self.git_dir, stdin=stdin, protocol=self._protocol, inherit=(held,))
+
+        try:
+            self.guard.persist(write)
+        except GitFailed as error:
+            self._check_reachable()
+            raise ArtifactError(f"{self.shown_url} does not hand out {what}: {self._told(error)}") from None
+
+    def _push(self, refs: Sequence[Ref]) -> None:
+        args = [
+            "push",
+            "--quiet",
+            "--porcelain",
+            "--atomic",
+            "--force",
+            "--no-verify",
+            "--no-recurse-submodules",
+        ]
+        refspecs = [f"{ref.commit}:{ref.name}" for ref in refs]
+        refspecs += sorted({f"{ref.keep}/*:{ref.keep}/*" for ref in refs if ref.keep})
+        try:
+            run([*args, "--", self._url, *refspecs], git_dir=self.git_dir, protocol=self._protocol)
+        except GitFailed as error:
+            told = self._told(error)
+            if any(line.startswith(b"!") for line in error.stdout.splitlines()):
+                raise ArtifactError(f"{self.shown_url} refuses {refs[0].name}: {told}") from None
+            raise StoreUnavailable(f"artifact store {self.shown_url} cannot be reached: {told}") from None
+
+    def _check_reachable(self) -> None:
+        try:
+            run(
+                ["ls-remote", "--quiet", "--", self._url, "HEAD"],
+                git_dir=self.git_dir,
+                protocol=self._protocol,
+            )
+        except GitFailed as error:
+            told = self._told(error)
+            raise StoreUnavailable(f"artifact store {self.shown_url} cannot be reached: {told}") from None
+
+    def _told(self, error: GitFailed) -> str:
+        said = error.stdout.decode("utf-8", "replace").strip()
+        secret = urlsplit(self._url).netloc.rpartition("@")[0]
+        told = f"{error} {said}".strip()
+        return told.replace(f"{secret}@", "") if secret else told
+
+
+def check_url(url: str) -> str:
+    """The protocol of a store's URL. Raises InvalidInput for what git could take for something else."""
+    parts = urlsplit(url)
+    if parts.scheme not in PROTOCOLS:
+        known = ", ".join(f"{name}://" for name in sorted(PROTOCOLS))
+        raise InvalidInput(f"artifact store {_without_password(url)!r}: use a path or one of {known}")
+    host = parts.hostname or ""
+    if (parts.scheme != "file" and not host) or host.startswith("-") or re.search(r"[\x00-\x20\x7f]", url):
+        raise InvalidInput(f"artifact store {_without_password(url)!r}: must name a host, without spaces")
+    return parts.scheme
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

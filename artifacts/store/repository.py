@@ -1,0 +1,228 @@
+"""The operations of a store on one local bare repository. Blocking; safe to call from several threads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+from artifacts.git import names
+from artifacts.git.cat_file import Found
+from artifacts.git.creation import check_repository
+from artifacts.git.fast_import import Draft, Importer
+from artifacts.git.names import Ref
+from artifacts.git.objects import FILE_MODES, ObjectReader
+from artifacts.git.process import run
+from artifacts.git.ref_writer import Change, RefWriter
+from artifacts.git.write_guard import WriteGuard
+from artifacts.merge.history_graph import History
+from artifacts.merge.merging import Merger
+from artifacts.store import drafting
+from contracts.base.errors import ArtifactError, UnsafePath
+from contracts.base.paths import check_path
+from contracts.ports.artifacts import PendingCommit, RefMove
+
+# More parents than this in one commit make it slow to show; they are merged group by group.
+MAX_PARENTS = 256
+
+_NOTHING = "0" * 40
+
+
+class Repository:
+    """A bare repository as an artifact store.
+
+    lock_grace_seconds: how long a lock file must stand unchanged before it can count as left behind.
+    Raises ArtifactError for what Git refuses or does not hold.
+    """
+
+    def __init__(self, git_dir: Path, *, lock_grace_seconds: float = 10.0) -> None:
+        self.git_dir = check_repository(git_dir)
+        self.objects = ObjectReader(self.git_dir)
+        self.guard = WriteGuard(self.git_dir, lock_grace_seconds)
+        self._importer = Importer(self.git_dir)
+        self._refs = RefWriter(self.git_dir, self.guard)
+        self._drafter = drafting.Drafter(self.objects, Merger(self.git_dir, self.objects))
+
+    def draft(self, commit: PendingCommit) -> Draft:
+        """Check a task's outcome and make it ready for `commit`."""
+        self.ensure(commit.parents)
+        if len(commit.parents) > MAX_PARENTS:
+            merged = self.merge(commit.parents, f"Merge for {commit.task_id}", commit.created_at)
+            commit = replace(commit, parents=(merged,))
+        return self._drafter.outcome(commit)
+
+    def commit(self, drafts: Sequence[Draft]) -> list[str]:
+        """Write drafts in one go; durable and readable, here and where `share` brings them, on return."""
+        if not drafts:
+            return []
+        shas = self.guard.persist(lambda: self._importer.write(drafts))
+        if self._unreadable(shas):
+            shas = self.guard.persist(lambda: self._importer.write_packed(drafts))
+            if damaged := self._unreadable(shas):
+                raise ArtifactError(f"commits cannot be read back after writing: {', '.join(damaged)}")
+        written = dict(zip((draft.ref for draft in drafts), shas, strict=True))
+        # The same work has the same ref, so what it points at now does not matter.
+        self.guard.persist(lambda: self._refs.update([Change(ref, sha) for ref, sha in written.items()]))
+        self.share([Ref(ref, sha) for ref, sha in written.items()])
+        return shas
+
+    def merge(self, parents: Sequence[str], subject: str, created_at: int) -> str:
+        """See contracts.ports.ArtifactStore.merge."""
+        tips = list(dict.fromkeys(parents))
+        while True:
+            parts = self.draft_merges(tips, subject, created_at)
+            written = iter(self.commit([part for part in parts if isinstance(part, Draft)]))
+            tips = [next(written) if isinstance(part, Draft) else part for part in parts]
+            if len(tips) == 1:
+                return tips[0]
+
+    def draft_merges(self, tips: Sequence[str], subject: str, created_at: int) -> list[str | Draft]:
+        """One merge of each MAX_PARENTS tips: the commit where there is one already, else a draft.
+
+        Once these are written, they are what remains to be merged.
+        """
+        self.ensure(tips)
+        groups = [tips[start : start + MAX_PARENTS] for start in range(0, max(len(tips), 1), MAX_PARENTS)]
+        return [self._draft_merge(group, subject, created_at) for group in groups]
+
+    def read_tree(self, commit: str, max_bytes: int) -> dict[str, bytes]:
+        """Regular files whose names contracts.base.paths allows; links and submodules are left out."""
+        self.ensure([commit])
+        walk = self.objects.walk(self.objects.commit(commit).tree)
+        entries = [
+            (path, entry.oid) for raw, entry in walk if entry.mode in FILE_MODES and (path := _safe(raw))
+        ]
+        files: dict[str, bytes] = {}
+        found = self.objects.blobs([oid for _, oid in entries], max_bytes=max_bytes)
+        for (path, oid), blob in zip(entries, found, strict=True):
+            if blob is None:
+                raise ArtifactError(
+                    f"file {path!r} of commit {commit} is missing in the store (object {oid})"
+                )
+            files[path] = blob.content
+        return files
+
+    def publish(self, moves: Sequence[RefMove]) -> None:
+        """Move branches and tags to accepted outcomes, all or none.
+
+        What one pointed at and the new commit does not contain is kept under refs/superseded/: the history
+        may be newer than a database that was restored from a backup.
+        """
+        self.ensure([move.commit for move in moves])
+        self.move(published(moves))
+
+    def move(self, refs: Sequence[Ref]) -> None:
+        """Bring local refs to where they shall be; each only from the value seen before."""
+        # Each try reads the old values anew, since somebody else may have moved one in between.
+        self.guard.persist(lambda: self._move(refs))
+
+    def draft_exchange(self, workflow_id: str, task_id: str, key: str, content: bytes) -> Draft:
+        """The draft that keeps an exchange, to be written by `commit`."""
+        return drafting.exchange(names.exchange(workflow_id, task_id, key), content)
+
+    def load_exchange(self, workflow_id: str, task_id: str, key: str) -> bytes | None:
+        """The content saved last under the key."""
+        found = self.objects.read(f"{names.exchange(workflow_id, task_id, key)}:exchange")
+        return found.content if found else None
+
+    def prune_pending(self, older_than_seconds: float) -> int:
+        """Drop refs of outcomes and merges made longer ago (by commit time), pack the rest; how many.
+
+        Accepted outcomes stay: their branches hold them.
+        """
+        limit = time.time() - older_than_seconds
+        query = ["for-each-ref", "--format=%(committerdate:unix) %(objectname) %(refname)"]
+        rows = [
+            line.split()
+            for line in run([*query, "refs/pending", "refs/merges"], git_dir=self.git_dir)
+            .decode()
+            .splitlines()
+        ]
+        drops = [(ref, oid) for when, oid, ref in rows if int(when) < limit]
+        self.guard.persist(lambda: self._refs.delete(drops))
+        self.guard.persist(self._pack_refs)
+        return len(drops)
+
+    def ensure(self, commits: Sequence[str]) -> None:
+        """Have these commits at hand. Raises ArtifactError when one is missing."""
+        for commit in commits:
+            self.objects.commit(names.commit_name(commit))
+
+    def refresh(self, workflow_id: str) -> None:
+        """Have what others published of a workflow at hand."""
+
+    def share(self, refs: Sequence[Ref]) -> None:
+        """Bring refs and what they hold to where other machines find them."""
+
+    def rest(self) -> None:
+        """End the processes that write; the next write starts others."""
+        self._importer.close()
+        self._refs.close()
+
+    def close(self) -> None:
+        """End all processes."""
+        self.rest()
+        self.objects.close()
+
+    def _draft_merge(self, parents: Sequence[str], subject: str, created_at: int) -> str | Draft:
+        if len(parents) == 1:
+            return parents[0]
+        draft = self._drafter.merge(parents, subject, created_at)
+        return draft.parents[0] if len(draft.parents) == 1 else draft
+
+    def _unreadable(self, shas: Sequence[str]) -> list[str]:
+        """Commits that cannot be read with their root trees."""
+        try:
+            commits = [found and self.objects.remember_commit(found) for found in self.objects.read_all(shas)]
+            trees = self.objects.read_all([commit.tree for commit in commits if commit])
+            missing = [sha for sha, commit in zip(shas, commits, strict=True) if commit is None]
+            return missing or [sha for sha, tree in zip(shas, trees, strict=True) if tree is None]
+        except ArtifactError:
+            return list(shas)
+
+    def _move(self, refs: Sequence[Ref]) -> None:
+        now = self.objects.read_all([ref.name for ref in refs])
+        moved = [
+            (ref, there)
+            for ref, there in zip(refs, now, strict=True)
+            if there is None or there.oid != ref.commit
+        ]
+        kept = {
+            f"{ref.keep}/{there.oid}": there.oid
+            for ref, there in moved
+            if ref.keep and there and self._loses(ref.commit, there)
+        }
+        changes = [Change(name, old) for name, old in kept.items()]
+        changes += [Change(ref.name, ref.commit, there.oid if there else _NOTHING) for ref, there in moved]
+        self._refs.update(changes)
+
+    def _loses(self, new: str, old: Found) -> bool:
+        """Whether the commit `new` does not contain `old`."""
+        history = History(self.git_dir, self.objects)
+        return old.kind != b"commit" or old.oid in history.independent([old.oid, new])
+
+    def _pack_refs(self) -> None:
+        with self.guard.writing() as held:
+            run(["pack-refs", "--all"], git_dir=self.git_dir, inherit=(held,))
+
+
+def published(moves: Sequence[RefMove]) -> list[Ref]:
+    """The refs of accepted outcomes; of two moves of one task the later counts."""
+    refs: dict[str, Ref] = {}
+    for move in moves:
+        wanted = [names.branch(move.workflow_id, move.task_id)]
+        if move.task_id != names.RESULT:
+            wanted.append(names.tag(move.workflow_id, move.task_id))
+        keep = names.superseded(move.workflow_id, move.task_id)
+        refs.update({name: Ref(name, move.commit, keep) for name in wanted})
+    return list(refs.values())
+
+
+@lru_cache(maxsize=65_536)
+def _safe(path: bytes) -> str | None:
+    try:
+        return check_path(path.decode("utf-8"))
+    except (UnicodeDecodeError, UnsafePath):
+        return None

@@ -1,0 +1,1 @@
+"""What every backend shares: the job, the conversation with a sandbox, its limits and its end."""

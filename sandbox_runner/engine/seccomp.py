@@ -1,0 +1,133 @@
+"""What a program may not ask the kernel for: one policy, as a BPF program and as a Docker profile.
+
+Forbidden calls fail with EPERM, foreign address families with EAFNOSUPPORT, calls newer than the table and
+every call of a foreign architecture (32-bit, x32) with ENOSYS, so that libraries fall back instead of dying.
+"""
+
+from __future__ import annotations
+
+import errno
+import platform
+import socket
+import struct
+from typing import Any
+
+from sandbox_runner.engine.syscalls import FORBIDDEN, NEWEST, SPECIAL
+
+FAMILIES = (int(socket.AF_UNIX), int(socket.AF_INET), int(socket.AF_INET6))
+
+_Instruction = tuple[int, int, int, int]
+
+_ARCHITECTURES = {
+    "x86_64": (0, 0xC000_003E, "SCMP_ARCH_X86_64"),
+    "aarch64": (1, 0xC000_00B7, "SCMP_ARCH_AARCH64"),
+}
+# Memory that a poll of /proc cannot see; in a cgroup it is counted like any other.
+_UNCOUNTED_MEMORY = ("memfd_create", "shmget", "msgget")
+# CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
+_NEW_NAMESPACES = tuple(1 << bit for bit in (17, 25, 26, 27, 28, 29, 30))
+# TIOCSTI and TIOCLINUX type into somebody else's terminal.
+_TYPING = (0x5412, 0x541C)
+_LOW_WORD = 0xFFFF_FFFF
+
+_ALLOW = 0x7FFF_0000
+_ERRNO = 0x0005_0000
+_LOAD, _EQUAL, _ABOVE, _ANY_BIT, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
+_NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16
+
+
+def supported() -> bool:
+    """Whether there is a table for this machine's architecture."""
+    return platform.machine() in _ARCHITECTURES
+
+
+def bpf_program(*, deny_uncounted_memory: bool) -> bytes:
+    """The filter for this machine as packed `struct sock_filter`."""
+    column, architecture, _ = _ARCHITECTURES[platform.machine()]
+    special = {name: numbers[column] for name, numbers in SPECIAL.items()}
+    forbidden = [numbers[column] for numbers in FORBIDDEN.values()]
+    if deny_uncounted_memory:
+        forbidden += [special[name] for name in _UNCOUNTED_MEMORY]
+    code: list[_Instruction] = [
+        (_LOAD, 0, 0, _ARCHITECTURE_AT),
+        (_EQUAL, 1, 0, architecture),
+        _refuse(errno.ENOSYS),
+        (_LOAD, 0, 0, _NUMBER_AT),
+        (_ABOVE, 0, 1, NEWEST),  # x32 too: its numbers begin at 2**30
+        _refuse(errno.ENOSYS),
+        (_EQUAL, 0, 1, special["clone3"]),  # its flags lie in memory, where no filter can look
+        _refuse(errno.ENOSYS),
+    ]
+    for number in forbidden:
+        if number is not None:
+            code += [(_EQUAL, 0, 1, number), _refuse(errno.EPERM)]
+    for name, checks in _argument_checks().items():
+        code += [(_EQUAL, 0, len(checks), special[name]), *checks]
+    code.append((_RETURN, 0, 0, _ALLOW))
+    return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
+
+
+def _argument_checks() -> dict[str, list[_Instruction]]:
+    """Per call, the instructions that decide by an argument. Each block ends in a return."""
+    allow: _Instruction = (_RETURN, 0, 0, _ALLOW)
+    denied = _refuse(errno.EPERM)
+    families: list[_Instruction] = [
+        _argument(0),
+        *((_EQUAL, len(FAMILIES) - i, 0, family) for i, family in enumerate(FAMILIES)),
+        _refuse(errno.EAFNOSUPPORT),
+        allow,
+    ]
+    only_zero: list[_Instruction] = [_argument(0), (_EQUAL, 1, 0, 0), denied, allow]
+    return {
+        "socket": families,
+        "socketpair": families,
+        "clone": [_argument(0), (_ANY_BIT, 0, 1, sum(_NEW_NAMESPACES)), denied, allow],
+        "prlimit64": only_zero,
+        "personality": only_zero,
+        "ioctl": [_argument(1), (_EQUAL, 1, 0, _TYPING[0]), (_EQUAL, 0, 1, _TYPING[1]), denied, allow],
+    }
+
+
+def _argument(index: int) -> _Instruction:
+    # The low word, which is all that the kernel looks at in these arguments (both machines little endian).
+    return (_LOAD, 0, 0, _ARGUMENTS_AT + 8 * index)
+
+
+def _refuse(code: int) -> _Instruction:
+    return (_RETURN, 0, 0, _ERRNO | code)
+
+
+def docker_profile() -> dict[str, Any]:
+    """The same policy in the engine's format. A foreign architecture is killed there."""
+    rules = [
+        _rule(sorted(FORBIDDEN), errno.EPERM),
+        _rule(["clone3"], errno.ENOSYS),
+        *(_rule(["clone"], errno.EPERM, _same_bits(0, bit, bit)) for bit in _NEW_NAMESPACES),
+        *(_rule(["ioctl"], errno.EPERM, _same_bits(1, _LOW_WORD, command)) for command in _TYPING),
+        _rule(["prlimit64"], errno.EPERM, _compare(0, "SCMP_CMP_NE", 0)),
+        _rule(["personality"], errno.EPERM, _compare(0, "SCMP_CMP_NE", 0)),
+    ]
+    calls = ["socket", "socketpair"]
+    last = max(FAMILIES)
+    for family in sorted(set(range(last)) - set(FAMILIES)):
+        rules.append(_rule(calls, errno.EAFNOSUPPORT, _compare(0, "SCMP_CMP_EQ", family)))
+    rules.append(_rule(calls, errno.EAFNOSUPPORT, _compare(0, "SCMP_CMP_GT", last)))
+    machine = _ARCHITECTURES.get(platform.machine())
+    return {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "architectures": [machine[2]] if machine else [],
+        "syscalls": rules,
+    }
+
+
+def _rule(names: list[str], code: int, condition: dict[str, Any] | None = None) -> dict[str, Any]:
+    rule: dict[str, Any] = {"names": names, "action": "SCMP_ACT_ERRNO", "errnoRet": code}
+    return rule if condition is None else {**rule, "args": [condition]}
+
+
+def _compare(index: int, operator: str, value: int) -> dict[str, Any]:
+    return {"index": index, "value": value, "op": operator}
+
+
+def _same_bits(index: int, mask: int, value: int) -> dict[str, Any]:
+    return {"index": index, "value": mask, "valueTwo": value, "op": "SCMP_CMP_MASKED_EQ"}

@@ -1,0 +1,1 @@
+"""Sandboxes that are processes of this machine: bubblewrap and Linux namespaces."""

@@ -1,0 +1,207 @@
+"""Between the Sandbox port and the messages of contracts.messages.sandbox."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+from contracts.base.errors import DecodeError, InvalidInput, SandboxUnavailable, UnsafePath
+from contracts.base.model import Model
+from contracts.messages.channels import Channels
+from contracts.messages.events import (
+    EVENT_DATA,
+    DeadMessage,
+    EventType,
+    Heartbeat,
+    TaskEvent,
+    WorkerLeft,
+    decode,
+    encode,
+)
+from contracts.messages.sandbox import (
+    MAX_SANDBOX_MESSAGE_BYTES,
+    ParcelFile,
+    SandboxBounds,
+    SandboxControl,
+    SandboxHost,
+    SandboxOrder,
+    SandboxOutcome,
+)
+from contracts.ports.bus import Delivery, Outgoing
+from contracts.ports.sandbox import Isolation, SandboxLimits, SandboxRequest, SandboxResult, Verdict
+from sandbox_runner.service.parcel import pack, unpack
+
+_MAX_KEPT_BYTES: Final = 2_000_000
+_MAX_REASON: Final = 10_000
+
+M = TypeVar("M", bound=Model)
+
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """Wraps what one process says into events. `clock` gives seconds since 1970."""
+
+    source: str
+    clock: Callable[[], float]
+
+    def order(self, order: SandboxOrder) -> Outgoing:
+        """Raises InvalidInput when it is too large to be sent."""
+        payload = self._event(EventType.SANDBOX_REQUESTED, order)
+        if len(payload) > MAX_SANDBOX_MESSAGE_BYTES:
+            raise InvalidInput(
+                f"files and stdin: {len(payload)} bytes once they are encoded; a sandbox host takes at most "
+                f"{MAX_SANDBOX_MESSAGE_BYTES} (MAX_SANDBOX_MESSAGE_BYTES)"
+            )
+        return Outgoing(Channels.SANDBOX_REQUESTS, payload)
+
+    def outcome(self, caller_id: str, outcome: SandboxOutcome) -> Outgoing:
+        """One that is too large comes without its files, as a breach of the rules."""
+        payload = self._event(EventType.SANDBOX_FINISHED, outcome)
+        if len(payload) > MAX_SANDBOX_MESSAGE_BYTES:
+            payload = self._event(EventType.SANDBOX_FINISHED, _without_files(outcome, len(payload)))
+        return Outgoing(Channels.sandbox_results(caller_id), payload)
+
+    def presence(self, host: SandboxHost) -> Outgoing:
+        return Outgoing(Channels.SANDBOX_HOSTS, self._event(EventType.SANDBOX_PRESENT, host))
+
+    def control(self, control: SandboxControl) -> Outgoing:
+        return Outgoing(Channels.SANDBOX_CONTROL, self._event(EventType.SANDBOX_CONTROL, control))
+
+    def heartbeat(self, heartbeat: Heartbeat) -> Outgoing:
+        return Outgoing(Channels.HEARTBEATS, self._event(EventType.WORKER_HEARTBEAT, heartbeat))
+
+    def left(self, host_id: str) -> Outgoing:
+        left = WorkerLeft(worker_id=host_id, reason="stopped")
+        return Outgoing(Channels.HEARTBEATS, self._event(EventType.WORKER_LEFT, left))
+
+    def dead(self, delivery: Delivery, reason: str) -> Outgoing:
+        """A delivery that nobody can read, for the dead letters."""
+        kept = delivery.payload[:_MAX_KEPT_BYTES]
+        if len(kept) < len(delivery.payload):
+            reason = f"{reason[:9_000]} (the first {len(kept)} of {len(delivery.payload)} bytes are kept)"
+        letter = DeadMessage(
+            stream=delivery.stream, reason=bounded(reason), raw_base64=base64.b64encode(kept).decode()
+        )
+        return Outgoing(Channels.DEAD_LETTERS, self._event(EventType.MESSAGE_DEAD, letter))
+
+    def _event(self, kind: EventType, data: Model) -> bytes:
+        time = datetime.fromtimestamp(self.clock(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        envelope: type[TaskEvent[Any]] = TaskEvent.__class_getitem__(EVENT_DATA[kind])  # type: ignore[assignment]
+        return encode(envelope(id=uuid.uuid4().hex, source=self.source, type=kind, time=time, data=data))
+
+
+def read(payload: bytes, wanted: type[M]) -> M:
+    """The data of a message of this kind. Raises DecodeError for any other."""
+    event = decode(payload, max_bytes=MAX_SANDBOX_MESSAGE_BYTES)
+    if isinstance(event.data, wanted):
+        return event.data
+    raise DecodeError(f"{wanted.__name__} was expected, not {event.type}", payload)
+
+
+def order_of(
+    request: SandboxRequest, *, request_id: str, caller_id: str, deadline: float, remaining_seconds: float
+) -> SandboxOrder:
+    """The request as a message. Raises InvalidInput for what no message can say."""
+    try:
+        return SandboxOrder(
+            request_id=request_id,
+            caller_id=caller_id,
+            deadline=deadline,
+            remaining_seconds=remaining_seconds,
+            argv=request.argv,
+            env=dict(request.env),
+            limits=SandboxBounds(**asdict(request.limits)),
+            collect=request.collect,
+            labels=dict(request.labels),
+            stdin_size=len(request.stdin),
+            files=_index(request.files),
+            parcel_base64=pack([request.stdin, *request.files.values()]),
+        )
+    except ValueError as error:  # pydantic's, which shows every field that does not fit
+        raise InvalidInput(f"the request does not fit a message for a sandbox host: {error}") from None
+
+
+def request_of(order: SandboxOrder) -> SandboxRequest:
+    """The message as a request. Raises DecodeError when its parcel is not what it says."""
+    sizes = [order.stdin_size, *(file.size for file in order.files)]
+    stdin, *contents = unpack(order.parcel_base64, sizes)
+    return SandboxRequest(
+        argv=order.argv,
+        files=dict(zip(_unique([file.path for file in order.files]), contents, strict=True)),
+        stdin=stdin,
+        env=order.env,
+        collect=order.collect,
+        limits=SandboxLimits(**order.limits.model_dump()),
+        labels=order.labels,
+    )
+
+
+def outcome_of(result: SandboxResult, *, request_id: str, host_id: str) -> SandboxOutcome:
+    """The result as a message."""
+    return SandboxOutcome(
+        request_id=request_id,
+        host_id=host_id,
+        verdict=result.verdict.value,
+        exit_code=result.exit_code,
+        stdout_size=len(result.stdout),
+        stderr_size=len(result.stderr),
+        files=_index(result.files),
+        parcel_base64=pack([result.stdout, result.stderr, *result.files.values()]),
+        seconds=result.seconds,
+        backend=result.backend,
+        isolation=result.isolation.value,
+    )
+
+
+def result_of(outcome: SandboxOutcome) -> SandboxResult:
+    """The message as a result. Raises SandboxUnavailable, UnsafePath, InvalidInput as the host did."""
+    if outcome.verdict == "infra":
+        raise SandboxUnavailable(f"sandbox host {outcome.host_id}: {outcome.reason}")
+    if outcome.verdict == "unsafe_path":
+        raise UnsafePath(outcome.reason)
+    if outcome.verdict == "invalid_input":
+        raise InvalidInput(outcome.reason)
+    sizes = [outcome.stdout_size, outcome.stderr_size, *(file.size for file in outcome.files)]
+    stdout, stderr, *contents = unpack(outcome.parcel_base64, sizes)
+    return SandboxResult(
+        verdict=Verdict(outcome.verdict),
+        exit_code=outcome.exit_code,
+        stdout=stdout,
+        stderr=stderr,
+        files=dict(zip(_unique([file.path for file in outcome.files]), contents, strict=True)),
+        seconds=outcome.seconds,
+        backend=outcome.backend,
+        isolation=Isolation(outcome.isolation),
+    )
+
+
+def bounded(text: str) -> str:
+    """At most so many characters as a reason may have, and all of them such as every store takes."""
+    return text[:_MAX_REASON].replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+
+
+def _index(files: Any) -> tuple[ParcelFile, ...]:
+    return tuple(ParcelFile(path=path, size=len(content)) for path, content in files.items())
+
+
+def _unique(paths: Sequence[str]) -> Sequence[str]:
+    if len(set(paths)) < len(paths):
+        raise DecodeError("a path appears twice", "\n".join(paths).encode("utf-8", "replace"))
+    return paths
+
+
+def _without_files(outcome: SandboxOutcome, size: int) -> SandboxOutcome:
+    result = result_of(outcome)
+    note = f"\nsandbox: files refused: {size} bytes once encoded, more than {MAX_SANDBOX_MESSAGE_BYTES}\n"
+    reduced = replace(
+        result,
+        verdict=Verdict.POLICY,
+        stdout=result.stdout[-_MAX_KEPT_BYTES:],
+        stderr=result.stderr[-_MAX_KEPT_BYTES:] + note.encode(),
+        files={},
+    )
+    return outcome_of(reduced, request_id=outcome.request_id, host_id=outcome.host_id)

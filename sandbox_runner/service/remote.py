@@ -1,0 +1,220 @@
+"""The Sandbox port over the bus: programs run at sandbox hosts, and this process needs no engine.
+
+A request goes out once and is asked for again when nobody has held it for a lease: the caller remembers it,
+not the stream, so a lost stream, a dead host and a lost answer are all the same. That runs a program twice at
+worst, which has no effect beyond its result; a second result is ignored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final
+
+import structlog
+
+from contracts.base.errors import BusUnavailable, DecodeError, SandboxUnavailable
+from contracts.messages.channels import Channels
+from contracts.messages.sandbox import SandboxControl, SandboxHost, SandboxOrder, SandboxOutcome
+from contracts.ports.bus import MessageBus
+from contracts.ports.sandbox import Isolation, SandboxRequest, SandboxResult
+from sandbox_runner.engine.conversation import to_the_end
+from sandbox_runner.engine.payload import check_request
+from sandbox_runner.service.messages import Messages, order_of, read, result_of
+from sandbox_runner.service.patience import Known, Patience, Step, Waiting
+
+NO_HOST: Final = "no sandbox host answers: start multi-agent worker --role sandbox"
+_MOST_WAITING: Final = 1_000
+_LOOK_SECONDS: Final = 0.1
+_BEAT_SECONDS: Final = 1.0
+_RECONNECT_SECONDS: Final = 0.5
+_END_SECONDS: Final = 3.0
+_UNHELD_END_SECONDS: Final = 1.0
+_log = structlog.get_logger(__name__)
+
+
+class _Call:
+    """A request whose result is waited for."""
+
+    def __init__(self, order: SandboxOrder, waiting: Waiting) -> None:
+        self.order = order
+        self.waiting = waiting
+        self.outcome: asyncio.Future[SandboxOutcome] = asyncio.get_running_loop().create_future()
+
+
+class RemoteSandbox:
+    """Sandboxes of other processes. `caller_id` is unique for the life of this one.
+
+    The bus stays the caller's, who closes it. `clock` gives seconds since 1970. Errors are those of the port;
+    SandboxUnavailable also when no host is heard within `patience.answer` seconds, or none has a free slot.
+    """
+
+    def __init__(
+        self,
+        bus: MessageBus,
+        caller_id: str,
+        *,
+        patience: Patience | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._bus = bus
+        self._caller_id = caller_id
+        self._patience = patience or Patience()
+        self._clock = clock
+        self._messages = Messages(f"sandbox-caller/{caller_id}", clock)
+        self._known = Known(self._patience.lease)
+        self._calls: dict[str, _Call] = {}
+        self._jobs: list[asyncio.Task[None]] = []
+        self._listening = asyncio.Event()
+        self.backend = "host"
+        self.isolation = Isolation.SYSCALLS
+
+    async def run(self, request: SandboxRequest) -> SandboxResult:
+        """See contracts.ports.Sandbox. A cancelled call waits a moment for its host to say that it ended."""
+        check_request(request)
+        seconds = request.limits.wall_seconds + self._patience.queue
+        request_id = uuid.uuid4().hex
+        order = order_of(
+            request,
+            request_id=request_id,
+            caller_id=self._caller_id,
+            deadline=self._clock() + seconds,
+            remaining_seconds=seconds,
+        )
+        self._messages.order(order)
+        self._start()
+        now = asyncio.get_running_loop().time()
+        call = self._calls[request_id] = _Call(order, Waiting(request_id, now, now + seconds))
+        try:
+            return result_of(await self._outcome(call))
+        except DecodeError as error:
+            raise SandboxUnavailable(f"a sandbox host sent an unreadable result: {error}") from None
+        except asyncio.CancelledError:
+            await to_the_end(self._call_off(call))
+            raise
+        except SandboxUnavailable:
+            await self._say(SandboxControl(caller_id=self._caller_id, cancelled=(request_id,)))
+            raise
+        finally:
+            del self._calls[request_id]
+
+    async def close(self) -> None:
+        """Stop listening. To be called when no `run` is under way."""
+        for job in self._jobs:
+            job.cancel()
+        await asyncio.gather(*self._jobs, return_exceptions=True)
+        self._jobs.clear()
+
+    def _start(self) -> None:
+        if not self._jobs:
+            self._jobs = [asyncio.create_task(self._listen()), asyncio.create_task(self._beat())]
+
+    async def _outcome(self, call: _Call) -> SandboxOutcome:
+        waiting = call.waiting
+        while True:
+            now = asyncio.get_running_loop().time()
+            step = waiting.step(self._known.alive(now), self._patience, now)
+            if step is Step.NOBODY:
+                raise SandboxUnavailable(NO_HOST)
+            if step is Step.TOO_LATE:
+                raise SandboxUnavailable("the sandbox hosts did not find the time to run this program")
+            # A request that goes out before its results can be heard would only be asked for twice.
+            if step is Step.PUBLISH and self._listening.is_set() and await self._publish(call):
+                waiting.was_published(asyncio.get_running_loop().time())
+            done, _ = await asyncio.wait([call.outcome], timeout=_LOOK_SECONDS)
+            if done:
+                return call.outcome.result()
+
+    async def _publish(self, call: _Call) -> bool:
+        """Whether it went out; a bus that is away is waited for like hosts that are."""
+        try:
+            remaining = call.waiting.deadline - asyncio.get_running_loop().time()
+            times = {"deadline": self._clock() + remaining, "remaining_seconds": remaining}
+            if await self._bus.depth(Channels.SANDBOX_REQUESTS) >= _MOST_WAITING:
+                return False
+            await self._bus.publish([self._messages.order(call.order.model_copy(update=times))])
+        except BusUnavailable as error:
+            _log.debug("sandbox.bus_unavailable", error=str(error))
+            return False
+        return True
+
+    async def _call_off(self, call: _Call) -> None:
+        """Have the program ended, and wait until its host says so; a silent one is not waited for long."""
+        request_id = call.waiting.request_id
+        if call.waiting.published is None:
+            return
+        await self._say(SandboxControl(caller_id=self._caller_id, cancelled=(request_id,)))
+        held = call.waiting.held is not None
+        await asyncio.wait([call.outcome], timeout=_END_SECONDS if held else _UNHELD_END_SECONDS)
+
+    async def _listen(self) -> None:
+        while True:
+            subscription = self._bus.subscribe(
+                [Channels.sandbox_results(self._caller_id), Channels.SANDBOX_HOSTS]
+            )
+            try:
+                await subscription.ready()
+                self._listening.set()
+                async for channel, payload in subscription:
+                    await self._hear(channel, payload)
+            except BusUnavailable as error:
+                _log.debug("sandbox.results_lost", error=str(error))
+            finally:
+                self._listening.clear()
+                await subscription.close()
+            await asyncio.sleep(_RECONNECT_SECONDS)
+
+    async def _hear(self, channel: str, payload: bytes) -> None:
+        try:
+            if channel == Channels.SANDBOX_HOSTS:
+                self._present(read(payload, SandboxHost))
+            else:
+                await self._finished(read(payload, SandboxOutcome))
+        except DecodeError as error:
+            _log.warning("sandbox.unreadable", channel=channel, reason=error.reason)
+
+    def _present(self, host: SandboxHost) -> None:
+        now = asyncio.get_running_loop().time()
+        self._known.hear(host, now)
+        self.backend, self.isolation = host.backend, Isolation(host.isolation)
+        for call in self._calls.values():
+            call.waiting.note(host, now)
+
+    async def _finished(self, outcome: SandboxOutcome) -> None:
+        self.backend, self.isolation = outcome.backend, Isolation(outcome.isolation)
+        call = self._calls.get(outcome.request_id)
+        if call is not None and not call.outcome.done():
+            call.outcome.set_result(outcome)
+        # Also for one that nobody waits for any more: its host would send it again and again.
+        await self._say(SandboxControl(caller_id=self._caller_id, received=(outcome.request_id,)))
+
+    async def _beat(self) -> None:
+        """Say what is waited for: hosts whose clock differs believe it rather than a deadline."""
+        while True:
+            await asyncio.sleep(_BEAT_SECONDS)
+            if self._calls:
+                await self._say(SandboxControl(caller_id=self._caller_id, waiting=tuple(self._calls)))
+
+    async def _say(self, control: SandboxControl) -> None:
+        with suppress(BusUnavailable):
+            await self._bus.broadcast([self._messages.control(control)])
+
+
+async def find_hosts(bus: MessageBus, seconds: float) -> Sequence[SandboxHost]:
+    """The hosts that are heard within so many seconds. Raises BusUnavailable."""
+    found: dict[str, SandboxHost] = {}
+    subscription = bus.subscribe([Channels.SANDBOX_HOSTS])
+    try:
+        await subscription.ready()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                async for _, payload in subscription:
+                    with suppress(DecodeError):
+                        host = read(payload, SandboxHost)
+                        found[host.host_id] = host
+    finally:
+        await subscription.close()
+    return list(found.values())
