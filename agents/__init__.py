@@ -1,7 +1,6 @@
 """Workers and the agents that ship.
 
-What a package with agents of its own needs is here; `agents.worker.worker` and `agents.sdk.registry` are for those who
-start workers.
+What a package with agents of its own needs is here; `agents.worker` is for those who start workers.
 """
 
 from __future__ import annotations

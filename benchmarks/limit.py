@@ -87,7 +87,7 @@ class SqliteLedger:
 
 
 class PostgresLedger:
-    """The server runs with the settings that ours is given (`multi_agent/chaos/postgres.py`)."""
+    """The server runs with the settings that ours is given (`multi_agent/chaos/services/postgres.py`)."""
 
     def __init__(self, url: str) -> None:
         import psycopg  # noqa: PLC0415 - an extra

@@ -1,7 +1,7 @@
 """Our bus as a queue: events of ours through `RedisBus`, a worker that does nothing, outcomes taken in.
 
-`worker: bus` reads and answers in batches; `worker: agents` is the real `Worker` on an artifact store that keeps
-nothing, so that what is measured is the worker's loop and not Git.
+`worker: bus` reads and answers in batches; `worker: agents` is the real `Worker` on an artifact store that
+keeps nothing, so that what is measured is the worker's loop and not Git.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ async def work_agents(url: str) -> None:
 
 
 if __name__ == "__main__":
-    from multi_agent.telemetry import set_up_logs
+    from multi_agent.telemetry.logs import set_up_logs
 
     set_up_logs("warning", process="worker")
     asyncio.run(work_bus(sys.argv[1]) if sys.argv[2] == "bus" else work_agents(sys.argv[1]))

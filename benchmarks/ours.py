@@ -187,7 +187,7 @@ async def database_for(kind: str) -> AsyncIterator[str | None]:
     if kind != "postgres":
         yield None
         return
-    from multi_agent.chaos.postgres import PrivatePostgres  # noqa: PLC0415 - an extra
+    from multi_agent.chaos.services.postgres import PrivatePostgres  # noqa: PLC0415 - an extra
 
     server = PrivatePostgres()
     try:

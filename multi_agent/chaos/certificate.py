@@ -14,10 +14,10 @@ from artifacts import GitArtifactStore
 from contracts.base.errors import InvalidInput
 from multi_agent.bootstrap import make_artifacts
 from multi_agent.chaos.checks import Finding, check_secrets, left_behind
-from multi_agent.chaos.clock import find_compiler
 from multi_agent.chaos.faults import FAULTS, Fault
 from multi_agent.chaos.report import Report
 from multi_agent.chaos.runner import FaultResult, Runner
+from multi_agent.chaos.services.clock import find_compiler
 from multi_agent.chaos.world import World, WorldSettings
 from multi_agent.settings import Settings
 from orchestrator.diagnosis.verify import audit

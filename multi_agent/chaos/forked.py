@@ -19,7 +19,7 @@ _MODULES = (
     "multi_agent.chaos.tether",
     "multi_agent.cli.serve",
     "multi_agent.chaos.agents",
-    "multi_agent.models.replay",
+    "multi_agent.models.recordings.replay",
     "orchestrator.service.orchestrator",
     "orchestrator.storage.migrate",
     "agents.worker.worker",

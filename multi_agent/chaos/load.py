@@ -9,7 +9,7 @@ from agents.sdk.task import DEFAULT_SYSTEM
 from contracts.documents.todo_list import TodoItem, TodoList
 from contracts.ports.model import ModelMessage, ModelRequest, ModelResponse
 from multi_agent.chaos.agents import QUESTIONS, ROLE, Orders, content
-from multi_agent.models.recording import Recording, exchange_of
+from multi_agent.models.recordings.recording import Recording, exchange_of
 
 MAX_TASKS = 7
 

@@ -18,14 +18,14 @@ from contracts.base.failpoints import Action, Trap
 from contracts.documents.todo_list import TodoList
 from contracts.ports.bus import MessageBus
 from multi_agent.bootstrap import SCRATCH_MARK, make_bus, make_client, make_database, upgrade_database
-from multi_agent.chaos.clock import SteppedClock, find_compiler
 from multi_agent.chaos.forked import ForkedProcess, start_server
-from multi_agent.chaos.link import Links
 from multi_agent.chaos.load import write_answers
-from multi_agent.chaos.postgres import PrivatePostgres
-from multi_agent.chaos.redis import ChaosRedis
+from multi_agent.chaos.services.clock import SteppedClock, find_compiler
+from multi_agent.chaos.services.link import Links
+from multi_agent.chaos.services.postgres import PrivatePostgres
+from multi_agent.chaos.services.redis import ChaosRedis
+from multi_agent.runtime.supervisor import Charge, OrchestratorArgv, Supervisor, worker_argv
 from multi_agent.settings import Settings
-from multi_agent.supervisor import Charge, OrchestratorArgv, Supervisor, worker_argv
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.storage.sql.database import Database
 

@@ -15,7 +15,7 @@ from contracts.base.errors import InvalidInput
 from multi_agent.cli import EXIT_DONE, EXIT_FAILED
 from multi_agent.cli.common import json_option, print_json, sandbox_option, settings_of
 from multi_agent.settings import Settings
-from multi_agent.telemetry import set_up_logs
+from multi_agent.telemetry.logs import set_up_logs
 
 if TYPE_CHECKING:
     from multi_agent.chaos.certificate import Wanted

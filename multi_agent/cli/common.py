@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from contracts.base.errors import InvalidInput
 from multi_agent.bootstrap import make_bus, make_client, make_database, upgrade_database
-from multi_agent.locks import FileLock
+from multi_agent.runtime.locks import FileLock
 from multi_agent.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ agents_option = click.option(
 
 def settings_of(**options: Any) -> Settings:
     """Settings from the environment and these options. What is logged from now on goes to stderr."""
-    from multi_agent.telemetry import set_up_logs  # noqa: PLC0415 - see asking_settings
+    from multi_agent.telemetry.logs import set_up_logs  # noqa: PLC0415 - see asking_settings
 
     settings = load_settings(options)
     set_up_logs("warning", process="cli")

@@ -16,6 +16,7 @@ from agents.sdk.registry import agent_info
 from contracts.base.errors import InvalidInput, MultiAgentError, NotConfigured, StoreUnavailable
 from contracts.documents.plan_checks import PlanLimits, parse_plan
 from contracts.documents.todo_list import TodoList
+from multi_agent.application.summary import Summary, summarise, summary_lines
 from multi_agent.bootstrap import (
     find_agents,
     make_artifacts,
@@ -35,10 +36,9 @@ from multi_agent.cli.common import (
     sandbox_option,
     settings_of,
 )
-from multi_agent.screen import Screen
+from multi_agent.cli.screen import Screen
+from multi_agent.runtime.stack import Stack
 from multi_agent.settings import Settings
-from multi_agent.stack import Stack
-from multi_agent.summary import Summary, summarise, summary_lines
 from orchestrator.client.patience import Patience
 from orchestrator.core.state import WorkflowStatus
 

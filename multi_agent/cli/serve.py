@@ -11,10 +11,10 @@ import click
 from contracts.base.errors import InvalidInput
 from multi_agent.bootstrap import find_agents
 from multi_agent.cli.common import agents_option, data_dir_option, model_option, sandbox_option, settings_of
-from multi_agent.processes import new_process_id, run_orchestrator, run_sandbox_host, run_worker
+from multi_agent.runtime.processes import new_process_id, run_orchestrator, run_sandbox_host, run_worker
+from multi_agent.runtime.stack import Stack
 from multi_agent.settings import Settings
-from multi_agent.stack import Stack
-from multi_agent.telemetry import set_up_logs
+from multi_agent.telemetry.logs import set_up_logs
 
 SANDBOX_ROLE = "sandbox"
 

@@ -108,7 +108,7 @@ async def _view_and_letters(settings: Settings, name: str) -> tuple[WorkflowView
 def _print_view(view: WorkflowView, letters: list[StoredLetter]) -> None:
     from rich.console import Console  # noqa: PLC0415 - heavy
 
-    from multi_agent.screen import task_table  # noqa: PLC0415
+    from multi_agent.cli.screen import task_table  # noqa: PLC0415
 
     header = view.header
     click.echo(
@@ -163,7 +163,7 @@ def watch(workflow: str | None, **options: object) -> int:
 async def _watch(settings: Settings, name: str | None) -> int:
     from rich.console import Console  # noqa: PLC0415 - heavy
 
-    from multi_agent.screen import Screen  # noqa: PLC0415
+    from multi_agent.cli.screen import Screen  # noqa: PLC0415
     from orchestrator.client.patience import Patience  # noqa: PLC0415
 
     screen = Screen(Console())
@@ -199,7 +199,7 @@ def events(workflow: str | None, after: int, limit: int, as_json: bool, **option
 
             click.echo(json.dumps(asdict(entry), ensure_ascii=False))
         else:
-            from multi_agent.screen import entry_line  # noqa: PLC0415 - heavy
+            from multi_agent.cli.screen import entry_line  # noqa: PLC0415 - heavy
 
             moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.at))
             click.echo(

@@ -12,13 +12,16 @@ from pydantic import SecretStr
 
 from contracts.base.errors import NotConfigured
 from contracts.ports.model import ModelClient
-from multi_agent.models.endpoint import Endpoint
-from multi_agent.models.manual import ManualFiles, ManualTerminal
+from multi_agent.models.adapters.endpoint import Endpoint
+from multi_agent.models.adapters.manual import ManualFiles, ManualTerminal
+from multi_agent.models.layers.bounds import Bounded
+from multi_agent.models.layers.cache import Cached
+from multi_agent.models.layers.rate_limit import RateLimited
+from multi_agent.models.layers.retry import Retrying, RetryPolicy
 from multi_agent.models.prices import Price
-from multi_agent.models.record import Recorder
-from multi_agent.models.recording import SHIPPED
-from multi_agent.models.replay import Replay
-from multi_agent.models.wrappers import Bounded, Cached, RateLimited, Retrying, RetryPolicy
+from multi_agent.models.recordings.recorder import Recorder
+from multi_agent.models.recordings.recording import SHIPPED
+from multi_agent.models.recordings.replay import Replay
 
 MODEL_FORMS: Final = (
     "replay",
@@ -68,9 +71,9 @@ class _Service:
 
 
 _SERVICES: Final = {
-    "gemini": _Service("multi_agent.models.gemini", "Gemini", "gemini"),
-    "gemini-legacy": _Service("multi_agent.models.gemini_legacy", "GeminiLegacy", "gemini-legacy"),
-    "openai": _Service("multi_agent.models.openai_compatible", "OpenAiCompatible", "openai"),
+    "gemini": _Service("multi_agent.models.adapters.gemini", "Gemini", "gemini"),
+    "gemini-legacy": _Service("multi_agent.models.adapters.gemini_legacy", "GeminiLegacy", "gemini-legacy"),
+    "openai": _Service("multi_agent.models.adapters.openai_compatible", "OpenAiCompatible", "openai"),
 }
 
 

@@ -25,8 +25,8 @@ from contracts.documents.todo_list import TodoItem, TodoList
 from multi_agent.bootstrap import SCRATCH_MARK, make_bus, make_client, make_database, upgrade_database
 from multi_agent.chaos.agents import ROLE, Orders
 from multi_agent.chaos.load import write_answers
+from multi_agent.runtime.supervisor import Charge, OrchestratorArgv, Supervisor, worker_argv
 from multi_agent.settings import Settings
-from multi_agent.supervisor import Charge, OrchestratorArgv, Supervisor, worker_argv
 from orchestrator.client.workflow_client import WorkflowClient
 from tests.support.redis_servers import PrivateRedis
 

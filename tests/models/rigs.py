@@ -12,9 +12,9 @@ from pydantic import SecretStr
 
 from contracts.ports.model import ModelClient, ModelMessage, ModelRequest, ModelResponse
 from multi_agent.models import ModelSettings, build_model
-from multi_agent.models.manual import ManualFiles
-from multi_agent.models.recording import Recording, exchange_of
-from multi_agent.models.wrappers import Bounded
+from multi_agent.models.adapters.manual import ManualFiles
+from multi_agent.models.layers.bounds import Bounded
+from multi_agent.models.recordings.recording import Recording, exchange_of
 from tests.support.model_server import ModelServer, Say
 
 CANARY = "canary-5f1c-key-that-must-stay-secret"

@@ -12,7 +12,7 @@ import pytest
 from contracts.base.errors import ModelRefused
 from contracts.ports.model import ModelRequest
 from contracts.ports.request_hash import request_hash
-from multi_agent.models.manual import ManualFiles, ManualTerminal
+from multi_agent.models.adapters.manual import ManualFiles, ManualTerminal
 from tests.models.rigs import asking, list_files
 
 REQUEST = asking("What is 6 x 7?")
@@ -87,7 +87,7 @@ ASKER = """
 import asyncio, sys
 from pathlib import Path
 from tests.models.rigs import asking
-from multi_agent.models.manual import ManualFiles
+from multi_agent.models.adapters.manual import ManualFiles
 client = ManualFiles(Path(sys.argv[1]), poll_seconds=0.01)
 async def main():
     answers = await asyncio.gather(*(client.complete(asking(f"question {n}")) for n in range(5)))

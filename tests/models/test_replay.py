@@ -11,9 +11,9 @@ from contracts.base.errors import NotConfigured, ReplayMiss
 from contracts.ports.model import ModelClient, ModelResponse
 from contracts.ports.request_hash import request_hash
 from multi_agent.models import ModelSettings, build_model
-from multi_agent.models.record import Recorder
-from multi_agent.models.recording import SHIPPED, load_recording, recording_files
-from multi_agent.models.replay import Replay
+from multi_agent.models.recordings.recorder import Recorder
+from multi_agent.models.recordings.recording import SHIPPED, load_recording, recording_files
+from multi_agent.models.recordings.replay import Replay
 from tests.models.rigs import asking, http_client, list_files, write_recording
 from tests.support.model_server import ModelServer, Say
 

@@ -7,7 +7,10 @@ import pytest
 
 from contracts.base.errors import ModelRefused, ModelRejected, ModelUnavailable, MultiAgentError
 from contracts.ports.model import ModelRequest, ModelResponse
-from multi_agent.models.wrappers import Bounded, Cached, RateLimited, Retrying, RetryPolicy
+from multi_agent.models.layers.bounds import Bounded
+from multi_agent.models.layers.cache import Cached
+from multi_agent.models.layers.rate_limit import RateLimited
+from multi_agent.models.layers.retry import Retrying, RetryPolicy
 from tests.models.rigs import asking
 
 Outcome = str | MultiAgentError

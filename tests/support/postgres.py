@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from contracts.base.errors import NotConfigured
-from multi_agent.chaos import postgres
+from multi_agent.chaos.services import postgres
 from tests.support import need
 
 

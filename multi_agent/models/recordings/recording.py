@@ -13,7 +13,7 @@ from contracts.base.model import Document, Model
 from contracts.ports.model import ModelRequest, ModelResponse
 from contracts.ports.request_hash import request_hash
 
-SHIPPED: Final = Path(__file__).parent / "recordings"
+SHIPPED: Final = Path(__file__).parent
 
 
 class Exchange(Model):

@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 
 from contracts.base.errors import ModelRefused, ModelUnavailable
 from contracts.ports.model import ModelRequest, ModelResponse
-from multi_agent.models.endpoint import (
+from multi_agent.models.adapters.endpoint import (
     Endpoint,
     HttpFailure,
     ask,
@@ -27,7 +27,7 @@ from multi_agent.models.endpoint import (
     retry_after_seconds,
     with_schema_in_words,
 )
-from multi_agent.models.gemini_finish import check_gemini_end
+from multi_agent.models.adapters.gemini_finish import check_gemini_end
 
 with warnings.catch_warnings():
     # The only thing to be said about its end of life stands above and in the documentation.

@@ -12,7 +12,7 @@ from typing import Final, TextIO
 from contracts.base.errors import ModelRefused, NotConfigured
 from contracts.ports.model import ModelRequest, ModelResponse
 from contracts.ports.request_hash import request_hash
-from multi_agent.models.recording import request_text
+from multi_agent.models.recordings.recording import request_text
 
 POLL_SECONDS: Final = 0.2
 END_OF_ANSWER: Final = "."

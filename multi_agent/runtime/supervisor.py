@@ -18,7 +18,7 @@ from contracts.messages.channels import Channels
 from contracts.messages.events import MAX_LOGS, EventType, TaskEvent, WorkerLeft, encode
 from contracts.ports.bus import MessageBus, Outgoing
 from multi_agent.embedded.child import ChildProcess
-from multi_agent.processes import new_process_id
+from multi_agent.runtime.processes import new_process_id
 
 log = structlog.get_logger("supervisor")
 

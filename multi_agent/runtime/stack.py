@@ -11,10 +11,16 @@ from pydantic import SecretStr
 from contracts.ports.bus import MessageBus
 from multi_agent.bootstrap import HOST, make_bus, upgrade_database
 from multi_agent.embedded.redis_server import EmbeddedRedis, start_redis
-from multi_agent.locks import FileLock
-from multi_agent.processes import orchestrator_lock
+from multi_agent.runtime.locks import FileLock
+from multi_agent.runtime.processes import orchestrator_lock
+from multi_agent.runtime.supervisor import (
+    Charge,
+    OrchestratorArgv,
+    Supervisor,
+    sandbox_host_argv,
+    worker_argv,
+)
 from multi_agent.settings import Settings, child_environment
-from multi_agent.supervisor import Charge, OrchestratorArgv, Supervisor, sandbox_host_argv, worker_argv
 
 RESTART_SECONDS = 0.25
 

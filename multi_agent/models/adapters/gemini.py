@@ -9,7 +9,7 @@ from google import genai
 from google.genai import errors, types
 
 from contracts.ports.model import ModelRequest, ModelResponse
-from multi_agent.models.endpoint import (
+from multi_agent.models.adapters.endpoint import (
     Endpoint,
     HttpFailure,
     ask,
@@ -18,8 +18,8 @@ from multi_agent.models.endpoint import (
     retry_after_seconds,
     with_schema_in_words,
 )
-from multi_agent.models.gemini_finish import check_gemini_end
-from multi_agent.models.http_body import PLAIN_ANSWERS, body_limit, http_library
+from multi_agent.models.adapters.gemini_finish import check_gemini_end
+from multi_agent.models.adapters.http_body import PLAIN_ANSWERS, body_limit, http_library
 
 _GOOGLE: Final = "https://generativelanguage.googleapis.com/"
 

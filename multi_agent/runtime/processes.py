@@ -29,7 +29,7 @@ from multi_agent.bootstrap import (
     sandbox_settings,
     upgrade_database,
 )
-from multi_agent.locks import FileLock
+from multi_agent.runtime.locks import FileLock
 from multi_agent.settings import Settings
 
 log = structlog.get_logger("process")

@@ -11,7 +11,7 @@ from typing import Final
 
 from contracts.base.errors import NotConfigured
 from contracts.ports.model import ModelClient, ModelRequest, ModelResponse
-from multi_agent.models.recording import Exchange, Recording, exchange_of, load_recording
+from multi_agent.models.recordings.recording import Exchange, Recording, exchange_of, load_recording
 
 FILE_NAME: Final = "recording.json"
 

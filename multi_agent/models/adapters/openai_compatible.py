@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from contracts.base.errors import ModelRefused, ModelUnavailable
 from contracts.ports.model import ModelRequest, ModelResponse
-from multi_agent.models.endpoint import (
+from multi_agent.models.adapters.endpoint import (
     Endpoint,
     HttpFailure,
     ask,
@@ -21,7 +21,7 @@ from multi_agent.models.endpoint import (
     retry_after_seconds,
     with_schema_in_words,
 )
-from multi_agent.models.http_body import PLAIN_ANSWERS, body_limit
+from multi_agent.models.adapters.http_body import PLAIN_ANSWERS, body_limit
 
 _ROLES: Final = {"user": "user", "model": "assistant"}
 _NO_KEY: Final = "none"

@@ -9,7 +9,7 @@ from typing import Final
 from contracts.base.errors import ReplayMiss
 from contracts.ports.model import ModelRequest, ModelResponse
 from contracts.ports.request_hash import request_hash
-from multi_agent.models.recording import Exchange, load_recording, recording_files, request_text
+from multi_agent.models.recordings.recording import Exchange, load_recording, recording_files, request_text
 
 HOW_TO_CONFIGURE: Final = (
     "Recordings answer only the requests they were made with. To use a real model, set MULTI_AGENT_MODEL to "

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from multi_agent.chaos.postgres import PrivatePostgres
-from multi_agent.chaos.redis import ChaosRedis
+from multi_agent.chaos.services.postgres import PrivatePostgres
+from multi_agent.chaos.services.redis import ChaosRedis
 from multi_agent.embedded.redis_server import redis_url
 from multi_agent.settings import Settings
 

@@ -1,0 +1,1 @@
+"""What a user can do, once, typed, for every face."""

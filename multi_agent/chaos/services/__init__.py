@@ -1,0 +1,1 @@
+"""Private services that can be killed, cut off and slowed down."""

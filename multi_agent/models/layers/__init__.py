@@ -1,0 +1,1 @@
+"""What stands around every adapter, from outside to inside: cache, rate limit, retry, bounds."""

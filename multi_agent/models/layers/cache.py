@@ -1,0 +1,97 @@
+"""Answering from memory what was asked before."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+from contracts.base.errors import InvalidDocument
+from contracts.base.model_answer import parse_answer
+from contracts.ports.model import ModelClient, ModelRequest, ModelResponse
+from contracts.ports.request_hash import request_hash
+from multi_agent.models.layers.wrapper import Wrapper
+
+CACHE_BYTES: Final = 64_000_000
+
+
+@dataclass(slots=True)
+class _Call:
+    task: asyncio.Task[ModelResponse]
+    waiting: int = 0
+
+
+class Cached(Wrapper):
+    """Answers a request it has seen before from memory; identical requests at one time share one call.
+
+    Errors are not kept, nor is an answer that cannot be read although a schema was given: asking again
+    shall help. Kept are the `max_bytes` of answers used last. The shared call is cancelled when nobody waits
+    for it.
+    """
+
+    def __init__(self, inner: ModelClient, *, max_bytes: int = CACHE_BYTES) -> None:
+        super().__init__(inner)
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._kept: OrderedDict[str, ModelResponse] = OrderedDict()
+        self._calls: dict[str, _Call] = {}
+
+    async def complete(self, request: ModelRequest) -> ModelResponse:
+        key = request_hash(request)
+        kept = self._kept.get(key)
+        if kept is not None:
+            self._kept.move_to_end(key)
+            return kept
+        call = self._calls.get(key)
+        if call is None:
+            call = self._calls[key] = _Call(asyncio.create_task(self._ask(key, request)))
+        call.waiting += 1
+        try:
+            return await asyncio.shield(call.task)
+        finally:
+            call.waiting -= 1
+            if not call.waiting and not call.task.done():
+                self._calls.pop(key, None)
+                await _cancel(call.task)
+
+    async def _ask(self, key: str, request: ModelRequest) -> ModelResponse:
+        this = asyncio.current_task()
+        try:
+            response = await self._inner.complete(request)
+        finally:
+            # A successor may already stand in the place of a call that was cancelled.
+            if key in self._calls and self._calls[key].task is this:
+                del self._calls[key]
+        if _is_readable(request, response):
+            self._keep(key, response)
+        return response
+
+    def _keep(self, key: str, response: ModelResponse) -> None:
+        self._kept[key] = response
+        self._bytes += len(response.text)
+        while self._bytes > self._max_bytes:
+            _, oldest = self._kept.popitem(last=False)
+            self._bytes -= len(oldest.text)
+
+    async def close(self) -> None:
+        for call in list(self._calls.values()):
+            await _cancel(call.task)
+        await super().close()
+
+
+async def _cancel(task: asyncio.Task[ModelResponse]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()  # asyncio reports an error that nobody looks at
+
+
+def _is_readable(request: ModelRequest, response: ModelResponse) -> bool:
+    if request.response_schema is None:
+        return True
+    try:
+        parse_answer(response.text)
+    except InvalidDocument:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Recorded model exchanges: making them, reading them, answering from them."""

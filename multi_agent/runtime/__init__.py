@@ -1,0 +1,1 @@
+"""Processes: what runs for long, who keeps it running, and who may."""
