@@ -16,7 +16,7 @@ from benchmarks.ours import plan_of, settings_for
 from benchmarks.services import memory_of, private_redis
 from benchmarks.shapes import small
 from benchmarks.stopwatch import start
-from multi_agent.bootstrap import make_artifacts, make_bus, make_database, make_owner, upgrade_database
+from multi_agent.bootstrap import make_artifacts, make_bus, make_database, make_orchestrator, upgrade_database
 from multi_agent.settings import Settings
 from orchestrator.core.decision import Entry
 from orchestrator.core.sharding import shard_of
@@ -62,7 +62,7 @@ async def start_up(job: dict[str, Any], folder: Path) -> dict[str, float]:
         database = await made(settings)
         await fill(database, job["workflows"])
         bus, artifacts = make_bus(settings), make_artifacts(settings)
-        owner = make_owner(settings, database, bus, artifacts, owner_id="bench", gone=None)
+        owner = make_orchestrator(settings, database, bus, artifacts, orchestrator_id="bench", gone=None)
         before = memory_of(os.getpid())
         began = start()
         running = asyncio.create_task(owner.run())

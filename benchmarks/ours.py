@@ -52,7 +52,9 @@ class System:
         """Return when the orchestrator serves and all workers have joined."""
 
         async def joined() -> bool:
-            return len(await self.client.workers()) >= self.workers and bool(await self.client.owners())
+            return len(await self.client.workers()) >= self.workers and bool(
+                await self.client.orchestrators()
+            )
 
         await wait_until(joined, f"the system is ready\n{self.crew.log_end()}")
 
@@ -232,7 +234,7 @@ async def latency(job: dict[str, Any], folder: Path) -> dict[str, float]:
     (folder / "data").mkdir()
     (folder / "data" / "chaos-scratch").touch()
     count = job["count"]
-    failpoints = {"MULTI_AGENT_FAILPOINTS": "owner.after_commit=note"}
+    failpoints = {"MULTI_AGENT_FAILPOINTS": "orchestrator.after_commit=note"}
     async with running(folder, extra=failpoints) as system:
         await system.run([plan_of("warm-0", {"w": ()}, 0)], 60)
         notes.write_text("")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agents.worker.worker import Worker
     from artifacts import GitArtifactStore
     from orchestrator.client.workflow_client import WorkflowClient
-    from orchestrator.service.orchestrator import Owner
+    from orchestrator.service.orchestrator import OrchestratorService
     from orchestrator.storage.sql.database import Database
     from planner_service.core import Planner
     from sandbox_runner import SandboxSettings
@@ -160,10 +160,10 @@ class FirstUseSandbox:
 def make_sandbox(settings: Settings, bus: MessageBus, caller_id: str) -> Sandbox:
     """The sandbox of a worker: of this machine, or of the hosts on the bus, which needs no engine here."""
     if settings.sandbox == HOST:
-        from sandbox_runner.service.patience import Patience
+        from sandbox_runner.service.call_policy import CallTimeouts
         from sandbox_runner.service.remote import RemoteSandbox
 
-        return RemoteSandbox(bus, caller_id, patience=Patience(lease=settings.lease_seconds))
+        return RemoteSandbox(bus, caller_id, timeouts=CallTimeouts(lease=settings.lease_seconds))
     from sandbox_runner import choose_sandbox
 
     wanted = sandbox_settings(settings)
@@ -219,21 +219,21 @@ def make_client(settings: Settings, database: Database, bus: MessageBus | None =
     return WorkflowClient(database, hint, max_open=settings.max_open_workflows)
 
 
-def make_owner(
+def make_orchestrator(
     settings: Settings,
     database: Database,
     bus: MessageBus,
     artifacts: GitArtifactStore,
     *,
-    owner_id: str,
+    orchestrator_id: str,
     gone: frozenset[str] | None,
-) -> Owner:
-    """The orchestrator's loop; `gone` as OwnerSettings has it."""
-    from orchestrator.service.orchestrator import Owner, OwnerSettings
+) -> OrchestratorService:
+    """The orchestrator's loop; `gone` as OrchestratorSettings has it."""
+    from orchestrator.service.orchestrator import OrchestratorService, OrchestratorSettings
     from orchestrator.storage.store import Store
 
-    wanted = OwnerSettings(owner_id, lease_seconds=settings.lease_seconds, gone=gone)
-    return Owner(Store(database), bus, artifacts, wanted)
+    wanted = OrchestratorSettings(orchestrator_id, lease_seconds=settings.lease_seconds, gone=gone)
+    return OrchestratorService(Store(database), bus, artifacts, wanted)
 
 
 def make_worker(

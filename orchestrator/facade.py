@@ -21,8 +21,8 @@ from contracts.ports.artifacts import ArtifactStore
 from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.state import TaskStatus, WorkflowStatus
-from orchestrator.service.metrics import OwnerMetrics
-from orchestrator.service.orchestrator import Owner, OwnerSettings
+from orchestrator.service.metrics import OrchestratorMetrics
+from orchestrator.service.orchestrator import OrchestratorService, OrchestratorSettings
 from orchestrator.storage.migrate import upgrade
 from orchestrator.storage.sql.database import open_database
 from orchestrator.storage.store import Store
@@ -76,9 +76,9 @@ class Orchestrator:
 
     async def _execute(self, workflow_id: str) -> dict[str, Any]:
         bus = get_message_bus(self._redis_url)
-        settings = OwnerSettings(f"{socket.gethostname()[:100]}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
-        metrics = OwnerMetrics(CollectorRegistry())
-        owner = Owner(Store(self._database), bus, self._artifacts, settings, metrics=metrics)
+        settings = OrchestratorSettings(f"{socket.gethostname()[:100]}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+        metrics = OrchestratorMetrics(CollectorRegistry())
+        owner = OrchestratorService(Store(self._database), bus, self._artifacts, settings, metrics=metrics)
         serving = asyncio.create_task(owner.run())
         following = asyncio.create_task(self._ended(workflow_id))
         try:

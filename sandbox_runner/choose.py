@@ -18,7 +18,7 @@ from sandbox_runner.guest import landlock
 from sandbox_runner.local import bubblewrap, namespaces
 from sandbox_runner.local.sandbox import LocalSandbox
 from sandbox_runner.local.toolbox import ensure_toolbox
-from sandbox_runner.probes.model import Facts
+from sandbox_runner.probes.model import SandboxFacts
 from sandbox_runner.probes.selftest import WallMissing, self_test
 
 _log = structlog.get_logger(__name__)
@@ -104,7 +104,7 @@ async def _open_docker(settings: SandboxSettings) -> Opened:
         await sandbox.close()
         raise
     remark = f"image {settings.image}, runtime {settings.runtime or 'of the engine'}"
-    return Opened(sandbox, remark, identity, Facts())
+    return Opened(sandbox, remark, identity, SandboxFacts())
 
 
 async def _open_bubblewrap(settings: SandboxSettings) -> Opened:
@@ -135,7 +135,7 @@ async def _probed(
     )
     toolbox = await asyncio.to_thread(ensure_toolbox, settings.toolbox)
     identity = (toolbox.name, *launcher, sandbox.limits_in_words)
-    facts = Facts(version, sandbox.counts_processes, started_by_root=os.geteuid() == 0)
+    facts = SandboxFacts(version, sandbox.counts_processes, started_by_root=os.geteuid() == 0)
     return Opened(sandbox, remark, identity, facts)
 
 
@@ -153,7 +153,7 @@ class Opened:
     sandbox: Backend
     remark: str
     identity: tuple[str, ...]
-    facts: Facts
+    facts: SandboxFacts
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ class Services:
     sandbox: Sandbox
 
 
-class Executor:
+class TaskExecutor:
     """Turns a request into an outcome. Only a cancellation passes through it."""
 
     def __init__(self, services: Services, agents: AgentTable, worker_id: str) -> None:

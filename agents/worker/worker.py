@@ -14,7 +14,7 @@ from agents.sdk.registry import AgentTable
 from agents.worker.backoff import Backoff
 from agents.worker.breaker import Breaker
 from agents.worker.envelopes import Envelopes
-from agents.worker.execution import Executor, Services
+from agents.worker.execution import Services, TaskExecutor
 from agents.worker.outbox import Outbox
 from agents.worker.presence import ControlListener, Presence
 from agents.worker.reading import Reader
@@ -69,7 +69,7 @@ class Worker:
         self._envelopes = Envelopes(settings.worker_id, clock, settings.new_id)
         self._outbox = Outbox(bus, settings.resend_seconds)
         self._breaker = Breaker(time.monotonic)
-        self._executor = Executor(Services(artifacts, model, sandbox), self._table, settings.worker_id)
+        self._executor = TaskExecutor(Services(artifacts, model, sandbox), self._table, settings.worker_id)
         self._slots = Slots(lambda: self._breaker.limit(settings.slots), self._execute, self._finished)
         served = (self._table.roles, self._table.streams + self._table.suspects)
         self._presence = Presence(bus, self._envelopes, settings, served, lambda: self._slots.executions)

@@ -20,7 +20,7 @@ _SMALL_BYTES, _KEPT_BYTES = 65_536, 32_000_000
 _FOUND_BYTES = 500
 
 
-class Entry(NamedTuple):
+class TreeEntry(NamedTuple):
     """What a tree holds under a name: `mode` as Git writes it, without leading zeros."""
 
     mode: bytes
@@ -31,7 +31,7 @@ class Entry(NamedTuple):
         return self.mode == TREE_MODE
 
 
-Tree = Mapping[bytes, Entry]
+Tree = Mapping[bytes, TreeEntry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +119,16 @@ class ObjectReader:
         self._trees.put(oid, tree)
         return tree
 
-    def lookup(self, tree: str, path: bytes) -> Entry | None:
+    def lookup(self, tree: str, path: bytes) -> TreeEntry | None:
         """The entry of a path, None when there is none."""
-        entry: Entry | None = Entry(TREE_MODE, tree)
+        entry: TreeEntry | None = TreeEntry(TREE_MODE, tree)
         for name in path.split(b"/"):
             if entry is None or not entry.is_tree:
                 return None
             entry = self.tree(entry.oid).get(name)
         return entry
 
-    def walk(self, tree: str, prefix: bytes = b"") -> Iterator[tuple[bytes, Entry]]:
+    def walk(self, tree: str, prefix: bytes = b"") -> Iterator[tuple[bytes, TreeEntry]]:
         """All paths of a tree with what is no folder."""
         for name, entry in self.tree(tree).items():
             if entry.is_tree:
@@ -136,7 +136,7 @@ class ObjectReader:
             else:
                 yield prefix + name, entry
 
-    def diff(self, old: str | None, new: str | None, prefix: bytes = b"") -> Iterator[Change]:
+    def diff(self, old: str | None, new: str | None, prefix: bytes = b"") -> Iterator[PathChange]:
         """Paths that differ between two trees (None: empty). Equal subtrees are not read."""
         if old == new:
             return
@@ -147,22 +147,22 @@ class ObjectReader:
             if one != two:
                 yield from self._entry_diff(prefix + name, one, two)
 
-    def _entry_diff(self, path: bytes, one: Entry | None, two: Entry | None) -> Iterator[Change]:
+    def _entry_diff(self, path: bytes, one: TreeEntry | None, two: TreeEntry | None) -> Iterator[PathChange]:
         file_one = one if one and not one.is_tree else None
         file_two = two if two and not two.is_tree else None
         if file_one or file_two:
-            yield Change(path, file_one, file_two)
+            yield PathChange(path, file_one, file_two)
         tree_one = one.oid if one and one.is_tree else None
         tree_two = two.oid if two and two.is_tree else None
         yield from self.diff(tree_one, tree_two, path + b"/")
 
 
-class Change(NamedTuple):
+class PathChange(NamedTuple):
     """A path's entries in two trees; None where it is absent or a folder."""
 
     path: bytes
-    old: Entry | None
-    new: Entry | None
+    old: TreeEntry | None
+    new: TreeEntry | None
 
 
 def _room(found: Found) -> int:
@@ -190,11 +190,13 @@ def _time(committer: bytes) -> int:
 
 
 def _parse_tree(content: bytes) -> Tree:
-    entries: dict[bytes, Entry] = {}
+    entries: dict[bytes, TreeEntry] = {}
     position = 0
     while position < len(content):
         space = content.index(b" ", position)
         end = content.index(b"\0", space)
-        entries[content[space + 1 : end]] = Entry(content[position:space], content[end + 1 : end + 21].hex())
+        entries[content[space + 1 : end]] = TreeEntry(
+            content[position:space], content[end + 1 : end + 21].hex()
+        )
         position = end + 21
     return entries

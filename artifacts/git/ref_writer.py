@@ -22,7 +22,7 @@ _MOST_REFS = 20_000
 _AT_ONCE = 8
 
 
-class Change(NamedTuple):
+class RefChange(NamedTuple):
     """A ref's new value; `old` is the only one it may have now, None for any."""
 
     ref: str
@@ -39,7 +39,7 @@ class RefWriter:
         self._stays = answers_at_once() and not (git_dir / "reftable").exists()
         self._git = LastingGit(git_dir, _WORDS, options=("core.fsync=none",), guard=guard, most=_MOST_REFS)
 
-    def update(self, changes: Sequence[Change]) -> None:
+    def update(self, changes: Sequence[RefChange]) -> None:
         """All or none; durable on return."""
         if not changes:
             return

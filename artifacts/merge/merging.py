@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from artifacts.git.objects import Change, Entry, ObjectReader
+from artifacts.git.objects import ObjectReader, PathChange, TreeEntry
 from artifacts.merge.history_graph import History, HistoryGraph
 from artifacts.merge.tree_check import check_fit
 from contracts.base.errors import MergeConflict, UnsafePath
 
 # A path on which the bases of a merge do not agree: equal to no entry, so both sides must agree on it.
-_DISPUTED = Entry(b"disputed", "")
+_DISPUTED = TreeEntry(b"disputed", "")
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
+class MergedTree:
     """`overlay` on the tree of `parents[0]`; parents that others contain are gone from `parents`."""
 
     parents: tuple[str, ...]
-    overlay: dict[bytes, Entry | None]
+    overlay: dict[bytes, TreeEntry | None]
 
 
 class Merger:
@@ -30,7 +30,7 @@ class Merger:
         self._git_dir = git_dir
         self._reader = reader
 
-    def merge(self, parents: Sequence[str]) -> Merged:
+    def merge(self, parents: Sequence[str]) -> MergedTree:
         """Raises MergeConflict naming the path, and the tasks and commits that disagree."""
         merged = self._merge(parents, lenient=False)
         if len(merged.parents) > 1:
@@ -41,22 +41,22 @@ class Merger:
                 raise MergeConflict(f"{error}; merging {whose}") from None
         return merged
 
-    def _merge(self, parents: Sequence[str], *, lenient: bool) -> Merged:
+    def _merge(self, parents: Sequence[str], *, lenient: bool) -> MergedTree:
         tips = list(dict.fromkeys(parents))
         if len(tips) < 2:
-            return Merged(tuple(tips), {})
+            return MergedTree(tuple(tips), {})
         graph = HistoryGraph(History(self._git_dir, self._reader), tips)
         if len(tips := graph.independent) < 2:
-            return Merged(tuple(tips), {})
+            return MergedTree(tuple(tips), {})
         work = _Union(self._reader, tips[0])
         graph.join(tips[0])
         for tip in tips[1:]:
             changes = self._changes(graph.join(tip), tip)
             for path in work.apply(changes, lenient=lenient):
                 raise MergeConflict(self._conflict(path, tip, tips[: tips.index(tip)], work))
-        return Merged(tuple(tips), work.overlay)
+        return MergedTree(tuple(tips), work.overlay)
 
-    def _changes(self, bases: list[str], tip: str) -> list[Change]:
+    def _changes(self, bases: list[str], tip: str) -> list[PathChange]:
         tree = self._reader.commit(tip).tree
         if not bases:
             return list(self._reader.diff(None, tree))
@@ -64,7 +64,7 @@ class Merger:
         plain = self._reader.diff(self._reader.commit(base.parents[0]).tree, tree)
         changes = {change.path: change for change in plain}
         for path, old in base.overlay.items():
-            changes[path] = Change(path, old, _file(self._reader.lookup(tree, path)))
+            changes[path] = PathChange(path, old, _file(self._reader.lookup(tree, path)))
         return [change for change in changes.values() if change.old != change.new]
 
     def _conflict(self, path: bytes, tip: str, before: list[str], work: _Union) -> str:
@@ -91,12 +91,12 @@ class _Union:
     def __init__(self, reader: ObjectReader, first: str) -> None:
         self._reader = reader
         self._tree = reader.commit(first).tree
-        self.overlay: dict[bytes, Entry | None] = {}
+        self.overlay: dict[bytes, TreeEntry | None] = {}
 
-    def current(self, path: bytes) -> Entry | None:
+    def current(self, path: bytes) -> TreeEntry | None:
         return self.overlay[path] if path in self.overlay else _file(self._reader.lookup(self._tree, path))
 
-    def apply(self, changes: list[Change], *, lenient: bool) -> list[bytes]:
+    def apply(self, changes: list[PathChange], *, lenient: bool) -> list[bytes]:
         """Take over what the others left as it was; the paths in dispute, at most one, unless `lenient`."""
         for path, old, new in changes:
             current = self.current(path)
@@ -111,5 +111,5 @@ class _Union:
         return []
 
 
-def _file(entry: Entry | None) -> Entry | None:
+def _file(entry: TreeEntry | None) -> TreeEntry | None:
     return None if entry is None or entry.is_tree else entry

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from artifacts.git.objects import Entry, ObjectReader
+from artifacts.git.objects import ObjectReader, TreeEntry
 from contracts.base.errors import UnsafePath
 
-Overlay = Mapping[bytes, Entry | None]
+Overlay = Mapping[bytes, TreeEntry | None]
 """Paths and what stands there afterwards; None for a file that goes away."""
 
 _Node = dict[bytes, Any]
@@ -54,7 +54,7 @@ def _check(reader: ObjectReader, tree: str | None, drops: _Node, puts: _Node, pr
             _check(reader, there.oid if there else None, drops.get(name) or {}, below, path + b"/")
 
 
-def _remaining(reader: ObjectReader, tree: str | None, drops: _Node) -> dict[bytes, Entry]:
+def _remaining(reader: ObjectReader, tree: str | None, drops: _Node) -> dict[bytes, TreeEntry]:
     alive = dict(reader.tree(tree)) if tree else {}
     for name, below in drops.items():
         entry = alive.get(name)

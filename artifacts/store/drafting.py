@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from artifacts.git import names
 from artifacts.git.fast_import import SUBMODULE_MODE, SYMLINK_MODE, Draft, Drop, Link, Put
-from artifacts.git.objects import Entry, ObjectReader
-from artifacts.merge.merging import Merged, Merger
+from artifacts.git.objects import ObjectReader, TreeEntry
+from artifacts.merge.merging import MergedTree, Merger
 from artifacts.merge.tree_check import check_fit
 from contracts.base.errors import InvalidInput, UnsafePath
 from contracts.base.paths import check_path, check_tree
@@ -16,7 +16,7 @@ from contracts.documents.reports import ArtifactMetadata
 from contracts.ports.artifacts import PendingCommit
 
 _FILE, _PROGRAM = b"100644", b"100755"
-_NEW = Entry(_FILE, "")
+_NEW = TreeEntry(_FILE, "")
 
 
 class Drafter:
@@ -63,7 +63,7 @@ class Drafter:
             changes=_changes(merged, []),
         )
 
-    def _edit(self, merged: Merged, path: str, content: bytes | None) -> Put | Drop | None:
+    def _edit(self, merged: MergedTree, path: str, content: bytes | None) -> Put | Drop | None:
         """None when a file that is not there shall go away."""
         raw = path.encode()
         there = self._entry(merged, raw)
@@ -78,7 +78,7 @@ class Drafter:
         mode = _PROGRAM if there is not None and there.mode == _PROGRAM else _FILE
         return Put(raw, mode, content)
 
-    def _entry(self, merged: Merged, path: bytes) -> Entry | None:
+    def _entry(self, merged: MergedTree, path: bytes) -> TreeEntry | None:
         if path in merged.overlay:
             return merged.overlay[path]
         if not merged.parents:
@@ -119,7 +119,7 @@ def _metadata_bytes(metadata: ArtifactMetadata) -> bytes:
     )
 
 
-def _changes(merged: Merged, edits: Sequence[Put | Drop]) -> tuple[Put | Link | Drop, ...]:
+def _changes(merged: MergedTree, edits: Sequence[Put | Drop]) -> tuple[Put | Link | Drop, ...]:
     own = {edit.path for edit in edits}
     inherited = [
         Drop(path) if entry is None else Link(path, _canonical(entry.mode), entry.oid)

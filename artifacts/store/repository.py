@@ -15,7 +15,7 @@ from artifacts.git.fast_import import Draft, Importer
 from artifacts.git.names import Ref
 from artifacts.git.objects import FILE_MODES, ObjectReader
 from artifacts.git.process import run
-from artifacts.git.ref_writer import Change, RefWriter
+from artifacts.git.ref_writer import RefChange, RefWriter
 from artifacts.git.write_guard import WriteGuard
 from artifacts.merge.history_graph import History
 from artifacts.merge.merging import Merger
@@ -64,7 +64,7 @@ class Repository:
                 raise ArtifactError(f"commits cannot be read back after writing: {', '.join(damaged)}")
         written = dict(zip((draft.ref for draft in drafts), shas, strict=True))
         # The same work has the same ref, so what it points at now does not matter.
-        self.guard.persist(lambda: self._refs.update([Change(ref, sha) for ref, sha in written.items()]))
+        self.guard.persist(lambda: self._refs.update([RefChange(ref, sha) for ref, sha in written.items()]))
         self.share([Ref(ref, sha) for ref, sha in written.items()])
         return shas
 
@@ -194,8 +194,8 @@ class Repository:
             for ref, there in moved
             if ref.keep and there and self._loses(ref.commit, there)
         }
-        changes = [Change(name, old) for name, old in kept.items()]
-        changes += [Change(ref.name, ref.commit, there.oid if there else _NOTHING) for ref, there in moved]
+        changes = [RefChange(name, old) for name, old in kept.items()]
+        changes += [RefChange(ref.name, ref.commit, there.oid if there else _NOTHING) for ref, there in moved]
         self._refs.update(changes)
 
     def _loses(self, new: str, old: Found) -> bool:

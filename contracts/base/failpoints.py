@@ -33,17 +33,17 @@ WORKER: Final = (
     "worker.after_outcome",
 )
 OWNER: Final = (
-    "owner.after_read",
-    "owner.before_commit",
-    "owner.in_commit",
-    "owner.after_commit",
-    "owner.before_dispatch",
-    "owner.after_dispatch",
-    "owner.after_load",
-    "keeper.before_refs",
-    "keeper.after_refs",
-    "keeper.before_merge",
-    "keeper.after_merge",
+    "orchestrator.after_read",
+    "orchestrator.before_commit",
+    "orchestrator.in_commit",
+    "orchestrator.after_commit",
+    "orchestrator.before_dispatch",
+    "orchestrator.after_dispatch",
+    "orchestrator.after_load",
+    "git_publisher.before_refs",
+    "git_publisher.after_refs",
+    "git_publisher.before_merge",
+    "git_publisher.after_merge",
 )
 # Some lie on the way of one backend only; a certificate cannot ask that they are passed.
 SANDBOX: Final = (

@@ -47,7 +47,7 @@ class Mailbox:
             self._bytes -= len(self._messages.popleft()[1])
         self._wake.set()
 
-    async def take(self) -> tuple[str, bytes] | None:
+    async def get(self) -> tuple[str, bytes] | None:
         """The oldest message, waiting for it; None once closed."""
         while not self._closed:
             if self._messages:

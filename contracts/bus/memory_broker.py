@@ -136,7 +136,7 @@ class MemorySubscription:
 
     async def __anext__(self) -> tuple[str, bytes]:
         self._listen()
-        message = await self._mailbox.take()
+        message = await self._mailbox.get()
         if message is None:
             raise StopAsyncIteration
         return message

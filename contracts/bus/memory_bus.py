@@ -106,7 +106,7 @@ class MemoryBus:
         held = found.entries.items() if found else ()
         return [Delivery(stream, f"{number}-0", payload) for number, payload in held]
 
-    async def adrift(self, stream: str, group: str) -> list[Delivery]:
+    async def orphaned(self, stream: str, group: str) -> list[Delivery]:
         broker = await self._open()
         try:
             found, of_group = broker.group(stream, group)

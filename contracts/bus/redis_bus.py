@@ -133,7 +133,7 @@ class RedisBus:
     async def entries(self, stream: str) -> list[Delivery]:
         return await self._range(stream, b"+")
 
-    async def adrift(self, stream: str, group: str) -> list[Delivery]:
+    async def orphaned(self, stream: str, group: str) -> list[Delivery]:
         with suppress(GroupMissing):
             [groups] = await self._pool.run([("XINFO", "GROUPS", stream)])
             # Asked for first: whatever is read from now on is not older than it.

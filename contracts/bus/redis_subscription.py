@@ -59,7 +59,7 @@ class RedisSubscription:
         return self
 
     async def __anext__(self) -> tuple[str, bytes]:
-        message = await self._mailbox.take()
+        message = await self._mailbox.get()
         if message is None:
             raise StopAsyncIteration
         return message

@@ -25,7 +25,7 @@ class Channels:
     SANDBOX_CONTROL: Final = "sandbox.control"
 
     WORKERS_GROUP: Final = "workers"
-    OWNERS_GROUP: Final = "orchestrators"
+    ORCHESTRATORS_GROUP: Final = "orchestrators"
     SANDBOX_GROUP: Final = "sandbox-hosts"
 
     @classmethod

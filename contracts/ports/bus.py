@@ -88,7 +88,7 @@ class MessageBus(Protocol):
     async def entries(self, stream: str) -> list[Delivery]:
         """Everything in the stream, read by somebody or not, oldest first. [] when it does not exist."""
 
-    async def adrift(self, stream: str, group: str) -> list[Delivery]:
+    async def orphaned(self, stream: str, group: str) -> list[Delivery]:
         """Entries that were read and are in no consumer's hands: nobody will work on them. Oldest first.
 
         One that is being acknowledged may be among them. [] when the group is gone.

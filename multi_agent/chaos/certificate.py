@@ -13,24 +13,24 @@ from pathlib import Path
 from artifacts import GitArtifactStore
 from contracts.base.errors import InvalidInput
 from multi_agent.bootstrap import make_artifacts
-from multi_agent.chaos.checks import Finding, check_secrets, left_behind
+from multi_agent.chaos.checks import FailedCheck, check_secrets, left_behind
 from multi_agent.chaos.faults import FAULTS, Fault
-from multi_agent.chaos.report import Report
+from multi_agent.chaos.report import Certificate
 from multi_agent.chaos.runner import FaultResult, Runner
 from multi_agent.chaos.services.clock import find_compiler
 from multi_agent.chaos.world import World, WorldSettings
 from multi_agent.settings import Settings
-from orchestrator.diagnosis.verify import audit
+from orchestrator.diagnosis.verify import verify_invariants
 
 LEASE_SECONDS = 1.5
 CLOCK_STEP = "clock-step"
 PROCESS_FAULTS = frozenset(
     {
         "worker-kill",
-        "owner-kill",
+        "orchestrator-kill",
         "worker-stop",
         "zombie",
-        "owner-stop",
+        "orchestrator-stop",
         "poison",
         "failpoint-kill",
         "failpoint-stop",
@@ -85,7 +85,7 @@ def chosen(wanted: Wanted) -> list[Fault]:
     ]
 
 
-async def certify(wanted: Wanted, say: Callable[[str], None], stop: asyncio.Event) -> Report:
+async def certify(wanted: Wanted, say: Callable[[str], None], stop: asyncio.Event) -> Certificate:
     """Run it, until `stop` at most. The scratch folder stays when promises were broken."""
     results = [FaultResult(fault) for fault in chosen(wanted)]
     folder = Path(tempfile.mkdtemp(prefix="multi-agent-chaos-"))
@@ -104,7 +104,7 @@ async def certify(wanted: Wanted, say: Callable[[str], None], stop: asyncio.Even
     artifacts = make_artifacts(world.settings)
     runner = Runner(world, artifacts, say, wanted.rest_seconds, stop)
     started = time.monotonic()
-    at_the_end: list[Finding] = []
+    at_the_end: list[FailedCheck] = []
     try:
         await _rounds(wanted, runner, results)
         at_the_end += await _audited(world, artifacts)
@@ -114,18 +114,18 @@ async def certify(wanted: Wanted, say: Callable[[str], None], stop: asyncio.Even
     at_the_end += [*check_secrets(world), *left_behind(world)]
     minutes = (time.monotonic() - started) / 60
     database = "PostgreSQL, two orchestrators" if world.settings.database_url else "SQLite, one orchestrator"
-    report = Report(wanted.seed, database, minutes, results, runner.figures, at_the_end)
+    report = Certificate(wanted.seed, database, minutes, results, runner.figures, at_the_end)
     if not report.violations and not wanted.keep:
         shutil.rmtree(folder, ignore_errors=True)
     return report
 
 
-async def _audited(world: World, artifacts: GitArtifactStore) -> list[Finding]:
+async def _audited(world: World, artifacts: GitArtifactStore) -> list[FailedCheck]:
     """What `multi-agent verify` would say."""
     listen = 2 * world.wanted.lease_seconds
-    found = await audit(world.database, world.bus, artifacts, listen_seconds=listen)
+    found = await verify_invariants(world.database, world.bus, artifacts, listen_seconds=listen)
     return [
-        Finding(one.promise, f"{one.workflow_id or 'store'}/{one.task_id or ''}: {one.message}")
+        FailedCheck(one.promise, f"{one.workflow_id or 'store'}/{one.task_id or ''}: {one.message}")
         for one in found
     ]
 

@@ -22,7 +22,7 @@ MAX_CRASHES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class FailedCheck:
     """A promise that was not kept."""
 
     promise: str
@@ -33,7 +33,7 @@ class Finding:
 class Checked:
     """What was found about one workflow, how many outcomes were refused as stale, and its dispatches."""
 
-    findings: list[Finding]
+    findings: list[FailedCheck]
     refused: int
     dispatches: list[str]
 
@@ -48,7 +48,7 @@ async def check_workflow(
     if plan.todo_list_id.startswith("poison-"):
         findings += _poisoned(view)
     elif view.header.status is not WorkflowStatus.COMPLETED:
-        findings.append(Finding("I1", f"{name} is {view.header.status}: {view.header.reason}"))
+        findings.append(FailedCheck("I1", f"{name} is {view.header.status}: {view.header.reason}"))
     else:
         findings += await _outcome(artifacts, view, plan)
     dispatches = [
@@ -58,12 +58,12 @@ async def check_workflow(
     return Checked(findings, refused, dispatches)
 
 
-def _journal(view: WorkflowView, entries: list[JournalEntry]) -> list[Finding]:
+def _journal(view: WorkflowView, entries: list[JournalEntry]) -> list[FailedCheck]:
     name = view.header.workflow_id
     succeeded = [entry for entry in entries if entry.kind == "task.succeeded"]
     counts = Counter(entry.task_id for entry in succeeded)
     findings = [
-        Finding("I2", f"{name}/{task}: {count} outcomes were accepted")
+        FailedCheck("I2", f"{name}/{task}: {count} outcomes were accepted")
         for task, count in counts.items()
         if count > 1
     ]
@@ -75,13 +75,15 @@ def _journal(view: WorkflowView, entries: list[JournalEntry]) -> list[Finding]:
         if entry.kind != "task.dispatched" or task_id is None:
             continue
         if any(done_at.get(need, entry.sequence) >= entry.sequence for need in needs.get(task_id, ())):
-            findings.append(Finding("I6", f"{name}/{task_id} was dispatched before what it needs was done"))
+            findings.append(
+                FailedCheck("I6", f"{name}/{task_id} was dispatched before what it needs was done")
+            )
         if done_at.get(task_id, entry.sequence) < entry.sequence:
-            findings.append(Finding("I4", f"{name}/{task_id} was dispatched after it had succeeded"))
+            findings.append(FailedCheck("I4", f"{name}/{task_id} was dispatched after it had succeeded"))
     return findings
 
 
-def _fenced(name: str, entries: list[JournalEntry]) -> list[Finding]:
+def _fenced(name: str, entries: list[JournalEntry]) -> list[FailedCheck]:
     """Every accepted outcome carries the newest dispatch of its task."""
     newest: dict[str | None, str] = {}
     findings = []
@@ -89,24 +91,24 @@ def _fenced(name: str, entries: list[JournalEntry]) -> list[Finding]:
         if entry.kind == "task.dispatched":
             newest[entry.task_id] = entry.data["dispatch_id"]
         elif entry.kind == "task.succeeded" and entry.data["dispatch_id"] != newest.get(entry.task_id):
-            findings.append(Finding("I3", f"{name}/{entry.task_id}: an outdated outcome was accepted"))
+            findings.append(FailedCheck("I3", f"{name}/{entry.task_id}: an outdated outcome was accepted"))
     return findings
 
 
-async def _outcome(artifacts: GitArtifactStore, view: WorkflowView, plan: TodoList) -> list[Finding]:
+async def _outcome(artifacts: GitArtifactStore, view: WorkflowView, plan: TodoList) -> list[FailedCheck]:
     name = view.header.workflow_id
     assert view.header.result_commit is not None
     try:
         tree = await artifacts.read_tree(view.header.result_commit)
     except ArtifactError as error:
-        return [Finding("I2", f"{name}: the outcome cannot be read: {error}")]
+        return [FailedCheck("I2", f"{name}: the outcome cannot be read: {error}")]
     files = {path: text for path, text in tree.items() if not path.startswith(".multi-agent/")}
     if files == expected_files(plan):
         return []
-    return [Finding("I2", f"{name}: the outcome holds {sorted(files)}, or other contents than it must")]
+    return [FailedCheck("I2", f"{name}: the outcome holds {sorted(files)}, or other contents than it must")]
 
 
-def _poisoned(view: WorkflowView) -> list[Finding]:
+def _poisoned(view: WorkflowView) -> list[FailedCheck]:
     name, tasks = view.header.workflow_id, {task.task_id: task for task in view.tasks}
     expected = {
         "poison": TaskStatus.DEAD,
@@ -116,13 +118,15 @@ def _poisoned(view: WorkflowView) -> list[Finding]:
     found = {task_id: task.status for task_id, task in tasks.items()}
     findings = []
     if found != expected:
-        findings.append(Finding("I7", f"{name} ended as {found}"))
+        findings.append(FailedCheck("I7", f"{name} ended as {found}"))
     if tasks["poison"].crashes != MAX_CRASHES:
-        findings.append(Finding("I7", f"{name}: poison was parked after {tasks['poison'].crashes} crashes"))
+        findings.append(
+            FailedCheck("I7", f"{name}: poison was parked after {tasks['poison'].crashes} crashes")
+        )
     return findings
 
 
-def check_model_calls(world: World) -> list[Finding]:
+def check_model_calls(world: World) -> list[FailedCheck]:
     """A model call whose answer was stored is not made again (I4)."""
     stored: set[str] = set()
     findings = []
@@ -130,33 +134,33 @@ def check_model_calls(world: World) -> list[Finding]:
         if point == "worker.after_exchange":
             stored.add(about)
         elif point == "worker.before_model" and about in stored:
-            findings.append(Finding("I4", f"the model was asked again what was answered: {about}"))
+            findings.append(FailedCheck("I4", f"the model was asked again what was answered: {about}"))
     return findings
 
 
-def check_runs(world: World, dispatched: set[str]) -> list[Finding]:
+def check_runs(world: World, dispatched: set[str]) -> list[FailedCheck]:
     """Nothing ran whose dispatch was never committed (I3)."""
     ran = {about for point, about in world.notes if point == "worker.before_run"}
-    return [Finding("I3", f"a dispatch ran that was not committed: {one}") for one in ran - dispatched]
+    return [FailedCheck("I3", f"a dispatch ran that was not committed: {one}") for one in ran - dispatched]
 
 
-def check_secrets(world: World) -> list[Finding]:
+def check_secrets(world: World) -> list[FailedCheck]:
     """The secret in every process' environment is in no log."""
     logs = [path for path in Path(world.wanted.folder).rglob("*.log") if path.is_file()]
     return [
-        Finding("secrecy", f"a secret is in {path.name}")
+        FailedCheck("secrecy", f"a secret is in {path.name}")
         for path in logs
         if CANARY.encode() in path.read_bytes()
     ]
 
 
-def left_behind(world: World) -> list[Finding]:
+def left_behind(world: World) -> list[FailedCheck]:
     """Processes that still work for the scratch folder after its end, and sandboxes whose user is dead.
 
     A sandbox's processes have another folder, and are known by whoever started them.
     """
     found = {*working_in(world.wanted.folder), *abandoned()}
-    return [Finding("leftovers", f"process {pid} was left behind") for pid in sorted(found)]
+    return [FailedCheck("leftovers", f"process {pid} was left behind") for pid in sorted(found)]
 
 
 def working_in(folder: Path) -> list[int]:

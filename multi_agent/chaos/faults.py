@@ -91,7 +91,7 @@ async def _flush_redis(world: World, chance: random.Random) -> int:
 
 async def _destroy_group(world: World, stream: str) -> None:
     results = stream.startswith(Channels.RESULTS) or stream == Channels.DEAD_LETTERS
-    group = Channels.OWNERS_GROUP if results else Channels.WORKERS_GROUP
+    group = Channels.ORCHESTRATORS_GROUP if results else Channels.WORKERS_GROUP
     await asyncio.to_thread(world.redis.command, "XGROUP", "DESTROY", stream, group)
 
 
@@ -212,17 +212,19 @@ async def _wait(_world: World, _chance: random.Random) -> int:
 
 _ALL: Final = tuple(sorted(WORKER + OWNER))
 _OUTCOME: Final = ("worker.before_outcome",)
-_COMMITS: Final = ("owner.in_commit", "owner.after_commit")
+_COMMITS: Final = ("orchestrator.in_commit", "orchestrator.after_commit")
 _KILL, _STOP, _LOSE = Action.KILL, Action.STOP, Action.LOSE
 _AT_ONCE: Final = (0.1, 0.1)
 
 FAULTS: Final[tuple[Fault, ...]] = (
     Fault("worker-kill", "kill -9 of a worker at any moment", "I1 I2 I4", _kill_worker, (0.1, 0.35), 1000),
-    Fault("owner-kill", "kill -9 of an orchestrator", "I1 I2 I4", _kill_owner, (0.2, 0.8), 300),
+    Fault("orchestrator-kill", "kill -9 of an orchestrator", "I1 I2 I4", _kill_owner, (0.2, 0.8), 300),
     Fault("everything-kill", "kill -9 of all processes at once", "I4 I5", _kill_everything, (0.8, 2.0), 200),
     Fault("worker-stop", "a worker stopped for longer than its lease", "I3", _stop_worker, (0.2, 0.6), 100),
     Fault("zombie", "back after its lease, with an outcome", "I3", _wait, _AT_ONCE, 100, _OUTCOME, _STOP),
-    Fault("owner-stop", "an orchestrator stopped, then continued", "I3 I8", _stop_owner, (0.5, 1.5), 50),
+    Fault(
+        "orchestrator-stop", "an orchestrator stopped, then continued", "I3 I8", _stop_owner, (0.5, 1.5), 50
+    ),
     Fault("poison", "a task that kills its worker", "I7", _poison, (2.0, 4.0), 50),
     Fault("failpoint-kill", "kill -9 between two steps", "I1 I2", _wait, _AT_ONCE, 30, _ALL, _KILL),
     Fault("failpoint-stop", "stopped between two steps", "I2 I3", _wait, _AT_ONCE, 30, _ALL, _STOP),

@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from multi_agent.chaos.checks import Finding
+from multi_agent.chaos.checks import FailedCheck
 from multi_agent.chaos.page import render_page
 from multi_agent.chaos.runner import FaultResult, Figures
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Certificate:
     """Everything about one run. `at_the_end` was found after everything had stopped."""
 
     seed: str
@@ -22,7 +22,7 @@ class Report:
     minutes: float
     results: list[FaultResult]
     figures: Figures
-    at_the_end: list[Finding]
+    at_the_end: list[FailedCheck]
 
     @property
     def violations(self) -> int:

@@ -14,7 +14,7 @@ from artifacts import GitArtifactStore
 from contracts.base.errors import Unavailable
 from contracts.base.failpoints import Trap
 from contracts.documents.todo_list import TodoList
-from multi_agent.chaos.checks import Checked, Finding, check_model_calls, check_runs, check_workflow
+from multi_agent.chaos.checks import Checked, FailedCheck, check_model_calls, check_runs, check_workflow
 from multi_agent.chaos.faults import Fault, inject
 from multi_agent.chaos.load import random_plan
 from multi_agent.chaos.world import World
@@ -25,7 +25,7 @@ OPEN_WORKFLOWS = 24
 _LOOK_SECONDS = 0.1
 _ODDS = 0.3
 _FEW = 3
-_AT_START, _RESTARTS = "owner.after_load", 0.1
+_AT_START, _RESTARTS = "orchestrator.after_load", 0.1
 _SANDBOX_SHARE, _LARGE_SANDBOX_SHARE = 0.06, 0.4
 
 
@@ -37,7 +37,7 @@ class FaultResult:
     injections: int = 0
     points: Counter[str] = field(default_factory=Counter)
     rounds: int = 0
-    findings: list[tuple[str, Finding]] = field(default_factory=list)
+    findings: list[tuple[str, FailedCheck]] = field(default_factory=list)
 
     @property
     def reached(self) -> bool:
@@ -75,7 +75,7 @@ class Runner:
     started_at: float = field(default_factory=time.monotonic)
     _plans: dict[str, TodoList] = field(default_factory=dict)
     _open: dict[str, TodoList] = field(default_factory=dict)
-    _findings: list[Finding] = field(default_factory=list)
+    _findings: list[FailedCheck] = field(default_factory=list)
     _dispatched: set[str] = field(default_factory=set)
     _targets: list[str] = field(default_factory=list)
 
@@ -207,6 +207,6 @@ class Runner:
             view = await self.world.client.workflow(name)
             states = {task.task_id: task.status.value for task in view.tasks} if view else "not taken up"
             self._findings.append(
-                Finding("I1", f"{name} has not ended after {self.rest_seconds:g} s: {states}")
+                FailedCheck("I1", f"{name} has not ended after {self.rest_seconds:g} s: {states}")
             )
         self._open.clear()

@@ -21,7 +21,7 @@ from multi_agent.bootstrap import SCRATCH_MARK, make_bus, make_client, make_data
 from multi_agent.chaos.forked import ForkedProcess, start_server
 from multi_agent.chaos.load import write_answers
 from multi_agent.chaos.services.clock import SteppedClock, find_compiler
-from multi_agent.chaos.services.link import Links
+from multi_agent.chaos.services.link import FaultProxies
 from multi_agent.chaos.services.postgres import PrivatePostgres
 from multi_agent.chaos.services.redis import ChaosRedis
 from multi_agent.runtime.supervisor import Charge, OrchestratorArgv, Supervisor, worker_argv
@@ -69,7 +69,7 @@ class World:
     database: Database
     client: WorkflowClient
     clock: SteppedClock | None
-    links: Links
+    links: FaultProxies
     traps: list[Trap] = field(default_factory=list)
     wanted_plans: list[TodoList] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
@@ -106,7 +106,7 @@ class World:
             )
         upgrade_database(settings)
         bus, database = make_bus(settings), make_database(settings)
-        links = await Links.open(redis, postgres)
+        links = await FaultProxies.open(redis, postgres)
         env = _environment(wanted, settings) | clock_env | links.env(settings)
         supervisor = Supervisor(bus, env, wanted.folder / "logs", make=ForkedProcess, most_wait_seconds=0.1)
         world = cls(

@@ -19,7 +19,7 @@ from multi_agent.telemetry.logs import set_up_logs
 
 if TYPE_CHECKING:
     from multi_agent.chaos.certificate import Wanted
-    from multi_agent.chaos.report import Report
+    from multi_agent.chaos.report import Certificate
 
 _ROUND = re.compile(r"[A-Za-z0-9_-]+/[a-z-]+/[0-9]+")
 
@@ -73,7 +73,7 @@ def chaos(list_faults: bool, folder: Path, as_json: bool, **options: Any) -> int
     return EXIT_FAILED if report.violations else EXIT_DONE
 
 
-async def _certify(wanted: Wanted) -> Report:
+async def _certify(wanted: Wanted) -> Certificate:
     """Run it; the first signal ends it after the round at hand, with a report."""
     from multi_agent.chaos.certificate import certify  # noqa: PLC0415 - heavy
 

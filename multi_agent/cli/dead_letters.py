@@ -17,7 +17,7 @@ from multi_agent.settings import Settings
 
 if TYPE_CHECKING:
     from orchestrator.client.workflow_client import WorkflowClient
-    from orchestrator.scheduling.dead_letters import StoredLetter
+    from orchestrator.scheduling.dead_letters import StoredDeadLetter
 
 _letter = click.argument("letter_id", metavar="ID", type=click.IntRange(1))
 _HEX_COLUMNS = 32
@@ -48,7 +48,7 @@ def list_letters(resolved: bool, limit: int, as_json: bool, **options: object) -
         )
 
 
-async def _letters(settings: Settings, resolved: bool, limit: int) -> list[StoredLetter]:
+async def _letters(settings: Settings, resolved: bool, limit: int) -> list[StoredDeadLetter]:
     async with opened_client(settings) as client:
         return await client.dead_letters(resolved=resolved, limit=limit)
 
@@ -73,7 +73,7 @@ def show(letter_id: int, as_json: bool, **options: object) -> None:
         click.echo(f"the worker logged last:\n{printable(letter.logs)}")
 
 
-async def _one(settings: Settings, letter_id: int) -> StoredLetter:
+async def _one(settings: Settings, letter_id: int) -> StoredDeadLetter:
     async with opened_client(settings) as client:
         return await client.dead_letter(letter_id)
 
@@ -83,7 +83,7 @@ async def _one(settings: Settings, letter_id: int) -> StoredLetter:
 @data_dir_option
 def retry(letter_id: int, **options: object) -> None:
     """Give the task of dead letter ID fresh attempts, or publish its message again."""
-    click.echo(_send(options, lambda client: client.retry_letter(letter_id, person())))
+    click.echo(_send(options, lambda client: client.retry_dead_letter(letter_id, person())))
 
 
 @dead_letters.command()
@@ -91,7 +91,7 @@ def retry(letter_id: int, **options: object) -> None:
 @data_dir_option
 def discard(letter_id: int, **options: object) -> None:
     """Close dead letter ID; `list --all` still shows it."""
-    click.echo(_send(options, lambda client: client.discard_letter(letter_id, person())))
+    click.echo(_send(options, lambda client: client.discard_dead_letter(letter_id, person())))
 
 
 def _send(options: dict[str, object], command: Callable[[WorkflowClient], Awaitable[str]]) -> str:
@@ -102,7 +102,7 @@ def _send(options: dict[str, object], command: Callable[[WorkflowClient], Awaita
     return asyncio.run(run())
 
 
-def letter_json(letter: StoredLetter) -> dict[str, Any]:
+def letter_json(letter: StoredDeadLetter) -> dict[str, Any]:
     """A dead letter for programs; its bytes are in base64."""
     fields = asdict(letter)
     return {**fields, "raw": base64.b64encode(letter.raw).decode()}
@@ -129,11 +129,11 @@ def _print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
-def _about(letter: StoredLetter) -> str:
+def _about(letter: StoredDeadLetter) -> str:
     return f"task {letter.workflow_id} {letter.task_id}" if letter.task_id else f"message {letter.stream}"
 
 
-def _brief(letter: StoredLetter) -> str:
+def _brief(letter: StoredDeadLetter) -> str:
     return printable(" ".join(letter.reason.split()))[:100]
 
 

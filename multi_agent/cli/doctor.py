@@ -25,7 +25,7 @@ from multi_agent.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DoctorFinding:
     """One line: `needed` ones decide the exit code."""
 
     name: str
@@ -51,33 +51,36 @@ def doctor(as_json: bool, **options: object) -> int:
     return EXIT_FAILED if any(one.needed and not one.found for one in findings) else EXIT_DONE
 
 
-async def _examine(settings: Settings) -> list[Finding]:
+async def _examine(settings: Settings) -> list[DoctorFinding]:
     git = shutil.which("git", path=settings.search_path)
     return [
-        Finding("python", True, sys.version.split()[0], needed=True),
-        Finding("git", git is not None, git or "install git", needed=True),
+        DoctorFinding("python", True, sys.version.split()[0], needed=True),
+        DoctorFinding("git", git is not None, git or "install git", needed=True),
         await _bus(settings),
-        *[Finding(f"redis: {one.name}", one.found, one.detail) for one in probe_redis(settings.search_path)],
+        *[
+            DoctorFinding(f"redis: {one.name}", one.found, one.detail)
+            for one in probe_redis(settings.search_path)
+        ],
         await _database(settings),
         *await _sandboxes(settings),
         await _model(settings),
     ]
 
 
-async def _bus(settings: Settings) -> Finding:
+async def _bus(settings: Settings) -> DoctorFinding:
     if settings.redis_url is None:
-        return Finding("bus", True, "a private Redis is started when needed (REDIS_URL is not set)")
+        return DoctorFinding("bus", True, "a private Redis is started when needed (REDIS_URL is not set)")
     bus = make_bus(settings)
     try:
         await bus.incarnation()
-        return Finding("bus", True, "REDIS_URL answers", needed=True)
+        return DoctorFinding("bus", True, "REDIS_URL answers", needed=True)
     except MultiAgentError as error:
-        return Finding("bus", False, str(error), needed=True)
+        return DoctorFinding("bus", False, str(error), needed=True)
     finally:
         await bus.close()
 
 
-async def _database(settings: Settings) -> Finding:
+async def _database(settings: Settings) -> DoctorFinding:
     kind = settings.database.partition(":")[0]
     try:
         database = make_database(settings)
@@ -86,11 +89,11 @@ async def _database(settings: Settings) -> Finding:
         finally:
             await database.close()
     except (MultiAgentError, OSError) as error:
-        return Finding("database", False, str(error), needed=True)
-    return Finding("database", True, kind, needed=True)
+        return DoctorFinding("database", False, str(error), needed=True)
+    return DoctorFinding("database", True, kind, needed=True)
 
 
-async def _sandboxes(settings: Settings) -> list[Finding]:
+async def _sandboxes(settings: Settings) -> list[DoctorFinding]:
     from sandbox_runner import survey  # noqa: PLC0415 - heavy
 
     wanted = sandbox_settings(settings)
@@ -98,35 +101,35 @@ async def _sandboxes(settings: Settings) -> list[Finding]:
         return [await _sandbox_hosts(settings)]
     found = await survey(wanted)
     lines = [
-        Finding(
+        DoctorFinding(
             f"sandbox: {one.name}", one.ready, one.reason if one.ready else f"{one.reason}; {one.how_to_get}"
         )
         for one in found
     ]
     usable = [one.name for one in found if one.ready and wanted.backend in {"auto", one.name}]
     chosen = f"{usable[0]} will be used" if usable else "none is ready; code never runs without one"
-    return [*lines, Finding("sandbox", bool(usable), chosen, needed=True)]
+    return [*lines, DoctorFinding("sandbox", bool(usable), chosen, needed=True)]
 
 
-async def _sandbox_hosts(settings: Settings) -> Finding:
+async def _sandbox_hosts(settings: Settings) -> DoctorFinding:
     from sandbox_runner.service.remote import NO_HOST, find_hosts  # noqa: PLC0415 - only here
 
     bus = make_bus(settings)
     try:
         hosts = await find_hosts(bus, settings.lease_seconds / 2)
     except MultiAgentError as error:
-        return Finding("sandbox hosts", False, str(error), needed=True)
+        return DoctorFinding("sandbox hosts", False, str(error), needed=True)
     finally:
         await bus.close()
     shown = ", ".join(f"{one.backend} on {one.machine} ({one.slots} slots)" for one in hosts)
-    return Finding("sandbox hosts", bool(hosts), shown or NO_HOST, needed=True)
+    return DoctorFinding("sandbox hosts", bool(hosts), shown or NO_HOST, needed=True)
 
 
-async def _model(settings: Settings) -> Finding:
+async def _model(settings: Settings) -> DoctorFinding:
     try:
         model = make_model(settings)
     except MultiAgentError as error:
-        return Finding("model", False, str(error), needed=True)
+        return DoctorFinding("model", False, str(error), needed=True)
     await model.close()
     hint = "; set MULTI_AGENT_MODEL for requests of your own" if settings.model_spec == "replay" else ""
-    return Finding("model", True, f"{model.name}{hint}", needed=True)
+    return DoctorFinding("model", True, f"{model.name}{hint}", needed=True)

@@ -39,7 +39,7 @@ from multi_agent.cli.common import (
 from multi_agent.cli.screen import Screen
 from multi_agent.runtime.stack import Stack
 from multi_agent.settings import Settings
-from orchestrator.client.patience import Patience
+from orchestrator.client.database_retry import DatabaseRetry
 from orchestrator.core.state import WorkflowStatus
 
 if TYPE_CHECKING:
@@ -211,18 +211,18 @@ class RunSession:
     async def _follow(self, client: WorkflowClient, workflow_id: str) -> WorkflowView:
         """Show the workflow until it ends or needs a person; take over when those who served it are gone."""
         keeper = asyncio.create_task(self._keep_served())
-        patience = Patience(self._screen.say)
+        retry_policy = DatabaseRetry(self._screen.say)
         seen = 0
         try:
-            async for view in client.follow(workflow_id, patience=patience):
+            async for view in client.follow(workflow_id, retry_policy=retry_policy):
                 ask = partial(client.events, workflow_id, after=seen, limit=ALL_EVENTS)
-                entries = await patience.insist(ask)
+                entries = await retry_policy.call(ask)
                 seen = entries[-1].sequence if entries else seen
                 self._screen.show(view, entries)
                 waiting = partial(client.has_waiting_commands, workflow_id)
-                if _over(view) and not await patience.insist(waiting):
+                if _over(view) and not await retry_policy.call(waiting):
                     # A command may have been applied between the two looks.
-                    newest = await patience.insist(partial(client.workflow, workflow_id))
+                    newest = await retry_policy.call(partial(client.workflow, workflow_id))
                     if newest is not None and _over(newest):
                         return newest
         finally:

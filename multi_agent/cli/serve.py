@@ -31,14 +31,14 @@ _metrics_option = click.option(
 @_redis_option
 @_artifacts_option
 @_metrics_option
-@click.option("--owner-id", help="A name that no other orchestrator ever had. [default: made up]")
+@click.option("--orchestrator-id", help="A name that no other orchestrator ever had. [default: made up]")
 @click.option("--replaces", metavar="OWNER", help="A dead orchestrator whose lease need not be waited for.")
-def orchestrator(owner_id: str | None, replaces: str | None, **options: object) -> None:
+def orchestrator(orchestrator_id: str | None, replaces: str | None, **options: object) -> None:
     """Own the state of a data folder or a database until stopped."""
     settings = settings_of(**options)
     set_up_logs(settings.log_level, process="orchestrator", cache=True)
-    name = _checked_id("--owner-id", owner_id) if owner_id else new_process_id()
-    asyncio.run(run_orchestrator(settings, owner_id=name, replaces=replaces))
+    name = _checked_id("--orchestrator-id", orchestrator_id) if orchestrator_id else new_process_id()
+    asyncio.run(run_orchestrator(settings, orchestrator_id=name, replaces=replaces))
 
 
 @click.command()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.client.views import JournalEntry, WorkflowView
     from orchestrator.client.workflow_client import WorkflowClient
     from orchestrator.core.state import Header
-    from orchestrator.scheduling.dead_letters import StoredLetter
+    from orchestrator.scheduling.dead_letters import StoredDeadLetter
 
 
 @click.command()
@@ -37,7 +37,9 @@ def status(workflow: str | None, limit: int, as_json: bool, **options: object) -
         overview = asyncio.run(_overview(settings, limit))
         if as_json:
             shown = [{**header._asdict(), "tasks": count} for header, count in overview.headers]
-            print_json({"workflows": shown, "orchestrators": overview.owners, "workers": overview.workers})
+            print_json(
+                {"workflows": shown, "orchestrators": overview.orchestrators, "workers": overview.workers}
+            )
         else:
             _print_overview(overview)
         return
@@ -53,13 +55,13 @@ class _Overview:
     """The newest workflows with their numbers of tasks, and the rows of who serves them."""
 
     headers: list[tuple[Header, int]]
-    owners: list[dict[str, Any]]
+    orchestrators: list[dict[str, Any]]
     workers: list[dict[str, Any]]
 
 
 async def _overview(settings: Settings, limit: int) -> _Overview:
     async with opened_client(settings) as client:
-        return _Overview(await client.workflows(limit), await client.owners(), await client.workers())
+        return _Overview(await client.workflows(limit), await client.orchestrators(), await client.workers())
 
 
 def _print_overview(overview: _Overview) -> None:
@@ -70,7 +72,7 @@ def _print_overview(overview: _Overview) -> None:
         click.echo(
             f"{header.workflow_id}  {header.status.value}  {count} tasks  {age}  {header.request[:60]}"
         )
-    for owner in overview.owners:
+    for owner in overview.orchestrators:
         if owner["note"]:
             click.echo(f"orchestrator {owner['pid']} on {owner['host']}: {owner['note']}")
     for worker in overview.workers:
@@ -99,13 +101,13 @@ async def _known(client: WorkflowClient, name: str | None) -> WorkflowView:
     return view
 
 
-async def _view_and_letters(settings: Settings, name: str) -> tuple[WorkflowView, list[StoredLetter]]:
+async def _view_and_letters(settings: Settings, name: str) -> tuple[WorkflowView, list[StoredDeadLetter]]:
     async with opened_client(settings) as client:
         view = await _known(client, name)
         return view, await client.dead_letters(workflow_id=view.header.workflow_id)
 
 
-def _print_view(view: WorkflowView, letters: list[StoredLetter]) -> None:
+def _print_view(view: WorkflowView, letters: list[StoredDeadLetter]) -> None:
     from rich.console import Console  # noqa: PLC0415 - heavy
 
     from multi_agent.cli.screen import task_table  # noqa: PLC0415
@@ -164,16 +166,16 @@ async def _watch(settings: Settings, name: str | None) -> int:
     from rich.console import Console  # noqa: PLC0415 - heavy
 
     from multi_agent.cli.screen import Screen  # noqa: PLC0415
-    from orchestrator.client.patience import Patience  # noqa: PLC0415
+    from orchestrator.client.database_retry import DatabaseRetry  # noqa: PLC0415
 
     screen = Screen(Console())
-    patience = Patience(screen.say)
+    retry_policy = DatabaseRetry(screen.say)
     seen = 0
     async with opened_client(settings) as client:
         workflow_id = await client.resolve(name)
         try:
-            async for view in client.follow(workflow_id, patience=patience):
-                entries = await patience.insist(partial(client.events, workflow_id, after=seen))
+            async for view in client.follow(workflow_id, retry_policy=retry_policy):
+                entries = await retry_policy.call(partial(client.events, workflow_id, after=seen))
                 seen = entries[-1].sequence if entries else seen
                 screen.show(view, entries)
                 if view.stands_still:

@@ -17,7 +17,7 @@ from multi_agent.settings import Settings
 
 if TYPE_CHECKING:
     from contracts.ports.bus import MessageBus
-    from orchestrator.diagnosis.verify import Report
+    from orchestrator.diagnosis.verify import VerificationReport
 
 PROMISES = {
     "I1": "every open task is in somebody's hands",
@@ -43,7 +43,7 @@ def verify(as_json: bool, **options: object) -> int:
     return EXIT_FAILED if report.violations else EXIT_DONE
 
 
-async def _verify(settings: Settings) -> Report:
+async def _verify(settings: Settings) -> VerificationReport:
     from orchestrator.diagnosis.verify import examine  # noqa: PLC0415 - heavy
 
     local = "://" not in settings.artifacts
@@ -68,7 +68,7 @@ async def _answers(bus: MessageBus) -> bool:
     return True
 
 
-def _print_report(report: Report) -> None:
+def _print_report(report: VerificationReport) -> None:
     for promise, text in PROMISES.items():
         broken = [one for one in report.violations if one.promise == promise]
         state = f"{len(broken)} BROKEN" if broken else "kept"

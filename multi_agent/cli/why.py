@@ -39,11 +39,13 @@ def why(workflow: str | None, task: str | None, as_json: bool, **options: object
 
 async def _why(settings: Settings, name: str | None, task: str | None) -> tuple[str, list[Reason]]:
     from orchestrator.diagnosis.explain import explain  # noqa: PLC0415
-    from orchestrator.diagnosis.observe import look_around  # noqa: PLC0415 - heavy
+    from orchestrator.diagnosis.observe import observe_surroundings  # noqa: PLC0415 - heavy
 
     async with opened_services(settings) as (database, bus):
         workflow_id = await make_client(settings, database).resolve(name)
-        found, around = await look_around(database, bus, workflow_id, listen_seconds=settings.lease_seconds)
+        found, around = await observe_surroundings(
+            database, bus, workflow_id, listen_seconds=settings.lease_seconds
+        )
     reasons = explain(found, around)
     if task is None:
         return workflow_id, reasons

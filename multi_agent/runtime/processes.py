@@ -23,7 +23,7 @@ from multi_agent.bootstrap import (
     make_artifacts,
     make_bus,
     make_database,
-    make_owner,
+    make_orchestrator,
     make_sandbox_host,
     make_worker,
     sandbox_settings,
@@ -50,10 +50,11 @@ def orchestrator_lock(settings: Settings) -> FileLock:
     return FileLock(settings.data / "orchestrator.lock")
 
 
-async def run_orchestrator(settings: Settings, *, owner_id: str, replaces: str | None = None) -> None:
-    """Own the database, or a share of it, until stopped.
+async def run_orchestrator(settings: Settings, *, orchestrator_id: str, replaces: str | None = None) -> None:
+    """Serve the database, or some shards of it, until stopped.
 
-    owner_id: new with every start. replaces: the owner whose process this one stands in for, which is dead.
+    orchestrator_id: new with every start.
+    replaces: the orchestrator whose process this one stands in for, which is dead.
     Raises AlreadyOwned where another orchestrator owns a SQLite database.
     """
     arm_failpoints(settings)
@@ -72,7 +73,7 @@ async def run_orchestrator(settings: Settings, *, owner_id: str, replaces: str |
     artifacts = make_artifacts(settings)
     # Who held a SQLite database is gone, or the lock would not have been free.
     gone = None if alone else frozenset([replaces] if replaces else [])
-    owner = make_owner(settings, database, bus, artifacts, owner_id=owner_id, gone=gone)
+    owner = make_orchestrator(settings, database, bus, artifacts, orchestrator_id=orchestrator_id, gone=gone)
     _serve_metrics(settings)
     _on_signals(owner.stop)
     _settle_in()

@@ -78,7 +78,7 @@ class OrchestratorArgv:
     def __call__(self) -> tuple[list[str], str | None]:
         """For the next start."""
         replaced, self._last = self._last, new_process_id()
-        argv = [*_SELF, "orchestrator", "--owner-id", self._last]
+        argv = [*_SELF, "orchestrator", "--orchestrator-id", self._last]
         return (argv if replaced is None else [*argv, "--replaces", replaced]), None
 
 

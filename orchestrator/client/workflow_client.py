@@ -12,26 +12,26 @@ from sqlalchemy import Connection, func, insert, select, union
 
 from contracts.base.errors import Busy, InvalidInput
 from contracts.documents.todo_list import TodoList
-from orchestrator.client.patience import Patience
+from orchestrator.client.database_retry import DatabaseRetry
 from orchestrator.client.views import JournalEntry, WorkflowView
 from orchestrator.core.commands import (
     ApproveBody,
     Body,
     CancelBody,
-    DiscardLetterBody,
+    DiscardDeadLetterBody,
     RejectBody,
     RetryBody,
-    RetryLetterBody,
+    RetryDeadLetterBody,
     SubmitBody,
     body_text,
     check_name,
 )
 from orchestrator.core.sharding import shard_of
 from orchestrator.core.state import Header
-from orchestrator.scheduling.dead_letters import StoredLetter
+from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from orchestrator.storage import tables as t
 from orchestrator.storage.admission import MAX_OPEN_WORKFLOWS, check_room
-from orchestrator.storage.dead_letters import read_letter, read_letters
+from orchestrator.storage.dead_letters import read_dead_letter, read_dead_letters
 from orchestrator.storage.loading import read_sizes, read_workflow
 from orchestrator.storage.rows import read_header
 from orchestrator.storage.sql.database import Database
@@ -112,32 +112,32 @@ class WorkflowClient:
 
     async def dead_letters(
         self, *, resolved: bool = False, workflow_id: str | None = None, limit: int = 100
-    ) -> list[StoredLetter]:
+    ) -> list[StoredDeadLetter]:
         """The newest open dead letters, or all, of one workflow or of all, oldest first."""
 
-        def body(connection: Connection) -> list[StoredLetter]:
-            return read_letters(connection, resolved=resolved, workflow_id=workflow_id, limit=limit)
+        def body(connection: Connection) -> list[StoredDeadLetter]:
+            return read_dead_letters(connection, resolved=resolved, workflow_id=workflow_id, limit=limit)
 
         return await self._database.read(body)
 
-    async def dead_letter(self, dead_letter_id: int) -> StoredLetter:
+    async def dead_letter(self, dead_letter_id: int) -> StoredDeadLetter:
         """One dead letter. Raises InvalidInput when there is none of that number."""
-        found = await self._database.read(lambda connection: read_letter(connection, dead_letter_id))
+        found = await self._database.read(lambda connection: read_dead_letter(connection, dead_letter_id))
         if found is None:
             raise InvalidInput(f"there is no dead letter {dead_letter_id}; `multi-agent dead-letters list`")
         return found
 
-    async def retry_letter(self, dead_letter_id: int, person: str) -> str:
+    async def retry_dead_letter(self, dead_letter_id: int, person: str) -> str:
         """Retry the task, or publish the message again. Returns the command's id. Raises InvalidInput."""
         letter = await self.dead_letter(dead_letter_id)
-        body = RetryLetterBody(dead_letter_id=dead_letter_id, person=person)
-        return await self._append_one(letter.served_with, body)
+        body = RetryDeadLetterBody(dead_letter_id=dead_letter_id, person=person)
+        return await self._append_one(letter.shard_key, body)
 
-    async def discard_letter(self, dead_letter_id: int, person: str) -> str:
+    async def discard_dead_letter(self, dead_letter_id: int, person: str) -> str:
         """Close a dead letter. Returns the command's id. Raises InvalidInput."""
         letter = await self.dead_letter(dead_letter_id)
-        body = DiscardLetterBody(dead_letter_id=dead_letter_id, person=person)
-        return await self._append_one(letter.served_with, body)
+        body = DiscardDeadLetterBody(dead_letter_id=dead_letter_id, person=person)
+        return await self._append_one(letter.shard_key, body)
 
     async def answer(self, command_id: str, wait_seconds: float) -> str | None:
         """The owner's answer, or None when it did not come in time (the command stays in the queue)."""
@@ -241,9 +241,9 @@ class WorkflowClient:
 
         return await self._database.read(body)
 
-    async def owners(self) -> list[dict[str, Any]]:
+    async def orchestrators(self) -> list[dict[str, Any]]:
         """Orchestrators that started and were not found dead, each with what it waits for in `note`."""
-        query = select(t.owners).order_by(t.owners.c.started_at)
+        query = select(t.orchestrators).order_by(t.orchestrators.c.started_at)
 
         def body(connection: Connection) -> list[dict[str, Any]]:
             return [dict(row) for row in connection.execute(query).mappings()]
@@ -260,21 +260,25 @@ class WorkflowClient:
         return await self._database.read(body)
 
     async def follow(
-        self, workflow_id: str, poll_seconds: float = POLL_SECONDS, *, patience: Patience | None = None
+        self,
+        workflow_id: str,
+        poll_seconds: float = POLL_SECONDS,
+        *,
+        retry_policy: DatabaseRetry | None = None,
     ) -> AsyncIterator[WorkflowView]:
         """The workflow each time its journal grew, for as long as the caller wants to know.
 
         Outages of the database are waited out; `patience` says so.
         """
-        patience = patience or Patience()
+        retry_policy = retry_policy or DatabaseRetry()
         newest = select(func.max(t.journal.c.sequence)).where(t.journal.c.workflow_id == workflow_id)
         seen: int | None = None
         while True:
-            current = await patience.insist(
+            current = await retry_policy.call(
                 lambda: self._database.read(lambda connection: connection.execute(newest).scalar())
             )
             if current != seen:
-                view = await patience.insist(lambda: self.workflow(workflow_id))
+                view = await retry_policy.call(lambda: self.workflow(workflow_id))
                 if view is not None:
                     seen = current
                     yield view

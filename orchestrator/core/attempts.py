@@ -24,15 +24,15 @@ def backoff_seconds(count: int, most: float = BACKOFF_MOST_SECONDS) -> float:
     return float(min(BACKOFF_FIRST_SECONDS * 2**doublings, most))
 
 
-def dispatch(workflow: Workflow, given: Dispatch, now: float) -> Decision:
+def dispatch(workflow: Workflow, event: Dispatch, now: float) -> Decision:
     """Hand a ready task out."""
-    task = workflow.tasks[given.task_id]
+    task = workflow.tasks[event.task_id]
     if task.status is not TaskStatus.READY:
         return Decision(refused=f"task is {task.status}")
     sent = task._replace(
         status=TaskStatus.DISPATCHED,
         attempt=task.attempt + 1,
-        dispatch_id=given.dispatch_id,
+        dispatch_id=event.dispatch_id,
         dispatched_at=now,
         parents=workflow.parents_of(task),
     )
@@ -52,12 +52,12 @@ def _current(workflow: Workflow, task_id: str, dispatch_id: str) -> TaskState | 
     return task
 
 
-def finish(workflow: Workflow, given: Finished, now: float) -> Decision:
+def finish(workflow: Workflow, event: Finished, now: float) -> Decision:
     """Take an outcome, if it is that of the current dispatch."""
-    task = _current(workflow, given.task_id, given.outcome.dispatch_id)
+    task = _current(workflow, event.task_id, event.outcome.dispatch_id)
     if isinstance(task, str):
         return Decision(refused=task)
-    outcome = given.outcome
+    outcome = event.outcome
     if outcome.error is not None and outcome.error.outage:
         return _delay(task, outcome, outcome.error, now)
     succeeded = outcome.status == "succeeded"
@@ -149,30 +149,30 @@ def _delay(task: TaskState, outcome: TaskOutcome, error: TaskError, now: float) 
     return Decision((again,), journal=(Entry("task.delayed", task.task_id, data),))
 
 
-def lose(workflow: Workflow, given: Lost, now: float) -> Decision:
+def lose(workflow: Workflow, event: Lost, now: float) -> Decision:
     """Again and alone from now on, or dead-letter. Only a death that no other task shares is counted (I7)."""
-    task = _current(workflow, given.task_id, given.dispatch_id)
+    task = _current(workflow, event.task_id, event.dispatch_id)
     if isinstance(task, str):
         return Decision(refused=task)
-    crashes = task.crashes + given.alone
-    error = TaskError(code="worker_died", message=f"worker {given.worker_id} died while it ran this task")
+    crashes = task.crashes + event.alone
+    error = TaskError(code="worker_died", message=f"worker {event.worker_id} died while it ran this task")
     task = task._replace(crashes=crashes, suspect=True, error=error)
     if crashes >= MAX_CRASHES:
         return end_badly(workflow, task, TaskStatus.DEAD, now)
     again = task._replace(status=TaskStatus.READY, dispatch_id=None, not_before=now)
-    data = {"attempt": task.attempt, "crashes": crashes, "alone": given.alone, "worker": given.worker_id}
+    data = {"attempt": task.attempt, "crashes": crashes, "alone": event.alone, "worker": event.worker_id}
     return Decision((again,), journal=(Entry("task.lost", task.task_id, data),))
 
 
-def overdue(workflow: Workflow, given: Overdue, now: float) -> Decision:
+def overdue(workflow: Workflow, event: Overdue, now: float) -> Decision:
     """Count a failure and recall the execution."""
-    task = _current(workflow, given.task_id, given.dispatch_id)
+    task = _current(workflow, event.task_id, event.dispatch_id)
     if isinstance(task, str):
         return Decision(refused=task)
     limit = task.item.timeout_seconds
     error = TaskError(code="timeout", message=f"no outcome within timeout_seconds={limit}")
     decision = _fail_attempt(workflow, task, error, now)
-    return decision._replace(recalls=(given.dispatch_id,))
+    return decision._replace(recalls=(event.dispatch_id,))
 
 
 def _sum(one: Usage, other: Usage) -> Usage:

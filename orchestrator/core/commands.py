@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from contracts.base.errors import InvalidInput
 from contracts.base.model import CommitName, Identifier, LongText, Model
 from contracts.documents.todo_list import TodoList
-from orchestrator.core.events import Approve, Cancel, Input, Reject, Retry
+from orchestrator.core.events import Approve, Cancel, Reject, Retry, WorkflowEvent
 
 
 class SubmitBody(Model):
@@ -53,25 +53,25 @@ class RetryBody(Model):
     person: str
 
 
-class RetryLetterBody(Model):
+class RetryDeadLetterBody(Model):
     """Give what a dead letter is about another chance: its task, or the message."""
 
-    kind: Literal["retry-letter"] = "retry-letter"
+    kind: Literal["retry-dead-letter"] = "retry-dead-letter"
     dead_letter_id: int
     person: str
 
 
-class DiscardLetterBody(Model):
+class DiscardDeadLetterBody(Model):
     """Close a dead letter; nothing else changes."""
 
-    kind: Literal["discard-letter"] = "discard-letter"
+    kind: Literal["discard-dead-letter"] = "discard-dead-letter"
     dead_letter_id: int
     person: str
 
 
-LetterBody = RetryLetterBody | DiscardLetterBody
+DeadLetterBody = RetryDeadLetterBody | DiscardDeadLetterBody
 TaskBody = ApproveBody | RejectBody | CancelBody | RetryBody
-Body = SubmitBody | TaskBody | LetterBody
+Body = SubmitBody | TaskBody | DeadLetterBody
 _BODIES: dict[str, type[Body]] = {body.model_fields["kind"].default: body for body in get_args(Body)}
 
 _NAME: TypeAdapter[str] = TypeAdapter(Identifier)
@@ -109,7 +109,7 @@ def read_body(kind: str, text: str) -> Body:
         raise InvalidInput(f"the command cannot be understood: {error.error_count()} problems") from None
 
 
-def as_input(body: TaskBody) -> Input:
+def as_input(body: TaskBody) -> WorkflowEvent:
     """The input a command stands for."""
     match body:
         case ApproveBody():

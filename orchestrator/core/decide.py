@@ -11,7 +11,6 @@ from orchestrator.core.events import (
     Cancel,
     Dispatch,
     Finished,
-    Input,
     Lost,
     Merged,
     MergeFailed,
@@ -19,54 +18,55 @@ from orchestrator.core.events import (
     Reject,
     Retry,
     Started,
+    WorkflowEvent,
 )
 from orchestrator.core.operator_actions import approve, cancel, reject, retry
 from orchestrator.core.state import Workflow, WorkflowStatus
 
 
-def decide(workflow: Workflow, given: Input, now: float) -> Decision:  # noqa: C901, PLR0911 - one case an input
-    """Decide what `given` does to `workflow` at `now` (seconds since 1970). Changes nothing itself."""
-    match given:
+def decide(workflow: Workflow, event: WorkflowEvent, now: float) -> Decision:  # noqa: C901, PLR0911 - one case an input
+    """Decide what `event` does to `workflow` at `now` (seconds since 1970). Changes nothing itself."""
+    match event:
         case Started():
             return settle(workflow, release(workflow, workflow.tasks), [Entry("workflow.started")], now)
         case Dispatch():
-            return dispatch(workflow, given, now)
+            return dispatch(workflow, event, now)
         case Finished():
-            return finish(workflow, given, now)
+            return finish(workflow, event, now)
         case Lost():
-            return lose(workflow, given, now)
+            return lose(workflow, event, now)
         case Overdue():
-            return overdue(workflow, given, now)
+            return overdue(workflow, event, now)
         case Approve():
-            return approve(workflow, given)
+            return approve(workflow, event)
         case Reject():
-            return reject(workflow, given, now)
+            return reject(workflow, event, now)
         case Cancel():
-            return cancel(workflow, given, now)
+            return cancel(workflow, event, now)
         case Retry():
-            return retry(workflow, given, now)
+            return retry(workflow, event, now)
         case Merged():
-            return merged(workflow, given, now)
+            return merged(workflow, event, now)
         case MergeFailed():
-            return merge_failed(workflow, given, now)
+            return merge_failed(workflow, event, now)
         case _:
-            assert_never(given)
+            assert_never(event)
 
 
-def merged(workflow: Workflow, given: Merged, now: float) -> Decision:
+def merged(workflow: Workflow, event: Merged, now: float) -> Decision:
     """The workflow is complete."""
     if workflow.header.status is not WorkflowStatus.MERGING:
         return Decision(refused=f"workflow is {workflow.header.status}")
     header = workflow.header._replace(
-        status=WorkflowStatus.COMPLETED, result_commit=given.commit, finished_at=now
+        status=WorkflowStatus.COMPLETED, result_commit=event.commit, finished_at=now
     )
-    return Decision(header=header, journal=(Entry("workflow.completed", None, {"commit": given.commit}),))
+    return Decision(header=header, journal=(Entry("workflow.completed", None, {"commit": event.commit}),))
 
 
-def merge_failed(workflow: Workflow, given: MergeFailed, now: float) -> Decision:
+def merge_failed(workflow: Workflow, event: MergeFailed, now: float) -> Decision:
     """The workflow has failed at its last step."""
     if workflow.header.status is not WorkflowStatus.MERGING:
         return Decision(refused=f"workflow is {workflow.header.status}")
-    reason = f"the outcomes could not be merged: {given.message}"
+    reason = f"the outcomes could not be merged: {event.message}"
     header = workflow.header._replace(status=WorkflowStatus.FAILED, reason=reason, finished_at=now)
     return Decision(header=header, journal=(Entry("workflow.failed", None, {"reason": reason}),))

@@ -92,6 +92,6 @@ class MergeFailed:
     message: str
 
 
-Input = (
+WorkflowEvent = (
     Started | Dispatch | Finished | Lost | Overdue | Approve | Reject | Cancel | Retry | Merged | MergeFailed
 )

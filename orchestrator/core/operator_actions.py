@@ -16,30 +16,30 @@ def action_hash(workflow_id: str, task: TaskState, parents: tuple[str, ...]) -> 
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def approve(workflow: Workflow, given: Approve) -> Decision:
+def approve(workflow: Workflow, event: Approve) -> Decision:
     """Release exactly the approved action."""
-    task = workflow.tasks.get(given.task_id)
+    task = workflow.tasks.get(event.task_id)
     if task is None or task.status is not TaskStatus.APPROVAL:
-        return Decision(refused=f"task {given.task_id} does not wait for approval")
+        return Decision(refused=f"task {event.task_id} does not wait for approval")
     expected = action_hash(workflow.header.workflow_id, task, workflow.parents_of(task))
-    if given.action_hash != expected:
+    if event.action_hash != expected:
         return Decision(refused="what waits for approval is not what was approved; look at it again")
-    data = {"person": given.person, "action_hash": expected}
+    data = {"person": event.person, "action_hash": expected}
     ready = task._replace(status=TaskStatus.READY, approved_hash=expected)
     return Decision((ready,), journal=(Entry("task.approved", task.task_id, data),))
 
 
-def reject(workflow: Workflow, given: Reject, now: float) -> Decision:
+def reject(workflow: Workflow, event: Reject, now: float) -> Decision:
     """The task has failed, by decision."""
-    task = workflow.tasks.get(given.task_id)
+    task = workflow.tasks.get(event.task_id)
     if task is None or task.status is not TaskStatus.APPROVAL:
-        return Decision(refused=f"task {given.task_id} does not wait for approval")
-    why = f"rejected by {given.person}" + (f": {given.reason}" if given.reason else "")
+        return Decision(refused=f"task {event.task_id} does not wait for approval")
+    why = f"rejected by {event.person}" + (f": {event.reason}" if event.reason else "")
     error = TaskError(code="rejected", message=why, retryable=False)
     return end_badly(workflow, task._replace(error=error), TaskStatus.FAILED, now)
 
 
-def cancel(workflow: Workflow, given: Cancel, now: float) -> Decision:
+def cancel(workflow: Workflow, event: Cancel, now: float) -> Decision:
     """End everything that is not over."""
     if workflow.header.status.terminal:
         return Decision(refused=f"workflow is already {workflow.header.status}")
@@ -47,25 +47,25 @@ def cancel(workflow: Workflow, given: Cancel, now: float) -> Decision:
     recalls = tuple(task.dispatch_id for task in stopped if task.dispatch_id)
     header = workflow.header._replace(
         status=WorkflowStatus.CANCELLED,
-        reason=f"cancelled by {given.person}",
+        reason=f"cancelled by {event.person}",
         open_tasks=0,
         finished_at=now,
     )
     tasks = tuple(task._replace(status=TaskStatus.CANCELLED, dispatch_id=None) for task in stopped)
-    return Decision(tasks, header, (Entry("workflow.cancelled", None, {"person": given.person}),), recalls)
+    return Decision(tasks, header, (Entry("workflow.cancelled", None, {"person": event.person}),), recalls)
 
 
-def retry(workflow: Workflow, given: Retry, now: float) -> Decision:
+def retry(workflow: Workflow, event: Retry, now: float) -> Decision:
     """Reopen what failed, with fresh attempts."""
-    wanted = [workflow.tasks.get(given.task_id)] if given.task_id else list(workflow.tasks.values())
+    wanted = [workflow.tasks.get(event.task_id)] if event.task_id else list(workflow.tasks.values())
     failed = [
         task
         for task in wanted
         if task and task.status in {TaskStatus.FAILED, TaskStatus.DEAD, TaskStatus.CANCELLED}
     ]
-    if not failed and workflow.header.status is WorkflowStatus.FAILED and not given.task_id:
+    if not failed and workflow.header.status is WorkflowStatus.FAILED and not event.task_id:
         header = workflow.header._replace(status=WorkflowStatus.MERGING, reason="", finished_at=None)
-        return Decision(header=header, journal=(Entry("workflow.retried", None, {"person": given.person}),))
+        return Decision(header=header, journal=(Entry("workflow.retried", None, {"person": event.person}),))
     if not failed:
         return Decision(refused="only failed, cancelled and dead-lettered tasks can be retried; none is here")
     reopened = _reopen(workflow, failed)
@@ -92,7 +92,7 @@ def retry(workflow: Workflow, given: Retry, now: float) -> Decision:
         finished_at=None,
         open_tasks=workflow.header.open_tasks + len(fresh),
     )
-    entry = Entry("workflow.retried", given.task_id, {"person": given.person, "tasks": len(fresh)})
+    entry = Entry("workflow.retried", event.task_id, {"person": event.person, "tasks": len(fresh)})
     return Decision(tuple(fresh.values()), header, (entry,))
 
 

@@ -26,19 +26,19 @@ class ShardRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Roll:
+class OwnershipSnapshot:
     """One look at the database: every owner's renewal counter, and every shard in order."""
 
     renewals: Mapping[str, int]
     shards: tuple[ShardRow, ...]
 
-    def held_by(self, owner_id: str) -> dict[int, int]:
+    def held_by(self, orchestrator_id: str) -> dict[int, int]:
         """The shards of this owner with their epochs."""
-        return {row.shard: row.epoch for row in self.shards if row.owner == owner_id}
+        return {row.shard: row.epoch for row in self.shards if row.owner == orchestrator_id}
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class ShardAssignment:
     """The shards of one session, each with the epoch that fences whoever held it before (I3)."""
 
     epochs: Mapping[int, int]
@@ -56,7 +56,7 @@ class _Counter:
 
 
 @dataclass(slots=True)
-class Watch:
+class FailureDetector:
     """Which owners live, by their renewal counters and the watcher's own monotonic clock (I8).
 
     A counter that stood still for a lease is that of a dead owner. An owner counts as living only after a
@@ -98,7 +98,7 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ShardTransfer:
     """What an owner should do now: take shards as they were seen, or give some back."""
 
     claim: tuple[ShardRow, ...] = ()
@@ -108,15 +108,15 @@ class Change:
         return bool(self.claim or self.release)
 
 
-def next_change(me: str, roll: Roll, living: Set[str]) -> Change:
+def next_transfer(me: str, roll: OwnershipSnapshot, living: Set[str]) -> ShardTransfer:
     """Towards ceil(shards / owners) for each. A shard whose owner is not on the roll is free."""
     owners = sorted({me, *living})
     fair = -(-SHARDS // len(owners))
     mine = [row.shard for row in roll.shards if row.owner == me]
     if len(mine) > fair:
-        return Change(release=tuple(mine[fair:]))
+        return ShardTransfer(release=tuple(mine[fair:]))
     free = [row for row in roll.shards if row.owner is None or row.owner not in roll.renewals]
     # Each begins elsewhere, so that those who look at the same moment do not all want the same.
     rank = owners.index(me)
     free.sort(key=lambda row: row.shard % len(owners) != rank)
-    return Change(claim=tuple(free[: fair - len(mine)]))
+    return ShardTransfer(claim=tuple(free[: fair - len(mine)]))

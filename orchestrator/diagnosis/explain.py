@@ -30,7 +30,7 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class Observations:
     """What is known around a workflow.
 
     now: seconds since 1970. slots, out, ready: free or not, per request stream: slots of the workers that
@@ -50,7 +50,7 @@ class Situation:
     orchestrator_alive: bool | None = None
 
 
-def explain(workflow: Workflow | None, around: Situation) -> list[Reason]:
+def explain(workflow: Workflow | None, around: Observations) -> list[Reason]:
     """One reason for each unfinished or blocked task, in plan order, after those for the whole workflow."""
     reasons = [
         Reason(None, "command_queued", f"`{kind}` waits to be taken up since {_clock(at)}")
@@ -72,7 +72,7 @@ def explain(workflow: Workflow | None, around: Situation) -> list[Reason]:
     return reasons
 
 
-def _of_task(workflow: Workflow, task: TaskState, around: Situation) -> tuple[str, str]:
+def _of_task(workflow: Workflow, task: TaskState, around: Observations) -> tuple[str, str]:
     match task.status:
         case TaskStatus.WAITING:
             return "dependency", _dependencies(workflow, task, around)
@@ -87,7 +87,7 @@ def _of_task(workflow: Workflow, task: TaskState, around: Situation) -> tuple[st
             return _dispatched(task, around)
 
 
-def _dependencies(workflow: Workflow, task: TaskState, around: Situation) -> str:
+def _dependencies(workflow: Workflow, task: TaskState, around: Observations) -> str:
     names = [name for name in task.dependencies if not _succeeded(workflow, name)]
     root = workflow.tasks.get(names[0])
     while root is not None and root.status is TaskStatus.WAITING:
@@ -120,7 +120,7 @@ def _culprit(workflow: Workflow, task: TaskState) -> str:
     return "is blocked; by what is unknown"
 
 
-def _ready(task: TaskState, around: Situation) -> tuple[str, str]:
+def _ready(task: TaskState, around: Observations) -> tuple[str, str]:
     if task.not_before > around.now:
         return _delayed(task, around)
     stream = request_stream(task)
@@ -136,7 +136,7 @@ def _ready(task: TaskState, around: Situation) -> tuple[str, str]:
     return "unknown", "is ready; why it is not dispatched is unknown"
 
 
-def _delayed(task: TaskState, around: Situation) -> tuple[str, str]:
+def _delayed(task: TaskState, around: Observations) -> tuple[str, str]:
     kind, data = around.delays.get(task.task_id, ("", {}))
     message = str(data.get("message") or (task.error.message if task.error else ""))
     after = f" after: {message.splitlines()[0]}" if message else ""
@@ -145,7 +145,7 @@ def _delayed(task: TaskState, around: Situation) -> tuple[str, str]:
     return "retry", f"is tried again at {_clock(task.not_before)}{after}"
 
 
-def _dispatched(task: TaskState, around: Situation) -> tuple[str, str]:
+def _dispatched(task: TaskState, around: Observations) -> tuple[str, str]:
     since = f"since {_clock(task.dispatched_at)}"
     holder = around.holders.get(task.dispatch_id or "")
     if holder is not None and holder.started:
@@ -162,7 +162,7 @@ def _dispatched(task: TaskState, around: Situation) -> tuple[str, str]:
     return "dispatched", f"is dispatched {since}; which worker has it is unknown"
 
 
-def _nobody(task: TaskState, around: Situation) -> tuple[str, str] | None:
+def _nobody(task: TaskState, around: Observations) -> tuple[str, str] | None:
     if around.slots.get(request_stream(task)):
         return None
     return "no_worker", f"no worker serves role {_role(task)}"

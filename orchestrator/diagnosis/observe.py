@@ -17,7 +17,7 @@ from contracts.messages.channels import Channels
 from contracts.messages.events import Heartbeat, decode
 from contracts.ports.bus import MessageBus
 from orchestrator.core.state import TaskStatus, Workflow
-from orchestrator.diagnosis.explain import Holder, Situation
+from orchestrator.diagnosis.explain import Holder, Observations
 from orchestrator.storage import tables as t
 from orchestrator.storage.loading import read_workflows
 from orchestrator.storage.sql.database import Database
@@ -26,9 +26,9 @@ POLL_SECONDS = 0.1
 _DELAYS = ("task.retrying", "task.delayed", "task.lost")
 
 
-async def look_around(
+async def observe_surroundings(
     database: Database, bus: MessageBus | None, workflow_id: str, *, listen_seconds: float
-) -> tuple[Workflow | None, Situation]:
+) -> tuple[Workflow | None, Observations]:
     """The workflow, None when it is only queued, and its situation.
 
     Listens for at most `listen_seconds` to orchestrators that renew and to workers that name what they hold;
@@ -86,17 +86,17 @@ async def _alive(database: Database, pulse: int, known: bool, seconds: float) ->
 
 def _pulse(connection: Connection) -> tuple[int, bool]:
     shards = connection.execute(select(func.sum(t.shards.c.renewals))).scalar() or 0
-    row = connection.execute(select(func.sum(t.owners.c.renewals), func.count())).one()
+    row = connection.execute(select(func.sum(t.orchestrators.c.renewals), func.count())).one()
     return int(shards) + int(row[0] or 0), row[1] > 0
 
 
-def _read(connection: Connection, workflow_id: str) -> tuple[Workflow | None, Situation]:
+def _read(connection: Connection, workflow_id: str) -> tuple[Workflow | None, Observations]:
     moving = _moving(connection, workflow_id)
     workflow = moving.get(workflow_id)
     c = t.commands.c
     waiting = select(c.kind, c.created_at).where(c.workflow_id == workflow_id, c.applied_at.is_(None))
     commands = tuple((kind, at) for kind, at in connection.execute(waiting.order_by(c.created_at)))
-    situation = Situation(
+    situation = Observations(
         now=time.time(),
         slots=_slots(connection),
         delays=_delays(connection, workflow_id),

@@ -33,10 +33,10 @@ from orchestrator.diagnosis.invariants import (
 from orchestrator.scheduling.messages import request_stream
 from orchestrator.storage import tables as t
 from orchestrator.storage.loading import read_workflows
-from orchestrator.storage.outbox import read_parcels
+from orchestrator.storage.outbox import read_outbox
 from orchestrator.storage.sql.database import Database
 
-__all__ = ["Evidence", "Report", "Violation", "audit", "examine"]
+__all__ = ["Evidence", "VerificationReport", "Violation", "examine", "verify_invariants"]
 
 
 class Evidence(Protocol):
@@ -53,14 +53,14 @@ class Evidence(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class VerificationReport:
     """How many things were checked for each promise, and what was found wrong."""
 
     checked: dict[str, int]
     violations: list[Violation]
 
 
-async def audit(
+async def verify_invariants(
     database: Database, bus: MessageBus | None, artifacts: Evidence | None, *, listen_seconds: float
 ) -> list[Violation]:
     """What is wrong, [] when every promise holds; see `examine`."""
@@ -69,7 +69,7 @@ async def audit(
 
 async def examine(
     database: Database, bus: MessageBus | None, artifacts: Evidence | None, *, listen_seconds: float
-) -> Report:
+) -> VerificationReport:
     """Check every promise, while everything runs.
 
     What looks wrong is looked at again after `listen_seconds`, because the system moves; only what was wrong
@@ -83,7 +83,7 @@ async def examine(
         before, _, first = await look.take({})
         doubts = first or (bus and any(may_be_stuck(before))) or (artifacts and before.to_move)
         if not doubts:
-            return Report(_counts(before), [])
+            return VerificationReport(_counts(before), [])
         await asyncio.sleep(listen_seconds)
         after, sightings, second = await look.take(ears.heard)
         doubtful = {(one.promise, one.workflow_id, one.task_id) for one in first}
@@ -91,7 +91,7 @@ async def examine(
         kept += check_stuck(before, after, sightings)
         if artifacts is not None:
             kept += check_unmoved(before, after)
-        return Report(_counts(after), kept)
+        return VerificationReport(_counts(after), kept)
     finally:
         await ears.close()
 
@@ -122,10 +122,10 @@ def read_facts(connection: Connection, now: float) -> Facts:
     names = connection.execute(select(t.workflows.c.workflow_id)).scalars().all()
     workflows = read_workflows(connection, names)
     succeeded, dispatched = _read_journal(connection)
-    outbox = [entry for parcel in read_parcels(connection) for entry in parcel]
+    outbox = [entry for parcel in read_outbox(connection) for entry in parcel]
     renewals = sum(
         connection.execute(select(func.sum(column))).scalar() or 0
-        for column in (t.shards.c.renewals, t.owners.c.renewals)
+        for column in (t.shards.c.renewals, t.orchestrators.c.renewals)
     )
     return Facts(
         at=now,

@@ -80,7 +80,7 @@ class Batch:
     shards: set[int] = field(default_factory=set)
 
     @property
-    def about_letters(self) -> bool:
+    def concerns_dead_letters(self) -> bool:
         """Whether there is something about dead letters."""
         return bool(self.dead_letters or self.resolved or self.retried)
 

@@ -26,7 +26,7 @@ def given_up(dispatch: Outgoing, workflow_id: str, task: TaskState, logs: str | 
 
 
 @dataclass(frozen=True, slots=True)
-class StoredLetter:
+class StoredDeadLetter:
     """A dead letter. `at` and `resolved_at` are in seconds since 1970; task letters name their task."""
 
     dead_letter_id: int
@@ -41,6 +41,6 @@ class StoredLetter:
     resolution: str | None
 
     @property
-    def served_with(self) -> str:
+    def shard_key(self) -> str:
         """Whose owner applies commands about it: the workflow's; any name will do for a mere message."""
         return self.workflow_id or f"dead-letter-{self.dead_letter_id}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from contracts.ports.artifacts import RefMove
 from orchestrator.core.decide import decide
 from orchestrator.core.decision import Decision, Entry
-from orchestrator.core.events import Dispatch, Input, Started
+from orchestrator.core.events import Dispatch, Started, WorkflowEvent
 from orchestrator.core.sharding import shard_of
 from orchestrator.core.state import Header, TaskState, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.scheduling.batch import Batch, OutboxEntry
@@ -74,12 +74,12 @@ class Engine:
             "workflow.submitted", None, {"tasks": len(workflow.tasks), "request": header.request[:300]}
         )
         self._batch.journal.append((header.workflow_id, entry))
-        self.take(header.workflow_id, Started(), now, monotonic)
+        self.apply(header.workflow_id, Started(), now, monotonic)
 
-    def take(self, workflow_id: str, given: Input, now: float, monotonic: float) -> Decision:
+    def apply(self, workflow_id: str, event: WorkflowEvent, now: float, monotonic: float) -> Decision:
         """Apply one input to a workflow in memory and remember what follows."""
         workflow = self.workflows[workflow_id]
-        decision = decide(workflow, given, now)
+        decision = decide(workflow, event, now)
         self._batch.shards.add(workflow.header.shard)
         if decision.refused is not None:
             return decision
@@ -170,7 +170,7 @@ class Engine:
                 _, _, workflow_id, task_id = heapq.heappop(waiting)
                 task = self._task(workflow_id, task_id)
                 if task is not None and task.status is TaskStatus.READY:
-                    self.take(workflow_id, Dispatch(task_id, self._new_id()), now, monotonic)
+                    self.apply(workflow_id, Dispatch(task_id, self._new_id()), now, monotonic)
                     left -= 1
         self._more_at = None if left else monotonic
 

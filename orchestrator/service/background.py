@@ -9,7 +9,7 @@ from typing import Any
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 
-class Trail:
+class BackgroundWork:
     """Runs in `group`, which ends with the first piece that fails."""
 
     def __init__(self, group: asyncio.TaskGroup) -> None:

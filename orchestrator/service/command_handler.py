@@ -9,20 +9,20 @@ import structlog
 from contracts.base.errors import BusUnavailable, InvalidInput, MultiAgentError
 from contracts.ports.bus import MessageBus, Outgoing
 from orchestrator.core.commands import (
-    DiscardLetterBody,
-    LetterBody,
-    RetryLetterBody,
+    DeadLetterBody,
+    DiscardDeadLetterBody,
+    RetryDeadLetterBody,
     SubmitBody,
     as_input,
     check_name,
     read_body,
 )
 from orchestrator.core.decision import Entry
-from orchestrator.core.events import Input, Retry
+from orchestrator.core.events import Retry, WorkflowEvent
 from orchestrator.core.sharding import shard_of
 from orchestrator.core.state import Workflow
 from orchestrator.scheduling.batch import Command
-from orchestrator.scheduling.dead_letters import StoredLetter
+from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from orchestrator.scheduling.engine import Engine
 from orchestrator.storage.store import Store
 
@@ -30,14 +30,14 @@ log = structlog.get_logger("orchestrator.service.command_handler")
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class CommandHandler:
     """Turns commands into inputs; the answer is stored in the transaction of what it did."""
 
     engine: Engine
     store: Store
     bus: MessageBus
 
-    async def grant(self, command: Command, now: float, monotonic: float) -> None:
+    async def handle(self, command: Command, now: float, monotonic: float) -> None:
         """Apply one command, or say why not."""
         pending = self.engine.pending
         pending.shards.add(shard_of(command.workflow_id))
@@ -63,7 +63,7 @@ class Wishes:
         """Why the command is refused, None when it was applied."""
         name = check_name(command.workflow_id)
         body = read_body(command.kind, command.body)
-        if isinstance(body, RetryLetterBody | DiscardLetterBody):
+        if isinstance(body, RetryDeadLetterBody | DiscardDeadLetterBody):
             return await self._work_off(body, now, monotonic)
         if isinstance(body, SubmitBody):
             return self._submit(command, body, now, monotonic)
@@ -77,7 +77,7 @@ class Wishes:
         self.engine.submit(started, now, monotonic)
         return None
 
-    async def _give(self, name: str, given: Input, now: float, monotonic: float) -> str | None:
+    async def _give(self, name: str, event: WorkflowEvent, now: float, monotonic: float) -> str | None:
         adopted = name not in self.engine.workflows
         if adopted:
             stored = await self.store.load(name)
@@ -86,16 +86,16 @@ class Wishes:
             self.engine.adopt(stored, monotonic)
         refused: str | None = "it failed"
         try:
-            refused = self.engine.take(name, given, now, monotonic).refused
+            refused = self.engine.apply(name, event, now, monotonic).refused
         finally:
             # What this batch itself ended stays until the commit: the database knows nothing of it yet.
             if refused and adopted:
                 self.engine.drop_ended([name])
-        if refused is None and isinstance(given, Retry):
-            self.engine.pending.retried.append((name, given.task_id))
+        if refused is None and isinstance(event, Retry):
+            self.engine.pending.retried.append((name, event.task_id))
         return refused
 
-    async def _work_off(self, body: LetterBody, now: float, monotonic: float) -> str | None:
+    async def _work_off(self, body: DeadLetterBody, now: float, monotonic: float) -> str | None:
         letter = await self.store.letter(body.dead_letter_id)
         if letter is None:
             return f"there is no dead letter {body.dead_letter_id}"
@@ -103,7 +103,7 @@ class Wishes:
         done = letter.resolution or resolved.get(letter.dead_letter_id)
         if done:
             return f"dead letter {letter.dead_letter_id} was {done} already"
-        if isinstance(body, DiscardLetterBody):
+        if isinstance(body, DiscardDeadLetterBody):
             resolved[letter.dead_letter_id] = "discarded"
             return None
         refused = await self._retry(letter, body.person, now, monotonic)
@@ -111,7 +111,7 @@ class Wishes:
             resolved[letter.dead_letter_id] = "retried"
         return refused
 
-    async def _retry(self, letter: StoredLetter, person: str, now: float, monotonic: float) -> str | None:
+    async def _retry(self, letter: StoredDeadLetter, person: str, now: float, monotonic: float) -> str | None:
         if letter.workflow_id and letter.task_id:
             return await self._give(letter.workflow_id, Retry(letter.task_id, person), now, monotonic)
         # Before the commit: after a crash in between it is published twice, the other way round never.

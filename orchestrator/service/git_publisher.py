@@ -11,7 +11,7 @@ from contracts.base.failpoints import failpoint
 from contracts.ports.artifacts import ArtifactStore, RefMove
 from orchestrator.core.events import Merged, MergeFailed
 from orchestrator.core.state import Workflow
-from orchestrator.service.inbox import Arrival, MergeDone
+from orchestrator.service.inbox import InboxMessage, MergeDone
 
 log = structlog.get_logger("orchestrator.service.git_publisher")
 
@@ -19,10 +19,12 @@ RETRY_SECONDS = 1.0
 _AT_ONCE = 32
 
 
-class Keeper:
+class GitPublisher:
     """Works off ref moves in batches, and merges a workflow only after the moves before it."""
 
-    def __init__(self, artifacts: ArtifactStore, inbox: asyncio.Queue[Arrival], settled: list[str]) -> None:
+    def __init__(
+        self, artifacts: ArtifactStore, inbox: asyncio.Queue[InboxMessage], settled: list[str]
+    ) -> None:
         self._artifacts = artifacts
         self._inbox = inbox
         self._settled = settled
@@ -71,9 +73,9 @@ class Keeper:
             log.error("ref_cannot_be_moved", entry=move[0], task_id=move[1].task_id, reason=str(error))
 
     async def _publish(self, batch: list[tuple[str, RefMove]]) -> None:
-        failpoint("keeper.before_refs")
+        failpoint("git_publisher.before_refs")
         await self._artifacts.publish([move for _, move in batch])
-        failpoint("keeper.after_refs")
+        failpoint("git_publisher.after_refs")
         self._settled += [entry_id for entry_id, _ in batch]
 
     async def _later(self, batch: list[tuple[str, RefMove]], error: Exception) -> None:
@@ -84,20 +86,20 @@ class Keeper:
     async def _merge(self, workflow: Workflow) -> None:
         header = workflow.header
         heads = tuple(dict.fromkeys(head for task in workflow.sinks() for head in task.heads))
-        given: Merged | MergeFailed
+        event: Merged | MergeFailed
         try:
-            failpoint("keeper.before_merge")
+            failpoint("git_publisher.before_merge")
             commit = await self._artifacts.merge(
                 heads, subject=f"Result of {header.workflow_id}", created_at=int(header.created_at)
             )
             await self._artifacts.publish([RefMove(header.workflow_id, "result", commit)])
-            failpoint("keeper.after_merge")
-            given = Merged(commit)
+            failpoint("git_publisher.after_merge")
+            event = Merged(commit)
         except (Unavailable, OSError) as error:
             log.warning("result_not_merged", workflow_id=header.workflow_id, reason=str(error))
             self._merges.append(workflow)
             await asyncio.sleep(RETRY_SECONDS)
             return
         except MultiAgentError as error:
-            given = MergeFailed(str(error))
-        await self._inbox.put(MergeDone(header.workflow_id, given))
+            event = MergeFailed(str(error))
+        await self._inbox.put(MergeDone(header.workflow_id, event))

@@ -29,9 +29,9 @@ from orchestrator.scheduling.batch import Command, DeadLetter, OutboxEntry
 from orchestrator.scheduling.dead_letters import unreadable
 from orchestrator.scheduling.engine import Effects, Engine
 from orchestrator.scheduling.messages import home, refusal
-from orchestrator.service.command_handler import Wishes
-from orchestrator.service.inbox import Arrival, BusAway, BusReset, Drained, MergeDone
-from orchestrator.service.metrics import OwnerMetrics
+from orchestrator.service.command_handler import CommandHandler
+from orchestrator.service.inbox import BusAway, BusReset, Drained, InboxMessage, MergeDone
+from orchestrator.service.metrics import OrchestratorMetrics
 from orchestrator.service.publisher import Publisher
 from orchestrator.service.workers import Workers
 
@@ -47,9 +47,9 @@ class Handlers:
 
     engine: Engine
     publisher: Publisher
-    metrics: OwnerMetrics
+    metrics: OrchestratorMetrics
     workers: Workers
-    wishes: Wishes
+    command_handler: CommandHandler
     now: float = 0.0
     monotonic: float = 0.0
     _acks: list[Delivery] = field(default_factory=list)
@@ -76,7 +76,7 @@ class Handlers:
         self.now, self.monotonic = now, monotonic
         self.workers.begin(now, monotonic)
 
-    def looks_around(self, items: Iterable[Arrival]) -> bool:
+    def looks_around(self, items: Iterable[InboxMessage]) -> bool:
         """Whether this batch may look at the bus, where all that was published must be found."""
         return self._tick_is_due or not all(isinstance(item, Delivery) for item in items)
 
@@ -84,7 +84,7 @@ class Handlers:
     def _tick_is_due(self) -> bool:
         return self.monotonic - self._ticked_at >= TICK_SECONDS
 
-    async def take(self, item: Arrival) -> None:
+    async def handle(self, item: InboxMessage) -> None:
         """Handle one arrival."""
         match item:
             case Delivery():
@@ -94,7 +94,7 @@ class Handlers:
             case WorkerLeft():
                 await self.workers.left(item)
             case Command():
-                await self.wishes.grant(item, self.now, self.monotonic)
+                await self.command_handler.handle(item, self.now, self.monotonic)
             case MergeDone():
                 self._merge_done(item)
             case BusAway():
@@ -108,7 +108,7 @@ class Handlers:
 
     def _merge_done(self, item: MergeDone) -> None:
         if item.workflow_id in self.engine.workflows:
-            self.engine.take(item.workflow_id, item.given, self.now, self.monotonic)
+            self.engine.apply(item.workflow_id, item.event, self.now, self.monotonic)
 
     async def tick(self) -> None:
         """Housekeeping a few times a second, then hand out what is ready."""
@@ -121,7 +121,7 @@ class Handlers:
         """After the commit: acknowledgements, dispatches, words to workers and watchers."""
         self.metrics.dispatches.inc(len(effects.dispatches))
         self._changed.update(effects.changed)
-        hints = self._hints(self.workers.take_recalled(effects.recalls), effects.changed)
+        hints = self._hints(self.workers.drain_recalls(effects.recalls), effects.changed)
         acks, self._acks = self._acks, []
         if self._answers:
             answers, self._answers = self._answers, []
@@ -131,8 +131,8 @@ class Handlers:
                 # What led to an answer is acknowledged only once the answer is out.
                 # The next batch may have added to both meanwhile.
                 self._answers, self._acks, acks = answers + self._answers, acks + self._acks, []
-        dispatches = [*self.workers.take_repeat(), *effects.dispatches]
-        if not await self.publisher.publish(dispatches, hints, Done(Channels.OWNERS_GROUP, acks)):
+        dispatches = [*self.workers.drain_repeats(), *effects.dispatches]
+        if not await self.publisher.publish(dispatches, hints, Done(Channels.ORCHESTRATORS_GROUP, acks)):
             self._acks += acks
 
     def _hints(self, recalled: dict[str, list[str]], changed: Iterable[str]) -> list[Outgoing]:
@@ -181,8 +181,8 @@ class Handlers:
         self._acknowledged.setdefault(outcome.worker_id, []).append(outcome.execution_id)
         refused: str | None = "the workflow is over, or unknown"
         if workflow_id in self.engine.workflows:
-            given = Finished(task_id, outcome)
-            refused = self.engine.take(workflow_id, given, self.now, self.monotonic).refused
+            finished = Finished(task_id, outcome)
+            refused = self.engine.apply(workflow_id, finished, self.now, self.monotonic).refused
         self.metrics.outcome(outcome.status, accepted=refused is None)
         if refused is not None:
             data = {"why": refused, "dispatch_id": outcome.dispatch_id, "execution_id": outcome.execution_id}

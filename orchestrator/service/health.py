@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from contracts.base.errors import BusUnavailable
 from contracts.ports.bus import MessageBus
-from orchestrator.service.inbox import Arrival, BusAway, BusReset
+from orchestrator.service.inbox import BusAway, BusReset, InboxMessage
 
 LOOK_SECONDS = 1.0
 
@@ -19,7 +19,7 @@ class BusHealth:
     """Tells the inbox, and people: `say` hears what is waited for, and "" once it is there."""
 
     bus: MessageBus
-    inbox: asyncio.Queue[Arrival]
+    inbox: asyncio.Queue[InboxMessage]
     say: Callable[[str], None]
     wall: Callable[[], float]
 

@@ -15,7 +15,7 @@ class MergeDone(NamedTuple):
     """The keeper has merged a workflow's outcome, or could not."""
 
     workflow_id: str
-    given: Merged | MergeFailed
+    event: Merged | MergeFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,4 +35,4 @@ class Drained:
     ticket: int
 
 
-Arrival = Delivery | Heartbeat | WorkerLeft | Command | MergeDone | BusAway | BusReset | Drained
+InboxMessage = Delivery | Heartbeat | WorkerLeft | Command | MergeDone | BusAway | BusReset | Drained

@@ -10,8 +10,14 @@ from dataclasses import dataclass, field
 import structlog
 
 from contracts.base.errors import StoreUnavailable
-from orchestrator.core.sharding import Change, Roll, Share, Watch, next_change
-from orchestrator.storage.ownership import OwnerEntry, Roster
+from orchestrator.core.sharding import (
+    FailureDetector,
+    OwnershipSnapshot,
+    ShardAssignment,
+    ShardTransfer,
+    next_transfer,
+)
+from orchestrator.storage.ownership import OrchestratorEntry, OwnershipStore
 
 log = structlog.get_logger("orchestrator.service.membership")
 
@@ -20,13 +26,13 @@ log = structlog.get_logger("orchestrator.service.membership")
 class Membership:
     """Looks several times a lease; `note` is what people should know this owner waits for, "" for nothing."""
 
-    roster: Roster
-    entry: OwnerEntry
-    watch: Watch
+    ownership: OwnershipStore
+    entry: OrchestratorEntry
+    watch: FailureDetector
     monotonic: Callable[[], float]
     note: str = ""
     _held: dict[int, int] = field(default_factory=dict)
-    _change: Change = field(default_factory=Change)
+    _change: ShardTransfer = field(default_factory=ShardTransfer)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -46,11 +52,11 @@ class Membership:
         """Let people know what this owner waits for, with the next look."""
         self.note = note
 
-    def keeps(self, share: Share) -> bool:
+    def keeps(self, assignment: ShardAssignment) -> bool:
         """Whether a session on this share may go on, as of the last look."""
-        return self._held == share.epochs and not self._change
+        return self._held == assignment.epochs and not self._change
 
-    async def take_share(self) -> Share:
+    async def acquire_assignment(self) -> ShardAssignment:
         """Give back what is too much, and take what is free and what was held before under new epochs."""
         async with self._turn:
             await self._look()
@@ -59,26 +65,26 @@ class Membership:
                 shard: epoch for shard, epoch in self._held.items() if shard not in released
             }
             if not wanted and not released:
-                return Share({})
-            epochs = await self.roster.change_hands(self.entry.owner_id, wanted, released)
+                return ShardAssignment({})
+            epochs = await self.ownership.transfer_shards(self.entry.orchestrator_id, wanted, released)
             await self._look()
         if epochs or released:
             log.info("share_taken", shards=len(epochs), released=len(released))
-        return Share(epochs)
+        return ShardAssignment(epochs)
 
     async def leave(self) -> None:
         """Say farewell; a database that is away lets the lease run out instead."""
         with suppress(StoreUnavailable):
-            await self.roster.leave(self.entry.owner_id)
+            await self.ownership.leave(self.entry.orchestrator_id)
 
     async def _look(self) -> None:
-        roll = await self.roster.beat(self.entry, self.note)
+        roll = await self.ownership.beat(self.entry, self.note)
         self.watch.see(roll.renewals, self.monotonic())
         dead = self.watch.dead
         if dead:
             log.warning("owners_gone", owners=sorted(dead))
-            await self.roster.strike_off(dead)
+            await self.ownership.remove_dead(dead)
             present = {name: count for name, count in roll.renewals.items() if name not in dead}
-            roll = Roll(present, roll.shards)
-        self._held = roll.held_by(self.entry.owner_id)
-        self._change = next_change(self.entry.owner_id, roll, self.watch.living)
+            roll = OwnershipSnapshot(present, roll.shards)
+        self._held = roll.held_by(self.entry.orchestrator_id)
+        self._change = next_transfer(self.entry.orchestrator_id, roll, self.watch.living)

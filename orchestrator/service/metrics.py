@@ -7,7 +7,7 @@ from functools import cache
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 
-class OwnerMetrics:
+class OrchestratorMetrics:
     """Prometheus series of one owner; `registry` is the process-wide one unless a test brings its own."""
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:

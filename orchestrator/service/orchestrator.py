@@ -17,47 +17,47 @@ from contracts.base.identifiers import new_id
 from contracts.ports.artifacts import ArtifactStore
 from contracts.ports.bus import MessageBus
 from contracts.ports.clock import Clock
-from orchestrator.core.sharding import Share, Watch
+from orchestrator.core.sharding import FailureDetector, ShardAssignment
 from orchestrator.scheduling.engine import Engine
 from orchestrator.scheduling.leases import Leases
-from orchestrator.service.background import Trail
+from orchestrator.service.background import BackgroundWork
 from orchestrator.service.backlog import Backlog
-from orchestrator.service.command_handler import Wishes
-from orchestrator.service.git_publisher import Keeper
+from orchestrator.service.command_handler import CommandHandler
+from orchestrator.service.git_publisher import GitPublisher
 from orchestrator.service.handlers import Handlers
 from orchestrator.service.health import BusHealth
-from orchestrator.service.inbox import Arrival
+from orchestrator.service.inbox import InboxMessage
 from orchestrator.service.membership import Membership
-from orchestrator.service.metrics import OwnerMetrics
+from orchestrator.service.metrics import OrchestratorMetrics
 from orchestrator.service.publisher import Publisher
 from orchestrator.service.recovery import DrainGate, Recovery
-from orchestrator.service.sources import Listeners
-from orchestrator.service.term import Session
+from orchestrator.service.sources import Sources
+from orchestrator.service.term import Term
 from orchestrator.service.workers import Workers
-from orchestrator.storage.ownership import OwnerEntry
+from orchestrator.storage.ownership import OrchestratorEntry
 from orchestrator.storage.store import OwnershipLost, Store
 
 log = structlog.get_logger("orchestrator")
 
 
 @dataclass(frozen=True, slots=True)
-class OwnerSettings:
-    """owner_id: new with every start of a process. lease_seconds: silence after which a worker is dead, three
-    heartbeats long, and so is another owner. gone: owners whose death is certain, None for all others: nobody
-    waits for their leases.
+class OrchestratorSettings:
+    """Settings of one orchestrator."""
 
-    window: dispatches out at once. batch: inputs in one transaction.
-    """
-
-    owner_id: str
+    orchestrator_id: str
+    """New with every start of a process."""
     lease_seconds: float = 6.0
+    """Silence after which a worker, or another orchestrator, is dead; three heartbeats long."""
     gone: frozenset[str] | None = frozenset()
+    """Orchestrators that are known to be dead, None for all others: their leases are not waited for."""
     window: int = 1024
+    """Dispatches out at once."""
     batch: int = 256
+    """Messages handled in one transaction."""
 
 
 @dataclass(slots=True)
-class Owner:
+class OrchestratorService:
     """Runs its share of a database's open workflows until stopped; alone, all of them.
 
     An outage of the database ends the session: the state is read again when it is back. An outage of the bus
@@ -67,9 +67,9 @@ class Owner:
     store: Store
     bus: MessageBus
     artifacts: ArtifactStore
-    settings: OwnerSettings
+    settings: OrchestratorSettings
     clock: Clock = field(default_factory=Clock)
-    metrics: OwnerMetrics = field(default_factory=OwnerMetrics)
+    metrics: OrchestratorMetrics = field(default_factory=OrchestratorMetrics)
     new_id: Callable[[], str] = new_id
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -81,9 +81,11 @@ class Owner:
     async def run(self) -> None:
         """Take a share, serve it, and take one again after every change and outage, until `stop`."""
         members = Membership(
-            self.store.roster,
-            OwnerEntry(self.settings.owner_id, socket.gethostname(), os.getpid(), self.clock.wall()),
-            Watch(self.settings.lease_seconds),
+            self.store.ownership,
+            OrchestratorEntry(
+                self.settings.orchestrator_id, socket.gethostname(), os.getpid(), self.clock.wall()
+            ),
+            FailureDetector(self.settings.lease_seconds),
             self.clock.monotonic,
         )
         beating = asyncio.create_task(members.run())
@@ -100,7 +102,7 @@ class Owner:
         if self.settings.gone == frozenset():
             return
         with suppress(StoreUnavailable):
-            await self.store.roster.strike_off_gone(self.settings.owner_id, self.settings.gone)
+            await self.store.ownership.remove_gone(self.settings.orchestrator_id, self.settings.gone)
 
     async def _serve(self, members: Membership) -> None:
         wait = 0.05
@@ -108,10 +110,10 @@ class Owner:
         leases = Leases(self.settings.lease_seconds)
         while not self.stopping.is_set():
             try:
-                share = await members.take_share()
+                assignment = await members.acquire_assignment()
                 wait = 0.05
-                if share.epochs:
-                    await self._session(share, members, leases)
+                if assignment.epochs:
+                    await self._session(assignment, members, leases)
                 else:
                     await self._pause(members.pause_seconds)
             except* (StoreUnavailable, OwnershipLost) as group:
@@ -124,36 +126,44 @@ class Owner:
             async with asyncio.timeout(seconds):
                 await self.stopping.wait()
 
-    async def _session(self, share: Share, members: Membership, leases: Leases) -> None:
+    async def _session(self, assignment: ShardAssignment, members: Membership, leases: Leases) -> None:
         """From reading the state to the next change of the share; raises a group of what else ended it."""
         engine = Engine(self.new_id, self.settings.window)
         publisher = Publisher(self.bus, engine, self.new_id, self.clock.wall)
-        inbox: asyncio.Queue[Arrival] = asyncio.Queue(maxsize=4 * self.settings.batch)
-        keeper = Keeper(self.artifacts, inbox, publisher.settled)
+        inbox: asyncio.Queue[InboxMessage] = asyncio.Queue(maxsize=4 * self.settings.batch)
+        git_publisher = GitPublisher(self.artifacts, inbox, publisher.settled)
         gate = DrainGate()
-        recovery = Recovery(self.bus, engine, leases, gate, share)
+        recovery = Recovery(self.bus, engine, leases, gate, assignment)
         workers = Workers(engine, leases, publisher, self.store, self.metrics, recovery)
-        wishes = Wishes(engine, self.store, self.bus)
-        handlers = Handlers(engine, publisher, self.metrics, workers, wishes)
-        busy, idle = await self.store.open_names(share)
+        command_handler = CommandHandler(engine, self.store, self.bus)
+        handlers = Handlers(engine, publisher, self.metrics, workers, command_handler)
+        busy, idle = await self.store.open_names(assignment)
         opened = await self.store.load_open(busy)
-        failpoint("owner.after_load")
+        failpoint("orchestrator.after_load")
         for workflow in opened:
             engine.adopt(workflow, self.clock.monotonic())
         backlog = Backlog(self.store, engine, idle)
-        keeper.add(await handlers.resume(await self.store.outbox(share)), [])
+        git_publisher.add(await handlers.resume(await self.store.outbox(assignment)), [])
         self.metrics.recoveries.inc()
         async with asyncio.TaskGroup() as group:
-            listeners = Listeners(self.bus, self.store, share, inbox, self.settings.batch, gate)
+            sources = Sources(self.bus, self.store, assignment, inbox, self.settings.batch, gate)
             health = BusHealth(self.bus, inbox, members.wait_for, self.clock.wall)
-            running = [*listeners.jobs(), keeper.run(), health.run()]
+            running = [*sources.jobs(), git_publisher.run(), health.run()]
             jobs = [group.create_task(job) for job in running]
-            trail = Trail(group)
-            session = Session(
-                self.store, share, inbox, handlers, keeper, backlog, trail, self.metrics, self.clock
+            background = BackgroundWork(group)
+            session = Term(
+                self.store,
+                assignment,
+                inbox,
+                handlers,
+                git_publisher,
+                backlog,
+                background,
+                self.metrics,
+                self.clock,
             )
             self.ready.set()
-            while members.keeps(share) and not self.stopping.is_set():
+            while members.keeps(assignment) and not self.stopping.is_set():
                 await session.step(self.settings.batch)
             for job in jobs:
                 job.cancel()

@@ -46,9 +46,9 @@ class Publisher:
             messages = [message for name in chunk if (message := self._message(name)) is not None]
             try:
                 await self.ensure_groups({message.stream for message in messages})
-                failpoint("owner.before_dispatch")
+                failpoint("orchestrator.before_dispatch")
                 await self._bus.publish(messages, hints=hints, done=done)
-                failpoint("owner.after_dispatch")
+                failpoint("orchestrator.after_dispatch")
             except BusUnavailable:
                 return False
             for name in chunk:
@@ -57,7 +57,7 @@ class Publisher:
             hints, done = (), Done(done.group, ())
         return True
 
-    def take_settled(self) -> list[str]:
+    def drain_settled(self) -> list[str]:
         """What has gathered in `settled`; it starts anew."""
         taken = self.settled[:]
         self.settled.clear()

@@ -18,7 +18,7 @@ from contracts.base.errors import BusUnavailable, DecodeError
 from contracts.messages.channels import Channels
 from contracts.messages.events import Heartbeat, decode
 from contracts.ports.bus import Delivery, MessageBus
-from orchestrator.core.sharding import Share
+from orchestrator.core.sharding import ShardAssignment
 from orchestrator.scheduling.engine import Engine
 from orchestrator.scheduling.leases import Leases
 from orchestrator.scheduling.messages import request_stream
@@ -55,7 +55,7 @@ class Recovery:
     engine: Engine
     leases: Leases
     gate: DrainGate
-    share: Share
+    assignment: ShardAssignment
     _suspects: dict[int, list[str]] = field(default_factory=dict)
 
     async def look(self, dispatch_ids: Iterable[str]) -> bool:
@@ -79,7 +79,7 @@ class Recovery:
             streams.add(request_stream(self.engine.workflows[workflow_id].tasks[task_id]))
         present = set()
         for stream in streams:
-            adrift = await self.bus.adrift(stream, Channels.WORKERS_GROUP)
+            adrift = await self.bus.orphaned(stream, Channels.WORKERS_GROUP)
             await self.bus.ack(Channels.WORKERS_GROUP, adrift)
             entries = await self.bus.entries(stream)
             await self.bus.ack(Channels.WORKERS_GROUP, self._needless(entries))
@@ -117,7 +117,9 @@ class Recovery:
         return [
             (one.workflow_id, one.dispatch_id)
             for one in heartbeat.executions
-            if one.workflow_id and self.share.has(one.workflow_id) and one.dispatch_id not in self.engine.out
+            if one.workflow_id
+            and self.assignment.has(one.workflow_id)
+            and one.dispatch_id not in self.engine.out
         ]
 
     async def strangers(self) -> set[str] | None:
@@ -152,9 +154,9 @@ class Recovery:
 
     def _is_mine(self, delivery: Delivery) -> bool:
         try:
-            return self.share.has(decode(delivery.payload).workflowid)
+            return self.assignment.has(decode(delivery.payload).workflowid)
         except DecodeError:
-            return self.share.has(None)
+            return self.assignment.has(None)
 
 
 def _ids(deliveries: Iterable[Delivery]) -> list[str]:

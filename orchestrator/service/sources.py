@@ -14,20 +14,20 @@ from contracts.base.failpoints import failpoint
 from contracts.messages.channels import Channels
 from contracts.messages.events import Heartbeat, WorkerLeft, decode
 from contracts.ports.bus import Delivery, MessageBus
-from orchestrator.core.sharding import Share
-from orchestrator.service.inbox import Arrival, Drained
+from orchestrator.core.sharding import ShardAssignment
+from orchestrator.service.inbox import Drained, InboxMessage
 from orchestrator.service.recovery import DrainGate
 from orchestrator.storage.store import COMMANDS, Store
 
 log = structlog.get_logger("orchestrator.service.sources")
 
-CONSUMER = "owner"
+CONSUMER = "orchestrator"
 BLOCK_MS = 100
 POLL_SECONDS = 1.0
 PAGE_SECONDS = 0.01
 
 
-class Listeners:
+class Sources:
     """One coroutine a source. Outages of the bus are waited out; those of the database end the session.
 
     Outcomes and commands are those of the share; heartbeats are everybody's. The owner of shard 0 reads the
@@ -38,19 +38,19 @@ class Listeners:
         self,
         bus: MessageBus,
         store: Store,
-        share: Share,
-        inbox: asyncio.Queue[Arrival],
+        assignment: ShardAssignment,
+        inbox: asyncio.Queue[InboxMessage],
         batch: int,
         gate: DrainGate,
     ) -> None:
         self._bus = bus
         self._store = store
-        self._share = share
+        self._share = assignment
         self._inbox = inbox
         self._batch = batch
         self._gate = gate
-        letters = [Channels.DEAD_LETTERS] if 0 in share.epochs else []
-        self._streams = [*(Channels.results(shard) for shard in sorted(share.epochs)), *letters]
+        letters = [Channels.DEAD_LETTERS] if 0 in assignment.epochs else []
+        self._streams = [*(Channels.results(shard) for shard in sorted(assignment.epochs)), *letters]
         self._poll_now = asyncio.Event()
 
     def jobs(self) -> list[Coroutine[None, None, None]]:
@@ -67,13 +67,13 @@ class Listeners:
                 asked = self._gate.asked
                 deliveries = await self._bus.read(
                     self._streams,
-                    Channels.OWNERS_GROUP,
+                    Channels.ORCHESTRATORS_GROUP,
                     CONSUMER,
                     count=self._batch,
                     block_ms=0 if asked > self._gate.answered else BLOCK_MS,
                 )
                 if deliveries:
-                    failpoint("owner.after_read")
+                    failpoint("orchestrator.after_read")
                 for delivery in deliveries:
                     await self._inbox.put(delivery)
                 # The owner works on them before the next read is sent.
@@ -96,8 +96,8 @@ class Listeners:
     async def _drain(self) -> None:
         """What an earlier session read and did not acknowledge comes first."""
         for stream in self._streams:
-            await self._bus.ensure_group(stream, Channels.OWNERS_GROUP)
-            for delivery in await self._bus.pending(stream, Channels.OWNERS_GROUP, CONSUMER):
+            await self._bus.ensure_group(stream, Channels.ORCHESTRATORS_GROUP)
+            for delivery in await self._bus.pending(stream, Channels.ORCHESTRATORS_GROUP, CONSUMER):
                 await self._inbox.put(delivery)
 
     async def _heartbeats(self) -> None:

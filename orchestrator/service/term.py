@@ -15,30 +15,30 @@ import structlog
 
 from contracts.base.failpoints import failpoint
 from contracts.ports.clock import Clock
-from orchestrator.core.sharding import Share
-from orchestrator.service.background import Trail
+from orchestrator.core.sharding import ShardAssignment
+from orchestrator.service.background import BackgroundWork
 from orchestrator.service.backlog import Backlog
-from orchestrator.service.git_publisher import Keeper
+from orchestrator.service.git_publisher import GitPublisher
 from orchestrator.service.handlers import TICK_SECONDS, Handlers
-from orchestrator.service.inbox import Arrival
-from orchestrator.service.metrics import OwnerMetrics
+from orchestrator.service.inbox import InboxMessage
+from orchestrator.service.metrics import OrchestratorMetrics
 from orchestrator.storage.store import Store
 
 log = structlog.get_logger("orchestrator.service.term")
 
 
 @dataclass(slots=True)
-class Session:
+class Term:
     """From reading the state to the next change of the share; an outage of the database ends it sooner."""
 
     store: Store
-    share: Share
-    inbox: asyncio.Queue[Arrival]
+    assignment: ShardAssignment
+    inbox: asyncio.Queue[InboxMessage]
     handlers: Handlers
-    keeper: Keeper
+    git_publisher: GitPublisher
     backlog: Backlog
-    trail: Trail
-    metrics: OwnerMetrics
+    background: BackgroundWork
+    metrics: OrchestratorMetrics
     clock: Clock
 
     async def step(self, most: int) -> None:
@@ -52,30 +52,32 @@ class Session:
         items = await self.gather(most, engine.next_timer() if self.backlog.empty else 0.0)
         handlers.begin(self.clock.wall(), self.clock.monotonic())
         if handlers.looks_around(items):
-            await self.trail.caught_up()
+            await self.background.caught_up()
         for item in items:
-            await handlers.take(item)
+            await handlers.handle(item)
         await handlers.tick()
         batch, effects = engine.flush(handlers.now)
         if not batch.empty:
-            batch.settled = handlers.publisher.take_settled()
+            batch.settled = handlers.publisher.drain_settled()
             with self.metrics.commit_seconds.time():
-                failpoint("owner.before_commit")
-                await self.store.commit(batch, self.share)
-                failpoint("owner.after_commit")
+                failpoint("orchestrator.before_commit")
+                await self.store.commit(batch, self.assignment)
+                failpoint("orchestrator.after_commit")
         for letter in batch.dead_letters:
             log.warning("dead_letter", stream=letter.stream, reason=letter.reason)
-        await self.trail.follow(partial(handlers.publish, effects))
+        await self.background.follow(partial(handlers.publish, effects))
         workflows = engine.workflows
-        self.keeper.add(effects.refs, [workflows[name] for name in effects.merges if name in workflows])
+        self.git_publisher.add(
+            effects.refs, [workflows[name] for name in effects.merges if name in workflows]
+        )
         engine.drop_ended(effects.changed)
         self.metrics.out.set(len(engine.out))
         self.metrics.open_workflows.set(len(workflows))
 
-    async def gather(self, most: int, timer: float | None) -> list[Arrival]:
+    async def gather(self, most: int, timer: float | None) -> list[InboxMessage]:
         """Everything that has arrived, up to `most`; waits for the first until the next timer."""
         wait = TICK_SECONDS if timer is None else timer - self.clock.monotonic()
-        items: list[Arrival] = []
+        items: list[InboxMessage] = []
         # Not wait_for: before Python 3.12 it can swallow a cancellation that meets an arrival.
         try:
             async with asyncio.timeout(min(TICK_SECONDS, max(0.0, wait))):

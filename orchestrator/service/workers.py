@@ -18,7 +18,7 @@ from orchestrator.scheduling.dead_letters import given_up, unreadable
 from orchestrator.scheduling.engine import Engine
 from orchestrator.scheduling.leases import Leases
 from orchestrator.scheduling.messages import request_message
-from orchestrator.service.metrics import OwnerMetrics
+from orchestrator.service.metrics import OrchestratorMetrics
 from orchestrator.service.publisher import Publisher
 from orchestrator.service.recovery import Recovery
 from orchestrator.storage.store import Store
@@ -37,7 +37,7 @@ class Workers:
     leases: Leases
     publisher: Publisher
     store: Store
-    metrics: OwnerMetrics
+    metrics: OrchestratorMetrics
     recovery: Recovery
     now: float = 0.0
     monotonic: float = 0.0
@@ -54,12 +54,12 @@ class Workers:
         """A new batch starts at these times."""
         self.now, self.monotonic = now, monotonic
 
-    def take_repeat(self) -> list[str]:
+    def drain_repeats(self) -> list[str]:
         """Dispatches to publish again, once."""
         repeat, self._repeat = self._repeat, []
         return repeat
 
-    def take_recalled(self, recalls: Iterable[str]) -> dict[str, list[str]]:
+    def drain_recalls(self, recalls: Iterable[str]) -> dict[str, list[str]]:
         """Worker id -> dispatches to let go of: these, and those found stale in its hands."""
         recalled, self._recalled = self._recalled, {}
         for worker_id, names in self.leases.holders(recalls).items():
@@ -196,7 +196,7 @@ class Workers:
         message = request_message(workflow.header, workflow.tasks[task_id])
         self.metrics.lost.inc()
         lost = Lost(task_id, dispatch_id, death.worker_id, death.alone)
-        self.engine.take(workflow_id, lost, self.now, self.monotonic)
+        self.engine.apply(workflow_id, lost, self.now, self.monotonic)
         task = workflow.tasks[task_id]
         if task.status is TaskStatus.DEAD:
             self.engine.pending.dead_letters.append(given_up(message, workflow_id, task, death.logs))
@@ -213,4 +213,4 @@ class Workers:
                 continue
             limit = self.engine.workflows[place[0]].tasks[place[1]].item.timeout_seconds
             if self.monotonic - holding.started_at > limit + OVERDUE_GRACE_SECONDS:
-                self.engine.take(place[0], Overdue(place[1], name), self.now, self.monotonic)
+                self.engine.apply(place[0], Overdue(place[1], name), self.now, self.monotonic)

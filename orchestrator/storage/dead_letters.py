@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, select
 
-from orchestrator.scheduling.dead_letters import StoredLetter
+from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from orchestrator.storage import tables as t
 
 _c = t.dead_letters.c
@@ -24,19 +24,19 @@ _COLUMNS: tuple[ColumnElement[Any], ...] = (
 )
 
 
-def read_letter(connection: Connection, dead_letter_id: int) -> StoredLetter | None:
+def read_dead_letter(connection: Connection, dead_letter_id: int) -> StoredDeadLetter | None:
     """One letter, None when there is none of that number."""
     row = connection.execute(select(*_COLUMNS).where(_c.dead_letter_id == dead_letter_id)).first()
-    return StoredLetter(*row) if row else None
+    return StoredDeadLetter(*row) if row else None
 
 
-def read_letters(
+def read_dead_letters(
     connection: Connection, *, resolved: bool, workflow_id: str | None, limit: int
-) -> list[StoredLetter]:
+) -> list[StoredDeadLetter]:
     """The newest letters, oldest first: the open ones, or all when `resolved`; of one workflow, or of all."""
     query = select(*_COLUMNS).order_by(_c.dead_letter_id.desc()).limit(limit)
     if not resolved:
         query = query.where(_c.resolved_at.is_(None))
     if workflow_id is not None:
         query = query.where(_c.workflow_id == workflow_id)
-    return [StoredLetter(*row) for row in connection.execute(query)][::-1]
+    return [StoredDeadLetter(*row) for row in connection.execute(query)][::-1]

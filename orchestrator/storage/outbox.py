@@ -16,7 +16,7 @@ _PARCEL = "parcel"
 _CONTENT: TypeAdapter[tuple[OutboxEntry, ...]] = TypeAdapter(tuple[OutboxEntry, ...])
 
 
-def parcels_of(entries: Iterable[OutboxEntry]) -> list[list[OutboxEntry]]:
+def grouped_rows(entries: Iterable[OutboxEntry]) -> list[list[OutboxEntry]]:
     """What shares a row."""
     alone = []
     together: dict[int, list[OutboxEntry]] = {}
@@ -28,7 +28,7 @@ def parcels_of(entries: Iterable[OutboxEntry]) -> list[list[OutboxEntry]]:
     return [*alone, *together.values()]
 
 
-def parcel_row(parcel: Sequence[OutboxEntry]) -> Row:
+def outbox_row(parcel: Sequence[OutboxEntry]) -> Row:
     """The values of an outbox row. A parcel's name is no entry's; it belongs where its first entry does."""
     first = parcel[0]
     if len(parcel) == 1:
@@ -40,7 +40,7 @@ def _row_name(parcel: Sequence[OutboxEntry]) -> str:
     return f"{_PARCEL}-{parcel[0].entry_id}"
 
 
-def read_parcels(connection: Connection) -> list[Sequence[OutboxEntry]]:
+def read_outbox(connection: Connection) -> list[Sequence[OutboxEntry]]:
     """What each row holds."""
     return [
         _CONTENT.validate_json(content) if content else [OutboxEntry(*entry)]
@@ -48,7 +48,7 @@ def read_parcels(connection: Connection) -> list[Sequence[OutboxEntry]]:
     ]
 
 
-class Parcels:
+class OutboxRows:
     """Tells when a row can be struck: once everything that it holds is done.
 
     Until then what is done comes back with it after a crash, and is done again.

@@ -10,18 +10,18 @@ from sqlalchemy import ColumnElement, Connection, case, exists, or_, select, upd
 
 from contracts.base.errors import MultiAgentError
 from contracts.base.failpoints import failpoint
-from orchestrator.core.sharding import Share
+from orchestrator.core.sharding import ShardAssignment
 from orchestrator.core.state import TaskStatus, Workflow, WorkflowStatus
 from orchestrator.scheduling.batch import Batch, Command, OutboxEntry
-from orchestrator.scheduling.dead_letters import StoredLetter
+from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from orchestrator.storage import tables as t
-from orchestrator.storage.dead_letters import read_letter
+from orchestrator.storage.dead_letters import read_dead_letter
 from orchestrator.storage.loading import read_workflow, read_workflows
-from orchestrator.storage.outbox import Parcels, parcels_of, read_parcels
-from orchestrator.storage.ownership import Roster
+from orchestrator.storage.outbox import OutboxRows, grouped_rows, read_outbox
+from orchestrator.storage.ownership import OwnershipStore
 from orchestrator.storage.sql.database import Database, sqlite_driver, upsert
-from orchestrator.storage.sql.pipelining import Refused, commit_with_the_rest, in_one_go, insist
-from orchestrator.storage.writing import write_letters, write_outbox, write_rows
+from orchestrator.storage.sql.pipelining import ConditionFailed, commit_in_pipeline, pipelined_block, require
+from orchestrator.storage.writing import write_dead_letters, write_outbox, write_rows
 
 _OPEN = [status.value for status in WorkflowStatus if not status.terminal]
 COMMANDS = 256
@@ -43,41 +43,41 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._parcels = Parcels()
-        self.roster = Roster(database)
+        self._parcels = OutboxRows()
+        self.ownership = OwnershipStore(database)
 
     async def close(self) -> None:
         """Close the database."""
         await self._database.close()
 
-    async def commit(self, batch: Batch, share: Share) -> None:
+    async def commit(self, batch: Batch, assignment: ShardAssignment) -> None:
         """Write the batch. Raises OwnershipLost, or StoreUnavailable when its fate is unknown."""
 
-        parcels = parcels_of(batch.outbox)
+        parcels = grouped_rows(batch.outbox)
         struck = self._parcels.struck(batch.settled)
 
         def body(connection: Connection) -> None:
-            with in_one_go(connection):
-                _fence(connection, batch.shards, share)
+            with pipelined_block(connection):
+                _fence(connection, batch.shards, assignment)
                 write_rows(connection, batch)
                 write_outbox(connection, parcels, struck)
-                failpoint("owner.in_commit")
-                if not batch.about_letters:
-                    commit_with_the_rest(connection)
-            if batch.about_letters:
-                write_letters(connection, batch)
+                failpoint("orchestrator.in_commit")
+                if not batch.concerns_dead_letters:
+                    commit_in_pipeline(connection)
+            if batch.concerns_dead_letters:
+                write_dead_letters(connection, batch)
 
         try:
             await self._database.write(body)
-        except Refused:
+        except ConditionFailed:
             raise OwnershipLost(_LOST) from None
         self._parcels.keep(parcels)
 
-    async def open_names(self, share: Share) -> tuple[list[str], list[str]]:
+    async def open_names(self, assignment: ShardAssignment) -> tuple[list[str], list[str]]:
         """The open workflows of these shards, oldest first: those in which a task is out or the outcome is
         being merged, and those that can wait."""
         w = t.workflows.c
-        mine = w.status.in_(_OPEN), w.shard.in_(share.epochs)
+        mine = w.status.in_(_OPEN), w.shard.in_(assignment.epochs)
         out = exists().where(
             t.tasks.c.workflow_id == w.workflow_id, t.tasks.c.status == TaskStatus.DISPATCHED.value
         )
@@ -102,23 +102,25 @@ class Store:
         """One workflow as it was last committed."""
         return await self._database.read(lambda connection: read_workflow(connection, workflow_id))
 
-    async def outbox(self, share: Share) -> list[OutboxEntry]:
+    async def outbox(self, assignment: ShardAssignment) -> list[OutboxEntry]:
         """Effects of these shards that may have to be repeated, as a session begins."""
         mine = [
-            parcel for parcel in await self._database.read(read_parcels) if share.has(parcel[0].workflow_id)
+            parcel
+            for parcel in await self._database.read(read_outbox)
+            if assignment.has(parcel[0].workflow_id)
         ]
         self._parcels.forget()
         self._parcels.keep(mine)
         return [entry for parcel in mine for entry in parcel]
 
-    async def waiting_commands(self, share: Share, limit: int = COMMANDS) -> list[Command]:
+    async def waiting_commands(self, assignment: ShardAssignment, limit: int = COMMANDS) -> list[Command]:
         """Commands for these shards that nobody applied yet, oldest first."""
         c = t.commands.c
         workflow = t.workflows.c.workflow_id
         query = (
             select(c.command_id, c.kind, c.workflow_id, c.body, workflow.is_not(None))
             .outerjoin(t.workflows, workflow == c.workflow_id)
-            .where(c.applied_at.is_(None), or_(c.shard.in_(share.epochs), c.shard.is_(None)))
+            .where(c.applied_at.is_(None), or_(c.shard.in_(assignment.epochs), c.shard.is_(None)))
             .order_by(c.created_at, c.command_id)
             .limit(limit)
         )
@@ -126,13 +128,13 @@ class Store:
         def body(connection: Connection) -> list[Command]:
             found = [Command(*row) for row in connection.execute(query)]
             # A client of the first revision names no shard.
-            return [command for command in found if share.has(command.workflow_id)]
+            return [command for command in found if assignment.has(command.workflow_id)]
 
         return await self._database.read(body)
 
-    async def letter(self, dead_letter_id: int) -> StoredLetter | None:
+    async def letter(self, dead_letter_id: int) -> StoredDeadLetter | None:
         """One dead letter."""
-        return await self._database.read(lambda connection: read_letter(connection, dead_letter_id))
+        return await self._database.read(lambda connection: read_dead_letter(connection, dead_letter_id))
 
     async def worker_joined(self, row: dict[str, Any]) -> None:
         """Note a worker for people to see. Every owner does."""
@@ -159,17 +161,17 @@ class Store:
         await self._database.write(body)
 
 
-def _fence(connection: Connection, touched: set[int], share: Share) -> None:
+def _fence(connection: Connection, touched: set[int], assignment: ShardAssignment) -> None:
     """Lock the touched shards' rows; a shard whose epoch moved on belongs to somebody else."""
     if not touched:
         return
     if driver := sqlite_driver(connection):
         # The transaction locks the whole file.
-        if any(share.epochs.get(shard) != epoch for shard, epoch in _epochs(driver, touched)):
+        if any(assignment.epochs.get(shard) != epoch for shard, epoch in _epochs(driver, touched)):
             raise OwnershipLost(_LOST)
     else:
-        held = [share.epochs.get(shard, -1) for shard in touched]
-        insist(connection, _ALL_HELD, (len(touched), _array(touched), _array(held)))
+        held = [assignment.epochs.get(shard, -1) for shard in touched]
+        require(connection, _ALL_HELD, (len(touched), _array(touched), _array(held)))
 
 
 def _epochs(driver: sqlite3.Connection, shards: set[int]) -> list[tuple[int, int]]:

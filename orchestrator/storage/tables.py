@@ -18,7 +18,7 @@ from sqlalchemy import (
     false,
 )
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest revision of `migrations`; these tables are what it leads to."""
 
 metadata = MetaData(
@@ -36,10 +36,10 @@ shards = Table(
     Column("renewals", BigInteger, nullable=False),
 )
 
-owners = Table(
-    "owners",
+orchestrators = Table(
+    "orchestrators",
     metadata,
-    Column("owner_id", String(200), primary_key=True),
+    Column("orchestrator_id", String(200), primary_key=True),
     Column("host", String(300), nullable=False),
     Column("pid", Integer, nullable=False),
     Column("started_at", Double, nullable=False),

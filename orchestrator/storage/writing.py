@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from orchestrator.core.state import Header
 from orchestrator.scheduling.batch import Batch, DeadLetter, OutboxEntry
 from orchestrator.storage import tables as t
-from orchestrator.storage.outbox import parcel_row
+from orchestrator.storage.outbox import outbox_row
 from orchestrator.storage.rows import (
     DISPATCH_CHANGES,
     HEADER_CHANGES,
@@ -36,7 +36,7 @@ from orchestrator.storage.rows import (
     task_changes,
 )
 from orchestrator.storage.sql.database import sqlite_driver
-from orchestrator.storage.sql.pipelining import tell
+from orchestrator.storage.sql.pipelining import send_statement
 
 _FEW = 3
 """Rows that PostgreSQL takes one by one: the driver needs long to write an array."""
@@ -73,9 +73,9 @@ class Rows:
             driver.executemany(self._sqlite, rows)
         elif len(rows) <= _FEW:
             for row in rows:
-                tell(connection, self._postgres_one, row)
+                send_statement(connection, self._postgres_one, row)
         else:
-            tell(connection, self._postgres, tuple(map(list, zip(*rows, strict=True))))
+            send_statement(connection, self._postgres, tuple(map(list, zip(*rows, strict=True))))
 
     @cached_property
     def _postgres_one(self) -> str:
@@ -98,7 +98,7 @@ class Rows:
         if not self._keys or self._fixed:
             return self._insert(f"SELECT {', '.join(['given.*', *self._fixed.values()])} FROM {given}")
         if not self._columns:
-            return f"DELETE FROM {name} USING {given} WHERE {match}"
+            return f"DELETE FROM {name} USING {event} WHERE {match}"
         changes = ", ".join(f"{column} = given.{column}" for column in self._columns)
         return f"UPDATE {name} SET {changes} FROM {given} WHERE {match}"
 
@@ -183,11 +183,11 @@ def write_outbox(
     connection: Connection, parcels: Iterable[Sequence[OutboxEntry]], struck: Iterable[str]
 ) -> None:
     """Add rows to the outbox, and strike others, by name."""
-    _INSERT_OUTBOX.write(connection, [parcel_row(parcel) for parcel in parcels])
+    _INSERT_OUTBOX.write(connection, [outbox_row(parcel) for parcel in parcels])
     _STRIKE.write(connection, [(name,) for name in struck])
 
 
-def write_letters(connection: Connection, batch: Batch) -> None:
+def write_dead_letters(connection: Connection, batch: Batch) -> None:
     """Write what is about letters, which is rare, by SQLAlchemy's own means."""
     now = batch.now
     parts: list[tuple[Executable, list[dict[str, Any]]]] = [

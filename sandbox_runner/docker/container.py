@@ -29,7 +29,7 @@ class Ended(Protocol):
 
 
 class Container:
-    """A container that is used once (see pool.Started). What is not async blocks."""
+    """A container that is used once (see pool.WarmSandbox). What is not async blocks."""
 
     def __init__(self, client: docker.APIClient, name: str, ended: Ended) -> None:
         """`ended` hears the name at the end, and whether the container is known to be gone."""

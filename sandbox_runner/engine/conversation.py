@@ -32,7 +32,7 @@ class NeverStarted(SandboxUnavailable):
     """The sandbox failed before the program began."""
 
 
-class Link(Protocol):
+class GuestChannel(Protocol):
     """A way to talk to process 1 of one sandbox."""
 
     async def send(self, data: bytes) -> None:
@@ -59,7 +59,7 @@ class Transcript:
     timed_out: bool = False
 
 
-async def converse(link: Link, request: SandboxRequest, job: Job) -> Transcript:
+async def converse(link: GuestChannel, request: SandboxRequest, job: Job) -> Transcript:
     """Run the job over the link, within its time. The caller ends the sandbox afterwards, whatever happened.
 
     Raises SandboxUnavailable when the program was never started, InvalidInput when its files do not fit.
@@ -92,14 +92,14 @@ async def converse(link: Link, request: SandboxRequest, job: Job) -> Transcript:
     return heard
 
 
-async def _say(link: Link, job: Job) -> None:
+async def _say(link: GuestChannel, job: Job) -> None:
     try:
         await link.send(job.blocks)
     except ConnectionError:
         return  # what it said before it went is more telling
 
 
-async def _beat(link: Link) -> None:
+async def _beat(link: GuestChannel) -> None:
     """Let the guest know that somebody is waiting for it."""
     with contextlib.suppress(ConnectionError):
         while True:
@@ -108,7 +108,7 @@ async def _beat(link: Link) -> None:
 
 
 class _Frames:
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: GuestChannel) -> None:
         self._link = link
         self._buffer = bytearray()
 

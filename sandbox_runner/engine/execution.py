@@ -10,7 +10,7 @@ from contracts.base.failpoints import failpoint
 from contracts.ports.sandbox import Isolation, SandboxRequest, SandboxResult
 from sandbox_runner.engine.conversation import NeverStarted, converse, judge, to_the_end
 from sandbox_runner.engine.payload import Job
-from sandbox_runner.engine.pool import Pool, Started
+from sandbox_runner.engine.pool import Pool, WarmSandbox
 
 
 class Executions:
@@ -23,18 +23,18 @@ class Executions:
         self._slots = asyncio.Semaphore(max_concurrent)
 
     async def run(
-        self, request: SandboxRequest, job: Job, key: Hashable, start: Callable[[], Awaitable[Started]]
+        self, request: SandboxRequest, job: Job, key: Hashable, start: Callable[[], Awaitable[WarmSandbox]]
     ) -> SandboxResult:
         """Run the job in a waiting sandbox with this key; where there is none, or it turns out to have died
         before the program started, in one that `start` starts. Raises SandboxUnavailable, InvalidInput."""
         async with self._slots:
-            waiting = await self._pool.take(key)
+            waiting = await self._pool.acquire(key)
             if waiting is not None:
                 with contextlib.suppress(NeverStarted):
                     return await self._use(waiting, request, job)
             return await self._use(await start(), request, job)
 
-    async def _use(self, started: Started, request: SandboxRequest, job: Job) -> SandboxResult:
+    async def _use(self, started: WarmSandbox, request: SandboxRequest, job: Job) -> SandboxResult:
         try:
             failpoint("sandbox.started")
             await started.confine(request.limits)

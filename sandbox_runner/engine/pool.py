@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from contracts.base.errors import SandboxUnavailable
 from contracts.base.failpoints import failpoint
 from contracts.ports.sandbox import SandboxLimits
-from sandbox_runner.engine.conversation import Link, Transcript
+from sandbox_runner.engine.conversation import GuestChannel, Transcript
 from sandbox_runner.guest import wire
 
 # One that waited so long is replaced; a container's label must outlive that.
@@ -23,7 +23,7 @@ MAX_KEYS: Final = 4
 _SETTLE_SECONDS: Final = 0.2
 
 
-class Started(Link, Protocol):
+class WarmSandbox(GuestChannel, Protocol):
     """A sandbox whose process 1 waits for its job: used for one, then ended."""
 
     def alive(self) -> bool:
@@ -41,7 +41,7 @@ class Started(Link, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    task: asyncio.Task[Started]
+    task: asyncio.Task[WarmSandbox]
     since: float
 
 
@@ -53,7 +53,7 @@ class Pool:
     """
 
     def __init__(
-        self, start: Callable[[Hashable], Awaitable[Started]], idle_seconds: float = IDLE_SECONDS
+        self, start: Callable[[Hashable], Awaitable[WarmSandbox]], idle_seconds: float = IDLE_SECONDS
     ) -> None:
         self._start = start
         self.size = 0
@@ -64,7 +64,7 @@ class Pool:
         self._tending: asyncio.Task[None] | None = None
         self._endings: set[asyncio.Task[None]] = set()
 
-    async def take(self, key: Hashable) -> Started | None:
+    async def acquire(self, key: Hashable) -> WarmSandbox | None:
         """One that lives, for the caller to use and end; None when none waits or is about to."""
         if not self.size:
             return None
@@ -135,7 +135,7 @@ class Pool:
             while len(queue) < self.size:
                 queue.append(_Waiting(asyncio.create_task(self._begin(key)), now))
 
-    async def _begin(self, key: Hashable) -> Started:
+    async def _begin(self, key: Hashable) -> WarmSandbox:
         started = await self._start(key)
         failpoint("sandbox.refilled")
         return started
@@ -158,7 +158,7 @@ class Pool:
             await asyncio.wait(self._endings)
 
 
-async def _end(task: asyncio.Task[Started]) -> None:
+async def _end(task: asyncio.Task[WarmSandbox]) -> None:
     task.cancel()
     await asyncio.wait({task})
     started = _outcome(task)
@@ -168,5 +168,5 @@ async def _end(task: asyncio.Task[Started]) -> None:
             await started.end()
 
 
-def _outcome(task: asyncio.Task[Started]) -> Started | None:
+def _outcome(task: asyncio.Task[WarmSandbox]) -> WarmSandbox | None:
     return None if task.cancelled() or task.exception() else task.result()

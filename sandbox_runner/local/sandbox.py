@@ -146,7 +146,7 @@ def _nproc_is_fair() -> bool:
 class LocalProcess:
     """A launcher, process 1 behind it, and the socket that is their standard input and output.
 
-    It is used once (see pool.Started).
+    It is used once (see pool.WarmSandbox).
     """
 
     def __init__(

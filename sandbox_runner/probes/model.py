@@ -11,7 +11,7 @@ from contracts.ports.sandbox import SandboxLimits
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class SandboxFacts:
     """What an honest backend of this machine can be asked for.
 
     landlock: version that the kernel offers the program, 0 none. counts_processes: whether the number of

@@ -12,7 +12,7 @@ from contracts.ports.sandbox import Sandbox, SandboxRequest, Verdict
 from sandbox_runner.engine.payload import MEGABYTE, UNPRIVILEGED
 from sandbox_runner.probes.inside.calls import CALLS, FAMILIES
 from sandbox_runner.probes.inside.quick import SWITCHES
-from sandbox_runner.probes.model import LIMITS, Facts, Outcome, module, outcome, program
+from sandbox_runner.probes.model import LIMITS, Outcome, SandboxFacts, module, outcome, program
 
 _VARIABLES = {"PATH", "HOME", "LANG", "LC_CTYPE"}
 _MOUNTS = ["/dev/shm", "/tmp", "/work"]  # noqa: S108 - inside
@@ -27,10 +27,10 @@ class Look:
 
     name: str
     must: str
-    judge: Callable[[Any, Facts], bool]
+    judge: Callable[[Any, SandboxFacts], bool]
 
 
-def _is(*allowed: object) -> Callable[[Any, Facts], bool]:
+def _is(*allowed: object) -> Callable[[Any, SandboxFacts], bool]:
     return lambda seen, _: seen in allowed
 
 
@@ -66,7 +66,7 @@ def _looks() -> tuple[Look, ...]:
     )
 
 
-def _is_not_root_outside(seen: int, facts: Facts) -> bool:
+def _is_not_root_outside(seen: int, facts: SandboxFacts) -> bool:
     return seen > 0 or not facts.started_by_root
 
 
@@ -109,7 +109,7 @@ def _own_variables(seen: list[str]) -> bool:
     return "PATH" in seen and {name for name in seen if not name.startswith("PYTHON")} <= _VARIABLES
 
 
-def _landlock(seen: str, facts: Facts) -> bool:
+def _landlock(seen: str, facts: SandboxFacts) -> bool:
     return seen == "EACCES" if facts.landlock else seen in {"done", "EACCES"}
 
 
@@ -122,7 +122,7 @@ def _small(seen: dict[str, list[int]]) -> bool:
 QUICK = _looks()
 
 
-async def look_at_everything(sandbox: Sandbox, facts: Facts) -> list[Outcome]:
+async def look_at_everything(sandbox: Sandbox, facts: SandboxFacts) -> list[Outcome]:
     """Run the quick probes, in one sandbox. Raises SandboxUnavailable when they do not come to an end."""
     request = SandboxRequest(
         argv=("python", "-m", module("quick"), str(LIMITS.processes)),
@@ -140,7 +140,7 @@ async def look_at_everything(sandbox: Sandbox, facts: Facts) -> list[Outcome]:
     return [judge(look, seen.get(look.name), facts) for look in QUICK]
 
 
-def judge(look: Look, seen: Any, facts: Facts) -> Outcome:
+def judge(look: Look, seen: Any, facts: SandboxFacts) -> Outcome:
     """What was seen, against what must be."""
     try:
         fine = look.judge(seen, facts)

@@ -16,7 +16,7 @@ from pathlib import Path
 from contracts.base.errors import SandboxUnavailable
 from contracts.ports.sandbox import Sandbox
 from sandbox_runner.engine.seccomp import docker_profile
-from sandbox_runner.probes.model import Facts, Outcome, Status
+from sandbox_runner.probes.model import Outcome, SandboxFacts, Status
 from sandbox_runner.probes.quick import look_at_everything
 
 
@@ -24,7 +24,7 @@ class WallMissing(SandboxUnavailable):
     """A backend that starts programs but does not hold them; it is not used."""
 
 
-async def self_test(sandbox: Sandbox, facts: Facts, identity: Sequence[str], folder: Path) -> None:
+async def self_test(sandbox: Sandbox, facts: SandboxFacts, identity: Sequence[str], folder: Path) -> None:
     """Look at every wall, unless that was done before and all was well.
 
     identity: what this backend is made of (image, program, versions). folder: where passed tests are

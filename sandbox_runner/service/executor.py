@@ -22,7 +22,7 @@ _NoResult: TypeAlias = Literal["infra", "unsafe_path", "invalid_input"]
 _log = structlog.get_logger(__name__)
 
 
-class Execution:
+class ProgramExecution:
     """A request in a host's hands. `given_back`: its end is none, somebody else shall run it."""
 
     def __init__(self, task: asyncio.Task[SandboxOutcome], cancelled: SandboxOutcome) -> None:
@@ -37,7 +37,7 @@ class Execution:
         return self._cancelled if self.task.cancelled() else self.task.result()
 
 
-class Executor:
+class ProgramExecutor:
     """Runs requests. What fails in the sandbox itself, whatever it is, is an outcome of the kind `infra`."""
 
     def __init__(self, sandbox: Sandbox, settings: HostSettings, clock: Callable[[], float]) -> None:
@@ -58,7 +58,7 @@ class Executor:
             self._wanted.popitem(last=False)
         self._heard.set()
 
-    def start(self, order: SandboxOrder) -> Execution:
+    def start(self, order: SandboxOrder) -> ProgramExecution:
         """Begin. Raises DecodeError for a parcel that is none."""
         try:
             request = admit(order, self._settings.most)
@@ -67,7 +67,7 @@ class Executor:
         else:
             work = self._run(order, request)
         task = asyncio.create_task(work, name=f"sandbox-{order.request_id}")
-        return Execution(task, self._outcome(order, "infra", "cancelled by its caller"))
+        return ProgramExecution(task, self._outcome(order, "infra", "cancelled by its caller"))
 
     def background(self, work: Coroutine[Any, Any, None]) -> None:
         """Let it run beside; nobody waits for it."""

@@ -21,7 +21,7 @@ from contracts.messages.sandbox import SandboxControl, SandboxHost, SandboxOrder
 from contracts.ports.bus import Delivery, Done, MessageBus, Outgoing
 from contracts.ports.sandbox import Sandbox
 from sandbox_runner.service.answers import Answers
-from sandbox_runner.service.executor import Execution, Executor
+from sandbox_runner.service.executor import ProgramExecution, ProgramExecutor
 from sandbox_runner.service.messages import Messages, read
 from sandbox_runner.service.neighbours import Neighbours
 from sandbox_runner.service.settings import HostSettings
@@ -50,10 +50,10 @@ class Host:
         self._sandbox = sandbox
         self._settings = settings
         self._messages = Messages(f"sandbox-host/{settings.host_id}", clock)
-        self._executor = Executor(sandbox, settings, clock)
+        self._executor = ProgramExecutor(sandbox, settings, clock)
         self._answers = Answers()
         self._neighbours = Neighbours(bus, settings)
-        self._running: dict[str, Execution] = {}
+        self._running: dict[str, ProgramExecution] = {}
         self._given_back: list[str] = []
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()

@@ -23,8 +23,8 @@ from contracts.ports.bus import MessageBus
 from contracts.ports.sandbox import Isolation, SandboxRequest, SandboxResult
 from sandbox_runner.engine.conversation import to_the_end
 from sandbox_runner.engine.payload import check_request
+from sandbox_runner.service.call_policy import CallTimeouts, Known, Step, Waiting
 from sandbox_runner.service.messages import Messages, order_of, read, result_of
-from sandbox_runner.service.patience import Known, Patience, Step, Waiting
 
 NO_HOST: Final = "no sandbox host answers: start multi-agent worker --role sandbox"
 _MOST_WAITING: Final = 1_000
@@ -49,7 +49,7 @@ class RemoteSandbox:
     """Sandboxes of other processes. `caller_id` is unique for the life of this one.
 
     The bus stays the caller's, who closes it. `clock` gives seconds since 1970. Errors are those of the port;
-    SandboxUnavailable also when no host is heard within `patience.answer` seconds, or none has a free slot.
+    SandboxUnavailable also when no host is heard within `timeouts.answer` seconds, or none has a free slot.
     """
 
     def __init__(
@@ -57,15 +57,15 @@ class RemoteSandbox:
         bus: MessageBus,
         caller_id: str,
         *,
-        patience: Patience | None = None,
+        timeouts: CallTimeouts | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._bus = bus
         self._caller_id = caller_id
-        self._patience = patience or Patience()
+        self._timeouts = timeouts or CallTimeouts()
         self._clock = clock
         self._messages = Messages(f"sandbox-caller/{caller_id}", clock)
-        self._known = Known(self._patience.lease)
+        self._known = Known(self._timeouts.lease)
         self._calls: dict[str, _Call] = {}
         self._jobs: list[asyncio.Task[None]] = []
         self._listening = asyncio.Event()
@@ -75,7 +75,7 @@ class RemoteSandbox:
     async def run(self, request: SandboxRequest) -> SandboxResult:
         """See contracts.ports.Sandbox. A cancelled call waits a moment for its host to say that it ended."""
         check_request(request)
-        seconds = request.limits.wall_seconds + self._patience.queue
+        seconds = request.limits.wall_seconds + self._timeouts.queue
         request_id = uuid.uuid4().hex
         order = order_of(
             request,
@@ -116,7 +116,7 @@ class RemoteSandbox:
         waiting = call.waiting
         while True:
             now = asyncio.get_running_loop().time()
-            step = waiting.step(self._known.alive(now), self._patience, now)
+            step = waiting.step(self._known.alive(now), self._timeouts, now)
             if step is Step.NOBODY:
                 raise SandboxUnavailable(NO_HOST)
             if step is Step.TOO_LATE:

@@ -63,8 +63,8 @@ class Owner:
         subscription: Any = bus.subscribe([Channels.HEARTBEATS])
         await subscription.ready()
         owner = cls(bus, subscription)
-        await bus.ensure_group(RESULTS, Channels.OWNERS_GROUP)
-        await bus.ensure_group(Channels.DEAD_LETTERS, Channels.OWNERS_GROUP)
+        await bus.ensure_group(RESULTS, Channels.ORCHESTRATORS_GROUP)
+        await bus.ensure_group(Channels.DEAD_LETTERS, Channels.ORCHESTRATORS_GROUP)
         return owner
 
     async def serve(self, *streams: str) -> None:
@@ -85,9 +85,9 @@ class Owner:
         async with asyncio.timeout(SECONDS):
             while len(found) < count:
                 deliveries = await self.bus.read(
-                    [stream], Channels.OWNERS_GROUP, "owner", count=count - len(found), block_ms=5_000
+                    [stream], Channels.ORCHESTRATORS_GROUP, "owner", count=count - len(found), block_ms=5_000
                 )
-                await self.bus.ack(Channels.OWNERS_GROUP, deliveries)
+                await self.bus.ack(Channels.ORCHESTRATORS_GROUP, deliveries)
                 found += [decode(delivery.payload) for delivery in deliveries]
         return found
 

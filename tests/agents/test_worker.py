@@ -66,7 +66,7 @@ async def test_a_missing_group_is_announced_and_waited_for(
         broker.lose_memory()
         await until(lambda: len(owner.heartbeats) == 2)
         await owner.serve(CODER)
-        await bus.ensure_group(RESULTS, Channels.OWNERS_GROUP)
+        await bus.ensure_group(RESULTS, Channels.ORCHESTRATORS_GROUP)
         await owner.dispatch(task_request())
         assert (await owner.outcome()).status == "succeeded"
 

@@ -64,7 +64,7 @@ class Slow:
 async def _groups(owner: Owner) -> None:
     """What the orchestrator does when the server's memory is gone."""
     await owner.serve(CODER)
-    await owner.bus.ensure_group(RESULTS, Channels.OWNERS_GROUP)
+    await owner.bus.ensure_group(RESULTS, Channels.ORCHESTRATORS_GROUP)
 
 
 async def test_work_and_acknowledgement_over_redis(

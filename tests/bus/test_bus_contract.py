@@ -226,21 +226,21 @@ async def test_adrift_is_what_was_read_and_is_in_nobodys_hands(bus: Bus, server:
     await bus.publish(messages("s", *sent))
     await bus.read(["s"], "g", "alive", count=600, block_ms=0)
     lost = await bus.read(["s"], "g", "dead", count=590, block_ms=0)
-    assert await bus.adrift("s", "g") == []
+    assert await bus.orphaned("s", "g") == []
     server.drop_consumer("s", "g", "dead")
-    assert await bus.adrift("s", "g") == lost
+    assert await bus.orphaned("s", "g") == lost
     await bus.ack("g", lost)
-    assert await bus.adrift("s", "g") == []
+    assert await bus.orphaned("s", "g") == []
     assert await bus.depth("s") == 610
 
 
 async def test_nothing_is_adrift_where_there_is_no_group(bus: Bus, server: BusServer) -> None:
-    assert await bus.adrift("no such stream", "g") == []
+    assert await bus.orphaned("no such stream", "g") == []
     await bus.ensure_group("s", "g")
     await bus.publish(messages("s", b"1"))
     await read_now(bus)
     server.destroy_group("s", "g")
-    assert await bus.adrift("s", "g") == []
+    assert await bus.orphaned("s", "g") == []
 
 
 async def test_forgetting_what_is_gone_is_allowed(bus: Bus, server: BusServer) -> None:

@@ -104,7 +104,7 @@ async def test_a_dead_server_is_unavailable_and_the_bus_heals(bus: Bus, server: 
             bus.ack("g", [Delivery("s", "1-0", b"")]),
             bus.pending("s", "g", "c"),
             bus.forget_consumer("s", "g", "c"),
-            bus.adrift("s", "g"),
+            bus.orphaned("s", "g"),
             bus.depth("s"),
             bus.incarnation(),
             bus.check_policy(),

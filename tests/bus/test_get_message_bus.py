@@ -70,8 +70,8 @@ async def test_a_full_mailbox_forgets_the_oldest(box: Mailbox, kept: list[bytes]
     """I9."""
     for payload in (b"1", b"22", b"333"):
         box.put("s", payload)
-    assert [await box.take() for _ in kept] == [("s", payload) for payload in kept]
-    waiting = asyncio.create_task(box.take())
+    assert [await box.get() for _ in kept] == [("s", payload) for payload in kept]
+    waiting = asyncio.create_task(box.get())
     await asyncio.sleep(0)
     box.close()
     box.put("s", b"late")

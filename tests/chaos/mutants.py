@@ -86,7 +86,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 "orchestrator/service/term.py",
-                'failpoint("owner.before_commit")',
+                'failpoint("orchestrator.before_commit")',
                 "from contracts.ports import Done; "
                 "await handlers.publisher.publish(effects.dispatches, (), Done('owners', ()))",
             ),
@@ -158,7 +158,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 "orchestrator/core/attempts.py",
-                "crashes = task.crashes + given.alone",
+                "crashes = task.crashes + event.alone",
                 "crashes = task.crashes",
             ),
         ),
@@ -217,7 +217,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "approval-by-name",
         "an approval is for exactly what was looked at",
-        (Edit("orchestrator/core/operator_actions.py", "if given.action_hash != expected:", "if False:"),),
+        (Edit("orchestrator/core/operator_actions.py", "if event.action_hash != expected:", "if False:"),),
         tests=("tests/orchestrator/test_decide.py",),
     ),
     Mutant(
@@ -235,7 +235,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "innocents-counted",
         "I7: only a death while alone counts",
-        (Edit("orchestrator/core/attempts.py", "task.crashes + given.alone", "task.crashes + 1"),),
+        (Edit("orchestrator/core/attempts.py", "task.crashes + event.alone", "task.crashes + 1"),),
         tests=("tests/orchestrator/test_decide.py",),
     ),
     Mutant(

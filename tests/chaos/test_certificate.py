@@ -13,11 +13,11 @@ import pytest
 from contracts.base.errors import DecodeError
 from contracts.documents.plan_checks import PlanLimits, parse_plan
 from contracts.messages.events import decode
-from multi_agent.chaos.checks import Finding, working_in
+from multi_agent.chaos.checks import FailedCheck, working_in
 from multi_agent.chaos.faults import FAULTS
 from multi_agent.chaos.load import expected_files, poison_plan, random_plan
 from multi_agent.chaos.malformed import malformed
-from multi_agent.chaos.report import Report
+from multi_agent.chaos.report import Certificate
 from multi_agent.chaos.runner import FaultResult, Figures
 from tests.chaos.mutants import MUTANTS, mutated
 from tests.e2e.conftest import Cli, cli
@@ -47,7 +47,7 @@ def test_a_short_certificate_on_sqlite(cli: Cli) -> None:
 
 
 def test_a_short_certificate_on_postgresql_with_two_orchestrators(cli: Cli) -> None:
-    faults = "owner-kill,postgres-kill,lost-answer"
+    faults = "orchestrator-kill,postgres-kill,lost-answer"
     report = certificate(cli, "--round-seconds", "4", "--postgres", "--faults", faults)
     assert report["violations"] == 0
 
@@ -106,20 +106,20 @@ def test_malformed_messages_are_refused_and_never_crash_the_reader() -> None:
 
 def test_the_report_counts_bounds_and_names_what_to_replay() -> None:
     good, bad = FaultResult(FAULTS[0], injections=300, rounds=2), FaultResult(FAULTS[1], injections=5)
-    bad.findings.append(("7/owner-kill/0", Finding("I1", "w <b>has</b> not ended")))
-    report = Report("7", "SQLite", 1.0, [good, bad], Figures(tasks=5, timeline=[(0.1, "done", 5)]), [])
+    bad.findings.append(("7/orchestrator-kill/0", FailedCheck("I1", "w <b>has</b> not ended")))
+    report = Certificate("7", "SQLite", 1.0, [good, bad], Figures(tasks=5, timeline=[(0.1, "done", 5)]), [])
     document = report.as_json()
     assert document["violations"] == 1
     assert [row["bound"] for row in document["faults"]] == [0.01, None]
     text = "\n".join(report.lines())
     assert "< 1.00%" in text
-    assert "VIOLATION of I1 in 7/owner-kill/0" in text
+    assert "VIOLATION of I1 in 7/orchestrator-kill/0" in text
 
 
 def test_a_page_shows_text_as_text(tmp_path: Path) -> None:
     bad = FaultResult(FAULTS[1], injections=5)
-    bad.findings.append(("7/owner-kill/0", Finding("I1", "<script>alert(1)</script>")))
-    Report("7", "SQLite", 1.0, [bad], Figures(), []).write(tmp_path)
+    bad.findings.append(("7/orchestrator-kill/0", FailedCheck("I1", "<script>alert(1)</script>")))
+    Certificate("7", "SQLite", 1.0, [bad], Figures(), []).write(tmp_path)
     page = (tmp_path / "report.html").read_text()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page

@@ -40,15 +40,15 @@ def test_unarmed_ones_do_nothing() -> None:
 
 def test_a_strike_is_noted_before_it_happens(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    arm(parse_traps("owner.after_commit=lose,worker.after_read=note"), log, 1)
+    arm(parse_traps("orchestrator.after_commit=lose,worker.after_read=note"), log, 1)
     try:
         failpoint("worker.after_read", "about it")
         with pytest.raises(StoreUnavailable, match="answer was lost"):
-            failpoint("owner.after_commit")
+            failpoint("orchestrator.after_commit")
     finally:
         disarm()
     lines = [line.split(" ", 2)[2] for line in log.read_text().splitlines()]
-    assert lines == ["worker.after_read note about it", "owner.after_commit lose "]
+    assert lines == ["worker.after_read note about it", "orchestrator.after_commit lose "]
 
 
 def test_the_same_seed_strikes_at_the_same_times(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def database(cli: Cli) -> Iterator[str]:
 
 def holders(url: str) -> dict[int, int | None]:
     """The process that holds each shard; {} while the database is being made."""
-    query = "SELECT shard, pid FROM shards LEFT JOIN owners ON owner = owner_id"
+    query = "SELECT shard, pid FROM shards LEFT JOIN orchestrators ON owner = orchestrator_id"
     try:
         with closing(psycopg.connect(url)) as connection:
             return {shard: pid for shard, pid in connection.execute(query)}

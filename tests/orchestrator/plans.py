@@ -8,7 +8,7 @@ from contracts.documents.todo_list import TodoItem, TodoList
 from contracts.messages.events import TaskError, TaskOutcome, TestSummary, Usage
 from orchestrator.core.decide import decide
 from orchestrator.core.decision import Decision
-from orchestrator.core.events import Dispatch, Finished, Input, Started
+from orchestrator.core.events import Dispatch, Finished, Started, WorkflowEvent
 from orchestrator.core.state import Workflow
 
 WORKFLOW = "wf-1"
@@ -60,8 +60,8 @@ class Play:
         if start:
             self.give(Started())
 
-    def give(self, given: Input) -> Decision:
-        decision = decide(self.workflow, given, self.now)
+    def give(self, event: WorkflowEvent) -> Decision:
+        decision = decide(self.workflow, event, self.now)
         self.workflow.evolve(decision.header, decision.tasks)
         return decision
 

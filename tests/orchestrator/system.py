@@ -15,9 +15,9 @@ from contracts.bus.connect import get_message_bus
 from contracts.ports.bus import MessageBus
 from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
-from orchestrator.scheduling.dead_letters import StoredLetter
-from orchestrator.service.metrics import OwnerMetrics
-from orchestrator.service.orchestrator import Owner, OwnerSettings
+from orchestrator.scheduling.dead_letters import StoredDeadLetter
+from orchestrator.service.metrics import OrchestratorMetrics
+from orchestrator.service.orchestrator import OrchestratorService, OrchestratorSettings
 from orchestrator.storage.migrate import upgrade
 from orchestrator.storage.sql.database import Database, open_database
 from orchestrator.storage.store import Store
@@ -38,17 +38,17 @@ class System:
     client: WorkflowClient
     bus: MessageBus
     task: asyncio.Task[None] | None = None
-    owner: Owner | None = None
+    owner: OrchestratorService | None = None
     count: int = 0
 
     async def start(self) -> None:
         self.count += 1
-        self.owner = Owner(
+        self.owner = OrchestratorService(
             Store(self.database),
             get_message_bus(self.redis.url),
             self.store,
-            OwnerSettings(f"owner-{self.count}", lease_seconds=LEASE_SECONDS),
-            metrics=OwnerMetrics(CollectorRegistry()),
+            OrchestratorSettings(f"owner-{self.count}", lease_seconds=LEASE_SECONDS),
+            metrics=OrchestratorMetrics(CollectorRegistry()),
         )
         self.task = asyncio.create_task(self.owner.run())
         await asyncio.wait_for(self.owner.ready.wait(), 20)
@@ -98,7 +98,7 @@ class System:
             while (await self.kinds(workflow)).count("outcome.refused") < count:  # noqa: ASYNC110 - polls a database
                 await asyncio.sleep(0.02)
 
-    async def letters(self, count: int) -> list[StoredLetter]:
+    async def letters(self, count: int) -> list[StoredDeadLetter]:
         """All dead letters, once there are so many."""
         async with asyncio.timeout(20):
             while len(found := await self.client.dead_letters(resolved=True)) < count:  # noqa: ASYNC110 - polls a database

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Executable, delete, func, insert, update
 
 from contracts.base.errors import BusUnavailable
 from contracts.bus.connect import get_message_bus
-from orchestrator.diagnosis.verify import Violation, audit, examine
+from orchestrator.diagnosis.verify import Violation, examine, verify_invariants
 from orchestrator.storage import tables as t
 from orchestrator.storage.sql.database import Database, open_database
 from tests.orchestrator.hand import Hand, written
@@ -51,7 +51,7 @@ async def change(database: Database, *statements: Executable) -> None:
 
 
 async def findings(system: System) -> list[Violation]:
-    return await audit(system.database, system.bus, system.store, listen_seconds=0.0)
+    return await verify_invariants(system.database, system.bus, system.store, listen_seconds=0.0)
 
 
 async def test_a_healthy_system_keeps_every_promise(
@@ -124,7 +124,7 @@ async def test_tampered_rows_are_found(redis: PrivateRedis, tmp_path: Path) -> N
                 connection.execute("VACUUM INTO ?", (str(copy),))
             database = open_database(f"sqlite:///{copy}")
             await change(database, *statements)
-            found = await audit(database, system.bus, system.store, listen_seconds=0.0)
+            found = await verify_invariants(database, system.bus, system.store, listen_seconds=0.0)
             await database.close()
             assert {(one.promise, one.workflow_id, one.task_id) for one in found} == expected, name
 
@@ -171,7 +171,7 @@ async def test_a_branch_that_no_living_owner_moves_is_found(redis: PrivateRedis,
 async def watched(system: System, hand: Hand) -> list[Violation]:
     """The audit while an owner renews and this hand says that it lives."""
     looking = asyncio.create_task(
-        audit(system.database, system.bus, system.store, listen_seconds=LEASE_SECONDS)
+        verify_invariants(system.database, system.bus, system.store, listen_seconds=LEASE_SECONDS)
     )
     while not looking.done():
         await hand.beat()
@@ -184,7 +184,7 @@ async def test_a_bus_that_is_away_is_an_error_not_a_wait(redis: PrivateRedis, tm
     async with half_done(f"sqlite:///{tmp_path / 'state.db'}", redis, tmp_path) as (system, _, _):
         away = get_message_bus("unix:///nowhere/redis.sock")
         with pytest.raises(BusUnavailable):
-            await audit(system.database, away, system.store, listen_seconds=0.0)
+            await verify_invariants(system.database, away, system.store, listen_seconds=0.0)
         await away.close()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from contracts.base.errors import InvalidInput, NotConfigured, StoreUnavailable
 from orchestrator.client.workflow_client import WorkflowClient
-from orchestrator.diagnosis.verify import audit
+from orchestrator.diagnosis.verify import verify_invariants
 from orchestrator.storage.backup import backup
 from orchestrator.storage.migrate import upgrade
 from orchestrator.storage.sql.database import open_database
@@ -52,7 +52,7 @@ async def test_after_a_restore_work_goes_on_and_later_history_is_kept(
         view = await system.ended(workflow)
         assert (view.header.status, view.header.result_commit) == ("completed", commit)
         await system.stop()
-        assert await audit(system.database, system.bus, system.store, listen_seconds=0.0) == []
+        assert await verify_invariants(system.database, system.bus, system.store, listen_seconds=0.0) == []
     kept = refs(tmp_path / "artifacts.git", f"refs/superseded/{workflow}")
     assert kept == {f"b/{later}", f"result/{result}"}
 

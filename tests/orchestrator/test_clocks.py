@@ -78,7 +78,7 @@ def retrying(wall: float, later_wall: float) -> list[float]:
     engine = Engine(lambda: f"d{next(numbers)}", 10)
     engine.submit(Workflow.start("w", plan(item("a")), shard=0, now=wall), wall, 0.0)
     engine.fill(wall, 0.0)
-    engine.take("w", Finished("a", failed("d0")), wall, 10.0)
+    engine.apply("w", Finished("a", failed("d0")), wall, 10.0)
     found = []
     for tenth in range(100):
         engine.fill(later_wall, 10.0 + tenth / 10)

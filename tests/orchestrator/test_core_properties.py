@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.documents.todo_list import TodoList
-from orchestrator.core.events import Approve, Dispatch, Finished, Input, Lost, Merged, Overdue, Retry
+from orchestrator.core.events import Approve, Dispatch, Finished, Lost, Merged, Overdue, Retry, WorkflowEvent
 from orchestrator.core.operator_actions import action_hash
 from orchestrator.core.state import TaskStatus, Workflow, WorkflowStatus
 from tests.orchestrator.plans import WORKFLOW, Play, commit_of, failed, item, outcome, plan, red_tests
@@ -82,7 +82,7 @@ class History:
 
     def deliver(self, name: str, dispatch_id: str) -> None:
         """Something that may be old, repeated or out of order."""
-        given: list[Input] = [
+        event: list[WorkflowEvent] = [
             Finished(name, outcome(dispatch_id, commit=commit_of(name))),
             Finished(name, outcome(dispatch_id, commit=commit_of(name))),
             Finished(name, failed(dispatch_id)),
@@ -90,7 +90,7 @@ class History:
             Lost(name, dispatch_id, "w"),
             Overdue(name, dispatch_id),
         ]
-        choice = self.chance.choice(given)
+        choice = self.chance.choice(event)
         if self.play.give(choice).refused is None:
             self.accepted[dispatch_id] = self.accepted.get(dispatch_id, 0) + 1
 

@@ -15,8 +15,14 @@ from sqlalchemy.exc import IntegrityError
 
 from contracts.base.errors import StoreUnavailable
 from orchestrator.storage.sql.database import Body, Database, SqliteDatabase, open_database
-from orchestrator.storage.sql.pipelining import Refused, commit_with_the_rest, in_one_go, insist, tell
-from orchestrator.storage.tables import owners, shards
+from orchestrator.storage.sql.pipelining import (
+    ConditionFailed,
+    commit_in_pipeline,
+    pipelined_block,
+    require,
+    send_statement,
+)
+from orchestrator.storage.tables import orchestrators, shards
 from orchestrator.storage.writing import Rows
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -24,15 +30,15 @@ on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 def put(name: str) -> Body[str]:
     def body(connection: Connection) -> str:
-        row = {"owner_id": name, "host": "h", "pid": 1, "started_at": 0.0, "renewals": 0, "note": ""}
-        connection.execute(insert(owners).values(**row))
+        row = {"orchestrator_id": name, "host": "h", "pid": 1, "started_at": 0.0, "renewals": 0, "note": ""}
+        connection.execute(insert(orchestrators).values(**row))
         return name
 
     return body
 
 
 async def names(database: Database) -> set[str]:
-    query = select(owners.c.owner_id)
+    query = select(orchestrators.c.orchestrator_id)
     return await database.read(lambda connection: set(connection.execute(query).scalars()))
 
 
@@ -50,7 +56,7 @@ async def test_i1_locks_of_a_process_that_stands_still_within_a_batch_are_releas
     rows = Rows(shards, ("epoch",), ("shard",))
 
     def stand_still(connection: Connection) -> None:
-        with in_one_go(connection):
+        with pipelined_block(connection):
             rows.write(connection, [(7, 1)])
             stands.set()
             assert goes_on.wait(30)
@@ -78,17 +84,19 @@ async def test_i1_a_refused_batch_leaves_nothing_to_the_next_that_the_server_doe
     database: Database,
 ) -> None:
     def change(connection: Connection, marker: int, condition: str) -> None:
-        with in_one_go(connection):
-            insist(connection, condition, ())
-            tell(connection, f"UPDATE shards SET epoch = %s WHERE shard = %s AND {marker} = {marker}", (7, 1))
-            commit_with_the_rest(connection)
+        with pipelined_block(connection):
+            require(connection, condition, ())
+            send_statement(
+                connection, f"UPDATE shards SET epoch = %s WHERE shard = %s AND {marker} = {marker}", (7, 1)
+            )
+            commit_in_pipeline(connection)
 
     late_and_false = "pg_sleep(0.05) IS NULL"  # by then the rest was sent, and the commit with it
     # Whenever the driver prepares a statement: it does so for what it has sent often.
     for often in range(1, 10):
         for _ in range(often):
             await database.write(partial(change, marker=often, condition="true"))
-        with pytest.raises(Refused):
+        with pytest.raises(ConditionFailed):
             await database.write(partial(change, marker=often, condition=late_and_false))
         await database.write(partial(change, marker=often, condition="true"))
 
@@ -104,7 +112,7 @@ async def test_i3_callers_that_are_cancelled_anywhere_leave_nothing_to_the_next(
 
     def count_up(connection: Connection) -> None:
         number = next(numbers)
-        with in_one_go(connection):
+        with pipelined_block(connection):
             for shard in range(3):
                 rows.write(connection, [(number, shard)])
 

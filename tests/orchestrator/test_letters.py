@@ -13,18 +13,18 @@ from contracts.ports.bus import Delivery
 from multi_agent.cli.dead_letters import printable, shown_bytes
 from multi_agent.runtime.supervisor import last_lines
 from orchestrator.client.workflow_client import WorkflowClient
-from orchestrator.core.sharding import Share
+from orchestrator.core.sharding import ShardAssignment
 from orchestrator.scheduling.batch import Batch, DeadLetter
-from orchestrator.scheduling.dead_letters import StoredLetter, unreadable
+from orchestrator.scheduling.dead_letters import StoredDeadLetter, unreadable
 from orchestrator.storage.sql.database import Database
 from orchestrator.storage.store import Store
 
 NONSENSE = Delivery(Channels.results(3), "7-0", b"\xff\x1b[2J not an event")
 
 
-async def buried(database: Database, *letters: DeadLetter) -> list[StoredLetter]:
+async def buried(database: Database, *letters: DeadLetter) -> list[StoredDeadLetter]:
     store = Store(database)
-    await store.commit(Batch(now=5.0, dead_letters=list(letters)), Share({}))
+    await store.commit(Batch(now=5.0, dead_letters=list(letters)), ShardAssignment({}))
     return await WorkflowClient(database).dead_letters()
 
 
@@ -54,7 +54,7 @@ async def test_fresh_attempts_for_a_task_work_off_its_letters(
     tasks = [("w", "a"), ("w", "b"), ("v", "a")]
     letters = [DeadLetter("s", "r", b"", *place, origin="/".join(place)) for place in tasks]
     await buried(database, *letters, DeadLetter("s", "a mere message", b""))
-    await Store(database).commit(Batch(now=7.0, retried=[retried]), Share({}))
+    await Store(database).commit(Batch(now=7.0, retried=[retried]), ShardAssignment({}))
     found = await WorkflowClient(database).dead_letters(resolved=True)
     still = [one.task_id and f"{one.workflow_id}/{one.task_id}" for one in found if one.resolved_at is None]
     assert still == open_letters
@@ -64,7 +64,7 @@ async def test_fresh_attempts_for_a_task_work_off_its_letters(
 async def test_an_unknown_letter_is_a_clear_error(database: Database) -> None:
     client = WorkflowClient(database)
     with pytest.raises(InvalidInput, match="no dead letter 9"):
-        await client.retry_letter(9, "me")
+        await client.retry_dead_letter(9, "me")
 
 
 def test_nothing_in_a_message_reaches_the_terminal_as_a_control_character() -> None:

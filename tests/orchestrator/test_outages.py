@@ -15,8 +15,8 @@ from contracts.bus.memory_broker import MemoryBroker
 from contracts.bus.memory_bus import MemoryBus
 from contracts.ports.sandbox import Isolation, SandboxRequest, SandboxResult, Verdict
 from orchestrator.client.workflow_client import WorkflowClient
-from orchestrator.service.metrics import OwnerMetrics
-from orchestrator.service.orchestrator import Owner, OwnerSettings
+from orchestrator.service.metrics import OrchestratorMetrics
+from orchestrator.service.orchestrator import OrchestratorService, OrchestratorSettings
 from orchestrator.storage.migrate import upgrade
 from orchestrator.storage.sql.database import open_database
 from orchestrator.storage.store import Store
@@ -59,12 +59,12 @@ async def test_a_task_waits_for_its_sandbox_and_uses_up_no_retry(tmp_path: Path)
     store = open_store(str(create_store(tmp_path / "artifacts.git")), tmp_path / "cache")
     client = WorkflowClient(database)
     metrics = CollectorRegistry()
-    owner = Owner(
+    owner = OrchestratorService(
         Store(database),
         MemoryBus(broker),
         store,
-        OwnerSettings("owner"),
-        metrics=OwnerMetrics(CollectorRegistry()),
+        OrchestratorSettings("owner"),
+        metrics=OrchestratorMetrics(CollectorRegistry()),
     )
     owning = asyncio.create_task(owner.run())
     made = worker(

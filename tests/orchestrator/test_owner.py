@@ -24,8 +24,8 @@ from contracts.messages.events import (
     encode,
 )
 from contracts.ports.bus import Outgoing, Subscription
-from orchestrator.service.metrics import OwnerMetrics
-from orchestrator.service.orchestrator import Owner, OwnerSettings
+from orchestrator.service.metrics import OrchestratorMetrics
+from orchestrator.service.orchestrator import OrchestratorService, OrchestratorSettings
 from orchestrator.storage.store import COMMANDS, Store
 from orchestrator.storage.tables import commands
 from tests.orchestrator.hand import STREAM, STREAMS, Hand, written
@@ -261,14 +261,14 @@ async def test_a_message_that_was_put_aside_is_published_again_by_retry(system: 
     await system.bus.publish([Outgoing(Channels.results(3), raw)])
     [letter] = await system.letters(1)
     assert (letter.raw, letter.stream, letter.task_id) == (raw, Channels.results(3), None)
-    retried = await system.client.retry_letter(letter.dead_letter_id, "me")
+    retried = await system.client.retry_dead_letter(letter.dead_letter_id, "me")
     assert await system.client.answer(retried, 20) == "done"
     [first_one, second_one] = await system.letters(2)
     assert (first_one.resolution, second_one.raw, second_one.resolution) == ("retried", raw, None)
-    for command in (system.client.retry_letter, system.client.discard_letter):
+    for command in (system.client.retry_dead_letter, system.client.discard_dead_letter):
         again = await command(letter.dead_letter_id, "me")
         assert "retried already" in str(await system.client.answer(again, 20))
-    discarded = await system.client.discard_letter(second_one.dead_letter_id, "me")
+    discarded = await system.client.discard_dead_letter(second_one.dead_letter_id, "me")
     assert await system.client.answer(discarded, 20) == "done"
     assert await system.client.dead_letters() == []
 
@@ -288,7 +288,7 @@ async def test_a_task_that_was_given_up_leaves_its_dispatch_and_its_workers_last
     assert (letter.workflow_id, letter.task_id, letter.raw) == (workflow, "a", delivery.payload)
     assert (letter.logs, decode(letter.raw).id) == ("words of hand-2", request.id)
     retried = await (
-        system.client.retry_letter(letter.dead_letter_id, "me")
+        system.client.retry_dead_letter(letter.dead_letter_id, "me")
         if by_letter
         else system.client.retry(workflow, None, "me")
     )
@@ -432,12 +432,12 @@ async def test_a_dispatch_that_a_worker_cannot_read_fails_its_attempt(
 
 async def test_a_second_owner_goes_on_when_the_first_is_killed(system: System, hand: Hand) -> None:  # I4
     assert system.owner is not None
-    second = Owner(
+    second = OrchestratorService(
         Store(system.database),
         get_message_bus(system.redis.url),
         system.store,
-        OwnerSettings("second", lease_seconds=LEASE_SECONDS),
-        metrics=OwnerMetrics(CollectorRegistry()),
+        OrchestratorSettings("second", lease_seconds=LEASE_SECONDS),
+        metrics=OrchestratorMetrics(CollectorRegistry()),
     )
     waiting = asyncio.create_task(second.run())
     workflow = await submitted(system)

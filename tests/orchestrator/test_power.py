@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from orchestrator.client.workflow_client import WorkflowClient
-from orchestrator.diagnosis.verify import audit
+from orchestrator.diagnosis.verify import verify_invariants
 from orchestrator.storage.sql.database import Body, Database, T, open_database
 from tests.orchestrator.hand import Hand
 from tests.orchestrator.plans import item, plan
@@ -85,4 +85,4 @@ async def test_what_was_submitted_and_approved_is_applied_again_after_a_power_fa
         await do_next(system, Hand(system.bus, "hand-3"))
         assert (await system.ended(workflow)).header.status == "completed"
         await system.stop()
-        assert await audit(system.database, system.bus, system.store, listen_seconds=0.0) == []
+        assert await verify_invariants(system.database, system.bus, system.store, listen_seconds=0.0) == []

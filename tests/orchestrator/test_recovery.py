@@ -10,7 +10,7 @@ from contracts.bus.connect import get_message_bus
 from contracts.messages.channels import SHARDS, Channels
 from contracts.messages.events import Execution, Heartbeat, decode
 from contracts.ports.bus import MessageBus, Outgoing
-from orchestrator.core.sharding import Share, shard_of
+from orchestrator.core.sharding import ShardAssignment, shard_of
 from orchestrator.core.state import TaskState, Workflow
 from orchestrator.scheduling.engine import Engine
 from orchestrator.scheduling.leases import Leases
@@ -19,7 +19,10 @@ from orchestrator.service.recovery import DrainGate, Forfeit, Recovery
 from tests.orchestrator.plans import item, plan
 
 STREAM = Channels.requests("coder")
-LOW, HIGH = Share({n: 1 for n in range(SHARDS // 2)}), Share({n: 1 for n in range(SHARDS // 2, SHARDS)})
+LOW, HIGH = (
+    ShardAssignment({n: 1 for n in range(SHARDS // 2)}),
+    ShardAssignment({n: 1 for n in range(SHARDS // 2, SHARDS)}),
+)
 
 
 @pytest.fixture
@@ -27,14 +30,14 @@ def bus() -> MessageBus:
     return get_message_bus("memory://recovery")
 
 
-def owner_of(share: Share, bus: MessageBus) -> Recovery:
-    numbers = itertools.count(min(share.epochs))
-    return Recovery(bus, Engine(lambda: f"id-{next(numbers)}", 100), Leases(6.0), DrainGate(), share)
+def owner_of(assignment: ShardAssignment, bus: MessageBus) -> Recovery:
+    numbers = itertools.count(min(assignment.epochs))
+    return Recovery(bus, Engine(lambda: f"id-{next(numbers)}", 100), Leases(6.0), DrainGate(), assignment)
 
 
 def submitted(owner: Recovery) -> tuple[Workflow, TaskState]:
     """A workflow of the owner's share, dispatched."""
-    name = next(name for n in itertools.count() if owner.share.has(name := f"wf-{n}"))
+    name = next(name for n in itertools.count() if owner.assignment.has(name := f"wf-{n}"))
     workflow = Workflow.start(name, plan(item("a")), shard=shard_of(name), now=0.0)
     owner.engine.submit(workflow, 0.0, 0.0)
     owner.engine.fill(0.0, 0.0)
@@ -42,7 +45,7 @@ def submitted(owner: Recovery) -> tuple[Workflow, TaskState]:
 
 
 async def test_an_owner_takes_only_its_own_from_a_dead_worker(bus: MessageBus) -> None:  # I1
-    owners = [owner_of(share, bus) for share in (LOW, HIGH)]
+    owners = [owner_of(assignment, bus) for assignment in (LOW, HIGH)]
     await bus.ensure_group(STREAM, Channels.WORKERS_GROUP)
     sent = [request_message(workflow.header, task) for workflow, task in map(submitted, owners)]
     unreadable = Outgoing(STREAM, b"\xff")
@@ -58,7 +61,7 @@ async def test_an_owner_takes_only_its_own_from_a_dead_worker(bus: MessageBus) -
 
 async def test_a_look_takes_repetitions_and_what_counts_no_more_off_the_stream(bus: MessageBus) -> None:
     """Each copy of a dispatch that kills its worker would cost another worker (I7)."""
-    owners = [owner_of(share, bus) for share in (LOW, HIGH)]
+    owners = [owner_of(assignment, bus) for assignment in (LOW, HIGH)]
     await bus.ensure_group(STREAM, Channels.WORKERS_GROUP)
     mine, others = [request_message(workflow.header, task) for workflow, task in map(submitted, owners)]
     await bus.publish([mine, others, mine, mine, others])

@@ -24,8 +24,8 @@ from contracts.ports.bus import MessageBus, Outgoing
 from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.sharding import shard_of
-from orchestrator.service.metrics import OwnerMetrics
-from orchestrator.service.orchestrator import Owner, OwnerSettings
+from orchestrator.service.metrics import OrchestratorMetrics
+from orchestrator.service.orchestrator import OrchestratorService, OrchestratorSettings
 from orchestrator.storage.migrate import upgrade
 from orchestrator.storage.sql.database import Database, open_database
 from orchestrator.storage.store import Store
@@ -43,7 +43,7 @@ SECONDS = 30
 class Member:
     """An owner with connections of its own, and what runs it."""
 
-    owner: Owner
+    owner: OrchestratorService
     database: Database
     task: asyncio.Task[None]
 
@@ -65,13 +65,15 @@ class Cluster:
     members: dict[str, Member] = field(default_factory=dict)
     names: Iterator[str] = field(default_factory=lambda: (f"wf-{n}" for n in itertools.count()))
 
-    def owner(self, name: str, database: Database, lease_seconds: float = LEASE_SECONDS) -> Owner:
-        return Owner(
+    def owner(
+        self, name: str, database: Database, lease_seconds: float = LEASE_SECONDS
+    ) -> OrchestratorService:
+        return OrchestratorService(
             Store(database),
             get_message_bus(self.redis.url),
             self.artifacts,
-            OwnerSettings(name, lease_seconds=lease_seconds),
-            metrics=OwnerMetrics(CollectorRegistry()),
+            OrchestratorSettings(name, lease_seconds=lease_seconds),
+            metrics=OrchestratorMetrics(CollectorRegistry()),
         )
 
     def start(self, *names: str, lease_seconds: float = LEASE_SECONDS) -> None:
@@ -158,7 +160,7 @@ async def heard_controls(bus: MessageBus, said: list[Control]) -> None:
         said.append(data)
 
 
-def accepted(owner: Owner) -> float:
+def accepted(owner: OrchestratorService) -> float:
     """How many outcomes this owner accepted."""
     samples = [sample for metric in owner.metrics.outcomes.collect() for sample in metric.samples]
     return sum(
@@ -254,7 +256,7 @@ async def test_a_stopped_owner_gives_its_shards_back_at_once(cluster: Cluster) -
     cluster.start("a", lease_seconds=10 * SECONDS)
     await cluster.settled(a=64)
     await cluster.stop("a")
-    assert await cluster.client.owners() == []
+    assert await cluster.client.orchestrators() == []
     cluster.start("b", lease_seconds=10 * SECONDS)
     await cluster.settled(b=64)
 
@@ -262,7 +264,7 @@ async def test_a_stopped_owner_gives_its_shards_back_at_once(cluster: Cluster) -
 class Zombie:
     """An owner on a thread of its own, which stops in the middle of a decision and goes on when it may."""
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: OrchestratorService) -> None:
         self.owner = owner
         self.stopped, self.go_on = threading.Event(), threading.Event()
         self.error: BaseException | None = None
@@ -403,7 +405,7 @@ async def test_a_stream_that_lost_its_group_keeps_nobody_from_reading(cluster: C
 async def noted(cluster: Cluster, fits: Callable[[str], bool]) -> str:
     async with asyncio.timeout(SECONDS):
         while True:
-            notes = [str(owner["note"]) for owner in await cluster.client.owners()]
+            notes = [str(owner["note"]) for owner in await cluster.client.orchestrators()]
             if notes and fits(notes[0]):
                 return notes[0]
             await asyncio.sleep(0.02)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 
 from contracts.messages.channels import SHARDS
-from orchestrator.core.sharding import Roll, ShardRow, Watch, next_change
+from orchestrator.core.sharding import FailureDetector, OwnershipSnapshot, ShardRow, next_transfer
 
 LEASE = 6.0
 TICK = 0.5
 
 
-def looked(watch: Watch, start: float, end: float, *moving: str, still: tuple[str, ...] = ()) -> None:
+def looked(
+    watch: FailureDetector, start: float, end: float, *moving: str, still: tuple[str, ...] = ()
+) -> None:
     """Looks twice a second from start to end, at owners whose counters move and at others."""
     for step in range(int((end - start) / TICK) + 1):
         now = start + step * TICK
@@ -19,7 +21,7 @@ def looked(watch: Watch, start: float, end: float, *moving: str, still: tuple[st
 
 
 def test_a_counter_that_stands_still_for_a_lease_is_that_of_a_dead_owner() -> None:
-    watch = Watch(LEASE)
+    watch = FailureDetector(LEASE)
     looked(watch, 0.0, LEASE, "a", still=("b",))
     assert watch.dead == {}
     looked(watch, LEASE + TICK, LEASE + TICK, "a", still=("b",))
@@ -28,7 +30,7 @@ def test_a_counter_that_stands_still_for_a_lease_is_that_of_a_dead_owner() -> No
 
 
 def test_an_owner_counts_only_after_a_lease_of_life() -> None:
-    watch = Watch(LEASE)
+    watch = FailureDetector(LEASE)
     looked(watch, 0.0, LEASE - TICK, "a")
     assert watch.living == frozenset()
     looked(watch, LEASE, LEASE, "a")
@@ -36,7 +38,7 @@ def test_an_owner_counts_only_after_a_lease_of_life() -> None:
 
 
 def test_after_a_gap_of_its_own_the_watcher_takes_nobody_for_dead() -> None:  # I8
-    watch = Watch(LEASE)
+    watch = FailureDetector(LEASE)
     looked(watch, 0.0, 3.0, still=("b",))
     looked(watch, 100.0, 100.0 + LEASE, still=("b",))
     assert watch.dead == {}
@@ -53,8 +55,8 @@ class Table:
 
     def move(self, me: str, living: set[str] | None = None) -> bool:
         """Whether this owner changed anything."""
-        roll = Roll(dict.fromkeys(self.owners, 1), tuple(self.rows.values()))
-        change = next_change(me, roll, self.owners if living is None else living)
+        roll = OwnershipSnapshot(dict.fromkeys(self.owners, 1), tuple(self.rows.values()))
+        change = next_transfer(me, roll, self.owners if living is None else living)
         for shard in change.release:
             assert self.rows[shard].owner == me
             self.rows[shard] = ShardRow(shard, None, self.rows[shard].epoch)
@@ -110,6 +112,6 @@ def test_one_that_is_not_known_to_live_gets_nothing_and_loses_nothing() -> None:
 
 
 def test_two_that_look_at_the_same_moment_want_different_shards() -> None:
-    roll = Roll({"a": 1, "b": 1}, tuple(ShardRow(shard, None, 0) for shard in range(SHARDS)))
-    wanted = [{row.shard for row in next_change(me, roll, {"a", "b"}).claim} for me in ("a", "b")]
+    roll = OwnershipSnapshot({"a": 1, "b": 1}, tuple(ShardRow(shard, None, 0) for shard in range(SHARDS)))
+    wanted = [{row.shard for row in next_transfer(me, roll, {"a", "b"}).claim} for me in ("a", "b")]
     assert not wanted[0] & wanted[1]

@@ -19,13 +19,13 @@ from contracts.base.errors import InvalidInput, NotConfigured, StoreUnavailable
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.decision import Entry
 from orchestrator.core.events import Finished, Retry
-from orchestrator.core.sharding import Share, shard_of
+from orchestrator.core.sharding import ShardAssignment, shard_of
 from orchestrator.core.state import Workflow
 from orchestrator.scheduling.batch import Batch, DeadLetter, OutboxEntry
 from orchestrator.scheduling.engine import Engine
 from orchestrator.storage import writing
 from orchestrator.storage.migrate import migration_config, upgrade
-from orchestrator.storage.ownership import OwnerEntry
+from orchestrator.storage.ownership import OrchestratorEntry
 from orchestrator.storage.sql.database import Database, alembic_url, is_current, open_database
 from orchestrator.storage.store import OwnershipLost, Store
 from orchestrator.storage.tables import commands, journal, outbox, plans, tasks, workflows
@@ -58,22 +58,22 @@ def cycle_added(play: Play) -> Batch:
     return batch
 
 
-async def everything(store: Store, owner_id: str = "me") -> Share:
+async def everything(store: Store, orchestrator_id: str = "me") -> ShardAssignment:
     """All shards, under new epochs."""
-    roll = await store.roster.beat(OwnerEntry(owner_id, "here", 1, 0.0), "")
+    roll = await store.ownership.beat(OrchestratorEntry(orchestrator_id, "here", 1, 0.0), "")
     seen = {row.shard: row.epoch for row in roll.shards}
-    return Share(await store.roster.change_hands(owner_id, seen, ()))
+    return ShardAssignment(await store.ownership.transfer_shards(orchestrator_id, seen, ()))
 
 
-async def saved(store: Store, play: Play) -> Share:
-    share = await everything(store)
-    await store.commit(created(play), share)
-    return share
+async def saved(store: Store, play: Play) -> ShardAssignment:
+    assignment = await everything(store)
+    await store.commit(created(play), assignment)
+    return assignment
 
 
-async def opened(store: Store, share: Share) -> list[Workflow]:
+async def opened(store: Store, assignment: ShardAssignment) -> list[Workflow]:
     """All open workflows of the share."""
-    busy, idle = await store.open_names(share)
+    busy, idle = await store.open_names(assignment)
     return await store.load_open([*busy, *idle])
 
 
@@ -87,36 +87,36 @@ async def test_a_workflow_is_read_as_it_was_written(store: Store) -> None:
     play.succeed("code")
     play.give(Finished("test", red_tests(play.dispatch("test"))))
     play.give(Finished("test.fix1", failed(play.dispatch("test.fix1"))))
-    share = await saved(store, play)
+    assignment = await saved(store, play)
     assert same(await store.load("wf-1"), play.workflow)
-    assert [same(one, play.workflow) for one in await opened(store, share)] == [True]
+    assert [same(one, play.workflow) for one in await opened(store, assignment)] == [True]
 
 
 async def test_changes_replace_what_was_there(store: Store) -> None:
     play = Play(TODO)
-    share = await saved(store, play)
+    assignment = await saved(store, play)
     play.succeed("code")
     play.give(Finished("test", red_tests(play.dispatch("test"))))
-    await store.commit(cycle_added(play), share)
+    await store.commit(cycle_added(play), assignment)
     assert same(await store.load("wf-1"), play.workflow)
 
 
 async def test_ended_workflows_are_not_loaded_with_the_open_ones(store: Store) -> None:
     play = Play(plan(item("a", max_retries=0)))
     play.give(Finished("a", failed(play.dispatch("a"))))
-    share = await saved(store, play)
-    assert await opened(store, share) == []
+    assignment = await saved(store, play)
+    assert await opened(store, assignment) == []
 
 
 async def test_a_batch_is_written_whole_or_not_at_all(store: Store, database: Database) -> None:  # I2
     play = Play(TODO)
-    share = await saved(store, play)
+    assignment = await saved(store, play)
     batch = Batch(now=1.0, shards={0})
     batch.journal.append(("wf-1", Entry("task.dispatched", "code")))
     batch.outbox += [OutboxEntry("d1", "ref", "wf-1", "code")] * 2
     with pytest.raises(Exception, match=r"(?i)unique|duplicate"):
-        await store.commit(batch, share)
-    assert await store.outbox(share) == []
+        await store.commit(batch, assignment)
+    assert await store.outbox(assignment) == []
     assert await WorkflowClient(database).events("wf-1") == []
 
 
@@ -154,8 +154,8 @@ async def test_an_owner_that_is_replaced_while_its_commit_waits_writes_nothing(
 
 
 async def test_an_owner_writes_to_its_own_shards_only(store: Store) -> None:  # I3
-    share = await everything(store)
-    part = Share({shard: epoch for shard, epoch in share.epochs.items() if shard < 32})
+    assignment = await everything(store)
+    part = ShardAssignment({shard: epoch for shard, epoch in assignment.epochs.items() if shard < 32})
     await store.commit(Batch(now=1.0, shards={0, 31}), part)
     with pytest.raises(OwnershipLost):
         await store.commit(Batch(now=1.0, shards={31, 32}), part)
@@ -163,16 +163,16 @@ async def test_an_owner_writes_to_its_own_shards_only(store: Store) -> None:  # 
 
 async def test_each_owner_sees_its_own_shards_only(store: Store, database: Database) -> None:
     play = Play(plan(item("a")))
-    share = await saved(store, play)
+    assignment = await saved(store, play)
     await WorkflowClient(database).cancel("wf-1", "me")
     row = {"command_id": "old", "kind": "cancel", "workflow_id": "wf-1", "body": "{}", "created_at": 0.0}
     await database.write(lambda connection: connection.execute(insert(commands).values(**row)))
-    await store.commit(Batch(now=1.0, outbox=[OutboxEntry("d1", "dispatch", "wf-1", "a")]), share)
+    await store.commit(Batch(now=1.0, outbox=[OutboxEntry("d1", "dispatch", "wf-1", "a")]), assignment)
     home = shard_of("wf-1")
-    mine = Share({home: share.epochs[home]})
-    others = Share({shard: epoch for shard, epoch in share.epochs.items() if shard != home})
+    mine = ShardAssignment({home: assignment.epochs[home]})
+    others = ShardAssignment({shard: epoch for shard, epoch in assignment.epochs.items() if shard != home})
 
-    async def seen(part: Share) -> tuple[int, int, int]:
+    async def seen(part: ShardAssignment) -> tuple[int, int, int]:
         loaded, effects = await opened(store, part), await store.outbox(part)
         return len(loaded), len(effects), len(await store.waiting_commands(part))
 
@@ -185,10 +185,10 @@ async def test_of_several_that_want_the_same_shards_one_gets_each(
     database_url: str, database: Database
 ) -> None:  # I3
     stores = [Store(database), *(Store(open_database(database_url)) for _ in range(3))]
-    roll = await stores[0].roster.beat(OwnerEntry("first", "here", 1, 0.0), "")
+    roll = await stores[0].ownership.beat(OrchestratorEntry("first", "here", 1, 0.0), "")
     seen = {row.shard: row.epoch for row in roll.shards}
     won = await asyncio.gather(
-        *(one.roster.change_hands(f"owner-{n}", seen, ()) for n, one in enumerate(stores))
+        *(one.ownership.transfer_shards(f"owner-{n}", seen, ()) for n, one in enumerate(stores))
     )
     assert sorted(shard for each in won for shard in each) == sorted(seen)
     for one in stores[1:]:
@@ -196,35 +196,35 @@ async def test_of_several_that_want_the_same_shards_one_gets_each(
 
 
 async def test_an_owner_that_leaves_gives_back_what_it_held(store: Store) -> None:
-    share = await everything(store)
-    mine = OwnerEntry("me", "here", 1, 0.0)
-    assert (await store.roster.beat(mine, "")).held_by("me") == share.epochs
-    await store.roster.leave("me")
-    roll = await store.roster.beat(OwnerEntry("other", "here", 1, 0.0), "")
+    assignment = await everything(store)
+    mine = OrchestratorEntry("me", "here", 1, 0.0)
+    assert (await store.ownership.beat(mine, "")).held_by("me") == assignment.epochs
+    await store.ownership.leave("me")
+    roll = await store.ownership.beat(OrchestratorEntry("other", "here", 1, 0.0), "")
     assert set(roll.renewals) == {"other"}
     assert {row.owner for row in roll.shards} == {None}
 
 
 async def test_only_an_owner_whose_counter_stands_is_struck_off(store: Store) -> None:
-    me, other = OwnerEntry("me", "here", 1, 0.0), OwnerEntry("other", "here", 2, 0.0)
-    await store.roster.beat(other, "")
-    before = (await store.roster.beat(me, "")).renewals
-    await store.roster.beat(other, "")
-    await store.roster.strike_off({"other": before["other"]})
-    now = (await store.roster.beat(me, "")).renewals
+    me, other = OrchestratorEntry("me", "here", 1, 0.0), OrchestratorEntry("other", "here", 2, 0.0)
+    await store.ownership.beat(other, "")
+    before = (await store.ownership.beat(me, "")).renewals
+    await store.ownership.beat(other, "")
+    await store.ownership.remove_dead({"other": before["other"]})
+    now = (await store.ownership.beat(me, "")).renewals
     assert now["other"] == before["other"] + 1
-    await store.roster.strike_off({"other": now["other"]})
-    assert set((await store.roster.beat(me, "")).renewals) == {"me"}
+    await store.ownership.remove_dead({"other": now["other"]})
+    assert set((await store.ownership.beat(me, "")).renewals) == {"me"}
 
 
 async def test_what_an_owner_waits_for_can_be_read(store: Store, database: Database) -> None:
-    me, client = OwnerEntry("me", "here", 7, 3.0), WorkflowClient(database)
-    await store.roster.beat(me, "waiting for Redis")
-    assert [(one["owner_id"], one["pid"], one["note"]) for one in await client.owners()] == [
+    me, client = OrchestratorEntry("me", "here", 7, 3.0), WorkflowClient(database)
+    await store.ownership.beat(me, "waiting for Redis")
+    assert [(one["orchestrator_id"], one["pid"], one["note"]) for one in await client.orchestrators()] == [
         ("me", 7, "waiting for Redis")
     ]
-    await store.roster.beat(me, "")
-    assert [one["note"] for one in await client.owners()] == [""]
+    await store.ownership.beat(me, "")
+    assert [one["note"] for one in await client.orchestrators()] == [""]
 
 
 async def test_all_owners_may_note_the_same_worker(
@@ -243,38 +243,38 @@ async def test_all_owners_may_note_the_same_worker(
 
 
 async def test_outbox_entries_stay_until_they_are_settled(store: Store) -> None:
-    share = await everything(store)
+    assignment = await everything(store)
     entries = [
         OutboxEntry("d1", "dispatch", "wf", "a"),
         OutboxEntry("ref-d0", "ref", "wf", "b", commit_of("b")),
     ]
-    await store.commit(Batch(now=1.0, outbox=list(entries)), share)
-    assert sorted(await store.outbox(share), key=lambda entry: entry.entry_id) == entries
-    await store.commit(Batch(now=2.0, settled=["d1"]), share)
-    assert [entry.entry_id for entry in await store.outbox(share)] == ["ref-d0"]
+    await store.commit(Batch(now=1.0, outbox=list(entries)), assignment)
+    assert sorted(await store.outbox(assignment), key=lambda entry: entry.entry_id) == entries
+    await store.commit(Batch(now=2.0, settled=["d1"]), assignment)
+    assert [entry.entry_id for entry in await store.outbox(assignment)] == ["ref-d0"]
 
 
 async def test_dispatches_that_share_a_row_stay_until_the_last_is_settled(store: Store) -> None:
-    share = await everything(store)
+    assignment = await everything(store)
     entries = [OutboxEntry(f"d{n}", "dispatch", "wf", "a") for n in range(3)]
     other = OutboxEntry("d3", "dispatch", "wf-1", "a")
-    await store.commit(Batch(now=1.0, outbox=[*entries, other]), share)
+    await store.commit(Batch(now=1.0, outbox=[*entries, other]), assignment)
     for settled, left in ((["d0", "d3"], entries), (["d0"], entries), (["d1", "d2"], [])):
-        await store.commit(Batch(now=2.0, settled=settled), share)
-        assert await Store(store._database).outbox(share) == left, settled
+        await store.commit(Batch(now=2.0, settled=settled), assignment)
+        assert await Store(store._database).outbox(assignment) == left, settled
 
 
 async def test_what_was_settled_before_a_crash_comes_back_with_its_neighbours(store: Store) -> None:
-    share = await everything(store)
+    assignment = await everything(store)
     entries = [OutboxEntry(f"d{n}", "dispatch", "wf", "a") for n in range(3)]
-    await store.commit(Batch(now=1.0, outbox=entries), share)
-    await store.commit(Batch(now=2.0, settled=["d0"]), share)
+    await store.commit(Batch(now=1.0, outbox=entries), assignment)
+    await store.commit(Batch(now=2.0, settled=["d0"]), assignment)
     again = Store(store._database)
-    assert await again.outbox(share) == entries
-    await again.commit(Batch(now=3.0, settled=["d1", "d2"]), share)
-    assert await again.outbox(share) == entries
-    await again.commit(Batch(now=3.0, settled=["d0", "d1", "d2"]), share)
-    assert await again.outbox(share) == []
+    assert await again.outbox(assignment) == entries
+    await again.commit(Batch(now=3.0, settled=["d1", "d2"]), assignment)
+    assert await again.outbox(assignment) == entries
+    await again.commit(Batch(now=3.0, settled=["d0", "d1", "d2"]), assignment)
+    assert await again.outbox(assignment) == []
 
 
 async def test_dead_letters_keep_the_bytes(store: Store, database: Database) -> None:  # I7
@@ -291,18 +291,18 @@ async def test_commands_are_handed_out_until_answered(store: Store, database: Da
     client = WorkflowClient(database)
     name = await client.submit(TODO, workflow_id="wf-9")
     await client.submit(TODO, workflow_id="wf-9")
-    share = await everything(store)
-    waiting = await store.waiting_commands(share)
+    assignment = await everything(store)
+    waiting = await store.waiting_commands(assignment)
     assert [(one.kind, one.workflow_id) for one in waiting] == [("submit", name)]
-    await store.commit(Batch(now=1.0, answers={waiting[0].command_id: "done"}), share)
-    assert await store.waiting_commands(share) == []
+    await store.commit(Batch(now=1.0, answers={waiting[0].command_id: "done"}), assignment)
+    assert await store.waiting_commands(assignment) == []
     assert await client.answer(waiting[0].command_id, 0.0) == "done"
 
 
 async def test_events_come_in_order_and_after_a_sequence(store: Store, database: Database) -> None:
-    share = await saved(store, Play(TODO))
+    assignment = await saved(store, Play(TODO))
     for number in range(3):
-        await store.commit(Batch(now=1.0, journal=[("wf-1", Entry("x.y", None, {"n": number}))]), share)
+        await store.commit(Batch(now=1.0, journal=[("wf-1", Entry("x.y", None, {"n": number}))]), assignment)
     client = WorkflowClient(database)
     found = await client.events("wf-1")
     assert [entry.data["n"] for entry in found] == [0, 1, 2]
@@ -368,14 +368,14 @@ async def test_what_is_stored_survives_the_way_back_and_forth(database_url: str)
     database = open_database(database_url)
     try:
         store = Store(database)
-        share = await saved(store, play)
-        await store.commit(created(other), share)
+        assignment = await saved(store, play)
+        await store.commit(created(other), assignment)
         await database.write(lambda one: one.execute(delete(tasks).where(tasks.c.task_id.in_(("c", "d")))))
         other.succeed("code")
         other.give(Finished("test", red_tests(other.dispatch("test"))))
-        await store.commit(cycle_added(other), share)
+        await store.commit(cycle_added(other), assignment)
         effects = [OutboxEntry(f"d{n}", "dispatch", "wf-2", "a") for n in range(2)]
-        await store.commit(Batch(now=1.0, outbox=effects), share)
+        await store.commit(Batch(now=1.0, outbox=effects), assignment)
         await plans_match(store, play, other)
     finally:
         await database.close()
@@ -499,13 +499,13 @@ async def test_a_workflow_opened_again_twice_in_one_batch_is_stored_as_open(stor
     play = Play(plan(item("a", max_retries=0), item("b", max_retries=0)))
     for name in ("a", "b"):
         play.give(Finished(name, failed(play.dispatch(name))))
-    share = await saved(store, play)
+    assignment = await saved(store, play)
     engine = Engine(lambda: "d-again", window=1)
     engine.adopt(play.workflow, 1.0)
     for name in ("a", "b"):
-        assert engine.take("wf-1", Retry(name, "me"), 2.0, 2.0).refused is None
+        assert engine.apply("wf-1", Retry(name, "me"), 2.0, 2.0).refused is None
     engine.fill(2.0, 2.0)
-    await store.commit(engine.flush(2.0)[0], share)
+    await store.commit(engine.flush(2.0)[0], assignment)
     assert (play.workflow.header.status.value, play.workflow.header.open_tasks) == ("running", 2)
     assert same(await store.load("wf-1"), play.workflow)
 

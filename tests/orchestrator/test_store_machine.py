@@ -16,13 +16,13 @@ from sqlalchemy import text
 from contracts.base.errors import StoreUnavailable
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.decision import Entry
-from orchestrator.core.events import Cancel, Finished, Input, Lost, Merged, Overdue, Retry
+from orchestrator.core.events import Cancel, Finished, Lost, Merged, Overdue, Retry, WorkflowEvent
 from orchestrator.core.sharding import shard_of
 from orchestrator.core.state import Workflow, WorkflowStatus
 from orchestrator.scheduling.batch import Batch, OutboxEntry
 from orchestrator.scheduling.engine import Effects, Engine
 from orchestrator.storage.migrate import upgrade
-from orchestrator.storage.outbox import read_parcels
+from orchestrator.storage.outbox import read_outbox
 from orchestrator.storage.sql.database import Body, Database, open_database
 from orchestrator.storage.store import OwnershipLost, Store
 from tests.orchestrator.plans import commit_of, failed, outcome, red_tests
@@ -69,7 +69,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.workflows: dict[str, Workflow] = {}
         self.outbox: dict[str, OutboxEntry] = {}
         self.journal: list[tuple[str, str | None, str]] = []
-        self.share = self.wait(everything(self.store))
+        self.assignment = self.wait(everything(self.store))
         self.reload()
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
@@ -99,20 +99,20 @@ class StoreMachine(RuleBasedStateMachine):
         dispatch_id = list(self.engine.out)[pick % len(self.engine.out)]
         workflow_id, name = self.engine.out[dispatch_id]
         good = Finished(name, outcome(dispatch_id, commit=commit_of(name)))
-        others: list[Input] = [
+        others: list[WorkflowEvent] = [
             Finished(name, failed(dispatch_id)),
             Finished(name, red_tests(dispatch_id)),
             Lost(name, dispatch_id, "w"),
             Overdue(name, dispatch_id),
         ]
-        self.engine.take(workflow_id, good if kind >= len(others) else others[kind], 3.0, 3.0)
+        self.engine.apply(workflow_id, good if kind >= len(others) else others[kind], 3.0, 3.0)
 
     @rule(pick=st.integers(0, 30), kind=st.integers(0, 2))
     def wish(self, pick: int, kind: int) -> None:
         if self.engine.workflows:
             name = list(self.engine.workflows)[pick % len(self.engine.workflows)]
-            given: Input = (Merged("a" * 40), Retry(None, "me"), Cancel("me"))[kind]
-            refused = self.engine.take(name, given, 4.0, 4.0).refused
+            event: WorkflowEvent = (Merged("a" * 40), Retry(None, "me"), Cancel("me"))[kind]
+            refused = self.engine.apply(name, event, 4.0, 4.0).refused
             self.engine.note(name, Entry("wished", None, {"refused": refused}))
 
     # --- commits -------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(settle=st.integers(0, 3))
     def commit(self, settle: int) -> None:
         batch, effects = self.flushed(settle)
-        self.wait(self.store.commit(batch, self.share))
+        self.wait(self.store.commit(batch, self.assignment))
         self.remember(batch)
         self.engine.drop_ended(effects.changed)
 
@@ -134,7 +134,7 @@ class StoreMachine(RuleBasedStateMachine):
         batch, _ = self.flushed()
         self.database.lose_answer = True
         with pytest.raises(StoreUnavailable):
-            self.wait(self.store.commit(batch, self.share))
+            self.wait(self.store.commit(batch, self.assignment))
         self.remember(batch)
         self.reload()
 
@@ -143,8 +143,8 @@ class StoreMachine(RuleBasedStateMachine):
         """A new session: what was not committed never happened."""
         self.engine = Engine(self.new_id, window=4)
         # What was settled beside something that was not comes back.
-        self.outbox |= {one.entry_id: one for one in self.wait(self.store.outbox(self.share))}
-        for workflow in self.wait(opened(self.store, self.share)):
+        self.outbox |= {one.entry_id: one for one in self.wait(self.store.outbox(self.assignment))}
+        for workflow in self.wait(opened(self.store, self.assignment)):
             self.engine.adopt(workflow, 1.0)
 
     @rule()
@@ -152,7 +152,7 @@ class StoreMachine(RuleBasedStateMachine):
         """The old owner's batch is refused as a whole, and the new owner goes on from the database."""
         batch, _ = self.flushed(settle=3)
         batch.shards.add(0)
-        old, self.share = self.share, self.wait(everything(self.store, "another"))
+        old, self.assignment = self.assignment, self.wait(everything(self.store, "another"))
         with pytest.raises(OwnershipLost):
             self.wait(self.store.commit(batch, old))
         self.reload()
@@ -171,7 +171,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_database_holds_what_was_committed(self) -> None:
-        loaded = {one.header.workflow_id: one for one in self.wait(opened(self.store, self.share))}
+        loaded = {one.header.workflow_id: one for one in self.wait(opened(self.store, self.assignment))}
         still_open = {
             name for name, workflow in self.workflows.items() if not workflow.header.status.terminal
         }
@@ -187,7 +187,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_outbox_holds_what_is_not_settled(self) -> None:
-        parcels = self.wait(self.database.read(read_parcels))
+        parcels = self.wait(self.database.read(read_outbox))
         assert self.outbox.items() <= {one.entry_id: one for parcel in parcels for one in parcel}.items()
         assert all(any(one.entry_id in self.outbox for one in parcel) for parcel in parcels)
 

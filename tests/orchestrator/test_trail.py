@@ -15,15 +15,15 @@ from contracts.base.errors import BusUnavailable
 from contracts.messages.channels import Channels
 from contracts.messages.events import DeadMessage, EventType, TaskEvent, decode, encode
 from contracts.ports.bus import Delivery, MessageBus, Outgoing
-from orchestrator.core.sharding import Share
+from orchestrator.core.sharding import ShardAssignment
 from orchestrator.core.state import TaskStatus, Workflow
 from orchestrator.scheduling.engine import Effects, Engine
 from orchestrator.scheduling.leases import Leases
 from orchestrator.scheduling.messages import request_message
-from orchestrator.service.background import Trail
-from orchestrator.service.command_handler import Wishes
+from orchestrator.service.background import BackgroundWork
+from orchestrator.service.command_handler import CommandHandler
 from orchestrator.service.handlers import Handlers
-from orchestrator.service.metrics import OwnerMetrics
+from orchestrator.service.metrics import OrchestratorMetrics
 from orchestrator.service.publisher import Publisher
 from orchestrator.service.recovery import DrainGate, Recovery
 from orchestrator.service.workers import Workers
@@ -50,12 +50,12 @@ class SlowBus:
 
 def handlers_on(bus: SlowBus) -> Handlers:
     port, nothing = cast(MessageBus, bus), cast(Store, None)
-    engine, metrics = Engine(lambda: "d", window=4), OwnerMetrics(CollectorRegistry())
+    engine, metrics = Engine(lambda: "d", window=4), OrchestratorMetrics(CollectorRegistry())
     publisher = Publisher(port, engine, lambda: "m", lambda: 0.0)
-    leases, share = Leases(6.0), Share({shard: 1 for shard in range(64)})
-    recovery = Recovery(port, engine, leases, DrainGate(), share)
+    leases, assignment = Leases(6.0), ShardAssignment({shard: 1 for shard in range(64)})
+    recovery = Recovery(port, engine, leases, DrainGate(), assignment)
     workers = Workers(engine, leases, publisher, nothing, metrics, recovery)
-    return Handlers(engine, publisher, metrics, workers, Wishes(engine, nothing, port))
+    return Handlers(engine, publisher, metrics, workers, CommandHandler(engine, nothing, port))
 
 
 def unreadable(name: str) -> Delivery:
@@ -79,19 +79,19 @@ async def test_i1_an_answer_that_could_not_be_sent_and_one_that_came_meanwhile_a
     bus = SlowBus()
     handlers = handlers_on(bus)
     async with asyncio.TaskGroup() as group:
-        trail = Trail(group)
+        background = BackgroundWork(group)
         for name in ("a", "b"):
             handlers.begin(1.0, 1.0)
-            await handlers.take(unreadable(name))
+            await handlers.handle(unreadable(name))
             if name == "a":
-                await trail.follow(partial(handlers.publish, Effects()))
+                await background.follow(partial(handlers.publish, Effects()))
         assert bus.stored == []
         bus.answer.set()
-        await trail.caught_up()
+        await background.caught_up()
         assert bus.acknowledged == []
         bus.away = False
-        await trail.follow(partial(handlers.publish, Effects()))
-        await trail.caught_up()
+        await background.follow(partial(handlers.publish, Effects()))
+        await background.caught_up()
     assert [decode(message.payload).taskid for message in bus.stored] == ["a", "b"]
     assert [delivery.entry_id for delivery in bus.acknowledged] == ["1-a", "1-b"]
 
@@ -119,13 +119,13 @@ async def test_work_follows_in_order_and_its_error_ends_the_group() -> None:
 
     async def play() -> None:
         async with asyncio.TaskGroup() as group:
-            trail = Trail(group)
-            await trail.follow(work(1, 0.05))
+            background = BackgroundWork(group)
+            await background.follow(work(1, 0.05))
             assert done == []
-            await trail.follow(work(2))
+            await background.follow(work(2))
             assert done == [1]
-            await trail.follow(work(3, 0.01))
-            await trail.caught_up()
+            await background.follow(work(3, 0.01))
+            await background.caught_up()
 
     with pytest.raises(ExceptionGroup) as ended:
         await play()

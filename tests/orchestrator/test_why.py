@@ -9,18 +9,18 @@ from pathlib import Path
 
 from contracts.messages.channels import Channels
 from orchestrator.core.events import Finished, Lost
-from orchestrator.diagnosis.explain import Holder, Situation, explain
-from orchestrator.diagnosis.observe import look_around
+from orchestrator.diagnosis.explain import Holder, Observations, explain
+from orchestrator.diagnosis.observe import observe_surroundings
 from tests.orchestrator.hand import Hand
 from tests.orchestrator.plans import Play, failed, item, plan
 from tests.orchestrator.system import LEASE_SECONDS, running
 from tests.support.redis_servers import PrivateRedis
 
 STREAM = Channels.requests("coder")
-SERVED = Situation(now=100.0, slots={STREAM: 1})
+SERVED = Observations(now=100.0, slots={STREAM: 1})
 
 
-def said(play: Play, around: Situation = SERVED) -> dict[str | None, tuple[str, str]]:
+def said(play: Play, around: Observations = SERVED) -> dict[str | None, tuple[str, str]]:
     return {one.task_id: (one.code, one.text) for one in explain(play.workflow, around)}
 
 
@@ -57,7 +57,7 @@ def test_a_retry_and_an_outage_have_a_time_and_a_cause() -> None:
 
 def test_a_ready_task_needs_a_worker_and_a_slot() -> None:
     play = Play(plan(item("a")))
-    assert said(play, Situation(now=100.0))["a"] == ("no_worker", "no worker serves role coder")
+    assert said(play, Observations(now=100.0))["a"] == ("no_worker", "no worker serves role coder")
     full = replace(SERVED, out=Counter({STREAM: 1}), ready=Counter({STREAM: 3}))
     assert said(play, full)["a"] == (
         "busy",
@@ -69,7 +69,7 @@ def test_a_dispatched_task_is_with_the_worker_that_said_so() -> None:
     play = Play(plan(item("a")))
     dispatch = play.dispatch("a")
     assert said(play)["a"][0] == "dispatched"
-    assert said(play, Situation(now=100.0))["a"][0] == "no_worker"
+    assert said(play, Observations(now=100.0))["a"][0] == "no_worker"
     assert said(play, replace(SERVED, out=Counter({STREAM: 2})))["a"][0] == "busy"
     held = replace(SERVED, holders={dispatch: Holder("w1", started=True)})
     assert said(play, held)["a"] == ("running", "is run by worker w1, dispatched since 1970-01-01T00:01:40Z")
@@ -78,7 +78,7 @@ def test_a_dispatched_task_is_with_the_worker_that_said_so() -> None:
 
 
 def test_no_orchestrator_and_a_queued_command_are_said_of_the_workflow() -> None:
-    around = Situation(now=100.0, commands=(("submit", 60.0),), orchestrator_alive=False)
+    around = Observations(now=100.0, commands=(("submit", 60.0),), orchestrator_alive=False)
     assert [one.code for one in explain(None, around)] == ["command_queued", "no_orchestrator"]
     assert "since 1970-01-01T00:01:00Z" in explain(None, around)[0].text
 
@@ -92,7 +92,9 @@ async def test_a_running_system_is_asked(database_url: str, redis: PrivateRedis,
         async with asyncio.timeout(20):
             while not await system.client.workers():  # noqa: ASYNC110 - polls a database
                 await asyncio.sleep(0.02)
-        found, around = await look_around(system.database, None, workflow, listen_seconds=LEASE_SECONDS)
+        found, around = await observe_surroundings(
+            system.database, None, workflow, listen_seconds=LEASE_SECONDS
+        )
         assert around.orchestrator_alive is True
         assert {one.task_id: one.code for one in explain(found, around)} == {
             "a": "dispatched",
@@ -101,6 +103,6 @@ async def test_a_running_system_is_asked(database_url: str, redis: PrivateRedis,
         }
         await system.stop()
         await system.client.cancel(workflow, "me")
-        found, around = await look_around(system.database, None, workflow, listen_seconds=0.0)
+        found, around = await observe_surroundings(system.database, None, workflow, listen_seconds=0.0)
         assert around.orchestrator_alive is not True
         assert explain(found, around)[0].code == "command_queued"

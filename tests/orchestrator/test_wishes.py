@@ -7,7 +7,7 @@ from orchestrator.core.commands import ApproveBody, Body, CancelBody, RejectBody
 from orchestrator.core.state import WorkflowStatus
 from orchestrator.scheduling.batch import Command
 from orchestrator.scheduling.engine import Engine
-from orchestrator.service.command_handler import Wishes
+from orchestrator.service.command_handler import CommandHandler
 from orchestrator.storage.sql.database import Database
 from orchestrator.storage.store import Store
 from tests.orchestrator.plans import WORKFLOW, Play, item, plan
@@ -20,14 +20,14 @@ async def test_a_refused_wish_does_not_undo_what_its_batch_has_decided(database:
     await saved(store, play)
     engine = Engine(lambda: "d1", window=4)
     engine.adopt(play.workflow, 0.0)
-    wishes = Wishes(engine, store, get_message_bus("memory://wishes"))
+    command_handler = CommandHandler(engine, store, get_message_bus("memory://wishes"))
     bodies: list[tuple[str, Body]] = [
         ("cancel", CancelBody(person="me")),
         ("approve", ApproveBody(task_id="a", action_hash="0" * 64, person="me")),
         ("reject", RejectBody(task_id="a", person="me")),
     ]
     for kind, body in bodies:
-        await wishes.grant(Command(kind, kind, WORKFLOW, body_text(body), known=False), 1.0, 1.0)
+        await command_handler.handle(Command(kind, kind, WORKFLOW, body_text(body), known=False), 1.0, 1.0)
     batch, _ = engine.flush(1.0)
     answers = list(batch.answers.values())
     assert [answer.partition(":")[0] for answer in answers] == ["done", "refused", "refused"]
@@ -37,7 +37,7 @@ async def test_a_refused_wish_does_not_undo_what_its_batch_has_decided(database:
 
 async def test_a_wish_of_a_newer_release_is_refused_in_words(database: Database) -> None:
     engine = Engine(lambda: "d1", window=4)
-    wishes = Wishes(engine, Store(database), get_message_bus("memory://wishes"))
-    await wishes.grant(Command("c1", "applaud", WORKFLOW, "{}", known=False), 1.0, 1.0)
+    command_handler = CommandHandler(engine, Store(database), get_message_bus("memory://wishes"))
+    await command_handler.handle(Command("c1", "applaud", WORKFLOW, "{}", known=False), 1.0, 1.0)
     [answer] = engine.flush(1.0)[0].answers.values()
     assert answer.startswith("refused: there is no command of kind 'applaud'")

@@ -19,9 +19,9 @@ from contracts.messages.channels import Channels
 from contracts.messages.sandbox import SandboxHost, SandboxOutcome
 from contracts.ports.bus import MessageBus
 from contracts.ports.sandbox import Sandbox
+from sandbox_runner.service.call_policy import CallTimeouts
 from sandbox_runner.service.host import Host
 from sandbox_runner.service.messages import read
-from sandbox_runner.service.patience import Patience
 from sandbox_runner.service.remote import RemoteSandbox, find_hosts
 from sandbox_runner.service.settings import HostSettings
 from tests.support.redis_servers import PrivateRedis
@@ -104,7 +104,7 @@ async def remote_sandbox(url: str, **patience: float) -> AsyncIterator[RemoteSan
     """A caller on this Redis."""
     bus = get_message_bus(url)
     sandbox = RemoteSandbox(
-        bus, f"caller-{uuid.uuid4().hex[:8]}", patience=Patience(**{"lease": LEASE, **patience})
+        bus, f"caller-{uuid.uuid4().hex[:8]}", timeouts=CallTimeouts(**{"lease": LEASE, **patience})
     )
     try:
         yield sandbox

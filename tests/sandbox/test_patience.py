@@ -11,10 +11,10 @@ from contracts.base.errors import DecodeError
 from contracts.messages.sandbox import MAX_PARCEL_BYTES, SandboxHost
 from contracts.ports.bus import Outgoing
 from sandbox_runner.service.answers import Answers
+from sandbox_runner.service.call_policy import CallTimeouts, Known, Step, Waiting
 from sandbox_runner.service.parcel import pack, unpack
-from sandbox_runner.service.patience import Known, Patience, Step, Waiting
 
-PATIENCE = Patience(lease=6, answer=15, queue=100)
+PATIENCE = CallTimeouts(lease=6, answer=15, queue=100)
 
 
 def host(*held: str, running: int = 0, given_back: tuple[str, ...] = ()) -> SandboxHost:

@@ -14,7 +14,7 @@ from contracts.base.errors import SandboxUnavailable
 from contracts.ports.sandbox import Isolation, Sandbox, SandboxRequest, SandboxResult, Verdict
 from sandbox_runner import SandboxSettings, choose, choose_sandbox, survey
 from sandbox_runner.guest import landlock
-from sandbox_runner.probes.model import Facts, Status
+from sandbox_runner.probes.model import SandboxFacts, Status
 from sandbox_runner.probes.quick import QUICK, judge
 from sandbox_runner.probes.selftest import WallMissing, self_test
 from tests.sandbox.probing import netlink_let_through
@@ -46,9 +46,9 @@ def _says(stdout: bytes, verdict: Verdict = Verdict.OK) -> Recorded:
     )
 
 
-def _without_facts(backend: str) -> Facts:
+def _without_facts(backend: str) -> SandboxFacts:
     """What is asked of any backend, whether or not the kernel has Landlock."""
-    return Facts() if backend == "docker" else Facts(landlock=landlock.abi())
+    return SandboxFacts() if backend == "docker" else SandboxFacts(landlock=landlock.abi())
 
 
 async def test_it_runs_once_and_is_remembered(shared_sandbox: Sandbox, tmp_path: Path) -> None:
@@ -127,28 +127,28 @@ async def test_auto_takes_the_next_and_warns(
 )
 async def test_one_that_does_not_come_to_an_end_is_no_pass(sandbox: Recorded, tmp_path: Path) -> None:
     with pytest.raises(SandboxUnavailable, match="self-test did not come to an end") as caught:
-        await self_test(sandbox, Facts(), (), tmp_path)
+        await self_test(sandbox, SandboxFacts(), (), tmp_path)
     assert not isinstance(caught.value, WallMissing)
     assert os.listdir(tmp_path) == []
 
 
 async def test_what_was_not_looked_at_is_a_gap(tmp_path: Path) -> None:
     with pytest.raises(WallMissing, match=f"and {len(QUICK) - 1} more"):
-        await self_test(_says(b"{}"), Facts(), (), tmp_path)
+        await self_test(_says(b"{}"), SandboxFacts(), (), tmp_path)
     assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("seen", ["opened", None, ["eth0"], {}, 0, [0] * 6, "0", -1])
 def test_no_look_takes_anything(seen: object) -> None:
-    outcomes = [judge(look, seen, Facts(landlock=6)) for look in QUICK]
+    outcomes = [judge(look, seen, SandboxFacts(landlock=6)) for look in QUICK]
     assert [one.probe for one in outcomes if one.status is Status.OK] == []
 
 
 def test_what_is_asked_depends_on_the_machine() -> None:
     looks = {look.name: look for look in QUICK}
-    assert judge(looks["landlock"], "done", Facts(landlock=0)).status is Status.OK
-    assert judge(looks["landlock"], "done", Facts(landlock=2)).status is Status.DIFFERENT
-    assert judge(looks["process-limit"], 34, Facts(counts_processes=False)).status is Status.OK
-    assert judge(looks["process-limit"], 34, Facts()).status is Status.DIFFERENT
-    assert judge(looks["outer-user"], 0, Facts()).status is Status.DIFFERENT
-    assert judge(looks["outer-user"], 0, Facts(started_by_root=False)).status is Status.OK
+    assert judge(looks["landlock"], "done", SandboxFacts(landlock=0)).status is Status.OK
+    assert judge(looks["landlock"], "done", SandboxFacts(landlock=2)).status is Status.DIFFERENT
+    assert judge(looks["process-limit"], 34, SandboxFacts(counts_processes=False)).status is Status.OK
+    assert judge(looks["process-limit"], 34, SandboxFacts()).status is Status.DIFFERENT
+    assert judge(looks["outer-user"], 0, SandboxFacts()).status is Status.DIFFERENT
+    assert judge(looks["outer-user"], 0, SandboxFacts(started_by_root=False)).status is Status.OK

@@ -25,9 +25,9 @@ class Coroner:
         truth = self._dead.get(worker_id) if worker is None else worker.to_blame if worker.paused else None
         self._findings[worker_id] = truth
 
-    def judge(self, given: Lost) -> None:
+    def judge(self, event: Lost) -> None:
         """The owner counts a death against a task."""
-        truth = self._findings[given.worker_id]
-        fair = truth is None or given.dispatch_id in truth
-        blamed = f"{given.dispatch_id} is blamed for the death of {given.worker_id}"
+        truth = self._findings[event.worker_id]
+        fair = truth is None or event.dispatch_id in truth
+        blamed = f"{event.dispatch_id} is blamed for the death of {event.worker_id}"
         check(fair, f"I7: {blamed}, where {sorted(truth or ())} could be")

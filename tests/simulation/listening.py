@@ -34,11 +34,13 @@ class Listening:
     def _outcomes(self) -> None:
         inbox, gate = self._session.inbox, self._session.gate
         if not self._drained:
-            run(self._bus.ensure_group(_STREAMS[0], Channels.OWNERS_GROUP))
-            inbox.extend(run(self._bus.pending(_STREAMS[0], Channels.OWNERS_GROUP, "owner")))
+            run(self._bus.ensure_group(_STREAMS[0], Channels.ORCHESTRATORS_GROUP))
+            inbox.extend(run(self._bus.pending(_STREAMS[0], Channels.ORCHESTRATORS_GROUP, "owner")))
             self._drained = True
         asked = gate.asked
-        reading = self._bus.read(_STREAMS, Channels.OWNERS_GROUP, "owner", count=self._batch, block_ms=0)
+        reading = self._bus.read(
+            _STREAMS, Channels.ORCHESTRATORS_GROUP, "owner", count=self._batch, block_ms=0
+        )
         deliveries = run(reading)
         inbox.extend(deliveries)
         if asked > gate.answered and len(deliveries) < self._batch:
@@ -46,7 +48,7 @@ class Listening:
             inbox.append(Drained(asked))
 
     def _commands(self) -> None:
-        waiting = run(self._store.waiting_commands(self._session.share))
+        waiting = run(self._store.waiting_commands(self._session.assignment))
         if waiting or self._seen:
             self._session.inbox.extend(one for one in waiting if one.command_id not in self._seen)
             self._seen = {one.command_id for one in waiting}

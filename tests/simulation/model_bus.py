@@ -168,7 +168,7 @@ class ModelBus:
 
     def _remove(self, done: Done) -> None:
         for delivery in done.deliveries:
-            if done.group == Channels.OWNERS_GROUP:
+            if done.group == Channels.ORCHESTRATORS_GROUP:
                 self._settled(delivery)
             number = int(delivery.entry_id)
             self._memory.streams.get(delivery.stream, {}).pop(number, None)
@@ -205,7 +205,7 @@ class ModelBus:
         entries = self._memory.streams.get(stream, {})
         return [Delivery(stream, str(number), payload) for number, payload in entries.items()]
 
-    async def adrift(self, stream: str, group: str) -> list[Delivery]:
+    async def orphaned(self, stream: str, group: str) -> list[Delivery]:
         if self.away:
             raise BusUnavailable("away")
         place = self._memory.groups.get((stream, group))

@@ -11,12 +11,12 @@ from contracts.base.errors import StoreUnavailable
 from contracts.messages.channels import SHARDS
 from orchestrator.core.attempts import MAX_CRASHES
 from orchestrator.core.decision import release
-from orchestrator.core.sharding import Share
+from orchestrator.core.sharding import ShardAssignment
 from orchestrator.core.state import Header, TaskState, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.scheduling.batch import Batch, Command, DeadLetter, OutboxEntry
-from orchestrator.scheduling.dead_letters import StoredLetter
+from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from orchestrator.scheduling.messages import request_stream
-from orchestrator.storage.outbox import Parcels, parcel_row, parcels_of
+from orchestrator.storage.outbox import OutboxRows, grouped_rows, outbox_row
 from orchestrator.storage.store import OwnershipLost
 from tests.simulation.choices import Choices
 from tests.simulation.violations import Crash, check
@@ -36,27 +36,27 @@ class ModelStore:
         self.headers: dict[str, Header] = {}
         self.tasks: dict[str, dict[str, TaskState]] = {}
         self._outbox: dict[str, Sequence[OutboxEntry]] = {}
-        self._parcels = Parcels()
+        self._parcels = OutboxRows()
         self.waiting: dict[str, Command] = {}
-        self.letters: dict[int, StoredLetter] = {}
+        self.letters: dict[int, StoredDeadLetter] = {}
         self.dispatched: set[str] = set()
         self.succeeded: Counter[Key] = Counter()
         self.commits = 0
 
     # --- what the owner calls ------------------------------------------------------------------------
 
-    def claim(self) -> Share:
+    def claim(self) -> ShardAssignment:
         """Everything, for one session; whoever had it is fenced."""
         self._epoch += 1
-        return Share(dict.fromkeys(range(SHARDS), self._epoch))
+        return ShardAssignment(dict.fromkeys(range(SHARDS), self._epoch))
 
-    async def commit(self, batch: Batch, share: Share) -> None:
+    async def commit(self, batch: Batch, assignment: ShardAssignment) -> None:
         kind = self._choices.fault(self._likely, 4)
         if kind == 1:
             raise StoreUnavailable("not committed")
         if kind == 2:
             raise Crash("before the commit")
-        if any(share.epochs.get(shard) != self._epoch for shard in batch.shards):
+        if any(assignment.epochs.get(shard) != self._epoch for shard in batch.shards):
             raise OwnershipLost("another orchestrator has taken over")
         self._write(batch)
         if kind == 3:
@@ -64,7 +64,7 @@ class ModelStore:
         if kind == 4:
             raise Crash("after the commit")
 
-    async def open_names(self, share: Share) -> tuple[list[str], list[str]]:
+    async def open_names(self, assignment: ShardAssignment) -> tuple[list[str], list[str]]:
         opened = [header for header in self.headers.values() if not header.status.terminal]
         busy = [
             header.workflow_id
@@ -80,16 +80,16 @@ class ModelStore:
     async def load(self, workflow_id: str) -> Workflow | None:
         return self._loaded(workflow_id) if workflow_id in self.headers else None
 
-    async def outbox(self, share: Share) -> list[OutboxEntry]:
+    async def outbox(self, assignment: ShardAssignment) -> list[OutboxEntry]:
         self._parcels.forget()
         self._parcels.keep(self._outbox.values())
         return [entry for parcel in self._outbox.values() for entry in parcel]
 
-    async def waiting_commands(self, share: Share) -> list[Command]:
+    async def waiting_commands(self, assignment: ShardAssignment) -> list[Command]:
         waiting = self.waiting.values()
         return [replace(command, known=command.workflow_id in self.headers) for command in waiting]
 
-    async def letter(self, dead_letter_id: int) -> StoredLetter | None:
+    async def letter(self, dead_letter_id: int) -> StoredDeadLetter | None:
         return self.letters.get(dead_letter_id)
 
     async def worker_joined(self, row: dict[str, Any]) -> None: ...
@@ -126,9 +126,9 @@ class ModelStore:
         self.headers.update(
             (name, header) for name, header in batch.headers.items() if name not in batch.created
         )
-        parcels = parcels_of(batch.outbox)
+        parcels = grouped_rows(batch.outbox)
         for parcel in parcels:
-            name = parcel_row(parcel)[0]
+            name = outbox_row(parcel)[0]
             check(name not in self._outbox, "the outbox holds an effect twice")
             self._outbox[name] = parcel
         for name in self._parcels.struck(batch.settled):
@@ -153,7 +153,9 @@ class ModelStore:
         check(letter.task_id is not None, f"I7: a good message was dead-lettered: {letter.reason}")
         number = len(self.letters) + 1
         place = (letter.stream, letter.workflow_id, letter.task_id)
-        self.letters[number] = StoredLetter(number, now, *place, letter.reason, letter.raw, None, None, None)
+        self.letters[number] = StoredDeadLetter(
+            number, now, *place, letter.reason, letter.raw, None, None, None
+        )
 
     def _replace(self, key: Key, task: TaskState) -> None:
         old = self.tasks[key[0]].get(key[1])
@@ -226,7 +228,7 @@ def _as_done(stored: TaskState, task: TaskState) -> TaskState:
     )
 
 
-def _retried(letter: StoredLetter, batch: Batch) -> bool:
+def _retried(letter: StoredDeadLetter, batch: Batch) -> bool:
     """Whether its task got fresh attempts."""
     return any(
         name == letter.workflow_id and task_id in {None, letter.task_id} for name, task_id in batch.retried

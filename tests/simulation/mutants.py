@@ -19,7 +19,7 @@ from orchestrator.core.state import TaskState, TaskStatus, Workflow
 from orchestrator.scheduling.batch import Batch
 from orchestrator.scheduling.engine import Effects
 from orchestrator.service.recovery import Recovery
-from orchestrator.service.term import Session
+from orchestrator.service.term import Term
 
 _lose = orchestrator.core.attempts.lose
 
@@ -31,42 +31,42 @@ def _no_fence(workflow: Workflow, task_id: str, dispatch_id: str) -> TaskState |
     return task
 
 
-async def _publish_first(self: Session, most: int) -> None:
+async def _publish_first(self: Term, most: int) -> None:
     batch, effects = await _decided(self, most)
     await self.handlers.publish(effects)
     await _committed(self, batch)
     _follow(self, effects)
 
 
-async def _acknowledge_first(self: Session, most: int) -> None:
+async def _acknowledge_first(self: Term, most: int) -> None:
     batch, effects = await _decided(self, most)
     with suppress(BusUnavailable):
-        await self.handlers.publisher._bus.ack(Channels.OWNERS_GROUP, self.handlers._acks)
+        await self.handlers.publisher._bus.ack(Channels.ORCHESTRATORS_GROUP, self.handlers._acks)
     await _committed(self, batch)
     await self.handlers.publish(effects)
     _follow(self, effects)
 
 
-async def _decided(session: Session, most: int) -> tuple[Batch, Effects]:
-    """The parts of Session.step, for steps in another order."""
+async def _decided(session: Term, most: int) -> tuple[Batch, Effects]:
+    """The parts of Term.step, for steps in another order."""
     items = await session.gather(most, None)
     session.handlers.begin(session.clock.wall(), session.clock.monotonic())
     for item in items:
-        await session.handlers.take(item)
+        await session.handlers.handle(item)
     await session.handlers.tick()
     return session.handlers.engine.flush(session.handlers.now)
 
 
-async def _committed(session: Session, batch: Batch) -> None:
+async def _committed(session: Term, batch: Batch) -> None:
     if not batch.empty:
-        batch.settled = session.handlers.publisher.take_settled()
-        await session.store.commit(batch, session.share)
+        batch.settled = session.handlers.publisher.drain_settled()
+        await session.store.commit(batch, session.assignment)
 
 
-def _follow(session: Session, effects: Effects) -> None:
+def _follow(session: Term, effects: Effects) -> None:
     engine = session.handlers.engine
     workflows = engine.workflows
-    session.keeper.add(effects.refs, [workflows[name] for name in effects.merges if name in workflows])
+    session.git_publisher.add(effects.refs, [workflows[name] for name in effects.merges if name in workflows])
     engine.drop_ended(effects.changed)
 
 
@@ -74,14 +74,14 @@ async def _look_at_nothing(self: Recovery, dispatch_ids: Iterable[str]) -> bool:
     return True
 
 
-def _lose_uncounted(workflow: Workflow, given: Lost, now: float) -> Decision:
-    return _lose(workflow, replace(given, alone=False), now)
+def _lose_uncounted(workflow: Workflow, event: Lost, now: float) -> Decision:
+    return _lose(workflow, replace(event, alone=False), now)
 
 
 MUTANTS: dict[str, list[tuple[Any, str, Any]]] = {
     "no check of the dispatch id": [(orchestrator.core.attempts, "_current", _no_fence)],
-    "publish before commit": [(Session, "step", _publish_first)],
-    "acknowledge before commit": [(Session, "step", _acknowledge_first)],
+    "publish before commit": [(Term, "step", _publish_first)],
+    "acknowledge before commit": [(Term, "step", _acknowledge_first)],
     "no look at the outbox after a start, and no sweep": [(Recovery, "look", _look_at_nothing)],
     "no crash is counted": [(orchestrator.core.decide, "lose", _lose_uncounted)],
     "whoever was there is to blame": [(orchestrator.service.workers, "one_to_blame", lambda *_: True)],

@@ -8,10 +8,10 @@ from itertools import count, islice
 from orchestrator.core.commands import (
     ApproveBody,
     CancelBody,
-    DiscardLetterBody,
+    DiscardDeadLetterBody,
     RejectBody,
     RetryBody,
-    RetryLetterBody,
+    RetryDeadLetterBody,
     body_text,
 )
 from orchestrator.core.events import Merged, MergeFailed
@@ -19,7 +19,7 @@ from orchestrator.core.operator_actions import action_hash
 from orchestrator.core.sharding import shard_of
 from orchestrator.core.state import TaskState, TaskStatus, Workflow
 from orchestrator.scheduling.batch import Command
-from orchestrator.scheduling.dead_letters import StoredLetter
+from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from orchestrator.service.inbox import MergeDone
 from tests.simulation.choices import Choices
 from tests.simulation.model_store import ModelStore
@@ -70,10 +70,10 @@ class People:
         if letters:
             self._answer(letters[self._choices.below(len(letters))], retry=retry)
 
-    def _answer(self, letter: StoredLetter, *, retry: bool) -> None:
-        kind = RetryLetterBody if retry else DiscardLetterBody
+    def _answer(self, letter: StoredDeadLetter, *, retry: bool) -> None:
+        kind = RetryDeadLetterBody if retry else DiscardDeadLetterBody
         body = kind(dead_letter_id=letter.dead_letter_id, person="p")
-        self._send(body.kind, letter.served_with, body_text(body))
+        self._send(body.kind, letter.shard_key, body_text(body))
 
     def _judge(self, name: str, *, wrong: bool = False, reject: bool = False) -> None:
         for task in self._asking(name):
@@ -112,8 +112,8 @@ class People:
     def merge(self, session: Life) -> None:
         """Merge what is to be merged, after the moves before it."""
         for workflow in session.git.merges:
-            given = MergeFailed("conflict") if self._choices.fault(0.1) else Merged("f" * 40)
-            session.inbox.append(MergeDone(workflow.header.workflow_id, given))
+            event = MergeFailed("conflict") if self._choices.fault(0.1) else Merged("f" * 40)
+            session.inbox.append(MergeDone(workflow.header.workflow_id, event))
         session.git.merges = []
 
     def statuses(self, name: str) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from orchestrator.core.decision import Decision
-from orchestrator.core.events import Finished, Input, Lost, Overdue
+from orchestrator.core.events import Finished, Lost, Overdue, WorkflowEvent
 from orchestrator.core.state import TaskState, TaskStatus
 from orchestrator.scheduling.engine import Engine
 from orchestrator.service.workers import Workers
@@ -32,27 +32,27 @@ class WatchedEngine(Engine):
     def window(self, wanted: int) -> None:
         """A window of some 1,000 dispatches would never be reached here."""
 
-    def take(self, workflow_id: str, given: Input, now: float, monotonic: float) -> Decision:
-        if not isinstance(given, Finished | Lost | Overdue):
-            return super().take(workflow_id, given, now, monotonic)
-        task = self.workflows[workflow_id].tasks.get(given.task_id)
-        name = given.outcome.dispatch_id if isinstance(given, Finished) else given.dispatch_id
+    def apply(self, workflow_id: str, event: WorkflowEvent, now: float, monotonic: float) -> Decision:
+        if not isinstance(event, Finished | Lost | Overdue):
+            return super().apply(workflow_id, event, now, monotonic)
+        task = self.workflows[workflow_id].tasks.get(event.task_id)
+        name = event.outcome.dispatch_id if isinstance(event, Finished) else event.dispatch_id
         stale = task is None or task.status is not TaskStatus.DISPATCHED or task.dispatch_id != name
-        decision = super().take(workflow_id, given, now, monotonic)
+        decision = super().apply(workflow_id, event, now, monotonic)
         if stale:
             self._stale[0] += 1
             check(decision.refused is not None, "I3: accepted what is not the current dispatch's")
         elif task is not None:
-            self._check_counts(task, self.workflows[workflow_id].tasks[given.task_id], given)
+            self._check_counts(task, self.workflows[workflow_id].tasks[event.task_id], event)
         return decision
 
-    def _check_counts(self, old: TaskState, new: TaskState, given: Finished | Lost | Overdue) -> None:
-        if isinstance(given, Lost):
+    def _check_counts(self, old: TaskState, new: TaskState, event: Finished | Lost | Overdue) -> None:
+        if isinstance(event, Lost):
             if new.crashes > old.crashes:
-                self._coroner.judge(given)
+                self._coroner.judge(event)
             return
         check(new.crashes == old.crashes, "I7: a crash was counted without a death")
-        if isinstance(given, Finished) and given.outcome.error is OUTAGE:
+        if isinstance(event, Finished) and event.outcome.error is OUTAGE:
             check(new.failures == old.failures, "an outage was counted as a failure")
             check(new.status is TaskStatus.READY, "an outage ended a task")
 

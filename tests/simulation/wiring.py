@@ -20,16 +20,16 @@ from contracts.ports.clock import Clock
 from orchestrator.core.commands import read_body
 from orchestrator.core.state import Workflow
 from orchestrator.scheduling.leases import Leases
-from orchestrator.service.background import Trail, Work
+from orchestrator.service.background import BackgroundWork, Work
 from orchestrator.service.backlog import Backlog
-from orchestrator.service.command_handler import Wishes
-from orchestrator.service.git_publisher import Keeper
+from orchestrator.service.command_handler import CommandHandler
+from orchestrator.service.git_publisher import GitPublisher
 from orchestrator.service.handlers import Handlers
-from orchestrator.service.inbox import Arrival
-from orchestrator.service.metrics import OwnerMetrics
+from orchestrator.service.inbox import InboxMessage
+from orchestrator.service.metrics import OrchestratorMetrics
 from orchestrator.service.publisher import Publisher
 from orchestrator.service.recovery import DrainGate, Recovery
-from orchestrator.service.term import Session
+from orchestrator.service.term import Term
 from orchestrator.storage.store import Store
 from tests.simulation.coroner import Coroner
 from tests.simulation.model_bus import ModelBus
@@ -57,7 +57,7 @@ class _Silence:
 
 
 _SILENCE = _Silence()
-_METRICS = cast(OwnerMetrics, _SILENCE)
+_METRICS = cast(OrchestratorMetrics, _SILENCE)
 
 
 _PLACES: list[tuple[Any, str, Any]] = [
@@ -96,17 +96,17 @@ def light_messages() -> Iterator[None]:
         yield
 
 
-class SteppedSession(Session):
+class SteppedSession(Term):
     """The real session, whose inbox never waits."""
 
-    async def gather(self, most: int, timer: float | None) -> list[Arrival]:
+    async def gather(self, most: int, timer: float | None) -> list[InboxMessage]:
         return cast("Inbox", self.inbox).take(most)
 
 
-class Inbox(list[Arrival]):
+class Inbox(list[InboxMessage]):
     """What has arrived."""
 
-    def take(self, most: int) -> list[Arrival]:
+    def take(self, most: int) -> list[InboxMessage]:
         taken = self[:most]
         del self[:most]
         return taken
@@ -124,7 +124,7 @@ class LaterGit:
         self.merges += merges
 
 
-class SteppedTrail(Trail):
+class SteppedTrail(BackgroundWork):
     """Where something else may happen before `late` work, or the owner die."""
 
     def __init__(self, late: Callable[[], bool]) -> None:
@@ -145,7 +145,7 @@ class SteppedTrail(Trail):
 
 
 class Life:
-    """One life of an owner: a session as `Owner` builds it, stepped by the simulation."""
+    """One life of an owner: a session as `OrchestratorService` builds it, stepped by the simulation."""
 
     def __init__(
         self,
@@ -163,26 +163,26 @@ class Life:
         self.inbox = Inbox()
         self.git = LaterGit()
         self.gate = DrainGate()
-        self.share = store.claim()
+        self.assignment = store.claim()
         database = cast(Store, store)
         self.engine = WatchedEngine(new_id, window, stale, coroner)
         self.publisher = Publisher(bus, self.engine, new_id, clock.wall)
-        recovery = Recovery(bus, self.engine, leases, self.gate, self.share)
-        wishes = Wishes(self.engine, database, bus)
+        recovery = Recovery(bus, self.engine, leases, self.gate, self.assignment)
+        command_handler = CommandHandler(self.engine, database, bus)
         workers = WatchedWorkers(
             self.engine, leases, self.publisher, database, _METRICS, recovery, coroner=coroner
         )
-        self.handlers = Handlers(self.engine, self.publisher, _METRICS, workers, wishes)
-        busy, idle = run(store.open_names(self.share))
+        self.handlers = Handlers(self.engine, self.publisher, _METRICS, workers, command_handler)
+        busy, idle = run(store.open_names(self.assignment))
         for workflow in run(store.load_open(busy)):
             self.engine.adopt(workflow, clock.monotonic())
-        self.git.add(run(self.handlers.resume(run(store.outbox(self.share)))), [])
+        self.git.add(run(self.handlers.resume(run(store.outbox(self.assignment)))), [])
         self._session = SteppedSession(
             database,
-            self.share,
-            cast("asyncio.Queue[Arrival]", self.inbox),
+            self.assignment,
+            cast("asyncio.Queue[InboxMessage]", self.inbox),
             self.handlers,
-            cast(Keeper, self.git),
+            cast(GitPublisher, self.git),
             Backlog(database, self.engine, idle),
             SteppedTrail(late),
             _METRICS,

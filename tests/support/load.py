@@ -11,7 +11,7 @@ from artifacts import GitArtifactStore
 from contracts.base.errors import Unavailable
 from contracts.documents.todo_list import TodoItem, TodoList
 from multi_agent.chaos.agents import ROLE, Orders
-from multi_agent.chaos.checks import Finding, check_workflow
+from multi_agent.chaos.checks import FailedCheck, check_workflow
 from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.state import TaskStatus
@@ -48,7 +48,7 @@ class Load:
         self._submitted: set[str] = set()
         self.names: list[str] = []
         self.open: dict[str, TodoList] = {}
-        self.findings: list[Finding] = []
+        self.findings: list[FailedCheck] = []
         self.refused = 0
 
     def add(self) -> str:

@@ -38,7 +38,7 @@ class _Call:
         self.far.transport.abort()
 
 
-class Link:
+class FaultProxy:
     """Forwards each connection to the service that `dial` reaches, until something is done to it."""
 
     def __init__(self, dial: Dial) -> None:
@@ -155,22 +155,22 @@ class Link:
 
 
 @dataclass(slots=True)
-class Links:
+class FaultProxies:
     """The wires of a world: those of its private services, none for a deployment's own."""
 
-    redis: Link | None
-    postgres: Link | None
+    redis: FaultProxy | None
+    postgres: FaultProxy | None
     _redis_url: str = ""
 
     @classmethod
-    async def open(cls, redis: ChaosRedis | None, postgres: PrivatePostgres | None) -> Links:
+    async def open(cls, redis: ChaosRedis | None, postgres: PrivatePostgres | None) -> FaultProxies:
         """Lay them."""
-        to_redis = await Link(redis.dial).listen_on_path(redis.link_path) if redis else None
-        to_postgres = await Link(postgres.dial).listen_on_port() if postgres else None
+        to_redis = await FaultProxy(redis.dial).listen_on_path(redis.link_path) if redis else None
+        to_postgres = await FaultProxy(postgres.dial).listen_on_port() if postgres else None
         return cls(to_redis, to_postgres, redis_url(redis.link_path) if redis else "")
 
     @property
-    def all(self) -> list[Link]:
+    def all(self) -> list[FaultProxy]:
         """Every one there is."""
         return [link for link in (self.redis, self.postgres) if link is not None]
 

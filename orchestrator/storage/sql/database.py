@@ -158,8 +158,8 @@ class SqliteDatabase:
             told = self._transaction(writes)
         except Exception as error:
             told = [partial(write.done.set_exception, error) for write in writes]
-        for tell in told:
-            tell()
+        for send_statement in told:
+            send_statement()
 
     def _transaction(self, writes: list[_Write]) -> list[Callable[[], None]]:
         """One transaction for all; how to tell each what came of its body."""

@@ -11,12 +11,12 @@ from sqlalchemy import Connection
 from orchestrator.storage.sql.database import sqlite_driver
 
 
-class Refused(Exception):
-    """What `insist` asked for is not so; nothing of the block was done."""
+class ConditionFailed(Exception):
+    """What `require` asked for is not so; nothing of the block was done."""
 
 
-def in_one_go(connection: Connection) -> AbstractContextManager[None]:
-    """A block of `tell` and `insist`, for which PostgreSQL is asked once. Raises Refused at its end."""
+def pipelined_block(connection: Connection) -> AbstractContextManager[None]:
+    """A block of `send_statement` and `require` in one round trip. Raises ConditionFailed at its end."""
     if sqlite_driver(connection):
         return nullcontext()
     from orchestrator.storage.sql.postgres import pipelined  # noqa: PLC0415 - an extra
@@ -24,21 +24,21 @@ def in_one_go(connection: Connection) -> AbstractContextManager[None]:
     return pipelined(connection)
 
 
-def tell(connection: Connection, statement: str, values: Sequence[Any]) -> None:
-    """Have PostgreSQL execute its own SQL within a block of `in_one_go`."""
+def send_statement(connection: Connection, statement: str, values: Sequence[Any]) -> None:
+    """Have PostgreSQL execute its own SQL within a block of `pipelined_block`."""
     from orchestrator.storage.sql.postgres import send  # noqa: PLC0415 - an extra
 
     send(connection, statement, values)
 
 
-def insist(connection: Connection, condition: str, values: Sequence[Any]) -> None:
+def require(connection: Connection, condition: str, values: Sequence[Any]) -> None:
     """Go on only when this query of PostgreSQL's says true, without waiting for its answer."""
     # The error of a division by zero ends the transaction on the server, whatever is on its way already.
-    tell(connection, f"SELECT 1 / ({condition})::int", values)
+    send_statement(connection, f"SELECT 1 / ({condition})::int", values)
 
 
-def commit_with_the_rest(connection: Connection) -> None:
-    """At the end of a block of `in_one_go`: PostgreSQL commits with it, instead of being asked again."""
+def commit_in_pipeline(connection: Connection) -> None:
+    """Commit at the end of a `pipelined_block`, in the same round trip."""
     if sqlite_driver(connection) is None:
         from orchestrator.storage.sql.postgres import commit  # noqa: PLC0415 - an extra
 

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
 from orchestrator.storage.sql.database import Body, T, translated
-from orchestrator.storage.sql.pipelining import Refused
+from orchestrator.storage.sql.pipelining import ConditionFailed
 
 _IDLE_SECONDS = 5
 
@@ -43,7 +43,7 @@ def pipelined(connection: Connection) -> Iterator[None]:
             pipeline.result_queue.clear()  # or the driver looks for them on a connection that is no more
         connection.invalidate()
         if isinstance(error, psycopg.errors.DivisionByZero):
-            raise Refused from None
+            raise ConditionFailed from None
         raise
 
 

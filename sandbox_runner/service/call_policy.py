@@ -18,7 +18,7 @@ class Step(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class CallTimeouts:
     """How long a caller waits, in seconds.
 
     lease: silence after which a host counts as dead, and a request that nobody holds as lost.
@@ -68,15 +68,15 @@ class Waiting:
         if self.request_id in host.given_back:
             self.given_back = True
 
-    def step(self, hosts: list[SandboxHost], patience: Patience, now: float) -> Step:
+    def step(self, hosts: list[SandboxHost], timeouts: CallTimeouts, now: float) -> Step:
         """What to do now, the living hosts being these."""
         if now >= self.deadline:
             return Step.TOO_LATE
-        if not hosts and now - max(self.since, self.heard) > patience.answer:
+        if not hosts and now - max(self.since, self.heard) > timeouts.answer:
             return Step.NOBODY
         if self.published is None or self.given_back:
             return Step.PUBLISH
-        lost = now - max(self.published, self.held or 0.0) > patience.lease
+        lost = now - max(self.published, self.held or 0.0) > timeouts.lease
         return Step.PUBLISH if lost and any(host.running < host.slots for host in hosts) else Step.WAIT
 
     def was_published(self, now: float) -> None:

@@ -14,14 +14,14 @@ T = TypeVar("T")
 RETRY_SECONDS = 1.0
 
 
-class Patience:
+class DatabaseRetry:
     """Asks again until the database answers. `say` hears when an outage begins and when it is over."""
 
     def __init__(self, say: Callable[[str], None] = lambda _: None) -> None:
         self._say = say
         self._since: float | None = None
 
-    async def insist(self, ask: Callable[[], Awaitable[T]]) -> T:
+    async def call(self, ask: Callable[[], Awaitable[T]]) -> T:
         """What `ask` gives, however long the database is away. It may be called many times."""
         while True:
             try:
