@@ -98,7 +98,7 @@ class Rows:
         if not self._keys or self._fixed:
             return self._insert(f"SELECT {', '.join(['given.*', *self._fixed.values()])} FROM {given}")
         if not self._columns:
-            return f"DELETE FROM {name} USING {event} WHERE {match}"
+            return f"DELETE FROM {name} USING {given} WHERE {match}"
         changes = ", ".join(f"{column} = given.{column}" for column in self._columns)
         return f"UPDATE {name} SET {changes} FROM {given} WHERE {match}"
 
