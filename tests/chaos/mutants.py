@@ -170,7 +170,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 "agents/sdk/exchange_log.py",
-                "stored = await self._answered(key)\n        if stored is None:",
+                "stored = await self._stored_answer(key)\n        if stored is None:",
                 "stored = None\n        if stored is None:",
             ),
         ),
