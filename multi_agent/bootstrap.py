@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.client.workflow_client import WorkflowClient
     from orchestrator.service.orchestrator import OrchestratorService
     from orchestrator.storage.sql.database import Database
-    from planner_service.core import Planner
+    from planner_service.planning import Planner
     from sandbox_runner import SandboxSettings
     from sandbox_runner.service.host import Host
 
@@ -184,7 +184,7 @@ def make_planner(settings: Settings, model: ModelClient, modules: Sequence[str] 
     """A planner that knows the roles of all agents that would be found here."""
     from agents.sdk.registry import agent_info
     from contracts.documents.plan_checks import PlanLimits
-    from planner_service.core import PLANNED_ROLES, Planner, PlannerSettings
+    from planner_service.planning import PLANNED_ROLES, Planner, PlannerSettings
 
     return Planner(
         model,

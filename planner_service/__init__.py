@@ -1,8 +1,8 @@
-"""From a request to a validated plan."""
+"""Turns a request into a validated plan."""
 
 from __future__ import annotations
 
-from planner_service.core import Planner, PlannerSettings
+from planner_service.planning import Planner, PlannerSettings
 from planner_service.repository import RepositorySummary
 from planner_service.request import todo_list_id
 from planner_service.service import PlannerService, write_plan

@@ -1,4 +1,4 @@
-"""The planner: asks a model for a plan, checks the answer, and says to the model what is wrong with it."""
+"""The planner: asks a model for a plan, checks the answer, and sends problems back for repair."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contracts.documents.plan_checks import PlanLimits, parse_plan
 from contracts.documents.todo_list import Role, TodoList
 from contracts.ports.model import ModelClient, ModelMessage, ModelRequest
 from contracts.schema.registry import load_schema
-from planner_service.prompting import echo, listed, repair_prompt, request_prompt, system_prompt
+from planner_service.prompt import echo, problem_list, repair_prompt, request_prompt, system_prompt
 from planner_service.repository import RepositorySummary
 from planner_service.request import check_request, todo_list_id
 
@@ -21,21 +21,24 @@ PLANNED_ROLES: Final = frozenset({Role.ARCHITECT, Role.CODER, Role.TESTER, Role.
 
 @dataclass(frozen=True, slots=True)
 class PlannerSettings:
-    """What a plan may hold and how long the dialogue may go on.
-
-    known_roles: roles that a plan may name; the debugger is never planned, failing tests call it.
-    max_repairs: how often problems go back to the model.
-    """
+    """Limits of a plan and of the conversation that produces it."""
 
     limits: PlanLimits = field(default_factory=PlanLimits)
     known_roles: frozenset[str] = PLANNED_ROLES
+    """Roles that a plan may name. The debugger is never planned: failing tests add its tasks."""
     max_repairs: int = 2
+    """How often the problems of an answer are sent back to the model."""
     max_output_tokens: int = 16_384
+    """Limit of one answer, in tokens."""
     max_answer_bytes: int = 1_000_000
+    """Limit of one answer, in bytes of UTF-8."""
 
 
 class Planner:
-    """Makes plans with one model. The prompts hold no time, path or random id: equal requests hash equal."""
+    """Makes plans with one model.
+
+    The prompts contain no time, path or random id, so equal requests have equal hashes.
+    """
 
     def __init__(self, model: ModelClient, settings: PlannerSettings | None = None) -> None:
         self._model = model
@@ -45,10 +48,10 @@ class Planner:
         self._system = system_prompt(self._schema, self._roles, self._settings.limits.max_tasks)
 
     async def plan(self, request: str, *, repository: RepositorySummary | None = None) -> TodoList:
-        """A checked plan for the request; `repository` None stands for an empty one.
+        """Return a checked plan for the request. `repository` is None for an empty repository.
 
         Raises InvalidInput for a request that is not accepted, InvalidPlan when the last of 1 + max_repairs
-        answers is still not a valid plan, and whatever the model client raises.
+        answers is still not a valid plan, and the errors of the model client.
         """
         request = check_request(request)
         turns = [ModelMessage("user", request_prompt(request, repository))]
@@ -63,8 +66,8 @@ class Planner:
             turns.append(ModelMessage("user", repair_prompt(problems)))
         raise InvalidPlan(
             f"model {self._model.name} gave no valid plan in {1 + self._settings.max_repairs} answers; "
-            f"in the last one:\n{listed(problems)}\n"
-            "Say more precisely what shall be built, split the request, or use another model."
+            f"in the last one:\n{problem_list(problems)}\n"
+            "Say more precisely what should be built, split the request, or use another model."
         )
 
     async def close(self) -> None:
@@ -84,6 +87,6 @@ class Planner:
         document = parse_answer(answer, max_bytes=self._settings.max_answer_bytes)
         if not isinstance(document, dict):
             raise InvalidDocument("todo", [Problem("$", "must be an object that holds the tasks in `items`")])
-        # The model does not choose the id, nor what the user is said to have asked for.
+        # The model chooses neither the id nor the recorded request.
         document |= {"todo_list_id": todo_list_id(request), "request": request}
         return parse_plan(document, self._settings.limits, self._roles)

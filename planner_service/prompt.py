@@ -1,4 +1,4 @@
-"""The planner's prompts. Equal inputs give equal bytes, whatever the machine, day or library versions."""
+"""The planner's prompts. Equal inputs give equal bytes on any machine, day and library version."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contracts.documents.todo_list import Role
 from planner_service.repository import RepositorySummary
 
 MAX_ECHO_CHARACTERS: Final = 20_000
-MAX_TOLD_PROBLEMS: Final = 20
+MAX_SHOWN_PROBLEMS: Final = 20
 MAX_PROBLEM_CHARACTERS: Final = 400
 
 _DUTIES: Final = {
@@ -31,9 +31,9 @@ _DUTIES: Final = {
 
 
 def system_prompt(schema: dict[str, Any], roles: Collection[str], max_tasks: int) -> str:
-    """The planner's standing orders, with the roles that can be planned and the schema of the answer."""
+    """Return the system prompt: instructions, the roles that can be planned, and the schema of the answer."""
     duties = {str(role): text for role, text in _DUTIES.items()}
-    lines = [f"- `{role}`: {duties.get(role, 'a role of this installation.')}" for role in _sorted(roles)]
+    lines = [f"- `{role}`: {duties.get(role, 'a role of this installation.')}" for role in _in_order(roles)]
     lines.append("- The debugger is called by the system when tests fail. Do not plan it.")
     template = resources.files("planner_service").joinpath("prompts/system.md").read_text("utf-8")
     return Template(template).substitute(
@@ -42,7 +42,10 @@ def system_prompt(schema: dict[str, Any], roles: Collection[str], max_tasks: int
 
 
 def request_prompt(request: str, repository: RepositorySummary | None) -> str:
-    """The first turn: the request, after the repository as JSON, which its text cannot break out of."""
+    """Return the first turn: a summary of the repository, then the request.
+
+    The summary is JSON, so text from the repository cannot break out of its block.
+    """
     if repository is None:
         return f"The repository is empty.\n\nThe request:\n\n{request}"
     summary = {
@@ -55,7 +58,7 @@ def request_prompt(request: str, repository: RepositorySummary | None) -> str:
 
 
 def echo(answer: str) -> str:
-    """The model's own answer as it goes back to it: its beginning and end where it is long."""
+    """Return the model's own answer as it is sent back to it; of a long one, the beginning and the end."""
     if not answer.strip():
         return "(an empty answer)"
     half = MAX_ECHO_CHARACTERS // 2
@@ -65,22 +68,22 @@ def echo(answer: str) -> str:
 
 
 def repair_prompt(problems: Sequence[Problem]) -> str:
-    """The turn that says what was wrong."""
+    """Return the turn that says what was wrong."""
     return (
-        f"This is not a valid plan:\n\n{listed(problems)}\n\n"
+        f"This is not a valid plan:\n\n{problem_list(problems)}\n\n"
         "Answer with the whole corrected plan as one JSON document and nothing else."
     )
 
 
-def listed(problems: Sequence[Problem]) -> str:
-    """The first problems, one a line, none of them long."""
-    lines = [f"- {str(problem)[:MAX_PROBLEM_CHARACTERS]}" for problem in problems[:MAX_TOLD_PROBLEMS]]
-    if (more := len(problems) - MAX_TOLD_PROBLEMS) > 0:
+def problem_list(problems: Sequence[Problem]) -> str:
+    """List the first MAX_SHOWN_PROBLEMS problems, one a line, each cut to MAX_PROBLEM_CHARACTERS."""
+    lines = [f"- {str(problem)[:MAX_PROBLEM_CHARACTERS]}" for problem in problems[:MAX_SHOWN_PROBLEMS]]
+    if (more := len(problems) - MAX_SHOWN_PROBLEMS) > 0:
         lines.append(f"- and {more} more")
     return "\n".join(lines)
 
 
-def _sorted(roles: Collection[str]) -> list[str]:
-    """The shipped roles in the order of their work, then the others by name."""
+def _in_order(roles: Collection[str]) -> list[str]:
+    """Order roles: the shipped ones as they work one after the other, then the others by name."""
     shipped = [str(role) for role in _DUTIES]
     return sorted(roles, key=lambda role: (shipped.index(role) if role in shipped else len(shipped), role))

@@ -1,4 +1,4 @@
-"""The synchronous facade, and where plans are written."""
+"""The synchronous planner, and writing plans to files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contracts.base.errors import InvalidInput
 from contracts.base.loop_thread import LoopThread
 from contracts.documents.todo_list import TodoList
 from contracts.ports.model import ModelClient
-from planner_service.core import Planner
+from planner_service.planning import Planner
 
 
 class PlannerService:
@@ -51,7 +51,7 @@ class PlannerService:
 
 
 def write_plan(plan: TodoList, folder: Path) -> Path:
-    """Write `<todo_list_id>.json` below `folder`, whole or not at all, and return its path.
+    """Write `<todo_list_id>.json` in `folder` atomically and return its path.
 
     Raises InvalidInput when the folder cannot be made or written.
     """
