@@ -16,7 +16,7 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
 _MODULES = (
-    "multi_agent.chaos.tether",
+    "multi_agent.chaos.die_with_parent",
     "multi_agent.cli.serve",
     "multi_agent.chaos.agents",
     "multi_agent.models.recordings.replay",

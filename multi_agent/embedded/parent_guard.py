@@ -1,13 +1,13 @@
-"""Run a command that dies with the process that asked for it, even when that one is killed.
+"""Runs a command that is killed when its parent process ends, even when the parent is killed.
 
-    python leash.py --parent PID [--watch] -- COMMAND [ARGUMENT...]
+    python parent_guard.py --parent PID [--watch] -- COMMAND [ARGUMENT...]
 
-On Linux the kernel is told to kill this process with its parent, and it then becomes the command. The kernel
-means the *thread* that started us: whoever starts us from another than the main thread passes --watch, and so
-does whoever is not on Linux. Then this process stays, runs the command as its child and looks twice a second
-whether the parent still lives.
+On Linux this process asks the kernel to kill it when its parent ends, and then executes the command in its
+place. The kernel watches the *thread* that started this process, so a caller in another than the main thread
+must pass --watch. With --watch, and on other systems, this process stays, runs the command as its child and
+checks twice a second whether the parent still exists.
 
-Stands alone, without imports from the project, so that it starts fast and from any folder.
+It imports nothing from the project, so that it starts fast and from any folder.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _WATCH_SECONDS = 0.5
 
 
 def main(argv: list[str]) -> int:  # noqa: RET503  # exec does not return
-    """Become or run the command. Exit status 126: the parent is gone already."""
-    options = argparse.ArgumentParser(prog="leash")
+    """Execute or run the command. Returns 126 when the parent has already ended."""
+    options = argparse.ArgumentParser(prog="parent_guard")
     options.add_argument("--parent", type=int, required=True)
     options.add_argument("--watch", action="store_true")
     options.add_argument("command", nargs="+")
@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:  # noqa: RET503  # exec does not return
     watch = chosen.watch or sys.platform != "linux"
     if not watch:
         _die_with_parent()
-    # The parent may have died before the kernel was told.
+    # The parent may have ended before prctl was called.
     if os.getppid() != chosen.parent:
         return 126
     if watch:
@@ -48,7 +48,7 @@ def _die_with_parent() -> None:
 
 
 def _watch(command: list[str], parent: int) -> int:
-    # Our own death must not set the command free either, where the kernel can see to that.
+    # Where the kernel supports it, the command must also end when this process is killed.
     with_us = _die_with_parent if sys.platform == "linux" else None
     child = subprocess.Popen(command, preexec_fn=with_us)  # noqa: PLW1509  # no thread runs in this process
     signal.signal(signal.SIGTERM, lambda *_: child.terminate())
