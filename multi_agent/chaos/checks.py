@@ -1,4 +1,4 @@
-"""Whether what was promised was kept: by the journal, the artifacts and the notes of failpoints."""
+"""Checks the invariants against the journal, the artifacts and the notes of failpoints."""
 
 from __future__ import annotations
 
@@ -23,25 +23,29 @@ MAX_CRASHES = 3
 
 @dataclass(frozen=True, slots=True)
 class FailedCheck:
-    """A promise that was not kept."""
+    """A violation of an invariant."""
 
     promise: str
+    """The invariant, such as "I2"."""
     text: str
+    """What was found."""
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """What was found about one workflow, how many outcomes were refused as stale, and its dispatches."""
+class WorkflowCheck:
+    """The result of the checks of one workflow."""
 
     findings: list[FailedCheck]
     refused: int
+    """How many outcomes were refused as stale."""
     dispatches: list[str]
+    """"<workflow id> <dispatch id>" of each dispatch."""
 
 
 async def check_workflow(
     client: WorkflowClient, artifacts: GitArtifactStore, view: WorkflowView, plan: TodoList
-) -> Checked:
-    """One workflow that has ended."""
+) -> WorkflowCheck:
+    """Check a workflow that has ended."""
     name = view.header.workflow_id
     entries = await client.events(name, limit=_ALL_EVENTS)
     findings = _journal(view, entries)
@@ -55,7 +59,7 @@ async def check_workflow(
         f"{name} {entry.data['dispatch_id']}" for entry in entries if entry.kind == "task.dispatched"
     ]
     refused = sum(entry.kind == "outcome.refused" for entry in entries)
-    return Checked(findings, refused, dispatches)
+    return WorkflowCheck(findings, refused, dispatches)
 
 
 def _journal(view: WorkflowView, entries: list[JournalEntry]) -> list[FailedCheck]:
@@ -67,7 +71,7 @@ def _journal(view: WorkflowView, entries: list[JournalEntry]) -> list[FailedChec
         for task, count in counts.items()
         if count > 1
     ]
-    findings += _fenced(name, entries)
+    findings += _outdated_outcomes(name, entries)
     done_at = {entry.task_id: entry.sequence for entry in succeeded}
     needs = {task.task_id: task.dependencies for task in view.tasks}
     for entry in entries:
@@ -83,8 +87,8 @@ def _journal(view: WorkflowView, entries: list[JournalEntry]) -> list[FailedChec
     return findings
 
 
-def _fenced(name: str, entries: list[JournalEntry]) -> list[FailedCheck]:
-    """Every accepted outcome carries the newest dispatch of its task."""
+def _outdated_outcomes(name: str, entries: list[JournalEntry]) -> list[FailedCheck]:
+    """Check that every accepted outcome has the latest dispatch of its task (I3)."""
     newest: dict[str | None, str] = {}
     findings = []
     for entry in entries:
@@ -127,7 +131,7 @@ def _poisoned(view: WorkflowView) -> list[FailedCheck]:
 
 
 def check_model_calls(world: World) -> list[FailedCheck]:
-    """A model call whose answer was stored is not made again (I4)."""
+    """Check that a model call whose answer was stored is not made again (I4)."""
     stored: set[str] = set()
     findings = []
     for point, about in world.notes:
@@ -139,13 +143,13 @@ def check_model_calls(world: World) -> list[FailedCheck]:
 
 
 def check_runs(world: World, dispatched: set[str]) -> list[FailedCheck]:
-    """Nothing ran whose dispatch was never committed (I3)."""
+    """Check that no dispatch ran that was never committed (I3)."""
     ran = {about for point, about in world.notes if point == "worker.before_run"}
     return [FailedCheck("I3", f"a dispatch ran that was not committed: {one}") for one in ran - dispatched]
 
 
 def check_secrets(world: World) -> list[FailedCheck]:
-    """The secret in every process' environment is in no log."""
+    """Check that the secret from the environment of the processes is in no log."""
     logs = [path for path in Path(world.wanted.folder).rglob("*.log") if path.is_file()]
     return [
         FailedCheck("secrecy", f"a secret is in {path.name}")
@@ -155,16 +159,16 @@ def check_secrets(world: World) -> list[FailedCheck]:
 
 
 def left_behind(world: World) -> list[FailedCheck]:
-    """Processes that still work for the scratch folder after its end, and sandboxes whose user is dead.
+    """Find processes that still run in the scratch folder after the end, and orphaned sandboxes.
 
-    A sandbox's processes have another folder, and are known by whoever started them.
+    The processes of a sandbox run in another folder and are found by the process that started them.
     """
     found = {*working_in(world.wanted.folder), *abandoned()}
     return [FailedCheck("leftovers", f"process {pid} was left behind") for pid in sorted(found)]
 
 
 def working_in(folder: Path) -> list[int]:
-    """Processes whose current folder is this one, or below it."""
+    """Return the ids of processes whose current folder is this one or below it."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Imported by the server that forks our processes: whoever imports this dies with its parent."""
+"""Kills the importing process when its parent ends. The fork server imports it."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ _PR_SET_PDEATHSIG = 1
 if sys.platform == "linux":
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() == 1:
-        # The parent was gone before the kernel was told.
+        # The parent ended before prctl was called.
         os._exit(1)
