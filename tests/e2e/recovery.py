@@ -166,7 +166,7 @@ async def running(folder: Path, *, tells: bool) -> AsyncIterator[System]:
 async def measure(kind: str, times: int) -> list[float]:
     """Seconds of each recovery."""
     with tempfile.TemporaryDirectory(prefix="multi-agent-recovery-") as folder:
-        async with running(Path(folder), reports_death=kind != "unsupervised") as system:
+        async with running(Path(folder), tells=kind != "unsupervised") as system:
             await system.started(await system.submit(0))
             lose = system.lose_orchestrator if kind == "orchestrator" else system.lose_worker
             return [await lose() for _ in range(times)]
