@@ -32,7 +32,7 @@ class AgentResult:
     contain no time, machine path or random id, so that the same work gives the same report.
     """
     verdict: Literal["passed", "failed"] | None = None
-    """The result of a check. A task whose check ran and said "failed" has succeeded all the same."""
+    """The result of a check. A task whose check ran and said "failed" has still succeeded."""
     summary: str = ""
     """One line for people."""
     tests: TestSummary | None = None

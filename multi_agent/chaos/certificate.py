@@ -75,7 +75,7 @@ def choose_faults(wanted: CertificateSettings) -> list[Fault]:
             raise InvalidInput(f"fault {name!r}: unknown; known are {', '.join(by_name)}")
         if wanted.deployment is not None and name not in PROCESS_FAULTS:
             raise InvalidInput(
-                f"fault {name!r}: hits services, which are a deployment's own; "
+                f"fault {name!r}: affects services, which belong to the deployment; "
                 f"use {', '.join(sorted(PROCESS_FAULTS))}"
             )
         if by_name[name].postgres and not wanted.postgres:

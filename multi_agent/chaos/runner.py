@@ -215,7 +215,7 @@ class Runner:
             await asyncio.sleep(_CHECK_SECONDS)
         for name in self._open:
             view = await self.world.client.workflow(name)
-            states = {task.task_id: task.status.value for task in view.tasks} if view else "not taken up"
+            states = {task.task_id: task.status.value for task in view.tasks} if view else "not loaded"
             self._findings.append(
                 FailedCheck("I1", f"{name} has not ended after {self.rest_seconds:g} s: {states}")
             )

@@ -64,8 +64,8 @@ async def run_orchestrator(settings: Settings, *, orchestrator_id: str, replaces
     if alone and not lock.acquire():
         pid = lock.note().get("pid", "unknown")
         raise AlreadyServed(
-            f"another orchestrator (process {pid}) serves {settings.data}; a SQLite database has one. "
-            "Use PostgreSQL (DATABASE_URL) for several."
+            f"another orchestrator (process {pid}) serves {settings.data}; a SQLite database allows only "
+            "one. Use PostgreSQL (DATABASE_URL) for several."
         )
     database = make_database(settings)
     if not await is_current(database):

@@ -56,7 +56,7 @@ def main() -> None:
         *order["args"],
         canaries["file"],
     ]
-    recorder = _recorder(pytest, pipe, _Extras(canaries["tests"], order["twins"]))
+    recorder = _recorder(pytest, pipe, _AddedTests(canaries["tests"], order["twins"]))
     meter.start()
     exit_code = int(pytest.main(arguments, plugins=[recorder]))
     percent = meter.percent()
@@ -123,7 +123,7 @@ def _note(found: dict[str, Any], name: str, value: Any) -> None:
                 found[f"{name}.{part}"] = member.__code__
 
 
-class _Extras:
+class _AddedTests:
     """The tests that the harness adds, and their positions in the session."""
 
     def __init__(self, canaries: list[str], twins: dict[str, dict[str, str]]) -> None:
@@ -162,7 +162,7 @@ def _base(nodeid: str) -> str:
     return nodeid.partition("[")[0]
 
 
-def _recorder(pytest: Any, pipe: _Pipe, extras: _Extras) -> Any:
+def _recorder(pytest: Any, pipe: _Pipe, added: _AddedTests) -> Any:
     class Recorder:
         def pytest_addoption(self, parser: Any) -> None:
             # The disabled terminal plugin defines this option; pytest 7 reads it when an assertion fails.
@@ -171,9 +171,9 @@ def _recorder(pytest: Any, pipe: _Pipe, extras: _Extras) -> Any:
         # The old style of wrapper, because Debian 12's pytest (7.2) supports no other.
         @pytest.hookimpl(hookwrapper=True, tryfirst=True)  # type: ignore[untyped-decorator]  # pytest is Any
         def pytest_collection_modifyitems(self, items: list[Any]) -> Any:
-            removed = extras.remove_from(items)
+            removed = added.remove_from(items)
             yield
-            extras.insert_into(removed, items)
+            added.insert_into(removed, items)
 
         def pytest_collection_finish(self, session: Any) -> None:
             pipe.send("collected", ids=[item.nodeid for item in session.items])
@@ -189,11 +189,11 @@ def _recorder(pytest: Any, pipe: _Pipe, extras: _Extras) -> Any:
 
         @pytest.hookimpl(tryfirst=True)  # type: ignore[untyped-decorator]  # pytest is Any
         def pytest_runtest_protocol(self, item: Any) -> Any:
-            return True if extras.original(item) in extras.slow else None
+            return True if added.original(item) in added.slow else None
 
         def pytest_runtest_logreport(self, report: Any) -> None:
             if report.when == "call" and report.duration > _SLOW_SECONDS:
-                extras.slow.add(_base(report.nodeid))
+                added.slow.add(_base(report.nodeid))
             if report.when != "call" and report.outcome == "passed":
                 return
             pipe.send(

@@ -121,7 +121,7 @@ class ManualTerminal:
 
     def _converse(self, request: ModelRequest) -> str:
         self._writes.write(f"\n{request_text(request)}\n\n")
-        self._writes.write(f"# Your answer; end it with a line that holds only {END_OF_ANSWER!r}:\n")
+        self._writes.write(f"# Your answer; end it with a line that contains only {END_OF_ANSWER!r}:\n")
         self._writes.flush()
         lines = []
         for line in self._reads:
