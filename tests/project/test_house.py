@@ -1,4 +1,4 @@
-"""How the packages are laid out, and what their files and tests may do. `pyproject.toml` has the import rules."""
+"""How the packages are laid out, and what files and tests may do. `pyproject.toml` has the import rules."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ CLASSES_WITH_TWO_HOMES: dict[str, str] = {
 }
 READS_THE_ENVIRONMENT = {
     "agents/testing/harness/run_pytest.py": "runs in the sandbox, whose environment is the interface",
-    "agents/testing/harness/supervise.py": "runs in the sandbox, and takes from the environment what steers pytest",
-    "artifacts/git/process.py": "gives Git the PATH, HOME and ssh agent of the caller, and nothing that steers it",
-    "multi_agent/chaos/forked.py": "gives a forked process the environment that it would have been started with",
-    "sandbox_runner/probes/inside/quick.py": "looks whether anything of the host's environment is in the sandbox",
+    "agents/testing/harness/supervise.py": "runs in the sandbox, and drops what steers pytest",
+    "artifacts/git/process.py": "gives Git the PATH, HOME and ssh agent of its caller",
+    "multi_agent/chaos/forked.py": "gives a process the environment it would start with",
+    "sandbox_runner/probes/inside/quick.py": "looks for the host's environment in the sandbox",
 }
 # Patches that have no other way in, by file: how many, and what each stands in for.
 PATCHES = {
