@@ -29,7 +29,7 @@ async def build_image(
 ) -> str:
     """Build `settings.image` and return its id.
 
-    "registry" follows build/Dockerfile, with `base` in the place of its default. "debian" needs mmdebstrap
+    "registry" follows context/Dockerfile, with `base` in the place of its default. "debian" needs mmdebstrap
     on this machine and a Debian mirror, but no registry. Raises SandboxUnavailable with what went wrong.
     """
     if source == "registry":
@@ -42,7 +42,7 @@ async def build_image(
 
 def _build(settings: SandboxSettings, base: str | None) -> str:
     client = connect(settings)
-    folder = resources.files("sandbox_runner.docker") / "build"
+    folder = resources.files("sandbox_runner.docker") / "context"
     try:
         with resources.as_file(folder) as path, translated(f"building {settings.image}"):
             arguments = {"BASE": base} if base else {}
