@@ -1,4 +1,4 @@
-"""Linux namespaces without any helper program, where the kernel lets this user have them."""
+"""The backend that makes Linux namespaces itself, where the kernel allows that to this user."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HOW_TO_GET = (
 
 
 def make(settings: SandboxSettings) -> LocalSandbox:
-    """The port on top of our own launcher."""
+    """Make a sandbox that uses our own launcher."""
     return LocalSandbox(NAME, _plan, settings)
 
 

@@ -1,4 +1,4 @@
-"""Sandboxes that are processes of this machine: what bubblewrap and namespaces have in common."""
+"""Sandboxes that are processes of this machine: the common part of bubblewrap and namespaces."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from contracts.base.errors import SandboxUnavailable
 from contracts.base.failpoints import failpoint
 from contracts.ports.sandbox import Isolation, SandboxLimits, SandboxRequest, SandboxResult
 from sandbox_runner.engine import seccomp
-from sandbox_runner.engine.conversation import START_SECONDS, Transcript, to_the_end
+from sandbox_runner.engine.cancellation import run_to_completion
 from sandbox_runner.engine.execution import Executions
-from sandbox_runner.engine.payload import UNPRIVILEGED, Walls, make_job
+from sandbox_runner.engine.payload import UNPRIVILEGED, GuestSetup, make_job
 from sandbox_runner.engine.pool import Pool
+from sandbox_runner.engine.protocol import START_SECONDS, Transcript
 from sandbox_runner.engine.reaper import Reaper
 from sandbox_runner.engine.settings import SandboxSettings
 from sandbox_runner.engine.tmpfs import tmpfs_mounts
@@ -36,24 +37,27 @@ from sandbox_runner.local.toolbox import ensure_toolbox
 
 _DIAGNOSIS_BYTES = 2_000
 _END_SECONDS = 10.0
-# Before that the kernel counted a user's processes over all his namespaces, which hits the innocent.
 _NPROC_PER_NAMESPACE = (5, 14)
+"""Older kernels count a user's processes over all namespaces, so RLIMIT_NPROC would hit other programs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How to start process 1: a command, and what it reads before the job."""
+    """How to start process 1."""
 
     argv: tuple[str, ...]
+    """The command."""
+
     preamble: bytes
+    """What the command reads from standard input before the job."""
 
 
-# (root, file descriptor for {"child-pid": n}) -> Launch
 Planner = Callable[[Root, int], Launch]
+"""(root, descriptor to which the launcher writes {"child-pid": n}) -> Launch"""
 
 
 class LocalSandbox:
-    """The port on top of a launcher that makes namespaces."""
+    """The sandbox port, implemented with a launcher that makes namespaces."""
 
     isolation = Isolation.NAMESPACES
 
@@ -63,37 +67,37 @@ class LocalSandbox:
         self._toolbox = settings.toolbox
         self._root: Root | None = None
         self._cgroup_parent = find_parent()
-        # A launcher takes all limits with the job, so one waiting process serves any.
+        # All limits come with the job, so a waiting process can run any job.
         self._pool = Pool(lambda _key: self._start())
         self._executions = Executions(backend, self.isolation, self._pool, settings.max_concurrent)
         self._reaper = Reaper(backend, self.reap)
 
     def keep_warm(self, size: int) -> None:
-        """From now on let up to `size` processes wait for jobs."""
+        """Keep up to `size` processes waiting for jobs from now on."""
         self._pool.size = size
 
     async def run(self, request: SandboxRequest) -> SandboxResult:
-        job = make_job(request, self._walls(request.limits))
+        job = make_job(request, self._guest_setup(request.limits))
         self._reaper.start(at_once=True)
         return await self._executions.run(request, job, self.backend, self._start)
 
     async def _start(self) -> LocalProcess:
         process = await LocalProcess.start(self._plan, await self._find_root(), self._cgroup_parent)
         try:
-            await process.entered()
+            await process.wait_entered()
         except BaseException:
-            await to_the_end(process.end())
+            await run_to_completion(process.end())
             raise
         return process
 
     async def _find_root(self) -> Root:
-        """The root; again when somebody took what it is made of away."""
+        """Return the root. Plan it anew when a part of it no longer exists."""
         if self._root is None or not self._root.is_complete():
             self._root = plan_root(await asyncio.to_thread(ensure_toolbox, self._toolbox))
         return self._root
 
     async def reap(self) -> int:
-        """Remove launchers and control groups of dead processes; how many they were."""
+        """Remove launchers and control groups of dead processes; return how many."""
         return await asyncio.to_thread(self._reap)
 
     def _reap(self) -> int:
@@ -101,25 +105,27 @@ class LocalSandbox:
         return count + (remove_abandoned(self._cgroup_parent) if self._cgroup_parent else 0)
 
     async def close(self) -> None:
-        """End what waits for a job."""
+        """End the processes that wait for a job."""
         await self._reaper.close()
         await self._pool.close()
 
     @property
     def limits_in_words(self) -> str:
-        """How limits are kept, for `doctor`."""
+        """Describe how limits are enforced, for `doctor`."""
         if self._cgroup_parent:
             return f"limits by control group below {self._cgroup_parent}"
-        return "no control group (v2) to be had: memory is watched every 25 ms, CPU is limited to whole cores"
+        return (
+            "no control group (v2) available: memory is measured every 25 ms, CPU is limited to whole cores"
+        )
 
     @property
     def counts_processes(self) -> bool:
-        """Whether anything limits how many processes a program has."""
+        """Tell whether the number of a program's processes is limited."""
         return self._cgroup_parent is not None or _nproc_is_fair()
 
-    def _walls(self, limits: SandboxLimits) -> Walls:
+    def _guest_setup(self, limits: SandboxLimits) -> GuestSetup:
         counted = self._cgroup_parent is not None
-        return Walls(
+        return GuestSetup(
             environment=ENVIRONMENT,
             isolation={
                 "tmpfs": tmpfs_mounts(limits),
@@ -134,7 +140,7 @@ class LocalSandbox:
 
 @cache
 def seccomp_filter(*, counted: bool) -> str:
-    """The filter as the guest takes it. `counted`: a control group counts all memory."""
+    """Return the filter in base64, as the guest reads it. `counted`: a control group counts all memory."""
     return base64.b64encode(seccomp.bpf_program(deny_uncounted_memory=not counted)).decode("ascii")
 
 
@@ -144,42 +150,43 @@ def _nproc_is_fair() -> bool:
 
 
 class LocalProcess:
-    """A launcher, process 1 behind it, and the socket that is their standard input and output.
+    """A launcher, its process 1, and the socket that is their standard input and output.
 
-    It is used once (see pool.WarmSandbox).
+    It runs one job (see pool.WarmSandbox).
     """
 
     def __init__(
         self,
         popen: subprocess.Popen[bytes],
         info: socket.socket,
-        complaints: int,
+        stderr: int,
         cgroup_parent: Path | None,
     ) -> None:
         self._popen = popen
         self._info = info
-        self._complaints = complaints
+        self._stderr = stderr
         self._cgroup_parent = cgroup_parent
         self._cgroup: Cgroup | None = None
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
-        self._first: int | None = None
-        self._first_pid = 0
+        self._init: int | None = None
+        self._init_pid = 0
 
     @classmethod
     async def start(cls, plan: Planner, root: Root, cgroup_parent: Path | None) -> LocalProcess:
-        """Start the launcher and hand it its preamble. Raises SandboxUnavailable."""
+        """Start the launcher and send the preamble. Raises SandboxUnavailable."""
         ours, theirs = socket.socketpair()
         info, info_end = socket.socketpair()
-        complaints = os.memfd_create("launcher-stderr")
+        stderr = os.memfd_create("launcher-stderr")
         launch = plan(root, info_end.fileno())
         try:
-            # Popen blocks for a fork only; a thread must not do it, its end would be the "parent's death".
-            popen = subprocess.Popen(  # noqa: ASYNC220 - as said
+            # Popen blocks only for a fork. In a thread, the end of the thread would count as the death of the
+            # parent and kill the launcher.
+            popen = subprocess.Popen(  # noqa: ASYNC220 - see above
                 launch.argv,
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
-                stderr=complaints,
+                stderr=stderr,
                 pass_fds=(info_end.fileno(),),
                 env=marked(),
                 cwd="/",
@@ -188,22 +195,22 @@ class LocalProcess:
         except OSError as error:
             for end in (ours, info):
                 end.close()
-            os.close(complaints)
+            os.close(stderr)
             raise SandboxUnavailable(f"{launch.argv[0]}: {error.strerror}") from None
         finally:
             theirs.close()
             info_end.close()
-        process = cls(popen, info, complaints, cgroup_parent)
+        process = cls(popen, info, stderr, cgroup_parent)
         try:
             failpoint("sandbox.launched")
             process._reader, process._writer = await asyncio.open_unix_connection(sock=ours)
             process._writer.write(launch.preamble)
         except BaseException:
-            await to_the_end(process.end())
+            await run_to_completion(process.end())
             raise
         return process
 
-    async def entered(self) -> None:
+    async def wait_entered(self) -> None:
         """Wait until process 1 exists. Raises SandboxUnavailable."""
         self._info.setblocking(False)
         loop = asyncio.get_running_loop()
@@ -215,21 +222,21 @@ class LocalProcess:
         except (TimeoutError, ConnectionError):
             text = b""
         try:
-            self._first_pid = int(json.loads(text)["child-pid"])
-            self._first = os.pidfd_open(self._first_pid)
+            self._init_pid = int(json.loads(text)["child-pid"])
+            self._init = os.pidfd_open(self._init_pid)
         except (ValueError, KeyError, ProcessLookupError):
             raise SandboxUnavailable(f"the sandbox did not start. {await self.diagnosis()}") from None
 
     def alive(self) -> bool:
-        return self._first is not None and not select.select([self._first], [], [], 0)[0]
+        return self._init is not None and not select.select([self._init], [], [], 0)[0]
 
     async def confine(self, limits: SandboxLimits) -> None:
-        """Move launcher and process 1 into a control group with these limits, where one may be made."""
+        """Move launcher and process 1 into a control group with these limits, if groups can be made here."""
         if self._cgroup_parent is not None:
             self._cgroup = Cgroup.create(self._cgroup_parent, limits)
-            self._cgroup.add((self._popen.pid, self._first_pid))
+            self._cgroup.add((self._popen.pid, self._init_pid))
 
-    async def killed_for_memory(self, _heard: Transcript) -> bool:
+    async def killed_for_memory(self, _transcript: Transcript) -> bool:
         return self._cgroup is not None and self._cgroup.oom_kills() > 0
 
     async def send(self, data: bytes) -> None:
@@ -245,32 +252,32 @@ class LocalProcess:
             return b""
 
     async def diagnosis(self) -> str:
-        text = os.pread(self._complaints, _DIAGNOSIS_BYTES, 0).decode("utf-8", "replace").strip()
+        text = os.pread(self._stderr, _DIAGNOSIS_BYTES, 0).decode("utf-8", "replace").strip()
         return f"It said: {text}" if text else ""
 
     async def end(self) -> None:
-        """Kill it; when this returns nothing of it runs.
+        """Kill the sandbox. No process of it runs when this returns.
 
-        Process 1 goes first and is waited for: the kernel lets it go only after everything else in its pid
-        namespace is gone.
+        Process 1 is killed first and waited for: the kernel lets it exit only after all other processes of
+        its pid namespace have exited.
         """
-        if self._first is not None:
+        if self._init is not None:
             with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._first, signal.SIGKILL)
-            await _exited(self._first)
-            os.close(self._first)
+                signal.pidfd_send_signal(self._init, signal.SIGKILL)
+            await _wait_exited(self._init)
+            os.close(self._init)
         else:
             self._popen.kill()
-        # A launcher that ended early may have been reaped, and then has no descriptor to wait for.
+        # A launcher that ended early may have been reaped already. Then there is no process to wait for.
         with contextlib.suppress(ProcessLookupError):
             launcher = os.pidfd_open(self._popen.pid)
-            if not await _exited(launcher):
+            if not await _wait_exited(launcher):
                 self._popen.kill()
-                await _exited(launcher)
+                await _wait_exited(launcher)
             os.close(launcher)
         self._popen.poll()
         self._info.close()
-        os.close(self._complaints)
+        os.close(self._stderr)
         if self._writer is not None:
             self._writer.close()
             with contextlib.suppress(ConnectionError):
@@ -279,8 +286,8 @@ class LocalProcess:
             self._cgroup.remove()
 
 
-async def _exited(pidfd: int) -> bool:
-    """Wait until the process is gone, for at most ten seconds."""
+async def _wait_exited(pidfd: int) -> bool:
+    """Wait for the process to exit, at most ten seconds; return whether it did."""
     loop = asyncio.get_running_loop()
     gone = asyncio.Event()
     loop.add_reader(pidfd, gone.set)
