@@ -1,4 +1,4 @@
-"""The quick probes: what one program that looks at everything must have seen."""
+"""The quick probes: one program checks every protection, and each finding is judged here."""
 
 from __future__ import annotations
 
@@ -23,11 +23,15 @@ _NO_SUCH_CALL = "clone3"
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One thing to see: `must` says in words what `judge` accepts."""
+    """One thing that the program looks at."""
 
     name: str
+
     must: str
+    """What `judge` accepts, in words."""
+
     judge: Callable[[Any, SandboxFacts], bool]
+    """Tells whether what was seen is as it must be."""
 
 
 def _is(*allowed: object) -> Callable[[Any, SandboxFacts], bool]:
@@ -37,7 +41,7 @@ def _is(*allowed: object) -> Callable[[Any, SandboxFacts], bool]:
 def _looks() -> tuple[Look, ...]:
     refused = _is("EROFS", "EACCES", "EPERM", "ENOENT", "ETXTBSY")
     nothing = _is([])
-    # A kernel may lack a call, which is as good.
+    # A call that the kernel does not have (ENOSYS) does no harm either.
     return (
         *(
             Look(n, "a socket of this family is refused (EAFNOSUPPORT)", _is("EAFNOSUPPORT"))
@@ -122,8 +126,8 @@ def _small(seen: dict[str, list[int]]) -> bool:
 QUICK = _looks()
 
 
-async def look_at_everything(sandbox: Sandbox, facts: SandboxFacts) -> list[Outcome]:
-    """Run the quick probes, in one sandbox. Raises SandboxUnavailable when they do not come to an end."""
+async def run_quick_probes(sandbox: Sandbox, facts: SandboxFacts) -> list[Outcome]:
+    """Run the quick probes in one sandbox. Raises SandboxUnavailable when they do not complete."""
     request = SandboxRequest(
         argv=("python", "-m", module("quick"), str(LIMITS.processes)),
         files=program("calls") | program("quick"),
@@ -136,12 +140,12 @@ async def look_at_everything(sandbox: Sandbox, facts: SandboxFacts) -> list[Outc
         seen = None
     if result.verdict is not Verdict.OK or not isinstance(seen, dict):
         said = result.stderr.decode("utf-8", "replace").strip()[-500:]
-        raise SandboxUnavailable(f"its self-test did not come to an end: {result.verdict} {said}".rstrip())
+        raise SandboxUnavailable(f"its self-test did not complete: {result.verdict} {said}".rstrip())
     return [judge(look, seen.get(look.name), facts) for look in QUICK]
 
 
 def judge(look: Look, seen: Any, facts: SandboxFacts) -> Outcome:
-    """What was seen, against what must be."""
+    """Compare what was seen with what must be."""
     try:
         fine = look.judge(seen, facts)
     except (TypeError, ValueError, LookupError, AttributeError):
