@@ -12,8 +12,9 @@ from pathlib import Path
 
 from sandbox_runner.engine.payload import PYTHON_OPTIONS, UNPRIVILEGED, boot_block
 from sandbox_runner.engine.settings import SandboxSettings
+from sandbox_runner.local.process import Launch, Planner
 from sandbox_runner.local.rootfs import Root
-from sandbox_runner.local.sandbox import Launch, LocalSandbox, Planner
+from sandbox_runner.local.sandbox import LocalSandbox
 from sandbox_runner.local.toolbox import interpreter
 
 NAME = "bubblewrap"

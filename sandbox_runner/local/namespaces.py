@@ -6,8 +6,9 @@ from dataclasses import asdict
 
 from sandbox_runner.engine.payload import PYTHON_OPTIONS, UNPRIVILEGED, boot_block
 from sandbox_runner.engine.settings import SandboxSettings
+from sandbox_runner.local.process import Launch
 from sandbox_runner.local.rootfs import Root
-from sandbox_runner.local.sandbox import Launch, LocalSandbox
+from sandbox_runner.local.sandbox import LocalSandbox
 from sandbox_runner.local.toolbox import interpreter
 
 NAME = "namespaces"

@@ -1,4 +1,4 @@
-"""Parts of the sandbox by themselves: owners, control groups, the conversation with a guest that lies."""
+"""Parts of the sandbox by themselves: owners, control groups, the protocol with a guest that lies."""
 
 from __future__ import annotations
 
