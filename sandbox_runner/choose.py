@@ -80,7 +80,7 @@ def _advice(name: str, error: Exception) -> str:
     if not isinstance(error, SelfTestFailed):
         return _BACKENDS[name].how_to_get
     return (
-        f"multi-agent sandbox test --backend {name} shows all that differs;"
+        f"multi-agent sandbox test --backend {name} shows every difference;"
         " update the kernel, the engine or the launcher, or choose another backend"
     )
 

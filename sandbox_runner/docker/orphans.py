@@ -30,7 +30,7 @@ def reap(client: docker.APIClient, instance: str, in_use: Set[str]) -> int:
     `in_use` are the names that `instance` still uses. Containers of running processes are kept, whatever the
     clock says. Raises SandboxUnavailable after it has tried all.
     """
-    with translated("reaping"):
+    with translated("the containers cannot be listed"):
         containers = client.containers(all=True, filters={"label": f"{LABEL}=1"})
     count, failure = 0, None
     for container in containers:

@@ -74,7 +74,7 @@ class DockerSandbox:
             info = self.client.info()
         runtime = self._settings.runtime
         if runtime and runtime not in info.get("Runtimes", {}):
-            raise SandboxUnavailable(f"the engine knows no runtime {runtime!r}")
+            raise SandboxUnavailable(f"the engine has no runtime {runtime!r}")
         if not has_image(self.client, self._settings.image):
             raise SandboxUnavailable(f"the engine answers but has no image {self._settings.image!r}")
 

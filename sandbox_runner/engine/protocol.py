@@ -156,7 +156,7 @@ def _handle_frame(
         transcript.tar += data
         limits = request.limits
         if len(transcript.tar) > collect_bytes(limits) + _TAR_BYTES_PER_MEMBER * (collect_files(limits) + 10):
-            transcript.refused, transcript.complete = "the tar stream is longer than its files can be", True
+            transcript.refused, transcript.complete = "the tar stream is longer than the limits allow", True
     elif kind == wire.RESULT:
         result = json.loads(data)
         if result["nonce"] != job.nonce:
@@ -165,7 +165,7 @@ def _handle_frame(
     elif kind == wire.REFUSED:
         transcript.refused, transcript.complete = data.decode("utf-8", "replace"), True
     elif kind == wire.BAD_INPUT:
-        raise InvalidInput(f"files: cannot be laid out: {data.decode('utf-8', 'replace')}")
+        raise InvalidInput(f"files: cannot be written: {data.decode('utf-8', 'replace')}")
     elif kind == wire.BROKEN:
         kind_of = SandboxUnavailable if transcript.started_at else NeverStarted
         raise kind_of(f"the sandbox failed: {data.decode('utf-8', 'replace')}")

@@ -90,7 +90,7 @@ def _check_header(header: bytes) -> tuple[bytes, int]:
     """Check a header and return its type and size."""
     stated = _octal(header[148:156], "checksum")
     if stated != sum(header) - sum(header[148:156]) + 8 * 0x20:
-        raise TarRefused("checksum", "a tar header does not fit its checksum")
+        raise TarRefused("checksum", "a tar header does not match its checksum")
     if header[257:265] != b"ustar\x0000":
         raise TarRefused("format", "the tar stream is not in the ustar format")
     kind = b"0" if header[156:157] == b"\0" else header[156:157]
@@ -100,7 +100,7 @@ def _check_header(header: bytes) -> tuple[bytes, int]:
 def _octal(field: bytes, name: str) -> int:
     digits = field.strip(b" \0")
     if not digits or digits.strip(b"01234567"):
-        raise TarRefused("number", f"the field {name!r} of a tar header is no octal number: {field!r}")
+        raise TarRefused("number", f"the field {name!r} of a tar header is not an octal number: {field!r}")
     return int(digits, 8)
 
 
@@ -122,12 +122,12 @@ def _pax_records(data: bytes) -> dict[str, str]:
         length = int(digits)
         record = data[len(digits) + 1 : length]
         if length > len(data) or not record.endswith(b"\n") or b"=" not in record:
-            raise TarRefused("pax", "a pax record does not fit its length")
+            raise TarRefused("pax", "a pax record does not match its length")
         data = data[length:]
         raw_key, _, raw_value = record[:-1].partition(b"=")
         key = raw_key.decode("ascii", "replace")
         if key in records:
-            raise TarRefused("pax", f"the pax record {key!r} is there twice")
+            raise TarRefused("pax", f"the pax record {key!r} occurs twice")
         records[key] = _pax_value(key, raw_value)
     return records
 
@@ -138,7 +138,7 @@ def _pax_value(key: str, value: bytes) -> str:
     if key == "hdrcharset":
         raise TarRefused("encoding", f"a name is not UTF-8 (hdrcharset={value[:20]!r})")
     if key not in _HARMLESS_RECORDS | {"path", "size", "linkpath"}:
-        raise TarRefused("pax", f"the pax record {key[:40]!r} is not known")
+        raise TarRefused("pax", f"the pax record {key[:40]!r} is not allowed")
     return _text(value)
 
 
@@ -157,11 +157,11 @@ def _member(header: bytes, kind: bytes, size: int, pax: dict[str, str]) -> _Memb
     if kind not in {_FILE, _FOLDER}:
         raise TarRefused("type", f"{path[:200]!r} is of the unknown tar type {kind!r}")
     if "linkpath" in pax or header[157:257].strip(b"\0"):
-        raise TarRefused("type", f"{path[:200]!r} is no link but names a target")
+        raise TarRefused("type", f"{path[:200]!r} is not a link but names a target")
     if pax.get("size", str(size)) != str(size):
         raise TarRefused("size_lie", f"{path[:200]!r}: pax says {pax['size'][:30]} bytes, the header {size}")
     if kind == _FOLDER and size:
-        raise TarRefused("size_lie", f"the folder {path[:200]!r} has a content")
+        raise TarRefused("size_lie", f"the folder {path[:200]!r} has content")
     if kind == _FILE:
         _check_mode(path, _octal(header[100:108], "mode"))
     return _Member(path.removesuffix("/") if kind == _FOLDER else path, size, kind == _FILE)
@@ -185,7 +185,7 @@ def _add(member: _Member, content: bytes, files: dict[str, bytes], folders: set[
     except UnsafePath as error:
         raise TarRefused("path", str(error)) from None
     if member.path in files or member.path in folders:
-        raise TarRefused("duplicate", f"{member.path!r} is there twice")
+        raise TarRefused("duplicate", f"{member.path!r} occurs twice")
     if member.is_file:
         files[member.path] = content
     else:
@@ -197,7 +197,7 @@ def _check_end(view: memoryview, offset: int, pax: dict[str, str] | None) -> Non
     if pax is not None or len(rest) < _BLOCK:
         raise TarRefused("truncated", "the tar stream ends without its end marker")
     if rest.strip(b"\0"):
-        raise TarRefused("trailing_data", "there is something behind the end of the tar stream")
+        raise TarRefused("trailing_data", "there is data after the end of the tar stream")
 
 
 def _check_names(files: dict[str, bytes], folders: set[str]) -> None:

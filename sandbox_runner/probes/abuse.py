@@ -156,7 +156,7 @@ def _everybody_killed(result: SandboxResult) -> str:
 
 def _no_core(result: SandboxResult) -> str:
     if result.files != {"kept": b"1"}:
-        return f"files came of it: {sorted(result.files)}"
+        return f"left the files {sorted(result.files)}"
     return _ends(Verdict.FAILED, code=128 + _SIGABRT)(result)
 
 
@@ -178,7 +178,7 @@ async def _host_files(sandbox: Sandbox) -> str:
         result = await _run(sandbox, "host-files", canary.name, _KEY, "/var/run/docker.sock")
         canary.seek(0)
         if canary.read() != CANARY:
-            return "a file of the host was changed"
+            return "changed a file of the host"
     return result if isinstance(result, str) else _printed(lambda seen: seen == [])(result)
 
 
@@ -228,7 +228,7 @@ def _tree(name: str) -> Abuse:
 
 
 def _usage() -> tuple[Abuse, ...]:
-    a_limit = "ends at a limit, in time, and leaves nothing"
+    a_limit = "is ended by a limit in time, and leaves no process"
     child_limits = replace(LIMITS, memory_mb=128)
     return (
         _program("fork-bomb", a_limit, _bomb, limits=SHORT),
@@ -236,24 +236,26 @@ def _usage() -> tuple[Abuse, ...]:
         _program("memory", "ends as oom", _ends(Verdict.OOM)),
         _program(
             "memory-of-a-child",
-            "ends as oom though the parent ends well",
+            "ends as oom although the parent exits with success",
             _ends(Verdict.OOM),
             limits=child_limits,
         ),
         _program("reserved-memory", "does no harm", _ends(Verdict.OK, Verdict.FAILED)),
-        _program("disk", "no space left, within the limit", _printed(_filled)),
-        _program("inodes", "no space left after a few hundred files", _printed(_few_inodes)),
-        _program("sparse-file", "ends by SIGXFSZ", _sparse),
+        _program("disk", "gets ENOSPC, within the limit", _printed(_filled)),
+        _program("inodes", "gets ENOSPC after a few hundred files", _printed(_few_inodes)),
+        _program("sparse-file", "is ended by SIGXFSZ, or gets EFBIG and fails", _sparse),
         _program(
-            "two-cpus", "two processes get one CPU's time", _printed(lambda seen: bool(seen < _CPU_SECONDS))
+            "two-cpus",
+            "two processes get one CPU's time",
+            _printed(lambda seen: bool(seen < _CPU_SECONDS)),
         ),
-        _program("flood", "ends as output_limit, cut at the limit", _flooded),
+        _program("flood", "ends as output_limit, with the output cut at the limit", _flooded),
         _program(
-            "zombies", "ends well, or at the limit of processes", _printed(lambda seen: isinstance(seen, int))
+            "zombies", "ends as ok, even at the process limit", _printed(lambda seen: isinstance(seen, int))
         ),
-        _program("descriptors", f"fewer than {_OPEN_FILES} open files", _printed(_few_descriptors)),
-        _program("core-dump", "no core is left", _no_core, collect=("core", "kept")),
-        Abuse("neighbours", "others go on undisturbed", partial(crowd, rogues=6, polite=2)),
+        _program("descriptors", f"can open fewer than {_OPEN_FILES} files", _printed(_few_descriptors)),
+        _program("core-dump", "leaves no core file", _no_core, collect=("core", "kept")),
+        Abuse("neighbours", "other programs are not affected", partial(crowd, rogues=6, polite=2)),
     )
 
 
@@ -268,27 +270,30 @@ def _few_descriptors(seen: list[tuple[str, int]]) -> bool:
 
 
 def _endings() -> tuple[Abuse, ...]:
-    in_time = "ends as timeout within two seconds of the limit, and leaves nothing"
+    in_time = "ends as timeout within two seconds of the limit, and leaves no process"
     timeouts = ("sleep", "spin", "regex", "ignored-signals", "stopped")
     return (
         *(_program(name, in_time, _in_time, limits=SHORT) for name in timeouts),
-        _program("daemon", "ends well, and the daemon is gone", _ends(Verdict.OK)),
-        _program("held-outputs", "ends well at once, and the daemon is gone", _held),
+        _program("daemon", "ends as ok, and the daemon is killed", _ends(Verdict.OK)),
+        _program("held-outputs", "ends as ok at once, and the daemon is killed", _held),
         _program(
-            "kill-everybody", "ends as failed, and its files come back", _everybody_killed, collect=("kept",)
+            "kill-everybody",
+            "ends as failed, and its files are collected",
+            _everybody_killed,
+            collect=("kept",),
         ),
     )
 
 
 def _confinement() -> tuple[Abuse, ...]:
     nothing = _printed(lambda seen: seen == [])
-    foreign = Abuse("foreign-calls", "calls of other architectures do nothing", _foreign_calls)
+    foreign = Abuse("foreign-calls", "system calls of other architectures have no effect", _foreign_calls)
     return (
         *([foreign] if platform.machine() == "x86_64" else []),
-        _program("find-sockets", "no socket of a service anywhere", nothing),
+        _program("find-sockets", "no socket of a service can be found", nothing),
         _program("replaced-devices", "no device can be replaced", nothing),
         Abuse("host-files", "no file of the host can be read or changed", _host_files),
-        Abuse("host-sockets", "no listener of the host is reached by any way", _host_sockets),
+        Abuse("host-sockets", "no listener of the host can be reached", _host_sockets),
     )
 
 

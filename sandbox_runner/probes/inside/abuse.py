@@ -1,7 +1,4 @@
-"""Misbehaves in one way.
-
-Arguments: the name of the way, a marker by which the host finds processes that still run, and further ones.
-"""
+"""Misbehaves in one way. Arguments: its name, a marker by which the host finds processes, further ones."""
 
 from __future__ import annotations
 
@@ -270,10 +267,7 @@ def host_files() -> None:
 
 
 def host_sockets() -> None:
-    """Connect to listeners of the host.
-
-    Arguments: a port, the path of a Unix socket, the name of an abstract Unix socket.
-    """
+    """Connect to listeners of the host: a port, the path of a Unix socket, the name of an abstract one."""
     port, path, name = int(sys.argv[3]), sys.argv[4], sys.argv[5]
     for address in ("127.0.0.1", "::1", "localhost"):
         attempt(partial(socket.create_connection, (address, port), timeout=2))
