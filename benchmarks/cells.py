@@ -45,7 +45,7 @@ class Cell:
     """The most time for one round. A round that takes longer has failed."""
 
     rounds: int | None = None
-    """The most rounds; None for no limit of its own."""
+    """The most rounds; None for no such limit."""
 
 
 def _pick(scale: Scale, full: Any, quick: Any, smoke: Any = None) -> Any:

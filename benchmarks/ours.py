@@ -232,7 +232,7 @@ async def dag(job: dict[str, Any], folder: Path) -> dict[str, float]:
 async def latency(job: dict[str, Any], folder: Path) -> dict[str, float]:
     """Measure the microseconds from the commit that makes a task ready to its handler's first line.
 
-    Job: `count` (tasks). The time of the commit comes from the failpoint behind it, which only appends a
+    Job: `count` (tasks). The time of the commit comes from the failpoint after it, which only appends a
     line to a file.
     """
     notes = use_notes(folder)
