@@ -1,4 +1,4 @@
-"""What grows with what: a store that is full already, and an owner that starts on many open workflows."""
+"""Measures a store with many rows, and the start of an orchestrator with many open workflows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _WINDOW: Final = 1024
 
 
 async def fill(database: Database, workflows: int) -> None:
-    """Open workflows of 10 tasks, as an owner writes them when they are submitted."""
+    """Write open workflows of 10 tasks, as the orchestrator writes them at their submission."""
     [graph] = small(1)
     engine = Engine(lambda: uuid.uuid4().hex, _WINDOW)
     for first in range(0, workflows, _CHUNK):
@@ -56,21 +56,23 @@ async def _write(database: Database, batch: Batch) -> None:
 
 
 async def start_up(job: dict[str, Any], folder: Path) -> dict[str, float]:
-    """Seconds until an owner with `workflows` open workflows serves them, and what they take in memory."""
+    """Measure the seconds until an orchestrator serves `workflows` open workflows, and their memory."""
     async with private_redis(folder) as redis:
         settings = settings_for(folder, redis, None)
-        database = await made(settings)
+        database = await new_database(settings)
         await fill(database, job["workflows"])
         bus, artifacts = make_bus(settings), make_artifacts(settings)
-        owner = make_orchestrator(settings, database, bus, artifacts, orchestrator_id="bench", gone=None)
+        orchestrator = make_orchestrator(
+            settings, database, bus, artifacts, orchestrator_id="bench", gone=None
+        )
         before = memory_of(os.getpid())
         began = start()
-        running = asyncio.create_task(owner.run())
+        running = asyncio.create_task(orchestrator.run())
         try:
             async with asyncio.timeout(job.get("seconds", 120)):
-                await owner.ready.wait()
+                await orchestrator.ready.wait()
             took = time.monotonic() - began
-            owner.stop()
+            orchestrator.stop()
             await running
         finally:
             running.cancel()
@@ -82,16 +84,19 @@ async def start_up(job: dict[str, Any], folder: Path) -> dict[str, float]:
     return {"value": took, "kb_per_workflow": memory * 1024 / max(1, job["workflows"])}
 
 
-async def made(settings: Settings) -> Database:
-    """An up-to-date database in the data folder."""
+async def new_database(settings: Settings) -> Database:
+    """Make an up-to-date database in the data folder."""
     await asyncio.to_thread(upgrade_database, settings)
     return make_database(settings)
 
 
 async def full_store(job: dict[str, Any], folder: Path) -> dict[str, float]:
-    """Results a second that the store takes in batches of 256, with `rows` in the journal already."""
+    """Measure how many results the store writes per second, in batches of 256.
+
+    Job: `rows` (in the journal before), `batches`.
+    """
     settings = Settings(data_dir=folder / "data")
-    database = await made(settings)
+    database = await new_database(settings)
     await fill(database, 100)
     await database.write(lambda connection: _fill_journal(connection, job["rows"]))
     names = [f"open-{number}" for number in range(100)]

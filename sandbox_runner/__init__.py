@@ -1,4 +1,4 @@
-"""Model-written programs run here: one port, several walls."""
+"""Runs model-written programs in sandboxes: one port, several backends."""
 
 from __future__ import annotations
 

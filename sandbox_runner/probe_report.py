@@ -1,4 +1,4 @@
-"""All probes on one backend after another: what `multi-agent sandbox test` shows."""
+"""Runs the probes on a backend and reports their outcomes, for `multi-agent sandbox test`."""
 
 from __future__ import annotations
 
@@ -12,32 +12,37 @@ from sandbox_runner.choose import Opened, open_untested
 from sandbox_runner.engine.settings import SandboxSettings
 from sandbox_runner.probes.abuse import ABUSE, Abuse
 from sandbox_runner.probes.model import Outcome, Status, outcome
-from sandbox_runner.probes.quick import QUICK, look_at_everything
+from sandbox_runner.probes.quick import QUICK, run_quick_probes
 
 BACKEND_SECONDS = 180
 _NO_TIME = "did not end within the time for all"
 
-# name -> what must happen
 PROBES = {**{look.name: look.must for look in QUICK}, **{abuse.name: abuse.must for abuse in ABUSE}}
+"""All probes: name -> what must happen."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackendReport:
-    """One backend: its isolation level (empty when it cannot be had), a remark or the reason, outcomes."""
+    """The probes on one backend."""
 
     backend: str
+
     level: str
+    """Its isolation; empty when the backend is not available."""
+
     remark: str
+    """What it works with, or why it is not available."""
+
     outcomes: tuple[Outcome, ...]
 
     @property
     def tried(self) -> bool:
-        """Whether the backend could be had."""
+        """Whether the backend is available, so that the probes ran."""
         return bool(self.level)
 
     @property
     def different(self) -> tuple[Outcome, ...]:
-        """What did not go as it must."""
+        """The probes that did not end as they must."""
         return tuple(one for one in self.outcomes if one.status is Status.DIFFERENT)
 
 
@@ -45,11 +50,11 @@ async def try_backend(
     name: str,
     settings: SandboxSettings,
     only: tuple[str, ...] = (),
-    tell: Callable[[str], None] = lambda _: None,
+    on_start: Callable[[str], None] = lambda _: None,
 ) -> BackendReport:
-    """Run the probes named by `only` (none: all) on a backend, within BACKEND_SECONDS.
+    """Run the probes named in `only`, or all if it is empty, on a backend, within BACKEND_SECONDS.
 
-    tell: hears the name of each probe before it runs. Raises InvalidInput for a probe that is not known.
+    `on_start` is called with the name of each probe before it runs. Raises InvalidInput for an unknown probe.
     """
     wanted = {one: PROBES[one] for one in PROBES if not only or one in only}
     if unknown := set(only) - set(PROBES):
@@ -62,7 +67,7 @@ async def try_backend(
     done: dict[str, Outcome] = {}
     try:
         async with asyncio.timeout(BACKEND_SECONDS):
-            await _try_all(opened, wanted, done, tell)
+            await _try_all(opened, wanted, done, on_start)
     except TimeoutError:
         pass
     finally:
@@ -72,20 +77,20 @@ async def try_backend(
 
 
 async def _try_all(
-    opened: Opened, wanted: dict[str, str], done: dict[str, Outcome], tell: Callable[[str], None]
+    opened: Opened, wanted: dict[str, str], done: dict[str, Outcome], on_start: Callable[[str], None]
 ) -> None:
     if any(look.name in wanted for look in QUICK):
-        tell("a look at everything")
+        on_start("the quick probes")
         done.update(await _quick(opened))
     for abuse in ABUSE:
         if abuse.name in wanted:
-            tell(abuse.name)
+            on_start(abuse.name)
             done[abuse.name] = await _slow(abuse, opened.sandbox)
 
 
 async def _quick(opened: Opened) -> dict[str, Outcome]:
     try:
-        return {one.probe: one for one in await look_at_everything(opened.sandbox, opened.facts)}
+        return {one.probe: one for one in await run_quick_probes(opened.sandbox, opened.facts)}
     except SandboxUnavailable as error:
         return {look.name: outcome(look.name, look.must, str(error)) for look in QUICK}
 

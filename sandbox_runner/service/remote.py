@@ -21,7 +21,7 @@ from contracts.messages.channels import Channels
 from contracts.messages.sandbox import SandboxControl, SandboxHost, SandboxOrder, SandboxOutcome
 from contracts.ports.bus import MessageBus
 from contracts.ports.sandbox import Isolation, SandboxRequest, SandboxResult
-from sandbox_runner.engine.conversation import to_the_end
+from sandbox_runner.engine.cancellation import run_to_completion
 from sandbox_runner.engine.payload import check_request
 from sandbox_runner.service.call_policy import CallTimeouts, Known, Step, Waiting
 from sandbox_runner.service.messages import Messages, order_of, read, result_of
@@ -93,7 +93,7 @@ class RemoteSandbox:
         except DecodeError as error:
             raise SandboxUnavailable(f"a sandbox host sent an unreadable result: {error}") from None
         except asyncio.CancelledError:
-            await to_the_end(self._call_off(call))
+            await run_to_completion(self._call_off(call))
             raise
         except SandboxUnavailable:
             await self._say(SandboxControl(caller_id=self._caller_id, cancelled=(request_id,)))
