@@ -67,6 +67,9 @@ class ProgramExecutor:
             return self._no_result(order, _refusal(request), str(request))
         if self._clock() > order.deadline and not await self._is_wanted(order.request_id):
             return self._no_result(order, "infra", "its deadline has passed, and nobody waits for it")
+        return await self._run(order, request)
+
+    async def _run(self, order: SandboxOrder, request: SandboxRequest) -> SandboxOutcome:
         try:
             async with asyncio.timeout(order.remaining_seconds):
                 result = await self._sandbox.run(request)

@@ -1,8 +1,8 @@
 """The Sandbox port over the bus: programs run at sandbox hosts, and this process needs no engine.
 
 A request is sent once, and again when no host has held it for a lease. The caller remembers it, not the
-stream, so a lost stream, a dead host and a lost answer are the same to it. At worst a program runs twice, which
-has no effect beyond its result; a second result is ignored.
+stream, so a lost stream, a dead host and a lost answer are the same to it. At worst a program runs twice,
+which has no effect beyond its result; a second result is ignored.
 """
 
 from __future__ import annotations
