@@ -245,6 +245,7 @@ def make_worker(
     modules: Sequence[str] = (),
 ) -> tuple[Worker, Callable[[], Awaitable[None]]]:
     """A worker and what closes its services."""
+    from agents.worker.execution import Services
     from agents.worker.metrics import WorkerMetrics
     from agents.worker.settings import WorkerSettings
     from agents.worker.worker import Worker
@@ -265,7 +266,7 @@ def make_worker(
         for part in (sandbox, model, artifacts):
             await part.close()
 
-    return Worker(bus, artifacts, model, sandbox, classes, worker_settings), close
+    return Worker(bus, Services(artifacts, model, sandbox), classes, worker_settings), close
 
 
 def make_sandbox_host(settings: Settings, bus: MessageBus, sandbox: Sandbox, host_id: str) -> Host:
@@ -283,7 +284,7 @@ def make_sandbox_host(settings: Settings, bus: MessageBus, sandbox: Sandbox, hos
         socket.gethostname() or "localhost",
         slots=settings.slots,
         most=most,
-        presence_seconds=settings.lease_seconds / 6,
+        heartbeat_seconds=settings.lease_seconds / 6,
         lease_seconds=settings.lease_seconds,
         metrics=HostMetrics(),
     )

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from agents.worker.execution import Services
 from agents.worker.settings import WorkerSettings
 from agents.worker.worker import Worker
 from contracts.messages.channels import Channels
@@ -160,9 +161,7 @@ def worker(
     }
     return Worker(
         bus,
-        store,
-        model or ScriptedModel(),
-        sandbox or ScriptedSandbox(),
+        Services(store, model or ScriptedModel(), sandbox or ScriptedSandbox()),
         agents,
         WorkerSettings(**{**values, **settings}),
         lambda: float(CREATED_AT),

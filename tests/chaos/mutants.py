@@ -121,10 +121,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "I1: a dispatch stays on its stream until its outcome is published",
         (
             Edit(
-                "agents/worker/worker.py",
-                "self._slots.take(Held(event, delivery, self._settings.new_id(), alone))",
-                "self._outbox.ack(delivery); "
-                "self._slots.take(Held(event, delivery, self._settings.new_id(), alone))",
+                "contracts/runtime/consumer.py",
+                "if not self._settings.acks_late:",
+                "if True:",
             ),
             Edit(
                 "orchestrator/service/workers.py",
@@ -139,18 +138,18 @@ MUTANTS: tuple[Mutant, ...] = (
         "I5: an outcome is sent again until the owner has stored it",
         (
             Edit(
-                "agents/worker/outbox.py",
-                "kept.due = now + kept.wait",
-                "kept.due = float('inf')",
+                "contracts/runtime/resend.py",
+                "reply.due = now + reply.wait",
+                "reply.due = float('inf')",
             ),
-            Edit("agents/worker/outbox.py", "self._now_due = dict(self._outcomes)", "pass"),
+            Edit("contracts/runtime/resend.py", "self._now_due = dict(self._replies)", "pass"),
             Edit(
-                "agents/worker/outbox.py",
-                "kept = self._now_due[execution_id] = self._outcomes[execution_id]",
-                "kept = self._outcomes[execution_id]",
+                "contracts/runtime/resend.py",
+                "reply = self._now_due[execution_id] = self._replies[execution_id]",
+                "reply = self._replies[execution_id]",
             ),
         ),
-        tests=("tests/agents/test_outbox.py", "tests/agents/test_worker_redis.py"),
+        tests=("tests/runtime", "tests/agents/test_worker_redis.py"),
     ),
     Mutant(
         "crashes-uncounted",
@@ -273,8 +272,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "I7: what cannot be read is put aside, not delivered for ever",
         (
             Edit(
-                "agents/worker/worker.py",
-                "self._outbox.dead_letter(self._envelopes.dead(delivery, reason), delivery)",
+                "contracts/runtime/consumer.py",
+                "self.outbox.dead_letter(letter, delivery)",
                 "pass",
             ),
         ),

@@ -17,9 +17,11 @@ class Backoff:
         self._bound = _FIRST_SECONDS
 
     def reset(self) -> None:
+        """Start again with the shortest wait."""
         self._bound = _FIRST_SECONDS
 
     async def wait(self) -> None:
+        """Sleep, and make the next wait longer."""
         seconds = random.uniform(_FIRST_SECONDS / 2, self._bound)  # noqa: S311  # jitter is no secret
         self._bound = min(self._bound * 2, _CAP_SECONDS)
         await asyncio.sleep(seconds)

@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from agents.worker.outbox import Outbox
 from contracts.base.errors import BusUnavailable
 from contracts.bus.memory_broker import MemoryBroker
 from contracts.bus.memory_bus import MemoryBus
 from contracts.messages.channels import Channels
 from contracts.ports.bus import Delivery, Done, Outgoing
+from contracts.runtime.outbox import Outbox
+from contracts.runtime.resend import Reply, ResendPolicy
 from tests.agents.owner import until
 
 REQUESTS, RESULTS = "agent.requests.coder", "agent.results.0"
@@ -35,6 +36,10 @@ class LossyBus(MemoryBus):
             raise BusUnavailable("the answer was lost")
 
 
+def _outbox(bus: MemoryBus, resend_seconds: float) -> Outbox:
+    return Outbox(bus, Channels.WORKERS_GROUP, ResendPolicy(resend_seconds, resend_seconds * 15))
+
+
 async def _deliveries(bus: MemoryBus, count: int) -> list[Delivery]:
     await bus.ensure_group(REQUESTS, Channels.WORKERS_GROUP)
     for _ in range(count):
@@ -52,9 +57,9 @@ async def _working(outbox: Outbox) -> AsyncIterator[None]:
 
 async def test_result_and_ack_go_together() -> None:
     bus = LossyBus(MemoryBroker())
-    outbox = Outbox(bus, 600)
+    outbox = _outbox(bus, 600)
     [delivery] = await _deliveries(bus, 1)
-    outbox.outcome("d", "e", Outgoing(RESULTS, b"outcome"), delivery)
+    outbox.reply(Reply("d", "e", Outgoing(RESULTS, b"outcome"), [delivery]))
     async with _working(outbox):
         await until(lambda: len(bus.calls) == 1)
     assert bus.calls == [(1, 1)]
@@ -64,9 +69,9 @@ async def test_result_and_ack_go_together() -> None:
 async def test_i1_what_may_not_have_been_said_is_said_again() -> None:
     bus = LossyBus(MemoryBroker())
     bus.lose = 2
-    outbox = Outbox(bus, 600)
+    outbox = _outbox(bus, 600)
     [delivery] = await _deliveries(bus, 1)
-    outbox.outcome("d", "e", Outgoing(RESULTS, b"outcome"), delivery)
+    outbox.reply(Reply("d", "e", Outgoing(RESULTS, b"outcome"), [delivery]))
     async with _working(outbox):
         await until(lambda: len(bus.calls) == 3)
     assert bus.calls == [(1, 1)] * 3
@@ -75,7 +80,7 @@ async def test_i1_what_may_not_have_been_said_is_said_again() -> None:
 async def test_an_ack_whose_answer_was_lost_is_said_again() -> None:
     bus = LossyBus(MemoryBroker())
     bus.lose = 1
-    outbox = Outbox(bus, 600)
+    outbox = _outbox(bus, 600)
     [delivery] = await _deliveries(bus, 1)
     outbox.ack(delivery)
     async with _working(outbox):
@@ -85,9 +90,9 @@ async def test_an_ack_whose_answer_was_lost_is_said_again() -> None:
 
 async def test_what_finishes_together_goes_out_together() -> None:
     bus = LossyBus(MemoryBroker())
-    outbox = Outbox(bus, 600)
+    outbox = _outbox(bus, 600)
     for number, delivery in enumerate(await _deliveries(bus, 20)):
-        outbox.outcome(f"d{number}", f"e{number}", Outgoing(RESULTS, b"outcome"), delivery)
+        outbox.reply(Reply(f"d{number}", f"e{number}", Outgoing(RESULTS, b"outcome"), [delivery]))
     async with _working(outbox):
         await until(lambda: len(bus.calls) == 1)
     assert bus.calls == [(20, 20)]
@@ -95,10 +100,10 @@ async def test_what_finishes_together_goes_out_together() -> None:
 
 async def test_an_acknowledged_outcome_acks_the_entries_it_still_owes() -> None:
     bus = LossyBus(MemoryBroker())
-    outbox = Outbox(bus, 600)
+    outbox = _outbox(bus, 600)
     [delivery] = await _deliveries(bus, 1)
-    outbox.outcome("d", "e", Outgoing(RESULTS, b"outcome"), delivery)
-    outbox.acknowledged(["e", "unknown"])
+    outbox.reply(Reply("d", "e", Outgoing(RESULTS, b"outcome"), [delivery]))
+    outbox.confirm(["e", "unknown"])
     async with _working(outbox):
         await until(lambda: len(bus.calls) == 1)
     assert bus.calls == [(0, 1)]
@@ -106,9 +111,9 @@ async def test_an_acknowledged_outcome_acks_the_entries_it_still_owes() -> None:
 
 async def test_i9_waits_between_repetitions_grow_and_start_anew_after_an_outage() -> None:
     bus = LossyBus(MemoryBroker())
-    outbox = Outbox(bus, 1_000)
+    outbox = _outbox(bus, 1_000)
     [delivery] = await _deliveries(bus, 1)
-    outbox.outcome("d", "e", Outgoing(RESULTS, b"outcome"), delivery)
+    outbox.reply(Reply("d", "e", Outgoing(RESULTS, b"outcome"), [delivery]))
     await outbox.flush()
     await outbox.flush()
     assert bus.calls == [(1, 1)]
@@ -119,13 +124,13 @@ async def test_i9_waits_between_repetitions_grow_and_start_anew_after_an_outage(
 
 async def test_i5_after_an_outage_everything_unacknowledged_is_said_again() -> None:
     bus = LossyBus(MemoryBroker())
-    outbox = Outbox(bus, 1_000)
+    outbox = _outbox(bus, 1_000)
     first, second = await _deliveries(bus, 2)
-    outbox.outcome("d1", "e1", Outgoing(RESULTS, b"outcome"), first)
+    outbox.reply(Reply("d1", "e1", Outgoing(RESULTS, b"outcome"), [first]))
     await outbox.flush()
     bus.lose = 1
     bus.calls.clear()
-    outbox.outcome("d2", "e2", Outgoing(RESULTS, b"outcome"), second)
+    outbox.reply(Reply("d2", "e2", Outgoing(RESULTS, b"outcome"), [second]))
     async with _working(outbox):
         await until(lambda: len(bus.calls) == 2)
     assert bus.calls == [(1, 1), (2, 1)]
@@ -133,10 +138,10 @@ async def test_i5_after_an_outage_everything_unacknowledged_is_said_again() -> N
 
 async def test_i1_entries_are_known_until_they_are_acknowledged() -> None:
     bus = LossyBus(MemoryBroker())
-    outbox = Outbox(bus, 600)
+    outbox = _outbox(bus, 600)
     deliveries = await _deliveries(bus, 4)
     outcome, duplicate, dead, surplus = deliveries
-    outbox.outcome("d", "e", Outgoing(RESULTS, b"outcome"), outcome)
+    outbox.reply(Reply("d", "e", Outgoing(RESULTS, b"outcome"), [outcome]))
     assert outbox.repeat("d", duplicate)
     outbox.dead_letter(Outgoing(Channels.DEAD_LETTERS, b"dead"), dead)
     outbox.ack(surplus)
