@@ -166,7 +166,7 @@ class Worker:
 
     def _decoded(self, payload: bytes) -> TaskEvent[TaskRequest]:
         event = decode(payload)
-        if event.type is not EventType.TASK_REQUESTED:
+        if event.type is not EventType.TASK_DISPATCHED:
             raise DecodeError(f"a request was expected, not {event.type}", payload)
         if not event.workflowid or event.taskid != event.data.item.task_id:
             raise DecodeError("the request does not say its workflow and task", payload)
