@@ -35,7 +35,7 @@ _SHOWN: Final = {TaskStatus.SUCCEEDED: "completed", TaskStatus.APPROVAL: _WAITIN
 class Orchestrator:
     """Runs workflows of plans that lie in `plans_dir` as `<todo_list_id>.json`.
 
-    Without options everything is as for `multi-agent run`: a private Redis, state and artifacts in the data folder
+    Without options everything is as for `multi-agent run`: a private Redis, state and artifacts in the folder
     `.multi_agent`. Nothing stays open or running between the calls.
     """
 
