@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final, Self, TypeVar, cast
+from typing import Any, Final, Self, TypeVar
 
 from agents.roles.architect import DEFAULT_PATH, ArchitectAgent
 from agents.roles.coder import CoderAgent
@@ -28,7 +28,6 @@ from contracts.documents.reports import CodeArtifacts, Contract
 from contracts.documents.todo_list import Role, TodoItem
 from contracts.messages.channels import Channels
 from contracts.messages.events import TaskRequest
-from contracts.ports.artifacts import ArtifactStore
 from contracts.ports.model import ModelClient
 from contracts.ports.sandbox import Sandbox
 from multi_agent.bootstrap import HOST, make_bus, make_model, make_sandbox
@@ -71,7 +70,7 @@ class _BlockingAgent:
         scope = ExchangeScope(_CALLER, request.item.task_id, request.attempt)
         try:
             async with _sandbox(self._settings) as sandbox:
-                log = ExchangeLog(scope, model, cast(ArtifactStore, _Forgetful()))
+                log = ExchangeLog(scope, model, _FORGETFUL)
                 return await work(Task(request, _CALLER, log, sandbox, base))
         finally:
             if self._model is None:
@@ -146,6 +145,9 @@ class _Forgetful:
     async def load_exchange(self, workflow_id: str, task_id: str, key: str) -> bytes | None:
         """Find nothing."""
         return None
+
+
+_FORGETFUL: Final[Any] = _Forgetful()
 
 
 @asynccontextmanager
