@@ -111,6 +111,8 @@ class BlockingCoder(_BlockingAgent):
 class BlockingTester(_BlockingAgent):
     """From code to a test report."""
 
+    __test__ = False
+
     def run_tests(
         self,
         task: TaskFields,
