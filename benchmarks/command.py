@@ -86,7 +86,7 @@ def event(job: dict[str, Any], _folder: Path) -> dict[str, float]:
         dispatch_id="d", reply_to="agent.results.0", attempt=1, created_at=1, request="benchmark", item=item
     )
     whole = TaskEvent[TaskRequest](
-        id="e", source="bench", type=EventType.TASK_REQUESTED, time="2026-01-01T00:00:00Z", data=request
+        id="e", source="bench", type=EventType.TASK_DISPATCHED, time="2026-01-01T00:00:00Z", data=request
     )
     return _timed(lambda: int(decode(encode(whole)) == whole), 1, job["runs"])
 

@@ -19,8 +19,8 @@ from benchmarks.noop import ROLE, Noop
 from benchmarks.notes import WrongResult, check_notes, note, read_notes, use_notes
 from benchmarks.services import Processes, private_redis
 from benchmarks.stopwatch import start
-from contracts import get_message_bus
 from contracts.base.timestamps import rfc3339
+from contracts.bus.connect import open_message_bus
 from contracts.documents.todo_list import TodoItem
 from contracts.messages.channels import Channels
 from contracts.messages.events import (
@@ -48,7 +48,7 @@ async def queue(job: dict[str, Any], folder: Path) -> dict[str, float]:
     """
     notes, count = use_notes(folder), job["count"]
     async with private_redis(folder) as server:
-        bus = get_message_bus(server.url)
+        bus = open_message_bus(server.url)
         for stream in (_REQUESTS, Channels.suspects(ROLE, None)):
             await bus.ensure_group(stream, Channels.WORKERS_GROUP)
         await bus.ensure_group(_RESULTS, "orchestrator")
@@ -105,7 +105,7 @@ def _request(name: str, payload: str) -> Outgoing:
         "item": TodoItem(task_id=name, title=name, description=payload, agent_role=ROLE),
     }
     attributes = {"id": name, "source": "bench", "time": _now(), "workflowid": "w", "taskid": name}
-    return Outgoing(_REQUESTS, encode_checked(EventType.TASK_REQUESTED, data, **attributes))
+    return Outgoing(_REQUESTS, encode_checked(EventType.TASK_DISPATCHED, data, **attributes))
 
 
 def _acknowledgement(worker_id: str, ids: Sequence[str]) -> Outgoing:
@@ -133,7 +133,7 @@ class NoStore:
 
 async def work_bus(url: str) -> None:
     """Run a worker that reads, answers and acknowledges in batches."""
-    bus = get_message_bus(url)
+    bus = open_message_bus(url)
     while True:
         deliveries = await bus.read([_REQUESTS], Channels.WORKERS_GROUP, "w", count=_BATCH, block_ms=1000)
         outgoing = []
@@ -162,7 +162,7 @@ async def work_agents(url: str) -> None:
     nothing: Any = NoStore()
     model = build_model(ModelSettings(spec="replay"))
     settings = WorkerSettings(worker_id=f"w{os.getpid()}", host="localhost", roles=(ROLE,), slots=64)
-    await Worker(get_message_bus(url), Services(nothing, model, nothing), [Noop], settings).run()
+    await Worker(open_message_bus(url), Services(nothing, model, nothing), [Noop], settings).run()
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Documents, messages, ports and errors that every other package speaks.
 
-`get_message_bus` is resolved at first use, so that importing this package loads no Redis client.
+`get_message_bus(url=None)` gives a bus for callers without asyncio (multi_agent.facade.message_bus). It is
+loaded when asked for, so that importing this package loads no Redis client.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any
 
 from contracts.base.errors import (
     AgentFailure,
@@ -32,6 +34,7 @@ from contracts.base.errors import (
     UnsafePath,
 )
 from contracts.base.model import SCHEMA_VERSION
+from contracts.base.services import provided
 from contracts.documents.plan_checks import PlanLimits, check_plan, parse_plan, topological_order
 from contracts.documents.reports import (
     ArtifactMetadata,
@@ -48,9 +51,6 @@ from contracts.ports.artifacts import ArtifactStore
 from contracts.ports.bus import MessageBus
 from contracts.ports.model import ModelClient
 from contracts.ports.sandbox import Sandbox
-
-if TYPE_CHECKING:
-    from contracts.bus.connect import get_message_bus
 
 __all__ = [
     "EVENT_DATA",
@@ -103,10 +103,4 @@ __all__ = [
     "topological_order",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name != "get_message_bus":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from contracts.bus.connect import get_message_bus  # noqa: PLC0415  # loads the Redis client only when asked for
-
-    return get_message_bus
+__getattr__: Callable[[str], Any] = provided(__name__, "get_message_bus")

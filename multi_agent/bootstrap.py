@@ -50,13 +50,13 @@ def arm_failpoints(settings: Settings) -> None:
 
 def make_bus(settings: Settings) -> MessageBus:
     """The bus. Raises NotConfigured when no URL is known."""
-    from contracts import get_message_bus
+    from contracts.bus.connect import open_message_bus
 
     if settings.redis_url is None:
         raise NotConfigured(
             "no Redis is known: set REDIS_URL, or use `multi-agent up`, which starts a private one"
         )
-    return get_message_bus(settings.redis_url.get_secret_value())
+    return open_message_bus(settings.redis_url.get_secret_value())
 
 
 def make_database(settings: Settings) -> Database:

@@ -1,19 +1,15 @@
-"""The owner of the state: decides, stores, dispatches."""
+"""The owner of the state: decides, stores, dispatches.
+
+`Orchestrator` is for callers without asyncio (multi_agent.facade.orchestrator).
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any
 
-if TYPE_CHECKING:
-    from orchestrator.facade import Orchestrator
+from contracts.base.services import provided
 
 __all__ = ["Orchestrator"]
 
-
-def __getattr__(name: str) -> object:
-    # Loaded when asked for: most of this package must import without the facade's services.
-    if name == "Orchestrator":
-        from orchestrator.facade import Orchestrator  # noqa: PLC0415
-
-        return Orchestrator
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__: Callable[[str], Any] = provided(__name__, "Orchestrator")

@@ -1,10 +1,19 @@
-"""Turns a request into a validated plan."""
+"""Turns a request into a validated plan.
+
+`PlannerService` is for callers without asyncio (multi_agent.facade.planner).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from contracts.base.services import provided
 from planner_service.planning import Planner, PlannerSettings
 from planner_service.repository import RepositorySummary
 from planner_service.request import todo_list_id
-from planner_service.service import PlannerService, write_plan
+from planner_service.write import write_plan
 
 __all__ = ["Planner", "PlannerService", "PlannerSettings", "RepositorySummary", "todo_list_id", "write_plan"]
+
+__getattr__: Callable[[str], Any] = provided(__name__, "PlannerService")

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from importlib.metadata import entry_points
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any
 
 import click
 
-from contracts.base.errors import InvalidInput, InvalidPlan, MultiAgentError, NotConfigured
+from contracts.base.errors import InvalidInput, InvalidPlan, MultiAgentError
+from contracts.base.services import SERVICES, load_service, provided
 from contracts.documents.todo_list import TodoList
 from planner_service.planning import Planner, PlannerSettings
 from planner_service.request import check_request
-from planner_service.service import PlannerService, write_plan
+from planner_service.write import write_plan
 
-__all__ = ["Planner", "PlannerService", "PlannerSettings", "configured_planner", "main"]
+__all__ = ["Planner", "PlannerSettings", "configured_planner", "main"]
 
-SERVICES: Final = "multi_agent.services"
+__getattr__: Callable[[str], Any] = provided("planner_service", "PlannerService")
 
 
 def configured_planner(group: str = SERVICES) -> Planner:
@@ -30,12 +31,7 @@ def configured_planner(group: str = SERVICES) -> Planner:
 
     Raises NotConfigured when there is no such entry point, or when its settings are missing.
     """
-    provider = next(iter(entry_points(group=group, name="planner")), None)
-    if provider is None:
-        raise NotConfigured(
-            f"no planner is installed (entry point 'planner' of {group}); install multi-agent"
-        )
-    planner: Planner = provider.load()()
+    planner: Planner = load_service("planner", group)()
     return planner
 
 

@@ -1,16 +1,17 @@
-"""Runs model-written programs in sandboxes: one port, several backends."""
+"""Runs model-written programs in sandboxes: one port, several backends.
+
+`SandboxRunner` is for callers without asyncio (multi_agent.facade.sandbox).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from contracts.base.services import provided
 from sandbox_runner.choose import choose_sandbox, survey
 from sandbox_runner.engine.settings import BackendStatus, SandboxSettings
-from sandbox_runner.facade import SandboxHandle, SandboxRunner
 
-__all__ = [
-    "BackendStatus",
-    "SandboxHandle",
-    "SandboxRunner",
-    "SandboxSettings",
-    "choose_sandbox",
-    "survey",
-]
+__all__ = ["BackendStatus", "SandboxRunner", "SandboxSettings", "choose_sandbox", "survey"]
+
+__getattr__: Callable[[str], Any] = provided(__name__, "SandboxRunner")

@@ -28,7 +28,7 @@ _HEARTBEAT = TaskEvent[Heartbeat]
 def decode_request(payload: bytes) -> TaskEvent[TaskRequest]:
     """The request. Raises DecodeError for anything else."""
     event = decode(payload)
-    if event.type is not EventType.TASK_REQUESTED:
+    if event.type is not EventType.TASK_DISPATCHED:
         raise DecodeError(f"a request was expected, not {event.type}", payload)
     if not event.workflowid or event.taskid != event.data.item.task_id:
         raise DecodeError("the request does not say its workflow and task", payload)

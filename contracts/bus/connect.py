@@ -19,7 +19,7 @@ _MEMORY_URL: Final = re.compile(r"memory://([A-Za-z0-9_.-]*)")
 _brokers: WeakValueDictionary[str, MemoryBroker] = WeakValueDictionary()
 
 
-def get_message_bus(url: str = "redis://127.0.0.1:6379/0") -> MessageBus:
+def open_message_bus(url: str = "redis://127.0.0.1:6379/0") -> MessageBus:
     """The bus at `url`, not yet connected: redis://, rediss:// or unix:// for a server.
 
     memory://NAME stays in this process: every bus of that name shares one broker, which is forgotten with the
@@ -31,7 +31,7 @@ def get_message_bus(url: str = "redis://127.0.0.1:6379/0") -> MessageBus:
 async def connect_message_bus(url: str) -> MessageBus:
     """The bus at `url`, after asking whether it is there and keeps what it is given.
 
-    Raises what get_message_bus raises, NotConfigured for a server that evicts, BusUnavailable for none.
+    Raises what open_message_bus raises, NotConfigured for a server that evicts, BusUnavailable for none.
     """
     bus = _make(url)
     try:

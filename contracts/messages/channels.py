@@ -11,9 +11,9 @@ SHARDS: Final = 64
 class Channels:
     """The names; the functions fill in who is meant."""
 
-    REQUESTS: Final = "agent.requests"
+    AGENT_REQUESTS: Final = "agent.requests"
     SUSPECTS: Final = "agent.suspects"
-    RESULTS: Final = "agent.results"
+    AGENT_RESULTS: Final = "agent.results"
     HEARTBEATS: Final = "agent.heartbeats"
     DEAD_LETTERS: Final = "agent.dead_letters"
     CONTROL: Final = "agent.control"
@@ -31,7 +31,7 @@ class Channels:
     @classmethod
     def requests(cls, role: str, tag: str | None = None) -> str:
         """The stream on which tasks for `role` are dispatched, or those that ask for one capability of it."""
-        return f"{cls.REQUESTS}.{role}.{tag}" if tag else f"{cls.REQUESTS}.{role}"
+        return f"{cls.AGENT_REQUESTS}.{role}.{tag}" if tag else f"{cls.AGENT_REQUESTS}.{role}"
 
     @classmethod
     def suspects(cls, role: str, tag: str | None = None) -> str:
@@ -41,7 +41,7 @@ class Channels:
     @classmethod
     def results(cls, shard: int) -> str:
         """The stream on which the owner of `shard` receives results."""
-        return f"{cls.RESULTS}.{shard}"
+        return f"{cls.AGENT_RESULTS}.{shard}"
 
     @classmethod
     def control(cls, worker_id: str) -> str:

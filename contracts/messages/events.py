@@ -7,22 +7,24 @@ as the specification asks: correlationid, causationid, traceparent, workflowid, 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from pydantic import Field, StringConstraints, ValidationError
 from pydantic_core import from_json, to_json
 
-from contracts.base.errors import DecodeError
+from contracts.base.errors import DecodeError, InvalidInput
 from contracts.base.model import CommitName, Identifier, LongText, Model, PathText, ShortText
+from contracts.base.strict_json import validate
 from contracts.documents.todo_list import RoleName, TodoItem
+from contracts.messages.creation import dispatch_data, envelope
 from contracts.messages.sandbox import SandboxControl, SandboxHost, SandboxOrder, SandboxOutcome
 
 MAX_MESSAGE_BYTES = 4_000_000
 MAX_LOGS = 8_000
 
 StreamName = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9_.-]*$", max_length=250)]
-
 
 Timestamp = Annotated[
     str,
@@ -35,7 +37,7 @@ Timestamp = Annotated[
 class EventType(StrEnum):
     """Every type that may travel; EVENT_DATA says what each carries."""
 
-    TASK_REQUESTED = "multiagent.task.requested"
+    TASK_DISPATCHED = "multiagent.task.dispatched"
     TASK_FINISHED = "multiagent.task.finished"
     WORKER_HEARTBEAT = "multiagent.worker.heartbeat"
     WORKER_LEFT = "multiagent.worker.left"
@@ -208,9 +210,31 @@ class TaskEvent(Model, Generic[D_co]):
     attempt: int | None = Field(default=None, ge=1)
     data: D_co
 
+    @classmethod
+    def create(
+        cls,
+        *,
+        event_type: EventType,
+        data: Model | Mapping[str, Any],
+        source: str,
+        correlation_id: str | None = None,
+        workflow_id: str | None = None,
+        task_id: str | None = None,
+    ) -> TaskEvent[Any]:
+        """An event of now, with an id of its own. Raises InvalidDocument, which names every fault.
+
+        data: what EVENT_DATA names for the type, or a mapping of its fields. For TASK_DISPATCHED the ids, the
+        attempt and the time are filled in where absent, and a TodoItem or its fields alone are the item.
+        """
+        if (known := _ENVELOPES.get(event_type)) is None:
+            raise InvalidInput(f"event_type {event_type!r} is none of {', '.join(EventType.__members__)}")
+        whole = dispatch_data(data) if event_type == EventType.TASK_DISPATCHED else data
+        raw = envelope(event_type, whole, source, correlation_id, workflow_id, task_id)
+        return validate(known, raw, "event")
+
 
 EVENT_DATA: dict[EventType, type[Model]] = {
-    EventType.TASK_REQUESTED: TaskRequest,
+    EventType.TASK_DISPATCHED: TaskRequest,
     EventType.TASK_FINISHED: TaskOutcome,
     EventType.WORKER_HEARTBEAT: Heartbeat,
     EventType.WORKER_LEFT: WorkerLeft,

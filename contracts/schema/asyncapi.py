@@ -48,7 +48,7 @@ _CHANNELS: Final = (
         "Tasks for one role; a stream that the group 'workers' reads.",
         "orchestrator",
         "worker",
-        (EventType.TASK_REQUESTED,),
+        (EventType.TASK_DISPATCHED,),
         ("role",),
     ),
     _Channel(
@@ -57,7 +57,7 @@ _CHANNELS: Final = (
         "Tasks for agents of one role that offer one capability.",
         "orchestrator",
         "worker",
-        (EventType.TASK_REQUESTED,),
+        (EventType.TASK_DISPATCHED,),
         ("role", "tag"),
     ),
     _Channel(
@@ -66,7 +66,7 @@ _CHANNELS: Final = (
         "Tasks for one role that were in the hands of a worker that died; each runs alone on its worker.",
         "orchestrator",
         "worker",
-        (EventType.TASK_REQUESTED,),
+        (EventType.TASK_DISPATCHED,),
         ("role",),
     ),
     _Channel(
@@ -75,12 +75,12 @@ _CHANNELS: Final = (
         "Such tasks for agents of one role that offer one capability.",
         "orchestrator",
         "worker",
-        (EventType.TASK_REQUESTED,),
+        (EventType.TASK_DISPATCHED,),
         ("role", "tag"),
     ),
     _Channel(
         "results",
-        f"{Channels.RESULTS}.{{shard}}",
+        f"{Channels.AGENT_RESULTS}.{{shard}}",
         "Outcomes for the owner of a shard; repeated until acknowledged.",
         "worker",
         "orchestrator",

@@ -94,7 +94,7 @@ async def _flush_redis(world: World, chance: random.Random) -> int:
 
 
 async def _destroy_group(world: World, stream: str) -> None:
-    results = stream.startswith(Channels.RESULTS) or stream == Channels.DEAD_LETTERS
+    results = stream.startswith(Channels.AGENT_RESULTS) or stream == Channels.DEAD_LETTERS
     group = Channels.ORCHESTRATORS_GROUP if results else Channels.WORKERS_GROUP
     await asyncio.to_thread(world.redis.command, "XGROUP", "DESTROY", stream, group)
 

@@ -66,7 +66,7 @@ _NONSENSE: Final[tuple[Callable[[random.Random], bytes], ...]] = (
     lambda _: b'{"type": NaN}',
     lambda _: b'{"type": ' + b"9" * 6_000 + b"}",
     lambda _: b"[" * 100_000,
-    lambda _: b'{"type": "multiagent.task.requested", "data": {}}',
+    lambda _: b'{"type": "multiagent.task.dispatched", "data": {}}',
     lambda _: b'{"type": "\\ud800"}',
     lambda _: b'"' + b"x" * 1_000_000 + b'"',
 )

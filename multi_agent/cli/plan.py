@@ -31,7 +31,7 @@ from multi_agent.settings import Settings
 @json_option
 def plan(request: str, output: Path, modules: tuple[str, ...], as_json: bool, **options: object) -> None:
     """Make a plan for REQUEST and write it to a folder (default: plans)."""
-    from planner_service.service import write_plan  # noqa: PLC0415 - heavy
+    from planner_service.write import write_plan  # noqa: PLC0415 - heavy
 
     made = asyncio.run(_plan(settings_of(**options), request, modules))
     path = write_plan(made, output)

@@ -45,7 +45,7 @@ def request_message(header: Header, task: TaskState) -> Outgoing:
         "writable": task.item.output_artifacts,
     }
     payload = encode_checked(
-        EventType.TASK_REQUESTED,
+        EventType.TASK_DISPATCHED,
         data,
         id=task.dispatch_id,
         source="orchestrator",

@@ -36,7 +36,7 @@ SECONDS = 20.0
 
 def suspects_of(stream: str) -> str:
     """The stream of the same role and tag whose tasks run alone."""
-    return stream.replace(Channels.REQUESTS, Channels.SUSPECTS, 1)
+    return stream.replace(Channels.AGENT_REQUESTS, Channels.SUSPECTS, 1)
 
 
 async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:

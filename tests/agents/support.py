@@ -134,7 +134,7 @@ def request_event(request: TaskRequest, *, workflow_id: str = "w1") -> TaskEvent
     return TaskEvent[TaskRequest](
         id=f"event-{request.dispatch_id}",
         source="orchestrator/test",
-        type=EventType.TASK_REQUESTED,
+        type=EventType.TASK_DISPATCHED,
         subject=request.item.task_id,
         time="2025-06-15T12:00:00Z",
         correlationid=f"correlation-{workflow_id}",

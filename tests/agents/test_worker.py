@@ -75,7 +75,7 @@ async def test_a_missing_group_is_announced_and_waited_for(
     ("payload", "reason"),
     [
         (b"\xff\x00 no event", "no event of ours"),
-        (b'{"type":"multiagent.task.requested"}', "does not fit its schema"),
+        (b'{"type":"multiagent.task.dispatched"}', "does not fit its schema"),
         (encode(request_event(task_request(role="painter"))), "no agent here"),
         (encode(request_event(task_request()).model_copy(update={"taskid": "other"})), "does not say"),
     ],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
 
 import artifacts
 from artifacts import ArtifactStore
-from contracts.base.errors import InvalidDocument, UnsafePath
+from contracts.base.errors import InvalidDocument, InvalidInput, UnsafePath
 from contracts.documents.reports import ArtifactMetadata
 from tests.artifacts.builders import fsck, git, outcome
 
@@ -28,10 +29,39 @@ def test_commit_artifacts(tmp_path: Path) -> None:
     assert fsck(path) == []
 
 
+def test_files_may_be_named_by_their_paths(tmp_path: Path) -> None:
+    (tmp_path / "codes").mkdir()
+    (tmp_path / "codes" / "x.py").write_text("x = 1\n")
+    (tmp_path / "test_report.json").write_text("{}")
+    metadata = {"agent_role": "coder"}
+    named = [Path("codes/x.py"), Path("test_report.json")]
+    with chdir(tmp_path), ArtifactStore() as store:
+        near = store.commit_artifacts("w1", "t1", named, metadata)
+        assert sorted(store.read_tree(near)) == [
+            ".multi-agent/tasks/t1.json",
+            "codes/x.py",
+            "test_report.json",
+        ]
+    with ArtifactStore(tmp_path / ".multi_agent" / "artifacts.git") as store:
+        far = store.commit_artifacts("w1", "t2", [tmp_path / path for path in named], metadata)
+        assert store.read_tree(far)["codes/x.py"] == b"x = 1\n"
+        for wrong, why in (
+            ([tmp_path / "absent.py"], "absent.py: No such file"),
+            ([tmp_path / "codes"], "codes: Is a directory"),
+            ({"a.py": 1}, "holds a int"),
+        ):
+            with pytest.raises(InvalidInput, match=why):
+                store.commit_artifacts("w1", "t3", wrong, metadata)
+
+
 def test_what_it_refuses(tmp_path: Path) -> None:
     with ArtifactStore(tmp_path / "store.git") as store:
         with pytest.raises(InvalidDocument, match=r"\$\.agent_role"):
             store.commit_artifacts("w1", "t1", {}, {})
+        with pytest.raises(InvalidInput, match="metadata is a NoneType"):
+            store.commit_artifacts("w1", "t1", {}, None)
+        with pytest.raises(InvalidInput, match="is not on this machine"):
+            ArtifactStore("ssh://host/store.git")
         with pytest.raises(UnsafePath):
             store.commit_artifacts("w1", "t1", {".git/config": ""}, {"agent_role": "coder"})
 

@@ -8,7 +8,7 @@ import gc
 import pytest
 
 from contracts.base.errors import BusUnavailable, NotConfigured
-from contracts.bus.connect import connect_message_bus, get_message_bus
+from contracts.bus.connect import connect_message_bus, open_message_bus
 from contracts.bus.mailbox import Mailbox
 from contracts.bus.memory_broker import MemoryBroker
 from contracts.bus.memory_bus import MemoryBus
@@ -18,28 +18,28 @@ from contracts.ports.bus import Delivery, Outgoing
 
 async def test_servers_get_a_redis_bus() -> None:
     for url in ("redis://127.0.0.1:1/0", "rediss://127.0.0.1:1/0", "unix:///absent?db=0"):
-        assert isinstance(get_message_bus(url), RedisBus)
-    assert isinstance(get_message_bus(), RedisBus)
+        assert isinstance(open_message_bus(url), RedisBus)
+    assert isinstance(open_message_bus(), RedisBus)
 
 
 async def test_memory_buses_of_one_name_talk_to_each_other_and_to_no_other() -> None:
-    one, two, other = (get_message_bus(f"memory://{name}") for name in ("test-1", "test-1", "test-2"))
+    one, two, other = (open_message_bus(f"memory://{name}") for name in ("test-1", "test-1", "test-2"))
     await one.publish([Outgoing("s", b"1")])
     assert [await bus.depth("s") for bus in (one, two, other)] == [1, 1, 0]
 
 
 async def test_the_memory_goes_with_the_last_bus_of_the_name() -> None:
-    bus = get_message_bus("memory://test-3")
+    bus = open_message_bus("memory://test-3")
     await bus.publish([Outgoing("s", b"1")])
     del bus
     gc.collect()
-    assert await get_message_bus("memory://test-3").depth("s") == 0
+    assert await open_message_bus("memory://test-3").depth("s") == 0
 
 
 @pytest.mark.parametrize("url", ["memory:x", "memory://a/b", "amqp://localhost", "localhost:6379"])
 def test_other_urls_are_refused(url: str) -> None:
     with pytest.raises(NotConfigured, match=r"redis://|memory://"):
-        get_message_bus(url)
+        open_message_bus(url)
 
 
 async def test_connecting_to_nothing_says_so() -> None:

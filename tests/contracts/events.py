@@ -34,7 +34,7 @@ from tests.contracts.plans import item
 COMMIT = "0123456789" * 4
 
 DATA: dict[EventType, Model] = {
-    EventType.TASK_REQUESTED: TaskRequest(
+    EventType.TASK_DISPATCHED: TaskRequest(
         dispatch_id="d-1",
         reply_to="agent.results.3",
         attempt=2,

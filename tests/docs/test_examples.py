@@ -7,12 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from multi_agent.cli import EXIT_DONE
-from tests.support.redis_servers import PrivateRedis
 
 DOCS = Path(__file__).parents[2] / "docs"
 SECONDS = 100
@@ -49,48 +46,34 @@ def test_an_agent_of_ones_own_does_its_task(tmp_path: Path) -> None:
     assert shown.stdout == "bonjour monde\n"
 
 
-@contextmanager
-def worker(folder: Path, redis_url: str) -> Iterator[None]:
-    env = environment(
-        folder,
-        REDIS_URL=redis_url,
-        MULTI_AGENT_ARTIFACT_STORE=str(folder / "artifacts.git"),
-        MULTI_AGENT_DATA_DIR=str(folder / "worker"),
-    )
-    with (folder / "worker.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "multi_agent.cli", "worker"], cwd=folder, env=env, stderr=log
-        )
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
 def test_the_whole_way_from_python(tmp_path: Path) -> None:
-    redis = PrivateRedis()
-    redis.start()
-    try:
-        with worker(tmp_path, redis.url):
-            ended = subprocess.run(
-                [sys.executable, str(DOCS / "from_python.py"), redis.url, str(tmp_path)],
-                cwd=tmp_path,
-                env=environment(tmp_path),
-                capture_output=True,
-                text=True,
-                timeout=SECONDS,
-                check=False,
-            )
-    finally:
-        redis.stop()
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.splitlines()[-5:] == [
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-P", str(DOCS / "from_python.py")],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.splitlines() == [
+        "contract completed",
+        "averages completed",
+        "strategy completed",
+        "tests completed",
+        "review completed",
+        "tests.fix1 completed",
+        "tests.retest1 completed",
+        "contract.json",
+        "review_report.json",
         "sma_crossover/__init__.py",
         "sma_crossover/averages.py",
         "sma_crossover/strategy.py",
+        "test_report.json",
         "tests/test_averages.py",
         "tests/test_strategy.py",
+        "10 tests passed",
     ]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from artifacts import GitArtifactStore, create_store, open_store
-from contracts.bus.connect import get_message_bus
+from contracts.bus.connect import open_message_bus
 from contracts.ports.bus import MessageBus
 from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
@@ -45,7 +45,7 @@ class System:
         self.count += 1
         self.owner = OrchestratorService(
             Store(self.database),
-            get_message_bus(self.redis.url),
+            open_message_bus(self.redis.url),
             self.store,
             OrchestratorSettings(f"owner-{self.count}", lease_seconds=LEASE_SECONDS),
             metrics=OrchestratorMetrics(CollectorRegistry()),
@@ -116,7 +116,7 @@ async def running(url: str, redis: PrivateRedis, folder: Path) -> AsyncIterator[
     upgrade(url)
     database = open_database(url)
     store = open_store(str(create_store(folder / "artifacts.git")), folder / "cache")
-    bus = get_message_bus(redis.url)
+    bus = open_message_bus(redis.url)
     system = System(database, redis, store, WorkflowClient(database), bus)
     await system.start()
     yield system

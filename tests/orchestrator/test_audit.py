@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection, Executable, delete, func, insert, update
 
 from contracts.base.errors import BusUnavailable
-from contracts.bus.connect import get_message_bus
+from contracts.bus.connect import open_message_bus
 from orchestrator.diagnosis.verify import Violation, examine, verify_invariants
 from orchestrator.storage import tables as t
 from orchestrator.storage.sql.database import Database, open_database
@@ -182,7 +182,7 @@ async def watched(system: System, hand: Hand) -> list[Violation]:
 
 async def test_a_bus_that_is_away_is_an_error_not_a_wait(redis: PrivateRedis, tmp_path: Path) -> None:
     async with half_done(f"sqlite:///{tmp_path / 'state.db'}", redis, tmp_path) as (system, _, _):
-        away = get_message_bus("unix:///nowhere/redis.sock")
+        away = open_message_bus("unix:///nowhere/redis.sock")
         with pytest.raises(BusUnavailable):
             await verify_invariants(system.database, away, system.store, listen_seconds=0.0)
         await away.close()

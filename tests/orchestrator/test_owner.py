@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import insert
 
 from contracts.base.errors import InvalidInput
-from contracts.bus.connect import get_message_bus
+from contracts.bus.connect import open_message_bus
 from contracts.documents.todo_list import TodoList
 from contracts.messages.channels import Channels
 from contracts.messages.events import (
@@ -434,7 +434,7 @@ async def test_a_second_owner_goes_on_when_the_first_is_killed(system: System, h
     assert system.owner is not None
     second = OrchestratorService(
         Store(system.database),
-        get_message_bus(system.redis.url),
+        open_message_bus(system.redis.url),
         system.store,
         OrchestratorSettings("second", lease_seconds=LEASE_SECONDS),
         metrics=OrchestratorMetrics(CollectorRegistry()),

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from contracts.bus.connect import get_message_bus
+from contracts.bus.connect import open_message_bus
 from contracts.messages.channels import SHARDS, Channels
 from contracts.messages.events import Execution, Heartbeat, decode
 from contracts.ports.bus import MessageBus, Outgoing
@@ -27,7 +27,7 @@ LOW, HIGH = (
 
 @pytest.fixture
 def bus() -> MessageBus:
-    return get_message_bus("memory://recovery")
+    return open_message_bus("memory://recovery")
 
 
 def owner_of(assignment: ShardAssignment, bus: MessageBus) -> Recovery:

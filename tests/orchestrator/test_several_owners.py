@@ -17,7 +17,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from artifacts import GitArtifactStore, create_store, open_store
-from contracts.bus.connect import get_message_bus
+from contracts.bus.connect import open_message_bus
 from contracts.messages.channels import SHARDS, Channels
 from contracts.messages.events import Control, DeadMessage, EventType, TaskEvent, decode, encode
 from contracts.ports.bus import MessageBus, Outgoing
@@ -70,7 +70,7 @@ class Cluster:
     ) -> OrchestratorService:
         return OrchestratorService(
             Store(database),
-            get_message_bus(self.redis.url),
+            open_message_bus(self.redis.url),
             self.artifacts,
             OrchestratorSettings(name, lease_seconds=lease_seconds),
             metrics=OrchestratorMetrics(CollectorRegistry()),
@@ -138,7 +138,7 @@ async def cluster(postgres: PrivatePostgres, redis: PrivateRedis, tmp_path: Path
     upgrade(url)
     database = open_database(url)
     store = open_store(str(create_store(tmp_path / "artifacts.git")), tmp_path / "cache")
-    bus = get_message_bus(redis.url)
+    bus = open_message_bus(redis.url)
     built = Cluster(url, redis, store, database, WorkflowClient(database), bus)
     yield built
     for name in list(built.members):

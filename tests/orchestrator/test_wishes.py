@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts.bus.connect import get_message_bus
+from contracts.bus.connect import open_message_bus
 from orchestrator.core.commands import ApproveBody, Body, CancelBody, RejectBody, body_text
 from orchestrator.core.state import WorkflowStatus
 from orchestrator.scheduling.batch import Command
@@ -20,7 +20,7 @@ async def test_a_refused_wish_does_not_undo_what_its_batch_has_decided(database:
     await saved(store, play)
     engine = Engine(lambda: "d1", window=4)
     engine.adopt(play.workflow, 0.0)
-    command_handler = CommandHandler(engine, store, get_message_bus("memory://wishes"))
+    command_handler = CommandHandler(engine, store, open_message_bus("memory://wishes"))
     bodies: list[tuple[str, Body]] = [
         ("cancel", CancelBody(person="me")),
         ("approve", ApproveBody(task_id="a", action_hash="0" * 64, person="me")),
@@ -37,7 +37,7 @@ async def test_a_refused_wish_does_not_undo_what_its_batch_has_decided(database:
 
 async def test_a_wish_of_a_newer_release_is_refused_in_words(database: Database) -> None:
     engine = Engine(lambda: "d1", window=4)
-    command_handler = CommandHandler(engine, Store(database), get_message_bus("memory://wishes"))
+    command_handler = CommandHandler(engine, Store(database), open_message_bus("memory://wishes"))
     await command_handler.handle(Command("c1", "applaud", WORKFLOW, "{}", known=False), 1.0, 1.0)
     [answer] = engine.flush(1.0)[0].answers.values()
     assert answer.startswith("refused: there is no command of kind 'applaud'")

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from contracts.bus.connect import get_message_bus
+from contracts.bus.connect import open_message_bus
 from contracts.messages.channels import Channels
 from contracts.messages.sandbox import SandboxHost, SandboxOutcome
 from contracts.ports.bus import MessageBus
@@ -88,7 +88,7 @@ def served_redis(toolbox: Path) -> Iterator[str]:
     try:
 
         async def answered() -> None:
-            bus = get_message_bus(redis.url)
+            bus = open_message_bus(redis.url)
             await answers(bus, host.host_id)
             await bus.close()
 
@@ -102,7 +102,7 @@ def served_redis(toolbox: Path) -> Iterator[str]:
 @asynccontextmanager
 async def remote_sandbox(url: str, **patience: float) -> AsyncIterator[RemoteSandbox]:
     """A caller on this Redis."""
-    bus = get_message_bus(url)
+    bus = open_message_bus(url)
     sandbox = RemoteSandbox(
         bus, f"caller-{uuid.uuid4().hex[:8]}", timeouts=CallTimeouts(**{"lease": LEASE, **patience})
     )

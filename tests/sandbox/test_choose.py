@@ -132,28 +132,31 @@ def test_toolboxes_made_at_once_are_one(tmp_path: Path) -> None:
 def test_the_facade_runs_and_keeps_files(settings: SandboxSettings) -> None:
     with SandboxRunner(settings) as runner:
         handle = runner.create_container({"a.py": b"open('out.txt', 'a').write('x')"})
-        assert runner.execute(handle, ["python", "a.py"], collect=["out.txt"]).verdict == "ok"
-        assert runner.execute(handle, ["python", "a.py"], collect=["out.txt"]).files == {"out.txt": b"xx"}
+        assert runner.execute("python a.py", collect=["out.txt"]).verdict == "ok"
+        assert runner.execute(["python", "a.py"], collect=["out.txt"]).files == {"out.txt": b"xx"}
         assert handle.files["out.txt"] == b"xx"
         other = runner.create_container(limits=SandboxLimits(wall_seconds=0.5))
         assert other.container_id != handle.container_id
-        assert runner.execute(other, ["sleep", "60"]).verdict == "timeout"
-        assert runner.execute(other, ["cat"], stdin=b"in").stdout == b"in"
+        assert runner.execute("sleep 60").verdict == "timeout"
+        assert runner.execute("cat", stdin=b"in").stdout == b"in"
+        assert runner.execute("cat out.txt", container=handle).stdout == b"xx"
+        runner.create_container({"../x": b""})
         with pytest.raises(UnsafePath):
-            runner.execute(runner.create_container({"../x": b""}), ["true"])
+            runner.execute("true")
 
 
 async def test_the_facade_works_beside_a_running_loop(toolbox: Path, settings: SandboxSettings) -> None:
     with SandboxRunner(settings) as runner:
-        handle = runner.create_container()
-        result = await asyncio.to_thread(runner.execute, handle, ["true"])
+        runner.create_container()
+        result = await asyncio.to_thread(runner.execute, "true")
         assert result.verdict == "ok"
-        assert runner.execute(handle, ["true"]).verdict == "ok"
+        assert runner.execute("true").verdict == "ok"
 
 
 def test_the_facade_may_be_closed_unused_and_twice(settings: SandboxSettings) -> None:
     runner = SandboxRunner(settings)
-    runner.close()
+    runner.cleanup()
     with runner:
-        assert runner.execute(runner.create_container(), ["true"]).verdict == "ok"
-    runner.close()
+        runner.create_container()
+        assert runner.execute("true").verdict == "ok"
+    runner.cleanup()

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from contracts.base.errors import InvalidInput, SandboxUnavailable
-from contracts.bus.connect import get_message_bus
+from contracts.bus.connect import open_message_bus
 from contracts.messages.channels import Channels
 from contracts.messages.events import DeadMessage, decode
 from contracts.messages.sandbox import SandboxControl, SandboxOrder
@@ -45,7 +45,7 @@ def redis(running_redis: PrivateRedis) -> PrivateRedis:
 
 @pytest.fixture
 async def bus(redis: PrivateRedis) -> AsyncIterator[MessageBus]:
-    made = get_message_bus(redis.url)
+    made = open_message_bus(redis.url)
     yield made
     await made.close()
 

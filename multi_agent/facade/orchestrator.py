@@ -1,0 +1,166 @@
+"""The orchestrator for callers without asyncio: create a workflow, execute it, get what it made."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from agents.sdk.registry import agent_info
+from contracts.base.errors import InvalidInput
+from contracts.base.loop_thread import LoopThread
+from contracts.documents.plan_checks import PlanLimits, parse_plan
+from contracts.documents.todo_list import TodoList
+from multi_agent.bootstrap import (
+    find_agents,
+    is_current,
+    make_artifacts,
+    make_client,
+    make_database,
+    upgrade_database,
+)
+from multi_agent.facade.options import settings_from
+from multi_agent.facade.outcome import WorkflowArtifacts, read_outcome
+from multi_agent.facade.serving import ended, is_over, served
+from orchestrator.client.views import WorkflowView
+from orchestrator.client.workflow_client import WorkflowClient
+from orchestrator.core.state import TaskStatus, WorkflowStatus
+
+_WAITING: Final = "waiting_for_approval"
+_SHOWN: Final = {TaskStatus.SUCCEEDED: "completed", TaskStatus.APPROVAL: _WAITING}
+
+
+class Orchestrator:
+    """Runs workflows of plans that lie in `plans_dir` as `<todo_list_id>.json`.
+
+    Without options everything is as for `multi-agent run`: a private Redis, state and artifacts in the folder
+    `.multi_agent`. Nothing stays open or running between the calls.
+    """
+
+    def __init__(
+        self, *, plans_dir: Path | str = "plans", agents: Sequence[str] = (), **options: Any
+    ) -> None:
+        """agents: modules with agents of one's own. options: fields of Settings, such as data_dir, model.
+
+        Raises InvalidInput for an option that does not exist, NotConfigured for a value that cannot be used.
+        """
+        self._settings = settings_from(options)
+        self._plans_dir = Path(plans_dir)
+        self._agents = (agents,) if isinstance(agents, str) else tuple(agents)
+        self._thread = LoopThread()
+
+    def create_workflow(self, todo_list_id: str, *, base_commit: str | None = None) -> str:
+        """Queue the plan and return the workflow's id.
+
+        base_commit: a commit in the artifact store from which the work starts.
+        Raises InvalidInput for a plan that is absent, not valid, or asks for a role that no agent serves.
+        """
+        plan = self._read_plan(todo_list_id)
+        return self._thread.run(self._create(plan, base_commit))
+
+    async def _create(self, plan: TodoList, base_commit: str | None) -> str:
+        async with self._client() as client:
+            return await client.submit(plan, base_commit=base_commit)
+
+    def _read_plan(self, todo_list_id: object) -> TodoList:
+        if not isinstance(todo_list_id, str):
+            kind = type(todo_list_id).__name__
+            raise InvalidInput(f"todo_list_id is a {kind}; give the plan's id: plan['todo_list_id']")
+        path = self._plans_dir / f"{todo_list_id}.json"
+        try:
+            raw = path.read_bytes()
+        except OSError as error:
+            raise InvalidInput(f"plan {path}: {error.strerror}; PlannerService writes it there") from None
+        plan = parse_plan(raw, PlanLimits(max_tasks=self._settings.max_tasks))
+        known = {agent_info(found).role for found in find_agents(self._agents)}
+        missing = sorted({item.agent_role for item in plan.items} - known)
+        if missing:
+            roles = ", ".join(sorted(known))
+            raise InvalidInput(
+                f"no agent serves the role {missing[0]!r} (known: {roles}); name its module: agents=[...]"
+            )
+        return plan
+
+    def execute_workflow(self, workflow_id: str) -> dict[str, Any]:
+        """Wait until the workflow has ended, or until only a person can help, and return its state.
+
+        {"workflow_id", "status", "reason", "tasks": {task_id: {"status", "commit", "attempt", "summary"}}}
+
+        The workflow's status is "completed", "failed", "cancelled" or "waiting_for_approval". Starts an
+        orchestrator and workers where none serve the data folder, and stops them at the end.
+        Raises InvalidInput for an unknown workflow, NotConfigured and SandboxUnavailable for what is missing.
+        """
+        return self._thread.run(self._execute(workflow_id))
+
+    async def _execute(self, workflow_id: str) -> dict[str, Any]:
+        async with self._client() as client:
+            known = await client.resolve(workflow_id)
+            view = await client.workflow(known)
+            if view is None or not is_over(view) or await client.has_waiting_commands(known):
+                async with served(self._settings, self._agents):
+                    view = await ended(client, known)
+            return _state(view)
+
+    def get_artifacts(self, workflow_id: str) -> WorkflowArtifacts:
+        """What the workflow made: path -> content, and its reports; see WorkflowArtifacts.
+
+        Raises InvalidInput before the workflow is completed.
+        """
+        return self._thread.run(self._get_artifacts(workflow_id))
+
+    async def _get_artifacts(self, workflow_id: str) -> WorkflowArtifacts:
+        async with self._client() as client:
+            view = await client.workflow(workflow_id)
+        if view is None or view.header.status is not WorkflowStatus.COMPLETED:
+            status = view.header.status.value if view else "unknown"
+            raise InvalidInput(f"workflow {workflow_id} is {status}; execute_workflow completes it")
+        commit = view.header.result_commit
+        if commit is None:
+            return WorkflowArtifacts()
+        store = make_artifacts(self._settings)
+        try:
+            tree = await store.read_tree(commit)
+        finally:
+            await store.close()
+        tasks = [task.task_id for task in view.tasks]
+        return read_outcome(f"ai/generated/{workflow_id}/result", commit, tree, tasks)
+
+    @asynccontextmanager
+    async def _client(self) -> AsyncIterator[WorkflowClient]:
+        database = make_database(self._settings)
+        try:
+            if not await is_current(database):
+                await asyncio.to_thread(upgrade_database, self._settings)
+            yield make_client(self._settings, database)
+        finally:
+            await database.close()
+
+    def close(self) -> None:
+        """End the thread. Again is a no-op."""
+        self._thread.close()
+
+    def __enter__(self) -> Orchestrator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _state(view: WorkflowView) -> dict[str, Any]:
+    waiting = view.stands_still and not view.header.status.terminal
+    return {
+        "workflow_id": view.header.workflow_id,
+        "status": _WAITING if waiting else view.header.status.value,
+        "reason": view.header.reason,
+        "tasks": {
+            task.task_id: {
+                "status": _SHOWN.get(task.status, task.status.value),
+                "commit": task.commit,
+                "attempt": task.attempt,
+                "summary": task.summary,
+            }
+            for task in view.tasks
+        },
+    }
