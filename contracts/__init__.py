@@ -44,8 +44,9 @@ from contracts.documents.reports import (
 from contracts.documents.todo_list import Role, TodoItem, TodoList
 from contracts.messages.channels import SHARDS, Channels
 from contracts.messages.events import EVENT_DATA, EventType, TaskEvent, decode, encode
-from contracts.ports.artifacts import ArtifactStore
+from contracts.ports.artifacts import CommitStore
 from contracts.ports.bus import MessageBus
+from contracts.ports.exchanges import ExchangeStore
 from contracts.ports.model import ModelClient
 from contracts.ports.sandbox import Sandbox
 
@@ -59,14 +60,15 @@ __all__ = [
     "AgentFailure",
     "ArtifactError",
     "ArtifactMetadata",
-    "ArtifactStore",
     "BuildReport",
     "BusUnavailable",
     "Channels",
     "CodeArtifacts",
+    "CommitStore",
     "Contract",
     "DecodeError",
     "EventType",
+    "ExchangeStore",
     "GroupMissing",
     "InvalidDocument",
     "InvalidInput",

@@ -17,7 +17,7 @@ from contracts.base.errors import InvalidInput
 from contracts.base.loop_thread import LoopThread
 from contracts.bus.connect import get_message_bus
 from contracts.documents.plan_checks import PlanLimits, parse_plan
-from contracts.ports.artifacts import ArtifactStore
+from contracts.ports.artifacts import CommitStore
 from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.state import TaskStatus, WorkflowStatus
@@ -39,7 +39,7 @@ class Orchestrator:
         self,
         database_url: str,
         redis_url: str,
-        artifacts: ArtifactStore,
+        artifacts: CommitStore,
         *,
         plans_dir: Path | str = "plans",
         limits: PlanLimits | None = None,

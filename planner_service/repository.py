@@ -26,7 +26,7 @@ class RepositorySummary:
 
     @classmethod
     def of(cls, tree: Mapping[str, bytes]) -> Self:
-        """Summarise a tree as `ArtifactStore.read_tree` gives it; the same tree gives the same summary.
+        """Summarise a tree as `CommitStore.read_tree` gives it; the same tree gives the same summary.
 
         The least deep files come first where not all can be listed.
         """

@@ -11,7 +11,7 @@ from contracts.base.errors import InvalidDocument
 from contracts.base.strict_json import validate
 from contracts.documents.reports import ArtifactMetadata
 from contracts.messages.events import TaskRequest
-from contracts.ports.artifacts import ArtifactStore
+from contracts.ports.artifacts import CommitStore
 
 METADATA_FOLDER: Final = ".multi-agent/"
 _TASKS: Final = METADATA_FOLDER + "tasks/"
@@ -33,7 +33,7 @@ class BaseTree:
 EMPTY: Final = BaseTree()
 
 
-async def read_base(request: TaskRequest, artifacts: ArtifactStore) -> BaseTree:
+async def read_base(request: TaskRequest, artifacts: CommitStore) -> BaseTree:
     """The merge of the request's parents. Raises MergeConflict, ArtifactError, StoreUnavailable."""
     if not request.parents:
         return EMPTY

@@ -72,7 +72,9 @@ class TodoItem(Model):
 
 
 class TodoList(Document):
-    """A plan. The checks beyond this schema are in contracts.documents.plan_checks."""
+    """A plan."""
+
+    # contracts.documents.plan_checks has the checks beyond this schema.
 
     todo_list_id: Identifier
     request: LongText = Field(description="the request in the user's words")

@@ -85,9 +85,8 @@ def breakages(released: Path = CURRENT_RELEASE) -> dict[str, list[Breakage]]:
     return found
 
 
-def write(folder: Path = SCHEMAS) -> None:
+def write(folder: Path = SCHEMAS, released: Path = CURRENT_RELEASE) -> None:
     """Write all files; a released copy is made only where there is none yet."""
-    released = folder / "released" / SCHEMA_VERSION
     released.mkdir(parents=True, exist_ok=True)
     for name, text in generate().items():
         (folder / f"{name}.json").write_text(text, encoding="utf-8")

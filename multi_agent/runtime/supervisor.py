@@ -16,7 +16,7 @@ import structlog
 from contracts.base.errors import BusUnavailable
 from contracts.messages.channels import Channels
 from contracts.messages.events import MAX_LOGS, EventType, TaskEvent, WorkerLeft, encode
-from contracts.ports.bus import MessageBus, Outgoing
+from contracts.ports.bus import Outgoing, PublishPort
 from multi_agent.embedded.child import ChildProcess
 from multi_agent.runtime.processes import new_process_id
 
@@ -117,7 +117,7 @@ class Supervisor:
     One that keeps dying is started again after longer and longer waits, up to `most_wait_seconds`.
     """
 
-    bus: MessageBus
+    bus: PublishPort
     env: dict[str, str]
     logs: Path
     make: MakeProcess = ChildProcess
