@@ -27,7 +27,6 @@ from contracts.base.errors import (
     ReplayMiss,
     SandboxUnavailable,
     StoreUnavailable,
-    Superseded,
     Unavailable,
     UnsafePath,
 )
@@ -90,7 +89,6 @@ __all__ = [
     "Sandbox",
     "SandboxUnavailable",
     "StoreUnavailable",
-    "Superseded",
     "TaskEvent",
     "TestReport",
     "TodoItem",

@@ -20,8 +20,7 @@
     │   └── ReplayMiss          the recording holds no answer for this request
     ├── ArtifactError           the artifact store refused or does not hold what was asked for
     │   └── MergeConflict       two parents changed one path differently
-    ├── AgentFailure            an agent did its work and could not reach the goal
-    └── Superseded              the work belongs to somebody else now; stop quietly
+    └── AgentFailure            an agent did its work and could not reach the goal
 
 Adapters turn foreign errors into these; nothing above an adapter catches a foreign type.
 """
@@ -144,7 +143,3 @@ class AgentFailure(MultiAgentError):
         super().__init__(message)
         self.code = code
         self.retryable = retryable
-
-
-class Superseded(MultiAgentError):
-    """Somebody else holds this work now."""

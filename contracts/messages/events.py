@@ -199,7 +199,6 @@ class TaskEvent(Model, Generic[D_co]):
     subject: ShortText | None = None
     time: Timestamp
     datacontenttype: Literal["application/json"] = "application/json"
-    dataschema: Annotated[str, StringConstraints(pattern=r"^urn:multi-agent:[a-z-]+:1\.0$")] | None = None
     correlationid: Identifier | None = None
     causationid: Identifier | None = None
     traceparent: Annotated[str, StringConstraints(max_length=100)] | None = None

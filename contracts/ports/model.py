@@ -41,7 +41,6 @@ class ModelResponse:
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float = 0.0
-    finish_reason: str = "stop"
 
 
 class ModelClient(Protocol):

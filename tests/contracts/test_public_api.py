@@ -49,7 +49,6 @@ OFFERED = [
     "Sandbox",
     "SandboxUnavailable",
     "StoreUnavailable",
-    "Superseded",
     "TaskEvent",
     "TestReport",
     "TodoItem",
