@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from contracts.base.errors import InvalidInput
 from contracts.base.loop_thread import LoopThread
+from contracts.base.refs import branch_name, is_metadata
 from contracts.bus.connect import get_message_bus
 from contracts.documents.plan_checks import PlanLimits, parse_plan
 from contracts.ports.artifacts import CommitStore
@@ -115,9 +116,8 @@ class Orchestrator:
         if view.header.result_commit is None:
             return {"branch": None, "commit": None, "files": {}}
         tree = await self._artifacts.read_tree(view.header.result_commit)
-        files = {path: content for path, content in tree.items() if not path.startswith(".multi-agent/")}
-        branch = f"ai/generated/{workflow_id}/result"
-        return {"branch": branch, "commit": view.header.result_commit, "files": files}
+        files = {path: content for path, content in tree.items() if not is_metadata(path)}
+        return {"branch": branch_name(workflow_id), "commit": view.header.result_commit, "files": files}
 
     def close(self) -> None:
         """Close the database; the artifact store stays the caller's."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from artifacts.git.lasting_process import LastingGit
+from artifacts.git.long_lived_process import LongLivedGit
 from artifacts.git.process import run
 
 SYMLINK_MODE, SUBMODULE_MODE = b"120000", b"160000"
@@ -80,7 +80,7 @@ class Importer:
 
     def __init__(self, git_dir: Path) -> None:
         self._git_dir = git_dir
-        self._git = LastingGit(
+        self._git = LongLivedGit(
             git_dir, _WORDS, goodbye=b"done\n", before=lambda: _sweep(git_dir), most=_MOST_COMMITS
         )
 

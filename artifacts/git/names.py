@@ -8,11 +8,8 @@ import unicodedata
 from typing import NamedTuple
 
 from contracts.base.errors import ArtifactError, InvalidInput
+from contracts.base.refs import EXCHANGES, HEADS, MERGES, PENDING, RESULT, SUPERSEDED, TAGS
 from contracts.ports.artifacts import PendingCommit
-
-RESULT = "result"
-METADATA_FOLDER = ".multi-agent"
-HEADS = "refs/heads/ai/generated"
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*\Z")
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
@@ -46,17 +43,17 @@ def commit_name(value: str) -> str:
 
 def branch(workflow_id: str, task_id: str) -> str:
     """The branch of a task's accepted outcome."""
-    return f"{HEADS}/{identifier('workflow_id', workflow_id)}/{identifier('task_id', task_id)}"
+    return f"{HEADS}/{_pair(workflow_id, task_id)}"
 
 
 def tag(workflow_id: str, task_id: str) -> str:
-    """The tag beside the branch; never parsed, since two pairs of ids can share one."""
-    return f"refs/tags/workflow_{identifier('workflow_id', workflow_id)}_{identifier('task_id', task_id)}"
+    """The tag beside the branch."""
+    return f"{TAGS}{identifier('workflow_id', workflow_id)}_{identifier('task_id', task_id)}"
 
 
 def superseded(workflow_id: str, task_id: str) -> str:
     """The folder that keeps, by commit, outcomes that a restored database knew nothing of."""
-    return f"refs/superseded/{identifier('workflow_id', workflow_id)}/{identifier('task_id', task_id)}"
+    return f"{SUPERSEDED}/{_pair(workflow_id, task_id)}"
 
 
 def pending(commit: PendingCommit) -> str:
@@ -69,12 +66,12 @@ def pending(commit: PendingCommit) -> str:
     if commit.attempt < 0:
         raise InvalidInput(f"attempt {commit.attempt}: must not be negative")
     execution = identifier("execution_id", commit.execution_id)
-    return f"refs/pending/{workflow}/{task}/{commit.attempt}/{execution}"
+    return f"{PENDING}/{workflow}/{task}/{commit.attempt}/{execution}"
 
 
 def exchanges(workflow_id: str, task_id: str) -> str:
     """The folder of refs that keeps a task's model exchanges."""
-    return f"refs/exchanges/{identifier('workflow_id', workflow_id)}/{identifier('task_id', task_id)}"
+    return f"{EXCHANGES}/{_pair(workflow_id, task_id)}"
 
 
 def exchange(workflow_id: str, task_id: str, key: str) -> str:
@@ -86,7 +83,11 @@ def exchange(workflow_id: str, task_id: str, key: str) -> str:
 def merge_ref(parents: tuple[str, ...], subject: str, created_at: int) -> str:
     """The ref that keeps a merge, the same for the same merge."""
     text = "\n".join([*parents, str(created_at), subject])
-    return f"refs/merges/{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    return f"{MERGES}/{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def _pair(workflow_id: str, task_id: str) -> str:
+    return f"{identifier('workflow_id', workflow_id)}/{identifier('task_id', task_id)}"
 
 
 def timestamp(created_at: int) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from artifacts.git.cat_file import CatFile, Found, too_large
-from artifacts.git.recent import Recent
+from artifacts.git.lru_cache import LruCache
 from contracts.base.errors import ArtifactError
 
 TREE_MODE = b"40000"
@@ -61,9 +61,9 @@ class ObjectReader:
 
     def __init__(self, git_dir: Path) -> None:
         self._git = CatFile(git_dir)
-        self._trees: Recent[Tree] = Recent(4_096)
-        self._commits: Recent[Commit] = Recent(16_384)
-        self._blobs: Recent[Found] = Recent(_KEPT_BYTES, _room)
+        self._trees: LruCache[Tree] = LruCache(4_096)
+        self._commits: LruCache[Commit] = LruCache(16_384)
+        self._blobs: LruCache[Found] = LruCache(_KEPT_BYTES, _room)
 
     def read(self, name: str) -> Found | None:
         """The object that `name` (an id, a full ref, or `<ref>:<path>`) stands for, None without one."""

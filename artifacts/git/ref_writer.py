@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from artifacts.git.lasting_process import LastingGit
+from artifacts.git.long_lived_process import LongLivedGit
 from artifacts.git.process import answers_at_once, failure, run
 from artifacts.git.write_guard import WriteGuard
 
@@ -37,7 +37,7 @@ class RefWriter:
         self._git_dir, self._guard = git_dir, guard
         # Other formats than a file a ref have no lock files of this kind, and other git answers too late.
         self._stays = answers_at_once() and not (git_dir / "reftable").exists()
-        self._git = LastingGit(git_dir, _WORDS, options=("core.fsync=none",), guard=guard, most=_MOST_REFS)
+        self._git = LongLivedGit(git_dir, _WORDS, options=("core.fsync=none",), guard=guard, most=_MOST_REFS)
 
     def update(self, changes: Sequence[RefChange]) -> None:
         """All or none; durable on return."""

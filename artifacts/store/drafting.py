@@ -12,6 +12,7 @@ from artifacts.merge.merging import MergedTree, Merger
 from artifacts.merge.tree_check import check_fit
 from contracts.base.errors import InvalidInput, UnsafePath
 from contracts.base.paths import check_path, check_tree
+from contracts.base.refs import METADATA_FOLDER, TASK_RECORDS, is_reserved
 from contracts.documents.reports import ArtifactMetadata
 from contracts.ports.artifacts import PendingCommit
 
@@ -94,8 +95,8 @@ def exchange(ref: str, content: bytes) -> Draft:
 def _check_files(commit: PendingCommit) -> None:
     for path in commit.files:
         check_path(path)
-        if path.split("/")[0].casefold() == names.METADATA_FOLDER:
-            raise UnsafePath(f"path {path!r}: {names.METADATA_FOLDER}/ holds the store's own records")
+        if is_reserved(path):
+            raise UnsafePath(f"path {path!r}: {METADATA_FOLDER} holds the store's own records")
     check_tree(path for path, content in commit.files.items() if content is not None)
 
 
@@ -109,7 +110,7 @@ def _check_metadata(commit: PendingCommit) -> None:
 
 
 def _metadata_path(task_id: str) -> str:
-    return f"{names.METADATA_FOLDER}/tasks/{task_id}.json"
+    return f"{TASK_RECORDS}{task_id}.json"
 
 
 def _metadata_bytes(metadata: ArtifactMetadata) -> bytes:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from artifacts.git.fast_import import Draft
-from artifacts.store import checkout
-from artifacts.store.checkout import CommitInfo
-from artifacts.store.grouping import Grouped
+from artifacts.store import evidence
+from artifacts.store.batching import Batcher
+from artifacts.store.checkout import checkout
+from artifacts.store.history import CommitInfo, history
 from artifacts.store.importing import import_base
 from artifacts.store.remote_store import RemoteRepository
 from artifacts.store.repository import Repository
@@ -17,7 +18,7 @@ from contracts.ports.artifacts import PendingCommit, RefMove
 
 
 class GitArtifactStore:
-    """contracts.ports.ArtifactStore on a repository, with what the composition root needs beyond it.
+    """CommitStore and ExchangeStore of contracts.ports on a repository, with what the composition root needs.
 
     idle_seconds: how long nobody writes before the processes that write are ended.
     """
@@ -25,8 +26,8 @@ class GitArtifactStore:
     def __init__(self, repository: Repository, *, idle_seconds: float = 5.0) -> None:
         self._repository = repository
         self._idle_seconds = idle_seconds
-        self._writer = Grouped(repository.commit, lambda draft: draft.size)
-        self._publisher = Grouped(self._published)
+        self._writer = Batcher(repository.commit, lambda draft: draft.size)
+        self._publisher = Batcher(self._published)
         self._rest: asyncio.TimerHandle | None = None
 
     async def write(self, commits: Sequence[PendingCommit]) -> list[str]:
@@ -65,23 +66,23 @@ class GitArtifactStore:
 
     async def checkout(self, what: str, target_dir: Path) -> Path:
         """Clone a branch or commit into an empty folder; see artifacts.store.checkout."""
-        return await asyncio.to_thread(checkout.checkout, self._repository, what, target_dir)
+        return await asyncio.to_thread(checkout, self._repository, what, target_dir)
 
     async def history(self, workflow_id: str) -> list[CommitInfo]:
         """A workflow's accepted outcomes, oldest first."""
-        return await asyncio.to_thread(checkout.history, self._repository, workflow_id)
+        return await asyncio.to_thread(history, self._repository, workflow_id)
 
     async def accepted(self) -> dict[tuple[str, str], str]:
         """The commit of each accepted outcome's branch, by workflow and task."""
-        return await asyncio.to_thread(checkout.accepted, self._repository)
+        return await asyncio.to_thread(evidence.accepted, self._repository)
 
     async def lacking(self, commit: str, parts: Sequence[str]) -> list[str]:
         """Commits that `parts` reach and `commit` does not."""
-        return await asyncio.to_thread(checkout.lacking, self._repository, commit, parts)
+        return await asyncio.to_thread(evidence.lacking, self._repository, commit, parts)
 
     async def verify(self) -> list[str]:
         """Problems that `git fsck --strict` finds, [] when there are none."""
-        return await asyncio.to_thread(checkout.verify, self._repository)
+        return await asyncio.to_thread(evidence.verify, self._repository)
 
     async def prune_pending(self, older_than_seconds: float) -> int:
         """Drop pending and merge refs older than that; see Repository.prune_pending."""

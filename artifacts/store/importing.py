@@ -8,6 +8,7 @@ from artifacts.git.names import Ref
 from artifacts.git.process import GitFailed, run
 from artifacts.store.repository import Repository
 from contracts.base.errors import ArtifactError, InvalidInput
+from contracts.base.refs import BASES
 
 
 def import_base(repository: Repository, source: Path, rev: str = "HEAD") -> str:
@@ -18,7 +19,7 @@ def import_base(repository: Repository, source: Path, rev: str = "HEAD") -> str:
     """
     source = source.absolute()
     commit = _resolve(source, rev)
-    ref = Ref(f"refs/bases/{commit}", commit)
+    ref = Ref(f"{BASES}/{commit}", commit)
     args = [
         "fetch",
         "--quiet",

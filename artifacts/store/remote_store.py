@@ -14,6 +14,7 @@ from artifacts.git.names import Ref
 from artifacts.git.process import GitFailed, run
 from artifacts.store.repository import Repository, published
 from contracts.base.errors import ArtifactError, InvalidInput, StoreUnavailable
+from contracts.base.refs import FETCHED, HEADS
 from contracts.ports.artifacts import RefMove
 
 PROTOCOLS = frozenset({"file", "git", "http", "https", "ssh"})
@@ -40,7 +41,7 @@ class RemoteRepository(Repository):
         missing = [commit for commit, here in zip(wanted, found, strict=True) if here is None]
         if missing:
             # The refs tell the server next time what need not be sent again.
-            self._fetch([f"+{commit}:refs/fetched/{commit}" for commit in missing], f"commit {missing[0]}")
+            self._fetch([f"+{commit}:{FETCHED}/{commit}" for commit in missing], f"commit {missing[0]}")
         super().ensure(wanted)
 
     def share(self, refs: Sequence[Ref]) -> None:
@@ -61,7 +62,7 @@ class RemoteRepository(Repository):
         return content
 
     def refresh(self, workflow_id: str) -> None:
-        folder = f"{names.HEADS}/{names.identifier('workflow_id', workflow_id)}"
+        folder = f"{HEADS}/{names.identifier('workflow_id', workflow_id)}"
         self._fetch([f"+{folder}/*:{folder}/*"], f"workflow {workflow_id}")
 
     def _fetch(self, refspecs: Sequence[str], what: str) -> None:

@@ -22,6 +22,7 @@ from artifacts.merge.merging import Merger
 from artifacts.store import drafting
 from contracts.base.errors import ArtifactError, UnsafePath
 from contracts.base.paths import check_path
+from contracts.base.refs import MERGES, PENDING, RESULT
 from contracts.ports.artifacts import PendingCommit, RefMove
 
 # More parents than this in one commit make it slow to show; they are merged group by group.
@@ -136,9 +137,7 @@ class Repository:
         query = ["for-each-ref", "--format=%(committerdate:unix) %(objectname) %(refname)"]
         rows = [
             line.split()
-            for line in run([*query, "refs/pending", "refs/merges"], git_dir=self.git_dir)
-            .decode()
-            .splitlines()
+            for line in run([*query, PENDING, MERGES], git_dir=self.git_dir).decode().splitlines()
         ]
         drops = [(ref, oid) for when, oid, ref in rows if int(when) < limit]
         self.guard.persist(lambda: self._refs.delete(drops))
@@ -213,7 +212,7 @@ def published(moves: Sequence[RefMove]) -> list[Ref]:
     refs: dict[str, Ref] = {}
     for move in moves:
         wanted = [names.branch(move.workflow_id, move.task_id)]
-        if move.task_id != names.RESULT:
+        if move.task_id != RESULT:
             wanted.append(names.tag(move.workflow_id, move.task_id))
         keep = names.superseded(move.workflow_id, move.task_id)
         refs.update({name: Ref(name, move.commit, keep) for name in wanted})

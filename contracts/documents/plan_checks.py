@@ -12,13 +12,12 @@ from typing import Any
 
 from contracts.base.errors import InvalidDocument, Problem, UnsafePath
 from contracts.base.paths import check_path
+from contracts.base.refs import METADATA_FOLDER, RESULT, is_reserved
 from contracts.base.strict_json import shown, to_json, validate
 from contracts.documents.plan_graph import cycles, order, path_use, unordered
 from contracts.documents.todo_list import TodoItem, TodoList
 
-_RESERVED_IDS = frozenset({"result"})
 _CYCLE_ID = re.compile(r"\.(fix|retest)[0-9]")
-_OWN_FOLDER = ".multi-agent"
 _HINTS = 10
 _HINT_CANDIDATES = 1_000
 _SHOWN_CYCLE = 50
@@ -112,7 +111,7 @@ def _id_problems(items: Sequence[TodoItem]) -> Iterator[Problem]:
 
 
 def _reserved(folded_id: str) -> str | None:
-    if folded_id in _RESERVED_IDS:
+    if folded_id == RESULT:
         return "names the workflow's merged outcome"
     if folded_id.endswith(".lock") or ".." in folded_id:
         return "cannot be part of a Git branch name ('..' or '.lock' at the end)"
@@ -175,8 +174,8 @@ def _path_fault(path: str, *, written: bool) -> str | None:
         check_path(path.removesuffix("/"))
     except UnsafePath as error:
         return str(error)
-    if written and path.split("/", maxsplit=1)[0].casefold() == _OWN_FOLDER:
-        return f"path {shown(path)}: {_OWN_FOLDER}/ is written by the system; choose another folder"
+    if written and is_reserved(path):
+        return f"path {shown(path)}: {METADATA_FOLDER} is written by the system; choose another folder"
     return None
 
 

@@ -8,6 +8,7 @@ import structlog
 
 from contracts.base.errors import MultiAgentError, Unavailable
 from contracts.base.failpoints import failpoint
+from contracts.base.refs import RESULT
 from contracts.ports.artifacts import CommitStore, RefMove
 from orchestrator.core.events import Merged, MergeFailed
 from orchestrator.core.state import Workflow
@@ -92,7 +93,7 @@ class GitPublisher:
             commit = await self._artifacts.merge(
                 heads, subject=f"Result of {header.workflow_id}", created_at=int(header.created_at)
             )
-            await self._artifacts.publish([RefMove(header.workflow_id, "result", commit)])
+            await self._artifacts.publish([RefMove(header.workflow_id, RESULT, commit)])
             failpoint("git_publisher.after_merge")
             event = Merged(commit)
         except (Unavailable, OSError) as error:

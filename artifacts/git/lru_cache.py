@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 _V = TypeVar("_V")
 
 
-class Recent(Generic[_V]):
+class LruCache(Generic[_V]):
     """Values by name, of at most `room` together. weight: how much room one takes."""
 
     def __init__(self, room: int, weight: Callable[[_V], int] = lambda _: 1) -> None:

@@ -30,7 +30,7 @@ _PIECE = 65_536
 _FAREWELL_SECONDS = 10.0
 
 
-class LastingGit:
+class LongLivedGit:
     """One `git WORD ...` that answers question after question. For several threads, one at a time.
 
     It starts with the first question, and again whenever it has ended. It ends when its standard input does,

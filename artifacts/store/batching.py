@@ -22,7 +22,7 @@ class _Waiting(Generic[_Item, _Answer]):
     done: asyncio.Future[list[_Answer]]
 
 
-class Grouped(Generic[_Item, _Answer]):
+class Batcher(Generic[_Item, _Answer]):
     """Calls the blocking `work` in a thread, for the items of several callers at once.
 
     work: one answer an item, in order; all or nothing. size: an item's bytes. After an ArtifactError each
