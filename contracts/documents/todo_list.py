@@ -1,4 +1,4 @@
-"""TodoList: a plan, as a DAG of tasks."""
+"""A plan as a directed acyclic graph of tasks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contracts.base.model import Document, Identifier, LongText, Model, PathText
 
 
 class Role(StrEnum):
-    """The roles that ship. A plan may name any role for which a worker registered an agent."""
+    """The roles that ship. A plan may name any role that an agent serves."""
 
     ARCHITECT = "architect"
     CODER = "coder"
