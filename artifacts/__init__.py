@@ -1,4 +1,4 @@
-"""The artifact store: every task's outcome as a Git commit.
+"""The artifact store: the outcome of every task as a Git commit.
 
 `open_store` gives the asynchronous store, GitArtifactStore; `ArtifactStore` is a small blocking one for
 scripts.

@@ -15,11 +15,12 @@ _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 
 
 def checkout(repository: Repository, what: str, target: Path) -> Path:
-    """A clone with history of one branch or commit at `target`, a new or empty folder; its absolute path.
+    """Clone one branch or commit with its history to `target`, a new or empty folder; its absolute path.
 
     `what` is a branch such as `ai/generated/<workflow>/result`, or a commit's 40 hex digits, which gets the
-    branch `artifacts`. The files are as `git clone` lays them out, so the repository's own line-ending
-    attributes count; hooks and filters do not run, submodules stay empty. No other workflow is copied.
+    branch `artifacts`. The files are as `git clone` writes them, so the repository's own line-ending
+    attributes count; hooks and filters do not run, submodules stay empty. No other workflow is copied. Raises
+    InvalidInput and ArtifactError.
     """
     branch, commit = ("artifacts", what) if _COMMIT.match(what) else (what, _branch_tip(repository, what))
     repository.ensure([commit])
@@ -30,12 +31,12 @@ def checkout(repository: Repository, what: str, target: Path) -> Path:
     fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", "--"]
     try:
         run(["init", "--quiet", "--template=", f"--initial-branch={branch}"], cwd=target, ceiling=target)
-        # Through the transport, not by linking files: only what the commit needs arrives.
+        # Through the transport, not by linking files, so that only what the commit needs is copied.
         source = f"file://{repository.git_dir}"
         run([*fetch, source, f"{commit}:refs/remotes/origin/{branch}"], cwd=target, protocol="file")
         run(["reset", "--hard", "--quiet", commit, "--"], cwd=target)
     except GitFailed as error:
-        raise ArtifactError(f"commit {commit} cannot be laid out in {str(target)!r}: {error}") from None
+        raise ArtifactError(f"commit {commit} cannot be checked out to {str(target)!r}: {error}") from None
     return target
 
 

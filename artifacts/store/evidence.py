@@ -12,7 +12,7 @@ from contracts.base.refs import HEADS
 
 
 def accepted(repository: Repository) -> dict[tuple[str, str], str]:
-    """The commit of each accepted outcome's branch, by workflow and task; merged ones are task "result"."""
+    """The commit of each accepted outcome, by workflow and task; merged ones are task RESULT."""
     out = run(["for-each-ref", "--format=%(objectname) %(refname)", HEADS], git_dir=repository.git_dir)
     rows = (line.split(" ", 1) for line in out.decode().splitlines())
     parts = ((ref.removeprefix(f"{HEADS}/").split("/"), oid) for oid, ref in rows)
@@ -20,14 +20,14 @@ def accepted(repository: Repository) -> dict[tuple[str, str], str]:
 
 
 def lacking(repository: Repository, commit: str, parts: Sequence[str]) -> list[str]:
-    """Commits that `parts` reach and `commit` does not. Raises ArtifactError for one that is missing."""
+    """The commits that `parts` contain and `commit` does not. Raises ArtifactError for a missing one."""
     lines = [names.commit_name(part) for part in parts] + [f"^{names.commit_name(commit)}"]
     stdin = "".join(f"{line}\n" for line in lines).encode()
     return run(["rev-list", "--stdin"], git_dir=repository.git_dir, stdin=stdin).decode().split()
 
 
 def verify(repository: Repository) -> list[str]:
-    """What `git fsck --strict` finds wrong, one line a problem; [] for a sound store. Reads every object."""
+    """Run `git fsck --strict`, which reads every object; one line for each problem, [] without any."""
     with opened(repository.git_dir) as repo:
         args = ["--strict", "--no-dangling", "--no-progress"]
         status, out, err = repo.git.fsck(*args, with_extended_output=True, with_exceptions=False)

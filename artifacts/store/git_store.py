@@ -1,4 +1,4 @@
-"""The artifact store's port on Git: asynchronous, and writing together what comes together."""
+"""The ports of the artifact store on Git: asynchronous, with concurrent writes in one batch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from contracts.ports.artifacts import PendingCommit, RefMove
 class GitArtifactStore:
     """CommitStore and ExchangeStore of contracts.ports on a repository, with what the composition root needs.
 
-    idle_seconds: how long nobody writes before the processes that write are ended.
+    idle_seconds: time without writes after which the writing processes are ended.
     """
 
     def __init__(self, repository: Repository, *, idle_seconds: float = 5.0) -> None:
@@ -45,7 +45,7 @@ class GitArtifactStore:
                 return tips[0]
 
     async def read_tree(self, commit: str, *, max_bytes: int = 50_000_000) -> dict[str, bytes]:
-        """Also leaves out links, submodules and names that contracts.base.paths refuses."""
+        """See CommitStore. Leaves out links, submodules and names that contracts.base.paths refuses."""
         return await asyncio.to_thread(self._repository.read_tree, commit, max_bytes)
 
     async def publish(self, moves: Sequence[RefMove]) -> None:
@@ -69,7 +69,7 @@ class GitArtifactStore:
         return await asyncio.to_thread(checkout, self._repository, what, target_dir)
 
     async def history(self, workflow_id: str) -> list[CommitInfo]:
-        """A workflow's accepted outcomes, oldest first."""
+        """The accepted outcomes of a workflow, oldest first."""
         return await asyncio.to_thread(history, self._repository, workflow_id)
 
     async def accepted(self) -> dict[tuple[str, str], str]:
@@ -85,7 +85,7 @@ class GitArtifactStore:
         return await asyncio.to_thread(evidence.verify, self._repository)
 
     async def prune_pending(self, older_than_seconds: float) -> int:
-        """Drop pending and merge refs older than that; see Repository.prune_pending."""
+        """Delete older pending and merge refs; see Repository.prune_pending."""
         return await asyncio.to_thread(self._repository.prune_pending, older_than_seconds)
 
     async def close(self) -> None:
@@ -113,7 +113,7 @@ class GitArtifactStore:
 
 
 def open_store(location: str, cache_dir: Path) -> GitArtifactStore:
-    """The store at a path (see create_store) or a URL: file://, git://, http(s)://, ssh://.
+    """Open the store at a path (see create_store) or a URL: file://, git://, http(s)://, ssh://.
 
     cache_dir: where a store given by URL keeps its local bare repository. Raises InvalidInput, NotConfigured.
     """

@@ -33,7 +33,7 @@ class CommitInfo:
 
 
 def history(repository: Repository, workflow_id: str) -> list[CommitInfo]:
-    """The accepted outcomes of a workflow, oldest first; the merged one, if any, is called "result"."""
+    """Read the accepted outcomes of a workflow, oldest first; the merged one, if any, is task RESULT."""
     folder = names.branch(workflow_id, RESULT).removesuffix(RESULT)
     repository.refresh(workflow_id)
     with opened(repository.git_dir) as repo:
@@ -60,7 +60,7 @@ def history(repository: Repository, workflow_id: str) -> list[CommitInfo]:
 
 
 def _changed_files(repo: Repo, shas: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    # Combined diffs (-c) name the files of a merge that differ from all its parents: its own work.
+    # Combined diffs (-c) list the files of a merge that differ from all its parents, which are its own work.
     shape = ["--no-walk=unsorted", "-c", "--root", "--name-only", "-z", "--no-renames", "--format=%x1e%H%x00"]
     files: dict[str, tuple[str, ...]] = {}
     for start in range(0, len(shas), _SHAS_AT_ONCE):

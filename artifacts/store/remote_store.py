@@ -1,4 +1,4 @@
-"""A store on another machine: a local bare repository as the cache, fetched into and pushed from."""
+"""A store on another machine, with a local bare repository as the cache."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _PUSH_AT_ONCE = 500
 
 
 class RemoteRepository(Repository):
-    """A store named by URL. Raises StoreUnavailable when it is out of reach, ArtifactError when it refuses.
+    """A store at a URL. Raises StoreUnavailable when it cannot be reached, ArtifactError when it refuses.
 
     Everything is written to the cache first and then pushed, so that a retry after a lost connection sends
-    the same objects. The cache may be thrown away at any time.
+    the same objects. The cache may be deleted at any time.
     """
 
     def __init__(self, url: str, cache_dir: Path, *, lock_grace_seconds: float = 10.0) -> None:
@@ -40,7 +40,7 @@ class RemoteRepository(Repository):
         found = self.objects.read_all(wanted)
         missing = [commit for commit, here in zip(wanted, found, strict=True) if here is None]
         if missing:
-            # The refs tell the server next time what need not be sent again.
+            # With these refs the server knows next time what need not be sent again.
             self._fetch([f"+{commit}:{FETCHED}/{commit}" for commit in missing], f"commit {missing[0]}")
         super().ensure(wanted)
 
@@ -55,7 +55,7 @@ class RemoteRepository(Repository):
     def load_exchange(self, workflow_id: str, task_id: str, key: str) -> bytes | None:
         content = super().load_exchange(workflow_id, task_id, key)
         if content is None:
-            # A pattern that matches nothing is no error, a single ref that is not there would be.
+            # A pattern that matches nothing is no error; a single ref that does not exist would be one.
             folder = names.exchanges(workflow_id, task_id)
             self._fetch([f"+{folder}/*:{folder}/*"], "model exchanges")
             content = super().load_exchange(workflow_id, task_id, key)
@@ -119,7 +119,7 @@ class RemoteRepository(Repository):
 
 
 def check_url(url: str) -> str:
-    """The protocol of a store's URL. Raises InvalidInput for what git could take for something else."""
+    """Return the protocol of a URL. Raises InvalidInput for one that git could misread."""
     parts = urlsplit(url)
     if parts.scheme not in PROTOCOLS:
         known = ", ".join(f"{name}://" for name in sorted(PROTOCOLS))
