@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from contracts.base.errors import NotConfigured
-from contracts.ports.bus import MessageBus
+from contracts.ports.bus import MessageBus, PublishPort
 from contracts.ports.model import ModelClient
 from contracts.ports.sandbox import Isolation, Sandbox, SandboxRequest, SandboxResult
 from multi_agent.settings import Settings, load_settings
@@ -201,18 +202,18 @@ def planner_from_environment() -> Planner:
     return make_planner(settings, make_model(settings))
 
 
-def make_client(settings: Settings, database: Database, bus: MessageBus | None = None) -> WorkflowClient:
+def make_client(settings: Settings, database: Database, bus: PublishPort | None = None) -> WorkflowClient:
     """Reads and commands; with a bus, the owner is woken up."""
     from contracts.base.errors import BusUnavailable
-    from contracts.messages.channels import Channels
-    from contracts.ports.bus import Outgoing
+    from contracts.base.identifiers import new_id
     from orchestrator.client.workflow_client import WorkflowClient
+    from orchestrator.scheduling.messages import command_notice
 
     async def hint(command_id: str) -> None:
         if bus is None:
             return
         try:
-            await bus.broadcast([Outgoing(Channels.COMMANDS, command_id.encode())])
+            await bus.broadcast([command_notice(command_id, message_id=new_id(), now=time.time())])
         except BusUnavailable:
             return
 

@@ -26,7 +26,7 @@ class RepositorySummary:
 
     @classmethod
     def of(cls, tree: Mapping[str, bytes]) -> Self:
-        """Summarise a tree as `ArtifactStore.read_tree` returns it; the same tree gives the same summary.
+        """Summarise a tree as `CommitStore.read_tree` returns it; the same tree gives the same summary.
 
         When not all files can be listed, those nearest to the root are.
         """

@@ -8,13 +8,12 @@ from functools import lru_cache
 from typing import Any, Final
 
 from contracts.base.errors import InvalidDocument
+from contracts.base.refs import TASK_RECORDS, is_metadata
 from contracts.base.strict_json import validate
 from contracts.documents.reports import ArtifactMetadata
 from contracts.messages.events import TaskRequest
-from contracts.ports.artifacts import ArtifactStore
+from contracts.ports.artifacts import CommitStore
 
-METADATA_FOLDER: Final = ".multi-agent/"
-_TASKS: Final = METADATA_FOLDER + "tasks/"
 _MAX_CACHED_BYTES: Final = 16_384
 
 
@@ -33,7 +32,7 @@ class BaseTree:
 EMPTY: Final = BaseTree()
 
 
-async def read_base(request: TaskRequest, artifacts: ArtifactStore) -> BaseTree:
+async def read_base(request: TaskRequest, artifacts: CommitStore) -> BaseTree:
     """Merge the request's parents and read the resulting tree.
 
     Raises MergeConflict, ArtifactError, StoreUnavailable.
@@ -48,7 +47,7 @@ async def read_base(request: TaskRequest, artifacts: ArtifactStore) -> BaseTree:
 def _split(tree: Mapping[str, bytes]) -> BaseTree:
     reports: dict[str, Mapping[str, Any]] = {}
     authors: dict[str, str] = {}
-    for path in sorted(path for path in tree if path.startswith(_TASKS) and path.endswith(".json")):
+    for path in sorted(path for path in tree if path.startswith(TASK_RECORDS) and path.endswith(".json")):
         metadata = _metadata(tree[path])
         if metadata is None:
             continue
@@ -58,7 +57,7 @@ def _split(tree: Mapping[str, bytes]) -> BaseTree:
             # A file that several roles wrote has no single author, so it gets none of an author's rights.
             known = authors.setdefault(artifact, metadata.agent_role)
             authors[artifact] = metadata.agent_role if known == metadata.agent_role else ""
-    files = {path: content for path, content in tree.items() if not path.startswith(METADATA_FOLDER)}
+    files = {path: content for path, content in tree.items() if not is_metadata(path)}
     return BaseTree(files, reports, authors)
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from contracts.base.errors import ModelRefused
 from contracts.base.failpoints import failpoint
 from contracts.messages.events import Usage
-from contracts.ports.artifacts import ArtifactStore
+from contracts.ports.exchanges import ExchangeStore
 from contracts.ports.model import ModelClient, ModelRequest, ModelResponse
 from contracts.ports.request_hash import request_hash
 
@@ -37,10 +37,10 @@ class ExchangeLog:
     differs and the useless answer is not read back.
     """
 
-    def __init__(self, scope: ExchangeScope, model: ModelClient, artifacts: ArtifactStore) -> None:
+    def __init__(self, scope: ExchangeScope, model: ModelClient, exchanges: ExchangeStore) -> None:
         self._scope = scope
         self._model = model
-        self._artifacts = artifacts
+        self._exchanges = exchanges
         self._hashes: list[str] = []
         self._earlier: str | None = None
         self.usage = _NOTHING_USED
@@ -113,10 +113,10 @@ class ExchangeLog:
         )
 
     async def _load(self, key: str) -> bytes | None:
-        return await self._artifacts.load_exchange(self._scope.workflow_id, self._scope.task_id, key)
+        return await self._exchanges.load_exchange(self._scope.workflow_id, self._scope.task_id, key)
 
     async def _save(self, key: str, content: bytes) -> None:
-        await self._artifacts.save_exchange(self._scope.workflow_id, self._scope.task_id, key, content)
+        await self._exchanges.save_exchange(self._scope.workflow_id, self._scope.task_id, key, content)
 
 
 def _exchange(request: ModelRequest, response: ModelResponse) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
-from agents.sdk.base_tree import EMPTY, METADATA_FOLDER, BaseTree
+from agents.sdk.base_tree import EMPTY, BaseTree
 from agents.sdk.exchange_log import ExchangeLog
 from agents.sdk.prompting import material
 from agents.sdk.structured_output import Dialogue
@@ -14,6 +14,7 @@ from contracts.base.errors import AgentFailure, SandboxUnavailable, UnsafePath
 from contracts.base.failpoints import failpoint
 from contracts.base.model import Document
 from contracts.base.paths import check_path, covers
+from contracts.base.refs import is_reserved
 from contracts.documents.todo_list import TodoItem
 from contracts.messages.events import TaskRequest
 from contracts.ports.model import ModelMessage, ModelRequest
@@ -121,7 +122,7 @@ class Task:
             check_path(path)
         except UnsafePath as error:
             return str(error)
-        if any(covers(pattern, path) for pattern in self.request.writable) and not reserved(path):
+        if any(covers(pattern, path) for pattern in self.request.writable) and not is_reserved(path):
             return None
         allowed = ", ".join(self.request.writable) or "no file at all"
         return f"path {path!r} is not one this task may write; it may write: {allowed}"
@@ -132,8 +133,3 @@ class Task:
         if reason is not None:
             raise AgentFailure(reason, code="path_not_allowed")
         return path
-
-
-def reserved(path: str) -> bool:
-    """Whether the path is in the metadata folder, which only the artifact store writes."""
-    return (path.casefold() + "/").startswith(METADATA_FOLDER)

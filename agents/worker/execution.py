@@ -19,7 +19,7 @@ from contracts.base.errors import NotConfigured
 from contracts.base.failpoints import failpoint
 from contracts.base.text import bounded
 from contracts.messages.events import TaskError, TaskEvent, TaskOutcome, TaskRequest
-from contracts.ports.artifacts import ArtifactStore
+from contracts.ports.artifacts import WorkerArtifacts
 from contracts.ports.model import ModelClient
 from contracts.ports.sandbox import Sandbox
 
@@ -30,7 +30,7 @@ _log = structlog.get_logger(__name__)
 class Services:
     """The services that agents work with."""
 
-    artifacts: ArtifactStore
+    artifacts: WorkerArtifacts
     model: ModelClient
     sandbox: Sandbox
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from artifacts import GitArtifactStore
 from contracts.base.errors import ArtifactError
+from contracts.base.refs import is_metadata
 from contracts.documents.todo_list import TodoList
 from multi_agent.chaos.load import expected_files
 from multi_agent.chaos.world import CANARY, World
@@ -106,7 +107,7 @@ async def _outcome(artifacts: GitArtifactStore, view: WorkflowView, plan: TodoLi
         tree = await artifacts.read_tree(view.header.result_commit)
     except ArtifactError as error:
         return [FailedCheck("I2", f"{name}: the outcome cannot be read: {error}")]
-    files = {path: text for path, text in tree.items() if not path.startswith(".multi-agent/")}
+    files = {path: text for path, text in tree.items() if not is_metadata(path)}
     if files == expected_files(plan):
         return []
     return [FailedCheck("I2", f"{name}: the outcome holds {sorted(files)}, or other contents than it must")]

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Self
 
-from planner_service.planning import Planner
-
 from contracts.base.errors import InvalidInput
 from contracts.base.loop_thread import LoopThread
 from contracts.ports.model import ModelClient
 from multi_agent.bootstrap import make_model, make_planner
 from multi_agent.facade.options import settings_from
+from planner_service.planning import Planner
 from planner_service.write import write_plan
 
 

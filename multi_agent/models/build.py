@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from pydantic import SecretStr
 
@@ -167,4 +167,5 @@ def _adapter(kind: str) -> Callable[[Endpoint], ModelClient]:
             f"model {kind} needs a package that is not installed; install it with: "
             f"pip install 'multi-agent[{service.extra}]'"
         ) from None
-    return cast(Callable[[Endpoint], ModelClient], getattr(module, service.adapter))
+    adapter: Callable[[Endpoint], ModelClient] = getattr(module, service.adapter)
+    return adapter

@@ -16,7 +16,7 @@ import structlog
 from contracts.base.errors import BusUnavailable
 from contracts.messages.channels import Channels
 from contracts.messages.events import MAX_LOGS, EventType, TaskEvent, WorkerLeft, encode
-from contracts.ports.bus import MessageBus, Outgoing
+from contracts.ports.bus import Outgoing, PublishPort
 from multi_agent.embedded.child import ChildProcess
 from multi_agent.runtime.processes import new_process_id
 
@@ -122,7 +122,7 @@ class Supervisor:
     A process that keeps dying is restarted after increasing waits.
     """
 
-    bus: MessageBus
+    bus: PublishPort
     env: dict[str, str]
     """The whole environment of the processes."""
     logs: Path

@@ -6,20 +6,24 @@ import logging
 import os
 import sys
 from contextlib import suppress
-from typing import TextIO, cast
+from typing import Any, Protocol, TextIO
 
 import structlog
+
+
+class _Sink(Protocol):
+    def write(self, text: str, /) -> Any: ...
 
 
 class LossyStream:
     """A stream for logs that drops lines it cannot write: a full disk or a closed pipe stops no work (I1)."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        self._stream: _Sink = stream
         self._lost = 0
         # Unbuffered: a buffer would keep what cannot be written, and fail again on every later line.
         with suppress(OSError):
-            self._stream = cast("TextIO", _UnbufferedWriter(stream.fileno()))
+            self._stream = _UnbufferedWriter(stream.fileno())
 
     def write(self, text: str) -> int:
         """Write a line, or count it as lost. The next line that can be written reports the count."""
@@ -53,7 +57,8 @@ def set_up_logs(level: str, *, process: str, readable: bool | None = None, cache
     """
     number = logging.getLevelNamesMapping()[level.upper()]
     pretty = sys.stderr.isatty() if readable is None else readable
-    stream = cast("TextIO", LossyStream(sys.stderr))
+    # Both libraries ask for a TextIO, and use only what this has.
+    stream: Any = LossyStream(sys.stderr)
     renderer: structlog.types.Processor = (
         structlog.dev.ConsoleRenderer(colors=pretty) if pretty else structlog.processors.JSONRenderer()
     )

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, select
 from contracts.base.errors import DecodeError
 from contracts.messages.channels import Channels
 from contracts.messages.events import Heartbeat, decode
-from contracts.ports.bus import MessageBus
+from contracts.ports.bus import SubscribePort
 from orchestrator.core.state import TaskStatus, Workflow
 from orchestrator.diagnosis.explain import Holder, Observations
 from orchestrator.storage import tables as t
@@ -27,7 +27,7 @@ _DELAYS = ("task.retrying", "task.delayed", "task.lost")
 
 
 async def observe_surroundings(
-    database: Database, bus: MessageBus | None, workflow_id: str, *, listen_seconds: float
+    database: Database, bus: SubscribePort | None, workflow_id: str, *, listen_seconds: float
 ) -> tuple[Workflow | None, Observations]:
     """The workflow, None when it is only queued, and its situation.
 
@@ -57,7 +57,7 @@ async def _nothing() -> None:
     """Nobody to listen to."""
 
 
-async def _listen(bus: MessageBus, wanted: set[str], holders: dict[str, Holder]) -> None:
+async def _listen(bus: SubscribePort, wanted: set[str], holders: dict[str, Holder]) -> None:
     subscription = bus.subscribe([Channels.HEARTBEATS])
     try:
         async for _channel, payload in subscription:

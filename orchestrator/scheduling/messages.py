@@ -5,6 +5,7 @@ from __future__ import annotations
 from contracts.base.timestamps import rfc3339
 from contracts.messages.channels import Channels
 from contracts.messages.events import (
+    CommandNotice,
     Control,
     EventType,
     TaskError,
@@ -107,3 +108,16 @@ def workflow_notice(header: Header, *, message_id: str, now: float) -> Outgoing:
         workflowid=header.workflow_id,
     )
     return Outgoing(Channels.WORKFLOW_EVENTS, payload)
+
+
+def command_notice(command_id: str, *, message_id: str, now: float) -> Outgoing:
+    """A hint to the orchestrators that a command is stored."""
+    payload = encode_checked(
+        EventType.COMMAND_ADDED,
+        CommandNotice(command_id=command_id),
+        id=message_id,
+        source="client",
+        subject=command_id,
+        time=rfc3339(now),
+    )
+    return Outgoing(Channels.COMMANDS, payload)

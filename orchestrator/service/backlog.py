@@ -6,18 +6,26 @@ Nothing can arrive for such a workflow but a command, which brings it in by itse
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
+from orchestrator.core.state import Workflow
 from orchestrator.scheduling.engine import Engine
-from orchestrator.storage.store import Store
 
 _AT_ONCE = 250
+
+
+class WorkflowSource(Protocol):
+    """What the backlog needs of the store."""
+
+    async def load_open(self, names: Sequence[str]) -> list[Workflow]:
+        """Those of these workflows that have not ended. Raises StoreUnavailable."""
 
 
 class Backlog:
     """What an owner has still to read, oldest first."""
 
-    def __init__(self, store: Store, engine: Engine, names: Iterable[str]) -> None:
+    def __init__(self, store: WorkflowSource, engine: Engine, names: Iterable[str]) -> None:
         self._store = store
         self._engine = engine
         self._names = deque(names)

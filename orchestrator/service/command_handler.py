@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
 from contracts.base.errors import BusUnavailable, InvalidInput, MultiAgentError
-from contracts.ports.bus import MessageBus, Outgoing
+from contracts.ports.bus import Outgoing, PublishPort
 from orchestrator.core.commands import (
     DeadLetterBody,
     DiscardDeadLetterBody,
@@ -24,9 +25,16 @@ from orchestrator.core.state import Workflow
 from orchestrator.scheduling.batch import Command
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from orchestrator.scheduling.engine import Engine
-from orchestrator.storage.store import Store
 
 log = structlog.get_logger("orchestrator.service.command_handler")
+
+
+class CommandStore(Protocol):
+    """What commands are about, as it was last committed. Raises StoreUnavailable."""
+
+    async def load(self, workflow_id: str) -> Workflow | None: ...
+
+    async def letter(self, dead_letter_id: int) -> StoredDeadLetter | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +42,8 @@ class CommandHandler:
     """Turns commands into inputs; the answer is stored in the transaction of what it did."""
 
     engine: Engine
-    store: Store
-    bus: MessageBus
+    store: CommandStore
+    bus: PublishPort
 
     async def handle(self, command: Command, now: float, monotonic: float) -> None:
         """Apply one command, or say why not."""

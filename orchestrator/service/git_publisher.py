@@ -8,7 +8,8 @@ import structlog
 
 from contracts.base.errors import MultiAgentError, Unavailable
 from contracts.base.failpoints import failpoint
-from contracts.ports.artifacts import ArtifactStore, RefMove
+from contracts.base.refs import RESULT
+from contracts.ports.artifacts import CommitStore, RefMove
 from orchestrator.core.events import Merged, MergeFailed
 from orchestrator.core.state import Workflow
 from orchestrator.service.inbox import InboxMessage, MergeDone
@@ -23,7 +24,7 @@ class GitPublisher:
     """Works off ref moves in batches, and merges a workflow only after the moves before it."""
 
     def __init__(
-        self, artifacts: ArtifactStore, inbox: asyncio.Queue[InboxMessage], settled: list[str]
+        self, artifacts: CommitStore, inbox: asyncio.Queue[InboxMessage], settled: list[str]
     ) -> None:
         self._artifacts = artifacts
         self._inbox = inbox
@@ -92,7 +93,7 @@ class GitPublisher:
             commit = await self._artifacts.merge(
                 heads, subject=f"Result of {header.workflow_id}", created_at=int(header.created_at)
             )
-            await self._artifacts.publish([RefMove(header.workflow_id, "result", commit)])
+            await self._artifacts.publish([RefMove(header.workflow_id, RESULT, commit)])
             failpoint("git_publisher.after_merge")
             event = Merged(commit)
         except (Unavailable, OSError) as error:

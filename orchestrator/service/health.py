@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from contracts.base.errors import BusUnavailable
-from contracts.ports.bus import MessageBus
+from contracts.ports.bus import InspectPort
 from orchestrator.service.inbox import BusAway, BusReset, InboxMessage
 
 LOOK_SECONDS = 1.0
@@ -18,7 +18,7 @@ LOOK_SECONDS = 1.0
 class BusHealth:
     """Tells the inbox, and people: `say` hears what is waited for, and "" once it is there."""
 
-    bus: MessageBus
+    bus: InspectPort
     inbox: asyncio.Queue[InboxMessage]
     say: Callable[[str], None]
     wall: Callable[[], float]

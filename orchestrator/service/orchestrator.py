@@ -14,7 +14,7 @@ import structlog
 from contracts.base.errors import StoreUnavailable
 from contracts.base.failpoints import failpoint
 from contracts.base.identifiers import new_id
-from contracts.ports.artifacts import ArtifactStore
+from contracts.ports.artifacts import CommitStore
 from contracts.ports.bus import MessageBus
 from contracts.ports.clock import Clock
 from orchestrator.core.sharding import FailureDetector, ShardAssignment
@@ -66,7 +66,7 @@ class OrchestratorService:
 
     store: Store
     bus: MessageBus
-    artifacts: ArtifactStore
+    artifacts: CommitStore
     settings: OrchestratorSettings
     clock: Clock = field(default_factory=Clock)
     metrics: OrchestratorMetrics = field(default_factory=OrchestratorMetrics)

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from contracts.base.errors import BusUnavailable
 from contracts.base.failpoints import failpoint
 from contracts.messages.channels import Channels
 from contracts.messages.events import Control
-from contracts.ports.bus import Done, MessageBus, Outgoing
+from contracts.ports.bus import ConsumePort, Done, Outgoing, PublishPort
 from orchestrator.scheduling.engine import Engine
 from orchestrator.scheduling.messages import control_message, request_message, workflow_notice
 
 CHUNK = 500
 
 
+class DispatchBus(PublishPort, ConsumePort, Protocol):
+    """Takes dispatches, in streams whose groups can be created."""
+
+
 class Publisher:
     """Publishes dispatches until the bus took them, and the rest once."""
 
     def __init__(
-        self, bus: MessageBus, engine: Engine, new_id: Callable[[], str], now: Callable[[], float]
+        self, bus: DispatchBus, engine: Engine, new_id: Callable[[], str], now: Callable[[], float]
     ) -> None:
         self._bus = bus
         self._engine = engine

@@ -11,19 +11,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
 from contracts.base.errors import BusUnavailable, DecodeError
 from contracts.messages.channels import Channels
 from contracts.messages.events import Heartbeat, decode
-from contracts.ports.bus import Delivery, MessageBus
+from contracts.ports.bus import ConsumePort, Delivery, InspectPort
 from orchestrator.core.sharding import ShardAssignment
 from orchestrator.scheduling.engine import Engine
 from orchestrator.scheduling.leases import Leases
 from orchestrator.scheduling.messages import request_stream
 
 log = structlog.get_logger("orchestrator.service.recovery")
+
+
+class RequestStreams(ConsumePort, InspectPort, Protocol):
+    """The streams of dispatches: who holds what, and its acknowledgement on behalf of a dead worker."""
 
 
 @dataclass(slots=True)
@@ -51,7 +56,7 @@ class Forfeit:
 class Recovery:
     """Looks at the streams, waits for the outcomes, and names what must be published again."""
 
-    bus: MessageBus
+    bus: RequestStreams
     engine: Engine
     leases: Leases
     gate: DrainGate

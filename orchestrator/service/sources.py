@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Coroutine
+from typing import Protocol
 
 import structlog
 
@@ -13,7 +14,7 @@ from contracts.base.errors import BusUnavailable, DecodeError, GroupMissing
 from contracts.base.failpoints import failpoint
 from contracts.messages.channels import Channels
 from contracts.messages.events import Heartbeat, WorkerLeft, decode
-from contracts.ports.bus import Delivery, MessageBus
+from contracts.ports.bus import ConsumePort, Delivery, SubscribePort
 from orchestrator.core.sharding import ShardAssignment
 from orchestrator.service.inbox import Drained, InboxMessage
 from orchestrator.service.recovery import DrainGate
@@ -27,6 +28,10 @@ POLL_SECONDS = 1.0
 PAGE_SECONDS = 0.01
 
 
+class IncomingBus(ConsumePort, SubscribePort, Protocol):
+    """Outcomes on streams, heartbeats and hints on channels."""
+
+
 class Sources:
     """One coroutine a source. Outages of the bus are waited out; those of the database end the session.
 
@@ -36,7 +41,7 @@ class Sources:
 
     def __init__(
         self,
-        bus: MessageBus,
+        bus: IncomingBus,
         store: Store,
         assignment: ShardAssignment,
         inbox: asyncio.Queue[InboxMessage],

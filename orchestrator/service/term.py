@@ -10,32 +10,60 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import structlog
 
 from contracts.base.failpoints import failpoint
+from contracts.ports.artifacts import RefMove
 from contracts.ports.clock import Clock
 from orchestrator.core.sharding import ShardAssignment
+from orchestrator.core.state import Workflow
+from orchestrator.scheduling.batch import Batch
 from orchestrator.service.background import BackgroundWork
 from orchestrator.service.backlog import Backlog
-from orchestrator.service.git_publisher import GitPublisher
 from orchestrator.service.handlers import TICK_SECONDS, Handlers
 from orchestrator.service.inbox import InboxMessage
 from orchestrator.service.metrics import OrchestratorMetrics
-from orchestrator.storage.store import Store
 
 log = structlog.get_logger("orchestrator.service.term")
+
+
+class BatchStore(Protocol):
+    """Where a batch is committed."""
+
+    async def commit(self, batch: Batch, assignment: ShardAssignment) -> None:
+        """Write all of it or nothing. Raises OwnershipLost, or StoreUnavailable when its fate is unknown."""
+
+
+class GitWork(Protocol):
+    """Does the Git work of a batch in its own time."""
+
+    def add(self, moves: list[tuple[str, RefMove]], merges: list[Workflow]) -> None:
+        """Take on ref moves, each with the name of its outbox entry, and workflows to merge."""
+
+
+class Inbox(Protocol):
+    """What has arrived and was not handled yet, oldest first."""
+
+    async def get(self) -> InboxMessage:
+        """The next one, waiting for it."""
+
+    def get_nowait(self) -> InboxMessage:
+        """The next one. Raises asyncio.QueueEmpty."""
+
+    def empty(self) -> bool: ...
 
 
 @dataclass(slots=True)
 class Term:
     """From reading the state to the next change of the share; an outage of the database ends it sooner."""
 
-    store: Store
+    store: BatchStore
     assignment: ShardAssignment
-    inbox: asyncio.Queue[InboxMessage]
+    inbox: Inbox
     handlers: Handlers
-    git_publisher: GitPublisher
+    git_publisher: GitWork
     backlog: Backlog
     background: BackgroundWork
     metrics: OrchestratorMetrics

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import structlog
 
@@ -21,12 +22,21 @@ from orchestrator.scheduling.messages import request_message
 from orchestrator.service.metrics import OrchestratorMetrics
 from orchestrator.service.publisher import Publisher
 from orchestrator.service.recovery import Recovery
-from orchestrator.storage.store import Store
 
 log = structlog.get_logger("orchestrator.service.workers")
 
 OVERDUE_GRACE_SECONDS = 15.0
 """Workers enforce timeouts themselves; the owner steps in only when one says nothing for this long after."""
+
+
+class WorkerRegister(Protocol):
+    """Where people see which workers there are. Times are seconds since 1970. Raises StoreUnavailable."""
+
+    async def worker_joined(self, row: dict[str, Any]) -> None: ...
+
+    async def workers_left_but(self, living: Iterable[str], at: float, why: str) -> None: ...
+
+    async def workers_left(self, worker_ids: Iterable[str], at: float, why: str) -> None: ...
 
 
 @dataclass(slots=True)
@@ -36,7 +46,7 @@ class Workers:
     engine: Engine
     leases: Leases
     publisher: Publisher
-    store: Store
+    store: WorkerRegister
     metrics: OrchestratorMetrics
     recovery: Recovery
     now: float = 0.0

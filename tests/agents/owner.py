@@ -22,7 +22,7 @@ from contracts.messages.events import (
     decode,
     encode,
 )
-from contracts.ports.artifacts import ArtifactStore
+from contracts.ports.artifacts import WorkerArtifacts
 from contracts.ports.bus import Delivery, MessageBus, Outgoing, Subscription
 from contracts.ports.model import ModelClient
 from contracts.ports.sandbox import Sandbox
@@ -143,7 +143,7 @@ class Owner:
 
 def worker(
     bus: MessageBus,
-    store: ArtifactStore,
+    store: WorkerArtifacts,
     *agents: type,
     model: ModelClient | None = None,
     sandbox: Sandbox | None = None,

@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import sqlite
@@ -92,7 +92,7 @@ class _Write:
 
     body: Body[Any]
     durable: bool
-    done: Future[Any] = field(default_factory=Future)
+    done: Future[Any]
 
 
 class SqliteDatabase:
@@ -123,10 +123,10 @@ class SqliteDatabase:
                     return self._write_now(body)
             except (SQLAlchemyError, sqlite3.OperationalError) as error:
                 raise translated(error) from None
-        write = _Write(body, durable)
-        self._waiting.append(write)
+        done: Future[T] = Future()
+        self._waiting.append(_Write(body, durable, done))
         self._write_thread.submit(self._write_waiting)
-        return cast("T", await _translated(asyncio.wrap_future(write.done)))
+        return await _translated(asyncio.wrap_future(done))
 
     def _write_now(self, body: Body[T]) -> T:
         """Raises _SomebodyWrites, with nothing done."""

@@ -1,4 +1,4 @@
-"""A git process that stays for many questions, where starting one for each would cost more than the work."""
+"""A git process that answers many questions, where starting one for each would cost more than the work."""
 
 from __future__ import annotations
 
@@ -30,15 +30,17 @@ _PIECE = 65_536
 _FAREWELL_SECONDS = 10.0
 
 
-class LastingGit:
-    """One `git WORD ...` that answers question after question. For several threads, one at a time.
+class LongLivedGit:
+    """One `git WORD ...` that answers question after question. Threads use it one at a time.
 
     It starts with the first question, and again whenever it has ended. It ends when its standard input does,
     so it never outlives this process for long.
 
-    options: further `-c` values. guard: whose flock is held while it answers; None for a process that makes
-    no lock file. before: called ahead of each start. goodbye: what ends it in good order. most: questions are
-    weighed, and after so much a fresh process takes over, which bounds git's memory.
+    options: further `-c` values.
+    guard: its flock is held while the process answers; None for a process that creates no lock file.
+    before: called before each start.
+    goodbye: input that ends the process in good order.
+    most: the sum of weights after which a fresh process takes over, which bounds git's memory.
     """
 
     def __init__(
@@ -62,10 +64,10 @@ class LastingGit:
 
     @contextmanager
     def asking(self, weight: int) -> Iterator[Ask]:
-        """A function that sends a question and returns so many lines of what is said to it.
+        """Yield a function that sends a question and returns as many lines of the answer as it is told.
 
-        It raises GitFailed, StoreUnavailable where the disk is full. After any error the process has ended,
-        and what it had begun is undone.
+        It raises GitFailed, and StoreUnavailable where the disk is full. After any error the process has
+        ended, and what it had begun is undone.
         """
         with self._lock:
             process = self._started()
@@ -74,7 +76,7 @@ class LastingGit:
                     try:
                         yield partial(_exchange, process, self._words[0])
                     except BaseException:
-                        # It removes its lock files when its input ends, and must not outlive the flock.
+                        # It removes its lock files when its input ends; the flock must be held until then.
                         _dismiss(process)
                         raise
             except BaseException:
@@ -132,8 +134,8 @@ class LastingGit:
 
 
 def _dismiss(process: subprocess.Popen[bytes], goodbye: bytes = b"") -> None:
-    """End its input, and the process itself if that is not enough."""
-    # A process that somebody killed meanwhile, or that was heard to its end, has nothing more to say.
+    """Close its input, and kill the process if it does not end then."""
+    # The process may have been killed meanwhile, or its output may have been read to the end.
     with suppress(OSError, ValueError, subprocess.TimeoutExpired):
         process.communicate(goodbye, timeout=_FAREWELL_SECONDS)
     process.kill()
@@ -141,7 +143,7 @@ def _dismiss(process: subprocess.Popen[bytes], goodbye: bytes = b"") -> None:
 
 
 def _exchange(process: subprocess.Popen[bytes], name: str, question: bytes, lines: int) -> list[bytes]:
-    """Raises GitFailed, StoreUnavailable."""
+    """Send a question and read the answer. Raises GitFailed, StoreUnavailable."""
     deadline = time.monotonic() + LOCAL_SECONDS
     stdin, stdout, stderr = _pipes(process)
     unsent, answer, complaints = memoryview(question), bytearray(), bytearray()
@@ -167,7 +169,7 @@ def _exchange(process: subprocess.Popen[bytes], name: str, question: bytes, line
 
 
 def _send(stdin: IO[bytes], unsent: memoryview) -> int:
-    """How many bytes went off; 0 when nobody reads any more."""
+    """Return the number of bytes sent; 0 when the process reads no more."""
     try:
         return os.write(stdin.fileno(), unsent[:_PIECE])
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""Doing together what comes together: what arrives while a call is under way goes into the next one."""
+"""Batches concurrent calls: what arrives while one is running goes into the next."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ class _Waiting(Generic[_Item, _Answer]):
     done: asyncio.Future[list[_Answer]]
 
 
-class Grouped(Generic[_Item, _Answer]):
+class Batcher(Generic[_Item, _Answer]):
     """Calls the blocking `work` in a thread, for the items of several callers at once.
 
-    work: one answer an item, in order; all or nothing. size: an item's bytes. After an ArtifactError each
-    caller's items are tried alone, since one may have spoiled it for all.
+    After an ArtifactError the items of each caller are tried alone, since one may have caused it for all.
+
+    work: gives one answer for each item, in order; all or nothing.
+    size: the bytes of an item.
     """
 
     def __init__(
@@ -37,7 +39,7 @@ class Grouped(Generic[_Item, _Answer]):
         self._worker: asyncio.Task[None] | None = None
 
     async def do(self, items: Sequence[_Item]) -> list[_Answer]:
-        """The answers to these items."""
+        """Return the answers to these items."""
         done: asyncio.Future[list[_Answer]] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(items, done))
         if self._worker is None or self._worker.done():
@@ -45,7 +47,7 @@ class Grouped(Generic[_Item, _Answer]):
         return await done
 
     async def close(self) -> None:
-        """Wait for what is under way."""
+        """Wait for the calls that are running."""
         if self._worker is not None:
             await self._worker
 

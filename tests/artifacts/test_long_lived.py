@@ -20,7 +20,7 @@ import pytest_asyncio
 from artifacts import GitArtifactStore, create_store
 from artifacts.git.fast_import import Draft
 from artifacts.git.write_guard import WriteGuard
-from artifacts.store.grouping import Grouped
+from artifacts.store.batching import Batcher
 from artifacts.store.repository import Repository
 from contracts.base.errors import ArtifactError
 from contracts.ports.artifacts import RefMove
@@ -70,7 +70,7 @@ def _write(repository: Repository, *tasks: str) -> list[str]:
     return repository.commit([repository.draft(outcome(task)) for task in tasks])
 
 
-def _lasting(*words: str) -> list[int]:
+def _long_lived(*words: str) -> list[int]:
     """Children of this process that run one of these git commands."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
@@ -131,7 +131,7 @@ def test_thousands_of_refs(repository: Repository) -> None:
 def _kill_once(name: str, after: float) -> bool:
     """Kill -9 the process of this git command in `after` seconds; whether there was one."""
     time.sleep(after)
-    for pid in _lasting(name):
+    for pid in _long_lived(name):
         os.kill(pid, signal.SIGKILL)
         return True
     return False
@@ -272,7 +272,7 @@ async def test_idle_processes_end(quick: GitArtifactStore) -> None:
     for task in ("t1", "t2"):
         [sha] = await quick.write([outcome(task)])
         await quick.publish([RefMove("w1", task, sha)])
-        await asyncio.to_thread(_wait_until, lambda: not _lasting("fast-import", "update-ref"))
+        await asyncio.to_thread(_wait_until, lambda: not _long_lived("fast-import", "update-ref"))
 
 
 async def test_concurrent_publications_share_a_transaction(quick: GitArtifactStore, bare: Path) -> None:
@@ -306,7 +306,7 @@ async def test_what_comes_together_is_done_together() -> None:
             raise ArtifactError("13")
         return [item * 2 for item in items]
 
-    group: Grouped[int, int] = Grouped(work)
+    group: Batcher[int, int] = Batcher(work)
     first = asyncio.create_task(group.do([0]))
     await asyncio.sleep(0)
     rest = [asyncio.create_task(group.do([n, -n])) for n in (1, 2, 13)]

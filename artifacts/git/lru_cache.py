@@ -1,4 +1,4 @@
-"""A cache for several threads that forgets what was used longest ago."""
+"""A cache for several threads that evicts what was used least recently."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from typing import Generic, TypeVar
 _V = TypeVar("_V")
 
 
-class Recent(Generic[_V]):
-    """Values by name, of at most `room` together. weight: how much room one takes."""
+class LruCache(Generic[_V]):
+    """Values by name.
+
+    room: the sum of weights that all values may have.
+    weight: the weight of a value.
+    """
 
     def __init__(self, room: int, weight: Callable[[_V], int] = lambda _: 1) -> None:
         self._room, self._weight = room, weight
@@ -19,7 +23,7 @@ class Recent(Generic[_V]):
         self._items: OrderedDict[str, _V] = OrderedDict()
 
     def get(self, key: str) -> _V | None:
-        """None for what is not there any more."""
+        """Return the value, None when it is not in the cache."""
         with self._lock:
             value = self._items.get(key)
             if value is not None:
@@ -27,7 +31,7 @@ class Recent(Generic[_V]):
             return value
 
     def put(self, key: str, value: _V) -> None:
-        """Keep a value that is the same whenever it is put."""
+        """Add a value; a key must always have the same one."""
         with self._lock:
             if key not in self._items:
                 self._items[key] = value
