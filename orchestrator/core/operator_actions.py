@@ -1,11 +1,12 @@
-"""Inputs from people: approve, reject, cancel, retry."""
+"""Events from operators: approve, reject, cancel, retry."""
 
 from __future__ import annotations
 
 import hashlib
 
 from contracts.messages.events import TaskError
-from orchestrator.core.decision import Decision, Entry, descendants, end_badly, release
+from contracts.messages.journal import TaskApproved, WorkflowCancelled, WorkflowRetried
+from orchestrator.core.decision import Decision, descendants, end_badly, release
 from orchestrator.core.events import Approve, Cancel, Reject, Retry
 from orchestrator.core.state import TaskState, TaskStatus, Workflow, WorkflowStatus
 
@@ -24,9 +25,8 @@ def approve(workflow: Workflow, event: Approve) -> Decision:
     expected = action_hash(workflow.header.workflow_id, task, workflow.parents_of(task))
     if event.action_hash != expected:
         return Decision(refused="what waits for approval is not what was approved; look at it again")
-    data = {"person": event.person, "action_hash": expected}
     ready = task._replace(status=TaskStatus.READY, approved_hash=expected)
-    return Decision((ready,), journal=(Entry("task.approved", task.task_id, data),))
+    return Decision((ready,), journal=(TaskApproved(task.task_id, event.person, expected),))
 
 
 def reject(workflow: Workflow, event: Reject, now: float) -> Decision:
@@ -52,7 +52,7 @@ def cancel(workflow: Workflow, event: Cancel, now: float) -> Decision:
         finished_at=now,
     )
     tasks = tuple(task._replace(status=TaskStatus.CANCELLED, dispatch_id=None) for task in stopped)
-    return Decision(tasks, header, (Entry("workflow.cancelled", None, {"person": event.person}),), recalls)
+    return Decision(tasks, header, (WorkflowCancelled(event.person),), recalls)
 
 
 def retry(workflow: Workflow, event: Retry, now: float) -> Decision:
@@ -65,7 +65,7 @@ def retry(workflow: Workflow, event: Retry, now: float) -> Decision:
     ]
     if not failed and workflow.header.status is WorkflowStatus.FAILED and not event.task_id:
         header = workflow.header._replace(status=WorkflowStatus.MERGING, reason="", finished_at=None)
-        return Decision(header=header, journal=(Entry("workflow.retried", None, {"person": event.person}),))
+        return Decision(header=header, journal=(WorkflowRetried(None, event.person),))
     if not failed:
         return Decision(refused="only failed, cancelled and dead-lettered tasks can be retried; none is here")
     reopened = _reopen(workflow, failed)
@@ -92,8 +92,8 @@ def retry(workflow: Workflow, event: Retry, now: float) -> Decision:
         finished_at=None,
         open_tasks=workflow.header.open_tasks + len(fresh),
     )
-    entry = Entry("workflow.retried", event.task_id, {"person": event.person, "tasks": len(fresh)})
-    return Decision(tuple(fresh.values()), header, (entry,))
+    retried = WorkflowRetried(event.task_id, event.person, len(fresh))
+    return Decision(tuple(fresh.values()), header, (retried,))
 
 
 def _reopen(workflow: Workflow, failed: list[TaskState]) -> list[TaskState]:

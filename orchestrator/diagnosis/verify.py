@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, select
 from contracts.base.errors import ArtifactError, DecodeError
 from contracts.messages.channels import SHARDS, Channels
 from contracts.messages.events import Heartbeat, TaskOutcome, decode
+from contracts.messages.journal import TaskDispatched, TaskSucceeded, kind_of
 from contracts.ports.bus import MessageBus, Subscription
 from orchestrator.core.state import TaskStatus, WorkflowStatus
 from orchestrator.diagnosis.invariants import (
@@ -145,11 +146,11 @@ def _read_journal(
     j = t.journal.c
     succeeded: dict[tuple[str, str], list[int]] = {}
     dispatched: dict[tuple[str, str], int] = {}
-    kinds = ("task.succeeded", "task.dispatched")
+    kinds = (kind_of(TaskSucceeded), kind_of(TaskDispatched))
     columns = (j.workflow_id, j.task_id, j.kind, j.sequence)
     entries = select(*columns).where(j.kind.in_(kinds), j.task_id.is_not(None)).order_by(j.sequence)
     for workflow_id, task_id, kind, sequence in connection.execute(entries):
-        if kind == "task.succeeded":
+        if kind == kind_of(TaskSucceeded):
             succeeded.setdefault((workflow_id, task_id), []).append(sequence)
         else:
             dispatched.setdefault((workflow_id, task_id), sequence)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from orchestrator.core.decision import Entry
+from contracts.messages.journal import JournalEvent
 from orchestrator.core.state import Header, TaskState, Workflow
 
 
@@ -70,7 +70,7 @@ class Batch:
     sent: set[tuple[str, str]] = field(default_factory=set)
     done: set[tuple[str, str]] = field(default_factory=set)
     added: dict[tuple[str, str], int] = field(default_factory=dict)
-    journal: list[tuple[str, Entry]] = field(default_factory=list)
+    journal: list[tuple[str, JournalEvent]] = field(default_factory=list)
     outbox: list[OutboxEntry] = field(default_factory=list)
     settled: list[str] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from contracts.messages.journal import JournalEvent, WorkflowSubmitted
 from contracts.ports.artifacts import RefMove
 from orchestrator.core.decide import decide
-from orchestrator.core.decision import Decision, Entry
+from orchestrator.core.decision import Decision
 from orchestrator.core.events import Dispatch, Started, WorkflowEvent
 from orchestrator.core.sharding import shard_of
 from orchestrator.core.state import Header, TaskState, TaskStatus, Workflow, WorkflowStatus
@@ -70,10 +71,8 @@ class Engine:
         header = workflow.header
         self.workflows[header.workflow_id] = workflow
         self._batch.created[header.workflow_id] = workflow
-        entry = Entry(
-            "workflow.submitted", None, {"tasks": len(workflow.tasks), "request": header.request[:300]}
-        )
-        self._batch.journal.append((header.workflow_id, entry))
+        submitted = WorkflowSubmitted(len(workflow.tasks), header.request[:300])
+        self._batch.journal.append((header.workflow_id, submitted))
         self.apply(header.workflow_id, Started(), now, monotonic)
 
     def apply(self, workflow_id: str, event: WorkflowEvent, now: float, monotonic: float) -> Decision:
@@ -93,7 +92,7 @@ class Engine:
         self._effects.changed[workflow_id] = None
         return decision
 
-    def note(self, workflow_id: str, entry: Entry) -> None:
+    def record(self, workflow_id: str, entry: JournalEvent) -> None:
         """Journal something that changed nothing."""
         self._batch.shards.add(shard_of(workflow_id))
         self._batch.journal.append((workflow_id, entry))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from contracts.base.errors import BusUnavailable, InvalidInput, MultiAgentError
+from contracts.messages.journal import CommandRefused
 from contracts.ports.bus import MessageBus, Outgoing
 from orchestrator.core.commands import (
     DeadLetterBody,
@@ -17,7 +18,6 @@ from orchestrator.core.commands import (
     check_name,
     read_body,
 )
-from orchestrator.core.decision import Entry
 from orchestrator.core.events import Retry, WorkflowEvent
 from orchestrator.core.sharding import shard_of
 from orchestrator.core.state import Workflow
@@ -44,8 +44,7 @@ class CommandHandler:
         refused = await self._guarded(command, now, monotonic)
         pending.answers[command.command_id] = f"refused: {refused}" if refused else "done"
         if refused:
-            entry = Entry("command.refused", None, {"command": command.kind, "why": refused})
-            self.engine.note(command.workflow_id, entry)
+            self.engine.record(command.workflow_id, CommandRefused(command.kind, refused))
 
     async def _guarded(self, command: Command, now: float, monotonic: float) -> str | None:
         """Whatever a command does, it must not come back with every session and end each one (I7)."""

@@ -21,9 +21,9 @@ from contracts.messages.events import (
     WorkerLeft,
     decode,
 )
+from contracts.messages.journal import OutcomeRefused
 from contracts.ports.artifacts import RefMove
 from contracts.ports.bus import Delivery, Done, Outgoing
-from orchestrator.core.decision import Entry
 from orchestrator.core.events import Finished
 from orchestrator.scheduling.batch import Command, DeadLetter, OutboxEntry
 from orchestrator.scheduling.dead_letters import unreadable
@@ -185,8 +185,8 @@ class Handlers:
             refused = self.engine.apply(workflow_id, finished, self.now, self.monotonic).refused
         self.metrics.outcome(outcome.status, accepted=refused is None)
         if refused is not None:
-            data = {"why": refused, "dispatch_id": outcome.dispatch_id, "execution_id": outcome.execution_id}
-            self.engine.note(workflow_id, Entry("outcome.refused", task_id, data))
+            entry = OutcomeRefused(task_id, refused, outcome.dispatch_id, outcome.execution_id)
+            self.engine.record(workflow_id, entry)
 
     def _refused_by_a_worker(self, message: DeadMessage, message_id: str) -> None:
         """Keep the bytes; the owner of a dispatch among them hears that it failed, or it would wait (I1)."""

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Executable, String, Table, bindparam, func, make_url, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from contracts.messages.journal import JournalEvent, encode_journal
 from orchestrator.core.state import Header
 from orchestrator.scheduling.batch import Batch, DeadLetter, OutboxEntry
 from orchestrator.storage import tables as t
@@ -165,7 +166,7 @@ def write_rows(connection: Connection, batch: Batch) -> None:
             counts.append((header.open_tasks, name))
         elif name not in batch.created:
             changed.append(header_changes(header))
-    journal = [(name, entry.task_id, now, entry.kind, json_text(entry.data)) for name, entry in batch.journal]
+    journal = [_journal_row(name, entry, now) for name, entry in batch.journal]
     created = batch.created.values()
     _INSERT_WORKFLOW.write(connection, [header_row(one.header) for one in created])
     _INSERT_PLAN.write(connection, [plan_row(one) for one in created])
@@ -177,6 +178,11 @@ def write_rows(connection: Connection, batch: Batch) -> None:
     _UPDATE_WORKFLOW.write(connection, changed)
     _INSERT_JOURNAL.write(connection, journal)
     _ANSWER.write(connection, [(now, text, name) for name, text in batch.answers.items()])
+
+
+def _journal_row(workflow_id: str, entry: JournalEvent, now: float) -> Row:
+    kind, task_id, data = encode_journal(entry)
+    return workflow_id, task_id, now, kind, json_text(data)
 
 
 def write_outbox(

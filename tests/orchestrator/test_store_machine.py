@@ -14,8 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import text
 
 from contracts.base.errors import StoreUnavailable
+from contracts.messages.journal import CommandRefused, encode_journal
 from orchestrator.client.workflow_client import WorkflowClient
-from orchestrator.core.decision import Entry
 from orchestrator.core.events import Cancel, Finished, Lost, Merged, Overdue, Retry, WorkflowEvent
 from orchestrator.core.sharding import shard_of
 from orchestrator.core.state import Workflow, WorkflowStatus
@@ -68,7 +68,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.numbers = 0
         self.workflows: dict[str, Workflow] = {}
         self.outbox: dict[str, OutboxEntry] = {}
-        self.journal: list[tuple[str, str | None, str]] = []
+        self.journal: list[tuple[str, str, str | None, dict[str, Any]]] = []
         self.assignment = self.wait(everything(self.store))
         self.reload()
 
@@ -113,7 +113,7 @@ class StoreMachine(RuleBasedStateMachine):
             name = list(self.engine.workflows)[pick % len(self.engine.workflows)]
             event: WorkflowEvent = (Merged("a" * 40), Retry(None, "me"), Cancel("me"))[kind]
             refused = self.engine.apply(name, event, 4.0, 4.0).refused
-            self.engine.note(name, Entry("wished", None, {"refused": refused}))
+            self.engine.record(name, CommandRefused("wished", refused or "no"))
 
     # --- commits -------------------------------------------------------------------------------------
 
@@ -162,7 +162,7 @@ class StoreMachine(RuleBasedStateMachine):
         for name in {*batch.created, *batch.headers, *(name for name, _ in batch.tasks)}:
             current = self.engine.workflows[name]
             self.workflows[name] = Workflow.load(current.header, current.tasks.values())
-        self.journal += [(name, entry.task_id, entry.kind) for name, entry in batch.journal]
+        self.journal += [(name, *encode_journal(entry)) for name, entry in batch.journal]
         self.outbox |= {entry.entry_id: entry for entry in batch.outbox}
         for entry_id in batch.settled:
             self.outbox.pop(entry_id, None)
@@ -194,7 +194,7 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def the_journal_lost_nothing(self) -> None:
         events = self.wait(WorkflowClient(self.database).events(limit=100_000))
-        assert [(one.workflow_id, one.task_id, one.kind) for one in events] == self.journal
+        assert [(one.workflow_id, one.kind, one.task_id, one.data) for one in events] == self.journal
 
 
 def _empty(connection: Any) -> None:
