@@ -1,4 +1,4 @@
-"""Inputs about attempts: dispatched, finished, lost, overdue."""
+"""Events about attempts: dispatched, finished, lost, overdue."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contracts.messages.journal import (
     TaskToBeFixed,
 )
 from orchestrator.core.cycles import debug_cycle
-from orchestrator.core.decision import Decision, end_badly, release, settle
+from orchestrator.core.decision import Decision, conclude, end_badly, release
 from orchestrator.core.events import Dispatch, Finished, Lost, Overdue
 from orchestrator.core.state import TaskState, TaskStatus, Workflow
 
@@ -31,7 +31,7 @@ def backoff_seconds(count: int, most: float = BACKOFF_MOST_SECONDS) -> float:
 
 
 def dispatch(workflow: Workflow, event: Dispatch, now: float) -> Decision:
-    """Hand a ready task out."""
+    """Dispatch a ready task."""
     task = workflow.tasks[event.task_id]
     if task.status is not TaskStatus.READY:
         return Decision(refused=f"task is {task.status}")
@@ -46,7 +46,7 @@ def dispatch(workflow: Workflow, event: Dispatch, now: float) -> Decision:
 
 
 def _current(workflow: Workflow, task_id: str, dispatch_id: str) -> TaskState | str:
-    """The task when `dispatch_id` is its current dispatch (I3), else why it is not."""
+    """The task when `dispatch_id` is its current dispatch (I3), else the reason why it is not."""
     task = workflow.tasks.get(task_id)
     if task is None:
         return "no such task"
@@ -58,7 +58,7 @@ def _current(workflow: Workflow, task_id: str, dispatch_id: str) -> TaskState | 
 
 
 def finish(workflow: Workflow, event: Finished, now: float) -> Decision:
-    """Take an outcome, if it is that of the current dispatch."""
+    """Apply an outcome, if it is that of the current dispatch."""
     task = _current(workflow, event.task_id, event.outcome.dispatch_id)
     if isinstance(task, str):
         return Decision(refused=task)
@@ -100,11 +100,11 @@ def _succeed(
         task.verdict,
     )
     released = release(workflow, waiting, just_done=task.task_id) if not more else []
-    return settle(workflow, [task, *more, *released], [succeeded], now)
+    return conclude(workflow, [task, *more, *released], [succeeded], now)
 
 
 def _verdict_failed(workflow: Workflow, task: TaskState, outcome: TaskOutcome, now: float) -> Decision:
-    """A report that says "failed": a test-debug cycle while there is one left, else the task has failed."""
+    """Add a test-debug cycle while one is left, else fail the task."""
     added = debug_cycle(workflow, task)
     if added:
         decision = _succeed(workflow, task, outcome, now, added)
@@ -128,7 +128,7 @@ def _fail_attempt(workflow: Workflow, task: TaskState, error: TaskError, now: fl
 
 
 def _delay(task: TaskState, outcome: TaskOutcome, error: TaskError, now: float) -> Decision:
-    """What the attempt needed was away: later again, as often as it takes, and no failure."""
+    """Repeat an attempt that met an outage, as often as it takes; no failure is counted."""
     outages = task.outages + 1
     wait = backoff_seconds(outages, OUTAGE_MOST_SECONDS)
     again = task._replace(
@@ -145,7 +145,10 @@ def _delay(task: TaskState, outcome: TaskOutcome, error: TaskError, now: float) 
 
 
 def lose(workflow: Workflow, event: Lost, now: float) -> Decision:
-    """Again and alone from now on, or dead-letter. Only a death that no other task shares is counted (I7)."""
+    """Repeat a task whose worker died, alone from now on, or dead-letter it.
+
+    A death counts only when the worker executed nothing else (I7).
+    """
     task = _current(workflow, event.task_id, event.dispatch_id)
     if isinstance(task, str):
         return Decision(refused=task)
@@ -160,7 +163,7 @@ def lose(workflow: Workflow, event: Lost, now: float) -> Decision:
 
 
 def overdue(workflow: Workflow, event: Overdue, now: float) -> Decision:
-    """Count a failure and recall the execution."""
+    """Count a failure and recall the dispatch."""
     task = _current(workflow, event.task_id, event.dispatch_id)
     if isinstance(task, str):
         return Decision(refused=task)

@@ -6,7 +6,7 @@ from typing import assert_never
 
 from contracts.messages.journal import WorkflowCompleted, WorkflowFailed, WorkflowStarted
 from orchestrator.core.attempts import dispatch, finish, lose, overdue
-from orchestrator.core.decision import Decision, release, settle
+from orchestrator.core.decision import Decision, conclude, release
 from orchestrator.core.events import (
     Approve,
     Cancel,
@@ -29,7 +29,7 @@ def decide(workflow: Workflow, event: WorkflowEvent, now: float) -> Decision:  #
     """Decide what `event` does to `workflow` at `now` (seconds since 1970). Changes nothing itself."""
     match event:
         case Started():
-            return settle(workflow, release(workflow, workflow.tasks), [WorkflowStarted()], now)
+            return conclude(workflow, release(workflow, workflow.tasks), [WorkflowStarted()], now)
         case Dispatch():
             return dispatch(workflow, event, now)
         case Finished():
@@ -55,7 +55,7 @@ def decide(workflow: Workflow, event: WorkflowEvent, now: float) -> Decision:  #
 
 
 def merged(workflow: Workflow, event: Merged, now: float) -> Decision:
-    """The workflow is complete."""
+    """Complete the workflow."""
     if workflow.header.status is not WorkflowStatus.MERGING:
         return Decision(refused=f"workflow is {workflow.header.status}")
     header = workflow.header._replace(
@@ -65,7 +65,7 @@ def merged(workflow: Workflow, event: Merged, now: float) -> Decision:
 
 
 def merge_failed(workflow: Workflow, event: MergeFailed, now: float) -> Decision:
-    """The workflow has failed at its last step."""
+    """Fail the workflow at its last step."""
     if workflow.header.status is not WorkflowStatus.MERGING:
         return Decision(refused=f"workflow is {workflow.header.status}")
     reason = f"the outcomes could not be merged: {event.message}"

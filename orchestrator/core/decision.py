@@ -52,7 +52,7 @@ def release(
 
 
 def end_badly(workflow: Workflow, task: TaskState, status: TaskStatus, now: float) -> Decision:
-    """A task ended without success: whatever needs it is blocked, everything else goes on."""
+    """End a task without success and block its descendants; everything else continues."""
     ended = task._replace(status=status, dispatch_id=None)
     blocked = [
         workflow.tasks[name]._replace(status=TaskStatus.BLOCKED)
@@ -62,11 +62,11 @@ def end_badly(workflow: Workflow, task: TaskState, status: TaskStatus, now: floa
     error = task.error
     kind = TaskDeadLettered if status is TaskStatus.DEAD else TaskFailed
     entry = kind(task.task_id, task.attempt, error.code if error else "", error.message if error else "")
-    return settle(workflow, [ended, *blocked], [entry], now)
+    return conclude(workflow, [ended, *blocked], [entry], now)
 
 
 def descendants(workflow: Workflow, names: list[str]) -> list[str]:
-    """Everything that needs one of `names`, directly or not."""
+    """The tasks that depend on one of `names`, directly or indirectly."""
     seen = set(names)
     queue = list(names)
     found = []
@@ -79,8 +79,11 @@ def descendants(workflow: Workflow, names: list[str]) -> list[str]:
     return found
 
 
-def settle(workflow: Workflow, tasks: list[TaskState], journal: list[JournalEvent], now: float) -> Decision:
-    """Close the workflow when these versions leave nothing open; without a commit nothing is merged."""
+def conclude(workflow: Workflow, tasks: list[TaskState], journal: list[JournalEvent], now: float) -> Decision:
+    """Decide on these versions, and end the workflow when they leave no task open.
+
+    A workflow without any commit is completed at once; there is nothing to merge.
+    """
     header = workflow.header
     open_tasks = header.open_tasks
     for task in tasks:

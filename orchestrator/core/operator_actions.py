@@ -30,7 +30,7 @@ def approve(workflow: Workflow, event: Approve) -> Decision:
 
 
 def reject(workflow: Workflow, event: Reject, now: float) -> Decision:
-    """The task has failed, by decision."""
+    """Fail a task that waits for approval."""
     task = workflow.tasks.get(event.task_id)
     if task is None or task.status is not TaskStatus.APPROVAL:
         return Decision(refused=f"task {event.task_id} does not wait for approval")
@@ -40,7 +40,7 @@ def reject(workflow: Workflow, event: Reject, now: float) -> Decision:
 
 
 def cancel(workflow: Workflow, event: Cancel, now: float) -> Decision:
-    """End everything that is not over."""
+    """End every task that has not ended, and the workflow."""
     if workflow.header.status.terminal:
         return Decision(refused=f"workflow is already {workflow.header.status}")
     stopped = [task for task in workflow.tasks.values() if not task.status.terminal]
@@ -56,7 +56,7 @@ def cancel(workflow: Workflow, event: Cancel, now: float) -> Decision:
 
 
 def retry(workflow: Workflow, event: Retry, now: float) -> Decision:
-    """Reopen what failed, with fresh attempts."""
+    """Reopen failed tasks with fresh attempts; without any, repeat the merge."""
     wanted = [workflow.tasks.get(event.task_id)] if event.task_id else list(workflow.tasks.values())
     failed = [
         task
@@ -97,7 +97,7 @@ def retry(workflow: Workflow, event: Retry, now: float) -> Decision:
 
 
 def _reopen(workflow: Workflow, failed: list[TaskState]) -> list[TaskState]:
-    """These tasks and what they blocked, less whatever still needs a task that stays without success."""
+    """These tasks and those they blocked, without any that still depends on a task that did not succeed."""
     names = dict.fromkeys(task.task_id for task in failed)
     for name in descendants(workflow, list(names)):
         if workflow.tasks[name].status in {TaskStatus.BLOCKED, TaskStatus.CANCELLED}:

@@ -31,6 +31,7 @@ from orchestrator.diagnosis.invariants import (
     check_unmoved,
     may_be_stuck,
 )
+from orchestrator.scheduling.batch import OutboxKind
 from orchestrator.scheduling.messages import request_stream
 from orchestrator.storage import tables as t
 from orchestrator.storage.loading import read_workflows
@@ -133,8 +134,10 @@ def read_facts(connection: Connection, now: float) -> Facts:
         workflows={one.header.workflow_id: one for one in workflows},
         succeeded=succeeded,
         dispatched=dispatched,
-        to_publish=frozenset(entry.entry_id for entry in outbox if entry.kind == "dispatch"),
-        to_move=frozenset((entry.workflow_id, entry.task_id) for entry in outbox if entry.kind == "ref"),
+        to_publish=frozenset(entry.entry_id for entry in outbox if entry.kind is OutboxKind.DISPATCH),
+        to_move=frozenset(
+            (entry.workflow_id, entry.task_id) for entry in outbox if entry.kind is OutboxKind.REF
+        ),
         renewals=int(renewals),
     )
 

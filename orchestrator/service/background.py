@@ -16,13 +16,13 @@ class BackgroundWork:
         self._group = group
         self._running: asyncio.Task[None] | None = None
 
-    async def follow(self, work: Work) -> None:
+    async def start_after_previous(self, work: Work) -> None:
         """Start this when all before it is done; return when it has begun to wait for something."""
-        await self.caught_up()
+        await self.wait_idle()
         self._running = self._group.create_task(work())
         await asyncio.sleep(0)
 
-    async def caught_up(self) -> None:
+    async def wait_idle(self) -> None:
         """Return when all is done. Raises what the work did."""
         if self._running is not None:
             await self._running

@@ -27,7 +27,7 @@ class Backlog:
         """Whether everything was read."""
         return not self._names
 
-    async def read_some(self, monotonic: float) -> None:
+    async def read_next(self, monotonic: float) -> None:
         """Bring the next ones in. Raises StoreUnavailable."""
         count = min(len(self._names), _AT_ONCE)
         names = [self._names.popleft() for _ in range(count)]

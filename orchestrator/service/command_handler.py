@@ -14,7 +14,7 @@ from orchestrator.core.commands import (
     DiscardDeadLetterBody,
     RetryDeadLetterBody,
     SubmitBody,
-    as_input,
+    as_event,
     check_name,
     read_body,
 )
@@ -26,7 +26,7 @@ from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from orchestrator.scheduling.engine import Engine
 from orchestrator.storage.store import Store
 
-log = structlog.get_logger("orchestrator.service.command_handler")
+logger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class CommandHandler:
         except MultiAgentError:
             raise
         except Exception as error:
-            log.exception("command_failed", command_id=command.command_id, kind=command.kind)
+            logger.exception("command_failed", command_id=command.command_id, kind=command.kind)
             return f"this met an error of the program: {type(error).__name__}: {error}"
 
     async def _apply(self, command: Command, now: float, monotonic: float) -> str | None:
@@ -66,7 +66,7 @@ class CommandHandler:
             return await self._work_off(body, now, monotonic)
         if isinstance(body, SubmitBody):
             return self._submit(command, body, now, monotonic)
-        return await self._give(name, as_input(body), now, monotonic)
+        return await self._give(name, as_event(body), now, monotonic)
 
     def _submit(self, command: Command, body: SubmitBody, now: float, monotonic: float) -> str | None:
         name = command.workflow_id
@@ -95,7 +95,7 @@ class CommandHandler:
         return refused
 
     async def _work_off(self, body: DeadLetterBody, now: float, monotonic: float) -> str | None:
-        letter = await self.store.letter(body.dead_letter_id)
+        letter = await self.store.dead_letter(body.dead_letter_id)
         if letter is None:
             return f"there is no dead letter {body.dead_letter_id}"
         resolved = self.engine.pending.resolved

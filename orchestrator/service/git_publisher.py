@@ -13,7 +13,7 @@ from orchestrator.core.events import Merged, MergeFailed
 from orchestrator.core.state import Workflow
 from orchestrator.service.inbox import InboxMessage, MergeDone
 
-log = structlog.get_logger("orchestrator.service.git_publisher")
+logger = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 1.0
 _AT_ONCE = 32
@@ -23,11 +23,11 @@ class GitPublisher:
     """Works off ref moves in batches, and merges a workflow only after the moves before it."""
 
     def __init__(
-        self, artifacts: ArtifactStore, inbox: asyncio.Queue[InboxMessage], settled: list[str]
+        self, artifacts: ArtifactStore, inbox: asyncio.Queue[InboxMessage], delivered: list[str]
     ) -> None:
         self._artifacts = artifacts
         self._inbox = inbox
-        self._settled = settled
+        self._delivered = delivered
         self._moves: list[tuple[str, RefMove]] = []
         self._merges: list[Workflow] = []
         self._work = asyncio.Event()
@@ -70,16 +70,16 @@ class GitPublisher:
             await self._later([move], error)
         except MultiAgentError as error:
             # It stays in the outbox: the next session tries again.
-            log.error("ref_cannot_be_moved", entry=move[0], task_id=move[1].task_id, reason=str(error))
+            logger.error("ref_cannot_be_moved", entry=move[0], task_id=move[1].task_id, reason=str(error))
 
     async def _publish(self, batch: list[tuple[str, RefMove]]) -> None:
         failpoint("git_publisher.before_refs")
         await self._artifacts.publish([move for _, move in batch])
         failpoint("git_publisher.after_refs")
-        self._settled += [entry_id for entry_id, _ in batch]
+        self._delivered += [entry_id for entry_id, _ in batch]
 
     async def _later(self, batch: list[tuple[str, RefMove]], error: Exception) -> None:
-        log.warning("refs_not_moved", reason=str(error), count=len(batch))
+        logger.warning("refs_not_moved", reason=str(error), count=len(batch))
         self._moves = batch + self._moves
         await asyncio.sleep(RETRY_SECONDS)
 
@@ -96,7 +96,7 @@ class GitPublisher:
             failpoint("git_publisher.after_merge")
             event = Merged(commit)
         except (Unavailable, OSError) as error:
-            log.warning("result_not_merged", workflow_id=header.workflow_id, reason=str(error))
+            logger.warning("result_not_merged", workflow_id=header.workflow_id, reason=str(error))
             self._merges.append(workflow)
             await asyncio.sleep(RETRY_SECONDS)
             return

@@ -25,17 +25,17 @@ from contracts.messages.journal import OutcomeRefused
 from contracts.ports.artifacts import RefMove
 from contracts.ports.bus import Delivery, Done, Outgoing
 from orchestrator.core.events import Finished
-from orchestrator.scheduling.batch import Command, DeadLetter, OutboxEntry
+from orchestrator.scheduling.batch import Command, DeadLetter, OutboxEntry, OutboxKind
 from orchestrator.scheduling.dead_letters import unreadable
 from orchestrator.scheduling.engine import Effects, Engine
-from orchestrator.scheduling.messages import home, refusal
+from orchestrator.scheduling.messages import refused_outcome, result_stream
 from orchestrator.service.command_handler import CommandHandler
 from orchestrator.service.inbox import BusAway, BusReset, Drained, InboxMessage, MergeDone
 from orchestrator.service.metrics import OrchestratorMetrics
 from orchestrator.service.publisher import Publisher
 from orchestrator.service.workers import Workers
 
-log = structlog.get_logger("orchestrator.service.handlers")
+logger = structlog.get_logger(__name__)
 
 TICK_SECONDS = 0.25
 HINT_SECONDS = 0.1
@@ -62,13 +62,13 @@ class Handlers:
     async def resume(self, entries: Iterable[OutboxEntry]) -> list[tuple[str, RefMove]]:
         """What an earlier session may not have finished: dispatches are looked for, refs come back."""
         entries = list(entries)
-        dispatches = [entry.entry_id for entry in entries if entry.kind == "dispatch"]
-        self.publisher.settled += [name for name in dispatches if name not in self.engine.out]
-        await self.workers.recovery.look(dispatches)
+        dispatches = [entry.entry_id for entry in entries if entry.kind is OutboxKind.DISPATCH]
+        self.publisher.delivered += [name for name in dispatches if name not in self.engine.in_flight]
+        await self.workers.recovery.find_missing(dispatches)
         return [
             (entry.entry_id, RefMove(entry.workflow_id, entry.task_id, entry.commit))
             for entry in entries
-            if entry.kind == "ref" and entry.commit
+            if entry.kind is OutboxKind.REF and entry.commit
         ]
 
     def begin(self, now: float, monotonic: float) -> None:
@@ -76,7 +76,7 @@ class Handlers:
         self.now, self.monotonic = now, monotonic
         self.workers.begin(now, monotonic)
 
-    def looks_around(self, items: Iterable[InboxMessage]) -> bool:
+    def inspects_bus(self, items: Iterable[InboxMessage]) -> bool:
         """Whether this batch may look at the bus, where all that was published must be found."""
         return self._tick_is_due or not all(isinstance(item, Delivery) for item in items)
 
@@ -88,25 +88,25 @@ class Handlers:
         """Handle one arrival."""
         match item:
             case Delivery():
-                self._guarded(item)
+                self._handle_delivery(item)
             case Heartbeat():
-                await self.workers.heard(item)
+                await self.workers.handle_heartbeat(item)
             case WorkerLeft():
-                await self.workers.left(item)
+                await self.workers.handle_left(item)
             case Command():
                 await self.command_handler.handle(item, self.now, self.monotonic)
             case MergeDone():
-                self._merge_done(item)
+                self._apply_merge(item)
             case BusAway():
-                self.workers.leases.deaf()
+                self.workers.leases.suspend()
             case Drained():
-                self.workers.drained(item.ticket)
+                self.workers.handle_drained(item.ticket)
             case BusReset():
-                await self.workers.bus_reset()
+                await self.workers.handle_bus_reset()
             case _:
                 assert_never(item)
 
-    def _merge_done(self, item: MergeDone) -> None:
+    def _apply_merge(self, item: MergeDone) -> None:
         if item.workflow_id in self.engine.workflows:
             self.engine.apply(item.workflow_id, item.event, self.now, self.monotonic)
 
@@ -115,7 +115,7 @@ class Handlers:
         if self._tick_is_due:
             self._ticked_at = self.monotonic
             await self.workers.tick()
-        self.engine.fill(self.now, self.monotonic)
+        self.engine.dispatch_ready(self.now, self.monotonic)
 
     async def publish(self, effects: Effects) -> None:
         """After the commit: acknowledgements, dispatches, words to workers and watchers."""
@@ -131,7 +131,7 @@ class Handlers:
                 # What led to an answer is acknowledged only once the answer is out.
                 # The next batch may have added to both meanwhile.
                 self._answers, self._acks, acks = answers + self._answers, acks + self._acks, []
-        dispatches = [*self.workers.drain_repeats(), *effects.dispatches]
+        dispatches = [*self.workers.drain_republished(), *effects.dispatches]
         if not await self.publisher.publish(dispatches, hints, Done(Channels.ORCHESTRATORS_GROUP, acks)):
             self._acks += acks
 
@@ -144,21 +144,21 @@ class Handlers:
         self._hinted_at = self.monotonic
         acknowledged, self._acknowledged = self._acknowledged, {}
         everything, self._changed = self._changed, {}
-        return self.publisher.hints(acknowledged, recalled, everything)
+        return self.publisher.hint_messages(acknowledged, recalled, everything)
 
     # --- outcomes ------------------------------------------------------------------------------------
 
-    def _guarded(self, delivery: Delivery) -> None:
+    def _handle_delivery(self, delivery: Delivery) -> None:
         """Whatever a delivery does, it must not come back with every session and end each one (I7)."""
         self._acks.append(delivery)
         try:
-            self._delivered(delivery)
+            self._apply_delivery(delivery)
         except Exception as error:
-            log.exception("delivery_failed", stream=delivery.stream)
+            logger.exception("delivery_failed", stream=delivery.stream)
             reason = f"{type(error).__name__}: {error}"
             self.engine.pending.dead_letters.append(unreadable(delivery, reason))
 
-    def _delivered(self, delivery: Delivery) -> None:
+    def _apply_delivery(self, delivery: Delivery) -> None:
         try:
             event = decode(delivery.payload)
         except DecodeError as error:
@@ -166,17 +166,17 @@ class Handlers:
             return
         match event.data:
             case TaskOutcome() if (
-                event.workflowid and event.taskid and home(event.workflowid) == delivery.stream
+                event.workflowid and event.taskid and result_stream(event.workflowid) == delivery.stream
             ):
-                self._outcome(event, event.workflowid, event.taskid)
+                self._apply_outcome(event, event.workflowid, event.taskid)
             case DeadMessage():
-                self._refused_by_a_worker(event.data, event.id)
+                self._store_refused_message(event.data, event.id)
             case _:
                 self.engine.pending.dead_letters.append(
                     unreadable(delivery, f"{event.type} does not belong here")
                 )
 
-    def _outcome(self, event: TaskEvent[TaskOutcome], workflow_id: str, task_id: str) -> None:
+    def _apply_outcome(self, event: TaskEvent[TaskOutcome], workflow_id: str, task_id: str) -> None:
         outcome = event.data
         self._acknowledged.setdefault(outcome.worker_id, []).append(outcome.execution_id)
         refused: str | None = "the workflow is over, or unknown"
@@ -188,7 +188,7 @@ class Handlers:
             entry = OutcomeRefused(task_id, refused, outcome.dispatch_id, outcome.execution_id)
             self.engine.record(workflow_id, entry)
 
-    def _refused_by_a_worker(self, message: DeadMessage, message_id: str) -> None:
+    def _store_refused_message(self, message: DeadMessage, message_id: str) -> None:
         """Keep the bytes; the owner of a dispatch among them hears that it failed, or it would wait (I1)."""
         raw = base64.b64decode(message.raw_base64)
         self.engine.pending.dead_letters.append(
@@ -197,4 +197,4 @@ class Handlers:
         with contextlib.suppress(DecodeError):
             request = decode(raw)
             if isinstance(request.data, TaskRequest) and request.workflowid:
-                self._answers.append(refusal(request, message.reason, self.now))
+                self._answers.append(refused_outcome(request, message.reason, self.now))

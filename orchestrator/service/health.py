@@ -11,16 +11,16 @@ from contracts.base.errors import BusUnavailable
 from contracts.ports.bus import MessageBus
 from orchestrator.service.inbox import BusAway, BusReset, InboxMessage
 
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 
 
 @dataclass(slots=True)
 class BusHealth:
-    """Tells the inbox, and people: `say` hears what is waited for, and "" once it is there."""
+    """Tells the inbox, and people: `report` hears what is waited for, and "" once it is there."""
 
     bus: MessageBus
     inbox: asyncio.Queue[InboxMessage]
-    say: Callable[[str], None]
+    report: Callable[[str], None]
     wall: Callable[[], float]
 
     async def run(self) -> None:
@@ -32,12 +32,12 @@ class BusHealth:
                 current = await self.bus.incarnation()
             except BusUnavailable as error:
                 away_since = away_since or time.strftime("%H:%M:%S", time.gmtime(self.wall()))
-                self.say(f"waiting for Redis since {away_since} UTC: {error}")
+                self.report(f"waiting for Redis since {away_since} UTC: {error}")
                 await self.inbox.put(BusAway())
             else:
                 away_since = None
-                self.say("")
+                self.report("")
                 if current != known:
                     known = current
                     await self.inbox.put(BusReset())
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)

@@ -37,7 +37,7 @@ from orchestrator.service.workers import Workers
 from orchestrator.storage.ownership import OrchestratorEntry
 from orchestrator.storage.store import OwnershipLost, Store
 
-log = structlog.get_logger("orchestrator")
+logger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +90,21 @@ class OrchestratorService:
         )
         beating = asyncio.create_task(members.run())
         try:
-            await self._strike_off_gone()
-            await self._serve(members)
+            await self._remove_gone()
+            await self._serve_terms(members)
         finally:
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
         await members.leave()
 
-    async def _strike_off_gone(self) -> None:
+    async def _remove_gone(self) -> None:
         """Whose death is certain need not be waited for."""
         if self.settings.gone == frozenset():
             return
         with suppress(StoreUnavailable):
             await self.store.ownership.remove_gone(self.settings.orchestrator_id, self.settings.gone)
 
-    async def _serve(self, members: Membership) -> None:
+    async def _serve_terms(self, members: Membership) -> None:
         wait = 0.05
         # Kept from session to session: a worker that lives must not have to prove it anew.
         leases = Leases(self.settings.lease_seconds)
@@ -113,11 +113,11 @@ class OrchestratorService:
                 assignment = await members.acquire_assignment()
                 wait = 0.05
                 if assignment.epochs:
-                    await self._session(assignment, members, leases)
+                    await self._serve_term(assignment, members, leases)
                 else:
-                    await self._pause(members.pause_seconds)
+                    await self._pause(members.renew_seconds)
             except* (StoreUnavailable, OwnershipLost) as group:
-                log.warning("session_ended", reason=str(group.exceptions[0]), again_in_seconds=wait)
+                logger.warning("term_ended", reason=str(group.exceptions[0]), retry_in_seconds=wait)
                 await self._pause(wait)
                 wait = min(wait * 2, 2.0)
 
@@ -126,28 +126,28 @@ class OrchestratorService:
             async with asyncio.timeout(seconds):
                 await self.stopping.wait()
 
-    async def _session(self, assignment: ShardAssignment, members: Membership, leases: Leases) -> None:
+    async def _serve_term(self, assignment: ShardAssignment, members: Membership, leases: Leases) -> None:
         """From reading the state to the next change of the share; raises a group of what else ended it."""
         engine = Engine(self.new_id, self.settings.window)
         publisher = Publisher(self.bus, engine, self.new_id, self.clock.wall)
         inbox: asyncio.Queue[InboxMessage] = asyncio.Queue(maxsize=4 * self.settings.batch)
-        git_publisher = GitPublisher(self.artifacts, inbox, publisher.settled)
+        git_publisher = GitPublisher(self.artifacts, inbox, publisher.delivered)
         gate = DrainGate()
         recovery = Recovery(self.bus, engine, leases, gate, assignment)
         workers = Workers(engine, leases, publisher, self.store, self.metrics, recovery)
         command_handler = CommandHandler(engine, self.store, self.bus)
         handlers = Handlers(engine, publisher, self.metrics, workers, command_handler)
-        busy, idle = await self.store.open_names(assignment)
+        busy, idle = await self.store.open_workflow_ids(assignment)
         opened = await self.store.load_open(busy)
         failpoint("orchestrator.after_load")
         for workflow in opened:
             engine.adopt(workflow, self.clock.monotonic())
         backlog = Backlog(self.store, engine, idle)
-        git_publisher.add(await handlers.resume(await self.store.outbox(assignment)), [])
+        git_publisher.add(await handlers.resume(await self.store.load_outbox(assignment)), [])
         self.metrics.recoveries.inc()
         async with asyncio.TaskGroup() as group:
             sources = Sources(self.bus, self.store, assignment, inbox, self.settings.batch, gate)
-            health = BusHealth(self.bus, inbox, members.wait_for, self.clock.wall)
+            health = BusHealth(self.bus, inbox, members.report_waiting, self.clock.wall)
             running = [*sources.jobs(), git_publisher.run(), health.run()]
             jobs = [group.create_task(job) for job in running]
             background = BackgroundWork(group)
@@ -163,7 +163,7 @@ class OrchestratorService:
                 self.clock,
             )
             self.ready.set()
-            while members.keeps(assignment) and not self.stopping.is_set():
+            while members.still_holds(assignment) and not self.stopping.is_set():
                 await session.step(self.settings.batch)
             for job in jobs:
                 job.cancel()

@@ -27,7 +27,7 @@ class Publisher:
         self._now = now
         self._groups: set[str] = set()
         self._waiting: dict[str, None] = {}
-        self.settled: list[str] = []
+        self.delivered: list[str] = []
 
     async def send(self, messages: list[Outgoing]) -> None:
         """Publish what another owner must hear. Raises BusUnavailable."""
@@ -36,7 +36,7 @@ class Publisher:
     async def publish(self, dispatch_ids: Iterable[str], hints: Sequence[Outgoing], done: Done) -> bool:
         """Acknowledge what led here, publish these and whatever could not be published before, then `hints`.
 
-        Usually one round trip. Published ids gather in `settled`, for the next transaction to strike from the
+        Usually one round trip. Published ids gather in `delivered`, for the next transaction to strike from the
         outbox. False: the bus is away, `done` may not be acknowledged, and the dispatches wait for the next
         call.
         """
@@ -53,14 +53,14 @@ class Publisher:
                 return False
             for name in chunk:
                 del self._waiting[name]
-            self.settled += chunk
+            self.delivered += chunk
             hints, done = (), Done(done.group, ())
         return True
 
-    def drain_settled(self) -> list[str]:
-        """What has gathered in `settled`; it starts anew."""
-        taken = self.settled[:]
-        self.settled.clear()
+    def drain_delivered(self) -> list[str]:
+        """What has gathered in `delivered`; it starts anew."""
+        taken = self.delivered[:]
+        self.delivered.clear()
         return taken
 
     async def ensure_groups(self, streams: Iterable[str]) -> None:
@@ -74,7 +74,7 @@ class Publisher:
         """The bus lost its memory."""
         self._groups.clear()
 
-    def hints(
+    def hint_messages(
         self, acknowledged: dict[str, list[str]], recalled: dict[str, list[str]], changed: Iterable[str]
     ) -> list[Outgoing]:
         """Words to workers and watchers; nobody is hurt when they are lost."""
@@ -93,7 +93,7 @@ class Publisher:
         return messages
 
     def _message(self, dispatch_id: str) -> Outgoing | None:
-        place = self._engine.out.get(dispatch_id)
+        place = self._engine.in_flight.get(dispatch_id)
         if place is None:
             return None
         workflow = self._engine.workflows[place[0]]

@@ -23,7 +23,7 @@ from orchestrator.scheduling.engine import Engine
 from orchestrator.scheduling.leases import Leases
 from orchestrator.scheduling.messages import request_stream
 
-log = structlog.get_logger("orchestrator.service.recovery")
+logger = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class DrainGate:
 
 
 @dataclass(frozen=True, slots=True)
-class Forfeit:
+class Reclaimed:
     """What a gone worker had read: the dispatches, and what is none."""
 
     dispatch_ids: list[str]
@@ -56,11 +56,13 @@ class Recovery:
     leases: Leases
     gate: DrainGate
     assignment: ShardAssignment
-    _suspects: dict[int, list[str]] = field(default_factory=dict)
+    _missing: dict[int, list[str]] = field(default_factory=dict)
 
-    async def look(self, dispatch_ids: Iterable[str]) -> bool:
+    async def find_missing(self, dispatch_ids: Iterable[str]) -> bool:
         """Suspect those of these dispatches that nobody holds and no stream has. False: the bus is away."""
-        names = [name for name in dispatch_ids if name in self.engine.out and not self.leases.held(name)]
+        names = [
+            name for name in dispatch_ids if name in self.engine.in_flight and not self.leases.is_held(name)
+        ]
         if not names:
             return True
         try:
@@ -69,60 +71,64 @@ class Recovery:
             return False
         absent = [name for name in names if name not in present]
         if absent:
-            self._suspects[self.gate.ask()] = absent
+            self._missing[self.gate.ask()] = absent
         return True
 
     async def _present(self, names: list[str]) -> set[str]:
         streams = set()
         for name in names:
-            workflow_id, task_id = self.engine.out[name]
+            workflow_id, task_id = self.engine.in_flight[name]
             streams.add(request_stream(self.engine.workflows[workflow_id].tasks[task_id]))
         present = set()
         for stream in streams:
-            adrift = await self.bus.orphaned(stream, Channels.WORKERS_GROUP)
-            await self.bus.ack(Channels.WORKERS_GROUP, adrift)
+            orphaned = await self.bus.orphaned(stream, Channels.WORKERS_GROUP)
+            await self.bus.ack(Channels.WORKERS_GROUP, orphaned)
             entries = await self.bus.entries(stream)
-            await self.bus.ack(Channels.WORKERS_GROUP, self._needless(entries))
+            await self.bus.ack(Channels.WORKERS_GROUP, self._redundant(entries))
             present.update(_ids(entries))
         return present
 
-    def _needless(self, entries: Iterable[Delivery]) -> list[Delivery]:
+    def _redundant(self, entries: Iterable[Delivery]) -> list[Delivery]:
         """Entries that count no more, and repetitions: each copy of a poisonous one costs a worker."""
         seen: set[str] = set()
         found = []
         for delivery in entries:
             for dispatch_id in _ids([delivery]):
-                if dispatch_id in seen or (dispatch_id not in self.engine.out and self._is_mine(delivery)):
+                if dispatch_id in seen or (
+                    dispatch_id not in self.engine.in_flight and self._is_mine(delivery)
+                ):
                     found.append(delivery)
                 seen.add(dispatch_id)
         return found
 
-    def drained(self, ticket: int) -> list[str]:
+    def confirm_missing(self, ticket: int) -> list[str]:
         """The suspects of looks up to this ticket that are still out and unheld."""
-        asked = [number for number in self._suspects if number <= ticket]
-        names = [name for number in asked for name in self._suspects.pop(number)]
-        lost = [name for name in names if name in self.engine.out and not self.leases.held(name)]
+        asked = [number for number in self._missing if number <= ticket]
+        names = [name for number in asked for name in self._missing.pop(number)]
+        lost = [name for name in names if name in self.engine.in_flight and not self.leases.is_held(name)]
         if lost:
-            log.warning("published_again", count=len(lost))
+            logger.warning("dispatches_republished", count=len(lost))
         return lost
 
     @property
     def streams(self) -> list[str]:
         """The request streams that tasks are out on."""
-        tasks = (self.engine.workflows[workflow].tasks[task] for workflow, task in self.engine.out.values())
+        tasks = (
+            self.engine.workflows[workflow].tasks[task] for workflow, task in self.engine.in_flight.values()
+        )
         return sorted({request_stream(task) for task in tasks})
 
-    def stale(self, heartbeat: Heartbeat) -> list[tuple[str, str]]:
+    def stale_executions(self, heartbeat: Heartbeat) -> list[tuple[str, str]]:
         """(workflow, dispatch) of what a worker runs of this share and what counts no more."""
         return [
             (one.workflow_id, one.dispatch_id)
             for one in heartbeat.executions
             if one.workflow_id
             and self.assignment.has(one.workflow_id)
-            and one.dispatch_id not in self.engine.out
+            and one.dispatch_id not in self.engine.in_flight
         ]
 
-    async def strangers(self) -> set[str] | None:
+    async def unknown_consumers(self) -> set[str] | None:
         """Those that hold entries of these streams and were never heard of, or None when the bus is away.
 
         An announcement is a broadcast and may be lost; so may the worker, before it is repeated.
@@ -135,7 +141,7 @@ class Recovery:
             return None
         return found - self.leases.workers.keys()
 
-    async def forfeit(self, worker_id: str, streams: Iterable[str]) -> Forfeit | None:
+    async def reclaim(self, worker_id: str, streams: Iterable[str]) -> Reclaimed | None:
         """Take from a gone worker what it had read of this share, or None: the bus is away.
 
         What belongs to other owners stays in its hands until they take it: only they can give it out again.
@@ -150,7 +156,7 @@ class Recovery:
                 taken += mine
         except BusUnavailable:
             return None
-        return Forfeit(_ids(taken), [delivery for delivery in taken if not _ids([delivery])])
+        return Reclaimed(_ids(taken), [delivery for delivery in taken if not _ids([delivery])])
 
     def _is_mine(self, delivery: Delivery) -> bool:
         try:

@@ -19,7 +19,7 @@ from orchestrator.service.inbox import Drained, InboxMessage
 from orchestrator.service.recovery import DrainGate
 from orchestrator.storage.store import COMMANDS, Store
 
-log = structlog.get_logger("orchestrator.service.sources")
+logger = structlog.get_logger(__name__)
 
 CONSUMER = "orchestrator"
 BLOCK_MS = 100
@@ -45,7 +45,7 @@ class Sources:
     ) -> None:
         self._bus = bus
         self._store = store
-        self._share = assignment
+        self._assignment = assignment
         self._inbox = inbox
         self._batch = batch
         self._gate = gate
@@ -107,7 +107,7 @@ class Sources:
                 try:
                     event = decode(payload)
                 except DecodeError as error:
-                    log.warning("heartbeat_unreadable", reason=error.reason)
+                    logger.warning("heartbeat_unreadable", reason=error.reason)
                     continue
                 if isinstance(event.data, Heartbeat | WorkerLeft):
                     await self._inbox.put(event.data)
@@ -125,7 +125,7 @@ class Sources:
     async def _commands(self) -> None:
         seen: set[str] = set()
         while True:
-            waiting = await self._store.waiting_commands(self._share)
+            waiting = await self._store.waiting_commands(self._assignment)
             for command in waiting:
                 if command.command_id not in seen:
                     await self._inbox.put(command)

@@ -24,7 +24,7 @@ from orchestrator.service.inbox import InboxMessage
 from orchestrator.service.metrics import OrchestratorMetrics
 from orchestrator.storage.store import Store
 
-log = structlog.get_logger("orchestrator.service.term")
+logger = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -48,30 +48,30 @@ class Term:
         """
         handlers, engine = self.handlers, self.handlers.engine
         if not self.backlog.empty:
-            await self.backlog.read_some(self.clock.monotonic())
+            await self.backlog.read_next(self.clock.monotonic())
         items = await self.gather(most, engine.next_timer() if self.backlog.empty else 0.0)
         handlers.begin(self.clock.wall(), self.clock.monotonic())
-        if handlers.looks_around(items):
-            await self.background.caught_up()
+        if handlers.inspects_bus(items):
+            await self.background.wait_idle()
         for item in items:
             await handlers.handle(item)
         await handlers.tick()
         batch, effects = engine.flush(handlers.now)
         if not batch.empty:
-            batch.settled = handlers.publisher.drain_settled()
+            batch.delivered = handlers.publisher.drain_delivered()
             with self.metrics.commit_seconds.time():
                 failpoint("orchestrator.before_commit")
                 await self.store.commit(batch, self.assignment)
                 failpoint("orchestrator.after_commit")
         for letter in batch.dead_letters:
-            log.warning("dead_letter", stream=letter.stream, reason=letter.reason)
-        await self.background.follow(partial(handlers.publish, effects))
+            logger.warning("dead_letter", stream=letter.stream, reason=letter.reason)
+        await self.background.start_after_previous(partial(handlers.publish, effects))
         workflows = engine.workflows
         self.git_publisher.add(
             effects.refs, [workflows[name] for name in effects.merges if name in workflows]
         )
         engine.drop_ended(effects.changed)
-        self.metrics.out.set(len(engine.out))
+        self.metrics.out.set(len(engine.in_flight))
         self.metrics.open_workflows.set(len(workflows))
 
     async def gather(self, most: int, timer: float | None) -> list[InboxMessage]:
