@@ -1,4 +1,4 @@
-"""What an owner does with each arrival: turn it into inputs of the engine, remember whom to answer."""
+"""What the orchestrator does with each message: apply it to the engine, and remember whom to answer."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ HINT_SECONDS = 0.1
 
 @dataclass(slots=True)
 class Handlers:
-    """Handles arrivals one by one between `begin` and `publish`; the owner commits in between."""
+    """Handles messages one by one between `begin` and `publish`; the term commits in between."""
 
     engine: Engine
     publisher: Publisher
@@ -60,7 +60,7 @@ class Handlers:
     _hinted_at: float = float("-inf")
 
     async def resume(self, entries: Iterable[OutboxEntry]) -> list[tuple[str, RefMove]]:
-        """What an earlier session may not have finished: dispatches are looked for, refs come back."""
+        """Resume the outbox of an earlier term: look for its dispatches on the bus, return its ref moves."""
         entries = list(entries)
         dispatches = [entry.entry_id for entry in entries if entry.kind is OutboxKind.DISPATCH]
         self.publisher.delivered += [name for name in dispatches if name not in self.engine.in_flight]
@@ -72,12 +72,12 @@ class Handlers:
         ]
 
     def begin(self, now: float, monotonic: float) -> None:
-        """A new batch starts at these times."""
+        """Start a batch at these times: seconds since 1970, and the monotonic clock."""
         self.now, self.monotonic = now, monotonic
         self.workers.begin(now, monotonic)
 
     def inspects_bus(self, items: Iterable[InboxMessage]) -> bool:
-        """Whether this batch may look at the bus, where all that was published must be found."""
+        """Whether this batch may inspect the bus, which requires that everything before it was published."""
         return self._tick_is_due or not all(isinstance(item, Delivery) for item in items)
 
     @property
@@ -85,7 +85,7 @@ class Handlers:
         return self.monotonic - self._ticked_at >= TICK_SECONDS
 
     async def handle(self, item: InboxMessage) -> None:
-        """Handle one arrival."""
+        """Handle one message."""
         match item:
             case Delivery():
                 self._handle_delivery(item)
@@ -111,14 +111,14 @@ class Handlers:
             self.engine.apply(item.workflow_id, item.event, self.now, self.monotonic)
 
     async def tick(self) -> None:
-        """Housekeeping a few times a second, then hand out what is ready."""
+        """Do the housekeeping when it is due, then dispatch what is ready."""
         if self._tick_is_due:
             self._ticked_at = self.monotonic
             await self.workers.tick()
         self.engine.dispatch_ready(self.now, self.monotonic)
 
     async def publish(self, effects: Effects) -> None:
-        """After the commit: acknowledgements, dispatches, words to workers and watchers."""
+        """Publish what follows the commit: acknowledgements, dispatches, hints to workers and subscribers."""
         self.metrics.dispatches.inc(len(effects.dispatches))
         self._changed.update(effects.changed)
         hints = self._hints(self.workers.drain_recalls(effects.recalls), effects.changed)
@@ -128,15 +128,15 @@ class Handlers:
             try:
                 await self.publisher.send(answers)
             except BusUnavailable:
-                # What led to an answer is acknowledged only once the answer is out.
-                # The next batch may have added to both meanwhile.
+                # A message is acknowledged only after its answer was published.
+                # The next batch may have added to both lists meanwhile.
                 self._answers, self._acks, acks = answers + self._answers, acks + self._acks, []
         dispatches = [*self.workers.drain_republished(), *effects.dispatches]
         if not await self.publisher.publish(dispatches, hints, Done(Channels.ORCHESTRATORS_GROUP, acks)):
             self._acks += acks
 
     def _hints(self, recalled: dict[str, list[str]], changed: Iterable[str]) -> list[Outgoing]:
-        """What workers and watchers hear now: at once what they wait for, the rest a few times a second."""
+        """The hints that are due: at once what somebody waits for, the rest a few times a second."""
         workflows = self.engine.workflows
         ended = any(workflows[name].header.status.terminal for name in changed if name in workflows)
         if not recalled and not ended and self.monotonic - self._hinted_at < HINT_SECONDS:
@@ -146,10 +146,8 @@ class Handlers:
         everything, self._changed = self._changed, {}
         return self.publisher.hint_messages(acknowledged, recalled, everything)
 
-    # --- outcomes ------------------------------------------------------------------------------------
-
     def _handle_delivery(self, delivery: Delivery) -> None:
-        """Whatever a delivery does, it must not come back with every session and end each one (I7)."""
+        """Apply a delivery. Whatever it raises, it must not come back to end every term (I7)."""
         self._acks.append(delivery)
         try:
             self._apply_delivery(delivery)
@@ -179,7 +177,7 @@ class Handlers:
     def _apply_outcome(self, event: TaskEvent[TaskOutcome], workflow_id: str, task_id: str) -> None:
         outcome = event.data
         self._acknowledged.setdefault(outcome.worker_id, []).append(outcome.execution_id)
-        refused: str | None = "the workflow is over, or unknown"
+        refused: str | None = "the workflow has ended, or is unknown"
         if workflow_id in self.engine.workflows:
             finished = Finished(task_id, outcome)
             refused = self.engine.apply(workflow_id, finished, self.now, self.monotonic).refused
@@ -189,7 +187,10 @@ class Handlers:
             self.engine.record(workflow_id, entry)
 
     def _store_refused_message(self, message: DeadMessage, message_id: str) -> None:
-        """Keep the bytes; the owner of a dispatch among them hears that it failed, or it would wait (I1)."""
+        """Store a message that a worker could not read.
+
+        When it is a dispatch, its owner is told that it failed, or the task would wait for ever (I1).
+        """
         raw = base64.b64decode(message.raw_base64)
         self.engine.pending.dead_letters.append(
             DeadLetter(message.stream, message.reason, raw, origin=message_id)

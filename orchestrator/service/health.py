@@ -1,4 +1,4 @@
-"""Whether the bus is there, and whether it is the one it was."""
+"""Whether the bus is available, and whether it is still the same one."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ CHECK_SECONDS = 1.0
 
 @dataclass(slots=True)
 class BusHealth:
-    """Tells the inbox, and people: `report` hears what is waited for, and "" once it is there."""
+    """Checks the bus, and puts what it finds into the inbox."""
 
     bus: MessageBus
     inbox: asyncio.Queue[InboxMessage]
     report: Callable[[str], None]
+    """Is told what the orchestrator waits for, and "" once the bus is available."""
     wall: Callable[[], float]
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         known: str | None = None
         away_since: str | None = None
         while True:

@@ -1,4 +1,4 @@
-"""An owner among others: it renews, watches, and says when shards should change hands."""
+"""An orchestrator among others: renews its registration, detects the dead, and acquires shards."""
 
 from __future__ import annotations
 
@@ -24,24 +24,25 @@ logger = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Membership:
-    """Looks several times a lease; `note` is what people should know this owner waits for, "" for nothing."""
+    """Renews several times a lease."""
 
     ownership: OwnershipStore
     entry: OrchestratorEntry
     failure_detector: FailureDetector
     monotonic: Callable[[], float]
     note: str = ""
+    """What this orchestrator waits for, for people to see; "" for nothing."""
     _held: dict[int, int] = field(default_factory=dict)
     _transfer: ShardTransfer = field(default_factory=ShardTransfer)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def renew_seconds(self) -> float:
-        """Between two looks: short, since a death is noticed up to two of these after a lease."""
+        """The pause between two renewals: short, since a death is noticed up to two pauses after a lease."""
         return min(self.failure_detector.lease_seconds / 6, 0.5)
 
     async def run(self) -> None:
-        """Until cancelled; an outage of the database is waited out."""
+        """Run until cancelled; an outage of the database is waited out."""
         while True:
             with suppress(StoreUnavailable):
                 async with self._lock:
@@ -49,15 +50,15 @@ class Membership:
             await asyncio.sleep(self.renew_seconds)
 
     def report_waiting(self, note: str) -> None:
-        """Let people know what this owner waits for, with the next look."""
+        """Store what this orchestrator waits for with the next renewal, for people to see."""
         self.note = note
 
     def still_holds(self, assignment: ShardAssignment) -> bool:
-        """Whether a session on this share may go on, as of the last look."""
+        """Whether a term with these shards may continue, as of the last renewal."""
         return self._held == assignment.epochs and not self._transfer
 
     async def acquire_assignment(self) -> ShardAssignment:
-        """Give back what is too much, and take what is free and what was held before under new epochs."""
+        """Release shards beyond a fair share; claim free ones and, under new epochs, those held before."""
         async with self._lock:
             await self._renew()
             released = self._transfer.release
@@ -73,7 +74,7 @@ class Membership:
         return ShardAssignment(epochs)
 
     async def leave(self) -> None:
-        """Say farewell; a database that is away lets the lease run out instead."""
+        """Release everything; while the database is unavailable the lease runs out instead."""
         with suppress(StoreUnavailable):
             await self.ownership.leave(self.entry.orchestrator_id)
 

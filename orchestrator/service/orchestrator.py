@@ -1,4 +1,4 @@
-"""The owner of the state: takes a share of the workflows, and serves it from one session to the next."""
+"""The orchestrator process: acquires shards of the workflows, and serves them from term to term."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ class OrchestratorSettings:
 
 @dataclass(slots=True)
 class OrchestratorService:
-    """Runs its share of a database's open workflows until stopped; alone, all of them.
+    """Runs the open workflows of its shards until stopped; the only orchestrator has all shards.
 
-    An outage of the database ends the session: the state is read again when it is back. An outage of the bus
-    only delays.
+    An outage of the database ends the term: the state is loaded again when the database is back. An outage of
+    the bus only delays.
     """
 
     store: Store
@@ -79,7 +79,7 @@ class OrchestratorService:
         self.stopping.set()
 
     async def run(self) -> None:
-        """Take a share, serve it, and take one again after every change and outage, until `stop`."""
+        """Acquire shards and serve them, again after every change and outage, until `stop`."""
         members = Membership(
             self.store.ownership,
             OrchestratorEntry(
@@ -98,7 +98,7 @@ class OrchestratorService:
         await members.leave()
 
     async def _remove_gone(self) -> None:
-        """Whose death is certain need not be waited for."""
+        """Remove orchestrators that are known to be dead, instead of waiting for their leases."""
         if self.settings.gone == frozenset():
             return
         with suppress(StoreUnavailable):
@@ -106,7 +106,7 @@ class OrchestratorService:
 
     async def _serve_terms(self, members: Membership) -> None:
         wait = 0.05
-        # Kept from session to session: a worker that lives must not have to prove it anew.
+        # Kept from term to term: a living worker keeps its lease.
         leases = Leases(self.settings.lease_seconds)
         while not self.stopping.is_set():
             try:
@@ -127,7 +127,7 @@ class OrchestratorService:
                 await self.stopping.wait()
 
     async def _serve_term(self, assignment: ShardAssignment, members: Membership, leases: Leases) -> None:
-        """From reading the state to the next change of the share; raises a group of what else ended it."""
+        """Serve from loading the state to the next change of the shards. Raises a group of its errors."""
         engine = Engine(self.new_id, self.settings.window)
         publisher = Publisher(self.bus, engine, self.new_id, self.clock.wall)
         inbox: asyncio.Queue[InboxMessage] = asyncio.Queue(maxsize=4 * self.settings.batch)
@@ -151,7 +151,7 @@ class OrchestratorService:
             running = [*sources.jobs(), git_publisher.run(), health.run()]
             jobs = [group.create_task(job) for job in running]
             background = BackgroundWork(group)
-            session = Term(
+            term = Term(
                 self.store,
                 assignment,
                 inbox,
@@ -164,6 +164,6 @@ class OrchestratorService:
             )
             self.ready.set()
             while members.still_holds(assignment) and not self.stopping.is_set():
-                await session.step(self.settings.batch)
+                await term.step(self.settings.batch)
             for job in jobs:
                 job.cancel()

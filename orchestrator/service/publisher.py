@@ -1,4 +1,4 @@
-"""What follows a commit: dispatches, words to workers, hints to watchers. Everything here may be repeated."""
+"""Publishes what follows a commit: dispatches, and hints to workers and subscribers. All may be repeated."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHUNK = 500
 
 
 class Publisher:
-    """Publishes dispatches until the bus took them, and the rest once."""
+    """Publishes dispatches until the bus has accepted them, and hints once."""
 
     def __init__(
         self, bus: MessageBus, engine: Engine, new_id: Callable[[], str], now: Callable[[], float]
@@ -30,15 +30,15 @@ class Publisher:
         self.delivered: list[str] = []
 
     async def send(self, messages: list[Outgoing]) -> None:
-        """Publish what another owner must hear. Raises BusUnavailable."""
+        """Publish messages to other orchestrators. Raises BusUnavailable."""
         await self._bus.publish(messages)
 
     async def publish(self, dispatch_ids: Iterable[str], hints: Sequence[Outgoing], done: Done) -> bool:
-        """Acknowledge what led here, publish these and whatever could not be published before, then `hints`.
+        """Acknowledge `done`, publish these dispatches and those that wait, then `hints`.
 
-        Usually one round trip. Published ids gather in `delivered`, for the next transaction to strike from the
-        outbox. False: the bus is away, `done` may not be acknowledged, and the dispatches wait for the next
-        call.
+        Usually takes one round trip. Published ids go to `delivered`; the next transaction deletes them
+        from the outbox. False when the bus is unavailable: `done` may not be acknowledged, and the dispatches
+        wait for the next call.
         """
         self._waiting.update(dict.fromkeys(dispatch_ids))
         while self._waiting or hints or done.deliveries:
@@ -58,26 +58,26 @@ class Publisher:
         return True
 
     def drain_delivered(self) -> list[str]:
-        """What has gathered in `delivered`; it starts anew."""
-        taken = self.delivered[:]
+        """Return the ids in `delivered`, and empty it."""
+        delivered = self.delivered[:]
         self.delivered.clear()
-        return taken
+        return delivered
 
     async def ensure_groups(self, streams: Iterable[str]) -> None:
-        """Make these request streams readable for workers, unless that was done since the bus was new."""
+        """Create the workers' group on these request streams, unless that was done since the last reset."""
         for stream in streams:
             if stream not in self._groups:
                 await self._bus.ensure_group(stream, Channels.WORKERS_GROUP)
                 self._groups.add(stream)
 
     def forget_groups(self) -> None:
-        """The bus lost its memory."""
+        """Create all groups again: the bus may have lost them."""
         self._groups.clear()
 
     def hint_messages(
         self, acknowledged: dict[str, list[str]], recalled: dict[str, list[str]], changed: Iterable[str]
     ) -> list[Outgoing]:
-        """Words to workers and watchers; nobody is hurt when they are lost."""
+        """Hints to workers and subscribers; losing one does no harm."""
         now = self._now()
         messages: list[Outgoing] = []
         for worker_id in {**acknowledged, **recalled}:

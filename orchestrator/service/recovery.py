@@ -1,9 +1,9 @@
-"""Finding dispatches that are in nobody's hands: neither held by a worker nor on the bus (I1, I4, I5).
+"""Finds lost dispatches: those that neither a worker nor the bus holds (I1, I4, I5).
 
-A dispatch stays on its stream, unread or in a worker's hands, from its publication until its outcome was
-published. So whatever was absent there, and whose outcome is still unknown after all outcomes up to that look
-were read, was never published or was lost, and must go out again. Nothing else does: what succeeded is not
-run twice.
+A dispatch stays on its stream, unread or pending, from its publication until its outcome was published. So a
+dispatch that is missing there, and whose outcome is still unknown after all outcomes up to that inspection
+were read, was never published or was lost: it must be published again. Nothing else is: what succeeded does
+not run twice.
 """
 
 from __future__ import annotations
@@ -28,28 +28,31 @@ logger = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class DrainGate:
-    """How a reader of outcomes tells that it has read everything up to the moment it was asked."""
+    """How the reader of outcomes reports that it has read everything up to the moment it was asked."""
 
     asked: int = 0
+    """The newest ticket."""
     answered: int = 0
+    """The newest ticket that was answered."""
 
     def ask(self) -> int:
-        """A ticket; `Drained` with it, or a later one, is the answer."""
+        """Issue a ticket; `Drained` with it, or a later one, is the answer."""
         self.asked += 1
         return self.asked
 
 
 @dataclass(frozen=True, slots=True)
 class Reclaimed:
-    """What a gone worker had read: the dispatches, and what is none."""
+    """What a dead worker had read."""
 
     dispatch_ids: list[str]
     unreadable: list[Delivery]
+    """Messages that cannot be decoded."""
 
 
 @dataclass(slots=True)
 class Recovery:
-    """Looks at the streams, waits for the outcomes, and names what must be published again."""
+    """Inspects the streams, waits for the outcomes, and names what must be published again."""
 
     bus: MessageBus
     engine: Engine
@@ -59,7 +62,7 @@ class Recovery:
     _missing: dict[int, list[str]] = field(default_factory=dict)
 
     async def find_missing(self, dispatch_ids: Iterable[str]) -> bool:
-        """Suspect those of these dispatches that nobody holds and no stream has. False: the bus is away."""
+        """Remember which of these dispatches no worker and no stream holds; False when the bus is away."""
         names = [
             name for name in dispatch_ids if name in self.engine.in_flight and not self.leases.is_held(name)
         ]
@@ -89,7 +92,7 @@ class Recovery:
         return present
 
     def _redundant(self, entries: Iterable[Delivery]) -> list[Delivery]:
-        """Entries that count no more, and repetitions: each copy of a poisonous one costs a worker."""
+        """Entries that are out of date, and copies: each copy of a poisonous dispatch would cost a worker."""
         seen: set[str] = set()
         found = []
         for delivery in entries:
@@ -102,7 +105,7 @@ class Recovery:
         return found
 
     def confirm_missing(self, ticket: int) -> list[str]:
-        """The suspects of looks up to this ticket that are still out and unheld."""
+        """The missing dispatches of inspections up to this ticket that are still in flight and not held."""
         asked = [number for number in self._missing if number <= ticket]
         names = [name for number in asked for name in self._missing.pop(number)]
         lost = [name for name in names if name in self.engine.in_flight and not self.leases.is_held(name)]
@@ -112,14 +115,14 @@ class Recovery:
 
     @property
     def streams(self) -> list[str]:
-        """The request streams that tasks are out on."""
+        """The request streams of the dispatches in flight."""
         tasks = (
             self.engine.workflows[workflow].tasks[task] for workflow, task in self.engine.in_flight.values()
         )
         return sorted({request_stream(task) for task in tasks})
 
     def stale_executions(self, heartbeat: Heartbeat) -> list[tuple[str, str]]:
-        """(workflow, dispatch) of what a worker runs of this share and what counts no more."""
+        """(workflow id, dispatch id) of what a worker runs for these shards though it is out of date."""
         return [
             (one.workflow_id, one.dispatch_id)
             for one in heartbeat.executions
@@ -129,9 +132,9 @@ class Recovery:
         ]
 
     async def unknown_consumers(self) -> set[str] | None:
-        """Those that hold entries of these streams and were never heard of, or None when the bus is away.
+        """Consumers that hold entries but never sent a heartbeat; None when the bus is unavailable.
 
-        An announcement is a broadcast and may be lost; so may the worker, before it is repeated.
+        A heartbeat is a broadcast and may be lost, and its worker may die before the next one.
         """
         found: set[str] = set()
         try:
@@ -142,21 +145,21 @@ class Recovery:
         return found - self.leases.workers.keys()
 
     async def reclaim(self, worker_id: str, streams: Iterable[str]) -> Reclaimed | None:
-        """Take from a gone worker what it had read of this share, or None: the bus is away.
+        """Acknowledge what a dead worker had read of these shards; None when the bus is unavailable.
 
-        What belongs to other owners stays in its hands until they take it: only they can give it out again.
+        Entries of other orchestrators stay pending until they reclaim them: only they can publish them again.
         """
-        taken: list[Delivery] = []
+        reclaimed: list[Delivery] = []
         try:
             for stream in streams:
                 held = await self.bus.pending(stream, Channels.WORKERS_GROUP, worker_id)
                 mine = [delivery for delivery in held if self._is_mine(delivery)]
                 await self.bus.ack(Channels.WORKERS_GROUP, mine)
                 await self.bus.forget_consumer(stream, Channels.WORKERS_GROUP, worker_id)
-                taken += mine
+                reclaimed += mine
         except BusUnavailable:
             return None
-        return Reclaimed(_ids(taken), [delivery for delivery in taken if not _ids([delivery])])
+        return Reclaimed(_ids(reclaimed), [one for one in reclaimed if not _ids([one])])
 
     def _is_mine(self, delivery: Delivery) -> bool:
         try:

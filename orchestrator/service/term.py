@@ -1,8 +1,8 @@
-"""One session of an owner: what arrives becomes batches, which are committed and then acted on.
+"""One term of an orchestrator: messages become batches, which are committed and then published.
 
-The order within a batch is the whole of its safety: decide, commit, publish, acknowledge. What is published
-is on its way while the next batch is decided and committed, and in order. Whatever is lost
-after the commit is repeated (outbox, resent outcomes, sweep), and repeating it is harmless (I1, I2).
+Safety rests on the order within a batch: decide, commit, publish, acknowledge. A batch is published while the
+next one is decided and committed, but always after the batch before it. Whatever is lost after the commit is
+repeated (outbox, resent outcomes, sweep), and repeating it is harmless (I1, I2).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ logger = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Term:
-    """From reading the state to the next change of the share; an outage of the database ends it sooner."""
+    """Lasts from loading the state to the next change of the shards, or to an outage of the database."""
 
     store: Store
     assignment: ShardAssignment
@@ -42,7 +42,7 @@ class Term:
     clock: Clock
 
     async def step(self, most: int) -> None:
-        """One batch of up to `most` arrivals, and what follows from it, whose answers are not waited for.
+        """Handle and commit one batch of up to `most` messages, and begin to publish what follows from it.
 
         Raises StoreUnavailable and OwnershipLost.
         """
@@ -63,8 +63,8 @@ class Term:
                 failpoint("orchestrator.before_commit")
                 await self.store.commit(batch, self.assignment)
                 failpoint("orchestrator.after_commit")
-        for letter in batch.dead_letters:
-            logger.warning("dead_letter", stream=letter.stream, reason=letter.reason)
+        for dead_letter in batch.dead_letters:
+            logger.warning("dead_letter_stored", stream=dead_letter.stream, reason=dead_letter.reason)
         await self.background.start_after_previous(partial(handlers.publish, effects))
         workflows = engine.workflows
         self.git_publisher.add(
@@ -75,10 +75,10 @@ class Term:
         self.metrics.open_workflows.set(len(workflows))
 
     async def gather(self, most: int, timer: float | None) -> list[InboxMessage]:
-        """Everything that has arrived, up to `most`; waits for the first until the next timer."""
+        """Return what has arrived, up to `most` messages; waits for the first until the next timer."""
         wait = TICK_SECONDS if timer is None else timer - self.clock.monotonic()
         items: list[InboxMessage] = []
-        # Not wait_for: before Python 3.12 it can swallow a cancellation that meets an arrival.
+        # Not wait_for: before Python 3.12 it can swallow a cancellation that coincides with a message.
         try:
             async with asyncio.timeout(min(TICK_SECONDS, max(0.0, wait))):
                 items.append(await self.inbox.get())

@@ -1,4 +1,4 @@
-"""Workers as an owner sees them: who is there, who has gone, and what became of the work they held."""
+"""The workers: which are alive, which are gone, and what becomes of the work they held."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from orchestrator.storage.store import Store
 logger = structlog.get_logger(__name__)
 
 OVERDUE_GRACE_SECONDS = 15.0
-"""Workers enforce timeouts themselves; the owner steps in only when one says nothing for this long after."""
+"""Workers enforce timeouts themselves; the orchestrator does so this long after a worker should have."""
 
 
 @dataclass(slots=True)
 class Workers:
-    """Takes what is heard of workers between `begin` and the commit; what it leads to is fetched after it."""
+    """Handles messages about workers between `begin` and the commit; the results are drained after it."""
 
     engine: Engine
     leases: Leases
@@ -51,29 +51,29 @@ class Workers:
     _inspect_at: float = float("-inf")
 
     def begin(self, now: float, monotonic: float) -> None:
-        """A new batch starts at these times."""
+        """Start a batch at these times: seconds since 1970, and the monotonic clock."""
         self.now, self.monotonic = now, monotonic
 
     def drain_republished(self) -> list[str]:
-        """Dispatches to publish again, once."""
+        """Return the dispatches to publish again, and forget them."""
         repeat, self._republish = self._republish, []
         return repeat
 
     def drain_recalls(self, recalls: Iterable[str]) -> dict[str, list[str]]:
-        """Worker id -> dispatches to let go of: these, and those found stale in its hands."""
+        """Worker id -> dispatches that it should stop: these, and those found to be out of date."""
         recalled, self._recalled = self._recalled, {}
         for worker_id, names in self.leases.holders(recalls).items():
             recalled.setdefault(worker_id, []).extend(names)
         return recalled
 
     async def handle_bus_reset(self) -> None:
-        """The bus is another one, or has lost everything."""
+        """Restore groups and dispatches: the bus is another one, or has lost everything."""
         self.publisher.forget_groups()
         await self._make_readable()
         self._sweep_soon()
 
     async def tick(self) -> None:
-        """Housekeeping a few times a second."""
+        """Do the housekeeping: leases, overdue dispatches, lost dispatches."""
         self.leases.mark_caught_up(self.monotonic)
         for worker_id in self.leases.expired(self.monotonic):
             await self._remove(worker_id, "silent", crashed=True)
@@ -86,23 +86,23 @@ class Workers:
         self.metrics.workers.set(len(self.leases.workers))
 
     async def _sweep(self) -> None:
-        """Publish again what is in nobody's hands, also because its worker died while nobody listened."""
+        """Look for lost dispatches, also those of workers that died while no orchestrator listened."""
         for worker_id in sorted(await self.recovery.unknown_consumers() or ()):
             await self._reclaim(worker_id, self.recovery.streams)
         await self.store.mark_workers_left_except(list(self.leases.workers), self.now, "not heard of")
-        looked = await self.recovery.find_missing(list(self.engine.in_flight))
+        inspected = await self.recovery.find_missing(list(self.engine.in_flight))
         self._sweep_at = None
-        if not looked:
+        if not inspected:
             self._sweep_soon()
 
     def _sweep_soon(self) -> None:
         self._sweep_at = self.monotonic + self.leases.lease_seconds / 2
 
     async def _inspect(self) -> None:
-        """Once a lease: who holds work and was not heard of for a lease is as dead as a silent worker.
+        """Check once a lease what no message would reveal.
 
-        What was out a lease ago must be in somebody's hands, whatever happened to it meanwhile. And a stream
-        or a group may be gone from a bus that is still the one it was.
+        A consumer that holds entries and sent no heartbeat for a lease is dead. What was in flight a lease
+        ago must be held by a worker or a stream. And a stream or a group may be missing from the same bus.
         """
         self._inspect_at = self.monotonic + self.leases.lease_seconds
         strangers = await self.recovery.unknown_consumers() or set()
@@ -115,12 +115,12 @@ class Workers:
         self._in_flight_before = set(self.engine.in_flight)
 
     async def _make_readable(self) -> None:
-        """Give all streams of living workers a group: one that is missing keeps them from reading any."""
+        """Create the group on all streams of living workers: a missing one keeps them from reading any."""
         with contextlib.suppress(BusUnavailable):
             await self.publisher.ensure_groups(sorted(self.leases.streams))
 
     async def handle_heartbeat(self, heartbeat: Heartbeat) -> None:
-        """A sign of life: the first one of a worker makes it known."""
+        """Renew the lease of a worker; its first heartbeat registers it."""
         with contextlib.suppress(BusUnavailable):
             await self.publisher.ensure_groups(heartbeat.streams)
         if self.leases.renew(heartbeat, self.monotonic):
@@ -137,18 +137,18 @@ class Workers:
                 }
             )
         for workflow_id, name in self.recovery.stale_executions(heartbeat):
-            # Touched, so that an owner that was replaced recalls nothing of its successor's.
+            # The commit must prove the ownership: a former owner must recall nothing of its successor's.
             self.engine.pending.shards.add(shard_of(workflow_id))
             self._recalled.setdefault(heartbeat.worker_id, []).append(name)
         self.engine.window = max(1024, 4 * self.leases.slots)
 
     async def handle_left(self, left: WorkerLeft) -> None:
-        """Its own farewell, or its supervisor's word that it died."""
+        """Remove a worker that left, or whose supervisor reports its death."""
         await self._remove(left.worker_id, left.reason, crashed=left.reason == "died", logs=left.logs)
         self._republish += [name for name in left.handed_back if name in self.engine.in_flight]
 
     async def _remove(self, worker_id: str, why: str, *, crashed: bool, logs: str | None = None) -> None:
-        """What a dead worker ran is lost, what it had only read goes out again."""
+        """Remove a worker. If it crashed, what it executed is lost; what it only read is published again."""
         heartbeat, listed = self.leases.remove(worker_id)
         orphans = [name for name, _ in listed if name in self.engine.in_flight]
         logger.warning("worker_gone", worker_id=worker_id, reason=why, held=len(orphans))
@@ -163,22 +163,22 @@ class Workers:
             return
         ran = executed(heartbeat, read, self.engine.is_suspect)
         if ran or held:
-            # Their outcomes may have been published and not read yet; what was done must not be done again.
+            # Their outcomes may have been published and not read yet; what succeeded must not run again.
             waiting = tuple(name for name in held if name not in ran)
             self._deaths[self.recovery.gate.ask()] = Death(
                 worker_id, tuple(sorted(ran)), waiting, logs, executed_alone(heartbeat, read)
             )
 
     async def _reclaim(self, worker_id: str, streams: Iterable[str]) -> list[str] | None:
-        """The dispatches that a gone worker had read, None when the bus is away."""
-        taken = await self.recovery.reclaim(worker_id, streams)
-        for delivery in taken.unreadable if taken else ():
+        """The dispatches that a removed worker had read, None when the bus is unavailable."""
+        reclaimed = await self.recovery.reclaim(worker_id, streams)
+        for delivery in reclaimed.unreadable if reclaimed else ():
             reason = f"it cannot be read, and worker {worker_id} died with it"
             self.engine.pending.dead_letters.append(unreadable(delivery, reason))
-        return taken.dispatch_ids if taken else None
+        return reclaimed.dispatch_ids if reclaimed else None
 
     def handle_drained(self, ticket: int) -> None:
-        """All outcomes up to the look are in: what is still out is really lost."""
+        """Act on inspections up to this ticket: all outcomes are read, so what is still missing is lost."""
         self._republish += self.recovery.confirm_missing(ticket)
         for asked in [number for number in self._deaths if number <= ticket]:
             death = self._deaths.pop(asked)
@@ -190,7 +190,7 @@ class Workers:
         return dispatch_id in self.engine.in_flight and not self.leases.is_held(dispatch_id)
 
     def _lose(self, dispatch_id: str, death: Death) -> None:
-        """A dispatch died with its worker; its task, when it is given up for that, leaves a dead letter."""
+        """Apply the loss of a dispatch; store a dead letter when this dead-letters its task."""
         workflow_id, task_id = self.engine.in_flight[dispatch_id]
         workflow = self.engine.workflows[workflow_id]
         message = request_message(workflow.header, workflow.tasks[task_id])

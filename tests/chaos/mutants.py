@@ -99,8 +99,8 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 "orchestrator/service/workers.py",
-                "looked = await self.recovery.find_missing(list(self.engine.in_flight))",
-                "looked = True",
+                "inspected = await self.recovery.find_missing(list(self.engine.in_flight))",
+                "inspected = True",
             ),
             Edit(
                 "orchestrator/service/workers.py",

@@ -33,7 +33,7 @@ _REVISION = text("SELECT version_num FROM alembic_version")
 
 
 class Database(Protocol):
-    """Runs transactions. Raises StoreUnavailable when the server is away or a commit's fate is unknown."""
+    """Runs transactions. Raises StoreUnavailable when the server is away or a commit may have happened."""
 
     async def write(self, body: Body[T], *, durable: bool = False) -> T:
         """Run `body` in one read-write transaction. `durable` survives power loss, not only kill -9."""
