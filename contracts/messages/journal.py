@@ -221,42 +221,22 @@ JOURNAL_EVENTS: Mapping[str, type[JournalEvent]] = {
 """The type of each kind."""
 
 
-class _Form(NamedTuple):
-    """How a type is stored."""
-
-    kind: str
-    names: tuple[str, ...]
-    """The fields that go into the data."""
-    has_task: bool
-    """Whether the first field is the task's id."""
-
-
-def _form(kind: str, model: type[JournalEvent]) -> _Form:
-    has_task = model._fields[:1] == ("task_id",)
-    return _Form(kind, model._fields[has_task:], has_task)
-
-
-_FORMS: Mapping[type[JournalEvent], _Form] = {
-    model: _form(kind, model) for kind, model in JOURNAL_EVENTS.items()
+_STORED: Mapping[type[JournalEvent], tuple[str, tuple[str, ...]]] = {
+    model: (kind, model._fields) for kind, model in JOURNAL_EVENTS.items()
 }
+"""The kind and the fields of each type."""
 
 
 def kind_of(model: type[JournalEvent]) -> str:
     """The kind that is stored for events of this type."""
-    return _FORMS[model].kind
+    return _STORED[model][0]
 
 
 def encode_journal(event: JournalEvent) -> tuple[str, str | None, dict[str, Any]]:
     """(kind, task id, data) as they are stored."""
-    kind, names, has_task = _FORMS[type(event)]
-    values: tuple[Any, ...] = event
-    task_id: str | None = None
-    if has_task:
-        task_id, values = values[0], values[1:]
-    data = dict(zip(names, values, strict=False))
-    if None in values:
-        data = {name: value for name, value in data.items() if value is not None}
-    return kind, task_id, data
+    kind, names = _STORED[type(event)]
+    data: dict[str, Any] = {name: value for name, value in zip(names, event) if value is not None}
+    return kind, data.pop("task_id", None), data
 
 
 def decode_journal(kind: str, task_id: str | None, data: Mapping[str, Any]) -> JournalEvent | UnknownEvent:
@@ -264,9 +244,8 @@ def decode_journal(kind: str, task_id: str | None, data: Mapping[str, Any]) -> J
     model = JOURNAL_EVENTS.get(kind)
     if model is None:
         return UnknownEvent(kind, task_id, data)
-    known = {name: data.get(name, model._field_defaults.get(name)) for name in model._fields}
-    if _FORMS[model].has_task:
-        known["task_id"] = task_id
+    stored = {**data, "task_id": task_id}
+    known = {name: stored.get(name, model._field_defaults.get(name)) for name in model._fields}
     try:
         return _adapter(kind).validate_python(known)
     except ValidationError:

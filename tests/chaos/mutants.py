@@ -88,7 +88,7 @@ MUTANTS: tuple[Mutant, ...] = (
                 "orchestrator/service/term.py",
                 'failpoint("orchestrator.before_commit")',
                 "from contracts.ports.bus import Done; "
-                "await handlers.publisher.publish(effects.dispatches, (), Done('owners', ()))",
+                "await handlers.publisher.publish(effects.dispatches, (), Done('orchestrators', ()))",
             ),
         ),
         faults="lost-answer",

@@ -69,10 +69,10 @@ _PLACES: list[tuple[Any, str, Any]] = [
     (orchestrator.service.handlers, "decode", unwrap),
     (orchestrator.service.workers, "request_message", request_parcel),
     (orchestrator.service.command_handler, "read_body", lru_cache(2000)(read_body)),
-    (orchestrator.service.handlers, "log", _SILENCE),
-    (orchestrator.service.term, "log", _SILENCE),
-    (orchestrator.service.workers, "log", _SILENCE),
-    (orchestrator.service.recovery, "log", _SILENCE),
+    (orchestrator.service.handlers, "logger", _SILENCE),
+    (orchestrator.service.term, "logger", _SILENCE),
+    (orchestrator.service.workers, "logger", _SILENCE),
+    (orchestrator.service.recovery, "logger", _SILENCE),
 ]
 
 
