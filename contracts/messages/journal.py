@@ -235,7 +235,8 @@ def kind_of(model: type[JournalEvent]) -> str:
 def encode_journal(event: JournalEvent) -> tuple[str, str | None, dict[str, Any]]:
     """(kind, task id, data) as they are stored."""
     kind, names = _STORED[type(event)]
-    data: dict[str, Any] = {name: value for name, value in zip(names, event) if value is not None}
+    fields = zip(names, event, strict=True)
+    data: dict[str, Any] = {name: value for name, value in fields if value is not None}
     return kind, data.pop("task_id", None), data
 
 

@@ -22,6 +22,7 @@ MAX_CRASHES = 3
 BACKOFF_FIRST_SECONDS = 1.0
 BACKOFF_MOST_SECONDS = 60.0
 OUTAGE_MOST_SECONDS = 30.0
+"""The longest wait after a failure, and after an outage."""
 
 
 def backoff_seconds(count: int, most: float = BACKOFF_MOST_SECONDS) -> float:

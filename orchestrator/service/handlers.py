@@ -51,11 +51,17 @@ class Handlers:
     workers: Workers
     command_handler: CommandHandler
     now: float = 0.0
+    """Of the batch, in seconds since 1970."""
     monotonic: float = 0.0
+    """Of the batch, on the monotonic clock."""
     _acks: list[Delivery] = field(default_factory=list)
+    """Deliveries to acknowledge after the commit."""
     _answers: list[Outgoing] = field(default_factory=list)
+    """Outcomes of dispatches that no worker could read, for their owners."""
     _acknowledged: dict[str, list[str]] = field(default_factory=dict)
+    """Worker id -> executions whose outcome was received."""
     _changed: dict[str, None] = field(default_factory=dict)
+    """Workflows that changed since the last hints."""
     _ticked_at: float = float("-inf")
     _hinted_at: float = float("-inf")
 
@@ -131,7 +137,7 @@ class Handlers:
                 # A message is acknowledged only after its answer was published.
                 # The next batch may have added to both lists meanwhile.
                 self._answers, self._acks, acks = answers + self._answers, acks + self._acks, []
-        dispatches = [*self.workers.drain_republished(), *effects.dispatches]
+        dispatches = [*self.workers.drain_republish(), *effects.dispatches]
         if not await self.publisher.publish(dispatches, hints, Done(Channels.ORCHESTRATORS_GROUP, acks)):
             self._acks += acks
 

@@ -33,7 +33,9 @@ class Membership:
     note: str = ""
     """What this orchestrator waits for, for people to see; "" for nothing."""
     _held: dict[int, int] = field(default_factory=dict)
+    """The shards of this orchestrator and their epochs, as of the last renewal."""
     _transfer: ShardTransfer = field(default_factory=ShardTransfer)
+    """What should change, as of the last renewal."""
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property

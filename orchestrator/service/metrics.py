@@ -24,7 +24,9 @@ class OrchestratorMetrics:
             registry=registry,
         )
         self.open_workflows = Gauge("multi_agent_open_workflows", "Workflows in memory.", registry=registry)
-        self.out = Gauge("multi_agent_dispatched_tasks", "Tasks that are dispatched.", registry=registry)
+        self.dispatched_tasks = Gauge(
+            "multi_agent_dispatched_tasks", "Tasks that are dispatched.", registry=registry
+        )
         self.workers = Gauge("multi_agent_live_workers", "Workers that send heartbeats.", registry=registry)
         self.lost = Counter("multi_agent_lost_executions", "Executions whose worker died.", registry=registry)
         self.recoveries = Counter(

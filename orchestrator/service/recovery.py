@@ -60,6 +60,7 @@ class Recovery:
     gate: DrainGate
     assignment: ShardAssignment
     _missing: dict[int, list[str]] = field(default_factory=dict)
+    """Missing dispatches by the ticket after which all outcomes before the inspection are known."""
 
     async def find_missing(self, dispatch_ids: Iterable[str]) -> bool:
         """Remember which of these dispatches no worker and no stream holds; False when the bus is away."""

@@ -71,7 +71,7 @@ class Term:
             effects.refs, [workflows[name] for name in effects.merges if name in workflows]
         )
         engine.drop_ended(effects.changed)
-        self.metrics.out.set(len(engine.in_flight))
+        self.metrics.in_flight.set(len(engine.in_flight))
         self.metrics.open_workflows.set(len(workflows))
 
     async def gather(self, most: int, timer: float | None) -> list[InboxMessage]:

@@ -40,13 +40,20 @@ class Workers:
     metrics: OrchestratorMetrics
     recovery: Recovery
     now: float = 0.0
+    """Of the batch, in seconds since 1970."""
     monotonic: float = 0.0
+    """Of the batch, on the monotonic clock."""
     _recalled: dict[str, list[str]] = field(default_factory=dict)
+    """Worker id -> dispatches that it runs though they are out of date."""
     _republish: list[str] = field(default_factory=list)
     _gone: list[tuple[str, str]] = field(default_factory=list)
+    """(worker id, reason), to be stored."""
     _deaths: dict[int, Death] = field(default_factory=dict)
+    """By the ticket after which all outcomes of the dead worker are known."""
     _unknown: set[str] = field(default_factory=set)
+    """Consumers without a heartbeat at the last inspection."""
     _in_flight_before: set[str] = field(default_factory=set)
+    """What was in flight at the last inspection."""
     _sweep_at: float | None = None
     _inspect_at: float = float("-inf")
 
@@ -54,10 +61,10 @@ class Workers:
         """Start a batch at these times: seconds since 1970, and the monotonic clock."""
         self.now, self.monotonic = now, monotonic
 
-    def drain_republished(self) -> list[str]:
+    def drain_republish(self) -> list[str]:
         """Return the dispatches to publish again, and forget them."""
-        repeat, self._republish = self._republish, []
-        return repeat
+        republish, self._republish = self._republish, []
+        return republish
 
     def drain_recalls(self, recalls: Iterable[str]) -> dict[str, list[str]]:
         """Worker id -> dispatches that it should stop: these, and those found to be out of date."""
@@ -89,7 +96,7 @@ class Workers:
         """Look for lost dispatches, also those of workers that died while no orchestrator listened."""
         for worker_id in sorted(await self.recovery.unknown_consumers() or ()):
             await self._reclaim(worker_id, self.recovery.streams)
-        await self.store.mark_workers_left_except(list(self.leases.workers), self.now, "not heard of")
+        await self.store.mark_workers_left_except(list(self.leases.workers), self.now, "no heartbeat")
         inspected = await self.recovery.find_missing(list(self.engine.in_flight))
         self._sweep_at = None
         if not inspected:
@@ -105,10 +112,10 @@ class Workers:
         ago must be held by a worker or a stream. And a stream or a group may be missing from the same bus.
         """
         self._inspect_at = self.monotonic + self.leases.lease_seconds
-        strangers = await self.recovery.unknown_consumers() or set()
-        for worker_id in sorted(strangers & self._unknown):
-            await self._remove(worker_id, "never heard of", crashed=True)
-        self._unknown = strangers
+        unknown = await self.recovery.unknown_consumers() or set()
+        for worker_id in sorted(unknown & self._unknown):
+            await self._remove(worker_id, "no heartbeat", crashed=True)
+        self._unknown = unknown
         self.publisher.forget_groups()
         await self._make_readable()
         await self.recovery.find_missing(sorted(self._in_flight_before))
