@@ -24,9 +24,7 @@ class OrchestratorMetrics:
             registry=registry,
         )
         self.open_workflows = Gauge("multi_agent_open_workflows", "Workflows in memory.", registry=registry)
-        self.dispatched_tasks = Gauge(
-            "multi_agent_dispatched_tasks", "Tasks that are dispatched.", registry=registry
-        )
+        self.in_flight = Gauge("multi_agent_dispatched_tasks", "Tasks in flight.", registry=registry)
         self.workers = Gauge("multi_agent_live_workers", "Workers that send heartbeats.", registry=registry)
         self.lost = Counter("multi_agent_lost_executions", "Executions whose worker died.", registry=registry)
         self.recoveries = Counter(
