@@ -16,9 +16,9 @@ from benchmarks.ours import plan_of, settings_for
 from benchmarks.services import memory_of, private_redis
 from benchmarks.shapes import small
 from benchmarks.stopwatch import start
+from contracts.messages.journal import TaskDispatched, TaskSucceeded, kind_of
 from multi_agent.bootstrap import make_artifacts, make_bus, make_database, make_orchestrator, upgrade_database
 from multi_agent.settings import Settings
-from orchestrator.core.decision import Entry
 from orchestrator.core.sharding import shard_of
 from orchestrator.core.state import Workflow
 from orchestrator.scheduling.batch import Batch
@@ -109,7 +109,7 @@ async def full_store(job: dict[str, Any], folder: Path) -> dict[str, float]:
         for index in range(_BATCH):
             workflow_id, task = known[(number * _BATCH + index) % len(known)]
             batch.tasks[(workflow_id, task.task_id)] = task
-            batch.journal.append((workflow_id, Entry("task.succeeded", task.task_id, {"attempt": 1})))
+            batch.journal.append((workflow_id, TaskSucceeded(task.task_id, 1, None, "", "d", "w")))
         await _write(database, batch)
     took = time.monotonic() - began
     await _check_journal(database, batches * _BATCH)
@@ -124,7 +124,7 @@ def _fill_journal(connection: Connection, rows: int) -> None:
                 "workflow_id": f"old-{n % 5_000}",
                 "task_id": "t",
                 "at": 0.0,
-                "kind": "task.dispatched",
+                "kind": kind_of(TaskDispatched),
                 "data": {},
             }
             for n in range(first, min(rows, first + 10_000))
@@ -133,7 +133,7 @@ def _fill_journal(connection: Connection, rows: int) -> None:
 
 
 async def _check_journal(database: Database, expected: int) -> None:
-    query = select(func.count()).where(t.journal.c.kind == "task.succeeded")
+    query = select(func.count()).where(t.journal.c.kind == kind_of(TaskSucceeded))
     found = await database.read(lambda connection: connection.execute(query).scalar_one())
     if found != expected:
         raise WrongResult(f"{found} of {expected} results are in the journal")

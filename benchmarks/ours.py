@@ -23,6 +23,7 @@ from contracts.bus.redis_subscription import RedisSubscription
 from contracts.documents.todo_list import TodoItem, TodoList
 from contracts.messages.channels import Channels
 from contracts.messages.events import WorkflowNotice, decode
+from contracts.messages.journal import TaskSucceeded, kind_of
 from multi_agent.bootstrap import make_bus, make_client, make_database, upgrade_database
 from multi_agent.settings import Settings
 from orchestrator.client.workflow_client import WorkflowClient
@@ -108,7 +109,7 @@ class System:
             count = select(func.count()).select_from(t.tasks)
             good = connection.execute(count.where(mine, done)).scalar_one()
             entries = select(func.count()).select_from(t.journal)
-            journal = t.journal.c.kind == "task.succeeded", t.journal.c.workflow_id.startswith(prefix)
+            journal = t.journal.c.kind == kind_of(TaskSucceeded), t.journal.c.workflow_id.startswith(prefix)
             return int(good), int(connection.execute(entries.where(*journal)).scalar_one())
 
         if await self.database.read(body) != (tasks, tasks):

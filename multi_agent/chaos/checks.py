@@ -11,14 +11,23 @@ from artifacts import GitArtifactStore
 from contracts.base.errors import ArtifactError
 from contracts.base.refs import is_metadata
 from contracts.documents.todo_list import TodoList
+from contracts.messages.journal import (
+    JournalEvent,
+    OutcomeRefused,
+    TaskDispatched,
+    TaskSucceeded,
+    UnknownEvent,
+    decode_journal,
+)
 from multi_agent.chaos.load import expected_files
 from multi_agent.chaos.world import CANARY, World
-from orchestrator.client.views import JournalEntry, WorkflowView
+from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.state import TaskStatus, WorkflowStatus
 from sandbox_runner.local.launchers import abandoned
 
 _ALL_EVENTS = 1_000_000
+_Event = JournalEvent | UnknownEvent
 MAX_CRASHES = 3
 
 
@@ -49,54 +58,55 @@ async def check_workflow(
     """Check a workflow that has ended."""
     name = view.header.workflow_id
     entries = await client.events(name, limit=_ALL_EVENTS)
-    findings = _journal(view, entries)
+    events = [decode_journal(entry.kind, entry.task_id, entry.data) for entry in entries]
+    findings = _journal(view, events)
     if plan.todo_list_id.startswith("poison-"):
         findings += _poisoned(view)
     elif view.header.status is not WorkflowStatus.COMPLETED:
         findings.append(FailedCheck("I1", f"{name} is {view.header.status}: {view.header.reason}"))
     else:
         findings += await _outcome(artifacts, view, plan)
-    dispatches = [
-        f"{name} {entry.data['dispatch_id']}" for entry in entries if entry.kind == "task.dispatched"
-    ]
-    refused = sum(entry.kind == "outcome.refused" for entry in entries)
+    dispatches = [f"{name} {event.dispatch_id}" for event in events if isinstance(event, TaskDispatched)]
+    refused = sum(isinstance(event, OutcomeRefused) for event in events)
     return WorkflowCheck(findings, refused, dispatches)
 
 
-def _journal(view: WorkflowView, entries: list[JournalEntry]) -> list[FailedCheck]:
+def _journal(view: WorkflowView, events: list[_Event]) -> list[FailedCheck]:
     name = view.header.workflow_id
-    succeeded = [entry for entry in entries if entry.kind == "task.succeeded"]
-    counts = Counter(entry.task_id for entry in succeeded)
+    done_at = {event.task_id: at for at, event in enumerate(events) if isinstance(event, TaskSucceeded)}
+    counts = Counter(event.task_id for event in events if isinstance(event, TaskSucceeded))
     findings = [
         FailedCheck("I2", f"{name}/{task}: {count} outcomes were accepted")
         for task, count in counts.items()
         if count > 1
     ]
-    findings += _outdated_outcomes(name, entries)
-    done_at = {entry.task_id: entry.sequence for entry in succeeded}
+    findings += _outdated_outcomes(name, events)
     needs = {task.task_id: task.dependencies for task in view.tasks}
-    for entry in entries:
-        task_id = entry.task_id
-        if entry.kind != "task.dispatched" or task_id is None:
+    for at, event in enumerate(events):
+        if not isinstance(event, TaskDispatched):
             continue
-        if any(done_at.get(need, entry.sequence) >= entry.sequence for need in needs.get(task_id, ())):
+        task_id = event.task_id
+        if any(done_at.get(need, at) >= at for need in needs.get(task_id, ())):
             findings.append(
                 FailedCheck("I6", f"{name}/{task_id} was dispatched before what it needs was done")
             )
-        if done_at.get(task_id, entry.sequence) < entry.sequence:
+        if done_at.get(task_id, at) < at:
             findings.append(FailedCheck("I4", f"{name}/{task_id} was dispatched after it had succeeded"))
     return findings
 
 
-def _outdated_outcomes(name: str, entries: list[JournalEntry]) -> list[FailedCheck]:
+def _outdated_outcomes(name: str, events: list[_Event]) -> list[FailedCheck]:
     """Check that every accepted outcome has the latest dispatch of its task (I3)."""
-    newest: dict[str | None, str] = {}
+    newest: dict[str, str] = {}
     findings = []
-    for entry in entries:
-        if entry.kind == "task.dispatched":
-            newest[entry.task_id] = entry.data["dispatch_id"]
-        elif entry.kind == "task.succeeded" and entry.data["dispatch_id"] != newest.get(entry.task_id):
-            findings.append(FailedCheck("I3", f"{name}/{entry.task_id}: an outdated outcome was accepted"))
+    for event in events:
+        match event:
+            case TaskDispatched():
+                newest[event.task_id] = event.dispatch_id
+            case TaskSucceeded() if event.dispatch_id != newest.get(event.task_id):
+                findings.append(
+                    FailedCheck("I3", f"{name}/{event.task_id}: an outdated outcome was accepted")
+                )
     return findings
 
 

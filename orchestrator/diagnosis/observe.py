@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, select
 from contracts.base.errors import DecodeError
 from contracts.messages.channels import Channels
 from contracts.messages.events import Heartbeat, decode
+from contracts.messages.journal import TaskDelayed, TaskLost, TaskRetrying, kind_of
 from contracts.ports.bus import SubscribePort
 from orchestrator.core.state import TaskStatus, Workflow
 from orchestrator.diagnosis.explain import Holder, Observations
@@ -23,7 +24,7 @@ from orchestrator.storage.loading import read_workflows
 from orchestrator.storage.sql.database import Database
 
 POLL_SECONDS = 0.1
-_DELAYS = ("task.retrying", "task.delayed", "task.lost")
+_DELAYS = [kind_of(event) for event in (TaskRetrying, TaskDelayed, TaskLost)]
 
 
 async def observe_surroundings(

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, select
 from contracts.base.errors import ArtifactError, DecodeError
 from contracts.messages.channels import SHARDS, Channels
 from contracts.messages.events import Heartbeat, TaskOutcome, decode
+from contracts.messages.journal import TaskDispatched, TaskSucceeded, kind_of
 from contracts.ports.bus import InspectPort, SubscribePort, Subscription
 from orchestrator.core.state import TaskStatus, WorkflowStatus
 from orchestrator.diagnosis.invariants import (
@@ -30,6 +31,7 @@ from orchestrator.diagnosis.invariants import (
     check_unmoved,
     may_be_stuck,
 )
+from orchestrator.scheduling.batch import OutboxKind
 from orchestrator.scheduling.messages import request_stream
 from orchestrator.storage import tables as t
 from orchestrator.storage.loading import read_workflows
@@ -136,8 +138,10 @@ def read_facts(connection: Connection, now: float) -> Facts:
         workflows={one.header.workflow_id: one for one in workflows},
         succeeded=succeeded,
         dispatched=dispatched,
-        to_publish=frozenset(entry.entry_id for entry in outbox if entry.kind == "dispatch"),
-        to_move=frozenset((entry.workflow_id, entry.task_id) for entry in outbox if entry.kind == "ref"),
+        to_publish=frozenset(entry.entry_id for entry in outbox if entry.kind is OutboxKind.DISPATCH),
+        to_move=frozenset(
+            (entry.workflow_id, entry.task_id) for entry in outbox if entry.kind is OutboxKind.REF
+        ),
         renewals=int(renewals),
     )
 
@@ -149,11 +153,11 @@ def _read_journal(
     j = t.journal.c
     succeeded: dict[tuple[str, str], list[int]] = {}
     dispatched: dict[tuple[str, str], int] = {}
-    kinds = ("task.succeeded", "task.dispatched")
+    kinds = (kind_of(TaskSucceeded), kind_of(TaskDispatched))
     columns = (j.workflow_id, j.task_id, j.kind, j.sequence)
     entries = select(*columns).where(j.kind.in_(kinds), j.task_id.is_not(None)).order_by(j.sequence)
     for workflow_id, task_id, kind, sequence in connection.execute(entries):
-        if kind == "task.succeeded":
+        if kind == kind_of(TaskSucceeded):
             succeeded.setdefault((workflow_id, task_id), []).append(sequence)
         else:
             dispatched.setdefault((workflow_id, task_id), sequence)

@@ -1,6 +1,6 @@
-"""Open workflows in which nothing is under way: an owner that starts reads them a few at a time.
+"""Open workflows in which nothing is under way: a new term loads them a few at a time.
 
-Nothing can arrive for such a workflow but a command, which brings it in by itself.
+Only a command can arrive for such a workflow, and a command loads its workflow itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class WorkflowSource(Protocol):
 
 
 class Backlog:
-    """What an owner has still to read, oldest first."""
+    """The workflows that are still to be loaded, oldest first."""
 
     def __init__(self, store: WorkflowSource, engine: Engine, names: Iterable[str]) -> None:
         self._store = store
@@ -32,11 +32,11 @@ class Backlog:
 
     @property
     def empty(self) -> bool:
-        """Whether everything was read."""
+        """Whether everything was loaded."""
         return not self._names
 
-    async def read_some(self, monotonic: float) -> None:
-        """Bring the next ones in. Raises StoreUnavailable."""
+    async def read_next(self, monotonic: float) -> None:
+        """Load the next ones into the engine. Raises StoreUnavailable."""
         count = min(len(self._names), _AT_ONCE)
         names = [self._names.popleft() for _ in range(count)]
         missing = [name for name in names if name not in self._engine.workflows]

@@ -87,8 +87,8 @@ MUTANTS: tuple[Mutant, ...] = (
             Edit(
                 "orchestrator/service/term.py",
                 'failpoint("orchestrator.before_commit")',
-                "from contracts.ports import Done; "
-                "await handlers.publisher.publish(effects.dispatches, (), Done('owners', ()))",
+                "from contracts.ports.bus import Done; "
+                "await handlers.publisher.publish(effects.dispatches, (), Done('orchestrators', ()))",
             ),
         ),
         faults="lost-answer",
@@ -99,12 +99,12 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 "orchestrator/service/workers.py",
-                "looked = await self.recovery.look(list(self.engine.out))",
-                "looked = True",
+                "inspected = await self.recovery.find_missing(list(self.engine.in_flight))",
+                "inspected = True",
             ),
             Edit(
                 "orchestrator/service/workers.py",
-                "await self.recovery.look(sorted(self._out_before))",
+                "await self.recovery.find_missing(sorted(self._in_flight_before))",
                 "pass",
             ),
         ),
@@ -127,7 +127,7 @@ MUTANTS: tuple[Mutant, ...] = (
             ),
             Edit(
                 "orchestrator/service/workers.py",
-                "await self.recovery.look(sorted(self._out_before))",
+                "await self.recovery.find_missing(sorted(self._in_flight_before))",
                 "pass",
             ),
         ),
@@ -192,11 +192,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "leases-always-advance",
         "I8: no lease runs out while the owner does not listen",
         (
-            Edit("orchestrator/scheduling/leases.py", 'self._listened_at = float("-inf")', "pass"),
+            Edit("orchestrator/scheduling/leases.py", 'self._caught_up_at = float("-inf")', "pass"),
             Edit(
                 "orchestrator/scheduling/leases.py",
-                "now - self._listened_at > self.lease_seconds / 2",
-                "now - self._listened_at > 1e9",
+                "now - self._caught_up_at > self.lease_seconds / 2",
+                "now - self._caught_up_at > 1e9",
             ),
         ),
         tests=("tests/orchestrator/test_clocks.py",),
@@ -225,8 +225,8 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 "orchestrator/service/handlers.py",
-                'if entry.kind == "ref" and entry.commit',
-                'if entry.kind == "ref" and entry.commit and False',
+                "if entry.kind is OutboxKind.REF and entry.commit",
+                "if entry.kind is OutboxKind.REF and entry.commit and False",
             ),
         ),
         tests=("tests/simulation/test_simulation.py",),
@@ -261,7 +261,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 "orchestrator/service/recovery.py",
-                "await self.bus.ack(Channels.WORKERS_GROUP, adrift)",
+                "await self.bus.ack(Channels.WORKERS_GROUP, orphaned)",
                 "pass",
             ),
         ),

@@ -105,14 +105,14 @@ async def test_i1_an_answer_that_could_not_be_sent_and_one_that_came_meanwhile_a
             handlers.begin(1.0, 1.0)
             await handlers.handle(unreadable(name))
             if name == "a":
-                await background.follow(partial(handlers.publish, Effects()))
+                await background.start_after_previous(partial(handlers.publish, Effects()))
         assert bus.stored == []
         bus.may_answer.set()
-        await background.caught_up()
+        await background.wait_idle()
         assert bus.acknowledged == []
         bus.away = False
-        await background.follow(partial(handlers.publish, Effects()))
-        await background.caught_up()
+        await background.start_after_previous(partial(handlers.publish, Effects()))
+        await background.wait_idle()
     assert [decode(message.payload).taskid for message in bus.stored] == ["a", "b"]
     assert [delivery.entry_id for delivery in bus.acknowledged] == ["1-a", "1-b"]
 
@@ -120,11 +120,11 @@ async def test_i1_an_answer_that_could_not_be_sent_and_one_that_came_meanwhile_a
 async def test_only_a_batch_of_outcomes_between_ticks_waits_for_nothing() -> None:
     handlers = handlers_on(SlowBus())
     handlers.begin(1.0, 1.0)
-    assert handlers.looks_around([unreadable("a")])
+    assert handlers.inspects_bus([unreadable("a")])
     handlers._ticked_at = 1.0
-    assert not handlers.looks_around([unreadable("a")])
+    assert not handlers.inspects_bus([unreadable("a")])
     heartbeat = Heartbeat(worker_id="w", host="h", pid=1, roles=(), streams=(), slots=1, sequence=0)
-    assert handlers.looks_around([unreadable("a"), heartbeat])
+    assert handlers.inspects_bus([unreadable("a"), heartbeat])
 
 
 async def test_work_follows_in_order_and_its_error_ends_the_group() -> None:
@@ -142,12 +142,12 @@ async def test_work_follows_in_order_and_its_error_ends_the_group() -> None:
     async def play() -> None:
         async with asyncio.TaskGroup() as group:
             background = BackgroundWork(group)
-            await background.follow(work(1, 0.05))
+            await background.start_after_previous(work(1, 0.05))
             assert done == []
-            await background.follow(work(2))
+            await background.start_after_previous(work(2))
             assert done == [1]
-            await background.follow(work(3, 0.01))
-            await background.caught_up()
+            await background.start_after_previous(work(3, 0.01))
+            await background.wait_idle()
 
     with pytest.raises(ExceptionGroup) as ended:
         await play()

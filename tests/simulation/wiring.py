@@ -64,10 +64,10 @@ _PLACES: list[tuple[Any, str, Any]] = [
     (orchestrator.service.handlers, "decode", unwrap),
     (orchestrator.service.workers, "request_message", request_parcel),
     (orchestrator.service.command_handler, "read_body", lru_cache(2000)(read_body)),
-    (orchestrator.service.handlers, "log", _SILENCE),
-    (orchestrator.service.term, "log", _SILENCE),
-    (orchestrator.service.workers, "log", _SILENCE),
-    (orchestrator.service.recovery, "log", _SILENCE),
+    (orchestrator.service.handlers, "logger", _SILENCE),
+    (orchestrator.service.term, "logger", _SILENCE),
+    (orchestrator.service.workers, "logger", _SILENCE),
+    (orchestrator.service.recovery, "logger", _SILENCE),
 ]
 
 
@@ -135,14 +135,14 @@ class SteppedTrail(BackgroundWork):
         self._late = late
         self._work: Work | None = None
 
-    async def follow(self, work: Work) -> None:
-        await self.caught_up()
+    async def start_after_previous(self, work: Work) -> None:
+        await self.wait_idle()
         if self._late():
             self._work = work
         else:
             await work()
 
-    async def caught_up(self) -> None:
+    async def wait_idle(self) -> None:
         work, self._work = self._work, None
         if work is not None:
             await work()
@@ -176,10 +176,10 @@ class Life:
             self.engine, leases, self.publisher, store, _METRICS, recovery, coroner=coroner
         )
         self.handlers = Handlers(self.engine, self.publisher, _METRICS, workers, command_handler)
-        busy, idle = run(store.open_names(self.assignment))
+        busy, idle = run(store.open_workflow_ids(self.assignment))
         for workflow in run(store.load_open(busy)):
             self.engine.adopt(workflow, clock.monotonic())
-        self.git.add(run(self.handlers.resume(run(store.outbox(self.assignment)))), [])
+        self.git.add(run(self.handlers.resume(run(store.load_outbox(self.assignment)))), [])
         self._term = SteppedTerm(
             store,
             self.assignment,
