@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from orchestrator.core.command_result import CommandResult
 from orchestrator.core.decision import Entry
 from orchestrator.core.state import Header, TaskState, Workflow
 
@@ -73,7 +74,7 @@ class Batch:
     journal: list[tuple[str, Entry]] = field(default_factory=list)
     outbox: list[OutboxEntry] = field(default_factory=list)
     settled: list[str] = field(default_factory=list)
-    answers: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, CommandResult] = field(default_factory=dict)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     resolved: dict[int, str] = field(default_factory=dict)
     retried: list[tuple[str, str | None]] = field(default_factory=list)
