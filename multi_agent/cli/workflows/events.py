@@ -11,7 +11,7 @@ import click
 
 from multi_agent.application.follow import follow
 from multi_agent.cli.options import data_dir_option, json_option, newest_workflow_argument, quiet_settings
-from multi_agent.cli.workflows.screen import entry_text
+from multi_agent.cli.workflows.journal_text import entry_text
 from multi_agent.runtime.services import open_client
 from multi_agent.settings import Settings
 from orchestrator.client.database_retry import DatabaseRetry

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from multi_agent.cli.workflows.journal_text import entry_line
+
 if TYPE_CHECKING:
     from multi_agent.application.follow import Progress
-    from orchestrator.client.views import JournalEntry, WorkflowView
+    from orchestrator.client.views import WorkflowView
     from orchestrator.core.state import TaskState
 
 _MARKS: Mapping[str, tuple[str, str]] = {
@@ -88,31 +90,6 @@ def task_table(view: WorkflowView) -> Table:
             Text(task_detail(task) or task.item.title, "default" if task.attempt else "dim"),
         )
     return table
-
-
-_FOR_PROGRAMS = frozenset({"dispatch_id", "execution_id", "worker_id"})
-
-
-def entry_line(entry: JournalEntry, started: float) -> str:
-    """A journal entry as one line, with its seconds since `started` (in seconds since 1970)."""
-    return f"[{entry.at - started:7.1f}s] {entry_text(entry)}"
-
-
-def entry_text(entry: JournalEntry) -> str:
-    """A journal entry in words, without its time."""
-    what = entry.kind.partition(".")[2].replace("_", " ")
-    who = entry.task_id or "workflow"
-    facts = ", ".join(
-        f"{name} {_short(value)}"
-        for name, value in entry.data.items()
-        if value not in (None, "") and name not in _FOR_PROGRAMS
-    )
-    return f"{who}: {what}" + (f" ({facts})" if facts else "")
-
-
-def _short(value: Any) -> str:
-    text = " ".join(str(value).split())
-    return text if len(text) <= 120 else f"{text[:117]}..."
 
 
 class Screen:

@@ -7,9 +7,7 @@ import time
 from dataclasses import asdict
 
 import click
-from rich.console import Console
 
-from multi_agent.application.results import result_branch
 from multi_agent.application.status import Overview, WorkflowDetails, overview, workflow_details
 from multi_agent.cli.options import (
     data_dir_option,
@@ -18,7 +16,6 @@ from multi_agent.cli.options import (
     quiet_settings,
 )
 from multi_agent.cli.output import print_json
-from multi_agent.cli.workflows.screen import task_table
 from multi_agent.cli.workflows.workflow_json import workflow_json
 from multi_agent.runtime.services import open_client
 from multi_agent.settings import Settings
@@ -43,7 +40,9 @@ def status(workflow: str | None, limit: int, as_json: bool, **options: object) -
     if as_json:
         print_json(workflow_json(details.view))
     else:
-        _print_details(details)
+        from multi_agent.cli.workflows.status_details import print_details  # noqa: PLC0415 - loads rich
+
+        print_details(details)
 
 
 async def _overview(settings: Settings, limit: int) -> Overview:
@@ -85,17 +84,3 @@ def _age(since: float) -> str:
         if seconds >= size:
             return f"{seconds // size} {unit} ago"
     return f"{seconds} s ago"
-
-
-def _print_details(details: WorkflowDetails) -> None:
-    view, header = details.view, details.view.header
-    click.echo(
-        f"{header.workflow_id}  {header.status.value}" + (f"  {header.reason}" if header.reason else "")
-    )
-    Console().print(task_table(view))
-    if header.result_commit:
-        click.echo(f"result {header.result_commit} on {result_branch(header.workflow_id)}")
-    for task in view.waiting_for_approval:
-        click.echo(f"waiting for approval: multi-agent approve {header.workflow_id} {task.task_id}")
-    for one in details.dead_letters:
-        click.echo(f"dead-lettered: {one.task_id}; multi-agent dead-letters show {one.dead_letter_id}")
