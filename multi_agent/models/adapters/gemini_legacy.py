@@ -59,8 +59,8 @@ class GeminiLegacy:
             transport="rest",
             client_options={"api_endpoint": endpoint.base_url.rstrip("/")} if endpoint.base_url else None,
         )
-        # `configure` is global; this client stays the same whatever is configured later. Its session is private and
-        # untyped, hence the cast.
+        # `configure` is global; this client stays the same whatever is configured later.
+        # A cast, since its session is private and has no type.
         self._client = cast(Any, get_default_generative_client())
         self._session = self._client.transport._session
         # After a 401 it would refresh the credentials and ask again, but a key cannot be refreshed.
