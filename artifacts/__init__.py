@@ -1,7 +1,7 @@
-"""The artifact store: every task's outcome as a Git commit.
+"""The artifact store: the outcome of every task as a Git commit.
 
-`open_store` gives the asynchronous store behind contracts.ports.ArtifactStore; `ArtifactStore` is a small
-one for callers without asyncio (multi_agent.facade.artifacts).
+`open_store` gives the asynchronous store, GitArtifactStore; `ArtifactStore` is a small one for callers
+without asyncio (multi_agent.facade.artifacts).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from artifacts.git.creation import create_store
-from artifacts.store.checkout import CommitInfo
 from artifacts.store.git_store import GitArtifactStore, open_store
+from artifacts.store.history import CommitInfo
 from contracts.base.services import provided
 
 __all__ = ["ArtifactStore", "CommitInfo", "GitArtifactStore", "create_store", "open_store"]

@@ -1,1 +1,1 @@
-"""How fast this is, against a hand-written limit and against peers; `python -m benchmarks` runs it all."""
+"""Measures this project against a hand-written limit and peers. `python -m benchmarks` runs it all."""

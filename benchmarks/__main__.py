@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measure, and write the page."""
+"""`python -m benchmarks`: measures, and writes the page with the results."""
 
 from __future__ import annotations
 
@@ -17,17 +17,26 @@ FULL_ROUNDS = 5
 
 @click.command()
 @click.option("--only", metavar="NAME,...", help=f"Parts to measure, of: {', '.join(SUITES)}. [default: all]")
-@click.option("--system", "systems", multiple=True, help="Only systems whose name starts so; repeatable.")
+@click.option(
+    "--system", "systems", multiple=True, help="Only systems whose name starts with this. Repeatable."
+)
 @click.option("--rounds", type=click.IntRange(1, 100), help="[default: 5; 1 with --quick or --smoke]")
-@click.option("--quick", "scale", flag_value=Scale.QUICK.value, help="Small sizes, a minute or two.")
+@click.option("--quick", "scale", flag_value=Scale.QUICK.value, help="Small sizes. Takes a minute or two.")
 @click.option(
-    "--smoke", "scale", flag_value=Scale.SMOKE.value, help="Tiny sizes, without peers: does it work?"
+    "--smoke",
+    "scale",
+    flag_value=Scale.SMOKE.value,
+    help="Tiny sizes, without peers, to test the benchmarks.",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="[default: docs for all of it, else build/benchmarks]"
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder of the page. [default: docs for a full run, else build/benchmarks]",
 )
 @click.option(
-    "--scratch", type=click.Path(path_type=Path, exists=True), help="Where data is put. [default: /tmp]"
+    "--scratch",
+    type=click.Path(path_type=Path, exists=True),
+    help="Folder for temporary data. [default: /tmp]",
 )
 def main(
     only: str | None,
@@ -37,7 +46,7 @@ def main(
     out: Path | None,
     scratch: Path | None,
 ) -> None:
-    """Measure ours, the hand-written limit and the peers; write the page, its figures and pictures."""
+    """Measure this project, the hand-written limit and the peers. Write the page, figures and pictures."""
     names = only.split(",") if only else list(SUITES)
     if unknown := set(names) - set(SUITES):
         raise click.BadParameter(f"unknown: {', '.join(sorted(unknown))}", param_hint="--only")

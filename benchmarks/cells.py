@@ -1,4 +1,4 @@
-"""What is measured: one cell is one system at one case, by one job of `benchmarks.run_job`."""
+"""Lists what is measured. A cell is one system in one case, measured by one job of `benchmarks.run_job`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ OURS: Final = "multi-agent"
 ONE: Final = f"{OURS}, 1 worker"
 LIMIT: Final = "by hand, in batches"
 _SLOW: Final = ("celery", "dbos, queue", "prefect")
-"""A round of these takes minutes."""
+"""Systems whose round takes minutes."""
 _START_SECONDS: Final = 120.0
-"""For all that a cell starts and checks besides what it measures."""
+"""Additional time of a cell for starting and checking the system."""
 
 
 class Scale(StrEnum):
-    """How large. SMOKE: ours and the limit only, to see that the measuring itself works."""
+    """The sizes of the cases. SMOKE measures only this project and the limit, to test the benchmarks."""
 
     FULL = "full"
     QUICK = "quick"
@@ -26,19 +26,26 @@ class Scale(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """unit: of the job's `value`. higher: whether more is better. seconds: after which the cell has failed.
-
-    rounds: at most so many, for what takes long; None for as many as are asked for.
-    """
+    """One system in one case."""
 
     suite: str
     case: str
     system: str
+
     job: Mapping[str, Any]
+    """What `benchmarks.run_job` is given."""
+
     unit: str = "tasks/s"
+    """The unit of the `value` that the job returns."""
+
     higher: bool = True
+    """Whether a higher value is better."""
+
     seconds: float = 300.0
+    """The most time for one round. A round that takes longer has failed."""
+
     rounds: int | None = None
+    """The most rounds; None for no such limit."""
 
 
 def _pick(scale: Scale, full: Any, quick: Any, smoke: Any = None) -> Any:
@@ -46,7 +53,7 @@ def _pick(scale: Scale, full: Any, quick: Any, smoke: Any = None) -> Any:
 
 
 def dag(scale: Scale) -> Iterator[Cell]:
-    """Durable graphs."""
+    """Measure durable graphs."""
     shapes = {
         "chain": ("chain of {}", _pick(scale, 100, 20, 5)),
         "fan": ("fan-out of {}", _pick(scale, 1_000, 60, 5)),
@@ -94,7 +101,7 @@ def _dag_systems(scale: Scale) -> dict[str, dict[str, Any]]:
 
 
 def latency(scale: Scale) -> Iterator[Cell]:
-    """From ready to running, on an idle system."""
+    """Measure the time from ready to running, on an idle system."""
     count = _pick(scale, 200, 20, 3)
     systems: dict[str, dict[str, Any]] = {
         "raw hop": {"function": "benchmarks.hops:latency"},
@@ -111,7 +118,7 @@ def latency(scale: Scale) -> Iterator[Cell]:
 
 
 def queue(scale: Scale) -> Iterator[Cell]:
-    """Tasks of 1 KB through a queue and one worker."""
+    """Measure tasks of 1 KB that go through a queue and one worker."""
     count = _pick(scale, 10_000, 500, 50)
     ours, raw = "benchmarks.our_queue:queue", "benchmarks.hops:queue"
     systems: dict[str, dict[str, Any]] = {
@@ -134,7 +141,7 @@ def queue(scale: Scale) -> Iterator[Cell]:
 
 
 def growth(scale: Scale) -> Iterator[Cell]:
-    """Whether more makes each slower."""
+    """Measure whether more tasks, workflows or rows make each one slower."""
     if scale is Scale.SMOKE:
         return
     limit = _pick(scale, 900.0, 60.0)
@@ -153,12 +160,12 @@ def growth(scale: Scale) -> Iterator[Cell]:
         yield Cell("growth", "journal rows in the store", f"{rows:,}", job, unit="results/s", rounds=2)
     for count in _pick(scale, (100, 10_000), (100,)):
         job = {"function": "benchmarks.growth:start_up", "workflows": count}
-        case = "start of an owner, open workflows"
+        case = "start of an orchestrator, open workflows"
         yield Cell("growth", case, f"{count:,}", job, unit="s", higher=False, rounds=2)
 
 
 def git(scale: Scale) -> Iterator[Cell]:
-    """The artifact store."""
+    """Measure the artifact store."""
     for refs in _pick(scale, (0, 5_000, 50_000), (0, 500), (0,)):
         job = {"refs": refs, "results": _pick(scale, 1_000, 100, 20), "batch": _pick(scale, 100, 50, 10)}
         case = f"{refs:,} refs before"
@@ -168,7 +175,7 @@ def git(scale: Scale) -> Iterator[Cell]:
 
 
 def shapes(scale: Scale) -> Iterator[Cell]:
-    """Graphs of real workflows."""
+    """Measure graphs with the shapes of real workflows."""
     if scale is Scale.SMOKE:
         return
     size = _pick(scale, 1_000, 40)
@@ -183,7 +190,7 @@ def shapes(scale: Scale) -> Iterator[Cell]:
 
 
 def workers(scale: Scale) -> Iterator[Cell]:
-    """What more workers bring when tasks take their time."""
+    """Measure what more workers gain when each task takes time."""
     size = _pick(scale, 1_000, 60, 5)
     for count in (1, 2, 4) if scale is not Scale.SMOKE else (1,):
         job = {"function": "benchmarks.ours:dag", "shape": "fan", "size": size, "wait": 0.05}
@@ -192,7 +199,7 @@ def workers(scale: Scale) -> Iterator[Cell]:
 
 
 def command(scale: Scale) -> Iterator[Cell]:
-    """The command line, documents, events."""
+    """Measure the command line, documents and events."""
     runs, many = _pick(scale, 20, 3, 1), _pick(scale, 10_000, 100)
     module = "benchmarks.command"
     call = {"function": f"{module}:command", "runs": runs}

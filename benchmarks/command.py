@@ -1,4 +1,4 @@
-"""What a person waits for at the command line, and what documents and events cost."""
+"""Measures how long a user waits for the command line, and how long documents and events take."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.growth import fill, made
+from benchmarks.growth import fill, new_database
 from benchmarks.notes import WrongResult
 from benchmarks.ours import percentiles, plan_of
 from benchmarks.shapes import lanes
@@ -24,10 +24,13 @@ _COMMAND = (sys.executable, "-P", "-m", "multi_agent.cli")
 
 
 async def command(job: dict[str, Any], folder: Path) -> dict[str, float]:
-    """Seconds of one call of `words`, the middle of `runs`, on a database with `workflows` workflows."""
+    """Measure one call of the command `words` in seconds.
+
+    Job: `words`, `says` (expected in the output), `runs`, `workflows` (open ones in the database).
+    """
     env = os.environ | {"MULTI_AGENT_DATA_DIR": str(folder / "data")}
     if job["workflows"]:
-        database = await made(Settings(data_dir=folder / "data"))
+        database = await new_database(Settings(data_dir=folder / "data"))
         await fill(database, job["workflows"])
         await database.close()
     took = []
@@ -49,19 +52,19 @@ def _plan_text(tasks: int) -> str:
 
 
 def pydantic_plan(job: dict[str, Any], _folder: Path) -> dict[str, float]:
-    """Microseconds to read and check a plan of `tasks` tasks, JSON to a checked TodoList."""
+    """Measure the microseconds to parse a plan and check it. Job: `tasks`, `runs`."""
     text, limits = _plan_text(job["tasks"]), PlanLimits()
     return _timed(lambda: len(parse_plan(text, limits).items), job["tasks"], job["runs"])
 
 
 def pydantic_schema(job: dict[str, Any], _folder: Path) -> dict[str, float]:
-    """The same without the checks beyond the schema, which is what jsonschema does."""
+    """Measure the same without the checks beyond the schema, which is what jsonschema does."""
     text = _plan_text(job["tasks"])
     return _timed(lambda: len(TodoList.model_validate_json(text).items), job["tasks"], job["runs"])
 
 
 def jsonschema_plan(job: dict[str, Any], _folder: Path) -> dict[str, float]:
-    """The same schema, by jsonschema."""
+    """Measure the same schema with jsonschema."""
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to import
 
     text = _plan_text(job["tasks"])
@@ -76,7 +79,7 @@ def jsonschema_plan(job: dict[str, Any], _folder: Path) -> dict[str, float]:
 
 
 def event(job: dict[str, Any], _folder: Path) -> dict[str, float]:
-    """Microseconds to encode and decode one task request with 1 KB of description."""
+    """Measure the microseconds to encode and decode a task request with 1 KB of description. Job: `runs`."""
     [graph] = lanes(1)
     [item] = plan_of("plan", graph, 0, payload=1_000).items
     request = TaskRequest(

@@ -1,4 +1,4 @@
-"""Where the time goes: flame graphs of the owner and of a worker under load, drawn by py-spy.
+"""Records flame graphs of the orchestrator and of a worker under load, with py-spy.
 
 python -m benchmarks.flames [--out docs]
 """
@@ -24,32 +24,32 @@ from benchmarks.shapes import SHAPES
 _RATE = 400
 _LOADS = {"chain": 3_000, "lanes": 20_000}
 _PROCESSES = ("owner", "worker")
-# Else it is the whole command, with the folders of this machine.
+# The title is replaced, because py-spy writes the whole command with the folders of this machine.
 _TITLE = re.compile(r'(<text id="title"[^>]*>)[^<]*')
 
 
 async def record(shape: str, size: int, folder: Path, out: Path) -> None:
-    """One picture a process, `flame-SHAPE-PROCESS.svg`; the rate is lower than unwatched."""
+    """Write `flame-SHAPE-PROCESS.svg` for each process. Recording slows the system down."""
     use_notes(folder)
     async with running(folder) as system:
         await system.run([plan_of("warm-0", {"w": ()}, 0)], 60)
-        watchers = []
-        for name, child in zip(_PROCESSES, system.crew.children, strict=True):
+        recorders = []
+        for name, child in zip(_PROCESSES, system.processes.children, strict=True):
             picture = out / f"flame-{shape}-{name}.svg"
             argv = ["record", "--rate", str(_RATE), "--output", str(picture), "--pid", str(child.pid)]
             quiet = asyncio.subprocess.DEVNULL
-            watchers.append(await asyncio.create_subprocess_exec(_py_spy(), *argv, stdout=quiet))
+            recorders.append(await asyncio.create_subprocess_exec(_py_spy(), *argv, stdout=quiet))
         await asyncio.sleep(1.0)
         [graph] = SHAPES[shape](size)
         took = await system.run([plan_of("flame-0", graph, 0)], 300)
-        for watcher in watchers:
-            watcher.send_signal(signal.SIGINT)
-            await watcher.wait()
+        for recorder in recorders:
+            recorder.send_signal(signal.SIGINT)
+            await recorder.wait()
     for name in _PROCESSES:
         picture = out / f"flame-{shape}-{name}.svg"
         drawn = _TITLE.sub(rf"\g<1>{shape} of {size:,}: {name}", picture.read_text("utf-8"))
         picture.write_text(drawn, "utf-8")
-    click.echo(f"{shape} of {size:,}: {size / took:,.0f} tasks/s while watched")
+    click.echo(f"{shape} of {size:,}: {size / took:,.0f} tasks/s while recorded")
 
 
 def _py_spy() -> str:
@@ -62,7 +62,7 @@ def _py_spy() -> str:
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default=ROOT / "docs", show_default=False)
 def main(out: Path) -> None:
-    """Draw them, by default into docs."""
+    """Record flame graphs, by default into docs."""
     for shape, size in _LOADS.items():
         with tempfile.TemporaryDirectory(prefix=f"flame-{time.monotonic_ns()}-") as folder:
             asyncio.run(record(shape, size, Path(folder), out))

@@ -1,7 +1,7 @@
-"""Results a second into a Git store that holds some refs already: ours against bare `git fast-import`.
+"""Measures results per second into a Git store that has refs already: ours, and bare `git fast-import`.
 
-A result is three files on a branch of its own, with a tag; both stores have the same settings (fsync
-included), both are fed the same batches, and each batch is durable before the next one.
+A result is three files on a branch of its own, with a tag. Both stores have the same settings (fsync
+included), both get the same batches, and each batch is durable before the next one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NOW = 1_700_000_000
 
 
 async def ours(job: dict[str, Any], folder: Path) -> dict[str, float]:
-    """`results` in batches of `batch` with `refs` there already: write, then publish."""
+    """Measure our store: write a batch, then publish it. Job: `results`, `batch`, `refs` (refs before)."""
     path = create_store(folder / "store.git")
     _fill(path, job["refs"])
     store = open_store(str(path), folder / "cache")
@@ -42,7 +42,7 @@ async def ours(job: dict[str, Any], folder: Path) -> dict[str, float]:
 
 
 def fast_import(job: dict[str, Any], folder: Path) -> dict[str, float]:
-    """The same by one `git fast-import` a batch, which writes the branches and tags as well."""
+    """Measure one `git fast-import` for each batch, which writes the branches and tags as well. Same job."""
     path = create_store(folder / "store.git")
     _fill(path, job["refs"])
     _git(path, "fast-import", "--quiet", stdin=b"".join(_commit("base", None)))
@@ -96,14 +96,14 @@ def _commit(name: str, parent: str | None) -> Iterator[bytes]:
 
 
 def _fill(path: Path, refs: int) -> None:
-    """Branches and tags as earlier results leave them, all at one commit."""
+    """Make branches as earlier results leave them, all at one commit."""
     if not refs:
         return
     _git(path, "fast-import", "--quiet", stdin=b"".join(_commit("old", None)))
     old = _git(path, "rev-parse", "refs/heads/ai/generated/w/old").decode().strip()
     names = (f"refs/heads/ai/generated/w{n // 100}/t{n}" for n in range(refs))
     lines = "".join(f"create {name} {old}\n" for name in names)
-    # Only what is measured must be durable.
+    # What is not measured need not be durable.
     _git(path, "-c", "core.fsync=none", "update-ref", "--stdin", stdin=lines.encode())
 
 

@@ -1,4 +1,4 @@
-"""What we want to reach, and by how much it was reached, all from figures of the same run."""
+"""The performance goals, each checked with figures of the same run."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ from benchmarks.cells import LIMIT, ONE, OURS
 from benchmarks.measuring import Result
 
 _AT_LEAST_ONCE = ("arq", "dramatiq", "faststream, streams")
-"""Peers that keep a task until it is done; the others, as set up here, lose it with their worker."""
+"""Peers that keep a task until it is done. The others, as set up here, lose a task when its worker dies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """`found` None: one of the figures is missing."""
+    """A goal and what was measured."""
 
     text: str
     wanted: str
+
     found: float | None
+    """The measured figure; None when a part of it is missing."""
+
     met: bool | None
+    """Whether it was reached; None when that is unknown."""
 
 
 def goals(results: Sequence[Result]) -> list[Goal]:
-    """Every goal that these results have something to say about."""
+    """Return every goal for which the results have figures."""
     found = [
         *_dag(results),
         *_workers(results),
@@ -65,7 +69,7 @@ def _best_peer(
 
 
 def _at_most(text: str, above: float | None, below: float | None, limit: float) -> Goal:
-    """The first figure is at most `limit` times the second."""
+    """Return the goal that `above` is at most `limit` times `below`."""
     ratio = above / below if above is not None and below else None
     return Goal(text, f"at most {limit:g}", ratio, None if ratio is None else ratio <= limit)
 
@@ -117,7 +121,7 @@ def _others(results: Sequence[Result]) -> Iterator[Goal]:
 def _growth(results: Sequence[Result]) -> Iterator[Goal]:
     for case in _cases(results, "growth"):
         mine = [one for one in results if one.cell.suite == "growth" and one.cell.case == case]
-        # The least is mostly the way from submission to the first task, not what grows.
+        # The smallest size is left out: its time is mostly that from the submission to the first task.
         counted = [one for one in mine if one.cell.unit != "s"][-3:] if len(mine) > 3 else mine
         medians = [one.median() for one in counted]
         if any(one.cell.unit == "s" for one in mine):

@@ -1,4 +1,4 @@
-"""What grows with what: a store that is full already, and an owner that starts on many open workflows."""
+"""Measures a store with many rows, and the start of an orchestrator with many open workflows."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from benchmarks.ours import plan_of, settings_for
 from benchmarks.services import memory_of, private_redis
 from benchmarks.shapes import small
 from benchmarks.stopwatch import start
+from contracts.messages.journal import TaskDispatched, TaskSucceeded, kind_of
 from multi_agent.bootstrap import make_artifacts, make_bus, make_database, make_orchestrator, upgrade_database
 from multi_agent.settings import Settings
-from orchestrator.core.decision import Entry
 from orchestrator.core.sharding import shard_of
 from orchestrator.core.state import Workflow
 from orchestrator.scheduling.batch import Batch
@@ -34,7 +34,7 @@ _WINDOW: Final = 1024
 
 
 async def fill(database: Database, workflows: int) -> None:
-    """Open workflows of 10 tasks, as an owner writes them when they are submitted."""
+    """Write open workflows of 10 tasks, as the orchestrator writes them at their submission."""
     [graph] = small(1)
     engine = Engine(lambda: uuid.uuid4().hex, _WINDOW)
     for first in range(0, workflows, _CHUNK):
@@ -56,21 +56,23 @@ async def _write(database: Database, batch: Batch) -> None:
 
 
 async def start_up(job: dict[str, Any], folder: Path) -> dict[str, float]:
-    """Seconds until an owner with `workflows` open workflows serves them, and what they take in memory."""
+    """Measure the seconds until an orchestrator serves `workflows` open workflows, and their memory."""
     async with private_redis(folder) as redis:
         settings = settings_for(folder, redis, None)
-        database = await made(settings)
+        database = await new_database(settings)
         await fill(database, job["workflows"])
         bus, artifacts = make_bus(settings), make_artifacts(settings)
-        owner = make_orchestrator(settings, database, bus, artifacts, orchestrator_id="bench", gone=None)
+        orchestrator = make_orchestrator(
+            settings, database, bus, artifacts, orchestrator_id="bench", gone=None
+        )
         before = memory_of(os.getpid())
         began = start()
-        running = asyncio.create_task(owner.run())
+        running = asyncio.create_task(orchestrator.run())
         try:
             async with asyncio.timeout(job.get("seconds", 120)):
-                await owner.ready.wait()
+                await orchestrator.ready.wait()
             took = time.monotonic() - began
-            owner.stop()
+            orchestrator.stop()
             await running
         finally:
             running.cancel()
@@ -82,16 +84,19 @@ async def start_up(job: dict[str, Any], folder: Path) -> dict[str, float]:
     return {"value": took, "kb_per_workflow": memory * 1024 / max(1, job["workflows"])}
 
 
-async def made(settings: Settings) -> Database:
-    """An up-to-date database in the data folder."""
+async def new_database(settings: Settings) -> Database:
+    """Make an up-to-date database in the data folder."""
     await asyncio.to_thread(upgrade_database, settings)
     return make_database(settings)
 
 
 async def full_store(job: dict[str, Any], folder: Path) -> dict[str, float]:
-    """Results a second that the store takes in batches of 256, with `rows` in the journal already."""
+    """Measure how many results the store writes per second, in batches of 256.
+
+    Job: `rows` (in the journal before), `batches`.
+    """
     settings = Settings(data_dir=folder / "data")
-    database = await made(settings)
+    database = await new_database(settings)
     await fill(database, 100)
     await database.write(lambda connection: _fill_journal(connection, job["rows"]))
     names = [f"open-{number}" for number in range(100)]
@@ -104,7 +109,7 @@ async def full_store(job: dict[str, Any], folder: Path) -> dict[str, float]:
         for index in range(_BATCH):
             workflow_id, task = known[(number * _BATCH + index) % len(known)]
             batch.tasks[(workflow_id, task.task_id)] = task
-            batch.journal.append((workflow_id, Entry("task.succeeded", task.task_id, {"attempt": 1})))
+            batch.journal.append((workflow_id, TaskSucceeded(task.task_id, 1, None, "", "d", "w")))
         await _write(database, batch)
     took = time.monotonic() - began
     await _check_journal(database, batches * _BATCH)
@@ -119,7 +124,7 @@ def _fill_journal(connection: Connection, rows: int) -> None:
                 "workflow_id": f"old-{n % 5_000}",
                 "task_id": "t",
                 "at": 0.0,
-                "kind": "task.dispatched",
+                "kind": kind_of(TaskDispatched),
                 "data": {},
             }
             for n in range(first, min(rows, first + 10_000))
@@ -128,7 +133,7 @@ def _fill_journal(connection: Connection, rows: int) -> None:
 
 
 async def _check_journal(database: Database, expected: int) -> None:
-    query = select(func.count()).where(t.journal.c.kind == "task.succeeded")
+    query = select(func.count()).where(t.journal.c.kind == kind_of(TaskSucceeded))
     found = await database.read(lambda connection: connection.execute(query).scalar_one())
     if found != expected:
         raise WrongResult(f"{found} of {expected} results are in the journal")

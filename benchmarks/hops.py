@@ -1,4 +1,4 @@
-"""Raw Redis streams: the hop between two processes, and queues made of nothing but them."""
+"""Measures bare Redis streams: the hop between two processes, and a queue of two streams."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import redis.asyncio as redis_py
 
 from benchmarks.notes import check_notes, note, read_notes, use_notes
 from benchmarks.ours import percentiles
-from benchmarks.services import Crew, Redis, private_redis
+from benchmarks.services import Processes, Redis, private_redis
 from benchmarks.stopwatch import start
 
 _REQUESTS, _RESULTS, _GROUP = "requests", "results", "all"
@@ -21,13 +21,16 @@ _START_SECONDS: Final = 60
 
 
 async def latency(job: dict[str, Any], folder: Path) -> dict[str, float]:
-    """Microseconds from before an XADD to after the XREADGROUP of another asyncio process; `count` hops."""
+    """Measure the microseconds from before an XADD to after the XREADGROUP of another asyncio process.
+
+    Job: `count` (hops).
+    """
     notes = use_notes(folder)
     sent: dict[str, int] = {}
     async with private_redis(folder) as server:
         client = await _prepared(server)
-        crew = Crew(folder)
-        crew.start("worker", ["python", "-m", "benchmarks.hops", str(server.socket), "1"])
+        processes = Processes(folder)
+        processes.start("worker", ["python", "-m", "benchmarks.hops", str(server.socket), "1"])
         try:
             await _round_trip(client, "warm")
             notes.write_text("")
@@ -38,7 +41,7 @@ async def latency(job: dict[str, Any], folder: Path) -> dict[str, float]:
                 await _round_trip(client, name)
                 await asyncio.sleep(0.01)
         finally:
-            await crew.stop()
+            await processes.stop()
             await client.aclose()
     found = read_notes(notes)
     check_notes(found, dict.fromkeys(sent, ()))
@@ -46,12 +49,15 @@ async def latency(job: dict[str, Any], folder: Path) -> dict[str, float]:
 
 
 async def queue(job: dict[str, Any], folder: Path) -> dict[str, float]:
-    """No-op tasks a second through two streams, `count` of `payload` bytes, `batch` at a time."""
+    """Measure no-op tasks per second through two streams.
+
+    Job: `count`, `payload` (bytes), `batch`, `seconds` (at most).
+    """
     notes, count, batch = use_notes(folder), job["count"], job["batch"]
     async with private_redis(folder) as server:
         client = await _prepared(server)
-        crew = Crew(folder)
-        crew.start("worker", ["python", "-m", "benchmarks.hops", str(server.socket), str(batch)])
+        processes = Processes(folder)
+        processes.start("worker", ["python", "-m", "benchmarks.hops", str(server.socket), str(batch)])
         try:
             await _round_trip(client, "warm")
             notes.write_text("")
@@ -60,11 +66,11 @@ async def queue(job: dict[str, Any], folder: Path) -> dict[str, float]:
                 sending = asyncio.create_task(_send(client, count, batch, "x" * job["payload"]))
                 got = 0
                 while got < count:
-                    got += await _take(client, batch)
+                    got += await _read_results(client, batch)
                 await sending
             took = time.monotonic() - began
         finally:
-            await crew.stop()
+            await processes.stop()
             await client.aclose()
     check_notes(read_notes(notes), {f"q{number}": () for number in range(count)})
     return {"value": count / took, "seconds": took}
@@ -80,7 +86,7 @@ async def _prepared(server: Redis) -> redis_py.Redis:
 async def _round_trip(client: redis_py.Redis, name: str) -> None:
     async with asyncio.timeout(_START_SECONDS):
         await client.xadd(_REQUESTS, {"d": json.dumps({"name": name})})
-        while not await _take(client, 1):
+        while not await _read_results(client, 1):
             pass
 
 
@@ -92,8 +98,8 @@ async def _send(client: redis_py.Redis, count: int, batch: int, payload: str) ->
         await pipe.execute()
 
 
-async def _take(client: redis_py.Redis, batch: int) -> int:
-    """Take results in, acknowledge and delete them; how many."""
+async def _read_results(client: redis_py.Redis, batch: int) -> int:
+    """Read results, acknowledge and delete them; return how many."""
     found: Any = await client.xreadgroup(_GROUP, "driver", {_RESULTS: ">"}, count=batch, block=1000)
     if not found:
         return 0
@@ -106,7 +112,7 @@ async def _take(client: redis_py.Redis, batch: int) -> int:
 
 
 async def work(path: str, batch: int) -> None:
-    """The worker's loop; ended by a signal."""
+    """Run the worker's loop until a signal ends the process."""
     client = redis_py.Redis(unix_socket_path=path)
     while True:
         found: Any = await client.xreadgroup(_GROUP, "worker", {_REQUESTS: ">"}, count=batch, block=10_000)

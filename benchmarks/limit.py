@@ -1,8 +1,11 @@
-"""The hand-written limit: as little as can run a durable graph on the same database, Redis and durability.
+"""The hand-written limit: the least code that runs a durable graph with the same durability.
 
-One driver keeps the graph in memory; a result updates its task, adds to a journal and hands out what it makes
-ready, in one transaction, published after the commit. `step`: a transaction and a pipeline for each result;
-`batch`: for all results that have come. One worker process does nothing but note, in the same two ways.
+It uses the same database and Redis as this project.
+
+One driver keeps the graph in memory. For a result it updates the task, adds a journal entry and writes the
+tasks that became ready, in one transaction; they are published after the commit. In the mode `step` each
+result has a transaction and a pipeline of its own; in the mode `batch` all results that have arrived share
+them. One worker process only notes that a task ran, one by one or in batches in the same way.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import redis as redis_py
 
 from benchmarks.notes import WrongResult, check_notes, note, read_notes, use_notes
 from benchmarks.ours import database_for
-from benchmarks.services import Crew, private_redis
+from benchmarks.services import Processes, private_redis
 from benchmarks.shapes import SHAPES, Graph, needs
 from benchmarks.stopwatch import start
 
@@ -33,22 +36,25 @@ _TABLES: Final = (
 
 
 class Ledger(Protocol):
-    """Where the graph is kept."""
+    """The database of the graph."""
 
     def submit(self, names: Sequence[str]) -> None:
-        """Take the graph in; as our submissions, this survives power loss."""
+        """Store the graph. Like our submissions, this survives a power loss."""
 
     def commit(self, done: Sequence[str], ready: Sequence[str], published: Sequence[str]) -> None:
-        """One transaction: these are done, these are handed out, these were published."""
+        """Store in one transaction which tasks are done, handed out, and published."""
 
     def counts(self) -> tuple[int, int]:
-        """Tasks that are done, and journal entries that say so."""
+        """Return the number of tasks that are done, and of journal entries that say so."""
 
     def close(self) -> None: ...
 
 
 class SqliteLedger:
-    """With the pragmas of `orchestrator/storage/sql/database.py`: WAL, synchronous=NORMAL for steps."""
+    """SQLite with the pragmas of `orchestrator/storage/sql/database.py`.
+
+    These are WAL, and synchronous=NORMAL for steps.
+    """
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, isolation_level=None)
@@ -87,7 +93,7 @@ class SqliteLedger:
 
 
 class PostgresLedger:
-    """The server runs with the settings that ours is given (`multi_agent/chaos/services/postgres.py`)."""
+    """PostgreSQL with the same settings as for ours (`multi_agent/chaos/services/postgres.py`)."""
 
     def __init__(self, url: str) -> None:
         import psycopg  # noqa: PLC0415 - an extra
@@ -126,7 +132,7 @@ class PostgresLedger:
 
 
 class Driver:
-    """Hands out a graph and takes the results in."""
+    """Hands out the tasks of a graph and applies their results."""
 
     def __init__(
         self, ledger: Ledger, client: redis_py.Redis, graph: Graph, batch: int, payload: str
@@ -142,7 +148,7 @@ class Driver:
                 self._children[one].append(name)
 
     def run(self, seconds: float) -> None:
-        """Until every task is done. Raises TimeoutError."""
+        """Run until every task is done. Raises TimeoutError."""
         left, deadline = len(self._unmet), time.monotonic() + seconds
         published = self._step([], [name for name, count in self._unmet.items() if not count], [])
         while left:
@@ -180,7 +186,10 @@ class Driver:
 
 
 async def dag(job: dict[str, Any], folder: Path) -> dict[str, float]:
-    """Tasks a second of a shape: `shape`, `size`, `mode` (step, batch), `database`, `payload`, `seconds`."""
+    """Measure tasks per second.
+
+    Job: `shape`, `size`, `mode` (step, batch), `database`, `payload` (bytes), `seconds` (at most).
+    """
     graph = needs(SHAPES[job["shape"]](job["size"]))
     notes = use_notes(folder)
     batch = BATCH if job["mode"] == "batch" else 1
@@ -188,8 +197,8 @@ async def dag(job: dict[str, Any], folder: Path) -> dict[str, float]:
         client = redis_py.Redis(unix_socket_path=str(server.socket))
         for stream in (_REQUESTS, _RESULTS):
             client.xgroup_create(stream, _GROUP, "0", mkstream=True)
-        crew = Crew(folder)
-        crew.start("worker", ["python", "-m", "benchmarks.limit", str(server.socket), str(batch)])
+        processes = Processes(folder)
+        processes.start("worker", ["python", "-m", "benchmarks.limit", str(server.socket), str(batch)])
         try:
             _warm_up(client)
             notes.write_text("")
@@ -200,7 +209,7 @@ async def dag(job: dict[str, Any], folder: Path) -> dict[str, float]:
             driver.run(job.get("seconds", 120))
             took = time.monotonic() - began
         finally:
-            await crew.stop()
+            await processes.stop()
         if ledger.counts() != (len(graph), len(graph)):
             raise WrongResult(f"stored as done: {ledger.counts()} of {len(graph)}")
         ledger.close()
@@ -210,7 +219,7 @@ async def dag(job: dict[str, Any], folder: Path) -> dict[str, float]:
 
 
 def _warm_up(client: redis_py.Redis) -> None:
-    """One task through the worker."""
+    """Send one task through the worker."""
     client.xadd(_REQUESTS, {"d": json.dumps({"name": "warm", "payload": ""})})
     found: Any = client.xreadgroup(_GROUP, "driver", {_RESULTS: ">"}, count=1, block=30_000)
     if not found:
@@ -219,7 +228,7 @@ def _warm_up(client: redis_py.Redis) -> None:
 
 
 def work(path: str, batch: int) -> None:
-    """The worker's loop; ended by a signal."""
+    """Run the worker's loop until a signal ends the process."""
     client = redis_py.Redis(unix_socket_path=path)
     while True:
         found: Any = client.xreadgroup(_GROUP, "worker", {_REQUESTS: ">"}, count=batch, block=10_000)

@@ -1,4 +1,4 @@
-"""What it was measured on and with."""
+"""Describes the machine and the programs of a run."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _PACKAGES: Final = (
 
 
 def machine() -> dict[str, str]:
-    """The machine, the programs, the packages: name to version."""
+    """Return name -> version or description of the machine, the programs and the packages."""
     cpu, memory = "unknown", 0
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):

@@ -1,4 +1,7 @@
-"""Runs cells round by round, each in a process of its own that ends, with all it started, in bounded time."""
+"""Runs cells round by round, each in a process of its own.
+
+The process and everything that it started are killed when its time is over.
+"""
 
 from __future__ import annotations
 
@@ -24,36 +27,40 @@ from multi_agent.embedded.child import ChildProcess
 
 _MARK: Final = "BENCHMARK_CELL"
 _TRIES: Final = 2
-"""A cell that failed so often without ever succeeding is not tried again."""
+"""A cell that failed so often and never succeeded is not tried again."""
 
 
 @dataclass(slots=True)
 class Result:
-    """All samples of a cell, and why others failed."""
+    """The rounds of a cell."""
 
     cell: Cell
+
     samples: list[dict[str, float]] = field(default_factory=list)
+    """The figures of each round that succeeded."""
+
     failures: list[str] = field(default_factory=list)
+    """The reason of each round that failed."""
 
     @property
     def given_up(self) -> bool:
-        """Whether further rounds would be a waste."""
+        """Whether to skip further rounds, because the cell only fails."""
         return not self.samples and len(self.failures) >= _TRIES
 
     def median(self, name: str = "value") -> float | None:
-        """Of one figure over all rounds; None when there is none."""
+        """Return the median of a figure over all rounds; None when there is no round with it."""
         found = self.all(name)
         return statistics.median(found) if found else None
 
     def all(self, name: str = "value") -> list[float]:
-        """One figure, round by round."""
+        """Return a figure of every round that has it."""
         return [sample[name] for sample in self.samples if name in sample]
 
 
 def measure(
     cells: Sequence[Cell], rounds: int, say: Callable[[str], None], scratch: Path | None
 ) -> list[Result]:
-    """Every cell `rounds` times; the systems of a case one after another, each round in another order."""
+    """Run every cell `rounds` times. Each round runs the systems of a case in another order."""
     results = [Result(cell) for cell in cells]
     for number in range(rounds):
         for result in _order(results, number):
@@ -81,7 +88,7 @@ def _order(results: Sequence[Result], number: int) -> Iterator[Result]:
 
 
 def run_cell(cell: Cell, scratch: Path | None = None) -> dict[str, Any]:
-    """What the job answers; `failed` with the reason when it does not."""
+    """Run a cell once; return what its job returned, or the reason under the key `failed`."""
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=scratch))
     mark = uuid.uuid4().hex
     try:
@@ -107,7 +114,7 @@ def run_cell(cell: Cell, scratch: Path | None = None) -> dict[str, Any]:
 
 
 def _environment(folder: Path, mark: str) -> dict[str, str]:
-    """Nothing of the caller's settings, and the mark by which what a cell started is found again."""
+    """Return an environment without the caller's settings, with a mark to find the processes of the cell."""
     home = folder / "home"
     home.mkdir()
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
@@ -122,7 +129,7 @@ def _environment(folder: Path, mark: str) -> dict[str, str]:
 
 
 def _end_marked(mark: str) -> None:
-    """kill -9 what a cell left behind; nobody else has its mark in the environment."""
+    """Kill the processes that a cell left behind. Only these have its mark in their environment."""
     wanted = f"{_MARK}={mark}".encode()
     for place in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

@@ -9,12 +9,12 @@ from benchmarks.notes import note
 
 ROLE = "noop"
 WAIT = "wait "
-"""Seconds to wait follow, as an agent waits for a model."""
+"""Begins a description that ends with the seconds to wait, as an agent waits for a model."""
 
 
 @agent(role=ROLE)
 class Noop:
-    """Notes that it ran, and waits as long as it is told. Its task's title is the name to note."""
+    """Notes the title of its task, and waits as long as the description says."""
 
     async def run(self, task: Task) -> AgentResult:
         note(task.item.title)

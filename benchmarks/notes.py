@@ -1,4 +1,4 @@
-"""Who ran when: every no-op handler, of whatever system, appends one line to one file.
+"""Records which task ran when: every no-op handler of every system appends one line to one file.
 
 The clock is CLOCK_MONOTONIC, which all processes of a machine share. A note costs one `write`, about 2 us.
 """
@@ -17,19 +17,22 @@ _file: int | None = None
 
 
 class WrongResult(Exception):
-    """A system did not do what was asked of it; its time counts for nothing."""
+    """A system did not do all of its work, so its time does not count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A handler's first line was reached at `at` (nanoseconds) for the task `name`."""
+    """The start of a handler."""
 
     at: int
+    """When its first line was reached, in nanoseconds by CLOCK_MONOTONIC."""
+
     name: str
+    """The name of the task."""
 
 
 def note(name: str) -> None:
-    """To be the first line of a handler."""
+    """Append a note for the task `name`. This must be the first line of a handler."""
     global _file  # noqa: PLW0603 - opened once a process
     at = time.monotonic_ns()
     if _file is None:
@@ -38,7 +41,7 @@ def note(name: str) -> None:
 
 
 def use_notes(folder: Path) -> Path:
-    """Make this process and those that it starts write to a new file in the folder; its path."""
+    """Make this process and those that it starts write to a new file in the folder; return its path."""
     global _file  # noqa: PLW0603 - see note
     path = folder / f"notes-{time.monotonic_ns()}"
     path.touch()
@@ -48,13 +51,13 @@ def use_notes(folder: Path) -> Path:
 
 
 def read_notes(path: Path) -> list[Note]:
-    """All notes, by time."""
+    """Return all notes, sorted by time."""
     parts = (line.split(" ", 1) for line in path.read_text("utf-8").splitlines())
     return sorted((Note(int(at), name) for at, name in parts), key=lambda one: one.at)
 
 
 def check_notes(found: Sequence[Note], needs: dict[str, tuple[str, ...]]) -> None:
-    """Every task ran exactly once and after all that it needs. Raises WrongResult."""
+    """Check that every task ran exactly once and after all that it needs. Raises WrongResult."""
     began: dict[str, int] = {}
     for one in found:
         if one.name in began:

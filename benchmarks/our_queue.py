@@ -1,7 +1,7 @@
-"""Our bus as a queue: events of ours through `RedisBus`, a worker that does nothing, outcomes taken in.
+"""Measures our bus as a queue: requests through `RedisBus`, a worker that does nothing, outcomes read back.
 
-`worker: bus` reads and answers in batches; `worker: agents` is the real `Worker` on an artifact store that
-keeps nothing, so that what is measured is the worker's loop and not Git.
+`worker: bus` reads and answers in batches. `worker: agents` is the real `Worker` on an artifact store that
+keeps nothing, so that the worker's loop is measured and not Git.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from benchmarks.noop import ROLE, Noop
 from benchmarks.notes import WrongResult, check_notes, note, read_notes, use_notes
-from benchmarks.services import Crew, private_redis
+from benchmarks.services import Processes, private_redis
 from benchmarks.stopwatch import start
 from contracts.base.timestamps import rfc3339
 from contracts.bus.connect import open_message_bus
@@ -42,27 +42,30 @@ _BATCH: Final = 256
 
 
 async def queue(job: dict[str, Any], folder: Path) -> dict[str, float]:
-    """No-op tasks a second, `count` of `payload` bytes, until every outcome was decoded and acknowledged."""
+    """Measure no-op tasks per second, until every outcome is decoded and acknowledged.
+
+    Job: `worker` (bus, agents), `count`, `payload` (bytes), `seconds` (at most).
+    """
     notes, count = use_notes(folder), job["count"]
     async with private_redis(folder) as server:
         bus = open_message_bus(server.url)
         for stream in (_REQUESTS, Channels.suspects(ROLE, None)):
             await bus.ensure_group(stream, Channels.WORKERS_GROUP)
-        await bus.ensure_group(_RESULTS, "owner")
-        crew = Crew(folder)
-        crew.start("worker", ["python", "-m", "benchmarks.our_queue", server.url, job["worker"]])
+        await bus.ensure_group(_RESULTS, "orchestrator")
+        processes = Processes(folder)
+        processes.start("worker", ["python", "-m", "benchmarks.our_queue", server.url, job["worker"]])
         try:
             await bus.publish([_request("warm", "")])
-            await _take(bus, 1, 60)
+            await _read_results(bus, 1, 60)
             notes.write_text("")
             began = start()
             payload = "x" * job["payload"]
             sending = asyncio.create_task(_send(bus, count, payload))
-            got = await _take(bus, count, job.get("seconds", 120))
+            got = await _read_results(bus, count, job.get("seconds", 120))
             await sending
             took = time.monotonic() - began
         finally:
-            await crew.stop()
+            await processes.stop()
             await bus.close()
     if len(got) != count:
         raise WrongResult(f"{len(got)} outcomes for {count} tasks")
@@ -76,19 +79,19 @@ async def _send(bus: MessageBus, count: int, payload: str) -> None:
         await bus.publish([_request(name, payload) for name in names])
 
 
-async def _take(bus: MessageBus, count: int, seconds: float) -> set[str]:
-    """The dispatches whose outcomes came."""
+async def _read_results(bus: MessageBus, count: int, seconds: float) -> set[str]:
+    """Read, acknowledge and confirm outcomes; return their dispatch ids."""
     found: set[str] = set()
     async with asyncio.timeout(seconds):
         while len(found) < count:
-            deliveries = await bus.read([_RESULTS], "owner", "bench", count=_BATCH, block_ms=1000)
+            deliveries = await bus.read([_RESULTS], "orchestrator", "bench", count=_BATCH, block_ms=1000)
             outcomes = [decode(one.payload).data for one in deliveries]
             found.update(outcome.dispatch_id for outcome in outcomes)
-            await bus.ack("owner", deliveries)
-            heard: dict[str, list[str]] = {}
+            await bus.ack("orchestrator", deliveries)
+            received: dict[str, list[str]] = {}
             for outcome in outcomes:
-                heard.setdefault(outcome.worker_id, []).append(outcome.execution_id)
-            await bus.broadcast([_heard(worker, ids) for worker, ids in heard.items()])
+                received.setdefault(outcome.worker_id, []).append(outcome.execution_id)
+            await bus.broadcast([_acknowledgement(worker, ids) for worker, ids in received.items()])
     return found
 
 
@@ -105,7 +108,7 @@ def _request(name: str, payload: str) -> Outgoing:
     return Outgoing(_REQUESTS, encode_checked(EventType.TASK_DISPATCHED, data, **attributes))
 
 
-def _heard(worker_id: str, ids: Sequence[str]) -> Outgoing:
+def _acknowledgement(worker_id: str, ids: Sequence[str]) -> Outgoing:
     event = TaskEvent[Control](
         id="c",
         source="bench",
@@ -121,15 +124,15 @@ def _now() -> str:
 
 
 class NoStore:
-    """Names commits, and keeps none."""
+    """An artifact store that returns commit names and keeps nothing."""
 
     async def write(self, commits: Sequence[PendingCommit]) -> list[str]:
-        """A name each."""
+        """Return a name for each commit."""
         return [hashlib.sha1(commit.execution_id.encode()).hexdigest() for commit in commits]
 
 
 async def work_bus(url: str) -> None:
-    """Read, do nothing, answer, acknowledge; all in batches."""
+    """Run a worker that reads, answers and acknowledges in batches."""
     bus = open_message_bus(url)
     while True:
         deliveries = await bus.read([_REQUESTS], Channels.WORKERS_GROUP, "w", count=_BATCH, block_ms=1000)
@@ -150,15 +153,16 @@ def _outcome(request: TaskEvent[TaskRequest]) -> Outgoing:
 
 
 async def work_agents(url: str) -> None:
-    """The real worker."""
-    from agents.worker.settings import WorkerSettings  # noqa: PLC0415 - the other worker needs none of it
+    """Run the real worker."""
+    from agents.worker.execution import Services  # noqa: PLC0415 - the other worker needs none of it
+    from agents.worker.settings import WorkerSettings  # noqa: PLC0415
     from agents.worker.worker import Worker  # noqa: PLC0415
     from multi_agent.models.build import ModelSettings, build_model  # noqa: PLC0415
 
     nothing: Any = NoStore()
     model = build_model(ModelSettings(spec="replay"))
     settings = WorkerSettings(worker_id=f"w{os.getpid()}", host="localhost", roles=(ROLE,), slots=64)
-    await Worker(open_message_bus(url), nothing, model, nothing, [Noop], settings).run()
+    await Worker(open_message_bus(url), Services(nothing, model, nothing), [Noop], settings).run()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""This project, started as a user starts it: its processes on a real Redis, database and Git."""
+"""Runs this project as a user starts it: its processes, with a real Redis, database and Git."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, select
 
 from benchmarks.noop import ROLE, WAIT
 from benchmarks.notes import WrongResult, check_notes, read_notes, use_notes
-from benchmarks.services import Crew, Redis, memory_of, private_redis, wait_until
+from benchmarks.services import Processes, Redis, memory_of, private_redis, wait_until
 from benchmarks.shapes import SHAPES, Graph, needs
 from benchmarks.stopwatch import start
 from contracts.bus.redis_bus import RedisBus
@@ -23,6 +23,7 @@ from contracts.bus.redis_subscription import RedisSubscription
 from contracts.documents.todo_list import TodoItem, TodoList
 from contracts.messages.channels import Channels
 from contracts.messages.events import WorkflowNotice, decode
+from contracts.messages.journal import TaskSucceeded, kind_of
 from multi_agent.bootstrap import make_bus, make_client, make_database, upgrade_database
 from multi_agent.settings import Settings
 from orchestrator.client.workflow_client import WorkflowClient
@@ -42,11 +43,13 @@ class System:
     """The running system and a client of it."""
 
     settings: Settings
-    crew: Crew
+    processes: Processes
     database: Database
     client: WorkflowClient
     bus: RedisBus
+
     workers: int
+    """The number of worker processes."""
 
     async def wait_ready(self) -> None:
         """Return when the orchestrator serves and all workers have joined."""
@@ -56,25 +59,25 @@ class System:
                 await self.client.orchestrators()
             )
 
-        await wait_until(joined, f"the system is ready\n{self.crew.log_end()}")
+        await wait_until(joined, f"the system is ready\n{self.processes.log_end()}")
 
     async def run(self, plans: Sequence[TodoList], seconds: float) -> float:
-        """Submit all and wait until all have ended; how long it took."""
+        """Submit the plans and wait until all have ended; return the seconds it took."""
         names = {plan.todo_list_id for plan in plans}
-        heard = self.bus.subscribe([Channels.WORKFLOW_EVENTS])
+        notices = self.bus.subscribe([Channels.WORKFLOW_EVENTS])
         try:
-            await heard.ready()
+            await notices.ready()
             began = start()
             for first in range(0, len(plans), _TOGETHER):
                 some = plans[first : first + _TOGETHER]
                 await self.client.submit_all({plan.todo_list_id: plan for plan in some})
-            await self._wait_ended(names, heard, seconds)
+            await self._wait_ended(names, notices, seconds)
             return time.monotonic() - began
         finally:
-            await heard.close()
+            await notices.close()
 
-    async def _wait_ended(self, names: set[str], heard: RedisSubscription, seconds: float) -> None:
-        """Return when the database says that all have ended; it is asked once all were heard of."""
+    async def _wait_ended(self, names: set[str], notices: RedisSubscription, seconds: float) -> None:
+        """Return when all have ended in the database. It is queried once there was a notice of each."""
         prefix = min(names).rpartition("-")[0] + "-"
         c = t.workflows.c
         query = select(func.count()).where(c.status.in_(_ENDED), c.workflow_id.startswith(prefix))
@@ -82,13 +85,13 @@ class System:
 
         async def listen() -> None:
             while open_names:
-                _, payload = await anext(heard)
+                _, payload = await anext(notices)
                 notice = decode(payload).data
                 if isinstance(notice, WorkflowNotice) and notice.status in _ENDED:
                     open_names.discard(notice.workflow_id)
 
         async def ended() -> bool:
-            # A notice may be lost, so now and then the database is asked all the same.
+            # A notice may be lost, so the database is also queried at intervals.
             with suppress(TimeoutError):
                 async with asyncio.timeout(_ASK_SECONDS):
                     await listen()
@@ -98,7 +101,7 @@ class System:
         await wait_until(ended, "the workflows end", seconds)
 
     async def check(self, prefix: str, tasks: int) -> None:
-        """Every task of these workflows is stored as succeeded. Raises WrongResult."""
+        """Check that every task of these workflows is stored as succeeded. Raises WrongResult."""
 
         def body(connection: Connection) -> tuple[int, int]:
             mine = t.tasks.c.workflow_id.startswith(prefix)
@@ -106,15 +109,15 @@ class System:
             count = select(func.count()).select_from(t.tasks)
             good = connection.execute(count.where(mine, done)).scalar_one()
             entries = select(func.count()).select_from(t.journal)
-            journal = t.journal.c.kind == "task.succeeded", t.journal.c.workflow_id.startswith(prefix)
+            journal = t.journal.c.kind == kind_of(TaskSucceeded), t.journal.c.workflow_id.startswith(prefix)
             return int(good), int(connection.execute(entries.where(*journal)).scalar_one())
 
         if await self.database.read(body) != (tasks, tasks):
-            raise WrongResult(f"not all {tasks} tasks are stored as succeeded\n{self.crew.log_end()}")
+            raise WrongResult(f"not all {tasks} tasks are stored as succeeded\n{self.processes.log_end()}")
 
 
 def plan_of(name: str, graph: Graph, number: int, payload: int = 0, wait: float = 0.0) -> TodoList:
-    """A plan of no-op tasks; `payload` bytes of description a task, or each waits so many seconds."""
+    """Make a plan of no-op tasks. Each has `payload` bytes of description, or waits `wait` seconds."""
     items = [
         TodoItem(
             task_id=task,
@@ -129,7 +132,7 @@ def plan_of(name: str, graph: Graph, number: int, payload: int = 0, wait: float 
 
 
 def settings_for(folder: Path, redis: Redis, database_url: str | None) -> Settings:
-    """Everything as it comes, but for limits and for logs of every task."""
+    """Return the default settings, but with higher limits and without a log line for each task."""
     return Settings(
         data_dir=folder / "data",
         redis_url=SecretStr(redis.url),
@@ -144,7 +147,7 @@ def settings_for(folder: Path, redis: Redis, database_url: str | None) -> Settin
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """What the processes hear of the settings."""
+    """Return the environment variables that pass the settings to the processes."""
     url = settings.database_url.get_secret_value() if settings.database_url else ""
     redis = settings.redis_url.get_secret_value() if settings.redis_url else ""
     return {
@@ -161,31 +164,31 @@ def environment(settings: Settings) -> dict[str, str]:
 async def running(
     folder: Path, *, workers: int = 1, database_url: str | None = None, extra: dict[str, str] | None = None
 ) -> AsyncIterator[System]:
-    """The whole system with so many workers, ready for work; `extra` is added to its environment."""
+    """Start the system and wait until it is ready. `extra` is added to its environment."""
     async with private_redis(folder) as redis:
         settings = settings_for(folder, redis, database_url)
         upgrade_database(settings)
         bus, database = make_bus(settings), make_database(settings)
         assert isinstance(bus, RedisBus)
-        crew = Crew(folder)
-        system = System(settings, crew, database, make_client(settings, database, bus), bus, workers)
+        processes = Processes(folder)
+        system = System(settings, processes, database, make_client(settings, database, bus), bus, workers)
         env = environment(settings) | (extra or {})
         try:
-            crew.start("orchestrator", [*_OURS, "orchestrator"], env)
+            processes.start("orchestrator", [*_OURS, "orchestrator"], env)
             for number in range(workers):
                 agents = ["--agents", "benchmarks.noop", "--role", ROLE]
-                crew.start(f"worker-{number}", [*_OURS, "worker", *agents], env)
+                processes.start(f"worker-{number}", [*_OURS, "worker", *agents], env)
             await system.wait_ready()
             yield system
         finally:
-            await crew.stop()
+            await processes.stop()
             await bus.close()
             await database.close()
 
 
 @asynccontextmanager
 async def database_for(kind: str) -> AsyncIterator[str | None]:
-    """The URL of a private PostgreSQL; None for SQLite, which comes by itself."""
+    """Start a private PostgreSQL if `kind` is "postgres" and return its URL; else return None, for SQLite."""
     if kind != "postgres":
         yield None
         return
@@ -200,8 +203,10 @@ async def database_for(kind: str) -> AsyncIterator[str | None]:
 
 
 async def dag(job: dict[str, Any], folder: Path) -> dict[str, float]:
-    """Tasks a second of a shape: `shape`, `size`, `workers`, `database`, `payload` in bytes, `wait` (seconds
-    that each task takes), `seconds` (at most).
+    """Measure the tasks per second of a shape.
+
+    Job: `shape`, `size`, `workers`, `database`, `payload` (bytes), `wait` (seconds that each task takes),
+    `seconds` (at most).
     """
     graphs = SHAPES[job["shape"]](job["size"])
     tasks = sum(map(len, graphs))
@@ -212,23 +217,24 @@ async def dag(job: dict[str, Any], folder: Path) -> dict[str, float]:
     ):
         await system.run([plan_of("warm-0", {"w": ()}, 0)], 60)
         notes.write_text("")
-        owner = system.crew.children[0].pid
-        before = memory_of(owner)
+        orchestrator = system.processes.children[0].pid
+        before = memory_of(orchestrator)
         plans = [
             plan_of(f"bench-{number}", graph, number, job.get("payload", 0), job.get("wait", 0.0))
             for number, graph in enumerate(graphs)
         ]
         took = await system.run(plans, job.get("seconds", 120))
-        memory = memory_of(owner) - before
+        memory = memory_of(orchestrator) - before
         await system.check("bench-", tasks)
     check_notes(read_notes(notes), needs(graphs))
-    return {"value": tasks / took, "seconds": took, "owner_kb_per_task": memory * 1024 / tasks}
+    return {"value": tasks / took, "seconds": took, "orchestrator_kb_per_task": memory * 1024 / tasks}
 
 
 async def latency(job: dict[str, Any], folder: Path) -> dict[str, float]:
-    """Microseconds from the commit that makes a task ready to its handler's first line; `count` tasks.
+    """Measure the microseconds from the commit that makes a task ready to its handler's first line.
 
-    The commit is told by the failpoint behind it, which appends a line to a file and does nothing else.
+    Job: `count` (tasks). The time of the commit comes from the failpoint after it, which only appends a
+    line to a file.
     """
     notes = use_notes(folder)
     (folder / "data").mkdir()
@@ -241,7 +247,7 @@ async def latency(job: dict[str, Any], folder: Path) -> dict[str, float]:
         for number in range(count):
             await system.run([plan_of(f"bench{number}-0", {"t": ()}, number)], 30)
             await asyncio.sleep(0.01)
-    # The failpoints' clock is the wall's; both clocks are read here to bring one to the other.
+    # Failpoints use the wall clock. Both clocks are read here to convert their times.
     offset = time.time() - time.monotonic()
     log = (folder / "data" / "failpoints.log").read_text().splitlines()
     commits = sorted(float(line.split(" ", 1)[0]) - offset for line in log)
@@ -255,7 +261,7 @@ async def latency(job: dict[str, Any], folder: Path) -> dict[str, float]:
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:
-    """The middle as `value`, and p99."""
+    """Return the median as `value`, p99 and the count."""
     ordered = sorted(max(0.0, value) for value in values)
     last = len(ordered) - 1
     return {"value": ordered[last // 2], "p99": ordered[min(last, round(last * 0.99))], "count": len(ordered)}

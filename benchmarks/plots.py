@@ -1,4 +1,4 @@
-"""Bars as SVG, on a logarithmic scale."""
+"""Draws bar charts as SVG, on a logarithmic scale."""
 
 from __future__ import annotations
 
@@ -14,17 +14,23 @@ _COLOURS: Final = {"ours": "#2563eb", "limit": "#111827", "peer": "#9ca3af"}
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """kind: `ours`, `limit` or `peer`. low and high: the spread."""
+    """One bar of a chart."""
 
     label: str
     value: float
+
     low: float
+    """The lowest measured value."""
+
     high: float
+    """The highest measured value."""
+
     kind: str
+    """`ours`, `limit` or `peer`; sets the colour."""
 
 
 def bars(title: str, unit: str, shown: Sequence[Bar]) -> str:
-    """One bar a row, longest first, with its spread as a line. All values are above 0."""
+    """Draw one bar for each row, longest first, with its spread as a line. All values must be above 0."""
     top = 10 ** math.ceil(math.log10(max(bar.high for bar in shown)) + 0.01)
     bottom = 10 ** math.floor(math.log10(min(bar.low for bar in shown)) - 0.01)
     span = math.log10(top / bottom)

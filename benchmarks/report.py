@@ -1,4 +1,4 @@
-"""The page, the figures as JSON, and the pictures."""
+"""Writes the page, the figures as JSON, and the pictures."""
 
 from __future__ import annotations
 
@@ -19,49 +19,49 @@ _TITLES: Final = {
     "dag": "Durable graphs of tasks that do nothing",
     "latency": "From ready to running, on an idle system",
     "queue": "Queue: tasks that do nothing, through one worker, results stored",
-    "growth": "Growth: ours, with ever more of everything",
+    "growth": "Growth: this project with more tasks, workflows and rows",
     "git": "Artifact store: results of three files, own branch, tag",
     "shapes": "Graphs of real workflows",
     "workers": "More workers",
     "command": "Command line, documents, events",
 }
 _NOTES: Final = {
-    "dag": """From the first submission to the end of the last workflow. Every system's Redis keeps
-nothing on disk; SQLite is in WAL mode at synchronous=NORMAL, submissions of ours at FULL; PostgreSQL at
-fsync=off, as in our tests. By hand: one driver with the graph in memory, one worker, and for a batch of
-results one transaction and one pipeline. A peer with graphs of its own is used so (celery: chains and
-chords; dramatiq: pipelines; dbos: steps of a workflow, or its queue looked at every 10 ms; langgraph:
-nodes with SQLite checkpoints; prefect: futures); where it has none, a driver hands in what becomes ready.
-Peers have one worker process.""",
-    "latency": """Ours: from behind the commit that makes a task ready. Raw: an XADD and an XREADGROUP
-between two asyncio processes. Others: from handing a task in. Always to the first line of the handler in
-another process. arq looks for jobs every 10 ms (its default is 500).""",
+    "dag": """Measured from the first submission to the end of the last workflow. The Redis of every system
+keeps nothing on disk. SQLite is in WAL mode with synchronous=NORMAL, and FULL for our submissions; PostgreSQL
+has fsync=off, as in our tests. By hand: one driver with the graph in memory, one worker, and for a batch of
+results one transaction and one pipeline. A peer that has graphs is used with them (celery: chains and
+chords; dramatiq: pipelines; dbos: steps of a workflow, or its queue polled every 10 ms; langgraph:
+nodes with SQLite checkpoints; prefect: futures). For a peer without graphs a driver submits the tasks that
+become ready. Peers have one worker process.""",
+    "latency": """Measured to the first line of the handler in another process. Ours: from the end of the
+commit that makes a task ready. Raw: an XADD and an XREADGROUP between two asyncio processes. Others: from the
+submission of a task. arq polls for jobs every 10 ms (its default is 500).""",
     "queue": """celery with its solo pool, dramatiq with 8 threads, huey with 1, faststream with lists in
-batches of 100, and with streams and a consumer group in batches of 100. Ours is at least once, like arq
-and dramatiq; faststream's streams keep a task until it is done, for another subscriber to claim. Its lists,
-like the other peers as set up here, hand a task out before it is worked on, so that it is lost with its
-worker. `worker without Git` is our worker's real loop
-on an artifact store that keeps nothing.""",
-    "growth": """Tasks are in chains of 10 side by side, so that depth stays. The schema allows 100,000
-tasks in a plan and 1,000 dependencies of a task; what people submit is held to `PlanLimits` (200 tasks,
-100 dependencies) unless `MULTI_AGENT_MAX_TASKS` says otherwise. 2 workers.""",
-    "git": "The same batches, the same settings of the repository, fsync included.",
+batches of 100, and with streams and a consumer group in batches of 100. Ours delivers at least once, like arq
+and dramatiq. faststream's streams keep a task until it is done, for another subscriber to claim. Its lists,
+like the other peers as set up here, remove a task before it is run, so that it is lost when its worker dies.
+`worker without Git` is the real loop of our worker on an artifact store that keeps nothing.""",
+    "growth": """Tasks are in chains of 10 side by side, so that the depth is the same for every size. The
+schema allows 100,000 tasks in a plan and 1,000 dependencies of a task; submissions are limited by
+`PlanLimits` (200 tasks, 100 dependencies) unless `MULTI_AGENT_MAX_TASKS` sets another limit. 2 workers.""",
+    "git": "Both get the same batches and the same settings of the repository, fsync included.",
     "shapes": """Two graphs with the proportions of Montage (wide) and Epigenomics (deep), about 1,000
 tasks each.""",
     "workers": "Each task waits 50 ms, as an agent waits for a model; a worker has 64 slots.",
-    "command": """Whole processes, the first call not counted; documents and events within one process.""",
+    "command": """Commands are whole processes; the first call is not counted. Documents and events are
+measured within one process.""",
 }
 _HEAD: Final = """# Benchmarks
 
-Written by `make bench` on {date}, rounds: {rounds}. In each every system had its turn, in another
-order each time. Figures are medians, the spread is from the lowest to the highest; ratios are of the same
-run. What a system did was checked before its time counted: every task ran once, after what it needs, and
-its result is stored.
+Written by `make bench` on {date}, rounds: {rounds}. Every round measures every system, each time in
+another order. Figures are medians, the spread is from the lowest to the highest, and ratios are of the same
+run. A time counts only if the work was checked: every task ran once, after the tasks that it needs, and its
+result is stored.
 """
 
 
 def write_report(folder: Path, results: Sequence[Result], about: Mapping[str, str], rounds: int) -> Path:
-    """Write `benchmarks.md`, `benchmarks.json` and `benchmarks-*.svg`; the page's path."""
+    """Write `benchmarks.md`, `benchmarks.json` and `benchmarks-*.svg`; return the path of the page."""
     folder.mkdir(parents=True, exist_ok=True)
     pictures = dict(_pictures(results))
     for old in folder.glob("benchmarks-*.svg"):
@@ -138,7 +138,7 @@ def _table(case: str, mine: Sequence[Result]) -> Iterator[str]:
 
 
 def _rank(one: Result, mine: Sequence[Result]) -> float:
-    """Best first; growth in its own order, failures last."""
+    """Sort the best first and failures last, but keep the order of growth."""
     if one.cell.suite == "growth":
         return mine.index(one)
     value = one.median()

@@ -1,7 +1,7 @@
-"""Does one job in a process of its own: `python -m benchmarks.run_job JOB.json ANSWER.json`.
+"""Runs one job in a process of its own: `python -m benchmarks.run_job JOB.json ANSWER.json`.
 
-A job names a function `MODULE:NAME` and the folder it may use; the rest is the function's. The answer is what
-the function returns, or why it failed.
+A job names a `function` as `MODULE:NAME` and the `folder` that it may use; its other keys are for the
+function. The answer is what the function returns, or the reason of its failure under the key `failed`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 
 def main() -> None:
-    """Do it."""
+    """Run the job and write the answer."""
     job: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     try:
         answer = _do(job)

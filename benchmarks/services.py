@@ -1,4 +1,4 @@
-"""What every measured system is given: a Redis of its own, processes of its own, a folder of its own."""
+"""What every measured system gets: a private Redis, and processes that end with this one."""
 
 from __future__ import annotations
 
@@ -23,30 +23,31 @@ START_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Redis:
-    """A private server, set up as `multi-agent` sets up its own: nothing is kept on disk.
-
-    url: its unix socket. tcp_url: loopback, for those who know no sockets.
-    """
+    """A private server with the same settings as the one of `multi-agent`. It keeps nothing on disk."""
 
     url: str
+    """The URL of its unix socket."""
+
     socket: Path
+
     port: int
+    """Its TCP port on loopback."""
 
     @property
     def tcp_url(self) -> str:
-        """The same server over loopback."""
+        """The URL over loopback, for clients that do not support unix sockets."""
         return f"redis://127.0.0.1:{self.port}/0"
 
 
 @dataclass(slots=True)
-class Crew:
-    """Processes that end with this one. Each logs to the folder."""
+class Processes:
+    """Processes that end with this one. Each writes its log to `folder`."""
 
     folder: Path
     children: list[ChildProcess] = field(default_factory=list)
 
     def start(self, name: str, argv: Sequence[str], env: dict[str, str] | None = None) -> ChildProcess:
-        """Start one; `python` in front of a command is this very interpreter."""
+        """Start a process. `python` as the first word means the Python of this process."""
         words = [sys.executable if argv[0] == "python" else argv[0], *argv[1:]]
         child = ChildProcess(words, log=self.folder / f"{name}.log", env=os.environ | (env or {}))
         child.start()
@@ -54,7 +55,7 @@ class Crew:
         return child
 
     async def stop(self) -> None:
-        """End all, the last started first."""
+        """End all processes, the last started first."""
         for child in self.children:
             child.signal(15)
         for child in reversed(self.children):
@@ -62,13 +63,13 @@ class Crew:
         self.children.clear()
 
     def log_end(self) -> str:
-        """What the processes said last."""
+        """Return the end of each log."""
         ends = [path.read_text("utf-8", "replace")[-800:] for path in sorted(self.folder.glob("*.log"))]
         return "\n".join(filter(None, ends))
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
+    """Return a free port on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -76,7 +77,7 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def private_redis(folder: Path) -> AsyncIterator[Redis]:
-    """The best server of this machine, while the `with` block runs."""
+    """Run the best Redis server of this machine during the `with` block."""
     path = os.environ.get("PATH", os.defpath)
     program = next((one for kind in RedisKind if (one := find_redis(kind, path))), None)
     if program is None or program.kind is RedisKind.FAKEREDIS:
@@ -97,7 +98,7 @@ async def private_redis(folder: Path) -> AsyncIterator[Redis]:
 async def wait_until(
     reached: Callable[[], Awaitable[bool]], what: str, seconds: float = START_SECONDS, poll: float = 0.005
 ) -> None:
-    """Return when it is so. Raises TimeoutError."""
+    """Return when `reached` returns True. Raises TimeoutError with `what` after `seconds`."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not await reached():
         if asyncio.get_running_loop().time() > deadline:
@@ -106,7 +107,7 @@ async def wait_until(
 
 
 def memory_of(pid: int) -> float:
-    """The resident memory of a process, in MB; what is shared counts in full."""
+    """Return the resident memory of a process in MB. Shared memory counts in full."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024

@@ -1,4 +1,7 @@
-"""The graphs that are measured. A graph maps a task to the tasks it needs, in an order that can be run."""
+"""Makes the graphs that are measured.
+
+A graph maps a task to the tasks it needs. Every task comes after those.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,22 @@ from typing import Final, TypeAlias
 Graph: TypeAlias = dict[str, tuple[str, ...]]
 
 JOIN_LIMIT: Final = 1_000
-"""Dependencies of one task that the schema of plans allows."""
+"""The most dependencies of one task that the schema of plans allows."""
 
 
 def chain(size: int) -> list[Graph]:
-    """One workflow of `size` tasks, each after the one before."""
+    """Make one workflow of `size` tasks, each of which needs the one before."""
     return [{f"t{number}": (f"t{number - 1}",) if number else () for number in range(size)}]
 
 
 def fan(size: int) -> list[Graph]:
-    """One root, `size` children, one join."""
+    """Make one workflow: a root, `size` children, a join."""
     children = tuple(f"c{number}" for number in range(size))
     return [{"root": (), **dict.fromkeys(children, ("root",)), "join": children}]
 
 
 def small(count: int) -> list[Graph]:
-    """`count` workflows of 10 tasks: a root, two diamonds side by side, a tail of two."""
+    """Make `count` workflows of 10 tasks: a root, two diamonds side by side, a tail of two."""
     one: Graph = {
         "a": (),
         "b1": ("a",),
@@ -40,7 +43,7 @@ def small(count: int) -> list[Graph]:
 
 
 def lanes(size: int) -> list[Graph]:
-    """One workflow of `size` tasks in chains of 10 side by side: as deep for any size."""
+    """Make one workflow of `size` tasks in chains of 10 side by side, so that the depth is fixed."""
     graph: Graph = {}
     for number in range(size):
         step = number % 10
@@ -49,7 +52,7 @@ def lanes(size: int) -> list[Graph]:
 
 
 def montage(size: int) -> list[Graph]:
-    """Wide, as mosaics of the sky are made: project all, compare neighbours, fit, correct all, add up.
+    """Make a wide graph, as mosaics of the sky are made: project, compare neighbours, fit, correct, add up.
 
     The proportions are those of Montage: for n images about 2n differences and n corrections.
     """
@@ -70,7 +73,7 @@ def montage(size: int) -> list[Graph]:
 
 
 def epigenomics(size: int) -> list[Graph]:
-    """Deep, as genomes are mapped: split, four steps on each part in pipelines, merge, index, pile up."""
+    """Make a deep graph, as genomes are mapped: split, four steps on each part, merge, index, pile up."""
     parts = max(1, (size - 4) // 4)
     graph: Graph = {"split": ()}
     for n in range(parts):
@@ -95,7 +98,7 @@ SHAPES: Final[dict[str, Callable[[int], list[Graph]]]] = {
 
 
 def needs(graphs: list[Graph]) -> Graph:
-    """All tasks of all workflows, named `WORKFLOW/TASK`, with what each needs."""
+    """Return one graph of all tasks of all workflows, named `WORKFLOW/TASK`."""
     return {
         f"{number}/{task}": tuple(f"{number}/{one}" for one in before)
         for number, graph in enumerate(graphs)

@@ -1,4 +1,4 @@
-"""When measuring begins."""
+"""Starts a measurement."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import time
 
 
 def start() -> float:
-    """Now, by the monotonic clock, in seconds, once this process has collected its garbage.
+    """Collect the garbage of this process, then return the monotonic time in seconds.
 
-    It has loaded so much that a full collection takes 60 ms. Whatever is measured, ours or a peer or the
-    limit, one of those would fall into some rounds and not into others.
+    The process has loaded so much that a full collection takes 60 ms. Without this, a collection would fall
+    into some rounds and not into others, for every system that is measured.
     """
     gc.collect()
     gc.freeze()

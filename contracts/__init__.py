@@ -29,7 +29,6 @@ from contracts.base.errors import (
     ReplayMiss,
     SandboxUnavailable,
     StoreUnavailable,
-    Superseded,
     Unavailable,
     UnsafePath,
 )
@@ -47,8 +46,9 @@ from contracts.documents.reports import (
 from contracts.documents.todo_list import Role, TodoItem, TodoList
 from contracts.messages.channels import SHARDS, Channels
 from contracts.messages.events import EVENT_DATA, EventType, TaskEvent, decode, encode
-from contracts.ports.artifacts import ArtifactStore
+from contracts.ports.artifacts import CommitStore
 from contracts.ports.bus import MessageBus
+from contracts.ports.exchanges import ExchangeStore
 from contracts.ports.model import ModelClient
 from contracts.ports.sandbox import Sandbox
 
@@ -59,14 +59,15 @@ __all__ = [
     "AgentFailure",
     "ArtifactError",
     "ArtifactMetadata",
-    "ArtifactStore",
     "BuildReport",
     "BusUnavailable",
     "Channels",
     "CodeArtifacts",
+    "CommitStore",
     "Contract",
     "DecodeError",
     "EventType",
+    "ExchangeStore",
     "GroupMissing",
     "InvalidDocument",
     "InvalidInput",
@@ -88,7 +89,6 @@ __all__ = [
     "Sandbox",
     "SandboxUnavailable",
     "StoreUnavailable",
-    "Superseded",
     "TaskEvent",
     "TestReport",
     "TodoItem",

@@ -25,7 +25,7 @@ _MESSAGE_CHARACTERS = 300
 
 
 def document_problems(name: str, raw: bytes, limits: PlanLimits | None = None) -> list[Problem]:
-    """Every problem of a document of the named type: JSON, schema, model, and a plan's own checks.
+    """Find every problem of a document of the named type: JSON, schema, model, and the checks of plans.
 
     [] when it is valid. Where schema and model complain about the same place, the schema speaks.
     """
@@ -45,7 +45,7 @@ def document_problems(name: str, raw: bytes, limits: PlanLimits | None = None) -
 
 
 def schema_problems(name: str, document: Any) -> list[Problem]:
-    """What the committed JSON Schema says about a parsed document, at most MAX_PROBLEMS problems."""
+    """Check a parsed document against the committed JSON Schema; at most MAX_PROBLEMS problems."""
     found: dict[Problem, None] = {}
     for error in Draft202012Validator(load_schema(name)).iter_errors(document):
         found.update(dict.fromkeys(_problems(error)))
@@ -75,14 +75,14 @@ def _problems(error: ValidationError) -> Iterator[Problem]:
 
 
 def _short(message: str) -> str:
-    """The message's ends: jsonschema begins with the whole offending value and ends with the reason."""
+    """Shorten a message in the middle: it begins with the whole offending value and ends with the reason."""
     text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in message)
     half = _MESSAGE_CHARACTERS // 2
     return text if len(text) <= 2 * half else f"{text[:half]} ... {text[-half:]}"
 
 
 def _read(path: Path) -> bytes:
-    """At most one byte above the limit, so that a file of any size is refused without reading it."""
+    """Read at most one byte above the limit, so that a larger file is refused without reading all of it."""
     try:
         with path.open("rb") as file:
             return file.read(MAX_DOCUMENT_BYTES + 1)

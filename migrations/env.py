@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the revisions in one transaction, one process at a time."""
+"""Alembic's entry point: runs the revisions in one transaction, in one process at a time."""
 
 from __future__ import annotations
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from contracts.base.errors import NotConfigured
-from contracts.ports.bus import MessageBus
+from contracts.ports.bus import MessageBus, PublishPort
 from contracts.ports.model import ModelClient
 from contracts.ports.sandbox import Isolation, Sandbox, SandboxRequest, SandboxResult
 from multi_agent.settings import Settings, load_settings
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.client.workflow_client import WorkflowClient
     from orchestrator.service.orchestrator import OrchestratorService
     from orchestrator.storage.sql.database import Database
-    from planner_service.core import Planner
+    from planner_service.planning import Planner
     from sandbox_runner import SandboxSettings
     from sandbox_runner.service.host import Host
 
@@ -184,7 +185,7 @@ def make_planner(settings: Settings, model: ModelClient, modules: Sequence[str] 
     """A planner that knows the roles of all agents that would be found here."""
     from agents.sdk.registry import agent_info
     from contracts.documents.plan_checks import PlanLimits
-    from planner_service.core import PLANNED_ROLES, Planner, PlannerSettings
+    from planner_service.planning import PLANNED_ROLES, Planner, PlannerSettings
 
     return Planner(
         model,
@@ -201,18 +202,18 @@ def planner_from_environment() -> Planner:
     return make_planner(settings, make_model(settings))
 
 
-def make_client(settings: Settings, database: Database, bus: MessageBus | None = None) -> WorkflowClient:
+def make_client(settings: Settings, database: Database, bus: PublishPort | None = None) -> WorkflowClient:
     """Reads and commands; with a bus, the owner is woken up."""
     from contracts.base.errors import BusUnavailable
-    from contracts.messages.channels import Channels
-    from contracts.ports.bus import Outgoing
+    from contracts.base.identifiers import new_id
     from orchestrator.client.workflow_client import WorkflowClient
+    from orchestrator.scheduling.messages import command_notice
 
     async def hint(command_id: str) -> None:
         if bus is None:
             return
         try:
-            await bus.broadcast([Outgoing(Channels.COMMANDS, command_id.encode())])
+            await bus.broadcast([command_notice(command_id, message_id=new_id(), now=time.time())])
         except BusUnavailable:
             return
 
@@ -245,6 +246,7 @@ def make_worker(
     modules: Sequence[str] = (),
 ) -> tuple[Worker, Callable[[], Awaitable[None]]]:
     """A worker and what closes its services."""
+    from agents.worker.execution import Services
     from agents.worker.metrics import WorkerMetrics
     from agents.worker.settings import WorkerSettings
     from agents.worker.worker import Worker
@@ -265,7 +267,7 @@ def make_worker(
         for part in (sandbox, model, artifacts):
             await part.close()
 
-    return Worker(bus, artifacts, model, sandbox, classes, worker_settings), close
+    return Worker(bus, Services(artifacts, model, sandbox), classes, worker_settings), close
 
 
 def make_sandbox_host(settings: Settings, bus: MessageBus, sandbox: Sandbox, host_id: str) -> Host:
@@ -283,7 +285,7 @@ def make_sandbox_host(settings: Settings, bus: MessageBus, sandbox: Sandbox, hos
         socket.gethostname() or "localhost",
         slots=settings.slots,
         most=most,
-        presence_seconds=settings.lease_seconds / 6,
+        heartbeat_seconds=settings.lease_seconds / 6,
         lease_seconds=settings.lease_seconds,
         metrics=HostMetrics(),
     )

@@ -1,4 +1,4 @@
-"""Settings: the one reader of the environment. Names without a prefix are those every tool uses."""
+"""Settings: the only reader of the environment. Variables without the prefix are those that all tools use."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def _env(*names: str) -> AliasChoices:
 
 
 class Settings(BaseSettings):
-    """What can be set, by environment variable; command line options win over them.
+    """All settings, each from an environment variable; options of the command line override them.
 
-    Everything has a default that works on a bare machine.
+    Every setting has a default that works on a machine without any services.
     """
 
     model_config = SettingsConfigDict(
@@ -75,25 +75,25 @@ class Settings(BaseSettings):
 
     @property
     def database(self) -> str:
-        """The database's URL; SQLite in the data folder unless one is set."""
+        """The URL of the database; by default SQLite in the data folder."""
         if self.database_url:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.data / 'state.db'}"
 
     @property
     def artifacts(self) -> str:
-        """Where the artifact store is; a bare repository in the data folder unless one is set."""
+        """The path or URL of the artifact store; by default a bare repository in the data folder."""
         return self.artifact_store or str(self.data / "artifacts.git")
 
     @property
     def model_spec(self) -> str:
-        """The model to use: what is set, else Gemini where there is a key, else the recorded examples."""
+        """The model to use: the one that is set, else Gemini if there is a key, else the recordings."""
         if self.model:
             return self.model
         return "gemini:gemini-2.5-pro" if self.gemini_api_key else "replay"
 
 
-_TOLD = (
+_INHERITED = (
     "model",
     "sandbox",
     "host_sandbox",
@@ -107,7 +107,7 @@ _TOLD = (
 
 
 def load_settings(options: Mapping[str, Any] | None = None) -> Settings:
-    """Settings from the environment and from `options`, whose Nones do not count. Raises NotConfigured."""
+    """Load settings from the environment; `options` that are not None override them. Raises NotConfigured."""
     given = {name: value for name, value in (options or {}).items() if value is not None}
     try:
         return Settings(**given)
@@ -118,13 +118,13 @@ def load_settings(options: Mapping[str, Any] | None = None) -> Settings:
 
 
 def child_environment(settings: Settings) -> dict[str, str]:
-    """What a process of ours gets to hear: the environment as it is, with these settings on top."""
+    """Return the environment for a child process: this process's environment with these settings added."""
     shown = {**os.environ, "MULTI_AGENT_DATA_DIR": str(settings.data)}
     # One port cannot serve several processes.
     shown.pop("MULTI_AGENT_METRICS_PORT", None)
     if settings.redis_url:
         shown["REDIS_URL"] = settings.redis_url.get_secret_value()
-    for name in _TOLD:
+    for name in _INHERITED:
         value = getattr(settings, name)
         if value is not None:
             shown[f"MULTI_AGENT_{name.upper()}"] = str(value)

@@ -1,4 +1,4 @@
-"""From a request to a validated plan.
+"""Turns a request into a validated plan.
 
 `PlannerService` is for callers without asyncio (multi_agent.facade.planner).
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from contracts.base.services import provided
-from planner_service.core import Planner, PlannerSettings
+from planner_service.planning import Planner, PlannerSettings
 from planner_service.repository import RepositorySummary
 from planner_service.request import todo_list_id
 from planner_service.write import write_plan

@@ -1,6 +1,7 @@
-"""`python -m planner_service.planner REQUEST -o plans`: from a request to a plan in a file.
+"""`python -m planner_service.planner REQUEST -o plans`: writes a plan for a request to a file.
 
-Exits 0 and prints the file's path; 1 when no valid plan came about; 2 for wrong use or a missing setting.
+Exit codes: 0 after printing the path of the file, 1 when no valid plan was made, 2 for wrong use or a missing
+setting.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import click
 from contracts.base.errors import InvalidInput, InvalidPlan, MultiAgentError
 from contracts.base.services import SERVICES, load_service, provided
 from contracts.documents.todo_list import TodoList
-from planner_service.core import Planner, PlannerSettings
+from planner_service.planning import Planner, PlannerSettings
 from planner_service.request import check_request
 from planner_service.write import write_plan
 
@@ -26,9 +27,9 @@ __getattr__: Callable[[str], Any] = provided("planner_service", "PlannerService"
 
 
 def configured_planner(group: str = SERVICES) -> Planner:
-    """The planner that the installation provides: the entry point `planner` of the group, called.
+    """Call the entry point `planner` of the group and return the planner that it makes.
 
-    Raises NotConfigured when there is none, or when its settings are missing.
+    Raises NotConfigured when there is no such entry point, or when its settings are missing.
     """
     planner: Planner = load_service("planner", group)()
     return planner

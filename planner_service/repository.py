@@ -1,4 +1,4 @@
-"""What the planner is told about an existing repository."""
+"""A summary of an existing repository for the planner's prompt."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _KEY_FILES: Final = ("readme", "contributing", "pyproject.toml", "setup.cfg", "s
 
 @dataclass(frozen=True, slots=True)
 class RepositorySummary:
-    """Files as (path, bytes) and the beginnings of a few that explain the rest, both in the order of paths.
-
-    `omitted` counts the files that are not listed.
-    """
+    """What a repository contains, in brief."""
 
     files: tuple[tuple[str, int], ...]
+    """(path, size in bytes), sorted by path."""
     texts: tuple[tuple[str, str], ...] = ()
+    """(path, beginning of the text) of a few files that explain the rest, such as the README."""
     omitted: int = 0
+    """How many files are not listed."""
 
     @classmethod
     def of(cls, tree: Mapping[str, bytes]) -> Self:
-        """Summarise a tree as `ArtifactStore.read_tree` gives it; the same tree gives the same summary.
+        """Summarise a tree as `CommitStore.read_tree` returns it; the same tree gives the same summary.
 
-        The least deep files come first where not all can be listed.
+        When not all files can be listed, those nearest to the root are.
         """
         nearest = sorted(tree, key=lambda path: (path.count("/"), path))
         keys = [path for path in nearest if "/" not in path and path.lower().startswith(_KEY_FILES)]
@@ -40,6 +40,6 @@ class RepositorySummary:
 
 
 def _beginning(content: bytes) -> str:
-    # Four bytes is the longest UTF-8 character, so this never cuts into the part that is shown.
+    # A UTF-8 character has at most four bytes, so this never cuts into the part that is shown.
     text = content[: 4 * MAX_TEXT_CHARACTERS].decode("utf-8", "replace")
     return text if len(text) <= MAX_TEXT_CHARACTERS else f"{text[:MAX_TEXT_CHARACTERS]}\n[cut here]"

@@ -1,4 +1,4 @@
-"""The user's request: what is accepted, and the plan's id that follows from it."""
+"""The user's request: which texts are accepted, and the plan's id that is derived from it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _HASH_DIGITS = 10
 
 
 def check_request(text: str) -> str:
-    """The request without surrounding blanks.
+    """Return the request without surrounding blanks.
 
     Raises InvalidInput when nothing is left, for more than MAX_REQUEST_CHARACTERS, and for control characters
     other than line breaks and tabs.
     """
     request = text.strip()
     if not request:
-        raise InvalidInput("the request is empty; say in a sentence what shall be built")
+        raise InvalidInput("the request is empty; say in a sentence what should be built")
     if len(request) > MAX_REQUEST_CHARACTERS:
         raise InvalidInput(
             f"the request has {len(request):,} characters, the limit is {MAX_REQUEST_CHARACTERS:,}"
@@ -38,7 +38,7 @@ def check_request(text: str) -> str:
 
 
 def todo_list_id(request: str) -> str:
-    """The plan's id: words of the request and a part of its SHA-256. The same request, the same id."""
+    """Derive the plan's id from the request: words of it and a part of its SHA-256."""
     plain = unicodedata.normalize("NFKD", request).encode("ascii", "ignore").decode().lower()
     slug = "-".join(re.findall(r"[a-z0-9]+", plain))[:_SLUG_CHARACTERS].strip("-") or "plan"
     return f"{slug}-{hashlib.sha256(request.encode()).hexdigest()[:_HASH_DIGITS]}"

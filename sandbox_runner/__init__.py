@@ -1,4 +1,4 @@
-"""Model-written programs run here: one port, several walls.
+"""Runs model-written programs in sandboxes: one port, several backends.
 
 `SandboxRunner` is for callers without asyncio (multi_agent.facade.sandbox).
 """

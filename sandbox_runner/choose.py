@@ -1,4 +1,4 @@
-"""Which sandbox this machine can give, strongest first."""
+"""Chooses the strongest sandbox that this machine offers."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ from sandbox_runner.local import bubblewrap, namespaces
 from sandbox_runner.local.sandbox import LocalSandbox
 from sandbox_runner.local.toolbox import ensure_toolbox
 from sandbox_runner.probes.model import SandboxFacts
-from sandbox_runner.probes.selftest import WallMissing, self_test
+from sandbox_runner.probes.selftest import SelfTestFailed, self_test
 
 _log = structlog.get_logger(__name__)
 _PROBE = SandboxRequest(argv=("python", "-c", ""), limits=SandboxLimits(wall_seconds=20, memory_mb=256))
 
 
 async def choose_sandbox(settings: SandboxSettings) -> Sandbox:
-    """The strongest backend that is ready now, or the one that the settings name. The caller closes it.
+    """Return the strongest backend that is ready, or the one that the settings name. The caller closes it.
 
-    Nothing is installed, started or built for it. Raises SandboxUnavailable that says for each backend why
-    it cannot be used and how to get it; NotConfigured for an unknown name.
+    Does not install, start or build anything. Raises SandboxUnavailable, whose message says for each backend
+    why it cannot be used and how to get it, and NotConfigured for an unknown name.
     """
     failures = []
     for name in _wanted(settings):
         try:
             sandbox, _ = await _tested(name, settings)
         except SandboxUnavailable as error:
-            if isinstance(error, WallMissing):
+            if isinstance(error, SelfTestFailed):
                 _log.warning("sandbox_refused", backend=name, reason=str(error), advice=_advice(name, error))
             failures.append(f"  {name}: {error}\n    {_advice(name, error)}")
         else:
             return sandbox
-    raise SandboxUnavailable("no sandbox can be had, and nothing runs without one:\n" + "\n".join(failures))
+    raise SandboxUnavailable("no sandbox is available, and nothing runs without one:\n" + "\n".join(failures))
 
 
 async def survey(settings: SandboxSettings) -> list[BackendStatus]:
-    """Try every backend, strongest first, whatever the settings prefer."""
+    """Try every backend, strongest first, whichever one the settings name."""
     return [await _status(name, settings) for name in BACKENDS]
 
 
 async def open_untested(name: str, settings: SandboxSettings) -> Opened:
-    """A backend without its self-test; the caller closes it. Raises SandboxUnavailable."""
+    """Open a backend without a self-test. The caller closes it. Raises SandboxUnavailable, NotConfigured."""
     return await _BACKENDS[name].open(settings)
 
 
@@ -61,7 +61,7 @@ async def _tested(name: str, settings: SandboxSettings) -> tuple[Sandbox, str]:
     except BaseException:
         await opened.sandbox.close()
         raise
-    # Only now: neither the look at the walls nor a mere survey is worth a sandbox that waits.
+    # Not before the self-test, which needs no waiting sandboxes.
     opened.sandbox.keep_warm(settings.warm)
     return opened.sandbox, opened.remark
 
@@ -77,10 +77,10 @@ async def _status(name: str, settings: SandboxSettings) -> BackendStatus:
 
 
 def _advice(name: str, error: Exception) -> str:
-    if not isinstance(error, WallMissing):
+    if not isinstance(error, SelfTestFailed):
         return _BACKENDS[name].how_to_get
     return (
-        f"multi-agent sandbox test --backend {name} shows all that differs;"
+        f"multi-agent sandbox test --backend {name} shows every difference;"
         " update the kernel, the engine or the launcher, or choose another backend"
     )
 
@@ -121,7 +121,7 @@ async def _open_namespaces(settings: SandboxSettings) -> Opened:
 async def _probed(
     make: Callable[[], LocalSandbox], settings: SandboxSettings, launcher: tuple[str, ...]
 ) -> Opened:
-    """Only a run shows whether kernel and security policy let it."""
+    """Run a program in the backend, because only that shows whether kernel and security policy allow it."""
     if not seccomp.supported():
         raise SandboxUnavailable("only x86_64 and aarch64 are supported")
     sandbox = make()
@@ -140,20 +140,26 @@ async def _probed(
 
 
 class Backend(Sandbox, Protocol):
-    """A sandbox of this machine."""
+    """A sandbox that runs on this machine."""
 
     def keep_warm(self, size: int) -> None:
-        """From now on let up to `size` started sandboxes wait for jobs of a kind that was asked for."""
+        """Keep up to `size` started sandboxes waiting from now on, for each of the limits used last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A backend that runs programs: a remark for people, what it is made of, what can be asked of it."""
+    """A backend that runs programs."""
 
     sandbox: Backend
+
     remark: str
+    """What it works with, for people."""
+
     identity: tuple[str, ...]
+    """The versions of its parts. A self-test is valid for these."""
+
     facts: SandboxFacts
+    """What the self-test may expect of it."""
 
 
 @dataclass(frozen=True, slots=True)

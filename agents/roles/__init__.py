@@ -1,1 +1,1 @@
-"""The agents that ship."""
+"""The shipped agents."""

@@ -1,4 +1,4 @@
-"""The architect: from the request to a contract."""
+"""The architect: writes a contract for a request."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ DEFAULT_PATH: Final = "contract.json"
 
 @agent(role="architect")
 class ArchitectAgent:
-    """Takes the request and the task's description; gives a Contract.
+    """Makes a Contract from the request and the task's description.
 
-    The contract is written to the first of the task's output files that ends in `.json`, `contract.json` when
-    none does, and is also the task's report.
+    The contract is written to the first output file of the task that ends in `.json`, or to `contract.json`.
+    It is also the task's report.
     """
 
     async def run(self, task: Task) -> AgentResult:
@@ -30,7 +30,7 @@ class ArchitectAgent:
         return AgentResult(files={path: text}, report=contract, summary=_summary(contract))
 
     async def generate_contract(self, task: Task) -> Contract:
-        """The model's contract, valid against its schema. Raises AgentFailure and what `Task.ask` raises."""
+        """Ask the model for a valid contract. Raises AgentFailure and what `Task.ask` raises."""
         schema = load_schema("contract")
         prompt = assignment(task)
         return await task.ask_document(

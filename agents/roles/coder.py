@@ -1,4 +1,4 @@
-"""The coder: from the contract to code."""
+"""The coder: writes code for a contract."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from contracts.schema.registry import load_schema
 
 @agent(role="coder")
 class CoderAgent:
-    """Takes the contract, the task's description, its output paths and the files they touch; gives code.
+    """Writes code from the contract, the task's description, its output paths and the existing files.
 
-    Answers with paths that may not be written, files that are no Python or JSON, or output files left out go
-    back to the model. The task's `command` validation rules then run in the sandbox; one that fails fails the
-    attempt. The report is a BuildReport when there were such rules.
+    An answer is sent back to the model when it contains paths that may not be written or files that are not
+    valid Python or JSON, or when it lacks output files. The task's `command` validation rules then run in the
+    sandbox; a rule that fails fails the attempt. With such rules, the report is a BuildReport.
     """
 
     async def run(self, task: Task) -> AgentResult:
@@ -28,7 +28,7 @@ class CoderAgent:
         return AgentResult(files=files, report=report, summary=code.summary)
 
     async def generate_code(self, task: Task) -> CodeArtifacts:
-        """The files as the model wrote them, checked. Raises AgentFailure and what `Task.ask` raises."""
+        """Ask the model for the files and check them. Raises AgentFailure and what `Task.ask` raises."""
         schema = load_schema("code")
         prompt = assignment(task) + "\n" + files_section("Files so far", relevant_files(task))
         needed = [path for path in task.item.output_artifacts if not path.endswith("/")]

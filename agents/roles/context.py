@@ -1,4 +1,4 @@
-"""What the agents that ship tell the model about a task."""
+"""Parts of prompts that describe a task, shared by the shipped agents, and checks of their answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHOWN: Final = (*(suffix for language in LANGUAGES for suffix in language.suffi
 
 
 def assignment(task: Task) -> str:
-    """The sections every prompt begins with: the request, the task, what it may write, the contract."""
+    """Return the sections that start every prompt: the request, the task, what it may write, the contract."""
     item = task.item
     contract = find_contract(task)
     parts = [
@@ -37,7 +37,7 @@ def assignment(task: Task) -> str:
 
 
 def _languages(task: Task) -> Iterator[Language]:
-    """Those of the task's files about which the prompts have to say more."""
+    """Yield the languages of the task that have rules for the prompts."""
     item = task.item
     paths = (*item.output_artifacts, *item.input_artifacts)
     words = [word for test in item.acceptance_criteria.tests for word in test.cmd.split()]
@@ -48,12 +48,12 @@ def _languages(task: Task) -> Iterator[Language]:
 
 
 def bullets(lines: Sequence[str]) -> str:
-    """One line each."""
+    """Format lines as a Markdown list."""
     return "\n".join(f"- {line}" for line in lines)
 
 
 def find_contract(task: Task) -> Contract | None:
-    """The contract among the inputs, else the first that an earlier task reported, None without one."""
+    """Return the contract among the inputs, else the first that an earlier task reported, else None."""
     for path in task.item.input_artifacts:
         if path.endswith(".json") and path in task.files:
             found = _as_contract(task.files[path])
@@ -72,7 +72,7 @@ def _as_contract(raw: bytes) -> Contract | None:
 
 
 def relevant_files(task: Task) -> list[tuple[str, bytes]]:
-    """What the task writes or reads, as far as it exists, then a few further files of the tree."""
+    """Return the existing files that the task writes or reads, then up to 20 other text files."""
     patterns = (*task.request.writable, *task.item.output_artifacts, *task.item.input_artifacts)
     named = [path for path in sorted(task.files) if any(covers(pattern, path) for pattern in patterns)]
     others = [path for path in sorted(task.files) if path not in set(named)]
@@ -81,20 +81,20 @@ def relevant_files(task: Task) -> list[tuple[str, bytes]]:
 
 
 def files_section(title: str, files: Iterable[tuple[str, bytes]]) -> str:
-    """Files under a heading, marked as data."""
+    """Put files under a heading, marked as data."""
     return section(title, file_blocks(files))
 
 
 def check_code(task: Task, code: CodeArtifacts, *, needed: Iterable[str] = ()) -> None:
-    """Raises AgentFailure listing paths that may not be written, broken files and `needed` files left out."""
+    """Raise AgentFailure for paths that may not be written, invalid files and missing `needed` files."""
     refused = [reason for change in code.files if (reason := task.refusal(change.path)) is not None]
     if refused:
         raise AgentFailure(bullets(refused), code="path_not_allowed")
     paths = [change.path for change in code.files]
-    theirs = [path for path in paths if _is_the_testers(task, path)]
-    if theirs:
+    testers_files = [path for path in paths if _belongs_to_tester(task, path)]
+    if testers_files:
         raise AgentFailure(
-            bullets([f"file {path!r} is a tester's and stays as it is" for path in theirs]),
+            bullets([f"file {path!r} is a tester's and stays as it is" for path in testers_files]),
             code="path_not_allowed",
         )
     problems = [
@@ -109,7 +109,7 @@ def check_code(task: Task, code: CodeArtifacts, *, needed: Iterable[str] = ()) -
         raise AgentFailure(bullets(problems), code="invalid_code")
 
 
-def _is_the_testers(task: Task, path: str) -> bool:
+def _belongs_to_tester(task: Task, path: str) -> bool:
     return task.item.agent_role != "tester" and serves_tests(path) and task.authors.get(path) == "tester"
 
 
@@ -126,5 +126,5 @@ def _content_problems(path: str, content: str) -> list[str]:
 
 
 def as_files(code: CodeArtifacts) -> dict[str, bytes | str | None]:
-    """The changes as AgentResult takes them."""
+    """Convert the changes to `AgentResult.files`."""
     return {change.path: change.content for change in code.files}

@@ -1,4 +1,4 @@
-"""The debugger: from a failing test report to corrected code."""
+"""The debugger: corrects code after a failing test report."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from contracts.schema.registry import load_schema
 
 @agent(role="debugger")
 class DebuggerAgent:
-    """Takes a dependency's failing TestReport, the contract, the code and the tests; gives corrected code.
+    """Corrects code, given a dependency's failing TestReport, the contract, the code and the tests.
 
-    It may change what the request lists as writable, which are files under test and never the tests.
+    It may change the paths that the request lists as writable. These are files under test, never the tests.
     """
 
     async def run(self, task: Task) -> AgentResult:
@@ -30,7 +30,10 @@ class DebuggerAgent:
         return AgentResult(files=as_files(code), summary=code.summary)
 
     async def fix_code(self, task: Task) -> CodeArtifacts:
-        """The corrected files. Raises AgentFailure, also without a failing report, and as `Task.ask`."""
+        """Ask the model for corrected files.
+
+        Raises AgentFailure, also when there is no failing report, and what `Task.ask` raises.
+        """
         schema = load_schema("code")
         failures = _failures(failing_report(task))
         tests = [(path, task.files[path]) for path in sorted(task.files) if serves_tests(path)]
@@ -53,7 +56,7 @@ class DebuggerAgent:
 
 
 def failing_report(task: Task) -> TestReport:
-    """The failing report of a dependency, else of the last other task that has one. Raises AgentFailure."""
+    """Find the failing report of a dependency, else of the last other task with one. Raises AgentFailure."""
     dependencies = [task_id for task_id in task.item.dependencies if task_id in task.reports]
     others = sorted((task_id for task_id in task.reports if task_id not in dependencies), reverse=True)
     for task_id in (*dependencies, *others):

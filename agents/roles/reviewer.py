@@ -1,4 +1,4 @@
-"""The reviewer: reads what was made and says what is wrong with it."""
+"""The reviewer: reads the files and reports what is wrong with them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from contracts.schema.registry import load_schema
 
 @agent(role="reviewer")
 class ReviewerAgent:
-    """Takes the tree, the contract and the request; gives a ReviewReport and writes no file.
+    """Makes a ReviewReport of the tree, given the contract and the request. It writes no file.
 
-    The verdict is "failed" when the report does not approve and holds a critical finding.
+    The verdict is "failed" when the report does not approve and contains a critical finding.
     """
 
     async def run(self, task: Task) -> AgentResult:
@@ -25,7 +25,7 @@ class ReviewerAgent:
         return AgentResult(report=report, verdict="failed" if failed else "passed", summary=report.summary)
 
     async def review(self, task: Task) -> ReviewReport:
-        """The model's review. Raises AgentFailure and what `Task.ask` raises."""
+        """Ask the model for a review. Raises AgentFailure and what `Task.ask` raises."""
         schema = load_schema("review")
         named = relevant_files(task)
         rest = [(path, task.files[path]) for path in sorted(set(task.files) - dict(named).keys())]

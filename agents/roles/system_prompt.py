@@ -1,4 +1,4 @@
-"""Prompts from package data. Equal inputs give equal bytes everywhere."""
+"""System prompts from package data. Equal inputs give equal bytes on any machine."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from agents.sdk.prompting import canonical_json, fenced
 
 
 def load_prompt(name: str) -> str:
-    """A prompt that ships."""
+    """Read `prompts/<name>.md`."""
     return resources.files("agents.roles").joinpath(f"prompts/{name}.md").read_text("utf-8")
 
 
 def system_prompt(name: str, schema: Mapping[str, Any]) -> str:
-    """The role's prompt, the rules that all roles share, and the schema the answer must fit."""
+    """Join the role's prompt, the rules that all roles share, and the schema that the answer must match."""
     rules = load_prompt("common")
     return f"{load_prompt(name)}\n{rules}\n{fenced(canonical_json(schema), 'json')}\n"

@@ -1,4 +1,4 @@
-"""The tester: writes the tests a contract asks for, and runs them in the sandbox."""
+"""The tester: writes the tests that a contract asks for, and runs them in the sandbox."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _NOT_FOUND: Final = 127
 
 @dataclass(slots=True)
 class _Collected:
-    """What the acceptance tests gave so far."""
+    """The results of the acceptance tests that ran so far."""
 
     results: list[TestCase] = field(default_factory=list)
     runs: list[CommandRun] = field(default_factory=list)
@@ -51,11 +51,11 @@ class _Collected:
 
 @agent(role=_ROLE)
 class TesterAgent:
-    """Takes the contract, the code and the acceptance tests; gives a TestReport and, first, test files.
+    """Writes test files and makes a TestReport, given the contract, the code and the acceptance tests.
 
-    In the plan's own task (cycle 0) it asks the model for test files, when the task may write any. In a later
-    cycle the tests exist already and are only run. Whatever they say the task has succeeded: the verdict says
-    passed or failed. Raises SandboxUnavailable when the sandbox itself cannot do its work.
+    In the plan's own task (cycle 0) it asks the model for test files if the task may write any. In later
+    cycles it only runs the existing tests. The task succeeds whether or not the tests pass: the verdict says
+    "passed" or "failed". Raises SandboxUnavailable when the sandbox itself fails.
     """
 
     async def run(self, task: Task) -> AgentResult:
@@ -75,7 +75,7 @@ class TesterAgent:
         )
 
     async def write_tests(self, task: Task) -> CodeArtifacts:
-        """Test files from the contract's skeletons. Raises AgentFailure and what `Task.ask` raises."""
+        """Ask the model for the tests of the contract. Raises AgentFailure and what `Task.ask` raises."""
         schema = load_schema("code")
         contract = find_contract(task)
         skeletons = contract.test_skeletons if contract else ()
@@ -112,9 +112,9 @@ class TesterAgent:
         *,
         written: Mapping[str, bytes | str | None] | None = None,
     ) -> TestReport:
-        """Run the task's acceptance tests over `tree` (the task's own by default) in the sandbox.
+        """Run the task's acceptance tests on `tree` (by default the task's tree) in the sandbox.
 
-        `written` are files of the tree that the tester has just made. Raises SandboxUnavailable.
+        `written` names the files of the tree that the tester has just written. Raises SandboxUnavailable.
         """
         files = _without_steering(task, task.files if tree is None else tree, written or {})
         collected = _Collected()
@@ -141,7 +141,7 @@ class TesterAgent:
         ended = await task.run_sandbox(argv, files=files, wall_seconds=test.timeout_seconds)
         for language in LANGUAGES:
             if argv[0] == language.program and ended.exit_code == _NOT_FOUND:
-                raise _lacking(language, ended)
+                raise _missing_program(language, ended)
         run = command_run(test.cmd, ended)
         outcome = "passed" if run.verdict == "ok" else "failed"
         message = "" if run.verdict == "ok" else f"{run.verdict}, exit code {run.exit_code}"
@@ -159,7 +159,7 @@ class TesterAgent:
         files: Mapping[str, bytes],
         collected: _Collected,
     ) -> None:
-        # Each run has a sandbox of its own, so nothing that wrote or tried the code is near it.
+        # Each run has its own sandbox, so nothing that wrote or ran the code before can affect it.
         ended = await task.run_sandbox(
             plan.argv,
             files={**files, **plan.files},
@@ -168,11 +168,11 @@ class TesterAgent:
         )
         session = read_session(ended.stdout, plan.nonce, ended, plan.expectations)
         if session.missing:
-            raise _lacking(plan.language, ended)
+            raise _missing_program(plan.language, ended)
         _add_session(collected, test.cmd[:300], session, ended)
 
 
-def _lacking(language: Language, ended: SandboxResult) -> SandboxUnavailable:
+def _missing_program(language: Language, ended: SandboxResult) -> SandboxUnavailable:
     return SandboxUnavailable(f"the sandbox {ended.backend} has no {language.name}: {language.how_to_get}")
 
 
@@ -196,7 +196,7 @@ def _note_backend(collected: _Collected, ended: SandboxResult) -> None:
 
 
 def _acceptance_tests(task: Task, files: Mapping[str, bytes]) -> tuple[AcceptanceTest, ...]:
-    """Those of the task, else pytest over the test files among its outputs. Without any, AgentFailure."""
+    """Return the task's tests, else commands for its test files. Raises AgentFailure without any."""
     if task.item.acceptance_criteria.tests:
         return task.item.acceptance_criteria.tests
     patterns = (*task.item.output_artifacts, *task.request.writable)
@@ -214,7 +214,7 @@ def _acceptance_tests(task: Task, files: Mapping[str, bytes]) -> tuple[Acceptanc
 def _without_steering(
     task: Task, tree: Mapping[str, bytes], written: Mapping[str, object]
 ) -> dict[str, bytes]:
-    """The tree without files that steer tests, unless a tester wrote them or they came with the base."""
+    """Remove files that configure tests, unless a tester wrote them or they came with the base."""
     return {
         path: content
         for path, content in tree.items()

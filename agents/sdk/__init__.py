@@ -1,1 +1,1 @@
-"""What an author of an agent sees: the task, the result, and the mark that makes a class an agent."""
+"""The interface for authors of agents: the task, the result, and the decorator that registers a class."""

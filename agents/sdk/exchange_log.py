@@ -1,4 +1,4 @@
-"""The exchange log: every model answer is stored before it is used, so that none is paid for twice."""
+"""The exchange log: stores every model answer before it is used, so that no answer is paid for twice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 from contracts.base.errors import ModelRefused
 from contracts.base.failpoints import failpoint
 from contracts.messages.events import Usage
-from contracts.ports.artifacts import ArtifactStore
+from contracts.ports.exchanges import ExchangeStore
 from contracts.ports.model import ModelClient, ModelRequest, ModelResponse
 from contracts.ports.request_hash import request_hash
 
@@ -21,7 +21,7 @@ _NOTHING_USED: Final = Usage()
 
 @dataclass(frozen=True, slots=True)
 class ExchangeScope:
-    """Whose exchanges these are."""
+    """The attempt that the exchanges belong to."""
 
     workflow_id: str
     task_id: str
@@ -29,18 +29,18 @@ class ExchangeScope:
 
 
 class ExchangeLog:
-    """Asks the model for one execution of one task.
+    """Asks the model during one execution of one task.
 
-    An exchange is kept under (workflow, task, ordinal, request hash). The same attempt, executed again after
-    a crash, reads the stored answers; a stored answer costs nothing again. An attempt that failed by its
-    answers leaves a note (`note_failure`), and the notes of earlier attempts are part of every later request:
-    its hash differs, so an answer that was no use is not used again.
+    An exchange is stored under (workflow, task, ordinal, request hash). When the same attempt is executed
+    again after a crash, it reads the stored answers at no cost. An attempt that failed because of its answers
+    leaves a note (`note_failure`). The notes of earlier attempts are part of every later request, so its hash
+    differs and the useless answer is not read back.
     """
 
-    def __init__(self, scope: ExchangeScope, model: ModelClient, artifacts: ArtifactStore) -> None:
+    def __init__(self, scope: ExchangeScope, model: ModelClient, exchanges: ExchangeStore) -> None:
         self._scope = scope
         self._model = model
-        self._artifacts = artifacts
+        self._exchanges = exchanges
         self._hashes: list[str] = []
         self._earlier: str | None = None
         self.usage = _NOTHING_USED
@@ -48,17 +48,20 @@ class ExchangeLog:
 
     @property
     def prompt_hash(self) -> str | None:
-        """SHA-256 over the request hashes in the order asked, None when nothing was asked."""
+        """SHA-256 over the request hashes in the order of the requests, None without a request."""
         return hashlib.sha256("\n".join(self._hashes).encode()).hexdigest() if self._hashes else None
 
     async def complete(self, request: ModelRequest) -> ModelResponse:
-        """The model's answer, stored durably or read back. Raises the model's errors and StoreUnavailable."""
+        """Return the model's answer, newly stored or read back.
+
+        Raises the model's errors and StoreUnavailable.
+        """
         ordinal = len(self._hashes)
         self._hashes.append("")
         request = replace(request, system=request.system + await self._earlier_failures())
         hashed = self._hashes[ordinal] = request_hash(request)
         key = f"{ordinal}:{hashed}"
-        stored = await self._answered(key)
+        stored = await self._stored_answer(key)
         if stored is None:
             failpoint("worker.before_model", f"{self._scope.workflow_id} {self._scope.task_id} {key}")
             response = await self._model.complete(request)
@@ -73,11 +76,11 @@ class ExchangeLog:
             raise ModelRefused(f"the model's answer for {request.purpose} is empty")
         return response
 
-    async def _answered(self, key: str) -> bytes | None:
-        """The stored exchange.
+    async def _stored_answer(self, key: str) -> bytes | None:
+        """Read the stored exchange; read again when the first read was slow and found nothing.
 
-        A look that took long may be old: a process that was stopped meanwhile reads what was true when it
-        asked, and another worker may have been given the task, and an answer, since.
+        This process may have been suspended during the read. Its result is then as old as the suspension was
+        long, and another worker may have received the task and stored an answer since.
         """
         began = time.monotonic()
         stored = await self._load(key)
@@ -86,7 +89,7 @@ class ExchangeLog:
         return stored
 
     async def note_failure(self, reason: str) -> None:
-        """Keep durably why this attempt's answers were no use; `reason` must read the same on any machine."""
+        """Store why this attempt's answers were useless. `reason` must be the same text on any machine."""
         if self._hashes:
             await self._save(f"failed:{self._scope.attempt}", json.dumps({"reason": reason}).encode())
 
@@ -110,10 +113,10 @@ class ExchangeLog:
         )
 
     async def _load(self, key: str) -> bytes | None:
-        return await self._artifacts.load_exchange(self._scope.workflow_id, self._scope.task_id, key)
+        return await self._exchanges.load_exchange(self._scope.workflow_id, self._scope.task_id, key)
 
     async def _save(self, key: str, content: bytes) -> None:
-        await self._artifacts.save_exchange(self._scope.workflow_id, self._scope.task_id, key, content)
+        await self._exchanges.save_exchange(self._scope.workflow_id, self._scope.task_id, key, content)
 
 
 def _exchange(request: ModelRequest, response: ModelResponse) -> bytes:

@@ -1,4 +1,4 @@
-"""How agents are marked and found."""
+"""Registering agents with a decorator, and discovering them."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ C = TypeVar("C", bound=type)
 
 @dataclass(frozen=True, slots=True)
 class AgentInfo:
-    """What a class is registered for.
+    """The tasks that a class is registered for.
 
-    An agent without tags takes any task of its role. One with tags takes the tasks that ask for one of them,
-    and those that ask for none when no agent without tags serves the role.
+    An agent without tags serves every task of its role. An agent with tags serves the tasks that ask for one
+    of them. It also serves the tasks that ask for no tag when no agent without tags serves the role.
     """
 
     role: str
@@ -50,7 +50,7 @@ class AgentInfo:
 
 
 def agent(*, role: str, tags: Sequence[str] = (), version: str = "1.0") -> Callable[[C], C]:
-    """Mark a class as the agent for a role. It only attaches the information, which `discover` checks."""
+    """Mark a class as the agent for a role. It only attaches the values; `discover` checks them."""
     info = AgentInfo(role=role, tags=tuple(tags), version=version)
 
     def mark(cls: C) -> C:
@@ -61,7 +61,7 @@ def agent(*, role: str, tags: Sequence[str] = (), version: str = "1.0") -> Calla
 
 
 def agent_info(cls: type) -> AgentInfo:
-    """The information that `agent` attached to this very class. Raises NotConfigured for any other."""
+    """Return what `agent` attached to this class itself. Raises NotConfigured when it is not marked."""
     info = vars(cls).get(_MARK)
     if not isinstance(info, AgentInfo):
         raise NotConfigured(f"class {_name(cls)} is no agent: put @agent(role=...) above it")
@@ -69,10 +69,11 @@ def agent_info(cls: type) -> AgentInfo:
 
 
 def discover(modules: Sequence[str] = (), entry_points: bool = True) -> list[type]:
-    """The agents that ship, those of the entry-point group `multi_agent.agents`, those of `modules`.
+    """Return the shipped agents, those of the entry-point group `multi_agent.agents`, and those of `modules`.
 
-    For one role and tag the later one wins; an agent left with nothing to serve is dropped with a log line.
-    Raises NotConfigured for a module that cannot be imported or holds no agent, and for a class that is none.
+    For one role and tag the later agent wins; an agent that is left with nothing to serve is dropped with a
+    log line. Raises NotConfigured for a module that cannot be imported or contains no agent, and for a class
+    that is not an agent.
     """
     found = [cls for name in SHIPPED for cls in _marked(_import(name))]
     if entry_points:
@@ -108,7 +109,7 @@ def _from_entry_point(entry: metadata.EntryPoint) -> list[type]:
 def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
-    except Exception as error:  # a stranger's module may fail in any way
+    except Exception as error:  # a foreign module may raise anything
         raise _not_importable(f"agents module {name!r}", error) from error
 
 
@@ -120,7 +121,7 @@ def _not_importable(what: str, error: Exception) -> NotConfigured:
 
 
 def _marked(module: ModuleType) -> list[type]:
-    """Marked classes that the module defines itself; a package also speaks for its submodules."""
+    """Return the marked classes that the module, or for a package one of its submodules, defines."""
     own = (module.__name__, module.__name__ + ".")
     classes = [value for value in vars(module).values() if isinstance(value, type) and _MARK in vars(value)]
     kept = [cls for cls in classes if cls.__module__ == own[0] or cls.__module__.startswith(own[1])]
@@ -155,13 +156,17 @@ def _name(cls: type) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AgentTable:
-    """Which class serves which role and tag."""
+    """The class that serves each role and tag."""
 
     by_slot: dict[tuple[str, str | None], type] = field(default_factory=dict)
+    """(role, tag or None) -> class."""
 
     @classmethod
     def of(cls, classes: Sequence[type], roles: Sequence[str] = ()) -> AgentTable:
-        """Later classes win; `roles` keeps only those roles, () keeps all. Raises NotConfigured."""
+        """Build the table; later classes win. `roles` keeps only those roles, () keeps all.
+
+        Raises NotConfigured for a class that is not a valid agent, and for a role without an agent.
+        """
         slots: dict[tuple[str, str | None], type] = {}
         fallback: dict[tuple[str, str | None], type] = {}
         for candidate in classes:
@@ -188,16 +193,16 @@ class AgentTable:
 
     @property
     def streams(self) -> tuple[str, ...]:
-        """Every request stream on which tasks for these agents arrive."""
+        """The request streams on which tasks for these agents arrive."""
         return tuple(sorted(Channels.requests(role, tag) for role, tag in self.by_slot))
 
     @property
     def suspects(self) -> tuple[str, ...]:
-        """The streams on which such tasks arrive when they must run alone."""
+        """The streams on which tasks for these agents arrive that must run alone."""
         return tuple(sorted(Channels.suspects(role, tag) for role, tag in self.by_slot))
 
     def find(self, role: str, tag: str | None) -> type | None:
-        """The agent for tasks of `role` that ask for `tag`, or for none."""
+        """Return the agent for tasks of `role` that ask for `tag`, or for no tag when it is None."""
         return self.by_slot.get((role, tag))
 
 
@@ -205,7 +210,7 @@ def _place(slots: dict[tuple[str, str | None], type], slot: tuple[str, str | Non
     loser = slots.get(slot)
     if loser is not None and loser is not candidate:
         _log.info(
-            "agent.replaced",
+            "agent_replaced",
             role=slot[0],
             tag=slot[1],
             winner=_name(candidate),

@@ -1,4 +1,4 @@
-"""What an agent hands in, and what a class must offer to be one."""
+"""The result of an agent, and the interface that an agent implements."""
 
 from __future__ import annotations
 
@@ -18,28 +18,34 @@ _NO_FILES: Mapping[str, bytes | str | None] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class AgentResult:
-    """The outcome of a task that succeeded.
-
-    files: path -> new content (text is stored as UTF-8), None deletes the file. Every path must be covered by
-    the request's `writable` patterns.
-    report: the document the task produced; it is stored in the commit's metadata, and later tasks read it as
-    `task.reports[task_id]`. It should hold no time, machine path or random id: the same work reads the same.
-    verdict: what a check said; a check that ran and said "failed" is still a task that succeeded.
-    """
+    """The outcome of a task that succeeded."""
 
     files: Mapping[str, bytes | str | None] = field(default_factory=lambda: _NO_FILES)
+    """path -> new content (text is stored as UTF-8), None deletes the file.
+
+    Every path must be covered by the request's `writable` patterns.
+    """
     report: Document | None = None
+    """The document that the task produced.
+
+    It is stored in the commit's metadata, and later tasks read it as `task.reports[task_id]`. It should
+    contain no time, machine path or random id, so that the same work gives the same report.
+    """
     verdict: Literal["passed", "failed"] | None = None
+    """The result of a check. A task whose check ran and said "failed" has still succeeded."""
     summary: str = ""
+    """One line for people."""
     tests: TestSummary | None = None
+    """Counts of the tests that ran."""
     backend: str = ""
+    """The sandbox backend that ran the task's programs."""
 
 
 class Agent(Protocol):
-    """An agent: made anew, without arguments, for each execution.
+    """An agent. It is constructed, without arguments, for each execution.
 
-    `run` raises AgentFailure when the goal cannot be reached, and lets errors of the model and the sandbox
-    pass. It is cancelled when its task is recalled or runs out of time.
+    `run` raises AgentFailure when the goal cannot be reached, and does not catch errors of the model and the
+    sandbox. It is cancelled when its task is recalled or exceeds its timeout.
     """
 
     async def run(self, task: Task) -> AgentResult: ...

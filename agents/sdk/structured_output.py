@@ -1,4 +1,4 @@
-"""Getting a valid document out of a model: ask, check, and say what was wrong."""
+"""Getting a valid document from a model: ask, check, and send problems back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ D = TypeVar("D", bound=Document)
 
 
 class Dialogue(Generic[D]):
-    """One document from one model, with a bounded number of repairs."""
+    """Asks a model for one document, with at most MAX_REPAIRS repairs."""
 
     def __init__(self, exchanges: ExchangeLog, model_cls: type[D], check: Callable[[D], None]) -> None:
         self._exchanges = exchanges
@@ -28,7 +28,7 @@ class Dialogue(Generic[D]):
         self._check = check
 
     async def run(self, request: ModelRequest) -> D:
-        """The first usable answer. After the last repair, the AgentFailure that the last answer met."""
+        """Return the first valid answer. Raises the AgentFailure of the last answer when none is valid."""
         for repairs in range(1 + MAX_REPAIRS):
             text = (await self._exchanges.complete(request)).text
             try:

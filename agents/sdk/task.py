@@ -1,4 +1,4 @@
-"""What an agent gets to work with."""
+"""The task that an agent receives, with access to the model and the sandbox."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
-from agents.sdk.base_tree import EMPTY, METADATA_FOLDER, BaseTree
+from agents.sdk.base_tree import EMPTY, BaseTree
 from agents.sdk.exchange_log import ExchangeLog
 from agents.sdk.prompting import material
 from agents.sdk.structured_output import Dialogue
@@ -14,6 +14,7 @@ from contracts.base.errors import AgentFailure, SandboxUnavailable, UnsafePath
 from contracts.base.failpoints import failpoint
 from contracts.base.model import Document
 from contracts.base.paths import check_path, covers
+from contracts.base.refs import is_reserved
 from contracts.documents.todo_list import TodoItem
 from contracts.messages.events import TaskRequest
 from contracts.ports.model import ModelMessage, ModelRequest
@@ -36,7 +37,7 @@ class Task:
 
     @property
     def files(self) -> Mapping[str, bytes]:
-        """The tree the task starts from (the merged outcomes of its dependencies), path -> content."""
+        """path -> content of the tree that the task starts from: the merged outcomes of its dependencies."""
         return self.base.files
 
     @property
@@ -46,7 +47,7 @@ class Task:
 
     @property
     def authors(self) -> Mapping[str, str]:
-        """path -> the role whose agent wrote the file, "" for several, absent when the tree does not say."""
+        """path -> the role whose agent wrote the file, "" for several roles; unknown files are absent."""
         return self.base.authors
 
     @property
@@ -54,7 +55,7 @@ class Task:
         return self.request.item
 
     async def ask(self, prompt: str, *materials: bytes | str, system: str = DEFAULT_SYSTEM) -> str:
-        """The model's answer as text. Materials, such as files, are added to the prompt, marked as data.
+        """Return the model's answer as text. Materials, such as files, are appended and marked as data.
 
         Raises ModelUnavailable, ModelRejected, ModelRefused, ReplayMiss.
         """
@@ -71,10 +72,11 @@ class Task:
         schema: Mapping[str, Any] | None = None,
         check: Callable[[D], None] = lambda _: None,
     ) -> D:
-        """The model's answer as a document.
+        """Return the model's answer as a document.
 
-        An answer that does not fit the document's schema, or for which `check` raises AgentFailure, goes back
-        to the model with that message, twice at most; then the AgentFailure. Also raises what `ask` raises.
+        An answer that does not match the document's schema, or for which `check` raises AgentFailure, is sent
+        back to the model with the message, at most twice. Raises the last AgentFailure after that, and what
+        `ask` raises.
         """
         purpose = f"{self.item.agent_role}.{model_cls.__name__}"
         request = ModelRequest(purpose, system, (ModelMessage("user", prompt),), schema)
@@ -89,10 +91,10 @@ class Task:
         collect: Sequence[str] = (),
         wall_seconds: float | None = None,
     ) -> SandboxResult:
-        """Run a command over `files` (the task's own tree by default) without a network.
+        """Run a command on `files` (by default the task's tree) without a network.
 
-        A program that fails is a result. Raises SandboxUnavailable, also when the sandbox was ended from
-        outside while the program ran, and UnsafePath for a path that may not be written.
+        A program that fails is a result, not an error. Raises SandboxUnavailable, also when the sandbox was
+        ended from outside while the program ran, and UnsafePath for a path that may not be written.
         """
         limits = SandboxLimits()
         if wall_seconds is not None:
@@ -109,30 +111,25 @@ class Task:
             )
         )
         if result.verdict is Verdict.KILLED:
-            # No program reaches the sandbox's process 1, so this says nothing about the program.
+            # No program can reach the sandbox's process 1, so the program is not the cause.
             raise SandboxUnavailable(f"the sandbox {result.backend} was ended while the program ran")
         failpoint("worker.after_sandbox")
         return result
 
     def refusal(self, path: str) -> str | None:
-        """Why `path` may not be written by this task, None when it may."""
+        """Say why this task may not write `path`; None when it may."""
         try:
             check_path(path)
         except UnsafePath as error:
             return str(error)
-        if any(covers(pattern, path) for pattern in self.request.writable) and not reserved(path):
+        if any(covers(pattern, path) for pattern in self.request.writable) and not is_reserved(path):
             return None
         allowed = ", ".join(self.request.writable) or "no file at all"
         return f"path {path!r} is not one this task may write; it may write: {allowed}"
 
     def check_writable(self, path: str) -> str:
-        """Return `path`. Raises AgentFailure with the code path_not_allowed when it may not be written."""
+        """Return `path`. Raises AgentFailure (path_not_allowed) when the task may not write it."""
         reason = self.refusal(path)
         if reason is not None:
             raise AgentFailure(reason, code="path_not_allowed")
         return path
-
-
-def reserved(path: str) -> bool:
-    """Whether the path lies in the folder of metadata, which only the artifact store writes."""
-    return (path.casefold() + "/").startswith(METADATA_FOLDER)

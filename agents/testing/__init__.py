@@ -1,1 +1,1 @@
-"""Running tests in the sandbox, and judging what they prove."""
+"""Running tests in the sandbox, and judging whether their results can be trusted."""

@@ -1,4 +1,4 @@
-"""Reading `node --test` commands: which files they run, and which tests must be in them."""
+"""Reads `node --test` commands: the files that they run, and the tests that must be in them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _CALL: Final = re.compile(
 
 
 def as_node(argv: tuple[str, ...], files: Mapping[str, bytes]) -> tuple[str, ...] | None:
-    """The test files that the command runs, sorted, None when it is another command.
+    """Return the test files that the command runs, sorted; None when it is another command.
 
-    Raises InvalidInput for an option, and when there is no such file.
+    Raises InvalidInput for an option, and when the command runs no file.
     """
     if argv[: len(_START)] != _START:
         return None
@@ -30,13 +30,13 @@ def as_node(argv: tuple[str, ...], files: Mapping[str, bytes]) -> tuple[str, ...
         raise InvalidInput(
             f"acceptance test option {refused[0]!r} cannot be used; 'node --test' takes files and folders"
         )
-    found = {path for path in files if _is_meant(path, targets)}
+    found = {path for path in files if _is_selected(path, targets)}
     if not found:
         raise InvalidInput(f"acceptance test {' '.join(argv)!r}: there is no such test file")
     return tuple(sorted(found))
 
 
-def _is_meant(path: str, targets: list[str]) -> bool:
+def _is_selected(path: str, targets: list[str]) -> bool:
     if path in targets:
         return True
     folders = path.split("/")[:-1]
@@ -45,10 +45,10 @@ def _is_meant(path: str, targets: list[str]) -> bool:
 
 
 def node_tests(path: str, source: bytes) -> frozenset[str]:
-    """The ids, `path::name` with ` > ` between a suite's name and a test's, of tests that must run.
+    """Return the ids of the tests that must run: `path::test` or `path::suite > test`.
 
-    Read from the source by its lines: calls of `test` and `it` that begin a line and have a plain name, at
-    the top or right inside a suite at the top.
+    They are read from the source line by line: calls of `test` and `it` that begin a line and have a plain
+    name, at the top level or directly inside a suite at the top level.
     """
     return frozenset(f"{path}::{name}" for name in _names(source.decode("utf-8", "replace")))
 
@@ -69,4 +69,4 @@ def _names(source: str) -> Iterable[str]:
         elif suite is not None and kind in {"test", "it"}:
             yield f"{suite} > {name}"
         else:
-            suite = None  # deeper ones are not followed
+            suite = None  # deeper suites are not read

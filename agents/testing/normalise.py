@@ -1,4 +1,4 @@
-"""Makes messages of programs read the same in every run, on every machine and Python version."""
+"""Makes messages of programs equal in every run, on every machine and Python version."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RULES: Final = (
 
 
 def normalised(message: str) -> str:
-    """The first line that is not empty, without addresses, folders of the machine, durations and hints."""
+    """Return the first line that is not empty, without addresses, local folders, durations and hints."""
     line = next((part.strip() for part in message.splitlines() if part.strip()), "")
     for pattern, replacement in _RULES:
         line = pattern.sub(replacement, line)
@@ -29,7 +29,7 @@ def normalised(message: str) -> str:
 
 
 def normalised_tail(output: bytes, *, lines: int = 20) -> str:
-    """The last lines of a program's output, each normalised."""
+    """Return the last lines of a program's output, each normalised."""
     text = output[-20_000:].decode("utf-8", "replace")
     kept = [line for line in (normalised(part) for part in text.splitlines()) if line]
     return "\n".join(kept[-lines:])

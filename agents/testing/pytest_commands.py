@@ -1,4 +1,4 @@
-"""Reading acceptance commands: which are pytest, what they run, and which tests that must be."""
+"""Reads acceptance commands: which of them are pytest, and the tests that they must run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SELECTING: Final = ("-k", "-m")
 _DROPPED: Final = frozenset(
     {"-x", "--exitfirst", "-s", "-l", "--no-header", "--no-summary", "--disable-warnings"}
 )
-_KEPT_OUT: Final = frozenset({"--cov-fail-under"})
+_REFUSED: Final = frozenset({"--cov-fail-under"})
 _DROPPED_PREFIXES: Final = ("-q", "-v", "-r", "--cov", "--no-cov", "--quiet", "--verbose")
 _DROPPED_WITH_VALUE: Final = (
     "--tb",
@@ -35,16 +35,18 @@ _Test: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True, slots=True)
 class PytestCommand:
-    """args: what goes to pytest. targets: files, folders and test ids among them, "." when none was given.
-    selective: whether only some of the targets' tests are meant."""
+    """A pytest command without options that the harness replaces."""
 
     args: tuple[str, ...]
+    """The arguments for pytest."""
     targets: tuple[str, ...]
+    """The files, folders and test ids among the arguments, "." when there is none."""
     selective: bool
+    """Whether the command selects only some of the targets' tests."""
 
 
 def split_command(cmd: str) -> tuple[str, ...]:
-    """The command's words; no shell is involved. Raises InvalidInput for open quotes and for no word."""
+    """Split a command into words, without a shell. Raises InvalidInput for an open quote or no word."""
     try:
         argv = tuple(shlex.split(cmd))
     except ValueError as error:
@@ -55,9 +57,9 @@ def split_command(cmd: str) -> tuple[str, ...]:
 
 
 def as_pytest(argv: tuple[str, ...]) -> PytestCommand | None:
-    """The command as one for pytest, None when it is another program.
+    """Read a pytest command; None when it is another program.
 
-    Options about output, coverage and stopping early are dropped: every test runs, and the harness reports.
+    Options for output, coverage and stopping early are dropped: every test runs, and the harness reports.
     Raises InvalidInput for an option that could change what a passed test means.
     """
     start = next((start for start in PYTHON.commands if argv[: len(start)] == start), None)
@@ -85,29 +87,29 @@ def as_pytest(argv: tuple[str, ...]) -> PytestCommand | None:
 
 def _is_dropped(word: str) -> bool:
     name = word.partition("=")[0]
-    if name in _KEPT_OUT:
+    if name in _REFUSED:
         return False
     return word in _DROPPED or name in _DROPPED_WITH_VALUE or word.startswith(_DROPPED_PREFIXES)
 
 
 def expected_tests(command: PytestCommand, files: Mapping[str, bytes]) -> frozenset[str]:
-    """The ids, without parameters, of tests that must run: read from the source, which is never executed."""
+    """Return the ids, without parameters, of tests that must run. The source is read, never executed."""
     if command.selective:
         return frozenset()
-    return frozenset(test for test, _ in _meant_tests(command, files))
+    return frozenset(test for test, _ in _selected_tests(command, files))
 
 
-def turnable_tests(command: PytestCommand, files: Mapping[str, bytes]) -> frozenset[str]:
-    """Those of the expected tests that fail for certain when their first assertion does.
+def failable_tests(command: PytestCommand, files: Mapping[str, bytes]) -> frozenset[str]:
+    """Return those expected tests that always fail when their first assertion fails.
 
-    It must stand at the top of the test, and nothing before it may leave the test.
+    The assertion must be at the top level of the test, with no statement before it that may leave the test.
     """
     if command.selective:
         return frozenset()
-    return frozenset(test for test, node in _meant_tests(command, files) if _is_turnable(node))
+    return frozenset(test for test, node in _selected_tests(command, files) if _is_failable(node))
 
 
-def _is_turnable(node: _Test) -> bool:
+def _is_failable(node: _Test) -> bool:
     if not isinstance(node, ast.FunctionDef):
         return False
     for part in node.body:
@@ -118,11 +120,11 @@ def _is_turnable(node: _Test) -> bool:
     return False
 
 
-def _meant_tests(command: PytestCommand, files: Mapping[str, bytes]) -> Iterator[tuple[str, _Test]]:
+def _selected_tests(command: PytestCommand, files: Mapping[str, bytes]) -> Iterator[tuple[str, _Test]]:
     for path, content in files.items():
         named = path in command.targets
-        meant = PYTHON.is_test_file(path) and any(_within(target, path) for target in command.targets)
-        if named or meant:
+        selected = PYTHON.is_test_file(path) and any(_within(target, path) for target in command.targets)
+        if named or selected:
             for name, node in _tests_of(content):
                 yield f"{path}::{name}", node
 
@@ -157,14 +159,16 @@ def _names(node: ast.AST, name: str) -> bool:
 
 
 def parsed_python(source: bytes | str) -> ast.Module | None:
-    """The syntax tree, None when this is no Python. Nothing of it is compiled to code or executed."""
+    """Parse Python; None when it is invalid. Nothing is compiled or executed."""
     tree, _ = _parse(source)
     return tree
 
 
 def python_problem(source: str) -> str | None:
-    """What keeps the text from being Python, None when nothing does; without the parser's own wording, which
-    differs between Python versions."""
+    """Say why the text is not valid Python; None when it is valid.
+
+    The parser's own message is left out, because it differs between Python versions.
+    """
     _, problem = _parse(source)
     return problem
 

@@ -1,4 +1,4 @@
-"""Plans of test sessions: what the harness of a language is given, and what its report must show."""
+"""Plans test sessions: the input of a language's harness, and what its report must show."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from importlib import resources
 from typing import Any, Final
 
 from agents.testing.node_commands import as_node, node_tests
-from agents.testing.pytest_commands import PytestCommand, as_pytest, expected_tests, turnable_tests
+from agents.testing.pytest_commands import PytestCommand, as_pytest, expected_tests, failable_tests
 from agents.testing.verdict import Expectation
 from contracts.base.languages import NODE, PYTHON, Language, code_under_test
 
@@ -27,13 +27,16 @@ _CANARIES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class SessionPlan:
-    """files: of the harness, for the tree. stdin: the order, which holds `nonce`. One expectation a run."""
+    """One execution of the harness in a sandbox."""
 
     language: Language
     files: Mapping[str, bytes]
+    """path -> content of the harness's files, to be added to the tree."""
     stdin: bytes
+    """The order for `supervise.py`; it contains the nonce."""
     nonce: str
     expectations: tuple[Expectation, ...]
+    """What each run must show, in the order of the runs."""
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -41,9 +44,9 @@ class SessionPlan:
 
 
 def plan_session(argv: tuple[str, ...], files: Mapping[str, bytes]) -> SessionPlan | None:
-    """The session that an acceptance command asks for, None when no harness knows the command.
+    """Plan the session for an acceptance command; None when no harness supports the command.
 
-    Names and choices are new in each plan. Raises InvalidInput for an option that may not be used.
+    Names and choices are random in each plan. Raises InvalidInput for an option that may not be used.
     """
     command = as_pytest(argv)
     if command is not None:
@@ -78,8 +81,8 @@ def _python(command: PytestCommand, files: Mapping[str, bytes]) -> SessionPlan:
 
 
 def _chosen_twins(command: PytestCommand, files: Mapping[str, bytes]) -> dict[str, str]:
-    """A few tests, chosen anew each time -> the ids of their copies that must fail."""
-    tests = sorted(turnable_tests(command, files))
+    """Choose a few tests at random: test id -> id of its copy that must fail."""
+    tests = sorted(failable_tests(command, files))
     chosen = random.SystemRandom().sample(tests, min(_MAX_TWINS, len(tests)))
     return {test: test[: test.rindex("::") + 2] + _name() for test in chosen}
 

@@ -1,4 +1,4 @@
-"""The validation rules of a task that are commands."""
+"""Runs the validation rules of a task that are commands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contracts.ports.sandbox import SandboxResult, Verdict
 
 
 async def run_rules(task: Task, files: Mapping[str, bytes | str | None]) -> BuildReport | None:
-    """Run each `command` rule over the tree with `files` applied; None when the task has no such rule.
+    """Run each `command` rule on the tree with `files` applied; None when the task has no such rule.
 
     Raises AgentFailure (validation_failed) for a command that does not exit 0, and SandboxUnavailable.
     """
@@ -33,7 +33,7 @@ async def run_rules(task: Task, files: Mapping[str, bytes | str | None]) -> Buil
 
 
 def merged_tree(base: Mapping[str, bytes], changes: Mapping[str, bytes | str | None]) -> dict[str, bytes]:
-    """The tree with the changes applied."""
+    """Apply the changes to the tree. None deletes a file."""
     tree = dict(base)
     for path, content in changes.items():
         if content is None:
@@ -44,7 +44,7 @@ def merged_tree(base: Mapping[str, bytes], changes: Mapping[str, bytes | str | N
 
 
 def command_run(cmd: str, ended: SandboxResult) -> CommandRun:
-    """How a command ended; its output is kept only when it did not exit 0."""
+    """Summarise how a command ended; its output is kept only when it did not exit with 0."""
     succeeded = ended.verdict is Verdict.OK and ended.exit_code == 0
     verdict = "failed" if ended.verdict is Verdict.OK and not succeeded else ended.verdict.value
     tail = "" if succeeded else normalised_tail(ended.stdout + b"\n" + ended.stderr)

@@ -1,4 +1,4 @@
-"""What a test session in the sandbox proves. An exit code alone proves nothing."""
+"""Judges the report of a test session in the sandbox. An exit code alone proves nothing."""
 
 from __future__ import annotations
 
@@ -48,36 +48,34 @@ class _Report(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What the events of one run must show.
-
-    canaries: ids of tests that must fail. twins: id of a test without parameters -> id of its copy that must
-    fail where the test passes. expected: ids without parameters that must be there.
-    """
+    """What the events of one run must show."""
 
     canaries: frozenset[str]
+    """Ids of tests that must fail."""
     expected: frozenset[str] = frozenset()
+    """Ids, without parameters, of tests that must be collected."""
     twins: Mapping[str, str] = field(default_factory=dict)
+    """Id of a test, without parameters -> id of its copy that must fail when the test passes."""
 
     def is_extra(self, test_id: str) -> bool:
-        """Whether the test is none of the project's."""
+        """Whether the harness added the test."""
         return test_id in self.canaries or _base(test_id) in self.twins.values()
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """problems: why the session proves nothing, [] for one whose results can be taken for what they are.
-
-    missing: the sandbox lacks the test program, which is nobody's fault in there.
-    """
+    """The judged outcome of a test session."""
 
     results: tuple[TestCase, ...] = ()
     problems: tuple[str, ...] = ()
+    """Why the results cannot be trusted; empty when they can."""
     coverage_percent: float | None = None
     missing: bool = False
+    """The sandbox does not have the test program. Neither the code nor the tests are the cause."""
 
     @property
     def passed(self) -> bool:
-        """No problem, no failure, and at least one test that passed."""
+        """Whether there is no problem, no failure, and at least one test that passed."""
         outcomes = {case.outcome for case in self.results}
         return not self.problems and "passed" in outcomes and outcomes <= {"passed", "skipped"}
 
@@ -85,10 +83,10 @@ class Session:
 def read_session(
     raw: bytes, nonce: str, ended: SandboxResult, expectations: tuple[Expectation, ...]
 ) -> Session:
-    """Judge the report of the harness (`agents/testing/harness/supervise.py`), one expectation a run.
+    """Judge the report of the harness (`agents/testing/harness/supervise.py`), with one expectation per run.
 
-    It counts when it carries the nonce, each run came to its end, the exit codes agree, what must fail
-    failed, every collected test has an outcome and every expected one was collected.
+    The results are trusted when the report contains the nonce, each run completed, the exit codes agree, the
+    tests that must fail failed, every collected test has an outcome and every expected test was collected.
     """
     if ended.verdict is not Verdict.OK or ended.exit_code != 0:
         return Session(problems=(_ending(ended),))
@@ -158,11 +156,11 @@ def _all_failed(events: list[_Event], canaries: frozenset[str]) -> bool:
 
 
 def _twins_passed(events: list[_Event], twins: Mapping[str, str]) -> bool:
-    """Whether a twin passed, or was not run, though its test passed."""
-    told = [event for event in events if event.kind == "test" and event.when == "call"]
-    passed = {event.id for event in told if event.outcome == "passed"}
+    """Whether a twin passed or did not run although its test passed."""
+    called = [event for event in events if event.kind == "test" and event.when == "call"]
+    passed = {event.id for event in called if event.outcome == "passed"}
     for test, twin in twins.items():
-        originals = [event for event in told if _base(event.id) == test]
+        originals = [event for event in called if _base(event.id) == test]
         if not originals or any(event.slow or event.outcome != "passed" for event in originals):
             continue
         ran = any(event.kind == "test" and _base(event.id) == twin for event in events)

@@ -1,4 +1,4 @@
-"""From an agent's result to a commit."""
+"""From the result of an agent to a commit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contracts.ports.artifacts import PendingCommit
 
 
 def checked_files(task: Task, result: AgentResult) -> dict[str, bytes | None]:
-    """The files as they will be written. Raises AgentFailure (path_not_allowed) otherwise."""
+    """The files as they will be written. Raises AgentFailure (path_not_allowed) for a path that is not."""
     files: dict[str, bytes | None] = {}
     for path in sorted(result.files):
         content = result.files[path]
@@ -28,14 +28,14 @@ def checked_files(task: Task, result: AgentResult) -> dict[str, bytes | None]:
 
 
 def leaves_something(task: Task, result: AgentResult) -> bool:
-    """Whether there is anything to keep: files, a report, or a model that was asked."""
+    """Whether there is something to commit: files, a report, or the record that a model was asked."""
     return bool(result.files) or result.report is not None or task.exchanges.prompt_hash is not None
 
 
 def pending_commit(
     task: Task, result: AgentResult, info: AgentInfo, execution_id: str, correlation_id: str
 ) -> PendingCommit:
-    """The commit for a result; all but `execution_id` repeats when the same work is done again."""
+    """The commit for a result. The same work done again differs in `execution_id` alone."""
     request, item = task.request, task.item
     files = checked_files(task, result)
     metadata = ArtifactMetadata(

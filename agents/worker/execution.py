@@ -1,4 +1,4 @@
-"""One execution of one dispatch: read the base, run the agent, commit, say what came of it."""
+"""One execution of one dispatch: read the base, run the agent, commit, and give the outcome."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from agents.sdk.registry import AgentTable, agent_info
 from agents.sdk.result import AgentResult
 from agents.sdk.task import Task
 from agents.worker.commits import leaves_something, pending_commit
-from agents.worker.failures import bounded, lesson, task_error, timeout_error
+from agents.worker.failures import lesson, task_error, timeout_error
 from contracts.base.errors import NotConfigured
 from contracts.base.failpoints import failpoint
+from contracts.base.text import bounded
 from contracts.messages.events import TaskError, TaskEvent, TaskOutcome, TaskRequest
-from contracts.ports.artifacts import ArtifactStore
+from contracts.ports.artifacts import WorkerArtifacts
 from contracts.ports.model import ModelClient
 from contracts.ports.sandbox import Sandbox
 
@@ -27,15 +28,15 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The outside parts an agent works with."""
+    """The services that agents work with."""
 
-    artifacts: ArtifactStore
+    artifacts: WorkerArtifacts
     model: ModelClient
     sandbox: Sandbox
 
 
 class TaskExecutor:
-    """Turns a request into an outcome. Only a cancellation passes through it."""
+    """Turns a request into an outcome. Raises nothing but CancelledError."""
 
     def __init__(self, services: Services, agents: AgentTable, worker_id: str) -> None:
         self._services = services
@@ -43,9 +44,9 @@ class TaskExecutor:
         self._worker_id = worker_id
 
     async def execute(self, event: TaskEvent[TaskRequest], execution_id: str) -> TaskOutcome:
-        """The outcome of the attempt, at the latest when item.timeout_seconds have passed.
+        """The outcome of the attempt, after item.timeout_seconds at the latest.
 
-        To be run as a task of its own: what it logs is marked as this execution's from here on.
+        Call it in a task of its own: everything that task logs from here on carries the execution's ids.
         """
         clock = asyncio.get_running_loop().time
         started = clock()
@@ -71,7 +72,7 @@ class TaskExecutor:
     async def _attempt(
         self, event: TaskEvent[TaskRequest], exchanges: ExchangeLog, execution_id: str
     ) -> dict[str, Any]:
-        """What the outcome says beyond whose it is."""
+        """The fields of the outcome that say how it ended."""
         seconds = event.data.item.timeout_seconds
         deadline = asyncio.timeout(seconds)
         try:
@@ -121,7 +122,7 @@ class TaskExecutor:
         found = task_error(error)
         if found.code == "agent_crashed":
             _log.error(
-                "agent.crashed",
+                "agent_crashed",
                 exc_info=error,
                 workflow_id=event.workflowid,
                 task_id=event.taskid,
@@ -139,6 +140,6 @@ class TaskExecutor:
 
 
 def _is_cancelled(error: BaseException) -> bool:
-    """Whether somebody cancelled this execution; an agent may also fall over a cancellation of its own."""
+    """Whether this execution was cancelled; an agent may also raise CancelledError of its own."""
     current = asyncio.current_task()
     return isinstance(error, asyncio.CancelledError) and current is not None and current.cancelling() > 0

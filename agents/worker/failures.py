@@ -1,4 +1,4 @@
-"""What an exception means for the task."""
+"""From an exception of an execution to the error of its outcome."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from contracts.base.errors import (
     StoreUnavailable,
     Unavailable,
 )
+from contracts.base.text import bounded
 from contracts.messages.events import TaskError
 
 _CODES: Final[tuple[tuple[type[Exception], str, bool], ...]] = (
@@ -38,11 +39,10 @@ _CODES: Final[tuple[tuple[type[Exception], str, bool], ...]] = (
 _KINDS: Final = tuple(kind for kind, _, _ in _CODES)
 _CODE: Final = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-_MAX_MESSAGE: Final = 10_000
 
 
 def task_error(error: BaseException) -> TaskError:
-    """The error as the outcome carries it. What is no error of ours is a crash of the agent."""
+    """The error as the outcome carries it. An exception of no known type is a crash of the agent."""
     if isinstance(error, AgentFailure):
         code = error.code if _CODE.fullmatch(error.code) else "agent_failed"
         return TaskError(code=code, message=bounded(str(error)), retryable=error.retryable)
@@ -56,22 +56,17 @@ def task_error(error: BaseException) -> TaskError:
 
 
 def timeout_error(seconds: int) -> TaskError:
-    """The error of an attempt that was ended at its deadline."""
+    """The error of an attempt that was cancelled at its deadline."""
     return TaskError(code="timeout", message=f"the attempt took longer than {seconds} s", retryable=True)
 
 
 def lesson(error: BaseException) -> str | None:
-    """What a later attempt should tell the model, None when its answers are not to blame.
+    """What a later attempt should tell the model; None when its answers are not to blame.
 
-    Only texts that read the same on every machine: a crash is named by its type alone.
+    The text reads the same on every machine: a crash is named by its type alone.
     """
     if isinstance(error, AgentFailure | ModelRefused):
         return bounded(str(error))
     if isinstance(error, _KINDS):
         return None
     return f"the answer led to {type(error).__name__}"
-
-
-def bounded(text: str, limit: int = _MAX_MESSAGE) -> str:
-    """At most `limit` characters that every store takes: PostgreSQL has no NUL, UTF-8 no lone surrogates."""
-    return text[:limit].replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

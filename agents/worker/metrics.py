@@ -1,4 +1,4 @@
-"""What a worker counts."""
+"""The metrics of a worker process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class WorkerMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        # To look a series up takes longer than to count.
+        # Looking a series up takes longer than counting.
         self._outcomes, self._seconds = cache(outcomes.labels), cache(seconds.labels)
         self._tokens = Counter(
             "multi_agent_model_tokens", "Tokens that models counted", ["role", "kind"], registry=registry

@@ -1,1 +1,1 @@
-"""The git program: processes, objects, refs and locks of a bare repository."""
+"""The git program and a bare repository: processes, objects, refs and locks."""

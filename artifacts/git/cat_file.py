@@ -1,4 +1,4 @@
-"""One long-lived `git cat-file --batch`: names in, objects out."""
+"""Reads objects by name with one long-lived `git cat-file --batch`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import IO
 from artifacts.git.process import command, environment
 from contracts.base.errors import ArtifactError
 
-# Requests ahead of the first answer must fit the pipe, or both sides wait for each other.
+# Requests sent before the first answer is read must fit the pipe, or both sides wait for each other.
 _AHEAD_BYTES = 32_000
 
 
@@ -26,11 +26,14 @@ class Found:
 
 
 class _Ended(Exception):
-    """The process ended over the object of this name: it was killed, or the object is damaged."""
+    """The process ended while it read the object of this name: it was killed, or the object is damaged."""
 
 
 class CatFile:
-    """Safe to use from several threads; `close` ends the process, and the next question starts another."""
+    """Reads objects. Safe to use from several threads.
+
+    `close` ends the process, and the next question starts another.
+    """
 
     def __init__(self, git_dir: Path) -> None:
         self._git_dir = git_dir
@@ -38,7 +41,7 @@ class CatFile:
         self._process: subprocess.Popen[bytes] | None = None
 
     def read_all(self, names: Sequence[str], *, max_bytes: int | None = None) -> Iterator[Found | None]:
-        """One answer a name, in order. Raises ArtifactError before more than `max_bytes` are held."""
+        """Yield one answer a name, in order. Raises ArtifactError before holding more than `max_bytes`."""
         left = max_bytes
         for start, end in _chunks(names):
             with self._lock:
@@ -53,7 +56,7 @@ class CatFile:
             self._stop()
 
     def _exchange(self, names: Sequence[str], max_bytes: int | None) -> list[Found | None]:
-        """One question; asked once more when the process ended over it, since anybody may have killed it."""
+        """Ask, and once more when the process ended meanwhile, since somebody may have killed it."""
         try:
             return self._ask(names, max_bytes)
         except _Ended:
@@ -62,7 +65,7 @@ class CatFile:
             return self._ask(names, max_bytes)
         except _Ended as error:
             raise ArtifactError(
-                f"object {error} cannot be read; `git fsck` in the store tells what is damaged"
+                f"object {error} cannot be read; `git fsck` in the store shows what is damaged"
             ) from None
 
     def _ask(self, names: Sequence[str], max_bytes: int | None) -> list[Found | None]:
@@ -82,7 +85,7 @@ class CatFile:
             self._stop()
             raise _Ended(names[0]) from None
         except BaseException:
-            # Unread answers would be taken for those of the next question.
+            # Otherwise the next question would read the answers left over.
             self._stop()
             raise
 
@@ -148,5 +151,5 @@ def _answer(stdout: IO[bytes], name: str, max_bytes: int | None) -> Found | None
 
 
 def too_large() -> ArtifactError:
-    """The error for more than `max_bytes`."""
+    """Make the error for more than `max_bytes`."""
     return ArtifactError("the files are larger together than the reader allows")

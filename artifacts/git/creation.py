@@ -1,4 +1,4 @@
-"""Making and recognising the bare repository of a store."""
+"""Creates and recognises the bare repository of a store."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from artifacts.git.process import GitFailed, run
 from contracts.base.errors import InvalidInput
 
-# What a server that others push to (git daemon, sshd) must heed as well; it never sees our `-c` options.
-# preciousObjects: an object is unreachable between import and ref; `git gc --prune=now` would take it.
+# Also for a server that others push to (git daemon, sshd), which never sees our `-c` options.
+# preciousObjects: between import and ref an object is unreachable, and `git gc --prune=now` would delete it.
 _CONFIG = """\
 [core]
 \trepositoryFormatVersion = 1
@@ -32,7 +32,7 @@ _CONFIG = """\
 
 
 def create_store(path: Path) -> Path:
-    """Make a bare repository at `path` unless there is one; its absolute path.
+    """Create a bare repository at `path` unless there is one, and return its absolute path.
 
     Safe when several processes do it at once. Raises InvalidInput when something else is there, NotConfigured
     without git.
@@ -65,7 +65,7 @@ def create_store(path: Path) -> Path:
 
 
 def check_repository(path: Path) -> Path:
-    """The absolute path when it is a bare repository with SHA-1 names. Raises InvalidInput."""
+    """Return the absolute path of a bare repository with SHA-1 names. Raises InvalidInput for others."""
     path = path.absolute()
     question = ["rev-parse", "--is-bare-repository", "--show-object-format"]
     try:

@@ -1,4 +1,4 @@
-"""Commits on their way into the store: what a commit changes, and the `git fast-import` that writes them."""
+"""Writes commits: what a commit changes, and the `git fast-import` that stores it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from artifacts.git.lasting_process import LastingGit
+from artifacts.git.long_lived_process import LongLivedGit
 from artifacts.git.process import run
 
 SYMLINK_MODE, SUBMODULE_MODE = b"120000", b"160000"
 
-# Without --done a stream cut short would pass for a complete one.
+# Without --done a truncated stream would count as complete.
 _WORDS = ("fast-import", "--quiet", "--done", "--force", "--date-format=raw")
 _BRANCH = b"refs/multi-agent/import"
 _MOST_COMMITS = 5_000
@@ -34,7 +34,7 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A path that takes over an object the store already has."""
+    """A path that gets an object the store already has."""
 
     path: bytes
     mode: bytes
@@ -43,55 +43,55 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """A file that goes away."""
+    """A file that is deleted."""
 
     path: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A commit before it is written: `changes` are against the first parent, drops first.
-
-    `role` makes the author's address and must be a plain word; `when` is seconds since 1970.
-    """
+    """A commit before it is written."""
 
     ref: str
     parents: tuple[str, ...]
     role: str
+    """Part of the author's address; must be a plain word."""
     when: int
+    """Seconds since 1970."""
     message: bytes
     changes: tuple[Put | Link | Drop, ...]
+    """Against the first parent, drops first."""
 
     @property
     def size(self) -> int:
-        """Bytes of file content it carries."""
+        """Bytes of the file contents."""
         return sum(len(change.content) for change in self.changes if isinstance(change, Put))
 
 
 class Importer:
-    """Writes the objects of drafts with one `git fast-import` that stays.
+    """Writes the objects of drafts with one long-lived `git fast-import`.
 
     It moves no ref: each commit is made on a branch that is emptied again before anything is written out. So
-    it makes no lock file, and never sets back a ref that somebody else has moved since.
+    it creates no lock file, and never resets a ref that somebody else has moved meanwhile.
 
-    Every import ends as a pack, or, with 100 objects or fewer (fastimport.unpackLimit), as loose objects; so
-    a store has at most one pack for each hundred objects.
+    Every import becomes a pack, or loose objects if there are 100 or fewer (fastimport.unpackLimit). So a
+    store has at most one pack for each hundred objects.
     """
 
     def __init__(self, git_dir: Path) -> None:
         self._git_dir = git_dir
-        self._git = LastingGit(
+        self._git = LongLivedGit(
             git_dir, _WORDS, goodbye=b"done\n", before=lambda: _sweep(git_dir), most=_MOST_COMMITS
         )
 
     def write(self, drafts: Sequence[Draft]) -> list[str]:
-        """The commits' names; they are durable then. Raises GitFailed, StoreUnavailable; again is a no-op."""
+        """Write commits durably; return their names. Again is a no-op. Raises GitFailed, StoreUnavailable."""
         with self._git.asking(len(drafts)) as ask:
             return [line.decode() for line in ask(b"".join(_stream(drafts)), len(drafts))]
 
     def write_packed(self, drafts: Sequence[Draft]) -> list[str]:
-        """The same into a pack even for few objects: a fresh copy wins over a damaged loose one."""
-        # The process that stays takes for granted that what it wrote before is still there.
+        """Write a pack even for few objects: its fresh copies win over damaged loose objects."""
+        # The long-lived process assumes that what it wrote before is still there.
         self._git.close()
         stream = b"".join(_stream(drafts)) + b"done\n"
         args = ["-c", "fastimport.unpackLimit=1", *_WORDS]
@@ -106,13 +106,13 @@ def _stream(drafts: Sequence[Draft]) -> Iterator[bytes]:
     for mark, draft in enumerate(drafts, start=1):
         yield from _commit(mark, draft)
     yield b"reset %s\n\ncheckpoint\n\n" % _BRANCH
-    # Answered after the checkpoint, so when all is written.
+    # Answered after the checkpoint, when everything is written.
     for mark in range(1, len(drafts) + 1):
         yield b"get-mark :%d\n" % mark
 
 
 def _sweep(git_dir: Path) -> None:
-    """Remove what killed imports left behind a day ago or longer."""
+    """Remove what killed imports left behind at least a day ago."""
     limit = time.time() - _DAY_SECONDS
     for path in chain.from_iterable(git_dir.glob(pattern) for pattern in _LEFT_BEHIND):
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Names of refs, and the texts of commits that other people's words go into."""
+"""Full names of refs, and the texts of commits, which contain untrusted words."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ import unicodedata
 from typing import NamedTuple
 
 from contracts.base.errors import ArtifactError, InvalidInput
+from contracts.base.refs import EXCHANGES, HEADS, MERGES, PENDING, RESULT, SUPERSEDED, TAGS
 from contracts.ports.artifacts import PendingCommit
-
-RESULT = "result"
-METADATA_FOLDER = ".multi-agent"
-HEADS = "refs/heads/ai/generated"
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*\Z")
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
@@ -20,15 +17,16 @@ _SUBJECT_LENGTH = 200
 
 
 class Ref(NamedTuple):
-    """A ref as it shall be. keep: the folder of refs for an old value that the new one does not contain."""
+    """A ref and the value that it should have."""
 
     name: str
     commit: str
     keep: str = ""
+    """The folder of refs that keeps an old value which the new one does not contain; "" for none."""
 
 
 def identifier(field: str, value: str) -> str:
-    """`value` when it can stand in a ref. Raises InvalidInput."""
+    """Return `value` if it may be part of a ref. Raises InvalidInput."""
     if len(value) > 100 or not _IDENTIFIER.match(value) or value.endswith(".lock"):
         raise InvalidInput(
             f"{field} {value[:120]!r}: use 1 to 100 letters, digits, '_', '-' and inner dots, "
@@ -38,7 +36,7 @@ def identifier(field: str, value: str) -> str:
 
 
 def commit_name(value: str) -> str:
-    """`value` when it is a commit's full name. Raises ArtifactError."""
+    """Return `value` if it is the full name of a commit. Raises ArtifactError."""
     if not _COMMIT.match(value):
         raise ArtifactError(f"commit {value[:80]!r}: must be 40 hex digits")
     return value
@@ -46,35 +44,35 @@ def commit_name(value: str) -> str:
 
 def branch(workflow_id: str, task_id: str) -> str:
     """The branch of a task's accepted outcome."""
-    return f"{HEADS}/{identifier('workflow_id', workflow_id)}/{identifier('task_id', task_id)}"
+    return f"{HEADS}/{_pair(workflow_id, task_id)}"
 
 
 def tag(workflow_id: str, task_id: str) -> str:
-    """The tag beside the branch; never parsed, since two pairs of ids can share one."""
-    return f"refs/tags/workflow_{identifier('workflow_id', workflow_id)}_{identifier('task_id', task_id)}"
+    """The tag beside the branch."""
+    return f"{TAGS}{identifier('workflow_id', workflow_id)}_{identifier('task_id', task_id)}"
 
 
 def superseded(workflow_id: str, task_id: str) -> str:
-    """The folder that keeps, by commit, outcomes that a restored database knew nothing of."""
-    return f"refs/superseded/{identifier('workflow_id', workflow_id)}/{identifier('task_id', task_id)}"
+    """The folder that keeps, by commit, outcomes that the database has lost."""
+    return f"{SUPERSEDED}/{_pair(workflow_id, task_id)}"
 
 
 def pending(commit: PendingCommit) -> str:
-    """The ref of an outcome that nobody accepted yet."""
+    """The ref of an outcome that is not accepted yet. Raises InvalidInput."""
     workflow, task = identifier("workflow_id", commit.workflow_id), identifier("task_id", commit.task_id)
     if task == RESULT:
         raise InvalidInput(
-            f"task_id {RESULT!r}: is kept for the merged outcome of a workflow; choose another"
+            f"task_id {RESULT!r}: is reserved for the merged outcome of a workflow; choose another"
         )
     if commit.attempt < 0:
         raise InvalidInput(f"attempt {commit.attempt}: must not be negative")
     execution = identifier("execution_id", commit.execution_id)
-    return f"refs/pending/{workflow}/{task}/{commit.attempt}/{execution}"
+    return f"{PENDING}/{workflow}/{task}/{commit.attempt}/{execution}"
 
 
 def exchanges(workflow_id: str, task_id: str) -> str:
     """The folder of refs that keeps a task's model exchanges."""
-    return f"refs/exchanges/{identifier('workflow_id', workflow_id)}/{identifier('task_id', task_id)}"
+    return f"{EXCHANGES}/{_pair(workflow_id, task_id)}"
 
 
 def exchange(workflow_id: str, task_id: str, key: str) -> str:
@@ -84,20 +82,24 @@ def exchange(workflow_id: str, task_id: str, key: str) -> str:
 
 
 def merge_ref(parents: tuple[str, ...], subject: str, created_at: int) -> str:
-    """The ref that keeps a merge, the same for the same merge."""
+    """The ref that keeps a merge; the same merge has the same one."""
     text = "\n".join([*parents, str(created_at), subject])
-    return f"refs/merges/{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    return f"{MERGES}/{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def _pair(workflow_id: str, task_id: str) -> str:
+    return f"{identifier('workflow_id', workflow_id)}/{identifier('task_id', task_id)}"
 
 
 def timestamp(created_at: int) -> int:
-    """`created_at` when Git can hold it. Raises InvalidInput."""
+    """Return `created_at` if Git can store it. Raises InvalidInput."""
     if not 0 <= created_at < 253_402_300_800:
         raise InvalidInput(f"created_at {created_at}: must be seconds since 1970, before the year 10000")
     return created_at
 
 
 def one_line(text: str) -> str:
-    """`text` without line breaks, control or invisible characters, so that it cannot pose as another line."""
+    """Remove line breaks, control and invisible characters, so that `text` cannot pass as another line."""
     kept = (
         " " if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"} else char for char in text
     )
@@ -110,7 +112,7 @@ def subject_line(text: str) -> str:
 
 
 def task_message(commit: PendingCommit) -> bytes:
-    """Subject, blank line, trailers: provenance that needs nothing but the commit."""
+    """Write subject, blank line and trailers: provenance that can be read from the commit alone."""
     metadata = commit.metadata
     trailers = {
         "Workflow-Id": commit.workflow_id,

@@ -1,4 +1,4 @@
-"""Reading objects of a bare repository, parsed, and kept at hand while there is room."""
+"""Reads and parses objects of a bare repository, with a cache."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 from artifacts.git.cat_file import CatFile, Found, too_large
-from artifacts.git.recent import Recent
+from artifacts.git.lru_cache import LruCache
 from contracts.base.errors import ArtifactError
 
 TREE_MODE = b"40000"
 FILE_MODES = frozenset({b"100644", b"100755", b"100664"})
 
 _SMALL_BYTES, _KEPT_BYTES = 65_536, 32_000_000
-# What Python needs for a file at hand besides its content, about.
+# Roughly what Python needs for a cached file besides its content.
 _FOUND_BYTES = 500
 
 
 class TreeEntry(NamedTuple):
-    """What a tree holds under a name: `mode` as Git writes it, without leading zeros."""
+    """What a tree holds under a name."""
 
     mode: bytes
+    """As Git writes it, without leading zeros."""
     oid: str
 
     @property
@@ -36,12 +37,13 @@ Tree = Mapping[bytes, TreeEntry]
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A parsed commit; `when` is the committer's time in seconds since 1970."""
+    """A parsed commit."""
 
     oid: str
     tree: str
     parents: tuple[str, ...]
     when: int
+    """The committer's time in seconds since 1970."""
     message: str
 
     @property
@@ -50,7 +52,7 @@ class Commit:
 
 
 def parse_trailers(message: str) -> dict[str, str]:
-    """`Key: value` lines of the last paragraph; a repeated key keeps its last value."""
+    """Parse the `Key: value` lines of the last paragraph; a repeated key keeps its last value."""
     last = message.rstrip("\n").rsplit("\n\n", 1)[-1]
     pairs = (line.partition(": ") for line in last.split("\n"))
     return {key: value for key, colon, value in pairs if colon}
@@ -61,20 +63,20 @@ class ObjectReader:
 
     def __init__(self, git_dir: Path) -> None:
         self._git = CatFile(git_dir)
-        self._trees: Recent[Tree] = Recent(4_096)
-        self._commits: Recent[Commit] = Recent(16_384)
-        self._blobs: Recent[Found] = Recent(_KEPT_BYTES, _room)
+        self._trees: LruCache[Tree] = LruCache(4_096)
+        self._commits: LruCache[Commit] = LruCache(16_384)
+        self._blobs: LruCache[Found] = LruCache(_KEPT_BYTES, _room)
 
     def read(self, name: str) -> Found | None:
-        """The object that `name` (an id, a full ref, or `<ref>:<path>`) stands for, None without one."""
+        """Read the object that `name` (an id, a full ref, or `<ref>:<path>`) refers to, None without one."""
         return next(self.read_all([name]))
 
     def read_all(self, names: Sequence[str], *, max_bytes: int | None = None) -> Iterator[Found | None]:
-        """One answer a name, in order, from the store. Raises ArtifactError before more than `max_bytes`."""
+        """Read each name from the store, in order. Raises ArtifactError before more than `max_bytes`."""
         return self._git.read_all(names, max_bytes=max_bytes)
 
     def blobs(self, oids: Sequence[str], *, max_bytes: int) -> list[Found | None]:
-        """Like `read_all` for the ids of files, of which small ones are kept at hand."""
+        """Like `read_all` for the ids of files, of which small ones are cached."""
         known = {oid: kept for oid in oids if (kept := self._blobs.get(oid))}
         left = max_bytes - sum(len(known[oid].content) for oid in oids if oid in known)
         if left < 0:
@@ -92,35 +94,35 @@ class ObjectReader:
         return found
 
     def commit(self, oid: str) -> Commit:
-        """Raises ArtifactError when the store holds no such commit."""
+        """Read a commit. Raises ArtifactError when the store does not hold it."""
         known = self._commits.get(oid)
         if known is not None:
             return known
         found = self.read(oid)
         if found is None or found.kind != b"commit":
-            raise ArtifactError(f"the store holds no readable commit {oid}; `git fsck` in it tells of damage")
+            raise ArtifactError(f"the store holds no readable commit {oid}; `git fsck` in it shows damage")
         return self.remember_commit(found)
 
     def remember_commit(self, found: Found) -> Commit:
-        """Parse a commit that was read and keep it at hand."""
+        """Parse a commit that was read, and cache it."""
         commit = _parse_commit(found)
         self._commits.put(commit.oid, commit)
         return commit
 
     def tree(self, oid: str) -> Tree:
-        """The entries of a tree. Raises ArtifactError when it is missing."""
+        """Read the entries of a tree. Raises ArtifactError when it is missing."""
         known = self._trees.get(oid)
         if known is not None:
             return known
         found = self.read(oid)
         if found is None or found.kind != b"tree":
-            raise ArtifactError(f"tree {oid} is missing; `git fsck` in the store tells what else is")
+            raise ArtifactError(f"tree {oid} is missing; `git fsck` in the store shows what else is")
         tree = _parse_tree(found.content)
         self._trees.put(oid, tree)
         return tree
 
     def lookup(self, tree: str, path: bytes) -> TreeEntry | None:
-        """The entry of a path, None when there is none."""
+        """Find the entry of a path, None when there is none."""
         entry: TreeEntry | None = TreeEntry(TREE_MODE, tree)
         for name in path.split(b"/"):
             if entry is None or not entry.is_tree:
@@ -129,7 +131,7 @@ class ObjectReader:
         return entry
 
     def walk(self, tree: str, prefix: bytes = b"") -> Iterator[tuple[bytes, TreeEntry]]:
-        """All paths of a tree with what is no folder."""
+        """Yield all paths of a tree that are not folders, with their entries."""
         for name, entry in self.tree(tree).items():
             if entry.is_tree:
                 yield from self.walk(entry.oid, prefix + name + b"/")
@@ -137,7 +139,7 @@ class ObjectReader:
                 yield prefix + name, entry
 
     def diff(self, old: str | None, new: str | None, prefix: bytes = b"") -> Iterator[PathChange]:
-        """Paths that differ between two trees (None: empty). Equal subtrees are not read."""
+        """Yield the paths that differ between two trees (None: empty). Equal subtrees are not read."""
         if old == new:
             return
         before: Tree = self.tree(old) if old else {}
@@ -184,7 +186,7 @@ def _parse_commit(found: Found) -> Commit:
 
 
 def _time(committer: bytes) -> int:
-    """0 where an old or odd program wrote none that can be read."""
+    """Parse the time; 0 where an old or unusual program wrote none that can be read."""
     found = re.search(rb"> (-?[0-9]{1,18}) [-+][0-9]+\Z", committer)
     return int(found[1]) if found else 0
 

@@ -1,4 +1,4 @@
-"""Every call of the git program: hardened, bounded in time, and with one kind of error."""
+"""Calls the git program: hardened, limited in time, with one type of error."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def _program() -> tuple[str, tuple[int, int]]:
 
 
 def environment() -> dict[str, str]:
-    """The caller's environment without anything that steers git, and with our own switches."""
-    # PATH, HOME and the ssh agent's socket must get through; these are no settings of ours.
+    """The environment of this process without anything that configures git, plus the hardened settings."""
+    # git needs PATH, HOME and the ssh agent's socket; they are not settings of this project.
     _, version = _program()
     env = {
         name: value
@@ -115,8 +115,8 @@ def run(
 ) -> bytes:
     """Run git and return its output.
 
-    inherit: file descriptors that the child keeps open. ceiling: no repository is looked for in this folder
-    or above it.
+    inherit: file descriptors that the child keeps open.
+    ceiling: git looks for no repository in this folder or above it.
 
     Raises GitFailed for any status but 0, StoreUnavailable where the disk is full, NotConfigured without a
     usable git.
@@ -149,7 +149,7 @@ def run(
 
 
 def failure(name: str, returncode: int, stderr: bytes, stdout: bytes = b"") -> GitFailed | StoreUnavailable:
-    """The error for a git process that ended so: StoreUnavailable where the disk is full."""
+    """Make the error for a git process that failed: StoreUnavailable where the disk is full."""
     said = stderr.decode("utf-8", "replace")
     if any(reason in said for reason in _NO_ROOM):
         return StoreUnavailable(f"the artifact store has no room left, free some space: {said[-500:]}")
@@ -157,12 +157,12 @@ def failure(name: str, returncode: int, stderr: bytes, stdout: bytes = b"") -> G
 
 
 def answers_at_once() -> bool:
-    """Whether `update-ref --stdin` says what it did while it goes on, so that one can wait for the answer."""
+    """Whether `update-ref --stdin` reports each step at once, so that a caller can wait for it."""
     _, version = _program()
     return version >= _ANSWERS_AT_ONCE
 
 
 def drop_crash_report(git_dir: Path | None, pid: int) -> None:
-    """fast-import leaves one behind for each failure, and it repeats what the error already says."""
+    """Delete what fast-import leaves behind for each failure; it repeats what the error already says."""
     if git_dir is not None and git_dir.is_dir():
         (git_dir / f"fast_import_crash_{pid}").unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""Moving refs, all of a call or none, with one `git update-ref` that stays.
+"""Moves refs, all of a call or none, with one long-lived `git update-ref`.
 
-Git makes one ref durable after the other, and so waits for the disk once a ref. Here it is told not to:
-between its `prepare`, when the new values stand in lock files, and its `commit`, which renames those, they
-are made durable at the same time, so that the file system can do it in one go.
+Git makes one ref durable after the other, and so waits for the disk once for each ref. Here it is told not
+to. After its `prepare` the new values are in lock files, which its `commit` renames; in between they are all
+made durable at the same time, so that the file system can do it in one operation.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from artifacts.git.lasting_process import LastingGit
+from artifacts.git.long_lived_process import LongLivedGit
 from artifacts.git.process import answers_at_once, failure, run
 from artifacts.git.write_guard import WriteGuard
 
@@ -23,24 +23,25 @@ _AT_ONCE = 8
 
 
 class RefChange(NamedTuple):
-    """A ref's new value; `old` is the only one it may have now, None for any."""
+    """A new value of a ref."""
 
     ref: str
     new: str
     old: str | None = None
+    """The only value that it may have now, None for any."""
 
 
 class RefWriter:
-    """Safe to use from several threads. Raises GitFailed, StoreUnavailable."""
+    """Moves and deletes refs. Safe to use from several threads. Raises GitFailed, StoreUnavailable."""
 
     def __init__(self, git_dir: Path, guard: WriteGuard) -> None:
         self._git_dir, self._guard = git_dir, guard
-        # Other formats than a file a ref have no lock files of this kind, and other git answers too late.
+        # Formats other than one file for each ref have no such lock files, and an older git answers too late.
         self._stays = answers_at_once() and not (git_dir / "reftable").exists()
-        self._git = LastingGit(git_dir, _WORDS, options=("core.fsync=none",), guard=guard, most=_MOST_REFS)
+        self._git = LongLivedGit(git_dir, _WORDS, options=("core.fsync=none",), guard=guard, most=_MOST_REFS)
 
     def update(self, changes: Sequence[RefChange]) -> None:
-        """All or none; durable on return."""
+        """Apply all changes or none; durable on return."""
         if not changes:
             return
         lines = [" ".join(("update", *(part for part in change if part is not None))) for change in changes]
@@ -54,7 +55,7 @@ class RefWriter:
             ask(b"commit\n", 1)
 
     def delete(self, refs: Sequence[tuple[str, str]]) -> None:
-        """Remove refs that have these values; all or none."""
+        """Delete refs that have these values; all or none."""
         self._run([f"delete {ref} {old}" for ref, old in refs])
 
     def close(self) -> None:

@@ -1,14 +1,14 @@
-"""Who writes to a bare repository now, and which lock files nobody will ever remove.
+"""Knows who writes to a bare repository, and removes lock files that dead writers left behind.
 
-Each writing git process inherits a shared `flock` on a file in the repository, so the lock lives as long as
-the process writes, whether or not its starter died. A git process that outlives its writes inherits the open
-file once; its starter takes and releases the lock on that same open file around each write. Should the
-starter die in between, the lock stays until git, whose input ended with its starter, has ended too.
+Each writing git process inherits a shared `flock` on a file in the repository, so the lock is held as long as
+the process writes, even if its parent died. A long-lived git process inherits the open file once; its parent
+acquires and releases the lock on that same open file around each write. Should the parent die in between, the
+lock stays until git, whose input ended with its parent, has ended too.
 
 A `*.lock` file is stale when nobody holds that flock, no other git process works in the repository, and the
-file stood unchanged for the grace period on this process' own monotonic clock (the last for git processes of
-other machines and containers). What says GUARDED on its command line needs no look: it holds lock files
-only while it holds the flock.
+file was unchanged for the grace period on the monotonic clock of this process (which covers git processes of
+other machines and containers). A process with GUARDED on its command line need not be looked for: it holds
+lock files only while it holds the flock.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _T = TypeVar("_T")
 
 
 class WriteGuard:
-    """Runs writes on one repository and clears the way for them."""
+    """Runs writes on one repository and removes stale lock files that block them."""
 
     def __init__(self, git_dir: Path, grace_seconds: float) -> None:
         self._git_dir = git_dir
@@ -44,18 +44,18 @@ class WriteGuard:
 
     @contextmanager
     def writing(self) -> Iterator[int]:
-        """A descriptor that the writing git process must inherit."""
+        """Yield a descriptor that the writing git process must inherit."""
         with _opened(self._git_dir / _WRITERS) as fd:
             self._join(fd)
             yield fd
 
     def open(self) -> int:
-        """A descriptor for `holding`, which a git process that outlives its writes must inherit."""
+        """Open a descriptor for `holding`, which a long-lived git process must inherit."""
         return _open(self._git_dir / _WRITERS)
 
     @contextmanager
     def holding(self, fd: int) -> Iterator[None]:
-        """A write by the process that inherited `fd`."""
+        """Hold the flock for a write by the process that inherited `fd`."""
         self._join(fd)
         try:
             yield
@@ -63,12 +63,12 @@ class WriteGuard:
             fcntl.flock(fd, fcntl.LOCK_UN)
 
     def _join(self, fd: int) -> None:
-        # Whoever clears locks holds the gate, so that a steady stream of writers cannot keep it out.
+        # Whoever removes lock files holds the gate, so that a steady stream of writers cannot block it.
         with _flock(self._git_dir / _GATE, fcntl.LOCK_SH):
             fcntl.flock(fd, fcntl.LOCK_SH)
 
     def persist(self, write: Callable[[], _T]) -> _T:
-        """Repeat an idempotent `write` past dead locks and killed processes; GitFailed when it is in vain."""
+        """Repeat an idempotent `write` despite stale locks and killed processes. Raises GitFailed."""
         failures, started = 0, time.monotonic()
         while True:
             try:
@@ -81,7 +81,7 @@ class WriteGuard:
             time.sleep(min(0.05 * failures, 1.0))
 
     def clear(self) -> bool:
-        """Remove stale lock files; True when any lock file was there."""
+        """Remove stale lock files; return whether there was any lock file, stale or not."""
         locks = {path: stamp for path in self._lock_files() if (stamp := _stamp(path))}
         now = time.monotonic()
         self._seen = {

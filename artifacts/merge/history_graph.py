@@ -1,8 +1,8 @@
 """The part of the commit graph that a merge needs: which parents count, and where lines of work parted.
 
-Commits are read one by one, from the tips down, and no further than the question asks: where tips meet three
-commits down, a hundred thousand below are not looked at, whatever the commit times say. Times only say where
-to look first, and a wrong one can mislead no answer.
+Commits are read one by one, from the tips down, and no further than needed: where tips meet three commits
+down, a hundred thousand below are not read, whatever the commit times are. Times only decide where to look
+first; a wrong one makes no answer wrong.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ class History:
         self._cut_off = _shallow(git_dir)
 
     def parents(self, commit: str) -> tuple[str, ...]:
-        """() as well where a shallow history ends."""
+        """The parents of a commit; () also where a shallow history ends."""
         return () if commit in self._cut_off else self._reader.commit(commit).parents
 
     def time(self, commit: str) -> int:
-        """The committer's, in seconds since 1970."""
+        """The committer's time in seconds since 1970."""
         return self._reader.commit(commit).when
 
     def independent(self, commits: Sequence[str]) -> list[str]:
-        """Different `commits`, in their order, without those that another one contains."""
+        """The distinct `commits`, in their order, without those that another one contains."""
         return _Descent(self, commits).independent() if len(commits) > 1 else list(commits)
 
 
@@ -79,8 +79,8 @@ class HistoryGraph:
 class _Descent:
     """Which of some tips reach which commits, down to where all of them do.
 
-    `_reached` has a bit for each tip. What all reach gives its parents one bit more, which says that a better
-    common ancestor is above; what has that bit is not opened, that is, its parents are not looked at.
+    `_reached` has a bit for each tip. A commit that all tips reach gives its parents one more bit: it means
+    that a better common ancestor is above; a commit with that bit is not opened: its parents are unread.
     """
 
     def __init__(self, history: History, tips: Sequence[str]) -> None:
@@ -102,7 +102,7 @@ class _Descent:
         return [tip for index, tip in enumerate(self._tips) if self._reached[tip] == 1 << index]
 
     def meetings(self) -> list[str]:
-        """Commits that all tips reach, with all the best of them."""
+        """Commits that all tips reach, including the best common ancestors."""
         return [commit for commit, bits in self._reached.items() if bits == self._all]
 
     def between(self) -> dict[str, tuple[str, ...]]:
@@ -112,7 +112,7 @@ class _Descent:
         }
 
     def _to_open(self) -> Iterator[str]:
-        # By time alone a commit with a wrong time leads past the meeting, by distance alone a long line does.
+        # Ordered by time alone, a wrong time leads past the meeting; by distance alone, a long line does.
         turns = cycle((self._by_time(), self._by_distance()))
         while (commit := next(next(turns), None)) is not None:
             yield commit

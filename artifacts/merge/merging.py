@@ -1,4 +1,4 @@
-"""Merging by path, without a work tree: what changes in the first parent to hold what all parents hold."""
+"""Merges by path, without a work tree: what to change in the first parent so that it holds all parents."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from artifacts.merge.history_graph import History, HistoryGraph
 from artifacts.merge.tree_check import check_fit
 from contracts.base.errors import MergeConflict, UnsafePath
 
-# A path on which the bases of a merge do not agree: equal to no entry, so both sides must agree on it.
+# Marks a path on which the bases of a merge differ: equal to no entry, so that both sides must agree on it.
 _DISPUTED = TreeEntry(b"disputed", "")
 
 
 @dataclass(frozen=True, slots=True)
 class MergedTree:
-    """`overlay` on the tree of `parents[0]`; parents that others contain are gone from `parents`."""
+    """The tree of `parents[0]` with changes."""
 
     parents: tuple[str, ...]
+    """Without those that another one contains."""
     overlay: dict[bytes, TreeEntry | None]
+    """Path -> its new entry, None for a file that is deleted."""
 
 
 class Merger:
@@ -31,7 +33,7 @@ class Merger:
         self._reader = reader
 
     def merge(self, parents: Sequence[str]) -> MergedTree:
-        """Raises MergeConflict naming the path, and the tasks and commits that disagree."""
+        """Merge. Raises MergeConflict naming the path, and the tasks and commits that disagree."""
         merged = self._merge(parents, lenient=False)
         if len(merged.parents) > 1:
             try:
@@ -86,7 +88,7 @@ class Merger:
 
 
 class _Union:
-    """The first parent's tree and what the other parents changed so far."""
+    """The tree of the first parent with the changes of the other parents so far."""
 
     def __init__(self, reader: ObjectReader, first: str) -> None:
         self._reader = reader
@@ -97,7 +99,7 @@ class _Union:
         return self.overlay[path] if path in self.overlay else _file(self._reader.lookup(self._tree, path))
 
     def apply(self, changes: list[PathChange], *, lenient: bool) -> list[bytes]:
-        """Take over what the others left as it was; the paths in dispute, at most one, unless `lenient`."""
+        """Apply changes to paths that are as before; return the path in dispute, if any, unless `lenient`."""
         for path, old, new in changes:
             current = self.current(path)
             if current == new:

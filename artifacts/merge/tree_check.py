@@ -1,4 +1,4 @@
-"""Whether changes fit into a tree: no twins by case, nothing both file and folder."""
+"""Checks that changes fit a tree: no two paths that differ only by case, nothing both file and folder."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from artifacts.git.objects import ObjectReader, TreeEntry
 from contracts.base.errors import UnsafePath
 
 Overlay = Mapping[bytes, TreeEntry | None]
-"""Paths and what stands there afterwards; None for a file that goes away."""
+"""Path -> its new entry; None for a file that is deleted."""
 
 _Node = dict[bytes, Any]
 
 
 def check_fit(reader: ObjectReader, tree: str | None, overlay: Overlay) -> None:
-    """Raises UnsafePath naming both paths when `overlay` does not fit onto `tree` (None: empty)."""
+    """Raise UnsafePath naming both paths when `overlay` does not fit `tree` (None: empty)."""
     drops = _nested(path for path, entry in overlay.items() if entry is None)
     puts = _nested(path for path, entry in overlay.items() if entry is not None)
     _check(reader, tree, drops, puts, b"")
 
 
 def _nested(paths: Iterable[bytes]) -> _Node:
-    """Paths as nested folders; a file is None."""
+    """Turn paths into nested folders; a file is None."""
     root: _Node = {}
     for path in paths:
         *folders, name = path.split(b"/")

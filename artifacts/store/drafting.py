@@ -1,4 +1,4 @@
-"""From a task's outcome to a commit: paths checked against the whole resulting tree, provenance added."""
+"""Drafts the commit of an outcome: checks paths against the whole resulting tree, adds provenance."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from artifacts.merge.merging import MergedTree, Merger
 from artifacts.merge.tree_check import check_fit
 from contracts.base.errors import InvalidInput, UnsafePath
 from contracts.base.paths import check_path, check_tree
+from contracts.base.refs import METADATA_FOLDER, TASK_RECORDS, is_reserved
 from contracts.documents.reports import ArtifactMetadata
 from contracts.ports.artifacts import PendingCommit
 
@@ -30,7 +31,7 @@ class Drafter:
         self._merger = merger
 
     def outcome(self, commit: PendingCommit) -> Draft:
-        """The draft of a task's outcome under its pending ref."""
+        """Draft the outcome of a task under its pending ref."""
         ref = names.pending(commit)
         _check_metadata(commit)
         _check_files(commit)
@@ -52,7 +53,7 @@ class Drafter:
         )
 
     def merge(self, parents: Sequence[str], subject: str, created_at: int) -> Draft:
-        """The draft of a commit that holds what all parents hold; empty without parents."""
+        """Draft a commit that holds what all parents hold; empty without parents."""
         merged = self._merger.merge(parents)
         return Draft(
             ref=names.merge_ref(tuple(parents), subject, created_at),
@@ -64,7 +65,7 @@ class Drafter:
         )
 
     def _edit(self, merged: MergedTree, path: str, content: bytes | None) -> Put | Drop | None:
-        """None when a file that is not there shall go away."""
+        """The change of a path; None when a file to delete does not exist."""
         raw = path.encode()
         there = self._entry(merged, raw)
         if there is not None and there.mode in {SYMLINK_MODE, SUBMODULE_MODE}:
@@ -87,15 +88,15 @@ class Drafter:
 
 
 def exchange(ref: str, content: bytes) -> Draft:
-    """The draft that keeps a model exchange; the content alone decides its name."""
+    """Draft the commit that keeps a model exchange; its name depends on the content alone."""
     return Draft(ref, (), "exchange", 0, b"model exchange\n", (Put(b"exchange", _FILE, content),))
 
 
 def _check_files(commit: PendingCommit) -> None:
     for path in commit.files:
         check_path(path)
-        if path.split("/")[0].casefold() == names.METADATA_FOLDER:
-            raise UnsafePath(f"path {path!r}: {names.METADATA_FOLDER}/ holds the store's own records")
+        if is_reserved(path):
+            raise UnsafePath(f"path {path!r}: {METADATA_FOLDER} holds the store's own records")
     check_tree(path for path, content in commit.files.items() if content is not None)
 
 
@@ -109,7 +110,7 @@ def _check_metadata(commit: PendingCommit) -> None:
 
 
 def _metadata_path(task_id: str) -> str:
-    return f"{names.METADATA_FOLDER}/tasks/{task_id}.json"
+    return f"{TASK_RECORDS}{task_id}.json"
 
 
 def _metadata_bytes(metadata: ArtifactMetadata) -> bytes:
@@ -131,5 +132,5 @@ def _changes(merged: MergedTree, edits: Sequence[Put | Drop]) -> tuple[Put | Lin
 
 
 def _canonical(mode: bytes) -> bytes:
-    # fast-import does not take the group-writable mode that very old histories hold.
+    # fast-import refuses the group-writable mode of very old histories.
     return _FILE if mode == b"100664" else mode

@@ -1,4 +1,4 @@
-"""The artifact store's port on Git: asynchronous, and writing together what comes together."""
+"""The ports of the artifact store on Git: asynchronous, with concurrent writes in one batch."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from artifacts.git.fast_import import Draft
-from artifacts.store import checkout
-from artifacts.store.checkout import CommitInfo
-from artifacts.store.grouping import Grouped
+from artifacts.store import evidence
+from artifacts.store.batching import Batcher
+from artifacts.store.checkout import checkout
+from artifacts.store.history import CommitInfo, history
 from artifacts.store.importing import import_base
 from artifacts.store.remote_store import RemoteRepository
 from artifacts.store.repository import Repository
@@ -17,16 +18,16 @@ from contracts.ports.artifacts import PendingCommit, RefMove
 
 
 class GitArtifactStore:
-    """contracts.ports.ArtifactStore on a repository, with what the composition root needs beyond it.
+    """CommitStore and ExchangeStore of contracts.ports on a repository, with what the composition root needs.
 
-    idle_seconds: how long nobody writes before the processes that write are ended.
+    idle_seconds: time without writes after which the writing processes are ended.
     """
 
     def __init__(self, repository: Repository, *, idle_seconds: float = 5.0) -> None:
         self._repository = repository
         self._idle_seconds = idle_seconds
-        self._writer = Grouped(repository.commit, lambda draft: draft.size)
-        self._publisher = Grouped(self._published)
+        self._writer = Batcher(repository.commit, lambda draft: draft.size)
+        self._publisher = Batcher(self._published)
         self._rest: asyncio.TimerHandle | None = None
 
     async def write(self, commits: Sequence[PendingCommit]) -> list[str]:
@@ -44,7 +45,7 @@ class GitArtifactStore:
                 return tips[0]
 
     async def read_tree(self, commit: str, *, max_bytes: int = 50_000_000) -> dict[str, bytes]:
-        """Also leaves out links, submodules and names that contracts.base.paths refuses."""
+        """See CommitStore. Leaves out links, submodules and names that contracts.base.paths refuses."""
         return await asyncio.to_thread(self._repository.read_tree, commit, max_bytes)
 
     async def publish(self, moves: Sequence[RefMove]) -> None:
@@ -65,26 +66,26 @@ class GitArtifactStore:
 
     async def checkout(self, what: str, target_dir: Path) -> Path:
         """Clone a branch or commit into an empty folder; see artifacts.store.checkout."""
-        return await asyncio.to_thread(checkout.checkout, self._repository, what, target_dir)
+        return await asyncio.to_thread(checkout, self._repository, what, target_dir)
 
     async def history(self, workflow_id: str) -> list[CommitInfo]:
-        """A workflow's accepted outcomes, oldest first."""
-        return await asyncio.to_thread(checkout.history, self._repository, workflow_id)
+        """The accepted outcomes of a workflow, oldest first."""
+        return await asyncio.to_thread(history, self._repository, workflow_id)
 
     async def accepted(self) -> dict[tuple[str, str], str]:
         """The commit of each accepted outcome's branch, by workflow and task."""
-        return await asyncio.to_thread(checkout.accepted, self._repository)
+        return await asyncio.to_thread(evidence.accepted, self._repository)
 
     async def lacking(self, commit: str, parts: Sequence[str]) -> list[str]:
         """Commits that `parts` reach and `commit` does not."""
-        return await asyncio.to_thread(checkout.lacking, self._repository, commit, parts)
+        return await asyncio.to_thread(evidence.lacking, self._repository, commit, parts)
 
     async def verify(self) -> list[str]:
         """Problems that `git fsck --strict` finds, [] when there are none."""
-        return await asyncio.to_thread(checkout.verify, self._repository)
+        return await asyncio.to_thread(evidence.verify, self._repository)
 
     async def prune_pending(self, older_than_seconds: float) -> int:
-        """Drop pending and merge refs older than that; see Repository.prune_pending."""
+        """Delete older pending and merge refs; see Repository.prune_pending."""
         return await asyncio.to_thread(self._repository.prune_pending, older_than_seconds)
 
     async def close(self) -> None:
@@ -112,7 +113,7 @@ class GitArtifactStore:
 
 
 def open_store(location: str, cache_dir: Path) -> GitArtifactStore:
-    """The store at a path (see create_store) or a URL: file://, git://, http(s)://, ssh://.
+    """Open the store at a path (see create_store) or a URL: file://, git://, http(s)://, ssh://.
 
     cache_dir: where a store given by URL keeps its local bare repository. Raises InvalidInput, NotConfigured.
     """

@@ -1,4 +1,4 @@
-"""Bringing a user's existing repository into a store."""
+"""Imports a user's existing repository into a store."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from artifacts.git.names import Ref
 from artifacts.git.process import GitFailed, run
 from artifacts.store.repository import Repository
 from contracts.base.errors import ArtifactError, InvalidInput
+from contracts.base.refs import BASES
 
 
 def import_base(repository: Repository, source: Path, rev: str = "HEAD") -> str:
-    """Copy the commit `rev` of the repository at `source`, with the history it has, into the store; its name.
+    """Copy the commit `rev` of the repository at `source`, with its history, into the store; return its name.
 
-    What is not committed stays behind; no hook or filter of the source runs. Raises InvalidInput when
+    What is not committed is not copied; no hook or filter of the source runs. Raises InvalidInput when
     `source` is no repository (its own root, not a folder inside one) or has no such commit.
     """
     source = source.absolute()
     commit = _resolve(source, rev)
-    ref = Ref(f"refs/bases/{commit}", commit)
+    ref = Ref(f"{BASES}/{commit}", commit)
     args = [
         "fetch",
         "--quiet",
@@ -50,7 +51,7 @@ def import_base(repository: Repository, source: Path, rev: str = "HEAD") -> str:
 
 def _resolve(source: Path, rev: str) -> str:
     if not source.is_dir():
-        raise InvalidInput(f"repository {str(source)!r}: is no folder")
+        raise InvalidInput(f"repository {str(source)!r}: is not a folder")
     if rev.startswith("-"):
         raise InvalidInput(f"revision {rev!r}: must not start with '-'")
     try:

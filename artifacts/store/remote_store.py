@@ -1,4 +1,4 @@
-"""A store on another machine: a local bare repository as the cache, fetched into and pushed from."""
+"""A store on another machine, with a local bare repository as the cache."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from artifacts.git.names import Ref
 from artifacts.git.process import GitFailed, run
 from artifacts.store.repository import Repository, published
 from contracts.base.errors import ArtifactError, InvalidInput, StoreUnavailable
+from contracts.base.refs import FETCHED, HEADS
 from contracts.ports.artifacts import RefMove
 
 PROTOCOLS = frozenset({"file", "git", "http", "https", "ssh"})
@@ -22,10 +23,10 @@ _PUSH_AT_ONCE = 500
 
 
 class RemoteRepository(Repository):
-    """A store named by URL. Raises StoreUnavailable when it is out of reach, ArtifactError when it refuses.
+    """A store at a URL. Raises StoreUnavailable when it cannot be reached, ArtifactError when it refuses.
 
     Everything is written to the cache first and then pushed, so that a retry after a lost connection sends
-    the same objects. The cache may be thrown away at any time.
+    the same objects. The cache may be deleted at any time.
     """
 
     def __init__(self, url: str, cache_dir: Path, *, lock_grace_seconds: float = 10.0) -> None:
@@ -39,8 +40,8 @@ class RemoteRepository(Repository):
         found = self.objects.read_all(wanted)
         missing = [commit for commit, here in zip(wanted, found, strict=True) if here is None]
         if missing:
-            # The refs tell the server next time what need not be sent again.
-            self._fetch([f"+{commit}:refs/fetched/{commit}" for commit in missing], f"commit {missing[0]}")
+            # With these refs the server knows next time what need not be sent again.
+            self._fetch([f"+{commit}:{FETCHED}/{commit}" for commit in missing], f"commit {missing[0]}")
         super().ensure(wanted)
 
     def share(self, refs: Sequence[Ref]) -> None:
@@ -54,14 +55,14 @@ class RemoteRepository(Repository):
     def load_exchange(self, workflow_id: str, task_id: str, key: str) -> bytes | None:
         content = super().load_exchange(workflow_id, task_id, key)
         if content is None:
-            # A pattern that matches nothing is no error, a single ref that is not there would be.
+            # A pattern that matches nothing is no error; a single ref that does not exist would be one.
             folder = names.exchanges(workflow_id, task_id)
             self._fetch([f"+{folder}/*:{folder}/*"], "model exchanges")
             content = super().load_exchange(workflow_id, task_id, key)
         return content
 
     def refresh(self, workflow_id: str) -> None:
-        folder = f"{names.HEADS}/{names.identifier('workflow_id', workflow_id)}"
+        folder = f"{HEADS}/{names.identifier('workflow_id', workflow_id)}"
         self._fetch([f"+{folder}/*:{folder}/*"], f"workflow {workflow_id}")
 
     def _fetch(self, refspecs: Sequence[str], what: str) -> None:
@@ -118,7 +119,7 @@ class RemoteRepository(Repository):
 
 
 def check_url(url: str) -> str:
-    """The protocol of a store's URL. Raises InvalidInput for what git could take for something else."""
+    """Return the protocol of a URL. Raises InvalidInput for one that git could misread."""
     parts = urlsplit(url)
     if parts.scheme not in PROTOCOLS:
         known = ", ".join(f"{name}://" for name in sorted(PROTOCOLS))

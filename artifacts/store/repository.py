@@ -22,19 +22,19 @@ from artifacts.merge.merging import Merger
 from artifacts.store import drafting
 from contracts.base.errors import ArtifactError, UnsafePath
 from contracts.base.paths import check_path
+from contracts.base.refs import MERGES, PENDING, RESULT
 from contracts.ports.artifacts import PendingCommit, RefMove
 
-# More parents than this in one commit make it slow to show; they are merged group by group.
+# A commit with more parents is slow to show, so they are merged group by group.
 MAX_PARENTS = 256
 
 _NOTHING = "0" * 40
 
 
 class Repository:
-    """A bare repository as an artifact store.
+    """A bare repository as an artifact store. Raises ArtifactError for what Git refuses or does not hold.
 
-    lock_grace_seconds: how long a lock file must stand unchanged before it can count as left behind.
-    Raises ArtifactError for what Git refuses or does not hold.
+    lock_grace_seconds: how long a lock file must be unchanged before it can count as stale.
     """
 
     def __init__(self, git_dir: Path, *, lock_grace_seconds: float = 10.0) -> None:
@@ -46,7 +46,7 @@ class Repository:
         self._drafter = drafting.Drafter(self.objects, Merger(self.git_dir, self.objects))
 
     def draft(self, commit: PendingCommit) -> Draft:
-        """Check a task's outcome and make it ready for `commit`."""
+        """Check the outcome of a task and prepare it for `commit`."""
         self.ensure(commit.parents)
         if len(commit.parents) > MAX_PARENTS:
             merged = self.merge(commit.parents, f"Merge for {commit.task_id}", commit.created_at)
@@ -54,7 +54,7 @@ class Repository:
         return self._drafter.outcome(commit)
 
     def commit(self, drafts: Sequence[Draft]) -> list[str]:
-        """Write drafts in one go; durable and readable, here and where `share` brings them, on return."""
+        """Write drafts in one go; durable and readable on return, here and where `share` copies them."""
         if not drafts:
             return []
         shas = self.guard.persist(lambda: self._importer.write(drafts))
@@ -63,13 +63,13 @@ class Repository:
             if damaged := self._unreadable(shas):
                 raise ArtifactError(f"commits cannot be read back after writing: {', '.join(damaged)}")
         written = dict(zip((draft.ref for draft in drafts), shas, strict=True))
-        # The same work has the same ref, so what it points at now does not matter.
+        # The same work has the same ref, so its current value does not matter.
         self.guard.persist(lambda: self._refs.update([RefChange(ref, sha) for ref, sha in written.items()]))
         self.share([Ref(ref, sha) for ref, sha in written.items()])
         return shas
 
     def merge(self, parents: Sequence[str], subject: str, created_at: int) -> str:
-        """See contracts.ports.ArtifactStore.merge."""
+        """See CommitStore.merge."""
         tips = list(dict.fromkeys(parents))
         while True:
             parts = self.draft_merges(tips, subject, created_at)
@@ -79,16 +79,16 @@ class Repository:
                 return tips[0]
 
     def draft_merges(self, tips: Sequence[str], subject: str, created_at: int) -> list[str | Draft]:
-        """One merge of each MAX_PARENTS tips: the commit where there is one already, else a draft.
+        """Merge each MAX_PARENTS tips into one: a commit that exists already, else a draft.
 
-        Once these are written, they are what remains to be merged.
+        Once the drafts are written, these are the tips that remain to be merged.
         """
         self.ensure(tips)
         groups = [tips[start : start + MAX_PARENTS] for start in range(0, max(len(tips), 1), MAX_PARENTS)]
         return [self._draft_merge(group, subject, created_at) for group in groups]
 
     def read_tree(self, commit: str, max_bytes: int) -> dict[str, bytes]:
-        """Regular files whose names contracts.base.paths allows; links and submodules are left out."""
+        """Read regular files whose names contracts.base.paths allows; links and submodules are left out."""
         self.ensure([commit])
         walk = self.objects.walk(self.objects.commit(commit).tree)
         entries = [
@@ -107,28 +107,28 @@ class Repository:
     def publish(self, moves: Sequence[RefMove]) -> None:
         """Move branches and tags to accepted outcomes, all or none.
 
-        What one pointed at and the new commit does not contain is kept under refs/superseded/: the history
-        may be newer than a database that was restored from a backup.
+        An old value that the new commit does not contain is kept under SUPERSEDED: Git may be newer than a
+        database that was restored from a backup.
         """
         self.ensure([move.commit for move in moves])
         self.move(published(moves))
 
     def move(self, refs: Sequence[Ref]) -> None:
-        """Bring local refs to where they shall be; each only from the value seen before."""
-        # Each try reads the old values anew, since somebody else may have moved one in between.
+        """Move local refs, each only from the value that was read before."""
+        # Each try reads the old values again, since somebody else may have moved one meanwhile.
         self.guard.persist(lambda: self._move(refs))
 
     def draft_exchange(self, workflow_id: str, task_id: str, key: str, content: bytes) -> Draft:
-        """The draft that keeps an exchange, to be written by `commit`."""
+        """Draft the commit that keeps an exchange, for `commit` to write."""
         return drafting.exchange(names.exchange(workflow_id, task_id, key), content)
 
     def load_exchange(self, workflow_id: str, task_id: str, key: str) -> bytes | None:
-        """The content saved last under the key."""
+        """Load the content saved last under the key, None when there is none."""
         found = self.objects.read(f"{names.exchange(workflow_id, task_id, key)}:exchange")
         return found.content if found else None
 
     def prune_pending(self, older_than_seconds: float) -> int:
-        """Drop refs of outcomes and merges made longer ago (by commit time), pack the rest; how many.
+        """Delete refs of older outcomes and merges (by commit time), pack the rest; return how many.
 
         Accepted outcomes stay: their branches hold them.
         """
@@ -136,9 +136,7 @@ class Repository:
         query = ["for-each-ref", "--format=%(committerdate:unix) %(objectname) %(refname)"]
         rows = [
             line.split()
-            for line in run([*query, "refs/pending", "refs/merges"], git_dir=self.git_dir)
-            .decode()
-            .splitlines()
+            for line in run([*query, PENDING, MERGES], git_dir=self.git_dir).decode().splitlines()
         ]
         drops = [(ref, oid) for when, oid, ref in rows if int(when) < limit]
         self.guard.persist(lambda: self._refs.delete(drops))
@@ -146,18 +144,18 @@ class Repository:
         return len(drops)
 
     def ensure(self, commits: Sequence[str]) -> None:
-        """Have these commits at hand. Raises ArtifactError when one is missing."""
+        """Make sure that these commits are here. Raises ArtifactError when one is missing."""
         for commit in commits:
             self.objects.commit(names.commit_name(commit))
 
     def refresh(self, workflow_id: str) -> None:
-        """Have what others published of a workflow at hand."""
+        """Get what others have published of a workflow."""
 
     def share(self, refs: Sequence[Ref]) -> None:
-        """Bring refs and what they hold to where other machines find them."""
+        """Copy refs and their objects to where other machines find them."""
 
     def rest(self) -> None:
-        """End the processes that write; the next write starts others."""
+        """End the writing processes; the next write starts others."""
         self._importer.close()
         self._refs.close()
 
@@ -173,7 +171,7 @@ class Repository:
         return draft.parents[0] if len(draft.parents) == 1 else draft
 
     def _unreadable(self, shas: Sequence[str]) -> list[str]:
-        """Commits that cannot be read with their root trees."""
+        """The commits that cannot be read together with their root trees."""
         try:
             commits = [found and self.objects.remember_commit(found) for found in self.objects.read_all(shas)]
             trees = self.objects.read_all([commit.tree for commit in commits if commit])
@@ -209,11 +207,11 @@ class Repository:
 
 
 def published(moves: Sequence[RefMove]) -> list[Ref]:
-    """The refs of accepted outcomes; of two moves of one task the later counts."""
+    """The refs of accepted outcomes; of two moves of one task the later one counts."""
     refs: dict[str, Ref] = {}
     for move in moves:
         wanted = [names.branch(move.workflow_id, move.task_id)]
-        if move.task_id != names.RESULT:
+        if move.task_id != RESULT:
             wanted.append(names.tag(move.workflow_id, move.task_id))
         keep = names.superseded(move.workflow_id, move.task_id)
         refs.update({name: Ref(name, move.commit, keep) for name in wanted})

@@ -1,1 +1,1 @@
-"""The systems that ours is measured against. Each module has jobs for `benchmarks.run_job`."""
+"""The systems to which this project is compared. Each module has jobs for `benchmarks.run_job`."""

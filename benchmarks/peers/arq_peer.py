@@ -1,4 +1,4 @@
-"""Arq on Redis, looking for jobs every 10 ms instead of its default of 500."""
+"""Arq on Redis. It polls for jobs every 10 ms instead of its default of 500 ms."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _SETTINGS = RedisSettings(unix_socket_path=os.environ[SOCKET_VARIABLE])
 
 
 async def noop(_context: dict[str, Any], name: str, payload: str) -> str:
-    """The task."""
+    """Note that the task ran."""
     note(name)
     return name
 
 
 class WorkerSettings:
-    """What arq's worker reads."""
+    """The settings that the arq worker reads."""
 
     functions: ClassVar = [noop]
     redis_settings = _SETTINGS
@@ -31,7 +31,7 @@ class WorkerSettings:
 
 
 async def connect() -> Peer:
-    """As benchmarks.peers.common wants it."""
+    """Return the peer, as benchmarks.peers.common requires."""
     pool = await create_pool(_SETTINGS)
 
     async def send(tasks: Sequence[tuple[str, str]]) -> list[str]:

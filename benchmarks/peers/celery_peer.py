@@ -1,4 +1,4 @@
-"""Celery on Redis, results kept, with the pool that is the quickest for tasks that do nothing (solo)."""
+"""Celery on Redis, with stored results and the pool that is fastest for tasks that do nothing (solo)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ app.conf.update(task_serializer="json", worker_prefetch_multiplier=64)
 
 @app.task(name="noop")
 def noop(name: str, payload: str) -> str:
-    """The task."""
+    """Note that the task ran."""
     note(name)
     return name
 
 
 async def connect() -> Peer:
-    """As benchmarks.peers.common wants it."""
+    """Return the peer, as benchmarks.peers.common requires."""
     client = redis.Redis(unix_socket_path=_SOCKET)
     options = [
         "--pool=solo",
@@ -38,13 +38,13 @@ async def connect() -> Peer:
     worker = ["python", "-m", "celery", "-A", "benchmarks.peers.celery_peer", "worker", "-l", "warning"]
 
     async def send(tasks: Sequence[tuple[str, str]]) -> list[str]:
-        def hand_in() -> list[str]:
+        def submit() -> list[str]:
             return [f"celery-task-meta-{noop.delay(name, payload).id}" for name, payload in tasks]
 
-        return await asyncio.to_thread(hand_in)
+        return await asyncio.to_thread(submit)
 
     async def stored() -> int:
-        # Results are all that grows; asking for their number costs Celery nothing.
+        # Only results add keys, and Celery itself does no work for this count.
         return int(client.eval("return #redis.call('KEYS', 'celery-task-meta-*')", 0))
 
     async def run_graphs(graphs: list[Graph]) -> bool:
@@ -54,7 +54,7 @@ async def connect() -> Peer:
 
 
 def _run(graphs: list[Graph]) -> bool:
-    """Chains and chords, as Celery's canvas has them."""
+    """Run graphs as chains and chords of Celery's canvas; return False for other graphs."""
     canvases = [_canvas(number, graph) for number, graph in enumerate(graphs)]
     if any(canvas is None for canvas in canvases):
         return False

@@ -1,4 +1,4 @@
-"""DBOS on its SQLite system database: tasks as steps of one workflow, or as workflows on its queue."""
+"""DBOS with its system database in SQLite: tasks are steps of one workflow, or workflows on its queue."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ from benchmarks.shapes import SHAPES, Graph, needs
 from benchmarks.stopwatch import start
 
 _QUEUE = "bench"
-# Once a second by default.
-_LOOK_SECONDS = 0.01
+_POLL_SECONDS = 0.01
+"""The polling interval. The default of DBOS is one second."""
 
 
 @DBOS.step()
 def step(name: str) -> str:
-    """A task as a step."""
+    """Run a task as a step."""
     note(name)
     return name
 
 
 @DBOS.workflow()
 def task(name: str) -> str:
-    """A task as a workflow of its own."""
+    """Run a task as a workflow of its own."""
     note(name)
     return name
 
 
 @DBOS.workflow()
 def run_queued(number: int, graph: Graph) -> None:
-    """Hands a graph to the queue, rank by rank; what one rank needs has ended before it starts."""
+    """Run a graph on the queue, rank by rank. A rank starts when the ranks before it have ended."""
     for rank in ranks(graph):
         handles = [DBOS.enqueue_workflow(_QUEUE, task, f"{number}/{name}") for name in rank]
         for handle in handles:
-            handle.get_result(polling_interval_sec=_LOOK_SECONDS)
+            handle.get_result(polling_interval_sec=_POLL_SECONDS)
 
 
 @DBOS.workflow()
 def run_steps(number: int, graph: Graph) -> None:
-    """Runs a graph as steps, one after the other, which is quickest where none waits for anything."""
+    """Run a graph as steps, one after the other. This is fastest for tasks that do not wait."""
     for name in graph:
         step(f"{number}/{name}")
 
 
 def ranks(graph: Graph) -> list[list[str]]:
-    """The tasks by the length of the longest path to them."""
+    """Group the tasks by the length of the longest path to them."""
     depth: dict[str, int] = {}
     for name, before in graph.items():
         depth[name] = 1 + max((depth[one] for one in before), default=-1)
@@ -62,7 +62,7 @@ def ranks(graph: Graph) -> list[list[str]]:
 
 
 def dag(job: dict[str, Any], folder: Path) -> dict[str, float]:
-    """Tasks a second of a shape: `shape`, `size`, `mode` (steps, queue)."""
+    """Measure the tasks per second of a shape. Job: `shape`, `size`, `mode` (steps, queue)."""
     graphs = SHAPES[job["shape"]](job["size"])
     notes = use_notes(folder)
     place = folder / "dbos.sqlite"
@@ -74,7 +74,7 @@ def dag(job: dict[str, Any], folder: Path) -> dict[str, float]:
     }
     DBOS(config=config)
     DBOS.launch()
-    DBOS.register_queue(_QUEUE, polling_interval_sec=_LOOK_SECONDS)
+    DBOS.register_queue(_QUEUE, polling_interval_sec=_POLL_SECONDS)
     try:
         run_steps(0, {"warm": ()})
         notes.write_text("")

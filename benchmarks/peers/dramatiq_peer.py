@@ -1,4 +1,4 @@
-"""Dramatiq on Redis with its Results middleware, one process of 8 threads, its default for threads."""
+"""Dramatiq on Redis with its Results middleware. One process has 8 threads, the default number of threads."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ dramatiq.set_broker(broker)
 
 @dramatiq.actor(store_results=True)
 def noop(name: str, payload: str) -> str:
-    """The task."""
+    """Note that the task ran."""
     note(name)
     return name
 
 
 async def connect() -> Peer:
-    """As benchmarks.peers.common wants it."""
+    """Return the peer, as benchmarks.peers.common requires."""
     client = redis.Redis.from_url(_URL)
 
     async def send(tasks: Sequence[tuple[str, str]]) -> list[str]:
-        def hand_in() -> list[str]:
+        def submit() -> list[str]:
             return [_results.build_message_key(noop.send(name, payload)) for name, payload in tasks]
 
-        return await asyncio.to_thread(hand_in)
+        return await asyncio.to_thread(submit)
 
     async def stored() -> int:
-        # Results lie under hashed names beside the few keys of the broker itself.
+        # The keys of results are hashes of 32 characters; the broker has a few keys with other names.
         return _hashed(client)
 
     async def run_graphs(graphs: list[Graph]) -> bool:
@@ -56,7 +56,7 @@ def _hashed(client: redis.Redis) -> int:
 
 
 def _run_chain(graphs: list[Graph]) -> bool:
-    """A pipeline; for graphs that are none, the driver."""
+    """Run a chain as a pipeline; return False for other graphs."""
     if len(graphs) != 1 or "t0" not in graphs[0]:
         return False
     messages = [noop.message_with_options(args=(f"0/{name}", ""), pipe_ignore=True) for name in graphs[0]]

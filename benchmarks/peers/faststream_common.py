@@ -1,4 +1,4 @@
-"""What FastStream's two ways of queueing have in common: its worker, and results on a list."""
+"""The common part of FastStream's two queues: the worker, and results on a list."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BATCH = 100
 
 
 async def work(broker: RedisBroker, tasks: Sequence[dict[str, str]]) -> None:
-    """What the handler does with a batch."""
+    """Handle a batch of tasks."""
     for task in tasks:
         note(task["name"])
     await broker.publish_batch(*(task["name"] for task in tasks), list="results")
@@ -26,7 +26,7 @@ def faststream_peer(
     client: redis.Redis,
     send: Callable[[Sequence[tuple[str, str]]], Awaitable[list[str]]],
 ) -> Peer:
-    """The peer whose worker serves the `app` of `benchmarks.peers.MODULE`."""
+    """Make a peer whose worker serves the `app` of `benchmarks.peers.MODULE`."""
 
     async def stored() -> int:
         return int(await client.llen("results"))

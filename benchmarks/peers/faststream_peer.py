@@ -1,4 +1,4 @@
-"""FastStream on Redis lists, published and consumed in batches; results go to a list of their own."""
+"""FastStream on Redis lists, published and consumed in batches. Results go to another list."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ app = FastStream(broker)
 
 @broker.subscriber(list=ListSub("tasks", batch=True, max_records=BATCH, polling_interval=0.005))
 async def noop(tasks: list[dict[str, str]]) -> None:
-    """A batch of tasks."""
+    """Handle a batch of tasks."""
     await work(broker, tasks)
 
 
 async def connect() -> Peer:
-    """As benchmarks.peers.common wants it."""
+    """Return the peer, as benchmarks.peers.common requires."""
     client = redis.Redis.from_url(os.environ[REDIS_VARIABLE])
     await broker.connect()
 

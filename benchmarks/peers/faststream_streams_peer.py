@@ -1,4 +1,4 @@
-"""FastStream on a Redis stream with a consumer group, read in batches, acknowledged after the work."""
+"""FastStream on a Redis stream with a consumer group. Batches are acknowledged after the work."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ app = FastStream(broker)
     ack_policy=AckPolicy.NACK_ON_ERROR,
 )
 async def noop(tasks: list[dict[str, str]]) -> None:
-    """A batch of tasks."""
+    """Handle a batch of tasks."""
     await work(broker, tasks)
 
 
 async def connect() -> Peer:
-    """As benchmarks.peers.common wants it."""
+    """Return the peer, as benchmarks.peers.common requires."""
     client = redis.Redis.from_url(os.environ[REDIS_VARIABLE])
     await broker.connect()
-    # Else the group begins with what comes after the worker's start.
+    # Otherwise the group would begin with the messages after the worker's start.
     await client.xgroup_create("tasks", "workers", id="0", mkstream=True)
 
     async def send(tasks: Sequence[tuple[str, str]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Huey on Redis, its blocking queue, one consumer with one thread, results kept."""
+"""Huey on Redis, with its blocking queue, one consumer with one thread, and stored results."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ huey = RedisHuey("bench", url=f"unix://{os.environ[SOCKET_VARIABLE]}")
 
 @huey.task()
 def noop(name: str, payload: str) -> str:
-    """The task."""
+    """Note that the task ran."""
     note(name)
     return name
 
 
 async def connect() -> Peer:
-    """As benchmarks.peers.common wants it."""
+    """Return the peer, as benchmarks.peers.common requires."""
 
     async def send(tasks: Sequence[tuple[str, str]]) -> list[str]:
-        def hand_in() -> list[str]:
+        def submit() -> list[str]:
             return [noop(name, payload).id for name, payload in tasks]
 
-        return await asyncio.to_thread(hand_in)
+        return await asyncio.to_thread(submit)
 
     async def stored() -> int:
         return int(huey.storage.result_store_size())

@@ -1,4 +1,4 @@
-"""LangGraph in one process with SQLite checkpoints: every task is a node, every super-step a checkpoint."""
+"""LangGraph in one process with SQLite checkpoints. Each task is a node, each super-step a checkpoint."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from benchmarks.stopwatch import start
 
 
 class State(TypedDict):
-    """What the graph carries: who ran."""
+    """The state of the graph: the tasks that ran."""
 
     ran: Annotated[list[str], operator.add]
 
@@ -36,7 +36,7 @@ def _built(number: int, graph: Graph, saver: SqliteSaver) -> Any:
     needed = {one for before in graph.values() for one in before}
     for name, before in graph.items():
         builder.add_node(name, _node(f"{number}/{name}"))
-        # A list of starts waits for all of them.
+        # An edge from a list of nodes waits for all of them.
         builder.add_edge(list(before) if before else START, name)
         if name not in needed:
             builder.add_edge(name, END)
@@ -44,7 +44,7 @@ def _built(number: int, graph: Graph, saver: SqliteSaver) -> Any:
 
 
 def dag(job: dict[str, Any], folder: Path) -> dict[str, float]:
-    """Tasks a second of a shape: `shape`, `size`. Building the graphs does not count."""
+    """Measure the tasks per second of a shape, without building the graphs. Job: `shape`, `size`."""
     graphs = SHAPES[job["shape"]](job["size"])
     notes = use_notes(folder)
     place = folder / "checkpoints.sqlite"

@@ -1,4 +1,4 @@
-"""Prefect with its ephemeral server and SQLite: tasks of a flow, on its thread pool."""
+"""Prefect with its ephemeral server and SQLite. Tasks of a flow run on its thread pool."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.stopwatch import start
 
 
 def dag(job: dict[str, Any], folder: Path) -> dict[str, float]:
-    """Tasks a second of a shape: `shape`, `size`. The server is running before the time starts."""
+    """Measure the tasks per second of a shape, after the server has started. Job: `shape`, `size`."""
     graphs = SHAPES[job["shape"]](job["size"])
     notes = use_notes(folder)
     os.environ |= {

@@ -1,4 +1,4 @@
-"""Taskiq on Redis: its list queue, the lightest of its brokers, and its result backend."""
+"""Taskiq on Redis, with its list queue, which is its lightest broker, and its result backend."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ broker = ListQueueBroker(_URL).with_result_backend(RedisAsyncResultBackend(_URL,
 
 @broker.task
 async def noop(name: str, payload: str) -> str:
-    """The task."""
+    """Note that the task ran."""
     note(name)
     return name
 
 
 async def connect() -> Peer:
-    """As benchmarks.peers.common wants it."""
+    """Return the peer, as benchmarks.peers.common requires."""
     client = redis.Redis.from_url(_URL)
     await broker.startup()
 

@@ -1,1 +1,1 @@
-"""What every other room of this package builds on: the base of documents, errors, names, paths."""
+"""Errors, names, paths, strict JSON and the base of documents, on which the other rooms build."""

@@ -9,19 +9,18 @@
     ├── Unavailable             an outside part cannot be reached now; trying again may help
     │   ├── BusUnavailable
     │   ├── StoreUnavailable
-    │   ├── Busy                as much is open as may be; waiting helps
+    │   ├── Busy                the limit of open workflows is reached; waiting helps
     │   ├── SandboxUnavailable  no backend, or the backend itself broke (never the program's fault)
     │   └── ModelUnavailable    overload, timeout, rate limit; carries `retry_after`
     ├── GroupMissing            a stream's consumer group is gone (Redis was flushed or replaced)
-    ├── DecodeError             bytes that are no message of ours; keeps the raw bytes
+    ├── DecodeError             bytes that are not a known message; keeps the raw bytes
     ├── ModelError              the model answered, and the answer cannot be used
     │   ├── ModelRefused        blocked, empty or cut off
     │   ├── ModelRejected       the request itself is not accepted (key, model name, size)
     │   └── ReplayMiss          the recording holds no answer for this request
     ├── ArtifactError           the artifact store refused or does not hold what was asked for
     │   └── MergeConflict       two parents changed one path differently
-    ├── AgentFailure            an agent did its work and could not reach the goal
-    └── Superseded              the work belongs to somebody else now; stop quietly
+    └── AgentFailure            an agent did its work and could not reach the goal
 
 Adapters turn foreign errors into these; nothing above an adapter catches a foreign type.
 """
@@ -41,9 +40,10 @@ class InvalidInput(MultiAgentError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a document: `path` is a JSON path such as `$.items[2].task_id`."""
+    """One thing wrong with a document."""
 
     path: str
+    """A JSON path such as `$.items[2].task_id`."""
     message: str
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ class Problem:
 
 
 class InvalidDocument(InvalidInput):
-    """A document that does not fit. `problems` lists every fault found, in document order."""
+    """A document that does not fit; `problems` lists every fault found, in document order."""
 
     def __init__(self, document_type: str, problems: list[Problem]) -> None:
         self.document_type = document_type
@@ -85,15 +85,15 @@ class StoreUnavailable(Unavailable):
 
 
 class Busy(Unavailable):
-    """As many workflows are open as may be; wait until some have ended."""
+    """The limit of open workflows is reached; wait until some have ended."""
 
 
 class SandboxUnavailable(Unavailable):
-    """No sandbox can be had, or the sandbox itself failed. Never the fault of the program in it."""
+    """No sandbox is available, or the sandbox itself failed. Never the fault of the program in it."""
 
 
 class ModelUnavailable(Unavailable):
-    """The model cannot answer now. `retry_after` is in seconds, None when the service did not say."""
+    """The model cannot answer now; `retry_after` is in seconds, None when the service did not say."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -105,7 +105,7 @@ class GroupMissing(MultiAgentError):
 
 
 class DecodeError(MultiAgentError):
-    """Bytes that are no message of ours."""
+    """Bytes that are not a known message; `raw` keeps them."""
 
     def __init__(self, reason: str, raw: bytes) -> None:
         super().__init__(reason)
@@ -138,13 +138,9 @@ class MergeConflict(ArtifactError):
 
 
 class AgentFailure(MultiAgentError):
-    """An agent did its work and could not reach the goal. `retryable` asks for another attempt."""
+    """An agent did its work and could not reach the goal; `retryable` asks for another attempt."""
 
     def __init__(self, message: str, *, code: str = "agent_failed", retryable: bool = True) -> None:
         super().__init__(message)
         self.code = code
         self.retryable = retryable
-
-
-class Superseded(MultiAgentError):
-    """Somebody else holds this work now."""

@@ -1,7 +1,7 @@
-"""Failpoints: named places where a fault can strike, between a step and the step that makes it safe.
+"""Failpoints: named places where a fault can be injected, between a step and the step that makes it safe.
 
 A place calls `failpoint("worker.after_write")`. Nothing happens unless the process was armed, which the
-composition root refuses outside the scratch folders of `multi-agent chaos`.
+composition root allows only in the scratch folders of `multi-agent chaos`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ OWNER: Final = (
     "git_publisher.before_merge",
     "git_publisher.after_merge",
 )
-# Some lie on the way of one backend only; a certificate cannot ask that they are passed.
+# Some are passed by one backend only, so a certificate cannot require that each is passed.
 SANDBOX: Final = (
     "sandbox.created",
     "sandbox.launched",
@@ -57,36 +57,41 @@ FAILPOINTS: Final = frozenset(WORKER + OWNER + SANDBOX)
 
 
 class Action(StrEnum):
-    """KILL and STOP send this process SIGKILL and SIGSTOP; LOSE raises StoreUnavailable, as when the answer
-    to a request was lost; DELAY blocks the process for 50 ms; NOTE only leaves a line."""
+    """What a trap does to this process."""
 
     KILL = "kill"
+    """Sends it SIGKILL."""
     STOP = "stop"
+    """Sends it SIGSTOP."""
     LOSE = "lose"
+    """Raises StoreUnavailable, as when the answer to a request was lost."""
     DELAY = "delay"
+    """Blocks it for 50 ms."""
     NOTE = "note"
+    """Only leaves a line in the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trap:
-    """What happens at a failpoint, with `chance` (0 to 1) each time it is passed."""
+    """What happens at a failpoint."""
 
     name: str
     action: Action
     chance: float
+    """From 0 to 1, each time the failpoint is passed."""
 
 
 _strike: Callable[[str, str], None] | None = None
 
 
 def failpoint(name: str, about: str = "") -> None:
-    """A fault may strike here. `about` says to the log what was under way."""
+    """Inject a fault here if the process is armed. `about` tells the log what was under way."""
     if _strike is not None:
         _strike(name, about)
 
 
 def parse_traps(text: str) -> list[Trap]:
-    """Traps from `NAME=ACTION[@CHANCE],...`. Raises NotConfigured."""
+    """Parse traps from `NAME=ACTION[@CHANCE],...`. Raises NotConfigured."""
     traps = []
     for part in filter(None, text.split(",")):
         name, _, rest = part.partition("=")
@@ -101,8 +106,8 @@ def parse_traps(text: str) -> list[Trap]:
 
 
 def arm(traps: list[Trap], log: Path, seed: int) -> None:
-    """Set the traps of this process. Each strike appends a line to `log` before it does anything."""
-    global _strike  # noqa: PLW0603 - a fault strikes a process, not an object
+    """Set the traps of this process. Each that is triggered appends a line to `log` before it acts."""
+    global _strike  # noqa: PLW0603 - faults are injected into a process, not an object
     chance = random.Random(seed)  # noqa: S311 - chosen to be repeatable
     by_name: dict[str, list[Trap]] = {}
     for trap in traps:
@@ -120,7 +125,7 @@ def arm(traps: list[Trap], log: Path, seed: int) -> None:
 
 
 def disarm() -> None:
-    """Take all traps away."""
+    """Remove all traps."""
     global _strike  # noqa: PLW0603 - see arm
     _strike = None
 

@@ -1,4 +1,4 @@
-"""Identifiers that nobody ever had and nobody can guess: 128 random bits as 32 hex digits."""
+"""Unique identifiers that cannot be guessed: 128 random bits as 32 hex digits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _BYTES, _AT_ONCE = 16, 4_096
 
 def _fresh() -> Iterator[str]:
     while True:
-        # One system call for many: it takes longer than all the rest.
+        # One system call for many ids, since the call takes longer than everything else.
         block = os.urandom(_AT_ONCE)
         yield from (block[start : start + _BYTES].hex() for start in range(0, _AT_ONCE, _BYTES))
 
@@ -19,12 +19,12 @@ _waiting = _fresh()
 
 
 def new_id() -> str:
-    """To be called in one thread of a process."""
+    """Return a fresh identifier. Must be called from one thread only."""
     return next(_waiting)
 
 
 def _renew() -> None:
-    global _waiting  # noqa: PLW0603 - a forked process must not hand out what its parent does
+    global _waiting  # noqa: PLW0603 - a forked process must not return the same ids as its parent
     _waiting = _fresh()
 
 

@@ -1,4 +1,4 @@
-"""What the project knows of each language, as data: sandboxes bring its programs, agents run its tests.
+"""What the project knows of each language, as data. Sandboxes bring its programs, agents run its tests.
 
 A further language is a record here, a harness in `agents/testing/harness/` and a plan in
 `agents/testing/sessions.py`.
@@ -14,29 +14,30 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """One language.
-
-    suffixes: of its source files. commands: how acceptance tests begin that a harness runs. program: what
-    runs it, by its name on PATH. test_files: patterns of names of files with tests. steering: names, or
-    patterns, of files that change how tests run; one that is no tester's does not get into a test session.
-    image_packages: Debian's, for the container image. how_to_get: how the program gets into a sandbox that
-    has none. rules: what a model must know to write it, "" where the prompts say it already. test_folders:
-    folders of which every file serves the tests.
-    """
+    """One language."""
 
     name: str
     suffixes: tuple[str, ...]
+    """Of its source files."""
     commands: tuple[tuple[str, ...], ...]
+    """First words of the acceptance tests that a harness runs."""
     program: str
+    """The program that runs it, by its name on PATH."""
     test_files: tuple[str, ...]
+    """Patterns of the names of files with tests."""
     steering: tuple[str, ...]
+    """Names, or patterns, of files that change how tests run. Only a tester's get into a test session."""
     image_packages: tuple[str, ...]
+    """Debian packages for the container image."""
     how_to_get: str
+    """How to get the program into a sandbox that lacks it."""
     rules: str = ""
+    """What a model must know to write the language; "" where the prompts already say it."""
     test_folders: frozenset[str] = frozenset({"tests", "test"})
+    """Folders in which every file serves the tests."""
 
     def is_test_file(self, path: str) -> bool:
-        """Whether the language's test program takes the file for one with tests."""
+        """Whether the language's test program looks for tests in the file."""
         name = path.rpartition("/")[2]
         return any(fnmatchcase(name, pattern) for pattern in self.test_files)
 
@@ -94,7 +95,7 @@ LANGUAGES: Final = (PYTHON, NODE)
 
 
 def serves_tests(path: str) -> bool:
-    """Whether the file serves the tests of some language, rather than being code under test."""
+    """Whether the file serves the tests of a language instead of being code under test."""
     folders = set(path.split("/")[:-1])
     if path.endswith("conftest.py"):
         return True
@@ -102,7 +103,7 @@ def serves_tests(path: str) -> bool:
 
 
 def steers_tests(path: str) -> bool:
-    """Whether the file changes how tests of some language run."""
+    """Whether the file changes how the tests of a language run."""
     return any(language.steers(path) for language in LANGUAGES)
 
 

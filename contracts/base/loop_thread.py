@@ -1,4 +1,4 @@
-"""Asynchronous parts for callers without an event loop, or with one of their own."""
+"""Runs coroutines for callers without an event loop, or with one of their own."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """One event loop in one thread, from the first `run` to `close`: connections belong to the loop that
-    opened them, and children to the thread that started them. May be used from any thread."""
+    """One event loop in one thread, from the first `run` to `close`. May be used from any thread.
+
+    Connections belong to the loop that opened them, and child processes to the thread that started them.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -21,7 +23,7 @@ class LoopThread:
         self._stop: weakref.finalize[[asyncio.AbstractEventLoop, threading.Thread], LoopThread] | None = None
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of `work`, waited for. Interrupting the wait cancels the work and waits for its end."""
+        """Wait for the result of `work`. Interrupting the wait cancels the work, and waits for its end."""
         loop = self._started()
         future = asyncio.run_coroutine_threadsafe(work, loop)
         try:

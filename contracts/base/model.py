@@ -1,4 +1,8 @@
-"""The base of every document: frozen, strict about unknown fields, versioned."""
+"""The base of every document: frozen, strict about unknown fields, versioned.
+
+The docstring of a document is the description in its JSON Schema, which is part of prompts: changing one
+changes the hashes of recorded requests.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ SCHEMA_VERSION: Literal["1.0"] = "1.0"
 Identifier = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*([.][A-Za-z0-9_-]+)*$", max_length=100)
 ]
-"""Names that also serve in Git refs and stream names: letters, digits, `_`, `-`, inner dots."""
+"""A name that may also be part of Git refs and stream names: letters, digits, `_`, `-`, inner dots."""
 
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 LongText = Annotated[str, StringConstraints(max_length=100_000)]

@@ -1,5 +1,4 @@
-"""Strict, bounded reading of the JSON document in a model's answer. Whatever the text holds, no more than
-linear time is spent on it."""
+"""Strict, bounded reading of the JSON document in a model's answer, in linear time for any text."""
 
 from __future__ import annotations
 
@@ -19,20 +18,24 @@ MAX_CANDIDATES: Final = 1_000
 _ONLY_ONE: Final = "answer with exactly one JSON document and nothing else"
 # A brace or bracket that can open JSON, unlike `{name}` or `[see below]` in prose.
 _START: Final = re.compile(r'\{(?=\s*["}])|\[(?=\s*[\[{"\]\d-])')
-# The closing quote is optional and the repeats possessive, so that a string without an end costs one pass.
+# The closing quote is optional and the repeats are possessive, so that an unclosed string costs one pass.
 _TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _NESTED_LIST: Final = re.compile(r"\[\s*[\[{]")
 _SCALARS: Final = (str, int, float, bool, type(None))
 
 
 def parse_answer(text: str, *, max_bytes: int = 4_000_000) -> object:
-    """The one JSON object or array in an answer: alone, in a Markdown fence, or with prose around it.
+    """Return the one JSON object or array in an answer: alone, in a Markdown fence, or with prose around it.
 
-    Raises InvalidDocument("answer", ...), worded so that it can be sent back to the model, for: more than
-    `max_bytes` of UTF-8; no document; several different documents (equal ones count once, a list of plain
-    values beside an object counts as prose); broken or cut JSON; more than MAX_DEPTH levels; NaN, infinities
-    and numbers beyond a double's range; numbers of more than MAX_NUMBER_DIGITS digits; duplicate keys; lone
-    surrogates; more than MAX_CANDIDATES places that could be JSON.
+    Raises InvalidDocument("answer", ...), worded so that it can be sent back to the model, for:
+
+    - more than `max_bytes` of UTF-8;
+    - no document, or several different ones (equal ones count once; a list of plain values beside an object
+      counts as prose);
+    - broken or cut JSON, or more than MAX_DEPTH levels;
+    - NaN, infinities, numbers beyond a double's range or of more than MAX_NUMBER_DIGITS digits;
+    - duplicate keys or lone surrogates;
+    - more than MAX_CANDIDATES places that could be JSON.
     """
     _check_text(text, max_bytes)
     found = list(_documents(text))

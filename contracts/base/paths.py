@@ -20,7 +20,7 @@ def check_path(path: str) -> str:
     """Return `path` when it may be written below a tree's root.
 
     Relative, `/`-separated, UTF-8, NFC, no `.`/`..`/empty parts, no control or invisible characters,
-    nothing that any file system takes for `.git`. Raises UnsafePath naming the path and the rule.
+    nothing that a file system could treat as `.git`. Raises UnsafePath naming the path and the rule.
     """
     try:
         encoded = path.encode("utf-8")
@@ -56,7 +56,10 @@ def _check_name(path: str, name: str) -> None:
 
 
 def check_tree(paths: Iterable[str]) -> None:
-    """Check every path, and that no two differ only by case and none is both file and folder."""
+    """Check every path, that no two differ only by case, and that none is both file and folder.
+
+    Raises UnsafePath.
+    """
     seen: dict[str, str] = {}
     folders: dict[str, str] = {}
     for path in paths:

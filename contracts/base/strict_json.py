@@ -1,4 +1,4 @@
-"""From bytes to a checked document: strict JSON, and every fault with its JSON path."""
+"""Reads bytes as a checked document: strict JSON, every fault with its JSON path."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_PROBLEMS = 1_000
 _PLAIN_NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
 _SHOWN_VALUE = 80
 
-# Own words: they enter prompts, whose text must not change with the version of pydantic.
+# Not pydantic's words: they enter prompts, whose text must not change with the version of pydantic.
 _WORDINGS = {
     "missing": "required field is missing",
     "extra_forbidden": "unknown field; remove it",
@@ -44,7 +44,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def json_path(location: Iterable[str | int]) -> str:
-    """A JSON path such as `$.items[2].task_id`; unusual names are quoted and escaped."""
+    """Build a JSON path such as `$.items[2].task_id`; unusual names are quoted and escaped."""
     path = "$"
     for part in location:
         if isinstance(part, int):
@@ -59,7 +59,7 @@ def json_path(location: Iterable[str | int]) -> str:
 def read_json(raw: bytes | str, kind: str, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> Any:
     """Parse one JSON document, more strictly than `json.loads`.
 
-    Refused with InvalidDocument: more than `max_bytes`, anything but UTF-8 without a byte order mark,
+    Raises InvalidDocument for more than `max_bytes`, anything but UTF-8 without a byte order mark,
     duplicate keys, NaN and infinities, numbers of thousands of digits, lone surrogates, deep nesting.
     """
     text = _decode(raw, kind, max_bytes)
@@ -67,7 +67,7 @@ def read_json(raw: bytes | str, kind: str, *, max_bytes: int = MAX_DOCUMENT_BYTE
         document = json.loads(
             text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant, parse_float=_finite
         )
-        # pydantic's own parser also refuses lone surrogates and deep nesting; what passes here passes there.
+        # pydantic's parser also refuses lone surrogates and deep nesting; `validate` uses it later.
         from_json(text)
         return document
     except json.JSONDecodeError as error:
@@ -92,7 +92,7 @@ def validate(model: type[M], raw: bytes | str, kind: str) -> M:
 
 
 def problems_of(error: ValidationError) -> list[Problem]:
-    """Pydantic's errors as problems, in document order, at most MAX_PROBLEMS of them."""
+    """Turn pydantic's errors into problems, in document order, at most MAX_PROBLEMS of them."""
     details = [detail for detail in error.errors(include_url=False) if not _only_invalid_entries(detail)]
     problems = [Problem(json_path(detail["loc"]), _sentence(detail)) for detail in details[:MAX_PROBLEMS]]
     if len(details) > MAX_PROBLEMS:
@@ -101,7 +101,7 @@ def problems_of(error: ValidationError) -> list[Problem]:
 
 
 def to_json(document: object, kind: str) -> bytes:
-    """A Python value as UTF-8 JSON. Raises InvalidDocument when it is none."""
+    """Write a Python value as UTF-8 JSON. Raises InvalidDocument when that is impossible."""
     try:
         return json.dumps(document, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:
@@ -109,7 +109,7 @@ def to_json(document: object, kind: str) -> bytes:
 
 
 def shown(value: object) -> str:
-    """A value for a message: short, on one line, no control characters."""
+    """Show a value in a message: short, on one line, without control characters."""
     text = repr(value[: _SHOWN_VALUE + 1]) if isinstance(value, str) else repr(value)
     return text if len(text) <= _SHOWN_VALUE else f"{text[:_SHOWN_VALUE]}..."
 

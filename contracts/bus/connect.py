@@ -20,18 +20,18 @@ _brokers: WeakValueDictionary[str, MemoryBroker] = WeakValueDictionary()
 
 
 def open_message_bus(url: str = "redis://127.0.0.1:6379/0") -> MessageBus:
-    """The bus at `url`, not yet connected: redis://, rediss:// or unix:// for a server.
+    """Make the bus at `url`, not yet connected: redis://, rediss:// or unix:// for a server.
 
-    memory://NAME stays in this process: every bus of that name shares one broker, which is forgotten with the
+    memory://NAME stays in this process: every bus of that name shares one broker, which is dropped with the
     last of them. Raises NotConfigured for any other URL.
     """
     return _make(url)
 
 
 async def connect_message_bus(url: str) -> MessageBus:
-    """The bus at `url`, after asking whether it is there and keeps what it is given.
+    """Make the bus at `url` and check that the server answers and never evicts messages.
 
-    Raises what open_message_bus raises, NotConfigured for a server that evicts, BusUnavailable for none.
+    Raises what open_message_bus raises, NotConfigured for a server that evicts, BusUnavailable without one.
     """
     bus = _make(url)
     try:

@@ -1,4 +1,4 @@
-"""What every adapter of the message bus needs."""
+"""Checks of arguments and the queue of a subscription, for every adapter of the bus."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import Any
 
 
 def checked_payload(stream: str, payload: Any) -> bytes:
-    """The payload. Raises TypeError unless it is bytes: nothing is encoded on the way."""
+    """Return the payload. Raises TypeError unless it is bytes, since the bus encodes nothing."""
     if isinstance(payload, bytes):
         return payload
     raise TypeError(f"payload for {stream} must be bytes, not {type(payload).__name__}")
 
 
 def check_read(count: int, block_ms: int) -> None:
-    """Raises ValueError for limits that servers understand in surprising ways."""
+    """Raise ValueError for limits to which servers give surprising meanings."""
     if count < 1 or block_ms < 0:
         raise ValueError(f"count must be 1 or more and block_ms 0 or more, not {count} and {block_ms}")
 
 
 def check_channels(channels: object) -> None:
-    """Raises ValueError for a subscription to nothing."""
+    """Raise ValueError for a subscription to no channel."""
     if not channels:
         raise ValueError("channels must name at least one channel")
 
 
 class Mailbox:
-    """A queue of (channel, payload) for one taker. Above a limit the oldest go: channels are lossy."""
+    """A queue of (channel, payload) for one reader. Above a limit the oldest are lost, as channels may."""
 
     def __init__(self, max_messages: int = 10_000, max_bytes: int = 64_000_000) -> None:
         self._messages: deque[tuple[str, bytes]] = deque()
@@ -48,7 +48,7 @@ class Mailbox:
         self._wake.set()
 
     async def get(self) -> tuple[str, bytes] | None:
-        """The oldest message, waiting for it; None once closed."""
+        """Wait for the oldest message; None once closed."""
         while not self._closed:
             if self._messages:
                 channel, payload = self._messages.popleft()
@@ -59,7 +59,7 @@ class Mailbox:
         return None
 
     def close(self) -> None:
-        """Forget everything and let the taker go."""
+        """Drop all messages and release the reader."""
         self._closed = True
         self._messages.clear()
         self._wake.set()

@@ -14,15 +14,17 @@ from contracts.bus.mailbox import Mailbox
 
 @dataclass(slots=True)
 class Group:
-    """A consumer group: the last entry handed out, and by consumer what is not acknowledged."""
+    """A consumer group."""
 
     last: int = 0
+    """The last entry that was delivered."""
     pending: dict[str, list[int]] = field(default_factory=dict)
+    """Consumer -> delivered entries that it has not acknowledged."""
 
 
 @dataclass(slots=True)
 class Stream:
-    """A stream: its entries by number, and its consumer groups."""
+    """A stream: its entries by number, and its consumer groups by name."""
 
     entries: dict[int, bytes] = field(default_factory=dict)
     newest: int = 0
@@ -30,7 +32,7 @@ class Stream:
 
 
 class MemoryBroker:
-    """The "server": what several MemoryBus objects share. Its switches model a server's bad days."""
+    """The "server" that several MemoryBus objects share. Its switches model the failures of a server."""
 
     def __init__(self) -> None:
         self._streams: dict[str, Stream] = {}
@@ -40,7 +42,7 @@ class MemoryBroker:
         self._listeners: dict[Mailbox, list[re.Pattern[str]]] = {}
 
     def lose_memory(self) -> None:
-        """Forget everything, as FLUSHALL does; blocked readers hear that their group is gone."""
+        """Delete everything, as FLUSHALL does; blocked readers raise GroupMissing."""
         self._streams.clear()
         self._incarnation = secrets.token_hex(16)
         self.wake()
@@ -51,29 +53,29 @@ class MemoryBroker:
         self.wake()
 
     def start(self) -> None:
-        """Be reachable again, with nothing remembered."""
+        """Be reachable again, with no data."""
         self._running = True
         self.lose_memory()
 
     def check_running(self) -> None:
-        """Raises BusUnavailable while stopped."""
+        """Raise BusUnavailable while stopped."""
         if not self._running:
             raise BusUnavailable("the bus in memory is stopped")
 
     def incarnation(self) -> str:
-        """As MessageBus.incarnation."""
+        """Return what InspectPort.incarnation does."""
         return self._incarnation
 
     def stream(self, name: str) -> Stream | None:
-        """The stream, None when nothing created it."""
+        """Return the stream, None when it does not exist."""
         return self._streams.get(name)
 
     def made_stream(self, name: str) -> Stream:
-        """The stream, created if need be."""
+        """Return the stream, created if needed."""
         return self._streams.setdefault(name, Stream())
 
     def group(self, stream: str, group: str) -> tuple[Stream, Group]:
-        """Both, or GroupMissing."""
+        """Return both. Raises GroupMissing."""
         found = self._streams.get(stream)
         if found is None or group not in found.groups:
             raise GroupMissing(f"the bus in memory has no group {group!r} on stream {stream!r}")
@@ -87,7 +89,7 @@ class MemoryBroker:
         self.wake()
 
     def announce(self, channel: str, payload: bytes) -> None:
-        """Hand the payload to each subscription, once for every name of it that fits."""
+        """Deliver the payload to each subscription, once for every name of it that matches."""
         for mailbox, patterns in self._listeners.items():
             for pattern in patterns:
                 if pattern.fullmatch(channel):
@@ -98,7 +100,7 @@ class MemoryBroker:
         self._listeners[mailbox] = patterns
 
     def unlisten(self, mailbox: Mailbox) -> None:
-        """Deliver to the mailbox no more."""
+        """Stop delivering to the mailbox."""
         self._listeners.pop(mailbox, None)
 
     async def change(self, seconds: float) -> None:
@@ -110,13 +112,13 @@ class MemoryBroker:
             return
 
     def wake(self) -> None:
-        """Let everybody who waits look again."""
+        """Wake all readers."""
         self._changed.set()
         self._changed = asyncio.Event()
 
 
 class MemorySubscription:
-    """Subscription in memory. Hears from `ready()` or the first step of the iteration on."""
+    """Subscription in memory, which begins with `ready()` or the first step of the iteration."""
 
     def __init__(self, broker: MemoryBroker, channels: Sequence[str]) -> None:
         self._broker = broker

@@ -1,6 +1,6 @@
 """The message bus within one process: for tests and for runs that need no Redis.
 
-Strict: it refuses what a server refuses, forgets what a server forgets, and hears nothing before a
+It is strict: it refuses what a server refuses, loses what a server loses, and receives nothing before a
 subscription is ready.
 """
 
@@ -29,7 +29,7 @@ def _number(entry_id: str) -> int:
 
 
 class MemoryBus:
-    """MessageBus on a MemoryBroker; objects that share the broker talk to each other."""
+    """MessageBus on a MemoryBroker; objects that share the broker exchange messages."""
 
     def __init__(self, broker: MemoryBroker) -> None:
         self._shared = broker
@@ -42,7 +42,7 @@ class MemoryBus:
         return self._shared
 
     async def check_policy(self) -> None:
-        """Nothing is ever evicted here. Raises BusUnavailable like the rest."""
+        """Do nothing, since nothing is ever evicted. Raises BusUnavailable."""
         await self._open()
 
     async def publish(
@@ -127,7 +127,7 @@ class MemoryBus:
         return (await self._open()).incarnation()
 
     def subscribe(self, channels: Sequence[str]) -> MemorySubscription:
-        """As the port says; what is returned listens from its `ready()` on."""
+        """See SubscribePort; what is returned listens from its `ready()` on."""
         check_channels(channels)
         subscription = MemorySubscription(self._shared, channels)
         self._subscriptions.add(subscription)
@@ -141,7 +141,7 @@ class MemoryBus:
         self._subscriptions.clear()
 
     async def _open(self) -> MemoryBroker:
-        # Let others run, as every call to a server does.
+        # Lets other tasks run, as every call to a server does.
         await asyncio.sleep(0)
         if self._closed:
             raise BusUnavailable("the bus in memory was closed by this program")

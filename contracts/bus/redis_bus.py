@@ -38,10 +38,11 @@ _EARLY_SECONDS: Final = 0.01
 class RedisBus:
     """MessageBus on a Redis server.
 
-    url: redis://, rediss:// or unix://; raises NotConfigured for any other, and never shows it in an error.
+    A cancelled call closes its connection. A cancelled `read` may have been served: what it read is pending.
+    Channels belong to the server, so two databases of one server share them.
+
+    url: redis://, rediss:// or unix://; raises NotConfigured for any other, and no error shows it.
     timeout: seconds that the server may take to connect and to answer.
-    A cancelled call closes its connection. A cancelled `read` may have been served: what it took is pending.
-    Channels are those of the server: two databases of one server hear each other.
     """
 
     def __init__(self, url: str, *, timeout: float = 10.0) -> None:
@@ -49,7 +50,7 @@ class RedisBus:
         self._subscriptions: set[RedisSubscription] = set()
 
     async def check_policy(self) -> None:
-        """Raises NotConfigured when the server would drop streams to free memory. Unknown counts as good."""
+        """Raise NotConfigured when the server would evict streams to free memory. Unknown counts as good."""
         config, info = await self._pool.try_run([("CONFIG", "GET", "maxmemory-policy"), ("INFO", "memory")])
         check_eviction(self._pool.place, eviction_policy(config, info))
 
@@ -68,14 +69,14 @@ class RedisBus:
         await self._pool.run(mirror_commands(messages))
 
     async def _store(self, commands: Sequence[Command], messages: Sequence[Outgoing]) -> None:
-        """Execute these, which store the messages, and mirror them if anybody watches: mostly nobody does."""
+        """Execute commands that store the messages; mirror these if anybody subscribes, which is rare."""
         replies = await self._pool.try_run([*commands, *watcher_commands(messages)])
         stored, watchers = replies[: len(commands)], replies[len(commands) :]
         self._pool.check(stored)
-        # What failed within a transaction is said in the reply to its end.
+        # Errors within a transaction are in the reply to EXEC.
         self._pool.check([result for reply in stored if isinstance(reply, list) for result in reply])
         if are_watched(watchers):
-            # Nobody is hurt when they are lost, but whoever published must not do it again for that.
+            # Mirrors may be lost; the caller must not publish again because of that.
             with suppress(BusUnavailable):
                 await self._pool.run(mirror_commands(messages))
 
@@ -96,7 +97,7 @@ class RedisBus:
             rest = deadline - clock()
             if found or rest < _EARLY_SECONDS:
                 return found
-            # Some servers (fakeredis) answer a blocking read at once; without a pause that is a busy loop.
+            # Some servers (fakeredis) answer a blocking read at once; a pause avoids a busy loop.
             await asyncio.sleep(_EARLY_SECONDS if streams else rest)
 
     async def ack(self, group: str, deliveries: Sequence[Delivery]) -> None:
@@ -124,7 +125,7 @@ class RedisBus:
         return sorted(name.decode() for name, _ in reply[3] or [])
 
     async def forget_consumer(self, stream: str, group: str, consumer: str) -> None:
-        # DELCONSUMER drops what is pending, and the entries would stay in the stream for ever, in no hands.
+        # DELCONSUMER drops pending entries; they would stay in the stream for ever, held by nobody.
         listing = ("XPENDING", stream, group, "-", "+", 1, consumer)
         with suppress(GroupMissing):
             if not (await self._pool.run([listing]))[0]:
@@ -136,7 +137,7 @@ class RedisBus:
     async def orphaned(self, stream: str, group: str) -> list[Delivery]:
         with suppress(GroupMissing):
             [groups] = await self._pool.run([("XINFO", "GROUPS", stream)])
-            # Asked for first: whatever is read from now on is not older than it.
+            # Asked for first: whatever is read from now on is newer than this entry.
             last = last_delivered(groups, group)
             held = await self._held(stream, group) if last is not None else set()
             found = await self._range(stream, last) if last is not None else []
@@ -150,11 +151,11 @@ class RedisBus:
         mark = secrets.token_hex(16)
         [info] = await self._pool.try_run([("INFO", "server")])
         _, value = await self._pool.run([("SET", _INCARNATION_KEY, mark, "NX"), ("GET", _INCARNATION_KEY)])
-        # INFO may be forbidden or unknown; the key alone still shows a flush and a server without memory.
+        # INFO may be forbidden or unknown; the key alone still shows a flush and a restart without data.
         return f"{info_field(info, 'run_id')}:{(value or b'').decode()}"
 
     def subscribe(self, channels: Sequence[str]) -> RedisSubscription:
-        """As the port says; `ready()` of what is returned waits for the server's confirmation."""
+        """See SubscribePort; `ready()` of what is returned waits for the server's confirmation."""
         check_channels(channels)
         subscription = RedisSubscription(self._pool.new_connection, channels, self._pool.timeout)
         self._subscriptions.add(subscription)
@@ -184,7 +185,7 @@ class RedisBus:
         return found
 
     async def _held(self, stream: str, group: str) -> set[str]:
-        """The ids of all pending entries, whoever has them."""
+        """The ids of all pending entries of all consumers."""
         found: set[str] = set()
         after = b"-"
         while page := (await self._pool.run([("XPENDING", stream, group, after, "+", PAGE)]))[0]:

@@ -1,9 +1,8 @@
-"""Connections to a Redis server: what a URL says, one exchange at a time, and a pool of them.
+"""Connections to a Redis server, and a pool of them.
 
-redis-py is used for its connections only, and not to pack commands, for which it takes six times as long as
-hiredis. Its client retries by itself, and after a cancelled command it may
-hand out a connection whose reply is still under way: a message would be stored twice, or a question answered
-with the reply to another.
+Of redis-py only the connections are used. Its client retries by itself, so that a message could be stored
+twice; after a cancelled command it may reuse a connection whose reply is still on its way, so that a command
+could get the reply to another. Packing commands takes it six times as long as hiredis.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ def _bad_url(reason: str) -> NotConfigured:
 
 
 def connection_options(url: str) -> dict[str, Any]:
-    """What the URL says, as arguments of a connection."""
+    """Parse the URL into arguments of a connection. Raises NotConfigured."""
     try:
         options: dict[str, Any] = dict(parse_url(url))
         path = urlsplit(url).path.strip("/")
@@ -47,7 +46,7 @@ def connection_options(url: str) -> dict[str, Any]:
 
 
 class RedisConnection:
-    """One connection. Foreign errors end here, and so does a connection whose exchange was broken off."""
+    """One connection. Foreign errors become BusUnavailable; a broken exchange closes the connection."""
 
     def __init__(self, connection: AbstractConnection, place: Place, timeout: float) -> None:
         self._connection = connection
@@ -55,7 +54,7 @@ class RedisConnection:
         self._timeout = timeout
 
     async def exchange(self, commands: Sequence[Command], wait: float) -> list[Any]:
-        """The replies, ResponseErrors among them, within the time limit plus `wait` seconds."""
+        """Send commands; the replies, ResponseErrors among them, within the timeout plus `wait` seconds."""
         in_order = False
         try:
             async with asyncio.timeout(self._timeout + wait):
@@ -99,7 +98,7 @@ class RedisConnection:
             return error
 
     async def _drop_if_stale(self) -> None:
-        """Drop a connection closed by the server while idle, or one that holds bytes nobody asked for."""
+        """Drop a connection that the server closed while idle, or that holds unexpected bytes."""
         if not self._connection.is_connected:
             return
         # redis-py 8 renamed the method and warns about the old name.
@@ -113,12 +112,12 @@ class RedisConnection:
 
 
 class ConnectionPool:
-    """Connections to one server, handed out one by one and taken back."""
+    """Connections to one server, each lent to one exchange at a time."""
 
     def __init__(self, url: str, timeout: float) -> None:
         self._options = connection_options(url)
         self._type: type[AbstractConnection] = self._options.pop("connection_class", Connection)
-        # The time limits are kept by RedisConnection: redis-py has one for all commands alike.
+        # RedisConnection enforces the time limits: redis-py has only one for all commands.
         self._options |= {
             "socket_timeout": None,
             "socket_connect_timeout": timeout,
@@ -136,7 +135,7 @@ class ConnectionPool:
         self.new_connection()
 
     def new_connection(self) -> RedisConnection:
-        """One that is not connected yet."""
+        """Make one that is not connected yet."""
         try:
             raw = self._type(**self._options)
         except TypeError:
@@ -144,7 +143,7 @@ class ConnectionPool:
         return RedisConnection(raw, self.place, self.timeout)
 
     async def run(self, commands: Sequence[Command], wait: float = 0.0) -> list[Any]:
-        """The replies as `try_run` gives them. Raises the first error among them, once all were read."""
+        """Run commands as `try_run` does. Raises the first error among the replies, once all were read."""
         replies = await self.try_run(commands, wait)
         self.check(replies)
         return replies
@@ -156,9 +155,9 @@ class ConnectionPool:
                 raise self.place.failure(reply) from None
 
     async def try_run(self, commands: Sequence[Command], wait: float = 0.0) -> list[Any]:
-        """The replies to the commands, sent in one go, ResponseErrors among them; [] for no commands.
+        """Send commands in one go and return the replies, ResponseErrors among them; [] for no commands.
 
-        wait: seconds that the server may take on top of the time limit, for a blocking command.
+        wait: seconds that the server may take beyond the timeout, for a blocking command.
         """
         if not commands:
             return []

@@ -20,24 +20,25 @@ PAGE: Final = 500
 
 Words = tuple[str | bytes | int, ...]
 Command = Words | bytes
-"""Its words, or what they are on the wire."""
+"""The words of a command, or their bytes on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the server is, for messages. A server may repeat the password in its own text."""
+    """Where the server is, for messages."""
 
     name: str
     secret: str = field(repr=False)
+    """The password, which is masked: a server may repeat it in an error text."""
 
     def failure(self, error: Exception) -> MultiAgentError:
-        """GroupMissing where the server's error means that, else BusUnavailable."""
+        """Translate a server's error: GroupMissing where it means that, else BusUnavailable."""
         if _means_group_missing(str(error)):
             return GroupMissing(f"Redis at {self.name}: {error}")
         return self.unavailable(error)
 
     def unavailable(self, error: Exception) -> BusUnavailable:
-        """BusUnavailable with the error's text."""
+        """Make a BusUnavailable with the error's text."""
         text = str(error) or "no answer in time"
         shown = text.replace(self.secret, "***") if self.secret else text
         return BusUnavailable(f"Redis at {self.name}: {shown}")
@@ -45,13 +46,13 @@ class Place:
 
 def _means_group_missing(text: str) -> bool:
     """Whether an error text says that the stream or the group does not exist."""
-    # UNBLOCKED is what a blocked reader hears before Redis 7.2 when its stream is deleted.
+    # Before Redis 7.2 a blocked reader gets UNBLOCKED when its stream is deleted.
     starts = ("NOGROUP", "UNBLOCKED", "no such key")
     return text.startswith(starts) or "requires the key to exist" in text
 
 
 def packed(commands: Iterable[Command]) -> bytes:
-    """The commands as they go over the wire."""
+    """The bytes of the commands on the wire."""
     return b"".join(one if isinstance(one, bytes) else _pack(one) for one in commands)
 
 
@@ -71,13 +72,13 @@ def mirror_commands(messages: Sequence[Outgoing]) -> list[Command]:
 
 
 def watcher_commands(messages: Sequence[Outgoing]) -> list[Command]:
-    """The question whether anybody would hear a mirror of these messages."""
+    """Ask whether anybody would receive a mirror of these messages."""
     streams = dict.fromkeys(one.stream for one in messages)
     return [("PUBSUB", "NUMSUB", *streams), ("PUBSUB", "NUMPAT")] if streams else []
 
 
 def are_watched(replies: Sequence[Any]) -> bool:
-    """The answer to `watcher_commands`; yes where the server does not say."""
+    """Evaluate the replies to `watcher_commands`; True where the server refuses to tell."""
     if not replies:
         return False
     counts, patterns = replies
@@ -106,8 +107,11 @@ def done_commands(done: Done) -> list[Command]:
 
 
 def deliveries(stream: str, entries: Sequence[Any]) -> list[Delivery]:
-    """Entries as read. One deleted meanwhile is left out; one without our field has an empty payload, so that
-    its reader can dead-letter it."""
+    """Entries as read.
+
+    One that was deleted meanwhile is left out. One without the field FIELD gets an empty payload, so that its
+    reader dead-letters it.
+    """
     return [
         Delivery(stream, entry_id.decode(), _payload(fields))
         for entry_id, fields in entries
@@ -116,7 +120,7 @@ def deliveries(stream: str, entries: Sequence[Any]) -> list[Delivery]:
 
 
 def last_delivered(groups: Sequence[Any], group: str) -> bytes | None:
-    """The id of the last entry handed out, from the reply to XINFO GROUPS; None without the group."""
+    """The id of the last entry delivered, from the reply to XINFO GROUPS; None without the group."""
     for fields in groups:
         described = dict(zip(fields[::2], fields[1::2], strict=False))
         if described[b"name"] == group.encode():
@@ -131,14 +135,14 @@ def _payload(fields: Sequence[bytes]) -> bytes:
 
 
 def eviction_policy(config: Any, info: Any) -> str:
-    """maxmemory-policy from the replies to CONFIG GET and INFO memory; "" when neither tells."""
+    """maxmemory-policy from the replies to CONFIG GET and INFO memory; "" when neither has it."""
     if isinstance(config, list) and len(config) == 2:
         return str(config[1].decode())
     return info_field(info, "maxmemory_policy")
 
 
 def check_eviction(place: Place, policy: str) -> None:
-    """Raises NotConfigured for a policy that drops streams when memory is short."""
+    """Raise NotConfigured for a policy that evicts streams when memory is short."""
     if policy not in {"", "noeviction"}:
         raise NotConfigured(
             f"Redis at {place.name} has maxmemory-policy {policy}, which drops messages when memory "
@@ -147,7 +151,7 @@ def check_eviction(place: Place, policy: str) -> None:
 
 
 def info_field(info: Any, name: str) -> str:
-    """One field of a reply to INFO; "" when it is not there or INFO was refused."""
+    """One field of a reply to INFO; "" when it is absent or INFO was refused."""
     if not isinstance(info, bytes):
         return ""
     fields = dict(line.partition(":")[::2] for line in info.decode(errors="replace").splitlines())

@@ -1,4 +1,4 @@
-"""Listening to channels of a Redis server, over whatever connection the bus hands in."""
+"""Subscriptions to channels of a Redis server, over connections that the bus provides."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class SubscriberConnection(Protocol):
         """Connect unless connected, and send."""
 
     async def receive(self, seconds: float) -> Any:
-        """The next reply, None when none came in time."""
+        """The next reply, None when there is none in time."""
 
     async def drop(self) -> None:
-        """Close the connection; it may be used again, afresh."""
+        """Close the connection; `send` opens it again."""
 
 
 class RedisSubscription:
-    """Subscription to channels, connected from the moment it is made, in a task of its own.
+    """Subscription to channels that connects at once, in a task of its own.
 
-    Connects again by itself; what is sent meanwhile is not heard. A connection that is quiet for `timeout`
-    seconds is asked for a sign of life and replaced when it gives none for as long again.
+    It reconnects by itself; what is sent meanwhile is lost. A connection that is silent for `timeout` seconds
+    is pinged, and replaced when it stays silent as long again.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class RedisSubscription:
                 asked = False
                 self._handle(message)
             elif asked:
-                raise BusUnavailable("Redis gave no sign of life")
+                raise BusUnavailable("Redis did not answer a ping")
             else:
                 asked = True
                 await connection.send([("PING",)])
@@ -103,7 +103,7 @@ class RedisSubscription:
     def _handle(self, message: list[Any]) -> None:
         kind = message[0]
         if kind in {b"message", b"pmessage"}:
-            with suppress(UnicodeDecodeError):  # no channel of ours
+            with suppress(UnicodeDecodeError):  # not a known channel
                 self._mailbox.put(message[-2].decode(), message[-1])
         elif kind in {b"subscribe", b"psubscribe"}:
             self._unconfirmed -= 1

@@ -1,4 +1,4 @@
-"""What a plan must satisfy beyond its schema, and how a plan is read from text."""
+"""Checks of a plan beyond its schema, and reading a plan from text."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from typing import Any
 
 from contracts.base.errors import InvalidDocument, Problem, UnsafePath
 from contracts.base.paths import check_path
+from contracts.base.refs import METADATA_FOLDER, RESULT, is_reserved
 from contracts.base.strict_json import shown, to_json, validate
 from contracts.documents.plan_graph import cycles, order, path_use, unordered
 from contracts.documents.todo_list import TodoItem, TodoList
 
-_RESERVED_IDS = frozenset({"result"})
 _CYCLE_ID = re.compile(r"\.(fix|retest)[0-9]")
-_OWN_FOLDER = ".multi-agent"
 _HINTS = 10
 _HINT_CANDIDATES = 1_000
 _SHOWN_CYCLE = 50
@@ -26,10 +25,11 @@ _SHOWN_CYCLE = 50
 
 @dataclass(frozen=True, slots=True)
 class PlanLimits:
-    """How large a plan may be: tasks of the plan, and dependencies of one task."""
+    """How large a plan may be."""
 
     max_tasks: int = 200
     max_dependencies: int = 100
+    """Of one task."""
 
 
 def parse_plan(
@@ -49,7 +49,7 @@ def parse_plan(
 
 
 def topological_order(plan: TodoList) -> list[TodoItem]:
-    """The tasks, each after all its dependencies, else in plan order.
+    """Sort the tasks: each after all its dependencies, otherwise in plan order.
 
     The same plan always gives the same order. Raises InvalidDocument for a cycle or an unknown dependency.
     """
@@ -62,9 +62,9 @@ def topological_order(plan: TodoList) -> list[TodoItem]:
 def check_plan(
     plan: TodoList, limits: PlanLimits, known_roles: Collection[str] | None = None
 ) -> list[Problem]:
-    """Everything wrong with a plan that fits its schema; [] when it can be run.
+    """Find everything wrong with a plan that fits its schema; [] when it can be run.
 
-    A plan above `limits.max_tasks` is not looked at further. Input artifacts need no producer in the plan:
+    A plan above `limits.max_tasks` is not checked further. Input artifacts need no producer in the plan:
     they may exist in the repository.
     """
     items = plan.items
@@ -112,7 +112,7 @@ def _id_problems(items: Sequence[TodoItem]) -> Iterator[Problem]:
 
 
 def _reserved(folded_id: str) -> str | None:
-    if folded_id in _RESERVED_IDS:
+    if folded_id == RESULT:
         return "names the workflow's merged outcome"
     if folded_id.endswith(".lock") or ".." in folded_id:
         return "cannot be part of a Git branch name ('..' or '.lock' at the end)"
@@ -155,7 +155,7 @@ def _role_problems(items: Sequence[TodoItem], known: Collection[str] | None) -> 
 
 
 def _hints(wrong: Iterable[str], known: Collection[str]) -> dict[str, str]:
-    """A did-you-mean for the first few wrong names; comparing all with all would take quadratic time."""
+    """Suggest known names for the first few wrong ones; comparing all with all takes quadratic time."""
     if len(known) > _HINT_CANDIDATES:
         return {}
     close = {name: get_close_matches(name, known, n=1) for name in islice(dict.fromkeys(wrong), _HINTS)}
@@ -175,8 +175,8 @@ def _path_fault(path: str, *, written: bool) -> str | None:
         check_path(path.removesuffix("/"))
     except UnsafePath as error:
         return str(error)
-    if written and path.split("/", maxsplit=1)[0].casefold() == _OWN_FOLDER:
-        return f"path {shown(path)}: {_OWN_FOLDER}/ is written by the system; choose another folder"
+    if written and is_reserved(path):
+        return f"path {shown(path)}: {METADATA_FOLDER} is written by the system; choose another folder"
     return None
 
 

@@ -1,6 +1,6 @@
-"""Graph work on a plan, near-linear in tasks and dependencies and free of recursion.
+"""Graph algorithms for plans, near-linear in tasks and dependencies and without recursion.
 
-Tasks are numbers: their position in the plan. `dependencies[t]` are the tasks that `t` waits for.
+A task is a number, its position in the plan. `dependencies[t]` are the tasks that `t` waits for.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 Dependencies = Sequence[Collection[int]]
 
 _BITS = 4_096
-"""Sources followed at once: 100,000 tasks then hold at most 50 MB of reachability bits."""
+"""Sources followed at once, so that 100,000 tasks need at most 50 MB for reachability bits."""
 
 
 class Writers(NamedTuple):
@@ -26,14 +26,15 @@ class Writers(NamedTuple):
 
 
 class PathUse(NamedTuple):
-    """What the tasks' output patterns ask for together."""
+    """How the output patterns of all tasks overlap."""
 
     shared: list[Writers]
     file_and_folder: list[tuple[str, int, int]]
+    """A path, a task that writes it as a file, and a task that writes below it as a folder."""
 
 
 def order(dependencies: Dependencies) -> list[int]:
-    """Tasks, each after all its dependencies, else in plan order; those in or behind a cycle are missing."""
+    """Sort tasks topologically, otherwise in plan order; those in or behind a cycle are left out."""
     dependents: list[list[int]] = [[] for _ in dependencies]
     unmet = [len(of_task) for of_task in dependencies]
     for task, of_task in enumerate(dependencies):
@@ -52,9 +53,9 @@ def order(dependencies: Dependencies) -> list[int]:
 
 
 def cycles(dependencies: Dependencies, ordered: Sequence[int]) -> list[list[int]]:
-    """Disjoint cycles among the tasks that `order` left out, at least one if it left any out.
+    """Find disjoint cycles among the tasks that `order` left out, at least one if it left any out.
 
-    Each starts at the task that stands first in the plan and names whom each waits for.
+    Each starts at its first task in plan order; every task waits for the one that follows it.
     """
     left = set(range(len(dependencies))).difference(ordered)
     waits_for = {task: next(d for d in dependencies[task] if d in left) for task in sorted(left)}
@@ -77,7 +78,7 @@ def cycles(dependencies: Dependencies, ordered: Sequence[int]) -> list[list[int]
 def unordered(
     dependencies: Dependencies, ordered: Sequence[int], pairs: Collection[Writers]
 ) -> Iterator[Writers]:
-    """Those pairs whose later task does not wait, however indirectly, for the earlier one."""
+    """Yield the pairs whose later task does not wait, even indirectly, for the earlier one."""
     position = {task: index for index, task in enumerate(ordered)}
     waiting = [pair for pair in pairs if pair.earlier not in dependencies[pair.later]]
     waiting.sort(key=lambda pair: position[pair.earlier])
@@ -102,9 +103,9 @@ def _reach(dependencies: Dependencies, window: Sequence[int], bit: Mapping[int, 
 
 
 def path_use(outputs: Sequence[Collection[str]], ordered: Sequence[int]) -> PathUse:
-    """The pairs of tasks whose order decides whether any two tasks may write one path at the same time.
+    """Find the pairs of tasks whose order decides whether two tasks may write one path at the same time.
 
-    Not every pair that shares a path: neighbours in topological order suffice, since waiting is transitive.
+    Neighbours in topological order suffice of all pairs that share a path, since waiting is transitive.
     Paths that differ only by case count as one, as they do when branches are merged.
     """
     places: dict[str, list[int]] = {}
@@ -128,7 +129,7 @@ def _folders(pattern: str) -> Iterator[str]:
 
 
 def _around(writers: Sequence[int], folder_writers: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Each writer's place paired with the folder's writers just before and just after it."""
+    """Pair each writer's place with the folder's writers just before and just after it."""
     for place in writers:
         index = bisect_left(folder_writers, place)
         if index < len(folder_writers) and folder_writers[index] == place:

@@ -1,4 +1,4 @@
-"""What agents hand in: contracts, code, build, test and review reports, and the metadata of a commit."""
+"""Documents that agents produce: contracts, code, build, test and review reports, metadata of a commit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TodoList: a plan, as a DAG of tasks."""
+"""A plan as a directed acyclic graph of tasks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contracts.base.model import Document, Identifier, LongText, Model, PathText
 
 
 class Role(StrEnum):
-    """The roles that ship. A plan may name any role for which a worker registered an agent."""
+    """The roles that ship. A plan may name any role that an agent serves."""
 
     ARCHITECT = "architect"
     CODER = "coder"
@@ -72,7 +72,9 @@ class TodoItem(Model):
 
 
 class TodoList(Document):
-    """A plan. The checks beyond this schema are in contracts.documents.plan_checks."""
+    """A plan."""
+
+    # contracts.documents.plan_checks has the checks beyond this schema.
 
     todo_list_id: Identifier
     request: LongText = Field(description="the request in the user's words")

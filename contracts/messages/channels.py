@@ -1,4 +1,4 @@
-"""Stream and channel names. Work travels on streams; the channel of the same name mirrors it."""
+"""Names of streams and channels. Work travels on streams; the channel of the same name mirrors it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SHARDS: Final = 64
 
 
 class Channels:
-    """The names; the functions fill in who is meant."""
+    """The names; methods insert the role, the shard or the id of the receiver."""
 
     AGENT_REQUESTS: Final = "agent.requests"
     SUSPECTS: Final = "agent.suspects"
@@ -30,12 +30,12 @@ class Channels:
 
     @classmethod
     def requests(cls, role: str, tag: str | None = None) -> str:
-        """The stream on which tasks for `role` are dispatched, or those that ask for one capability of it."""
+        """The stream of tasks for `role`, or of those that require the capability `tag`."""
         return f"{cls.AGENT_REQUESTS}.{role}.{tag}" if tag else f"{cls.AGENT_REQUESTS}.{role}"
 
     @classmethod
     def suspects(cls, role: str, tag: str | None = None) -> str:
-        """As `requests`, for tasks that were in the hands of a worker that died: each runs alone."""
+        """As `requests`, for tasks that a worker held when it died: each runs alone."""
         return f"{cls.SUSPECTS}.{role}.{tag}" if tag else f"{cls.SUSPECTS}.{role}"
 
     @classmethod
@@ -45,10 +45,10 @@ class Channels:
 
     @classmethod
     def control(cls, worker_id: str) -> str:
-        """The channel on which one worker hears acknowledgements and recalls."""
+        """The channel on which one worker receives acknowledgements and recalls."""
         return f"{cls.CONTROL}.{worker_id}"
 
     @classmethod
     def sandbox_results(cls, caller_id: str) -> str:
-        """The channel on which one caller hears what came of its programs."""
+        """The channel on which one caller receives the results of its programs."""
         return f"{cls.SANDBOX_RESULTS}.{caller_id}"

@@ -1,7 +1,7 @@
 """Messages between processes: CloudEvents 1.0 envelopes with typed data.
 
-Source of the envelope: CloudEvents 1.0.2, JSON event format. Extension attributes are lower-case letters,
-as the specification asks: correlationid, causationid, traceparent, workflowid, taskid, attempt.
+The envelope follows the JSON event format of CloudEvents 1.0.2. Extension attributes are lower-case letters,
+as the specification demands: correlationid, causationid, traceparent, workflowid, taskid, attempt.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Timestamp = Annotated[
 
 
 class EventType(StrEnum):
-    """Every type that may travel; EVENT_DATA says what each carries."""
+    """Every type of message; EVENT_DATA says what each carries."""
 
     TASK_DISPATCHED = "multiagent.task.dispatched"
     TASK_FINISHED = "multiagent.task.finished"
@@ -55,7 +55,7 @@ _OUTAGES: Final = frozenset({"sandbox_unavailable", "store_unavailable", "bus_un
 
 
 class TaskRequest(Model):
-    """A dispatch: one attempt of one task, for whichever worker takes it."""
+    """A dispatch: one attempt of one task, for any worker that reads it."""
 
     dispatch_id: Identifier = Field(description="names this dispatch; a repeated publication repeats it")
     reply_to: StreamName = Field(description="stream that expects the outcome")
@@ -71,7 +71,7 @@ class TaskRequest(Model):
 
 
 class TaskError(Model):
-    """Why an attempt did not succeed. `code` is for programs, `message` for people."""
+    """Why an attempt failed. `code` is for programs, `message` for people."""
 
     code: Identifier
     message: LongText
@@ -79,9 +79,9 @@ class TaskError(Model):
 
     @property
     def outage(self) -> bool:
-        """Whether the attempt only met the absence of something it needed; the task is not to blame.
+        """Whether something that the attempt needed was unavailable, so that the task is not to blame.
 
-        A model that is away is none: asking it again may cost money, so it uses up retries.
+        An unavailable model does not count: asking it again may cost money, so it uses up retries.
         """
         return self.retryable and self.code in _OUTAGES
 
@@ -96,7 +96,7 @@ class Usage(Model):
 
 
 class TestSummary(Model):
-    """The figures of a test report."""
+    """The numbers of a test report."""
 
     __test__ = False
 
@@ -108,7 +108,7 @@ class TestSummary(Model):
 class TaskOutcome(Model):
     """The outcome of one execution of one dispatch.
 
-    A test task that ran its tests has succeeded, whatever they said: `verdict` carries what they said.
+    A test task that ran its tests has succeeded even if tests failed; `verdict` says whether they passed.
     """
 
     dispatch_id: Identifier
@@ -126,16 +126,18 @@ class TaskOutcome(Model):
 
 
 class Execution(Model):
-    """A dispatch in a worker's hands. `started` is false while it waits for a free slot."""
+    """A dispatch that a worker holds. `started` is false while it waits for a free slot."""
 
     dispatch_id: Identifier
     execution_id: Identifier
     started: bool
-    workflow_id: Identifier | None = Field(default=None, description="tells the owners whose dispatch it is")
+    workflow_id: Identifier | None = Field(
+        default=None, description="tells the orchestrators whose dispatch it is"
+    )
 
 
 class Heartbeat(Model):
-    """A worker says that it lives, what it serves and what it holds."""
+    """A sign of life of a worker: what it serves and what it holds."""
 
     worker_id: Identifier
     host: ShortText
@@ -148,7 +150,7 @@ class Heartbeat(Model):
 
 
 class WorkerLeft(Model):
-    """A worker ended: by itself, handing back what it had not finished, or seen dead by its supervisor."""
+    """A worker ended: it stopped and handed back unfinished work, or its supervisor saw it die."""
 
     worker_id: Identifier
     reason: Literal["stopped", "died"]
@@ -159,16 +161,18 @@ class WorkerLeft(Model):
 
 
 class Control(Model):
-    """The owner's word to one worker."""
+    """What an orchestrator tells one worker."""
 
     acknowledged: tuple[Identifier, ...] = Field(
         default=(), description="execution ids whose outcome is stored"
     )
-    recalled: tuple[Identifier, ...] = Field(default=(), description="dispatch ids that count no more")
+    recalled: tuple[Identifier, ...] = Field(
+        default=(), description="dispatch ids that are no longer current"
+    )
 
 
 class DeadMessage(Model):
-    """Bytes that could not be understood, base64, with the reason."""
+    """A message that could not be read, in base64, with the reason."""
 
     stream: StreamName
     reason: LongText
@@ -176,7 +180,7 @@ class DeadMessage(Model):
 
 
 class WorkflowNotice(Model):
-    """A hint that a workflow changed; the journal in the database says how."""
+    """A hint that a workflow changed; the journal in the database says what changed."""
 
     workflow_id: Identifier
     status: ShortText
@@ -192,7 +196,7 @@ D_co = TypeVar("D_co", bound=Model, covariant=True)
 
 
 class TaskEvent(Model, Generic[D_co]):
-    """The envelope. `time` is RFC 3339, UTC; `correlationid` is the workflow's for its whole life."""
+    """The envelope of a message. All events of a workflow share one `correlationid`."""
 
     specversion: Literal["1.0"] = "1.0"
     id: Identifier
@@ -200,8 +204,8 @@ class TaskEvent(Model, Generic[D_co]):
     type: EventType
     subject: ShortText | None = None
     time: Timestamp
+    """RFC 3339, UTC."""
     datacontenttype: Literal["application/json"] = "application/json"
-    dataschema: Annotated[str, StringConstraints(pattern=r"^urn:multi-agent:[a-z-]+:1\.0$")] | None = None
     correlationid: Identifier | None = None
     causationid: Identifier | None = None
     traceparent: Annotated[str, StringConstraints(max_length=100)] | None = None
@@ -255,14 +259,14 @@ _ENVELOPES: dict[str, type[TaskEvent[Any]]] = {
 
 
 def encode(event: TaskEvent[Any]) -> bytes:
-    """The event as UTF-8 JSON; absent attributes are left out, as CloudEvents asks."""
+    """Write the event as UTF-8 JSON; absent attributes are left out, as CloudEvents demands."""
     return event.__pydantic_serializer__.to_json(event, exclude_none=True)
 
 
 def encode_checked(kind: EventType, data: Model | dict[str, Any], **attributes: Any) -> bytes:
-    """What `encode` makes of a TaskEvent of these, without building one.
+    """Write what `encode` would write for a TaskEvent of these values, without building one.
 
-    For data that was checked when it came in: an event's model would check it once more.
+    For data that is valid already: the model of an event would check it again.
     """
     envelope = {"specversion": "1.0", "type": kind.value, "datacontenttype": "application/json"}
     present = {name: value for name, value in attributes.items() if value is not None}
@@ -273,7 +277,7 @@ _TYPE: Final = re.compile(rb'"type":"([a-z.]+)"')
 
 
 def _read_at_once(raw: bytes) -> TaskEvent[Any] | None:
-    """The event, where what looks like its type is its type; else None, which says nothing."""
+    """Read the event as the type found in its first bytes; None proves nothing, not even an error."""
     seen = _TYPE.search(raw, 0, 500)
     model = _ENVELOPES.get(seen[1].decode()) if seen else None
     try:

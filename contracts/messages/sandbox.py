@@ -1,7 +1,7 @@
-"""What a caller and the hosts of sandboxes say to each other.
+"""Messages between callers and the hosts of sandboxes.
 
 Bytes travel as one parcel: the contents one after the other, compressed with zlib, in base64. The sizes
-beside it say where each ends, so that nothing is unpacked that was not announced.
+beside it say where each ends, so that no more is unpacked than was announced.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pydantic import Field, StringConstraints
 from contracts.base.model import Identifier, LongText, Model, PathText, ShortText
 
 MAX_SANDBOX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
-"""Of an encoded request or result; larger ones are refused where they are made."""
+"""Limit of an encoded request or result; its sender refuses a larger one."""
 
 MAX_PARCEL_BYTES: Final = 64 * 1024 * 1024
-"""Of a parcel once it is unpacked."""
+"""Limit of an unpacked parcel."""
 
 _Count = Annotated[int, Field(ge=0, le=MAX_PARCEL_BYTES)]
 _Positive = Annotated[int, Field(ge=1, le=2**40)]
@@ -28,7 +28,7 @@ _Identifiers = Annotated[tuple[Identifier, ...], Field(max_length=10_000)]
 
 
 class SandboxBounds(Model):
-    """Limits of one execution, as contracts.ports.SandboxLimits has them."""
+    """Limits of one execution; see SandboxLimits."""
 
     wall_seconds: _Seconds
     memory_mb: _Positive
@@ -47,14 +47,14 @@ class ParcelFile(Model):
 
 
 class SandboxOrder(Model):
-    """A program to run, for whichever host takes it. The same id again asks for the same execution.
+    """A program to run, for any host that reads it. The same id again asks for the same execution.
 
     The parcel holds standard input and then the files, in their order.
     """
 
     request_id: Identifier
     caller_id: Identifier = Field(description="names the channel that expects the result")
-    deadline: float = Field(ge=0, description="seconds since 1970 UTC after which nobody waits for it")
+    deadline: float = Field(ge=0, description="seconds since 1970 UTC after which the caller waits no longer")
     remaining_seconds: _Seconds = Field(description="until the deadline when this was sent; needs no clock")
     argv: tuple[_Argument, ...] = Field(min_length=1, max_length=10_000)
     env: dict[str, _Argument] = Field(default={}, max_length=1_000)
@@ -67,7 +67,7 @@ class SandboxOrder(Model):
 
 
 class SandboxOutcome(Model):
-    """What came of a program. The parcel holds standard output, standard error, and the files.
+    """The result of a program. The parcel holds standard output, standard error, and the files.
 
     `infra`: the sandbox itself could not do its work, which is never the program's fault. `unsafe_path` and
     `invalid_input`: the host refused the request. `reason` says why in these three cases.
@@ -99,22 +99,22 @@ class SandboxOutcome(Model):
 
 
 class SandboxHost(Model):
-    """A host says that it lives and what it holds."""
+    """A sign of life of a host, with what it holds."""
 
     host_id: Identifier
     machine: ShortText
     backend: Annotated[str, StringConstraints(max_length=100)]
     isolation: Literal["container", "namespaces", "syscalls"]
-    slots: int = Field(ge=0, description="programs at once; 0 when it takes none any more")
+    slots: int = Field(ge=0, description="programs at once; 0 when it accepts no more")
     running: int = Field(default=0, ge=0, description="slots in use")
     held: _Identifiers = Field(default=(), description="requests it runs, or has a result for")
     given_back: _Identifiers = Field(default=(), description="requests it will not finish")
 
 
 class SandboxControl(Model):
-    """A caller's word to all hosts about requests of its own."""
+    """What a caller tells all hosts about its own requests."""
 
     caller_id: Identifier
     waiting: _Identifiers = Field(default=(), description="it waits for these")
     received: _Identifiers = Field(default=(), description="it has the results of these")
-    cancelled: _Identifiers = Field(default=(), description="it wants these no more")
+    cancelled: _Identifiers = Field(default=(), description="it does not want these any more")

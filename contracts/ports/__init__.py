@@ -1,1 +1,1 @@
-"""The ports: what the core needs from the outside world. An adapter is anything that keeps the docstring."""
+"""The ports: what the core needs from the outside world. An adapter is whatever keeps the docstrings."""

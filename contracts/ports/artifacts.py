@@ -1,4 +1,4 @@
-"""The artifact store: every task's outcome as a commit."""
+"""The artifact store: the outcome of every task as a commit."""
 
 from __future__ import annotations
 
@@ -7,55 +7,59 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from contracts.documents.reports import ArtifactMetadata
+from contracts.ports.exchanges import ExchangeStore
 
 
 @dataclass(frozen=True, slots=True)
 class PendingCommit:
-    """A task's outcome on its way into the store.
-
-    parents: the commits it starts from; more than one are merged first. `files` maps a path to its new
-    content, None deletes it. `execution_id` and `attempt` name the pending ref. `created_at` (seconds since
-    1970, UTC, the dispatch's creation time) is the commit time, so the same work gives the same commit.
-    """
+    """The outcome of a task on its way into the store."""
 
     workflow_id: str
     task_id: str
     attempt: int
+    """Names the pending ref, together with `execution_id`."""
     execution_id: str
     parents: tuple[str, ...]
+    """The commits it starts from; more than one are merged first."""
     files: Mapping[str, bytes | None]
+    """Path -> new content; None deletes the file."""
     metadata: ArtifactMetadata
     subject: str
     created_at: int
+    """The commit time in seconds since 1970, UTC: the creation time of the dispatch, so that the same work
+    gives the same commit."""
 
 
 class RefMove(NamedTuple):
-    """Publish `commit` as the accepted outcome of a task; `task_id` "result" is the merged outcome."""
+    """Publishes `commit` as the accepted outcome of a task."""
 
     workflow_id: str
     task_id: str
+    """contracts.base.refs.RESULT for the merged outcome of the workflow."""
     commit: str
 
 
-class ArtifactStore(Protocol):
-    """The Git store. Commit names are 40 hex digits. Raises ArtifactError; StoreUnavailable for a remote."""
+class CommitStore(Protocol):
+    """Commits of a Git store, named by 40 hex digits. Raises ArtifactError; StoreUnavailable for a remote."""
 
     async def write(self, commits: Sequence[PendingCommit]) -> list[str]:
-        """Write all in one go, each under refs/pending/; readable and durable when this returns."""
+        """Write all in one go, each under a pending ref; readable and durable when this returns."""
 
     async def merge(self, parents: Sequence[str], *, subject: str, created_at: int) -> str:
-        """One commit that holds what all parents hold; a single parent is returned as it is, none gives an
-        empty root commit. Deterministic. Raises MergeConflict."""
+        """One commit that holds what all parents hold. Deterministic. Raises MergeConflict.
+
+        A single parent is returned as it is; no parent gives an empty root commit.
+        """
 
     async def read_tree(self, commit: str, *, max_bytes: int = 50_000_000) -> dict[str, bytes]:
         """All regular files of a commit. Raises ArtifactError above `max_bytes` or for a missing commit."""
 
     async def publish(self, moves: Sequence[RefMove]) -> None:
-        """Move branches and create tags for accepted outcomes, in one batch; again is a no-op."""
+        """Move branches and create tags for accepted outcomes, in one batch. Again is a no-op."""
 
-    async def save_exchange(self, workflow_id: str, task_id: str, key: str, content: bytes) -> None:
-        """Keep a model exchange durably under (workflow, task, key)."""
+    async def close(self) -> None:
+        """Release what the store holds open."""
 
-    async def load_exchange(self, workflow_id: str, task_id: str, key: str) -> bytes | None: ...
 
-    async def close(self) -> None: ...
+class WorkerArtifacts(CommitStore, ExchangeStore, Protocol):
+    """Both ports in one object, as a worker is given it."""

@@ -1,4 +1,11 @@
-"""The message bus: streams with consumer groups that carry work, and channels that mirror it."""
+"""The message bus: streams with consumer groups that carry work, and channels that mirror them.
+
+Delivery is at least once, and the bus may lose everything at any time: its users must be able to publish
+again. Every method raises BusUnavailable when the server cannot be reached or answers with an error of its
+own. No method retries a write by itself.
+
+Annotate a user with the smallest port that it needs, so that a fake implements only what it fakes.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +14,20 @@ from typing import NamedTuple, Protocol
 
 
 class Outgoing(NamedTuple):
-    """One message for a stream: `payload` is an encoded TaskEvent."""
+    """One message for a stream."""
 
     stream: str
     payload: bytes
+    """An encoded TaskEvent."""
 
 
 class Delivery(NamedTuple):
-    """One message as read from a stream: `entry_id` is the bus' own name for it."""
+    """One message as read from a stream."""
 
     stream: str
     entry_id: str
+    """The bus' own name for the entry."""
     payload: bytes
-
-
-class Subscription(Protocol):
-    """What `MessageBus.subscribe` hands out: (channel, payload) pairs until closed. Lossy by design."""
-
-    def __aiter__(self) -> AsyncIterator[tuple[str, bytes]]: ...
-
-    async def ready(self) -> None:
-        """Return when everything sent from now on will be heard."""
-
-    async def close(self) -> None: ...
 
 
 class Done(NamedTuple):
@@ -39,18 +37,24 @@ class Done(NamedTuple):
     deliveries: Sequence[Delivery]
 
 
-class MessageBus(Protocol):
-    """Streams with consumer groups that carry work, and channels of the same names that mirror it.
+class Subscription(Protocol):
+    """(channel, payload) pairs until closed. Lossy by design."""
 
-    Delivery is at least once and the bus may lose everything at any time; whoever uses it must be able to
-    publish again. All methods raise BusUnavailable when the server cannot be reached or answers with an
-    error of its own; no method retries a write by itself.
-    """
+    def __aiter__(self) -> AsyncIterator[tuple[str, bytes]]: ...
+
+    async def ready(self) -> None:
+        """Return when everything sent from now on will be heard."""
+
+    async def close(self) -> None: ...
+
+
+class PublishPort(Protocol):
+    """Sends messages."""
 
     async def publish(
         self, messages: Sequence[Outgoing], *, hints: Sequence[Outgoing] = (), done: Done | None = None
     ) -> None:
-        """Acknowledge `done`, append each message to its stream, and broadcast `hints`: in one pipeline.
+        """Acknowledge `done`, append each message to its stream, and broadcast `hints`, in one pipeline.
 
         Where one part fails, the others may have been done. Each message is mirrored on the channel of its
         stream's name, for whoever subscribed before it was stored.
@@ -60,7 +64,11 @@ class MessageBus(Protocol):
         """Publish the messages and acknowledge what led to them: both or neither."""
 
     async def broadcast(self, messages: Sequence[Outgoing]) -> None:
-        """Mirror only: to whoever subscribes now, stored nowhere."""
+        """Send to the channels alone: whoever subscribes now hears it, and nothing is stored."""
+
+
+class ConsumePort(Protocol):
+    """Reads the streams of a consumer group and acknowledges what was read."""
 
     async def ensure_group(self, stream: str, group: str) -> None:
         """Create the stream and the group (from its first entry) unless they exist."""
@@ -79,29 +87,41 @@ class MessageBus(Protocol):
     async def pending(self, stream: str, group: str, consumer: str) -> list[Delivery]:
         """Entries that `consumer` has read and not acknowledged, oldest first. [] when the group is gone."""
 
-    async def consumers(self, stream: str, group: str) -> list[str]:
-        """Who has read entries and not acknowledged them all, sorted. [] when the group is gone."""
-
     async def forget_consumer(self, stream: str, group: str, consumer: str) -> None:
-        """Delete the consumer unless it has entries in its hands; they would be in nobody's then."""
+        """Delete the consumer unless it has pending entries, which no consumer would hold then."""
+
+
+class InspectPort(Protocol):
+    """Looks at streams and at the server, and changes nothing."""
 
     async def entries(self, stream: str) -> list[Delivery]:
-        """Everything in the stream, read by somebody or not, oldest first. [] when it does not exist."""
+        """Everything in the stream, read or not, oldest first. [] when it does not exist."""
 
     async def orphaned(self, stream: str, group: str) -> list[Delivery]:
-        """Entries that were read and are in no consumer's hands: nobody will work on them. Oldest first.
+        """Entries that were read and that no consumer holds, so that nobody works on them. Oldest first.
 
         One that is being acknowledged may be among them. [] when the group is gone.
         """
 
+    async def consumers(self, stream: str, group: str) -> list[str]:
+        """The consumers with pending entries, sorted. [] when the group is gone."""
+
     async def depth(self, stream: str) -> int:
-        """Entries in the stream, 0 when it does not exist."""
+        """The number of entries in the stream, 0 when it does not exist."""
 
     async def incarnation(self) -> str:
         """A text that changes whenever the server may have lost its memory (restart, flush, restore)."""
 
+
+class SubscribePort(Protocol):
+    """Listens to channels."""
+
     def subscribe(self, channels: Sequence[str]) -> Subscription:
-        """Listen to channels; `*` is a wildcard."""
+        """Listen to channels from now on; `*` is a wildcard."""
+
+
+class MessageBus(PublishPort, ConsumePort, InspectPort, SubscribePort, Protocol):
+    """The whole bus, as an adapter implements it and the composition root hands it out."""
 
     async def close(self) -> None:
         """Release the connections."""

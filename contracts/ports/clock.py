@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Wall time in seconds since 1970, and a monotonic clock."""
+    """Two sources of time, in seconds."""
 
     wall: Callable[[], float] = time.time
+    """Since 1970."""
     monotonic: Callable[[], float] = time.monotonic
+    """Since an arbitrary point; never set back."""

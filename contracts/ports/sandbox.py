@@ -1,4 +1,4 @@
-"""The sandbox: runs a program nobody trusts."""
+"""The sandbox, which runs untrusted programs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Verdict(StrEnum):
 
 
 class Isolation(StrEnum):
-    """How strong the wall was, strongest first."""
+    """How strongly the program was isolated, strongest first."""
 
     CONTAINER = "container"
     NAMESPACES = "namespaces"
@@ -46,29 +46,28 @@ class SandboxLimits:
 
 @dataclass(frozen=True, slots=True)
 class SandboxRequest:
-    """One execution.
-
-    argv: the command; `python` and `pytest` work in every backend. No shell is involved.
-    files: relative path -> content, laid out below the work folder, which is the current folder.
-    collect: relative paths (or folders ending in `/`) read back after the program ended; missing ones are
-    left out of the result.
-    """
+    """One execution."""
 
     argv: tuple[str, ...]
+    """The command, run without a shell; `python` and `pytest` work in every backend."""
     files: Mapping[str, bytes] = field(default_factory=lambda: _EMPTY)
+    """Relative path -> content, written below the work folder, which is the current folder."""
     stdin: bytes = b""
     env: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     collect: tuple[str, ...] = ()
+    """Relative paths, or folders ending in `/`, to read back after the program ended; missing ones are left
+    out of the result."""
     limits: SandboxLimits = SandboxLimits()
     labels: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxResult:
-    """What came of it. `exit_code` is None when the program was ended from outside."""
+    """How an execution ended and what it left."""
 
     verdict: Verdict
     exit_code: int | None
+    """None when the program was ended from outside."""
     stdout: bytes
     stderr: bytes
     files: Mapping[str, bytes]
@@ -78,11 +77,11 @@ class SandboxResult:
 
 
 class Sandbox(Protocol):
-    """Runs a program nobody trusts, without a network.
+    """Runs untrusted programs, without a network.
 
-    A program that fails, is killed or breaks a rule is a result; a sandbox that cannot do its work raises
+    A program that fails, is killed or breaks a rule is a result. A sandbox that cannot do its work raises
     SandboxUnavailable; files that may not be written (see contracts.base.paths) raise UnsafePath. After `run`
-    returns or raises, or is cancelled, no process, container, mount or file of it is left.
+    has returned, raised or been cancelled, no process, container, mount or file of it is left.
     """
 
     @property

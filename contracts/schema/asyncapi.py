@@ -22,15 +22,15 @@ TARGET: Final = Path(__file__).parents[2] / "docs" / "asyncapi.yaml"
 
 _PARAMETERS: Final = {
     "role": "an agent role such as coder",
-    "tag": "a capability that a task asks for with required_tag",
+    "tag": "a capability that a task requires with required_tag",
     "shard": f"a logical shard, 0 to {SHARDS - 1}",
     "worker": "a worker's id",
-    "caller": "the id of who has programs run, as a rule a worker's",
+    "caller": "the id of a caller of sandbox hosts, usually that of a worker",
 }
 
 
 class _Channel(NamedTuple):
-    """An address and who speaks there; the document takes the view of the workers or of the orchestrator."""
+    """An address with its sender and receiver, of which the document takes the view of one."""
 
     name: str
     address: str
@@ -63,7 +63,7 @@ _CHANNELS: Final = (
     _Channel(
         "suspects",
         Channels.suspects("{role}"),
-        "Tasks for one role that were in the hands of a worker that died; each runs alone on its worker.",
+        "Tasks for one role that a worker held when it died; each runs alone on its worker.",
         "orchestrator",
         "worker",
         (EventType.TASK_DISPATCHED,),
@@ -72,7 +72,7 @@ _CHANNELS: Final = (
     _Channel(
         "taggedSuspects",
         Channels.suspects("{role}", "{tag}"),
-        "Such tasks for agents of one role that offer one capability.",
+        "As suspects, for agents of one role that offer one capability.",
         "orchestrator",
         "worker",
         (EventType.TASK_DISPATCHED,),
@@ -90,7 +90,7 @@ _CHANNELS: Final = (
     _Channel(
         "heartbeats",
         Channels.HEARTBEATS,
-        "Who lives, what it serves and what it holds; pub/sub only, every owner hears all of it.",
+        "Signs of life of workers, with what they serve and hold; pub/sub only, for all orchestrators.",
         "worker",
         "orchestrator",
         (EventType.WORKER_HEARTBEAT, EventType.WORKER_LEFT),
@@ -107,7 +107,7 @@ _CHANNELS: Final = (
     _Channel(
         "deadLetters",
         Channels.DEAD_LETTERS,
-        "Messages that nobody could read, with the reason and the bytes.",
+        "Messages that could not be read, with the reason and the bytes.",
         "worker",
         "orchestrator",
         (EventType.MESSAGE_DEAD,),
@@ -115,7 +115,7 @@ _CHANNELS: Final = (
     _Channel(
         "workflowEvents",
         Channels.WORKFLOW_EVENTS,
-        "Hints for whoever watches; the journal in the database says what changed.",
+        "Hints for observers; the journal in the database says what changed.",
         "orchestrator",
         "observer",
         (EventType.WORKFLOW_CHANGED,),
@@ -139,7 +139,7 @@ _CHANNELS: Final = (
     _Channel(
         "sandboxResults",
         Channels.sandbox_results("{caller}"),
-        "What came of one caller's programs; pub/sub only, repeated until received.",
+        "Results of one caller's programs; pub/sub only, repeated until received.",
         "host",
         "caller",
         (EventType.SANDBOX_FINISHED,),
@@ -148,7 +148,7 @@ _CHANNELS: Final = (
     _Channel(
         "sandboxHosts",
         Channels.SANDBOX_HOSTS,
-        "Which hosts live and what they hold; pub/sub only.",
+        "Signs of life of hosts, with what they hold; pub/sub only.",
         "host",
         "caller",
         (EventType.SANDBOX_PRESENT,),
@@ -156,7 +156,7 @@ _CHANNELS: Final = (
     _Channel(
         "sandboxControl",
         Channels.SANDBOX_CONTROL,
-        "What callers wait for, have received and want no more; pub/sub only.",
+        "What callers wait for, have received and have cancelled; pub/sub only.",
         "caller",
         "host",
         (EventType.SANDBOX_CONTROL,),

@@ -36,7 +36,7 @@ _TRIVIAL: tuple[Any, ...] = (None, True, {})
 
 @dataclass(frozen=True, slots=True)
 class Breakage:
-    """A broken rule, the JSON path in documents where it bites, and what changed there."""
+    """A broken rule, the JSON path in documents where it applies, and what changed there."""
 
     rule: str
     path: str
@@ -47,7 +47,7 @@ class Breakage:
 
 
 def compare(released: Schema, current: Schema) -> list[Breakage]:
-    """Every rule that `current` breaks for documents that are valid under `released`."""
+    """Find every rule that `current` breaks for documents that are valid under `released`."""
     return list(_Walk(released, current).schemas(released, current, "$", frozenset()))
 
 
@@ -91,7 +91,7 @@ class _Walk:
                 list(self.schemas(wanted, offered, path, above)) for offered in new.get("anyOf", [_bare(new)])
             ]
             if all(attempts):
-                # The offer of the same type explains most; without one the alternative is simply gone.
+                # The alternative of the same type explains most; without one the alternative is gone.
                 related = [found for found in attempts if all(b.rule != "type-narrowed" for b in found)]
                 gone = [
                     Breakage("alternative-removed", path, f"{_resolved(self._released, wanted)} was allowed")
@@ -113,7 +113,7 @@ class _Walk:
 
 
 def _resolved(root: Schema, schema: Schema) -> Schema:
-    """The schema with a leading reference replaced by its target; what stands beside it has precedence."""
+    """Replace a leading reference by its target; what stands beside the reference has precedence."""
     while "$ref" in schema:
         target: Any = root
         for step in schema["$ref"].removeprefix("#/").split("/"):
@@ -123,7 +123,7 @@ def _resolved(root: Schema, schema: Schema) -> Schema:
 
 
 def _excluded(old: Schema, condition: Schema) -> bool:
-    """Whether no document of the old schema meets the condition: it asks for a value that was not allowed."""
+    """Whether no document of the old schema meets the condition, since its value was not allowed."""
     for name in condition.get("required", ()):
         allowed = old.get("properties", {}).get(name, {}).get("enum")
         wanted = condition.get("properties", {}).get(name, {})

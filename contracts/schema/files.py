@@ -1,8 +1,8 @@
 """Generates the JSON Schema files from the models: `python -m contracts.schema.files [--check|--write]`.
 
 The text does not depend on the version of pydantic more than it must: generated titles are dropped, spellings
-that differ between versions are brought to one, keys stand in a fixed order. `--write` never changes a file
-below `released/`: such a copy is what documents in the field were written against.
+that differ between versions are brought to one, and keys have a fixed order. `--write` never changes a file
+below `released/`: documents in use were written against such a copy.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LITERALS = frozenset({"default", "const", "enum", "required", "type"})
 
 
 def generate() -> dict[str, str]:
-    """Text of every schema file by document type."""
+    """Generate the text of every schema file, by document type."""
     return {name: _text(name, _schema(name, entry.model)) for name, entry in DOCUMENT_TYPES.items()}
 
 
@@ -58,7 +58,7 @@ def envelope_name(kind: EventType) -> str:
 
 
 def drift(folder: Path = SCHEMAS) -> list[str]:
-    """What is wrong with the committed files: one sentence for each that is missing or differs."""
+    """Compare with the committed files: one sentence for each that is missing or differs."""
     found = []
     for name, text in generate().items():
         path = folder / f"{name}.json"
@@ -70,7 +70,7 @@ def drift(folder: Path = SCHEMAS) -> list[str]:
 
 
 def breakages(released: Path = CURRENT_RELEASE) -> dict[str, list[Breakage]]:
-    """By document type: where the models refuse or misread what the released schema allows."""
+    """By document type, find where the models refuse or misread what the released schema allows."""
     current = generate()
     found: dict[str, list[Breakage]] = {}
     for path in sorted(released.glob("*.json")):
@@ -85,9 +85,8 @@ def breakages(released: Path = CURRENT_RELEASE) -> dict[str, list[Breakage]]:
     return found
 
 
-def write(folder: Path = SCHEMAS) -> None:
+def write(folder: Path = SCHEMAS, released: Path = CURRENT_RELEASE) -> None:
     """Write all files; a released copy is made only where there is none yet."""
-    released = folder / "released" / SCHEMA_VERSION
     released.mkdir(parents=True, exist_ok=True)
     for name, text in generate().items():
         (folder / f"{name}.json").write_text(text, encoding="utf-8")

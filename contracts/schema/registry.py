@@ -34,7 +34,7 @@ SAMPLES: Final = _HERE / "samples"
 
 @dataclass(frozen=True, slots=True)
 class DocumentType:
-    """A kind of document. For `event` the model is the envelope; its data depends on the event's type."""
+    """A type of document. For `event` the model is the envelope; its data depends on the event's type."""
 
     name: str
     model: type[BaseModel]
@@ -64,7 +64,7 @@ DOCUMENT_TYPES: Final = _registered(
 
 
 def load_schema(name: str) -> dict[str, Any]:
-    """The committed JSON Schema of a document type, as a fresh copy."""
+    """Load the committed JSON Schema of a document type, as a fresh copy."""
     schema: dict[str, Any] = json.loads(_schema_text(name))
     return schema
 

@@ -1,1 +1,1 @@
-"""One file a revision."""
+"""The revisions of the database, one file each."""

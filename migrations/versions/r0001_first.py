@@ -1,4 +1,4 @@
-"""The first tables, and the shards."""
+"""Creates the first tables and the rows of the shards."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _name() -> sa.String:
 
 
 def upgrade() -> None:
-    """Create everything."""
+    """Create all tables."""
     serial = sa.BigInteger().with_variant(sa.Integer, "sqlite")
     shards = op.create_table(
         "shards",
@@ -127,7 +127,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove everything."""
+    """Drop all tables."""
     for table in (
         "dead_letters",
         "workers",

@@ -1,4 +1,4 @@
-"""Several orchestrators, suspects and outages apart from failures, dead letters that can be worked off."""
+"""Adds several orchestrators, counts of outages, suspect tasks, and dead letters that can be resolved."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add only: the previous release goes on working."""
+    """Only add tables and columns, so that the previous release keeps working."""
     op.create_table(
         "owners",
         sa.Column("owner_id", sa.String(200), nullable=False),
@@ -34,7 +34,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove what was added."""
+    """Drop what was added."""
     op.drop_index("ix_dead_letters_origin", "dead_letters")
     with op.batch_alter_table("dead_letters") as table:
         for name in ("resolution", "resolved_at", "logs", "origin"):

@@ -1,4 +1,4 @@
-"""Definitions of tasks once a workflow, and not in every version of a task's row."""
+"""Stores the definitions of tasks once per workflow instead of in every row of a task."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ _UNTOUCHED = {
 
 
 def upgrade() -> None:
-    """Add only: workflows that are stored already keep their definitions where they are.
+    """Only add a table and a column. Existing workflows keep their definitions in the rows of their tasks.
 
-    Orchestrators from before must have stopped: they find no definition of a task that is submitted later.
+    Orchestrators of earlier releases must be stopped first: they cannot find the definitions of tasks that
+    are submitted later.
     """
     op.create_table(
         "plans",
@@ -45,7 +46,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Give every task a row with its definition and its state, and every effect one in the outbox."""
+    """Give every task its own row with definition and state, and every effect its own row in the outbox."""
     connection = op.get_bind()
     _unpack(connection)
     tasks = sa.Table("tasks", sa.MetaData(), autoload_with=connection)

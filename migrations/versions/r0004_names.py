@@ -1,4 +1,4 @@
-"""The field's words: what were owners are orchestrators."""
+"""Renames the table `owners` to `orchestrators`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Rename only. Orchestrators from before must have stopped: they look for the old names."""
+    """Only rename. Orchestrators of earlier releases must be stopped first: they use the old names."""
     op.alter_column("owners", "owner_id", new_column_name="orchestrator_id")
     op.rename_table("owners", "orchestrators")
 
 
 def downgrade() -> None:
-    """The old names."""
+    """Restore the old names."""
     op.rename_table("orchestrators", "owners")
     op.alter_column("owners", "orchestrator_id", new_column_name="owner_id")

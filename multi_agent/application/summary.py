@@ -7,13 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from contracts.base.errors import MultiAgentError
+from contracts.base.refs import branch_name, is_metadata
 from orchestrator.core.state import WorkflowStatus
 
 if TYPE_CHECKING:
     from artifacts import GitArtifactStore
     from orchestrator.client.views import WorkflowView
-
-OWN_FOLDER = ".multi-agent/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ async def summarise(view: WorkflowView, store: GitArtifactStore, location: str) 
         cost_usd=round(sum(task.usage.cost_usd for task in tasks), 6),
         seconds=round((header.finished_at or header.created_at) - header.created_at, 2),
         sandbox=next((task.backend for task in reversed(tasks) if task.backend), ""),
-        branch=f"ai/generated/{header.workflow_id}/result" if header.result_commit else None,
+        branch=branch_name(header.workflow_id) if header.result_commit else None,
         commit=header.result_commit,
         store=location,
     )
@@ -87,7 +86,7 @@ async def _changed_files(view: WorkflowView, store: GitArtifactStore) -> tuple[s
     changed = {path for path, content in result.items() if base.get(path) != content} | (
         base.keys() - result.keys()
     )
-    return tuple(sorted(path for path in changed if not path.startswith(OWN_FOLDER)))
+    return tuple(sorted(path for path in changed if not is_metadata(path)))
 
 
 def summary_lines(summary: Summary) -> list[str]:

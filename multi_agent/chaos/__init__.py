@@ -1,1 +1,1 @@
-"""The crash certificate: real processes and services under faults, and a check of what was promised."""
+"""The crash certificate: injects faults into real processes and services, and checks the invariants."""

@@ -1,4 +1,4 @@
-"""The agent of the test load: its task's description says, in JSON, what it does."""
+"""The agent of the test load. The description of its task is JSON that says what to do."""
 
 from __future__ import annotations
 
@@ -20,28 +20,29 @@ QUESTIONS: Final = tuple(f"What is question {number}?" for number in range(8))
 
 
 class Orders(Model):
-    """What a task of the load does.
-
-    ask: index of the question it asks the model. fails: attempts up to this number fail. poison: it kills
-    its worker.
-    """
+    """What a task of the load does."""
 
     milliseconds: int = Field(default=0, ge=0)
+    """How long it sleeps."""
     ask: int | None = None
+    """Index of the question that it asks the model."""
     sandbox: bool = False
+    """Whether it runs a program in the sandbox."""
     fails: int = 0
+    """Attempts up to this number fail."""
     poison: bool = False
+    """Whether it kills its worker."""
 
 
 def content(task_id: str, inputs: Iterable[bytes]) -> bytes:
-    """What a task writes: its name, and a digest of what its dependencies wrote."""
+    """Return what a task writes: its name, and a digest of what its dependencies wrote."""
     digest = hashlib.sha256(b"\0".join(sorted(inputs))).hexdigest()
     return f"{task_id} {digest}\n".encode()
 
 
 @agent(role=ROLE, version="1")
 class ChaosAgent:
-    """Does what its orders say, and writes what follows from its inputs alone."""
+    """Follows its orders, and writes a file that depends only on its inputs."""
 
     async def run(self, task: Task) -> AgentResult:
         orders = Orders.model_validate_json(task.item.description)

@@ -1,4 +1,4 @@
-"""One whole run: a world, rounds until time or goals are reached, the checks at the end, a report."""
+"""Runs a certificate: a world, rounds until time is up or all goals are reached, final checks, a report."""
 
 from __future__ import annotations
 
@@ -37,28 +37,37 @@ PROCESS_FAULTS = frozenset(
         "lost-answer",
     }
 )
-"""Those that hit processes started by the certificate alone."""
+"""Faults that affect only processes started by the certificate."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the command line asked for. `replay` names one round as a report does: SEED/FAULT/ROUND."""
+class CertificateSettings:
+    """The options of a certificate."""
 
     minutes: float
+    """The length of the run; every fault gets at least one round."""
     round_seconds: float
+    """The length of the injections in one round."""
     rest_seconds: float
+    """How soon after its last fault everything started in a round must have ended."""
     faults: tuple[str, ...]
+    """Names of faults, () for all."""
     seed: str
     replay: str | None
+    """The only round to run, as a report names it: SEED/FAULT/ROUND."""
     postgres: bool
+    """Whether to use PostgreSQL instead of SQLite."""
     sandbox: str
     search_path: str
+    """Folders with programs, like PATH."""
     keep: bool = False
+    """Whether to keep the scratch folder after a run without violations."""
     deployment: Settings | None = None
+    """The settings of a deployment whose services are used instead of private ones."""
 
 
-def chosen(wanted: Wanted) -> list[Fault]:
-    """The faults to inject. Raises InvalidInput for unknown ones and those that need PostgreSQL."""
+def choose_faults(wanted: CertificateSettings) -> list[Fault]:
+    """Return the faults to inject. Raises InvalidInput for those that are unknown or impossible."""
     by_name = {fault.name: fault for fault in FAULTS}
     names = [wanted.replay.split("/")[1]] if wanted.replay else list(wanted.faults)
     for name in names:
@@ -66,7 +75,7 @@ def chosen(wanted: Wanted) -> list[Fault]:
             raise InvalidInput(f"fault {name!r}: unknown; known are {', '.join(by_name)}")
         if wanted.deployment is not None and name not in PROCESS_FAULTS:
             raise InvalidInput(
-                f"fault {name!r}: hits services, which are a deployment's own; "
+                f"fault {name!r}: affects services, which belong to the deployment; "
                 f"use {', '.join(sorted(PROCESS_FAULTS))}"
             )
         if by_name[name].postgres and not wanted.postgres:
@@ -85,9 +94,14 @@ def chosen(wanted: Wanted) -> list[Fault]:
     ]
 
 
-async def certify(wanted: Wanted, say: Callable[[str], None], stop: asyncio.Event) -> Certificate:
-    """Run it, until `stop` at most. The scratch folder stays when promises were broken."""
-    results = [FaultResult(fault) for fault in chosen(wanted)]
+async def certify(
+    wanted: CertificateSettings, say: Callable[[str], None], stop: asyncio.Event
+) -> Certificate:
+    """Run the certificate until it is complete or `stop` is set.
+
+    `say` is called with lines of progress for the user. The scratch folder is kept after violations.
+    """
+    results = [FaultResult(fault) for fault in choose_faults(wanted)]
     folder = Path(tempfile.mkdtemp(prefix="multi-agent-chaos-"))
     say(f"scratch folder {folder}")
     world = await World.start(
@@ -107,7 +121,7 @@ async def certify(wanted: Wanted, say: Callable[[str], None], stop: asyncio.Even
     at_the_end: list[FailedCheck] = []
     try:
         await _rounds(wanted, runner, results)
-        at_the_end += await _audited(world, artifacts)
+        at_the_end += await _verified(world, artifacts)
     finally:
         await artifacts.close()
         await world.close()
@@ -120,8 +134,8 @@ async def certify(wanted: Wanted, say: Callable[[str], None], stop: asyncio.Even
     return report
 
 
-async def _audited(world: World, artifacts: GitArtifactStore) -> list[FailedCheck]:
-    """What `multi-agent verify` would say."""
+async def _verified(world: World, artifacts: GitArtifactStore) -> list[FailedCheck]:
+    """Check the invariants like `multi-agent verify`."""
     listen = 2 * world.wanted.lease_seconds
     found = await verify_invariants(world.database, world.bus, artifacts, listen_seconds=listen)
     return [
@@ -130,7 +144,7 @@ async def _audited(world: World, artifacts: GitArtifactStore) -> list[FailedChec
     ]
 
 
-async def _rounds(wanted: Wanted, runner: Runner, results: list[FaultResult]) -> None:
+async def _rounds(wanted: CertificateSettings, runner: Runner, results: list[FaultResult]) -> None:
     if wanted.replay:
         return await runner.round(results[0], wanted.replay, wanted.round_seconds)
     until = time.monotonic() + wanted.minutes * 60

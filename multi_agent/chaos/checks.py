@@ -1,4 +1,4 @@
-"""Whether what was promised was kept: by the journal, the artifacts and the notes of failpoints."""
+"""Checks the invariants against the journal, the artifacts and the notes of failpoints."""
 
 from __future__ import annotations
 
@@ -9,89 +9,104 @@ from pathlib import Path
 
 from artifacts import GitArtifactStore
 from contracts.base.errors import ArtifactError
+from contracts.base.refs import is_metadata
 from contracts.documents.todo_list import TodoList
+from contracts.messages.journal import (
+    JournalEvent,
+    OutcomeRefused,
+    TaskDispatched,
+    TaskSucceeded,
+    UnknownEvent,
+    decode_journal,
+)
 from multi_agent.chaos.load import expected_files
 from multi_agent.chaos.world import CANARY, World
-from orchestrator.client.views import JournalEntry, WorkflowView
+from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.state import TaskStatus, WorkflowStatus
 from sandbox_runner.local.launchers import abandoned
 
 _ALL_EVENTS = 1_000_000
+_Event = JournalEvent | UnknownEvent
 MAX_CRASHES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class FailedCheck:
-    """A promise that was not kept."""
+    """A violation of an invariant."""
 
     promise: str
+    """The invariant, such as "I2"."""
     text: str
+    """What was found."""
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """What was found about one workflow, how many outcomes were refused as stale, and its dispatches."""
+class WorkflowCheck:
+    """The result of the checks of one workflow."""
 
     findings: list[FailedCheck]
     refused: int
+    """How many outcomes were refused as stale."""
     dispatches: list[str]
+    """"<workflow id> <dispatch id>" of each dispatch."""
 
 
 async def check_workflow(
     client: WorkflowClient, artifacts: GitArtifactStore, view: WorkflowView, plan: TodoList
-) -> Checked:
-    """One workflow that has ended."""
+) -> WorkflowCheck:
+    """Check a workflow that has ended."""
     name = view.header.workflow_id
     entries = await client.events(name, limit=_ALL_EVENTS)
-    findings = _journal(view, entries)
+    events = [decode_journal(entry.kind, entry.task_id, entry.data) for entry in entries]
+    findings = _journal(view, events)
     if plan.todo_list_id.startswith("poison-"):
         findings += _poisoned(view)
     elif view.header.status is not WorkflowStatus.COMPLETED:
         findings.append(FailedCheck("I1", f"{name} is {view.header.status}: {view.header.reason}"))
     else:
         findings += await _outcome(artifacts, view, plan)
-    dispatches = [
-        f"{name} {entry.data['dispatch_id']}" for entry in entries if entry.kind == "task.dispatched"
-    ]
-    refused = sum(entry.kind == "outcome.refused" for entry in entries)
-    return Checked(findings, refused, dispatches)
+    dispatches = [f"{name} {event.dispatch_id}" for event in events if isinstance(event, TaskDispatched)]
+    refused = sum(isinstance(event, OutcomeRefused) for event in events)
+    return WorkflowCheck(findings, refused, dispatches)
 
 
-def _journal(view: WorkflowView, entries: list[JournalEntry]) -> list[FailedCheck]:
+def _journal(view: WorkflowView, events: list[_Event]) -> list[FailedCheck]:
     name = view.header.workflow_id
-    succeeded = [entry for entry in entries if entry.kind == "task.succeeded"]
-    counts = Counter(entry.task_id for entry in succeeded)
+    done_at = {event.task_id: at for at, event in enumerate(events) if isinstance(event, TaskSucceeded)}
+    counts = Counter(event.task_id for event in events if isinstance(event, TaskSucceeded))
     findings = [
         FailedCheck("I2", f"{name}/{task}: {count} outcomes were accepted")
         for task, count in counts.items()
         if count > 1
     ]
-    findings += _fenced(name, entries)
-    done_at = {entry.task_id: entry.sequence for entry in succeeded}
+    findings += _outdated_outcomes(name, events)
     needs = {task.task_id: task.dependencies for task in view.tasks}
-    for entry in entries:
-        task_id = entry.task_id
-        if entry.kind != "task.dispatched" or task_id is None:
+    for at, event in enumerate(events):
+        if not isinstance(event, TaskDispatched):
             continue
-        if any(done_at.get(need, entry.sequence) >= entry.sequence for need in needs.get(task_id, ())):
+        task_id = event.task_id
+        if any(done_at.get(need, at) >= at for need in needs.get(task_id, ())):
             findings.append(
                 FailedCheck("I6", f"{name}/{task_id} was dispatched before what it needs was done")
             )
-        if done_at.get(task_id, entry.sequence) < entry.sequence:
+        if done_at.get(task_id, at) < at:
             findings.append(FailedCheck("I4", f"{name}/{task_id} was dispatched after it had succeeded"))
     return findings
 
 
-def _fenced(name: str, entries: list[JournalEntry]) -> list[FailedCheck]:
-    """Every accepted outcome carries the newest dispatch of its task."""
-    newest: dict[str | None, str] = {}
+def _outdated_outcomes(name: str, events: list[_Event]) -> list[FailedCheck]:
+    """Check that every accepted outcome has the latest dispatch of its task (I3)."""
+    newest: dict[str, str] = {}
     findings = []
-    for entry in entries:
-        if entry.kind == "task.dispatched":
-            newest[entry.task_id] = entry.data["dispatch_id"]
-        elif entry.kind == "task.succeeded" and entry.data["dispatch_id"] != newest.get(entry.task_id):
-            findings.append(FailedCheck("I3", f"{name}/{entry.task_id}: an outdated outcome was accepted"))
+    for event in events:
+        match event:
+            case TaskDispatched():
+                newest[event.task_id] = event.dispatch_id
+            case TaskSucceeded() if event.dispatch_id != newest.get(event.task_id):
+                findings.append(
+                    FailedCheck("I3", f"{name}/{event.task_id}: an outdated outcome was accepted")
+                )
     return findings
 
 
@@ -102,7 +117,7 @@ async def _outcome(artifacts: GitArtifactStore, view: WorkflowView, plan: TodoLi
         tree = await artifacts.read_tree(view.header.result_commit)
     except ArtifactError as error:
         return [FailedCheck("I2", f"{name}: the outcome cannot be read: {error}")]
-    files = {path: text for path, text in tree.items() if not path.startswith(".multi-agent/")}
+    files = {path: text for path, text in tree.items() if not is_metadata(path)}
     if files == expected_files(plan):
         return []
     return [FailedCheck("I2", f"{name}: the outcome holds {sorted(files)}, or other contents than it must")]
@@ -127,7 +142,7 @@ def _poisoned(view: WorkflowView) -> list[FailedCheck]:
 
 
 def check_model_calls(world: World) -> list[FailedCheck]:
-    """A model call whose answer was stored is not made again (I4)."""
+    """Check that a model call whose answer was stored is not made again (I4)."""
     stored: set[str] = set()
     findings = []
     for point, about in world.notes:
@@ -139,13 +154,13 @@ def check_model_calls(world: World) -> list[FailedCheck]:
 
 
 def check_runs(world: World, dispatched: set[str]) -> list[FailedCheck]:
-    """Nothing ran whose dispatch was never committed (I3)."""
+    """Check that no dispatch ran that was never committed (I3)."""
     ran = {about for point, about in world.notes if point == "worker.before_run"}
     return [FailedCheck("I3", f"a dispatch ran that was not committed: {one}") for one in ran - dispatched]
 
 
 def check_secrets(world: World) -> list[FailedCheck]:
-    """The secret in every process' environment is in no log."""
+    """Check that the secret from the environment of the processes is in no log."""
     logs = [path for path in Path(world.wanted.folder).rglob("*.log") if path.is_file()]
     return [
         FailedCheck("secrecy", f"a secret is in {path.name}")
@@ -155,16 +170,16 @@ def check_secrets(world: World) -> list[FailedCheck]:
 
 
 def left_behind(world: World) -> list[FailedCheck]:
-    """Processes that still work for the scratch folder after its end, and sandboxes whose user is dead.
+    """Find processes that still run in the scratch folder after the end, and orphaned sandboxes.
 
-    A sandbox's processes have another folder, and are known by whoever started them.
+    The processes of a sandbox run in another folder and are found by the process that started them.
     """
     found = {*working_in(world.wanted.folder), *abandoned()}
     return [FailedCheck("leftovers", f"process {pid} was left behind") for pid in sorted(found)]
 
 
 def working_in(folder: Path) -> list[int]:
-    """Processes whose current folder is this one, or below it."""
+    """Return the ids of processes whose current folder is this one or below it."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""The faults: what each does to the world, which promise it tries, and how often a certificate injects it."""
+"""The faults: what each does, which invariants it tests, and how often a certificate injects it."""
 
 from __future__ import annotations
 
@@ -24,38 +24,42 @@ Inject = Callable[[World, random.Random], Awaitable[int]]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One kind of fault.
-
-    inject: does it once and returns how many injections that was. pause: seconds between two, least and
-    most. goal: injections in a certificate. traps: the failpoints to arm instead, with their action.
-    postgres: needs PostgreSQL. forges: sends what may pass for a dispatch.
-    """
+    """One kind of fault."""
 
     name: str
     what: str
+    """A description for the report."""
     promise: str
+    """The invariants that it tests, such as "I1 I2"."""
     inject: Inject
+    """Injects the fault once and returns how many injections that was."""
     pause: tuple[float, float]
+    """Least and most seconds between two calls of `inject`."""
     goal: int
+    """How many injections a certificate needs; with `traps`, hits of every failpoint."""
     traps: tuple[str, ...] = ()
+    """The failpoints to arm."""
     action: Action | None = None
+    """The action of the failpoints."""
     postgres: bool = False
+    """Whether it needs PostgreSQL."""
     forges: bool = False
+    """Whether it may send messages that look like dispatches."""
 
 
 async def _kill_worker(world: World, chance: random.Random) -> int:
     return world.kill([chance.choice(world.workers)])
 
 
-async def _kill_owner(world: World, chance: random.Random) -> int:
-    return world.kill([chance.choice(world.owners)])
+async def _kill_orchestrator(world: World, chance: random.Random) -> int:
+    return world.kill([chance.choice(world.orchestrators)])
 
 
 async def _kill_everything(world: World, chance: random.Random) -> int:
-    charges = list(world.supervisor.charges)
-    chance.shuffle(charges)
+    targets = list(world.supervisor.processes)
+    chance.shuffle(targets)
     world.redis.kill()
-    killed = world.kill(charges)
+    killed = world.kill(targets)
     await world.redis.start()
     return min(killed, 1)
 
@@ -65,9 +69,9 @@ async def _stop_worker(world: World, chance: random.Random) -> int:
     return int(world.stop_for(chance.choice(world.workers), lease * chance.uniform(1.2, 2.0)))
 
 
-async def _stop_owner(world: World, chance: random.Random) -> int:
+async def _stop_orchestrator(world: World, chance: random.Random) -> int:
     lease = world.wanted.lease_seconds
-    return int(world.stop_for(chance.choice(world.owners), lease * chance.uniform(0.5, 2.0)))
+    return int(world.stop_for(chance.choice(world.orchestrators), lease * chance.uniform(0.5, 2.0)))
 
 
 async def _restart_redis(world: World, chance: random.Random) -> int:
@@ -130,7 +134,7 @@ async def _cut_postgres(world: World, _chance: random.Random) -> int:
 
 
 async def _duplicate(world: World, chance: random.Random) -> int:
-    """Publish what lies on the streams again, one to five times each."""
+    """Publish the messages on the streams again, one to five times each."""
     copies: list[Outgoing] = []
     for stream in await asyncio.to_thread(world.redis.streams):
         for delivery in (await world.bus.entries(stream))[-20:]:
@@ -141,7 +145,7 @@ async def _duplicate(world: World, chance: random.Random) -> int:
 
 
 async def _send_malformed(world: World, chance: random.Random) -> int:
-    """Bytes that are no message of ours, on the streams and channels of workers and owners alike."""
+    """Publish bytes that are not valid messages, on the streams and channels of workers and orchestrators."""
     streams = await asyncio.to_thread(world.redis.streams) or [Channels.results(0)]
     samples = [each.payload for stream in streams for each in (await world.bus.entries(stream))[-3:]]
     messages = [Outgoing(chance.choice(streams), malformed(chance, samples)) for _ in range(20)]
@@ -151,7 +155,7 @@ async def _send_malformed(world: World, chance: random.Random) -> int:
 
 
 async def _kill_git(world: World, chance: random.Random) -> int:
-    """kill -9 of a git process that writes, or a lock file as one leaves it."""
+    """kill -9 a git process, or create a lock file as a killed git process leaves it."""
     store = Path(world.settings.artifacts)
     if chance.random() < 0.2:
         (store / chance.choice(("packed-refs.lock", "HEAD.lock"))).touch()
@@ -173,26 +177,26 @@ def _git_processes(store: Path) -> list[int]:
 
 
 async def _poison(world: World, chance: random.Random) -> int:
-    """A task that kills its worker, again and again."""
+    """Submit a workflow with a task that kills its worker in every attempt."""
     world.wanted_plans.append(poison_plan(f"poison-{chance.getrandbits(40):010x}"))
     return 1
 
 
 async def _step_clock(world: World, chance: random.Random) -> int:
-    """Up to an hour forth or back, for all processes and Redis at once."""
+    """Move the wall clock of all processes and Redis up to an hour forward or back."""
     assert world.clock is not None
     world.clock.step(chance.choice((-3600, -600, 600, 3600)))
     return 1
 
 
 async def _cut_link(world: World, chance: random.Random) -> int:
-    """Connections end, with what was under way; half of the time when their next answer is due."""
+    """Abort all connections; half of the time, only when their next answer arrives."""
     link = chance.choice(world.links.all)
     return link.cut() if chance.random() < 0.5 else link.lose_answers()
 
 
 async def _silence_link(world: World, _chance: random.Random) -> int:
-    """Connections to Redis stay open and carry nothing: only a timeout can tell."""
+    """Let connections to Redis stay open without carrying data, which only a timeout can detect."""
     assert world.links.redis is not None
     return world.links.redis.fall_silent()
 
@@ -206,7 +210,7 @@ async def _slow_link(world: World, chance: random.Random) -> int:
 
 
 async def _wait(_world: World, _chance: random.Random) -> int:
-    """The armed failpoints do it."""
+    """Do nothing: the armed failpoints are the fault."""
     return 0
 
 
@@ -218,28 +222,33 @@ _AT_ONCE: Final = (0.1, 0.1)
 
 FAULTS: Final[tuple[Fault, ...]] = (
     Fault("worker-kill", "kill -9 of a worker at any moment", "I1 I2 I4", _kill_worker, (0.1, 0.35), 1000),
-    Fault("orchestrator-kill", "kill -9 of an orchestrator", "I1 I2 I4", _kill_owner, (0.2, 0.8), 300),
+    Fault("orchestrator-kill", "kill -9 of an orchestrator", "I1 I2 I4", _kill_orchestrator, (0.2, 0.8), 300),
     Fault("everything-kill", "kill -9 of all processes at once", "I4 I5", _kill_everything, (0.8, 2.0), 200),
     Fault("worker-stop", "a worker stopped for longer than its lease", "I3", _stop_worker, (0.2, 0.6), 100),
-    Fault("zombie", "back after its lease, with an outcome", "I3", _wait, _AT_ONCE, 100, _OUTCOME, _STOP),
+    Fault("zombie", "an outcome sent after the lease", "I3", _wait, _AT_ONCE, 100, _OUTCOME, _STOP),
     Fault(
-        "orchestrator-stop", "an orchestrator stopped, then continued", "I3 I8", _stop_owner, (0.5, 1.5), 50
+        "orchestrator-stop",
+        "an orchestrator stopped, then continued",
+        "I3 I8",
+        _stop_orchestrator,
+        (0.5, 1.5),
+        50,
     ),
     Fault("poison", "a task that kills its worker", "I7", _poison, (2.0, 4.0), 50),
     Fault("failpoint-kill", "kill -9 between two steps", "I1 I2", _wait, _AT_ONCE, 30, _ALL, _KILL),
     Fault("failpoint-stop", "stopped between two steps", "I2 I3", _wait, _AT_ONCE, 30, _ALL, _STOP),
-    Fault("lost-answer", "a commit that fails or only seems to", "I2", _wait, _AT_ONCE, 250, _COMMITS, _LOSE),
+    Fault("lost-answer", "a commit that fails, or seems to", "I2", _wait, _AT_ONCE, 250, _COMMITS, _LOSE),
     Fault("redis-kill", "kill -9 of Redis, back within a second", "I1 I5", _restart_redis, (0.1, 0.5), 300),
     Fault("redis-flush", "FLUSHALL, DEL, XGROUP DESTROY", "I5", _flush_redis, (0.1, 0.6), 200),
     Fault("redis-cut", "up to 64 KiB of the append-only file lost", "I5", _cut_redis_log, (0.1, 0.6), 200),
-    Fault("redis-pause", "Redis answers nobody for a while", "I1 I8", _pause_redis, (0.5, 1.5), 50),
+    Fault("redis-pause", "Redis does not answer for a while", "I1 I8", _pause_redis, (0.5, 1.5), 50),
     Fault("redis-full", "Redis refuses every write", "I1 I9", _fill_redis, (0.5, 1.5), 20),
     Fault("link-cut", "connections or answers lost on the way", "I1 I2", _cut_link, (0.2, 0.8), 200),
-    Fault("link-silent", "connections that carry nothing any more", "I1", _silence_link, (2.0, 6.0), 50),
+    Fault("link-silent", "open connections that carry no data", "I1", _silence_link, (2.0, 6.0), 50),
     Fault("link-slow", "every message late, or byte by byte", "I1 I8", _slow_link, (0.2, 1.0), 50),
     Fault("clock-step", "the wall clock jumps by up to an hour", "I8", _step_clock, (1.0, 2.5), 50),
     Fault("duplicates", "messages delivered again", "I2", _duplicate, (0.05, 0.2), 10_000),
-    Fault("malformed", "bytes that are no message", "I7", _send_malformed, (0.02, 0.1), 10_000, forges=True),
+    Fault("malformed", "invalid messages", "I7", _send_malformed, (0.02, 0.1), 10_000, forges=True),
     Fault("git-kill", "kill -9 of git, locks left behind", "I2", _kill_git, (0.01, 0.1), 300),
     Fault(
         "postgres-kill", "PostgreSQL ends at once", "I1 I2", _kill_postgres, (0.1, 0.4), 300, postgres=True
@@ -249,7 +258,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
 
 
 async def inject(fault: Fault, world: World, chance: random.Random) -> int:
-    """Inject once; a service that is down already counts as nothing done."""
+    """Inject once. Returns 0 when a service that the fault needs is unavailable."""
     try:
         return await fault.inject(world, chance)
     except (Unavailable, MultiAgentError, OSError):

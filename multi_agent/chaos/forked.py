@@ -1,4 +1,4 @@
-"""Our own processes, forked from one that has imported everything: they start in milliseconds."""
+"""Forks the project's processes from one that has imported everything, so that they start in milliseconds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
 _MODULES = (
-    "multi_agent.chaos.tether",
+    "multi_agent.chaos.die_with_parent",
     "multi_agent.cli.serve",
     "multi_agent.chaos.agents",
     "multi_agent.models.recordings.replay",
@@ -34,7 +34,7 @@ _context: ForkServerContext = multiprocessing.get_context("forkserver")
 
 
 class ForkedProcess:
-    """What the supervisor expects of a process; `argv` must be a call of `python -m multi_agent.cli`."""
+    """A process for the supervisor. `argv` must be a call of `python -m multi_agent.cli`."""
 
     def __init__(self, argv: Sequence[str], *, log: Path, env: Mapping[str, str]) -> None:
         self._argv = list(argv[argv.index("multi_agent.cli") + 1 :])
@@ -44,44 +44,44 @@ class ForkedProcess:
 
     @property
     def pid(self) -> int:
-        """Process id; 0 when it was not started."""
+        """The process id; 0 before the start."""
         return (self._process.pid or 0) if self._process else 0
 
     @property
     def alive(self) -> bool:
-        """Whether it runs."""
+        """Whether the process runs."""
         return self._process is not None and self._process.is_alive()
 
     def start(self) -> None:
-        """Start it."""
+        """Start the process."""
         self._log.parent.mkdir(parents=True, exist_ok=True)
         args = (self._argv, self._env, str(self._log))
         self._process = _context.Process(target=_become, args=args, daemon=True)
         self._process.start()
 
     def signal(self, number: int) -> None:
-        """Send a signal; ignored when it is gone."""
+        """Send a signal; does nothing when the process has ended."""
         if self._process is not None and self._process.is_alive():
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """End it at once and wait for its end."""
+        """Kill the process and wait until it has ended."""
         self.signal(signal.SIGKILL)
         if self._process is not None:
             self._process.join()
 
     async def stop(self, grace: float = 10.0) -> None:
-        """Ask it to end, kill it after `grace` seconds."""
+        """Send SIGTERM, and kill the process after `grace` seconds."""
         self.signal(signal.SIGTERM)
         if self._process is not None:
-            # Joining in a thread would race with the checks of the supervisor.
+            # Joining in a thread would race with the supervisor's calls of `alive`.
             self._process.join(grace)
         self.kill()
 
 
 def start_server(env: Mapping[str, str]) -> None:
-    """Start the server that forks, with these variables in its environment; its children inherit it."""
+    """Start the fork server with these variables in its environment, which its children inherit."""
     _context.set_forkserver_preload(list(_MODULES))
     with _variables(env), _short_temporary_folder():
         forkserver.ensure_running()
@@ -99,7 +99,7 @@ def _variables(env: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _short_temporary_folder() -> Iterator[None]:
-    """The server's socket lies in the temporary folder, and a socket's path has 108 bytes at most."""
+    """Use a short temporary folder: the server's socket is in it, and its path may have at most 108 bytes."""
     usual = tempfile.gettempdir()
     if len(os.fsencode(usual)) > _LONGEST_TEMPORARY_FOLDER:
         tempfile.tempdir = "/tmp"  # noqa: S108 - multiprocessing makes a folder of mode 700 there
@@ -110,7 +110,7 @@ def _short_temporary_folder() -> Iterator[None]:
 
 
 def _become(argv: list[str], env: dict[str, str], log: str) -> None:
-    """In the child: the command line, as if it had been started by itself."""
+    """Run the command line in the child as if it had been started as a new process."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     assert threading.active_count() == 1
@@ -122,7 +122,7 @@ def _become(argv: list[str], env: dict[str, str], log: str) -> None:
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
     os.environ.clear()
     os.environ.update(env)
-    # Where it works shows to whom it belongs; the environment that others see is the server's.
+    # `left_behind` finds processes by their folder; /proc shows only the environment of the server.
     os.chdir(env["HOME"])
     sys.argv = ["multi-agent", *argv]
     from multi_agent.cli import main  # noqa: PLC0415 - imported in the server already

@@ -1,4 +1,4 @@
-"""The test load: random plans, and what each must have produced in the end."""
+"""The test load: random plans, and the files that each must produce."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ MAX_TASKS = 7
 
 
 def random_plan(name: str, chance: random.Random, *, sandbox: float) -> TodoList:
-    """A small random graph of tasks: some ask, some fail first, some need a person.
+    """Make a small random graph of tasks. Some ask the model, some fail at first, some need an approval.
 
-    sandbox: the share of those that use the sandbox.
+    sandbox: the share of tasks that use the sandbox, 0 to 1.
     """
     names = [f"t{number}" for number in range(chance.randint(1, MAX_TASKS))]
     items = []
@@ -28,7 +28,7 @@ def random_plan(name: str, chance: random.Random, *, sandbox: float) -> TodoList
 
 
 def poison_plan(name: str) -> TodoList:
-    """A task that kills its worker, one that needs it, and an innocent one."""
+    """Make a plan with a task that kills its worker, one that depends on it, and an independent one."""
     return TodoList(
         todo_list_id=name,
         request="test load with poison",
@@ -41,7 +41,7 @@ def poison_plan(name: str) -> TodoList:
 
 
 def expected_files(plan: TodoList) -> dict[str, bytes]:
-    """path -> content of the merged outcome. Plans list every task after those it needs."""
+    """Return path -> content of the merged outcome. Plans must list a task after its dependencies."""
     made: dict[str, bytes] = {}
     for item in plan.items:
         made[item.task_id] = content(item.task_id, (made[name] for name in item.dependencies))
@@ -49,7 +49,7 @@ def expected_files(plan: TodoList) -> dict[str, bytes]:
 
 
 def write_answers(folder: Path) -> None:
-    """A recording that answers every question of the load."""
+    """Write a recording that answers every question of the load."""
     folder.mkdir(parents=True, exist_ok=True)
     exchanges = []
     for question in QUESTIONS:
@@ -73,7 +73,7 @@ def _orders(chance: random.Random, sandbox: float) -> Orders:
     if kind < 0.3:
         return Orders(fails=1)
     if kind < 0.37:
-        # Long enough for a zombie to come back while somebody else repeats its work.
+        # Long enough for a stopped worker to continue while another one repeats its task.
         return Orders(milliseconds=1_500)
     return Orders(milliseconds=milliseconds, sandbox=chance.random() < sandbox)
 

@@ -1,4 +1,4 @@
-"""Bytes that a consumer must survive: no message, or one that is nearly right."""
+"""Bytes that a consumer must reject without failing: nonsense, or a message with one mistake."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 
 def malformed(chance: random.Random, samples: Sequence[bytes]) -> bytes:
-    """One of them; `samples` are real messages to spoil."""
+    """Make one such payload. `samples` are real messages to modify."""
     if any(samples) and chance.random() < 0.6:
         return _spoiled(chance, chance.choice([sample for sample in samples if sample]))
     return chance.choice(_NONSENSE)(chance)

@@ -17,7 +17,7 @@ svg text { font: 11px system-ui, sans-serif; fill: #57606a }
 
 
 def render_page(report: dict[str, Any]) -> str:
-    """The page for a report's JSON document."""
+    """Render the page for a report's JSON document."""
     violations = report["violations"]
     verdict = "No violation" if violations == 0 else f"{violations} violations"
     kind = "good" if violations == 0 else "bad"

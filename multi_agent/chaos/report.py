@@ -1,4 +1,4 @@
-"""The certificate: what was injected, what was found, and what that bounds."""
+"""The report: what was injected, what was found, and the bound on failure rates that follows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from multi_agent.chaos.runner import FaultResult, Figures
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """Everything about one run. `at_the_end` was found after everything had stopped."""
+    """The results of one run."""
 
     seed: str
     database: str
@@ -23,14 +23,15 @@ class Certificate:
     results: list[FaultResult]
     figures: Figures
     at_the_end: list[FailedCheck]
+    """Violations found after everything had stopped."""
 
     @property
     def violations(self) -> int:
-        """How many promises were found broken."""
+        """The number of violations."""
         return sum(len(result.findings) for result in self.results) + len(self.at_the_end)
 
     def as_json(self) -> dict[str, Any]:
-        """For programs."""
+        """Return the report as a document for programs."""
         return {
             "seed": self.seed,
             "database": self.database,
@@ -45,7 +46,7 @@ class Certificate:
         }
 
     def lines(self) -> list[str]:
-        """For people, in a terminal."""
+        """Return the report as lines for a terminal."""
         document = self.as_json()
         rows = [("fault", "promises", "rounds", "injections", "violations", "bound")]
         rows += [
@@ -77,7 +78,7 @@ class Certificate:
         return [*table, figures, *found, verdict]
 
     def write(self, folder: Path) -> None:
-        """report.txt, report.json and report.html in the folder."""
+        """Write report.txt, report.json and report.html into the folder."""
         folder.mkdir(parents=True, exist_ok=True)
         document = self.as_json()
         (folder / "report.txt").write_text("\n".join(self.lines()) + "\n", "utf-8")

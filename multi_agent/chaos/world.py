@@ -1,4 +1,4 @@
-"""The system under test, in a scratch folder: private services, real orchestrators and workers, a client."""
+"""The system under test in a scratch folder: private services, real orchestrators and workers, a client."""
 
 from __future__ import annotations
 
@@ -24,41 +24,46 @@ from multi_agent.chaos.services.clock import SteppedClock, find_compiler
 from multi_agent.chaos.services.link import FaultProxies
 from multi_agent.chaos.services.postgres import PrivatePostgres
 from multi_agent.chaos.services.redis import ChaosRedis
-from multi_agent.runtime.supervisor import Charge, OrchestratorArgv, Supervisor, worker_argv
+from multi_agent.runtime.supervisor import OrchestratorArgv, SupervisedProcess, Supervisor, worker_argv
 from multi_agent.settings import Settings
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.storage.sql.database import Database
 
-_WAKE_SECONDS = 0.05
+_CONTINUE_SECONDS = 0.05
 NOTED = ("worker.before_run", "worker.before_model", "worker.after_exchange")
-"""Failpoints that always leave a line: who ran what, and which model answers were had and stored."""
+"""Failpoints that always write a note: what ran where, and which model answers were requested and stored."""
 
 CANARY = "canary-2b7e151628aed2a6abf7158809cf4f3c"
-"""Stands in for a secret in the environment of every process; it must be found nowhere."""
+"""The value of every secret in the environment of the processes. No log may contain it."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorldSettings:
-    """postgres: on PostgreSQL, with two orchestrators; else on SQLite, with the one it can have.
-
-    steps_clock: the wall clock of all processes can be stepped; needs a C compiler. deployment: the settings
-    of one whose Redis, PostgreSQL and artifact store are used; then only the processes are ours to hit.
-    """
+    """The options of a world."""
 
     folder: Path
+    """The scratch folder."""
     postgres: bool = False
+    """Whether to use PostgreSQL with two orchestrators, else SQLite with one."""
     workers: int = 6
     slots: int = 3
+    """How many tasks a worker executes at once."""
     lease_seconds: float = 1.5
     sandbox: str = "auto"
     search_path: str = os.defpath
+    """Folders with programs, like PATH."""
     steps_clock: bool = False
+    """Whether the wall clock of all processes can be stepped, which needs a C compiler."""
     deployment: Settings | None = None
+    """The settings of a deployment whose Redis, PostgreSQL and artifact store are used.
+
+    Faults then affect only the processes of the certificate.
+    """
 
 
 @dataclass(slots=True)
 class World:
-    """Everything that a fault may hit. `start` it, `close` it."""
+    """Everything that a fault can affect. Make it with `start` and end it with `close`."""
 
     wanted: WorldSettings
     private_redis: ChaosRedis | None
@@ -72,15 +77,20 @@ class World:
     links: FaultProxies
     traps: list[Trap] = field(default_factory=list)
     wanted_plans: list[TodoList] = field(default_factory=list)
+    """Plans that a fault wants to be submitted."""
     notes: list[tuple[str, str]] = field(default_factory=list)
+    """(failpoint, details) of failpoints that only write a note."""
     _stopped: dict[int, float] = field(default_factory=dict)
+    """Process id -> monotonic time at which it is continued."""
     _struck: list[str] = field(default_factory=list)
+    """Failpoints that struck and were not yet returned by `pop_strikes`."""
     _read: int = 0
+    """How many bytes of the failpoints' log were read."""
     _jobs: list[asyncio.Task[None]] = field(default_factory=list)
 
     @classmethod
     async def start(cls, wanted: WorldSettings) -> World:
-        """Start everything."""
+        """Start all services and processes."""
         data = wanted.folder / "data"
         data.mkdir(parents=True)
         (data / SCRATCH_MARK).touch()
@@ -108,7 +118,9 @@ class World:
         bus, database = make_bus(settings), make_database(settings)
         links = await FaultProxies.open(redis, postgres)
         env = _environment(wanted, settings) | clock_env | links.env(settings)
-        supervisor = Supervisor(bus, env, wanted.folder / "logs", make=ForkedProcess, most_wait_seconds=0.1)
+        supervisor = Supervisor(
+            bus, env, wanted.folder / "logs", make_process=ForkedProcess, max_wait_seconds=0.1
+        )
         world = cls(
             wanted,
             redis,
@@ -126,47 +138,47 @@ class World:
 
     def _start_processes(self) -> None:
         for number in range(2 if self.settings.database_url else 1):
-            self.supervisor.start(Charge(f"orchestrator-{number}", OrchestratorArgv()))
+            self.supervisor.start(SupervisedProcess(f"orchestrator-{number}", OrchestratorArgv()))
         for number in range(self.wanted.workers):
-            # Every other worker has nobody who tells of its death.
+            # The death of every other worker is not reported, so that its lease has to expire.
             tells = number % 2 == 0
-            self.supervisor.start(Charge(f"worker-{number}", _worker, tells=tells))
-        self._jobs = [asyncio.create_task(job) for job in (self.supervisor.watch(), self._keep_awake())]
+            self.supervisor.start(SupervisedProcess(f"worker-{number}", _worker, reports_death=tells))
+        self._jobs = [asyncio.create_task(job) for job in (self.supervisor.watch(), self._continue_on_time())]
 
     @property
     def redis(self) -> ChaosRedis:
-        """The private server; a deployment's is not ours to hit."""
+        """The private server. A deployment's own server must not be used for faults."""
         assert self.private_redis is not None
         return self.private_redis
 
-    # --- whom to hit ---------------------------------------------------------------------------------
+    # --- faults --------------------------------------------------------------------------------------
 
     @property
-    def owners(self) -> list[Charge]:
+    def orchestrators(self) -> list[SupervisedProcess]:
         """The orchestrators."""
-        return [charge for charge in self.supervisor.charges if charge.worker_id is None]
+        return [target for target in self.supervisor.processes if target.worker_id is None]
 
     @property
-    def workers(self) -> list[Charge]:
+    def workers(self) -> list[SupervisedProcess]:
         """The workers."""
-        return [charge for charge in self.supervisor.charges if charge.worker_id is not None]
+        return [target for target in self.supervisor.processes if target.worker_id is not None]
 
-    def kill(self, charges: Sequence[Charge]) -> int:
-        """kill -9; how many were alive."""
-        alive = [one.process for one in charges if one.process is not None and one.process.alive]
+    def kill(self, targets: Sequence[SupervisedProcess]) -> int:
+        """kill -9 the processes. Returns how many were alive."""
+        alive = [one.process for one in targets if one.process is not None and one.process.alive]
         for process in alive:
             process.signal(signal.SIGKILL)
         return len(alive)
 
     @staticmethod
     def signal(pid: int, number: int) -> None:
-        """Send a signal to any process of the world; ignored when it is gone."""
+        """Send a signal to any process of the world; does nothing when it has ended."""
         with suppress(ProcessLookupError):
             os.kill(pid, number)
 
-    def stop_for(self, charge: Charge, seconds: float) -> bool:
-        """SIGSTOP one that runs, and SIGCONT later."""
-        process = charge.process
+    def stop_for(self, target: SupervisedProcess, seconds: float) -> bool:
+        """Send SIGSTOP to a running process, and SIGCONT after `seconds`. Returns whether it was running."""
+        process = target.process
         if process is None or not process.alive or process.pid in self._stopped:
             return False
         process.signal(signal.SIGSTOP)
@@ -174,7 +186,7 @@ class World:
         return True
 
     def set_traps(self, traps: list[Trap], seed: int) -> None:
-        """From their next start on the processes meet these; those that run are replaced now."""
+        """Arm these failpoints in all processes. Processes with other failpoints are killed and restarted."""
         chance = random.Random(seed)  # noqa: S311 - chosen to be repeatable
         words = ",".join(f"{trap.name}={trap.action}@{trap.chance:g}" for trap in traps)
         notes = ",".join(f"{name}={Action.NOTE}" for name in NOTED)
@@ -182,16 +194,16 @@ class World:
         self.supervisor.env["MULTI_AGENT_FAILPOINT_SEED"] = str(chance.getrandbits(32))
         if traps != self.traps:
             self.traps = traps
-            self.kill(self.supervisor.charges)
+            self.kill(self.supervisor.processes)
 
-    def strikes(self) -> list[str]:
-        """The failpoints that struck since the last call."""
-        self._listen()
+    def pop_strikes(self) -> list[str]:
+        """Return the failpoints that struck since the last call."""
+        self._read_failpoint_log()
         struck, self._struck = self._struck, []
         return struck
 
-    def _listen(self) -> None:
-        """Take in what failpoints have written. What stopped is noted."""
+    def _read_failpoint_log(self) -> None:
+        """Read new lines of the failpoints' log, and note which processes have stopped themselves."""
         path = self.settings.data / "failpoints.log"
         if not path.exists():
             return
@@ -207,29 +219,29 @@ class World:
                 continue
             self._struck.append(name)
             if action == Action.STOP:
-                # A worker must outlive its lease; an orchestrator holds everybody up, and is back sooner.
-                leases = 0.3 if name.startswith(("owner.", "keeper.")) else 1.5
+                # Longer than its lease for a worker; less for an orchestrator, which delays everything.
+                leases = 0.3 if name.startswith(("orchestrator.", "git_publisher.")) else 1.5
                 self._stopped[int(pid)] = time.monotonic() + self.wanted.lease_seconds * leases
 
-    async def _keep_awake(self) -> None:
-        """By itself, since one that is stopped may hold a lock that everybody else here waits for."""
+    async def _continue_on_time(self) -> None:
+        """Continue stopped processes in a separate task: one may hold a lock that the round waits for."""
         while True:
-            self._listen()
-            self._wake()
-            await asyncio.sleep(_WAKE_SECONDS)
+            self._read_failpoint_log()
+            self._continue_stopped()
+            await asyncio.sleep(_CONTINUE_SECONDS)
 
-    def _wake(self, *, everybody: bool = False) -> None:
-        """SIGCONT those whose time has come."""
+    def _continue_stopped(self, *, all_of_them: bool = False) -> None:
+        """Send SIGCONT to stopped processes whose time is up, or to all."""
         for pid, until in list(self._stopped.items()):
-            if everybody or time.monotonic() >= until:
+            if all_of_them or time.monotonic() >= until:
                 del self._stopped[pid]
                 self.signal(pid, signal.SIGCONT)
 
     async def heal(self) -> None:
-        """End every fault that lasts."""
+        """End every fault that is still in effect."""
         self.set_traps([], 0)
-        self.strikes()
-        self._wake(everybody=True)
+        self.pop_strikes()
+        self._continue_stopped(all_of_them=True)
         self.links.clear()
         if self.clock is not None:
             self.clock.step(0)
@@ -239,8 +251,8 @@ class World:
             await asyncio.to_thread(self.postgres.start)
 
     async def close(self) -> None:
-        """Stop everything."""
-        self._wake(everybody=True)
+        """Stop all processes and services."""
+        self._continue_stopped(all_of_them=True)
         for job in self._jobs:
             job.cancel()
         await asyncio.gather(*self._jobs, return_exceptions=True)

@@ -18,7 +18,7 @@ from multi_agent.settings import Settings
 from multi_agent.telemetry.logs import set_up_logs
 
 if TYPE_CHECKING:
-    from multi_agent.chaos.certificate import Wanted
+    from multi_agent.chaos.certificate import CertificateSettings
     from multi_agent.chaos.report import Certificate
 
 _ROUND = re.compile(r"[A-Za-z0-9_-]+/[a-z-]+/[0-9]+")
@@ -73,7 +73,7 @@ def chaos(list_faults: bool, folder: Path, as_json: bool, **options: Any) -> int
     return EXIT_FAILED if report.violations else EXIT_DONE
 
 
-async def _certify(wanted: Wanted) -> Certificate:
+async def _certify(wanted: CertificateSettings) -> Certificate:
     """Run it; the first signal ends it after the round at hand, with a report."""
     from multi_agent.chaos.certificate import certify  # noqa: PLC0415 - heavy
 
@@ -90,8 +90,8 @@ async def _certify(wanted: Wanted) -> Certificate:
     return await certify(wanted, lambda text: click.echo(text, err=True), stop)
 
 
-def _wanted(**options: Any) -> Wanted:
-    from multi_agent.chaos.certificate import Wanted  # noqa: PLC0415 - heavy
+def _wanted(**options: Any) -> CertificateSettings:
+    from multi_agent.chaos.certificate import CertificateSettings  # noqa: PLC0415 - heavy
 
     replay = options["replay"]
     if replay is not None and not _ROUND.fullmatch(replay):
@@ -99,7 +99,7 @@ def _wanted(**options: Any) -> Wanted:
     names = tuple(filter(None, (options["faults"] or "").split(",")))
     settings = settings_of()
     set_up_logs("error", process="chaos")
-    return Wanted(
+    return CertificateSettings(
         minutes=options["minutes"],
         round_seconds=options["round_seconds"],
         rest_seconds=options["rest_seconds"],

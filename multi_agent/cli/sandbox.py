@@ -14,7 +14,7 @@ from multi_agent.cli.common import data_dir_option, json_option, print_json, set
 
 if TYPE_CHECKING:
     from sandbox_runner import SandboxSettings
-    from sandbox_runner.probes.report import BackendReport
+    from sandbox_runner.probe_report import BackendReport
 
 
 @click.group()
@@ -61,7 +61,7 @@ def test(
     sandbox can be had.
     """
     from multi_agent.cli.sandbox_report import show  # noqa: PLC0415 - heavy
-    from sandbox_runner.probes.report import PROBES  # noqa: PLC0415 - heavy
+    from sandbox_runner.probe_report import PROBES  # noqa: PLC0415 - heavy
 
     if list_probes:
         for name, must in PROBES.items():
@@ -83,7 +83,7 @@ async def _try(
 ) -> list[BackendReport]:
     from multi_agent.cli.sandbox_report import Progress  # noqa: PLC0415 - heavy
     from sandbox_runner.engine.settings import BACKENDS  # noqa: PLC0415 - heavy
-    from sandbox_runner.probes.report import try_backend  # noqa: PLC0415 - heavy
+    from sandbox_runner.probe_report import try_backend  # noqa: PLC0415 - heavy
 
     reports = []
     for name in (backend,) if backend else BACKENDS:

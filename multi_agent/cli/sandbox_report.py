@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sandbox_runner.probe_report import BackendReport
 from sandbox_runner.probes.model import Status
-from sandbox_runner.probes.report import BackendReport
 
 _WORDS: Mapping[Status, str] = {
     Status.OK: "ok",

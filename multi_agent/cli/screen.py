@@ -106,7 +106,7 @@ def entry_line(entry: JournalEntry, started: float) -> str:
 
 
 def _short(value: Any) -> str:
-    text = " ".join(str(value).split())
+    text = ", ".join(value) if isinstance(value, list) else " ".join(str(value).split())
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from contracts.base.errors import InvalidInput
+from contracts.base.refs import branch_name
 from multi_agent.bootstrap import make_artifacts
 from multi_agent.cli import EXIT_APPROVAL, EXIT_DONE, EXIT_FAILED
 from multi_agent.cli.common import asking_settings, data_dir_option, json_option, opened_client, print_json
@@ -118,7 +119,7 @@ def _print_view(view: WorkflowView, letters: list[StoredDeadLetter]) -> None:
     )
     Console().print(task_table(view))
     if header.result_commit:
-        click.echo(f"result {header.result_commit} on ai/generated/{header.workflow_id}/result")
+        click.echo(f"result {header.result_commit} on {branch_name(header.workflow_id)}")
     for task in view.waiting_for_approval:
         click.echo(f"waiting for approval: multi-agent approve {header.workflow_id} {task.task_id}")
     for letter in letters:
@@ -255,6 +256,6 @@ async def _checkout(settings: Settings, view: WorkflowView, target: Path) -> Non
         raise InvalidInput(f"workflow {header.workflow_id} {why}; it has no result to check out")
     store = make_artifacts(settings)
     try:
-        await store.checkout(f"ai/generated/{header.workflow_id}/result", target)
+        await store.checkout(branch_name(header.workflow_id), target)
     finally:
         await store.close()

@@ -16,7 +16,7 @@ from multi_agent.cli.common import data_dir_option, json_option, opened_services
 from multi_agent.settings import Settings
 
 if TYPE_CHECKING:
-    from contracts.ports.bus import MessageBus
+    from contracts.ports.bus import InspectPort
     from orchestrator.diagnosis.verify import VerificationReport
 
 PROMISES = {
@@ -60,7 +60,7 @@ async def _verify(settings: Settings) -> VerificationReport:
                 await artifacts.close()
 
 
-async def _answers(bus: MessageBus) -> bool:
+async def _answers(bus: InspectPort) -> bool:
     try:
         await bus.depth(Channels.DEAD_LETTERS)
     except BusUnavailable:

@@ -1,1 +1,1 @@
-"""Private services that this program starts for itself and that end with it."""
+"""Private services that this program starts for itself. They end when it ends."""

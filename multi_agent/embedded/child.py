@@ -1,4 +1,4 @@
-"""A child process that never outlives this one."""
+"""A child process that ends when this process ends."""
 
 from __future__ import annotations
 
@@ -16,20 +16,24 @@ from typing import Final
 
 from contracts.base.errors import Unavailable
 
-_LEASH: Final = Path(__file__).with_name("leash.py")
+_GUARD: Final = Path(__file__).with_name("parent_guard.py")
 _POLL_SECONDS: Final = 0.01
 _SHOWN_LOG_BYTES: Final = 2_000
 
 
 class ChildProcess:
-    """A service as a child process, in a session of its own, so that Ctrl-C does not reach it.
+    """A service as a child process in its own session, so that Ctrl-C does not reach it.
 
-    argv: the command. log: file that takes stdout and stderr. env: its whole environment; it inherits none of
-    ours, so no secret of this process reaches it.
-    It is killed when this process ends in whatever way. See leash.py for how.
+    It is killed when this process ends for any reason; `parent_guard.py` does this.
     """
 
     def __init__(self, argv: Sequence[str], *, log: Path, env: Mapping[str, str]) -> None:
+        """Prepare the process; `start` starts it.
+
+        argv: the command.
+        log: the file for stdout and stderr.
+        env: the whole environment. Nothing is inherited, so no secret of this process reaches the service.
+        """
         self._argv = list(argv)
         self._log = log
         self._env = dict(env)
@@ -37,7 +41,7 @@ class ChildProcess:
 
     @property
     def pid(self) -> int:
-        """Process id of the service, or of its watcher; 0 when it was not started."""
+        """Process id of the service, or of the guard that watches it; 0 before the start."""
         return self._process.pid if self._process else 0
 
     @property
@@ -47,14 +51,14 @@ class ChildProcess:
 
     def start(self) -> None:
         """Start the process. Raises Unavailable when it cannot be started."""
-        leash = [sys.executable, "-I", "-S", str(_LEASH), "--parent", str(os.getpid())]
+        guard = [sys.executable, "-I", "-S", str(_GUARD), "--parent", str(os.getpid())]
         if threading.current_thread() is not threading.main_thread():
-            leash.append("--watch")
+            guard.append("--watch")
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             try:
                 self._process = subprocess.Popen(
-                    [*leash, "--", *self._argv],
+                    [*guard, "--", *self._argv],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -65,7 +69,7 @@ class ChildProcess:
                 raise Unavailable(f"{self._argv[0]} cannot be started: {error}") from None
 
     async def wait_ready(self, ready: Callable[[], Awaitable[bool]], seconds: float) -> None:
-        """Return when `ready` says so. Raises Unavailable when the process ends first or time is up."""
+        """Wait until `ready` returns True. Raises Unavailable when the process ends first or time is up."""
         deadline = time.monotonic() + seconds
         while not await ready():
             if not self.alive:
@@ -79,7 +83,7 @@ class ChildProcess:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def stop(self, grace: float = 3.0) -> None:
-        """Ask the process to end, kill it after `grace` seconds, and return when it is gone."""
+        """Send SIGTERM, kill the process after `grace` seconds, and wait until it has ended."""
         if self._process is None:
             return
         self.signal(signal.SIGTERM)
@@ -88,13 +92,13 @@ class ChildProcess:
         self.kill()
 
     def kill(self) -> None:
-        """End the process at once and wait for its end."""
+        """Kill the process and wait until it has ended."""
         self.signal(signal.SIGKILL)
         if self._process is not None:
             self._process.wait()
 
     def signal(self, number: int) -> None:
-        """Send a signal; ignored when the process is gone."""
+        """Send a signal; does nothing when the process has ended."""
         if self._process is not None:
             self._process.send_signal(number)
 

@@ -1,8 +1,8 @@
-"""fakeredis as a server on a unix socket, for machines without any Redis. Slow: for trying out only.
+"""Serves fakeredis on a unix socket, for machines without Redis. Slow: only for trying things out.
 
     python fakeredis_server.py SOCKET
 
-Stands alone, without imports from the project, so that it starts from any folder.
+It imports nothing from the project, so that it starts from any folder.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from fakeredis import TcpFakeServer
 _SEND_SECONDS = 60.0
 
 
-class _PatientSocket(socket.socket):
-    """Waits while the peer is slow: fakeredis makes the socket non-blocking, and would drop a long reply."""
+class _WaitingSocket(socket.socket):
+    """Waits for a slow peer. fakeredis makes the socket non-blocking and would drop a long reply."""
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         rest = memoryview(data)
@@ -32,14 +32,14 @@ class _PatientSocket(socket.socket):
                     raise
 
 
-class _Forgiving:
-    """A client of fakeredis whose errors are replies: its server would end the connection after each."""
+class _ErrorsAsReplies:
+    """Makes errors of a fakeredis client replies; its server would close the connection on each."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
     def read_response(self) -> Any:
-        """The next reply or error."""
+        """Return the next reply or error."""
         try:
             return self._client.read_response()
         except ConnectionError:
@@ -51,19 +51,19 @@ class _Forgiving:
         return getattr(self._client, name)
 
 
-class _ForgivingHandler:
-    """Mixed into fakeredis' handler of one connection."""
+class _HandlerMixin:
+    """A mixin for fakeredis' handler of one connection."""
 
     current_client: Any
 
     def setup(self) -> None:
-        """Put the forgiving client in place."""
-        super().setup()  # type: ignore[misc]  # of the handler this is mixed into
-        self.current_client = _Forgiving(self.current_client)
+        """Wrap the client of the connection."""
+        super().setup()  # type: ignore[misc]  # defined by the handler that this is mixed into
+        self.current_client = _ErrorsAsReplies(self.current_client)
 
 
 class UnixFakeServer(TcpFakeServer):
-    """fakeredis' server on a unix socket, whose clients have no address: each gets a number instead."""
+    """fakeredis' server on a unix socket. Its clients have no address; each gets a number instead."""
 
     address_family = socket.AF_UNIX
     request_queue_size = 128
@@ -72,12 +72,12 @@ class UnixFakeServer(TcpFakeServer):
         self._numbers = itertools.count(1)
         super().__init__(path)  # type: ignore[arg-type]  # the address of a unix socket is its path
         handler: Any = self.RequestHandlerClass
-        self.RequestHandlerClass = type("Handler", (_ForgivingHandler, handler), {})
+        self.RequestHandlerClass = type("Handler", (_HandlerMixin, handler), {})
 
     def get_request(self) -> tuple[Any, Any]:
-        """The next client, under a number of its own."""
+        """Accept the next client and give it a number."""
         connection, _ = super().get_request()
-        return _PatientSocket(fileno=connection.detach()), ("unix", next(self._numbers))
+        return _WaitingSocket(fileno=connection.detach()), ("unix", next(self._numbers))
 
 
 def main(path: str) -> None:

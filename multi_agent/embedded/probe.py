@@ -1,4 +1,4 @@
-"""What this machine offers for a private Redis, for `multi-agent doctor`."""
+"""Finds the Redis servers of this machine, for `multi-agent doctor`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from multi_agent.embedded.redis_kinds import NOTES, RedisKind, find_redis
 
 
 class Probe(NamedTuple):
-    """One finding. `detail` says which version, or that it is absent."""
+    """Whether one kind of server is usable here."""
 
     name: str
     found: bool
     detail: str
+    """The version, or that the server was not found."""
 
 
 def probe_redis(search_path: str) -> list[Probe]:
-    """Every kind of server, in start_redis' order of preference. Runs each only to ask its version."""
+    """Probe every kind of server, in the order in which `start_redis` tries them, by asking its version."""
     findings = []
     for kind in RedisKind:
         program = find_redis(kind, search_path)

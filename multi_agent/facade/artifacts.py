@@ -21,7 +21,7 @@ from multi_agent.facade.options import settings_from
 _TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 
-class BlockingArtifactStore:
+class ArtifactStore:
     """A store at a path, made when there is none. Close it, or use it in a `with` statement."""
 
     def __init__(self, path: str | Path | None = None) -> None:
@@ -71,7 +71,7 @@ class BlockingArtifactStore:
         """Release what the store holds open."""
         self._repository.close()
 
-    def __enter__(self) -> BlockingArtifactStore:
+    def __enter__(self) -> ArtifactStore:
         return self
 
     def __exit__(self, *exc: object) -> None:

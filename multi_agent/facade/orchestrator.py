@@ -11,6 +11,7 @@ from typing import Any, Final
 from agents.sdk.registry import agent_info
 from contracts.base.errors import InvalidInput
 from contracts.base.loop_thread import LoopThread
+from contracts.base.refs import branch_name
 from contracts.documents.plan_checks import PlanLimits, parse_plan
 from contracts.documents.todo_list import TodoList
 from multi_agent.bootstrap import (
@@ -125,7 +126,7 @@ class Orchestrator:
         finally:
             await store.close()
         tasks = [task.task_id for task in view.tasks]
-        return read_outcome(f"ai/generated/{workflow_id}/result", commit, tree, tasks)
+        return read_outcome(branch_name(workflow_id), commit, tree, tasks)
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[WorkflowClient]:

@@ -10,7 +10,7 @@ from contracts.base.loop_thread import LoopThread
 from contracts.ports.model import ModelClient
 from multi_agent.bootstrap import make_model, make_planner
 from multi_agent.facade.options import settings_from
-from planner_service.core import Planner
+from planner_service.planning import Planner
 from planner_service.write import write_plan
 
 

@@ -1,4 +1,4 @@
-"""Language models behind one port. The composition root calls `build_model`."""
+"""Language models behind one port. `build_model` makes a client for a specification."""
 
 from __future__ import annotations
 

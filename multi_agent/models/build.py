@@ -1,4 +1,4 @@
-"""From a specification such as "gemini:gemini-2.5-pro" to a client with everything around it."""
+"""Builds a model client, with its layers, from a specification such as "gemini:gemini-2.5-pro"."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from pydantic import SecretStr
 
@@ -33,41 +33,46 @@ MODEL_FORMS: Final = (
     "gemini-legacy:MODEL",
     "openai:MODEL",
 )
-"""Every form a specification may take. DIR holds no colon."""
+"""The forms of a specification. DIR must not contain a colon."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """Which model, and how to treat it.
-
-    spec: one of MODEL_FORMS. "replay" answers from the recordings that ship and those in `replay_dirs`, which
-    come first; "openai" is anything that speaks chat completions at `openai_base_url`.
-    timeout_seconds bounds one attempt, retry_seconds all of them; requests_per_minute counts per process.
-    Prices are US dollars per million tokens, None where unknown.
-    """
+    """Which model to use, and its limits."""
 
     spec: str = "replay"
+    """One of MODEL_FORMS."""
     gemini_api_key: SecretStr | None = None
     openai_api_key: SecretStr | None = None
     gemini_base_url: str | None = None
+    """None for Google's address."""
     openai_base_url: str | None = None
+    """The address of any service with chat completions, None for OpenAI's."""
     timeout_seconds: float = 180.0
+    """The limit of one attempt."""
     max_attempts: int = 5
     retry_seconds: float = 300.0
+    """The limit of all attempts together: none starts later than this after the first."""
     requests_per_minute: int | None = None
+    """The limit of this process, None for no limit."""
     input_usd_per_million: float | None = None
+    """US dollars per million input tokens, None if unknown."""
     output_usd_per_million: float | None = None
+    """US dollars per million output tokens, None if unknown."""
     max_answer_bytes: int = 4_000_000
     replay_dirs: tuple[Path, ...] = ()
+    """Folders of recordings for "replay", searched before the shipped recordings."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Service:
-    """Where an adapter lives: imported when chosen, because the SDKs are extras and slow to import."""
+    """Where to import an adapter from. Only the chosen one is imported: SDKs are optional and slow."""
 
     module: str
     adapter: str
+    """The name of the class."""
     extra: str
+    """The extra of this distribution that installs the SDK."""
 
 
 _SERVICES: Final = {
@@ -78,10 +83,10 @@ _SERVICES: Final = {
 
 
 def build_model(settings: ModelSettings) -> ModelClient:
-    """The client for `settings.spec`; reads recordings and creates folders, but asks no service yet.
+    """Build the client for `settings.spec`. It reads recordings and creates folders, but calls no service.
 
     Raises NotConfigured for an unknown specification, a missing key, a missing extra, a folder that cannot be
-    used or a limit that makes no sense.
+    used or a limit that is not positive.
     """
     kind, _, rest = settings.spec.strip().partition(":")
     if kind == "record":
@@ -162,4 +167,5 @@ def _adapter(kind: str) -> Callable[[Endpoint], ModelClient]:
             f"model {kind} needs a package that is not installed; install it with: "
             f"pip install 'multi-agent[{service.extra}]'"
         ) from None
-    return cast(Callable[[Endpoint], ModelClient], getattr(module, service.adapter))
+    adapter: Callable[[Endpoint], ModelClient] = getattr(module, service.adapter)
+    return adapter

@@ -1,1 +1,1 @@
-"""Processes: what runs for long, who keeps it running, and who may."""
+"""Long-running processes: running them, supervising them, and locking a data folder."""

@@ -1,4 +1,4 @@
-"""File locks that say who holds them and vanish with their holder."""
+"""File locks that name their holder and are released when the holder ends."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 
 class FileLock:
-    """An exclusive lock on a file, held until `release` or the end of the process, however it ends."""
+    """An exclusive lock on a file, held until `release` or until the process ends for any reason."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
 
     def acquire(self) -> bool:
-        """Take the lock if it is free."""
+        """Acquire the lock if it is free. Returns whether this process holds it now."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -30,14 +30,14 @@ class FileLock:
         return True
 
     def describe(self, note: dict[str, Any]) -> None:
-        """Leave a note for others; only the holder may."""
+        """Write a note for other processes. Only the holder may call this."""
         assert self._descriptor is not None
         text = json.dumps({"pid": os.getpid(), **note}).encode()
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, text, 0)
 
     def note(self) -> dict[str, Any]:
-        """The newest holder's note, {} when there is none or it is half written."""
+        """Read the note of the latest holder; {} when there is none or it is incomplete."""
         try:
             found = json.loads(self._path.read_text())
         except (OSError, ValueError):
@@ -45,7 +45,7 @@ class FileLock:
         return found if isinstance(found, dict) else {}
 
     def held_by_other(self) -> bool:
-        """Whether somebody else holds it at this moment."""
+        """Whether another process holds the lock at this moment."""
         if self._descriptor is not None or not self._path.exists():
             return False
         if self.acquire():
@@ -54,7 +54,7 @@ class FileLock:
         return True
 
     def release(self) -> None:
-        """Give the lock up; again is a no-op."""
+        """Release the lock. A second call does nothing."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -1,4 +1,4 @@
-"""The long-running processes: one orchestrator, one worker. Each runs until a signal asks it to stop."""
+"""The long-running processes: orchestrator, worker and sandbox host. Each runs until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -32,54 +32,57 @@ from multi_agent.bootstrap import (
 from multi_agent.runtime.locks import FileLock
 from multi_agent.settings import Settings
 
-log = structlog.get_logger("process")
+log = structlog.get_logger(__name__)
 
 
-class AlreadyOwned(InvalidInput):
+class AlreadyServed(InvalidInput):
     """Another orchestrator serves this SQLite database."""
 
 
 def new_process_id() -> str:
-    """A name that no other worker or orchestrator ever had."""
+    """Make a unique name for a worker, an orchestrator or a sandbox host."""
     host = "".join(c if c.isalnum() or c == "-" else "-" for c in socket.gethostname()).strip("-") or "host"
     return f"{host[:50]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
 def orchestrator_lock(settings: Settings) -> FileLock:
-    """The lock that keeps a second orchestrator off a SQLite database."""
+    """Return the lock that allows only one orchestrator on a SQLite database."""
     return FileLock(settings.data / "orchestrator.lock")
 
 
 async def run_orchestrator(settings: Settings, *, orchestrator_id: str, replaces: str | None = None) -> None:
     """Serve the database, or some shards of it, until stopped.
 
-    orchestrator_id: new with every start.
-    replaces: the orchestrator whose process this one stands in for, which is dead.
-    Raises AlreadyOwned where another orchestrator owns a SQLite database.
+    Raises AlreadyServed when another orchestrator serves the same SQLite database.
+
+    orchestrator_id: a new name for every start.
+    replaces: the dead orchestrator that this process replaces; its lease is not waited for.
     """
     arm_failpoints(settings)
     lock = orchestrator_lock(settings)
     alone = settings.database.startswith("sqlite")
     if alone and not lock.acquire():
         pid = lock.note().get("pid", "unknown")
-        raise AlreadyOwned(
-            f"another orchestrator (process {pid}) serves {settings.data}; a SQLite database has one. "
-            "Use PostgreSQL (DATABASE_URL) for several."
+        raise AlreadyServed(
+            f"another orchestrator (process {pid}) serves {settings.data}; a SQLite database allows only "
+            "one. Use PostgreSQL (DATABASE_URL) for several."
         )
     database = make_database(settings)
     if not await is_current(database):
         await asyncio.to_thread(upgrade_database, settings)
     bus = await _checked_bus(settings)
     artifacts = make_artifacts(settings)
-    # Who held a SQLite database is gone, or the lock would not have been free.
+    # Every earlier orchestrator of a SQLite database is dead, because the lock was free.
     gone = None if alone else frozenset([replaces] if replaces else [])
-    owner = make_orchestrator(settings, database, bus, artifacts, orchestrator_id=orchestrator_id, gone=gone)
+    orchestrator = make_orchestrator(
+        settings, database, bus, artifacts, orchestrator_id=orchestrator_id, gone=gone
+    )
     _serve_metrics(settings)
-    _on_signals(owner.stop)
-    _settle_in()
+    _on_signals(orchestrator.stop)
+    _freeze_heap()
     log.info("orchestrator_started", pid=os.getpid())
     try:
-        await owner.run()
+        await orchestrator.run()
     finally:
         await artifacts.close()
         await bus.close()
@@ -89,7 +92,7 @@ async def run_orchestrator(settings: Settings, *, orchestrator_id: str, replaces
 
 
 async def _checked_bus(settings: Settings) -> MessageBus:
-    """The bus; a server that would throw messages away is refused, one that is away is waited for."""
+    """Make the bus. Refuses a server that may evict messages; an unavailable server is not an error."""
     bus = make_bus(settings)
     if settings.redis_url is None:
         return bus
@@ -103,13 +106,13 @@ async def _checked_bus(settings: Settings) -> MessageBus:
 async def run_worker(
     settings: Settings, *, worker_id: str, roles: Sequence[str], modules: Sequence[str]
 ) -> None:
-    """Serve the roles until stopped."""
+    """Execute tasks of the roles until stopped."""
     arm_failpoints(settings)
     bus = make_bus(settings)
     worker, close = make_worker(settings, bus, worker_id=worker_id, roles=roles, modules=modules)
     _serve_metrics(settings)
     _on_signals(worker.stop)
-    _settle_in()
+    _freeze_heap()
     log.info("worker_started", worker_id=worker_id, pid=os.getpid())
     try:
         await worker.run()
@@ -120,7 +123,7 @@ async def run_worker(
 
 
 async def run_sandbox_host(settings: Settings, *, host_id: str) -> None:
-    """Run programs for the workers on the bus until stopped. Raises SandboxUnavailable where none can run."""
+    """Run programs for the workers until stopped. Raises SandboxUnavailable when no sandbox works here."""
     from sandbox_runner import choose_sandbox  # noqa: PLC0415 - only this process needs it
 
     arm_failpoints(settings)
@@ -147,8 +150,8 @@ def _serve_metrics(settings: Settings) -> None:
         start_http_server(settings.metrics_port, addr="127.0.0.1")
 
 
-def _settle_in() -> None:
-    """What was loaded until now stays: a garbage collection that looked through it took 30 ms each time."""
+def _freeze_heap() -> None:
+    """Exclude everything loaded so far from garbage collection, which took 30 ms each time with it."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

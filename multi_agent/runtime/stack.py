@@ -1,9 +1,10 @@
-"""All of it for one machine: private services, an orchestrator and workers, or those that run already."""
+"""Runs everything on one machine: private services, an orchestrator and workers, or joins running ones."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -14,8 +15,8 @@ from multi_agent.embedded.redis_server import EmbeddedRedis, start_redis
 from multi_agent.runtime.locks import FileLock
 from multi_agent.runtime.processes import orchestrator_lock
 from multi_agent.runtime.supervisor import (
-    Charge,
     OrchestratorArgv,
+    SupervisedProcess,
     Supervisor,
     sandbox_host_argv,
     worker_argv,
@@ -26,10 +27,10 @@ RESTART_SECONDS = 0.25
 
 
 class Stack:
-    """What serves a data folder.
+    """The services and processes that serve a data folder.
 
-    `start` either starts everything, or joins the processes that serve the folder already. `settings` is then
-    what a client needs. `say` hears, in words, what was found and started.
+    `start` starts everything, or joins the processes that already serve the folder. After that, `settings`
+    contains what a client needs, and `joined` says which of the two happened.
     """
 
     def __init__(
@@ -40,6 +41,12 @@ class Stack:
         roles: Sequence[str] = (),
         modules: Sequence[str] = (),
     ) -> None:
+        """Prepare the stack.
+
+        say: is called with a sentence for the user about each thing that was found or started.
+        roles: the roles of the workers, () for all.
+        modules: Python modules with further agents.
+        """
         self.settings = self._wanted = settings
         self.say = say
         self.joined = False
@@ -52,7 +59,7 @@ class Stack:
         self._jobs: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Start or join."""
+        """Start everything, or join what already runs."""
         lock = FileLock(self._wanted.data / "stack.lock")
         if orchestrator_lock(self._wanted).held_by_other() or not lock.acquire():
             self.joined = True
@@ -88,15 +95,16 @@ class Stack:
         self.say(f"started an orchestrator and {self.settings.workers} workers (logs in {_shown(logs)})")
 
     def _launch(self, supervisor: Supervisor) -> None:
-        supervisor.start(Charge("orchestrator", OrchestratorArgv()))
+        supervisor.start(SupervisedProcess("orchestrator", OrchestratorArgv()))
         for number in range(1, self.settings.workers + 1):
-            supervisor.start(Charge(f"worker-{number}", lambda: worker_argv(self._roles, self._modules)))
+            argv = partial(worker_argv, self._roles, self._modules)
+            supervisor.start(SupervisedProcess(f"worker-{number}", argv))
         if self.settings.sandbox == HOST:
             slots = min(self.settings.workers * self.settings.slots, 256)
-            supervisor.start(Charge("sandbox-host", lambda: sandbox_host_argv(slots)))
+            supervisor.start(SupervisedProcess("sandbox-host", partial(sandbox_host_argv, slots)))
 
     async def take_over(self) -> bool:
-        """After joining: start everything when those who served the folder are gone. True when it did."""
+        """After joining, start everything if the other processes have ended. Returns whether it did."""
         locks = (orchestrator_lock(self._wanted), FileLock(self._wanted.data / "stack.lock"))
         if not self.joined or any(lock.held_by_other() for lock in locks):
             return False
@@ -104,7 +112,7 @@ class Stack:
         return not self.joined
 
     async def stop(self) -> None:
-        """Stop what `start` started; what was joined goes on."""
+        """Stop what `start` started; joined processes keep running."""
         for job in self._jobs:
             job.cancel()
         await asyncio.gather(*self._jobs, return_exceptions=True)
@@ -121,7 +129,7 @@ class Stack:
 
 
 async def _keep_running(redis: EmbeddedRedis) -> None:
-    """Start a private Redis that died again, on the same socket; what it held is published again."""
+    """Restart a private Redis that died, on the same socket. Lost messages are published again."""
     while True:
         if not redis.process.alive:
             redis.process.start()

@@ -1,4 +1,4 @@
-"""Keeps processes of ours running: restarts the dead, and tells the owner at once which worker died."""
+"""Keeps processes running: restarts dead ones, and reports dead workers to the orchestrator at once."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ import structlog
 from contracts.base.errors import BusUnavailable
 from contracts.messages.channels import Channels
 from contracts.messages.events import MAX_LOGS, EventType, TaskEvent, WorkerLeft, encode
-from contracts.ports.bus import MessageBus, Outgoing
+from contracts.ports.bus import Outgoing, PublishPort
 from multi_agent.embedded.child import ChildProcess
 from multi_agent.runtime.processes import new_process_id
 
-log = structlog.get_logger("supervisor")
+log = structlog.get_logger(__name__)
 
 WATCH_SECONDS = 0.05
 QUICK_DEATH_SECONDS = 5.0
-TOLD_LINES = 40
+LOG_LINES = 40
 
-# -P: a folder of the user's that is called like one of our packages must not be taken for it.
+# -P: a folder of the user with the name of one of our packages must not be imported instead of it.
 _SELF = (sys.executable, "-P", "-m", "multi_agent.cli")
 
 
 class Process(Protocol):
-    """What is supervised; ChildProcess, unless a test of the whole forks it more quickly."""
+    """The interface of a process. ChildProcess implements it; the crash certificate uses a faster fork."""
 
     @property
     def pid(self) -> int: ...
@@ -46,44 +46,49 @@ class Process(Protocol):
     async def stop(self, grace: float = ...) -> None: ...
 
 
-class MakeProcess(Protocol):
-    """Makes a process that was not started yet."""
+class ProcessFactory(Protocol):
+    """Makes a process without starting it."""
 
     def __call__(self, argv: Sequence[str], *, log: Path, env: Mapping[str, str]) -> Process: ...
 
 
 @dataclass(slots=True)
-class Charge:
-    """A supervised process. `worker_id` is set for workers and new with every start.
-
-    tells: whether the owner is told of its death at once; else it finds out by the lease.
-    """
+class SupervisedProcess:
+    """A process, how to start it, and its latest run."""
 
     name: str
+    """The name in logs, and of the log file."""
     argv: Callable[[], tuple[list[str], str | None]]
-    tells: bool = True
+    """Makes the command and the worker id for the next start."""
+    reports_death: bool = True
+    """Whether the orchestrator gets a message when the process dies. Else its lease has to expire."""
     process: Process | None = None
+    """None while the process waits for its restart."""
     worker_id: str | None = None
+    """New with every start; None for an orchestrator."""
     started_at: float = 0.0
+    """Monotonic time in seconds."""
     quick_deaths: int = 0
+    """How often in a row the process died within QUICK_DEATH_SECONDS."""
     restart_at: float = 0.0
+    """Monotonic time in seconds of the next start, while `process` is None."""
 
 
 class OrchestratorArgv:
-    """The command of an orchestrator; one that follows a dead one does not wait for its lease."""
+    """Makes the command of an orchestrator. One that replaces a dead one does not wait for its lease."""
 
     def __init__(self) -> None:
         self._last: str | None = None
 
     def __call__(self) -> tuple[list[str], str | None]:
-        """For the next start."""
+        """Return the command for the next start."""
         replaced, self._last = self._last, new_process_id()
         argv = [*_SELF, "orchestrator", "--orchestrator-id", self._last]
         return (argv if replaced is None else [*argv, "--replaces", replaced]), None
 
 
 def worker_argv(roles: Sequence[str], modules: Sequence[str]) -> tuple[list[str], str | None]:
-    """The command of a worker, with a name of its own."""
+    """Return the command of a worker, and its new id."""
     worker_id = new_process_id()
     argv = [*_SELF, "worker", "--worker-id", worker_id]
     argv += [part for role in roles for part in ("--role", role)]
@@ -92,13 +97,13 @@ def worker_argv(roles: Sequence[str], modules: Sequence[str]) -> tuple[list[str]
 
 
 def sandbox_host_argv(slots: int) -> tuple[list[str], str | None]:
-    """The command of a sandbox host, with a name of its own."""
+    """Return the command of a sandbox host, and its new id."""
     host_id = new_process_id()
     return [*_SELF, "worker", "--role", "sandbox", "--worker-id", host_id, "--slots", str(slots)], host_id
 
 
 def last_lines(path: Path) -> str | None:
-    """The end of a log: at most 40 lines and 8,000 characters, None when there is nothing to read."""
+    """Read the end of a log: at most 40 lines and 8,000 characters, None when there is nothing to read."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -106,60 +111,64 @@ def last_lines(path: Path) -> str | None:
             text = file.read().decode(errors="replace")
     except OSError:
         return None
-    lines = text.replace("\0", "\N{REPLACEMENT CHARACTER}").splitlines()[-TOLD_LINES:]
+    lines = text.replace("\0", "\N{REPLACEMENT CHARACTER}").splitlines()[-LOG_LINES:]
     return "\n".join(lines)[-MAX_LOGS:] or None
 
 
 @dataclass(slots=True)
 class Supervisor:
-    """Starts charges in `env` with logs below `logs`, and restarts each that ends unasked.
+    """Starts processes, and restarts each that dies.
 
-    One that keeps dying is started again after longer and longer waits, up to `most_wait_seconds`.
+    A process that keeps dying is restarted after increasing waits.
     """
 
-    bus: MessageBus
+    bus: PublishPort
     env: dict[str, str]
+    """The whole environment of the processes."""
     logs: Path
-    make: MakeProcess = ChildProcess
-    most_wait_seconds: float = 5.0
-    charges: list[Charge] = field(default_factory=list)
+    """The folder of the log files."""
+    make_process: ProcessFactory = ChildProcess
+    max_wait_seconds: float = 5.0
+    """The longest wait before a restart."""
+    processes: list[SupervisedProcess] = field(default_factory=list)
 
-    def start(self, charge: Charge) -> None:
-        """Start a process and watch over it from now on. To be called in the main thread."""
-        self.charges.append(charge)
-        self._launch(charge)
+    def start(self, supervised: SupervisedProcess) -> None:
+        """Start a process and supervise it from now on. Must be called in the main thread."""
+        self.processes.append(supervised)
+        self._launch(supervised)
 
-    def _launch(self, charge: Charge) -> None:
-        argv, charge.worker_id = charge.argv()
-        charge.process = self.make(argv, log=self._log(charge), env=self.env)
-        charge.process.start()
-        charge.started_at = time.monotonic()
+    def _launch(self, supervised: SupervisedProcess) -> None:
+        argv, supervised.worker_id = supervised.argv()
+        supervised.process = self.make_process(argv, log=self._log(supervised), env=self.env)
+        supervised.process.start()
+        supervised.started_at = time.monotonic()
 
     async def watch(self) -> None:
-        """Restart what dies, until cancelled."""
+        """Restart processes that die, until cancelled."""
         while True:
-            for charge in self.charges:
-                if charge.process is not None and not charge.process.alive:
-                    await self._died(charge)
-                elif charge.process is None and time.monotonic() >= charge.restart_at:
-                    self._launch(charge)
+            for supervised in self.processes:
+                if supervised.process is not None and not supervised.process.alive:
+                    await self._handle_death(supervised)
+                elif supervised.process is None and time.monotonic() >= supervised.restart_at:
+                    self._launch(supervised)
             await asyncio.sleep(WATCH_SECONDS)
 
-    async def _died(self, charge: Charge) -> None:
-        """Tell the owner, then restart: at once the first time, later when it keeps dying."""
-        quick = time.monotonic() - charge.started_at < QUICK_DEATH_SECONDS
-        charge.quick_deaths = charge.quick_deaths + 1 if quick else 0
-        wait = min(self.most_wait_seconds, 0.25 * 2**charge.quick_deaths) if charge.quick_deaths > 1 else 0.0
-        log.warning("process_died", name=charge.name, restart_in_seconds=wait)
-        charge.process = None
-        charge.restart_at = time.monotonic() + wait
-        if charge.worker_id is not None and charge.tells:
-            await self._tell(charge.worker_id, last_lines(self._log(charge)))
+    async def _handle_death(self, supervised: SupervisedProcess) -> None:
+        """Report the death, and schedule the restart: at once the first time, later when it keeps dying."""
+        quick = time.monotonic() - supervised.started_at < QUICK_DEATH_SECONDS
+        supervised.quick_deaths = supervised.quick_deaths + 1 if quick else 0
+        deaths = supervised.quick_deaths
+        wait = min(self.max_wait_seconds, 0.25 * 2**deaths) if deaths > 1 else 0.0
+        log.warning("process_died", name=supervised.name, restart_in_seconds=wait)
+        supervised.process = None
+        supervised.restart_at = time.monotonic() + wait
+        if supervised.worker_id is not None and supervised.reports_death:
+            await self._report_death(supervised.worker_id, last_lines(self._log(supervised)))
 
-    def _log(self, charge: Charge) -> Path:
-        return self.logs / f"{charge.name}.log"
+    def _log(self, supervised: SupervisedProcess) -> Path:
+        return self.logs / f"{supervised.name}.log"
 
-    async def _tell(self, worker_id: str, logs: str | None) -> None:
+    async def _report_death(self, worker_id: str, logs: str | None) -> None:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         event = TaskEvent[WorkerLeft](
             id=f"left-{worker_id}",
@@ -171,12 +180,12 @@ class Supervisor:
         try:
             await self.bus.broadcast([Outgoing(Channels.HEARTBEATS, encode(event))])
         except BusUnavailable:
-            log.warning("death_not_told", worker_id=worker_id)
+            log.warning("death_report_lost", worker_id=worker_id)
 
     async def stop(self, grace: float = 10.0) -> None:
-        """Stop everything: workers first, so that the owner still takes their last outcomes."""
-        charges, self.charges = self.charges, []
-        workers = [one.process for one in charges if one.process and one.worker_id]
-        others = [one.process for one in charges if one.process and not one.worker_id]
+        """Stop all processes: workers first, so that the orchestrator still receives their last outcomes."""
+        stopped, self.processes = self.processes, []
+        workers = [one.process for one in stopped if one.process and one.worker_id]
+        others = [one.process for one in stopped if one.process and not one.worker_id]
         await asyncio.gather(*(process.stop(grace) for process in workers))
         await asyncio.gather(*(process.stop(grace) for process in others))

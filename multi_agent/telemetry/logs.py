@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, to stderr; readable lines where a person looks on."""
+"""Logs to stderr: one JSON object per line, or readable lines on a terminal."""
 
 from __future__ import annotations
 
@@ -6,23 +6,27 @@ import logging
 import os
 import sys
 from contextlib import suppress
-from typing import TextIO, cast
+from typing import Any, Protocol, TextIO
 
 import structlog
 
 
-class LastingStream:
-    """Standard error for logs: a full disk or a closed pipe loses lines, and ends no work (I1)."""
+class _Sink(Protocol):
+    def write(self, text: str, /) -> Any: ...
+
+
+class LossyStream:
+    """A stream for logs that drops lines it cannot write: a full disk or a closed pipe stops no work (I1)."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        self._stream: _Sink = stream
         self._lost = 0
-        # Unbuffered: a buffer would keep what cannot be written, and fail again with every later line.
+        # Unbuffered: a buffer would keep what cannot be written, and fail again on every later line.
         with suppress(OSError):
-            self._stream = cast("TextIO", _Raw(stream.fileno()))
+            self._stream = _UnbufferedWriter(stream.fileno())
 
     def write(self, text: str) -> int:
-        """Write a line, or count it as lost; the next that can be written says how many were."""
+        """Write a line, or count it as lost. The next line that can be written reports the count."""
         lost, self._lost = self._lost, 0
         note = f'{{"event": "log_lines_lost", "level": "warning", "lines": {lost}}}\n' if lost else ""
         try:
@@ -32,10 +36,10 @@ class LastingStream:
         return len(text)
 
     def flush(self) -> None:
-        """Nothing waits here."""
+        """Do nothing: nothing is buffered."""
 
 
-class _Raw:
+class _UnbufferedWriter:
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
@@ -44,13 +48,17 @@ class _Raw:
 
 
 def set_up_logs(level: str, *, process: str, readable: bool | None = None, cache: bool = False) -> None:
-    """Set up logging for this process. `readable` defaults to whether stderr is a terminal.
+    """Set up logging for this process.
 
-    cache: loggers are made once, which is quicker; nobody can set up logging again then.
+    level: the lowest level to log, such as "info".
+    process: the name of this process, added to every line.
+    readable: whether to write readable lines instead of JSON; by default, whether stderr is a terminal.
+    cache: whether to make loggers once. This is faster, but logging cannot be set up again afterwards.
     """
     number = logging.getLevelNamesMapping()[level.upper()]
     pretty = sys.stderr.isatty() if readable is None else readable
-    stream = cast("TextIO", LastingStream(sys.stderr))
+    # Both libraries ask for a TextIO, and use only what this has.
+    stream: Any = LossyStream(sys.stderr)
     renderer: structlog.types.Processor = (
         structlog.dev.ConsoleRenderer(colors=pretty) if pretty else structlog.processors.JSONRenderer()
     )

@@ -1,12 +1,18 @@
-"""Inputs about attempts: dispatched, finished, lost, overdue."""
+"""Events about attempts: dispatched, finished, lost, overdue."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from contracts.messages.events import TaskError, TaskOutcome, Usage
+from contracts.messages.journal import (
+    TaskDelayed,
+    TaskDispatched,
+    TaskLost,
+    TaskRetrying,
+    TaskSucceeded,
+    TaskToBeFixed,
+)
 from orchestrator.core.cycles import debug_cycle
-from orchestrator.core.decision import Decision, Entry, end_badly, release, settle
+from orchestrator.core.decision import Decision, conclude, end_badly, release
 from orchestrator.core.events import Dispatch, Finished, Lost, Overdue
 from orchestrator.core.state import TaskState, TaskStatus, Workflow
 
@@ -16,6 +22,7 @@ MAX_CRASHES = 3
 BACKOFF_FIRST_SECONDS = 1.0
 BACKOFF_MOST_SECONDS = 60.0
 OUTAGE_MOST_SECONDS = 30.0
+"""The longest wait after a failure, and after an outage."""
 
 
 def backoff_seconds(count: int, most: float = BACKOFF_MOST_SECONDS) -> float:
@@ -25,7 +32,7 @@ def backoff_seconds(count: int, most: float = BACKOFF_MOST_SECONDS) -> float:
 
 
 def dispatch(workflow: Workflow, event: Dispatch, now: float) -> Decision:
-    """Hand a ready task out."""
+    """Dispatch a ready task."""
     task = workflow.tasks[event.task_id]
     if task.status is not TaskStatus.READY:
         return Decision(refused=f"task is {task.status}")
@@ -36,12 +43,11 @@ def dispatch(workflow: Workflow, event: Dispatch, now: float) -> Decision:
         dispatched_at=now,
         parents=workflow.parents_of(task),
     )
-    data = {"attempt": sent.attempt, "dispatch_id": sent.dispatch_id}
-    return Decision((sent,), journal=(Entry("task.dispatched", task.task_id, data),))
+    return Decision((sent,), journal=(TaskDispatched(task.task_id, sent.attempt, event.dispatch_id),))
 
 
 def _current(workflow: Workflow, task_id: str, dispatch_id: str) -> TaskState | str:
-    """The task when `dispatch_id` is its current dispatch (I3), else why it is not."""
+    """The task when `dispatch_id` is its current dispatch (I3), else the reason why it is not."""
     task = workflow.tasks.get(task_id)
     if task is None:
         return "no such task"
@@ -53,7 +59,7 @@ def _current(workflow: Workflow, task_id: str, dispatch_id: str) -> TaskState | 
 
 
 def finish(workflow: Workflow, event: Finished, now: float) -> Decision:
-    """Take an outcome, if it is that of the current dispatch."""
+    """Apply an outcome, if it is that of the current dispatch."""
     task = _current(workflow, event.task_id, event.outcome.dispatch_id)
     if isinstance(task, str):
         return Decision(refused=task)
@@ -85,27 +91,27 @@ def _succeed(
     workflow: Workflow, task: TaskState, outcome: TaskOutcome, now: float, more: list[TaskState]
 ) -> Decision:
     waiting = [name for name in workflow.dependents[task.task_id] if workflow.unmet[name] == 1]
-    data: dict[str, Any] = {
-        "attempt": task.attempt,
-        "commit": task.commit,
-        "summary": task.summary,
-        "dispatch_id": outcome.dispatch_id,
-        "worker_id": outcome.worker_id,
-    }
-    if task.verdict:
-        data["verdict"] = task.verdict
+    succeeded = TaskSucceeded(
+        task.task_id,
+        task.attempt,
+        task.commit,
+        task.summary,
+        outcome.dispatch_id,
+        outcome.worker_id,
+        task.verdict,
+    )
     released = release(workflow, waiting, just_done=task.task_id) if not more else []
-    return settle(workflow, [task, *more, *released], [Entry("task.succeeded", task.task_id, data)], now)
+    return conclude(workflow, [task, *more, *released], [succeeded], now)
 
 
 def _verdict_failed(workflow: Workflow, task: TaskState, outcome: TaskOutcome, now: float) -> Decision:
-    """A report that says "failed": a test-debug cycle while there is one left, else the task has failed."""
+    """Add a test-debug cycle while one is left, else fail the task."""
     added = debug_cycle(workflow, task)
     if added:
         decision = _succeed(workflow, task, outcome, now, added)
-        names = [one.task_id for one in added if one.task_id not in workflow.tasks]
-        entry = Entry("task.to_be_fixed", task.task_id, {"cycle": task.cycle + 1, "added": ", ".join(names)})
-        return decision._replace(journal=(*decision.journal, entry))
+        names = tuple(one.task_id for one in added if one.task_id not in workflow.tasks)
+        to_be_fixed = TaskToBeFixed(task.task_id, task.cycle + 1, names)
+        return decision._replace(journal=(*decision.journal, to_be_fixed))
     what = "tests still fail" if task.tests else "the report is negative"
     error = TaskError(code="verdict_failed", message=f"{what}: {task.summary}", retryable=False)
     return end_badly(workflow, task._replace(error=error), TaskStatus.FAILED, now)
@@ -118,17 +124,12 @@ def _fail_attempt(workflow: Workflow, task: TaskState, error: TaskError, now: fl
         return end_badly(workflow, task, TaskStatus.FAILED, now)
     wait = backoff_seconds(failures)
     again = task._replace(status=TaskStatus.READY, dispatch_id=None, not_before=now + wait)
-    data = {
-        "attempt": task.attempt,
-        "code": error.code,
-        "message": error.message,
-        "again_in_seconds": wait,
-    }
-    return Decision((again,), journal=(Entry("task.retrying", task.task_id, data),))
+    retrying = TaskRetrying(task.task_id, task.attempt, error.code, error.message, wait)
+    return Decision((again,), journal=(retrying,))
 
 
 def _delay(task: TaskState, outcome: TaskOutcome, error: TaskError, now: float) -> Decision:
-    """What the attempt needed was away: later again, as often as it takes, and no failure."""
+    """Repeat an attempt that met an outage, as often as it takes; no failure is counted."""
     outages = task.outages + 1
     wait = backoff_seconds(outages, OUTAGE_MOST_SECONDS)
     again = task._replace(
@@ -140,17 +141,15 @@ def _delay(task: TaskState, outcome: TaskOutcome, error: TaskError, now: float) 
         usage=_sum(task.usage, outcome.usage),
         seconds=task.seconds + outcome.seconds,
     )
-    data = {
-        "attempt": task.attempt,
-        "code": error.code,
-        "message": error.message,
-        "again_in_seconds": wait,
-    }
-    return Decision((again,), journal=(Entry("task.delayed", task.task_id, data),))
+    delayed = TaskDelayed(task.task_id, task.attempt, error.code, error.message, wait)
+    return Decision((again,), journal=(delayed,))
 
 
 def lose(workflow: Workflow, event: Lost, now: float) -> Decision:
-    """Again and alone from now on, or dead-letter. Only a death that no other task shares is counted (I7)."""
+    """Repeat a task whose worker died, alone from now on, or dead-letter it.
+
+    A death counts only when the worker executed nothing else (I7).
+    """
     task = _current(workflow, event.task_id, event.dispatch_id)
     if isinstance(task, str):
         return Decision(refused=task)
@@ -160,12 +159,12 @@ def lose(workflow: Workflow, event: Lost, now: float) -> Decision:
     if crashes >= MAX_CRASHES:
         return end_badly(workflow, task, TaskStatus.DEAD, now)
     again = task._replace(status=TaskStatus.READY, dispatch_id=None, not_before=now)
-    data = {"attempt": task.attempt, "crashes": crashes, "alone": event.alone, "worker": event.worker_id}
-    return Decision((again,), journal=(Entry("task.lost", task.task_id, data),))
+    lost = TaskLost(task.task_id, task.attempt, crashes, event.alone, event.worker_id)
+    return Decision((again,), journal=(lost,))
 
 
 def overdue(workflow: Workflow, event: Overdue, now: float) -> Decision:
-    """Count a failure and recall the execution."""
+    """Count a failure and recall the dispatch."""
     task = _current(workflow, event.task_id, event.dispatch_id)
     if isinstance(task, str):
         return Decision(refused=task)

@@ -1,7 +1,8 @@
-"""What the commands table holds: the bodies of commands, and how the owner turns them into inputs."""
+"""The bodies of commands as the commands table stores them, and the events they stand for."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Literal, get_args
 
 from pydantic import TypeAdapter, ValidationError
@@ -12,10 +13,22 @@ from contracts.documents.todo_list import TodoList
 from orchestrator.core.events import Approve, Cancel, Reject, Retry, WorkflowEvent
 
 
+class CommandKind(StrEnum):
+    """Every kind of command."""
+
+    SUBMIT = "submit"
+    APPROVE = "approve"
+    REJECT = "reject"
+    CANCEL = "cancel"
+    RETRY = "retry"
+    RETRY_DEAD_LETTER = "retry-dead-letter"
+    DISCARD_DEAD_LETTER = "discard-dead-letter"
+
+
 class SubmitBody(Model):
     """Start a workflow from a plan that has passed its checks."""
 
-    kind: Literal["submit"] = "submit"
+    kind: Literal[CommandKind.SUBMIT] = CommandKind.SUBMIT
     plan: TodoList
     base_commit: CommitName | None = None
 
@@ -23,7 +36,7 @@ class SubmitBody(Model):
 class ApproveBody(Model):
     """Allow exactly one action."""
 
-    kind: Literal["approve"] = "approve"
+    kind: Literal[CommandKind.APPROVE] = CommandKind.APPROVE
     task_id: Identifier
     action_hash: str
     person: str
@@ -32,7 +45,7 @@ class ApproveBody(Model):
 class RejectBody(Model):
     """Refuse a task that waits for approval."""
 
-    kind: Literal["reject"] = "reject"
+    kind: Literal[CommandKind.REJECT] = CommandKind.REJECT
     task_id: Identifier
     person: str
     reason: LongText = ""
@@ -41,22 +54,23 @@ class RejectBody(Model):
 class CancelBody(Model):
     """End a workflow."""
 
-    kind: Literal["cancel"] = "cancel"
+    kind: Literal[CommandKind.CANCEL] = CommandKind.CANCEL
     person: str
 
 
 class RetryBody(Model):
-    """Try failed tasks again; all of them when `task_id` is None."""
+    """Retry failed tasks."""
 
-    kind: Literal["retry"] = "retry"
+    kind: Literal[CommandKind.RETRY] = CommandKind.RETRY
     task_id: Identifier | None = None
+    """None for all failed tasks."""
     person: str
 
 
 class RetryDeadLetterBody(Model):
-    """Give what a dead letter is about another chance: its task, or the message."""
+    """Retry the task that a dead letter is about, or publish its message again."""
 
-    kind: Literal["retry-dead-letter"] = "retry-dead-letter"
+    kind: Literal[CommandKind.RETRY_DEAD_LETTER] = CommandKind.RETRY_DEAD_LETTER
     dead_letter_id: int
     person: str
 
@@ -64,7 +78,7 @@ class RetryDeadLetterBody(Model):
 class DiscardDeadLetterBody(Model):
     """Close a dead letter; nothing else changes."""
 
-    kind: Literal["discard-dead-letter"] = "discard-dead-letter"
+    kind: Literal[CommandKind.DISCARD_DEAD_LETTER] = CommandKind.DISCARD_DEAD_LETTER
     dead_letter_id: int
     person: str
 
@@ -79,7 +93,7 @@ MAX_NAME = 80
 
 
 def check_name(workflow_id: str) -> str:
-    """A workflow's id that can also be part of a Git ref. Raises InvalidInput."""
+    """Return the workflow id if it can also be part of a Git ref. Raises InvalidInput."""
     try:
         if len(workflow_id) <= MAX_NAME and not workflow_id.endswith(".lock"):
             return _NAME.validate_python(workflow_id)
@@ -92,12 +106,12 @@ def check_name(workflow_id: str) -> str:
 
 
 def body_text(body: Body) -> str:
-    """A body as it is stored, next to its kind; what is as by default is left out."""
+    """A body as it is stored next to its kind, without the fields that are at their default."""
     return body.model_dump_json(exclude_defaults=True)
 
 
 def read_body(kind: str, text: str) -> Body:
-    """The body of a command of this kind. Raises InvalidInput."""
+    """Parse the body of a command of this kind. Raises InvalidInput."""
     model = _BODIES.get(kind)
     if model is None:
         raise InvalidInput(
@@ -109,8 +123,8 @@ def read_body(kind: str, text: str) -> Body:
         raise InvalidInput(f"the command cannot be understood: {error.error_count()} problems") from None
 
 
-def as_input(body: TaskBody) -> WorkflowEvent:
-    """The input a command stands for."""
+def as_event(body: TaskBody) -> WorkflowEvent:
+    """The event a command stands for."""
     match body:
         case ApproveBody():
             return Approve(body.task_id, body.action_hash, body.person)

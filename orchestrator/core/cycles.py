@@ -11,9 +11,9 @@ MAX_ORIGIN = 85
 
 
 def debug_cycle(workflow: Workflow, test: TaskState) -> list[TaskState]:
-    """A fix, a repetition of the test, and new versions of what depended on the test; [] when none is due.
+    """A fix, a repetition of the test, and new versions of its dependents; [] when no cycle is due.
 
-    The test counts as succeeded: it found something. The first task returned is the fix, ready to go.
+    The test counts as succeeded, because it found something. The first task is the fix, which is ready.
     """
     item = test.item
     if item.agent_role != Role.TESTER or test.cycle >= item.max_cycles:
@@ -49,7 +49,7 @@ def debug_cycle(workflow: Workflow, test: TaskState) -> list[TaskState]:
 
 
 def _fix(test: TodoItem, task_id: str, title: str, writable: tuple[str, ...]) -> TodoItem:
-    """The debugger's task: as patient and as urgent as the test it follows."""
+    """The debugger's task, with the timeout, retries and priority of the test it follows."""
     return TodoItem(
         task_id=task_id,
         title=title,
@@ -65,14 +65,17 @@ def _fix(test: TodoItem, task_id: str, title: str, writable: tuple[str, ...]) ->
 
 
 def _folded(paths: tuple[str, ...]) -> tuple[str, ...]:
-    """The paths, or the folders they lie in when a task cannot name so many."""
+    """The paths, or their folders when they are more than a task can name."""
     if len(paths) <= MAX_OUTPUTS:
         return paths
     return tuple(dict.fromkeys(f"{path.rpartition('/')[0]}/" if "/" in path else path for path in paths))
 
 
 def _code_under_test(workflow: Workflow, test: TaskState) -> tuple[str, ...]:
-    """Everything the tasks before the test may write, except tests: a fix never edits its judge."""
+    """Everything the coders and debuggers before the test may write.
+
+    Tests are left out: a fix must not edit the test that judges it.
+    """
     seen: set[str] = set()
     queue = list(test.dependencies)
     writable: dict[str, None] = {}

@@ -1,11 +1,12 @@
-"""The core: what follows from an input. Pure: no clock, no bus, no SQL."""
+"""`decide`: what an event does to a workflow. Pure: no clock, no bus, no SQL."""
 
 from __future__ import annotations
 
 from typing import assert_never
 
+from contracts.messages.journal import WorkflowCompleted, WorkflowFailed, WorkflowStarted
 from orchestrator.core.attempts import dispatch, finish, lose, overdue
-from orchestrator.core.decision import Decision, Entry, release, settle
+from orchestrator.core.decision import Decision, conclude, release
 from orchestrator.core.events import (
     Approve,
     Cancel,
@@ -24,11 +25,11 @@ from orchestrator.core.operator_actions import approve, cancel, reject, retry
 from orchestrator.core.state import Workflow, WorkflowStatus
 
 
-def decide(workflow: Workflow, event: WorkflowEvent, now: float) -> Decision:  # noqa: C901, PLR0911 - one case an input
+def decide(workflow: Workflow, event: WorkflowEvent, now: float) -> Decision:  # noqa: C901, PLR0911 - one case an event
     """Decide what `event` does to `workflow` at `now` (seconds since 1970). Changes nothing itself."""
     match event:
         case Started():
-            return settle(workflow, release(workflow, workflow.tasks), [Entry("workflow.started")], now)
+            return conclude(workflow, release(workflow, workflow.tasks), [WorkflowStarted()], now)
         case Dispatch():
             return dispatch(workflow, event, now)
         case Finished():
@@ -54,19 +55,19 @@ def decide(workflow: Workflow, event: WorkflowEvent, now: float) -> Decision:  #
 
 
 def merged(workflow: Workflow, event: Merged, now: float) -> Decision:
-    """The workflow is complete."""
+    """Complete the workflow."""
     if workflow.header.status is not WorkflowStatus.MERGING:
         return Decision(refused=f"workflow is {workflow.header.status}")
     header = workflow.header._replace(
         status=WorkflowStatus.COMPLETED, result_commit=event.commit, finished_at=now
     )
-    return Decision(header=header, journal=(Entry("workflow.completed", None, {"commit": event.commit}),))
+    return Decision(header=header, journal=(WorkflowCompleted(event.commit),))
 
 
 def merge_failed(workflow: Workflow, event: MergeFailed, now: float) -> Decision:
-    """The workflow has failed at its last step."""
+    """Fail the workflow at its last step."""
     if workflow.header.status is not WorkflowStatus.MERGING:
         return Decision(refused=f"workflow is {workflow.header.status}")
     reason = f"the outcomes could not be merged: {event.message}"
     header = workflow.header._replace(status=WorkflowStatus.FAILED, reason=reason, finished_at=now)
-    return Decision(header=header, journal=(Entry("workflow.failed", None, {"reason": reason}),))
+    return Decision(header=header, journal=(WorkflowFailed(reason),))

@@ -1,31 +1,35 @@
-"""What an input leads to, and the steps that several inputs share."""
+"""What an event leads to, and the steps that several events share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
+from contracts.messages.journal import (
+    JournalEvent,
+    TaskDeadLettered,
+    TaskFailed,
+    WorkflowCompleted,
+    WorkflowFailed,
+    WorkflowMerging,
+)
 from orchestrator.core.state import Header, TaskState, TaskStatus, Workflow, WorkflowStatus
 
 _WITHOUT_SUCCESS = frozenset({TaskStatus.FAILED, TaskStatus.DEAD, TaskStatus.CANCELLED})
 
 
-class Entry(NamedTuple):
-    """A journal entry: what happened, for people and for `events`."""
-
-    kind: str
-    task_id: str | None = None
-    data: Mapping[str, Any] = {}
-
-
 class Decision(NamedTuple):
-    """What an input leads to. An input that was not accepted has `refused` and changes nothing."""
+    """What an event leads to. An event that was not accepted has `refused` and changes nothing."""
 
     tasks: tuple[TaskState, ...] = ()
+    """New versions of the tasks that change."""
     header: Header | None = None
-    journal: tuple[Entry, ...] = ()
+    """The new version of the header, when it changes."""
+    journal: tuple[JournalEvent, ...] = ()
     recalls: tuple[str, ...] = ()
+    """Dispatches that workers should stop."""
     refused: str | None = None
+    """Why the event was not accepted."""
 
 
 def release(
@@ -48,7 +52,7 @@ def release(
 
 
 def end_badly(workflow: Workflow, task: TaskState, status: TaskStatus, now: float) -> Decision:
-    """A task ended without success: whatever needs it is blocked, everything else goes on."""
+    """End a task without success and block its descendants; everything else continues."""
     ended = task._replace(status=status, dispatch_id=None)
     blocked = [
         workflow.tasks[name]._replace(status=TaskStatus.BLOCKED)
@@ -56,17 +60,13 @@ def end_badly(workflow: Workflow, task: TaskState, status: TaskStatus, now: floa
         if not workflow.tasks[name].status.terminal
     ]
     error = task.error
-    data = {
-        "attempt": task.attempt,
-        "code": error.code if error else "",
-        "message": error.message if error else "",
-    }
-    kind = "task.dead_lettered" if status is TaskStatus.DEAD else "task.failed"
-    return settle(workflow, [ended, *blocked], [Entry(kind, task.task_id, data)], now)
+    kind = TaskDeadLettered if status is TaskStatus.DEAD else TaskFailed
+    entry = kind(task.task_id, task.attempt, error.code if error else "", error.message if error else "")
+    return conclude(workflow, [ended, *blocked], [entry], now)
 
 
 def descendants(workflow: Workflow, names: list[str]) -> list[str]:
-    """Everything that needs one of `names`, directly or not."""
+    """The tasks that depend on one of `names`, directly or indirectly."""
     seen = set(names)
     queue = list(names)
     found = []
@@ -79,8 +79,11 @@ def descendants(workflow: Workflow, names: list[str]) -> list[str]:
     return found
 
 
-def settle(workflow: Workflow, tasks: list[TaskState], journal: list[Entry], now: float) -> Decision:
-    """Close the workflow when these versions leave nothing open; without a commit nothing is merged."""
+def conclude(workflow: Workflow, tasks: list[TaskState], journal: list[JournalEvent], now: float) -> Decision:
+    """Decide on these versions, and end the workflow when they leave no task open.
+
+    A workflow without any commit is completed at once; there is nothing to merge.
+    """
     header = workflow.header
     open_tasks = header.open_tasks
     for task in tasks:
@@ -98,12 +101,12 @@ def settle(workflow: Workflow, tasks: list[TaskState], journal: list[Entry], now
     bad = [task for task in newest.values() if task.status in _WITHOUT_SUCCESS]
     if not bad and not header.base_commit and not any(task.commit for task in newest.values()):
         header = header._replace(open_tasks=0, status=WorkflowStatus.COMPLETED, finished_at=now)
-        return Decision(tuple(tasks), header, (*journal, Entry("workflow.completed", None, {"commit": None})))
+        return Decision(tuple(tasks), header, (*journal, WorkflowCompleted(None)))
     if not bad:
         header = header._replace(open_tasks=0, status=WorkflowStatus.MERGING)
-        return Decision(tuple(tasks), header, (*journal, Entry("workflow.merging")))
+        return Decision(tuple(tasks), header, (*journal, WorkflowMerging()))
     reason = "; ".join(
         f"{task.task_id}: {task.error.message if task.error else task.status}" for task in bad[:5]
     )
     header = header._replace(open_tasks=0, status=WorkflowStatus.FAILED, reason=reason, finished_at=now)
-    return Decision(tuple(tasks), header, (*journal, Entry("workflow.failed", None, {"reason": reason})))
+    return Decision(tuple(tasks), header, (*journal, WorkflowFailed(reason)))

@@ -1,4 +1,4 @@
-"""What can happen to a workflow: the inputs of `decide`."""
+"""The events of `decide`: what can happen to a workflow."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from contracts.messages.events import TaskOutcome
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The workflow was submitted; its first tasks may go."""
+    """The workflow was submitted; its first tasks may be released."""
 
 
 class Dispatch(NamedTuple):
-    """A place is free for a ready task; `dispatch_id` is new and random."""
+    """A ready task can be dispatched."""
 
     task_id: str
     dispatch_id: str
+    """New and random."""
 
 
 class Finished(NamedTuple):
@@ -29,17 +30,18 @@ class Finished(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The worker that executed this dispatch died; `alone` when it executed nothing else."""
+    """The worker that executed this dispatch died."""
 
     task_id: str
     dispatch_id: str
     worker_id: str
     alone: bool = True
+    """Whether the worker executed nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overdue:
-    """A dispatch ran past its deadline and its worker never said so."""
+    """A dispatch ran past its deadline and its worker did not report it."""
 
     task_id: str
     dispatch_id: str
@@ -47,10 +49,11 @@ class Overdue:
 
 @dataclass(frozen=True, slots=True)
 class Approve:
-    """A person allows exactly the action that hashes to `action_hash`."""
+    """A person allows exactly one action."""
 
     task_id: str
     action_hash: str
+    """See `operator_actions.action_hash`."""
     person: str
 
 
@@ -72,22 +75,23 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A person gives failed tasks (one, or all when None) a fresh set of attempts."""
+    """A person gives failed tasks a fresh set of attempts."""
 
     task_id: str | None
+    """None for all failed tasks."""
     person: str
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The outcome of a workflow whose tasks all succeeded is one commit now."""
+    """The commits of a workflow whose tasks all succeeded were merged into `commit`."""
 
     commit: str
 
 
 @dataclass(frozen=True, slots=True)
 class MergeFailed:
-    """The outcome could not be merged."""
+    """The commits could not be merged."""
 
     message: str
 

@@ -1,11 +1,12 @@
-"""Inputs from people: approve, reject, cancel, retry."""
+"""Events from operators: approve, reject, cancel, retry."""
 
 from __future__ import annotations
 
 import hashlib
 
 from contracts.messages.events import TaskError
-from orchestrator.core.decision import Decision, Entry, descendants, end_badly, release
+from contracts.messages.journal import TaskApproved, WorkflowCancelled, WorkflowRetried
+from orchestrator.core.decision import Decision, descendants, end_badly, release
 from orchestrator.core.events import Approve, Cancel, Reject, Retry
 from orchestrator.core.state import TaskState, TaskStatus, Workflow, WorkflowStatus
 
@@ -24,13 +25,12 @@ def approve(workflow: Workflow, event: Approve) -> Decision:
     expected = action_hash(workflow.header.workflow_id, task, workflow.parents_of(task))
     if event.action_hash != expected:
         return Decision(refused="what waits for approval is not what was approved; look at it again")
-    data = {"person": event.person, "action_hash": expected}
     ready = task._replace(status=TaskStatus.READY, approved_hash=expected)
-    return Decision((ready,), journal=(Entry("task.approved", task.task_id, data),))
+    return Decision((ready,), journal=(TaskApproved(task.task_id, event.person, expected),))
 
 
 def reject(workflow: Workflow, event: Reject, now: float) -> Decision:
-    """The task has failed, by decision."""
+    """Fail a task that waits for approval."""
     task = workflow.tasks.get(event.task_id)
     if task is None or task.status is not TaskStatus.APPROVAL:
         return Decision(refused=f"task {event.task_id} does not wait for approval")
@@ -40,7 +40,7 @@ def reject(workflow: Workflow, event: Reject, now: float) -> Decision:
 
 
 def cancel(workflow: Workflow, event: Cancel, now: float) -> Decision:
-    """End everything that is not over."""
+    """End every task that has not ended, and the workflow."""
     if workflow.header.status.terminal:
         return Decision(refused=f"workflow is already {workflow.header.status}")
     stopped = [task for task in workflow.tasks.values() if not task.status.terminal]
@@ -52,11 +52,11 @@ def cancel(workflow: Workflow, event: Cancel, now: float) -> Decision:
         finished_at=now,
     )
     tasks = tuple(task._replace(status=TaskStatus.CANCELLED, dispatch_id=None) for task in stopped)
-    return Decision(tasks, header, (Entry("workflow.cancelled", None, {"person": event.person}),), recalls)
+    return Decision(tasks, header, (WorkflowCancelled(event.person),), recalls)
 
 
 def retry(workflow: Workflow, event: Retry, now: float) -> Decision:
-    """Reopen what failed, with fresh attempts."""
+    """Reopen failed tasks with fresh attempts; without any, repeat the merge."""
     wanted = [workflow.tasks.get(event.task_id)] if event.task_id else list(workflow.tasks.values())
     failed = [
         task
@@ -65,7 +65,7 @@ def retry(workflow: Workflow, event: Retry, now: float) -> Decision:
     ]
     if not failed and workflow.header.status is WorkflowStatus.FAILED and not event.task_id:
         header = workflow.header._replace(status=WorkflowStatus.MERGING, reason="", finished_at=None)
-        return Decision(header=header, journal=(Entry("workflow.retried", None, {"person": event.person}),))
+        return Decision(header=header, journal=(WorkflowRetried(None, event.person),))
     if not failed:
         return Decision(refused="only failed, cancelled and dead-lettered tasks can be retried; none is here")
     reopened = _reopen(workflow, failed)
@@ -92,12 +92,12 @@ def retry(workflow: Workflow, event: Retry, now: float) -> Decision:
         finished_at=None,
         open_tasks=workflow.header.open_tasks + len(fresh),
     )
-    entry = Entry("workflow.retried", event.task_id, {"person": event.person, "tasks": len(fresh)})
-    return Decision(tuple(fresh.values()), header, (entry,))
+    retried = WorkflowRetried(event.task_id, event.person, len(fresh))
+    return Decision(tuple(fresh.values()), header, (retried,))
 
 
 def _reopen(workflow: Workflow, failed: list[TaskState]) -> list[TaskState]:
-    """These tasks and what they blocked, less whatever still needs a task that stays without success."""
+    """These tasks and those they blocked, without any that still depends on a task that did not succeed."""
     names = dict.fromkeys(task.task_id for task in failed)
     for name in descendants(workflow, list(names)):
         if workflow.tasks[name].status in {TaskStatus.BLOCKED, TaskStatus.CANCELLED}:

@@ -1,4 +1,4 @@
-"""Who of several owners holds which shards, judged from what the database shows. No clock, no I/O."""
+"""Which orchestrator owns which shards, decided from what the database shows. No clock, no I/O."""
 
 from __future__ import annotations
 
@@ -12,39 +12,44 @@ from contracts.messages.channels import SHARDS
 
 @lru_cache(maxsize=4096)
 def shard_of(workflow_id: str) -> int:
-    """The shard a workflow belongs to for ever."""
+    """The shard of a workflow; it never changes."""
     return zlib.crc32(workflow_id.encode()) % SHARDS
 
 
 @dataclass(frozen=True, slots=True)
 class ShardRow:
-    """A shard as stored; `owner` None: free."""
+    """A shard as stored."""
 
     shard: int
     owner: str | None
+    """The id of an orchestrator, None when the shard is free."""
     epoch: int
+    """Grows with each change of the owner."""
 
 
 @dataclass(frozen=True, slots=True)
 class OwnershipSnapshot:
-    """One look at the database: every owner's renewal counter, and every shard in order."""
+    """What the database shows at one moment."""
 
     renewals: Mapping[str, int]
+    """The renewal counter of each orchestrator, by its id."""
     shards: tuple[ShardRow, ...]
+    """Every shard, in order."""
 
     def held_by(self, orchestrator_id: str) -> dict[int, int]:
-        """The shards of this owner with their epochs."""
+        """The shards of this orchestrator with their epochs."""
         return {row.shard: row.epoch for row in self.shards if row.owner == orchestrator_id}
 
 
 @dataclass(frozen=True, slots=True)
 class ShardAssignment:
-    """The shards of one session, each with the epoch that fences whoever held it before (I3)."""
+    """The shards of one term."""
 
     epochs: Mapping[int, int]
+    """The epoch of each shard; it fences whoever owned the shard before (I3)."""
 
     def has(self, workflow_id: str | None) -> bool:
-        """Whether the workflow is this session's; what names none belongs to shard 0."""
+        """Whether the workflow belongs to this term; None belongs to shard 0."""
         return (shard_of(workflow_id) if workflow_id else 0) in self.epochs
 
 
@@ -57,20 +62,20 @@ class _Counter:
 
 @dataclass(slots=True)
 class FailureDetector:
-    """Which owners live, by their renewal counters and the watcher's own monotonic clock (I8).
+    """Decides which orchestrators are alive, by their renewal counters and its own monotonic clock (I8).
 
-    A counter that stood still for a lease is that of a dead owner. An owner counts as living only after a
-    lease of life: one that keeps dying young must not make the others give shards away.
+    An orchestrator is dead when its counter has not changed for a lease. It counts as living only after it
+    was seen alive for a lease: one that restarts again and again must not make the others release shards.
     """
 
     lease_seconds: float
     _counters: dict[str, _Counter] = field(default_factory=dict)
-    _looked_at: float = float("-inf")
+    _observed_at: float = float("-inf")
 
-    def see(self, renewals: Mapping[str, int], now: float) -> None:
-        """Take a look in. After a gap between two looks every owner gets a full lease again."""
-        gap = now - self._looked_at > self.lease_seconds / 2
-        self._looked_at = now
+    def observe(self, renewals: Mapping[str, int], now: float) -> None:
+        """Record the counters. After a gap of half a lease between two calls all get a full lease again."""
+        gap = now - self._observed_at > self.lease_seconds / 2
+        self._observed_at = now
         before = self._counters
         self._counters = {}
         for name, value in renewals.items():
@@ -80,43 +85,48 @@ class FailureDetector:
 
     @property
     def dead(self) -> dict[str, int]:
-        """Owners whose counter stood still for a lease, and where it stands."""
-        return {name: one.value for name, one in self._counters.items() if self._still(one)}
+        """The orchestrators whose counter has not changed for a lease, and its value."""
+        return {name: one.value for name, one in self._counters.items() if self._is_stale(one)}
 
     @property
     def living(self) -> frozenset[str]:
-        """Owners that have been seen alive for a lease."""
-        seasoned = self._looked_at - self.lease_seconds
+        """The orchestrators that have been seen alive for a lease."""
+        proven = self._observed_at - self.lease_seconds
         return frozenset(
             name
             for name, one in self._counters.items()
-            if one.first_seen <= seasoned and not self._still(one)
+            if one.first_seen <= proven and not self._is_stale(one)
         )
 
-    def _still(self, counter: _Counter) -> bool:
-        return self._looked_at - counter.moved_at > self.lease_seconds
+    def _is_stale(self, counter: _Counter) -> bool:
+        return self._observed_at - counter.moved_at > self.lease_seconds
 
 
 @dataclass(frozen=True, slots=True)
 class ShardTransfer:
-    """What an owner should do now: take shards as they were seen, or give some back."""
+    """What an orchestrator should do now."""
 
     claim: tuple[ShardRow, ...] = ()
+    """Shards to claim, as they were seen."""
     release: tuple[int, ...] = ()
+    """Shards to release."""
 
     def __bool__(self) -> bool:
         return bool(self.claim or self.release)
 
 
-def next_transfer(me: str, roll: OwnershipSnapshot, living: Set[str]) -> ShardTransfer:
-    """Towards ceil(shards / owners) for each. A shard whose owner is not on the roll is free."""
+def next_transfer(me: str, snapshot: OwnershipSnapshot, living: Set[str]) -> ShardTransfer:
+    """The next step of `me` towards ceil(shards / orchestrators) for each.
+
+    A shard is free when it has no owner, or when its owner is not registered.
+    """
     owners = sorted({me, *living})
     fair = -(-SHARDS // len(owners))
-    mine = [row.shard for row in roll.shards if row.owner == me]
+    mine = [row.shard for row in snapshot.shards if row.owner == me]
     if len(mine) > fair:
         return ShardTransfer(release=tuple(mine[fair:]))
-    free = [row for row in roll.shards if row.owner is None or row.owner not in roll.renewals]
-    # Each begins elsewhere, so that those who look at the same moment do not all want the same.
+    free = [row for row in snapshot.shards if row.owner is None or row.owner not in snapshot.renewals]
+    # Each begins at another shard: two that claim at the same moment must not collide on all of them.
     rank = owners.index(me)
     free.sort(key=lambda row: row.shard % len(owners) != rank)
     return ShardTransfer(claim=tuple(free[: fair - len(mine)]))

@@ -1,4 +1,4 @@
-"""A workflow as its owner holds it in memory: frozen values, whose versions replace each other."""
+"""A workflow in memory: frozen values, whose versions replace each other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contracts.messages.events import TaskError, TestSummary, Usage
 
 
 class TaskStatus(StrEnum):
-    """Where a task stands. WAITING and APPROVAL wait for something named; the last five are terminal."""
+    """The state of a task. WAITING is for dependencies, APPROVAL for a person; the last five are terminal."""
 
     WAITING = "waiting"
     APPROVAL = "waiting_approval"
@@ -26,7 +26,7 @@ class TaskStatus(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        """Whether nothing but a person's `retry` changes it any more."""
+        """Whether only a person's `retry` can change it."""
         return self in _TERMINAL
 
 
@@ -41,10 +41,11 @@ _TERMINAL = (
 
 
 class WorkflowStatus(StrEnum):
-    """MERGING: every task succeeded and the outcome is being merged."""
+    """The state of a workflow."""
 
     RUNNING = "running"
     MERGING = "merging"
+    """Every task succeeded and their commits are being merged."""
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -59,72 +60,94 @@ NO_USAGE = Usage()
 
 
 class TaskState(NamedTuple):
-    """One version of a task.
-
-    dependencies may differ from the plan's: a test-debug cycle puts new tasks in between. attempt counts
-    dispatches; failures, crashes and outages (of what an attempt needed, such as a sandbox) what became of
-    them. A suspect was in the hands of a worker that died, and runs alone until it ends. not_before and
-    dispatched_at are seconds since 1970.
-    """
+    """One version of a task."""
 
     item: TodoItem
+    """The task as the plan has it."""
     dependencies: tuple[str, ...]
+    """May differ from the plan's: a test-debug cycle puts new tasks in between."""
     status: TaskStatus = TaskStatus.WAITING
     cycle: int = 0
+    """The test-debug cycle that added the task, 0 for one of the plan."""
     attempt: int = 0
+    """How often the task was dispatched."""
     failures: int = 0
+    """Attempts that failed."""
     crashes: int = 0
+    """Attempts whose worker died while it executed nothing else."""
     outages: int = 0
+    """Attempts that found something unavailable that they needed, such as a sandbox."""
     suspect: bool = False
+    """Whether a worker died that held the task; it runs alone until it ends."""
     dispatch_id: str | None = None
+    """The current dispatch, None when the task is not dispatched."""
     dispatched_at: float = 0.0
+    """Seconds since 1970."""
     not_before: float = 0.0
+    """When the task may be dispatched again, in seconds since 1970."""
     parents: tuple[str, ...] = ()
+    """The commits that the last dispatch started from."""
     approved_hash: str | None = None
+    """The hash of the action that a person approved."""
     commit: str | None = None
+    """What the accepted outcome committed."""
     verdict: str | None = None
+    """`passed` or `failed`, of tasks that test or review."""
     summary: str = ""
     tests: TestSummary | None = None
     backend: str = ""
+    """The sandbox backend that the tests ran in."""
     error: TaskError | None = None
+    """The last error, None after success."""
     usage: Usage = NO_USAGE
+    """The sum over all attempts."""
     seconds: float = 0.0
+    """How long the attempts took together."""
 
     @property
     def task_id(self) -> str:
-        """The plan's name for the task."""
+        """The task's id in the plan."""
         return self.item.task_id
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """The commits that hold what this task and all before it produced."""
+        """The commits that hold what this task and all tasks before it produced."""
         return (self.commit,) if self.commit else self.parents
 
 
 class Header(NamedTuple):
-    """One version of what a workflow is apart from its tasks. `open_tasks` counts the not yet terminal."""
+    """One version of a workflow apart from its tasks."""
 
     workflow_id: str
     todo_list_id: str
     request: str
     shard: int
     created_at: float
+    """Seconds since 1970."""
     open_tasks: int
+    """How many tasks are not terminal."""
     base_commit: str | None = None
+    """The commit that the first tasks start from."""
     status: WorkflowStatus = WorkflowStatus.RUNNING
     reason: str = ""
+    """Why the workflow failed or was cancelled."""
     result_commit: str | None = None
+    """The merge of all commits, once the workflow is completed."""
     finished_at: float | None = None
+    """Seconds since 1970."""
 
 
 @dataclass(slots=True)
 class Workflow:
-    """A header, the tasks in plan order, and the graph derived from them."""
+    """A header, its tasks, and the graph derived from them."""
 
     header: Header
     tasks: dict[str, TaskState] = field(default_factory=dict)
+    """By task id, in plan order."""
     dependents: dict[str, list[str]] = field(default_factory=dict)
+    """Task id -> the tasks that depend on it directly."""
     unmet: dict[str, int] = field(default_factory=dict)
+    """Task id -> how many of its dependencies have not succeeded."""
 
     @classmethod
     def load(cls, header: Header, tasks: Iterable[TaskState]) -> Workflow:
@@ -139,14 +162,14 @@ class Workflow:
     def start(
         cls, workflow_id: str, plan: TodoList, *, shard: int, now: float, base_commit: str | None = None
     ) -> Workflow:
-        """A new workflow in which nothing has happened yet. The plan must have passed its checks."""
+        """Create a workflow in which nothing has happened yet. The plan must have passed its checks."""
         header = Header(
             workflow_id, plan.todo_list_id, plan.request, shard, now, len(plan.items), base_commit=base_commit
         )
         return cls.load(header, (TaskState(item, item.dependencies) for item in plan.items))
 
     def evolve(self, header: Header | None, tasks: Iterable[TaskState]) -> None:
-        """Replace versions in place; the cost is that of the changed tasks and their direct neighbours."""
+        """Replace versions in place, at the cost of the changed tasks and their direct neighbours."""
         if header is not None:
             self.header = header
         for task in tasks:
@@ -179,12 +202,12 @@ class Workflow:
             self.dependents[dependency].remove(task.task_id)
 
     def parents_of(self, task: TaskState) -> tuple[str, ...]:
-        """The commits a task starts from, each once, in the order of its dependencies."""
+        """The commits that a task starts from, each once, in the order of its dependencies."""
         if not task.dependencies:
             return (self.header.base_commit,) if self.header.base_commit else ()
         heads = (head for name in task.dependencies for head in self.tasks[name].heads)
         return tuple(dict.fromkeys(heads))
 
     def sinks(self) -> list[TaskState]:
-        """Tasks on which nothing depends."""
+        """The tasks on which nothing depends."""
         return [task for task_id, task in self.tasks.items() if not self.dependents[task_id]]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from contracts.messages.journal import TaskDelayed, kind_of
 from orchestrator.core.state import TaskState, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.scheduling.messages import request_stream
 
@@ -140,7 +141,7 @@ def _delayed(task: TaskState, around: Observations) -> tuple[str, str]:
     kind, data = around.delays.get(task.task_id, ("", {}))
     message = str(data.get("message") or (task.error.message if task.error else ""))
     after = f" after: {message.splitlines()[0]}" if message else ""
-    if kind == "task.delayed":
+    if kind == kind_of(TaskDelayed):
         return "outage", f"waits out an outage (number {task.outages}) until {_clock(task.not_before)}{after}"
     return "retry", f"is tried again at {_clock(task.not_before)}{after}"
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from contracts.base.refs import RESULT
 from contracts.messages.events import Heartbeat
 from orchestrator.core.state import TaskState, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.scheduling.messages import request_stream
@@ -176,7 +177,7 @@ def check_git(facts: Facts, refs: Refs) -> Iterator[Violation]:
         header = workflow.header
         if header.status is not WorkflowStatus.COMPLETED:
             continue
-        there = refs.accepted.get((name, "result"))
+        there = refs.accepted.get((name, RESULT))
         if there != header.result_commit:
             yield Violation(
                 "I2", name, None, f"the result is at {there or 'nothing'}, not {header.result_commit}"

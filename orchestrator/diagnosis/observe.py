@@ -15,7 +15,8 @@ from sqlalchemy import Connection, func, select
 from contracts.base.errors import DecodeError
 from contracts.messages.channels import Channels
 from contracts.messages.events import Heartbeat, decode
-from contracts.ports.bus import MessageBus
+from contracts.messages.journal import TaskDelayed, TaskLost, TaskRetrying, kind_of
+from contracts.ports.bus import SubscribePort
 from orchestrator.core.state import TaskStatus, Workflow
 from orchestrator.diagnosis.explain import Holder, Observations
 from orchestrator.storage import tables as t
@@ -23,11 +24,11 @@ from orchestrator.storage.loading import read_workflows
 from orchestrator.storage.sql.database import Database
 
 POLL_SECONDS = 0.1
-_DELAYS = ("task.retrying", "task.delayed", "task.lost")
+_DELAYS = [kind_of(event) for event in (TaskRetrying, TaskDelayed, TaskLost)]
 
 
 async def observe_surroundings(
-    database: Database, bus: MessageBus | None, workflow_id: str, *, listen_seconds: float
+    database: Database, bus: SubscribePort | None, workflow_id: str, *, listen_seconds: float
 ) -> tuple[Workflow | None, Observations]:
     """The workflow, None when it is only queued, and its situation.
 
@@ -57,7 +58,7 @@ async def _nothing() -> None:
     """Nobody to listen to."""
 
 
-async def _listen(bus: MessageBus, wanted: set[str], holders: dict[str, Holder]) -> None:
+async def _listen(bus: SubscribePort, wanted: set[str], holders: dict[str, Holder]) -> None:
     subscription = bus.subscribe([Channels.HEARTBEATS])
     try:
         async for _channel, payload in subscription:

@@ -15,7 +15,8 @@ from sqlalchemy import Connection, func, select
 from contracts.base.errors import ArtifactError, DecodeError
 from contracts.messages.channels import SHARDS, Channels
 from contracts.messages.events import Heartbeat, TaskOutcome, decode
-from contracts.ports.bus import MessageBus, Subscription
+from contracts.messages.journal import TaskDispatched, TaskSucceeded, kind_of
+from contracts.ports.bus import InspectPort, SubscribePort, Subscription
 from orchestrator.core.state import TaskStatus, WorkflowStatus
 from orchestrator.diagnosis.invariants import (
     Facts,
@@ -30,6 +31,7 @@ from orchestrator.diagnosis.invariants import (
     check_unmoved,
     may_be_stuck,
 )
+from orchestrator.scheduling.batch import OutboxKind
 from orchestrator.scheduling.messages import request_stream
 from orchestrator.storage import tables as t
 from orchestrator.storage.loading import read_workflows
@@ -37,6 +39,10 @@ from orchestrator.storage.outbox import read_outbox
 from orchestrator.storage.sql.database import Database
 
 __all__ = ["Evidence", "VerificationReport", "Violation", "examine", "verify_invariants"]
+
+
+class WatchedBus(InspectPort, SubscribePort, Protocol):
+    """Streams to look at, heartbeats to hear."""
 
 
 class Evidence(Protocol):
@@ -61,14 +67,14 @@ class VerificationReport:
 
 
 async def verify_invariants(
-    database: Database, bus: MessageBus | None, artifacts: Evidence | None, *, listen_seconds: float
+    database: Database, bus: WatchedBus | None, artifacts: Evidence | None, *, listen_seconds: float
 ) -> list[Violation]:
     """What is wrong, [] when every promise holds; see `examine`."""
     return (await examine(database, bus, artifacts, listen_seconds=listen_seconds)).violations
 
 
 async def examine(
-    database: Database, bus: MessageBus | None, artifacts: Evidence | None, *, listen_seconds: float
+    database: Database, bus: WatchedBus | None, artifacts: Evidence | None, *, listen_seconds: float
 ) -> VerificationReport:
     """Check every promise, while everything runs.
 
@@ -101,7 +107,7 @@ class _Look:
     """One look at everything. Facts come first: what they say went out is then looked for."""
 
     database: Database
-    bus: MessageBus | None
+    bus: WatchedBus | None
     artifacts: Evidence | None
 
     async def take(self, heard: dict[str, list[Heartbeat]]) -> tuple[Facts, Sightings, list[Violation]]:
@@ -132,8 +138,10 @@ def read_facts(connection: Connection, now: float) -> Facts:
         workflows={one.header.workflow_id: one for one in workflows},
         succeeded=succeeded,
         dispatched=dispatched,
-        to_publish=frozenset(entry.entry_id for entry in outbox if entry.kind == "dispatch"),
-        to_move=frozenset((entry.workflow_id, entry.task_id) for entry in outbox if entry.kind == "ref"),
+        to_publish=frozenset(entry.entry_id for entry in outbox if entry.kind is OutboxKind.DISPATCH),
+        to_move=frozenset(
+            (entry.workflow_id, entry.task_id) for entry in outbox if entry.kind is OutboxKind.REF
+        ),
         renewals=int(renewals),
     )
 
@@ -145,11 +153,11 @@ def _read_journal(
     j = t.journal.c
     succeeded: dict[tuple[str, str], list[int]] = {}
     dispatched: dict[tuple[str, str], int] = {}
-    kinds = ("task.succeeded", "task.dispatched")
+    kinds = (kind_of(TaskSucceeded), kind_of(TaskDispatched))
     columns = (j.workflow_id, j.task_id, j.kind, j.sequence)
     entries = select(*columns).where(j.kind.in_(kinds), j.task_id.is_not(None)).order_by(j.sequence)
     for workflow_id, task_id, kind, sequence in connection.execute(entries):
-        if kind == "task.succeeded":
+        if kind == kind_of(TaskSucceeded):
             succeeded.setdefault((workflow_id, task_id), []).append(sequence)
         else:
             dispatched.setdefault((workflow_id, task_id), sequence)
@@ -166,7 +174,7 @@ def _counts(facts: Facts) -> dict[str, int]:
     }
 
 
-async def _sightings(bus: MessageBus, facts: Facts, heard: dict[str, list[Heartbeat]]) -> Sightings:
+async def _sightings(bus: InspectPort, facts: Facts, heard: dict[str, list[Heartbeat]]) -> Sightings:
     """Requests are looked at before results: an outcome is published before its request is removed."""
     out = {request_stream(task) for _, task in facts.open_tasks}
     requests: Counter[str] = Counter()
@@ -181,7 +189,7 @@ async def _sightings(bus: MessageBus, facts: Facts, heard: dict[str, list[Heartb
     return Sightings(frozenset(seen), requests, heard)
 
 
-async def _dispatches(bus: MessageBus, stream: str) -> list[str]:
+async def _dispatches(bus: InspectPort, stream: str) -> list[str]:
     names = []
     for delivery in await bus.entries(stream):
         with suppress(DecodeError):
@@ -215,7 +223,7 @@ class _Ears:
     _task: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, bus: MessageBus | None) -> _Ears:
+    async def open(cls, bus: WatchedBus | None) -> _Ears:
         ears = cls()
         if bus is not None:
             # A subscription waits for a bus that is away; whoever asks wants to know.

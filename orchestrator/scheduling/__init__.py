@@ -1,1 +1,1 @@
-"""What is dispatched when, by whom it is held, and what one transaction writes. No I/O."""
+"""What is dispatched when, which worker holds it, and what one transaction writes. No I/O."""

@@ -1,94 +1,117 @@
-"""A batch: everything that one transaction of the owner writes."""
+"""A batch: everything that one transaction of the orchestrator writes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import NamedTuple
 
-from orchestrator.core.decision import Entry
+from contracts.messages.journal import JournalEvent
 from orchestrator.core.state import Header, TaskState, Workflow
 
 
+class OutboxKind(StrEnum):
+    """What an outbox entry asks for."""
+
+    DISPATCH = "dispatch"
+    """Publish the dispatch of a task."""
+    REF = "ref"
+    """Move the ref of a task to its accepted commit."""
+
+
 class OutboxEntry(NamedTuple):
-    """An effect that must follow a commit: kind "dispatch" (a task) or "ref" (an accepted commit)."""
+    """An effect that must follow a commit."""
 
     entry_id: str
-    kind: str
+    kind: OutboxKind
     workflow_id: str
     task_id: str
     commit: str | None = None
+    """The commit of a REF."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A person's or a program's wish, appended by the command line. Applied once.
-
-    known: whether its workflow was stored already when the command was read.
-    """
+    """A command as a client stored it; it is applied once."""
 
     command_id: str
     kind: str
+    """A CommandKind, or one that this version does not know."""
     workflow_id: str
     body: str
+    """JSON of the kind's body."""
     known: bool
+    """Whether the workflow was stored already when the command was read."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that could not be understood, or the dispatch of a task that was given up, with its bytes.
-
-    origin: names what the letter is about; a second letter of the same origin is not stored. logs: what the
-    worker logged last.
-    """
+    """A message that could not be read, or the last dispatch of a dead-lettered task."""
 
     stream: str
+    """Where the message was published."""
     reason: str
     raw: bytes
+    """The payload of the message."""
     workflow_id: str | None = None
     task_id: str | None = None
     origin: str | None = None
+    """Names the cause; a second dead letter of the same origin is not stored."""
     logs: str | None = None
+    """What the worker logged last."""
 
 
 @dataclass(slots=True)
 class Batch:
-    """Everything one transaction writes at `now`. Later versions of a row replace earlier ones.
-
-    tasks: whatever a reader could not tell from the plan and the other tasks; that a task is ready, it can.
-    counted, sent, done: those of `headers` and `tasks` that differ from what is stored by the count of open
-    tasks alone, by one dispatch alone, or by the success of their dispatch alone. added: positions of tasks
-    that no plan has. settled: outbox entries whose effect is done.
-    resolved: how dead letters were worked off, by their number. retried: (workflow, task) that people gave
-    fresh attempts, the task None for all: their letters are worked off by that.
-    """
+    """Everything one transaction writes. Later versions of a row replace earlier ones."""
 
     now: float
+    """The time of the transaction, in seconds since 1970."""
     created: dict[str, Workflow] = field(default_factory=dict)
+    """New workflows by id."""
     headers: dict[str, Header] = field(default_factory=dict)
+    """Changed headers by workflow id."""
     tasks: dict[tuple[str, str], TaskState] = field(default_factory=dict)
-    counted: set[str] = field(default_factory=set)
-    sent: set[tuple[str, str]] = field(default_factory=set)
-    done: set[tuple[str, str]] = field(default_factory=set)
+    """Changed tasks by (workflow id, task id).
+
+    A task that only became ready is left out: a reader derives that from the plan and the other tasks.
+    """
+    count_only: set[str] = field(default_factory=set)
+    """Those of `headers` that differ from the stored version by their count of open tasks alone."""
+    dispatch_only: set[tuple[str, str]] = field(default_factory=set)
+    """Those of `tasks` that differ from the stored version by one dispatch alone."""
+    success_only: set[tuple[str, str]] = field(default_factory=set)
+    """Those of `tasks` that differ from the stored version by the success of their dispatch alone."""
     added: dict[tuple[str, str], int] = field(default_factory=dict)
-    journal: list[tuple[str, Entry]] = field(default_factory=list)
+    """Those of `tasks` that the plan does not have, and their positions."""
+    journal: list[tuple[str, JournalEvent]] = field(default_factory=list)
+    """(workflow id, event) in the order of the events."""
     outbox: list[OutboxEntry] = field(default_factory=list)
-    settled: list[str] = field(default_factory=list)
+    """New entries of the outbox."""
+    delivered: list[str] = field(default_factory=list)
+    """Ids of outbox entries whose effect has happened; they are deleted."""
     answers: dict[str, str] = field(default_factory=dict)
+    """The answers to commands, by command id."""
     dead_letters: list[DeadLetter] = field(default_factory=list)
+    """New dead letters."""
     resolved: dict[int, str] = field(default_factory=dict)
+    """How dead letters were resolved, by their id."""
     retried: list[tuple[str, str | None]] = field(default_factory=list)
+    """(workflow id, task id) that people retried, the task None for all; this resolves their dead letters."""
     shards: set[int] = field(default_factory=set)
+    """The shards that the batch touches; each must still be owned when it is committed."""
 
     @property
     def concerns_dead_letters(self) -> bool:
-        """Whether there is something about dead letters."""
+        """Whether the batch changes dead letters."""
         return bool(self.dead_letters or self.resolved or self.retried)
 
     @property
     def empty(self) -> bool:
-        """Whether nothing must be written now; marks of settled effects alone can wait for the next batch.
+        """Whether nothing must be written now. Delivered outbox entries alone can wait for the next batch.
 
-        A touched shard is enough: what follows from it may be said only by its owner, which a commit proves.
+        A touched shard is reason enough to write: only the shard's owner may publish what follows from it,
+        and only a commit proves the ownership.
         """
         written = self.created or self.headers or self.tasks or self.journal or self.answers
         return not (written or self.dead_letters or self.shards)

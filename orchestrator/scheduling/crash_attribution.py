@@ -1,4 +1,4 @@
-"""Which dispatches the death of a worker is held against (I7). No I/O."""
+"""Which dispatches may have caused the death of a worker (I7). No I/O."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from contracts.messages.events import Heartbeat
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """What a dead worker executed, what it had only read, and what it logged last, if anybody knows.
-
-    alone: whether one dispatch alone can be to blame.
-    """
+    """The death of a worker."""
 
     worker_id: str
     executed: tuple[str, ...]
+    """The dispatches that it executed."""
     waiting: tuple[str, ...]
+    """The dispatches that it had read and not started."""
     logs: str | None
+    """What it logged last, None when not known."""
     alone: bool
+    """Whether it executed one dispatch alone."""
 
 
-def one_to_blame(heartbeat: Heartbeat | None, read: Collection[str] | None) -> bool:
-    """Whether one dispatch alone can have killed its worker: heartbeat and bus both say that it was all.
+def executed_alone(heartbeat: Heartbeat | None, read: Collection[str] | None) -> bool:
+    """Whether a worker executed one dispatch alone: its last heartbeat and the bus both list only that one.
 
-    What a heartbeat lists may have ended since, and something else begun. What the bus lists may be what an
-    owner that died had not yet taken away, or what the worker never heard of.
+    Neither is enough alone. An execution of the heartbeat may have ended since, and another begun. An entry
+    of the bus may be one that a dead orchestrator did not acknowledge, or that never reached the worker.
     """
     started = {one.dispatch_id for one in heartbeat.executions if one.started} if heartbeat else set()
     return len(started) == 1 and read is not None and started == set(read)
@@ -35,11 +36,11 @@ def one_to_blame(heartbeat: Heartbeat | None, read: Collection[str] | None) -> b
 def executed(
     heartbeat: Heartbeat | None, read: Collection[str] | None, is_suspect: Callable[[str], bool]
 ) -> set[str]:
-    """The dispatches a worker executed when it died, as far as they can have killed it.
+    """The dispatches that a worker executed when it died.
 
-    read: what it had read and not acknowledged, None when the bus does not say. A suspect runs alone, and
-    only after a heartbeat said so: listed as started it was the only one, else it had not begun. Whatever
-    else a worker reads it starts at once.
+    `read` holds those that it had read and not acknowledged, None when the bus is unavailable. A worker
+    starts what it reads at once, except for a suspect: that runs alone, and only after a heartbeat listed it
+    as started. So a suspect that is listed as started was the only execution, and any other had not begun.
     """
     started = {one.dispatch_id for one in heartbeat.executions if one.started} if heartbeat else set()
     alone = {name for name in started if is_suspect(name) and (read is None or name in read)}

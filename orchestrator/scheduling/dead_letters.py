@@ -11,14 +11,14 @@ from orchestrator.scheduling.batch import DeadLetter
 
 
 def unreadable(delivery: Delivery, reason: str) -> DeadLetter:
-    """A delivery that could not be used. The same bytes in another entry are another letter."""
+    """The dead letter of a delivery that could not be used. Each entry of a stream has its own."""
     digest = hashlib.sha256(delivery.payload).hexdigest()[:32]
     origin = f"{delivery.stream[-100:]}/{delivery.entry_id}/{digest}"
     return DeadLetter(delivery.stream, reason, delivery.payload, origin=origin)
 
 
-def given_up(dispatch: Outgoing, workflow_id: str, task: TaskState, logs: str | None) -> DeadLetter:
-    """A task that took its workers down, with its last dispatch."""
+def dead_lettered_task(dispatch: Outgoing, workflow_id: str, task: TaskState, logs: str | None) -> DeadLetter:
+    """The dead letter of a task that took its workers down, with its last dispatch."""
     why = task.error.message if task.error else "unknown"
     reason = f"{task.crashes} workers died while they ran this task alone; the last: {why}"
     origin = f"{workflow_id}/{task.task_id}/{task.attempt}"
@@ -27,20 +27,24 @@ def given_up(dispatch: Outgoing, workflow_id: str, task: TaskState, logs: str | 
 
 @dataclass(frozen=True, slots=True)
 class StoredDeadLetter:
-    """A dead letter. `at` and `resolved_at` are in seconds since 1970; task letters name their task."""
+    """A dead letter as stored."""
 
     dead_letter_id: int
     at: float
+    """Seconds since 1970."""
     stream: str
     workflow_id: str | None
     task_id: str | None
+    """The dead-lettered task, None for a message."""
     reason: str
     raw: bytes
     logs: str | None
     resolved_at: float | None
+    """Seconds since 1970, None while it is open."""
     resolution: str | None
+    """`retried` or `discarded`."""
 
     @property
     def shard_key(self) -> str:
-        """Whose owner applies commands about it: the workflow's; any name will do for a mere message."""
+        """The name whose shard gets the commands about it: the workflow's, or any for a message."""
         return self.workflow_id or f"dead-letter-{self.dead_letter_id}"

@@ -1,4 +1,4 @@
-"""Who lives and who holds what, from heartbeats, on the owner's monotonic clock. No I/O."""
+"""Which workers are alive and what they hold, from heartbeats, on a monotonic clock. No I/O."""
 
 from __future__ import annotations
 
@@ -10,35 +10,38 @@ from contracts.messages.events import Heartbeat
 
 @dataclass(slots=True)
 class WorkerView:
-    """A worker as last heard of."""
+    """A worker and its last heartbeat."""
 
     heartbeat: Heartbeat
-    heard_at: float
+    renewed_at: float
+    """When its lease was last renewed, on the monotonic clock."""
 
 
 @dataclass(slots=True)
 class Holding:
-    """A dispatch that heartbeats list: by whom, and since when somebody runs it."""
+    """A dispatch that heartbeats list."""
 
     holders: set[str] = field(default_factory=set)
+    """The workers that list it."""
     started_at: float | None = None
+    """When a heartbeat first listed it as started, on the monotonic clock."""
 
 
 class Leases:
-    """A worker that is silent for `lease_seconds` is dead, unless the owner itself was not listening.
+    """Decides that a worker is dead when no heartbeat renewed its lease for `lease_seconds`.
 
-    Leases advance only while the owner is caught up: after a gap of its own (stopped, bus away) of more than
-    half a lease, every worker gets a full lease again (I8).
+    Leases run out only while the orchestrator keeps up with the heartbeats: after a gap of its own of more
+    than half a lease (it was stopped, the bus was unavailable), every lease is renewed (I8).
     """
 
     def __init__(self, lease_seconds: float) -> None:
         self.lease_seconds = lease_seconds
         self.workers: dict[str, WorkerView] = {}
         self.holdings: dict[str, Holding] = {}
-        self._listened_at: float | None = None
+        self._caught_up_at: float | None = None
 
-    def heard(self, heartbeat: Heartbeat, now: float) -> bool:
-        """Take a heartbeat in; True when the worker is new."""
+    def renew(self, heartbeat: Heartbeat, now: float) -> bool:
+        """Renew a worker's lease and record what it holds; True when the worker is new."""
         known = self.workers.get(heartbeat.worker_id)
         before = {one.dispatch_id for one in known.heartbeat.executions} if known else set()
         self.workers[heartbeat.worker_id] = WorkerView(heartbeat, now)
@@ -49,36 +52,36 @@ class Leases:
                 holding.started_at = now
             before.discard(execution.dispatch_id)
         for dispatch_id in before:
-            self._let_go(dispatch_id, heartbeat.worker_id)
+            self._release(dispatch_id, heartbeat.worker_id)
         return known is None
 
-    def listening(self, now: float) -> None:
-        """The owner is caught up at `now`. To be called several times a lease."""
-        if self._listened_at is not None and now - self._listened_at > self.lease_seconds / 2:
+    def mark_caught_up(self, now: float) -> None:
+        """Record that all heartbeats up to `now` were handled. To be called several times a lease."""
+        if self._caught_up_at is not None and now - self._caught_up_at > self.lease_seconds / 2:
             for view in self.workers.values():
-                view.heard_at = now
-        self._listened_at = now
+                view.renewed_at = now
+        self._caught_up_at = now
 
-    def deaf(self) -> None:
-        """Heartbeats cannot be heard now; the next `listening` renews every lease."""
-        self._listened_at = float("-inf")
+    def suspend(self) -> None:
+        """Record that heartbeats cannot arrive; the next `mark_caught_up` renews every lease."""
+        self._caught_up_at = float("-inf")
 
-    def silent(self, now: float) -> list[str]:
-        """Workers whose lease has run out."""
-        return [name for name, view in self.workers.items() if now - view.heard_at > self.lease_seconds]
+    def expired(self, now: float) -> list[str]:
+        """The workers whose lease has run out."""
+        return [name for name, view in self.workers.items() if now - view.renewed_at > self.lease_seconds]
 
     def remove(self, worker_id: str) -> tuple[Heartbeat | None, list[tuple[str, bool]]]:
-        """Forget a worker: its last heartbeat, and (dispatch id, started) of what nobody else holds."""
+        """Remove a worker; its last heartbeat, and (dispatch id, started) of what no other worker holds."""
         view = self.workers.pop(worker_id, None)
         if view is None:
             return None, []
         orphans = []
         for execution in view.heartbeat.executions:
-            if self._let_go(execution.dispatch_id, worker_id):
+            if self._release(execution.dispatch_id, worker_id):
                 orphans.append((execution.dispatch_id, execution.started))
         return view.heartbeat, orphans
 
-    def _let_go(self, dispatch_id: str, worker_id: str) -> bool:
+    def _release(self, dispatch_id: str, worker_id: str) -> bool:
         holding = self.holdings.get(dispatch_id)
         if holding is None:
             return False
@@ -88,8 +91,8 @@ class Leases:
             return True
         return False
 
-    def held(self, dispatch_id: str) -> bool:
-        """Whether some living worker lists this dispatch."""
+    def is_held(self, dispatch_id: str) -> bool:
+        """Whether a living worker lists this dispatch."""
         return dispatch_id in self.holdings
 
     def holders(self, dispatch_ids: Iterable[str]) -> dict[str, list[str]]:
@@ -103,10 +106,10 @@ class Leases:
 
     @property
     def streams(self) -> set[str]:
-        """What living workers read."""
+        """The request streams that living workers read."""
         return {stream for view in self.workers.values() for stream in view.heartbeat.streams}
 
     @property
     def slots(self) -> int:
-        """What all living workers can run at once."""
+        """How many executions all living workers can run at once."""
         return sum(view.heartbeat.slots for view in self.workers.values())

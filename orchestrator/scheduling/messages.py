@@ -1,10 +1,11 @@
-"""Between state and messages."""
+"""The messages that the orchestrator publishes, built from its state."""
 
 from __future__ import annotations
 
 from contracts.base.timestamps import rfc3339
 from contracts.messages.channels import Channels
 from contracts.messages.events import (
+    CommandNotice,
     Control,
     EventType,
     TaskError,
@@ -21,18 +22,18 @@ from orchestrator.core.state import Header, TaskState
 
 
 def request_stream(task: TaskState) -> str:
-    """Where a task is dispatched."""
+    """The stream on which a task is dispatched."""
     name = Channels.suspects if task.suspect else Channels.requests
     return name(task.item.agent_role, task.item.required_tag)
 
 
-def home(workflow_id: str) -> str:
-    """The stream on which a workflow's owner hears of its tasks."""
+def result_stream(workflow_id: str) -> str:
+    """The stream on which a workflow's owner expects the outcomes of its tasks."""
     return Channels.results(shard_of(workflow_id))
 
 
 def request_message(header: Header, task: TaskState) -> Outgoing:
-    """The dispatch of a task, the same bytes however often it is published."""
+    """The dispatch of a task; the same bytes each time it is published."""
     data = {
         "dispatch_id": task.dispatch_id,
         "reply_to": Channels.results(header.shard),
@@ -59,7 +60,7 @@ def request_message(header: Header, task: TaskState) -> Outgoing:
     return Outgoing(request_stream(task), payload)
 
 
-def refusal(request: TaskEvent[TaskRequest], reason: str, now: float) -> Outgoing:
+def refused_outcome(request: TaskEvent[TaskRequest], reason: str, now: float) -> Outgoing:
     """The outcome of a dispatch that a worker could not read."""
     assert request.workflowid is not None
     event = TaskEvent[TaskOutcome](
@@ -79,11 +80,11 @@ def refusal(request: TaskEvent[TaskRequest], reason: str, now: float) -> Outgoin
             error=TaskError(code="refused_by_worker", message=reason),
         ),
     )
-    return Outgoing(home(request.workflowid), encode(event))
+    return Outgoing(result_stream(request.workflowid), encode(event))
 
 
 def control_message(worker_id: str, control: Control, *, message_id: str, now: float) -> Outgoing:
-    """The owner's word to one worker."""
+    """Acknowledgements and recalls for one worker."""
     payload = encode_checked(
         EventType.WORKER_CONTROL,
         control,
@@ -96,7 +97,7 @@ def control_message(worker_id: str, control: Control, *, message_id: str, now: f
 
 
 def workflow_notice(header: Header, *, message_id: str, now: float) -> Outgoing:
-    """A hint to watchers."""
+    """A hint to subscribers that a workflow has changed."""
     payload = encode_checked(
         EventType.WORKFLOW_CHANGED,
         WorkflowNotice(workflow_id=header.workflow_id, status=header.status.value),
@@ -107,3 +108,16 @@ def workflow_notice(header: Header, *, message_id: str, now: float) -> Outgoing:
         workflowid=header.workflow_id,
     )
     return Outgoing(Channels.WORKFLOW_EVENTS, payload)
+
+
+def command_notice(command_id: str, *, message_id: str, now: float) -> Outgoing:
+    """A hint to the orchestrators that a command is stored."""
+    payload = encode_checked(
+        EventType.COMMAND_ADDED,
+        CommandNotice(command_id=command_id),
+        id=message_id,
+        source="client",
+        subject=command_id,
+        time=rfc3339(now),
+    )
+    return Outgoing(Channels.COMMANDS, payload)

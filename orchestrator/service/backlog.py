@@ -1,34 +1,42 @@
-"""Open workflows in which nothing is under way: an owner that starts reads them a few at a time.
+"""Open workflows in which nothing is under way: a new term loads them a few at a time.
 
-Nothing can arrive for such a workflow but a command, which brings it in by itself.
+Only a command can arrive for such a workflow, and a command loads its workflow itself.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
+from orchestrator.core.state import Workflow
 from orchestrator.scheduling.engine import Engine
-from orchestrator.storage.store import Store
 
 _AT_ONCE = 250
 
 
-class Backlog:
-    """What an owner has still to read, oldest first."""
+class WorkflowSource(Protocol):
+    """What the backlog needs of the store."""
 
-    def __init__(self, store: Store, engine: Engine, names: Iterable[str]) -> None:
+    async def load_open(self, names: Sequence[str]) -> list[Workflow]:
+        """Those of these workflows that have not ended. Raises StoreUnavailable."""
+
+
+class Backlog:
+    """The workflows that are still to be loaded, oldest first."""
+
+    def __init__(self, store: WorkflowSource, engine: Engine, names: Iterable[str]) -> None:
         self._store = store
         self._engine = engine
         self._names = deque(names)
 
     @property
     def empty(self) -> bool:
-        """Whether everything was read."""
+        """Whether everything was loaded."""
         return not self._names
 
-    async def read_some(self, monotonic: float) -> None:
-        """Bring the next ones in. Raises StoreUnavailable."""
+    async def read_next(self, monotonic: float) -> None:
+        """Load the next ones into the engine. Raises StoreUnavailable."""
         count = min(len(self._names), _AT_ONCE)
         names = [self._names.popleft() for _ in range(count)]
         missing = [name for name in names if name not in self._engine.workflows]

@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
 from contracts.base.errors import BusUnavailable, InvalidInput, MultiAgentError
-from contracts.ports.bus import MessageBus, Outgoing
+from contracts.messages.journal import CommandRefused
+from contracts.ports.bus import Outgoing, PublishPort
 from orchestrator.core.commands import (
     DeadLetterBody,
     DiscardDeadLetterBody,
     RetryDeadLetterBody,
     SubmitBody,
-    as_input,
+    as_event,
     check_name,
     read_body,
 )
-from orchestrator.core.decision import Entry
 from orchestrator.core.events import Retry, WorkflowEvent
 from orchestrator.core.sharding import shard_of
 from orchestrator.core.state import Workflow
 from orchestrator.scheduling.batch import Command
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from orchestrator.scheduling.engine import Engine
-from orchestrator.storage.store import Store
 
-log = structlog.get_logger("orchestrator.service.command_handler")
+logger = structlog.get_logger(__name__)
+
+
+class CommandStore(Protocol):
+    """What commands are about, as it was last committed. Raises StoreUnavailable."""
+
+    async def load(self, workflow_id: str) -> Workflow | None: ...
+
+    async def dead_letter(self, dead_letter_id: int) -> StoredDeadLetter | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +42,8 @@ class CommandHandler:
     """Turns commands into inputs; the answer is stored in the transaction of what it did."""
 
     engine: Engine
-    store: Store
-    bus: MessageBus
+    store: CommandStore
+    bus: PublishPort
 
     async def handle(self, command: Command, now: float, monotonic: float) -> None:
         """Apply one command, or say why not."""
@@ -44,8 +52,7 @@ class CommandHandler:
         refused = await self._guarded(command, now, monotonic)
         pending.answers[command.command_id] = f"refused: {refused}" if refused else "done"
         if refused:
-            entry = Entry("command.refused", None, {"command": command.kind, "why": refused})
-            self.engine.note(command.workflow_id, entry)
+            self.engine.record(command.workflow_id, CommandRefused(command.kind, refused))
 
     async def _guarded(self, command: Command, now: float, monotonic: float) -> str | None:
         """Whatever a command does, it must not come back with every session and end each one (I7)."""
@@ -56,7 +63,7 @@ class CommandHandler:
         except MultiAgentError:
             raise
         except Exception as error:
-            log.exception("command_failed", command_id=command.command_id, kind=command.kind)
+            logger.exception("command_failed", command_id=command.command_id, kind=command.kind)
             return f"this met an error of the program: {type(error).__name__}: {error}"
 
     async def _apply(self, command: Command, now: float, monotonic: float) -> str | None:
@@ -67,7 +74,7 @@ class CommandHandler:
             return await self._work_off(body, now, monotonic)
         if isinstance(body, SubmitBody):
             return self._submit(command, body, now, monotonic)
-        return await self._give(name, as_input(body), now, monotonic)
+        return await self._give(name, as_event(body), now, monotonic)
 
     def _submit(self, command: Command, body: SubmitBody, now: float, monotonic: float) -> str | None:
         name = command.workflow_id
@@ -96,7 +103,7 @@ class CommandHandler:
         return refused
 
     async def _work_off(self, body: DeadLetterBody, now: float, monotonic: float) -> str | None:
-        letter = await self.store.letter(body.dead_letter_id)
+        letter = await self.store.dead_letter(body.dead_letter_id)
         if letter is None:
             return f"there is no dead letter {body.dead_letter_id}"
         resolved = self.engine.pending.resolved

@@ -1,4 +1,4 @@
-"""The Git side of an owner: moves the refs of accepted commits and merges outcomes, off the hot path."""
+"""The Git side of the orchestrator: moves refs to accepted commits and merges results, off the hot path."""
 
 from __future__ import annotations
 
@@ -8,39 +8,40 @@ import structlog
 
 from contracts.base.errors import MultiAgentError, Unavailable
 from contracts.base.failpoints import failpoint
-from contracts.ports.artifacts import ArtifactStore, RefMove
+from contracts.base.refs import RESULT
+from contracts.ports.artifacts import CommitStore, RefMove
 from orchestrator.core.events import Merged, MergeFailed
 from orchestrator.core.state import Workflow
 from orchestrator.service.inbox import InboxMessage, MergeDone
 
-log = structlog.get_logger("orchestrator.service.git_publisher")
+logger = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 1.0
 _AT_ONCE = 32
 
 
 class GitPublisher:
-    """Works off ref moves in batches, and merges a workflow only after the moves before it."""
+    """Moves refs in batches, and merges a workflow only after the moves that were added before it."""
 
     def __init__(
-        self, artifacts: ArtifactStore, inbox: asyncio.Queue[InboxMessage], settled: list[str]
+        self, artifacts: CommitStore, inbox: asyncio.Queue[InboxMessage], delivered: list[str]
     ) -> None:
         self._artifacts = artifacts
         self._inbox = inbox
-        self._settled = settled
+        self._delivered = delivered
         self._moves: list[tuple[str, RefMove]] = []
         self._merges: list[Workflow] = []
         self._work = asyncio.Event()
 
     def add(self, moves: list[tuple[str, RefMove]], merges: list[Workflow]) -> None:
-        """Take on work; it starts at once."""
+        """Add work; it starts at once."""
         if moves or merges:
             self._moves += moves
             self._merges += merges
             self._work.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         while True:
             await self._work.wait()
             self._work.clear()
@@ -48,7 +49,7 @@ class GitPublisher:
                 if self._moves:
                     await self._move()
                 else:
-                    # The store writes and publishes together what is asked for at once.
+                    # The store writes and publishes together what is requested together.
                     some, self._merges = self._merges[:_AT_ONCE], self._merges[_AT_ONCE:]
                     await asyncio.gather(*map(self._merge, some))
 
@@ -57,9 +58,9 @@ class GitPublisher:
         try:
             await self._publish(batch)
         except (Unavailable, OSError) as error:
-            await self._later(batch, error)
+            await self._retry_later(batch, error)
         except MultiAgentError:
-            # One bad move must not hold up the others: each by itself, and the bad ones are set aside.
+            # One bad move must not block the others: they are made one by one, and bad ones are skipped.
             for move in batch:
                 await self._move_alone(move)
 
@@ -67,19 +68,19 @@ class GitPublisher:
         try:
             await self._publish([move])
         except (Unavailable, OSError) as error:
-            await self._later([move], error)
+            await self._retry_later([move], error)
         except MultiAgentError as error:
-            # It stays in the outbox: the next session tries again.
-            log.error("ref_cannot_be_moved", entry=move[0], task_id=move[1].task_id, reason=str(error))
+            # It stays in the outbox: the next term tries again.
+            logger.error("ref_cannot_be_moved", entry=move[0], task_id=move[1].task_id, reason=str(error))
 
     async def _publish(self, batch: list[tuple[str, RefMove]]) -> None:
         failpoint("git_publisher.before_refs")
         await self._artifacts.publish([move for _, move in batch])
         failpoint("git_publisher.after_refs")
-        self._settled += [entry_id for entry_id, _ in batch]
+        self._delivered += [entry_id for entry_id, _ in batch]
 
-    async def _later(self, batch: list[tuple[str, RefMove]], error: Exception) -> None:
-        log.warning("refs_not_moved", reason=str(error), count=len(batch))
+    async def _retry_later(self, batch: list[tuple[str, RefMove]], error: Exception) -> None:
+        logger.warning("refs_not_moved", reason=str(error), count=len(batch))
         self._moves = batch + self._moves
         await asyncio.sleep(RETRY_SECONDS)
 
@@ -92,11 +93,11 @@ class GitPublisher:
             commit = await self._artifacts.merge(
                 heads, subject=f"Result of {header.workflow_id}", created_at=int(header.created_at)
             )
-            await self._artifacts.publish([RefMove(header.workflow_id, "result", commit)])
+            await self._artifacts.publish([RefMove(header.workflow_id, RESULT, commit)])
             failpoint("git_publisher.after_merge")
             event = Merged(commit)
         except (Unavailable, OSError) as error:
-            log.warning("result_not_merged", workflow_id=header.workflow_id, reason=str(error))
+            logger.warning("result_not_merged", workflow_id=header.workflow_id, reason=str(error))
             self._merges.append(workflow)
             await asyncio.sleep(RETRY_SECONDS)
             return

@@ -1,4 +1,4 @@
-"""What an owner does with each arrival: turn it into inputs of the engine, remember whom to answer."""
+"""What the orchestrator does with each message: apply it to the engine, and remember whom to answer."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from contracts.messages.events import (
     WorkerLeft,
     decode,
 )
+from contracts.messages.journal import OutcomeRefused
 from contracts.ports.artifacts import RefMove
 from contracts.ports.bus import Delivery, Done, Outgoing
-from orchestrator.core.decision import Entry
 from orchestrator.core.events import Finished
-from orchestrator.scheduling.batch import Command, DeadLetter, OutboxEntry
+from orchestrator.scheduling.batch import Command, DeadLetter, OutboxEntry, OutboxKind
 from orchestrator.scheduling.dead_letters import unreadable
 from orchestrator.scheduling.engine import Effects, Engine
-from orchestrator.scheduling.messages import home, refusal
+from orchestrator.scheduling.messages import refused_outcome, result_stream
 from orchestrator.service.command_handler import CommandHandler
 from orchestrator.service.inbox import BusAway, BusReset, Drained, InboxMessage, MergeDone
 from orchestrator.service.metrics import OrchestratorMetrics
 from orchestrator.service.publisher import Publisher
 from orchestrator.service.workers import Workers
 
-log = structlog.get_logger("orchestrator.service.handlers")
+logger = structlog.get_logger(__name__)
 
 TICK_SECONDS = 0.25
 HINT_SECONDS = 0.1
@@ -43,7 +43,7 @@ HINT_SECONDS = 0.1
 
 @dataclass(slots=True)
 class Handlers:
-    """Handles arrivals one by one between `begin` and `publish`; the owner commits in between."""
+    """Handles messages one by one between `begin` and `publish`; the term commits in between."""
 
     engine: Engine
     publisher: Publisher
@@ -51,33 +51,39 @@ class Handlers:
     workers: Workers
     command_handler: CommandHandler
     now: float = 0.0
+    """Of the batch, in seconds since 1970."""
     monotonic: float = 0.0
+    """Of the batch, on the monotonic clock."""
     _acks: list[Delivery] = field(default_factory=list)
+    """Deliveries to acknowledge after the commit."""
     _answers: list[Outgoing] = field(default_factory=list)
+    """Outcomes of dispatches that no worker could read, for their owners."""
     _acknowledged: dict[str, list[str]] = field(default_factory=dict)
+    """Worker id -> executions whose outcome was received."""
     _changed: dict[str, None] = field(default_factory=dict)
+    """Workflows that changed since the last hints."""
     _ticked_at: float = float("-inf")
     _hinted_at: float = float("-inf")
 
     async def resume(self, entries: Iterable[OutboxEntry]) -> list[tuple[str, RefMove]]:
-        """What an earlier session may not have finished: dispatches are looked for, refs come back."""
+        """Resume the outbox of an earlier term: look for its dispatches on the bus, return its ref moves."""
         entries = list(entries)
-        dispatches = [entry.entry_id for entry in entries if entry.kind == "dispatch"]
-        self.publisher.settled += [name for name in dispatches if name not in self.engine.out]
-        await self.workers.recovery.look(dispatches)
+        dispatches = [entry.entry_id for entry in entries if entry.kind is OutboxKind.DISPATCH]
+        self.publisher.delivered += [name for name in dispatches if name not in self.engine.in_flight]
+        await self.workers.recovery.find_missing(dispatches)
         return [
             (entry.entry_id, RefMove(entry.workflow_id, entry.task_id, entry.commit))
             for entry in entries
-            if entry.kind == "ref" and entry.commit
+            if entry.kind is OutboxKind.REF and entry.commit
         ]
 
     def begin(self, now: float, monotonic: float) -> None:
-        """A new batch starts at these times."""
+        """Start a batch at these times: seconds since 1970, and the monotonic clock."""
         self.now, self.monotonic = now, monotonic
         self.workers.begin(now, monotonic)
 
-    def looks_around(self, items: Iterable[InboxMessage]) -> bool:
-        """Whether this batch may look at the bus, where all that was published must be found."""
+    def inspects_bus(self, items: Iterable[InboxMessage]) -> bool:
+        """Whether this batch may inspect the bus, which requires that everything before it was published."""
         return self._tick_is_due or not all(isinstance(item, Delivery) for item in items)
 
     @property
@@ -85,40 +91,40 @@ class Handlers:
         return self.monotonic - self._ticked_at >= TICK_SECONDS
 
     async def handle(self, item: InboxMessage) -> None:
-        """Handle one arrival."""
+        """Handle one message."""
         match item:
             case Delivery():
-                self._guarded(item)
+                self._handle_delivery(item)
             case Heartbeat():
-                await self.workers.heard(item)
+                await self.workers.handle_heartbeat(item)
             case WorkerLeft():
-                await self.workers.left(item)
+                await self.workers.handle_left(item)
             case Command():
                 await self.command_handler.handle(item, self.now, self.monotonic)
             case MergeDone():
-                self._merge_done(item)
+                self._apply_merge(item)
             case BusAway():
-                self.workers.leases.deaf()
+                self.workers.leases.suspend()
             case Drained():
-                self.workers.drained(item.ticket)
+                self.workers.handle_drained(item.ticket)
             case BusReset():
-                await self.workers.bus_reset()
+                await self.workers.handle_bus_reset()
             case _:
                 assert_never(item)
 
-    def _merge_done(self, item: MergeDone) -> None:
+    def _apply_merge(self, item: MergeDone) -> None:
         if item.workflow_id in self.engine.workflows:
             self.engine.apply(item.workflow_id, item.event, self.now, self.monotonic)
 
     async def tick(self) -> None:
-        """Housekeeping a few times a second, then hand out what is ready."""
+        """Do the housekeeping when it is due, then dispatch what is ready."""
         if self._tick_is_due:
             self._ticked_at = self.monotonic
             await self.workers.tick()
-        self.engine.fill(self.now, self.monotonic)
+        self.engine.dispatch_ready(self.now, self.monotonic)
 
     async def publish(self, effects: Effects) -> None:
-        """After the commit: acknowledgements, dispatches, words to workers and watchers."""
+        """Publish what follows the commit: acknowledgements, dispatches, hints to workers and subscribers."""
         self.metrics.dispatches.inc(len(effects.dispatches))
         self._changed.update(effects.changed)
         hints = self._hints(self.workers.drain_recalls(effects.recalls), effects.changed)
@@ -128,15 +134,15 @@ class Handlers:
             try:
                 await self.publisher.send(answers)
             except BusUnavailable:
-                # What led to an answer is acknowledged only once the answer is out.
-                # The next batch may have added to both meanwhile.
+                # A message is acknowledged only after its answer was published.
+                # The next batch may have added to both lists meanwhile.
                 self._answers, self._acks, acks = answers + self._answers, acks + self._acks, []
-        dispatches = [*self.workers.drain_repeats(), *effects.dispatches]
+        dispatches = [*self.workers.drain_republish(), *effects.dispatches]
         if not await self.publisher.publish(dispatches, hints, Done(Channels.ORCHESTRATORS_GROUP, acks)):
             self._acks += acks
 
     def _hints(self, recalled: dict[str, list[str]], changed: Iterable[str]) -> list[Outgoing]:
-        """What workers and watchers hear now: at once what they wait for, the rest a few times a second."""
+        """The hints that are due: at once what somebody waits for, the rest a few times a second."""
         workflows = self.engine.workflows
         ended = any(workflows[name].header.status.terminal for name in changed if name in workflows)
         if not recalled and not ended and self.monotonic - self._hinted_at < HINT_SECONDS:
@@ -144,21 +150,19 @@ class Handlers:
         self._hinted_at = self.monotonic
         acknowledged, self._acknowledged = self._acknowledged, {}
         everything, self._changed = self._changed, {}
-        return self.publisher.hints(acknowledged, recalled, everything)
+        return self.publisher.hint_messages(acknowledged, recalled, everything)
 
-    # --- outcomes ------------------------------------------------------------------------------------
-
-    def _guarded(self, delivery: Delivery) -> None:
-        """Whatever a delivery does, it must not come back with every session and end each one (I7)."""
+    def _handle_delivery(self, delivery: Delivery) -> None:
+        """Apply a delivery. Whatever it raises, it must not come back to end every term (I7)."""
         self._acks.append(delivery)
         try:
-            self._delivered(delivery)
+            self._apply_delivery(delivery)
         except Exception as error:
-            log.exception("delivery_failed", stream=delivery.stream)
+            logger.exception("delivery_failed", stream=delivery.stream)
             reason = f"{type(error).__name__}: {error}"
             self.engine.pending.dead_letters.append(unreadable(delivery, reason))
 
-    def _delivered(self, delivery: Delivery) -> None:
+    def _apply_delivery(self, delivery: Delivery) -> None:
         try:
             event = decode(delivery.payload)
         except DecodeError as error:
@@ -166,30 +170,33 @@ class Handlers:
             return
         match event.data:
             case TaskOutcome() if (
-                event.workflowid and event.taskid and home(event.workflowid) == delivery.stream
+                event.workflowid and event.taskid and result_stream(event.workflowid) == delivery.stream
             ):
-                self._outcome(event, event.workflowid, event.taskid)
+                self._apply_outcome(event, event.workflowid, event.taskid)
             case DeadMessage():
-                self._refused_by_a_worker(event.data, event.id)
+                self._store_refused_message(event.data, event.id)
             case _:
                 self.engine.pending.dead_letters.append(
                     unreadable(delivery, f"{event.type} does not belong here")
                 )
 
-    def _outcome(self, event: TaskEvent[TaskOutcome], workflow_id: str, task_id: str) -> None:
+    def _apply_outcome(self, event: TaskEvent[TaskOutcome], workflow_id: str, task_id: str) -> None:
         outcome = event.data
         self._acknowledged.setdefault(outcome.worker_id, []).append(outcome.execution_id)
-        refused: str | None = "the workflow is over, or unknown"
+        refused: str | None = "the workflow has ended, or is unknown"
         if workflow_id in self.engine.workflows:
             finished = Finished(task_id, outcome)
             refused = self.engine.apply(workflow_id, finished, self.now, self.monotonic).refused
         self.metrics.outcome(outcome.status, accepted=refused is None)
         if refused is not None:
-            data = {"why": refused, "dispatch_id": outcome.dispatch_id, "execution_id": outcome.execution_id}
-            self.engine.note(workflow_id, Entry("outcome.refused", task_id, data))
+            entry = OutcomeRefused(task_id, refused, outcome.dispatch_id, outcome.execution_id)
+            self.engine.record(workflow_id, entry)
 
-    def _refused_by_a_worker(self, message: DeadMessage, message_id: str) -> None:
-        """Keep the bytes; the owner of a dispatch among them hears that it failed, or it would wait (I1)."""
+    def _store_refused_message(self, message: DeadMessage, message_id: str) -> None:
+        """Store a message that a worker could not read.
+
+        When it is a dispatch, its owner is told that it failed, or the task would wait for ever (I1).
+        """
         raw = base64.b64decode(message.raw_base64)
         self.engine.pending.dead_letters.append(
             DeadLetter(message.stream, message.reason, raw, origin=message_id)
@@ -197,4 +204,4 @@ class Handlers:
         with contextlib.suppress(DecodeError):
             request = decode(raw)
             if isinstance(request.data, TaskRequest) and request.workflowid:
-                self._answers.append(refusal(request, message.reason, self.now))
+                self._answers.append(refused_outcome(request, message.reason, self.now))

@@ -1,4 +1,4 @@
-"""Whether the bus is there, and whether it is the one it was."""
+"""Whether the bus is available, and whether it is still the same one."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from contracts.base.errors import BusUnavailable
-from contracts.ports.bus import MessageBus
+from contracts.ports.bus import InspectPort
 from orchestrator.service.inbox import BusAway, BusReset, InboxMessage
 
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 
 
 @dataclass(slots=True)
 class BusHealth:
-    """Tells the inbox, and people: `say` hears what is waited for, and "" once it is there."""
+    """Checks the bus, and puts what it finds into the inbox."""
 
-    bus: MessageBus
+    bus: InspectPort
     inbox: asyncio.Queue[InboxMessage]
-    say: Callable[[str], None]
+    report: Callable[[str], None]
+    """Is told what the orchestrator waits for, and "" once the bus is available."""
     wall: Callable[[], float]
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         known: str | None = None
         away_since: str | None = None
         while True:
@@ -32,12 +33,12 @@ class BusHealth:
                 current = await self.bus.incarnation()
             except BusUnavailable as error:
                 away_since = away_since or time.strftime("%H:%M:%S", time.gmtime(self.wall()))
-                self.say(f"waiting for Redis since {away_since} UTC: {error}")
+                self.report(f"waiting for Redis since {away_since} UTC: {error}")
                 await self.inbox.put(BusAway())
             else:
                 away_since = None
-                self.say("")
+                self.report("")
                 if current != known:
                     known = current
                     await self.inbox.put(BusReset())
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)

@@ -1,4 +1,4 @@
-"""What can arrive in an owner's inbox."""
+"""The messages that can arrive in the orchestrator's inbox."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from orchestrator.scheduling.batch import Command
 
 
 class MergeDone(NamedTuple):
-    """The keeper has merged a workflow's outcome, or could not."""
+    """The Git publisher has merged a workflow's commits, or could not."""
 
     workflow_id: str
     event: Merged | MergeFailed
@@ -20,19 +20,20 @@ class MergeDone(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BusAway:
-    """The bus cannot be reached; heartbeats are not heard."""
+    """The bus is unavailable; heartbeats do not arrive."""
 
 
 @dataclass(frozen=True, slots=True)
 class BusReset:
-    """The bus may have lost everything."""
+    """The bus is another one, or may have lost everything."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """All outcomes that had been published when `ticket` was asked for have arrived before this."""
+    """All outcomes that were published before the ticket was issued have arrived before this."""
 
     ticket: int
+    """See DrainGate."""
 
 
 InboxMessage = Delivery | Heartbeat | WorkerLeft | Command | MergeDone | BusAway | BusReset | Drained

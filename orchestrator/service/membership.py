@@ -1,4 +1,4 @@
-"""An owner among others: it renews, watches, and says when shards should change hands."""
+"""An orchestrator among others: renews its registration, detects the dead, and acquires shards."""
 
 from __future__ import annotations
 
@@ -19,72 +19,75 @@ from orchestrator.core.sharding import (
 )
 from orchestrator.storage.ownership import OrchestratorEntry, OwnershipStore
 
-log = structlog.get_logger("orchestrator.service.membership")
+logger = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class Membership:
-    """Looks several times a lease; `note` is what people should know this owner waits for, "" for nothing."""
+    """Renews several times a lease."""
 
     ownership: OwnershipStore
     entry: OrchestratorEntry
-    watch: FailureDetector
+    failure_detector: FailureDetector
     monotonic: Callable[[], float]
     note: str = ""
+    """What this orchestrator waits for, for people to see; "" for nothing."""
     _held: dict[int, int] = field(default_factory=dict)
-    _change: ShardTransfer = field(default_factory=ShardTransfer)
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """The shards of this orchestrator and their epochs, as of the last renewal."""
+    _transfer: ShardTransfer = field(default_factory=ShardTransfer)
+    """What should change, as of the last renewal."""
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
-    def pause_seconds(self) -> float:
-        """Between two looks: short, since a death is noticed up to two of these after a lease."""
-        return min(self.watch.lease_seconds / 6, 0.5)
+    def renew_seconds(self) -> float:
+        """The pause between two renewals: short, since a death is noticed up to two pauses after a lease."""
+        return min(self.failure_detector.lease_seconds / 6, 0.5)
 
     async def run(self) -> None:
-        """Until cancelled; an outage of the database is waited out."""
+        """Run until cancelled; an outage of the database is waited out."""
         while True:
             with suppress(StoreUnavailable):
-                async with self._turn:
-                    await self._look()
-            await asyncio.sleep(self.pause_seconds)
+                async with self._lock:
+                    await self._renew()
+            await asyncio.sleep(self.renew_seconds)
 
-    def wait_for(self, note: str) -> None:
-        """Let people know what this owner waits for, with the next look."""
+    def report_waiting(self, note: str) -> None:
+        """Store what this orchestrator waits for with the next renewal, for people to see."""
         self.note = note
 
-    def keeps(self, assignment: ShardAssignment) -> bool:
-        """Whether a session on this share may go on, as of the last look."""
-        return self._held == assignment.epochs and not self._change
+    def still_holds(self, assignment: ShardAssignment) -> bool:
+        """Whether a term with these shards may continue, as of the last renewal."""
+        return self._held == assignment.epochs and not self._transfer
 
     async def acquire_assignment(self) -> ShardAssignment:
-        """Give back what is too much, and take what is free and what was held before under new epochs."""
-        async with self._turn:
-            await self._look()
-            released = self._change.release
-            wanted = {row.shard: row.epoch for row in self._change.claim} | {
+        """Release shards beyond a fair share; claim free ones and, under new epochs, those held before."""
+        async with self._lock:
+            await self._renew()
+            released = self._transfer.release
+            wanted = {row.shard: row.epoch for row in self._transfer.claim} | {
                 shard: epoch for shard, epoch in self._held.items() if shard not in released
             }
             if not wanted and not released:
                 return ShardAssignment({})
             epochs = await self.ownership.transfer_shards(self.entry.orchestrator_id, wanted, released)
-            await self._look()
+            await self._renew()
         if epochs or released:
-            log.info("share_taken", shards=len(epochs), released=len(released))
+            logger.info("shards_acquired", shards=len(epochs), released=len(released))
         return ShardAssignment(epochs)
 
     async def leave(self) -> None:
-        """Say farewell; a database that is away lets the lease run out instead."""
+        """Release everything; while the database is unavailable the lease runs out instead."""
         with suppress(StoreUnavailable):
             await self.ownership.leave(self.entry.orchestrator_id)
 
-    async def _look(self) -> None:
-        roll = await self.ownership.beat(self.entry, self.note)
-        self.watch.see(roll.renewals, self.monotonic())
-        dead = self.watch.dead
+    async def _renew(self) -> None:
+        snapshot = await self.ownership.renew(self.entry, self.note)
+        self.failure_detector.observe(snapshot.renewals, self.monotonic())
+        dead = self.failure_detector.dead
         if dead:
-            log.warning("owners_gone", owners=sorted(dead))
+            logger.warning("orchestrators_dead", orchestrators=sorted(dead))
             await self.ownership.remove_dead(dead)
-            present = {name: count for name, count in roll.renewals.items() if name not in dead}
-            roll = OwnershipSnapshot(present, roll.shards)
-        self._held = roll.held_by(self.entry.orchestrator_id)
-        self._change = next_transfer(self.entry.orchestrator_id, roll, self.watch.living)
+            present = {name: count for name, count in snapshot.renewals.items() if name not in dead}
+            snapshot = OwnershipSnapshot(present, snapshot.shards)
+        self._held = snapshot.held_by(self.entry.orchestrator_id)
+        self._transfer = next_transfer(self.entry.orchestrator_id, snapshot, self.failure_detector.living)

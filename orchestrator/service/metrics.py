@@ -1,4 +1,4 @@
-"""What an owner measures."""
+"""What the orchestrator measures."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 
 
 class OrchestratorMetrics:
-    """Prometheus series of one owner; `registry` is the process-wide one unless a test brings its own."""
+    """Prometheus series of one orchestrator, in the process-wide registry by default."""
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
-        self.dispatches = Counter("multi_agent_dispatches", "Tasks handed out.", registry=registry)
+        self.dispatches = Counter("multi_agent_dispatches", "Tasks dispatched.", registry=registry)
         self.outcomes = Counter(
             "multi_agent_outcomes", "Outcomes received.", ["accepted", "status"], registry=registry
         )
-        # To look a series up takes longer than to count.
+        # Looking a series up takes longer than counting.
         self._outcomes = cache(self.outcomes.labels)
         self.commit_seconds = Histogram(
             "multi_agent_commit_seconds",
@@ -24,9 +24,7 @@ class OrchestratorMetrics:
             registry=registry,
         )
         self.open_workflows = Gauge("multi_agent_open_workflows", "Workflows in memory.", registry=registry)
-        self.out = Gauge(
-            "multi_agent_dispatched_tasks", "Tasks that are out with workers.", registry=registry
-        )
+        self.in_flight = Gauge("multi_agent_dispatched_tasks", "Tasks in flight.", registry=registry)
         self.workers = Gauge("multi_agent_live_workers", "Workers that send heartbeats.", registry=registry)
         self.lost = Counter("multi_agent_lost_executions", "Executions whose worker died.", registry=registry)
         self.recoveries = Counter(
@@ -34,5 +32,5 @@ class OrchestratorMetrics:
         )
 
     def outcome(self, status: str, *, accepted: bool) -> None:
-        """Count an outcome that was taken or refused."""
+        """Count an outcome that was accepted or refused."""
         self._outcomes("true" if accepted else "false", status).inc()

@@ -1,4 +1,4 @@
-"""The owner of the state: takes a share of the workflows, and serves it from one session to the next."""
+"""The orchestrator process: acquires shards of the workflows, and serves them from term to term."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import structlog
 from contracts.base.errors import StoreUnavailable
 from contracts.base.failpoints import failpoint
 from contracts.base.identifiers import new_id
-from contracts.ports.artifacts import ArtifactStore
+from contracts.ports.artifacts import CommitStore
 from contracts.ports.bus import MessageBus
 from contracts.ports.clock import Clock
 from orchestrator.core.sharding import FailureDetector, ShardAssignment
@@ -37,7 +37,7 @@ from orchestrator.service.workers import Workers
 from orchestrator.storage.ownership import OrchestratorEntry
 from orchestrator.storage.store import OwnershipLost, Store
 
-log = structlog.get_logger("orchestrator")
+logger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +58,15 @@ class OrchestratorSettings:
 
 @dataclass(slots=True)
 class OrchestratorService:
-    """Runs its share of a database's open workflows until stopped; alone, all of them.
+    """Runs the open workflows of its shards until stopped; the only orchestrator has all shards.
 
-    An outage of the database ends the session: the state is read again when it is back. An outage of the bus
-    only delays.
+    An outage of the database ends the term: the state is loaded again when the database is back. An outage of
+    the bus only delays.
     """
 
     store: Store
     bus: MessageBus
-    artifacts: ArtifactStore
+    artifacts: CommitStore
     settings: OrchestratorSettings
     clock: Clock = field(default_factory=Clock)
     metrics: OrchestratorMetrics = field(default_factory=OrchestratorMetrics)
@@ -79,7 +79,7 @@ class OrchestratorService:
         self.stopping.set()
 
     async def run(self) -> None:
-        """Take a share, serve it, and take one again after every change and outage, until `stop`."""
+        """Acquire shards and serve them, again after every change and outage, until `stop`."""
         members = Membership(
             self.store.ownership,
             OrchestratorEntry(
@@ -90,34 +90,34 @@ class OrchestratorService:
         )
         beating = asyncio.create_task(members.run())
         try:
-            await self._strike_off_gone()
-            await self._serve(members)
+            await self._remove_gone()
+            await self._serve_terms(members)
         finally:
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
         await members.leave()
 
-    async def _strike_off_gone(self) -> None:
-        """Whose death is certain need not be waited for."""
+    async def _remove_gone(self) -> None:
+        """Remove orchestrators that are known to be dead, instead of waiting for their leases."""
         if self.settings.gone == frozenset():
             return
         with suppress(StoreUnavailable):
             await self.store.ownership.remove_gone(self.settings.orchestrator_id, self.settings.gone)
 
-    async def _serve(self, members: Membership) -> None:
+    async def _serve_terms(self, members: Membership) -> None:
         wait = 0.05
-        # Kept from session to session: a worker that lives must not have to prove it anew.
+        # Kept from term to term: a living worker keeps its lease.
         leases = Leases(self.settings.lease_seconds)
         while not self.stopping.is_set():
             try:
                 assignment = await members.acquire_assignment()
                 wait = 0.05
                 if assignment.epochs:
-                    await self._session(assignment, members, leases)
+                    await self._serve_term(assignment, members, leases)
                 else:
-                    await self._pause(members.pause_seconds)
+                    await self._pause(members.renew_seconds)
             except* (StoreUnavailable, OwnershipLost) as group:
-                log.warning("session_ended", reason=str(group.exceptions[0]), again_in_seconds=wait)
+                logger.warning("term_ended", reason=str(group.exceptions[0]), retry_in_seconds=wait)
                 await self._pause(wait)
                 wait = min(wait * 2, 2.0)
 
@@ -126,32 +126,32 @@ class OrchestratorService:
             async with asyncio.timeout(seconds):
                 await self.stopping.wait()
 
-    async def _session(self, assignment: ShardAssignment, members: Membership, leases: Leases) -> None:
-        """From reading the state to the next change of the share; raises a group of what else ended it."""
+    async def _serve_term(self, assignment: ShardAssignment, members: Membership, leases: Leases) -> None:
+        """Serve from loading the state to the next change of the shards. Raises a group of its errors."""
         engine = Engine(self.new_id, self.settings.window)
         publisher = Publisher(self.bus, engine, self.new_id, self.clock.wall)
         inbox: asyncio.Queue[InboxMessage] = asyncio.Queue(maxsize=4 * self.settings.batch)
-        git_publisher = GitPublisher(self.artifacts, inbox, publisher.settled)
+        git_publisher = GitPublisher(self.artifacts, inbox, publisher.delivered)
         gate = DrainGate()
         recovery = Recovery(self.bus, engine, leases, gate, assignment)
         workers = Workers(engine, leases, publisher, self.store, self.metrics, recovery)
         command_handler = CommandHandler(engine, self.store, self.bus)
         handlers = Handlers(engine, publisher, self.metrics, workers, command_handler)
-        busy, idle = await self.store.open_names(assignment)
+        busy, idle = await self.store.open_workflow_ids(assignment)
         opened = await self.store.load_open(busy)
         failpoint("orchestrator.after_load")
         for workflow in opened:
             engine.adopt(workflow, self.clock.monotonic())
         backlog = Backlog(self.store, engine, idle)
-        git_publisher.add(await handlers.resume(await self.store.outbox(assignment)), [])
+        git_publisher.add(await handlers.resume(await self.store.load_outbox(assignment)), [])
         self.metrics.recoveries.inc()
         async with asyncio.TaskGroup() as group:
             sources = Sources(self.bus, self.store, assignment, inbox, self.settings.batch, gate)
-            health = BusHealth(self.bus, inbox, members.wait_for, self.clock.wall)
+            health = BusHealth(self.bus, inbox, members.report_waiting, self.clock.wall)
             running = [*sources.jobs(), git_publisher.run(), health.run()]
             jobs = [group.create_task(job) for job in running]
             background = BackgroundWork(group)
-            session = Term(
+            term = Term(
                 self.store,
                 assignment,
                 inbox,
@@ -163,7 +163,7 @@ class OrchestratorService:
                 self.clock,
             )
             self.ready.set()
-            while members.keeps(assignment) and not self.stopping.is_set():
-                await session.step(self.settings.batch)
+            while members.still_holds(assignment) and not self.stopping.is_set():
+                await term.step(self.settings.batch)
             for job in jobs:
                 job.cancel()

@@ -1,25 +1,30 @@
-"""What follows a commit: dispatches, words to workers, hints to watchers. Everything here may be repeated."""
+"""Publishes what follows a commit: dispatches, and hints to workers and subscribers. All may be repeated."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from contracts.base.errors import BusUnavailable
 from contracts.base.failpoints import failpoint
 from contracts.messages.channels import Channels
 from contracts.messages.events import Control
-from contracts.ports.bus import Done, MessageBus, Outgoing
+from contracts.ports.bus import ConsumePort, Done, Outgoing, PublishPort
 from orchestrator.scheduling.engine import Engine
 from orchestrator.scheduling.messages import control_message, request_message, workflow_notice
 
 CHUNK = 500
 
 
+class DispatchBus(PublishPort, ConsumePort, Protocol):
+    """Takes dispatches, in streams whose groups can be created."""
+
+
 class Publisher:
-    """Publishes dispatches until the bus took them, and the rest once."""
+    """Publishes dispatches until the bus has accepted them, and hints once."""
 
     def __init__(
-        self, bus: MessageBus, engine: Engine, new_id: Callable[[], str], now: Callable[[], float]
+        self, bus: DispatchBus, engine: Engine, new_id: Callable[[], str], now: Callable[[], float]
     ) -> None:
         self._bus = bus
         self._engine = engine
@@ -27,18 +32,18 @@ class Publisher:
         self._now = now
         self._groups: set[str] = set()
         self._waiting: dict[str, None] = {}
-        self.settled: list[str] = []
+        self.delivered: list[str] = []
 
     async def send(self, messages: list[Outgoing]) -> None:
-        """Publish what another owner must hear. Raises BusUnavailable."""
+        """Publish messages to other orchestrators. Raises BusUnavailable."""
         await self._bus.publish(messages)
 
     async def publish(self, dispatch_ids: Iterable[str], hints: Sequence[Outgoing], done: Done) -> bool:
-        """Acknowledge what led here, publish these and whatever could not be published before, then `hints`.
+        """Acknowledge `done`, publish these dispatches and those that wait, then `hints`.
 
-        Usually one round trip. Published ids gather in `settled`, for the next transaction to strike from the
-        outbox. False: the bus is away, `done` may not be acknowledged, and the dispatches wait for the next
-        call.
+        Usually takes one round trip. Published ids go to `delivered`; the next transaction deletes them
+        from the outbox. False when the bus is unavailable: `done` may not be acknowledged, and the dispatches
+        wait for the next call.
         """
         self._waiting.update(dict.fromkeys(dispatch_ids))
         while self._waiting or hints or done.deliveries:
@@ -53,31 +58,31 @@ class Publisher:
                 return False
             for name in chunk:
                 del self._waiting[name]
-            self.settled += chunk
+            self.delivered += chunk
             hints, done = (), Done(done.group, ())
         return True
 
-    def drain_settled(self) -> list[str]:
-        """What has gathered in `settled`; it starts anew."""
-        taken = self.settled[:]
-        self.settled.clear()
-        return taken
+    def drain_delivered(self) -> list[str]:
+        """Return the ids in `delivered`, and empty it."""
+        delivered = self.delivered[:]
+        self.delivered.clear()
+        return delivered
 
     async def ensure_groups(self, streams: Iterable[str]) -> None:
-        """Make these request streams readable for workers, unless that was done since the bus was new."""
+        """Create the workers' group on these request streams, unless that was done since the last reset."""
         for stream in streams:
             if stream not in self._groups:
                 await self._bus.ensure_group(stream, Channels.WORKERS_GROUP)
                 self._groups.add(stream)
 
     def forget_groups(self) -> None:
-        """The bus lost its memory."""
+        """Create all groups again: the bus may have lost them."""
         self._groups.clear()
 
-    def hints(
+    def hint_messages(
         self, acknowledged: dict[str, list[str]], recalled: dict[str, list[str]], changed: Iterable[str]
     ) -> list[Outgoing]:
-        """Words to workers and watchers; nobody is hurt when they are lost."""
+        """Hints to workers and subscribers; losing one does no harm."""
         now = self._now()
         messages: list[Outgoing] = []
         for worker_id in {**acknowledged, **recalled}:
@@ -93,7 +98,7 @@ class Publisher:
         return messages
 
     def _message(self, dispatch_id: str) -> Outgoing | None:
-        place = self._engine.out.get(dispatch_id)
+        place = self._engine.in_flight.get(dispatch_id)
         if place is None:
             return None
         workflow = self._engine.workflows[place[0]]

@@ -1,9 +1,9 @@
-"""Finding dispatches that are in nobody's hands: neither held by a worker nor on the bus (I1, I4, I5).
+"""Finds lost dispatches: those that neither a worker nor the bus holds (I1, I4, I5).
 
-A dispatch stays on its stream, unread or in a worker's hands, from its publication until its outcome was
-published. So whatever was absent there, and whose outcome is still unknown after all outcomes up to that look
-were read, was never published or was lost, and must go out again. Nothing else does: what succeeded is not
-run twice.
+A dispatch stays on its stream, unread or pending, from its publication until its outcome was published. So a
+dispatch that is missing there, and whose outcome is still unknown after all outcomes up to that inspection
+were read, was never published or was lost: it must be published again. Nothing else is: what succeeded does
+not run twice.
 """
 
 from __future__ import annotations
@@ -11,56 +11,67 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
 from contracts.base.errors import BusUnavailable, DecodeError
 from contracts.messages.channels import Channels
 from contracts.messages.events import Heartbeat, decode
-from contracts.ports.bus import Delivery, MessageBus
+from contracts.ports.bus import ConsumePort, Delivery, InspectPort
 from orchestrator.core.sharding import ShardAssignment
 from orchestrator.scheduling.engine import Engine
 from orchestrator.scheduling.leases import Leases
 from orchestrator.scheduling.messages import request_stream
 
-log = structlog.get_logger("orchestrator.service.recovery")
+logger = structlog.get_logger(__name__)
+
+
+class RequestStreams(ConsumePort, InspectPort, Protocol):
+    """The streams of dispatches: who holds what, and its acknowledgement on behalf of a dead worker."""
 
 
 @dataclass(slots=True)
 class DrainGate:
-    """How a reader of outcomes tells that it has read everything up to the moment it was asked."""
+    """How the reader of outcomes reports that it has read everything up to the moment it was asked."""
 
     asked: int = 0
+    """The newest ticket."""
     answered: int = 0
+    """The newest ticket that was answered."""
 
     def ask(self) -> int:
-        """A ticket; `Drained` with it, or a later one, is the answer."""
+        """Issue a ticket; `Drained` with it, or a later one, is the answer."""
         self.asked += 1
         return self.asked
 
 
 @dataclass(frozen=True, slots=True)
-class Forfeit:
-    """What a gone worker had read: the dispatches, and what is none."""
+class Reclaimed:
+    """What a dead worker had read."""
 
     dispatch_ids: list[str]
     unreadable: list[Delivery]
+    """Messages that cannot be decoded."""
 
 
 @dataclass(slots=True)
 class Recovery:
-    """Looks at the streams, waits for the outcomes, and names what must be published again."""
+    """Inspects the streams, waits for the outcomes, and names what must be published again."""
 
-    bus: MessageBus
+    bus: RequestStreams
     engine: Engine
     leases: Leases
     gate: DrainGate
     assignment: ShardAssignment
-    _suspects: dict[int, list[str]] = field(default_factory=dict)
+    _missing: dict[int, list[str]] = field(default_factory=dict)
+    """Missing dispatches by the ticket after which all outcomes before the inspection are known."""
 
-    async def look(self, dispatch_ids: Iterable[str]) -> bool:
-        """Suspect those of these dispatches that nobody holds and no stream has. False: the bus is away."""
-        names = [name for name in dispatch_ids if name in self.engine.out and not self.leases.held(name)]
+    async def find_missing(self, dispatch_ids: Iterable[str]) -> bool:
+        """Remember which of these dispatches no worker and no stream holds; False when the bus is away."""
+        names = [
+            name for name in dispatch_ids if name in self.engine.in_flight and not self.leases.is_held(name)
+        ]
         if not names:
             return True
         try:
@@ -69,63 +80,67 @@ class Recovery:
             return False
         absent = [name for name in names if name not in present]
         if absent:
-            self._suspects[self.gate.ask()] = absent
+            self._missing[self.gate.ask()] = absent
         return True
 
     async def _present(self, names: list[str]) -> set[str]:
         streams = set()
         for name in names:
-            workflow_id, task_id = self.engine.out[name]
+            workflow_id, task_id = self.engine.in_flight[name]
             streams.add(request_stream(self.engine.workflows[workflow_id].tasks[task_id]))
         present = set()
         for stream in streams:
-            adrift = await self.bus.orphaned(stream, Channels.WORKERS_GROUP)
-            await self.bus.ack(Channels.WORKERS_GROUP, adrift)
+            orphaned = await self.bus.orphaned(stream, Channels.WORKERS_GROUP)
+            await self.bus.ack(Channels.WORKERS_GROUP, orphaned)
             entries = await self.bus.entries(stream)
-            await self.bus.ack(Channels.WORKERS_GROUP, self._needless(entries))
+            await self.bus.ack(Channels.WORKERS_GROUP, self._redundant(entries))
             present.update(_ids(entries))
         return present
 
-    def _needless(self, entries: Iterable[Delivery]) -> list[Delivery]:
-        """Entries that count no more, and repetitions: each copy of a poisonous one costs a worker."""
+    def _redundant(self, entries: Iterable[Delivery]) -> list[Delivery]:
+        """Entries that are out of date, and copies: each copy of a poisonous dispatch would cost a worker."""
         seen: set[str] = set()
         found = []
         for delivery in entries:
             for dispatch_id in _ids([delivery]):
-                if dispatch_id in seen or (dispatch_id not in self.engine.out and self._is_mine(delivery)):
+                if dispatch_id in seen or (
+                    dispatch_id not in self.engine.in_flight and self._is_mine(delivery)
+                ):
                     found.append(delivery)
                 seen.add(dispatch_id)
         return found
 
-    def drained(self, ticket: int) -> list[str]:
-        """The suspects of looks up to this ticket that are still out and unheld."""
-        asked = [number for number in self._suspects if number <= ticket]
-        names = [name for number in asked for name in self._suspects.pop(number)]
-        lost = [name for name in names if name in self.engine.out and not self.leases.held(name)]
+    def confirm_missing(self, ticket: int) -> list[str]:
+        """The missing dispatches of inspections up to this ticket that are still in flight and not held."""
+        asked = [number for number in self._missing if number <= ticket]
+        names = [name for number in asked for name in self._missing.pop(number)]
+        lost = [name for name in names if name in self.engine.in_flight and not self.leases.is_held(name)]
         if lost:
-            log.warning("published_again", count=len(lost))
+            logger.warning("dispatches_republished", count=len(lost))
         return lost
 
     @property
     def streams(self) -> list[str]:
-        """The request streams that tasks are out on."""
-        tasks = (self.engine.workflows[workflow].tasks[task] for workflow, task in self.engine.out.values())
+        """The request streams of the dispatches in flight."""
+        tasks = (
+            self.engine.workflows[workflow].tasks[task] for workflow, task in self.engine.in_flight.values()
+        )
         return sorted({request_stream(task) for task in tasks})
 
-    def stale(self, heartbeat: Heartbeat) -> list[tuple[str, str]]:
-        """(workflow, dispatch) of what a worker runs of this share and what counts no more."""
+    def stale_executions(self, heartbeat: Heartbeat) -> list[tuple[str, str]]:
+        """(workflow id, dispatch id) of what a worker runs for these shards though it is out of date."""
         return [
             (one.workflow_id, one.dispatch_id)
             for one in heartbeat.executions
             if one.workflow_id
             and self.assignment.has(one.workflow_id)
-            and one.dispatch_id not in self.engine.out
+            and one.dispatch_id not in self.engine.in_flight
         ]
 
-    async def strangers(self) -> set[str] | None:
-        """Those that hold entries of these streams and were never heard of, or None when the bus is away.
+    async def unknown_consumers(self) -> set[str] | None:
+        """Consumers that hold entries but never sent a heartbeat; None when the bus is unavailable.
 
-        An announcement is a broadcast and may be lost; so may the worker, before it is repeated.
+        A heartbeat is a broadcast and may be lost, and its worker may die before the next one.
         """
         found: set[str] = set()
         try:
@@ -135,22 +150,22 @@ class Recovery:
             return None
         return found - self.leases.workers.keys()
 
-    async def forfeit(self, worker_id: str, streams: Iterable[str]) -> Forfeit | None:
-        """Take from a gone worker what it had read of this share, or None: the bus is away.
+    async def reclaim(self, worker_id: str, streams: Iterable[str]) -> Reclaimed | None:
+        """Acknowledge what a dead worker had read of these shards; None when the bus is unavailable.
 
-        What belongs to other owners stays in its hands until they take it: only they can give it out again.
+        Entries of other orchestrators stay pending until they reclaim them: only they can publish them again.
         """
-        taken: list[Delivery] = []
+        reclaimed: list[Delivery] = []
         try:
             for stream in streams:
                 held = await self.bus.pending(stream, Channels.WORKERS_GROUP, worker_id)
                 mine = [delivery for delivery in held if self._is_mine(delivery)]
                 await self.bus.ack(Channels.WORKERS_GROUP, mine)
                 await self.bus.forget_consumer(stream, Channels.WORKERS_GROUP, worker_id)
-                taken += mine
+                reclaimed += mine
         except BusUnavailable:
             return None
-        return Forfeit(_ids(taken), [delivery for delivery in taken if not _ids([delivery])])
+        return Reclaimed(_ids(reclaimed), [one for one in reclaimed if not _ids([one])])
 
     def _is_mine(self, delivery: Delivery) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""What fills an owner's inbox: outcomes, heartbeats, commands."""
+"""What fills the inbox: outcomes, heartbeats, commands."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Coroutine
+from typing import Protocol
 
 import structlog
 
@@ -13,13 +14,13 @@ from contracts.base.errors import BusUnavailable, DecodeError, GroupMissing
 from contracts.base.failpoints import failpoint
 from contracts.messages.channels import Channels
 from contracts.messages.events import Heartbeat, WorkerLeft, decode
-from contracts.ports.bus import Delivery, MessageBus
+from contracts.ports.bus import ConsumePort, Delivery, SubscribePort
 from orchestrator.core.sharding import ShardAssignment
 from orchestrator.service.inbox import Drained, InboxMessage
 from orchestrator.service.recovery import DrainGate
 from orchestrator.storage.store import COMMANDS, Store
 
-log = structlog.get_logger("orchestrator.service.sources")
+logger = structlog.get_logger(__name__)
 
 CONSUMER = "orchestrator"
 BLOCK_MS = 100
@@ -27,16 +28,20 @@ POLL_SECONDS = 1.0
 PAGE_SECONDS = 0.01
 
 
-class Sources:
-    """One coroutine a source. Outages of the bus are waited out; those of the database end the session.
+class IncomingBus(ConsumePort, SubscribePort, Protocol):
+    """Outcomes on streams, heartbeats and hints on channels."""
 
-    Outcomes and commands are those of the share; heartbeats are everybody's. The owner of shard 0 reads the
-    dead letters.
+
+class Sources:
+    """Runs a coroutine a source. Outages of the bus are waited out; those of the database end the term.
+
+    Outcomes and commands are those of the term's shards; heartbeats are those of all workers. The owner of
+    shard 0 reads the dead letters.
     """
 
     def __init__(
         self,
-        bus: MessageBus,
+        bus: IncomingBus,
         store: Store,
         assignment: ShardAssignment,
         inbox: asyncio.Queue[InboxMessage],
@@ -45,12 +50,12 @@ class Sources:
     ) -> None:
         self._bus = bus
         self._store = store
-        self._share = assignment
+        self._assignment = assignment
         self._inbox = inbox
         self._batch = batch
         self._gate = gate
-        letters = [Channels.DEAD_LETTERS] if 0 in assignment.epochs else []
-        self._streams = [*(Channels.results(shard) for shard in sorted(assignment.epochs)), *letters]
+        dead_letters = [Channels.DEAD_LETTERS] if 0 in assignment.epochs else []
+        self._streams = [*(Channels.results(shard) for shard in sorted(assignment.epochs)), *dead_letters]
         self._poll_now = asyncio.Event()
 
     def jobs(self) -> list[Coroutine[None, None, None]]:
@@ -62,7 +67,7 @@ class Sources:
         while True:
             try:
                 if not drained:
-                    await self._drain()
+                    await self._read_pending()
                     drained = True
                 asked = self._gate.asked
                 deliveries = await self._bus.read(
@@ -76,7 +81,7 @@ class Sources:
                     failpoint("orchestrator.after_read")
                 for delivery in deliveries:
                     await self._inbox.put(delivery)
-                # The owner works on them before the next read is sent.
+                # The term handles them before the next read is sent.
                 await asyncio.sleep(0)
                 if asked > self._gate.answered and not self._may_hold_more(deliveries):
                     self._gate.answered = asked
@@ -84,17 +89,17 @@ class Sources:
             except GroupMissing:
                 drained = False
             except BusUnavailable:
-                # The answer to a read may have been lost, and what it held is pending now.
+                # The answer to a read may have been lost; its entries are pending now.
                 drained = False
                 await asyncio.sleep(POLL_SECONDS / 4)
 
     def _may_hold_more(self, deliveries: list[Delivery]) -> bool:
-        """Whether a stream gave as much as one read takes."""
+        """Whether a stream returned as many entries as one read may."""
         counts = Counter(delivery.stream for delivery in deliveries)
         return any(count >= self._batch for count in counts.values())
 
-    async def _drain(self) -> None:
-        """What an earlier session read and did not acknowledge comes first."""
+    async def _read_pending(self) -> None:
+        """Read first what an earlier term read and did not acknowledge."""
         for stream in self._streams:
             await self._bus.ensure_group(stream, Channels.ORCHESTRATORS_GROUP)
             for delivery in await self._bus.pending(stream, Channels.ORCHESTRATORS_GROUP, CONSUMER):
@@ -107,7 +112,7 @@ class Sources:
                 try:
                     event = decode(payload)
                 except DecodeError as error:
-                    log.warning("heartbeat_unreadable", reason=error.reason)
+                    logger.warning("heartbeat_unreadable", reason=error.reason)
                     continue
                 if isinstance(event.data, Heartbeat | WorkerLeft):
                     await self._inbox.put(event.data)
@@ -125,12 +130,12 @@ class Sources:
     async def _commands(self) -> None:
         seen: set[str] = set()
         while True:
-            waiting = await self._store.waiting_commands(self._share)
+            waiting = await self._store.waiting_commands(self._assignment)
             for command in waiting:
                 if command.command_id not in seen:
                     await self._inbox.put(command)
             seen = {command.command_id for command in waiting}
-            # Behind a full page there may be another, which is seen once these were applied.
+            # Behind a full page there may be another, which can be read once these were applied.
             pause = PAGE_SECONDS if len(waiting) >= COMMANDS else POLL_SECONDS
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):

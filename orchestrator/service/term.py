@@ -1,8 +1,8 @@
-"""One session of an owner: what arrives becomes batches, which are committed and then acted on.
+"""One term of an orchestrator: messages become batches, which are committed and then published.
 
-The order within a batch is the whole of its safety: decide, commit, publish, acknowledge. What is published
-is on its way while the next batch is decided and committed, and in order. Whatever is lost
-after the commit is repeated (outbox, resent outcomes, sweep), and repeating it is harmless (I1, I2).
+Safety rests on the order within a batch: decide, commit, publish, acknowledge. A batch is published while the
+next one is decided and committed, but always after the batch before it. Whatever is lost after the commit is
+repeated (outbox, resent outcomes, sweep), and repeating it is harmless (I1, I2).
 """
 
 from __future__ import annotations
@@ -10,75 +10,103 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import structlog
 
 from contracts.base.failpoints import failpoint
+from contracts.ports.artifacts import RefMove
 from contracts.ports.clock import Clock
 from orchestrator.core.sharding import ShardAssignment
+from orchestrator.core.state import Workflow
+from orchestrator.scheduling.batch import Batch
 from orchestrator.service.background import BackgroundWork
 from orchestrator.service.backlog import Backlog
-from orchestrator.service.git_publisher import GitPublisher
 from orchestrator.service.handlers import TICK_SECONDS, Handlers
 from orchestrator.service.inbox import InboxMessage
 from orchestrator.service.metrics import OrchestratorMetrics
-from orchestrator.storage.store import Store
 
-log = structlog.get_logger("orchestrator.service.term")
+logger = structlog.get_logger(__name__)
+
+
+class BatchStore(Protocol):
+    """Where a batch is committed."""
+
+    async def commit(self, batch: Batch, assignment: ShardAssignment) -> None:
+        """Write all of it or nothing. Raises OwnershipLost, or StoreUnavailable when its fate is unknown."""
+
+
+class GitWork(Protocol):
+    """Does the Git work of a batch in its own time."""
+
+    def add(self, moves: list[tuple[str, RefMove]], merges: list[Workflow]) -> None:
+        """Take on ref moves, each with the name of its outbox entry, and workflows to merge."""
+
+
+class Inbox(Protocol):
+    """What has arrived and was not handled yet, oldest first."""
+
+    async def get(self) -> InboxMessage:
+        """The next one, waiting for it."""
+
+    def get_nowait(self) -> InboxMessage:
+        """The next one. Raises asyncio.QueueEmpty."""
+
+    def empty(self) -> bool: ...
 
 
 @dataclass(slots=True)
 class Term:
-    """From reading the state to the next change of the share; an outage of the database ends it sooner."""
+    """Lasts from loading the state to the next change of the shards, or to an outage of the database."""
 
-    store: Store
+    store: BatchStore
     assignment: ShardAssignment
-    inbox: asyncio.Queue[InboxMessage]
+    inbox: Inbox
     handlers: Handlers
-    git_publisher: GitPublisher
+    git_publisher: GitWork
     backlog: Backlog
     background: BackgroundWork
     metrics: OrchestratorMetrics
     clock: Clock
 
     async def step(self, most: int) -> None:
-        """One batch of up to `most` arrivals, and what follows from it, whose answers are not waited for.
+        """Handle and commit one batch of up to `most` messages, and begin to publish what follows from it.
 
         Raises StoreUnavailable and OwnershipLost.
         """
         handlers, engine = self.handlers, self.handlers.engine
         if not self.backlog.empty:
-            await self.backlog.read_some(self.clock.monotonic())
+            await self.backlog.read_next(self.clock.monotonic())
         items = await self.gather(most, engine.next_timer() if self.backlog.empty else 0.0)
         handlers.begin(self.clock.wall(), self.clock.monotonic())
-        if handlers.looks_around(items):
-            await self.background.caught_up()
+        if handlers.inspects_bus(items):
+            await self.background.wait_idle()
         for item in items:
             await handlers.handle(item)
         await handlers.tick()
         batch, effects = engine.flush(handlers.now)
         if not batch.empty:
-            batch.settled = handlers.publisher.drain_settled()
+            batch.delivered = handlers.publisher.drain_delivered()
             with self.metrics.commit_seconds.time():
                 failpoint("orchestrator.before_commit")
                 await self.store.commit(batch, self.assignment)
                 failpoint("orchestrator.after_commit")
-        for letter in batch.dead_letters:
-            log.warning("dead_letter", stream=letter.stream, reason=letter.reason)
-        await self.background.follow(partial(handlers.publish, effects))
+        for dead_letter in batch.dead_letters:
+            logger.warning("dead_letter_stored", stream=dead_letter.stream, reason=dead_letter.reason)
+        await self.background.start_after_previous(partial(handlers.publish, effects))
         workflows = engine.workflows
         self.git_publisher.add(
             effects.refs, [workflows[name] for name in effects.merges if name in workflows]
         )
         engine.drop_ended(effects.changed)
-        self.metrics.out.set(len(engine.out))
+        self.metrics.in_flight.set(len(engine.in_flight))
         self.metrics.open_workflows.set(len(workflows))
 
     async def gather(self, most: int, timer: float | None) -> list[InboxMessage]:
-        """Everything that has arrived, up to `most`; waits for the first until the next timer."""
+        """Return what has arrived, up to `most` messages; waits for the first until the next timer."""
         wait = TICK_SECONDS if timer is None else timer - self.clock.monotonic()
         items: list[InboxMessage] = []
-        # Not wait_for: before Python 3.12 it can swallow a cancellation that meets an arrival.
+        # Not wait_for: before Python 3.12 it can swallow a cancellation that coincides with a message.
         try:
             async with asyncio.timeout(min(TICK_SECONDS, max(0.0, wait))):
                 items.append(await self.inbox.get())

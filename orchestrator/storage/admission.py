@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, func, select
 
 from contracts.base.errors import Busy
+from orchestrator.core.commands import CommandKind
 from orchestrator.core.state import WorkflowStatus
 from orchestrator.storage import tables as t
 
@@ -15,14 +16,14 @@ _OPEN = [status.value for status in WorkflowStatus if not status.terminal]
 
 
 def check_room(connection: Connection, limit: int, wanted: int) -> None:
-    """Raises Busy unless so many more may be queued in this transaction. Counts by index."""
+    """Raises Busy unless `wanted` more may be queued in this transaction. Counts by index."""
     if connection.dialect.name == "postgresql":
-        # Those that submit at once must not count past each other; SQLite has one writer anyway.
+        # Concurrent submissions must not miss each other when they count; SQLite has one writer anyway.
         connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     w, c = t.workflows.c, t.commands.c
     counts = (
         select(func.count()).where(w.status.in_(_OPEN)),
-        select(func.count()).where(c.kind == "submit", c.applied_at.is_(None)),
+        select(func.count()).where(c.kind == CommandKind.SUBMIT.value, c.applied_at.is_(None)),
     )
     found = sum(connection.execute(query).scalar_one() for query in counts)
     if found + wanted > limit:

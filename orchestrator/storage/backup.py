@@ -16,8 +16,8 @@ from orchestrator.storage.sql.database import BUSY_SECONDS, alembic_url
 def backup(url: str, target: Path) -> None:
     """Write one consistent, checked copy of a SQLite database to `target`, which must not exist.
 
-    Nothing that runs is stopped. `target` appears whole or not at all. Raises InvalidInput, NotConfigured for
-    a database that is no SQLite file, StoreUnavailable when the copy fails or is not sound.
+    Running processes are not stopped. `target` appears complete or not at all. Raises InvalidInput,
+    NotConfigured for a database that is no SQLite file, StoreUnavailable when the copy fails or is not sound.
     """
     parsed = make_url(alembic_url(url))
     if parsed.get_backend_name() != "sqlite":
@@ -49,7 +49,7 @@ def _copy(source: Path, part: Path) -> None:
         closing(sqlite3.connect(source, timeout=BUSY_SECONDS)) as live,
         closing(sqlite3.connect(part)) as copy,
     ):
-        # In one step: a reader holds up no writer of a write-ahead log, and sees one moment.
+        # In one step: a reader blocks no writer of a write-ahead log, and sees one moment.
         live.backup(copy)
         # A copy with a write-ahead log would be two files.
         copy.execute("PRAGMA journal_mode=DELETE")

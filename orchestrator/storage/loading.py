@@ -1,4 +1,4 @@
-"""Reading workflows: what a plan says, what has happened to its tasks since, and what follows from both."""
+"""Reads workflows: the plan, the stored changes of its tasks, and what follows from both."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _AT_ONCE = 250
 
 
 def read_sizes(connection: Connection, names: Sequence[str]) -> Counter[str]:
-    """How many tasks these workflows have."""
+    """Count the tasks of these workflows."""
     p, r = t.plans.c, t.tasks.c
     planned = select(p.workflow_id, p.size).where(p.workflow_id.in_(names))
     added = select(r.workflow_id, func.count()).where(r.workflow_id.in_(names), r.item != "")
@@ -28,16 +28,16 @@ def read_sizes(connection: Connection, names: Sequence[str]) -> Counter[str]:
 
 
 def read_workflow(connection: Connection, workflow_id: str) -> Workflow | None:
-    """One workflow as it was last committed."""
+    """Read one workflow as it was last committed."""
     return next(read_workflows(connection, [workflow_id]), None)
 
 
 def read_workflows(
     connection: Connection, names: Sequence[str], *which: ColumnElement[bool]
 ) -> Iterator[Workflow]:
-    """Those of these workflows that are stored, in this order, in the snapshot of the caller's transaction.
+    """Read those of these workflows that are stored, in this order, in the caller's transaction.
 
-    which: conditions on the workflows table.
+    `which` are conditions on the workflows table.
     """
     for start in range(0, len(names), _AT_ONCE):
         yield from _read_some(connection, names[start : start + _AT_ONCE], which)

@@ -1,4 +1,4 @@
-"""Bringing a database to the current revision."""
+"""Upgrades a database to the current revision."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DatabaseError
 
 from contracts.base.errors import NotConfigured
-from orchestrator.storage.sql.database import alembic_url, translated
+from orchestrator.storage.sql.database import alembic_url
+from orchestrator.storage.sql.transactions import translated
 
 
 def migration_config(url: str) -> Config:
-    """Alembic's settings for a database, with the migrations that ship beside this package."""
-    import migrations  # noqa: PLC0415 - only its place is needed, and only here
+    """Alembic's settings for a database, with the migrations of the `migrations` package."""
+    import migrations  # noqa: PLC0415 - only its path is needed, and only here
 
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
@@ -25,7 +26,7 @@ def migration_config(url: str) -> Config:
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Upgrade in one transaction; a database that is current is left alone. Raises StoreUnavailable."""
+    """Upgrade in one transaction. Raises StoreUnavailable, and NotConfigured when it is not possible."""
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         command.upgrade(migration_config(url), revision)

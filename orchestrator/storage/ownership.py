@@ -1,4 +1,4 @@
-"""The owners of a database: how each shows that it lives, and how shards change hands."""
+"""The orchestrators of a database: how each shows that it is alive, and how shards change owners."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ class OrchestratorEntry:
     host: str
     pid: int
     started_at: float
+    """Seconds since 1970."""
 
 
 class OwnershipStore:
-    """The tables `owners` and `shards`."""
+    """The tables `orchestrators` and `shards`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def beat(self, entry: OrchestratorEntry, note: str) -> OwnershipSnapshot:
-        """Show that this owner lives, say what it waits for, and see who else is there."""
+    async def renew(self, entry: OrchestratorEntry, note: str) -> OwnershipSnapshot:
+        """Count this orchestrator's renewals up, store what it waits for, and read who else is there."""
         row = {
             "orchestrator_id": entry.orchestrator_id,
             "host": entry.host,
@@ -41,7 +42,7 @@ class OwnershipStore:
         changes = {"renewals": t.orchestrators.c.renewals + 1, "note": note}
 
         def body(connection: Connection) -> OwnershipSnapshot:
-            # One that was taken for dead, and struck off, is back with this.
+            # Also registers again an orchestrator that was removed as dead.
             upsert(connection, t.orchestrators, row, changes)
             renewals = connection.execute(
                 select(t.orchestrators.c.orchestrator_id, t.orchestrators.c.renewals)
@@ -55,7 +56,7 @@ class OwnershipStore:
         return await self._database.write(body)
 
     async def remove_dead(self, dead: Mapping[str, int]) -> None:
-        """Remove owners whose counter still stands where it stood; their shards are free then."""
+        """Remove orchestrators whose counter has not changed; this frees their shards."""
         c = t.orchestrators.c
 
         def body(connection: Connection) -> None:
@@ -67,7 +68,7 @@ class OwnershipStore:
         await self._database.write(body)
 
     async def remove_gone(self, me: str, gone: Collection[str] | None) -> None:
-        """Remove owners that are known to be gone: these, or all but `me` when None."""
+        """Remove orchestrators that are known to be dead: these, or all but `me` when None."""
         c = t.orchestrators.c
         which = c.orchestrator_id != me if gone is None else c.orchestrator_id.in_(sorted(gone))
         await self._database.write(
@@ -75,22 +76,22 @@ class OwnershipStore:
         )
 
     async def transfer_shards(
-        self, orchestrator_id: str, take: Mapping[int, int], release: Iterable[int]
+        self, orchestrator_id: str, claim: Mapping[int, int], release: Iterable[int]
     ) -> dict[int, int]:
-        """Give shards back, and take those that still have the epoch they were seen with.
+        """Release shards, and claim those that still have the epoch they were seen with (shard -> epoch).
 
-        The epochs that come back fence every earlier owner, and every earlier session of this one.
+        The new epochs, which are returned, fence every earlier owner, and every earlier term of this one.
         """
         c = t.shards.c
-        event = list(release)
+        released = list(release)
 
         def body(connection: Connection) -> dict[int, int]:
-            epochs = _locked(connection, c.shard.in_([*take, *event]))
-            freed = [shard for shard in event if shard in epochs]
+            epochs = _locked(connection, c.shard.in_([*claim, *released]))
+            freed = [shard for shard in released if shard in epochs]
             connection.execute(
                 update(t.shards).where(c.shard.in_(freed), c.owner == orchestrator_id).values(owner=None)
             )
-            won = [shard for shard, epoch in take.items() if epochs[shard] == epoch]
+            won = [shard for shard, epoch in claim.items() if epochs[shard] == epoch]
             connection.execute(
                 update(t.shards).where(c.shard.in_(won)).values(owner=orchestrator_id, epoch=c.epoch + 1)
             )
@@ -99,7 +100,7 @@ class OwnershipStore:
         return await self._database.write(body, durable=True)
 
     async def leave(self, orchestrator_id: str) -> None:
-        """Give everything back, so that others take it over at once."""
+        """Release all shards and leave, so that others can claim them at once."""
 
         def body(connection: Connection) -> None:
             _locked(connection, t.shards.c.owner == orchestrator_id)
@@ -112,7 +113,7 @@ class OwnershipStore:
 
 
 def _locked(connection: Connection, which: ColumnElement[bool]) -> dict[int, int]:
-    """Lock shards, in the order in which everybody locks them; their epochs."""
+    """Lock shards in ascending order, as every transaction does; their epochs."""
     c = t.shards.c
     query = select(c.shard, c.epoch).where(which).order_by(c.shard).with_for_update()
     return {shard: epoch for shard, epoch in connection.execute(query)}

@@ -1,4 +1,4 @@
-"""Between rows and versions."""
+"""Converts between rows and the versions of workflows and tasks."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from contracts.messages.events import TaskError, TestSummary, Usage
 from orchestrator.core.state import NO_USAGE, Header, TaskState, TaskStatus, Workflow, WorkflowStatus
 
 Row: TypeAlias = tuple[Any, ...]
-"""The values of some columns, as drivers take them."""
+"""The values of some columns, as drivers accept them."""
 
 
 class StoredOutcome(Model):
-    """The part of a task's row that only people and reports read."""
+    """The part of a task's row that no query needs."""
 
     summary: str = ""
     tests: TestSummary | None = None
@@ -35,16 +35,16 @@ TASK_CHANGES = (
     *("dispatch_id", "dispatched_at", "not_before", "parents", "approved_hash", "commit_name", "verdict"),
     "outcome",
 )
-"""What of a task changes."""
+"""The columns of a task that change."""
 DISPATCH_CHANGES = ("dependencies", "status", "attempt", "dispatch_id", "dispatched_at", "parents")
-"""What of a task a dispatch changes; the dependencies are for one that has no row yet."""
+"""The columns that a dispatch changes; the dependencies are for a task that has no row yet."""
 UNTOUCHED = {
     **dict.fromkeys(("cycle", "failures", "crashes", "outages"), "0"),
     **{"suspect": "false", "not_before": "0.0", "outcome": "'{}'"},
 }
-"""In SQL: the rest of the row of a task that is dispatched for the first time."""
+"""In SQL: the other columns of a task that is dispatched for the first time."""
 SUCCESS_CHANGES = ("status", "suspect", "commit_name", "verdict", "outcome")
-"""What of a task changes when the dispatch that is out succeeds."""
+"""The columns that change when the current dispatch succeeds."""
 HEADER_CHANGES = ("status", "reason", "result_commit", "open_tasks", "finished_at")
 
 
@@ -102,17 +102,17 @@ def plan_row(workflow: Workflow) -> Row:
 
 
 def read_plan(text: str) -> list[TaskState]:
-    """The tasks of a new workflow, to which nothing has happened yet."""
+    """Read the tasks of a plan, to which nothing has happened yet."""
     return [TaskState(item, item.dependencies) for item in _ITEMS.validate_json(text)]
 
 
 def item_text(task: TaskState) -> str:
-    """What of a task never changes."""
+    """The JSON of the part of a task that never changes."""
     return task.item.model_dump_json(exclude_defaults=True)
 
 
 def json_text(value: Any) -> str:
-    """JSON of plain values and models, as JSON columns take it from a driver."""
+    """JSON of plain values and models, as drivers accept it for JSON columns."""
     try:
         return to_json(value).decode()
     except ValueError:
@@ -124,7 +124,7 @@ def _names(names: tuple[str, ...]) -> str:
 
 
 def _stored_outcome(task: TaskState) -> str:
-    """What StoredOutcome reads; what is as by default is left out."""
+    """The JSON of a StoredOutcome, without the fields that are at their default."""
     found: dict[str, Any] = {}
     if task.summary:
         found["summary"] = task.summary
@@ -142,7 +142,7 @@ def _stored_outcome(task: TaskState) -> str:
 
 
 def read_task(row: RowMapping, planned: TaskState | None) -> TaskState:
-    """The version that a row holds, of a task as the plan has it, if it does."""
+    """Read the version of a task from its row, and from the plan if the plan has the task."""
     outcome = StoredOutcome.model_validate_json(row["outcome"])
     return TaskState(
         item=planned.item if planned else TodoItem.model_validate_json(row["item"]),
@@ -171,7 +171,7 @@ def read_task(row: RowMapping, planned: TaskState | None) -> TaskState:
 
 
 def header_row(header: Header) -> Row:
-    """A workflow's row, in the order of Header's fields."""
+    """The values of a workflow's row, in the order of Header's fields."""
     return header._replace(request=storable(header.request), **_header_texts(header))
 
 
@@ -186,10 +186,10 @@ def _header_texts(header: Header) -> dict[str, Any]:
 
 
 def storable(text: str) -> str:
-    """PostgreSQL's text knows no NUL."""
+    """Replace NUL, which PostgreSQL's text cannot hold."""
     return text.replace("\0", "\ufffd")
 
 
 def read_header(row: RowMapping) -> Header:
-    """The version that a row holds."""
+    """Read the version of a header from its row."""
     return Header(**{**row, "status": WorkflowStatus(row["status"])})

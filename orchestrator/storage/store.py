@@ -1,4 +1,4 @@
-"""What the owner writes: one transaction a batch, fenced by the epoch of the shards it touches (I2, I3)."""
+"""What the orchestrator writes: one transaction a batch, fenced by the epochs of its shards (I2, I3)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from orchestrator.storage import tables as t
 from orchestrator.storage.dead_letters import read_dead_letter
 from orchestrator.storage.loading import read_workflow, read_workflows
-from orchestrator.storage.outbox import OutboxRows, grouped_rows, read_outbox
+from orchestrator.storage.outbox import OutboxRows, group_rows, read_outbox
 from orchestrator.storage.ownership import OwnershipStore
-from orchestrator.storage.sql.database import Database, sqlite_driver, upsert
+from orchestrator.storage.sql.database import Database, upsert
 from orchestrator.storage.sql.pipelining import ConditionFailed, commit_in_pipeline, pipelined_block, require
+from orchestrator.storage.sql.transactions import sqlite_driver
 from orchestrator.storage.writing import write_dead_letters, write_outbox, write_rows
 
 _OPEN = [status.value for status in WorkflowStatus if not status.terminal]
 COMMANDS = 256
+"""The most commands that are read at once."""
 _LOST = "another orchestrator has taken over"
 _ALL_HELD = """
     SELECT count(*) = %s FROM (
@@ -35,15 +37,15 @@ _ALL_HELD = """
 
 
 class OwnershipLost(MultiAgentError):
-    """Another orchestrator holds the shards now; nothing of the batch was written."""
+    """Another orchestrator owns the shards now; nothing of the batch was written."""
 
 
 class Store:
-    """The owner's side of the database."""
+    """The orchestrator's side of the database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._parcels = OutboxRows()
+        self._outbox_rows = OutboxRows()
         self.ownership = OwnershipStore(database)
 
     async def close(self) -> None:
@@ -51,16 +53,18 @@ class Store:
         await self._database.close()
 
     async def commit(self, batch: Batch, assignment: ShardAssignment) -> None:
-        """Write the batch. Raises OwnershipLost, or StoreUnavailable when its fate is unknown."""
+        """Write the batch.
 
-        parcels = grouped_rows(batch.outbox)
-        struck = self._parcels.struck(batch.settled)
+        Raises OwnershipLost when nothing was written, StoreUnavailable when that is unknown.
+        """
+        rows = group_rows(batch.outbox)
+        finished = self._outbox_rows.complete(batch.delivered)
 
         def body(connection: Connection) -> None:
             with pipelined_block(connection):
                 _fence(connection, batch.shards, assignment)
                 write_rows(connection, batch)
-                write_outbox(connection, parcels, struck)
+                write_outbox(connection, rows, finished)
                 failpoint("orchestrator.in_commit")
                 if not batch.concerns_dead_letters:
                     commit_in_pipeline(connection)
@@ -71,11 +75,13 @@ class Store:
             await self._database.write(body)
         except ConditionFailed:
             raise OwnershipLost(_LOST) from None
-        self._parcels.keep(parcels)
+        self._outbox_rows.add(rows)
 
-    async def open_names(self, assignment: ShardAssignment) -> tuple[list[str], list[str]]:
-        """The open workflows of these shards, oldest first: those in which a task is out or the outcome is
-        being merged, and those that can wait."""
+    async def open_workflow_ids(self, assignment: ShardAssignment) -> tuple[list[str], list[str]]:
+        """The open workflows of these shards, oldest first, as two lists of ids.
+
+        The first holds those that are merging or have dispatched tasks, the second those that can wait.
+        """
         w = t.workflows.c
         mine = w.status.in_(_OPEN), w.shard.in_(assignment.epochs)
         out = exists().where(
@@ -91,7 +97,7 @@ class Store:
         return await self._database.read(body)
 
     async def load_open(self, names: Sequence[str]) -> list[Workflow]:
-        """Those of these workflows that have not ended."""
+        """Load those of these workflows that have not ended."""
 
         def body(connection: Connection) -> list[Workflow]:
             return list(read_workflows(connection, names, t.workflows.c.status.in_(_OPEN)))
@@ -99,22 +105,19 @@ class Store:
         return await self._database.read(body)
 
     async def load(self, workflow_id: str) -> Workflow | None:
-        """One workflow as it was last committed."""
+        """Load one workflow as it was last committed."""
         return await self._database.read(lambda connection: read_workflow(connection, workflow_id))
 
-    async def outbox(self, assignment: ShardAssignment) -> list[OutboxEntry]:
-        """Effects of these shards that may have to be repeated, as a session begins."""
-        mine = [
-            parcel
-            for parcel in await self._database.read(read_outbox)
-            if assignment.has(parcel[0].workflow_id)
-        ]
-        self._parcels.forget()
-        self._parcels.keep(mine)
-        return [entry for parcel in mine for entry in parcel]
+    async def load_outbox(self, assignment: ShardAssignment) -> list[OutboxEntry]:
+        """Load the outbox entries of these shards as a term begins: their effects may have to be repeated."""
+        rows = await self._database.read(read_outbox)
+        mine = [entries for entries in rows if assignment.has(entries[0].workflow_id)]
+        self._outbox_rows.clear()
+        self._outbox_rows.add(mine)
+        return [entry for entries in mine for entry in entries]
 
     async def waiting_commands(self, assignment: ShardAssignment, limit: int = COMMANDS) -> list[Command]:
-        """Commands for these shards that nobody applied yet, oldest first."""
+        """The commands for these shards that were not applied yet, oldest first."""
         c = t.commands.c
         workflow = t.workflows.c.workflow_id
         query = (
@@ -132,26 +135,26 @@ class Store:
 
         return await self._database.read(body)
 
-    async def letter(self, dead_letter_id: int) -> StoredDeadLetter | None:
-        """One dead letter."""
+    async def dead_letter(self, dead_letter_id: int) -> StoredDeadLetter | None:
+        """Read one dead letter; None when there is none with this id."""
         return await self._database.read(lambda connection: read_dead_letter(connection, dead_letter_id))
 
-    async def worker_joined(self, row: dict[str, Any]) -> None:
-        """Note a worker for people to see. Every owner does."""
+    async def add_worker(self, row: dict[str, Any]) -> None:
+        """Store a worker for people to see. Every orchestrator does."""
         changes = {**row, "left_at": None, "left_why": None}
         await self._database.write(lambda connection: upsert(connection, t.workers, row, changes))
 
-    async def workers_left_but(self, living: Iterable[str], at: float, why: str) -> None:
-        """Note that every worker except these is gone."""
-        await self._leave(t.workers.c.worker_id.not_in(list(living)), at, why)
+    async def mark_workers_left_except(self, living: Iterable[str], at: float, why: str) -> None:
+        """Mark every worker except these as gone."""
+        await self._mark_left(t.workers.c.worker_id.not_in(list(living)), at, why)
 
-    async def workers_left(self, worker_ids: Iterable[str], at: float, why: str) -> None:
-        """Note that workers are gone."""
-        await self._leave(t.workers.c.worker_id.in_(list(worker_ids)), at, why)
+    async def mark_workers_left(self, worker_ids: Iterable[str], at: float, why: str) -> None:
+        """Mark workers as gone."""
+        await self._mark_left(t.workers.c.worker_id.in_(list(worker_ids)), at, why)
 
-    async def _leave(self, which: ColumnElement[bool], at: float, why: str) -> None:
+    async def _mark_left(self, which: ColumnElement[bool], at: float, why: str) -> None:
         c = t.workers.c
-        # Locked in order: several owners may note the same deaths at the same moment.
+        # Locked in order: several orchestrators may mark the same workers at the same moment.
         gone = select(c.worker_id).where(which, c.left_at.is_(None)).order_by(c.worker_id).with_for_update()
 
         def body(connection: Connection) -> None:
@@ -162,11 +165,11 @@ class Store:
 
 
 def _fence(connection: Connection, touched: set[int], assignment: ShardAssignment) -> None:
-    """Lock the touched shards' rows; a shard whose epoch moved on belongs to somebody else."""
+    """Lock the rows of the touched shards. Raises OwnershipLost when one has another epoch."""
     if not touched:
         return
     if driver := sqlite_driver(connection):
-        # The transaction locks the whole file.
+        # The transaction has locked the whole file.
         if any(assignment.epochs.get(shard) != epoch for shard, epoch in _epochs(driver, touched)):
             raise OwnershipLost(_LOST)
     else:
@@ -182,5 +185,5 @@ def _epochs(driver: sqlite3.Connection, shards: set[int]) -> list[tuple[int, int
 
 
 def _array(numbers: Iterable[int]) -> str:
-    """As PostgreSQL writes it; the driver takes ten times as long."""
+    """An array as PostgreSQL writes it; the driver needs ten times as long."""
     return f"{{{','.join(map(str, numbers))}}}"

@@ -1,4 +1,4 @@
-"""The tables. migrations/ must add up to exactly this."""
+"""The tables. The migrations must add up to exactly these."""
 
 from __future__ import annotations
 
@@ -98,9 +98,9 @@ tasks = Table(
     Column("verdict", String(10), nullable=True),
     Column("outcome", Text, nullable=False),
 )
-"""Tasks to which something has happened; what is not here is as the plan has it, and ready once it may be.
+"""Tasks to which something has happened; any other is as the plan has it, and ready once it may start.
 
-item, position: of a task that was added later; empty and 0 for one of the plan.
+A task that was added later has its `item` and `position`; for one of the plan they are empty and 0.
 """
 
 journal = Table(
@@ -125,7 +125,7 @@ outbox = Table(
     Column("commit_name", String(40), nullable=True),
     Column("entries", Text, nullable=True),
 )
-"""entries: of a row that stands for several, all of them as JSON."""
+"""`entries` holds the entries of a row that stands for several, as JSON."""
 
 commands = Table(
     "commands",

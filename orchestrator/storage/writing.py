@@ -1,7 +1,7 @@
 """The statements that write a batch.
 
-They are handed to the driver as SQL and plain values: what SQLAlchemy does for each row of an `executemany`
-costs as much as the database does.
+The driver gets them as SQL and plain values: what SQLAlchemy does for each row of an `executemany` costs as
+much as the database does.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Executable, String, Table, bindparam, func, make_url, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from contracts.messages.journal import JournalEvent, encode_journal
 from orchestrator.core.state import Header
 from orchestrator.scheduling.batch import Batch, DeadLetter, OutboxEntry
 from orchestrator.storage import tables as t
@@ -35,11 +36,11 @@ from orchestrator.storage.rows import (
     success_changes,
     task_changes,
 )
-from orchestrator.storage.sql.database import sqlite_driver
 from orchestrator.storage.sql.pipelining import send_statement
+from orchestrator.storage.sql.transactions import sqlite_driver
 
 _FEW = 3
-"""Rows that PostgreSQL takes one by one: the driver needs long to write an array."""
+"""Up to this many rows PostgreSQL gets one by one: the driver needs long to write an array."""
 
 _POSTGRES = make_url("postgresql://").get_dialect()()
 
@@ -47,9 +48,11 @@ _POSTGRES = make_url("postgresql://").get_dialect()()
 class Rows:
     """A statement for many rows of a table, each the values of `columns` and then those of `keys`.
 
-    Without `keys` the rows are inserted. With them, the rows that have these keys get the values of
-    `columns`, or are deleted where there are none. With `fixed` values, in SQL, rows that are not there yet
-    are inserted and have these as well. SQLite takes rows one by one, PostgreSQL many as arrays.
+    - Without `keys` it inserts the rows.
+    - With `keys` it updates `columns` of the rows with these keys, or deletes these rows without `columns`.
+    - With `fixed` (column -> SQL) it also inserts the rows that are missing, with these values as well.
+
+    SQLite gets the rows one by one, PostgreSQL many as arrays.
     """
 
     def __init__(
@@ -66,7 +69,7 @@ class Rows:
         self._names = (*columns, *keys)
 
     def write(self, connection: Connection, rows: Sequence[Row]) -> None:
-        """Execute once for all rows, and not at all for none. Values must be what drivers take."""
+        """Execute for these rows. The values must be of types that drivers accept."""
         if not rows:
             return
         if driver := sqlite_driver(connection):
@@ -123,12 +126,12 @@ _INSERT_JOURNAL = Rows(t.journal, ("workflow_id", "task_id", "at", "kind", "data
 _INSERT_OUTBOX = Rows(t.outbox, ("entry_id", "kind", "workflow_id", "task_id", "commit_name", "entries"))
 _OF_PLAN = {"position": "0", "item": "''"}
 _SET_TASK = Rows(t.tasks, TASK_CHANGES, TASK_KEYS, _OF_PLAN)
-_SET_SENT = Rows(t.tasks, DISPATCH_CHANGES, TASK_KEYS, {**_OF_PLAN, **UNTOUCHED})
-_UPDATE_DONE = Rows(t.tasks, SUCCESS_CHANGES, TASK_KEYS)
+_SET_DISPATCHED = Rows(t.tasks, DISPATCH_CHANGES, TASK_KEYS, {**_OF_PLAN, **UNTOUCHED})
+_UPDATE_SUCCEEDED = Rows(t.tasks, SUCCESS_CHANGES, TASK_KEYS)
 _UPDATE_WORKFLOW = Rows(t.workflows, HEADER_CHANGES, ("workflow_id",))
 _UPDATE_COUNT = Rows(t.workflows, ("open_tasks",), ("workflow_id",))
 _ANSWER = Rows(t.commands, ("applied_at", "answer"), ("command_id",))
-_STRIKE = Rows(t.outbox, (), ("entry_id",))
+_DELETE_OUTBOX = Rows(t.outbox, (), ("entry_id",))
 _RESOLVE = (
     update(t.dead_letters)
     .where(t.dead_letters.c.dead_letter_id == bindparam("key_letter"))
@@ -147,51 +150,56 @@ _RESOLVE_RETRIED = (
 
 
 def write_rows(connection: Connection, batch: Batch) -> None:
-    """Write the batch but for letters and the outbox, one statement a table and kind of change."""
+    """Write the batch without dead letters and outbox, by one statement for each table and kind of change."""
     now = batch.now
-    new_tasks, changed_tasks, sent_tasks, done_tasks = [], [], [], []
+    new_tasks, changed_tasks, dispatched, succeeded = [], [], [], []
     for key, task in batch.tasks.items():
-        if key in batch.sent:
-            sent_tasks.append(dispatch_changes(key[0], task))
-        elif key in batch.done:
-            done_tasks.append(success_changes(key[0], task))
+        if key in batch.dispatch_only:
+            dispatched.append(dispatch_changes(key[0], task))
+        elif key in batch.success_only:
+            succeeded.append(success_changes(key[0], task))
         elif key in batch.added:
             new_tasks.append((*task_changes(key[0], task), batch.added[key], item_text(task)))
         else:
             changed_tasks.append(task_changes(key[0], task))
     counts, changed = [], []
     for name, header in batch.headers.items():
-        if name in batch.counted:
+        if name in batch.count_only:
             counts.append((header.open_tasks, name))
         elif name not in batch.created:
             changed.append(header_changes(header))
-    journal = [(name, entry.task_id, now, entry.kind, json_text(entry.data)) for name, entry in batch.journal]
+    journal = [_journal_row(name, entry, now) for name, entry in batch.journal]
     created = batch.created.values()
     _INSERT_WORKFLOW.write(connection, [header_row(one.header) for one in created])
     _INSERT_PLAN.write(connection, [plan_row(one) for one in created])
     _INSERT_TASK.write(connection, new_tasks)
     _SET_TASK.write(connection, changed_tasks)
-    _SET_SENT.write(connection, sent_tasks)
-    _UPDATE_DONE.write(connection, done_tasks)
+    _SET_DISPATCHED.write(connection, dispatched)
+    _UPDATE_SUCCEEDED.write(connection, succeeded)
     _UPDATE_COUNT.write(connection, counts)
     _UPDATE_WORKFLOW.write(connection, changed)
     _INSERT_JOURNAL.write(connection, journal)
     _ANSWER.write(connection, [(now, text, name) for name, text in batch.answers.items()])
 
 
+def _journal_row(workflow_id: str, entry: JournalEvent, now: float) -> Row:
+    kind, task_id, data = encode_journal(entry)
+    return workflow_id, task_id, now, kind, json_text(data)
+
+
 def write_outbox(
-    connection: Connection, parcels: Iterable[Sequence[OutboxEntry]], struck: Iterable[str]
+    connection: Connection, rows: Iterable[Sequence[OutboxEntry]], finished: Iterable[str]
 ) -> None:
-    """Add rows to the outbox, and strike others, by name."""
-    _INSERT_OUTBOX.write(connection, [outbox_row(parcel) for parcel in parcels])
-    _STRIKE.write(connection, [(name,) for name in struck])
+    """Insert rows into the outbox, each the entries that share it, and delete others by id."""
+    _INSERT_OUTBOX.write(connection, [outbox_row(entries) for entries in rows])
+    _DELETE_OUTBOX.write(connection, [(name,) for name in finished])
 
 
 def write_dead_letters(connection: Connection, batch: Batch) -> None:
-    """Write what is about letters, which is rare, by SQLAlchemy's own means."""
+    """Write the changes of dead letters; they are rare, so SQLAlchemy may do it."""
     now = batch.now
     parts: list[tuple[Executable, list[dict[str, Any]]]] = [
-        (_bury(connection), [_dead_row(letter, now) for letter in batch.dead_letters]),
+        (_insert_dead_letters(connection), [_dead_letter_row(letter, now) for letter in batch.dead_letters]),
         (
             _RESOLVE,
             [{"key_letter": name, "key_at": now, "key_how": how} for name, how in batch.resolved.items()],
@@ -206,14 +214,14 @@ def write_dead_letters(connection: Connection, batch: Batch) -> None:
             connection.execute(statement, rows)
 
 
-def _bury(connection: Connection) -> Executable:
-    """What is delivered again after a crash is not stored again."""
+def _insert_dead_letters(connection: Connection) -> Executable:
+    """A dead letter whose origin is stored already is not stored again."""
     if connection.dialect.name == "postgresql":
         return postgresql.insert(t.dead_letters).on_conflict_do_nothing(index_elements=["origin"])
     return sqlite.insert(t.dead_letters).on_conflict_do_nothing(index_elements=["origin"])
 
 
-def _dead_row(letter: DeadLetter, now: float) -> dict[str, Any]:
+def _dead_letter_row(letter: DeadLetter, now: float) -> dict[str, Any]:
     return {
         "at": now,
         "stream": letter.stream,

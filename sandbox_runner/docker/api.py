@@ -1,4 +1,4 @@
-"""The engine's API: finding it, and its errors as ours."""
+"""Connects to the Docker Engine, and translates its errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TIMEOUT_SECONDS = 60
 
 
 def connect(settings: SandboxSettings) -> docker.APIClient:
-    """A client of an engine that answers. Raises SandboxUnavailable, NotConfigured. Blocking."""
+    """Connect to the first engine that answers. Raises SandboxUnavailable, NotConfigured. Blocking."""
     if settings.docker_host:
         addresses = [settings.docker_host]
     else:
@@ -33,12 +33,12 @@ def connect(settings: SandboxSettings) -> docker.APIClient:
         try:
             return docker.APIClient(base_url=address, version="auto", timeout=_TIMEOUT_SECONDS)
         except (docker.errors.DockerException, requests.RequestException) as error:
-            problems.append(f"{path}: {_innermost(error)}")
-            _let_go(error)
+            problems.append(f"{path}: {_root_cause(error)}")
+            _clear_frames(error)
     raise SandboxUnavailable("no engine answers: " + "; ".join(problems))
 
 
-def _innermost(error: BaseException) -> str:
+def _root_cause(error: BaseException) -> str:
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__ or error
     return str(error)
@@ -46,23 +46,23 @@ def _innermost(error: BaseException) -> str:
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """The engine's errors as SandboxUnavailable that begins with `what`."""
+    """Turn the engine's errors into SandboxUnavailable whose message begins with `what`."""
     try:
         yield
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
-        _let_go(error)
+        _clear_frames(error)
         raise SandboxUnavailable(f"{what}: {error}") from None
 
 
-def _let_go(error: BaseException | None) -> None:
-    """Free what the frames of an error and its causes hold: the SDK leaves half-open sockets there."""
+def _clear_frames(error: BaseException | None) -> None:
+    """Clear the frames of an error and of its causes, because the SDK leaves half-open sockets in them."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__context__
 
 
 def has_image(client: docker.APIClient, image: str) -> bool:
-    """Whether the engine holds the image. Blocking."""
+    """Tell whether the engine has the image. Raises SandboxUnavailable. Blocking."""
     with translated(f"image {image}"):
         try:
             image_id(client, image)
@@ -72,5 +72,5 @@ def has_image(client: docker.APIClient, image: str) -> bool:
 
 
 def image_id(client: docker.APIClient, image: str) -> str:
-    """The engine's name for what the tag means now. Blocking; raises the SDK's errors."""
+    """Return the id of the image that the tag names now. Raises the SDK's errors. Blocking."""
     return str(client.inspect_image(image)["Id"])  # type: ignore[no-untyped-call]  # the stubs have no types

@@ -14,46 +14,46 @@ from contracts.base.failpoints import failpoint
 from contracts.ports.sandbox import SandboxLimits
 from sandbox_runner.docker.api import translated
 from sandbox_runner.docker.shims import end_shim
-from sandbox_runner.engine.conversation import Transcript
 from sandbox_runner.engine.payload import boot_block
+from sandbox_runner.engine.protocol import Transcript
 
 _STREAM_HEADER = 8
 _STREAM_STDOUT = 1
 _DIAGNOSIS_BYTES = 2_000
 
 
-class Ended(Protocol):
-    """Is called when a container's use is over."""
+class OnEnd(Protocol):
+    """A callback for the end of a container; `removed` tells whether it is known to be removed."""
 
     def __call__(self, name: str, *, removed: bool) -> None: ...
 
 
 class Container:
-    """A container that is used once (see pool.WarmSandbox). What is not async blocks."""
+    """A container that runs one job (see pool.WarmSandbox). Methods that are not async block."""
 
-    def __init__(self, client: docker.APIClient, name: str, ended: Ended) -> None:
-        """`ended` hears the name at the end, and whether the container is known to be gone."""
+    def __init__(self, client: docker.APIClient, name: str, on_end: OnEnd) -> None:
         self.name = name
         self._client = client
-        self._ended = ended
+        self._on_end = on_end
         self._socket: socket.socket | None = None
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
-        self._complaints = b""
+        self._stderr = b""
 
     def start(self, options: dict[str, Any]) -> None:
-        """Create, attach, start, in this order, so that not a byte is lost. Raises SandboxUnavailable."""
+        """Create, attach, start, in this order so that no output is lost. Raises SandboxUnavailable."""
         with translated("the container cannot be started"):
             self._client.create_container(name=self.name, **options)
             failpoint("sandbox.created")
             params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
             attached = self._client.attach_socket(self.name, params)
             self._socket = socket.socket(fileno=os.dup(attached.fileno()))
-            # Closing what the SDK hands out leaves the connection behind it open; the response closes both.
+            # Closing the SDK's socket object leaves the connection open; closing the response closes both.
             attached._response.close()
             self._client.start(self.name)
 
     async def open_stream(self) -> None:
+        """Connect the streams of the attached socket, and send the guest's modules."""
         assert self._socket is not None
         self._socket.setblocking(False)
         self._reader, self._writer = await asyncio.open_unix_connection(sock=self._socket)
@@ -63,17 +63,17 @@ class Container:
         return self._reader is not None and not self._reader.at_eof()
 
     async def confine(self, limits: SandboxLimits) -> None:
-        """The engine has done it at the start."""
+        """Do nothing: the engine set the limits at the start."""
 
     async def end(self) -> None:
-        """Close the stream, kill and remove. Raises SandboxUnavailable."""
+        """Close the stream, then kill and remove the container. Raises SandboxUnavailable."""
         removed = False
         try:
             await self._close_stream()
             await asyncio.to_thread(remove, self._client, self.name, started=self._writer is not None)
             removed = True
         finally:
-            self._ended(self.name, removed=removed)
+            self._on_end(self.name, removed=removed)
 
     async def _close_stream(self) -> None:
         if self._writer is not None:
@@ -89,7 +89,7 @@ class Container:
         await self._writer.drain()
 
     async def receive(self) -> bytes:
-        """Bytes of standard output; the engine mixes both outputs into one stream of headed pieces."""
+        """Read bytes of standard output. Both outputs come in one stream, in pieces with a header."""
         assert self._reader is not None
         try:
             while True:
@@ -97,48 +97,49 @@ class Container:
                 data = await self._reader.readexactly(int.from_bytes(header[4:], "big"))
                 if header[0] == _STREAM_STDOUT and data:
                     return data
-                self._complaints = (self._complaints + data)[:_DIAGNOSIS_BYTES]
+                self._stderr = (self._stderr + data)[:_DIAGNOSIS_BYTES]
         except (asyncio.IncompleteReadError, ConnectionError):
             return b""
 
     async def diagnosis(self) -> str:
-        text = self._complaints.decode("utf-8", "replace").strip()
+        text = self._stderr.decode("utf-8", "replace").strip()
         return f"It said: {text}" if text else ""
 
-    async def killed_for_memory(self, heard: Transcript) -> bool:
-        """Whether the kernel ended process 1 for memory; of others it tells itself."""
-        if heard.ended is not None or heard.timed_out:
+    async def killed_for_memory(self, transcript: Transcript) -> bool:
+        """Tell whether the kernel killed process 1 for memory; the guest reports that of other processes."""
+        if transcript.result is not None or transcript.timed_out:
             return False
         state = await asyncio.to_thread(self._state)
         return bool(state["OOMKilled"])
 
     def _state(self) -> dict[str, Any]:
-        with translated("the container's end is not known"):
+        with translated("the container's state is not known"):
             state: dict[str, Any] = self._client.inspect_container(self.name)["State"]
         return state
 
 
 def remove(client: docker.APIClient, name: str, *, started: bool) -> None:
-    """Kill and remove; one that is not there is fine. Raises SandboxUnavailable.
+    """Kill and remove a container, if there is one of this name. Raises SandboxUnavailable.
 
-    started: whether the engine said so. One that was killed while it started a container may know nothing of
-    what it left until the container is started again. A guest without a job does nothing.
+    `started`: whether the engine confirmed the start. An engine that was killed while it started a container
+    may not know the process that it left behind until the container is started again. Starting it again is
+    harmless, because a guest without a job does nothing.
     """
     with translated("the container cannot be removed"):
-        if not started and not _starts(client, name):
+        if not started and not _try_start(client, name):
             with contextlib.suppress(docker.errors.APIError):
                 end_shim(client, name)
-            _starts(client, name)
+            _try_start(client, name)
         try:
             client.remove_container(name, v=True, force=True)
         except docker.errors.NotFound:
             return
         except docker.errors.APIError as error:
-            if error.status_code != 409:  # somebody else is removing it already
+            if error.status_code != 409:  # another process is removing it
                 raise
 
 
-def _starts(client: docker.APIClient, name: str) -> bool:
+def _try_start(client: docker.APIClient, name: str) -> bool:
     try:
         client.start(name)
     except docker.errors.APIError:

@@ -1,4 +1,4 @@
-"""Building the container image, from a registry's Python or from Debian packages alone."""
+"""Builds the container image, from the Python image of a registry or from Debian packages alone."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ async def build_image(
 ) -> str:
     """Build `settings.image` and return its id.
 
-    "registry" follows build/Dockerfile, with `base` in the place of its default. "debian" needs mmdebstrap
-    on this machine and a Debian mirror, but no registry. Raises SandboxUnavailable with what went wrong.
+    "registry" builds context/Dockerfile; `base` replaces its base image. "debian" needs mmdebstrap on this
+    machine and a Debian mirror, but no registry. Raises SandboxUnavailable with the reason.
     """
     if source == "registry":
         return await asyncio.to_thread(_build, settings, base)
@@ -42,7 +42,7 @@ async def build_image(
 
 def _build(settings: SandboxSettings, base: str | None) -> str:
     client = connect(settings)
-    folder = resources.files("sandbox_runner.docker") / "build"
+    folder = resources.files("sandbox_runner.docker") / "context"
     try:
         with resources.as_file(folder) as path, translated(f"building {settings.image}"):
             arguments = {"BASE": base} if base else {}
@@ -59,7 +59,7 @@ def _build(settings: SandboxSettings, base: str | None) -> str:
 
 
 async def debian_tarball(target: Path) -> None:
-    """Write a root file system of Debian packages to `target`, a tar file. Raises SandboxUnavailable."""
+    """Write a root file system of Debian packages to the tar file `target`. Raises SandboxUnavailable."""
     program = shutil.which("mmdebstrap")
     if program is None:
         raise SandboxUnavailable("mmdebstrap is not on PATH: apt install mmdebstrap")
@@ -83,7 +83,7 @@ async def debian_tarball(target: Path) -> None:
 
 
 def _suite() -> str:
-    """This machine's own Debian release, whose keys it certainly has."""
+    """Return the Debian release of this machine, because its keys are installed."""
     try:
         lines = Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -95,7 +95,7 @@ def _suite() -> str:
 
 
 async def import_tarball(settings: SandboxSettings, tarball: Path) -> str:
-    """Make `settings.image` of a root file system and return its id. Raises SandboxUnavailable."""
+    """Make `settings.image` from a root file system and return its id. Raises SandboxUnavailable."""
     return await asyncio.to_thread(_import, settings, tarball)
 
 

@@ -1,4 +1,4 @@
-"""Which containers are nobody's, by their labels, and their removal."""
+"""Finds orphaned containers by their labels, and removes them."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from sandbox_runner.docker.container import remove
 from sandbox_runner.engine import creator
 
 LABEL = "multi-agent.sandbox"
-_OWNER, _KEEPER, _EXPIRES = "multi-agent.owner", "multi-agent.keeper", "multi-agent.expires"
+_OWNER, _INSTANCE, _EXPIRES = "multi-agent.owner", "multi-agent.instance", "multi-agent.expires"
 
 
-def labels(keeper: str, expires: float) -> dict[str, str]:
-    """Labels of a container of this process, made by the sandbox object `keeper`.
+def labels(instance: str, expires: float) -> dict[str, str]:
+    """Return the labels of a container that the sandbox object `instance` of this process makes.
 
-    expires: seconds since 1970 when it is nobody's if nothing is known of its process.
+    `expires`: seconds since 1970. Later the container is an orphan if the state of its process is unknown.
     """
-    return {LABEL: "1", _OWNER: creator.this_process(), _KEEPER: keeper, _EXPIRES: str(int(expires))}
+    return {LABEL: "1", _OWNER: creator.this_process(), _INSTANCE: instance, _EXPIRES: str(int(expires))}
 
 
-def reap(client: docker.APIClient, keeper: str, in_use: Set[str]) -> int:
-    """Remove the containers that nobody uses, started or only created; how many they were. Blocking.
+def reap(client: docker.APIClient, instance: str, in_use: Set[str]) -> int:
+    """Remove the orphaned containers, started or only created; return how many. Blocking.
 
-    `in_use` are the names that `keeper` still uses. Those of living processes are never touched, whatever
-    the clock says. Raises SandboxUnavailable after it has tried all.
+    `in_use` are the names that `instance` still uses. Containers of running processes are kept, whatever the
+    clock says. Raises SandboxUnavailable after it has tried all.
     """
-    with translated("reaping"):
+    with translated("the containers cannot be listed"):
         containers = client.containers(all=True, filters={"label": f"{LABEL}=1"})
     count, failure = 0, None
     for container in containers:
         used = any(name.removeprefix("/") in in_use for name in container.get("Names") or ())
-        if not _is_orphan(container.get("Labels") or {}, keeper, in_use=used):
+        if not _is_orphan(container.get("Labels") or {}, instance, in_use=used):
             continue
         try:
             remove(client, container["Id"], started=container.get("State") != "created")
@@ -47,12 +47,12 @@ def reap(client: docker.APIClient, keeper: str, in_use: Set[str]) -> int:
     return count
 
 
-def _is_orphan(found: Mapping[str, str], keeper: str, *, in_use: bool) -> bool:
-    if found.get(_KEEPER) == keeper:
+def _is_orphan(found: Mapping[str, str], instance: str, *, in_use: bool) -> bool:
+    if found.get(_INSTANCE) == instance:
         return not in_use
-    match creator.lives(found.get(_OWNER, "")):
+    match creator.is_running(found.get(_OWNER, "")):
         case None:
             expires = found.get(_EXPIRES, "")
             return not expires.isdigit() or int(expires) < time.time()
-        case lives:
-            return not lives
+        case running:
+            return not running

@@ -1,8 +1,8 @@
-"""Docker Engine: one container an execution, created, attached to, started, and always removed by force.
+"""Docker Engine: one container for each execution; created, attached to, started, and removed by force.
 
-The container's process 1 is our guest: it reads the job from standard input and answers on standard output.
-So there is no exec whose client could be killed in vain, no `docker cp` and no log file. When the worker
-dies, standard input closes and the guest ends the container by itself; the reaper removes what is left.
+Process 1 of the container is the guest: it reads the job from standard input and answers on standard output.
+So there is no `docker exec`, which keeps running when its client is killed, no `docker cp` and no log file.
+When the worker dies, standard input closes and the guest ends the container; the reaper removes what is left.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from contracts.ports.sandbox import Isolation, SandboxLimits, SandboxRequest, Sa
 from sandbox_runner.docker import orphans
 from sandbox_runner.docker.api import connect, has_image, image_id, translated
 from sandbox_runner.docker.container import Container
-from sandbox_runner.engine.conversation import START_SECONDS, to_the_end
+from sandbox_runner.engine.cancellation import run_to_completion
 from sandbox_runner.engine.execution import Executions
-from sandbox_runner.engine.payload import MEGABYTE, PYTHON_OPTIONS, UNPRIVILEGED, Walls, make_job
+from sandbox_runner.engine.payload import MEGABYTE, PYTHON_OPTIONS, UNPRIVILEGED, GuestSetup, make_job
 from sandbox_runner.engine.pool import IDLE_SECONDS, Pool
+from sandbox_runner.engine.protocol import START_SECONDS
 from sandbox_runner.engine.reaper import Reaper
 from sandbox_runner.engine.seccomp import docker_profile
 from sandbox_runner.engine.settings import SandboxSettings
@@ -33,13 +34,13 @@ from sandbox_runner.engine.tmpfs import tmpfs_mounts
 
 NAME = "docker"
 
-# Past its limit by this much a container whose owner cannot be seen from here is nobody's.
 _SPARE_SECONDS = 300
+"""So long after its limit a container is an orphan if its process cannot be seen from here."""
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
 class DockerSandbox:
-    """The port on top of a Docker Engine on this machine."""
+    """The sandbox port, implemented with a Docker Engine on this machine."""
 
     backend = NAME
     isolation = Isolation.CONTAINER
@@ -47,16 +48,16 @@ class DockerSandbox:
     def __init__(self, settings: SandboxSettings, client: docker.APIClient) -> None:
         self._settings = settings
         self.client = client
-        self._keeper = secrets.token_hex(8)
+        self._instance = secrets.token_hex(8)
         self._in_use: set[str] = set()
-        self._lost: set[str] = set()
+        self._not_removed: set[str] = set()
         self._pool = Pool(self._start_warm)
         self._executions = Executions(self.backend, self.isolation, self._pool, settings.max_concurrent)
         self._reaper = Reaper(self.backend, self.reap)
 
     @classmethod
     async def open(cls, settings: SandboxSettings) -> DockerSandbox:
-        """Connect and reap. Raises SandboxUnavailable when engine, runtime or image is missing."""
+        """Connect and remove orphans. Raises SandboxUnavailable if engine, runtime or image is missing."""
         client = await asyncio.to_thread(connect, settings)
         sandbox = cls(settings, client)
         try:
@@ -73,12 +74,12 @@ class DockerSandbox:
             info = self.client.info()
         runtime = self._settings.runtime
         if runtime and runtime not in info.get("Runtimes", {}):
-            raise SandboxUnavailable(f"the engine knows no runtime {runtime!r}")
+            raise SandboxUnavailable(f"the engine has no runtime {runtime!r}")
         if not has_image(self.client, self._settings.image):
             raise SandboxUnavailable(f"the engine answers but has no image {self._settings.image!r}")
 
     def identity(self) -> tuple[str, ...]:
-        """What a self-test holds for: image, runtime, and the version of the engine. Blocking."""
+        """Return what a self-test is valid for: image, runtime, and versions of the engine. Blocking."""
         with translated("the engine"):
             image = image_id(self.client, self._settings.image)
             version = self.client.version()
@@ -86,12 +87,12 @@ class DockerSandbox:
         return (image, self._settings.runtime or "", *parts)
 
     def keep_warm(self, size: int) -> None:
-        """From now on let up to `size` containers wait for jobs, for each of the limits used last."""
+        """Keep up to `size` containers waiting for jobs from now on, for each of the limits used last."""
         self._pool.size = size
 
     async def run(self, request: SandboxRequest) -> SandboxResult:
-        """See the port. A container that waited for its job has none of the request's labels."""
-        job = make_job(request, Walls(environment=_ENVIRONMENT))
+        """Implement the port. A container that waited for its job does not carry the request's labels."""
+        job = make_job(request, GuestSetup(environment=_ENVIRONMENT))
         self._reaper.start()
         return await self._executions.run(
             request, job, request.limits, lambda: self._start(request.limits, request.labels)
@@ -105,37 +106,37 @@ class DockerSandbox:
         container = Container(self.client, f"multi-agent-sandbox-{secrets.token_hex(8)}", self._ended)
         self._in_use.add(container.name)
         try:
-            await to_the_end(asyncio.to_thread(container.start, self._options(limits, labels)))
+            await run_to_completion(asyncio.to_thread(container.start, self._options(limits, labels)))
             await container.open_stream()
         except BaseException:
-            await to_the_end(container.end())
+            await run_to_completion(container.end())
             raise
         return container
 
     def _ended(self, name: str, *, removed: bool) -> None:
         self._in_use.discard(name)
         if not removed:
-            self._lost.add(name)
+            self._not_removed.add(name)
 
     async def close(self) -> None:
-        """End what waits for a job. Raises SandboxUnavailable when a container could not be removed."""
+        """Remove the waiting containers. Raises SandboxUnavailable when a container could not be removed."""
         await self._reaper.close()
         await self._pool.close()
         try:
-            if self._lost:
+            if self._not_removed:
                 await self.reap()
         finally:
             self.client.close()
 
     async def reap(self) -> int:
-        """Remove containers of dead processes, and those that this object lost; how many they were."""
-        lost = frozenset(self._lost)
-        count = await asyncio.to_thread(orphans.reap, self.client, self._keeper, self._in_use)
-        self._lost -= lost
+        """Remove containers of dead processes, and those that `end` could not remove; return how many."""
+        not_removed = frozenset(self._not_removed)
+        count = await asyncio.to_thread(orphans.reap, self.client, self._instance, self._in_use)
+        self._not_removed -= not_removed
         return count
 
     def _options(self, limits: SandboxLimits, labels: Mapping[str, str]) -> dict[str, Any]:
-        """Arguments of create_container."""
+        """Return the arguments of create_container."""
         expires = time.time() + IDLE_SECONDS + START_SECONDS + limits.wall_seconds + _SPARE_SECONDS
         return {
             "image": self._settings.image,
@@ -145,7 +146,7 @@ class DockerSandbox:
             "user": f"{UNPRIVILEGED}:{UNPRIVILEGED}",
             "working_dir": "/",
             "hostname": "sandbox",
-            "labels": {**labels, **orphans.labels(self._keeper, expires)},
+            "labels": {**labels, **orphans.labels(self._instance, expires)},
             "host_config": self.client.create_host_config(**self._host_options(limits)),
         }
 
@@ -163,7 +164,7 @@ class DockerSandbox:
             "pids_limit": limits.processes + 1,
             "nano_cpus": int(limits.cpus * 1_000_000_000),
             "log_config": {"type": "none"},
-            # An engine may have "init" on by default; our guest must be process 1 itself.
+            # An engine may have "init" on by default, but the guest must be process 1.
             "init": False,
             "runtime": self._settings.runtime,
         }
@@ -171,5 +172,5 @@ class DockerSandbox:
 
 @cache
 def seccomp_profile() -> str:
-    """The profile as the engine takes it; always the same."""
+    """Return the seccomp profile as the engine reads it. It is always the same."""
     return json.dumps(docker_profile())

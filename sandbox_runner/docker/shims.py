@@ -1,9 +1,10 @@
-"""Ending what an engine left that was killed while it started a container.
+"""Ends the shim that an engine left behind when it was killed while it started a container.
 
-Beside every container runs a process of the engine, its shim. An engine that has made one, and has not yet
-written down that the container runs, later takes the container for a new one; it can neither start it, for
-the shim is in the way, nor end the shim. When the shim dies, it removes all that belongs to it. We have only
-the engine's socket, so a container that sees the host's processes has to end the shim.
+The engine runs a process beside every container, its shim. If the engine is killed after it has started the
+shim and before it has recorded that the container runs, it later takes the container for a new one. It can
+then neither start the container, because the shim exists already, nor end the shim. A shim that dies removes
+everything that belongs to it. We have only the engine's socket, so the shim is killed from a container that
+sees the host's processes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import docker
 
 from sandbox_runner.engine.payload import MEGABYTE
 
-# Its argument is the container's id, as it is one of the shim's.
+# Its argument is the id of the container, which is also an argument of the shim.
 _END_SHIM = """\
 import os, signal, sys
 for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -31,9 +32,10 @@ _SECONDS = 30
 
 
 def end_shim(client: docker.APIClient, name: str) -> None:
-    """End the shim of a container that does not start, if there is one. Raises the SDK's errors.
+    """Kill the shim of a container that does not start, if there is one. Raises the SDK's errors.
 
-    What ends it has the same image, and the same labels, so that it is removed too should we die meanwhile.
+    The helper container that does it has the same image and the same labels, so that it is removed as an
+    orphan as well if this process dies meanwhile.
     """
     stuck = client.inspect_container(name)
     host_config = client.create_host_config(
@@ -42,7 +44,7 @@ def end_shim(client: docker.APIClient, name: str) -> None:
         network_mode="none",
         ipc_mode="none",
         read_only=True,
-        cap_drop=["ALL"],  # root needs none to end what is root's, but AppArmor would not let it
+        cap_drop=["ALL"],  # root needs none to kill a process of root, but AppArmor would forbid it
         security_opt=["no-new-privileges:true", "apparmor=unconfined"],
         mem_limit=_MEMORY,
         memswap_limit=_MEMORY,

@@ -1,1 +1,1 @@
-"""What every backend shares: the job, the conversation with a sandbox, its limits and its end."""
+"""The parts that every backend shares: the job, the protocol with a sandbox, its limits and its removal."""

@@ -1,4 +1,4 @@
-"""Who made a container or a control group: enough to tell later, from outside, whether he still lives."""
+"""Identifies the process that made a container or a control group, so that others can see whether it runs."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 
 
 def this_process() -> str:
-    """`boot id/pid namespace/pid/start time` of this process."""
+    """Return `boot id/pid namespace/pid/start time` of this process."""
     return f"{_here()}/{os.getpid()}/{_start_time(os.getpid())}"
 
 
-def lives(owner: str) -> bool | None:
-    """Whether the process still runs; None for one of another pid namespace or boot."""
-    here, _, process = owner.rpartition("/")[0].rpartition("/")
-    started = owner.rpartition("/")[2]
-    if here != _here() or not process.isdigit():
+def is_running(process: str) -> bool | None:
+    """Tell whether a process named by `this_process` runs; None if it is of another pid namespace or boot."""
+    here, _, pid = process.rpartition("/")[0].rpartition("/")
+    started = process.rpartition("/")[2]
+    if here != _here() or not pid.isdigit():
         return None
-    return _start_time(int(process)) == started
+    return _start_time(int(pid)) == started
 
 
 @cache
@@ -32,7 +32,7 @@ def _start_time(pid: int) -> str:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-    # The command's name comes second, in parentheses, and may hold anything; start time is field 22.
+    # Field 2 is the command's name in parentheses and may hold any character; the start time is field 22.
     state, *rest = text.rpartition(")")[2].split()
-    # A killed process that nobody has waited for yet does nothing any more.
+    # A zombie (a dead process that its parent has not waited for yet) counts as ended.
     return "" if state in {"Z", "X"} else rest[18]

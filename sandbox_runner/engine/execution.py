@@ -1,4 +1,4 @@
-"""One execution: a waiting sandbox or a fresh one, the conversation with it, its end."""
+"""Runs one job: gets a waiting sandbox or starts one, runs the job in it, and removes it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable, Hashable
 
 from contracts.base.failpoints import failpoint
 from contracts.ports.sandbox import Isolation, SandboxRequest, SandboxResult
-from sandbox_runner.engine.conversation import NeverStarted, converse, judge, to_the_end
+from sandbox_runner.engine.cancellation import run_to_completion
 from sandbox_runner.engine.payload import Job
 from sandbox_runner.engine.pool import Pool, WarmSandbox
+from sandbox_runner.engine.protocol import NeverStarted, judge, run_job
 
 
 class Executions:
-    """Executions of one backend, `max_concurrent` at one time; more wait for a slot."""
+    """Runs the jobs of one backend, at most `max_concurrent` at one time; further jobs wait for a slot."""
 
     def __init__(self, backend: str, isolation: Isolation, pool: Pool, max_concurrent: int) -> None:
         self._backend = backend
@@ -25,8 +26,11 @@ class Executions:
     async def run(
         self, request: SandboxRequest, job: Job, key: Hashable, start: Callable[[], Awaitable[WarmSandbox]]
     ) -> SandboxResult:
-        """Run the job in a waiting sandbox with this key; where there is none, or it turns out to have died
-        before the program started, in one that `start` starts. Raises SandboxUnavailable, InvalidInput."""
+        """Run the job in a waiting sandbox with this key, else in one that `start` starts.
+
+        A fresh one is started too when the waiting one fails before the program starts.
+        Raises SandboxUnavailable, InvalidInput.
+        """
         async with self._slots:
             waiting = await self._pool.acquire(key)
             if waiting is not None:
@@ -38,10 +42,10 @@ class Executions:
         try:
             failpoint("sandbox.started")
             await started.confine(request.limits)
-            heard = await converse(started, request, job)
-            oom = await started.killed_for_memory(heard)
-            result = judge(heard, request, backend=self._backend, isolation=self._isolation, oom=oom)
+            transcript = await run_job(started, request, job)
+            oom = await started.killed_for_memory(transcript)
+            result = judge(transcript, request, backend=self._backend, isolation=self._isolation, oom=oom)
             failpoint("sandbox.judged")
         finally:
-            await to_the_end(started.end())
+            await run_to_completion(started.end())
         return result

@@ -1,4 +1,4 @@
-"""What the host sends into a sandbox: the guest's modules, the job, the files, standard input."""
+"""Encodes what the host sends into a sandbox: the guest's modules, the job, the files, standard input."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ MAX_COLLECT_BYTES = 64 * 1024 * 1024
 MAX_COLLECT_FILES = 10_000
 MEGABYTE = 1024 * 1024
 
-# The program that process 1 starts as: it reads the guest's modules from standard input. They come at once
-# or never: an engine that was killed meanwhile leaves standard input open, so there is no end of file.
+# The program of process 1. It reads the guest's modules from standard input. If they do not come within 30
+# seconds it ends: an engine that was killed meanwhile leaves standard input open, so there is no end of file.
 BOOT = """\
 import json, os, select, sys, types
 def take(count):
@@ -48,7 +48,7 @@ sys.modules["sandbox_runner.guest.main"].main(boot["launch"])
 """
 PYTHON_OPTIONS = ("-I", "-S", "-c", BOOT)
 
-_MODULES = ("wire", "linux", "landlock", "lifeline", "enter", "isolate", "collect", "supervise", "main")
+_MODULES = ("wire", "linux", "landlock", "watchdog", "enter", "isolate", "collect", "supervise", "main")
 _OPEN_FILES = 256
 _ENVIRONMENT = {
     "HOME": "/nonexistent",
@@ -60,21 +60,24 @@ _ENVIRONMENT = {
 
 
 @dataclass(frozen=True, slots=True)
-class Walls:
-    """What a backend leaves to the guest.
-
-    environment: added to the clean one. isolation: see guest.isolate, None when the container does it all.
-    rlimits: beyond those of every backend. poll_memory: whether the guest must watch memory itself.
-    """
+class GuestSetup:
+    """What a backend leaves to the guest to set up."""
 
     environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables added to the clean environment."""
+
     isolation: Mapping[str, Any] | None = None
+    """Settings for guest.isolate; None when the container engine isolates the program completely."""
+
     rlimits: Mapping[str, int] = field(default_factory=dict)
+    """Resource limits in addition to those that every backend sets, by name, such as RLIMIT_NPROC."""
+
     poll_memory: bool = False
+    """Whether the guest must measure and limit memory itself."""
 
 
 def boot_block(launch: Mapping[str, Any] | None = None) -> bytes:
-    """The first block: the modules, and how to get into namespaces (see guest.enter)."""
+    """Encode the first block: the guest's modules, and how to enter namespaces (see guest.enter)."""
     return _block(json.dumps({"modules": _guest_modules(), "launch": launch}).encode())
 
 
@@ -87,56 +90,59 @@ def _guest_modules() -> tuple[tuple[str, str], ...]:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The blocks after the first, and the nonce that the result must carry."""
+    """A request, encoded for the guest."""
 
     blocks: bytes
+    """The blocks that follow the boot block."""
+
     nonce: str
+    """The random text that the guest must repeat in its result."""
 
 
-def make_job(request: SandboxRequest, walls: Walls) -> Job:
+def make_job(request: SandboxRequest, setup: GuestSetup) -> Job:
     """Check the request and encode it. Raises UnsafePath, InvalidInput."""
     check_request(request)
     nonce = secrets.token_hex(16)
     job = {
         "argv": request.argv,
-        "env": {**_ENVIRONMENT, **walls.environment, **request.env},
+        "env": {**_ENVIRONMENT, **setup.environment, **request.env},
         "files": [(path, len(content)) for path, content in request.files.items()],
         "collect": request.collect,
         "workdir": WORK,
         "nonce": nonce,
-        "walls": walls.isolation,
-        "limits": _guest_limits(request.limits, walls),
+        "isolation": setup.isolation,
+        "limits": _guest_limits(request.limits, setup),
     }
     contents = b"".join(request.files.values())
     return Job(_block(json.dumps(job).encode()) + _block(contents) + _block(request.stdin), nonce)
 
 
-def _guest_limits(limits: SandboxLimits, walls: Walls) -> dict[str, Any]:
+def _guest_limits(limits: SandboxLimits, setup: GuestSetup) -> dict[str, Any]:
     rlimits = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": _OPEN_FILES, "RLIMIT_MSGQUEUE": 0}
     rlimits["RLIMIT_FSIZE"] = limits.disk_mb * MEGABYTE
     return {
         "wall_seconds": limits.wall_seconds,
         "output_bytes": limits.output_bytes,
-        "memory_bytes": limits.memory_mb * MEGABYTE if walls.poll_memory else 0,
+        "memory_bytes": limits.memory_mb * MEGABYTE if setup.poll_memory else 0,
         "collect_bytes": collect_bytes(limits),
         "collect_files": collect_files(limits),
         "path_bytes": MAX_PATH_BYTES,
-        "rlimits": {**rlimits, **walls.rlimits},
+        "rlimits": {**rlimits, **setup.rlimits},
     }
 
 
 def collect_bytes(limits: SandboxLimits) -> int:
-    """How many bytes of files come back at most."""
+    """Return the most bytes of files that are collected."""
     return min(limits.disk_mb * MEGABYTE, MAX_COLLECT_BYTES)
 
 
 def collect_files(limits: SandboxLimits) -> int:
-    """How many files come back at most."""
+    """Return the most files that are collected."""
     return min(limits.file_count, MAX_COLLECT_FILES)
 
 
 def check_request(request: SandboxRequest) -> None:
-    """Raises UnsafePath, InvalidInput for what no sandbox can do."""
+    """Check what no sandbox could do. Raises UnsafePath, InvalidInput."""
     check_tree(request.files)
     for pattern in request.collect:
         check_path(pattern.removesuffix("/"))

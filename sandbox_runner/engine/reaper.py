@@ -1,4 +1,4 @@
-"""Removing, again and again, what dead processes left behind."""
+"""Removes, at regular intervals, what dead processes left behind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from contracts.base.errors import SandboxUnavailable
-from sandbox_runner.engine.conversation import to_the_end
+from sandbox_runner.engine.cancellation import run_to_completion
 
 REAP_SECONDS: Final = 10.0
 
@@ -18,7 +18,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Reaper:
-    """Awaits `reap` every ten seconds. That it cannot work is logged once until it can again."""
+    """Awaits `reap` every ten seconds. Logs the first failure in a row, and the first success after it."""
 
     def __init__(self, backend: str, reap: Callable[[], Awaitable[int]]) -> None:
         self._backend = backend
@@ -27,18 +27,18 @@ class Reaper:
         self._failing = False
 
     def start(self, *, at_once: bool = False) -> None:
-        """Begin, on the running loop, with a reaping or a pause; again is a no-op."""
+        """Start on the running loop, unless started already. `at_once`: reap before the first pause."""
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work(0.0 if at_once else REAP_SECONDS))
 
     async def _work(self, pause: float) -> None:
         while True:
             await asyncio.sleep(pause)
-            await to_the_end(self.once())
+            await run_to_completion(self.once())
             pause = REAP_SECONDS
 
     async def once(self) -> None:
-        """Reap now; a failure is logged, not raised."""
+        """Reap now. A failure is logged, not raised."""
         try:
             count = await self._reap()
         except SandboxUnavailable as error:
@@ -53,7 +53,7 @@ class Reaper:
             _log.info("sandbox.reaped", backend=self._backend, count=count)
 
     async def close(self) -> None:
-        """Stop; a reaping under way is finished first."""
+        """Stop, after the reaping that is under way has ended."""
         if self._task is not None and not self._task.done():
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -1,7 +1,8 @@
-"""What a program may not ask the kernel for: one policy, as a BPF program and as a Docker profile.
+"""The system calls that a program may not make: one policy, as a BPF program and as a Docker profile.
 
-Forbidden calls fail with EPERM, foreign address families with EAFNOSUPPORT, calls newer than the table and
-every call of a foreign architecture (32-bit, x32) with ENOSYS, so that libraries fall back instead of dying.
+Forbidden calls fail with EPERM, other address families than unix, inet and inet6 with EAFNOSUPPORT. Calls
+newer than the table and all calls of a foreign architecture (32-bit, x32) fail with ENOSYS, so that libraries
+fall back to other calls instead of failing.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ _ARCHITECTURES = {
     "x86_64": (0, 0xC000_003E, "SCMP_ARCH_X86_64"),
     "aarch64": (1, 0xC000_00B7, "SCMP_ARCH_AARCH64"),
 }
-# Memory that a poll of /proc cannot see; in a cgroup it is counted like any other.
+# Memory that polling /proc does not see. A control group counts it.
 _UNCOUNTED_MEMORY = ("memfd_create", "shmget", "msgget")
 # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 _NEW_NAMESPACES = tuple(1 << bit for bit in (17, 25, 26, 27, 28, 29, 30))
-# TIOCSTI and TIOCLINUX type into somebody else's terminal.
+# TIOCSTI and TIOCLINUX put input into a terminal that another process reads.
 _TYPING = (0x5412, 0x541C)
 _LOW_WORD = 0xFFFF_FFFF
 
@@ -37,12 +38,12 @@ _NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16
 
 
 def supported() -> bool:
-    """Whether there is a table for this machine's architecture."""
+    """Tell whether there is a table for this machine's architecture."""
     return platform.machine() in _ARCHITECTURES
 
 
 def bpf_program(*, deny_uncounted_memory: bool) -> bytes:
-    """The filter for this machine as packed `struct sock_filter`."""
+    """Build the filter for this machine as packed `struct sock_filter`."""
     column, architecture, _ = _ARCHITECTURES[platform.machine()]
     special = {name: numbers[column] for name, numbers in SPECIAL.items()}
     forbidden = [numbers[column] for numbers in FORBIDDEN.values()]
@@ -53,9 +54,9 @@ def bpf_program(*, deny_uncounted_memory: bool) -> bytes:
         (_EQUAL, 1, 0, architecture),
         _refuse(errno.ENOSYS),
         (_LOAD, 0, 0, _NUMBER_AT),
-        (_ABOVE, 0, 1, NEWEST),  # x32 too: its numbers begin at 2**30
+        (_ABOVE, 0, 1, NEWEST),  # also refuses x32, whose numbers begin at 2**30
         _refuse(errno.ENOSYS),
-        (_EQUAL, 0, 1, special["clone3"]),  # its flags lie in memory, where no filter can look
+        (_EQUAL, 0, 1, special["clone3"]),  # its flags are in memory, which a filter cannot read
         _refuse(errno.ENOSYS),
     ]
     for number in forbidden:
@@ -68,7 +69,7 @@ def bpf_program(*, deny_uncounted_memory: bool) -> bytes:
 
 
 def _argument_checks() -> dict[str, list[_Instruction]]:
-    """Per call, the instructions that decide by an argument. Each block ends in a return."""
+    """Map a call to the instructions that decide by an argument. Each block ends in a return."""
     allow: _Instruction = (_RETURN, 0, 0, _ALLOW)
     denied = _refuse(errno.EPERM)
     families: list[_Instruction] = [
@@ -89,7 +90,7 @@ def _argument_checks() -> dict[str, list[_Instruction]]:
 
 
 def _argument(index: int) -> _Instruction:
-    # The low word, which is all that the kernel looks at in these arguments (both machines little endian).
+    # The kernel looks at the low word of these arguments only. Both architectures are little endian.
     return (_LOAD, 0, 0, _ARGUMENTS_AT + 8 * index)
 
 
@@ -98,7 +99,7 @@ def _refuse(code: int) -> _Instruction:
 
 
 def docker_profile() -> dict[str, Any]:
-    """The same policy in the engine's format. A foreign architecture is killed there."""
+    """Build the same policy in Docker's format. There, a call of a foreign architecture kills the program."""
     rules = [
         _rule(sorted(FORBIDDEN), errno.EPERM),
         _rule(["clone3"], errno.ENOSYS),

@@ -1,4 +1,4 @@
-"""What a caller may choose, and how the choice of a backend is reported."""
+"""The settings of sandboxes, and the state of a backend as it is reported."""
 
 from __future__ import annotations
 
@@ -29,32 +29,45 @@ def _default_selftests() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class SandboxSettings:
-    """How sandboxes are made.
-
-    backend: "auto" (strongest that is ready) or one of BACKENDS. docker_host: `unix://` address of the
-    engine, None for the usual places. image: name of the container image. runtime: an OCI runtime known to
-    the engine, such as "runsc"; None for its default. toolbox: folder that the pytest for bubblewrap and
-    namespaces is kept in. max_concurrent: executions at one time; more wait. selftests: folder that remembers
-    which backends passed their self-test. warm: started sandboxes that wait for a job, for each of the limits
-    used last; an object with them belongs to one event loop and must be closed there.
-    """
+    """How sandboxes are made."""
 
     backend: str = "auto"
+    """One of BACKENDS, or "auto" for the strongest backend that is ready."""
+
     docker_host: str | None = None
+    """`unix://` address of the Docker Engine; None for the usual places."""
+
     image: str = field(default_factory=_default_image)
+    """Name of the container image."""
+
     runtime: str | None = None
+    """An OCI runtime that the engine knows, such as "runsc"; None for the engine's default."""
+
     toolbox: Path = field(default_factory=_default_toolbox)
+    """Folder that keeps the pytest for bubblewrap and namespaces."""
+
     max_concurrent: int = 4
+    """Executions at one time. Further ones wait."""
+
     selftests: Path = field(default_factory=_default_selftests)
+    """Folder that records which backends passed their self-test."""
+
     warm: int = 0
+    """Started sandboxes that wait for a job, for each of the limits used last.
+
+    A sandbox object that keeps any belongs to one event loop and must be closed there.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class BackendStatus:
-    """One line of `doctor`: `reason` says why it is not ready, or with which limits it works."""
+    """One line of `doctor`."""
 
     name: str
     ready: bool
     isolation: Isolation
     reason: str
+    """Why it is not ready, or, when it is ready, what it works with."""
+
     how_to_get: str
+    """What to install or to change."""

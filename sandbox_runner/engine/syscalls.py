@@ -1,4 +1,4 @@
-"""Numbers of the system calls that the filter names, from the Linux UAPI headers."""
+"""The numbers of the system calls that the filter names, from the Linux UAPI headers."""
 
 from __future__ import annotations
 
@@ -91,5 +91,5 @@ SPECIAL: dict[str, tuple[int, int]] = {
     "socketpair": (53, 199),
 }
 
-# The newest call that this table knows (mseal, Linux 6.10): later ones do not exist for the program.
 NEWEST = 462
+"""The newest call of this table (mseal, Linux 6.10). Later calls fail as if they did not exist."""

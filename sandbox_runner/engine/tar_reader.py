@@ -1,7 +1,7 @@
-"""A strict reader for tar streams that nobody trusts.
+"""A strict reader for untrusted tar streams.
 
-It knows ustar with pax records (IEEE Std 1003.1, "pax"), regular files and folders, and nothing else. It
-works in memory: what a hostile stream can reach is a dict.
+It accepts ustar with pax records (IEEE Std 1003.1, "pax"), regular files and folders, and nothing else. It
+works in memory and writes to a dict, so a hostile stream reaches no file of the host.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ _SPECIAL_BITS, _OWNER_READ = 0o7000, 0o400
 
 
 class TarRefused(UnsafePath):
-    """A stream that is not taken, as a whole. `reason` is a word for tests and counters."""
+    """A tar stream was refused as a whole."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+        """A word for tests and counters, such as "checksum"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,9 @@ class _Member:
 
 
 def read_tar(data: bytes | bytearray, *, max_bytes: int, max_members: int) -> dict[str, bytes]:
-    """Path -> content of the regular files in a tar stream. Raises TarRefused.
+    """Return path -> content of the regular files in a tar stream. Raises TarRefused.
 
-    max_bytes: of all contents together. max_members: headers of any kind.
+    `max_bytes` limits all contents together, `max_members` the headers of any kind.
     """
     view = memoryview(data)
     files: dict[str, bytes] = {}
@@ -53,7 +54,7 @@ def read_tar(data: bytes | bytearray, *, max_bytes: int, max_members: int) -> di
     offset, members, left = 0, 0, max_bytes
     pax: dict[str, str] | None = None
     while True:
-        header = bytes(_take(view, offset, _BLOCK))
+        header = bytes(_slice(view, offset, _BLOCK))
         offset += _BLOCK
         if header == _ZERO:
             _check_end(view, offset, pax)
@@ -64,7 +65,7 @@ def read_tar(data: bytes | bytearray, *, max_bytes: int, max_members: int) -> di
             raise TarRefused("too_many_members", f"the tar stream has more than {max_members} members")
         kind, size = _check_header(header)
         if kind == _PAX:
-            pax = _pax_records(bytes(_take(view, offset, _pax_size(size, pax))))
+            pax = _pax_records(bytes(_slice(view, offset, _pax_size(size, pax))))
         else:
             member = _member(header, kind, size, pax or {})
             pax = None
@@ -73,12 +74,12 @@ def read_tar(data: bytes | bytearray, *, max_bytes: int, max_members: int) -> di
                 raise TarRefused(
                     "too_many_bytes", f"the tar stream holds more than {max_bytes} bytes of files"
                 )
-            content = bytes(_take(view, offset, size))
+            content = bytes(_slice(view, offset, size))
             _add(member, content, files, folders)
         offset += -(-size // _BLOCK) * _BLOCK
 
 
-def _take(view: memoryview, offset: int, count: int) -> memoryview:
+def _slice(view: memoryview, offset: int, count: int) -> memoryview:
     part = view[offset : offset + count]
     if len(part) < count:
         raise TarRefused("truncated", f"the tar stream ends at byte {len(view)}, in the middle of a member")
@@ -86,10 +87,10 @@ def _take(view: memoryview, offset: int, count: int) -> memoryview:
 
 
 def _check_header(header: bytes) -> tuple[bytes, int]:
-    """Type and size of a header that is sound."""
+    """Check a header and return its type and size."""
     stated = _octal(header[148:156], "checksum")
     if stated != sum(header) - sum(header[148:156]) + 8 * 0x20:
-        raise TarRefused("checksum", "a tar header does not fit its checksum")
+        raise TarRefused("checksum", "a tar header does not match its checksum")
     if header[257:265] != b"ustar\x0000":
         raise TarRefused("format", "the tar stream is not in the ustar format")
     kind = b"0" if header[156:157] == b"\0" else header[156:157]
@@ -99,7 +100,7 @@ def _check_header(header: bytes) -> tuple[bytes, int]:
 def _octal(field: bytes, name: str) -> int:
     digits = field.strip(b" \0")
     if not digits or digits.strip(b"01234567"):
-        raise TarRefused("number", f"the field {name!r} of a tar header is no octal number: {field!r}")
+        raise TarRefused("number", f"the field {name!r} of a tar header is not an octal number: {field!r}")
     return int(digits, 8)
 
 
@@ -112,7 +113,7 @@ def _pax_size(size: int, earlier: dict[str, str] | None) -> int:
 
 
 def _pax_records(data: bytes) -> dict[str, str]:
-    """Parse `length key=value\\n` records; each key once."""
+    """Parse records of the form `length key=value\\n`. Each key may occur once."""
     records: dict[str, str] = {}
     while data:
         digits, space, _ = data.partition(b" ")
@@ -121,12 +122,12 @@ def _pax_records(data: bytes) -> dict[str, str]:
         length = int(digits)
         record = data[len(digits) + 1 : length]
         if length > len(data) or not record.endswith(b"\n") or b"=" not in record:
-            raise TarRefused("pax", "a pax record does not fit its length")
+            raise TarRefused("pax", "a pax record does not match its length")
         data = data[length:]
         raw_key, _, raw_value = record[:-1].partition(b"=")
         key = raw_key.decode("ascii", "replace")
         if key in records:
-            raise TarRefused("pax", f"the pax record {key!r} is there twice")
+            raise TarRefused("pax", f"the pax record {key!r} occurs twice")
         records[key] = _pax_value(key, raw_value)
     return records
 
@@ -137,7 +138,7 @@ def _pax_value(key: str, value: bytes) -> str:
     if key == "hdrcharset":
         raise TarRefused("encoding", f"a name is not UTF-8 (hdrcharset={value[:20]!r})")
     if key not in _HARMLESS_RECORDS | {"path", "size", "linkpath"}:
-        raise TarRefused("pax", f"the pax record {key[:40]!r} is not known")
+        raise TarRefused("pax", f"the pax record {key[:40]!r} is not allowed")
     return _text(value)
 
 
@@ -156,11 +157,11 @@ def _member(header: bytes, kind: bytes, size: int, pax: dict[str, str]) -> _Memb
     if kind not in {_FILE, _FOLDER}:
         raise TarRefused("type", f"{path[:200]!r} is of the unknown tar type {kind!r}")
     if "linkpath" in pax or header[157:257].strip(b"\0"):
-        raise TarRefused("type", f"{path[:200]!r} is no link but names a target")
+        raise TarRefused("type", f"{path[:200]!r} is not a link but names a target")
     if pax.get("size", str(size)) != str(size):
         raise TarRefused("size_lie", f"{path[:200]!r}: pax says {pax['size'][:30]} bytes, the header {size}")
     if kind == _FOLDER and size:
-        raise TarRefused("size_lie", f"the folder {path[:200]!r} has a content")
+        raise TarRefused("size_lie", f"the folder {path[:200]!r} has content")
     if kind == _FILE:
         _check_mode(path, _octal(header[100:108], "mode"))
     return _Member(path.removesuffix("/") if kind == _FOLDER else path, size, kind == _FILE)
@@ -184,7 +185,7 @@ def _add(member: _Member, content: bytes, files: dict[str, bytes], folders: set[
     except UnsafePath as error:
         raise TarRefused("path", str(error)) from None
     if member.path in files or member.path in folders:
-        raise TarRefused("duplicate", f"{member.path!r} is there twice")
+        raise TarRefused("duplicate", f"{member.path!r} occurs twice")
     if member.is_file:
         files[member.path] = content
     else:
@@ -196,12 +197,12 @@ def _check_end(view: memoryview, offset: int, pax: dict[str, str] | None) -> Non
     if pax is not None or len(rest) < _BLOCK:
         raise TarRefused("truncated", "the tar stream ends without its end marker")
     if rest.strip(b"\0"):
-        raise TarRefused("trailing_data", "there is something behind the end of the tar stream")
+        raise TarRefused("trailing_data", "there is data after the end of the tar stream")
 
 
 def _check_names(files: dict[str, bytes], folders: set[str]) -> None:
     try:
-        # A name below each folder makes the check see it as a folder, empty or not.
+        # check_tree knows files only: a name below each folder stands for the folder, empty or not.
         check_tree({*files, *(f"{folder}/-" for folder in folders)})
     except UnsafePath as error:
         raise TarRefused("twins", str(error)) from None

@@ -9,7 +9,7 @@ _SMALL_MB = 16
 
 
 def tmpfs_mounts(limits: SandboxLimits) -> list[tuple[str, str]]:
-    """(path, mount options) of what can be written: the work folder and the two for temporary files."""
+    """Return (path, mount options) of the work folder and of the two folders for temporary files."""
     owner = f"uid={UNPRIVILEGED},gid={UNPRIVILEGED}"
     small = min(limits.disk_mb, _SMALL_MB)
     return [

@@ -1,5 +1,6 @@
-"""What runs inside the sandbox, as its process 1: standard library only, no import from outside this folder.
+"""The guest: the program that runs as process 1 of the sandbox.
 
-The host sends these modules through standard input (see `engine/payload.py`), so no image and no mount has
-to hold them and the two sides cannot be of different versions.
+It uses the standard library only and imports nothing from outside this folder. The host sends these modules
+through standard input (see `engine/payload.py`), so no image or mount has to contain them, and both sides
+always have the same version.
 """

@@ -1,4 +1,7 @@
-"""Handing files back as a tar stream: everything is sent as what it is, the host's reader refuses."""
+"""Sends files to the host as a tar stream.
+
+Files of every type are sent as they are. The host's reader decides what to refuse.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,12 @@ from typing import Any
 
 from sandbox_runner.guest import wire
 
-# The kernel's PATH_MAX with some room; far above what is accepted.
+# Below the kernel's PATH_MAX of 4,096 bytes with some room, and far above what the host accepts.
 _TOO_LONG_TO_OPEN = 3_000
 
 
 class Refused(Exception):
-    """Something that a tar stream cannot carry, or too much of it."""
+    """The files cannot be sent as a tar stream, or exceed a limit."""
 
 
 class _Sink:
@@ -25,12 +28,12 @@ class _Sink:
 
 
 def send_files(patterns: list[str], limits: dict[str, Any]) -> None:
-    """Send what the patterns name below the current folder. Raises Refused above the limits.
+    """Send the files that the patterns name below the current folder. Raises Refused above the limits.
 
-    Nothing may run any more: the folder is walked by name.
+    No other process may run, because the folder is read by path names.
     """
     left_bytes, left_files = limits["collect_bytes"], limits["collect_files"]
-    archive = tarfile.open(fileobj=_Sink(), mode="w|", bufsize=wire.CHUNK, format=tarfile.PAX_FORMAT)  # type: ignore[call-overload]  # noqa: SIM115 - left open on purpose when refused
+    archive = tarfile.open(fileobj=_Sink(), mode="w|", bufsize=wire.CHUNK, format=tarfile.PAX_FORMAT)  # type: ignore[call-overload]  # noqa: SIM115 - stays open when refused
     for path in _named(patterns, limits["path_bytes"]):
         left_files -= 1
         if left_files < 0:
@@ -62,7 +65,7 @@ def _named(patterns: list[str], path_bytes: int) -> Iterator[bytes]:
 
 
 def _below(pattern: bytes) -> Iterator[bytes]:
-    """The files of one pattern; a link on the way to it stands for itself."""
+    """Yield the files of one pattern. A symbolic link in the path is yielded itself and not followed."""
     parts = pattern.rstrip(b"/").split(b"/")
     for depth in range(1, len(parts) + 1):
         path = b"/".join(parts[:depth])

@@ -1,4 +1,4 @@
-"""Getting into namespaces: a user namespace, and with the `namespaces` backend all others and a new root."""
+"""Enters namespaces: a user namespace, and with the `namespaces` backend all others and a new root."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _IFF_UP = 1
 
 
 def exec_bubblewrap(plan: dict[str, Any]) -> None:
-    """Root only: run bubblewrap in a user namespace that also knows the unprivileged user."""
+    """Run bubblewrap, as root, in a user namespace that maps root and the unprivileged user."""
     linux.die_with_parent()
     _unshare_with_map(linux.CLONE_NEWUSER, plan["identity"])
     linux.die_with_parent()
@@ -35,7 +35,7 @@ def exec_bubblewrap(plan: dict[str, Any]) -> None:
 
 
 def enter_namespaces(plan: dict[str, Any]) -> None:
-    """Return in process 1 of fresh namespaces, in the new root; the caller's process waits for it."""
+    """Return in process 1 of new namespaces, in the new root. The caller's process waits for it and exits."""
     linux.die_with_parent()
     _unshare_with_map(_EVERYTHING, plan["identity"])
     linux.die_with_parent()
@@ -55,7 +55,10 @@ def enter_namespaces(plan: dict[str, Any]) -> None:
 
 
 def _unshare_with_map(flags: int, identity: int) -> None:
-    """Root maps itself, for setting up, and `identity`, for the program; anybody else only himself."""
+    """Leave namespaces, the user namespace among them, and map user ids into the new one.
+
+    Root maps itself, to set up the sandbox, and `identity`, for the program. Other users map only themselves.
+    """
     uid, gid = os.geteuid(), os.getegid()
     if uid:
         linux.unshare(flags)
@@ -63,12 +66,12 @@ def _unshare_with_map(flags: int, identity: int) -> None:
         _write("/proc/self/gid_map", f"{identity} {gid} 1")
         _write("/proc/self/uid_map", f"{identity} {uid} 1")
         return
-    # Two ids may only be mapped from outside: a helper that stays behind does it.
+    # Only a process outside of the namespace may map two ids: a helper that did not leave does it.
     ready, go = os.pipe()
     target = os.getpid()
     helper = os.fork()
     if helper == 0:
-        os.close(go)  # else it would wait for ever for a target that was killed
+        os.close(go)  # otherwise the helper would wait for ever if the target were killed
         try:
             os.read(ready, 1)
             for kind in ("uid", "gid"):
@@ -95,7 +98,7 @@ def _loopback_up() -> None:
 
 
 def _build_root(root: dict[str, Any]) -> None:
-    """Build the new root below /tmp with the old one in reach, then let go of the old one."""
+    """Build the new root below /tmp while the old one is mounted, then unmount the old one."""
     linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
     linux.mount("tmpfs", "/tmp", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=755,size=1m")  # noqa: S108 - a mount point
     os.mkdir("/tmp/new")  # noqa: S108 - in the tmpfs just mounted

@@ -1,7 +1,7 @@
-"""Landlock (Linux 5.13): one more wall around the program alone, below the namespaces and above nothing.
+"""Landlock (Linux 5.13): an additional restriction of the program alone.
 
-It holds what the mounts hold already, in another part of the kernel, and keeps the program's signals and
-tracing away from process 1. Kernel documentation: userspace-api/landlock.
+It enforces in another part of the kernel what the mounts enforce already, and keeps the program from sending
+signals to process 1 and from tracing it. Kernel documentation: userspace-api/landlock.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sandbox_runner.guest import linux
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION, _PATH_BENEATH = 1, 1
-# The first ABI in which a file can be renamed from one folder to another.
+# The first ABI that can allow renaming a file from one folder to another.
 _USEFUL_ABI = 2
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR, _IOCTL_DEV = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 15
 _MAKE_CHAR, _MAKE_BLOCK = 1 << 6, 1 << 11
@@ -23,15 +23,15 @@ _SCOPE_ABSTRACT_SOCKETS, _SCOPE_SIGNALS = 1, 2
 
 
 def abi() -> int:
-    """The version that the kernel offers; 0 when it has none, or one that would break honest programs."""
+    """Return the kernel's version; 0 when it has none, or one that would break legitimate programs."""
     found = int(linux.syscall(_CREATE_RULESET, None, 0, _VERSION))
     return found if found >= _USEFUL_ABI else 0
 
 
 def restrict(folders: list[str]) -> None:
-    """From now on read and execute anything, write below `folders` and to devices. Raises OSError.
+    """Let this process read and execute any file, but write only below `folders` and to devices.
 
-    Does nothing where the kernel has no Landlock. Needs no_new_privs.
+    Does nothing if the kernel has no Landlock. Needs no_new_privs. Raises OSError.
     """
     version = abi()
     if not version:
@@ -51,13 +51,13 @@ def restrict(folders: list[str]) -> None:
 
 
 def _rights(version: int) -> int:
-    """Every file right that a version knows."""
+    """Return all file rights that a version knows."""
     bits = 14 if version < 3 else 15 if version < 5 else 16
     return (1 << bits) - 1
 
 
 def _ruleset_size(version: int) -> int:
-    """Bytes of struct landlock_ruleset_attr."""
+    """Return the size of struct landlock_ruleset_attr in bytes."""
     return 8 if version < 4 else 16 if version < 6 else 24
 
 

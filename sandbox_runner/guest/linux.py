@@ -1,4 +1,4 @@
-"""The system calls that Python has no function for. Each raises OSError that names the call."""
+"""System calls for which Python has no function. Each raises an OSError that names the call."""
 
 from __future__ import annotations
 
@@ -66,25 +66,25 @@ def _prctl(what: str, option: int, *arguments: object) -> None:
 
 
 def syscall(number: int, *arguments: object) -> int:
-    """Make a system call: its result, -1 when it failed."""
+    """Make a system call and return its result, -1 when it failed."""
     words = [ctypes.c_long(a) if isinstance(a, int) else a for a in (number, *arguments)]
     return int(_libc.syscall(*words))
 
 
 def checked(number: int, what: str, *arguments: object) -> int:
-    """Make a system call that must succeed."""
+    """Make a system call and return its result. Raises OSError when it fails."""
     result = syscall(number, *arguments)
     _check(result, what)
     return result
 
 
 def unshare(flags: int) -> None:
-    """Leave the namespaces named by `flags`."""
+    """Move to new namespaces of the kinds in `flags` (unshare(2))."""
     _check(_libc.unshare(flags), f"unshare({flags:#x})")
 
 
 def mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:
-    """mount(2)."""
+    """Mount a file system (mount(2))."""
     fs_type = None if kind is None else kind.encode()
     result = _libc.mount(
         os.fsencode(source), os.fsencode(target), fs_type, ctypes.c_ulong(flags), options.encode()
@@ -93,7 +93,7 @@ def mount(source: str, target: str, kind: str | None, flags: int, options: str =
 
 
 def seal(target: str, attributes: int, *, recursive: bool = True) -> None:
-    """Add mount attributes, to everything mounted below as well unless told otherwise (Linux 5.12)."""
+    """Add mount attributes to a mount and, if `recursive`, to all mounts below it (Linux 5.12)."""
     attr = _MountAttr(attr_set=attributes)
     flags = _AT_RECURSIVE if recursive else 0
     result = _libc.syscall(
@@ -108,28 +108,28 @@ def seal(target: str, attributes: int, *, recursive: bool = True) -> None:
 
 
 def pivot_root(new: str, old: str) -> None:
-    """pivot_root(2)."""
+    """Change the root file system (pivot_root(2))."""
     number = _SYS_PIVOT_ROOT[platform.machine()]
     _check(_libc.syscall(number, os.fsencode(new), os.fsencode(old)), "pivot_root")
 
 
 def detach(target: str) -> None:
-    """Unmount lazily."""
+    """Unmount lazily (MNT_DETACH)."""
     _check(_libc.umount2(os.fsencode(target), MNT_DETACH), f"umount {target}")
 
 
 def die_with_parent() -> None:
-    """SIGKILL to this process when its parent dies. A change of credentials undoes it."""
+    """Make the kernel kill this process when its parent dies. A change of credentials undoes this."""
     _prctl("PR_SET_PDEATHSIG", _PR_SET_PDEATHSIG, int(signal.SIGKILL))
 
 
 def set_dumpable(value: bool) -> None:
-    """False keeps processes of the same user out of /proc/PID/{mem,fd,environ,root} and from tracing."""
+    """Set whether the same user may trace this process and open its /proc/PID/{mem,fd,environ,root}."""
     _prctl("PR_SET_DUMPABLE", _PR_SET_DUMPABLE, int(value))
 
 
 def empty_bounding_set() -> None:
-    """Give up every capability for all time; needs CAP_SETPCAP."""
+    """Drop every capability from the bounding set, so that none can be regained. Needs CAP_SETPCAP."""
     for capability in range(_LAST_POSSIBLE_CAPABILITY + 1):
         if _libc.prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0) < 0:
             return
@@ -143,7 +143,7 @@ def drop_capabilities() -> None:
 
 
 def load_filter(program: bytes) -> None:
-    """Set no_new_privs and the seccomp filter `program` (packed struct sock_filter)."""
+    """Set no_new_privs and load the seccomp filter `program` (packed struct sock_filter)."""
     _prctl("PR_SET_NO_NEW_PRIVS", _PR_SET_NO_NEW_PRIVS, 1)
     holder = _FilterProgram(len(program) // 8, program)
     _prctl("PR_SET_SECCOMP", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(holder))

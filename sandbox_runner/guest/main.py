@@ -1,4 +1,4 @@
-"""The life of a sandbox, seen from inside: get in, shut the doors, lay out, run, hand back, end."""
+"""Runs one job: enter namespaces, isolate, write the files, run the program, send the results, exit."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import os
 from typing import Any
 
 from sandbox_runner.guest import collect, enter, isolate, supervise, wire
-from sandbox_runner.guest.lifeline import Lifeline, wait_for_host
+from sandbox_runner.guest.watchdog import Watchdog, wait_for_host
 
 _PREPARE_SECONDS = 60.0
 _COLLECT_SECONDS = 20.0
 
 
 def main(launch: dict[str, Any] | None) -> None:
-    """Run one job. Never returns: when process 1 ends the kernel ends everything else."""
+    """Run one job and exit. When process 1 exits, the kernel kills all other processes of the sandbox."""
     try:
         _main(launch)
     except collect.Refused as refused:
         wire.send(wire.REFUSED, str(refused).encode("utf-8", "replace"))
-    except BaseException as error:  # noqa: BLE001,RUF100 - whatever it is, the host must hear of it
+    except BaseException as error:  # noqa: BLE001,RUF100 - the host must learn of any error
         wire.send(wire.BROKEN, f"{type(error).__name__}: {error}".encode("utf-8", "replace"))
     os._exit(0)
 
@@ -30,37 +30,40 @@ def _main(launch: dict[str, Any] | None) -> None:
     if launch and launch["kind"] == "namespaces":
         enter.enter_namespaces(launch)
     isolate.shield()
-    job, lifeline = _await_job()
+    job, watchdog = _await_job()
     contents, stdin = wire.read_block(), wire.read_block()
     stdin_fd = os.memfd_create("stdin")
     _write_all(stdin_fd, stdin)
     os.lseek(stdin_fd, 0, os.SEEK_SET)
-    isolate.isolate(job["walls"])
+    isolate.isolate(job["isolation"])
     os.chdir(job["workdir"])
     try:
-        _lay_out(job["files"], contents)
+        _write_files(job["files"], contents)
     except OSError as error:
         wire.send(wire.BAD_INPUT, f"{error.filename or 'files'}: {error.strerror}".encode())
         return
-    result = supervise.run(job, stdin_fd, lifeline)
-    lifeline.give(_COLLECT_SECONDS)
+    result = supervise.run(job, stdin_fd, watchdog)
+    watchdog.begin_phase(_COLLECT_SECONDS)
     wire.send(wire.RESULT, json.dumps({**result, "nonce": job["nonce"]}).encode())
     if job["collect"]:
         collect.send_files(job["collect"], job["limits"])
     wire.send(wire.END, b"")
 
 
-def _await_job() -> tuple[dict[str, Any], Lifeline]:
-    """The job, and the lifeline of its preparation. A sandbox may be started long before there is a job."""
+def _await_job() -> tuple[dict[str, Any], Watchdog]:
+    """Wait for the job; return it with the watchdog of its preparation.
+
+    A sandbox may be started long before there is a job. Until then the host sends empty blocks.
+    """
     while True:
         wait_for_host()
-        lifeline = Lifeline(_PREPARE_SECONDS)
+        watchdog = Watchdog(_PREPARE_SECONDS)
         if block := wire.read_block():
-            return json.loads(block), lifeline
-        lifeline.rest()
+            return json.loads(block), watchdog
+        watchdog.stop()
 
 
-def _lay_out(files: list[tuple[str, int]], contents: bytes) -> None:
+def _write_files(files: list[tuple[str, int]], contents: bytes) -> None:
     view, offset = memoryview(contents), 0
     for path, size in files:
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
@@ -72,7 +75,7 @@ def _lay_out(files: list[tuple[str, int]], contents: bytes) -> None:
         offset += size
 
 
-def _write_all(fd: int, data: "bytes | memoryview") -> None:  # noqa: UP037 - one spelling for all versions
+def _write_all(fd: int, data: "bytes | memoryview") -> None:  # noqa: UP037 - also valid for older Pythons in the sandbox
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]

@@ -1,4 +1,4 @@
-"""Running the program: its output, its time, its memory, and the end of everything it started."""
+"""Runs the program: forwards its output, limits its time and memory, kills everything that it started."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from sandbox_runner.guest import landlock, linux, wire
-from sandbox_runner.guest.lifeline import Lifeline
+from sandbox_runner.guest.watchdog import Watchdog
 
 _MEMORY_TICK = 0.025
 _IDLE_TICK = 0.25
@@ -21,27 +21,28 @@ _NICE = 5
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 
 
-def run(job: dict[str, Any], stdin_fd: int, lifeline: Lifeline) -> dict[str, Any]:
+def run(job: dict[str, Any], stdin_fd: int, watchdog: Watchdog) -> dict[str, Any]:
     """Run job["argv"] and return how it ended: {"end", "code", "seconds", "oom_kills"}.
 
-    `end` is "exit" (`code` is its exit status, 128 + n after signal n), or "timeout", "oom", "output_limit"
-    when it was ended from here. Nothing else runs any more when this returns.
+    `end` is "exit" (`code` is the exit status, 128 + n after signal n), or "timeout", "oom" or "output_limit"
+    when the program was killed here. `oom_kills` counts processes that the kernel killed for memory. No other
+    process runs when this returns.
     """
-    watch = _Watch(job, stdin_fd)
-    lifeline.give(job["limits"]["wall_seconds"] + _SPARE_SECONDS)
-    end = watch.loop(lifeline)
-    watch.kill_everything()
-    if watch.drain() and end == "exit":
+    supervisor = _Supervisor(job, stdin_fd)
+    watchdog.begin_phase(job["limits"]["wall_seconds"] + _SPARE_SECONDS)
+    end = supervisor.loop(watchdog)
+    supervisor.kill_everything()
+    if supervisor.drain() and end == "exit":
         end = "output_limit"
     return {
         "end": end,
-        "code": watch.exit_code,
-        "seconds": watch.seconds,
-        "oom_kills": _oom_kills() - watch.oom_kills_before,
+        "code": supervisor.exit_code,
+        "seconds": supervisor.seconds,
+        "oom_kills": _oom_kills() - supervisor.oom_kills_before,
     }
 
 
-class _Watch:
+class _Supervisor:
     def __init__(self, job: dict[str, Any], stdin_fd: int) -> None:
         self._limits = job["limits"]
         self._left = self._limits["output_bytes"]
@@ -52,7 +53,7 @@ class _Watch:
         self._outputs = {out_read: wire.STDOUT, err_read: wire.STDERR}
         self._main = os.fork()
         if self._main == 0:
-            _become(job, (stdin_fd, out_write, err_write))
+            _exec_program(job, (stdin_fd, out_write, err_write))
         for fd in (stdin_fd, out_write, err_write):
             os.close(fd)
         self._started = time.monotonic()
@@ -64,7 +65,7 @@ class _Watch:
     def seconds(self) -> float:
         return (self._ended or time.monotonic()) - self._started
 
-    def loop(self, lifeline: Lifeline) -> str:
+    def loop(self, watchdog: Watchdog) -> str:
         poller = select.poll()
         for fd in (0, self._main_fd, *self._outputs):
             poller.register(fd, select.POLLIN)
@@ -77,7 +78,7 @@ class _Watch:
                 return "timeout"
             for fd, _ in poller.poll(min(tick, left) * 1000):
                 if fd == 0:
-                    lifeline.check()
+                    watchdog.check()
                 if fd in self._outputs and not self._forward(fd):
                     poller.unregister(fd)
             if self._left < 0:
@@ -88,7 +89,7 @@ class _Watch:
         return "exit"
 
     def _forward(self, fd: int) -> bool:
-        """Pass on what is there; False at the end of the stream."""
+        """Forward the available output; return False at the end of the stream."""
         data = os.read(fd, wire.CHUNK)
         if data and self._left > 0:
             wire.send(self._outputs[fd], data[: self._left])
@@ -96,14 +97,14 @@ class _Watch:
         return bool(data)
 
     def drain(self) -> bool:
-        """Pass on the rest once nobody can write any more; whether the limit was passed."""
+        """Forward the remaining output after all writers have ended; return whether it exceeded the limit."""
         for fd in self._outputs:
             while self._left >= 0 and self._forward(fd):
                 pass
         return bool(self._left < 0)
 
     def _reap(self, options: int) -> bool:
-        """Wait for children, orphans among them; False when there are none."""
+        """Wait for children, adopted orphans included; return False when there are none."""
         while True:
             try:
                 pid, status = os.waitpid(-1, options)
@@ -119,7 +120,8 @@ class _Watch:
                 return True
 
     def kill_everything(self) -> None:
-        # As process 1 of a pid namespace -1 means this sandbox and nothing else; `isolate.shield` made sure.
+        # For process 1 of a pid namespace, -1 means the processes of this sandbox only. `isolate.shield` has
+        # checked that this is process 1.
         while True:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, signal.SIGKILL)
@@ -127,8 +129,8 @@ class _Watch:
                 return
 
 
-def _become(job: dict[str, Any], stdio: tuple[int, int, int]) -> None:
-    """In the child: turn into the program."""
+def _exec_program(job: dict[str, Any], stdio: tuple[int, int, int]) -> None:
+    """Replace the child process by the program."""
     try:
         linux.set_dumpable(True)
         _write_quietly("/proc/self/oom_score_adj", b"1000")
@@ -139,11 +141,11 @@ def _become(job: dict[str, Any], stdio: tuple[int, int, int]) -> None:
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         os.umask(0o022)
-        os.nice(_NICE)  # so that the supervisor gets its turn under any load
+        os.nice(_NICE)  # so that the supervisor gets CPU time under any load
         for name, value in job["limits"]["rlimits"].items():
             resource.setrlimit(getattr(resource, name), (value, value))
-        if job["walls"]:
-            landlock.restrict([folder for folder, _ in job["walls"]["tmpfs"]])
+        if job["isolation"]:
+            landlock.restrict([folder for folder, _ in job["isolation"]["tmpfs"]])
         os.execvpe(job["argv"][0], job["argv"], job["env"])  # noqa: S606 - no shell is wanted
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
@@ -167,7 +169,10 @@ def _write_quietly(path: str, data: bytes) -> None:
 
 
 def _oom_kills() -> int:
-    """How often the kernel ended a process of this container for memory (cgroup v2, else v1); 0 unknown."""
+    """Return how many processes of this container the kernel killed for memory; 0 when unknown.
+
+    The number comes from the control group, version 2 if there is one, else version 1.
+    """
     for path in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
         try:
             with open(path, encoding="ascii") as file:
@@ -180,7 +185,11 @@ def _oom_kills() -> int:
 
 
 def _memory_in_use(limit: int) -> int:
-    """Bytes of memory of all processes but this one. Shared pages count once, but only near the limit."""
+    """Return the bytes of memory of all processes but this one.
+
+    Shared pages count once for each process, which is quick to measure. If the sum is above `limit`, it is
+    measured again with shared pages counted once.
+    """
     pids = [name for name in os.listdir("/proc") if name.isdigit() and name != "1"]
     counted = sum(map(_resident, pids))
     return counted if counted <= limit else sum(map(_proportional, pids))
@@ -191,7 +200,7 @@ def _resident(pid: str) -> int:
 
 
 def _proportional(pid: str) -> int:
-    # A process can close its smaps to us, never its status.
+    # A process can make its smaps unreadable for us, but not its status.
     return _fields(f"/proc/{pid}/smaps_rollup", (b"Pss_Anon:", b"Pss_Shmem:")) or _resident(pid)
 
 

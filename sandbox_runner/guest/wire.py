@@ -1,8 +1,8 @@
 """The protocol between host and guest: length-prefixed blocks in, typed frames out.
 
-Host to guest, on standard input: blocks of an 8-byte big-endian length and as many bytes. Every BEAT_SECONDS
-comes a sign of life: an empty block before the job, a byte after its last block. The end of the stream, or
-SILENCE_SECONDS without a byte, mean that the host is gone: the guest ends at once.
+Host to guest, on standard input: blocks of an 8-byte big-endian length and as many bytes. The host sends a
+heartbeat every BEAT_SECONDS: an empty block before the job, a byte after the job's last block. The end of the
+stream, or SILENCE_SECONDS without a byte, means that the host is gone: the guest ends at once.
 Guest to host, on standard output: frames of one kind byte, a 4-byte big-endian length and as many bytes.
 """
 
@@ -30,7 +30,7 @@ END = b"Z"
 
 
 def read_block() -> bytes:
-    """The next block from the host. Ends the process when the host is gone."""
+    """Read the next block from the host. Exits when the host is gone."""
     (length,) = LENGTH.unpack(_read_exactly(LENGTH.size))
     return _read_exactly(length)
 
@@ -47,7 +47,7 @@ def _read_exactly(count: int) -> bytes:
 
 
 def send(kind: bytes, data: bytes) -> None:
-    """Write one frame; ends the process when nobody listens any more."""
+    """Write one frame. Exits when the host is gone."""
     view = memoryview(HEAD.pack(kind, len(data)) + data)
     try:
         while view:

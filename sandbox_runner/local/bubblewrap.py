@@ -1,4 +1,7 @@
-"""Bubblewrap: the launcher that most desktops have and that security policies know by name."""
+"""The backend that starts sandboxes with bubblewrap.
+
+Most desktops have it, and security policies such as AppArmor's allow it by name.
+"""
 
 from __future__ import annotations
 
@@ -9,30 +12,31 @@ from pathlib import Path
 
 from sandbox_runner.engine.payload import PYTHON_OPTIONS, UNPRIVILEGED, boot_block
 from sandbox_runner.engine.settings import SandboxSettings
+from sandbox_runner.local.process import Launch, Planner
 from sandbox_runner.local.rootfs import Root
-from sandbox_runner.local.sandbox import Launch, LocalSandbox, Planner
+from sandbox_runner.local.sandbox import LocalSandbox
 from sandbox_runner.local.toolbox import interpreter
 
 NAME = "bubblewrap"
 HOW_TO_GET = "install it: apt install bubblewrap, dnf install bubblewrap, pacman -S bubblewrap"
-# What process 1 needs for its last steps (guest.isolate); it gives all of it up before the program starts.
+# Process 1 needs these for its last steps (guest.isolate). It drops them before the program starts.
 _CAPABILITIES = ("CAP_SYS_ADMIN", "CAP_SETPCAP", "CAP_SETUID", "CAP_SETGID")
 _NAMESPACES = ("ipc", "pid", "net", "uts", "cgroup-try")
 
 
 def find() -> str | None:
-    """Path of the program, None when it is not installed."""
+    """Return the path of the program; None when it is not installed."""
     return shutil.which("bwrap")
 
 
 def identity(program: str) -> tuple[str, ...]:
-    """What tells this bubblewrap from another one, without starting it."""
+    """Return what identifies this build of bubblewrap, without starting it."""
     state = os.stat(program)
     return (program, str(state.st_size), str(state.st_mtime_ns))
 
 
 def make(settings: SandboxSettings, program: str) -> LocalSandbox:
-    """The port on top of the bubblewrap at `program`."""
+    """Make a sandbox that uses the bubblewrap at `program`."""
     return LocalSandbox(NAME, _planner(program), settings)
 
 
@@ -42,7 +46,8 @@ def _planner(program: str) -> Planner:
         if os.geteuid():
             ids = ("--unshare-user", "--uid", str(UNPRIVILEGED), "--gid", str(UNPRIVILEGED))
             return Launch((program, *ids, *argv[1:]), boot_block())
-        # Started by root bubblewrap would make the program root's; so it gets a user namespace with two ids.
+        # Started by root, bubblewrap would run the program as the host's root. So it is started in a user
+        # namespace that maps two ids.
         enter = {"kind": "bubblewrap", "identity": UNPRIVILEGED, "argv": argv}
         return Launch((str(interpreter()), *PYTHON_OPTIONS), boot_block(enter) + boot_block())
 
@@ -70,6 +75,6 @@ def _options(root: Root, info_fd: int) -> list[str]:
 
 
 def _parents(paths: Iterable[str]) -> list[str]:
-    """All folders above, outermost first: bubblewrap would make them for its own user alone."""
+    """Return all parent folders, outermost first. Bubblewrap would make them for its own user alone."""
     found = {str(parent) for path in paths for parent in Path(path).parents}
     return sorted(found - {"/"})

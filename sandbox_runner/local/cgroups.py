@@ -1,4 +1,4 @@
-"""Hard limits for sandboxes without a container engine, where this process may make control groups (v2)."""
+"""Limits for sandboxes without a container engine, by control groups (v2) that this process may make."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EMPTY_SECONDS = 2.0
 
 
 def find_parent(mount: Path = _MOUNT, own: Path = Path("/proc/self/cgroup")) -> Path | None:
-    """The nearest group above this process in which a limited child can be made; None when there is none."""
+    """Find the nearest group above this process that allows children with limits; None when there is none."""
     try:
         lines = own.read_text().splitlines()
     except OSError:
@@ -44,19 +44,19 @@ def _offers_limits(folder: Path) -> bool:
         enabled = set((folder / "cgroup.subtree_control").read_text().split())
     except OSError:
         return False
-    # Moving a process in asks for write access to the common ancestor's list as well.
+    # Moving a process into a child also needs write access to the common ancestor's list.
     return enabled >= _NEEDED and os.access(folder, os.W_OK) and os.access(folder / "cgroup.procs", os.W_OK)
 
 
 @dataclass(frozen=True, slots=True)
 class Cgroup:
-    """A control group of one sandbox."""
+    """The control group of one sandbox."""
 
     folder: Path
 
     @classmethod
     def create(cls, parent: Path, limits: SandboxLimits) -> Cgroup:
-        """Make it, limits set. Raises SandboxUnavailable."""
+        """Make a group and set its limits. Raises SandboxUnavailable."""
         maker = creator.this_process().replace("/", ":")
         folder = parent / f"{_PREFIX}{maker}:{secrets.token_hex(4)}"
         quota = int(limits.cpus * _CPU_PERIOD_US)
@@ -72,7 +72,7 @@ class Cgroup:
         return cls(folder)
 
     def add(self, pids: tuple[int, ...]) -> None:
-        """Move processes in. Raises SandboxUnavailable."""
+        """Move processes into the group. Raises SandboxUnavailable."""
         try:
             for pid in pids:
                 (self.folder / "cgroup.procs").write_text(str(pid))
@@ -80,7 +80,7 @@ class Cgroup:
             raise SandboxUnavailable(f"control group {self.folder}: {error}") from None
 
     def oom_kills(self) -> int:
-        """How many processes the kernel ended for memory."""
+        """Return how many processes the kernel killed for memory."""
         try:
             lines = (self.folder / "memory.events").read_text().splitlines()
         except OSError:
@@ -88,7 +88,7 @@ class Cgroup:
         return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
 
     def remove(self) -> None:
-        """Remove it; nothing runs in it any more."""
+        """Remove the group, in which no process may run any more. Raises SandboxUnavailable."""
         try:
             self.folder.rmdir()
         except OSError as error:
@@ -96,14 +96,14 @@ class Cgroup:
 
 
 def remove_abandoned(parent: Path) -> int:
-    """End and remove the groups of dead processes below `parent`; how many they were. Blocking.
+    """Kill and remove the groups of dead processes below `parent`; return how many. Blocking.
 
     Raises SandboxUnavailable after it has tried all.
     """
     count, failure = 0, None
     for folder in parent.glob(f"{_PREFIX}*"):
         maker = folder.name.removeprefix(_PREFIX).rpartition(":")[0].replace(":", "/")
-        if creator.lives(maker) is not False:
+        if creator.is_running(maker) is not False:
             continue
         try:
             _end(folder)
@@ -116,7 +116,7 @@ def remove_abandoned(parent: Path) -> int:
 
 
 def _end(folder: Path) -> None:
-    """Kill what runs in it (Linux 5.14) and remove it, unless somebody else was faster."""
+    """Kill what runs in the group (Linux 5.14) and remove it. Another process may have removed it already."""
     with contextlib.suppress(FileNotFoundError):
         (folder / "cgroup.kill").write_text("1")
     until = time.monotonic() + _EMPTY_SECONDS

@@ -1,7 +1,7 @@
-"""Launchers that a dead process left behind.
+"""Finds and kills launchers whose parent process died.
 
-A launcher dies with its parent, and what it started with the launcher, but not from the very first moment:
-bubblewrap's child waits without end for a parent that is killed before it let the child go.
+A launcher dies with its parent, and what it started dies with the launcher, but not in the first moments:
+bubblewrap's child waits for ever if its parent is killed before it has released the child.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ _MARK: Final = b"MULTI_AGENT_SANDBOX_OWNER="
 
 
 def marked() -> dict[str, str]:
-    """The environment to start a launcher in; a program in its sandbox does not see it."""
+    """Return the environment for a launcher. It names this process; the sandboxed program does not see it."""
     return {"LANG": "C.UTF-8", _MARK[:-1].decode(): creator.this_process()}
 
 
 def end_abandoned() -> int:
-    """kill -9 of the launchers of dead processes, as far as this user may; how many they were. Blocking."""
+    """Kill the launchers of dead processes that this user may kill; return how many. Blocking."""
     count = 0
     for pid in _processes():
-        # Held before it is looked at, so that no other process can get its number in between.
+        # The descriptor is opened before the check, so that another process cannot get the id in between.
         with contextlib.suppress(OSError):
             process = os.pidfd_open(pid)
             try:
@@ -39,7 +39,7 @@ def end_abandoned() -> int:
 
 
 def abandoned() -> list[int]:
-    """The process ids of what `end_abandoned` would end. Blocking."""
+    """Return the process ids of what `end_abandoned` would kill. Blocking."""
     found = []
     for pid in _processes():
         with contextlib.suppress(OSError):
@@ -55,5 +55,5 @@ def _processes() -> list[int]:
 def _is_abandoned(pid: int) -> bool:
     for line in Path("/proc", str(pid), "environ").read_bytes().split(b"\0"):
         if line.startswith(_MARK):
-            return creator.lives(line.removeprefix(_MARK).decode("ascii", "replace")) is False
+            return creator.is_running(line.removeprefix(_MARK).decode("ascii", "replace")) is False
     return False

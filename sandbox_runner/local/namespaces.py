@@ -1,4 +1,4 @@
-"""Linux namespaces without any helper program, where the kernel lets this user have them."""
+"""The backend that makes Linux namespaces itself, where the kernel allows that to this user."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from dataclasses import asdict
 
 from sandbox_runner.engine.payload import PYTHON_OPTIONS, UNPRIVILEGED, boot_block
 from sandbox_runner.engine.settings import SandboxSettings
+from sandbox_runner.local.process import Launch
 from sandbox_runner.local.rootfs import Root
-from sandbox_runner.local.sandbox import Launch, LocalSandbox
+from sandbox_runner.local.sandbox import LocalSandbox
 from sandbox_runner.local.toolbox import interpreter
 
 NAME = "namespaces"
@@ -19,7 +20,7 @@ HOW_TO_GET = (
 
 
 def make(settings: SandboxSettings) -> LocalSandbox:
-    """The port on top of our own launcher."""
+    """Make a sandbox that uses our own launcher."""
     return LocalSandbox(NAME, _plan, settings)
 
 

@@ -1,4 +1,7 @@
-"""What bubblewrap and namespaces show of this machine: libraries, Python, Node.js, the toolbox; read-only."""
+"""Plans the root file system of a local sandbox: this machine's libraries, Python, Node.js, the toolbox.
+
+All of it is read-only.
+"""
 
 from __future__ import annotations
 
@@ -26,23 +29,27 @@ _ETC = ("passwd", "group", "hosts", "nsswitch.conf")
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A root file system in parts, all paths absolute.
-
-    folders: empty ones. links: (target, path). binds: (path here, path there). hidden: covered by nothing.
-    """
+    """The parts of a root file system. All paths are absolute."""
 
     folders: tuple[str, ...]
+    """Empty folders."""
+
     links: tuple[tuple[str, str], ...]
+    """Symbolic links as (target, path)."""
+
     binds: tuple[tuple[str, str], ...]
+    """Bind mounts as (path on this machine, path in the sandbox)."""
+
     hidden: tuple[str, ...]
+    """Folders over which an empty file system is mounted."""
 
     def is_complete(self) -> bool:
-        """Whether all that it is made of is still there."""
+        """Tell whether the sources of all bind mounts exist."""
         return all(os.path.exists(source) for source, _ in self.binds)
 
 
 def plan_root(toolbox: Path) -> Root:
-    """The root for programs that use the toolbox."""
+    """Plan the root for programs that use the toolbox."""
     links, binds = [], [("/usr", "/usr")]
     for name in _SYSTEM:
         path = f"/{name}"
@@ -63,7 +70,7 @@ def plan_root(toolbox: Path) -> Root:
 
 
 def _programs() -> list[tuple[str, str]]:
-    """What runs other languages, where it is one file somewhere else than below /usr."""
+    """Return the bind mounts of other languages' programs that lie outside of /usr as a single file."""
     others = [language.program for language in LANGUAGES if language is not PYTHON]
     found = [(name, shutil.which(name)) for name in others]
     places = [(name, str(Path(path).resolve())) for name, path in found if path]
@@ -71,7 +78,7 @@ def _programs() -> list[tuple[str, str]]:
 
 
 def _other_packages(home: Path) -> tuple[str, ...]:
-    """Folders with packages that happen to be installed for the base Python or the system's."""
+    """Return the folders of packages installed for the base Python or the system's Python."""
     base = {"base": str(home), "platbase": str(home)}
     folders = {sysconfig.get_path(name, vars=base) for name in ("purelib", "platlib")}
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"

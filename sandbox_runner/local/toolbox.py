@@ -1,4 +1,4 @@
-"""pytest and coverage for sandboxes that share this machine's Python: a folder with them and nothing else.
+"""Makes the toolbox: a folder with pytest and coverage, for sandboxes that use this machine's Python.
 
 Layout of a toolbox: `lib/` for PYTHONPATH, `bin/` with `python` and `pytest`, `etc/` with the few files that
 programs expect there.
@@ -31,15 +31,16 @@ _ETC = {
 
 
 def interpreter() -> Path:
-    """The Python that programs get: the one this environment was made from, not the environment."""
+    """Return the Python for programs: the base Python of this virtual environment."""
     base = Path(sys.base_prefix).resolve()
     return base / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def ensure_toolbox(folder: Path) -> Path:
-    """The toolbox below `folder` for the present versions, made when it is missing. Blocking.
+    """Return the toolbox below `folder` for the installed versions; make it if it is missing. Blocking.
 
-    Made beside its place and renamed into it, so that a half-made one is never seen.
+    A new toolbox is made under another name and then renamed, so that nobody sees an unfinished one.
+    Raises SandboxUnavailable.
     """
     try:
         distributions = _with_dependencies(_ROOTS)
@@ -53,7 +54,10 @@ def ensure_toolbox(folder: Path) -> Path:
 
 
 def _with_dependencies(names: tuple[str, ...]) -> list[metadata.Distribution]:
-    """The distributions and what they need here; requirements that are not installed are for others."""
+    """Return the distributions and what they require.
+
+    A requirement that is not installed is for other platforms and is left out.
+    """
     found: dict[str, metadata.Distribution] = {}
     waiting = [(name, True) for name in names]
     while waiting:
@@ -98,14 +102,14 @@ def _make(folder: Path, place: Path, distributions: list[metadata.Distribution])
         _open_to_all(unfinished)
         unfinished.rename(place)
     except OSError:
-        if not place.is_dir():  # else another process was faster
+        if not place.is_dir():  # else another process has made it
             raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _open_to_all(folder: Path) -> None:
-    """Let every user read, whatever the umask: in the sandbox the program is not the owner."""
+    """Make all files readable for every user, because the program in the sandbox is not their owner."""
     for here, _, names in os.walk(folder):
         Path(here).chmod(0o755)
         for name in names:
@@ -115,7 +119,7 @@ def _open_to_all(folder: Path) -> None:
 
 
 def _copy(dist: metadata.Distribution, target: Path) -> None:
-    """Copy a distribution's files, but nothing that lies outside of its site-packages."""
+    """Copy the files of a distribution that lie in its site-packages."""
     for file in dist.files or []:
         source = Path(os.fspath(file.locate()))
         if ".." in file.parts or file.is_absolute() or not source.is_file() or source.suffix == ".pyc":

@@ -1,6 +1,6 @@
-"""Attempts to get out, to see or to use up what a sandbox must hold.
+"""Probes: attempts to leave a sandbox, to see more than allowed, or to use more than allowed.
 
-`quick` is one run that looks at many walls, `abuse` a run each of programs that misbehave. The self-test at
-the start, `multi-agent sandbox test` and the test suite share them. Nothing here does harm where a wall is
-missing: what may be written is opened and not written, and no address outside this machine is sent to.
+`quick` checks many protections in one run. `abuse` runs programs that misbehave, each in a sandbox of its
+own. The self-test at the start, `multi-agent sandbox test` and the test suite use both. No probe does harm if
+a protection is missing: files are opened for writing but not written, and nothing is sent to another machine.
 """

@@ -1,4 +1,4 @@
-"""The slow probes: programs that misbehave, a sandbox each, and what must come of them."""
+"""The slow probes: programs that misbehave, each in a sandbox of its own, and what must happen."""
 
 from __future__ import annotations
 
@@ -28,17 +28,21 @@ _SMALL_INODES = 256
 _SIGXFSZ, _SIGSYS, _SIGABRT, _SIGKILL = 25, 31, 6, 9
 _KEY = os.path.expanduser("~/.ssh/id_ed25519")
 
-# A result -> what is wrong with it, empty when nothing is.
 Judge = Callable[[SandboxResult], str]
+"""Returns what is wrong with a result; "" when nothing is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Abuse:
-    """One way to misbehave. `attempt` returns what was wrong, "" when all went as it must."""
+    """One way to misbehave."""
 
     name: str
+
     must: str
+    """What must happen, in words."""
+
     attempt: Callable[[Sandbox], Awaitable[str]]
+    """Runs it in a sandbox and returns what was wrong; "" when nothing was."""
 
 
 async def _run(
@@ -48,7 +52,7 @@ async def _run(
     limits: SandboxLimits = LIMITS,
     collect: tuple[str, ...] = (),
 ) -> SandboxResult | str:
-    """Run one program of `inside/abuse.py`; a text when something of it is left on the host."""
+    """Run one program of `inside/abuse.py`. Returns a complaint instead when its processes still run."""
     marker = new_marker()
     request = SandboxRequest(
         argv=("python", "-m", module("abuse"), name, marker, *arguments),
@@ -97,14 +101,14 @@ def _in_time(result: SandboxResult) -> str:
 
 
 def _bomb(result: SandboxResult) -> str:
-    """Which limit ends it first is chance."""
+    """Accept any limit, because it is chance which of them ends a fork bomb first."""
     return (
         _in_time(result) if result.verdict is Verdict.TIMEOUT else _ends(Verdict.OOM, Verdict.FAILED)(result)
     )
 
 
-def _told(accepts: Callable[[Any], bool]) -> Judge:
-    """Judge by the JSON document that an `ok` program printed."""
+def _printed(accepts: Callable[[Any], bool]) -> Judge:
+    """Judge by the JSON document that a program printed. The program must end as ok."""
 
     def judge(result: SandboxResult) -> str:
         if result.verdict is not Verdict.OK:
@@ -152,7 +156,7 @@ def _everybody_killed(result: SandboxResult) -> str:
 
 def _no_core(result: SandboxResult) -> str:
     if result.files != {"kept": b"1"}:
-        return f"files came of it: {sorted(result.files)}"
+        return f"left the files {sorted(result.files)}"
     return _ends(Verdict.FAILED, code=128 + _SIGABRT)(result)
 
 
@@ -161,7 +165,7 @@ async def _foreign_calls(sandbox: Sandbox) -> str:
         result = await _run(sandbox, "foreign-calls", kind)
         if isinstance(result, str):
             return result
-        # An engine's profile kills, our own filter says that there is no such call.
+        # The engine's profile kills the program; our own filter makes the call fail with ENOSYS.
         if result.exit_code != 128 + _SIGSYS and result.stdout != b"false\n":
             return f"{kind}: {_described(result)}"
     return ""
@@ -174,8 +178,8 @@ async def _host_files(sandbox: Sandbox) -> str:
         result = await _run(sandbox, "host-files", canary.name, _KEY, "/var/run/docker.sock")
         canary.seek(0)
         if canary.read() != CANARY:
-            return "a file of the host was changed"
-    return result if isinstance(result, str) else _told(lambda seen: seen == [])(result)
+            return "changed a file of the host"
+    return result if isinstance(result, str) else _printed(lambda seen: seen == [])(result)
 
 
 async def _host_sockets(sandbox: Sandbox) -> str:
@@ -186,11 +190,11 @@ async def _host_sockets(sandbox: Sandbox) -> str:
             result = await _run(sandbox, "host-sockets", *arguments)
     if listeners.reached:
         return f"reached the host by {', '.join(listeners.reached)}"
-    return result if isinstance(result, str) else _told(lambda seen: seen == "tried")(result)
+    return result if isinstance(result, str) else _printed(lambda seen: seen == "tried")(result)
 
 
 async def crowd(sandbox: Sandbox, rogues: int, polite: int) -> str:
-    """So many that take all they can get at once, and well-behaved ones among them; what was wrong."""
+    """Run `rogues` programs that use up all they get, and `polite` ones, at once; return what was wrong."""
     names = list(itertools.islice(itertools.cycle(("fork-bomb", "memory", "flood")), rogues))
     limits = replace(SHORT, wall_seconds=2.0)
     results = await asyncio.gather(
@@ -224,7 +228,7 @@ def _tree(name: str) -> Abuse:
 
 
 def _usage() -> tuple[Abuse, ...]:
-    a_limit = "ends at a limit, in time, and leaves nothing"
+    a_limit = "is ended by a limit in time, and leaves no process"
     child_limits = replace(LIMITS, memory_mb=128)
     return (
         _program("fork-bomb", a_limit, _bomb, limits=SHORT),
@@ -232,29 +236,31 @@ def _usage() -> tuple[Abuse, ...]:
         _program("memory", "ends as oom", _ends(Verdict.OOM)),
         _program(
             "memory-of-a-child",
-            "ends as oom though the parent ends well",
+            "ends as oom although the parent exits with success",
             _ends(Verdict.OOM),
             limits=child_limits,
         ),
         _program("reserved-memory", "does no harm", _ends(Verdict.OK, Verdict.FAILED)),
-        _program("disk", "no space left, within the limit", _told(_filled)),
-        _program("inodes", "no space left after a few hundred files", _told(_few_inodes)),
-        _program("sparse-file", "ends by SIGXFSZ", _sparse),
+        _program("disk", "gets ENOSPC, within the limit", _printed(_filled)),
+        _program("inodes", "gets ENOSPC after a few hundred files", _printed(_few_inodes)),
+        _program("sparse-file", "is ended by SIGXFSZ, or gets EFBIG and fails", _sparse),
         _program(
-            "two-cpus", "two processes get one CPU's time", _told(lambda seen: bool(seen < _CPU_SECONDS))
+            "two-cpus",
+            "two processes get one CPU's time",
+            _printed(lambda seen: bool(seen < _CPU_SECONDS)),
         ),
-        _program("flood", "ends as output_limit, cut at the limit", _flooded),
+        _program("flood", "ends as output_limit, with the output cut at the limit", _flooded),
         _program(
-            "zombies", "ends well, or at the limit of processes", _told(lambda seen: isinstance(seen, int))
+            "zombies", "ends as ok, even at the process limit", _printed(lambda seen: isinstance(seen, int))
         ),
-        _program("descriptors", f"fewer than {_OPEN_FILES} open files", _told(_few_descriptors)),
-        _program("core-dump", "no core is left", _no_core, collect=("core", "kept")),
-        Abuse("neighbours", "others go on undisturbed", partial(crowd, rogues=6, polite=2)),
+        _program("descriptors", f"can open fewer than {_OPEN_FILES} files", _printed(_few_descriptors)),
+        _program("core-dump", "leaves no core file", _no_core, collect=("core", "kept")),
+        Abuse("neighbours", "other programs are not affected", partial(crowd, rogues=6, polite=2)),
     )
 
 
 def _sparse(result: SandboxResult) -> str:
-    # A Python that ignores the signal gets EFBIG.
+    # A Python that ignores the signal gets the error EFBIG and exits with 1.
     codes = {1, 128 + _SIGXFSZ}
     return "" if result.verdict is Verdict.FAILED and result.exit_code in codes else _described(result)
 
@@ -264,28 +270,31 @@ def _few_descriptors(seen: list[tuple[str, int]]) -> bool:
 
 
 def _endings() -> tuple[Abuse, ...]:
-    in_time = "ends as timeout within two seconds of the limit, and leaves nothing"
+    in_time = "ends as timeout within two seconds of the limit, and leaves no process"
     timeouts = ("sleep", "spin", "regex", "ignored-signals", "stopped")
     return (
         *(_program(name, in_time, _in_time, limits=SHORT) for name in timeouts),
-        _program("daemon", "ends well, and the daemon is gone", _ends(Verdict.OK)),
-        _program("held-outputs", "ends well at once, and the daemon is gone", _held),
+        _program("daemon", "ends as ok, and the daemon is killed", _ends(Verdict.OK)),
+        _program("held-outputs", "ends as ok at once, and the daemon is killed", _held),
         _program(
-            "kill-everybody", "ends as failed, and its files come back", _everybody_killed, collect=("kept",)
+            "kill-everybody",
+            "ends as failed, and its files are collected",
+            _everybody_killed,
+            collect=("kept",),
         ),
     )
 
 
-def _walls() -> tuple[Abuse, ...]:
-    nothing = _told(lambda seen: seen == [])
-    foreign = Abuse("foreign-calls", "calls of other architectures do nothing", _foreign_calls)
+def _confinement() -> tuple[Abuse, ...]:
+    nothing = _printed(lambda seen: seen == [])
+    foreign = Abuse("foreign-calls", "system calls of other architectures have no effect", _foreign_calls)
     return (
         *([foreign] if platform.machine() == "x86_64" else []),
-        _program("find-sockets", "no socket of a service anywhere", nothing),
+        _program("find-sockets", "no socket of a service can be found", nothing),
         _program("replaced-devices", "no device can be replaced", nothing),
         Abuse("host-files", "no file of the host can be read or changed", _host_files),
-        Abuse("host-sockets", "no listener of the host is reached by any way", _host_sockets),
+        Abuse("host-sockets", "no listener of the host can be reached", _host_sockets),
     )
 
 
-ABUSE = (*_walls(), *_usage(), *_endings(), *map(_tree, TREES))
+ABUSE = (*_confinement(), *_usage(), *_endings(), *map(_tree, TREES))

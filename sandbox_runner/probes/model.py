@@ -1,4 +1,4 @@
-"""What a probe is, and what comes of one."""
+"""The outcome of a probe, and what all probes share."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from contracts.ports.sandbox import SandboxLimits
 
 @dataclass(frozen=True, slots=True)
 class SandboxFacts:
-    """What an honest backend of this machine can be asked for.
-
-    landlock: version that the kernel offers the program, 0 none. counts_processes: whether the number of
-    processes is limited at all. started_by_root: whether a program could be the host's root at all; the
-    kernel gives nobody a user that its starter is not, and counts users from the starter's own namespace.
-    """
+    """What the probes may expect of a backend on this machine."""
 
     landlock: int = 0
+    """The Landlock version that the kernel offers the program; 0 for none."""
+
     counts_processes: bool = True
+    """Whether the number of processes is limited."""
+
     started_by_root: bool = True
+    """Whether a program could be the host's root.
+
+    The kernel maps an unprivileged process to no other user than itself, and shows user ids as they are in
+    the namespace of the process that started the sandbox. So without root the outer user id is not checked.
+    """
 
 
 class Status(StrEnum):
@@ -34,16 +38,22 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One probe on one backend: `must` is what had to happen, `seen` what happened instead, empty when ok."""
+    """The outcome of one probe on one backend."""
 
     probe: str
+    """The name of the probe."""
+
     must: str
+    """What had to happen, in words."""
+
     status: Status
+
     seen: str = ""
+    """What happened instead; empty when the probe is ok."""
 
 
 def outcome(probe: str, must: str, seen: str) -> Outcome:
-    """The outcome of a probe that ran: as expected when nothing else was seen."""
+    """Make the outcome of a probe that ran. It is ok when `seen` is empty."""
     return Outcome(probe, must, Status.DIFFERENT if seen else Status.OK, seen)
 
 
@@ -51,18 +61,18 @@ _INSIDE = "sandbox_runner.probes.inside"
 
 
 def module(name: str) -> str:
-    """The name under which a sandbox's Python finds one of the programs in `inside`."""
+    """Return the name by which Python in a sandbox imports one of the programs in `inside`."""
     return f"{_INSIDE}.{name}"
 
 
 @cache
 def program(name: str) -> dict[str, bytes]:
-    """One of the programs in `inside`, as a file for a request."""
+    """Return one of the programs in `inside` as a file for a request."""
     path = f"{_INSIDE.replace('.', '/')}/{name}.py"
     return {path: (resources.files(_INSIDE) / f"{name}.py").read_bytes()}
 
 
-# Enough for a Python with a few threads, and little enough that every limit is met soon.
 LIMITS = SandboxLimits(
     wall_seconds=20, memory_mb=192, processes=24, output_bytes=200_000, disk_mb=8, file_count=200
 )
+"""Enough for a Python with a few threads, and so low that a program reaches every limit quickly."""

@@ -1,4 +1,4 @@
-"""The quick probes: what one program that looks at everything must have seen."""
+"""The quick probes: one program checks every protection, and each finding is judged here."""
 
 from __future__ import annotations
 
@@ -23,11 +23,15 @@ _NO_SUCH_CALL = "clone3"
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One thing to see: `must` says in words what `judge` accepts."""
+    """One thing that the program looks at."""
 
     name: str
+
     must: str
+    """What `judge` accepts, in words."""
+
     judge: Callable[[Any, SandboxFacts], bool]
+    """Tells whether what was seen is as it must be."""
 
 
 def _is(*allowed: object) -> Callable[[Any, SandboxFacts], bool]:
@@ -37,14 +41,14 @@ def _is(*allowed: object) -> Callable[[Any, SandboxFacts], bool]:
 def _looks() -> tuple[Look, ...]:
     refused = _is("EROFS", "EACCES", "EPERM", "ENOENT", "ETXTBSY")
     nothing = _is([])
-    # A kernel may lack a call, which is as good.
+    # A call that the kernel does not have (ENOSYS) does no harm either.
     return (
         *(
             Look(n, "a socket of this family is refused (EAFNOSUPPORT)", _is("EAFNOSUPPORT"))
             for n in FAMILIES
         ),
-        Look("other-families", "no address family but unix, inet and inet6", nothing),
-        Look("raw-sockets", "no raw socket", _is(["EPERM", "EPERM"], ["EACCES", "EACCES"])),
+        Look("other-families", "no address family except unix, inet and inet6 can be used", nothing),
+        Look("raw-sockets", "no raw socket can be opened", _is(["EPERM", "EPERM"], ["EACCES", "EACCES"])),
         *(
             Look(name, "the system call is refused (EPERM)", _is("EPERM", "ENOSYS"))
             for name in (*CALLS, "clone-user")
@@ -59,8 +63,8 @@ def _looks() -> tuple[Look, ...]:
         *(Look(name, "it cannot be opened for writing", refused) for name in SWITCHES),
         Look("only-loopback", "no network interface but lo is up", _is(["lo"], [])),
         Look("no-route", "there is no route to another host", _is("ENETUNREACH")),
-        Look("socket-files", "no socket of a service is in reach", nothing),
-        Look("devices", "no device but the harmless ones", nothing),
+        Look("socket-files", "no socket of a service can be found", nothing),
+        Look("devices", "there are no devices except the harmless ones", nothing),
         *_identity(),
         *_limits(),
     )
@@ -76,12 +80,12 @@ def _identity() -> tuple[Look, ...]:
         Look("no-new-privs", "no_new_privs is set", _is("1")),
         Look("seccomp", "a seccomp filter is in force (mode 2)", _is("2")),
         Look("user", f"user and group are {UNPRIVILEGED}", lambda seen, _: set(seen) == {UNPRIVILEGED}),
-        Look("outer-user", "it is not root outside either", _is_not_root_outside),
-        Look("uid-map", "its user ids cannot be mapped anew", _is("EPERM", "EACCES")),
-        Look("environment", "only the variables that we set", lambda seen, _: _own_variables(seen)),
-        Look("host-name", "the host's name is not told", _is("sandbox")),
+        Look("outer-user", "its user is not root outside of the sandbox", _is_not_root_outside),
+        Look("uid-map", "its user ids cannot be mapped again", _is("EPERM", "EACCES")),
+        Look("environment", "only the variables that we set are there", lambda seen, _: _own_variables(seen)),
+        Look("host-name", "the host's name is not visible", _is("sandbox")),
         Look("process-1", "process 1 cannot be read", _is([])),
-        Look("processes", "only process 1 and the program are there", _is([1])),
+        Look("processes", "only process 1 and the program are visible", _is([1])),
         Look("descriptors", "no open file is inherited", _is([])),
         Look("landlock", "Landlock is in force where the kernel has it", _landlock),
     )
@@ -93,7 +97,7 @@ def _limits() -> tuple[Look, ...]:
         Look("rlimits", "no core dump, few open files, small files", _is(rlimits)),
         Look(
             "memory-limit",
-            "a control group that is shown states the limit",
+            "a visible control group states the memory limit",
             _is("hidden", str(LIMITS.memory_mb * MEGABYTE)),
         ),
         Look("file-systems", "the writable file systems are small", lambda seen, _: _small(seen)),
@@ -122,8 +126,8 @@ def _small(seen: dict[str, list[int]]) -> bool:
 QUICK = _looks()
 
 
-async def look_at_everything(sandbox: Sandbox, facts: SandboxFacts) -> list[Outcome]:
-    """Run the quick probes, in one sandbox. Raises SandboxUnavailable when they do not come to an end."""
+async def run_quick_probes(sandbox: Sandbox, facts: SandboxFacts) -> list[Outcome]:
+    """Run the quick probes in one sandbox. Raises SandboxUnavailable when they do not complete."""
     request = SandboxRequest(
         argv=("python", "-m", module("quick"), str(LIMITS.processes)),
         files=program("calls") | program("quick"),
@@ -136,12 +140,12 @@ async def look_at_everything(sandbox: Sandbox, facts: SandboxFacts) -> list[Outc
         seen = None
     if result.verdict is not Verdict.OK or not isinstance(seen, dict):
         said = result.stderr.decode("utf-8", "replace").strip()[-500:]
-        raise SandboxUnavailable(f"its self-test did not come to an end: {result.verdict} {said}".rstrip())
+        raise SandboxUnavailable(f"its self-test did not complete: {result.verdict} {said}".rstrip())
     return [judge(look, seen.get(look.name), facts) for look in QUICK]
 
 
 def judge(look: Look, seen: Any, facts: SandboxFacts) -> Outcome:
-    """What was seen, against what must be."""
+    """Compare what was seen with what must be."""
     try:
         fine = look.judge(seen, facts)
     except (TypeError, ValueError, LookupError, AttributeError):

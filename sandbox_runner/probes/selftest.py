@@ -1,4 +1,4 @@
-"""The self-test at the start: the quick probes, once for each kernel, backend and version of everything."""
+"""The self-test of a backend: the quick probes, once for each kernel, backend and version of its parts."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from contracts.base.errors import SandboxUnavailable
 from contracts.ports.sandbox import Sandbox
 from sandbox_runner.engine.seccomp import docker_profile
 from sandbox_runner.probes.model import Outcome, SandboxFacts, Status
-from sandbox_runner.probes.quick import look_at_everything
+from sandbox_runner.probes.quick import run_quick_probes
 
 
-class WallMissing(SandboxUnavailable):
-    """A backend that starts programs but does not hold them; it is not used."""
+class SelfTestFailed(SandboxUnavailable):
+    """A backend runs programs but does not confine them as it must. It is not used."""
 
 
 async def self_test(sandbox: Sandbox, facts: SandboxFacts, identity: Sequence[str], folder: Path) -> None:
-    """Look at every wall, unless that was done before and all was well.
+    """Run the quick probes, unless this backend passed them before.
 
-    identity: what this backend is made of (image, program, versions). folder: where passed tests are
-    remembered; one that cannot be read or written costs time and nothing else. A failure is not remembered,
-    so that it goes away with its cause. Raises WallMissing, SandboxUnavailable.
+    `identity`: the parts of the backend (image, program, versions). `folder`: where passed tests are
+    recorded; if it cannot be read or written, the test runs again the next time. A failure is not recorded,
+    so that the backend is usable as soon as the cause is removed. Raises SelfTestFailed, SandboxUnavailable.
     """
     place = folder / f"{sandbox.backend}-{_key([sandbox.backend, *identity, repr(facts)])}.json"
     if _passed(place):
         return
-    outcomes = await look_at_everything(sandbox, facts)
+    outcomes = await run_quick_probes(sandbox, facts)
     different = [one for one in outcomes if one.status is not Status.OK]
     if different:
-        raise WallMissing(_complaint(different))
-    _remember(place, outcomes)
+        raise SelfTestFailed(_complaint(different))
+    _record(place, outcomes)
 
 
 def _complaint(different: list[Outcome]) -> str:
@@ -54,7 +54,7 @@ def _passed(place: Path) -> bool:
         return False
 
 
-def _remember(place: Path, outcomes: list[Outcome]) -> None:
+def _record(place: Path, outcomes: list[Outcome]) -> None:
     unfinished = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def _key(identity: Sequence[str]) -> str:
 
 @cache
 def _code() -> str:
-    """A hash of this version of the walls and of the probes: of the whole package."""
+    """Hash the whole package, because a change of the isolation or of the probes needs a new test."""
     total = hashlib.sha256()
     for source in _sources(resources.files("sandbox_runner")):
         total.update(source.read_bytes())

@@ -1,8 +1,8 @@
-"""Trees that a program may leave behind and must be refused as a whole, and why."""
+"""File trees that a program may leave behind, which must be refused as a whole."""
 
 from __future__ import annotations
 
-# name: (code, run in a folder that has `out/good`; a part of the reason that the host must give)
+# name: (code that makes the tree, run in a folder with `out/good`; a part of the reason the host must give)
 TREES: dict[str, tuple[str, str]] = {
     "symbolic-link": ("os.symlink('/etc/passwd', 'out/link')", "symbolic link"),
     "link-to-a-folder": ("os.symlink('/etc', 'out/link')", "symbolic link"),

@@ -1,20 +1,18 @@
-"""Between the Sandbox port and the messages of contracts.messages.sandbox."""
+"""Converts between the Sandbox port and the messages of contracts.messages.sandbox."""
 
 from __future__ import annotations
 
-import base64
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from contracts.base.errors import DecodeError, InvalidInput, SandboxUnavailable, UnsafePath
 from contracts.base.model import Model
+from contracts.base.timestamps import rfc3339
 from contracts.messages.channels import Channels
 from contracts.messages.events import (
     EVENT_DATA,
-    DeadMessage,
     EventType,
     Heartbeat,
     TaskEvent,
@@ -31,25 +29,26 @@ from contracts.messages.sandbox import (
     SandboxOrder,
     SandboxOutcome,
 )
-from contracts.ports.bus import Delivery, Outgoing
+from contracts.ports.bus import Outgoing
 from contracts.ports.sandbox import Isolation, SandboxLimits, SandboxRequest, SandboxResult, Verdict
 from sandbox_runner.service.parcel import pack, unpack
 
 _MAX_KEPT_BYTES: Final = 2_000_000
-_MAX_REASON: Final = 10_000
+"""Of each output of a program whose files were too large."""
 
 M = TypeVar("M", bound=Model)
 
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """Wraps what one process says into events. `clock` gives seconds since 1970."""
+    """Wraps what one process says into events."""
 
     source: str
     clock: Callable[[], float]
+    """Seconds since 1970."""
 
     def order(self, order: SandboxOrder) -> Outgoing:
-        """Raises InvalidInput when it is too large to be sent."""
+        """For one of the hosts. Raises InvalidInput when it is too large to be sent."""
         payload = self._event(EventType.SANDBOX_REQUESTED, order)
         if len(payload) > MAX_SANDBOX_MESSAGE_BYTES:
             raise InvalidInput(
@@ -59,37 +58,31 @@ class Messages:
         return Outgoing(Channels.SANDBOX_REQUESTS, payload)
 
     def outcome(self, caller_id: str, outcome: SandboxOutcome) -> Outgoing:
-        """One that is too large comes without its files, as a breach of the rules."""
+        """For its caller. One that is too large goes without its files, with the verdict `policy`."""
         payload = self._event(EventType.SANDBOX_FINISHED, outcome)
         if len(payload) > MAX_SANDBOX_MESSAGE_BYTES:
             payload = self._event(EventType.SANDBOX_FINISHED, _without_files(outcome, len(payload)))
         return Outgoing(Channels.sandbox_results(caller_id), payload)
 
-    def presence(self, host: SandboxHost) -> Outgoing:
+    def host_heartbeat(self, host: SandboxHost) -> Outgoing:
+        """For callers and the other hosts."""
         return Outgoing(Channels.SANDBOX_HOSTS, self._event(EventType.SANDBOX_PRESENT, host))
 
     def control(self, control: SandboxControl) -> Outgoing:
+        """For all hosts."""
         return Outgoing(Channels.SANDBOX_CONTROL, self._event(EventType.SANDBOX_CONTROL, control))
 
-    def heartbeat(self, heartbeat: Heartbeat) -> Outgoing:
+    def worker_heartbeat(self, heartbeat: Heartbeat) -> Outgoing:
+        """For every orchestrator."""
         return Outgoing(Channels.HEARTBEATS, self._event(EventType.WORKER_HEARTBEAT, heartbeat))
 
     def left(self, host_id: str) -> Outgoing:
+        """For every orchestrator."""
         left = WorkerLeft(worker_id=host_id, reason="stopped")
         return Outgoing(Channels.HEARTBEATS, self._event(EventType.WORKER_LEFT, left))
 
-    def dead(self, delivery: Delivery, reason: str) -> Outgoing:
-        """A delivery that nobody can read, for the dead letters."""
-        kept = delivery.payload[:_MAX_KEPT_BYTES]
-        if len(kept) < len(delivery.payload):
-            reason = f"{reason[:9_000]} (the first {len(kept)} of {len(delivery.payload)} bytes are kept)"
-        letter = DeadMessage(
-            stream=delivery.stream, reason=bounded(reason), raw_base64=base64.b64encode(kept).decode()
-        )
-        return Outgoing(Channels.DEAD_LETTERS, self._event(EventType.MESSAGE_DEAD, letter))
-
     def _event(self, kind: EventType, data: Model) -> bytes:
-        time = datetime.fromtimestamp(self.clock(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        time = rfc3339(self.clock())
         envelope: type[TaskEvent[Any]] = TaskEvent.__class_getitem__(EVENT_DATA[kind])  # type: ignore[assignment]
         return encode(envelope(id=uuid.uuid4().hex, source=self.source, type=kind, time=time, data=data))
 
@@ -105,7 +98,7 @@ def read(payload: bytes, wanted: type[M]) -> M:
 def order_of(
     request: SandboxRequest, *, request_id: str, caller_id: str, deadline: float, remaining_seconds: float
 ) -> SandboxOrder:
-    """The request as a message. Raises InvalidInput for what no message can say."""
+    """The request as a message. Raises InvalidInput when it does not fit one."""
     try:
         return SandboxOrder(
             request_id=request_id,
@@ -126,7 +119,7 @@ def order_of(
 
 
 def request_of(order: SandboxOrder) -> SandboxRequest:
-    """The message as a request. Raises DecodeError when its parcel is not what it says."""
+    """The message as a request. Raises DecodeError when the parcel differs from its sizes."""
     sizes = [order.stdin_size, *(file.size for file in order.files)]
     stdin, *contents = unpack(order.parcel_base64, sizes)
     return SandboxRequest(
@@ -177,11 +170,6 @@ def result_of(outcome: SandboxOutcome) -> SandboxResult:
         backend=outcome.backend,
         isolation=Isolation(outcome.isolation),
     )
-
-
-def bounded(text: str) -> str:
-    """At most so many characters as a reason may have, and all of them such as every store takes."""
-    return text[:_MAX_REASON].replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
 def _index(files: Any) -> tuple[ParcelFile, ...]:

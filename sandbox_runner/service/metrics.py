@@ -1,4 +1,4 @@
-"""What a sandbox host counts."""
+"""The metrics of a sandbox-host process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class HostMetrics:
         )
         self._running = Gauge("multi_agent_sandbox_running", "Programs that run now", registry=registry)
         self._waiting = Gauge(
-            "multi_agent_sandbox_waiting", "Requests on the stream that no host has taken", registry=registry
+            "multi_agent_sandbox_waiting", "Requests on the stream that no host has read", registry=registry
         )
         self._dead = Counter(
             "multi_agent_sandbox_dead_messages", "Messages nobody could read", registry=registry

@@ -1,8 +1,8 @@
 """The Sandbox port over the bus: programs run at sandbox hosts, and this process needs no engine.
 
-A request goes out once and is asked for again when nobody has held it for a lease: the caller remembers it,
-not the stream, so a lost stream, a dead host and a lost answer are all the same. That runs a program twice at
-worst, which has no effect beyond its result; a second result is ignored.
+A request is sent once, and again when no host has held it for a lease. The caller remembers it, not the
+stream, so a lost stream, a dead host and a lost answer are the same to it. At worst a program runs twice,
+which has no effect beyond its result; a second result is ignored.
 """
 
 from __future__ import annotations
@@ -12,16 +12,24 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
 from contracts.base.errors import BusUnavailable, DecodeError, SandboxUnavailable
 from contracts.messages.channels import Channels
-from contracts.messages.sandbox import SandboxControl, SandboxHost, SandboxOrder, SandboxOutcome
+from contracts.messages.events import TaskEvent
+from contracts.messages.sandbox import (
+    MAX_SANDBOX_MESSAGE_BYTES,
+    SandboxControl,
+    SandboxHost,
+    SandboxOrder,
+    SandboxOutcome,
+)
 from contracts.ports.bus import MessageBus
 from contracts.ports.sandbox import Isolation, SandboxRequest, SandboxResult
-from sandbox_runner.engine.conversation import to_the_end
+from contracts.runtime.subscription import SubscriptionLoop
+from sandbox_runner.engine.cancellation import run_to_completion
 from sandbox_runner.engine.payload import check_request
 from sandbox_runner.service.call_policy import CallTimeouts, Known, Step, Waiting
 from sandbox_runner.service.messages import Messages, order_of, read, result_of
@@ -29,8 +37,7 @@ from sandbox_runner.service.messages import Messages, order_of, read, result_of
 NO_HOST: Final = "no sandbox host answers: start multi-agent worker --role sandbox"
 _MOST_WAITING: Final = 1_000
 _LOOK_SECONDS: Final = 0.1
-_BEAT_SECONDS: Final = 1.0
-_RECONNECT_SECONDS: Final = 0.5
+_REPEAT_SECONDS: Final = 1.0
 _END_SECONDS: Final = 3.0
 _UNHELD_END_SECONDS: Final = 1.0
 _log = structlog.get_logger(__name__)
@@ -46,10 +53,10 @@ class _Call:
 
 
 class RemoteSandbox:
-    """Sandboxes of other processes. `caller_id` is unique for the life of this one.
+    """Sandboxes of other processes.
 
-    The bus stays the caller's, who closes it. `clock` gives seconds since 1970. Errors are those of the port;
-    SandboxUnavailable also when no host is heard within `timeouts.answer` seconds, or none has a free slot.
+    Errors are those of the port; SandboxUnavailable also when no host is heard within `timeouts.answer`
+    seconds, or none has a free slot in time.
     """
 
     def __init__(
@@ -60,6 +67,10 @@ class RemoteSandbox:
         timeouts: CallTimeouts | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`caller_id` is unique for the life of the process; `clock` gives seconds since 1970.
+
+        The bus stays the caller's, who closes it.
+        """
         self._bus = bus
         self._caller_id = caller_id
         self._timeouts = timeouts or CallTimeouts()
@@ -68,7 +79,12 @@ class RemoteSandbox:
         self._known = Known(self._timeouts.lease)
         self._calls: dict[str, _Call] = {}
         self._jobs: list[asyncio.Task[None]] = []
-        self._listening = asyncio.Event()
+        self._results = SubscriptionLoop(
+            bus,
+            [Channels.sandbox_results(caller_id), Channels.SANDBOX_HOSTS],
+            self._hear,
+            MAX_SANDBOX_MESSAGE_BYTES,
+        )
         self.backend = "host"
         self.isolation = Isolation.SYSCALLS
 
@@ -93,7 +109,7 @@ class RemoteSandbox:
         except DecodeError as error:
             raise SandboxUnavailable(f"a sandbox host sent an unreadable result: {error}") from None
         except asyncio.CancelledError:
-            await to_the_end(self._call_off(call))
+            await run_to_completion(self._cancel(call))
             raise
         except SandboxUnavailable:
             await self._say(SandboxControl(caller_id=self._caller_id, cancelled=(request_id,)))
@@ -102,7 +118,7 @@ class RemoteSandbox:
             del self._calls[request_id]
 
     async def close(self) -> None:
-        """Stop listening. To be called when no `run` is under way."""
+        """Stop listening. Call it when no `run` is under way."""
         for job in self._jobs:
             job.cancel()
         await asyncio.gather(*self._jobs, return_exceptions=True)
@@ -110,7 +126,10 @@ class RemoteSandbox:
 
     def _start(self) -> None:
         if not self._jobs:
-            self._jobs = [asyncio.create_task(self._listen()), asyncio.create_task(self._beat())]
+            self._jobs = [
+                asyncio.create_task(self._results.run()),
+                asyncio.create_task(self._repeat_waiting()),
+            ]
 
     async def _outcome(self, call: _Call) -> SandboxOutcome:
         waiting = call.waiting
@@ -121,15 +140,15 @@ class RemoteSandbox:
                 raise SandboxUnavailable(NO_HOST)
             if step is Step.TOO_LATE:
                 raise SandboxUnavailable("the sandbox hosts did not find the time to run this program")
-            # A request that goes out before its results can be heard would only be asked for twice.
-            if step is Step.PUBLISH and self._listening.is_set() and await self._publish(call):
+            # Its results could not be heard before, and it would be asked for twice.
+            if step is Step.PUBLISH and self._results.listening.is_set() and await self._publish(call):
                 waiting.was_published(asyncio.get_running_loop().time())
             done, _ = await asyncio.wait([call.outcome], timeout=_LOOK_SECONDS)
             if done:
                 return call.outcome.result()
 
     async def _publish(self, call: _Call) -> bool:
-        """Whether it went out; a bus that is away is waited for like hosts that are."""
+        """Whether it was sent; an absent bus is waited for like absent hosts."""
         try:
             remaining = call.waiting.deadline - asyncio.get_running_loop().time()
             times = {"deadline": self._clock() + remaining, "remaining_seconds": remaining}
@@ -137,12 +156,12 @@ class RemoteSandbox:
                 return False
             await self._bus.publish([self._messages.order(call.order.model_copy(update=times))])
         except BusUnavailable as error:
-            _log.debug("sandbox.bus_unavailable", error=str(error))
+            _log.debug("bus_unavailable", error=str(error))
             return False
         return True
 
-    async def _call_off(self, call: _Call) -> None:
-        """Have the program ended, and wait until its host says so; a silent one is not waited for long."""
+    async def _cancel(self, call: _Call) -> None:
+        """Have the program ended, and wait until its host says so; a silent host is not waited for long."""
         request_id = call.waiting.request_id
         if call.waiting.published is None:
             return
@@ -150,51 +169,31 @@ class RemoteSandbox:
         held = call.waiting.held is not None
         await asyncio.wait([call.outcome], timeout=_END_SECONDS if held else _UNHELD_END_SECONDS)
 
-    async def _listen(self) -> None:
-        while True:
-            subscription = self._bus.subscribe(
-                [Channels.sandbox_results(self._caller_id), Channels.SANDBOX_HOSTS]
-            )
-            try:
-                await subscription.ready()
-                self._listening.set()
-                async for channel, payload in subscription:
-                    await self._hear(channel, payload)
-            except BusUnavailable as error:
-                _log.debug("sandbox.results_lost", error=str(error))
-            finally:
-                self._listening.clear()
-                await subscription.close()
-            await asyncio.sleep(_RECONNECT_SECONDS)
+    async def _hear(self, event: TaskEvent[Any]) -> None:
+        if isinstance(event.data, SandboxHost):
+            self._note_host(event.data)
+        elif isinstance(event.data, SandboxOutcome):
+            await self._finish(event.data)
 
-    async def _hear(self, channel: str, payload: bytes) -> None:
-        try:
-            if channel == Channels.SANDBOX_HOSTS:
-                self._present(read(payload, SandboxHost))
-            else:
-                await self._finished(read(payload, SandboxOutcome))
-        except DecodeError as error:
-            _log.warning("sandbox.unreadable", channel=channel, reason=error.reason)
-
-    def _present(self, host: SandboxHost) -> None:
+    def _note_host(self, host: SandboxHost) -> None:
         now = asyncio.get_running_loop().time()
         self._known.hear(host, now)
         self.backend, self.isolation = host.backend, Isolation(host.isolation)
         for call in self._calls.values():
             call.waiting.note(host, now)
 
-    async def _finished(self, outcome: SandboxOutcome) -> None:
+    async def _finish(self, outcome: SandboxOutcome) -> None:
         self.backend, self.isolation = outcome.backend, Isolation(outcome.isolation)
         call = self._calls.get(outcome.request_id)
         if call is not None and not call.outcome.done():
             call.outcome.set_result(outcome)
-        # Also for one that nobody waits for any more: its host would send it again and again.
+        # Also when nobody waits for it any more: its host would send it again and again.
         await self._say(SandboxControl(caller_id=self._caller_id, received=(outcome.request_id,)))
 
-    async def _beat(self) -> None:
-        """Say what is waited for: hosts whose clock differs believe it rather than a deadline."""
+    async def _repeat_waiting(self) -> None:
+        """Say what is waited for: a host whose clock differs believes this rather than a deadline."""
         while True:
-            await asyncio.sleep(_BEAT_SECONDS)
+            await asyncio.sleep(_REPEAT_SECONDS)
             if self._calls:
                 await self._say(SandboxControl(caller_id=self._caller_id, waiting=tuple(self._calls)))
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from agents.worker.execution import Services
 from agents.worker.settings import WorkerSettings
 from agents.worker.worker import Worker
 from contracts.messages.channels import Channels
@@ -21,7 +22,7 @@ from contracts.messages.events import (
     decode,
     encode,
 )
-from contracts.ports.artifacts import ArtifactStore
+from contracts.ports.artifacts import WorkerArtifacts
 from contracts.ports.bus import Delivery, MessageBus, Outgoing, Subscription
 from contracts.ports.model import ModelClient
 from contracts.ports.sandbox import Sandbox
@@ -142,7 +143,7 @@ class Owner:
 
 def worker(
     bus: MessageBus,
-    store: ArtifactStore,
+    store: WorkerArtifacts,
     *agents: type,
     model: ModelClient | None = None,
     sandbox: Sandbox | None = None,
@@ -160,9 +161,7 @@ def worker(
     }
     return Worker(
         bus,
-        store,
-        model or ScriptedModel(),
-        sandbox or ScriptedSandbox(),
+        Services(store, model or ScriptedModel(), sandbox or ScriptedSandbox()),
         agents,
         WorkerSettings(**{**values, **settings}),
         lambda: float(CREATED_AT),

@@ -12,7 +12,7 @@ from agents.sdk.exchange_log import ExchangeLog, ExchangeScope
 from agents.sdk.task import Task
 from contracts.documents.todo_list import TodoItem
 from contracts.messages.events import EventType, TaskEvent, TaskRequest
-from contracts.ports.artifacts import ArtifactStore
+from contracts.ports.exchanges import ExchangeStore
 from contracts.ports.model import ModelRequest, ModelResponse
 from contracts.ports.sandbox import Isolation, Sandbox, SandboxRequest, SandboxResult
 
@@ -70,7 +70,7 @@ class ScriptedSandbox:
 
 
 class ExchangesInMemory:
-    """The part of the artifact store that an exchange log uses."""
+    """ExchangeStore in memory."""
 
     def __init__(self) -> None:
         self.kept: dict[tuple[str, str, str], bytes] = {}
@@ -88,13 +88,12 @@ class TaskMaker:
 
     model: ScriptedModel = field(default_factory=ScriptedModel)
     sandbox: Sandbox = field(default_factory=ScriptedSandbox)
-    store: Any = field(default_factory=ExchangesInMemory)
+    store: ExchangeStore = field(default_factory=ExchangesInMemory)
 
     def __call__(self, *, base: BaseTree = EMPTY, **fields: Any) -> Task:
         request = task_request(**fields)
         scope = ExchangeScope("w1", request.item.task_id, request.attempt)
-        store: ArtifactStore = self.store
-        return Task(request, "w1", ExchangeLog(scope, self.model, store), self.sandbox, base)
+        return Task(request, "w1", ExchangeLog(scope, self.model, self.store), self.sandbox, base)
 
 
 def task_request(

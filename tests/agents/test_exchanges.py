@@ -19,7 +19,7 @@ def _request(text: str = "hello") -> ModelRequest:
 
 
 def _log(model: ScriptedModel, store: ExchangesInMemory, attempt: int = 1) -> ExchangeLog:
-    return ExchangeLog(ExchangeScope("w1", "t1", attempt), model, store)  # type: ignore[arg-type]  # the part used
+    return ExchangeLog(ExchangeScope("w1", "t1", attempt), model, store)
 
 
 async def test_i4_an_answer_is_stored_and_not_paid_for_again() -> None:

@@ -8,9 +8,10 @@ import os
 import pytest
 
 from agents import AgentResult, Task, agent
-from agents.worker.failures import bounded, lesson, task_error
+from agents.worker.failures import lesson, task_error
 from artifacts import GitArtifactStore
 from contracts.base.errors import AgentFailure, BusUnavailable, MultiAgentError
+from contracts.base.text import bounded
 from contracts.bus.memory_bus import MemoryBus
 from tests.agents.owner import Owner, running, worker
 from tests.agents.support import task_request

@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import pytest
 
 from agents import agent
-from agents.worker.reading import Entry, Reader, entry
 from artifacts import GitArtifactStore
-from contracts.base.errors import BusUnavailable
 from contracts.bus.memory_broker import MemoryBroker
-from contracts.bus.memory_bus import MemoryBus
 from contracts.messages.channels import Channels
 from contracts.messages.events import encode
-from contracts.ports.bus import Delivery, Outgoing
 from tests.agents.actors import Gate
-from tests.agents.owner import CODER, SUSPECTS, Owner, running, until, worker
+from tests.agents.owner import CODER, Owner, running, until, worker
 from tests.agents.support import request_event, task_request
-
-
-class DeafBus(MemoryBus):
-    """Does the real read, and loses its answer as often as it is told when there is one to lose."""
-
-    def __init__(self, broker: MemoryBroker) -> None:
-        super().__init__(broker)
-        self.lose = 0
-        self.lost: list[Delivery] = []
-
-    async def read(
-        self, streams: Sequence[str], group: str, consumer: str, *, count: int, block_ms: int
-    ) -> list[Delivery]:
-        found = await super().read(streams, group, consumer, count=count, block_ms=block_ms)
-        if found and self.lose:
-            self.lose -= 1
-            self.lost += found
-            raise BusUnavailable("the answer was lost")
-        return found
+from tests.runtime.deaf_bus import DeafBus
 
 
 @pytest.fixture
@@ -119,55 +96,3 @@ async def test_i1_what_is_lost_when_the_worker_leaves_stays_pending(
         made.stop()
     await until(lambda: bool(owner.left))
     assert await owner.unacknowledged() == bus.lost
-
-
-async def _publish(bus: MemoryBus, *payloads: bytes) -> None:
-    await bus.publish([Outgoing(CODER, payload) for payload in payloads])
-
-
-async def test_a_read_that_is_served_after_the_cut_is_found(bus: DeafBus, broker: MemoryBroker) -> None:
-    known: set[Entry] = set()
-    reader = Reader(bus, [CODER], [], "w", 60_000, lambda: known)
-    await bus.ensure_group(CODER, Channels.WORKERS_GROUP)
-    await _publish(bus, b"1")
-    bus.lose = 1
-    with pytest.raises(BusUnavailable):
-        await reader.read(1)
-    [first] = await reader.read(1)
-    known.add(entry(first))
-    await _publish(bus, b"2", b"3")
-    [second] = await reader.read(1)
-    known.add(entry(second))
-    late = await MemoryBus(broker).read([CODER], Channels.WORKERS_GROUP, "w", count=1, block_ms=0)
-    assert await reader.read(1) == late
-    assert [first.payload, second.payload, late[0].payload] == [b"1", b"2", b"3"]
-
-
-async def test_no_more_looks_are_taken_than_a_failure_asks_for(bus: DeafBus, broker: MemoryBroker) -> None:
-    reader = Reader(bus, [CODER], [], "w", 0, set)
-    await bus.ensure_group(CODER, Channels.WORKERS_GROUP)
-    broker.stop()
-    with pytest.raises(BusUnavailable):
-        await reader.read(1)
-    broker.start()
-    await bus.ensure_group(CODER, Channels.WORKERS_GROUP)
-    assert await reader.read(1) == []
-    await _publish(bus, b"1")
-    [pending] = await reader.read(1)
-    # It is pending and not known, and only a look could find it.
-    assert await bus.pending(CODER, Channels.WORKERS_GROUP, "w") == [pending]
-    assert await reader.read(1) == []
-
-
-async def test_between_two_suspects_other_work_has_its_turn(bus: DeafBus) -> None:  # I7
-    reader = Reader(bus, [CODER], [SUSPECTS], "w", 0, set)
-    for stream in (CODER, SUSPECTS):
-        await bus.ensure_group(stream, Channels.WORKERS_GROUP)
-    await bus.publish([Outgoing(stream, b"x") for stream in (SUSPECTS, SUSPECTS, CODER, CODER)])
-    clock = asyncio.get_running_loop().time
-    order = [one.stream for one in await reader.read(1)]
-    over = clock() + 0.5
-    await until(lambda: clock() > over)  # as if the suspect took long
-    for _ in range(2):
-        order += [one.stream for one in await reader.read(1)]
-    assert order == [SUSPECTS, CODER, SUSPECTS]

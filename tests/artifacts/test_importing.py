@@ -121,7 +121,7 @@ def _sha256(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("prepare", "told"),
     [
-        (_nothing, "is no folder"),
+        (_nothing, "is not a folder"),
         (_plain, "is no Git repository"),
         (_inside, "is no Git repository"),
         (_unborn, "has no commit 'HEAD'"),

@@ -1,4 +1,4 @@
-"""What contracts.ports.ArtifactStore promises, on every kind of store."""
+"""What CommitStore and ExchangeStore of contracts.ports promise, on every kind of store."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 from artifacts import GitArtifactStore
 from contracts.base.errors import ArtifactError, MergeConflict, UnsafePath
 from contracts.documents.reports import ArtifactMetadata
-from contracts.ports.artifacts import ArtifactStore, RefMove
+from contracts.ports.artifacts import CommitStore, RefMove
 from tests.artifacts.builders import NOW, git, outcome
 
 MISSING = "0123456789" * 4
 
 
-def _port(store: GitArtifactStore) -> ArtifactStore:
+def _port(store: GitArtifactStore) -> CommitStore:
     return store
 
 

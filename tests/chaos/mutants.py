@@ -87,8 +87,8 @@ MUTANTS: tuple[Mutant, ...] = (
             Edit(
                 "orchestrator/service/term.py",
                 'failpoint("orchestrator.before_commit")',
-                "from contracts.ports import Done; "
-                "await handlers.publisher.publish(effects.dispatches, (), Done('owners', ()))",
+                "from contracts.ports.bus import Done; "
+                "await handlers.publisher.publish(effects.dispatches, (), Done('orchestrators', ()))",
             ),
         ),
         faults="lost-answer",
@@ -99,12 +99,12 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 "orchestrator/service/workers.py",
-                "looked = await self.recovery.look(list(self.engine.out))",
-                "looked = True",
+                "inspected = await self.recovery.find_missing(list(self.engine.in_flight))",
+                "inspected = True",
             ),
             Edit(
                 "orchestrator/service/workers.py",
-                "await self.recovery.look(sorted(self._out_before))",
+                "await self.recovery.find_missing(sorted(self._in_flight_before))",
                 "pass",
             ),
         ),
@@ -121,14 +121,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "I1: a dispatch stays on its stream until its outcome is published",
         (
             Edit(
-                "agents/worker/worker.py",
-                "self._slots.take(Held(event, delivery, self._settings.new_id(), alone))",
-                "self._outbox.ack(delivery); "
-                "self._slots.take(Held(event, delivery, self._settings.new_id(), alone))",
+                "contracts/runtime/consumer.py",
+                "if not self._settings.acks_late:",
+                "if True:",
             ),
             Edit(
                 "orchestrator/service/workers.py",
-                "await self.recovery.look(sorted(self._out_before))",
+                "await self.recovery.find_missing(sorted(self._in_flight_before))",
                 "pass",
             ),
         ),
@@ -139,18 +138,18 @@ MUTANTS: tuple[Mutant, ...] = (
         "I5: an outcome is sent again until the owner has stored it",
         (
             Edit(
-                "agents/worker/outbox.py",
-                "kept.due = now + kept.wait",
-                "kept.due = float('inf')",
+                "contracts/runtime/resend.py",
+                "reply.due = now + reply.wait",
+                "reply.due = float('inf')",
             ),
-            Edit("agents/worker/outbox.py", "self._now_due = dict(self._outcomes)", "pass"),
+            Edit("contracts/runtime/resend.py", "self._now_due = dict(self._replies)", "pass"),
             Edit(
-                "agents/worker/outbox.py",
-                "kept = self._now_due[execution_id] = self._outcomes[execution_id]",
-                "kept = self._outcomes[execution_id]",
+                "contracts/runtime/resend.py",
+                "reply = self._now_due[execution_id] = self._replies[execution_id]",
+                "reply = self._replies[execution_id]",
             ),
         ),
-        tests=("tests/agents/test_outbox.py", "tests/agents/test_worker_redis.py"),
+        tests=("tests/runtime", "tests/agents/test_worker_redis.py"),
     ),
     Mutant(
         "crashes-uncounted",
@@ -170,7 +169,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 "agents/sdk/exchange_log.py",
-                "stored = await self._answered(key)\n        if stored is None:",
+                "stored = await self._stored_answer(key)\n        if stored is None:",
                 "stored = None\n        if stored is None:",
             ),
         ),
@@ -193,11 +192,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "leases-always-advance",
         "I8: no lease runs out while the owner does not listen",
         (
-            Edit("orchestrator/scheduling/leases.py", 'self._listened_at = float("-inf")', "pass"),
+            Edit("orchestrator/scheduling/leases.py", 'self._caught_up_at = float("-inf")', "pass"),
             Edit(
                 "orchestrator/scheduling/leases.py",
-                "now - self._listened_at > self.lease_seconds / 2",
-                "now - self._listened_at > 1e9",
+                "now - self._caught_up_at > self.lease_seconds / 2",
+                "now - self._caught_up_at > 1e9",
             ),
         ),
         tests=("tests/orchestrator/test_clocks.py",),
@@ -226,8 +225,8 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 "orchestrator/service/handlers.py",
-                'if entry.kind == "ref" and entry.commit',
-                'if entry.kind == "ref" and entry.commit and False',
+                "if entry.kind is OutboxKind.REF and entry.commit",
+                "if entry.kind is OutboxKind.REF and entry.commit and False",
             ),
         ),
         tests=("tests/simulation/test_simulation.py",),
@@ -262,7 +261,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 "orchestrator/service/recovery.py",
-                "await self.bus.ack(Channels.WORKERS_GROUP, adrift)",
+                "await self.bus.ack(Channels.WORKERS_GROUP, orphaned)",
                 "pass",
             ),
         ),
@@ -273,8 +272,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "I7: what cannot be read is put aside, not delivered for ever",
         (
             Edit(
-                "agents/worker/worker.py",
-                "self._outbox.dead_letter(self._envelopes.dead(delivery, reason), delivery)",
+                "contracts/runtime/consumer.py",
+                "self.outbox.dead_letter(letter, delivery)",
                 "pass",
             ),
         ),

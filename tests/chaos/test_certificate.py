@@ -128,4 +128,4 @@ def test_a_page_shows_text_as_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_every_mutant_still_applies(mutant: object) -> None:
     with mutated(mutant) as folder:  # type: ignore[arg-type]  # pytest hides the type
-        assert (folder / "orchestrator" / "owner.py").exists()
+        assert (folder / "orchestrator" / "service" / "orchestrator.py").exists()

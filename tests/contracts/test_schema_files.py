@@ -37,17 +37,17 @@ def test_no_generated_title_is_left() -> None:
 
 
 def test_write_never_changes_a_released_copy(tmp_path: Path) -> None:
-    released = tmp_path / "released" / "1.0" / "todo.json"
-    released.parent.mkdir(parents=True)
-    released.write_text("{}")
-    write(tmp_path)
-    assert released.read_text() == "{}"
+    released = tmp_path / "released"
+    released.mkdir()
+    (released / "todo.json").write_text("{}")
+    write(tmp_path, released)
+    assert (released / "todo.json").read_text() == "{}"
     assert json.loads((tmp_path / "todo.json").read_text()) == load_schema("todo")
-    assert (released.parent / "event.json").read_text() == (tmp_path / "event.json").read_text()
+    assert (released / "event.json").read_text() == (tmp_path / "event.json").read_text()
 
 
 def test_drift_names_missing_and_changed_files(tmp_path: Path) -> None:
-    write(tmp_path)
+    write(tmp_path, tmp_path / "released")
     assert drift(tmp_path) == []
     (tmp_path / "todo.json").write_text("{}")
     (tmp_path / "code.json").unlink()

@@ -25,7 +25,7 @@ from contracts.documents.todo_list import TodoItem, TodoList
 from multi_agent.bootstrap import SCRATCH_MARK, make_bus, make_client, make_database, upgrade_database
 from multi_agent.chaos.agents import ROLE, Orders
 from multi_agent.chaos.load import write_answers
-from multi_agent.runtime.supervisor import Charge, OrchestratorArgv, Supervisor, worker_argv
+from multi_agent.runtime.supervisor import OrchestratorArgv, SupervisedProcess, Supervisor, worker_argv
 from multi_agent.settings import Settings
 from orchestrator.client.workflow_client import WorkflowClient
 from tests.support.redis_servers import PrivateRedis
@@ -100,7 +100,7 @@ class System:
 
     async def lose_orchestrator(self) -> float:
         """Kill it; seconds from its next start until a task that was waiting runs."""
-        owner = self.supervisor.charges[0]
+        owner = self.supervisor.processes[0]
         assert owner.process is not None
         before = owner.started_at
         os.kill(owner.process.pid, signal.SIGKILL)
@@ -116,7 +116,7 @@ class System:
         """Until all workers are there and idle again."""
         deadline = time.monotonic() + _WAIT_SECONDS
         while time.monotonic() < deadline:
-            living = {one.worker_id for one in self.supervisor.charges if one.worker_id}
+            living = {one.worker_id for one in self.supervisor.processes if one.worker_id}
             if living <= {row["worker_id"] for row in await self.client.workers()}:
                 break
             await asyncio.sleep(0.05)
@@ -145,11 +145,11 @@ async def running(folder: Path, *, tells: bool) -> AsyncIterator[System]:
         "MULTI_AGENT_MODEL": f"replay:{folder / 'answers'}",
         "MULTI_AGENT_FAILPOINTS": f"{_POINT}=note",
     }
-    supervisor = Supervisor(bus, env, folder / "logs", most_wait_seconds=0.05)
-    supervisor.start(Charge("orchestrator", OrchestratorArgv()))
+    supervisor = Supervisor(bus, env, folder / "logs", max_wait_seconds=0.05)
+    supervisor.start(SupervisedProcess("orchestrator", OrchestratorArgv()))
     argv = partial(worker_argv, (ROLE,), ("multi_agent.chaos.agents",))
     for number in range(3):
-        supervisor.start(Charge(f"worker-{number}", argv, tells=tells))
+        supervisor.start(SupervisedProcess(f"worker-{number}", argv, reports_death=tells))
     watch = asyncio.create_task(supervisor.watch())
     try:
         yield System(supervisor, make_client(settings, database, bus), settings.data / "failpoints.log")

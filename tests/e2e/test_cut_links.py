@@ -83,7 +83,7 @@ class Machines:
     def silences(self, worker: str) -> list[int]:
         """For every lease of a worker that ran out, how many tasks it held."""
         told = self.told(worker)
-        return [int(str(one["held"])) for one in told if one.get("why") == "silent"]
+        return [int(str(one["held"])) for one in told if one.get("reason") == "silent"]
 
     def _everywhere(self) -> dict[str, str]:
         return {

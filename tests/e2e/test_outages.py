@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.core.decision import Entry
+from contracts.messages.journal import WorkflowStarted
 from orchestrator.scheduling.batch import Batch
 from orchestrator.storage.migrate import upgrade
 from orchestrator.storage.sql.database import open_database
@@ -31,7 +31,7 @@ async def store_workflow(url: str, play: Play) -> None:
     upgrade(url)
     store = Store(open_database(url))
     batch = Batch(now=time.time(), created={WORKFLOW: play.workflow}, shards={play.workflow.header.shard})
-    batch.journal.append((WORKFLOW, Entry("workflow.started")))
+    batch.journal.append((WORKFLOW, WorkflowStarted()))
     await store.commit(batch, await everything(store))
     await store.close()
 

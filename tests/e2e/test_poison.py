@@ -65,5 +65,5 @@ def test_i7_poison_is_given_up_after_three_deaths_alone_and_hurts_nobody_else(cl
     shown = cli("dead-letters", "show", number).stdout
     assert "3 workers died" in shown
     assert '"task_id":"poison"' in shown
-    assert "worker.taken" in shown, "the worker's log"
+    assert "task_taken" in shown, "the worker's log"
     assert "no dead letter 99" in cli("dead-letters", "show", "99", code=2).stderr

@@ -108,7 +108,7 @@ def test_the_example_runs_with_a_sandbox_host(cli: Cli) -> None:
     check(summary)
     assert summary["sandbox"] == "namespaces"
     log = (cli.folder / ".multi_agent" / "logs" / "sandbox-host.log").read_text()
-    assert log.count("sandbox_host.finished") >= 2
+    assert log.count("program_finished") >= 2
 
 
 @pytest.mark.slow

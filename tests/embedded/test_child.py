@@ -14,7 +14,7 @@ from multi_agent.embedded.child import ChildProcess
 from tests.embedded.processes import is_running, program, wait_until
 
 ENV = {"PATH": os.environ["PATH"]}
-LEASH = Path(sys.modules[ChildProcess.__module__].__file__ or "").with_name("leash.py")
+GUARD = Path(sys.modules[ChildProcess.__module__].__file__ or "").with_name("parent_guard.py")
 
 PARENT = """
 import sys, threading, time
@@ -63,13 +63,13 @@ def test_it_dies_with_its_watcher(tmp_path: Path) -> None:
 def test_it_does_not_start_for_a_parent_that_is_gone(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     for mode in ([], ["--watch"]):
-        command = [sys.executable, "-I", "-S", str(LEASH), "--parent", "1", *mode, "--", "touch", str(mark)]
+        command = [sys.executable, "-I", "-S", str(GUARD), "--parent", "1", *mode, "--", "touch", str(mark)]
         assert subprocess.run(command, check=False).returncode == 126
     assert not mark.exists()
 
 
 def test_the_watcher_hands_on_the_exit_status() -> None:
-    command = [sys.executable, "-I", "-S", str(LEASH), "--parent", str(os.getpid()), "--watch", "--"]
+    command = [sys.executable, "-I", "-S", str(GUARD), "--parent", str(os.getpid()), "--watch", "--"]
     assert subprocess.run([*command, "sh", "-c", "exit 7"], check=False).returncode == 7
 
 

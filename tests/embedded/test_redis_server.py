@@ -71,7 +71,7 @@ async def test_each_kind_serves_in_private_and_leaves_nothing(home: Path, kind: 
     assert redis.folder.parent == home / "run"
     assert stat.S_IMODE(redis.folder.stat().st_mode) == 0o700
     place = redis.folder / "redis.sock"
-    assert names(redis.folder) == {str(place), str(redis.folder / "owner")}
+    assert names(redis.folder) == {str(place), str(redis.folder / "pid")}
     assert place.is_socket()
     assert stat.S_IMODE(place.stat().st_mode) & 0o077 == 0
     assert "LISTEN" not in listening(redis.process.pid)

@@ -75,7 +75,7 @@ class System:
         """
         await self.kill()
         row = {"host": "h", "pid": 1, "roles": ["coder"], "streams": [STREAM], "slots": 1, "joined_at": 0.0}
-        await Store(self.database).worker_joined({"worker_id": "of-before", **row})
+        await Store(self.database).add_worker({"worker_id": "of-before", **row})
         await self.start()
         async with asyncio.timeout(20):
             while await self.client.workers():  # noqa: ASYNC110 - polls a database

@@ -34,42 +34,42 @@ def beat(number: int, *held: str, started: bool = True) -> Heartbeat:
 def listened(leases: Leases, start: float, end: float) -> None:
     """The owner hears all there is, a few times a second, from start to end."""
     for step in range(int((end - start) * 4) + 1):
-        leases.listening(start + step / 4)
+        leases.mark_caught_up(start + step / 4)
 
 
 def test_silence_for_a_lease_is_death() -> None:
     leases = Leases(LEASE)
-    leases.heard(beat(1, "d"), 0.0)
+    leases.renew(beat(1, "d"), 0.0)
     listened(leases, 0.0, LEASE)
-    assert leases.silent(LEASE) == []
-    assert leases.silent(LEASE + 0.1) == ["w"]
+    assert leases.expired(LEASE) == []
+    assert leases.expired(LEASE + 0.1) == ["w"]
     assert leases.remove("w")[1] == [("d", True)]
 
 
 def test_an_owner_that_was_stopped_renews_every_lease() -> None:
     leases = Leases(LEASE)
-    leases.heard(beat(1), 0.0)
+    leases.renew(beat(1), 0.0)
     listened(leases, 0.0, 1.0)
-    leases.listening(1.0 + HOUR)
-    assert leases.silent(1.0 + HOUR + LEASE - 0.1) == []
+    leases.mark_caught_up(1.0 + HOUR)
+    assert leases.expired(1.0 + HOUR + LEASE - 0.1) == []
     listened(leases, 1.0 + HOUR, 1.0 + HOUR + LEASE)
-    assert leases.silent(1.0 + HOUR + LEASE + 0.1) == ["w"]
+    assert leases.expired(1.0 + HOUR + LEASE + 0.1) == ["w"]
 
 
 def test_while_the_bus_is_away_nobody_dies() -> None:
     leases = Leases(LEASE)
-    leases.heard(beat(1), 0.0)
+    leases.renew(beat(1), 0.0)
     for second in range(1, 60):
-        leases.deaf()
-        leases.listening(float(second))
-    assert leases.silent(60.0) == []
+        leases.suspend()
+        leases.mark_caught_up(float(second))
+    assert leases.expired(60.0) == []
 
 
 def test_what_a_heartbeat_lists_no_more_is_held_no_more() -> None:
     leases = Leases(LEASE)
-    leases.heard(beat(1, "d1", "d2"), 0.0)
-    leases.heard(beat(2, "d2", started=False), 1.0)
-    assert (leases.held("d1"), leases.held("d2")) == (False, True)
+    leases.renew(beat(1, "d1", "d2"), 0.0)
+    leases.renew(beat(2, "d2", started=False), 1.0)
+    assert (leases.is_held("d1"), leases.is_held("d2")) == (False, True)
 
 
 def retrying(wall: float, later_wall: float) -> list[float]:
@@ -77,11 +77,11 @@ def retrying(wall: float, later_wall: float) -> list[float]:
     numbers = itertools.count()
     engine = Engine(lambda: f"d{next(numbers)}", 10)
     engine.submit(Workflow.start("w", plan(item("a")), shard=0, now=wall), wall, 0.0)
-    engine.fill(wall, 0.0)
+    engine.dispatch_ready(wall, 0.0)
     engine.apply("w", Finished("a", failed("d0")), wall, 10.0)
     found = []
     for tenth in range(100):
-        engine.fill(later_wall, 10.0 + tenth / 10)
+        engine.dispatch_ready(later_wall, 10.0 + tenth / 10)
         if engine.workflows["w"].tasks["a"].status is TaskStatus.DISPATCHED:
             found.append(tenth / 10)
             break

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, event, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from contracts.base.errors import StoreUnavailable
-from orchestrator.storage.sql.database import Body, Database, SqliteDatabase, open_database
+from orchestrator.storage.sql.database import Database, SqliteDatabase, open_database
 from orchestrator.storage.sql.pipelining import (
     ConditionFailed,
     commit_in_pipeline,
@@ -22,6 +22,7 @@ from orchestrator.storage.sql.pipelining import (
     require,
     send_statement,
 )
+from orchestrator.storage.sql.transactions import Body
 from orchestrator.storage.tables import orchestrators, shards
 from orchestrator.storage.writing import Rows
 

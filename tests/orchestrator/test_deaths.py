@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contracts.messages.events import Execution, Heartbeat
-from orchestrator.scheduling.crash_attribution import executed, one_to_blame
+from orchestrator.scheduling.crash_attribution import executed, executed_alone
 
 
 def heartbeat(**started: bool) -> Heartbeat:
@@ -59,8 +59,8 @@ def test_a_worker_that_nobody_heard_of_executed_what_it_had_read() -> None:
 def test_one_is_to_blame_only_when_heartbeat_and_bus_say_that_it_was_all(
     listed: dict[str, bool], read: list[str] | None, expected: bool
 ) -> None:
-    assert one_to_blame(heartbeat(**listed), read) is expected
+    assert executed_alone(heartbeat(**listed), read) is expected
 
 
 def test_nobody_is_to_blame_for_the_death_of_a_worker_that_was_never_heard_of() -> None:
-    assert not one_to_blame(None, ["a"])
+    assert not executed_alone(None, ["a"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from contracts.messages.journal import TaskDelayed, WorkflowCompleted
 from orchestrator.core.attempts import BACKOFF_MOST_SECONDS, MAX_CRASHES, backoff_seconds
 from orchestrator.core.events import (
     Approve,
@@ -73,7 +74,7 @@ def test_a_workflow_that_left_nothing_is_completed_without_a_merge() -> None:
     header = play.workflow.header
     assert (header.status, header.result_commit) == ("completed", None)
     assert header.finished_at is not None
-    assert last.journal[-1].kind == "workflow.completed"
+    assert last.journal[-1] == WorkflowCompleted(None)
 
 
 def test_one_commit_anywhere_is_merged() -> None:
@@ -375,7 +376,7 @@ class TestOutages:
         waits = []
         for _ in range(7):
             decision = play.give(Finished("a", failed(play.dispatch("a"), code=code)))
-            assert [entry.kind for entry in decision.journal] == ["task.delayed"]
+            assert [type(entry) for entry in decision.journal] == [TaskDelayed]
             waits.append(play.workflow.tasks["a"].not_before - play.now)
         assert waits == [1, 2, 4, 8, 16, 30, 30]
         task = play.workflow.tasks["a"]

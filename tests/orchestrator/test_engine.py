@@ -14,7 +14,7 @@ def filled(tasks: int, window: int) -> Engine:
     engine = Engine(lambda: f"d{next(numbers)}", window)
     wide = plan(*(item(f"t{number}") for number in range(tasks)))
     engine.submit(Workflow.start("w", wide, shard=0, now=0.0), 0.0, 0.0)
-    engine.fill(0.0, 0.0)
+    engine.dispatch_ready(0.0, 0.0)
     return engine
 
 
@@ -24,12 +24,12 @@ def test_the_first_tasks_of_many_do_not_wait_for_the_last() -> None:
     for now in (1.0, 2.0, 3.0, 4.0):
         sizes.append(len(engine.flush(0.0)[1].dispatches))
         last = engine.next_timer()
-        engine.fill(now, now)
+        engine.dispatch_ready(now, now)
     assert sizes == [64, 256, 256, 24]
     assert last is None
 
 
 def test_i9_a_full_window_asks_for_no_more_calls() -> None:
     engine = filled(600, window=10)
-    assert len(engine.out) == 10
+    assert len(engine.in_flight) == 10
     assert engine.next_timer() is None

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import json
 
-from contracts.messages.events import TaskRequest, decode, encode
+from contracts.bus.connect import open_message_bus
+from contracts.messages.channels import SHARDS, Channels
+from contracts.messages.events import CommandNotice, EventType, TaskRequest, decode, encode
+from multi_agent.bootstrap import make_client
+from multi_agent.settings import Settings
+from orchestrator.core.sharding import ShardAssignment
 from orchestrator.core.state import TaskStatus, Workflow
 from orchestrator.scheduling.messages import request_message
+from orchestrator.storage.sql.database import Database
+from orchestrator.storage.store import Store
 from tests.orchestrator.plans import item, plan
 
 
@@ -22,3 +29,18 @@ def test_a_dispatch_is_what_its_model_makes_of_it() -> None:
         assert json.loads(encode(event)) == json.loads(sent.payload)
         assert isinstance(event.data, TaskRequest)
         assert (event.data.item, event.data.parents) == (task.item, parents)
+
+
+async def test_a_stored_command_is_announced_to_the_orchestrators(database: Database) -> None:
+    bus = open_message_bus("memory://commands")
+    subscription = bus.subscribe([Channels.COMMANDS])
+    await subscription.ready()
+    name = await make_client(Settings(), database, bus).submit(plan(item("a")))
+    _, payload = await anext(aiter(subscription))
+    event = decode(payload)
+    assert (event.type, type(event.data)) == (EventType.COMMAND_ADDED, CommandNotice)
+    assert json.loads(encode(event)) == json.loads(payload)
+    waiting = await Store(database).waiting_commands(ShardAssignment(dict.fromkeys(range(SHARDS), 1)))
+    assert [(one.command_id, one.workflow_id) for one in waiting] == [(event.data.command_id, name)]
+    await subscription.close()
+    await bus.close()

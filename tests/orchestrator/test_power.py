@@ -7,7 +7,8 @@ from pathlib import Path
 
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.diagnosis.verify import verify_invariants
-from orchestrator.storage.sql.database import Body, Database, T, open_database
+from orchestrator.storage.sql.database import Database, open_database
+from orchestrator.storage.sql.transactions import Body, T
 from tests.orchestrator.hand import Hand
 from tests.orchestrator.plans import item, plan
 from tests.orchestrator.system import do_next, running

@@ -15,7 +15,7 @@ from orchestrator.core.state import TaskState, Workflow
 from orchestrator.scheduling.engine import Engine
 from orchestrator.scheduling.leases import Leases
 from orchestrator.scheduling.messages import request_message
-from orchestrator.service.recovery import DrainGate, Forfeit, Recovery
+from orchestrator.service.recovery import DrainGate, Reclaimed, Recovery
 from tests.orchestrator.plans import item, plan
 
 STREAM = Channels.requests("coder")
@@ -40,7 +40,7 @@ def submitted(owner: Recovery) -> tuple[Workflow, TaskState]:
     name = next(name for n in itertools.count() if owner.assignment.has(name := f"wf-{n}"))
     workflow = Workflow.start(name, plan(item("a")), shard=shard_of(name), now=0.0)
     owner.engine.submit(workflow, 0.0, 0.0)
-    owner.engine.fill(0.0, 0.0)
+    owner.engine.dispatch_ready(0.0, 0.0)
     return workflow, workflow.tasks["a"]
 
 
@@ -51,10 +51,10 @@ async def test_an_owner_takes_only_its_own_from_a_dead_worker(bus: MessageBus) -
     unreadable = Outgoing(STREAM, b"\xff")
     await bus.publish([*sent, unreadable])
     held = await bus.read([STREAM], Channels.WORKERS_GROUP, "dead", count=9, block_ms=0)
-    low = await owners[0].forfeit("dead", [STREAM])
-    assert low == Forfeit([decode(sent[0].payload).id], [held[2]])
+    low = await owners[0].reclaim("dead", [STREAM])
+    assert low == Reclaimed([decode(sent[0].payload).id], [held[2]])
     assert await bus.pending(STREAM, Channels.WORKERS_GROUP, "dead") == [held[1]]
-    assert await owners[1].forfeit("dead", [STREAM]) == Forfeit([decode(sent[1].payload).id], [])
+    assert await owners[1].reclaim("dead", [STREAM]) == Reclaimed([decode(sent[1].payload).id], [])
     assert await bus.consumers(STREAM, Channels.WORKERS_GROUP) == []
     assert await bus.depth(STREAM) == 0
 
@@ -66,11 +66,11 @@ async def test_a_look_takes_repetitions_and_what_counts_no_more_off_the_stream(b
     mine, others = [request_message(workflow.header, task) for workflow, task in map(submitted, owners)]
     await bus.publish([mine, others, mine, mine, others])
     current = decode(mine.payload).id
-    assert await owners[0].look([current])
+    assert await owners[0].find_missing([current])
     assert [each.payload for each in await bus.entries(STREAM)] == [mine.payload, others.payload]
-    [(workflow_id, task_id)] = [owners[0].engine.out.pop(current)]
-    owners[0].engine.out["another"] = (workflow_id, task_id)
-    assert await owners[0].look(["another"])
+    [(workflow_id, task_id)] = [owners[0].engine.in_flight.pop(current)]
+    owners[0].engine.in_flight["another"] = (workflow_id, task_id)
+    assert await owners[0].find_missing(["another"])
     assert [each.payload for each in await bus.entries(STREAM)] == [others.payload]
 
 
@@ -93,5 +93,5 @@ async def test_an_owner_recalls_nothing_that_is_not_its_own(bus: MessageBus) -> 
             for name, workflow in running
         ),
     )
-    assert low.stale(heartbeat) == [(names[0], "old-1")]
-    assert high.stale(heartbeat) == [(names[1], "old-2")]
+    assert low.stale_executions(heartbeat) == [(names[0], "old-1")]
+    assert high.stale_executions(heartbeat) == [(names[1], "old-2")]

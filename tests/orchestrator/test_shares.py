@@ -17,7 +17,7 @@ def looked(
     """Looks twice a second from start to end, at owners whose counters move and at others."""
     for step in range(int((end - start) / TICK) + 1):
         now = start + step * TICK
-        watch.see({**{name: int(now * 10) for name in moving}, **dict.fromkeys(still, 7)}, now)
+        watch.observe({**{name: int(now * 10) for name in moving}, **dict.fromkeys(still, 7)}, now)
 
 
 def test_a_counter_that_stands_still_for_a_lease_is_that_of_a_dead_owner() -> None:

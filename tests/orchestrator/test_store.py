@@ -16,12 +16,12 @@ from alembic import command
 from sqlalchemy import Connection, create_engine, delete, insert, inspect, text
 
 from contracts.base.errors import InvalidInput, NotConfigured, StoreUnavailable
+from contracts.messages.journal import CommandRefused, TaskDispatched
 from orchestrator.client.workflow_client import WorkflowClient
-from orchestrator.core.decision import Entry
 from orchestrator.core.events import Finished, Retry
 from orchestrator.core.sharding import ShardAssignment, shard_of
 from orchestrator.core.state import Workflow
-from orchestrator.scheduling.batch import Batch, DeadLetter, OutboxEntry
+from orchestrator.scheduling.batch import Batch, DeadLetter, OutboxEntry, OutboxKind
 from orchestrator.scheduling.engine import Engine
 from orchestrator.storage import writing
 from orchestrator.storage.migrate import migration_config, upgrade
@@ -60,7 +60,7 @@ def cycle_added(play: Play) -> Batch:
 
 async def everything(store: Store, orchestrator_id: str = "me") -> ShardAssignment:
     """All shards, under new epochs."""
-    roll = await store.ownership.beat(OrchestratorEntry(orchestrator_id, "here", 1, 0.0), "")
+    roll = await store.ownership.renew(OrchestratorEntry(orchestrator_id, "here", 1, 0.0), "")
     seen = {row.shard: row.epoch for row in roll.shards}
     return ShardAssignment(await store.ownership.transfer_shards(orchestrator_id, seen, ()))
 
@@ -73,7 +73,7 @@ async def saved(store: Store, play: Play) -> ShardAssignment:
 
 async def opened(store: Store, assignment: ShardAssignment) -> list[Workflow]:
     """All open workflows of the share."""
-    busy, idle = await store.open_names(assignment)
+    busy, idle = await store.open_workflow_ids(assignment)
     return await store.load_open([*busy, *idle])
 
 
@@ -112,11 +112,11 @@ async def test_a_batch_is_written_whole_or_not_at_all(store: Store, database: Da
     play = Play(TODO)
     assignment = await saved(store, play)
     batch = Batch(now=1.0, shards={0})
-    batch.journal.append(("wf-1", Entry("task.dispatched", "code")))
-    batch.outbox += [OutboxEntry("d1", "ref", "wf-1", "code")] * 2
+    batch.journal.append(("wf-1", TaskDispatched("code", 1, "d1")))
+    batch.outbox += [OutboxEntry("d1", OutboxKind.REF, "wf-1", "code")] * 2
     with pytest.raises(Exception, match=r"(?i)unique|duplicate"):
         await store.commit(batch, assignment)
-    assert await store.outbox(assignment) == []
+    assert await store.load_outbox(assignment) == []
     assert await WorkflowClient(database).events("wf-1") == []
 
 
@@ -167,13 +167,15 @@ async def test_each_owner_sees_its_own_shards_only(store: Store, database: Datab
     await WorkflowClient(database).cancel("wf-1", "me")
     row = {"command_id": "old", "kind": "cancel", "workflow_id": "wf-1", "body": "{}", "created_at": 0.0}
     await database.write(lambda connection: connection.execute(insert(commands).values(**row)))
-    await store.commit(Batch(now=1.0, outbox=[OutboxEntry("d1", "dispatch", "wf-1", "a")]), assignment)
+    await store.commit(
+        Batch(now=1.0, outbox=[OutboxEntry("d1", OutboxKind.DISPATCH, "wf-1", "a")]), assignment
+    )
     home = shard_of("wf-1")
     mine = ShardAssignment({home: assignment.epochs[home]})
     others = ShardAssignment({shard: epoch for shard, epoch in assignment.epochs.items() if shard != home})
 
     async def seen(part: ShardAssignment) -> tuple[int, int, int]:
-        loaded, effects = await opened(store, part), await store.outbox(part)
+        loaded, effects = await opened(store, part), await store.load_outbox(part)
         return len(loaded), len(effects), len(await store.waiting_commands(part))
 
     # The test's workflow was put into shard 0 by hand.
@@ -185,7 +187,7 @@ async def test_of_several_that_want_the_same_shards_one_gets_each(
     database_url: str, database: Database
 ) -> None:  # I3
     stores = [Store(database), *(Store(open_database(database_url)) for _ in range(3))]
-    roll = await stores[0].ownership.beat(OrchestratorEntry("first", "here", 1, 0.0), "")
+    roll = await stores[0].ownership.renew(OrchestratorEntry("first", "here", 1, 0.0), "")
     seen = {row.shard: row.epoch for row in roll.shards}
     won = await asyncio.gather(
         *(one.ownership.transfer_shards(f"owner-{n}", seen, ()) for n, one in enumerate(stores))
@@ -198,32 +200,32 @@ async def test_of_several_that_want_the_same_shards_one_gets_each(
 async def test_an_owner_that_leaves_gives_back_what_it_held(store: Store) -> None:
     assignment = await everything(store)
     mine = OrchestratorEntry("me", "here", 1, 0.0)
-    assert (await store.ownership.beat(mine, "")).held_by("me") == assignment.epochs
+    assert (await store.ownership.renew(mine, "")).held_by("me") == assignment.epochs
     await store.ownership.leave("me")
-    roll = await store.ownership.beat(OrchestratorEntry("other", "here", 1, 0.0), "")
+    roll = await store.ownership.renew(OrchestratorEntry("other", "here", 1, 0.0), "")
     assert set(roll.renewals) == {"other"}
     assert {row.owner for row in roll.shards} == {None}
 
 
 async def test_only_an_owner_whose_counter_stands_is_struck_off(store: Store) -> None:
     me, other = OrchestratorEntry("me", "here", 1, 0.0), OrchestratorEntry("other", "here", 2, 0.0)
-    await store.ownership.beat(other, "")
-    before = (await store.ownership.beat(me, "")).renewals
-    await store.ownership.beat(other, "")
+    await store.ownership.renew(other, "")
+    before = (await store.ownership.renew(me, "")).renewals
+    await store.ownership.renew(other, "")
     await store.ownership.remove_dead({"other": before["other"]})
-    now = (await store.ownership.beat(me, "")).renewals
+    now = (await store.ownership.renew(me, "")).renewals
     assert now["other"] == before["other"] + 1
     await store.ownership.remove_dead({"other": now["other"]})
-    assert set((await store.ownership.beat(me, "")).renewals) == {"me"}
+    assert set((await store.ownership.renew(me, "")).renewals) == {"me"}
 
 
 async def test_what_an_owner_waits_for_can_be_read(store: Store, database: Database) -> None:
     me, client = OrchestratorEntry("me", "here", 7, 3.0), WorkflowClient(database)
-    await store.ownership.beat(me, "waiting for Redis")
+    await store.ownership.renew(me, "waiting for Redis")
     assert [(one["orchestrator_id"], one["pid"], one["note"]) for one in await client.orchestrators()] == [
         ("me", 7, "waiting for Redis")
     ]
-    await store.ownership.beat(me, "")
+    await store.ownership.renew(me, "")
     assert [one["note"] for one in await client.orchestrators()] == [""]
 
 
@@ -234,9 +236,9 @@ async def test_all_owners_may_note_the_same_worker(
     row = {"host": "h", "pid": 1, "roles": ["coder"], "streams": ["s"], "slots": 2, "joined_at": 1.0}
     for _ in range(3):
         rows = [{"worker_id": f"w{n}", **row} for n in range(4)]
-        await asyncio.gather(*(one.worker_joined(each) for one in (store, *others) for each in rows))
+        await asyncio.gather(*(one.add_worker(each) for one in (store, *others) for each in rows))
         assert len(await WorkflowClient(database).workers()) == 4
-        await asyncio.gather(*(one.workers_left_but(["w0"], 2.0, "gone") for one in (store, *others)))
+        await asyncio.gather(*(one.mark_workers_left_except(["w0"], 2.0, "gone") for one in (store, *others)))
         assert [one["worker_id"] for one in await WorkflowClient(database).workers()] == ["w0"]
     for one in others:
         await one.close()
@@ -245,36 +247,36 @@ async def test_all_owners_may_note_the_same_worker(
 async def test_outbox_entries_stay_until_they_are_settled(store: Store) -> None:
     assignment = await everything(store)
     entries = [
-        OutboxEntry("d1", "dispatch", "wf", "a"),
-        OutboxEntry("ref-d0", "ref", "wf", "b", commit_of("b")),
+        OutboxEntry("d1", OutboxKind.DISPATCH, "wf", "a"),
+        OutboxEntry("ref-d0", OutboxKind.REF, "wf", "b", commit_of("b")),
     ]
     await store.commit(Batch(now=1.0, outbox=list(entries)), assignment)
-    assert sorted(await store.outbox(assignment), key=lambda entry: entry.entry_id) == entries
-    await store.commit(Batch(now=2.0, settled=["d1"]), assignment)
-    assert [entry.entry_id for entry in await store.outbox(assignment)] == ["ref-d0"]
+    assert sorted(await store.load_outbox(assignment), key=lambda entry: entry.entry_id) == entries
+    await store.commit(Batch(now=2.0, delivered=["d1"]), assignment)
+    assert [entry.entry_id for entry in await store.load_outbox(assignment)] == ["ref-d0"]
 
 
 async def test_dispatches_that_share_a_row_stay_until_the_last_is_settled(store: Store) -> None:
     assignment = await everything(store)
-    entries = [OutboxEntry(f"d{n}", "dispatch", "wf", "a") for n in range(3)]
-    other = OutboxEntry("d3", "dispatch", "wf-1", "a")
+    entries = [OutboxEntry(f"d{n}", OutboxKind.DISPATCH, "wf", "a") for n in range(3)]
+    other = OutboxEntry("d3", OutboxKind.DISPATCH, "wf-1", "a")
     await store.commit(Batch(now=1.0, outbox=[*entries, other]), assignment)
     for settled, left in ((["d0", "d3"], entries), (["d0"], entries), (["d1", "d2"], [])):
-        await store.commit(Batch(now=2.0, settled=settled), assignment)
-        assert await Store(store._database).outbox(assignment) == left, settled
+        await store.commit(Batch(now=2.0, delivered=settled), assignment)
+        assert await Store(store._database).load_outbox(assignment) == left, settled
 
 
 async def test_what_was_settled_before_a_crash_comes_back_with_its_neighbours(store: Store) -> None:
     assignment = await everything(store)
-    entries = [OutboxEntry(f"d{n}", "dispatch", "wf", "a") for n in range(3)]
+    entries = [OutboxEntry(f"d{n}", OutboxKind.DISPATCH, "wf", "a") for n in range(3)]
     await store.commit(Batch(now=1.0, outbox=entries), assignment)
-    await store.commit(Batch(now=2.0, settled=["d0"]), assignment)
+    await store.commit(Batch(now=2.0, delivered=["d0"]), assignment)
     again = Store(store._database)
-    assert await again.outbox(assignment) == entries
-    await again.commit(Batch(now=3.0, settled=["d1", "d2"]), assignment)
-    assert await again.outbox(assignment) == entries
-    await again.commit(Batch(now=3.0, settled=["d0", "d1", "d2"]), assignment)
-    assert await again.outbox(assignment) == []
+    assert await again.load_outbox(assignment) == entries
+    await again.commit(Batch(now=3.0, delivered=["d1", "d2"]), assignment)
+    assert await again.load_outbox(assignment) == entries
+    await again.commit(Batch(now=3.0, delivered=["d0", "d1", "d2"]), assignment)
+    assert await again.load_outbox(assignment) == []
 
 
 async def test_dead_letters_keep_the_bytes(store: Store, database: Database) -> None:  # I7
@@ -302,11 +304,12 @@ async def test_commands_are_handed_out_until_answered(store: Store, database: Da
 async def test_events_come_in_order_and_after_a_sequence(store: Store, database: Database) -> None:
     assignment = await saved(store, Play(TODO))
     for number in range(3):
-        await store.commit(Batch(now=1.0, journal=[("wf-1", Entry("x.y", None, {"n": number}))]), assignment)
+        entry = CommandRefused(str(number), "no")
+        await store.commit(Batch(now=1.0, journal=[("wf-1", entry)]), assignment)
     client = WorkflowClient(database)
     found = await client.events("wf-1")
-    assert [entry.data["n"] for entry in found] == [0, 1, 2]
-    assert [entry.data["n"] for entry in await client.events("wf-1", after=found[0].sequence)] == [1, 2]
+    assert [entry.data["command"] for entry in found] == ["0", "1", "2"]
+    assert await client.events("wf-1", after=found[0].sequence) == found[1:]
 
 
 async def test_a_beginning_of_a_name_is_enough_when_it_is_clear(store: Store, database: Database) -> None:
@@ -374,7 +377,7 @@ async def test_what_is_stored_survives_the_way_back_and_forth(database_url: str)
         other.succeed("code")
         other.give(Finished("test", red_tests(other.dispatch("test"))))
         await store.commit(cycle_added(other), assignment)
-        effects = [OutboxEntry(f"d{n}", "dispatch", "wf-2", "a") for n in range(2)]
+        effects = [OutboxEntry(f"d{n}", OutboxKind.DISPATCH, "wf-2", "a") for n in range(2)]
         await store.commit(Batch(now=1.0, outbox=effects), assignment)
         await plans_match(store, play, other)
     finally:
@@ -504,7 +507,7 @@ async def test_a_workflow_opened_again_twice_in_one_batch_is_stored_as_open(stor
     engine.adopt(play.workflow, 1.0)
     for name in ("a", "b"):
         assert engine.apply("wf-1", Retry(name, "me"), 2.0, 2.0).refused is None
-    engine.fill(2.0, 2.0)
+    engine.dispatch_ready(2.0, 2.0)
     await store.commit(engine.flush(2.0)[0], assignment)
     assert (play.workflow.header.status.value, play.workflow.header.open_tasks) == ("running", 2)
     assert same(await store.load("wf-1"), play.workflow)
@@ -520,6 +523,6 @@ def test_every_column_of_a_batch_is_written() -> None:
     }
     for table, rows in inserts.items():
         assert {*rows._names} == {*table.columns.keys()} - {"sequence"}
-    for rows in (writing._SET_TASK, writing._SET_SENT):
+    for rows in (writing._SET_TASK, writing._SET_DISPATCHED):
         left = {*tasks.columns.keys()} - {*rows._names, *rows._fixed}
         assert all(tasks.c[name].nullable for name in left), "what a new row lacks is empty"

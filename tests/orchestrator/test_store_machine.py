@@ -14,8 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import text
 
 from contracts.base.errors import StoreUnavailable
+from contracts.messages.journal import CommandRefused, encode_journal
 from orchestrator.client.workflow_client import WorkflowClient
-from orchestrator.core.decision import Entry
 from orchestrator.core.events import Cancel, Finished, Lost, Merged, Overdue, Retry, WorkflowEvent
 from orchestrator.core.sharding import shard_of
 from orchestrator.core.state import Workflow, WorkflowStatus
@@ -23,7 +23,8 @@ from orchestrator.scheduling.batch import Batch, OutboxEntry
 from orchestrator.scheduling.engine import Effects, Engine
 from orchestrator.storage.migrate import upgrade
 from orchestrator.storage.outbox import read_outbox
-from orchestrator.storage.sql.database import Body, Database, open_database
+from orchestrator.storage.sql.database import Database, open_database
+from orchestrator.storage.sql.transactions import Body
 from orchestrator.storage.store import OwnershipLost, Store
 from tests.orchestrator.plans import commit_of, failed, outcome, red_tests
 from tests.orchestrator.test_core_properties import random_plan
@@ -68,7 +69,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.numbers = 0
         self.workflows: dict[str, Workflow] = {}
         self.outbox: dict[str, OutboxEntry] = {}
-        self.journal: list[tuple[str, str | None, str]] = []
+        self.journal: list[tuple[str, str, str | None, dict[str, Any]]] = []
         self.assignment = self.wait(everything(self.store))
         self.reload()
 
@@ -90,14 +91,14 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(window=st.integers(0, 12))
     def fill(self, window: int) -> None:
         self.engine.window = window
-        self.engine.fill(2.0, 1e9)
+        self.engine.dispatch_ready(2.0, 1e9)
 
     @rule(pick=st.integers(0, 30), kind=st.integers(0, 6))
     def progress(self, pick: int, kind: int) -> None:
-        if not self.engine.out:
+        if not self.engine.in_flight:
             return
-        dispatch_id = list(self.engine.out)[pick % len(self.engine.out)]
-        workflow_id, name = self.engine.out[dispatch_id]
+        dispatch_id = list(self.engine.in_flight)[pick % len(self.engine.in_flight)]
+        workflow_id, name = self.engine.in_flight[dispatch_id]
         good = Finished(name, outcome(dispatch_id, commit=commit_of(name)))
         others: list[WorkflowEvent] = [
             Finished(name, failed(dispatch_id)),
@@ -113,13 +114,13 @@ class StoreMachine(RuleBasedStateMachine):
             name = list(self.engine.workflows)[pick % len(self.engine.workflows)]
             event: WorkflowEvent = (Merged("a" * 40), Retry(None, "me"), Cancel("me"))[kind]
             refused = self.engine.apply(name, event, 4.0, 4.0).refused
-            self.engine.note(name, Entry("wished", None, {"refused": refused}))
+            self.engine.record(name, CommandRefused("wished", refused or "no"))
 
     # --- commits -------------------------------------------------------------------------------------
 
     def flushed(self, settle: int = 0) -> tuple[Batch, Effects]:
         batch, effects = self.engine.flush(5.0)
-        batch.settled = list(self.outbox)[:settle]
+        batch.delivered = list(self.outbox)[:settle]
         return batch, effects
 
     @rule(settle=st.integers(0, 3))
@@ -143,7 +144,7 @@ class StoreMachine(RuleBasedStateMachine):
         """A new session: what was not committed never happened."""
         self.engine = Engine(self.new_id, window=4)
         # What was settled beside something that was not comes back.
-        self.outbox |= {one.entry_id: one for one in self.wait(self.store.outbox(self.assignment))}
+        self.outbox |= {one.entry_id: one for one in self.wait(self.store.load_outbox(self.assignment))}
         for workflow in self.wait(opened(self.store, self.assignment)):
             self.engine.adopt(workflow, 1.0)
 
@@ -162,9 +163,9 @@ class StoreMachine(RuleBasedStateMachine):
         for name in {*batch.created, *batch.headers, *(name for name, _ in batch.tasks)}:
             current = self.engine.workflows[name]
             self.workflows[name] = Workflow.load(current.header, current.tasks.values())
-        self.journal += [(name, entry.task_id, entry.kind) for name, entry in batch.journal]
+        self.journal += [(name, *encode_journal(entry)) for name, entry in batch.journal]
         self.outbox |= {entry.entry_id: entry for entry in batch.outbox}
-        for entry_id in batch.settled:
+        for entry_id in batch.delivered:
             self.outbox.pop(entry_id, None)
 
     # --- invariants ----------------------------------------------------------------------------------
@@ -194,7 +195,7 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def the_journal_lost_nothing(self) -> None:
         events = self.wait(WorkflowClient(self.database).events(limit=100_000))
-        assert [(one.workflow_id, one.task_id, one.kind) for one in events] == self.journal
+        assert [(one.workflow_id, one.kind, one.task_id, one.data) for one in events] == self.journal
 
 
 def _empty(connection: Any) -> None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from contracts.base.errors import BusUnavailable
+from contracts.bus.memory_broker import MemoryBroker
+from contracts.bus.memory_bus import MemoryBus
 from contracts.messages.channels import Channels
-from contracts.messages.events import DeadMessage, EventType, TaskEvent, decode, encode
-from contracts.ports.bus import Delivery, MessageBus, Outgoing
+from contracts.messages.events import DeadMessage, EventType, Heartbeat, TaskEvent, decode, encode
+from contracts.ports.bus import Delivery, Done, Outgoing
 from orchestrator.core.sharding import ShardAssignment
 from orchestrator.core.state import TaskStatus, Workflow
+from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from orchestrator.scheduling.engine import Effects, Engine
 from orchestrator.scheduling.leases import Leases
 from orchestrator.scheduling.messages import request_message
@@ -27,35 +30,53 @@ from orchestrator.service.metrics import OrchestratorMetrics
 from orchestrator.service.publisher import Publisher
 from orchestrator.service.recovery import DrainGate, Recovery
 from orchestrator.service.workers import Workers
-from orchestrator.storage.store import Store
 from tests.orchestrator.plans import item, plan
 
 
-class SlowBus:
-    """Its calls wait until `answer` is set; it is away at first."""
+class SlowBus(MemoryBus):
+    """A publication waits until `may_answer` is set; the bus is away at first."""
 
     def __init__(self) -> None:
-        self.answer = asyncio.Event()
+        super().__init__(MemoryBroker())
+        self.may_answer = asyncio.Event()
         self.away = True
         self.stored: list[Outgoing] = []
         self.acknowledged: list[Delivery] = []
 
-    async def publish(self, messages: list[Outgoing], hints: object = (), done: Any = None) -> None:
-        await self.answer.wait()
+    async def publish(
+        self, messages: Sequence[Outgoing], *, hints: Sequence[Outgoing] = (), done: Done | None = None
+    ) -> None:
+        await self.may_answer.wait()
         if self.away:
             raise BusUnavailable("away")
         self.stored += messages
         self.acknowledged += done.deliveries if done else []
 
 
+class EmptyStore:
+    """Knows no workflow and no dead letter, and keeps nothing of workers."""
+
+    async def load(self, workflow_id: str) -> Workflow | None:
+        return None
+
+    async def dead_letter(self, dead_letter_id: int) -> StoredDeadLetter | None:
+        return None
+
+    async def add_worker(self, row: dict[str, Any]) -> None: ...
+
+    async def mark_workers_left_except(self, living: Iterable[str], at: float, why: str) -> None: ...
+
+    async def mark_workers_left(self, worker_ids: Iterable[str], at: float, why: str) -> None: ...
+
+
 def handlers_on(bus: SlowBus) -> Handlers:
-    port, nothing = cast(MessageBus, bus), cast(Store, None)
+    store = EmptyStore()
     engine, metrics = Engine(lambda: "d", window=4), OrchestratorMetrics(CollectorRegistry())
-    publisher = Publisher(port, engine, lambda: "m", lambda: 0.0)
+    publisher = Publisher(bus, engine, lambda: "m", lambda: 0.0)
     leases, assignment = Leases(6.0), ShardAssignment({shard: 1 for shard in range(64)})
-    recovery = Recovery(port, engine, leases, DrainGate(), assignment)
-    workers = Workers(engine, leases, publisher, nothing, metrics, recovery)
-    return Handlers(engine, publisher, metrics, workers, CommandHandler(engine, nothing, port))
+    recovery = Recovery(bus, engine, leases, DrainGate(), assignment)
+    workers = Workers(engine, leases, publisher, store, metrics, recovery)
+    return Handlers(engine, publisher, metrics, workers, CommandHandler(engine, store, bus))
 
 
 def unreadable(name: str) -> Delivery:
@@ -84,14 +105,14 @@ async def test_i1_an_answer_that_could_not_be_sent_and_one_that_came_meanwhile_a
             handlers.begin(1.0, 1.0)
             await handlers.handle(unreadable(name))
             if name == "a":
-                await background.follow(partial(handlers.publish, Effects()))
+                await background.start_after_previous(partial(handlers.publish, Effects()))
         assert bus.stored == []
-        bus.answer.set()
-        await background.caught_up()
+        bus.may_answer.set()
+        await background.wait_idle()
         assert bus.acknowledged == []
         bus.away = False
-        await background.follow(partial(handlers.publish, Effects()))
-        await background.caught_up()
+        await background.start_after_previous(partial(handlers.publish, Effects()))
+        await background.wait_idle()
     assert [decode(message.payload).taskid for message in bus.stored] == ["a", "b"]
     assert [delivery.entry_id for delivery in bus.acknowledged] == ["1-a", "1-b"]
 
@@ -99,10 +120,11 @@ async def test_i1_an_answer_that_could_not_be_sent_and_one_that_came_meanwhile_a
 async def test_only_a_batch_of_outcomes_between_ticks_waits_for_nothing() -> None:
     handlers = handlers_on(SlowBus())
     handlers.begin(1.0, 1.0)
-    assert handlers.looks_around([unreadable("a")])
+    assert handlers.inspects_bus([unreadable("a")])
     handlers._ticked_at = 1.0
-    assert not handlers.looks_around([unreadable("a")])
-    assert handlers.looks_around([unreadable("a"), cast(Delivery, "a heartbeat")])
+    assert not handlers.inspects_bus([unreadable("a")])
+    heartbeat = Heartbeat(worker_id="w", host="h", pid=1, roles=(), streams=(), slots=1, sequence=0)
+    assert handlers.inspects_bus([unreadable("a"), heartbeat])
 
 
 async def test_work_follows_in_order_and_its_error_ends_the_group() -> None:
@@ -120,12 +142,12 @@ async def test_work_follows_in_order_and_its_error_ends_the_group() -> None:
     async def play() -> None:
         async with asyncio.TaskGroup() as group:
             background = BackgroundWork(group)
-            await background.follow(work(1, 0.05))
+            await background.start_after_previous(work(1, 0.05))
             assert done == []
-            await background.follow(work(2))
+            await background.start_after_previous(work(2))
             assert done == [1]
-            await background.follow(work(3, 0.01))
-            await background.caught_up()
+            await background.start_after_previous(work(3, 0.01))
+            await background.wait_idle()
 
     with pytest.raises(ExceptionGroup) as ended:
         await play()

@@ -14,7 +14,7 @@ from planner_service import Planner, RepositorySummary
 from tests.planner.scripted import GOOD, ScriptedModel, answer, task
 
 ROOT = Path(contracts.__file__).parent.parent
-PINNED = "a2cf078f158a72b38801155795e5771845b72ac2b0d5da8d5fa8d956cef0b9b3"
+PINNED = "9d4b5671719d528d849605cc88fc79b96506a937a9b8253a7a5d6453b4365ec3"
 
 SCRIPT = """
 import asyncio

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.project.documented import ROOT, Command, commands_of, complaint, documented_commands
+from tests.project.test_repository import repository_files
 
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+SOURCE = re.compile(r"`([a-z0-9_./-]+\.(?:py|mjs|c|toml|txt))`")
+FOLDER = re.compile(
+    r"`((?:agents|artifacts|benchmarks|contracts|docs|migrations|multi_agent|orchestrator|planner_service"
+    r"|sandbox_runner|scripts|tests)/[\w/]*)`"
+)
 LINK = re.compile(r"\]\((?!https?://|mailto:|#)([^)#\s]+)")
 
 
@@ -43,9 +50,17 @@ def test_what_exists_is_left_alone() -> None:
     assert [complaint(words) for words in found] == [None, None, None]
 
 
-@pytest.mark.parametrize(
-    "path", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]), ids=lambda path: path.name
-)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_links_lead_somewhere(path: Path) -> None:
     broken = [link for link in LINK.findall(path.read_text("utf-8")) if not (path.parent / link).exists()]
     assert not broken
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_files_and_folders_that_are_named_exist(path: Path) -> None:
+    """A source file may be named by the end of its path, a folder only by its whole path."""
+    text = path.read_text("utf-8")
+    sources = [f"/{file.relative_to(ROOT).as_posix()}" for file in repository_files()]
+    missing = {name for name in SOURCE.findall(text) if not any(one.endswith(f"/{name}") for one in sources)}
+    missing |= {name for name in FOLDER.findall(text) if not (ROOT / name).is_dir()}
+    assert not missing, "say what it is called now"

@@ -80,7 +80,7 @@ def test_it_is_typed(members: set[str], package: str) -> None:
         "migrations/versions/r0001_first.py",
         "sandbox_runner/guest/main.py",
         "multi_agent/models/recordings/README.md",
-        "multi_agent/embedded/leash.py",
+        "multi_agent/embedded/parent_guard.py",
     ],
 )
 def test_it_holds_what_is_read_at_run_time(members: set[str], name: str) -> None:

@@ -118,7 +118,7 @@ async def hosted(
     bus: MessageBus, sandbox: Sandbox, host_id: str = "host-1", **settings: Any
 ) -> AsyncIterator[Host]:
     """A host in this process."""
-    wanted = {"lease_seconds": LEASE, "presence_seconds": 0.2, "block_ms": 100, **settings}
+    wanted = {"lease_seconds": LEASE, "heartbeat_seconds": 0.2, "block_ms": 100, **settings}
     host = Host(bus, sandbox, HostSettings(host_id, "here", **wanted))
     task = asyncio.create_task(host.run())
     await answers(bus, host_id)

@@ -11,7 +11,7 @@ from contracts.ports.sandbox import Isolation, Sandbox, SandboxRequest, SandboxR
 from sandbox_runner.choose import open_untested
 from sandbox_runner.engine.settings import SandboxSettings
 from sandbox_runner.probes.abuse import ABUSE
-from sandbox_runner.probes.quick import look_at_everything
+from sandbox_runner.probes.quick import run_quick_probes
 from tests.sandbox.conftest import DEVIATIONS
 
 PROGRAMS = {one.name: one for one in ABUSE if not one.name.startswith("tree-")}
@@ -20,7 +20,7 @@ PROGRAMS = {one.name: one for one in ABUSE if not one.name.startswith("tree-")}
 async def test_every_wall_stands(settings: SandboxSettings) -> None:
     opened = await open_untested(settings.backend, settings)
     try:
-        outcomes = await look_at_everything(opened.sandbox, opened.facts)
+        outcomes = await run_quick_probes(opened.sandbox, opened.facts)
     finally:
         await opened.sandbox.close()
     known = {name for backend, name in DEVIATIONS if backend == settings.backend}

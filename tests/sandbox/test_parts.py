@@ -1,4 +1,4 @@
-"""Parts of the sandbox by themselves: owners, control groups, the conversation with a guest that lies."""
+"""Parts of the sandbox by themselves: owners, control groups, the protocol with a guest that lies."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ import pytest
 from contracts.base.errors import SandboxUnavailable
 from contracts.ports.sandbox import Isolation, SandboxLimits, SandboxRequest
 from sandbox_runner.engine import creator
-from sandbox_runner.engine.conversation import converse, judge
-from sandbox_runner.engine.payload import BOOT, PYTHON_OPTIONS, Job, Walls, boot_block, make_job
+from sandbox_runner.engine.payload import BOOT, PYTHON_OPTIONS, GuestSetup, Job, boot_block, make_job
+from sandbox_runner.engine.protocol import judge, run_job
 from sandbox_runner.guest import wire
 from sandbox_runner.local.cgroups import Cgroup, find_parent
 
 
 def test_this_process_is_alive() -> None:
-    assert creator.lives(creator.this_process()) is True
+    assert creator.is_running(creator.this_process()) is True
 
 
 def test_a_dead_process_and_its_heir_are_told_apart() -> None:
     child = subprocess.Popen(["true"])
     child.wait()
     boot_and_namespace = creator.this_process().rsplit("/", 2)[0]
-    assert creator.lives(f"{boot_and_namespace}/{child.pid}/1") is False
+    assert creator.is_running(f"{boot_and_namespace}/{child.pid}/1") is False
     own_pid = creator.this_process().split("/")[-2]
-    assert creator.lives(f"{boot_and_namespace}/{own_pid}/1") is False, "the number was given again"
+    assert creator.is_running(f"{boot_and_namespace}/{own_pid}/1") is False, "the number was given again"
 
 
 def test_a_killed_process_that_nobody_waited_for_is_dead() -> None:
@@ -37,16 +37,16 @@ def test_a_killed_process_that_nobody_waited_for_is_dead() -> None:
     stat = Path(f"/proc/{child.pid}/stat").read_text()
     started = stat.rpartition(")")[2].split()[19]
     mark = f"{creator.this_process().rsplit('/', 2)[0]}/{child.pid}/{started}"
-    assert creator.lives(mark) is True
+    assert creator.is_running(mark) is True
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert creator.lives(mark) is False
+    assert creator.is_running(mark) is False
     child.wait()
 
 
 @pytest.mark.parametrize("text", ["", "x", "a/b/c/d", "///", "a/b/1/1"])
 def test_of_strangers_nothing_is_known(text: str) -> None:
-    assert creator.lives(text) is None
+    assert creator.is_running(text) is None
 
 
 def _group(folder: Path, controllers: str) -> None:
@@ -108,42 +108,42 @@ def _result(job: Job, **changes: object) -> tuple[bytes, bytes]:
 
 
 async def _verdict(*frames: tuple[bytes, bytes], job: Job, oom: bool = False) -> str:
-    heard = await converse(Guest(*frames), REQUEST, job)
+    heard = await run_job(Guest(*frames), REQUEST, job)
     return judge(heard, REQUEST, backend="test", isolation=Isolation.SYSCALLS, oom=oom).verdict
 
 
 @pytest.fixture
 def job() -> Job:
-    return make_job(REQUEST, Walls())
+    return make_job(REQUEST, GuestSetup())
 
 
 async def test_a_guest_that_never_starts_is_an_error(job: Job) -> None:
     with pytest.raises(SandboxUnavailable, match=r"before the program started\. It said: boo"):
-        await converse(Guest(), REQUEST, job)
+        await run_job(Guest(), REQUEST, job)
 
 
 async def test_a_broken_guest_is_an_error(job: Job) -> None:
     with pytest.raises(SandboxUnavailable, match="OSError: no"):
-        await converse(Guest(STARTED, (wire.BROKEN, b"OSError: no")), REQUEST, job)
+        await run_job(Guest(STARTED, (wire.BROKEN, b"OSError: no")), REQUEST, job)
 
 
 async def test_a_giant_frame_is_an_error(job: Job) -> None:
     guest = Guest(STARTED)
     guest._said.append(wire.HEAD.pack(wire.STDOUT, 2**31))
     with pytest.raises(SandboxUnavailable, match="2147483648 bytes"):
-        await converse(guest, REQUEST, job)
+        await run_job(guest, REQUEST, job)
 
 
 async def test_a_result_without_the_nonce_is_no_result(job: Job) -> None:
     with pytest.raises(SandboxUnavailable, match="not its own"):
-        await converse(Guest(STARTED, _result(job, nonce="guessed")), REQUEST, job)
+        await run_job(Guest(STARTED, _result(job, nonce="guessed")), REQUEST, job)
 
 
 async def test_output_is_capped_here_too(job: Job) -> None:
     guest = Guest(
         STARTED, (wire.STDOUT, b"x" * 8), (wire.STDERR, b"y" * 8), (wire.STDOUT, b"z"), _result(job)
     )
-    heard = await converse(guest, REQUEST, job)
+    heard = await run_job(guest, REQUEST, job)
     assert (bytes(heard.stdout), bytes(heard.stderr)) == (b"x" * 8, b"y" * 2)
 
 

@@ -1,4 +1,4 @@
-"""The pure parts of asking a sandbox host: what is waited for, what is kept, what a parcel holds."""
+"""The pure parts of asking a sandbox host: what is waited for, and what a parcel holds."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import pytest
 
 from contracts.base.errors import DecodeError
 from contracts.messages.sandbox import MAX_PARCEL_BYTES, SandboxHost
-from contracts.ports.bus import Outgoing
-from sandbox_runner.service.answers import Answers
 from sandbox_runner.service.call_policy import CallTimeouts, Known, Step, Waiting
 from sandbox_runner.service.parcel import pack, unpack
 
@@ -80,38 +78,6 @@ def test_a_silent_host_is_dead_after_the_lease() -> None:
     known.hear(host(), 1)
     assert known.alive(7)
     assert not known.alive(7.1)
-
-
-def answer(size: int = 10) -> Outgoing:
-    return Outgoing("sandbox.results.c", b"x" * size)
-
-
-def test_a_result_is_sent_ever_more_rarely_until_it_is_received() -> None:
-    answers = Answers()
-    answers.add("r", answer(), 0)
-    sent = [now for now in range(60) if answers.due(now)]
-    assert sent == [1, 3, 7, 15, 23, 31, 39, 47, 55]
-    assert answers.due(60) == []
-    assert answers.open == ()
-
-
-def test_a_received_result_is_over() -> None:
-    answers = Answers()
-    answers.add("r", answer(), 0)
-    assert answers.ask_again("r")
-    assert answers.due(0) == [answer()]
-    answers.close("r")
-    assert answers.due(50) == []
-    assert answers.is_over("r")
-    assert not answers.ask_again("r")
-
-
-def test_results_that_nobody_takes_have_a_limit() -> None:
-    answers = Answers()
-    for number in range(20):
-        answers.add(f"r{number}", answer(8_000_000), 0)
-    assert len(answers.open) == 8
-    assert answers.open[-1] == "r19"
 
 
 def test_a_parcel_gives_back_what_was_packed() -> None:

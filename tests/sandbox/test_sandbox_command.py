@@ -16,10 +16,10 @@ from contracts.base.errors import InvalidInput
 from contracts.ports.sandbox import Sandbox
 from multi_agent.cli import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, cli
 from multi_agent.cli.sandbox_report import show
-from sandbox_runner import SandboxSettings
-from sandbox_runner.probes import abuse, host, report
+from sandbox_runner import SandboxSettings, probe_report
+from sandbox_runner.probe_report import PROBES, BackendReport, try_backend
+from sandbox_runner.probes import abuse, host
 from sandbox_runner.probes.model import Outcome, Status
-from sandbox_runner.probes.report import PROBES, BackendReport, try_backend
 from tests.sandbox.probing import netlink_let_through
 
 NO_ENGINE = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
@@ -83,14 +83,14 @@ def test_an_unknown_probe(tmp_path: Path) -> None:
 async def test_a_backend_without_time_left_is_different(
     settings: SandboxSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report, "BACKEND_SECONDS", 4.0)
+    monkeypatch.setattr(probe_report, "BACKEND_SECONDS", 4.0)
 
     async def hang(_: Sandbox) -> str:
         await asyncio.sleep(3600)
         return ""
 
     slow = tuple(abuse.Abuse(one.name, one.must, hang) for one in abuse.ABUSE)
-    monkeypatch.setattr(report, "ABUSE", slow)
+    monkeypatch.setattr(probe_report, "ABUSE", slow)
     found = await try_backend(settings.backend, settings, ("sleep", "spin"))
     assert [one.seen for one in found.different] == ["did not end within the time for all"] * 2
 

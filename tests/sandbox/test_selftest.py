@@ -16,7 +16,7 @@ from sandbox_runner import SandboxSettings, choose, choose_sandbox, survey
 from sandbox_runner.guest import landlock
 from sandbox_runner.probes.model import SandboxFacts, Status
 from sandbox_runner.probes.quick import QUICK, judge
-from sandbox_runner.probes.selftest import WallMissing, self_test
+from sandbox_runner.probes.selftest import SelfTestFailed, self_test
 from tests.sandbox.probing import netlink_let_through
 
 
@@ -110,7 +110,7 @@ async def test_auto_takes_the_next_and_warns(
 
     async def gap(sandbox: Sandbox, *_: Any) -> None:
         if sandbox.backend == ready[0]:
-            raise WallMissing("its self-test failed: probe 'x'")
+            raise SelfTestFailed("its self-test failed: probe 'x'")
 
     monkeypatch.setattr(choose, "self_test", gap)
     with capture_logs() as logs:
@@ -126,14 +126,14 @@ async def test_auto_takes_the_next_and_warns(
     "sandbox", [_says(b"{}", Verdict.TIMEOUT), _says(b"no json"), _says(b"[1]"), _says(b"")]
 )
 async def test_one_that_does_not_come_to_an_end_is_no_pass(sandbox: Recorded, tmp_path: Path) -> None:
-    with pytest.raises(SandboxUnavailable, match="self-test did not come to an end") as caught:
+    with pytest.raises(SandboxUnavailable, match="self-test did not complete") as caught:
         await self_test(sandbox, SandboxFacts(), (), tmp_path)
-    assert not isinstance(caught.value, WallMissing)
+    assert not isinstance(caught.value, SelfTestFailed)
     assert os.listdir(tmp_path) == []
 
 
 async def test_what_was_not_looked_at_is_a_gap(tmp_path: Path) -> None:
-    with pytest.raises(WallMissing, match=f"and {len(QUICK) - 1} more"):
+    with pytest.raises(SelfTestFailed, match=f"and {len(QUICK) - 1} more"):
         await self_test(_says(b"{}"), SandboxFacts(), (), tmp_path)
     assert os.listdir(tmp_path) == []
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from contracts.base.errors import BusUnavailable, GroupMissing
 from contracts.messages.channels import Channels
-from contracts.ports.bus import Delivery, Done, Outgoing, Subscription
+from contracts.ports.bus import Delivery, Done, Outgoing
 from tests.simulation.choices import Choices
 from tests.simulation.violations import Crash
 
@@ -34,7 +34,9 @@ class Memory:
 
 
 class ModelBus:
-    """A MessageBus that never suspends. `owner_calls`: a fault may then be the death of the caller.
+    """The ports that publish, consume and inspect; nothing suspends.
+
+    `owner_calls`: a fault may then be the death of the caller.
 
     published, heard and settled are told of what goes to streams and channels, and of acknowledged outcomes.
     """
@@ -223,8 +225,3 @@ class ModelBus:
         if self.away:
             raise BusUnavailable("away")
         return str(self.life)
-
-    def subscribe(self, channels: Sequence[str]) -> Subscription:
-        raise NotImplementedError
-
-    async def close(self) -> None: ...

@@ -16,7 +16,7 @@ from orchestrator.core.state import Header, TaskState, TaskStatus, Workflow, Wor
 from orchestrator.scheduling.batch import Batch, Command, DeadLetter, OutboxEntry
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from orchestrator.scheduling.messages import request_stream
-from orchestrator.storage.outbox import OutboxRows, grouped_rows, outbox_row
+from orchestrator.storage.outbox import OutboxRows, group_rows, outbox_row
 from orchestrator.storage.store import OwnershipLost
 from tests.simulation.choices import Choices
 from tests.simulation.violations import Crash, check
@@ -36,7 +36,7 @@ class ModelStore:
         self.headers: dict[str, Header] = {}
         self.tasks: dict[str, dict[str, TaskState]] = {}
         self._outbox: dict[str, Sequence[OutboxEntry]] = {}
-        self._parcels = OutboxRows()
+        self._outbox_rows = OutboxRows()
         self.waiting: dict[str, Command] = {}
         self.letters: dict[int, StoredDeadLetter] = {}
         self.dispatched: set[str] = set()
@@ -64,7 +64,7 @@ class ModelStore:
         if kind == 4:
             raise Crash("after the commit")
 
-    async def open_names(self, assignment: ShardAssignment) -> tuple[list[str], list[str]]:
+    async def open_workflow_ids(self, assignment: ShardAssignment) -> tuple[list[str], list[str]]:
         opened = [header for header in self.headers.values() if not header.status.terminal]
         busy = [
             header.workflow_id
@@ -80,23 +80,23 @@ class ModelStore:
     async def load(self, workflow_id: str) -> Workflow | None:
         return self._loaded(workflow_id) if workflow_id in self.headers else None
 
-    async def outbox(self, assignment: ShardAssignment) -> list[OutboxEntry]:
-        self._parcels.forget()
-        self._parcels.keep(self._outbox.values())
+    async def load_outbox(self, assignment: ShardAssignment) -> list[OutboxEntry]:
+        self._outbox_rows.clear()
+        self._outbox_rows.add(self._outbox.values())
         return [entry for parcel in self._outbox.values() for entry in parcel]
 
     async def waiting_commands(self, assignment: ShardAssignment) -> list[Command]:
         waiting = self.waiting.values()
         return [replace(command, known=command.workflow_id in self.headers) for command in waiting]
 
-    async def letter(self, dead_letter_id: int) -> StoredDeadLetter | None:
+    async def dead_letter(self, dead_letter_id: int) -> StoredDeadLetter | None:
         return self.letters.get(dead_letter_id)
 
-    async def worker_joined(self, row: dict[str, Any]) -> None: ...
+    async def add_worker(self, row: dict[str, Any]) -> None: ...
 
-    async def workers_left_but(self, living: Iterable[str], at: float, why: str) -> None: ...
+    async def mark_workers_left_except(self, living: Iterable[str], at: float, why: str) -> None: ...
 
-    async def workers_left(self, worker_ids: Iterable[str], at: float, why: str) -> None: ...
+    async def mark_workers_left(self, worker_ids: Iterable[str], at: float, why: str) -> None: ...
 
     def _loaded(self, name: str) -> Workflow:
         return Workflow.load(self.headers[name], self.tasks[name].values())
@@ -112,28 +112,28 @@ class ModelStore:
             self.tasks[name] = {task.task_id: task for task in planned}
         for key, task in batch.tasks.items():
             check((key[1] in self.tasks[key[0]]) != (key in batch.added), "a task is new or it is not")
-            if key in batch.sent or key in batch.done:
-                change = _as_sent if key in batch.sent else _as_done
+            if key in batch.dispatch_only or key in batch.success_only:
+                change = _as_sent if key in batch.dispatch_only else _as_done
                 written = change(self.tasks[key[0]][key[1]], task)
                 check(written == task, "more has changed than is written")
             self._replace(key, task)
         for name in {*batch.created, *(name for name, _ in batch.tasks)}:
             workflow = self._loaded(name)
             self.tasks[name].update((task.task_id, task) for task in release(workflow, workflow.tasks))
-        for name in batch.counted:
+        for name in batch.count_only:
             stored = self.headers[name]._replace(open_tasks=batch.headers[name].open_tasks)
             check(stored == batch.headers[name], "more has changed than is written")
         self.headers.update(
             (name, header) for name, header in batch.headers.items() if name not in batch.created
         )
-        parcels = grouped_rows(batch.outbox)
+        parcels = group_rows(batch.outbox)
         for parcel in parcels:
             name = outbox_row(parcel)[0]
             check(name not in self._outbox, "the outbox holds an effect twice")
             self._outbox[name] = parcel
-        for name in self._parcels.struck(batch.settled):
+        for name in self._outbox_rows.complete(batch.delivered):
             self._outbox.pop(name, None)
-        self._parcels.keep(parcels)
+        self._outbox_rows.add(parcels)
         for command_id in batch.answers:
             check(self.waiting.pop(command_id, None) is not None, "I2: a command was applied twice")
         self._write_letters(batch)

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from agents.worker.reading import LOOK_SECONDS
 from contracts.base.errors import BusUnavailable, GroupMissing
 from contracts.documents.todo_list import Role, TodoItem
 from contracts.messages.channels import Channels
 from contracts.messages.events import Control, Execution, Heartbeat, TaskError, TaskOutcome
 from contracts.ports.bus import Delivery, Outgoing
+from contracts.runtime.reading import LOOK_SECONDS
 from tests.simulation.choices import Choices
 from tests.simulation.model_bus import ModelBus
 from tests.simulation.parcels import Event, builder, unwrap, wrap
@@ -110,7 +110,7 @@ class ModelWorker:
             ),
         )
 
-    # --- reading, as agents.worker.reading does -------------------------------------------------------------
+    # --- reading, as contracts.runtime.reading does ---------------------------------------------------------
 
     def read(self, now: float) -> None:
         """Take what fits, first what an earlier read got and did not hear of."""
@@ -179,7 +179,7 @@ class ModelWorker:
             self.held[event.id] = Held(event, delivery, f"{self.name}-{self.executions}", alone)
             self._start()
 
-    # --- executing, as agents.worker.slots does -------------------------------------------------------------
+    # --- executing, as contracts.runtime.slots does ---------------------------------------------------------
 
     def _start(self) -> None:
         running = sum(held.started for held in self.held.values())
@@ -233,7 +233,7 @@ class ModelWorker:
         del self.held[held.event.id]
         self._start()
 
-    # --- reporting, as agents.worker.outbox does ------------------------------------------------------------
+    # --- reporting, as contracts.runtime.outbox does --------------------------------------------------------
 
     def report(self, now: float) -> None:
         """Publish what is due, then acknowledge."""

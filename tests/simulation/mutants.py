@@ -59,7 +59,7 @@ async def _decided(session: Term, most: int) -> tuple[Batch, Effects]:
 
 async def _committed(session: Term, batch: Batch) -> None:
     if not batch.empty:
-        batch.settled = session.handlers.publisher.drain_settled()
+        batch.delivered = session.handlers.publisher.drain_delivered()
         await session.store.commit(batch, session.assignment)
 
 
@@ -82,8 +82,8 @@ MUTANTS: dict[str, list[tuple[Any, str, Any]]] = {
     "no check of the dispatch id": [(orchestrator.core.attempts, "_current", _no_fence)],
     "publish before commit": [(Term, "step", _publish_first)],
     "acknowledge before commit": [(Term, "step", _acknowledge_first)],
-    "no look at the outbox after a start, and no sweep": [(Recovery, "look", _look_at_nothing)],
+    "no look at the outbox after a start, and no sweep": [(Recovery, "find_missing", _look_at_nothing)],
     "no crash is counted": [(orchestrator.core.decide, "lose", _lose_uncounted)],
-    "whoever was there is to blame": [(orchestrator.service.workers, "one_to_blame", lambda *_: True)],
+    "whoever was there is to blame": [(orchestrator.service.workers, "executed_alone", lambda *_: True)],
     "an outage is a failure": [(TaskError, "outage", property(lambda _: False))],
 }

@@ -63,7 +63,7 @@ class WatchedWorkers(Workers):
 
     coroner: Coroner | None = None
 
-    async def _go(self, worker_id: str, why: str, *, crashed: bool, logs: str | None = None) -> None:
+    async def _remove(self, worker_id: str, why: str, *, crashed: bool, logs: str | None = None) -> None:
         assert self.coroner is not None
         self.coroner.given_up(worker_id)
-        await super()._go(worker_id, why, crashed=crashed, logs=logs)
+        await super()._remove(worker_id, why, crashed=crashed, logs=logs)

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
+
+from prometheus_client import CollectorRegistry
 
 import orchestrator.service.command_handler
 import orchestrator.service.handlers
@@ -23,14 +25,12 @@ from orchestrator.scheduling.leases import Leases
 from orchestrator.service.background import BackgroundWork, Work
 from orchestrator.service.backlog import Backlog
 from orchestrator.service.command_handler import CommandHandler
-from orchestrator.service.git_publisher import GitPublisher
 from orchestrator.service.handlers import Handlers
 from orchestrator.service.inbox import InboxMessage
 from orchestrator.service.metrics import OrchestratorMetrics
 from orchestrator.service.publisher import Publisher
 from orchestrator.service.recovery import DrainGate, Recovery
 from orchestrator.service.term import Term
-from orchestrator.storage.store import Store
 from tests.simulation.coroner import Coroner
 from tests.simulation.model_bus import ModelBus
 from tests.simulation.model_store import ModelStore
@@ -42,7 +42,7 @@ LEASE_SECONDS = 6.0
 
 
 class _Silence:
-    """A logger that logs nothing, and metrics that measure nothing."""
+    """A logger that logs nothing."""
 
     def __getattr__(self, name: str) -> _Silence:
         setattr(self, name, self)  # found at once from now on
@@ -51,14 +51,9 @@ class _Silence:
     def __call__(self, *_: object, **__: object) -> _Silence:
         return self
 
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
 
 _SILENCE = _Silence()
-_METRICS = cast(OrchestratorMetrics, _SILENCE)
-
+_METRICS = OrchestratorMetrics(CollectorRegistry())
 
 _PLACES: list[tuple[Any, str, Any]] = [
     (orchestrator.service.publisher, "request_message", request_parcel),
@@ -69,10 +64,10 @@ _PLACES: list[tuple[Any, str, Any]] = [
     (orchestrator.service.handlers, "decode", unwrap),
     (orchestrator.service.workers, "request_message", request_parcel),
     (orchestrator.service.command_handler, "read_body", lru_cache(2000)(read_body)),
-    (orchestrator.service.handlers, "log", _SILENCE),
-    (orchestrator.service.term, "log", _SILENCE),
-    (orchestrator.service.workers, "log", _SILENCE),
-    (orchestrator.service.recovery, "log", _SILENCE),
+    (orchestrator.service.handlers, "logger", _SILENCE),
+    (orchestrator.service.term, "logger", _SILENCE),
+    (orchestrator.service.workers, "logger", _SILENCE),
+    (orchestrator.service.recovery, "logger", _SILENCE),
 ]
 
 
@@ -96,20 +91,29 @@ def light_messages() -> Iterator[None]:
         yield
 
 
-class SteppedSession(Term):
-    """The real session, whose inbox never waits."""
-
-    async def gather(self, most: int, timer: float | None) -> list[InboxMessage]:
-        return cast("Inbox", self.inbox).take(most)
-
-
 class Inbox(list[InboxMessage]):
     """What has arrived."""
 
-    def take(self, most: int) -> list[InboxMessage]:
-        taken = self[:most]
-        del self[:most]
-        return taken
+    async def get(self) -> InboxMessage:
+        return self.get_nowait()
+
+    def get_nowait(self) -> InboxMessage:
+        if not self:
+            raise asyncio.QueueEmpty
+        return self.pop(0)
+
+    def empty(self) -> bool:
+        return not self
+
+
+class SteppedTerm(Term):
+    """The real term, which never waits for its inbox."""
+
+    async def gather(self, most: int, timer: float | None) -> list[InboxMessage]:
+        items: list[InboxMessage] = []
+        while len(items) < most and not self.inbox.empty():
+            items.append(self.inbox.get_nowait())
+        return items
 
 
 class LaterGit:
@@ -131,14 +135,14 @@ class SteppedTrail(BackgroundWork):
         self._late = late
         self._work: Work | None = None
 
-    async def follow(self, work: Work) -> None:
-        await self.caught_up()
+    async def start_after_previous(self, work: Work) -> None:
+        await self.wait_idle()
         if self._late():
             self._work = work
         else:
             await work()
 
-    async def caught_up(self) -> None:
+    async def wait_idle(self) -> None:
         work, self._work = self._work, None
         if work is not None:
             await work()
@@ -164,26 +168,25 @@ class Life:
         self.git = LaterGit()
         self.gate = DrainGate()
         self.assignment = store.claim()
-        database = cast(Store, store)
         self.engine = WatchedEngine(new_id, window, stale, coroner)
         self.publisher = Publisher(bus, self.engine, new_id, clock.wall)
         recovery = Recovery(bus, self.engine, leases, self.gate, self.assignment)
-        command_handler = CommandHandler(self.engine, database, bus)
+        command_handler = CommandHandler(self.engine, store, bus)
         workers = WatchedWorkers(
-            self.engine, leases, self.publisher, database, _METRICS, recovery, coroner=coroner
+            self.engine, leases, self.publisher, store, _METRICS, recovery, coroner=coroner
         )
         self.handlers = Handlers(self.engine, self.publisher, _METRICS, workers, command_handler)
-        busy, idle = run(store.open_names(self.assignment))
+        busy, idle = run(store.open_workflow_ids(self.assignment))
         for workflow in run(store.load_open(busy)):
             self.engine.adopt(workflow, clock.monotonic())
-        self.git.add(run(self.handlers.resume(run(store.outbox(self.assignment)))), [])
-        self._session = SteppedSession(
-            database,
+        self.git.add(run(self.handlers.resume(run(store.load_outbox(self.assignment)))), [])
+        self._term = SteppedTerm(
+            store,
             self.assignment,
-            cast("asyncio.Queue[InboxMessage]", self.inbox),
+            self.inbox,
             self.handlers,
-            cast(GitPublisher, self.git),
-            Backlog(database, self.engine, idle),
+            self.git,
+            Backlog(store, self.engine, idle),
             SteppedTrail(late),
             _METRICS,
             clock,
@@ -191,4 +194,4 @@ class Life:
 
     def step(self) -> None:
         """One batch. Raises what ends the session."""
-        run(self._session.step(self._batch))
+        run(self._term.step(self._batch))

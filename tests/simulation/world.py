@@ -192,7 +192,7 @@ class World:
             return
         for entry_id, move in session.git.moves:
             self.refs[move.workflow_id, move.task_id] = move.commit
-            session.publisher.settled.append(entry_id)
+            session.publisher.delivered.append(entry_id)
         session.git.moves = []
         self.people.merge(session)
 

@@ -1,1 +1,1 @@
-"""Scripts that run inside the sandbox. They use the standard library, pytest and, where present, coverage."""
+"""Scripts that run inside the sandbox. They use the standard library, pytest and, if present, coverage."""

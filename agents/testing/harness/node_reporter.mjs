@@ -1,5 +1,5 @@
-// Tells the supervisor of every outcome. Loaded by Node's test runner; `run_node.mjs` has opened the pipe.
-import { tell } from './run_node.mjs';
+// Sends every outcome to the supervisor. Node's test runner loads it; `run_node.mjs` has opened the pipe.
+import { send } from './run_node.mjs';
 
 function message(error) {
   const cause = error?.cause ?? error;
@@ -16,17 +16,17 @@ export default async function* report(source) {
     if (type !== 'test:pass' && type !== 'test:fail') continue;
     suites.length = data.nesting;
     suites[data.nesting] = data.name;
-    // Suites count by the tests in them, unless they fail of themselves.
+    // Suites count through their tests, unless the suite itself fails.
     const suite = data.details?.type === 'suite';
     if (suite && (type === 'test:pass' || data.details.error?.failureType === 'subtestsFailed')) continue;
     const skipped = data.skip !== undefined || data.todo !== undefined;
     const outcome = skipped ? 'skipped' : type === 'test:pass' ? 'passed' : 'failed';
-    tell('test', {
+    send('test', {
       name: suites.join(' > '),
       when: 'call',
       outcome,
       message: outcome === 'failed' ? message(data.details?.error) : '',
     });
   }
-  tell('end', { exit_code: process.exitCode ?? 0 });
+  send('end', { exit_code: process.exitCode ?? 0 });
 }

@@ -1,7 +1,7 @@
-// One file of tests under Node's own test runner, between tests that must fail. `supervise.py` starts it.
+// Runs one file of tests in Node's test runner, between canaries: tests that must fail. `supervise.py` starts it.
 //
-// Its order, on stdin: {"token", "pipe", "file", "canaries": {kind: name}}. Who reads the events knows which tests
-// must fail; nothing is said about it here.
+// It reads its order as JSON from stdin: {"token", "pipe", "file", "canaries": {kind: name}}. The events do not say
+// which tests are canaries; the reader of the events knows.
 import assert from 'node:assert';
 import { readFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
@@ -13,7 +13,7 @@ const { stringify } = JSON;
 const watched = { ...assert };
 const watchedStrict = { ...assert.strict };
 
-export function tell(kind, { name, ...values }) {
+export function send(kind, { name, ...values }) {
   const id = name === undefined ? order.file : `${order.file}::${name}`;
   let data = Buffer.from(stringify({ token: order.token, kind, id, ...values }) + '\n');
   while (data.length) data = data.subarray(writeSync(order.pipe, data));
@@ -36,11 +36,11 @@ try {
 }
 if (broken !== undefined) {
   const message = String(broken?.message ?? broken).split('\n')[0].slice(0, 1000);
-  tell('not_collected', { outcome: 'failed', message });
+  send('not_collected', { outcome: 'failed', message });
 }
 for (const [kind, body] of Object.entries(bodies)) test(order.canaries[kind], body);
 process.on('exit', () => {
   const names = Object.keys(watched).filter((name) => assert[name] !== watched[name]);
   const strict = Object.keys(watchedStrict).filter((name) => assert.strict[name] !== watchedStrict[name]);
-  tell('changed', { changed: [...names, ...strict.map((name) => `strict.${name}`)].slice(0, 5) });
+  send('changed', { changed: [...names, ...strict.map((name) => `strict.${name}`)].slice(0, 5) });
 });

@@ -1,9 +1,9 @@
-"""A pytest session over the current folder that tells of every step. `supervise` starts it in the sandbox.
+"""Runs pytest on the current folder and reports every step. `supervise` starts it in the sandbox.
 
-Its order: `{"token", "pipe", "args": [pytest arguments], "measure": [paths of the code under test],
-"canaries": {"file": path, "tests": [ids]}, "twins": {path: {"test" or "Class::test": name}}}`. The canaries
-must fail; a twin is a copy of a project's test that must fail as well. Who reads the events knows which are
-which; nothing is said about it here.
+It reads its order as JSON from stdin: `{"token", "pipe", "args": [pytest arguments], "measure": [paths of the
+code under test], "canaries": {"file": path, "tests": [ids]}, "twins": {path: {"test" or "Class::test":
+name}}}`. The canaries are tests that must fail. A twin is a copy of one of the project's tests that must fail
+too. The events do not say which tests are canaries or twins; the reader of the events knows.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 _MESSAGE_CHARACTERS = 1_000
-# Tests that take longer are not run a second time.
+# Tests that take longer than this are not run a second time.
 _SLOW_SECONDS = 1.0
 _WATCHED = ("pytest", "_pytest", "pluggy", "json", "__main__", "strict")
-# Those of the built-in names that tests have no reason to replace for good.
+# Built-in names that tests have no reason to replace permanently.
 _BUILTINS = frozenset(
     {"AssertionError", "Exception", "BaseException", "__import__", "__build_class__", "abs", "all", "any"}
     | {"bool", "dict", "float", "getattr", "hasattr", "int", "isinstance", "issubclass", "len", "list", "max"}
@@ -32,12 +32,12 @@ _BUILTINS = frozenset(
 
 
 def main() -> None:
-    """Run the session. The exit code is pytest's."""
+    """Run the session and exit with pytest's exit code."""
     order = json.loads(sys.stdin.buffer.read())
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     pipe = _Pipe(order["pipe"], order["token"])
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    # Isolated mode ignores PYTHONPATH, by which some sandboxes offer pytest; the tree has no say in it.
+    # Isolated mode ignores PYTHONPATH, but some sandboxes provide pytest there. The tree cannot set it.
     sys.path += [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     import pytest  # noqa: PLC0415  # the tree is not importable yet
 
@@ -56,7 +56,7 @@ def main() -> None:
         *order["args"],
         canaries["file"],
     ]
-    recorder = _recorder(pytest, pipe, _Extras(canaries["tests"], order["twins"]))
+    recorder = _recorder(pytest, pipe, _AddedTests(canaries["tests"], order["twins"]))
     meter.start()
     exit_code = int(pytest.main(arguments, plugins=[recorder]))
     percent = meter.percent()
@@ -65,12 +65,12 @@ def main() -> None:
     pipe.send("end", exit_code=exit_code, coverage=percent, changed=changed[:5])
     sys.stdout.flush()
     sys.stderr.flush()
-    # Handlers that the tree's code registered for the end have no say in the exit code.
+    # Skip exit handlers of the tree's code: they could change the exit code.
     os._exit(exit_code)
 
 
 class _Pipe:
-    """The session's word to its supervisor."""
+    """Sends events to the supervisor."""
 
     def __init__(self, descriptor: int, token: str) -> None:
         os.set_inheritable(descriptor, False)
@@ -84,7 +84,7 @@ class _Pipe:
 
 
 def _make_strict(twins: dict[str, dict[str, str]]) -> None:
-    """Have pytest compile test modules by our rules, and never from a cache that the tree may bring."""
+    """Make pytest compile test modules with strict comparisons, and never load them from the tree's cache."""
     strict: Any = sys.modules["strict"]
     rewrite: Any = importlib.import_module("_pytest.assertion.rewrite")
     usual = rewrite.rewrite_asserts
@@ -102,7 +102,7 @@ def _make_strict(twins: dict[str, dict[str, str]]) -> None:
 
 
 def _snapshot() -> dict[str, Any]:
-    """Functions of pytest, of this harness and built-in ones, to see later whether they stayed."""
+    """Collect functions of pytest, of this harness and of builtins, to detect later that one was replaced."""
     found: dict[str, Any] = {name: getattr(builtins, name, None) for name in _BUILTINS}
     found |= {name: value for name, value in vars(builtins).items() if name.startswith("@strict")}
     for module_name, module in list(sys.modules.items()):
@@ -123,8 +123,8 @@ def _note(found: dict[str, Any], name: str, value: Any) -> None:
                 found[f"{name}.{part}"] = member.__code__
 
 
-class _Extras:
-    """The tests that the harness adds: which they are, and where they stand."""
+class _AddedTests:
+    """The tests that the harness adds, and their positions in the session."""
 
     def __init__(self, canaries: list[str], twins: dict[str, dict[str, str]]) -> None:
         self._canaries = set(canaries)
@@ -136,18 +136,18 @@ class _Extras:
         self.slow: set[str] = set()
 
     def original(self, item: Any) -> str | None:
-        """The test, without parameters, that the item is a twin of."""
+        """Return the id, without parameters, of the test that the item is a twin of; None for no twin."""
         return self._originals.get(_base(item.nodeid))
 
-    def taken(self, items: list[Any]) -> list[Any]:
-        """Take them out of the items."""
+    def remove_from(self, items: list[Any]) -> list[Any]:
+        """Remove the added tests from `items` and return them."""
         extras = [item for item in items if item.nodeid in self._canaries or self.original(item)]
         chosen = set(map(id, extras))
         items[:] = [item for item in items if id(item) not in chosen]
         return extras
 
-    def put(self, extras: list[Any], items: list[Any]) -> None:
-        """Put them back: one canary first, all else last, since running a test twice may leave traces."""
+    def insert_into(self, extras: list[Any], items: list[Any]) -> None:
+        """Insert one canary first and the rest last, because running a test twice may leave side effects."""
         there = {_base(item.nodeid) for item in items}
         canaries = [item for item in extras if not self.original(item)]
         twins = {self.original(item): item for item in reversed(extras) if self.original(item) in there}
@@ -162,18 +162,18 @@ def _base(nodeid: str) -> str:
     return nodeid.partition("[")[0]
 
 
-def _recorder(pytest: Any, pipe: _Pipe, extras: _Extras) -> Any:
+def _recorder(pytest: Any, pipe: _Pipe, added: _AddedTests) -> Any:
     class Recorder:
         def pytest_addoption(self, parser: Any) -> None:
-            # The terminal's plugin, which is off, brings it; pytest 7 asks for it when an assertion fails.
+            # The disabled terminal plugin defines this option; pytest 7 reads it when an assertion fails.
             parser.addoption("--verbosity", dest="verbose", type=int, default=0)
 
-        # The old style of wrapper, because Debian 12's pytest (7.2) knows no other.
+        # The old style of wrapper, because Debian 12's pytest (7.2) supports no other.
         @pytest.hookimpl(hookwrapper=True, tryfirst=True)  # type: ignore[untyped-decorator]  # pytest is Any
         def pytest_collection_modifyitems(self, items: list[Any]) -> Any:
-            taken = extras.taken(items)
+            removed = added.remove_from(items)
             yield
-            extras.put(taken, items)
+            added.insert_into(removed, items)
 
         def pytest_collection_finish(self, session: Any) -> None:
             pipe.send("collected", ids=[item.nodeid for item in session.items])
@@ -189,11 +189,11 @@ def _recorder(pytest: Any, pipe: _Pipe, extras: _Extras) -> Any:
 
         @pytest.hookimpl(tryfirst=True)  # type: ignore[untyped-decorator]  # pytest is Any
         def pytest_runtest_protocol(self, item: Any) -> Any:
-            return True if extras.original(item) in extras.slow else None
+            return True if added.original(item) in added.slow else None
 
         def pytest_runtest_logreport(self, report: Any) -> None:
             if report.when == "call" and report.duration > _SLOW_SECONDS:
-                extras.slow.add(_base(report.nodeid))
+                added.slow.add(_base(report.nodeid))
             if report.when != "call" and report.outcome == "passed":
                 return
             pipe.send(
@@ -209,7 +209,7 @@ def _recorder(pytest: Any, pipe: _Pipe, extras: _Extras) -> Any:
 
 
 def _message(longrepr: Any) -> str:
-    """The first line of the crash message."""
+    """Return the first line of the crash message."""
     crash = getattr(longrepr, "reprcrash", None)
     if crash is not None:
         return str(crash.message).strip().split("\n")[0][:_MESSAGE_CHARACTERS]
@@ -221,7 +221,7 @@ def _message(longrepr: Any) -> str:
 
 
 class _Meter:
-    """Line coverage of the given files, None where coverage is absent, was turned off or measured nothing."""
+    """Measures line coverage of files; None when coverage is absent, was turned off or measured nothing."""
 
     def __init__(self, paths: list[str]) -> None:
         self._paths = [os.path.abspath(path) for path in paths]
@@ -255,7 +255,7 @@ class _Meter:
         try:
             _, statements, _, missing, _ = self._coverage.analysis2(path)
         except Exception:
-            # A file that coverage cannot read, whatever the reason, is left out of the figure.
+            # A file that coverage cannot read, for any reason, is not counted.
             return 0, 0
         return len(statements), len(statements) - len(missing)
 
@@ -266,7 +266,7 @@ def _tracer() -> tuple[int, Any]:
 
 
 if __name__ == "__main__":
-    # Isolated mode leaves out the folder of the script as well.
+    # Isolated mode also leaves the script's folder out of sys.path.
     sys.path.insert(0, str(Path(__file__).resolve().parent))
     importlib.import_module("strict")
     del sys.path[0]

@@ -1,7 +1,8 @@
-"""Test modules made stricter: comparisons that do not take a value's word for it, and tests made to fail.
+"""Makes test modules strict: comparisons do not trust a value's own `__eq__`, and copies of tests must fail.
 
-A value whose `__eq__` always says yes equals what a test expects, and also everything else. So a comparison
-counts only when plain data is equal as plain data, or when the value differs from values near the expected.
+A value whose `__eq__` always returns True equals what a test expects, but also everything else. A comparison
+therefore counts only when both sides are equal as plain data, or when the value differs from other values
+that resemble the expected one.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ _PAIRED = frozenset(
 
 
 def add_twins(tree: ast.Module, names: dict[str, str]) -> None:
-    """Add a copy of each test named, under the given name, that fails at its first assertion."""
+    """Add, under the given name, a copy of each named test that fails at its first assertion."""
     bodies: list[tuple[str, list[ast.stmt]]] = [("", tree.body)]
     bodies += [(f"{node.name}::", node.body) for node in tree.body if isinstance(node, ast.ClassDef)]
     for prefix, body in bodies:
@@ -67,7 +68,7 @@ def add_twins(tree: ast.Module, names: dict[str, str]) -> None:
                 twin = copy.deepcopy(node)
                 twin.name = names[f"{prefix}{node.name}"].rpartition("::")[2]
                 first = next(part for part in twin.body if isinstance(part, ast.Assert))
-                # It fails whatever the answer, which may be another when a test runs a second time.
+                # The assertion fails for any result, which may differ when a test runs a second time.
                 none = ast.Subscript(
                     ast.List([first.test], ast.Load()), ast.Slice(ast.Constant(1)), ast.Load()
                 )
@@ -76,7 +77,7 @@ def add_twins(tree: ast.Module, names: dict[str, str]) -> None:
 
 
 def tighten(tree: ast.Module) -> None:
-    """Let the module's comparisons, also those that pytest has already taken apart, go through `compare`."""
+    """Route the module's comparisons through `compare`, also those that pytest has already rewritten."""
     _Tighten().visit(tree)
 
 
@@ -101,7 +102,10 @@ class _Tighten(ast.NodeTransformer):
 
 
 def _call(place: ast.expr, name: str, *arguments: ast.expr) -> ast.Call:
-    """A call where `place` stands. What pytest made has no complete places, so nothing else is completed."""
+    """Make a call at the source position of `place`.
+
+    Nodes that pytest made have incomplete positions, so only missing ones are filled in.
+    """
     call = ast.Call(ast.Name(name, ast.Load()), list(arguments), [])
     for part in (call, call.func, *arguments):
         if not hasattr(part, "lineno"):
@@ -110,7 +114,7 @@ def _call(place: ast.expr, name: str, *arguments: ast.expr) -> ast.Call:
 
 
 def pair(left: Any, right: Any) -> tuple[Any, Any]:
-    """Both, for a function that compares them. Raises AssertionError when one of them lies about it."""
+    """Return both, for a function that compares them. Raises AssertionError when one lies about equality."""
     trusted = sys._getframe(1).f_globals
     if _lies(left, right, trusted):
         raise AssertionError(f"{type(left).__name__} claims to equal whatever it is compared with")
@@ -118,12 +122,12 @@ def pair(left: Any, right: Any) -> tuple[Any, Any]:
 
 
 def compare(kind: str, left: Any, right: Any) -> Any:
-    """`left kind right` as Python has it, but False where a value says so of anything."""
+    """Evaluate `left kind right` as Python does, but False when a value gives that answer for anything."""
     if kind in _ORDER:
         return _ordered(kind, left, right)
     trusted = sys._getframe(1).f_globals
     if kind == "eq":
-        # Asked before the question that counts, since a value may take over whatever it meets first.
+        # Probe before the real comparison: a value may copy the first thing it is compared with.
         lies = _lies(left, right, trusted)
         result = left == right
         return False if lies and _is_true(result) else result
@@ -139,14 +143,14 @@ def compare(kind: str, left: Any, right: Any) -> Any:
 
 
 def _is_true(result: Any) -> bool:
-    """Whether it counts as true; arrays and the like, which refuse to say, do not."""
+    """Whether the result counts as true. Arrays and the like, whose truth value raises, do not."""
     try:
         return bool(result)
     except Exception:
         return False
 
 
-def _says(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> bool:
+def _answers_true(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> bool:
     try:
         return _is_true(operation(left, right))
     except Exception:
@@ -154,7 +158,7 @@ def _says(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> bool:
 
 
 def _equal_data(left: Any, right: Any) -> bool:
-    """Whether both are the same plain data below what subclasses of the built-in types say about it."""
+    """Whether both are equal as built-in data, ignoring the methods of subclasses."""
     kind: Any
     for kind in _DATA:
         if isinstance(left, kind) and isinstance(right, kind):
@@ -163,7 +167,7 @@ def _equal_data(left: Any, right: Any) -> bool:
 
 
 def _lies(left: Any, right: Any, trusted: dict[str, Any]) -> bool:
-    """Whether a yes to `left == right` is not to be believed; of values that differ it may say anything."""
+    """Whether a true `left == right` cannot be trusted. For values that differ the result has no meaning."""
     pairs = [(left, right)]
     for _ in range(_MAX_PAIRS):
         if not pairs:
@@ -181,7 +185,7 @@ def _lies(left: Any, right: Any, trusted: dict[str, Any]) -> bool:
 
 
 def _inner_pairs(one: Any, other: Any) -> list[tuple[Any, Any]] | None:
-    """What two containers hold at the same places, None when they are no containers of one kind."""
+    """Return the pairs at equal positions of two containers; None unless both are containers of one type."""
     kind = type(one)
     if kind is not type(other):
         return None
@@ -202,7 +206,7 @@ def _partners(one: Any, other: Any) -> Iterator[tuple[Any, Any]]:
     for key in one:
         if type(key) not in _ATOMS:
             for partner in other:
-                if _says(operator.eq, key, partner):
+                if _answers_true(operator.eq, key, partner):
                     yield key, partner
                     break
         elif key in other:
@@ -213,22 +217,22 @@ def _leaf_lies(suspect: Any, expected: Any, trusted: dict[str, Any]) -> bool:
     kind = type(suspect)
     if kind in _ATOMS or suspect is expected or _is_matcher(kind, trusted) or _equal_data(suspect, expected):
         return False
-    # In an order that nobody can foresee, for values that change their mind.
+    # In an unpredictable order, for values that answer differently from call to call.
     questions = [(_near(expected), False) for _ in range(_PROBES)] + [(expected, True), (expected, True)]
     _random.shuffle(questions)
     questions.insert(0, (_near(expected), False))
-    return any(_says(operator.eq, suspect, asked) is not answer for asked, answer in questions)
+    return any(_answers_true(operator.eq, suspect, asked) is not answer for asked, answer in questions)
 
 
 def _is_matcher(kind: type, trusted: dict[str, Any]) -> bool:
-    """Whether the tests themselves brought the class, or name the one of unittest.mock."""
+    """Whether the test module defines the class, or it is unittest.mock.ANY and the module imports it."""
     if kind.__module__ == "unittest.mock" and kind.__name__ == "_ANY":
         return "ANY" in trusted or "mock" in trusted or "unittest" in trusted
     return getattr(kind.__eq__, "__globals__", None) is trusted
 
 
 def _near(expected: Any) -> Any:
-    """A random value like the expected one, and different from it."""
+    """Return a random value that resembles the expected one and differs from it."""
     mark = _random.getrandbits(48) + 1
     kind = type(expected)
     if kind is bool:
@@ -256,12 +260,12 @@ def _ordered(kind: str, left: Any, right: Any) -> Any:
             return getattr(base, f"__{kind}__")(left, right)
     smaller = kind in {"lt", "le"}
     for suspect, other, down in ((left, right, smaller), (right, left, not smaller)):
-        # Nothing is both below and above: not below a number far below all, and so on.
+        # No honest value is below a number far below all, or both below and above another.
         if type(other) in {int, float} and type(suspect) not in _ATOMS:
             far = -_HUGE if down else _HUGE
             asked = operator.lt if down else operator.gt
             against = operator.gt if down else operator.lt
-            if _says(asked, suspect, far) or _says(against, suspect, other):
+            if _answers_true(asked, suspect, far) or _answers_true(against, suspect, other):
                 return False
     return result
 
@@ -273,9 +277,11 @@ def _contains_lies(item: Any, container: Any, trusted: dict[str, Any]) -> bool:
     if kind in _SEQUENCES or kind in _SETS or kind is dict:
         if len(container) > _MAX_PAIRS:
             return False
-        equals = (part for part in container if part is item or _says(operator.eq, item, part))
+        equals = (part for part in container if part is item or _answers_true(operator.eq, item, part))
         return all(_lies(item, part, trusted) for part in equals)
     if getattr(getattr(kind, "__contains__", None), "__globals__", None) is trusted:
         return False
     mark = str(_random.getrandbits(48))
-    return all(_says(operator.contains, container, probe) for probe in (object(), mark, mark.encode()))
+    return all(
+        _answers_true(operator.contains, container, probe) for probe in (object(), mark, mark.encode())
+    )

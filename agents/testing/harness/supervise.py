@@ -1,14 +1,15 @@
-"""Starts test sessions, collects what they tell, and alone reports it.
+"""Starts test sessions, collects their events, and writes the report.
 
-It runs inside the sandbox, `python -I -S supervise.py`, with an order as JSON on stdin:
-`{"nonce": str, "runs": [{"argv": [str], "order": {...}}]}`, one run after the other. Each gets its order on
-its own stdin, with `token` and `pipe`, a descriptor for events: one line of JSON each, with the token. The
-report goes to stdout, which no run has: zlib over JSON,
-`{"nonce", "runs": [{"exit_code", "events", "missing"}]}`; `missing` says that there is no such program. What
-the runs print goes to stderr.
+It runs inside the sandbox as `python -I -S supervise.py` and reads an order as JSON from stdin:
+`{"nonce": str, "runs": [{"argv": [str], "order": {...}}]}`. The runs are executed one after the other. Each
+run reads its own order from its stdin, with two additions: `token`, and `pipe`, the descriptor for events.
+An event is one line of JSON that contains the token. The output of the runs goes to stderr.
 
-This process imports nothing of the tree and is closed to its siblings: they can neither read its memory,
-where the nonce is, nor open its descriptors through /proc. They can kill it; then there is no report.
+The report goes to stdout, which no run can write to: zlib over JSON,
+`{"nonce", "runs": [{"exit_code", "events", "missing"}]}`. `missing` says that the program does not exist.
+
+This process imports nothing of the tree and is not dumpable: the runs can neither read its memory, which
+contains the nonce, nor open its descriptors through /proc. They can kill it; then there is no report.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from typing import Any
 
 _PR_SET_DUMPABLE = 4
 _MAX_EVENT_BYTES = 32 * 1024 * 1024
-# A child of the session may keep the pipe open after the session's end, so nobody waits for its end.
-_PATIENCE_SECONDS = 2
+# A child of the session may keep the pipe open after the session has ended, so the wait is limited.
+_PIPE_SECONDS = 2
 
 
 def main() -> None:
-    """Run what was ordered and report."""
+    """Execute the order and write the report."""
     if ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0):
         raise OSError("this process cannot be closed to others")
     order = json.loads(sys.stdin.buffer.read())
@@ -55,8 +56,8 @@ def _run(argv: list[str], order: dict[str, Any]) -> dict[str, Any]:
     reader = threading.Thread(target=_read_lines, args=(read_end, lines), daemon=True)
     reader.start()
     child.communicate(json.dumps({**order, "token": token, "pipe": write_end}).encode())
-    reader.join(_PATIENCE_SECONDS)
-    events = [event for event in map(_parsed, list(lines)) if event.pop("token", None) == token]
+    reader.join(_PIPE_SECONDS)
+    events = [event for event in map(_parse_event, list(lines)) if event.pop("token", None) == token]
     return {"exit_code": child.returncode, "events": events}
 
 
@@ -68,7 +69,7 @@ def _read_lines(descriptor: int, lines: list[bytes]) -> None:
             room -= len(line)
 
 
-def _parsed(line: bytes) -> dict[str, Any]:
+def _parse_event(line: bytes) -> dict[str, Any]:
     try:
         event = json.loads(line)
     except (ValueError, RecursionError):

@@ -1,1 +1,1 @@
-"""Private services that can be killed, cut off and slowed down."""
+"""Private services that can be killed, disconnected and slowed down."""

@@ -1,5 +1,5 @@
-/* The wall clock of a process, with an offset in seconds that others write into a shared file.
- * For LD_PRELOAD; CHAOS_CLOCK names the file, which holds one 64-bit signed integer. */
+/* Adds an offset in seconds to the wall clock of a process. The offset is read from a shared file.
+ * For LD_PRELOAD. CHAOS_CLOCK names the file, which contains one 64-bit signed integer. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>

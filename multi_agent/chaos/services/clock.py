@@ -1,4 +1,4 @@
-"""Steps of the wall clock under running processes; their monotonic clocks go on as they are."""
+"""Steps the wall clock of running processes. Their monotonic clocks are not affected."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _SOURCE = Path(__file__).with_name("clock.c")
 
 
 def find_compiler() -> str | None:
-    """What can compile the library that stands between a process and the clock."""
+    """Find a C compiler for the library that intercepts calls to the clock; None without one."""
     return shutil.which("cc")
 
 
 class SteppedClock:
-    """The wall clock of every process that starts with `env`. Raises Unavailable when it cannot be made."""
+    """The wall clock of every process started with `env`. Raises Unavailable when it cannot be compiled."""
 
     def __init__(self, compiler: str, folder: Path) -> None:
         library = folder / "clock.so"
@@ -30,6 +30,6 @@ class SteppedClock:
         self.env = {"LD_PRELOAD": str(library), "CHAOS_CLOCK": str(self._file)}
 
     def step(self, seconds: int) -> None:
-        """Set it so many seconds ahead of the true time, or behind."""
+        """Set the clock `seconds` ahead of the true time; negative values set it back."""
         with self._file.open("r+b") as shared:
             shared.write(seconds.to_bytes(8, "little", signed=True))

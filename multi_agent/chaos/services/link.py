@@ -1,4 +1,4 @@
-"""A wire between the processes and a service, that can be cut, fall silent, or be slow."""
+"""A proxy between processes and a service that can cut, silence or slow down connections."""
 
 from __future__ import annotations
 
@@ -17,65 +17,69 @@ from multi_agent.embedded.redis_server import redis_url
 from multi_agent.settings import Settings
 
 _CHUNK: Final = 65_536
-_TORN: Final = 200
-"""So many bytes of a chunk go one by one on a slow wire; the rest follows at once, or nothing would end."""
+_SPLIT_BYTES: Final = 200
+"""How many bytes of a chunk are sent one by one; the rest follows at once, so that every transfer ends."""
 
 Dial = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 
 @dataclass(eq=False, slots=True)
-class _Call:
-    """A connection: the process's end and the service's."""
+class _Connection:
+    """A connection through the proxy."""
 
     near: asyncio.StreamWriter
+    """To the process."""
     far: asyncio.StreamWriter
+    """To the service."""
     silent: bool = False
-    deaf: bool = False
+    """Whether all data is dropped."""
+    drops_answer: bool = False
+    """Whether the connection is closed instead of passing on the next answer."""
 
-    def hang_up(self) -> None:
-        """At once, with whatever was under way."""
+    def abort(self) -> None:
+        """Close both ends at once, without sending buffered data."""
         self.near.transport.abort()
         self.far.transport.abort()
 
 
 class FaultProxy:
-    """Forwards each connection to the service that `dial` reaches, until something is done to it."""
+    """Forwards each connection to the service that `dial` connects to, with faults on request."""
 
     def __init__(self, dial: Dial) -> None:
         self._dial = dial
-        self._calls: set[_Call] = set()
+        self._connections: set[_Connection] = set()
         self._jobs: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._delay = 0.0
-        self._tears = False
+        self._splits = False
 
     async def listen_on_path(self, path: Path) -> Self:
-        """Take connections on a unix socket."""
-        self._server = await asyncio.start_unix_server(self._take, path)
+        """Accept connections on a unix socket."""
+        self._server = await asyncio.start_unix_server(self._forward, path)
         return self
 
     async def listen_on_port(self) -> Self:
-        """Take connections on a free port of 127.0.0.1."""
-        self._server = await asyncio.start_server(self._take, "127.0.0.1", 0)
+        """Accept connections on a free port of 127.0.0.1."""
+        self._server = await asyncio.start_server(self._forward, "127.0.0.1", 0)
         return self
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
+        """The port of the proxy."""
         assert self._server is not None
         return int(self._server.sockets[0].getsockname()[1])
 
-    async def _take(self, near_in: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
+    async def _forward(self, near_in: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
         try:
             far_in, far = await self._dial()
         except OSError:
             near.transport.abort()
             return
-        call = _Call(near, far)
-        self._calls.add(call)
+        connection = _Connection(near, far)
+        self._connections.add(connection)
         pumps = [
-            asyncio.create_task(self._pump(call, near_in, far, answers=False)),
-            asyncio.create_task(self._pump(call, far_in, near, answers=True)),
+            asyncio.create_task(self._pump(connection, near_in, far, answers=False)),
+            asyncio.create_task(self._pump(connection, far_in, near, answers=True)),
         ]
         self._jobs.update(pumps)
         try:
@@ -84,68 +88,73 @@ class FaultProxy:
             for pump in pumps:
                 pump.cancel()
             self._jobs.difference_update(pumps)
-            self._calls.discard(call)
-            call.hang_up()
+            self._connections.discard(connection)
+            connection.abort()
 
     async def _pump(
-        self, call: _Call, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, answers: bool
+        self,
+        connection: _Connection,
+        source: asyncio.StreamReader,
+        target: asyncio.StreamWriter,
+        *,
+        answers: bool,
     ) -> None:
         with suppress(OSError):
             while data := await source.read(_CHUNK):
                 if self._delay:
                     await asyncio.sleep(self._delay)
-                if call.silent:
+                if connection.silent:
                     continue
-                if answers and call.deaf:
+                if answers and connection.drops_answer:
                     return
-                if self._tears:
-                    for number in range(min(len(data), _TORN)):
+                if self._splits:
+                    for number in range(min(len(data), _SPLIT_BYTES)):
                         target.write(data[number : number + 1])
                         await target.drain()
                         await asyncio.sleep(0)
-                    data = data[_TORN:]
+                    data = data[_SPLIT_BYTES:]
                 target.write(data)
                 await target.drain()
 
-    # --- what can be done to it ----------------------------------------------------------------------
+    # --- faults --------------------------------------------------------------------------------------
 
     def cut(self) -> int:
-        """End every connection; how many."""
-        return self._each(_Call.hang_up)
+        """Abort every connection. Returns how many there were."""
+        return self._each(_Connection.abort)
 
     def lose_answers(self) -> int:
-        """Let every open connection end instead of bringing its next answer; how many."""
+        """Close every open connection when its next answer arrives. Returns how many there are."""
 
-        def deafen(call: _Call) -> None:
-            call.deaf = True
+        def drop_answer(connection: _Connection) -> None:
+            connection.drops_answer = True
 
-        return self._each(deafen)
+        return self._each(drop_answer)
 
     def fall_silent(self) -> int:
-        """Every open connection stays open and carries nothing any more; how many."""
+        """Keep every open connection open but drop all its data. Returns how many there are."""
 
-        def silence(call: _Call) -> None:
-            call.silent = True
+        def silence(connection: _Connection) -> None:
+            connection.silent = True
 
         return self._each(silence)
 
-    def _each(self, change: Callable[[_Call], None]) -> int:
-        calls = list(self._calls)
-        for call in calls:
-            change(call)
-        return len(calls)
+    def _each(self, change: Callable[[_Connection], None]) -> int:
+        connections = list(self._connections)
+        for connection in connections:
+            change(connection)
+        return len(connections)
 
     def slow_down(self, chance: random.Random) -> None:
-        """Every chunk takes 50 ms to 2 s, or comes byte by byte."""
-        self._tears = chance.random() < 0.5
-        self._delay = 0.0 if self._tears else chance.uniform(0.05, 2.0)
+        """Delay every chunk by 50 ms to 2 s, or split chunks into single bytes."""
+        self._splits = chance.random() < 0.5
+        self._delay = 0.0 if self._splits else chance.uniform(0.05, 2.0)
 
     def clear(self) -> None:
-        """As fast as ever. Connections that fell silent stay so: to notice is up to those who use them."""
-        self._delay, self._tears = 0.0, False
+        """End `slow_down`. Silent connections stay silent: their users must detect that themselves."""
+        self._delay, self._splits = 0.0, False
 
     async def close(self) -> None:
-        """End it."""
+        """Close the proxy and all connections."""
         self.cut()
         if self._server is not None:
             self._server.close()
@@ -156,7 +165,7 @@ class FaultProxy:
 
 @dataclass(slots=True)
 class FaultProxies:
-    """The wires of a world: those of its private services, none for a deployment's own."""
+    """The proxies of a world's private services. A deployment's own services have none."""
 
     redis: FaultProxy | None
     postgres: FaultProxy | None
@@ -164,18 +173,18 @@ class FaultProxies:
 
     @classmethod
     async def open(cls, redis: ChaosRedis | None, postgres: PrivatePostgres | None) -> FaultProxies:
-        """Lay them."""
+        """Start a proxy for each service."""
         to_redis = await FaultProxy(redis.dial).listen_on_path(redis.link_path) if redis else None
         to_postgres = await FaultProxy(postgres.dial).listen_on_port() if postgres else None
         return cls(to_redis, to_postgres, redis_url(redis.link_path) if redis else "")
 
     @property
     def all(self) -> list[FaultProxy]:
-        """Every one there is."""
+        """The existing proxies."""
         return [link for link in (self.redis, self.postgres) if link is not None]
 
     def env(self, settings: Settings) -> dict[str, str]:
-        """The addresses at this end of the wires, for processes."""
+        """Return the variables that make processes connect to the proxies."""
         shown = {}
         if self.redis is not None:
             shown["REDIS_URL"] = self._redis_url
@@ -187,11 +196,11 @@ class FaultProxies:
         return shown
 
     def clear(self) -> None:
-        """All as fast as ever."""
+        """End `slow_down` on all proxies."""
         for link in self.all:
             link.clear()
 
     async def close(self) -> None:
-        """End all."""
+        """Close all proxies."""
         for link in self.all:
             await link.close()

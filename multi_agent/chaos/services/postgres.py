@@ -1,4 +1,4 @@
-"""A private PostgreSQL that can be killed."""
+"""A private PostgreSQL server that can be killed."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from contracts.base.errors import NotConfigured, Unavailable
 from multi_agent.embedded.child import ChildProcess
 
 START_SECONDS = 60.0
-# What is tested is kill -9, not a power cut.
+# The tests kill processes; they do not simulate a power failure.
 FAST = ("fsync=off", "full_page_writes=off", "max_connections=200", "shared_buffers=32MB")
 
 
 def postgres_programs() -> Path:
-    """The folder with initdb and postgres. Raises NotConfigured when there is none."""
+    """Find the folder with initdb and postgres. Raises NotConfigured when there is none."""
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     on_path = shutil.which("initdb")
     folders = [*reversed(installed), *([Path(on_path).resolve().parent] if on_path else [])]
@@ -38,11 +38,11 @@ def postgres_programs() -> Path:
 
 
 def _as_user() -> list[str]:
-    """Words before a command that make it run as an ordinary user, because postgres refuses root."""
+    """Return a prefix that runs a command as an unprivileged user, because postgres refuses root."""
     if os.getuid() != 0:
         return []
     name = _unprivileged_user()
-    # setpriv clears the death signal that the leash set when it changes the user, so it sets its own.
+    # Changing the user clears the parent-death signal that the guard has set; setpriv can set it again.
     return ["setpriv", f"--reuid={name}", f"--regid={pwd.getpwnam(name).pw_gid}", "--clear-groups"]
 
 
@@ -58,11 +58,11 @@ def _free_port() -> int:
 
 
 class PrivatePostgres:
-    """A server on loopback and on a unix socket that dies with this process. Databases are cheap."""
+    """A server on loopback and on a unix socket that is killed when this process ends."""
 
     def __init__(self) -> None:
         self._programs = postgres_programs()
-        # Short enough for a socket.
+        # Short enough for the path of a socket.
         self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
         self.port = _free_port()
         self._data = self.folder / "data"
@@ -82,7 +82,10 @@ class PrivatePostgres:
         )
 
     def start(self) -> Self:
-        """Start the server, made on the first start, and wait until it answers."""
+        """Start the server and wait until it answers. The first start creates its data.
+
+        Raises Unavailable when it does not answer in time.
+        """
         if not self._data.exists():
             self._initdb()
         deadline = time.monotonic() + START_SECONDS
@@ -91,35 +94,35 @@ class PrivatePostgres:
             if time.monotonic() > deadline:
                 raise Unavailable(f"PostgreSQL did not start: {(self.folder / 'postgres.log').read_text()}")
             if not self._server.alive:
-                # The backends of a killed server may hold its memory for a moment.
+                # Backends of a killed server may keep its shared memory for a moment.
                 self._server.start()
             time.sleep(0.05)
         return self
 
     def stop(self) -> None:
-        """End the server for good and remove its data."""
+        """Stop the server and remove its data."""
         self._server.signal(signal.SIGQUIT)
         self._server.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     async def dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection to it. Raises OSError."""
+        """Connect to the server. Raises OSError."""
         return await asyncio.open_connection("127.0.0.1", self.port)
 
     def kill(self, *, at_once: bool = True) -> None:
-        """kill -9 the postmaster, or make it stop without a checkpoint; its backends end by themselves."""
+        """kill -9 the postmaster, or first stop it without a checkpoint. Its backends end by themselves."""
         if not at_once:
             self._server.signal(signal.SIGQUIT)
         self._server.kill()
 
     def cut_connections(self) -> int:
-        """End every other connection from the server's side; how many."""
+        """Terminate every other connection on the server's side. Returns how many there were."""
         query = b"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
         with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
             return len(connection.execute(query + b" AND datname <> 'postgres'").fetchall())
 
     def restart(self) -> None:
-        """kill -9 and start on the same data and port."""
+        """kill -9 the server, and start it with the same data and port."""
         self.kill()
         self.start()
 

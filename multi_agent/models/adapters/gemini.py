@@ -27,13 +27,13 @@ _GOOGLE: Final = "https://generativelanguage.googleapis.com/"
 class Gemini:
     """A ModelClient for the Gemini API (not Vertex AI).
 
-    A schema goes out as `response_json_schema`. When the service calls such a request invalid, as it does
-    with large schemas, it is asked once more with the schema in words.
+    A schema is sent as `response_json_schema`. When the service calls such a request invalid, as it does with
+    large schemas, the request is sent once more with the schema in the system text.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        # Our own client, or the SDK would take aiohttp where that is installed, which has no such hook.
+        # A separate client, because the SDK would use aiohttp if it is installed, which has no such hook.
         self._http = http_library().AsyncClient(
             follow_redirects=True,
             timeout=endpoint.timeout_seconds,
@@ -46,7 +46,7 @@ class Gemini:
             http_options=types.HttpOptions(
                 base_url=endpoint.base_url or _GOOGLE,
                 api_version="v1beta",
-                # Its own timer counts reads, so ours around the whole call comes first.
+                # The SDK's timer counts single reads. The timer around the whole call must fire first.
                 timeout=int(endpoint.timeout_seconds * 1000) + 1000,
                 headers=PLAIN_ANSWERS,
                 httpx_async_client=self._http,
@@ -87,7 +87,7 @@ class Gemini:
         feedback = response.prompt_feedback
         candidate = response.candidates[0] if response.candidates else None
         parts = (candidate.content.parts if candidate and candidate.content else None) or []
-        # Not `response.text`, which warns about parts that are no text.
+        # Not `response.text`, which warns about parts that are not text.
         text = "".join(part.text for part in parts if part.text and not part.thought)
         check_gemini_end(
             self.name,

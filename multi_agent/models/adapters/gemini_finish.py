@@ -1,4 +1,4 @@
-"""How both Gemini adapters judge the end of an answer."""
+"""Checks, for both Gemini adapters, how an answer ended."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _NOT_BLOCKED: Final = frozenset({"", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON
 
 
 def check_gemini_end(name: str, *, blocked: str, finish: str, text: str) -> None:
-    """Raises ModelRefused unless the answer is whole.
+    """Raise ModelRefused unless the answer is complete.
 
-    `blocked` and `finish` are the API's own names, "" for none.
+    `blocked` and `finish` are the reasons as the API names them, "" for none.
     """
     if blocked not in _NOT_BLOCKED:
         raise ModelRefused(f"model {name}: the request was blocked ({blocked})")

@@ -1,9 +1,9 @@
 """Gemini through google-generativeai, which Google no longer maintains.
 
-Its asyncio client is broken over REST, so the blocking one runs in a thread; its own retries are off. It
-knows nothing of thoughts, whose parts would look like the answer, so they are taken out of the body before it
-parses it. It takes a small subset of JSON Schema only: the schema is told in words instead, with the JSON
-MIME type.
+Its asyncio client is broken over REST, so the blocking client runs in a thread; its own retries are off. It
+does not know thoughts, whose parts would look like the answer, so they are removed from the body before the
+SDK parses it. It accepts only a small subset of JSON Schema, so the schema is sent in the system text, with
+the JSON MIME type.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from multi_agent.models.adapters.endpoint import (
 from multi_agent.models.adapters.gemini_finish import check_gemini_end
 
 with warnings.catch_warnings():
-    # The only thing to be said about its end of life stands above and in the documentation.
+    # Its end of life is stated above and in the documentation; users need no further warning.
     warnings.filterwarnings(
         "ignore",
         message=r"\s*All support for the `google.generativeai` package has ended",
@@ -43,14 +43,14 @@ with warnings.catch_warnings():
     from google.api_core import exceptions
     from google.generativeai.client import get_default_generative_client
 
-    # Its type information leaves most names out.
+    # Its type information lacks most names.
     legacy: Any = import_module("google.generativeai")
 
 _CHUNK_BYTES: Final = 65_536
 
 
 class GeminiLegacy:
-    """A ModelClient for the Gemini API. A call that ran out of time is left behind; its thread ends later."""
+    """A ModelClient for the Gemini API. A call that timed out is abandoned; its thread ends later."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -59,7 +59,8 @@ class GeminiLegacy:
             transport="rest",
             client_options={"api_endpoint": endpoint.base_url.rstrip("/")} if endpoint.base_url else None,
         )
-        # `configure` is global; this client stays ours whatever is configured later.
+        # `configure` is global, but this client object is not affected by later calls. Its session is private
+        # and untyped, hence the cast.
         self._client = cast(Any, get_default_generative_client())
         self._session = self._client.transport._session
         # After a 401 it would refresh the credentials and ask again, but a key cannot be refreshed.
@@ -104,7 +105,7 @@ class GeminiLegacy:
         return self._client.generate_content(message, retry=None, timeout=self._endpoint.timeout_seconds)
 
     def _read_body(self, response: Any, **_: object) -> None:
-        """Reads the body within the limits of size and time, which `requests` has none for."""
+        """Read the body within limits of size and time, which `requests` does not have."""
         deadline = time.monotonic() + self._endpoint.timeout_seconds
         body = bytearray()
         try:
@@ -143,19 +144,19 @@ class GeminiLegacy:
 
 
 def _without_thoughts(body: bytes) -> bytes:
-    """The same answer without the parts marked `thought`; a body that is no such JSON comes back as it is."""
+    """Remove the parts marked `thought`; a body that is not such JSON is returned unchanged."""
     try:
         answer = json.loads(body)
         for candidate in answer.get("candidates", []):
             content = candidate.get("content", {})
             content["parts"] = [part for part in content.get("parts", []) if not part.get("thought")]
     except (ValueError, AttributeError, TypeError, RecursionError):
-        return body  # the SDK judges it
+        return body  # the SDK reports the problem
     return json.dumps(answer).encode()
 
 
 def _enum_text(value: Any) -> str:
-    """A proto enum's name; values newer than this SDK come as plain numbers."""
+    """Return a proto enum's name; values newer than this SDK are plain numbers."""
     return str(getattr(value, "name", value))
 
 

@@ -1,4 +1,4 @@
-"""A limit on HTTP answers for the SDKs that use httpx, or its successor httpx2 with the same interface."""
+"""Limits HTTP answers in SDKs that use httpx or httpx2, its successor with the same interface."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from contracts.base.errors import ModelRefused, ModelUnavailable
 
 PLAIN_ANSWERS = {"Accept-Encoding": "identity"}
-"""Sent with each request: a compressed body would say nothing about its real size."""
+"""Headers of each request. The length of a compressed body would not tell its real size."""
 
 
 def http_library() -> ModuleType:
-    """httpx2 where it is installed, else httpx. Raises ImportError without either."""
+    """Import httpx2 if it is installed, else httpx. Raises ImportError without either."""
     try:
         return importlib.import_module("httpx2")
     except ImportError:
@@ -22,14 +22,14 @@ def http_library() -> ModuleType:
 
 
 def body_limit(max_bytes: int) -> Callable[[Any], Awaitable[None]]:
-    """A response hook for an httpx client: reading more than `max_bytes` raises ModelRefused."""
+    """Make a response hook for an httpx client: reading more than `max_bytes` raises ModelRefused."""
 
     async def hook(response: Any) -> None:
         if response.headers.get("content-encoding", "identity") != "identity":
             raise ModelUnavailable("the service compressed its answer although it was asked not to")
         if _announced(response.headers.get("content-length", "")) > max_bytes:
             raise _too_large(max_bytes)
-        # httpx insists on its own base class, and which of the two libraries this is only the response knows.
+        # httpx requires its own base class, and only the response tells which of the two libraries is used.
         library = importlib.import_module(type(response).__module__.partition(".")[0])
         stream_type = type("LimitedStream", (_LimitedStream, library.AsyncByteStream), {})
         response.stream = stream_type(response.stream, max_bytes)

@@ -1,4 +1,4 @@
-"""A person, or another program, as the model: prompts in files or on the terminal."""
+"""A person or another program as the model: prompts in files or on the terminal."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _Stamp = tuple[int, int]
 
 
 class ManualFiles:
-    """A ModelClient that writes `NNN-<purpose>-<hash8>.prompt.md` and waits for the same with `.answer.*`.
+    """A ModelClient that writes `NNN-<purpose>-<hash8>.prompt.md` and waits for `<same name>.answer.*`.
 
-    The answer's text is passed on untouched once the file is not empty and was the same at two looks in a
-    row; names that end in `~` or `.tmp` are taken for unfinished. A request asked again, by any process,
-    finds the prompt and the answer that exist. It waits without end: the task's deadline cancels it.
+    The answer is returned unchanged once its file is not empty and has not changed between two checks. Files
+    whose names end in `~` or `.tmp` are ignored as unfinished. A repeated request, from any process, finds
+    the existing prompt and answer. It waits without limit: the task's timeout cancels it.
     """
 
     def __init__(self, folder: Path, *, poll_seconds: float = POLL_SECONDS) -> None:
@@ -44,7 +44,7 @@ class ManualFiles:
         stem = await asyncio.to_thread(self._claim, request)
         seen: _Stamp | None = None
         while True:
-            found = await asyncio.to_thread(self._look, stem)
+            found = await asyncio.to_thread(self._find_answer, stem)
             if found is not None:
                 path, stamp = found
                 if stamp == seen:
@@ -53,10 +53,10 @@ class ManualFiles:
             await asyncio.sleep(self._poll_seconds)
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no resource is held."""
 
     def _claim(self, request: ModelRequest) -> str:
-        """The common start of the two file names; the prompt is written when it is not there yet."""
+        """Return the common part of the two file names, and write the prompt if it does not exist yet."""
         key = request_hash(request)
         ending = f"-{_slug(request.purpose)}-{key[:8]}"
         with (self._folder / ".lock").open("w") as lock:
@@ -75,7 +75,7 @@ class ManualFiles:
         unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
         unfinished.replace(self._folder / name)
 
-    def _look(self, stem: str) -> tuple[Path, _Stamp] | None:
+    def _find_answer(self, stem: str) -> tuple[Path, _Stamp] | None:
         for path in sorted(self._folder.glob(f"{stem}.answer*")):
             if path.name.endswith(("~", ".tmp")):
                 continue
@@ -97,14 +97,14 @@ def _read_text(path: Path) -> str:
 
 
 class ManualTerminal:
-    """A ModelClient that prints the prompt and reads the answer, up to a line with only `.` or the end.
+    """A ModelClient that prints the prompt and reads the answer, up to a line with only `.` or end of file.
 
-    One request at a time. Cancelling leaves the read behind: it ends with the next line typed.
+    It handles one request at a time. A cancelled request leaves a pending read that ends with the next line.
     """
 
     def __init__(self, reads: TextIO | None = None, writes: TextIO | None = None) -> None:
         self._reads = reads or sys.stdin
-        # Standard output belongs to the command's result.
+        # Standard output is reserved for the result of the command.
         self._writes = writes or sys.stderr
         self._turn = asyncio.Lock()
 
@@ -117,11 +117,11 @@ class ManualTerminal:
             return ModelResponse(text=await asyncio.to_thread(self._converse, request), model="manual")
 
     async def close(self) -> None:
-        """The streams belong to the caller."""
+        """Do nothing: the streams belong to the caller."""
 
     def _converse(self, request: ModelRequest) -> str:
         self._writes.write(f"\n{request_text(request)}\n\n")
-        self._writes.write(f"# Your answer; end it with a line that holds only {END_OF_ANSWER!r}:\n")
+        self._writes.write(f"# Your answer; end it with a line that contains only {END_OF_ANSWER!r}:\n")
         self._writes.flush()
         lines = []
         for line in self._reads:

@@ -1,4 +1,4 @@
-"""OpenAI, Ollama, vLLM, llama.cpp: whatever speaks chat completions, through the `openai` SDK."""
+"""OpenAI, Ollama, vLLM, llama.cpp and other services with chat completions, through the `openai` SDK."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NO_KEY: Final = "none"
 
 
 class _SchemaStyle(IntEnum):
-    """How a schema is told, best first."""
+    """How a schema is sent, best first."""
 
     JSON_SCHEMA = 0
     JSON_OBJECT = 1
@@ -59,8 +59,9 @@ class _Completion(BaseModel):
 class OpenAiCompatible:
     """A ModelClient for chat completions.
 
-    A schema goes out as `response_format` json_schema; a server that calls this invalid gets json_object,
-    then words alone, and what worked is remembered. So is a server that accepts no temperature.
+    A schema is sent as `response_format` json_schema. If the server calls this invalid, json_object is tried,
+    then only the system text. The way that worked is used from then on, and so is leaving out the temperature
+    when the server does not accept one.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -68,7 +69,7 @@ class OpenAiCompatible:
         self._style = _SchemaStyle.JSON_SCHEMA
         self._takes_temperature = True
         self._client = openai.AsyncOpenAI(
-            # Local servers need no key, but the SDK looks into the environment when it is given none.
+            # Local servers need no key, but without one the SDK reads the environment.
             api_key=endpoint.key_text or _NO_KEY,
             base_url=endpoint.base_url or "https://api.openai.com/v1",
             timeout=endpoint.timeout_seconds,
@@ -107,7 +108,7 @@ class OpenAiCompatible:
         await self._client.close()
 
     async def _send(self, body: dict[str, Any]) -> bytes:
-        # The raw body: the SDK builds its models without checking them, so a wrong answer would fail later.
+        # The raw body: the SDK does not validate its models, so a wrong answer would fail later.
         raw = await self._client.chat.completions.with_raw_response.create(**body)
         content: bytes = raw.http_response.content
         return content
@@ -128,7 +129,7 @@ class OpenAiCompatible:
         body["messages"] = [{"role": "system", "content": system}, *turns] if system else turns
         if with_temperature:
             body["temperature"] = request.temperature
-        # OpenAI itself has renamed the limit; the compatible servers know the old name.
+        # OpenAI has renamed the limit; compatible servers know only the old name.
         limit = "max_tokens" if self._endpoint.base_url else "max_completion_tokens"
         body[limit] = request.max_output_tokens
         return body

@@ -1,1 +1,1 @@
-"""What stands around every adapter, from outside to inside: cache, rate limit, retry, bounds."""
+"""Layers around an adapter, from the outermost to the innermost: cache, rate limit, retry, bounds."""

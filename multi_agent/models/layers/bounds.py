@@ -1,4 +1,4 @@
-"""Refusing answers that are too large."""
+"""Refuses answers that are too large."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from multi_agent.models.layers.wrapper import Wrapper
 
 
 class Bounded(Wrapper):
-    """Refuses an answer that is empty, more than `max_bytes` of UTF-8, or no valid Unicode."""
+    """Raises ModelRefused for an answer that is empty, over `max_bytes` of UTF-8, or invalid Unicode."""
 
     def __init__(self, inner: ModelClient, max_bytes: int) -> None:
         super().__init__(inner)

@@ -1,4 +1,4 @@
-"""Answering from memory what was asked before."""
+"""Answers repeated requests from memory."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class _Call:
 
 
 class Cached(Wrapper):
-    """Answers a request it has seen before from memory; identical requests at one time share one call.
+    """Answers a repeated request from memory; identical concurrent requests share one call.
 
-    Errors are not kept, nor is an answer that cannot be read although a schema was given: asking again
-    shall help. Kept are the `max_bytes` of answers used last. The shared call is cancelled when nobody waits
-    for it.
+    Errors are not cached, nor are answers that are not valid JSON although a schema was given, so that asking
+    again can help. The most recently used answers are kept, up to `max_bytes`. A shared call is cancelled
+    when no caller waits for it any more.
     """
 
     def __init__(self, inner: ModelClient, *, max_bytes: int = CACHE_BYTES) -> None:
@@ -60,7 +60,7 @@ class Cached(Wrapper):
         try:
             response = await self._inner.complete(request)
         finally:
-            # A successor may already stand in the place of a call that was cancelled.
+            # A new call may already have replaced this one if it was cancelled.
             if key in self._calls and self._calls[key].task is this:
                 del self._calls[key]
         if _is_readable(request, response):
@@ -84,7 +84,7 @@ async def _cancel(task: asyncio.Task[ModelResponse]) -> None:
     task.cancel()
     await asyncio.wait([task])
     if not task.cancelled():
-        task.exception()  # asyncio reports an error that nobody looks at
+        task.exception()  # else asyncio reports an exception that was never retrieved
 
 
 def _is_readable(request: ModelRequest, response: ModelResponse) -> bool:

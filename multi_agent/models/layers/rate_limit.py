@@ -1,4 +1,4 @@
-"""Not asking more often than a service allows."""
+"""Limits how often a service is asked."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Sleep = Callable[[float], Awaitable[None]]
 
 
 class RateLimited(Wrapper):
-    """At most `per_minute` requests in any 60 seconds, by this process; the others wait in order.
+    """Lets this process send at most `per_minute` requests in any 60 seconds; the others wait in order.
 
-    A retry inside takes no new place: it waits by its own backoff.
+    Retries by an inner layer are not counted: they wait for their own backoff.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Asking again when the model cannot answer now."""
+"""Retries when a model is temporarily unavailable."""
 
 from __future__ import annotations
 
@@ -21,19 +21,23 @@ Sleep = Callable[[float], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often, and for how long, to try again. No attempt starts `total_seconds` after the first."""
+    """How often and how long to retry."""
 
     max_attempts: int = 5
+    """The limit of attempts, with the first."""
     total_seconds: float = 300.0
+    """No attempt starts later than this after the first."""
     first_wait_seconds: float = 1.0
-    most_wait_seconds: float = 30.0
+    """The upper limit of the first wait. It doubles with every attempt."""
+    max_wait_seconds: float = 30.0
+    """The upper limit of any wait that the service did not ask for."""
 
 
 class Retrying(Wrapper):
-    """Tries again after ModelUnavailable, and after nothing else.
+    """Retries after ModelUnavailable, and after no other error.
 
-    The wait doubles from attempt to attempt, half of it random, and is never shorter than `retry_after`. When
-    the policy leaves no room for the wait, the last error is raised at once with its `retry_after`.
+    The wait doubles from attempt to attempt; half of it is random, and it is never shorter than the error's
+    `retry_after`. When the policy does not allow the wait, the last error is raised at once.
     """
 
     def __init__(
@@ -62,7 +66,7 @@ class Retrying(Wrapper):
                 if attempt >= self._policy.max_attempts or self._clock() + wait >= deadline:
                     raise
                 _log.warning(
-                    "model.retry",
+                    "model_retry",
                     model=self.name,
                     purpose=request.purpose,
                     attempt=attempt,
@@ -74,5 +78,5 @@ class Retrying(Wrapper):
 
     def _wait(self, attempt: int, retry_after: float | None) -> float:
         doubled = self._policy.first_wait_seconds * 2.0 ** min(attempt - 1, 30)
-        half = min(self._policy.most_wait_seconds, doubled) / 2
+        half = min(self._policy.max_wait_seconds, doubled) / 2
         return max(half, retry_after or 0.0) + half * self._jitter()

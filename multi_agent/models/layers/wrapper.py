@@ -1,4 +1,4 @@
-"""What all layers have in common."""
+"""The base of all layers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from contracts.ports.model import ModelClient
 
 
 class Wrapper:
-    """A model client around another, whose name it bears and which it closes."""
+    """A model client around another one. It has the name of the inner client and closes it."""
 
     def __init__(self, inner: ModelClient) -> None:
         self._inner = inner

@@ -1,1 +1,1 @@
-"""Recorded model exchanges: making them, reading them, answering from them."""
+"""Recorded model exchanges: recording, reading and replaying them."""

@@ -1,4 +1,4 @@
-"""Recording what a model answers."""
+"""Records the answers of a model."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ FILE_NAME: Final = "recording.json"
 
 
 class Recorder:
-    """A ModelClient that appends what `inner` answers to `folder`/recording.json.
+    """A ModelClient that adds the answers of `inner` to `folder`/recording.json.
 
-    The file is replaced in one step, under a lock, so several processes may record into one folder. A request
-    that is recorded already gets the newer answer in its old place.
+    The file is replaced atomically, under a lock, so several processes may record into one folder. A new
+    answer to a recorded request replaces the old one.
     """
 
     def __init__(self, inner: ModelClient, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Recorded model exchanges as files for people to read: one JSON file for each recording."""
+"""Recorded model exchanges as readable files: one JSON file per recording."""
 
 from __future__ import annotations
 
@@ -17,17 +17,21 @@ SHIPPED: Final = Path(__file__).parent
 
 
 class Exchange(Model):
-    """A request and its answer. `request_lines` is for people: it shows what changed when a replay misses."""
+    """A request and its answer."""
 
     purpose: str
     request_hash: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     model: str = ""
+    """The model that answered, "" for the model of the recording."""
     response_text: str | None = None
+    """The answer, unless it is in `response_lines`."""
     response_lines: tuple[str, ...] | None = None
+    """The lines of the answer, unless it is in `response_text`."""
     input_tokens: int = Field(default=0, ge=0)
     output_tokens: int = Field(default=0, ge=0)
     cost_usd: float = Field(default=0.0, ge=0)
     request_lines: tuple[str, ...] = ()
+    """The request as readable text. It shows what changed when a replay finds no answer."""
 
     @model_validator(mode="after")
     def _one_answer(self) -> Exchange:
@@ -41,17 +45,19 @@ class Exchange(Model):
 
 
 class Recording(Document):
-    """A scenario. `recorded_at` is RFC 3339, UTC; `model` stands for exchanges that name none."""
+    """The exchanges of one scenario."""
 
     title: str
     recorded_by: str
     recorded_at: str
+    """RFC 3339, in UTC."""
     model: str
+    """The model of the exchanges that name none."""
     exchanges: tuple[Exchange, ...] = ()
 
 
 def exchange_of(request: ModelRequest, response: ModelResponse) -> Exchange:
-    """The exchange for a recording. Several lines are stored apart, so that diffs show what changed."""
+    """Make an exchange. An answer of several lines is stored as lines, so that diffs show changes."""
     lines = tuple(response.text.split("\n"))
     return Exchange(
         purpose=request.purpose,
@@ -67,7 +73,7 @@ def exchange_of(request: ModelRequest, response: ModelResponse) -> Exchange:
 
 
 def request_text(request: ModelRequest) -> str:
-    """All of a request as text for people."""
+    """Format a whole request as readable text."""
     parts = [
         f"purpose: {request.purpose}\n"
         f"temperature: {float(request.temperature)}\n"
@@ -83,7 +89,7 @@ def request_text(request: ModelRequest) -> str:
 
 
 def recording_files(folder: Path) -> list[Path]:
-    """The recordings in a folder, by name. Raises NotConfigured when there is no such folder."""
+    """List the recordings in a folder, sorted by name. Raises NotConfigured when there is no such folder."""
     if not folder.is_dir():
         raise NotConfigured(
             f"there is no folder of model recordings at {folder}: create it, or name another one"
@@ -92,7 +98,7 @@ def recording_files(folder: Path) -> list[Path]:
 
 
 def load_recording(path: Path) -> Recording:
-    """Raises NotConfigured for a file that cannot be read or is no recording."""
+    """Read a recording. Raises NotConfigured for a file that cannot be read or is not a recording."""
     try:
         return Recording.model_validate_json(path.read_bytes())
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Recorded answers instead of a model."""
+"""Answers from recordings instead of a model."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ HOW_TO_CONFIGURE: Final = (
 
 
 class Replay:
-    """A ModelClient that answers from recordings, by request hash: the same request, the same answer.
+    """A ModelClient that finds answers in recordings by the hash of the request.
 
-    Where several recordings answer a request, the earlier folder wins, then the file name that sorts first.
-    Token counts and costs are those of the recording. Raises NotConfigured for a folder or file that cannot
-    be read.
+    When several recordings answer a request, the earlier folder wins, then the file name that sorts first.
+    Token counts and costs are those of the recording. `complete` raises ReplayMiss for a request that is not
+    recorded. The constructor raises NotConfigured for a folder or file that cannot be read.
     """
 
     def __init__(self, folders: Sequence[Path]) -> None:
@@ -54,7 +54,7 @@ class Replay:
         )
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no resource is held."""
 
     def _miss(self, request: ModelRequest, key: str) -> str:
         searched = ", ".join(path.name for path in self._files) or "none"

@@ -9,33 +9,31 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from contracts.base.errors import NotConfigured, StoreUnavailable
+from contracts.base.errors import NotConfigured
+from orchestrator.storage.sql.transactions import Body, T, sqlite_driver, translated
 from orchestrator.storage.tables import REVISION
-
-T = TypeVar("T")
-Body = Callable[[Connection], T]
 
 BUSY_SECONDS = 10.0
 _TOGETHER = 64
 _CACHE_KB = 65_536
 _LOG_PAGES = 4_000
-"""Of 4 KB: the log is written back to the database at this length, which waits for the disk."""
+"""Pages of 4 KB: at this length the log is written back to the database, which waits for the disk."""
 
 _REVISION = text("SELECT version_num FROM alembic_version")
 
 
 class Database(Protocol):
-    """Runs transactions. Raises StoreUnavailable when the server is away or a commit's fate is unknown."""
+    """Runs transactions. Raises StoreUnavailable when the server is away or a commit may have happened."""
 
     async def write(self, body: Body[T], *, durable: bool = False) -> T:
         """Run `body` in one read-write transaction. `durable` survives power loss, not only kill -9."""
@@ -63,7 +61,7 @@ async def is_current(database: Database) -> bool:
     try:
         found = await database.read(lambda connection: connection.execute(_REVISION).scalars().all())
     except NotConfigured:
-        return False  # no tables yet; what else it may be is for the upgrade to say
+        return False  # no tables yet; the upgrade reports any other cause
     return list(found) == [REVISION]
 
 
@@ -88,20 +86,20 @@ def _checked(url: str) -> URL:
 
 @dataclass(slots=True)
 class _Write:
-    """A body that waits for its turn, and whoever waits for it."""
+    """A body that waits for its turn, and the future of its result."""
 
     body: Body[Any]
     durable: bool
-    done: Future[Any] = field(default_factory=Future)
+    done: Future[Any]
 
 
 class SqliteDatabase:
-    """One connection and thread for reading, one of each for writing, and one for quick writes.
+    """A connection and a thread for reading, one of each for writing, and a connection for quick writes.
 
-    A write that need not survive power loss waits for no disk, except when the log is written back: where
-    nobody else writes, it is done on the spot, since the way to a thread and back takes longer than itself.
-    All others go to the thread, and what wants to be written while a transaction is under way goes into the
-    next one together.
+    A write that need not survive power loss does not wait for the disk, except when the log is written back.
+    While no other writer holds the database, it runs in the calling thread: the way to another thread and
+    back would take longer than the write. All other writes go to the writing thread, where those that arrive
+    during a transaction share the next one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -119,17 +117,17 @@ class SqliteDatabase:
         """See Database.write; durable commits run at synchronous=FULL, others at NORMAL."""
         if not durable and not self._waiting:
             try:
-                with suppress(_SomebodyWrites):
+                with suppress(_OtherWriter):
                     return self._write_now(body)
             except (SQLAlchemyError, sqlite3.OperationalError) as error:
                 raise translated(error) from None
-        write = _Write(body, durable)
-        self._waiting.append(write)
+        done: Future[T] = Future()
+        self._waiting.append(_Write(body, durable, done))
         self._write_thread.submit(self._write_waiting)
-        return cast("T", await _translated(asyncio.wrap_future(write.done)))
+        return await _translated(asyncio.wrap_future(done))
 
     def _write_now(self, body: Body[T]) -> T:
-        """Raises _SomebodyWrites, with nothing done."""
+        """Raises _OtherWriter, with nothing done."""
         if self._quick_connection is None:
             self._quick_connection = self._quick.connect()
         driver = sqlite_driver(self._quick_connection)
@@ -138,7 +136,7 @@ class SqliteDatabase:
             driver.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-                raise _SomebodyWrites from None
+                raise _OtherWriter from None
             raise
         try:
             result = body(self._quick_connection)
@@ -155,14 +153,14 @@ class SqliteDatabase:
         if not writes:
             return
         try:
-            told = self._transaction(writes)
+            results = self._transaction(writes)
         except Exception as error:
-            told = [partial(write.done.set_exception, error) for write in writes]
-        for send_statement in told:
-            send_statement()
+            results = [partial(write.done.set_exception, error) for write in writes]
+        for set_result in results:
+            set_result()
 
     def _transaction(self, writes: list[_Write]) -> list[Callable[[], None]]:
-        """One transaction for all; how to tell each what came of its body."""
+        """One transaction for all; the calls that set the result of each."""
         durable = any(write.durable for write in writes)
         with self._writer.connect() as connection:
             if durable is not self._durable and (driver := sqlite_driver(connection)):
@@ -193,7 +191,7 @@ class SqliteDatabase:
 
 
 def _one_of_many(connection: Connection, write: _Write) -> Callable[[], None]:
-    """A body that fails takes back only what it did itself."""
+    """Run one body; one that fails rolls back only its own changes."""
     try:
         with connection.begin_nested():
             return partial(write.done.set_result, write.body(connection))
@@ -208,37 +206,15 @@ async def _translated(work: Awaitable[T]) -> T:
         raise translated(error) from None
 
 
-def translated(error: SQLAlchemyError | sqlite3.OperationalError) -> Exception:
-    """StoreUnavailable for an outage, NotConfigured for an empty database; a mistake of ours stays one."""
-    if isinstance(error, sqlite3.OperationalError):
-        error = OperationalError(None, None, error)
-    cause = getattr(error, "orig", None)
-    if "file is not a database" in str(cause):
-        return NotConfigured("the file is no SQLite database; name another one, or move it away")
-    if type(cause).__name__ == "UndefinedTable" or "no such table" in str(cause):
-        return NotConfigured("the database has no tables yet; make them with `multi-agent db upgrade`")
-    if isinstance(error, OperationalError | InterfaceError) or (
-        isinstance(error, DBAPIError) and error.connection_invalidated
-    ):
-        return StoreUnavailable(f"the database does not answer: {getattr(error, 'orig', error)}")
-    return error
-
-
-def sqlite_driver(connection: Connection) -> sqlite3.Connection | None:
-    """The driver's own connection, for statements of the hot path; None on PostgreSQL."""
-    driver = connection.connection.driver_connection
-    return driver if isinstance(driver, sqlite3.Connection) else None
-
-
 def upsert(connection: Connection, table: Table, row: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
-    """Insert a row, or make these changes to the one with the same primary key; safe when several do it."""
+    """Insert a row, or make these changes to the one with the same primary key; safe when several do so."""
     keys = list(table.primary_key.columns)
     if connection.dialect.name == "sqlite":
         connection.execute(
             sqlite.insert(table).values(**row).on_conflict_do_update(index_elements=keys, set_=changes)
         )
     else:
-        from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - every command would wait for it
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - slow to import, and every command imports this module
 
         connection.execute(
             postgresql.insert(table).values(**row).on_conflict_do_update(index_elements=keys, set_=changes)
@@ -258,8 +234,8 @@ def use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
 
 
-class _SomebodyWrites(Exception):
-    """The database has another writer at the moment."""
+class _OtherWriter(Exception):
+    """Another connection writes to the database at the moment."""
 
 
 def _sqlite_engine(path: Path, begin: str | None, busy_seconds: float = BUSY_SECONDS) -> Engine:

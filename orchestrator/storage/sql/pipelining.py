@@ -1,4 +1,4 @@
-"""Much in one go: what PostgreSQL would be asked one by one otherwise. SQLite has no way to save."""
+"""Several statements in one round trip to PostgreSQL. SQLite runs in the process and needs none."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from orchestrator.storage.sql.database import sqlite_driver
+from orchestrator.storage.sql.transactions import sqlite_driver
 
 
 class ConditionFailed(Exception):
-    """What `require` asked for is not so; nothing of the block was done."""
+    """A condition of `require` is false; nothing of the block was done."""
 
 
 def pipelined_block(connection: Connection) -> AbstractContextManager[None]:
-    """A block of `send_statement` and `require` in one round trip. Raises ConditionFailed at its end."""
+    """Run a block of `send_statement` and `require` in one round trip. Raises ConditionFailed at its end."""
     if sqlite_driver(connection):
         return nullcontext()
     from orchestrator.storage.sql.postgres import pipelined  # noqa: PLC0415 - an extra
@@ -25,15 +25,15 @@ def pipelined_block(connection: Connection) -> AbstractContextManager[None]:
 
 
 def send_statement(connection: Connection, statement: str, values: Sequence[Any]) -> None:
-    """Have PostgreSQL execute its own SQL within a block of `pipelined_block`."""
+    """Execute SQL of PostgreSQL within a `pipelined_block`."""
     from orchestrator.storage.sql.postgres import send  # noqa: PLC0415 - an extra
 
     send(connection, statement, values)
 
 
 def require(connection: Connection, condition: str, values: Sequence[Any]) -> None:
-    """Go on only when this query of PostgreSQL's says true, without waiting for its answer."""
-    # The error of a division by zero ends the transaction on the server, whatever is on its way already.
+    """Fail the block unless this condition, in SQL of PostgreSQL, is true; does not wait for the answer."""
+    # A division by zero ends the transaction on the server, whatever was sent behind it.
     send_statement(connection, f"SELECT 1 / ({condition})::int", values)
 
 

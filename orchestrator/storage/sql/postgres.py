@@ -15,18 +15,18 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
-from orchestrator.storage.sql.database import Body, T, translated
 from orchestrator.storage.sql.pipelining import ConditionFailed
+from orchestrator.storage.sql.transactions import Body, T, translated
 
 _IDLE_SECONDS = 5
 
 
 @contextmanager
 def pipelined(connection: Connection) -> Iterator[None]:
-    """Statements of the block go out together; what one of them meets is raised at its end.
+    """Send the statements of the block together; the error of one is raised at the end of the block.
 
-    Then, and when the caller is cancelled, the connection ends: nobody knows which answers are still to come,
-    and the driver counts on a statement that it meant to prepare behind the one that failed.
+    After an error or a cancellation the connection is closed: it is unknown which answers are still to come,
+    and the driver relies on statements that it meant to prepare behind the one that failed.
     """
     block = _driver(connection).pipeline()
     pipeline: psycopg.AsyncPipeline | None = None
@@ -40,7 +40,7 @@ def pipelined(connection: Connection) -> Iterator[None]:
         await_only(block.__aexit__(None, None, None))
     except BaseException as error:
         if isinstance(error, asyncio.CancelledError) and pipeline is not None:
-            pipeline.result_queue.clear()  # or the driver looks for them on a connection that is no more
+            pipeline.result_queue.clear()  # or the driver looks for them on a closed connection
         connection.invalidate()
         if isinstance(error, psycopg.errors.DivisionByZero):
             raise ConditionFailed from None
@@ -48,11 +48,11 @@ def pipelined(connection: Connection) -> Iterator[None]:
 
 
 def send(connection: Connection, statement: str, values: Sequence[Any]) -> None:
-    """Execute within a pipeline, by the driver: what SQLAlchemy adds costs as much, and it reads answers.
+    """Execute within a pipeline, by the driver: SQLAlchemy would double the cost, and read the answers.
 
-    With a sync behind it, since a server that waits for more of a pipeline does not call that idle, and a
-    process that stands still there would keep its locks. The driver's own sync waits for the answers,
-    so two of its private names are used, for which pyproject.toml caps its version.
+    A sync follows each statement. Without it a server that waits for more of a pipeline does not count as
+    idle, and a process that is stopped there would keep its locks. The driver's own sync waits for the
+    answers, so this uses two of its private names; pyproject.toml caps its version for that.
     """
     driver = _driver(connection)
     await_only(driver.execute(statement.encode(), values))
@@ -76,12 +76,12 @@ def _driver(connection: Connection) -> psycopg.AsyncConnection[Any]:
 class PostgresDatabase:
     """Asynchronous connections; bodies run as they are, in SQLAlchemy's greenlet.
 
-    A connection reads or writes for all its life. To switch it for a transaction takes several steps, and a
-    caller that is cancelled between two of them would leave it switched, for whoever comes next.
+    A connection only reads or only writes. Switching it for a transaction would take several steps, and a
+    caller that is cancelled between two of them would leave it switched for the next one.
     """
 
     def __init__(self, url: URL) -> None:
-        # A process that is stopped in the middle of a transaction must not hold up the others with its locks.
+        # A process that is stopped in the middle of a transaction must not block the others with its locks.
         arguments = {"options": f"-c idle_in_transaction_session_timeout={_IDLE_SECONDS}s"}
         open_engine = partial(
             create_async_engine, url, pool_size=4, connect_args={} if "options" in url.query else arguments

@@ -1,1 +1,1 @@
-"""The programs that run in the sandbox as the untrusted program: standard library only, one file each."""
+"""The programs that the probes run in the sandbox. They use the standard library only."""

@@ -1,4 +1,4 @@
-"""Misbehave in one way. Arguments: its name, a marker by which the host finds what is left, and its own."""
+"""Misbehaves in one way. Arguments: its name, a marker by which the host finds processes, further ones."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from typing import NoReturn
 
 _MEGABYTE = 1024 * 1024
 _FOLDERS = ("/work", "/tmp", "/dev/shm")
-# getpid of i386 by int 0x80, and getpid with the x32 bit
+# Machine code: getpid of i386 by int 0x80, and getpid with the x32 bit.
 _FOREIGN_CALLS = {"i386": "b814000000cd80c3", "x32": "b8270000400f05c3"}
 
 
 def tell(seen: object) -> None:
-    """Print what was seen, at once."""
+    """Print what was seen as JSON, unbuffered."""
     print(json.dumps(seen), flush=True)
 
 
 def attempt(action: Callable[[], object]) -> str:
-    """`done`, or the name of the error."""
+    """Run an action; return `done` or the name of the error."""
     try:
         action()
     except OSError as error:
@@ -59,21 +59,21 @@ def fork_bomb_daemons() -> NoReturn:
 
 
 def memory() -> NoReturn:
-    """Take memory for ever."""
+    """Allocate memory for ever."""
     blocks = []
     while True:
         blocks.append(b"x" * (8 * _MEGABYTE))
 
 
 def memory_of_a_child() -> None:
-    """Let a child die of it, and end well."""
+    """Let a child allocate memory until it is killed, and exit with success."""
     if os.fork() == 0:
         memory()
     os.wait()
 
 
 def reserved_memory() -> None:
-    """Reserve what nobody has, lock what may be locked, ask for huge pages."""
+    """Reserve more memory than there is, lock all memory, ask for huge pages."""
     private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
     seen = [attempt(lambda: mmap.mmap(-1, 200 << 30, flags=private | 0x4000, prot=0))]
     seen.append(attempt(lambda: mmap.mmap(-1, 1 << 30, flags=private | 0x4_0000)))
@@ -83,17 +83,17 @@ def reserved_memory() -> None:
 
 
 def disk() -> None:
-    """Fill every file system that can be written to."""
+    """Fill every writable file system."""
     tell({folder: _fill(folder, b"x" * 500_000, 10_000) for folder in _FOLDERS})
 
 
 def inodes() -> None:
-    """Make empty files without end."""
+    """Make empty files until there are no inodes left."""
     tell({folder: _fill(folder, b"", 100_000) for folder in _FOLDERS})
 
 
 def _fill(folder: str, content: bytes, most: int) -> list[object]:
-    """[error, files made, bytes written]"""
+    """Make files until it fails; return [error, files made, bytes written]."""
     written = number = 0
     try:
         for number in range(most):
@@ -105,13 +105,13 @@ def _fill(folder: str, content: bytes, most: int) -> list[object]:
 
 
 def sparse_file() -> None:
-    """Make a file of a terabyte that takes no room."""
+    """Make a sparse file of a terabyte."""
     with open("big", "wb") as file:
         file.truncate(1 << 40)
 
 
 def two_cpus() -> None:
-    """Compute with two processes for a second, and tell the time on a CPU that they got."""
+    """Compute with two processes for a second, and print the CPU time that they got."""
     pipe_read, pipe_write = os.pipe()
     for _ in range(2):
         if os.fork() == 0:
@@ -133,7 +133,7 @@ def spin() -> NoReturn:
 
 
 def regex() -> None:
-    """An expression that takes longer than anybody lives."""
+    """Match a regular expression that takes exponential time."""
     re.match(r"(a+)+$", "a" * 60 + "b")
 
 
@@ -151,7 +151,7 @@ def ignored_signals() -> NoReturn:
 
 
 def stopped() -> None:
-    """Stop everybody, and itself."""
+    """Stop all processes, itself included."""
     if os.fork() == 0:
         time.sleep(60)
     os.kill(-1, signal.SIGSTOP)
@@ -159,7 +159,7 @@ def stopped() -> None:
 
 
 def daemon() -> None:
-    """Leave a daemon behind and end well."""
+    """Leave a daemon behind and exit with success."""
     _orphan(subprocess.DEVNULL)
     time.sleep(0.2)
 
@@ -179,7 +179,7 @@ def _orphan(outputs: int | None) -> None:
 
 
 def kill_everybody() -> None:
-    """kill -9 -1, and then itself."""
+    """Send SIGKILL to all processes, then to process 1, then to itself."""
     if os.fork() == 0:
         time.sleep(60)
     attempt(lambda: os.kill(-1, signal.SIGKILL))
@@ -196,7 +196,7 @@ def flood() -> NoReturn:
 
 
 def zombies() -> None:
-    """Make children and never wait for them; orphans too."""
+    """Make children and never wait for them."""
     made = 0
     for _ in range(100_000):
         try:
@@ -209,7 +209,7 @@ def zombies() -> None:
 
 
 def descriptors() -> None:
-    """Open pipes, polls and files until there are none left."""
+    """Open pipes, epolls and files until no descriptor is left."""
     seen = []
     for make in (os.pipe, select.epoll, lambda: os.open("/dev/null", os.O_RDONLY)):
         kept: list[object] = []
@@ -226,7 +226,7 @@ def _keep(make: Callable[[], object], kept: list[object]) -> None:
 
 
 def core_dump() -> None:
-    """Die with something in memory."""
+    """Abort with 50 MB in memory, after allowing core dumps."""
     block = b"x" * (50 * _MEGABYTE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_CORE, (len(block), len(block)))
@@ -234,7 +234,7 @@ def core_dump() -> None:
 
 
 def foreign_calls() -> None:
-    """Ask for the process id by the calls of other architectures; True where it is told."""
+    """Call getpid as another architecture does; print whether that returned the process id."""
     area = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
     area.write(bytes.fromhex(_FOREIGN_CALLS[sys.argv[3]]))
     address = ctypes.addressof(ctypes.c_char.from_buffer(area))
@@ -242,13 +242,13 @@ def foreign_calls() -> None:
 
 
 def find_sockets() -> None:
-    """Look for sockets of services everywhere."""
+    """Look for sockets of services in the whole file system."""
     command = "find / -path /proc -prune -o -type s -print 2>/dev/null"
     tell(subprocess.run(["sh", "-c", command], capture_output=True, check=False).stdout.decode().split())
 
 
 def replaced_devices() -> None:
-    """Put a link in the place of a device, and of what an engine covers."""
+    """Try to replace or remove devices, and files of /proc and /sys that an engine covers."""
     paths = ("/dev/null", "/dev/zero", "/proc/kcore", "/proc/keys", "/proc/sys", "/sys/firmware")
     seen = {path: attempt(partial(os.rename, "/tmp", path)) for path in paths}
     for path in paths:
@@ -258,7 +258,7 @@ def replaced_devices() -> None:
 
 
 def host_files() -> None:
-    """Read and overwrite files of the host, named in the arguments."""
+    """Open the files of the host that the arguments name for reading and for writing."""
     flags = {"read": os.O_RDONLY, "write": os.O_WRONLY | os.O_APPEND}
     wanted = [(path, name) for path in sys.argv[3:] for name in flags]
     tell(
@@ -267,7 +267,7 @@ def host_files() -> None:
 
 
 def host_sockets() -> None:
-    """Reach listeners of the host: a port, the path of a Unix socket, the name of an abstract one."""
+    """Connect to listeners of the host: a port, the path of a Unix socket, the name of an abstract one."""
     port, path, name = int(sys.argv[3]), sys.argv[4], sys.argv[5]
     for address in ("127.0.0.1", "::1", "localhost"):
         attempt(partial(socket.create_connection, (address, port), timeout=2))
@@ -281,14 +281,14 @@ def host_sockets() -> None:
 
 
 def polite() -> None:
-    """Do a little work and say so."""
+    """Do a little work and write its result."""
     with open("result", "w", encoding="ascii") as file:
         file.write(str(sum(range(1000))))
     tell("done")
 
 
 def make_tree() -> None:
-    """Make the tree that the code in the arguments says, with a good file in it."""
+    """Make a tree with a good file, and add to it with the code in the arguments."""
     os.makedirs("out")
     with open("out/good", "w", encoding="ascii") as file:
         file.write("x")

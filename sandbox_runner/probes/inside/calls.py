@@ -1,4 +1,4 @@
-"""System calls and address families that a program must not get, and how asking for one ends."""
+"""System calls and address families that a program must not get, and functions that try them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from typing import Any
 _COLUMN = 0 if platform.machine() == "x86_64" else 1
 _CLONE_NEWUSER, _CLONE_NEWNS, _SIGCHLD = 0x1000_0000, 0x2_0000, 17
 _libc = ctypes.CDLL(None, use_errno=True)
-# name: numbers of x86_64 and aarch64, arguments that would succeed, or fail otherwise, were it let through
+# name: ((number on x86_64, number on aarch64), arguments). A call that is let through succeeds, or fails
+# with another error than that of the filter.
 CALLS: dict[str, tuple[tuple[int, int], tuple[Any, ...]]] = {
     "io_uring": ((425, 425), (8, bytes(120))),
     "bpf": ((321, 280), (0, bytes(128), 72)),
@@ -54,7 +55,7 @@ FAMILIES = {
 
 
 def outcome(action: Callable[[], object]) -> str:
-    """`done`, or the name of the error."""
+    """Run an action; return `done` or the name of the error."""
     try:
         action()
     except OSError as error:
@@ -63,7 +64,7 @@ def outcome(action: Callable[[], object]) -> str:
 
 
 def call(numbers: tuple[int, int], arguments: tuple[Any, ...]) -> str:
-    """Make a system call: `done`, or the name of the error."""
+    """Make a system call; return `done` or the name of the error."""
     words = [ctypes.c_long(one) if isinstance(one, int) else one for one in arguments]
     ctypes.set_errno(0)
     if _libc.syscall(ctypes.c_long(numbers[_COLUMN]), *words) != -1:
@@ -72,7 +73,10 @@ def call(numbers: tuple[int, int], arguments: tuple[Any, ...]) -> str:
 
 
 def cloned_user_namespace() -> str:
-    """clone(2) with a new user namespace; a child that came of it ends at once."""
+    """Call clone(2) with a new user namespace; return `done` or the name of the error.
+
+    A child that was made exits at once.
+    """
     pid = _libc.syscall(
         ctypes.c_long((56, 220)[_COLUMN]), ctypes.c_long(_CLONE_NEWUSER | _SIGCHLD), None, None, None, None
     )
@@ -86,14 +90,14 @@ def _open_and_close(family: int, kind: int, protocol: int = 0) -> None:
 
 
 def opened_socket(family: int) -> str:
-    """How opening a socket of a family ends; of several kinds, the one that goes furthest."""
+    """Open sockets of a family, one of each kind; return the different outcomes, joined by `/`."""
     kinds = (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET, socket.SOCK_RAW)
     seen = {outcome(partial(_open_and_close, family, kind)) for kind in kinds}
     return "/".join(sorted(seen))
 
 
 def raw_sockets() -> list[str]:
-    """Raw sockets of the two families that may be used otherwise."""
+    """Open raw sockets of inet and inet6; return the two outcomes."""
     return [
         outcome(partial(_open_and_close, family, socket.SOCK_RAW, 1))
         for family in (socket.AF_INET, socket.AF_INET6)

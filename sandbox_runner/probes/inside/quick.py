@@ -1,4 +1,7 @@
-"""Look at every wall once and print {name: what was seen} as JSON. Argument: the most processes allowed."""
+"""Looks at every protection once and prints {name: what was seen} as JSON.
+
+Argument: the most processes that are allowed.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,7 @@ _SOCKET_PLACES = ("/run", "/var", "/tmp", "/dev", "/home", "/root", "/mnt", "/sr
 
 
 def links_that_are_up() -> list[str]:
-    """Names of the network interfaces that are up."""
+    """Return the names of the network interfaces that are up."""
     found = []
     with open("/proc/net/dev", encoding="ascii") as file:
         names = [line.partition(":")[0].strip() for line in file if ":" in line]
@@ -68,13 +71,13 @@ def links_that_are_up() -> list[str]:
 
 
 def a_way_out() -> str:
-    """Whether the kernel knows a route to another host; connecting UDP sends nothing."""
+    """Try whether there is a route to another host. Connecting a UDP socket sends nothing."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         return outcome(lambda: probe.connect(("192.0.2.1", 9)))
 
 
 def socket_files() -> list[str]:
-    """Unix sockets in the places where services keep them."""
+    """Return the Unix sockets in the folders where services keep them."""
     found = []
     for place in _SOCKET_PLACES:
         for folder, _, names in os.walk(place):
@@ -87,12 +90,12 @@ def socket_files() -> list[str]:
 
 
 def opened_to_write(path: str) -> str:
-    """How opening for writing ends; nothing is written."""
+    """Open a file for writing; return the outcome. Nothing is written."""
     return outcome(lambda: os.close(os.open(path, os.O_WRONLY)))
 
 
 def created_files() -> list[str]:
-    """Folders outside of the small file systems in which a file could be created."""
+    """Return the folders outside of the small file systems in which a file could be created."""
     return [folder for folder in _FOLDERS if _created(os.path.join(folder, "sandbox-probe"))]
 
 
@@ -106,13 +109,13 @@ def _created(path: str) -> bool:
 
 
 def opened_programs() -> list[str]:
-    """Programs and libraries that could be opened for writing; nothing is written."""
+    """Return the programs and libraries that could be opened for writing. Nothing is written."""
     paths = (os.path.realpath(sys.executable), os.__file__, json.__file__, "/etc/passwd", "/bin/sh")
     return [path for path in paths if opened_to_write(path) == "done"]
 
 
 def writable_mounts() -> list[str]:
-    """Mount points of files that this user may write to."""
+    """Return the mount points to which this user may write."""
     with open("/proc/mounts", encoding="utf-8") as file:
         mounts = [line.split()[1:4] for line in file]
     return sorted(
@@ -124,7 +127,7 @@ def writable_mounts() -> list[str]:
 
 
 def opened_process_1() -> list[str]:
-    """What of process 1 could be opened."""
+    """Return the names of what could be opened in /proc/1."""
     names = ("mem", "environ", "maps")
     links = ("exe", "root", "cwd")
     seen = [name for name in names if outcome(partial(os.open, f"/proc/1/{name}", os.O_RDONLY)) == "done"]
@@ -132,7 +135,7 @@ def opened_process_1() -> list[str]:
 
 
 def devices() -> list[str]:
-    """Block devices, and character devices beyond the harmless ones."""
+    """Return the block devices, and the character devices other than the harmless ones."""
     harmless = {"null", "zero", "full", "random", "urandom", "tty", "console", "ptmx"}
     found = []
     for name in set(os.listdir("/dev")) - harmless:
@@ -143,7 +146,7 @@ def devices() -> list[str]:
 
 
 def threads(most: int) -> int:
-    """How many threads can be had beside this one, of a few more than `most`."""
+    """Start up to ten more threads than `most`; return how many could be started."""
     gate = threading.Event()
     made = []
     try:
@@ -158,7 +161,7 @@ def threads(most: int) -> int:
 
 
 def mapped_to_root() -> str:
-    """How making oneself root of the own user namespace ends."""
+    """Try to map this user to root in the user namespace; return the outcome."""
     fd = -1
     try:
         fd = os.open("/proc/self/uid_map", os.O_WRONLY)
@@ -171,13 +174,13 @@ def mapped_to_root() -> str:
 
 
 def status() -> dict[str, str]:
-    """Fields of /proc/self/status."""
+    """Return the fields of /proc/self/status."""
     with open("/proc/self/status", encoding="ascii", errors="replace") as file:
         return {name: value.strip() for name, _, value in (line.partition(":") for line in file)}
 
 
 def outer_user() -> int:
-    """The user id that this one is outside of its user namespace; -1 when it is nobody's."""
+    """Return the id of this user outside of its user namespace; -1 when it is not mapped."""
     with open("/proc/self/uid_map", encoding="ascii") as file:
         for inside, outside, count in (map(int, line.split()) for line in file):
             if inside <= os.getuid() < inside + count:
@@ -186,7 +189,7 @@ def outer_user() -> int:
 
 
 def memory_limit() -> str:
-    """The limit that the control group states, `hidden` when none is shown."""
+    """Return the memory limit of the control group; `hidden` when no control group is visible."""
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         with contextlib.suppress(OSError), open(path, encoding="ascii") as file:
             return file.read().strip()
@@ -194,13 +197,13 @@ def memory_limit() -> str:
 
 
 def sizes() -> dict[str, list[int]]:
-    """[bytes, inodes] of the small file systems."""
+    """Return path -> [bytes, inodes] of the small file systems."""
     seen = {path: os.statvfs(path) for path in ("/work", "/tmp", "/dev/shm")}
     return {path: [one.f_blocks * one.f_frsize, one.f_files] for path, one in seen.items()}
 
 
 def looks(most_processes: int) -> dict[str, Callable[[], object]]:
-    """What there is to see, by name."""
+    """Return the functions that look at something, by name."""
     allowed = {int(socket.AF_UNIX), int(socket.AF_INET), int(socket.AF_INET6)}
     own = status()
     found: dict[str, Callable[[], object]] = {
@@ -247,12 +250,12 @@ def looks(most_processes: int) -> dict[str, Callable[[], object]]:
 
 
 def main() -> None:
-    """Look at everything; a look that fails is told as such."""
+    """Call every look and print what was seen. A look that fails is printed as its error."""
     seen: dict[str, object] = {}
     for name, look in looks(int(sys.argv[1])).items():
         try:
             seen[name] = look()
-        except Exception as error:  # noqa: BLE001,RUF100 - one broken look must not hide the others
+        except Exception as error:  # noqa: BLE001,RUF100 - one that fails must not hide the others
             seen[name] = f"{type(error).__name__}: {error}"
     print(json.dumps(seen))
     sys.stdout.flush()

@@ -1,0 +1,96 @@
+"""The events a worker reads and sends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from contracts.base.errors import DecodeError
+from contracts.base.timestamps import rfc3339
+from contracts.messages.channels import Channels
+from contracts.messages.events import (
+    EventType,
+    Heartbeat,
+    TaskEvent,
+    TaskOutcome,
+    TaskRequest,
+    WorkerLeft,
+    decode,
+    encode,
+    encode_checked,
+)
+from contracts.ports.bus import Outgoing
+
+# Looked up once: a model class finds its parametrised form by a search.
+_HEARTBEAT = TaskEvent[Heartbeat]
+
+
+def decode_request(payload: bytes) -> TaskEvent[TaskRequest]:
+    """The request. Raises DecodeError for anything else."""
+    event = decode(payload)
+    if event.type is not EventType.TASK_DISPATCHED:
+        raise DecodeError(f"a request was expected, not {event.type}", payload)
+    if not event.workflowid or event.taskid != event.data.item.task_id:
+        raise DecodeError("the request does not say its workflow and task", payload)
+    return event
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerMessages:
+    """Wraps what one worker says into events."""
+
+    worker_id: str
+    clock: Callable[[], float]
+    """Seconds since 1970."""
+
+    new_id: Callable[[], str]
+
+    @property
+    def source(self) -> str:
+        """What the events have as their source."""
+        return f"worker/{self.worker_id}"
+
+    def outcome(self, cause: TaskEvent[TaskRequest], outcome: TaskOutcome) -> Outgoing:
+        """For the stream that the request names."""
+        payload = encode_checked(
+            EventType.TASK_FINISHED,
+            outcome,
+            id=self.new_id(),
+            source=self.source,
+            subject=cause.subject,
+            time=self._time(),
+            correlationid=cause.correlationid,
+            causationid=cause.id,
+            traceparent=cause.traceparent,
+            workflowid=cause.workflowid,
+            taskid=cause.taskid,
+            attempt=cause.attempt,
+        )
+        return Outgoing(cause.data.reply_to, payload)
+
+    def heartbeat(self, heartbeat: Heartbeat) -> Outgoing:
+        """For every orchestrator."""
+        event = _HEARTBEAT(
+            id=self.new_id(),
+            source=self.source,
+            type=EventType.WORKER_HEARTBEAT,
+            subject=self.worker_id,
+            time=self._time(),
+            data=heartbeat,
+        )
+        return Outgoing(Channels.HEARTBEATS, encode(event))
+
+    def left(self, handed_back: tuple[str, ...]) -> Outgoing:
+        """For every orchestrator; `handed_back` are dispatch ids."""
+        event = TaskEvent[WorkerLeft](
+            id=self.new_id(),
+            source=self.source,
+            type=EventType.WORKER_LEFT,
+            subject=self.worker_id,
+            time=self._time(),
+            data=WorkerLeft(worker_id=self.worker_id, reason="stopped", handed_back=handed_back),
+        )
+        return Outgoing(Channels.HEARTBEATS, encode(event))
+
+    def _time(self) -> str:
+        return rfc3339(self.clock())

@@ -1,0 +1,258 @@
+"""Journal events: what has happened to a workflow, one frozen type a kind.
+
+The journal stores an event as its kind, the task it is about, and the other fields as a JSON object, without
+those that are None. JOURNAL_EVENTS lists the kinds; `encode_journal` and `decode_journal` convert.
+
+The types are named tuples because two are written for each task and nothing is cheaper to create. Named
+tuples of different types with equal fields are equal: tell them apart with `isinstance`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, NamedTuple, TypeAlias
+
+from pydantic import TypeAdapter, ValidationError
+
+
+class WorkflowSubmitted(NamedTuple):
+    """A plan became a workflow."""
+
+    tasks: int
+    """How many tasks the plan has."""
+    request: str
+    """The first 300 characters of what was asked for."""
+
+
+class WorkflowStarted(NamedTuple):
+    """The first tasks may be dispatched."""
+
+
+class WorkflowMerging(NamedTuple):
+    """Every task succeeded; the commits are being merged."""
+
+
+class WorkflowCompleted(NamedTuple):
+    """The workflow has its result."""
+
+    commit: str | None
+    """The result commit, None when no task left a file."""
+
+
+class WorkflowFailed(NamedTuple):
+    """A task ended without success, or the commits could not be merged."""
+
+    reason: str
+
+
+class WorkflowCancelled(NamedTuple):
+    """A person ended the workflow."""
+
+    person: str
+
+
+class WorkflowRetried(NamedTuple):
+    """A person gave failed tasks fresh attempts, or the merge when no task had failed."""
+
+    task_id: str | None
+    """The task that was named, None for all."""
+    person: str
+    tasks: int | None = None
+    """How many tasks were reopened, None for the merge."""
+
+
+class TaskDispatched(NamedTuple):
+    """An attempt was sent to the workers."""
+
+    task_id: str
+    attempt: int
+    """1 for the first dispatch of the task."""
+    dispatch_id: str
+
+
+class TaskSucceeded(NamedTuple):
+    """The outcome of the current dispatch was accepted."""
+
+    task_id: str
+    attempt: int
+    commit: str | None
+    summary: str
+    dispatch_id: str
+    worker_id: str
+    verdict: str | None = None
+    """`passed` or `failed`, for tasks that test or review."""
+
+
+class TaskToBeFixed(NamedTuple):
+    """A test report said `failed`: a debug cycle was added to the workflow."""
+
+    task_id: str
+    cycle: int
+    """1 for the first cycle."""
+    added: tuple[str, ...]
+    """The tasks of the cycle."""
+
+
+class TaskRetrying(NamedTuple):
+    """An attempt failed and is repeated."""
+
+    task_id: str
+    attempt: int
+    code: str
+    message: str
+    retry_in_seconds: float
+
+
+class TaskDelayed(NamedTuple):
+    """What an attempt needs is unavailable: it is repeated, and no failure is counted."""
+
+    task_id: str
+    attempt: int
+    code: str
+    message: str
+    retry_in_seconds: float
+
+
+class TaskLost(NamedTuple):
+    """The worker died while it executed the task, which is repeated."""
+
+    task_id: str
+    attempt: int
+    crashes: int
+    """Deaths that are counted against the task."""
+    alone: bool
+    """Whether the worker executed nothing else, so that this death counts."""
+    dead_worker_id: str
+
+
+class TaskFailed(NamedTuple):
+    """The task has failed for good."""
+
+    task_id: str
+    attempt: int
+    code: str
+    message: str
+
+
+class TaskDeadLettered(NamedTuple):
+    """The task took its worker down too often."""
+
+    task_id: str
+    attempt: int
+    code: str
+    message: str
+
+
+class TaskApproved(NamedTuple):
+    """A person allowed the action with this hash."""
+
+    task_id: str
+    person: str
+    action_hash: str
+
+
+class OutcomeRefused(NamedTuple):
+    """An outcome was not accepted: it is stale, or its workflow is over or unknown."""
+
+    task_id: str
+    reason: str
+    dispatch_id: str
+    execution_id: str
+
+
+class CommandRefused(NamedTuple):
+    """A command was not applied."""
+
+    command: str
+    """The kind of the command."""
+    reason: str
+
+
+class UnknownEvent(NamedTuple):
+    """A stored entry of another version: its kind is not known, or its data lacks a field."""
+
+    kind: str
+    task_id: str | None
+    data: Mapping[str, Any]
+
+
+JournalEvent: TypeAlias = (
+    WorkflowSubmitted
+    | WorkflowStarted
+    | WorkflowMerging
+    | WorkflowCompleted
+    | WorkflowFailed
+    | WorkflowCancelled
+    | WorkflowRetried
+    | TaskDispatched
+    | TaskSucceeded
+    | TaskToBeFixed
+    | TaskRetrying
+    | TaskDelayed
+    | TaskLost
+    | TaskFailed
+    | TaskDeadLettered
+    | TaskApproved
+    | OutcomeRefused
+    | CommandRefused
+)
+
+JOURNAL_EVENTS: Mapping[str, type[JournalEvent]] = {
+    "workflow.submitted": WorkflowSubmitted,
+    "workflow.started": WorkflowStarted,
+    "workflow.merging": WorkflowMerging,
+    "workflow.completed": WorkflowCompleted,
+    "workflow.failed": WorkflowFailed,
+    "workflow.cancelled": WorkflowCancelled,
+    "workflow.retried": WorkflowRetried,
+    "task.dispatched": TaskDispatched,
+    "task.succeeded": TaskSucceeded,
+    "task.to_be_fixed": TaskToBeFixed,
+    "task.retrying": TaskRetrying,
+    "task.delayed": TaskDelayed,
+    "task.lost": TaskLost,
+    "task.failed": TaskFailed,
+    "task.dead_lettered": TaskDeadLettered,
+    "task.approved": TaskApproved,
+    "outcome.refused": OutcomeRefused,
+    "command.refused": CommandRefused,
+}
+"""The type of each kind."""
+
+
+_STORED: Mapping[type[JournalEvent], tuple[str, tuple[str, ...]]] = {
+    model: (kind, model._fields) for kind, model in JOURNAL_EVENTS.items()
+}
+"""The kind and the fields of each type."""
+
+
+def kind_of(model: type[JournalEvent]) -> str:
+    """The kind that is stored for events of this type."""
+    return _STORED[model][0]
+
+
+def encode_journal(event: JournalEvent) -> tuple[str, str | None, dict[str, Any]]:
+    """(kind, task id, data) as they are stored."""
+    kind, names = _STORED[type(event)]
+    fields = zip(names, event, strict=True)
+    data: dict[str, Any] = {name: value for name, value in fields if value is not None}
+    return kind, data.pop("task_id", None), data
+
+
+def decode_journal(kind: str, task_id: str | None, data: Mapping[str, Any]) -> JournalEvent | UnknownEvent:
+    """The event that was stored; fields that this version does not know are left out."""
+    model = JOURNAL_EVENTS.get(kind)
+    if model is None:
+        return UnknownEvent(kind, task_id, data)
+    stored = {**data, "task_id": task_id}
+    known = {name: stored.get(name, model._field_defaults.get(name)) for name in model._fields}
+    try:
+        return _adapter(kind).validate_python(known)
+    except ValidationError:
+        return UnknownEvent(kind, task_id, data)
+
+
+@cache
+def _adapter(kind: str) -> TypeAdapter[JournalEvent]:
+    return TypeAdapter(JOURNAL_EVENTS[kind])

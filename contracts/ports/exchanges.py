@@ -1,0 +1,15 @@
+"""The store of model exchanges, which keeps an answer from being paid for twice."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class ExchangeStore(Protocol):
+    """Bytes kept durably under (workflow, task, key). Raises ArtifactError; StoreUnavailable for a remote."""
+
+    async def save_exchange(self, workflow_id: str, task_id: str, key: str, content: bytes) -> None:
+        """Store the content; it is durable when this returns. The last one saved under a key counts."""
+
+    async def load_exchange(self, workflow_id: str, task_id: str, key: str) -> bytes | None:
+        """The content saved last under the key, None when there is none."""

@@ -1,0 +1,252 @@
+"""The consumer: reads messages off the bus, runs them in slots, and replies until it is heard.
+
+The order of things, and what depends on it:
+
+1. listen to control messages, say that it lives, then read: whoever is sent a message can be told about it,
+   and a death after the first read is noticed.
+2. An entry that is acknowledged late is so in the same step as its reply is stored, so that neither exists
+   without the other (I1). One that is acknowledged early is remembered by its sender.
+3. On `stop` a read under way is waited for, because a cancelled read may have been served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from typing import Any, Final, Generic, TypeVar
+
+import structlog
+
+from contracts.base.errors import BusUnavailable, DecodeError, GroupMissing
+from contracts.base.failpoints import failpoint
+from contracts.base.timestamps import rfc3339
+from contracts.ports.bus import Delivery, MessageBus
+from contracts.runtime.backoff import Backoff
+from contracts.runtime.breaker import CircuitBreaker
+from contracts.runtime.dead_letter import dead_letter
+from contracts.runtime.handler import ConsumerSettings, Handler
+from contracts.runtime.heartbeat import Heartbeats
+from contracts.runtime.outbox import Outbox
+from contracts.runtime.reading import Reader
+from contracts.runtime.resend import Reply
+from contracts.runtime.slots import InFlight, Slots
+from contracts.runtime.subscription import SubscriptionLoop
+
+_CLOSE_SECONDS: Final = 0.2
+_GROUP_WAIT_SECONDS: Final = 0.2
+_log = structlog.get_logger(__name__)
+
+M = TypeVar("M")
+R = TypeVar("R")
+
+
+class Consumer(Generic[M, R]):
+    """Serves messages with one handler. An absent bus only delays: executions go on, replies are kept."""
+
+    def __init__(self, bus: MessageBus, handler: Handler[M, R], settings: ConsumerSettings) -> None:
+        """The bus stays the caller's, who closes it."""
+        self._bus = bus
+        self._handler = handler
+        self._settings = settings
+        self._breaker = CircuitBreaker(time.monotonic)
+        self._stopping = asyncio.Event()
+        self._handed_back: list[str] = []
+        self.slots: Slots[M, R] = Slots(
+            lambda: self._breaker.limit(settings.slots), self._execute, self._finished, handler.changed
+        )
+        self.outbox = Outbox(bus, settings.source.group, settings.resend, broadcast=not settings.acks_late)
+        self._heartbeats = Heartbeats(bus, settings.heartbeat_seconds, handler.heartbeat)
+        self._control = SubscriptionLoop(bus, settings.channels, handler.hear, settings.max_bytes)
+        self._reader = Reader(bus, settings.source, lambda: self.slots.entries | self.outbox.entries)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it takes no more messages."""
+        return self._stopping.is_set()
+
+    @property
+    def handed_back(self) -> tuple[str, ...]:
+        """The keys of messages that were received and will not be finished."""
+        return tuple(self._handed_back)
+
+    def stop(self) -> None:
+        """Take no new message, finish or hand back what is in flight, leave. Safe in a signal handler."""
+        self.slots.close()
+        self._stopping.set()
+
+    async def run(self, *jobs: Coroutine[Any, Any, None]) -> None:
+        """Work until `stop`; `jobs` run beside. Raises what ends any of them."""
+        steps = (self._control.run(), self._heartbeats.run(), self.outbox.run(), *jobs, self._read())
+        tasks = [asyncio.create_task(step) for step in steps]
+        stopped: asyncio.Task[Any] = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            broken = [task for task in tasks if task.done()]
+            await self._leave(tasks)
+            for task in broken:
+                await task
+        finally:
+            self.slots.abort()
+            for task in (stopped, *tasks):
+                task.cancel()
+            await asyncio.wait([stopped, *tasks], timeout=_CLOSE_SECONDS)
+
+    def receive(self, deliveries: Sequence[Delivery]) -> None:
+        """Start what can be understood and is new."""
+        for delivery in deliveries:
+            self._receive(delivery)
+        if deliveries:
+            self._handler.changed()
+
+    def revoke(self, key: str) -> None:
+        """Forget a message: its execution ends without a reply."""
+        delivery = self.slots.revoke(key)
+        if delivery is not None:
+            _log.info("execution_revoked", key=key)
+            self.outbox.ack(delivery)
+        self.outbox.discard(key)
+
+    # --- reading
+
+    async def _read(self) -> None:
+        await self._control.listening.wait()
+        await self._heartbeats.send_until_heard()
+        backoff = Backoff()
+        while not self.stopping:
+            count = await self.slots.wait_free()
+            try:
+                deliveries = await self._reader.read(count)
+                backoff.reset()
+            except GroupMissing:
+                await self._group_missing()
+            except BusUnavailable as error:
+                _log.debug("bus_unavailable", error=str(error))
+                await backoff.wait()
+            else:
+                if deliveries:
+                    failpoint("worker.after_read")
+                self.receive(deliveries)
+                # They start, and what ends at once is answered, before the next read is sent.
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+
+    async def _group_missing(self) -> None:
+        _log.info("group_missing")
+        source = self._settings.source
+        if source.creates_group:
+            with suppress(BusUnavailable):
+                for stream in source.streams:
+                    await self._bus.ensure_group(stream, source.group)
+            return
+        # Whoever creates groups does so for a consumer that it hears.
+        self.outbox.resend_all()
+        await self._heartbeats.send_until_heard()
+        await asyncio.sleep(_GROUP_WAIT_SECONDS)
+
+    def _receive(self, delivery: Delivery) -> None:
+        try:
+            key, message = self._handler.decode(delivery)
+        except DecodeError as error:
+            self._dead_letter(delivery, error.reason)
+            return
+        if key in self.slots or self._handler.is_over(key):
+            _log.info("duplicate_received", key=key)
+            self.outbox.ack(delivery)
+        elif self.outbox.repeat(key, delivery):
+            _log.info("duplicate_of_finished_received", key=key)
+        else:
+            if not self._settings.acks_late:
+                self.outbox.ack(delivery)
+            self._hold(key, message, delivery)
+
+    def _hold(self, key: str, message: M, delivery: Delivery) -> None:
+        if self.stopping:
+            self._handed_back.append(key)
+            return
+        exclusive = delivery.stream in self._settings.source.exclusive_streams
+        held = InFlight(key, message, delivery, self._settings.new_id(), exclusive)
+        self._handler.received(held)
+        self.slots.add(held)
+
+    def _dead_letter(self, delivery: Delivery, reason: str) -> None:
+        _log.warning("message_dead_lettered", stream=delivery.stream, entry=delivery.entry_id, reason=reason)
+        self._handler.dead_lettered()
+        settings = self._settings
+        letter = dead_letter(
+            delivery,
+            reason,
+            event_id=settings.new_id(),
+            source=settings.name,
+            time=rfc3339(settings.clock()),
+        )
+        self.outbox.dead_letter(letter, delivery)
+
+    # --- executing
+
+    async def _execute(self, message: InFlight[M]) -> R:
+        if message.exclusive:
+            # A death from now on is held against this message only because others know that it runs alone.
+            await self._heartbeats.send_until_heard()
+        return await self._handler.execute(message)
+
+    def _finished(self, message: InFlight[M], result: R | None) -> None:
+        self.outbox.reply(
+            Reply(
+                message.key,
+                message.execution_id,
+                self._handler.reply(message, result),
+                owed=[message.delivery] if self._settings.acks_late else [],
+                once=self._handler.is_over(message.key),
+            )
+        )
+        if result is not None:
+            self._record_end(result)
+
+    def _record_end(self, result: R) -> None:
+        """Hold back while something is away that executions need; see CircuitBreaker."""
+        outage = self._handler.is_outage(result)
+        if not self._breaker.record(outage=outage):
+            return
+        pause = self._breaker.pause_seconds
+        if outage:
+            asyncio.get_running_loop().call_later(pause, self._probe)
+        self._handler.paused(pause, result)
+
+    def _probe(self) -> None:
+        if pause := self._breaker.pause_seconds:
+            # The loop may call a little early.
+            asyncio.get_running_loop().call_later(pause, self._probe)
+        else:
+            self.slots.start()
+
+    # --- leaving
+
+    async def _leave(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        self.stop()
+        self._handler.changed()
+        settings = self._settings
+        *others, reading = tasks
+        drain = asyncio.create_task(self.slots.drain(settings.grace_seconds, settings.cancel_seconds))
+        if self._reader.blocked:
+            # A cancelled read may have been served; waiting tells what must be handed back.
+            await asyncio.wait([reading], timeout=settings.source.block_ms / 1000 + _CLOSE_SECONDS)
+        reading.cancel()
+        self._handed_back += await drain
+        for task in others:
+            task.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(settings.farewell_seconds):
+                await self._say_farewell()
+        _log.info("consumer_left", handed_back=len(self._handed_back))
+
+    async def _say_farewell(self) -> None:
+        backoff = Backoff()
+        self.outbox.resend_all()
+        while True:
+            try:
+                await self.outbox.flush()
+                return await self._handler.leave(self.handed_back)
+            except BusUnavailable:
+                await backoff.wait()

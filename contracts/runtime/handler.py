@@ -1,0 +1,103 @@
+"""What one kind of server adds to the consumer, and what it can be told."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from contracts.base.identifiers import new_id
+from contracts.messages.events import MAX_MESSAGE_BYTES, TaskEvent
+from contracts.ports.bus import Delivery, Outgoing
+from contracts.runtime.reading import Source
+from contracts.runtime.resend import ResendPolicy
+from contracts.runtime.slots import InFlight
+
+M = TypeVar("M")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumerSettings:
+    """Settings of one consumer; times in seconds."""
+
+    name: str
+    """What its events have as their source."""
+
+    source: Source
+    channels: Sequence[str]
+    """Where it hears control messages."""
+
+    slots: int
+    """Executions at once."""
+
+    acks_late: bool
+    """Whether an entry is acknowledged together with its reply, which goes to a stream. Else that happens as
+    soon as it is received, and the reply is broadcast."""
+
+    resend: ResendPolicy
+    heartbeat_seconds: float
+    grace_seconds: float
+    """How long executions may go on after `stop`. With the two below it must leave all over in 10 s."""
+
+    cancel_seconds: float
+    """How long the end of a cancelled execution is waited for."""
+
+    farewell_seconds: float
+    """How long what is left to say may take."""
+
+    clock: Callable[[], float]
+    """Seconds since 1970."""
+
+    new_id: Callable[[], str] = new_id
+    max_bytes: int = MAX_MESSAGE_BYTES
+    """Of a control message."""
+
+
+class Handler(ABC, Generic[M, R]):
+    """Decides what a message means. Only `execute` and `hear` may wait; no method may fail but `decode`."""
+
+    @abstractmethod
+    def decode(self, delivery: Delivery) -> tuple[str, M]:
+        """The key of a message and the message. Raises DecodeError: it becomes a dead letter."""
+
+    @abstractmethod
+    def execute(self, message: InFlight[M]) -> Awaitable[R]:
+        """Do the work. Raises nothing; a cancellation passes through."""
+
+    @abstractmethod
+    def reply(self, message: InFlight[M], result: R | None) -> Outgoing:
+        """The message about a result; None says that the execution was cancelled."""
+
+    @abstractmethod
+    def heartbeat(self, sequence: int) -> Sequence[Outgoing]:
+        """What is broadcast to say that this server lives."""
+
+    @abstractmethod
+    async def hear(self, event: TaskEvent[Any]) -> None:
+        """Obey a control message; others may be on the channels as well."""
+
+    @abstractmethod
+    async def leave(self, handed_back: tuple[str, ...]) -> None:
+        """Say that this server ends; the keys are of messages it will not finish. Raises BusUnavailable."""
+
+    def is_over(self, key: str) -> bool:
+        """Whether nobody waits for a reply to this message."""
+        return False
+
+    def is_outage(self, result: R) -> bool:
+        """Whether the execution only met the absence of something it needed."""
+        return False
+
+    def received(self, message: InFlight[M]) -> None:
+        """A message is in flight now."""
+
+    def dead_lettered(self) -> None:
+        """A message could not be read."""
+
+    def changed(self) -> None:
+        """What is in flight or handed back has changed, or the server takes no more messages."""
+
+    def paused(self, seconds: float, result: R) -> None:
+        """Nothing starts for so many seconds, because this result met an outage; 0.0 when work goes on."""

@@ -1,0 +1,52 @@
+"""How others know that a server lives and what it holds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from contracts.base.errors import BusUnavailable
+from contracts.ports.bus import MessageBus, Outgoing
+from contracts.runtime.backoff import Backoff
+
+_log = structlog.get_logger(__name__)
+
+
+class Heartbeats:
+    """Heartbeats are broadcast and stored nowhere."""
+
+    def __init__(
+        self, bus: MessageBus, seconds: float, messages: Callable[[int], Sequence[Outgoing]]
+    ) -> None:
+        """Every `seconds`; `messages` gives the heartbeat of a sequence number."""
+        self._bus = bus
+        self._seconds = seconds
+        self._messages = messages
+        self._sequence = 0
+
+    async def send(self) -> None:
+        """Send one heartbeat now. Raises BusUnavailable."""
+        messages = self._messages(self._sequence)
+        self._sequence += 1
+        await self._bus.broadcast(messages)
+
+    async def send_until_heard(self) -> None:
+        """Send one heartbeat, and wait for the bus as long as it is away."""
+        backoff = Backoff()
+        while True:
+            try:
+                return await self.send()
+            except BusUnavailable as error:
+                _log.warning("bus_unavailable", error=str(error))
+                await backoff.wait()
+
+    async def run(self) -> None:
+        """Send heartbeats until cancelled, the first after `seconds`; one that cannot be sent is left out."""
+        while True:
+            await asyncio.sleep(self._seconds)
+            try:
+                await self.send()
+            except BusUnavailable as error:
+                _log.debug("heartbeat_lost", error=str(error))

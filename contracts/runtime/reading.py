@@ -1,0 +1,122 @@
+"""Reading streams, so that no message is stranded when the answer to a read is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from contracts.base.errors import BusUnavailable
+from contracts.ports.bus import Delivery, MessageBus
+
+LOOK_SECONDS: Final = 0.25
+"""How often an exclusive stream is looked at."""
+
+Entry: TypeAlias = tuple[str, str]
+"""Stream and entry id. Two entries may carry the same message."""
+
+
+def entry(delivery: Delivery) -> Entry:
+    """What names this delivery."""
+    return delivery.stream, delivery.entry_id
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a consumer reads."""
+
+    group: str
+    """The consumer group."""
+
+    consumer: str
+    """The name within the group. Unique for the life of the process, so that nobody's pending entries are
+    mistaken for its own."""
+
+    streams: Sequence[str]
+
+    exclusive_streams: Sequence[str] = ()
+    """Streams of messages that run alone. They are rare: one is looked for now and then and between other
+    work, so that neither the one kind nor the other has to wait long."""
+
+    block_ms: int = 250
+    """How long a read waits for a message, in milliseconds."""
+
+    creates_group: bool = False
+    """Whether the consumer creates a missing group; else somebody does who hears its heartbeats."""
+
+
+class Reader:
+    """Reads for one consumer.
+
+    A read that failed may have been served: its entries are then pending for a living consumer that reads
+    only new ones, and nobody else misses them (I1). So after a failure the reader first looks for what is
+    pending and not `known`.
+    """
+
+    def __init__(self, bus: MessageBus, source: Source, known: Callable[[], Set[Entry]]) -> None:
+        """`known` gives the entries that the consumer has received and not acknowledged."""
+        self._bus = bus
+        self._source = source
+        self._known = known
+        self._doubtful_until: float | None = None
+        self._look_at = 0.0
+        self._may_look = True
+        self.blocked = False
+        """Whether a read is under way, which may be served even when it is cancelled."""
+
+    async def read(self, count: int) -> list[Delivery]:
+        """At most `count` entries whose answer was lost, else one exclusive, else `count` new ones a stream.
+
+        All that is returned must be `known` at the next call. Raises as MessageBus.read does.
+        """
+        try:
+            return await self._unheard(count) or await self._exclusive() or await self._new(count)
+        except BusUnavailable:
+            # Until then a server that has not noticed the cut may serve the read to nobody.
+            self._doubtful_until = self._now() + self._source.block_ms / 1000
+            raise
+
+    async def _unheard(self, count: int) -> list[Delivery]:
+        if self._doubtful_until is None:
+            return []
+        began = self._now()
+        # Collected before the look: what is acknowledged meanwhile may still be in its answer.
+        known = self._known()
+        source = self._source
+        found = [
+            delivery
+            for stream in (*source.streams, *source.exclusive_streams)
+            for delivery in await self._bus.pending(stream, source.group, source.consumer)
+            if entry(delivery) not in known
+        ]
+        if not found and began >= self._doubtful_until:
+            self._doubtful_until = None
+        return found[:count]
+
+    async def _exclusive(self) -> list[Delivery]:
+        if not self._may_look or self._now() < self._look_at:
+            return []
+        self._look_at = self._now() + LOOK_SECONDS
+        for stream in self._source.exclusive_streams:
+            # Stream by stream: a read of all gives one entry of each.
+            if found := await self._read([stream], 1, 0):
+                self._may_look = False
+                return found
+        return []
+
+    async def _new(self, count: int) -> list[Delivery]:
+        self._may_look = True
+        return await self._read(self._source.streams, count, self._source.block_ms)
+
+    async def _read(self, streams: Sequence[str], count: int, block_ms: int) -> list[Delivery]:
+        self.blocked = True
+        try:
+            return await self._bus.read(
+                streams, self._source.group, self._source.consumer, count=count, block_ms=block_ms
+            )
+        finally:
+            self.blocked = False
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()

@@ -1,0 +1,66 @@
+"""The subscription loop: subscribe, decode, hand over, close, and begin again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeAlias
+
+import structlog
+
+from contracts.base.errors import BusUnavailable, DecodeError
+from contracts.messages.events import MAX_MESSAGE_BYTES, TaskEvent, decode
+from contracts.ports.bus import MessageBus
+from contracts.runtime.backoff import Backoff
+
+_log = structlog.get_logger(__name__)
+
+HandleEvent: TypeAlias = Callable[[TaskEvent[Any]], Awaitable[None]]
+
+
+class SubscriptionLoop:
+    """Hands over every event that is sent on some channels.
+
+    Channels are lossy: whoever sends something that matters sends it again. What cannot be decoded is logged
+    and skipped.
+    """
+
+    def __init__(
+        self,
+        bus: MessageBus,
+        channels: Sequence[str],
+        handle: HandleEvent,
+        max_bytes: int = MAX_MESSAGE_BYTES,
+    ) -> None:
+        self._bus = bus
+        self._channels = channels
+        self._handle = handle
+        self._max_bytes = max_bytes
+        self.listening = asyncio.Event()
+        """Set while what is sent is heard."""
+
+    async def run(self) -> None:
+        """Listen until cancelled; an absent bus is waited for."""
+        backoff = Backoff()
+        while True:
+            subscription = self._bus.subscribe(self._channels)
+            try:
+                await subscription.ready()
+                self.listening.set()
+                backoff.reset()
+                async for channel, payload in subscription:
+                    await self._hand_over(channel, payload)
+            except BusUnavailable as error:
+                _log.debug("subscription_lost", channels=self._channels, error=str(error))
+            finally:
+                self.listening.clear()
+                await subscription.close()
+            await backoff.wait()
+
+    async def _hand_over(self, channel: str, payload: bytes) -> None:
+        try:
+            event = decode(payload, max_bytes=self._max_bytes)
+        except DecodeError as error:
+            _log.warning("event_unreadable", channel=channel, reason=error.reason)
+            return
+        await self._handle(event)

@@ -1,0 +1,92 @@
+"""The planner: asks a model for a plan, checks the answer, and sends problems back for repair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from contracts.base.errors import InvalidDocument, InvalidPlan, Problem
+from contracts.base.model_answer import parse_answer
+from contracts.documents.plan_checks import PlanLimits, parse_plan
+from contracts.documents.todo_list import Role, TodoList
+from contracts.ports.model import ModelClient, ModelMessage, ModelRequest
+from contracts.schema.registry import load_schema
+from planner_service.prompt import echo, problem_list, repair_prompt, request_prompt, system_prompt
+from planner_service.repository import RepositorySummary
+from planner_service.request import check_request, todo_list_id
+
+PURPOSE: Final = "planner.plan"
+PLANNED_ROLES: Final = frozenset({Role.ARCHITECT, Role.CODER, Role.TESTER, Role.REVIEWER})
+
+
+@dataclass(frozen=True, slots=True)
+class PlannerSettings:
+    """Limits of a plan and of the conversation that produces it."""
+
+    limits: PlanLimits = field(default_factory=PlanLimits)
+    known_roles: frozenset[str] = PLANNED_ROLES
+    """Roles that a plan may name. The debugger is never planned: failing tests add its tasks."""
+    max_repairs: int = 2
+    """How often the problems of an answer are sent back to the model."""
+    max_output_tokens: int = 16_384
+    """Limit of one answer, in tokens."""
+    max_answer_bytes: int = 1_000_000
+    """Limit of one answer, in bytes of UTF-8."""
+
+
+class Planner:
+    """Makes plans with one model.
+
+    The prompts contain no time, path or random id, so equal requests have equal hashes.
+    """
+
+    def __init__(self, model: ModelClient, settings: PlannerSettings | None = None) -> None:
+        self._model = model
+        self._settings = settings or PlannerSettings()
+        self._roles = self._settings.known_roles - {Role.DEBUGGER}
+        self._schema = load_schema("todo")
+        self._system = system_prompt(self._schema, self._roles, self._settings.limits.max_tasks)
+
+    async def plan(self, request: str, *, repository: RepositorySummary | None = None) -> TodoList:
+        """Return a checked plan for the request. `repository` is None for an empty repository.
+
+        Raises InvalidInput for a request that is not accepted, InvalidPlan when the last of 1 + max_repairs
+        answers is still not a valid plan, and the errors of the model client.
+        """
+        request = check_request(request)
+        turns = [ModelMessage("user", request_prompt(request, repository))]
+        problems: list[Problem] = []
+        for _ in range(1 + self._settings.max_repairs):
+            response = await self._model.complete(self._ask(turns))
+            try:
+                return self._read(response.text, request)
+            except InvalidDocument as error:
+                problems = error.problems
+            turns.append(ModelMessage("model", echo(response.text)))
+            turns.append(ModelMessage("user", repair_prompt(problems)))
+        raise InvalidPlan(
+            f"model {self._model.name} gave no valid plan in {1 + self._settings.max_repairs} answers; "
+            f"in the last one:\n{problem_list(problems)}\n"
+            "Say more precisely what should be built, split the request, or use another model."
+        )
+
+    async def close(self) -> None:
+        """Close the model client."""
+        await self._model.close()
+
+    def _ask(self, turns: list[ModelMessage]) -> ModelRequest:
+        return ModelRequest(
+            purpose=PURPOSE,
+            system=self._system,
+            messages=tuple(turns),
+            response_schema=self._schema,
+            max_output_tokens=self._settings.max_output_tokens,
+        )
+
+    def _read(self, answer: str, request: str) -> TodoList:
+        document = parse_answer(answer, max_bytes=self._settings.max_answer_bytes)
+        if not isinstance(document, dict):
+            raise InvalidDocument("todo", [Problem("$", "must be an object that holds the tasks in `items`")])
+        # The model chooses neither the id nor the recorded request.
+        document |= {"todo_list_id": todo_list_id(request), "request": request}
+        return parse_plan(document, self._settings.limits, self._roles)

@@ -1,0 +1,89 @@
+"""The planner's prompts. Equal inputs give equal bytes on any machine, day and library version."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from importlib import resources
+from string import Template
+from typing import Any, Final
+
+from contracts.base.errors import Problem
+from contracts.documents.todo_list import Role
+from planner_service.repository import RepositorySummary
+
+MAX_ECHO_CHARACTERS: Final = 20_000
+MAX_SHOWN_PROBLEMS: Final = 20
+MAX_PROBLEM_CHARACTERS: Final = 400
+
+_DUTIES: Final = {
+    Role.ARCHITECT: (
+        "designs before code is written. Writes a Contract document (interfaces, data models, test names) "
+        "to one JSON file such as `contract.json`. Comes first where there is more than one code file."
+    ),
+    Role.CODER: "writes code files after the contract. One task for each group of related files.",
+    Role.TESTER: (
+        "writes the tests of coders' files, and runs the acceptance tests. Depends on the coders whose code "
+        "it tests; writes below `tests/`."
+    ),
+    Role.REVIEWER: "reads what was made and reports. Comes last, depends on the testers, writes no files.",
+}
+
+
+def system_prompt(schema: dict[str, Any], roles: Collection[str], max_tasks: int) -> str:
+    """Return the system prompt: instructions, the roles that can be planned, and the schema of the answer."""
+    duties = {str(role): text for role, text in _DUTIES.items()}
+    lines = [f"- `{role}`: {duties.get(role, 'a role of this installation.')}" for role in _in_order(roles)]
+    lines.append("- The debugger is called by the system when tests fail. Do not plan it.")
+    template = resources.files("planner_service").joinpath("prompts/system.md").read_text("utf-8")
+    return Template(template).substitute(
+        roles="\n".join(lines), max_tasks=max_tasks, schema=json.dumps(schema, indent=1, ensure_ascii=False)
+    )
+
+
+def request_prompt(request: str, repository: RepositorySummary | None) -> str:
+    """Return the first turn: a summary of the repository, then the request.
+
+    The summary is JSON, so text from the repository cannot break out of its block.
+    """
+    if repository is None:
+        return f"The repository is empty.\n\nThe request:\n\n{request}"
+    summary = {
+        "files": [{"path": path, "bytes": size} for path, size in repository.files],
+        "files_not_listed": repository.omitted,
+        "beginnings": [{"path": path, "text": text} for path, text in repository.texts],
+    }
+    data = json.dumps(summary, indent=1)
+    return f"The repository exists. A summary, as data:\n\n```json\n{data}\n```\n\nThe request:\n\n{request}"
+
+
+def echo(answer: str) -> str:
+    """Return the model's own answer as it is sent back to it; of a long one, the beginning and the end."""
+    if not answer.strip():
+        return "(an empty answer)"
+    half = MAX_ECHO_CHARACTERS // 2
+    cut = f"{answer[:half]}\n[{len(answer) - 2 * half} characters cut here]\n{answer[-half:]}"
+    # A lone surrogate cannot be sent.
+    return (answer if len(answer) <= 2 * half else cut).encode("utf-8", "replace").decode("utf-8")
+
+
+def repair_prompt(problems: Sequence[Problem]) -> str:
+    """Return the turn that says what was wrong."""
+    return (
+        f"This is not a valid plan:\n\n{problem_list(problems)}\n\n"
+        "Answer with the whole corrected plan as one JSON document and nothing else."
+    )
+
+
+def problem_list(problems: Sequence[Problem]) -> str:
+    """List the first MAX_SHOWN_PROBLEMS problems, one a line, each cut to MAX_PROBLEM_CHARACTERS."""
+    lines = [f"- {str(problem)[:MAX_PROBLEM_CHARACTERS]}" for problem in problems[:MAX_SHOWN_PROBLEMS]]
+    if (more := len(problems) - MAX_SHOWN_PROBLEMS) > 0:
+        lines.append(f"- and {more} more")
+    return "\n".join(lines)
+
+
+def _in_order(roles: Collection[str]) -> list[str]:
+    """Order roles: the shipped ones as they work one after the other, then the others by name."""
+    shipped = [str(role) for role in _DUTIES]
+    return sorted(roles, key=lambda role: (shipped.index(role) if role in shipped else len(shipped), role))
