@@ -23,12 +23,15 @@ class LoopThread:
         self._stop: weakref.finalize[[asyncio.AbstractEventLoop, threading.Thread], LoopThread] | None = None
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Wait for the result of `work`; interrupting the wait cancels it."""
-        future = asyncio.run_coroutine_threadsafe(work, self._started())
+        """Wait for the result of `work`. Interrupting the wait cancels the work, and waits for its end."""
+        loop = self._started()
+        future = asyncio.run_coroutine_threadsafe(work, loop)
         try:
             return future.result()
         except BaseException:
-            future.cancel()
+            if not future.done():
+                future.cancel()
+                asyncio.run_coroutine_threadsafe(_ended(work), loop).result()
             raise
 
     def _started(self) -> asyncio.AbstractEventLoop:
@@ -41,7 +44,7 @@ class LoopThread:
             return self._loop
 
     def close(self) -> None:
-        """End the thread. Again is a no-op."""
+        """Cancel what still runs, wait for its end, and end the thread. Again is a no-op."""
         with self._lock:
             if self._stop is not None:
                 self._stop()
@@ -49,6 +52,23 @@ class LoopThread:
 
 
 def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+    if threading.current_thread() is thread:
+        # Collected as garbage in its own thread, which cannot wait for itself.
+        loop.stop()
+        return
+    asyncio.run_coroutine_threadsafe(_cancel_all(), loop).result()
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()
+
+
+async def _ended(work: Coroutine[Any, Any, object]) -> None:
+    tasks = [task for task in asyncio.all_tasks() if task.get_coro() is work]
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _cancel_all() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""What the installation provides: names that a package offers and another distribution part implements.
+"""What the installation provides: names that a package offers and a part above it implements.
 
 A package below cannot import what is put together above it. It names the service instead, and the
 entry-point group `multi_agent.services` says what that is.
@@ -7,7 +7,6 @@ entry-point group `multi_agent.services` says what that is.
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from typing import Any, Final
 
 from contracts.base.errors import NotConfigured
@@ -17,6 +16,8 @@ SERVICES: Final = "multi_agent.services"
 
 def load_service(name: str, group: str = SERVICES) -> Any:
     """Load the first entry point of that name in the group. Raises NotConfigured when there is none."""
+    from importlib.metadata import entry_points  # noqa: PLC0415  # every process would load it with contracts
+
     found = next(iter(entry_points(group=group, name=name)), None)
     if found is None:
         raise NotConfigured(f"nothing provides {name!r} (an entry point of {group}); install multi-agent")
