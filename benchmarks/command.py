@@ -17,7 +17,8 @@ from benchmarks.ours import percentiles, plan_of
 from benchmarks.shapes import lanes
 from contracts.documents.plan_checks import PlanLimits, parse_plan
 from contracts.documents.todo_list import TodoList
-from contracts.messages.events import EventType, TaskEvent, TaskRequest, decode, encode
+from contracts.messages.events import EventType, TaskEvent, decode, encode
+from contracts.messages.payloads import TaskRequest
 from multi_agent.settings import Settings
 
 _COMMAND = (sys.executable, "-P", "-m", "multi_agent.cli")

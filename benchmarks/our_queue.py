@@ -23,16 +23,8 @@ from contracts.base.timestamps import rfc3339
 from contracts.bus.connect import open_message_bus
 from contracts.documents.todo_list import TodoItem
 from contracts.messages.channels import Channels
-from contracts.messages.events import (
-    Control,
-    EventType,
-    TaskEvent,
-    TaskOutcome,
-    TaskRequest,
-    decode,
-    encode,
-    encode_checked,
-)
+from contracts.messages.events import EventType, TaskEvent, decode, encode, encode_checked
+from contracts.messages.payloads import Control, TaskOutcome, TaskRequest
 from contracts.ports.artifacts import PendingCommit
 from contracts.ports.bus import MessageBus, Outgoing
 

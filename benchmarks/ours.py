@@ -22,8 +22,9 @@ from contracts.bus.redis_bus import RedisBus
 from contracts.bus.redis_subscription import RedisSubscription
 from contracts.documents.todo_list import TodoItem, TodoList
 from contracts.messages.channels import Channels
-from contracts.messages.events import WorkflowNotice, decode
+from contracts.messages.events import decode
 from contracts.messages.journal import TaskSucceeded, kind_of
+from contracts.messages.payloads import WorkflowNotice
 from multi_agent.bootstrap import make_bus, make_client, make_database, upgrade_database
 from multi_agent.settings import Settings
 from orchestrator.client.workflow_client import WorkflowClient

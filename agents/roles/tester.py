@@ -30,7 +30,7 @@ from contracts.base.languages import LANGUAGES, NODE, Language, steers_tests
 from contracts.base.paths import covers
 from contracts.documents.reports import CodeArtifacts, CommandRun, TestCase, TestReport
 from contracts.documents.todo_list import AcceptanceTest
-from contracts.messages.events import TestSummary
+from contracts.messages.payloads import TestSummary
 from contracts.ports.sandbox import SandboxResult
 from contracts.schema.registry import load_schema
 

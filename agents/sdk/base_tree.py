@@ -11,7 +11,7 @@ from contracts.base.errors import InvalidDocument
 from contracts.base.refs import TASK_RECORDS, is_metadata
 from contracts.base.strict_json import validate
 from contracts.documents.reports import ArtifactMetadata
-from contracts.messages.events import TaskRequest
+from contracts.messages.payloads import TaskRequest
 from contracts.ports.artifacts import CommitStore
 
 _MAX_CACHED_BYTES: Final = 16_384

@@ -10,7 +10,7 @@ from typing import Final
 
 from contracts.base.errors import ModelRefused
 from contracts.base.failpoints import failpoint
-from contracts.messages.events import Usage
+from contracts.messages.payloads import Usage
 from contracts.ports.exchanges import ExchangeStore
 from contracts.ports.model import ModelClient, ModelRequest, ModelResponse
 from contracts.ports.request_hash import request_hash

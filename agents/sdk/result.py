@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from contracts.base.model import Document
-from contracts.messages.events import TestSummary
+from contracts.messages.payloads import TestSummary
 
 if TYPE_CHECKING:
     from agents.sdk.task import Task

@@ -16,7 +16,7 @@ from contracts.base.model import Document
 from contracts.base.paths import check_path, covers
 from contracts.base.refs import is_reserved
 from contracts.documents.todo_list import TodoItem
-from contracts.messages.events import TaskRequest
+from contracts.messages.payloads import TaskRequest
 from contracts.ports.model import ModelMessage, ModelRequest
 from contracts.ports.sandbox import Sandbox, SandboxLimits, SandboxRequest, SandboxResult, Verdict
 

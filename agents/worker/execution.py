@@ -18,7 +18,8 @@ from agents.worker.failures import lesson, task_error, timeout_error
 from contracts.base.errors import NotConfigured
 from contracts.base.failpoints import failpoint
 from contracts.base.text import bounded
-from contracts.messages.events import TaskError, TaskEvent, TaskOutcome, TaskRequest
+from contracts.messages.events import TaskEvent
+from contracts.messages.payloads import TaskError, TaskOutcome, TaskRequest
 from contracts.ports.artifacts import WorkerArtifacts
 from contracts.ports.model import ModelClient
 from contracts.ports.sandbox import Sandbox

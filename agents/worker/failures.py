@@ -21,7 +21,7 @@ from contracts.base.errors import (
     Unavailable,
 )
 from contracts.base.text import bounded
-from contracts.messages.events import TaskError
+from contracts.messages.payloads import TaskError
 
 _CODES: Final[tuple[tuple[type[Exception], str, bool], ...]] = (
     (ModelUnavailable, "model_unavailable", True),

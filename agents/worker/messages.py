@@ -8,17 +8,8 @@ from dataclasses import dataclass
 from contracts.base.errors import DecodeError
 from contracts.base.timestamps import rfc3339
 from contracts.messages.channels import Channels
-from contracts.messages.events import (
-    EventType,
-    Heartbeat,
-    TaskEvent,
-    TaskOutcome,
-    TaskRequest,
-    WorkerLeft,
-    decode,
-    encode,
-    encode_checked,
-)
+from contracts.messages.events import EventType, TaskEvent, decode, encode, encode_checked
+from contracts.messages.payloads import Heartbeat, TaskOutcome, TaskRequest, WorkerLeft
 from contracts.ports.bus import Outgoing
 
 # Looked up once: a model class finds its parametrised form by a search.

@@ -6,7 +6,7 @@ from functools import cache
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
-from contracts.messages.events import TaskOutcome
+from contracts.messages.payloads import TaskOutcome
 
 _SECONDS = (0.05, 0.25, 1, 5, 15, 60, 300, 1_800)
 

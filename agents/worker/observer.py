@@ -5,7 +5,8 @@ from __future__ import annotations
 import structlog
 
 from agents.worker.metrics import WorkerMetrics
-from contracts.messages.events import TaskEvent, TaskOutcome, TaskRequest
+from contracts.messages.events import TaskEvent
+from contracts.messages.payloads import TaskOutcome, TaskRequest
 
 _log = structlog.get_logger(__name__)
 

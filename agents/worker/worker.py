@@ -13,7 +13,8 @@ from agents.worker.messages import WorkerMessages, decode_request
 from agents.worker.observer import WorkerObserver
 from agents.worker.settings import WorkerSettings
 from contracts.base.errors import DecodeError
-from contracts.messages.events import Control, Execution, Heartbeat, TaskEvent, TaskOutcome, TaskRequest
+from contracts.messages.events import TaskEvent
+from contracts.messages.payloads import Control, Execution, Heartbeat, TaskOutcome, TaskRequest
 from contracts.ports.bus import Delivery, MessageBus, Outgoing
 from contracts.runtime.consumer import Consumer
 from contracts.runtime.handler import Handler

@@ -7,7 +7,8 @@ from typing import Final
 
 from contracts.base.text import bounded
 from contracts.messages.channels import Channels
-from contracts.messages.events import DeadMessage, EventType, TaskEvent, encode
+from contracts.messages.events import EventType, TaskEvent, encode
+from contracts.messages.payloads import DeadMessage
 from contracts.ports.bus import Delivery, Outgoing
 
 MAX_KEPT_BYTES: Final = 2_000_000

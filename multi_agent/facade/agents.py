@@ -27,7 +27,7 @@ from contracts.bus.connect import open_message_bus
 from contracts.documents.reports import CodeArtifacts, Contract
 from contracts.documents.todo_list import Role, TodoItem
 from contracts.messages.channels import Channels
-from contracts.messages.events import TaskRequest
+from contracts.messages.payloads import TaskRequest
 from contracts.ports.model import ModelClient
 from contracts.ports.sandbox import Sandbox
 from multi_agent.bootstrap import HOST, make_bus, make_model, make_sandbox

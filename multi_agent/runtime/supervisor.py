@@ -15,7 +15,8 @@ import structlog
 
 from contracts.base.errors import BusUnavailable
 from contracts.messages.channels import Channels
-from contracts.messages.events import MAX_LOGS, EventType, TaskEvent, WorkerLeft, encode
+from contracts.messages.events import EventType, TaskEvent, encode
+from contracts.messages.payloads import MAX_LOGS, WorkerLeft
 from contracts.ports.bus import Outgoing, PublishPort
 from multi_agent.embedded.child import ChildProcess
 from multi_agent.runtime.processes import new_process_id

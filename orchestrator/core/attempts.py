@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contracts.messages.events import TaskError, TaskOutcome, Usage
 from contracts.messages.journal import (
     TaskDelayed,
     TaskDispatched,
@@ -11,6 +10,7 @@ from contracts.messages.journal import (
     TaskSucceeded,
     TaskToBeFixed,
 )
+from contracts.messages.payloads import TaskError, TaskOutcome, Usage
 from orchestrator.core.cycles import debug_cycle
 from orchestrator.core.decision import Decision, conclude, end_badly, release
 from orchestrator.core.events import Dispatch, Finished, Lost, Overdue

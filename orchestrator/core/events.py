@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from contracts.messages.events import TaskOutcome
+from contracts.messages.payloads import TaskOutcome
 
 
 @dataclass(frozen=True, slots=True)

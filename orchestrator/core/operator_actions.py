@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from contracts.messages.events import TaskError
 from contracts.messages.journal import TaskApproved, WorkflowCancelled, WorkflowRetried
+from contracts.messages.payloads import TaskError
 from orchestrator.core.decision import Decision, descendants, end_badly, release
 from orchestrator.core.events import Approve, Cancel, Reject, Retry
 from orchestrator.core.state import TaskState, TaskStatus, Workflow, WorkflowStatus

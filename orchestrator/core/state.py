@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from contracts.documents.todo_list import TodoItem, TodoList
-from contracts.messages.events import TaskError, TestSummary, Usage
+from contracts.messages.payloads import TaskError, TestSummary, Usage
 
 
 class TaskStatus(StrEnum):

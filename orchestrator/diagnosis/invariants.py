@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from contracts.base.refs import RESULT
-from contracts.messages.events import Heartbeat
+from contracts.messages.payloads import Heartbeat
 from orchestrator.core.state import TaskState, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.scheduling.messages import request_stream
 

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from contracts.base.errors import DecodeError
 from contracts.messages.channels import Channels
-from contracts.messages.events import Heartbeat, decode
+from contracts.messages.events import decode
+from contracts.messages.payloads import Heartbeat
 from contracts.ports.bus import SubscribePort
 from orchestrator.core.state import TaskStatus, Workflow
 from orchestrator.diagnosis.explain import Holder, Observations

@@ -15,7 +15,8 @@ from typing import Protocol
 
 from contracts.base.errors import ArtifactError, DecodeError
 from contracts.messages.channels import SHARDS, Channels
-from contracts.messages.events import Heartbeat, TaskOutcome, decode
+from contracts.messages.events import decode
+from contracts.messages.payloads import Heartbeat, TaskOutcome
 from contracts.ports.bus import InspectPort, SubscribePort, Subscription
 from orchestrator.core.state import TaskStatus, WorkflowStatus
 from orchestrator.diagnosis.invariants import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from contracts.messages.events import Heartbeat
+from contracts.messages.payloads import Heartbeat
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from contracts.messages.events import Heartbeat
+from contracts.messages.payloads import Heartbeat
 
 
 @dataclass(slots=True)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from contracts.base.timestamps import rfc3339
 from contracts.messages.channels import Channels
-from contracts.messages.events import (
+from contracts.messages.events import EventType, TaskEvent, encode, encode_checked
+from contracts.messages.payloads import (
     CommandNotice,
     Control,
-    EventType,
     TaskError,
-    TaskEvent,
     TaskOutcome,
     TaskRequest,
     WorkflowNotice,
-    encode,
-    encode_checked,
 )
 from contracts.ports.bus import Outgoing
 from orchestrator.core.sharding import shard_of

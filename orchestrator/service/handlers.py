@@ -12,16 +12,9 @@ import structlog
 
 from contracts.base.errors import BusUnavailable, DecodeError
 from contracts.messages.channels import Channels
-from contracts.messages.events import (
-    DeadMessage,
-    Heartbeat,
-    TaskEvent,
-    TaskOutcome,
-    TaskRequest,
-    WorkerLeft,
-    decode,
-)
+from contracts.messages.events import TaskEvent, decode
 from contracts.messages.journal import OutcomeRefused
+from contracts.messages.payloads import DeadMessage, Heartbeat, TaskOutcome, TaskRequest, WorkerLeft
 from contracts.ports.artifacts import RefMove
 from contracts.ports.bus import Delivery, Done, Outgoing
 from orchestrator.core.events import Finished

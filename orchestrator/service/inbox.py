@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from contracts.messages.events import Heartbeat, WorkerLeft
+from contracts.messages.payloads import Heartbeat, WorkerLeft
 from contracts.ports.bus import Delivery
 from orchestrator.core.events import Merged, MergeFailed
 from orchestrator.scheduling.batch import Command

@@ -8,7 +8,7 @@ from typing import Protocol
 from contracts.base.errors import BusUnavailable
 from contracts.base.failpoints import failpoint
 from contracts.messages.channels import Channels
-from contracts.messages.events import Control
+from contracts.messages.payloads import Control
 from contracts.ports.bus import ConsumePort, Done, Outgoing, PublishPort
 from orchestrator.scheduling.engine import Engine
 from orchestrator.scheduling.messages import control_message, request_message, workflow_notice

@@ -17,7 +17,8 @@ import structlog
 
 from contracts.base.errors import BusUnavailable, DecodeError
 from contracts.messages.channels import Channels
-from contracts.messages.events import Heartbeat, decode
+from contracts.messages.events import decode
+from contracts.messages.payloads import Heartbeat
 from contracts.ports.bus import ConsumePort, Delivery, InspectPort
 from orchestrator.core.sharding import ShardAssignment
 from orchestrator.scheduling.engine import Engine

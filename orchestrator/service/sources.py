@@ -13,7 +13,8 @@ import structlog
 from contracts.base.errors import BusUnavailable, DecodeError, GroupMissing
 from contracts.base.failpoints import failpoint
 from contracts.messages.channels import Channels
-from contracts.messages.events import Heartbeat, WorkerLeft, decode
+from contracts.messages.events import decode
+from contracts.messages.payloads import Heartbeat, WorkerLeft
 from contracts.ports.bus import ConsumePort, Delivery, SubscribePort
 from orchestrator.core.sharding import ShardAssignment
 from orchestrator.service.inbox import Drained, InboxMessage

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import structlog
 
 from contracts.base.errors import BusUnavailable
-from contracts.messages.events import Heartbeat, WorkerLeft
+from contracts.messages.payloads import Heartbeat, WorkerLeft
 from orchestrator.core.events import Lost, Overdue
 from orchestrator.core.sharding import shard_of
 from orchestrator.core.state import TaskStatus

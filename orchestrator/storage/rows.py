@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping
 
 from contracts.base.model import Model
 from contracts.documents.todo_list import TodoItem
-from contracts.messages.events import TaskError, TestSummary, Usage
+from contracts.messages.payloads import TaskError, TestSummary, Usage
 from orchestrator.core.state import NO_USAGE, Header, TaskState, TaskStatus, Workflow, WorkflowStatus
 
 Row: TypeAlias = tuple[Any, ...]

@@ -20,8 +20,8 @@ from orchestrator.storage.loading import read_workflow, read_workflows
 from orchestrator.storage.outbox import OutboxRows, group_rows, read_outbox
 from orchestrator.storage.ownership import OwnershipStore
 from orchestrator.storage.sql.database import Database, upsert
-from orchestrator.storage.sql.pipelining import ConditionFailed, commit_in_pipeline, pipelined_block, require
-from orchestrator.storage.sql.transactions import sqlite_driver
+from orchestrator.storage.sql.pipelining import commit_in_pipeline, pipelined_block, require
+from orchestrator.storage.sql.transactions import ConditionFailed, sqlite_driver
 from orchestrator.storage.writing import write_dead_letters, write_outbox, write_rows
 
 _OPEN = [status.value for status in WorkflowStatus if not status.terminal]

@@ -43,14 +43,14 @@ class Reaper:
             count = await self._reap()
         except SandboxUnavailable as error:
             if not self._failing:
-                _log.warning("sandbox.reaper_fails", backend=self._backend, error=str(error))
+                _log.warning("reaper_failed", backend=self._backend, error=str(error))
             self._failing = True
             return
         if self._failing:
-            _log.info("sandbox.reaper_works_again", backend=self._backend)
+            _log.info("reaper_recovered", backend=self._backend)
         self._failing = False
         if count:
-            _log.info("sandbox.reaped", backend=self._backend, count=count)
+            _log.info("orphans_removed", backend=self._backend, count=count)
 
     async def close(self) -> None:
         """Stop, after the reaping that is under way has ended."""

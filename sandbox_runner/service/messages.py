@@ -11,15 +11,8 @@ from contracts.base.errors import DecodeError, InvalidInput, SandboxUnavailable,
 from contracts.base.model import Model
 from contracts.base.timestamps import rfc3339
 from contracts.messages.channels import Channels
-from contracts.messages.events import (
-    EVENT_DATA,
-    EventType,
-    Heartbeat,
-    TaskEvent,
-    WorkerLeft,
-    decode,
-    encode,
-)
+from contracts.messages.events import EVENT_DATA, EventType, TaskEvent, decode, encode
+from contracts.messages.payloads import Heartbeat, WorkerLeft
 from contracts.messages.sandbox import (
     MAX_SANDBOX_MESSAGE_BYTES,
     ParcelFile,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from contracts.messages.channels import Channels
-from contracts.messages.events import Heartbeat
+from contracts.messages.payloads import Heartbeat
 from contracts.messages.sandbox import MAX_SANDBOX_MESSAGE_BYTES
 from contracts.ports.sandbox import SandboxLimits
 from contracts.runtime.handler import ConsumerSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from agents import AgentResult, Task, agent
-from contracts.messages.events import TestSummary
+from contracts.messages.payloads import TestSummary
 
 
 class Gate:

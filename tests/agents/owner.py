@@ -11,17 +11,8 @@ from agents.worker.execution import Services
 from agents.worker.settings import WorkerSettings
 from agents.worker.worker import Worker
 from contracts.messages.channels import Channels
-from contracts.messages.events import (
-    Control,
-    EventType,
-    Heartbeat,
-    TaskEvent,
-    TaskOutcome,
-    TaskRequest,
-    WorkerLeft,
-    decode,
-    encode,
-)
+from contracts.messages.events import EventType, TaskEvent, decode, encode
+from contracts.messages.payloads import Control, Heartbeat, TaskOutcome, TaskRequest, WorkerLeft
 from contracts.ports.artifacts import WorkerArtifacts
 from contracts.ports.bus import Delivery, MessageBus, Outgoing, Subscription
 from contracts.ports.model import ModelClient

@@ -11,7 +11,8 @@ from agents.sdk.base_tree import EMPTY, BaseTree
 from agents.sdk.exchange_log import ExchangeLog, ExchangeScope
 from agents.sdk.task import Task
 from contracts.documents.todo_list import TodoItem
-from contracts.messages.events import EventType, TaskEvent, TaskRequest
+from contracts.messages.events import EventType, TaskEvent
+from contracts.messages.payloads import TaskRequest
 from contracts.ports.exchanges import ExchangeStore
 from contracts.ports.model import ModelRequest, ModelResponse
 from contracts.ports.sandbox import Isolation, Sandbox, SandboxRequest, SandboxResult

@@ -21,7 +21,8 @@ from contracts.base.errors import (
 )
 from contracts.bus.memory_bus import MemoryBus
 from contracts.messages.channels import Channels
-from contracts.messages.events import EventType, TestSummary
+from contracts.messages.events import EventType
+from contracts.messages.payloads import TestSummary
 from tests.agents.actors import Gate, Writer, failing
 from tests.agents.owner import Owner, running, until, worker
 from tests.agents.support import CREATED_AT, ScriptedModel, request_event, task_request

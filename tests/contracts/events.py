@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from contracts.base.model import Model
-from contracts.messages.events import (
+from contracts.messages.events import EventType, TaskEvent
+from contracts.messages.payloads import (
     CommandNotice,
     Control,
     DeadMessage,
-    EventType,
     Execution,
     Heartbeat,
     TaskError,
-    TaskEvent,
     TaskOutcome,
     TaskRequest,
     TestSummary,

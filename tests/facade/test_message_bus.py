@@ -15,7 +15,8 @@ from contracts import Channels, EventType, TaskEvent, get_message_bus
 from contracts.base.errors import BusUnavailable, InvalidDocument, InvalidInput, NotConfigured
 from contracts.bus.blocking import BlockingMessageBus
 from contracts.documents.todo_list import TodoItem
-from contracts.messages.events import TaskRequest, decode, encode
+from contracts.messages.events import decode, encode
+from contracts.messages.payloads import TaskRequest
 from tests.support.redis_servers import PrivateRedis
 
 ITEM = {"task_id": "t1", "title": "Write x", "agent_role": "coder", "output_artifacts": ["codes/x.py"]}

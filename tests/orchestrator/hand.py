@@ -9,17 +9,9 @@ from artifacts import GitArtifactStore
 from contracts.base.errors import GroupMissing
 from contracts.documents.reports import ArtifactMetadata
 from contracts.messages.channels import Channels
-from contracts.messages.events import (
-    EventType,
-    Heartbeat,
-    TaskEvent,
-    TaskOutcome,
-    TaskRequest,
-    WorkerLeft,
-    decode,
-    encode,
-)
-from contracts.messages.events import Execution as Held
+from contracts.messages.events import EventType, TaskEvent, decode, encode
+from contracts.messages.payloads import Execution as Held
+from contracts.messages.payloads import Heartbeat, TaskOutcome, TaskRequest, WorkerLeft
 from contracts.ports.artifacts import PendingCommit
 from contracts.ports.bus import Delivery, MessageBus, Outgoing
 from tests.orchestrator.plans import outcome

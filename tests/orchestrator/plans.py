@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from contracts.documents.todo_list import TodoItem, TodoList
-from contracts.messages.events import TaskError, TaskOutcome, TestSummary, Usage
+from contracts.messages.payloads import TaskError, TaskOutcome, TestSummary, Usage
 from orchestrator.core.decide import decide
 from orchestrator.core.decision import Decision
 from orchestrator.core.events import Dispatch, Finished, Started, WorkflowEvent

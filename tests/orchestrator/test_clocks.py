@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from contracts.messages.events import Execution, Heartbeat
+from contracts.messages.payloads import Execution, Heartbeat
 from orchestrator.core.events import Finished
 from orchestrator.core.state import TaskStatus, Workflow
 from orchestrator.scheduling.engine import Engine

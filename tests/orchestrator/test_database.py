@@ -15,14 +15,8 @@ from sqlalchemy.exc import IntegrityError
 
 from contracts.base.errors import StoreUnavailable
 from orchestrator.storage.sql.database import Database, SqliteDatabase, open_database
-from orchestrator.storage.sql.pipelining import (
-    ConditionFailed,
-    commit_in_pipeline,
-    pipelined_block,
-    require,
-    send_statement,
-)
-from orchestrator.storage.sql.transactions import Body
+from orchestrator.storage.sql.pipelining import commit_in_pipeline, pipelined_block, require, send_statement
+from orchestrator.storage.sql.transactions import Body, ConditionFailed
 from orchestrator.storage.tables import orchestrators, shards
 from orchestrator.storage.writing import Rows
 

@@ -8,7 +8,7 @@ import pytest
 
 from contracts.base.errors import InvalidInput
 from contracts.messages.channels import Channels
-from contracts.messages.events import MAX_LOGS
+from contracts.messages.payloads import MAX_LOGS
 from contracts.ports.bus import Delivery
 from multi_agent.cli.dead_letters.text import printable, shown_bytes
 from multi_agent.runtime.supervisor import last_lines

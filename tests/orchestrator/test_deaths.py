@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.messages.events import Execution, Heartbeat
+from contracts.messages.payloads import Execution, Heartbeat
 from orchestrator.scheduling.crash_attribution import executed, executed_alone
 
 

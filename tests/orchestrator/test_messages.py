@@ -6,7 +6,8 @@ import json
 
 from contracts.bus.connect import open_message_bus
 from contracts.messages.channels import SHARDS, Channels
-from contracts.messages.events import CommandNotice, EventType, TaskRequest, decode, encode
+from contracts.messages.events import EventType, decode, encode
+from contracts.messages.payloads import CommandNotice, TaskRequest
 from multi_agent.bootstrap import make_client
 from multi_agent.settings import Settings
 from orchestrator.core.sharding import ShardAssignment

@@ -15,14 +15,8 @@ from contracts.base.errors import InvalidInput
 from contracts.bus.connect import open_message_bus
 from contracts.documents.todo_list import TodoList
 from contracts.messages.channels import Channels
-from contracts.messages.events import (
-    Control,
-    DeadMessage,
-    EventType,
-    TaskEvent,
-    decode,
-    encode,
-)
+from contracts.messages.events import EventType, TaskEvent, decode, encode
+from contracts.messages.payloads import Control, DeadMessage
 from contracts.ports.bus import Outgoing, Subscription
 from orchestrator.core.command_result import ACCEPTED
 from orchestrator.service.metrics import OrchestratorMetrics

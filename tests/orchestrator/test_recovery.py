@@ -8,7 +8,8 @@ import pytest
 
 from contracts.bus.connect import open_message_bus
 from contracts.messages.channels import SHARDS, Channels
-from contracts.messages.events import Execution, Heartbeat, decode
+from contracts.messages.events import decode
+from contracts.messages.payloads import Execution, Heartbeat
 from contracts.ports.bus import MessageBus, Outgoing
 from orchestrator.core.sharding import ShardAssignment, shard_of
 from orchestrator.core.state import TaskState, Workflow

@@ -19,7 +19,8 @@ from prometheus_client import CollectorRegistry
 from artifacts import GitArtifactStore, create_store, open_store
 from contracts.bus.connect import open_message_bus
 from contracts.messages.channels import SHARDS, Channels
-from contracts.messages.events import Control, DeadMessage, EventType, TaskEvent, decode, encode
+from contracts.messages.events import EventType, TaskEvent, decode, encode
+from contracts.messages.payloads import Control, DeadMessage
 from contracts.ports.bus import MessageBus, Outgoing
 from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient

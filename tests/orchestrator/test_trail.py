@@ -15,7 +15,8 @@ from contracts.base.errors import BusUnavailable
 from contracts.bus.memory_broker import MemoryBroker
 from contracts.bus.memory_bus import MemoryBus
 from contracts.messages.channels import Channels
-from contracts.messages.events import DeadMessage, EventType, Heartbeat, TaskEvent, decode, encode
+from contracts.messages.events import EventType, TaskEvent, decode, encode
+from contracts.messages.payloads import DeadMessage, Heartbeat
 from contracts.ports.bus import Delivery, Done, Outgoing
 from orchestrator.core.sharding import ShardAssignment
 from orchestrator.core.state import TaskStatus, Workflow

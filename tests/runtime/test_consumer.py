@@ -14,7 +14,8 @@ from contracts.base.errors import DecodeError
 from contracts.bus.memory_broker import MemoryBroker
 from contracts.bus.memory_bus import MemoryBus
 from contracts.messages.channels import Channels
-from contracts.messages.events import DeadMessage, EventType, TaskEvent, WorkflowNotice, decode, encode
+from contracts.messages.events import EventType, TaskEvent, decode, encode
+from contracts.messages.payloads import DeadMessage, WorkflowNotice
 from contracts.ports.bus import Delivery, Outgoing
 from contracts.runtime.consumer import Consumer
 from contracts.runtime.handler import ConsumerSettings, Handler

@@ -7,7 +7,8 @@ from typing import Any
 
 from contracts.bus.memory_broker import MemoryBroker
 from contracts.bus.memory_bus import MemoryBus
-from contracts.messages.events import EventType, TaskEvent, WorkflowNotice, encode
+from contracts.messages.events import EventType, TaskEvent, encode
+from contracts.messages.payloads import WorkflowNotice
 from contracts.ports.bus import Outgoing
 from contracts.runtime.subscription import SubscriptionLoop
 from tests.agents.owner import until

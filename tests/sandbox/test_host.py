@@ -15,7 +15,8 @@ from prometheus_client import CollectorRegistry
 from contracts.base.errors import InvalidInput, SandboxUnavailable
 from contracts.bus.connect import open_message_bus
 from contracts.messages.channels import Channels
-from contracts.messages.events import DeadMessage, decode
+from contracts.messages.events import decode
+from contracts.messages.payloads import DeadMessage
 from contracts.messages.sandbox import SandboxControl, SandboxOrder
 from contracts.ports.bus import MessageBus, Outgoing
 from contracts.ports.sandbox import Sandbox, SandboxLimits, SandboxRequest

@@ -99,8 +99,8 @@ async def test_an_outage_is_logged_once_and_never_raised(capfd: pytest.CaptureFi
     while outcomes:
         await reaper.once()
     said = "".join(capfd.readouterr())
-    assert said.count("sandbox.reaper_fails") == 2
-    assert said.count("sandbox.reaper_works_again") == 1
+    assert said.count("reaper_failed") == 2
+    assert said.count("reaper_recovered") == 1
 
 
 async def test_a_reaper_works_at_once_and_stops() -> None:

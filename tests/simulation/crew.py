@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from contracts.messages.events import Control, Heartbeat, WorkerLeft
+from contracts.messages.payloads import Control, Heartbeat, WorkerLeft
 from tests.simulation.choices import Choices
 from tests.simulation.coroner import Coroner
 from tests.simulation.model_bus import ModelBus

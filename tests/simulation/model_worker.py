@@ -9,7 +9,7 @@ from typing import Literal
 from contracts.base.errors import BusUnavailable, GroupMissing
 from contracts.documents.todo_list import Role, TodoItem
 from contracts.messages.channels import Channels
-from contracts.messages.events import Control, Execution, Heartbeat, TaskError, TaskOutcome
+from contracts.messages.payloads import Control, Execution, Heartbeat, TaskError, TaskOutcome
 from contracts.ports.bus import Delivery, Outgoing
 from contracts.runtime.reading import LOOK_SECONDS
 from tests.simulation.choices import Choices

@@ -12,7 +12,7 @@ import orchestrator.core.decide
 import orchestrator.service.workers
 from contracts.base.errors import BusUnavailable
 from contracts.messages.channels import Channels
-from contracts.messages.events import TaskError
+from contracts.messages.payloads import TaskError
 from orchestrator.core.decision import Decision
 from orchestrator.core.events import Lost
 from orchestrator.core.state import TaskState, TaskStatus, Workflow

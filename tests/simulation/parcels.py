@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel
 
 from contracts.messages.channels import Channels
-from contracts.messages.events import Control
+from contracts.messages.payloads import Control
 from contracts.ports.bus import Outgoing
 from orchestrator.core.state import Header, TaskState
 from orchestrator.scheduling.messages import request_stream

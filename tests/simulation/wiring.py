@@ -16,7 +16,7 @@ import orchestrator.service.publisher
 import orchestrator.service.recovery
 import orchestrator.service.term
 import orchestrator.service.workers
-from contracts.messages.events import Control
+from contracts.messages.payloads import Control
 from contracts.ports.artifacts import RefMove
 from contracts.ports.clock import Clock
 from orchestrator.core.commands import read_body

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from contracts.base.errors import StoreUnavailable
 from contracts.messages.channels import Channels
-from contracts.messages.events import Control, Heartbeat, WorkerLeft
+from contracts.messages.payloads import Control, Heartbeat, WorkerLeft
 from contracts.ports.bus import Delivery, Outgoing
 from contracts.ports.clock import Clock
 from orchestrator.scheduling.leases import Leases

@@ -11,10 +11,6 @@ from sqlalchemy import Connection
 from orchestrator.storage.sql.transactions import sqlite_driver
 
 
-class ConditionFailed(Exception):
-    """A condition of `require` is false; nothing of the block was done."""
-
-
 def pipelined_block(connection: Connection) -> AbstractContextManager[None]:
     """Run a block of `send_statement` and `require` in one round trip. Raises ConditionFailed at its end."""
     if sqlite_driver(connection):

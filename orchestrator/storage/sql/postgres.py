@@ -15,8 +15,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
-from orchestrator.storage.sql.pipelining import ConditionFailed
-from orchestrator.storage.sql.transactions import Body, T, translated
+from orchestrator.storage.sql.transactions import Body, ConditionFailed, T, translated
 
 _IDLE_SECONDS = 5
 

@@ -16,6 +16,10 @@ Body = Callable[[Connection], T]
 """What runs in a transaction."""
 
 
+class ConditionFailed(Exception):
+    """A condition of a pipelined block is false; nothing of the block was done."""
+
+
 def translated(error: SQLAlchemyError | sqlite3.OperationalError) -> Exception:
     """StoreUnavailable for an outage, NotConfigured for an unusable database; any other error as it is."""
     if isinstance(error, sqlite3.OperationalError):

@@ -1,0 +1,154 @@
+"""What messages between processes carry; contracts.messages.events puts it into envelopes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, StringConstraints
+
+from contracts.base.model import CommitName, Identifier, LongText, Model, PathText, ShortText
+from contracts.documents.todo_list import RoleName, TodoItem
+
+MAX_LOGS = 8_000
+
+StreamName = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9_.-]*$", max_length=250)]
+
+_OUTAGES: Final = frozenset({"sandbox_unavailable", "store_unavailable", "bus_unavailable", "unavailable"})
+
+
+class TaskRequest(Model):
+    """A dispatch: one attempt of one task, for any worker that reads it."""
+
+    dispatch_id: Identifier = Field(description="names this dispatch; a repeated publication repeats it")
+    reply_to: StreamName = Field(description="stream that expects the outcome")
+    attempt: int = Field(ge=1)
+    cycle: int = Field(
+        default=0, ge=0, description="test-debug cycle this task belongs to, 0 is the plan's own"
+    )
+    created_at: int = Field(ge=0, description="seconds since 1970 UTC; the time of the resulting commit")
+    request: LongText
+    item: TodoItem
+    parents: tuple[CommitName, ...] = Field(default=(), max_length=1_000)
+    writable: tuple[PathText, ...] = Field(default=(), description="files, or folders ending in '/'")
+
+
+class TaskError(Model):
+    """Why an attempt failed. `code` is for programs, `message` for people."""
+
+    code: Identifier
+    message: LongText
+    retryable: bool = True
+
+    @property
+    def outage(self) -> bool:
+        """Whether something that the attempt needed was unavailable, so that the task is not to blame.
+
+        An unavailable model does not count: asking it again may cost money, so it uses up retries.
+        """
+        return self.retryable and self.code in _OUTAGES
+
+
+class Usage(Model):
+    """What an attempt consumed."""
+
+    model_calls: int = Field(default=0, ge=0)
+    input_tokens: int = Field(default=0, ge=0)
+    output_tokens: int = Field(default=0, ge=0)
+    cost_usd: float = Field(default=0.0, ge=0)
+
+
+class TestSummary(Model):
+    """The numbers of a test report."""
+
+    __test__ = False
+
+    passed: int = Field(default=0, ge=0)
+    failed: int = Field(default=0, ge=0)
+    coverage_percent: float | None = None
+
+
+class TaskOutcome(Model):
+    """The outcome of one execution of one dispatch.
+
+    A test task that ran its tests has succeeded even if tests failed; `verdict` says whether they passed.
+    """
+
+    dispatch_id: Identifier
+    execution_id: Identifier
+    worker_id: Identifier
+    status: Literal["succeeded", "failed"]
+    commit: CommitName | None = None
+    verdict: Literal["passed", "failed"] | None = None
+    summary: Annotated[str, StringConstraints(max_length=2_000)] = ""
+    tests: TestSummary | None = None
+    backend: Annotated[str, StringConstraints(max_length=100)] = ""
+    error: TaskError | None = None
+    usage: Usage = Usage()
+    seconds: float = Field(default=0.0, ge=0)
+
+
+class Execution(Model):
+    """A dispatch that a worker holds. `started` is false while it waits for a free slot."""
+
+    dispatch_id: Identifier
+    execution_id: Identifier
+    started: bool
+    workflow_id: Identifier | None = Field(
+        default=None, description="tells the orchestrators whose dispatch it is"
+    )
+
+
+class Heartbeat(Model):
+    """A sign of life of a worker: what it serves and what it holds."""
+
+    worker_id: Identifier
+    host: ShortText
+    pid: int
+    roles: tuple[RoleName, ...]
+    streams: tuple[StreamName, ...] = Field(description="request streams it reads")
+    slots: int = Field(ge=1)
+    sequence: int = Field(ge=0)
+    executions: tuple[Execution, ...] = ()
+
+
+class WorkerLeft(Model):
+    """A worker ended: it stopped and handed back unfinished work, or its supervisor saw it die."""
+
+    worker_id: Identifier
+    reason: Literal["stopped", "died"]
+    handed_back: tuple[Identifier, ...] = Field(default=(), description="dispatch ids to give to others")
+    logs: Annotated[str, StringConstraints(max_length=MAX_LOGS)] | None = Field(
+        default=None, description="what a dead worker logged last, when its supervisor knows"
+    )
+
+
+class Control(Model):
+    """What an orchestrator tells one worker."""
+
+    acknowledged: tuple[Identifier, ...] = Field(
+        default=(), description="execution ids whose outcome is stored"
+    )
+    recalled: tuple[Identifier, ...] = Field(
+        default=(), description="dispatch ids that are no longer current"
+    )
+
+
+class DeadMessage(Model):
+    """A message that could not be read, in base64, with the reason."""
+
+    stream: StreamName
+    reason: LongText
+    raw_base64: str
+
+
+class WorkflowNotice(Model):
+    """A hint that a workflow changed; the journal in the database says what changed."""
+
+    workflow_id: Identifier
+    status: ShortText
+
+
+class CommandNotice(Model):
+    """A hint that the commands table has a new entry."""
+
+    command_id: Identifier
