@@ -52,7 +52,6 @@ class WorkerMessages:
             time=self._time(),
             correlationid=cause.correlationid,
             causationid=cause.id,
-            traceparent=cause.traceparent,
             workflowid=cause.workflowid,
             taskid=cause.taskid,
             attempt=cause.attempt,

@@ -1,7 +1,7 @@
 """Messages between processes: CloudEvents 1.0 envelopes with typed data.
 
 The envelope follows the JSON event format of CloudEvents 1.0.2. Extension attributes are lower-case letters,
-as the specification demands: correlationid, causationid, traceparent, workflowid, taskid, attempt.
+as the specification demands: correlationid, causationid, workflowid, taskid, attempt.
 """
 
 from __future__ import annotations
@@ -74,7 +74,6 @@ class TaskEvent(Model, Generic[D_co]):
     datacontenttype: Literal["application/json"] = "application/json"
     correlationid: Identifier | None = None
     causationid: Identifier | None = None
-    traceparent: Annotated[str, StringConstraints(max_length=100)] | None = None
     workflowid: Identifier | None = None
     taskid: Identifier | None = None
     attempt: int | None = Field(default=None, ge=1)

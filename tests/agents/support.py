@@ -138,7 +138,6 @@ def request_event(request: TaskRequest, *, workflow_id: str = "w1") -> TaskEvent
         subject=request.item.task_id,
         time="2025-06-15T12:00:00Z",
         correlationid=f"correlation-{workflow_id}",
-        traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         workflowid=workflow_id,
         taskid=request.item.task_id,
         attempt=request.attempt,

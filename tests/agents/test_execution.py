@@ -41,7 +41,6 @@ async def test_a_request_becomes_a_commit_and_an_outcome(
     assert event.type is EventType.TASK_FINISHED
     assert (event.causationid, event.correlationid) == (cause.id, cause.correlationid)
     assert (event.workflowid, event.taskid, event.attempt) == ("w1", "t1", 1)
-    assert event.traceparent == cause.traceparent
     outcome = event.data
     assert (outcome.status, outcome.verdict, outcome.summary) == ("succeeded", "passed", "written")
     assert outcome.tests == TestSummary(passed=2, failed=0)

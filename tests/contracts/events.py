@@ -132,7 +132,6 @@ def event(kind: EventType) -> TaskEvent[Any]:
         time="2026-01-15T09:30:00.25Z",
         correlationid="wf-1",
         causationid="evt-0",
-        traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         workflowid="wf-1",
         taskid="b",
         attempt=2,

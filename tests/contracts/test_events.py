@@ -17,7 +17,7 @@ from contracts.schema.registry import load_schema
 from contracts.validate_contract import document_problems, schema_problems
 from tests.contracts.events import DATA, event
 
-EXTENSIONS = {"correlationid", "causationid", "traceparent", "workflowid", "taskid", "attempt"}
+EXTENSIONS = {"correlationid", "causationid", "workflowid", "taskid", "attempt"}
 
 
 def test_every_type_carries_data() -> None:
