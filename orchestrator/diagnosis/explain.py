@@ -61,7 +61,7 @@ class Observations:
 def explain(workflow: Workflow | None, around: Observations) -> list[Reason]:
     """Reasons for the whole workflow, then one for each unfinished or blocked task, in plan order."""
     reasons = [
-        Reason(None, "command_queued", f"`{kind}` waits for an orchestrator since {_clock(at)}")
+        Reason(None, "command_queued", f"`{kind}` has waited for an orchestrator since {_clock(at)}")
         for kind, at in around.commands
     ]
     unfinished = workflow is None or not workflow.header.status.terminal
