@@ -146,7 +146,7 @@ def _outcome(request: TaskEvent[TaskRequest]) -> Outgoing:
 
 async def work_agents(url: str) -> None:
     """Run the real worker."""
-    from agents.worker.execution import Services  # noqa: PLC0415 - the other worker needs none of it
+    from agents.worker.execution import WorkerServices  # noqa: PLC0415 - the other worker needs none of it
     from agents.worker.settings import WorkerSettings  # noqa: PLC0415
     from agents.worker.worker import Worker  # noqa: PLC0415
     from multi_agent.models.build import ModelSettings, build_model  # noqa: PLC0415
@@ -154,7 +154,7 @@ async def work_agents(url: str) -> None:
     nothing: Any = NoStore()
     model = build_model(ModelSettings(spec="replay"))
     settings = WorkerSettings(worker_id=f"w{os.getpid()}", host="localhost", roles=(ROLE,), slots=64)
-    await Worker(open_message_bus(url), Services(nothing, model, nothing), [Noop], settings).run()
+    await Worker(open_message_bus(url), WorkerServices(nothing, model, nothing), [Noop], settings).run()
 
 
 if __name__ == "__main__":

@@ -246,7 +246,7 @@ def make_worker(
     modules: Sequence[str] = (),
 ) -> tuple[Worker, Callable[[], Awaitable[None]]]:
     """A worker and what closes its services."""
-    from agents.worker.execution import Services
+    from agents.worker.execution import WorkerServices
     from agents.worker.metrics import WorkerMetrics
     from agents.worker.settings import WorkerSettings
     from agents.worker.worker import Worker
@@ -267,7 +267,7 @@ def make_worker(
         for part in (sandbox, model, artifacts):
             await part.close()
 
-    return Worker(bus, Services(artifacts, model, sandbox), classes, worker_settings), close
+    return Worker(bus, WorkerServices(artifacts, model, sandbox), classes, worker_settings), close
 
 
 def make_sandbox_host(settings: Settings, bus: MessageBus, sandbox: Sandbox, host_id: str) -> Host:

@@ -28,7 +28,7 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
+class WorkerServices:
     """The services that agents work with."""
 
     artifacts: WorkerArtifacts
@@ -39,7 +39,7 @@ class Services:
 class TaskExecutor:
     """Turns a request into an outcome. Raises nothing but CancelledError."""
 
-    def __init__(self, services: Services, agents: AgentTable, worker_id: str) -> None:
+    def __init__(self, services: WorkerServices, agents: AgentTable, worker_id: str) -> None:
         self._services = services
         self._agents = agents
         self._worker_id = worker_id

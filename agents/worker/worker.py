@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
 from agents.sdk.registry import AgentTable
-from agents.worker.execution import Services, TaskExecutor
+from agents.worker.execution import TaskExecutor, WorkerServices
 from agents.worker.messages import WorkerMessages, decode_request
 from agents.worker.observer import WorkerObserver
 from agents.worker.settings import WorkerSettings
@@ -33,7 +33,7 @@ class Worker(Handler[TaskEvent[TaskRequest], TaskOutcome]):
     def __init__(
         self,
         bus: MessageBus,
-        services: Services,
+        services: WorkerServices,
         agents: Sequence[type],
         settings: WorkerSettings,
         clock: Callable[[], float] = time.time,

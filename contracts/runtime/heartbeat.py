@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from contracts.base.errors import BusUnavailable
-from contracts.ports.bus import MessageBus, Outgoing
+from contracts.ports.bus import Outgoing, PublishPort
 from contracts.runtime.backoff import Backoff
 
 _log = structlog.get_logger(__name__)
@@ -18,7 +18,7 @@ class Heartbeats:
     """Heartbeats are broadcast and stored nowhere."""
 
     def __init__(
-        self, bus: MessageBus, seconds: float, messages: Callable[[int], Sequence[Outgoing]]
+        self, bus: PublishPort, seconds: float, messages: Callable[[int], Sequence[Outgoing]]
     ) -> None:
         """Every `seconds`; `messages` gives the heartbeat of a sequence number."""
         self._bus = bus

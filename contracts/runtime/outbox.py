@@ -9,7 +9,7 @@ import structlog
 
 from contracts.base.errors import BusUnavailable
 from contracts.base.failpoints import failpoint
-from contracts.ports.bus import Delivery, Done, MessageBus, Outgoing
+from contracts.ports.bus import Delivery, Done, Outgoing, PublishPort
 from contracts.runtime.backoff import Backoff
 from contracts.runtime.reading import Entry, entry
 from contracts.runtime.resend import Reply, ResendPolicy, UnconfirmedReplies
@@ -24,7 +24,9 @@ class Outbox:
     unconfirmed is sent at once.
     """
 
-    def __init__(self, bus: MessageBus, group: str, policy: ResendPolicy, *, broadcast: bool = False) -> None:
+    def __init__(
+        self, bus: PublishPort, group: str, policy: ResendPolicy, *, broadcast: bool = False
+    ) -> None:
         """`broadcast`: replies go out on channels, where nothing is stored, instead of streams."""
         self._bus = bus
         self._group = group

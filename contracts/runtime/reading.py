@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from contracts.base.errors import BusUnavailable
-from contracts.ports.bus import Delivery, MessageBus
+from contracts.ports.bus import ConsumePort, Delivery
 
 LOOK_SECONDS: Final = 0.25
 """How often an exclusive stream is looked at."""
@@ -54,7 +54,7 @@ class Reader:
     pending and not `known`.
     """
 
-    def __init__(self, bus: MessageBus, source: Source, known: Callable[[], Set[Entry]]) -> None:
+    def __init__(self, bus: ConsumePort, source: Source, known: Callable[[], Set[Entry]]) -> None:
         """`known` gives the entries that the consumer has received and not acknowledged."""
         self._bus = bus
         self._source = source
@@ -68,7 +68,7 @@ class Reader:
     async def read(self, count: int) -> list[Delivery]:
         """At most `count` entries whose answer was lost, else one exclusive, else `count` new ones a stream.
 
-        All that is returned must be `known` at the next call. Raises as MessageBus.read does.
+        All that is returned must be `known` at the next call. Raises as ConsumePort.read does.
         """
         try:
             return await self._unheard(count) or await self._exclusive() or await self._new(count)

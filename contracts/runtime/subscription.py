@@ -10,7 +10,7 @@ import structlog
 
 from contracts.base.errors import BusUnavailable, DecodeError
 from contracts.messages.events import MAX_MESSAGE_BYTES, TaskEvent, decode
-from contracts.ports.bus import MessageBus
+from contracts.ports.bus import SubscribePort
 from contracts.runtime.backoff import Backoff
 
 _log = structlog.get_logger(__name__)
@@ -27,7 +27,7 @@ class SubscriptionLoop:
 
     def __init__(
         self,
-        bus: MessageBus,
+        bus: SubscribePort,
         channels: Sequence[str],
         handle: HandleEvent,
         max_bytes: int = MAX_MESSAGE_BYTES,

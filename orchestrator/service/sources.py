@@ -6,22 +6,19 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Coroutine
-from typing import Protocol
+from typing import Any, Protocol
 
-import structlog
-
-from contracts.base.errors import BusUnavailable, DecodeError, GroupMissing
+from contracts.base.errors import BusUnavailable, GroupMissing
 from contracts.base.failpoints import failpoint
 from contracts.messages.channels import Channels
-from contracts.messages.events import decode
+from contracts.messages.events import TaskEvent
 from contracts.messages.payloads import Heartbeat, WorkerLeft
 from contracts.ports.bus import ConsumePort, Delivery, SubscribePort
+from contracts.runtime.subscription import SubscriptionLoop
 from orchestrator.core.sharding import ShardAssignment
 from orchestrator.service.inbox import Drained, InboxMessage
 from orchestrator.service.recovery import DrainGate
 from orchestrator.storage.store import COMMANDS, Store
-
-logger = structlog.get_logger(__name__)
 
 CONSUMER = "orchestrator"
 BLOCK_MS = 100
@@ -61,7 +58,9 @@ class Sources:
 
     def jobs(self) -> list[Coroutine[None, None, None]]:
         """The coroutines to run."""
-        return [self._outcomes(), self._heartbeats(), self._command_hints(), self._commands()]
+        heartbeats = SubscriptionLoop(self._bus, [Channels.HEARTBEATS], self._on_heartbeat)
+        notices = SubscriptionLoop(self._bus, [Channels.COMMANDS], self._on_command_notice)
+        return [self._outcomes(), heartbeats.run(), notices.run(), self._commands()]
 
     async def _outcomes(self) -> None:
         drained = False
@@ -106,27 +105,12 @@ class Sources:
             for delivery in await self._bus.pending(stream, Channels.ORCHESTRATORS_GROUP, CONSUMER):
                 await self._inbox.put(delivery)
 
-    async def _heartbeats(self) -> None:
-        subscription = self._bus.subscribe([Channels.HEARTBEATS])
-        try:
-            async for _channel, payload in subscription:
-                try:
-                    event = decode(payload)
-                except DecodeError as error:
-                    logger.warning("heartbeat_unreadable", reason=error.reason)
-                    continue
-                if isinstance(event.data, Heartbeat | WorkerLeft):
-                    await self._inbox.put(event.data)
-        finally:
-            await subscription.close()
+    async def _on_heartbeat(self, event: TaskEvent[Any]) -> None:
+        if isinstance(event.data, Heartbeat | WorkerLeft):
+            await self._inbox.put(event.data)
 
-    async def _command_hints(self) -> None:
-        subscription = self._bus.subscribe([Channels.COMMANDS])
-        try:
-            async for _hint in subscription:
-                self._poll_now.set()
-        finally:
-            await subscription.close()
+    async def _on_command_notice(self, _event: TaskEvent[Any]) -> None:
+        self._poll_now.set()
 
     async def _commands(self) -> None:
         seen: set[str] = set()

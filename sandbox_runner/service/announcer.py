@@ -8,7 +8,7 @@ from typing import Final
 
 from contracts.base.errors import BusUnavailable
 from contracts.messages.sandbox import SandboxHost, SandboxOutcome
-from contracts.ports.bus import MessageBus, Outgoing
+from contracts.ports.bus import Outgoing, PublishPort
 from contracts.ports.sandbox import Sandbox
 from contracts.runtime.consumer import Consumer
 from sandbox_runner.service.executor import Program
@@ -23,7 +23,7 @@ class HostAnnouncer:
 
     def __init__(
         self,
-        bus: MessageBus,
+        bus: PublishPort,
         sandbox: Sandbox,
         settings: HostSettings,
         messages: Messages,

@@ -26,7 +26,7 @@ from contracts.messages.sandbox import (
     SandboxOrder,
     SandboxOutcome,
 )
-from contracts.ports.bus import MessageBus
+from contracts.ports.bus import MessageBus, SubscribePort
 from contracts.ports.sandbox import Isolation, SandboxRequest, SandboxResult
 from contracts.runtime.subscription import SubscriptionLoop
 from sandbox_runner.engine.cancellation import run_to_completion
@@ -202,7 +202,7 @@ class RemoteSandbox:
             await self._bus.broadcast([self._messages.control(control)])
 
 
-async def find_hosts(bus: MessageBus, seconds: float) -> Sequence[SandboxHost]:
+async def find_hosts(bus: SubscribePort, seconds: float) -> Sequence[SandboxHost]:
     """The hosts that are heard within so many seconds. Raises BusUnavailable."""
     found: dict[str, SandboxHost] = {}
     subscription = bus.subscribe([Channels.SANDBOX_HOSTS])

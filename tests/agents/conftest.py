@@ -1,4 +1,4 @@
-"""Services for the tests of agents."""
+"""WorkerServices for the tests of agents."""
 
 from __future__ import annotations
 

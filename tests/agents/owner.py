@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from agents.worker.execution import Services
+from agents.worker.execution import WorkerServices
 from agents.worker.settings import WorkerSettings
 from agents.worker.worker import Worker
 from contracts.messages.channels import Channels
@@ -152,7 +152,7 @@ def worker(
     }
     return Worker(
         bus,
-        Services(store, model or ScriptedModel(), sandbox or ScriptedSandbox()),
+        WorkerServices(store, model or ScriptedModel(), sandbox or ScriptedSandbox()),
         agents,
         WorkerSettings(**{**values, **settings}),
         lambda: float(CREATED_AT),

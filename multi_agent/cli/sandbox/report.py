@@ -24,7 +24,7 @@ _STYLES: Mapping[Status, str] = {
 }
 
 
-class Progress:
+class ProbeProgress:
     """The probe at hand, on one line of a terminal's stderr that goes away at the end."""
 
     def __init__(self, backend: str) -> None:
@@ -37,7 +37,7 @@ class Progress:
         if self._status:
             self._status.update(f"{self._backend}: {probe}")
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProbeProgress:
         if self._status:
             self._status.start()
         return self

@@ -11,7 +11,7 @@ from multi_agent.bootstrap import sandbox_settings
 from multi_agent.cli import EXIT_DONE, EXIT_FAILED, EXIT_USAGE
 from multi_agent.cli.options import data_dir_option, json_option, settings_of
 from multi_agent.cli.output import print_json
-from multi_agent.cli.sandbox.report import Progress, show
+from multi_agent.cli.sandbox.report import ProbeProgress, show
 from sandbox_runner import SandboxSettings
 from sandbox_runner.engine.settings import BACKENDS
 from sandbox_runner.probe_report import PROBES, BackendReport, try_backend
@@ -56,6 +56,6 @@ async def _try(
 ) -> list[BackendReport]:
     reports = []
     for name in (backend,) if backend else BACKENDS:
-        with Progress(name) as progress:
+        with ProbeProgress(name) as progress:
             reports.append(await try_backend(name, settings, probes, progress.tell))
     return reports
