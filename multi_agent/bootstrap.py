@@ -203,7 +203,7 @@ def planner_from_environment() -> Planner:
 
 
 def make_client(settings: Settings, database: Database, bus: PublishPort | None = None) -> WorkflowClient:
-    """Reads and commands; with a bus, the owner is woken up."""
+    """Commands, queries and following; with a bus, an orchestrator is woken up after each command."""
     from contracts.base.errors import BusUnavailable
     from contracts.base.identifiers import new_id
     from orchestrator.client.workflow_client import WorkflowClient

@@ -1,1 +1,1 @@
-"""The worker: a process that takes dispatches and reports outcomes."""
+"""The worker: a process that executes dispatches and reports their outcomes."""

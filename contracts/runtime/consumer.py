@@ -114,7 +114,7 @@ class Consumer(Generic[M, R]):
         await self._control.listening.wait()
         await self._heartbeats.send_until_heard()
         backoff = Backoff()
-        while not self.stopping:
+        while not self._stopping.is_set():
             count = await self.slots.wait_free()
             try:
                 deliveries = await self._reader.read(count)
@@ -133,13 +133,13 @@ class Consumer(Generic[M, R]):
                 await asyncio.sleep(0)
 
     async def _group_missing(self) -> None:
-        _log.info("group_missing")
         source = self._settings.source
         if source.creates_group:
             with suppress(BusUnavailable):
                 for stream in source.streams:
                     await self._bus.ensure_group(stream, source.group)
             return
+        _log.info("group_missing")
         # Whoever creates groups does so for a consumer that it hears.
         self.outbox.resend_all()
         await self._heartbeats.send_until_heard()
@@ -159,16 +159,16 @@ class Consumer(Generic[M, R]):
         else:
             if not self._settings.acks_late:
                 self.outbox.ack(delivery)
-            self._hold(key, message, delivery)
+            self._add(key, message, delivery)
 
-    def _hold(self, key: str, message: M, delivery: Delivery) -> None:
-        if self.stopping:
+    def _add(self, key: str, message: M, delivery: Delivery) -> None:
+        if self._stopping.is_set():
             self._handed_back.append(key)
             return
         exclusive = delivery.stream in self._settings.source.exclusive_streams
-        held = InFlight(key, message, delivery, self._settings.new_id(), exclusive)
-        self._handler.received(held)
-        self.slots.add(held)
+        in_flight = InFlight(key, message, delivery, self._settings.new_id(), exclusive)
+        self._handler.received(in_flight)
+        self.slots.add(in_flight)
 
     def _dead_letter(self, delivery: Delivery, reason: str) -> None:
         _log.warning("message_dead_lettered", stream=delivery.stream, entry=delivery.entry_id, reason=reason)

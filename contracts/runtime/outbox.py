@@ -65,18 +65,19 @@ class Outbox:
 
     def ack(self, *deliveries: Delivery) -> None:
         """Acknowledge entries that need no answer."""
-        if deliveries:
-            self._acks += deliveries
-            self._work.set()
+        self._acks += deliveries
+        self._work.set()
 
     def confirm(self, execution_ids: Iterable[str]) -> None:
         """These replies have arrived where they are needed."""
         for execution_id in execution_ids:
-            self.ack(*self._replies.confirm(execution_id))
+            if owed := self._replies.confirm(execution_id):
+                self.ack(*owed)
 
     def discard(self, key: str) -> None:
         """The reply to this message interests nobody any more."""
-        self.ack(*self._replies.discard(key))
+        if owed := self._replies.discard(key):
+            self.ack(*owed)
 
     def resend_all(self) -> None:
         """The bus may have lost its memory: send everything unconfirmed at once."""

@@ -1,1 +1,1 @@
-"""What a user can do, once, typed, for every face."""
+"""What a user can do, once, typed, for every face. Receives opened services; prints nothing."""

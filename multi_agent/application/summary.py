@@ -1,8 +1,7 @@
-"""What a finished workflow amounts to, for people and for programs."""
+"""What a workflow amounts to when a run has ended."""
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The figures. seconds from submission to end; tests are those of the last report."""
+    """The figures of a workflow."""
 
     workflow_id: str
     status: str
     reason: str
     request: str
     files: tuple[str, ...]
+    """What differs from the base commit."""
     tests_passed: int
+    """Tests as the last report has them."""
     tests_failed: int
     coverage_percent: float | None
     tasks: int
@@ -35,18 +36,36 @@ class Summary:
     output_tokens: int
     cost_usd: float
     seconds: float
+    """From submission to end."""
     sandbox: str
+    """The backend that was used last."""
     branch: str | None
     commit: str | None
     store: str
+    """Where the artifact store is."""
 
     def as_json(self) -> dict[str, Any]:
-        """For `--json`."""
+        """The fields as plain values."""
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """A workflow that has ended, or waits for approval, and its figures."""
+
+    view: WorkflowView
+    summary: Summary
+
+    @property
+    def waiting_for_approval(self) -> tuple[str, ...]:
+        """Tasks without whose approval nothing goes on."""
+        if not self.view.stands_still:
+            return ()
+        return tuple(task.task_id for task in self.view.waiting_for_approval)
+
+
 async def summarise(view: WorkflowView, store: GitArtifactStore, location: str) -> Summary:
-    """Gather the figures of a workflow; files are those that differ from the base."""
+    """Gather the figures of a workflow. `location` is where the store is."""
     header, tasks = view.header, view.tasks
     reports = [task for task in tasks if task.tests is not None]
     tests = reports[-1].tests if reports else None
@@ -87,33 +106,3 @@ async def _changed_files(view: WorkflowView, store: GitArtifactStore) -> tuple[s
         base.keys() - result.keys()
     )
     return tuple(sorted(path for path in changed if not is_metadata(path)))
-
-
-def summary_lines(summary: Summary) -> list[str]:
-    """The summary in words."""
-    done = summary.status == WorkflowStatus.COMPLETED.value
-    lines = ["", f"{'Done' if done else summary.status.capitalize()}: {summary.request}"]
-    if not done and summary.reason:
-        lines.append(f"  why        {summary.reason}")
-    if summary.files:
-        shown = ", ".join(summary.files[:12]) + (" ..." if len(summary.files) > 12 else "")
-        lines += textwrap.wrap(f"  built      {shown}", 100, subsequent_indent=" " * 13)
-    if summary.tests_passed or summary.tests_failed:
-        cover = (
-            "" if summary.coverage_percent is None else f", {summary.coverage_percent:.0f} % line coverage"
-        )
-        total = summary.tests_passed + summary.tests_failed
-        lines.append(
-            f"  tests      {summary.tests_passed} of {total} passed{cover} (sandbox: {summary.sandbox})"
-        )
-    plural = "cycle" if summary.debug_cycles == 1 else "cycles"
-    cycles = f", {summary.debug_cycles} debug {plural}" if summary.debug_cycles else ""
-    lines.append(
-        f"  work       {summary.tasks} tasks, {summary.attempts} attempts{cycles}, {summary.seconds:.1f} s"
-    )
-    tokens = f"{summary.input_tokens} tokens in, {summary.output_tokens} out"
-    lines.append(f"  model      {summary.model_calls} calls, {tokens}, ${summary.cost_usd:.4f}")
-    if summary.commit:
-        lines.append(f"  branch     {summary.branch}")
-        lines.append(f"  commit     {summary.commit}")
-    return lines

@@ -17,7 +17,8 @@ from pathlib import Path
 
 _MODULES = (
     "multi_agent.chaos.die_with_parent",
-    "multi_agent.cli.serve",
+    "multi_agent.cli.processes.orchestrator",
+    "multi_agent.cli.processes.worker",
     "multi_agent.chaos.agents",
     "multi_agent.models.recordings.replay",
     "orchestrator.service.orchestrator",

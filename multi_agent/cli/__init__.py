@@ -1,4 +1,4 @@
-"""The command line. Commands are imported when they are called, so that `--help` answers at once.
+"""The command line: parses, calls `multi_agent.application`, prints. One file a command, in rooms by subject.
 
 Exit codes: 0 done, 1 the work failed, 2 wrong use or configuration, 3 waiting for approval,
 4 busy: try again later, 130 interrupted.
@@ -7,12 +7,13 @@ Exit codes: 0 done, 1 the work failed, 2 wrong use or configuration, 3 waiting f
 from __future__ import annotations
 
 import sys
-from importlib import import_module
+from collections.abc import Mapping
 from typing import Final
 
 import click
 
 from contracts.base.errors import Busy, InvalidInput, InvalidPlan, MultiAgentError
+from multi_agent.cli.lazy import LazyCommand, LazyGroup
 
 EXIT_DONE: Final = 0
 EXIT_FAILED: Final = 1
@@ -21,54 +22,42 @@ EXIT_APPROVAL: Final = 3
 EXIT_BUSY: Final = 4
 EXIT_INTERRUPTED: Final = 130
 
-COMMANDS: Final[dict[str, tuple[str, str]]] = {
-    "run": ("run:run", "Turn a request into tested code, here and now."),
-    "plan": ("plan:plan", "Make a plan for a request and write it to a file."),
-    "submit": ("plan:submit", "Queue a plan for the orchestrator."),
-    "status": ("show:status", "Show workflows, or one with its tasks."),
-    "watch": ("show:watch", "Follow a workflow until it ends."),
-    "events": ("show:events", "Print what happened, from the journal."),
-    "artifacts": ("show:artifacts", "List what a workflow produced, or check it out."),
-    "why": ("why:why", "Say what unfinished tasks wait for."),
-    "verify": ("verify:verify", "Check that nothing was lost, done twice or moved."),
-    "approve": ("people:approve", "Allow a task that waits for approval."),
-    "reject": ("people:reject", "Refuse a task that waits for approval."),
-    "cancel": ("people:cancel", "End a workflow."),
-    "retry": ("people:retry", "Try failed tasks again."),
-    "dead-letters": ("dead_letters:dead_letters", "Work off what was given up."),
-    "up": ("serve:up", "Serve a data folder: everything, supervised, on this machine."),
-    "orchestrator": ("serve:orchestrator", "Run an orchestrator."),
-    "worker": ("serve:worker", "Run a worker for some or all roles."),
-    "doctor": ("doctor:doctor", "Show what was found on this machine and what is missing."),
-    "sandbox": ("sandbox:sandbox", "Build what programs run in, and try to get out of it."),
-    "db": ("database:db", "Manage the database."),
-    "chaos": ("chaos:chaos", "Inject faults into a scratch system, and check that nothing is lost."),
-    "completion": ("completion:completion", "Print the completion script of a shell."),
+# In the order in which a newcomer meets them.
+_COMMANDS: Final[Mapping[str, LazyCommand]] = {
+    "run": LazyCommand("workflows.run:run", "Turn a request into tested code, here and now."),
+    "plan": LazyCommand("workflows.plan:plan", "Make a plan for a request and write it to a file."),
+    "submit": LazyCommand("workflows.submit:submit", "Queue a plan for the orchestrator."),
+    "status": LazyCommand("workflows.status:status", "Show workflows, or one with its tasks."),
+    "watch": LazyCommand("workflows.watch:watch", "Follow a workflow until it ends."),
+    "events": LazyCommand("workflows.events:events", "Print what happened, from the journal."),
+    "artifacts": LazyCommand(
+        "workflows.artifacts:artifacts", "List what a workflow produced, or check it out."
+    ),
+    "why": LazyCommand("diagnosis.why:why", "Say what unfinished tasks wait for."),
+    "verify": LazyCommand("diagnosis.verify:verify", "Check that nothing was lost, done twice or moved."),
+    "approve": LazyCommand("decisions.approve:approve", "Allow a task that waits for approval."),
+    "reject": LazyCommand("decisions.reject:reject", "Refuse a task that waits for approval."),
+    "cancel": LazyCommand("decisions.cancel:cancel", "End a workflow."),
+    "retry": LazyCommand("decisions.retry:retry", "Try failed tasks again."),
+    "dead-letters": LazyCommand(
+        "dead_letters.group:dead_letters", "Retry or discard what was dead-lettered."
+    ),
+    "up": LazyCommand("processes.up:up", "Serve a data folder: everything, supervised, on this machine."),
+    "orchestrator": LazyCommand("processes.orchestrator:orchestrator", "Run an orchestrator."),
+    "worker": LazyCommand("processes.worker:worker", "Run a worker for some or all roles."),
+    "doctor": LazyCommand("diagnosis.doctor:doctor", "Show what this machine has and what is missing."),
+    "sandbox": LazyCommand(
+        "sandbox.group:sandbox", "Build what programs run in, and test that they cannot get out."
+    ),
+    "db": LazyCommand("database.group:db", "Manage the database."),
+    "chaos": LazyCommand(
+        "system.chaos:chaos", "Inject faults into a scratch system, and check that nothing is lost."
+    ),
+    "completion": LazyCommand("system.completion:completion", "Print the completion script of a shell."),
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose commands live in modules that are imported when needed."""
-
-    def list_commands(self, _context: click.Context) -> list[str]:
-        """All names, in the order in which a newcomer meets them."""
-        return list(COMMANDS)
-
-    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
-        """Import one command."""
-        if name not in COMMANDS:
-            return None
-        module, attribute = COMMANDS[name][0].split(":")
-        command: click.Command = getattr(import_module(f"multi_agent.cli.{module}"), attribute)
-        return command
-
-    def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list in `--help`, without importing anything."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, lazy_commands=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="multi-agent")
 def cli() -> None:
     """Turn a request in plain language into tested code in Git, made by agents on your own machines.
@@ -88,13 +77,9 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         code = EXIT_INTERRUPTED
-    except Busy as error:
-        click.echo(f"Error: {error}", err=True)
-        code = EXIT_BUSY
     except MultiAgentError as error:
         click.echo(f"Error: {error}", err=True)
-        wrong_use = isinstance(error, InvalidInput) and not isinstance(error, InvalidPlan)
-        code = EXIT_USAGE if wrong_use else EXIT_FAILED
+        code = _exit_code(error)
     except BrokenPipeError:
         # The reader has seen enough (`| head`); the interpreter must not complain about it at exit.
         sys.stderr.close()
@@ -103,3 +88,10 @@ def main() -> None:
         click.echo(f"Error: {error}", err=True)
         code = EXIT_FAILED
     sys.exit(code if isinstance(code, int) else EXIT_DONE)
+
+
+def _exit_code(error: MultiAgentError) -> int:
+    if isinstance(error, Busy):
+        return EXIT_BUSY
+    wrong_use = isinstance(error, InvalidInput) and not isinstance(error, InvalidPlan)
+    return EXIT_USAGE if wrong_use else EXIT_FAILED

@@ -1,1 +1,1 @@
-"""What programs may ask of the database: append commands, and read."""
+"""What faces and programs may ask of the database: append commands, read, follow."""

@@ -1,4 +1,4 @@
-"""Waiting for a database that is away, and saying so once."""
+"""Waiting for a database that is away."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ RETRY_SECONDS = 1.0
 
 
 class DatabaseRetry:
-    """Asks again until the database answers. `say` hears when an outage begins and when it is over."""
+    """Repeats calls until the database answers, and reports each outage twice: its beginning and its end."""
 
     def __init__(self, say: Callable[[str], None] = lambda _: None) -> None:
+        """`say` is given one line for each report."""
         self._say = say
         self._since: float | None = None
 
     async def call(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """What `ask` gives, however long the database is away. It may be called many times."""
+        """Return what `ask` returns, calling it every second until it raises no StoreUnavailable."""
         while True:
             try:
                 answer = await ask()
             except StoreUnavailable as error:
-                self._away(error)
+                self._report_outage(error)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            self._back()
+            self._report_end()
             return answer
 
-    def _away(self, error: StoreUnavailable) -> None:
+    def _report_outage(self, error: StoreUnavailable) -> None:
         if self._since is None:
             self._since = time.monotonic()
             reason = " ".join(str(error).split())
             self._say(f"waiting for the database (since {time.strftime('%H:%M:%S')}): {reason}")
 
-    def _back(self) -> None:
+    def _report_end(self) -> None:
         if self._since is not None:
             self._say(f"the database is back after {time.monotonic() - self._since:.0f} s")
             self._since = None

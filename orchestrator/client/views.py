@@ -1,46 +1,42 @@
-"""What is shown of workflows to people and programs."""
+"""What clients see of workflows and of the processes that serve them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from orchestrator.core.operator_actions import action_hash
 from orchestrator.core.state import Header, TaskState, TaskStatus, Workflow
+from orchestrator.storage.queries import JournalEntry, OrchestratorView, WorkerView, WorkflowOverview
 
-
-@dataclass(frozen=True, slots=True)
-class JournalEntry:
-    """One thing that happened. `at` is in seconds since 1970."""
-
-    sequence: int
-    workflow_id: str
-    task_id: str | None
-    at: float
-    kind: str
-    data: dict[str, Any]
+__all__ = ["JournalEntry", "OrchestratorView", "WorkerView", "WorkflowOverview", "WorkflowView"]
 
 
 @dataclass(frozen=True, slots=True)
 class WorkflowView:
-    """A workflow as it was last committed, tasks in plan order."""
+    """A workflow as it was last committed."""
 
     header: Header
     tasks: tuple[TaskState, ...]
+    """In plan order, then those that were added later."""
 
     @property
     def waiting_for_approval(self) -> tuple[TaskState, ...]:
-        """Tasks that a person must approve."""
+        """Tasks that wait for an operator's approval."""
         return tuple(task for task in self.tasks if task.status is TaskStatus.APPROVAL)
 
     @property
     def stands_still(self) -> bool:
-        """Whether nothing goes on until a person approves something."""
+        """Whether nothing goes on until an operator approves something."""
         active = {TaskStatus.READY, TaskStatus.DISPATCHED}
         return bool(self.waiting_for_approval) and not any(task.status in active for task in self.tasks)
 
+    @property
+    def settled(self) -> bool:
+        """Whether the workflow has ended, or goes on only when an operator decides."""
+        return self.header.status.terminal or self.stands_still
+
     def action_hash(self, task_id: str) -> str:
-        """What an approval of this task would have to name."""
+        """The hash that an approval of this task must name. Raises KeyError for an unknown task."""
         workflow = Workflow.load(self.header, self.tasks)
         task = workflow.tasks[task_id]
         return action_hash(self.header.workflow_id, task, workflow.parents_of(task))

@@ -1,1 +1,1 @@
-"""Explaining what a task waits for, and verifying the invariants, while everything runs."""
+"""Explains what tasks wait for and verifies the invariants, while everything runs."""

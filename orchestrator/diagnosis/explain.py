@@ -1,4 +1,4 @@
-"""What each unfinished task waits for, from facts alone. What they do not say is "unknown". Pure."""
+"""Explains what each unfinished task waits for, from observations alone; the rest is "unknown". Pure."""
 
 from __future__ import annotations
 
@@ -15,52 +15,59 @@ from orchestrator.scheduling.messages import request_stream
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a task, or the whole workflow, has not ended. `code` is for programs, `text` for people."""
+    """Why a task, or the whole workflow, has not ended."""
 
     task_id: str | None
+    """None for the whole workflow."""
     code: str
+    """For programs."""
     text: str
+    """For people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A worker that said it has a dispatch; `started` is false while that waits for a free slot."""
+    """A worker that named a dispatch in its heartbeat."""
 
     worker_id: str
     started: bool
+    """False while the dispatch waits for a free slot."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observations:
-    """What is known around a workflow.
-
-    now: seconds since 1970. slots, out, ready: free or not, per request stream: slots of the workers that
-    have not left, dispatches that are out, tasks that are ready (of this workflow and of those in which
-    something is out). delays: the last journal entry of a task that put it off, as (kind, data). commands:
-    kind and time of those not yet applied. holders: by dispatch.
-    orchestrator_alive: None when not known.
+    """What is known around a workflow. `out` and `ready` count the tasks of this workflow and of every one
+    in which a task is dispatched.
     """
 
     now: float
+    """Seconds since 1970."""
     slots: Mapping[str, int] = field(default_factory=dict)
+    """Slots of the workers that have not left, free or not, by request stream."""
     out: Mapping[str, int] = field(default_factory=Counter)
+    """Dispatched tasks by request stream."""
     ready: Mapping[str, int] = field(default_factory=Counter)
+    """Ready tasks by request stream."""
     delays: Mapping[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    """Kind and data of the journal entry that delayed a task last, by task."""
     commands: tuple[tuple[str, float], ...] = ()
+    """Kind and time, in seconds since 1970, of the commands that were not applied yet."""
     holders: Mapping[str, Holder] = field(default_factory=dict)
+    """By dispatch."""
     orchestrator_alive: bool | None = None
+    """None when it is not known."""
 
 
 def explain(workflow: Workflow | None, around: Observations) -> list[Reason]:
-    """One reason for each unfinished or blocked task, in plan order, after those for the whole workflow."""
+    """Reasons for the whole workflow, then one for each unfinished or blocked task, in plan order."""
     reasons = [
-        Reason(None, "command_queued", f"`{kind}` waits to be taken up since {_clock(at)}")
+        Reason(None, "command_queued", f"`{kind}` waits for an orchestrator since {_clock(at)}")
         for kind, at in around.commands
     ]
     unfinished = workflow is None or not workflow.header.status.terminal
     if around.orchestrator_alive is False and (unfinished or reasons):
         reasons.append(
-            Reason(None, "no_orchestrator", "no orchestrator is alive: none renewed while we looked")
+            Reason(None, "no_orchestrator", "no orchestrator is alive: none has renewed its lease meanwhile")
         )
     if workflow is None:
         return reasons
@@ -78,7 +85,7 @@ def _of_task(workflow: Workflow, task: TaskState, around: Observations) -> tuple
         case TaskStatus.WAITING:
             return "dependency", _dependencies(workflow, task, around)
         case TaskStatus.BLOCKED:
-            return "blocked", _culprit(workflow, task)
+            return "blocked", _blocker(workflow, task)
         case TaskStatus.APPROVAL:
             command = f"multi-agent approve {workflow.header.workflow_id} {task.task_id}"
             return "approval", f"waits for approval: {command}"
@@ -107,7 +114,7 @@ def _succeeded(workflow: Workflow, name: str) -> bool:
     return need is not None and need.status is TaskStatus.SUCCEEDED
 
 
-def _culprit(workflow: Workflow, task: TaskState) -> str:
+def _blocker(workflow: Workflow, task: TaskState) -> str:
     queue, seen = list(task.dependencies), set(task.dependencies)
     while queue:
         need = workflow.tasks.get(queue.pop(0))
@@ -125,15 +132,15 @@ def _ready(task: TaskState, around: Observations) -> tuple[str, str]:
     if task.not_before > around.now:
         return _delayed(task, around)
     stream = request_stream(task)
-    if (nobody := _nobody(task, around)) is not None:
-        return nobody
+    if (missing := _no_worker(task, around)) is not None:
+        return missing
     out, slots = around.out.get(stream, 0), around.slots[stream]
     if out >= slots:
         more = around.ready.get(stream, 0)
         text = f"all {slots} slots of role {_role(task)} are busy: {out} dispatched, {more} more ready"
         return "busy", text
     if task.suspect:
-        return "suspect", "was in the hands of a worker that died, and waits to run alone"
+        return "suspect", "was held by a worker that died, and waits to run alone"
     return "unknown", "is ready; why it is not dispatched is unknown"
 
 
@@ -153,17 +160,17 @@ def _dispatched(task: TaskState, around: Observations) -> tuple[str, str]:
         return "running", f"is run by worker {holder.worker_id}, dispatched {since}"
     if holder is not None:
         return "busy", f"waits for a free slot of worker {holder.worker_id} {since}"
-    if (nobody := _nobody(task, around)) is not None:
-        return nobody
+    if (missing := _no_worker(task, around)) is not None:
+        return missing
     stream = request_stream(task)
     out, slots = around.out.get(stream, 0), around.slots[stream]
     if out > slots:
         text = f"is dispatched {since}; {out} dispatches of role {_role(task)} share {slots} slots"
         return "busy", text
-    return "dispatched", f"is dispatched {since}; which worker has it is unknown"
+    return "dispatched", f"is dispatched {since}; which worker holds it is unknown"
 
 
-def _nobody(task: TaskState, around: Observations) -> tuple[str, str] | None:
+def _no_worker(task: TaskState, around: Observations) -> tuple[str, str] | None:
     if around.slots.get(request_stream(task)):
         return None
     return "no_worker", f"no worker serves role {_role(task)}"

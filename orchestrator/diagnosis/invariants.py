@@ -1,4 +1,4 @@
-"""What must be true of the facts of a moment. Pure: each check names what is not."""
+"""The invariants, as checks of facts that were read at one moment. Pure."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from orchestrator.scheduling.messages import request_stream
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A promise (I1, I2, ... of ARCHITECTURE.md) that does not hold."""
+    """An invariant that does not hold."""
 
     promise: str
+    """Its name in ARCHITECTURE.md: I1, I2, ..."""
     workflow_id: str | None
     task_id: str | None
     message: str
@@ -24,20 +25,21 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the database says in one snapshot.
-
-    at: when, in seconds since 1970. succeeded: sequences of a task's `task.succeeded` entries.
-    dispatched: the sequence of its first dispatch.
-    to_publish, to_move: what waits in the outbox. renewals: grows while an owner lives.
-    """
+    """What the database says in one snapshot. Tasks are named by (workflow id, task id)."""
 
     at: float
+    """When it was read, in seconds since 1970."""
     workflows: Mapping[str, Workflow]
     succeeded: Mapping[tuple[str, str], list[int]]
+    """Journal sequences of each task's `task.succeeded` entries."""
     dispatched: Mapping[tuple[str, str], int]
+    """Journal sequence of each task's first dispatch."""
     to_publish: frozenset[str]
+    """Dispatches that wait in the outbox."""
     to_move: frozenset[tuple[str, str]]
+    """Tasks whose branch is still to be moved."""
     renewals: int
+    """Grows while an orchestrator lives."""
 
     @property
     def tasks(self) -> Iterator[tuple[Workflow, TaskState]]:
@@ -56,27 +58,30 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Sightings:
-    """Where dispatches were seen: on streams, and in the heartbeats of each worker.
-
-    requests: how many entries each request stream held.
-    """
+    """Where dispatches were seen."""
 
     on_streams: frozenset[str]
+    """Dispatch ids on request and result streams."""
     requests: Counter[str]
+    """Entries of each request stream."""
     heard: Mapping[str, list[Heartbeat]]
+    """Heartbeats by worker, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refs:
-    """What Git holds. incomplete: why a completed workflow's result is not whole."""
+    """What Git holds."""
 
     accepted: Mapping[tuple[str, str], str]
+    """The commit of each branch of an accepted outcome, by (workflow id, task id)."""
     incomplete: Mapping[str, str]
+    """Why the result of a completed workflow is not whole, by workflow."""
     damage: tuple[str, ...]
+    """Problems of the store itself."""
 
 
 def check_state(facts: Facts) -> Iterator[Violation]:
-    """I1, as far as the rows tell: counts agree, and what waits waits for something that can come."""
+    """I1, from the rows alone: counts agree, and each waiting task waits for one that can still succeed."""
     for name, workflow in facts.workflows.items():
         header = workflow.header
         still_open = sum(1 for task in workflow.tasks.values() if not task.status.terminal)
@@ -89,11 +94,11 @@ def check_state(facts: Facts) -> Iterator[Violation]:
         if header.status is WorkflowStatus.RUNNING and not still_open:
             yield Violation("I1", name, None, "every task has ended, and the workflow has not")
     for workflow, task in facts.open_tasks:
-        if task.status is TaskStatus.WAITING and (why := _waits_in_vain(workflow, task)):
+        if task.status is TaskStatus.WAITING and (why := _why_never_ready(workflow, task)):
             yield Violation("I1", workflow.header.workflow_id, task.task_id, why)
 
 
-def _waits_in_vain(workflow: Workflow, task: TaskState) -> str | None:
+def _why_never_ready(workflow: Workflow, task: TaskState) -> str | None:
     needs = [workflow.tasks.get(name) for name in task.dependencies]
     if any(need is None for need in needs):
         return "waits for a task that does not exist"
@@ -103,25 +108,25 @@ def _waits_in_vain(workflow: Workflow, task: TaskState) -> str | None:
 
 
 def check_hands(facts: Facts, seen: Sightings) -> Iterator[Violation]:
-    """I1: what was dispatched is in the outbox, on a stream, or in a worker's hands."""
+    """I1: every dispatch is in the outbox, on a stream, or held by a worker."""
     beats = (one for heartbeats in seen.heard.values() for one in heartbeats)
     held = {execution.dispatch_id for beat in beats for execution in beat.executions}
     found = facts.to_publish | seen.on_streams | held
     for workflow, task in facts.open_tasks:
         if task.status is TaskStatus.DISPATCHED and task.dispatch_id not in found:
-            message = f"dispatch {task.dispatch_id} is in nobody's hands"
+            message = f"dispatch {task.dispatch_id} is in no outbox, on no stream and held by no worker"
             yield Violation("I1", workflow.header.workflow_id, task.task_id, message)
 
 
 def may_be_stuck(facts: Facts) -> Iterator[tuple[str, TaskState]]:
-    """Tasks that could go out now, with their workflows. Suspects are left out: they wait to be alone."""
+    """(workflow id, task) of what could be dispatched now. Suspects are left out: they wait to run alone."""
     for workflow, task in facts.open_tasks:
         if task.status is TaskStatus.READY and task.not_before <= facts.at and not task.suspect:
             yield workflow.header.workflow_id, task
 
 
 def check_stuck(before: Facts, after: Facts, seen: Sightings) -> Iterator[Violation]:
-    """I1: no task stays ready while an owner lives and a worker that serves it has nothing to do."""
+    """I1: no task stays ready while an orchestrator lives and a worker that serves it is idle."""
     if after.renewals <= before.renewals:
         return
     idle = {
@@ -139,7 +144,7 @@ def check_stuck(before: Facts, after: Facts, seen: Sightings) -> Iterator[Violat
 
 
 def check_unmoved(before: Facts, after: Facts) -> Iterator[Violation]:
-    """I2: the branch of an accepted outcome is moved soon, as long as an owner lives."""
+    """I2: the branch of an accepted outcome is moved soon, as long as an orchestrator lives."""
     if after.renewals > before.renewals:
         for workflow_id, task_id in sorted(before.to_move & after.to_move):
             message = "an accepted commit waits in the outbox, and its branch was not moved"
@@ -147,7 +152,7 @@ def check_unmoved(before: Facts, after: Facts) -> Iterator[Violation]:
 
 
 def check_journal(facts: Facts) -> Iterator[Violation]:
-    """I2 and I6: one success a task, one task a dispatch, and no dispatch before what it needs."""
+    """I2 and I6: one success a task, one task a dispatch, and no dispatch before what it depends on."""
     dispatches: dict[str, str] = {}
     for workflow, task in facts.tasks:
         name = workflow.header.workflow_id
@@ -166,7 +171,7 @@ def check_journal(facts: Facts) -> Iterator[Violation]:
 
 
 def check_git(facts: Facts, refs: Refs) -> Iterator[Violation]:
-    """I2, I3 and I6: branches are where the database says, results are whole, objects are sound."""
+    """I2, I3 and I6: branches point where the database says, results are whole, objects are sound."""
     for workflow, task in facts.tasks:
         key = (workflow.header.workflow_id, task.task_id)
         if task.status is not TaskStatus.SUCCEEDED or not task.commit or key in facts.to_move:

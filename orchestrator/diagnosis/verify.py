@@ -1,4 +1,7 @@
-"""Checks the promises from facts: the database, streams, heartbeats and Git. Changes nothing."""
+"""Verifies the invariants (I1, I2, ... of ARCHITECTURE.md) from the database, streams, heartbeats and Git.
+
+Changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sqlalchemy import Connection, func, select
-
 from contracts.base.errors import ArtifactError, DecodeError
 from contracts.messages.channels import SHARDS, Channels
 from contracts.messages.events import Heartbeat, TaskOutcome, decode
-from contracts.messages.journal import TaskDispatched, TaskSucceeded, kind_of
 from contracts.ports.bus import InspectPort, SubscribePort, Subscription
 from orchestrator.core.state import TaskStatus, WorkflowStatus
 from orchestrator.diagnosis.invariants import (
@@ -33,9 +33,7 @@ from orchestrator.diagnosis.invariants import (
 )
 from orchestrator.scheduling.batch import OutboxKind
 from orchestrator.scheduling.messages import request_stream
-from orchestrator.storage import tables as t
-from orchestrator.storage.loading import read_workflows
-from orchestrator.storage.outbox import read_outbox
+from orchestrator.storage.snapshots import Snapshot, read_snapshot
 from orchestrator.storage.sql.database import Database
 
 __all__ = ["Evidence", "VerificationReport", "Violation", "examine", "verify_invariants"]
@@ -46,52 +44,56 @@ class WatchedBus(InspectPort, SubscribePort, Protocol):
 
 
 class Evidence(Protocol):
-    """What the check needs of the Git store."""
+    """The part of the artifact store that is verified."""
 
     async def accepted(self) -> dict[tuple[str, str], str]:
-        """The commit of each branch of an outcome, by workflow and task."""
+        """The commit of each branch of an accepted outcome, by (workflow id, task id)."""
 
     async def lacking(self, commit: str, parts: Sequence[str]) -> list[str]:
-        """Commits that `parts` hold and `commit` does not. Raises ArtifactError for a missing one."""
+        """The commits in the history of `parts` that are not in that of `commit`.
+
+        Raises ArtifactError when one of them does not exist.
+        """
 
     async def verify(self) -> list[str]:
-        """Problems of the store itself."""
+        """Problems of the store itself, one line each."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerificationReport:
-    """How many things were checked for each promise, and what was found wrong."""
+    """What was checked, and what was found wrong."""
 
     checked: dict[str, int]
+    """How many things were checked, by invariant."""
     violations: list[Violation]
 
 
 async def verify_invariants(
     database: Database, bus: WatchedBus | None, artifacts: Evidence | None, *, listen_seconds: float
 ) -> list[Violation]:
-    """What is wrong, [] when every promise holds; see `examine`."""
+    """The violations that `examine` finds."""
     return (await examine(database, bus, artifacts, listen_seconds=listen_seconds)).violations
 
 
 async def examine(
     database: Database, bus: WatchedBus | None, artifacts: Evidence | None, *, listen_seconds: float
 ) -> VerificationReport:
-    """Check every promise, while everything runs.
+    """Check every invariant, while everything runs.
 
-    What looks wrong is looked at again after `listen_seconds`, because the system moves; only what was wrong
-    both times is reported. Make it longer than a lease, or a heartbeat and a repair may be missed. Without a
-    bus, tasks in the hands of workers are not checked; without artifacts, Git is not. Raises BusUnavailable
-    and StoreUnavailable.
+    The system moves, so whatever looks wrong is looked at again after `listen_seconds`, and only what is
+    wrong both times is reported. A value shorter than a lease may miss a heartbeat or a repair. Without a
+    bus, dispatched tasks are not checked; without artifacts, Git is not. Raises BusUnavailable and
+    StoreUnavailable.
     """
-    ears = await _Ears.open(bus)
+    heartbeats = await _HeartbeatListener.open(bus)
     try:
-        look = _Look(database, bus, artifacts)
-        before, _, first = await look.take({})
+        inspection = _Inspection(database, bus, artifacts)
+        before, _, first = await inspection.run({})
         doubts = first or (bus and any(may_be_stuck(before))) or (artifacts and before.to_move)
         if not doubts:
             return VerificationReport(_counts(before), [])
         await asyncio.sleep(listen_seconds)
-        after, sightings, second = await look.take(ears.heard)
+        after, sightings, second = await inspection.run(heartbeats.heard)
         doubtful = {(one.promise, one.workflow_id, one.task_id) for one in first}
         kept = [one for one in second if (one.promise, one.workflow_id, one.task_id) in doubtful]
         kept += check_stuck(before, after, sightings)
@@ -99,20 +101,20 @@ async def examine(
             kept += check_unmoved(before, after)
         return VerificationReport(_counts(after), kept)
     finally:
-        await ears.close()
+        await heartbeats.close()
 
 
 @dataclass(slots=True)
-class _Look:
-    """One look at everything. Facts come first: what they say went out is then looked for."""
+class _Inspection:
+    """Inspects everything once. Facts are read first, because what they say went out is then looked for."""
 
     database: Database
     bus: WatchedBus | None
     artifacts: Evidence | None
 
-    async def take(self, heard: dict[str, list[Heartbeat]]) -> tuple[Facts, Sightings, list[Violation]]:
+    async def run(self, heard: dict[str, list[Heartbeat]]) -> tuple[Facts, Sightings, list[Violation]]:
         now = time.time()
-        facts = await self.database.read(lambda connection: read_facts(connection, now))
+        facts = _facts(await self.database.read(read_snapshot), now)
         sightings = Sightings(frozenset(), Counter(), {})
         found = [*check_state(facts), *check_journal(facts)]
         if self.bus is not None:
@@ -123,45 +125,18 @@ class _Look:
         return facts, sightings, found
 
 
-def read_facts(connection: Connection, now: float) -> Facts:
-    """Everything the database says, in the snapshot of the caller's transaction, taken at `now`."""
-    names = connection.execute(select(t.workflows.c.workflow_id)).scalars().all()
-    workflows = read_workflows(connection, names)
-    succeeded, dispatched = _read_journal(connection)
-    outbox = [entry for parcel in read_outbox(connection) for entry in parcel]
-    renewals = sum(
-        connection.execute(select(func.sum(column))).scalar() or 0
-        for column in (t.shards.c.renewals, t.orchestrators.c.renewals)
-    )
+def _facts(found: Snapshot, now: float) -> Facts:
     return Facts(
         at=now,
-        workflows={one.header.workflow_id: one for one in workflows},
-        succeeded=succeeded,
-        dispatched=dispatched,
-        to_publish=frozenset(entry.entry_id for entry in outbox if entry.kind is OutboxKind.DISPATCH),
+        workflows=found.workflows,
+        succeeded=found.succeeded,
+        dispatched=found.dispatched,
+        to_publish=frozenset(entry.entry_id for entry in found.outbox if entry.kind is OutboxKind.DISPATCH),
         to_move=frozenset(
-            (entry.workflow_id, entry.task_id) for entry in outbox if entry.kind is OutboxKind.REF
+            (entry.workflow_id, entry.task_id) for entry in found.outbox if entry.kind is OutboxKind.REF
         ),
-        renewals=int(renewals),
+        renewals=found.renewals,
     )
-
-
-def _read_journal(
-    connection: Connection,
-) -> tuple[dict[tuple[str, str], list[int]], dict[tuple[str, str], int]]:
-    """Per task where the journal has it succeed, and where it was dispatched first."""
-    j = t.journal.c
-    succeeded: dict[tuple[str, str], list[int]] = {}
-    dispatched: dict[tuple[str, str], int] = {}
-    kinds = (kind_of(TaskSucceeded), kind_of(TaskDispatched))
-    columns = (j.workflow_id, j.task_id, j.kind, j.sequence)
-    entries = select(*columns).where(j.kind.in_(kinds), j.task_id.is_not(None)).order_by(j.sequence)
-    for workflow_id, task_id, kind, sequence in connection.execute(entries):
-        if kind == kind_of(TaskSucceeded):
-            succeeded.setdefault((workflow_id, task_id), []).append(sequence)
-        else:
-            dispatched.setdefault((workflow_id, task_id), sequence)
-    return succeeded, dispatched
 
 
 def _counts(facts: Facts) -> dict[str, int]:
@@ -175,7 +150,10 @@ def _counts(facts: Facts) -> dict[str, int]:
 
 
 async def _sightings(bus: InspectPort, facts: Facts, heard: dict[str, list[Heartbeat]]) -> Sightings:
-    """Requests are looked at before results: an outcome is published before its request is removed."""
+    """Look for the dispatches of open tasks on the streams.
+
+    Requests are read before results: an outcome is published before its request is removed.
+    """
     out = {request_stream(task) for _, task in facts.open_tasks}
     requests: Counter[str] = Counter()
     seen: set[str] = set()
@@ -215,23 +193,24 @@ async def _refs(artifacts: Evidence, facts: Facts) -> Refs:
 
 
 @dataclass(slots=True)
-class _Ears:
-    """Hears heartbeats from the moment it is open."""
+class _HeartbeatListener:
+    """Collects heartbeats from the moment it is open."""
 
     heard: dict[str, list[Heartbeat]] = field(default_factory=dict)
+    """By worker, oldest first."""
     _subscription: Subscription | None = None
     _task: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, bus: WatchedBus | None) -> _Ears:
-        ears = cls()
+    async def open(cls, bus: WatchedBus | None) -> _HeartbeatListener:
+        listener = cls()
         if bus is not None:
-            # A subscription waits for a bus that is away; whoever asks wants to know.
+            # A subscription waits for a bus that is away; the caller gets BusUnavailable instead.
             await bus.depth(Channels.DEAD_LETTERS)
-            ears._subscription = bus.subscribe([Channels.HEARTBEATS])
-            ears._task = asyncio.create_task(ears._listen(ears._subscription))
-            await ears._subscription.ready()
-        return ears
+            listener._subscription = bus.subscribe([Channels.HEARTBEATS])
+            listener._task = asyncio.create_task(listener._listen(listener._subscription))
+            await listener._subscription.ready()
+        return listener
 
     async def _listen(self, messages: Subscription) -> None:
         async for _channel, payload in messages:

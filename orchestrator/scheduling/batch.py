@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from contracts.messages.journal import JournalEvent
+from orchestrator.core.command_result import CommandResult
 from orchestrator.core.state import Header, TaskState, Workflow
 
 
@@ -90,8 +91,8 @@ class Batch:
     """New entries of the outbox."""
     delivered: list[str] = field(default_factory=list)
     """Ids of outbox entries whose effect has happened; they are deleted."""
-    answers: dict[str, str] = field(default_factory=dict)
-    """The answers to commands, by command id."""
+    answers: dict[str, CommandResult] = field(default_factory=dict)
+    """The results of commands, by command id."""
     dead_letters: list[DeadLetter] = field(default_factory=list)
     """New dead letters."""
     resolved: dict[int, str] = field(default_factory=dict)

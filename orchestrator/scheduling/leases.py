@@ -9,7 +9,7 @@ from contracts.messages.events import Heartbeat
 
 
 @dataclass(slots=True)
-class WorkerView:
+class HeardWorker:
     """A worker and its last heartbeat."""
 
     heartbeat: Heartbeat
@@ -36,7 +36,7 @@ class Leases:
 
     def __init__(self, lease_seconds: float) -> None:
         self.lease_seconds = lease_seconds
-        self.workers: dict[str, WorkerView] = {}
+        self.workers: dict[str, HeardWorker] = {}
         self.holdings: dict[str, Holding] = {}
         self._caught_up_at: float | None = None
 
@@ -44,7 +44,7 @@ class Leases:
         """Renew a worker's lease and record what it holds; True when the worker is new."""
         known = self.workers.get(heartbeat.worker_id)
         before = {one.dispatch_id for one in known.heartbeat.executions} if known else set()
-        self.workers[heartbeat.worker_id] = WorkerView(heartbeat, now)
+        self.workers[heartbeat.worker_id] = HeardWorker(heartbeat, now)
         for execution in heartbeat.executions:
             holding = self.holdings.setdefault(execution.dispatch_id, Holding())
             holding.holders.add(heartbeat.worker_id)

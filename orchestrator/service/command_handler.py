@@ -1,4 +1,4 @@
-"""Commands that people and programs left in the database, applied once each by the owner."""
+"""Applies the commands that clients appended to the database, each once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import structlog
 from contracts.base.errors import BusUnavailable, InvalidInput, MultiAgentError
 from contracts.messages.journal import CommandRefused
 from contracts.ports.bus import Outgoing, PublishPort
+from orchestrator.core.command_result import CommandResult
 from orchestrator.core.commands import (
     DeadLetterBody,
     DiscardDeadLetterBody,
@@ -39,23 +40,23 @@ class CommandStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CommandHandler:
-    """Turns commands into inputs; the answer is stored in the transaction of what it did."""
+    """Turns commands into events; the result is stored in the transaction of what the command did."""
 
     engine: Engine
     store: CommandStore
     bus: PublishPort
 
     async def handle(self, command: Command, now: float, monotonic: float) -> None:
-        """Apply one command, or say why not."""
+        """Apply one command, or refuse it."""
         pending = self.engine.pending
         pending.shards.add(shard_of(command.workflow_id))
         refused = await self._guarded(command, now, monotonic)
-        pending.answers[command.command_id] = f"refused: {refused}" if refused else "done"
+        pending.answers[command.command_id] = CommandResult(refused)
         if refused:
             self.engine.record(command.workflow_id, CommandRefused(command.kind, refused))
 
     async def _guarded(self, command: Command, now: float, monotonic: float) -> str | None:
-        """Whatever a command does, it must not come back with every session and end each one (I7)."""
+        """Turn any error into a refusal: one that ended a term would end every term (I7)."""
         try:
             return await self._apply(command, now, monotonic)
         except InvalidInput as error:
@@ -67,14 +68,14 @@ class CommandHandler:
             return f"this met an error of the program: {type(error).__name__}: {error}"
 
     async def _apply(self, command: Command, now: float, monotonic: float) -> str | None:
-        """Why the command is refused, None when it was applied."""
+        """Apply the command; return why it is refused, or None."""
         name = check_name(command.workflow_id)
         body = read_body(command.kind, command.body)
         if isinstance(body, RetryDeadLetterBody | DiscardDeadLetterBody):
-            return await self._work_off(body, now, monotonic)
+            return await self._resolve_dead_letter(body, now, monotonic)
         if isinstance(body, SubmitBody):
             return self._submit(command, body, now, monotonic)
-        return await self._give(name, as_event(body), now, monotonic)
+        return await self._apply_event(name, as_event(body), now, monotonic)
 
     def _submit(self, command: Command, body: SubmitBody, now: float, monotonic: float) -> str | None:
         name = command.workflow_id
@@ -84,7 +85,7 @@ class CommandHandler:
         self.engine.submit(started, now, monotonic)
         return None
 
-    async def _give(self, name: str, event: WorkflowEvent, now: float, monotonic: float) -> str | None:
+    async def _apply_event(self, name: str, event: WorkflowEvent, now: float, monotonic: float) -> str | None:
         adopted = name not in self.engine.workflows
         if adopted:
             stored = await self.store.load(name)
@@ -95,14 +96,14 @@ class CommandHandler:
         try:
             refused = self.engine.apply(name, event, now, monotonic).refused
         finally:
-            # What this batch itself ended stays until the commit: the database knows nothing of it yet.
+            # A workflow that this batch ended stays until the commit: in the database it is still open.
             if refused and adopted:
                 self.engine.drop_ended([name])
         if refused is None and isinstance(event, Retry):
             self.engine.pending.retried.append((name, event.task_id))
         return refused
 
-    async def _work_off(self, body: DeadLetterBody, now: float, monotonic: float) -> str | None:
+    async def _resolve_dead_letter(self, body: DeadLetterBody, now: float, monotonic: float) -> str | None:
         letter = await self.store.dead_letter(body.dead_letter_id)
         if letter is None:
             return f"there is no dead letter {body.dead_letter_id}"
@@ -113,15 +114,18 @@ class CommandHandler:
         if isinstance(body, DiscardDeadLetterBody):
             resolved[letter.dead_letter_id] = "discarded"
             return None
-        refused = await self._retry(letter, body.person, now, monotonic)
+        refused = await self._retry_dead_letter(letter, body.person, now, monotonic)
         if refused is None:
             resolved[letter.dead_letter_id] = "retried"
         return refused
 
-    async def _retry(self, letter: StoredDeadLetter, person: str, now: float, monotonic: float) -> str | None:
+    async def _retry_dead_letter(
+        self, letter: StoredDeadLetter, person: str, now: float, monotonic: float
+    ) -> str | None:
         if letter.workflow_id and letter.task_id:
-            return await self._give(letter.workflow_id, Retry(letter.task_id, person), now, monotonic)
-        # Before the commit: after a crash in between it is published twice, the other way round never.
+            retry = Retry(letter.task_id, person)
+            return await self._apply_event(letter.workflow_id, retry, now, monotonic)
+        # Before the commit: a crash in between publishes it twice; the other way round it would be lost.
         try:
             await self.bus.publish([Outgoing(letter.stream, letter.raw)])
         except BusUnavailable as error:

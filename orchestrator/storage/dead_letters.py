@@ -1,4 +1,4 @@
-"""Reading dead letters."""
+"""Reads dead letters."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COLUMNS: tuple[ColumnElement[Any], ...] = (
 
 
 def read_dead_letter(connection: Connection, dead_letter_id: int) -> StoredDeadLetter | None:
-    """One letter, None when there is none of that number."""
+    """One dead letter, None when it does not exist."""
     row = connection.execute(select(*_COLUMNS).where(_c.dead_letter_id == dead_letter_id)).first()
     return StoredDeadLetter(*row) if row else None
 
@@ -33,7 +33,10 @@ def read_dead_letter(connection: Connection, dead_letter_id: int) -> StoredDeadL
 def read_dead_letters(
     connection: Connection, *, resolved: bool, workflow_id: str | None, limit: int
 ) -> list[StoredDeadLetter]:
-    """The newest letters, oldest first: the open ones, or all when `resolved`; of one workflow, or of all."""
+    """The newest dead letters, oldest first; of one workflow, or of all.
+
+    resolved: include those that were retried or discarded.
+    """
     query = select(*_COLUMNS).order_by(_c.dead_letter_id.desc()).limit(limit)
     if not resolved:
         query = query.where(_c.resolved_at.is_(None))

@@ -137,9 +137,11 @@ commands = Table(
     Column("body", Text, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("applied_at", Double, nullable=True),
-    Column("answer", Text, nullable=True),
+    Column("outcome", String(10), nullable=True),
+    Column("reason", Text, nullable=True),
     Index(None, "applied_at", "created_at"),
 )
+"""outcome, reason: "accepted", or "refused" and why; both are null until the command is applied."""
 
 workers = Table(
     "workers",

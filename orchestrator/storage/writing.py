@@ -17,6 +17,7 @@ from contracts.messages.journal import JournalEvent, encode_journal
 from orchestrator.core.state import Header
 from orchestrator.scheduling.batch import Batch, DeadLetter, OutboxEntry
 from orchestrator.storage import tables as t
+from orchestrator.storage.command_rows import result_values
 from orchestrator.storage.outbox import outbox_row
 from orchestrator.storage.rows import (
     DISPATCH_CHANGES,
@@ -130,7 +131,7 @@ _SET_DISPATCHED = Rows(t.tasks, DISPATCH_CHANGES, TASK_KEYS, {**_OF_PLAN, **UNTO
 _UPDATE_SUCCEEDED = Rows(t.tasks, SUCCESS_CHANGES, TASK_KEYS)
 _UPDATE_WORKFLOW = Rows(t.workflows, HEADER_CHANGES, ("workflow_id",))
 _UPDATE_COUNT = Rows(t.workflows, ("open_tasks",), ("workflow_id",))
-_ANSWER = Rows(t.commands, ("applied_at", "answer"), ("command_id",))
+_ANSWER = Rows(t.commands, ("applied_at", "outcome", "reason"), ("command_id",))
 _DELETE_OUTBOX = Rows(t.outbox, (), ("entry_id",))
 _RESOLVE = (
     update(t.dead_letters)
@@ -179,7 +180,8 @@ def write_rows(connection: Connection, batch: Batch) -> None:
     _UPDATE_COUNT.write(connection, counts)
     _UPDATE_WORKFLOW.write(connection, changed)
     _INSERT_JOURNAL.write(connection, journal)
-    _ANSWER.write(connection, [(now, text, name) for name, text in batch.answers.items()])
+    answers = [(now, *result_values(result), name) for name, result in batch.answers.items()]
+    _ANSWER.write(connection, answers)
 
 
 def _journal_row(workflow_id: str, entry: JournalEvent, now: float) -> Row:

@@ -1,1 +1,1 @@
-"""Sandboxes over the bus: the host that runs programs for others, and the port in front of it."""
+"""Sandboxes over the bus: the host that runs programs for others, and the Sandbox port of its callers."""

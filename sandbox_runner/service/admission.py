@@ -1,4 +1,4 @@
-"""What a sandbox host runs for others: its own limits, whatever a request asks for."""
+"""Checks an order against the limits of a sandbox host."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ _RESERVED: Final = "multi-agent."
 
 
 def admit(order: SandboxOrder, most: SandboxLimits) -> SandboxRequest:
-    """The request that may run. Raises UnsafePath, InvalidInput; DecodeError for a parcel that is none."""
+    """The request that may run.
+
+    Raises UnsafePath or InvalidInput for what the host refuses, and DecodeError for a parcel that differs
+    from its sizes.
+    """
     for field in fields(most):
         wanted, allowed = getattr(order.limits, field.name), getattr(most, field.name)
         if wanted > allowed:

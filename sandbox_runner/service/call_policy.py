@@ -1,4 +1,4 @@
-"""What a caller of sandbox hosts does next: wait on, ask again, or give up. No clock, no bus."""
+"""What a caller of sandbox hosts does next: wait, ask again, or fail. No clock, no bus."""
 
 from __future__ import annotations
 
@@ -19,25 +19,29 @@ class Step(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CallTimeouts:
-    """How long a caller waits, in seconds.
-
-    lease: silence after which a host counts as dead, and a request that nobody holds as lost.
-    answer: for any host to be heard. queue: for a free slot, on top of the program's own time.
-    """
+    """How long a caller waits, in seconds."""
 
     lease: float = 6.0
+    """Silence after which a host counts as dead, and a request that no host holds as lost."""
+
     answer: float = 15.0
+    """For any host to be heard."""
+
     queue: float = 600.0
+    """For a free slot, on top of the program's own time."""
 
 
 @dataclass(slots=True)
-class Known:
+class KnownHosts:
     """The hosts as one caller has heard them; times on its monotonic clock."""
 
     lease: float
+    """Seconds of silence after which a host counts as dead."""
+
     _hosts: dict[str, tuple[SandboxHost, float]] = field(default_factory=dict)
 
     def hear(self, host: SandboxHost, now: float) -> None:
+        """A host lives."""
         self._hosts[host.host_id] = (host, now)
 
     def alive(self, now: float) -> list[SandboxHost]:
@@ -49,19 +53,28 @@ class Known:
 
 
 @dataclass(slots=True)
-class Waiting:
-    """One request: when it was asked for, published last, and last held by somebody."""
+class WaitingRequest:
+    """One request that has no result yet; times on the caller's monotonic clock."""
 
     request_id: str
     since: float
+    """When the caller asked for it."""
+
     deadline: float
     published: float | None = None
+    """When it was sent last."""
+
     held: float | None = None
+    """When a host was last heard to hold it."""
+
     given_back: bool = False
+    """Whether a host said that it will not finish it, after it was sent last."""
+
     heard: float = 0.0
+    """When any host was heard last."""
 
     def note(self, host: SandboxHost, now: float) -> None:
-        """Take in what a host has just said."""
+        """A host has just said what it holds."""
         self.heard = now
         if self.request_id in host.held:
             self.held = now
@@ -69,7 +82,7 @@ class Waiting:
             self.given_back = True
 
     def step(self, hosts: list[SandboxHost], timeouts: CallTimeouts, now: float) -> Step:
-        """What to do now, the living hosts being these."""
+        """What to do now; `hosts` are those alive."""
         if now >= self.deadline:
             return Step.TOO_LATE
         if not hosts and now - max(self.since, self.heard) > timeouts.answer:
@@ -80,4 +93,5 @@ class Waiting:
         return Step.PUBLISH if lost and any(host.running < host.slots for host in hosts) else Step.WAIT
 
     def was_published(self, now: float) -> None:
+        """It has just been sent."""
         self.published, self.given_back = now, False

@@ -31,7 +31,7 @@ from contracts.ports.sandbox import Isolation, SandboxRequest, SandboxResult
 from contracts.runtime.subscription import SubscriptionLoop
 from sandbox_runner.engine.cancellation import run_to_completion
 from sandbox_runner.engine.payload import check_request
-from sandbox_runner.service.call_policy import CallTimeouts, Known, Step, Waiting
+from sandbox_runner.service.call_policy import CallTimeouts, KnownHosts, Step, WaitingRequest
 from sandbox_runner.service.messages import Messages, order_of, read, result_of
 
 NO_HOST: Final = "no sandbox host answers: start multi-agent worker --role sandbox"
@@ -46,7 +46,7 @@ _log = structlog.get_logger(__name__)
 class _Call:
     """A request whose result is waited for."""
 
-    def __init__(self, order: SandboxOrder, waiting: Waiting) -> None:
+    def __init__(self, order: SandboxOrder, waiting: WaitingRequest) -> None:
         self.order = order
         self.waiting = waiting
         self.outcome: asyncio.Future[SandboxOutcome] = asyncio.get_running_loop().create_future()
@@ -76,7 +76,7 @@ class RemoteSandbox:
         self._timeouts = timeouts or CallTimeouts()
         self._clock = clock
         self._messages = Messages(f"sandbox-caller/{caller_id}", clock)
-        self._known = Known(self._timeouts.lease)
+        self._known = KnownHosts(self._timeouts.lease)
         self._calls: dict[str, _Call] = {}
         self._jobs: list[asyncio.Task[None]] = []
         self._results = SubscriptionLoop(
@@ -103,7 +103,7 @@ class RemoteSandbox:
         self._messages.order(order)
         self._start()
         now = asyncio.get_running_loop().time()
-        call = self._calls[request_id] = _Call(order, Waiting(request_id, now, now + seconds))
+        call = self._calls[request_id] = _Call(order, WaitingRequest(request_id, now, now + seconds))
         try:
             return result_of(await self._outcome(call))
         except DecodeError as error:

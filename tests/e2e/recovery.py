@@ -117,7 +117,7 @@ class System:
         deadline = time.monotonic() + _WAIT_SECONDS
         while time.monotonic() < deadline:
             living = {one.worker_id for one in self.supervisor.processes if one.worker_id}
-            if living <= {row["worker_id"] for row in await self.client.workers()}:
+            if living <= {one.worker_id for one in await self.client.workers()}:
                 break
             await asyncio.sleep(0.05)
         await asyncio.sleep(1.0)

@@ -24,6 +24,7 @@ from contracts.messages.events import (
     encode,
 )
 from contracts.ports.bus import Outgoing, Subscription
+from orchestrator.core.command_result import ACCEPTED
 from orchestrator.service.metrics import OrchestratorMetrics
 from orchestrator.service.orchestrator import OrchestratorService, OrchestratorSettings
 from orchestrator.storage.store import COMMANDS, Store
@@ -262,14 +263,14 @@ async def test_a_message_that_was_put_aside_is_published_again_by_retry(system: 
     [letter] = await system.letters(1)
     assert (letter.raw, letter.stream, letter.task_id) == (raw, Channels.results(3), None)
     retried = await system.client.retry_dead_letter(letter.dead_letter_id, "me")
-    assert await system.client.answer(retried, 20) == "done"
+    assert await system.client.result(retried, 20) == ACCEPTED
     [first_one, second_one] = await system.letters(2)
     assert (first_one.resolution, second_one.raw, second_one.resolution) == ("retried", raw, None)
     for command in (system.client.retry_dead_letter, system.client.discard_dead_letter):
         again = await command(letter.dead_letter_id, "me")
-        assert "retried already" in str(await system.client.answer(again, 20))
+        assert "retried already" in str(await system.client.result(again, 20))
     discarded = await system.client.discard_dead_letter(second_one.dead_letter_id, "me")
-    assert await system.client.answer(discarded, 20) == "done"
+    assert await system.client.result(discarded, 20) == ACCEPTED
     assert await system.client.dead_letters() == []
 
 
@@ -292,7 +293,7 @@ async def test_a_task_that_was_given_up_leaves_its_dispatch_and_its_workers_last
         if by_letter
         else system.client.retry(workflow, None, "me")
     )
-    assert await system.client.answer(retried, 20) == "done"
+    assert await system.client.result(retried, 20) == ACCEPTED
     await Hand(system.bus, "hand-9").work()
     await system.until(workflow, lambda view: view.header.status == "completed")
     assert [one.resolution for one in await system.letters(1)] == ["retried"]
@@ -317,9 +318,9 @@ async def test_a_command_that_meets_an_error_of_ours_is_answered_and_ends_no_ses
     workflow = await submitted(system, broken)
     await system.until(workflow, lambda view: view.header.status == "running")
     cancelled = await system.client.cancel(workflow, "me")
-    assert await system.client.answer(cancelled, 20) == "done"
+    assert await system.client.result(cancelled, 20) == ACCEPTED
     retried = await system.client.retry(workflow, None, "me")
-    assert "error of the program: KeyError" in str(await system.client.answer(retried, 20))
+    assert "error of the program: KeyError" in str(await system.client.result(retried, 20))
     other = await submitted(system, plan(item("a")))
     await hand.work()
     assert (await system.ended(other)).header.status == "completed"
@@ -333,7 +334,7 @@ async def test_cancelling_recalls_the_execution(system: System, hand: Hand) -> N
     heard = first(listening)
     _, request = await hand.take()
     command = await system.client.cancel(workflow, "me")
-    assert await system.client.answer(command, 20) == "done"
+    assert await system.client.result(command, 20) == ACCEPTED
     async with asyncio.timeout(20):
         control = decode(await heard).data
     assert isinstance(control, Control)
@@ -346,9 +347,9 @@ async def test_an_approval_is_waited_for_and_bound_to_its_action(system: System,
     workflow = await submitted(system, plan(item("a", requires_approval=True)))
     view = await system.until(workflow, lambda view: view.stands_still)
     wrong = await system.client.approve(workflow, "a", "0" * 64, "me")
-    assert "not what was approved" in str(await system.client.answer(wrong, 20))
+    assert "not what was approved" in str(await system.client.result(wrong, 20))
     right = await system.client.approve(workflow, "a", view.action_hash("a"), "me")
-    assert await system.client.answer(right, 20) == "done"
+    assert await system.client.result(right, 20) == ACCEPTED
     await hand.work()
     assert (await system.ended(workflow)).header.status == "completed"
 
@@ -359,7 +360,7 @@ async def test_a_failed_workflow_is_taken_up_again_by_retry(system: System, hand
     await hand.finish(delivery, request, failed(request.id))
     assert (await system.ended(workflow)).header.status == "failed"
     command = await system.client.retry(workflow, None, "me")
-    assert await system.client.answer(command, 20) == "done"
+    assert await system.client.result(command, 20) == ACCEPTED
     await hand.work()
     assert (await system.until(workflow, lambda view: view.header.status == "completed")).tasks[
         0
@@ -407,7 +408,7 @@ async def test_a_command_that_cannot_be_applied_is_refused_and_stops_nothing(  #
         await system.client.submit(CHAIN, workflow_id="bad id")
     row = {"command_id": "x", "kind": "submit", "workflow_id": "bad id", "body": "{}", "created_at": 0.0}
     await system.database.write(lambda connection: connection.execute(insert(commands).values(**row)))
-    assert "workflow id" in str(await system.client.answer("x", 20))
+    assert "workflow id" in str(await system.client.result("x", 20))
     workflow = await submitted(system)
     await hand.work()
     await hand.work()

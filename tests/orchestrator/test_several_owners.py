@@ -405,7 +405,7 @@ async def test_a_stream_that_lost_its_group_keeps_nobody_from_reading(cluster: C
 async def noted(cluster: Cluster, fits: Callable[[str], bool]) -> str:
     async with asyncio.timeout(SECONDS):
         while True:
-            notes = [str(owner["note"]) for owner in await cluster.client.orchestrators()]
+            notes = [one.note for one in await cluster.client.orchestrators()]
             if notes and fits(notes[0]):
                 return notes[0]
             await asyncio.sleep(0.02)

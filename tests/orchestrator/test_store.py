@@ -18,6 +18,7 @@ from sqlalchemy import Connection, create_engine, delete, insert, inspect, text
 from contracts.base.errors import InvalidInput, NotConfigured, StoreUnavailable
 from contracts.messages.journal import CommandRefused, TaskDispatched
 from orchestrator.client.workflow_client import WorkflowClient
+from orchestrator.core.command_result import ACCEPTED, CommandResult
 from orchestrator.core.events import Finished, Retry
 from orchestrator.core.sharding import ShardAssignment, shard_of
 from orchestrator.core.state import Workflow
@@ -222,11 +223,11 @@ async def test_only_an_owner_whose_counter_stands_is_struck_off(store: Store) ->
 async def test_what_an_owner_waits_for_can_be_read(store: Store, database: Database) -> None:
     me, client = OrchestratorEntry("me", "here", 7, 3.0), WorkflowClient(database)
     await store.ownership.renew(me, "waiting for Redis")
-    assert [(one["orchestrator_id"], one["pid"], one["note"]) for one in await client.orchestrators()] == [
+    assert [(one.orchestrator_id, one.pid, one.note) for one in await client.orchestrators()] == [
         ("me", 7, "waiting for Redis")
     ]
     await store.ownership.renew(me, "")
-    assert [one["note"] for one in await client.orchestrators()] == [""]
+    assert [one.note for one in await client.orchestrators()] == [""]
 
 
 async def test_all_owners_may_note_the_same_worker(
@@ -239,7 +240,7 @@ async def test_all_owners_may_note_the_same_worker(
         await asyncio.gather(*(one.add_worker(each) for one in (store, *others) for each in rows))
         assert len(await WorkflowClient(database).workers()) == 4
         await asyncio.gather(*(one.mark_workers_left_except(["w0"], 2.0, "gone") for one in (store, *others)))
-        assert [one["worker_id"] for one in await WorkflowClient(database).workers()] == ["w0"]
+        assert [one.worker_id for one in await WorkflowClient(database).workers()] == ["w0"]
     for one in others:
         await one.close()
 
@@ -296,9 +297,9 @@ async def test_commands_are_handed_out_until_answered(store: Store, database: Da
     assignment = await everything(store)
     waiting = await store.waiting_commands(assignment)
     assert [(one.kind, one.workflow_id) for one in waiting] == [("submit", name)]
-    await store.commit(Batch(now=1.0, answers={waiting[0].command_id: "done"}), assignment)
+    await store.commit(Batch(now=1.0, answers={waiting[0].command_id: ACCEPTED}), assignment)
     assert await store.waiting_commands(assignment) == []
-    assert await client.answer(waiting[0].command_id, 0.0) == "done"
+    assert await client.result(waiting[0].command_id, 0.0) == ACCEPTED
 
 
 async def test_events_come_in_order_and_after_a_sequence(store: Store, database: Database) -> None:
@@ -392,6 +393,33 @@ async def test_what_is_stored_survives_the_way_back_and_forth(database_url: str)
     database = open_database(database_url)
     try:
         await plans_match(Store(database), play, other)
+    finally:
+        await database.close()
+
+
+async def test_results_of_commands_survive_the_way_back_and_forth(database_url: str) -> None:
+    results = {"one": ACCEPTED, "two": CommandResult("task is 'refused: x'"), "three": None}
+    upgrade(database_url)
+    database = open_database(database_url)
+    row = {"kind": "cancel", "workflow_id": "w", "body": "{}", "created_at": 0.0}
+    try:
+        rows = [{**row, "command_id": name} for name in results]
+        await database.write(lambda one: one.execute(insert(commands), rows))
+        answers = {name: result for name, result in results.items() if result}
+        await Store(database).commit(Batch(now=1.0, answers=answers), ShardAssignment({}))
+    finally:
+        await database.close()
+    command.downgrade(migration_config(database_url), "0003")
+    assert await _execute(database_url, "SELECT command_id, answer FROM commands ORDER BY 1") == [
+        ("one", "done"),
+        ("three", None),
+        ("two", "refused: task is 'refused: x'"),
+    ]
+    upgrade(database_url)
+    database = open_database(database_url)
+    try:
+        client = WorkflowClient(database)
+        assert {name: await client.result(name, 0.0) for name in results} == results
     finally:
         await database.close()
 

@@ -9,7 +9,7 @@ import pytest
 
 from contracts.base.errors import DecodeError
 from contracts.messages.sandbox import MAX_PARCEL_BYTES, SandboxHost
-from sandbox_runner.service.call_policy import CallTimeouts, Known, Step, Waiting
+from sandbox_runner.service.call_policy import CallTimeouts, KnownHosts, Step, WaitingRequest
 from sandbox_runner.service.parcel import pack, unpack
 
 PATIENCE = CallTimeouts(lease=6, answer=15, queue=100)
@@ -28,14 +28,14 @@ def host(*held: str, running: int = 0, given_back: tuple[str, ...] = ()) -> Sand
     )
 
 
-def published(now: float) -> Waiting:
-    waiting = Waiting("r", since=0, deadline=100)
+def published(now: float) -> WaitingRequest:
+    waiting = WaitingRequest("r", since=0, deadline=100)
     waiting.was_published(now)
     return waiting
 
 
 def test_a_new_request_goes_out_and_is_waited_for() -> None:
-    waiting = Waiting("r", since=0, deadline=100)
+    waiting = WaitingRequest("r", since=0, deadline=100)
     assert waiting.step([], PATIENCE, 1) is Step.PUBLISH
     waiting.was_published(1)
     assert waiting.step([host()], PATIENCE, 2) is Step.WAIT
@@ -74,7 +74,7 @@ def test_what_was_given_back_is_asked_for_at_once_and_once() -> None:
 
 
 def test_a_silent_host_is_dead_after_the_lease() -> None:
-    known = Known(lease=6)
+    known = KnownHosts(lease=6)
     known.hear(host(), 1)
     assert known.alive(7)
     assert not known.alive(7.1)

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from contracts.base.errors import InvalidInput
 from contracts.ports.sandbox import Sandbox
 from multi_agent.cli import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, cli
-from multi_agent.cli.sandbox_report import show
+from multi_agent.cli.sandbox.report import show
 from sandbox_runner import SandboxSettings, probe_report
 from sandbox_runner.probe_report import PROBES, BackendReport, try_backend
 from sandbox_runner.probes import abuse, host

@@ -1,0 +1,95 @@
+"""What operators decide about workflows, tasks and dead letters, and what the orchestrator answers.
+
+A function that returns a CommandResult waits for it for a few seconds, and returns None when no
+orchestrator has applied the command by then: it stays queued. Names of workflows are unambiguous beginnings
+of ids. `person` is who decides. All raise InvalidInput for what does not exist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from contracts.base.errors import InvalidInput
+from contracts.documents.todo_list import TodoItem
+from multi_agent.application.status import find_workflow
+from orchestrator.client.workflow_client import WorkflowClient
+from orchestrator.core.command_result import CommandResult
+
+RESULT_SECONDS = 5.0
+"""How long a result is waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingApproval:
+    """A task that waits for approval, exactly as it stands."""
+
+    workflow_id: str
+    item: TodoItem
+    action_hash: str
+    """Identifies the task together with what it starts from."""
+
+
+async def pending_approval(client: WorkflowClient, workflow: str, task_id: str | None) -> PendingApproval:
+    """Find the task that waits for approval; without `task_id`, the only one.
+
+    Raises InvalidInput when that one does not wait, or when several do and none is named.
+    """
+    view = await find_workflow(client, workflow)
+    waiting = {task.task_id: task for task in view.waiting_for_approval}
+    if task_id is None and len(waiting) == 1:
+        [task_id] = waiting
+    if task_id not in waiting:
+        names = ", ".join(waiting) or "none"
+        raise InvalidInput(
+            f"tasks of {view.header.workflow_id} that wait for approval: {names}; name one of them"
+        )
+    return PendingApproval(view.header.workflow_id, waiting[task_id].item, view.action_hash(task_id))
+
+
+async def approve(
+    client: WorkflowClient, approval: PendingApproval, person: str, *, expected_hash: str | None = None
+) -> CommandResult | None:
+    """Allow exactly this action. Raises InvalidInput when it does not hash to `expected_hash`."""
+    task_id, found = approval.item.task_id, approval.action_hash
+    if expected_hash is not None and expected_hash != found:
+        raise InvalidInput(
+            f"task {task_id} hashes to {found}, not to {expected_hash}; look at it again with --show"
+        )
+    command_id = await client.approve(approval.workflow_id, task_id, found, person)
+    return await client.result(command_id, RESULT_SECONDS)
+
+
+async def reject(
+    client: WorkflowClient, approval: PendingApproval, person: str, reason: str
+) -> CommandResult | None:
+    """Refuse a task that waits for approval; tasks that depend on it are blocked."""
+    command_id = await client.reject(approval.workflow_id, approval.item.task_id, person, reason)
+    return await client.result(command_id, RESULT_SECONDS)
+
+
+async def cancel(client: WorkflowClient, workflow: str, person: str) -> CommandResult | None:
+    """End a workflow; what its tasks have committed stays."""
+    command_id = await client.cancel(await client.resolve(workflow), person)
+    return await client.result(command_id, RESULT_SECONDS)
+
+
+async def retry(
+    client: WorkflowClient, workflow: str, task_id: str | None, person: str
+) -> CommandResult | None:
+    """Give fresh attempts to one failed task, or to all of them when `task_id` is None."""
+    command_id = await client.retry(await client.resolve(workflow), task_id, person)
+    return await client.result(command_id, RESULT_SECONDS)
+
+
+async def retry_dead_letter(client: WorkflowClient, dead_letter_id: int, person: str) -> CommandResult | None:
+    """Give the task of a dead letter fresh attempts, or publish its message again."""
+    command_id = await client.retry_dead_letter(dead_letter_id, person)
+    return await client.result(command_id, RESULT_SECONDS)
+
+
+async def discard_dead_letter(
+    client: WorkflowClient, dead_letter_id: int, person: str
+) -> CommandResult | None:
+    """Close a dead letter; nothing else changes."""
+    command_id = await client.discard_dead_letter(dead_letter_id, person)
+    return await client.result(command_id, RESULT_SECONDS)

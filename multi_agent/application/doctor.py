@@ -1,0 +1,89 @@
+"""Examines whether everything that is needed can be used here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from contracts.base.errors import MultiAgentError
+from contracts.ports.bus import MessageBus
+from contracts.ports.model import ModelClient
+from orchestrator.storage.sql.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that was found here, or not."""
+
+    name: str
+    found: bool
+    detail: str
+    needed: bool = False
+    """Whether nothing works without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """How to reach what is examined. Opening anything may raise a MultiAgentError, which is a finding."""
+
+    git: str | None
+    """The program's path."""
+    database_kind: str
+    open_bus: Callable[[], MessageBus] | None
+    """None when no URL is set: a private Redis is started when it is needed."""
+    open_database: Callable[[], Database]
+    open_model: Callable[[], ModelClient]
+    find_redis: Callable[[], Sequence[Finding]]
+    """What could serve as a private Redis."""
+    find_sandboxes: Callable[[], Awaitable[Sequence[Finding]]]
+    model_is_a_recording: bool
+
+
+async def examine_machine(examined: Examined) -> list[Finding]:
+    """Examine everything once."""
+    git = examined.git
+    return [
+        Finding("python", True, sys.version.split()[0], needed=True),
+        Finding("git", git is not None, git or "install git", needed=True),
+        await _bus(examined.open_bus),
+        *examined.find_redis(),
+        await _database(examined.open_database, examined.database_kind),
+        *await examined.find_sandboxes(),
+        await _model(examined.open_model, recording=examined.model_is_a_recording),
+    ]
+
+
+async def _bus(open_bus: Callable[[], MessageBus] | None) -> Finding:
+    if open_bus is None:
+        return Finding("bus", True, "a private Redis is started when needed (REDIS_URL is not set)")
+    bus = open_bus()
+    try:
+        await bus.incarnation()
+    except MultiAgentError as error:
+        return Finding("bus", False, str(error), needed=True)
+    finally:
+        await bus.close()
+    return Finding("bus", True, "REDIS_URL answers", needed=True)
+
+
+async def _database(open_database: Callable[[], Database], kind: str) -> Finding:
+    try:
+        database = open_database()
+        try:
+            await database.read(lambda connection: None)
+        finally:
+            await database.close()
+    except (MultiAgentError, OSError) as error:
+        return Finding("database", False, str(error), needed=True)
+    return Finding("database", True, kind, needed=True)
+
+
+async def _model(open_model: Callable[[], ModelClient], *, recording: bool) -> Finding:
+    try:
+        model = open_model()
+    except MultiAgentError as error:
+        return Finding("model", False, str(error), needed=True)
+    await model.close()
+    hint = "; set MULTI_AGENT_MODEL for requests of your own" if recording else ""
+    return Finding("model", True, f"{model.name}{hint}", needed=True)

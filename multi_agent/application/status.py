@@ -1,0 +1,50 @@
+"""The state of everything, and of one workflow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from contracts.base.errors import InvalidInput
+from orchestrator.client.views import OrchestratorView, WorkerView, WorkflowOverview, WorkflowView
+from orchestrator.client.workflow_client import WorkflowClient
+from orchestrator.scheduling.dead_letters import StoredDeadLetter
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The newest workflows, and the processes that serve them."""
+
+    workflows: list[WorkflowOverview]
+    orchestrators: list[OrchestratorView]
+    workers: list[WorkerView]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowDetails:
+    """A workflow with its tasks and its open dead letters."""
+
+    view: WorkflowView
+    dead_letters: list[StoredDeadLetter]
+
+
+async def overview(client: WorkflowClient, limit: int) -> Overview:
+    """Read the newest `limit` workflows and who serves them."""
+    return Overview(await client.workflows(limit), await client.orchestrators(), await client.workers())
+
+
+async def find_workflow(client: WorkflowClient, name: str | None) -> WorkflowView:
+    """Read one workflow by an unambiguous beginning of its id; the newest when None.
+
+    Raises InvalidInput when there is none, several, or only a queued one.
+    """
+    workflow_id = await client.resolve(name)
+    view = await client.workflow(workflow_id)
+    if view is None:
+        raise InvalidInput(f"workflow {workflow_id} is queued; no orchestrator has created it yet")
+    return view
+
+
+async def workflow_details(client: WorkflowClient, name: str | None) -> WorkflowDetails:
+    """Read one workflow and its open dead letters. Raises as find_workflow."""
+    view = await find_workflow(client, name)
+    return WorkflowDetails(view, await client.dead_letters(workflow_id=view.header.workflow_id))

@@ -1,0 +1,37 @@
+"""`multi-agent dead-letters list`."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from multi_agent.cli.dead_letters.text import about, as_json_value, moment, print_ascii_json, printable
+from multi_agent.cli.options import data_dir_option, json_option, settings_of
+from multi_agent.runtime.services import open_client
+from multi_agent.settings import Settings
+from orchestrator.scheduling.dead_letters import StoredDeadLetter
+
+
+@click.command("list")
+@click.option("--all", "resolved", is_flag=True, help="Also those that were retried or discarded.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
+@data_dir_option
+@json_option
+def list_dead_letters(resolved: bool, limit: int, as_json: bool, **options: object) -> None:
+    """List the newest open dead letters."""
+    found = asyncio.run(_read(settings_of(**options), resolved, limit))
+    if as_json:
+        print_ascii_json([as_json_value(one) for one in found])
+        return
+    if not found:
+        click.echo("no dead letters")
+    for one in found:
+        state = f"  [{one.resolution}]" if one.resolution else ""
+        reason = printable(" ".join(one.reason.split()))[:100]
+        click.echo(f"{one.dead_letter_id}  {moment(one.at)}  {about(one)}{state}  {reason}")
+
+
+async def _read(settings: Settings, resolved: bool, limit: int) -> list[StoredDeadLetter]:
+    async with open_client(settings) as client:
+        return await client.dead_letters(resolved=resolved, limit=limit)

@@ -1,0 +1,1 @@
+"""Commands by which operators decide: approve, reject, cancel, retry."""

@@ -1,0 +1,28 @@
+"""`multi-agent retry`."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from multi_agent.application.decisions import retry as retry_tasks
+from multi_agent.cli.options import data_dir_option, settings_of, task_argument, workflow_argument
+from multi_agent.cli.output import caller, print_result
+from multi_agent.runtime.services import open_client
+from multi_agent.settings import Settings
+from orchestrator.core.command_result import CommandResult
+
+
+@click.command()
+@workflow_argument
+@task_argument
+@data_dir_option
+def retry(workflow: str, task: str | None, **options: object) -> None:
+    """Give the failed tasks of WORKFLOW, or TASK, fresh attempts."""
+    print_result(asyncio.run(_retry(settings_of(**options), workflow, task)))
+
+
+async def _retry(settings: Settings, workflow: str, task: str | None) -> CommandResult | None:
+    async with open_client(settings) as client:
+        return await retry_tasks(client, workflow, task, caller())

@@ -1,0 +1,1 @@
+"""Commands that explain, verify and examine."""

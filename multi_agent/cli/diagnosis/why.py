@@ -1,0 +1,47 @@
+"""`multi-agent why`."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+
+import click
+
+from multi_agent.application.diagnosis import Explanation, explain_workflow
+from multi_agent.cli.options import (
+    data_dir_option,
+    json_option,
+    newest_workflow_argument,
+    settings_of,
+    task_argument,
+)
+from multi_agent.cli.output import print_json
+from multi_agent.runtime.services import open_services
+from multi_agent.settings import Settings
+
+
+@click.command()
+@newest_workflow_argument
+@task_argument
+@data_dir_option
+@json_option
+def why(workflow: str | None, task: str | None, as_json: bool, **options: object) -> None:
+    """Say what each unfinished task of WORKFLOW, or of the newest one, waits for; or only TASK.
+
+    Facts only: the database, and what orchestrators and workers say within one lease.
+    """
+    found = asyncio.run(_explain(settings_of(**options), workflow, task))
+    if as_json:
+        print_json(asdict(found))
+        return
+    if not found.reasons:
+        click.echo(f"{found.workflow_id} waits for nothing: it has ended")
+    for one in found.reasons:
+        click.echo(f"{one.task_id or found.workflow_id}: {one.text}")
+
+
+async def _explain(settings: Settings, name: str | None, task: str | None) -> Explanation:
+    async with open_services(settings) as services:
+        return await explain_workflow(
+            services.database, services.bus, name, task, listen_seconds=settings.lease_seconds
+        )

@@ -1,0 +1,55 @@
+"""Options that several commands share, and the settings they lead to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from multi_agent.settings import Settings, load_settings
+
+data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for state, logs and artifacts. [default: .multi_agent, env MULTI_AGENT_DATA_DIR]",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+model_option = click.option(
+    "--model", help="Model to ask, such as gemini:MODEL, openai:MODEL, replay, manual:DIR, record:DIR:MODEL."
+)
+sandbox_option = click.option(
+    "--sandbox",
+    type=click.Choice(["auto", "docker", "bubblewrap", "namespaces", "host"]),
+    help="Where programs run; `host` asks sandbox hosts. [default: auto, the strongest that is ready here]",
+)
+agents_option = click.option(
+    "--agents", "modules", multiple=True, metavar="MODULE", help="Module with agents of your own; repeatable."
+)
+database_option = click.option(
+    "--database-url", help="The database. [env DATABASE_URL; default: SQLite in the data folder]"
+)
+redis_option = click.option("--redis-url", help="The bus. [env REDIS_URL]")
+artifacts_option = click.option("--artifact-store", help="Path or URL of the artifact repository.")
+metrics_option = click.option(
+    "--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics."
+)
+roles_option = click.option(
+    "--role", "roles", multiple=True, help="Role to serve; repeatable. [default: all that have an agent]"
+)
+workflow_argument = click.argument("workflow")
+newest_workflow_argument = click.argument("workflow", required=False)
+task_argument = click.argument("task", required=False)
+
+
+def settings_of(**options: object) -> Settings:
+    """Settings from the environment and these options. What is logged from now on goes to stderr."""
+    from multi_agent.telemetry.logs import set_up_logs  # noqa: PLC0415 - see quiet_settings
+
+    settings = load_settings(options)
+    set_up_logs("warning", process="cli")
+    return settings
+
+
+def quiet_settings(**options: object) -> Settings:
+    """As `settings_of`, for a command that only reads and logs nothing: logging takes a tenth of its time."""
+    return load_settings(options)

@@ -1,0 +1,1 @@
+"""Commands that make, start, follow and show workflows."""

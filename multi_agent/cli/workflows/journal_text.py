@@ -1,0 +1,32 @@
+"""Journal entries in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orchestrator.client.views import JournalEntry
+
+_FOR_PROGRAMS = frozenset({"dispatch_id", "execution_id", "worker_id"})
+
+
+def entry_line(entry: JournalEntry, started: float) -> str:
+    """A journal entry as one line, with its seconds since `started` (in seconds since 1970)."""
+    return f"[{entry.at - started:7.1f}s] {entry_text(entry)}"
+
+
+def entry_text(entry: JournalEntry) -> str:
+    """A journal entry in words, without its time."""
+    what = entry.kind.partition(".")[2].replace("_", " ")
+    who = entry.task_id or "workflow"
+    facts = ", ".join(
+        f"{name} {_short(value)}"
+        for name, value in entry.data.items()
+        if value not in (None, "") and name not in _FOR_PROGRAMS
+    )
+    return f"{who}: {what}" + (f" ({facts})" if facts else "")
+
+
+def _short(value: Any) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= 120 else f"{text[:117]}..."

@@ -1,0 +1,78 @@
+"""`multi-agent run`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from multi_agent.cli import EXIT_INTERRUPTED
+from multi_agent.cli.options import (
+    agents_option,
+    data_dir_option,
+    json_option,
+    model_option,
+    sandbox_option,
+    settings_of,
+)
+from multi_agent.cli.workflows.run_report import report
+from multi_agent.cli.workflows.run_session import RunOptions, RunSession
+from multi_agent.cli.workflows.screen import Screen
+from multi_agent.settings import Settings
+
+
+@click.command()
+@click.argument("request", required=False)
+@click.option(
+    "--repo", type=click.Path(file_okay=False, path_type=Path), help="Start from this repository's HEAD."
+)
+@click.option(
+    "--plan", type=click.Path(dir_okay=False, path_type=Path), help="Run this plan instead of making one."
+)
+@click.option("--resume", metavar="WORKFLOW", help="Go on with a workflow that was interrupted.")
+@click.option("--workers", type=click.IntRange(1, 64), help="Worker processes. [default: 2]")
+@model_option
+@sandbox_option
+@agents_option
+@data_dir_option
+@json_option
+def run(
+    request: str | None,
+    repo: Path | None,
+    plan: Path | None,
+    resume: str | None,
+    modules: tuple[str, ...],
+    as_json: bool,
+    **options: object,
+) -> int:
+    """Turn REQUEST into tested code: plan it, build it, test it in a sandbox, fix it, commit it.
+
+    Starts whatever is needed and stops it again, or joins what already serves the data folder.
+    """
+    if sum(value is not None for value in (request, plan, resume)) != 1:
+        raise click.UsageError("say what to build: a REQUEST, or --plan FILE, or --resume WORKFLOW")
+    wanted = RunOptions(request, plan, resume, repo, modules)
+    return asyncio.run(_interruptible(settings_of(**options), wanted, as_json=as_json))
+
+
+async def _interruptible(settings: Settings, options: RunOptions, *, as_json: bool) -> int:
+    """Run until done, or until Ctrl-C, which stops what was started and says how to go on."""
+    screen = Screen(Console(stderr=as_json), quiet=as_json)
+    session = RunSession(settings, options, screen)
+    work = asyncio.ensure_future(session.run())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, work.cancel)
+    try:
+        finished = await work
+    except asyncio.CancelledError:
+        click.echo("\ninterrupted; everything started here is stopped", err=True)
+        if session.workflow_id:
+            click.echo(
+                f"nothing is lost; go on with: multi-agent run --resume {session.workflow_id}", err=True
+            )
+        return EXIT_INTERRUPTED
+    return report(finished, options.repo, as_json=as_json)

@@ -1,0 +1,40 @@
+"""What `multi-agent run` prints at its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from multi_agent.application.summary import FinishedRun, Summary
+from multi_agent.cli import EXIT_APPROVAL, EXIT_DONE, EXIT_FAILED
+from multi_agent.cli.output import print_json
+from multi_agent.cli.workflows.summary_text import summary_lines
+from orchestrator.core.state import WorkflowStatus
+
+
+def report(finished: FinishedRun, repo: Path | None, *, as_json: bool) -> int:
+    """Print what the run amounts to, or what must be approved. Returns the exit code."""
+    summary = finished.summary
+    waiting = finished.waiting_for_approval
+    if as_json:
+        print_json({**summary.as_json(), "waiting_for_approval": list(waiting)})
+    elif waiting:
+        click.echo(f"\nwaiting for approval: {', '.join(waiting)}")
+        click.echo(f"  look     multi-agent approve {summary.workflow_id} {waiting[0]} --show")
+        click.echo(f"  allow    multi-agent approve {summary.workflow_id} {waiting[0]}")
+        click.echo(f"  go on    multi-agent run --resume {summary.workflow_id}")
+    else:
+        for line in [*summary_lines(summary), *_next_steps(summary, repo)]:
+            click.echo(line)
+    if waiting:
+        return EXIT_APPROVAL
+    return EXIT_DONE if summary.status == WorkflowStatus.COMPLETED.value else EXIT_FAILED
+
+
+def _next_steps(summary: Summary, repo: Path | None) -> list[str]:
+    if not summary.commit:
+        return [f"  look       multi-agent events {summary.workflow_id}"]
+    if repo:
+        return [f"  take it    git -C {repo} pull {summary.store} {summary.branch}"]
+    return [f"  check out  multi-agent artifacts {summary.workflow_id} --checkout my-result"]

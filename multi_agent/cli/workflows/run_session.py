@@ -1,0 +1,147 @@
+"""One `multi-agent run`: starts what is needed, and uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents.sdk.registry import agent_info
+from artifacts import GitArtifactStore
+from contracts.base.errors import MultiAgentError
+from contracts.documents.todo_list import TodoList
+from multi_agent.application.follow import follow_until_settled
+from multi_agent.application.plans import check_roles, make_plan, read_plan
+from multi_agent.application.sandboxes import choose_ready
+from multi_agent.application.summary import FinishedRun, summarise
+from multi_agent.bootstrap import (
+    find_agents,
+    make_client,
+    make_database,
+    make_model,
+    make_planner,
+    sandbox_settings,
+)
+from multi_agent.cli.workflows.screen import Screen
+from multi_agent.runtime.services import open_artifacts
+from multi_agent.runtime.stack import Stack
+from multi_agent.settings import Settings
+from orchestrator.client.database_retry import DatabaseRetry
+from orchestrator.client.views import WorkflowView
+from orchestrator.client.workflow_client import WorkflowClient
+from sandbox_runner import survey
+
+_TAKE_OVER_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What was asked for; exactly one of request, plan and resume is set."""
+
+    request: str | None
+    plan: Path | None
+    resume: str | None
+    repo: Path | None
+    modules: tuple[str, ...]
+
+
+class RunSession:
+    """Starts the stack, plans, submits, follows and summarises."""
+
+    def __init__(self, settings: Settings, options: RunOptions, screen: Screen) -> None:
+        self._options = options
+        self._screen = screen
+        self._stack = Stack(settings, screen.say, modules=options.modules)
+        self.workflow_id: str | None = None
+        """Known once the workflow is submitted."""
+
+    async def run(self) -> FinishedRun:
+        """Run until the workflow has ended or waits for approval. What was started is stopped in any case."""
+        settings, options = self._stack.settings, self._options
+        plan = read_plan(options.plan, settings.max_tasks) if options.plan else None
+        await self._check_agents_and_model(settings, plan)
+        await self._check_sandbox(settings)
+        async with open_artifacts(settings) as artifacts:
+            try:
+                base = await artifacts.import_base(options.repo) if options.repo else None
+                await self._stack.start()
+                if plan is None and options.request is not None:
+                    plan = await self._make_plan(options.request, artifacts, base)
+                return await self._work(plan, artifacts, base)
+            finally:
+                self._screen.close()
+                await self._stack.stop()
+
+    async def _check_agents_and_model(self, settings: Settings, plan: TodoList | None) -> None:
+        """Refuse before anything starts what could only fail later."""
+        served = {agent_info(found).role for found in find_agents(self._options.modules)}
+        if plan is not None:
+            check_roles(plan, served)
+        await make_model(settings).close()
+
+    async def _check_sandbox(self, settings: Settings) -> None:
+        wanted = sandbox_settings(settings)
+        choice = choose_ready(await survey(wanted), {wanted.backend})
+        self._screen.say(f"sandbox: {choice.chosen.name} ({choice.chosen.isolation.value})")
+        if choice.stronger is not None:
+            self._screen.say(f"a stronger one, {choice.stronger.name}: {choice.stronger.how_to_get}")
+
+    async def _make_plan(self, request: str, artifacts: GitArtifactStore, base: str | None) -> TodoList:
+        settings = self._stack.settings
+        model = make_model(settings)
+        self._screen.say(f"planning with {model.name} ...{_manual_hint(settings.model_spec)}")
+        try:
+            planner = make_planner(settings, model, self._options.modules)
+            return await make_plan(planner, request, artifacts, base)
+        finally:
+            await model.close()
+
+    async def _work(
+        self, plan: TodoList | None, artifacts: GitArtifactStore, base: str | None
+    ) -> FinishedRun:
+        settings = self._stack.settings
+        database = make_database(settings)
+        try:
+            client = make_client(settings, database)
+            if plan is not None:
+                self.workflow_id = await client.submit(plan, base_commit=base)
+                self._screen.say(f"workflow {self.workflow_id}: {len(plan.items)} tasks")
+            else:
+                self.workflow_id = await client.resolve(self._options.resume)
+            view = await self._follow(client, self.workflow_id)
+            return FinishedRun(view, await summarise(view, artifacts, settings.artifacts))
+        finally:
+            await database.close()
+
+    async def _follow(self, client: WorkflowClient, workflow_id: str) -> WorkflowView:
+        async with self._served():
+            retry = DatabaseRetry(self._screen.say)
+            return await follow_until_settled(client, workflow_id, retry, self._screen.show)
+
+    @asynccontextmanager
+    async def _served(self) -> AsyncIterator[None]:
+        """Take over when those who served the data folder are gone."""
+        watching = asyncio.create_task(self._keep_served())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watching
+
+    async def _keep_served(self) -> None:
+        while True:
+            await asyncio.sleep(_TAKE_OVER_SECONDS)
+            try:
+                await self._stack.take_over()
+            except (MultiAgentError, OSError) as error:
+                self._screen.say(f"cannot take over yet: {error}")
+
+
+def _manual_hint(spec: str) -> str:
+    """Where a person finds the prompts, when a person is the model."""
+    _, found, folder = spec.partition("manual:")
+    return f" answer each {folder}/*.prompt.md in a file of the same name with .answer.txt" if found else ""

@@ -1,0 +1,75 @@
+"""`multi-agent submit`."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from contracts.documents.todo_list import TodoList
+from multi_agent.application.plans import read_plan
+from multi_agent.cli.options import data_dir_option, json_option, settings_of
+from multi_agent.cli.output import print_json
+from multi_agent.runtime.services import open_artifacts, open_client
+from multi_agent.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class _Submission:
+    plan: TodoList
+    repo: Path | None
+    workflow_id: str | None
+    wait_seconds: float
+
+
+@click.command()
+@click.argument("plan", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--repo", type=click.Path(file_okay=False, path_type=Path), help="Start from this repository's HEAD."
+)
+@click.option("--workflow-id", help="Name it yourself; the same name again is the same workflow.")
+@click.option(
+    "--wait",
+    "wait_seconds",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="When too many workflows are open, wait so long for room.",
+)
+@data_dir_option
+@json_option
+def submit(
+    plan: Path,
+    repo: Path | None,
+    workflow_id: str | None,
+    wait_seconds: float,
+    as_json: bool,
+    **options: object,
+) -> None:
+    """Queue PLAN for the orchestrator that serves the data folder, now or later.
+
+    Exits 4 when too many workflows are open (MULTI_AGENT_MAX_OPEN_WORKFLOWS).
+    """
+    settings = settings_of(**options)
+    wanted = _Submission(read_plan(plan, settings.max_tasks), repo, workflow_id, wait_seconds)
+    name = asyncio.run(_submit(settings, wanted))
+    if as_json:
+        print_json({"workflow_id": name})
+    else:
+        click.echo(name)
+
+
+async def _submit(settings: Settings, wanted: _Submission) -> str:
+    base = None
+    if wanted.repo is not None:
+        async with open_artifacts(settings) as artifacts:
+            base = await artifacts.import_base(wanted.repo)
+    async with open_client(settings, create=True) as client:
+        return await client.submit(
+            wanted.plan,
+            base_commit=base,
+            workflow_id=wanted.workflow_id,
+            wait_seconds=wanted.wait_seconds,
+        )

@@ -1,0 +1,39 @@
+"""How the parts that `doctor` examines are reached."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from functools import partial
+
+from multi_agent.application.doctor import Examined, Finding
+from multi_agent.application.sandboxes import examine_backends, examine_hosts
+from multi_agent.bootstrap import HOST, make_bus, make_database, make_model, sandbox_settings
+from multi_agent.embedded.probe import probe_redis
+from multi_agent.settings import Settings
+from sandbox_runner import survey
+
+
+def make_examined(settings: Settings) -> Examined:
+    """What these settings use."""
+    return Examined(
+        git=shutil.which("git", path=settings.search_path),
+        database_kind=settings.database.partition(":")[0],
+        open_bus=partial(make_bus, settings) if settings.redis_url is not None else None,
+        open_database=partial(make_database, settings),
+        open_model=partial(make_model, settings),
+        find_redis=partial(_find_redis, settings.search_path),
+        find_sandboxes=partial(_find_sandboxes, settings),
+        model_is_a_recording=settings.model_spec == "replay",
+    )
+
+
+def _find_redis(search_path: str) -> list[Finding]:
+    return [Finding(f"redis: {one.name}", one.found, one.detail) for one in probe_redis(search_path)]
+
+
+async def _find_sandboxes(settings: Settings) -> Sequence[Finding]:
+    if settings.sandbox == HOST and settings.redis_url is not None:
+        return await examine_hosts(partial(make_bus, settings), settings.lease_seconds / 2)
+    wanted = sandbox_settings(settings)
+    return await examine_backends(partial(survey, wanted), wanted.backend)

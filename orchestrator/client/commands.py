@@ -1,0 +1,145 @@
+"""Appending commands, and waiting for what became of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+
+from contracts.base.errors import Busy
+from contracts.documents.todo_list import TodoList
+from orchestrator.client.queries import WorkflowQueries
+from orchestrator.core.command_result import CommandResult
+from orchestrator.core.commands import (
+    ApproveBody,
+    Body,
+    CancelBody,
+    DiscardDeadLetterBody,
+    RejectBody,
+    RetryBody,
+    RetryDeadLetterBody,
+    SubmitBody,
+    check_name,
+)
+from orchestrator.storage.admission import MAX_OPEN_WORKFLOWS
+from orchestrator.storage.command_rows import append_commands, read_result
+from orchestrator.storage.sql.database import Database
+
+POLL_SECONDS = 0.1
+ROOM_SECONDS = 1.0
+
+Hint = Callable[[str], Awaitable[None]]
+"""Called with the id of one appended command, to wake an orchestrator. A lost hint costs a second."""
+
+
+class WorkflowCommands:
+    """Appends commands. A command is applied once, by the orchestrator that owns the workflow's shard.
+
+    Every method raises StoreUnavailable during an outage; whether the command was stored is then unknown.
+    """
+
+    def __init__(
+        self, database: Database, hint: Hint | None = None, *, max_open: int = MAX_OPEN_WORKFLOWS
+    ) -> None:
+        """`max_open`: how many workflows may be open or queued at once (I9)."""
+        self._database = database
+        self._hint = hint
+        self._max_open = max_open
+
+    async def submit(
+        self,
+        plan: TodoList,
+        *,
+        base_commit: str | None = None,
+        workflow_id: str | None = None,
+        wait_seconds: float = 0.0,
+    ) -> str:
+        """Queue a workflow and return its id; the same `workflow_id` again is the same workflow.
+
+        Raises Busy when too many are open and none has ended within `wait_seconds`, and InvalidInput for an
+        id that cannot be one.
+        """
+        name = workflow_id if workflow_id is not None else _new_name(plan.todo_list_id)
+        await self.submit_all({name: plan}, base_commit=base_commit, wait_seconds=wait_seconds)
+        return name
+
+    async def submit_all(
+        self, plans: Mapping[str, TodoList], *, base_commit: str | None = None, wait_seconds: float = 0.0
+    ) -> None:
+        """Queue workflows by id in one transaction: all that are new, or none. Raises as `submit`."""
+        commands: dict[str, tuple[str, Body]] = {
+            f"submit-{check_name(name)}": (name, SubmitBody(plan=plan, base_commit=base_commit))
+            for name, plan in plans.items()
+        }
+        until = time.monotonic() + wait_seconds
+        while True:
+            try:
+                return await self._append(commands, max_open=self._max_open)
+            except Busy:
+                left = until - time.monotonic()
+                if left <= 0:
+                    raise
+                await asyncio.sleep(min(left, ROOM_SECONDS))
+
+    async def approve(self, workflow_id: str, task_id: str, action_hash: str, person: str) -> str:
+        """Allow exactly the action that hashes to `action_hash`. Returns the command's id."""
+        body = ApproveBody(task_id=task_id, action_hash=action_hash, person=person)
+        return await self._append_one(workflow_id, body)
+
+    async def reject(self, workflow_id: str, task_id: str, person: str, reason: str) -> str:
+        """Refuse a task that waits for approval. Returns the command's id."""
+        body = RejectBody(task_id=task_id, person=person, reason=reason)
+        return await self._append_one(workflow_id, body)
+
+    async def cancel(self, workflow_id: str, person: str) -> str:
+        """End a workflow. Returns the command's id."""
+        return await self._append_one(workflow_id, CancelBody(person=person))
+
+    async def retry(self, workflow_id: str, task_id: str | None, person: str) -> str:
+        """Give fresh attempts to one failed task, or to all when None. Returns the command's id."""
+        return await self._append_one(workflow_id, RetryBody(task_id=task_id, person=person))
+
+    async def retry_dead_letter(self, dead_letter_id: int, person: str) -> str:
+        """Retry the task, or publish the message again. Returns the command's id. Raises InvalidInput."""
+        body = RetryDeadLetterBody(dead_letter_id=dead_letter_id, person=person)
+        return await self._append_one(await self._shard_key(dead_letter_id), body)
+
+    async def discard_dead_letter(self, dead_letter_id: int, person: str) -> str:
+        """Close a dead letter. Returns the command's id. Raises InvalidInput."""
+        body = DiscardDeadLetterBody(dead_letter_id=dead_letter_id, person=person)
+        return await self._append_one(await self._shard_key(dead_letter_id), body)
+
+    async def result(self, command_id: str, wait_seconds: float) -> CommandResult | None:
+        """What became of a command; None when it was not applied within `wait_seconds` (it stays queued)."""
+        until = time.monotonic() + wait_seconds
+        while True:
+            found = await self._database.read(lambda connection: read_result(connection, command_id))
+            if found is not None or time.monotonic() > until:
+                return found
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _shard_key(self, dead_letter_id: int) -> str:
+        return (await WorkflowQueries(self._database).dead_letter(dead_letter_id)).shard_key
+
+    async def _append_one(self, workflow_id: str, body: Body) -> str:
+        command_id = uuid.uuid4().hex
+        await self._append({command_id: (workflow_id, body)})
+        return command_id
+
+    async def _append(self, commands: Mapping[str, tuple[str, Body]], *, max_open: int | None = None) -> None:
+        """Store (workflow id, body) by command id, unless the id is known."""
+        now = time.time()
+        await self._database.write(
+            lambda connection: append_commands(connection, commands, now, max_open), durable=True
+        )
+        if self._hint is not None and commands:
+            await self._hint(next(iter(commands)))
+
+
+def _new_name(todo_list_id: str) -> str:
+    """Short enough to type, long enough to recognise."""
+    words = todo_list_id[:32]
+    if len(todo_list_id) > len(words):
+        words = words.rpartition("-")[0] or words
+    return f"{words.rstrip('-._')}-{uuid.uuid4().hex[:6]}"

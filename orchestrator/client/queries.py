@@ -1,0 +1,104 @@
+"""Reading workflows, dead letters, the journal, and the processes that serve a database."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from contracts.base.errors import InvalidInput
+from orchestrator.client.views import (
+    JournalEntry,
+    OrchestratorView,
+    WorkerView,
+    WorkflowOverview,
+    WorkflowView,
+)
+from orchestrator.scheduling.dead_letters import StoredDeadLetter
+from orchestrator.storage.command_rows import has_unapplied_commands
+from orchestrator.storage.dead_letters import read_dead_letter, read_dead_letters
+from orchestrator.storage.loading import read_workflow
+from orchestrator.storage.queries import (
+    find_workflow_ids,
+    read_journal,
+    read_newest_sequences,
+    read_orchestrators,
+    read_overviews,
+    read_workers,
+)
+from orchestrator.storage.sql.database import Database
+
+_SUGGESTIONS = 6
+
+
+class WorkflowQueries:
+    """Reads, and never changes anything. Every method raises StoreUnavailable during an outage."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def workflow(self, workflow_id: str) -> WorkflowView | None:
+        """One workflow, None when there is none; a submitted one exists once an orchestrator created it."""
+        found = await self._database.read(lambda connection: read_workflow(connection, workflow_id))
+        return WorkflowView(found.header, tuple(found.tasks.values())) if found else None
+
+    async def workflows(self, limit: int = 20) -> list[WorkflowOverview]:
+        """The newest workflows, newest first."""
+        return await self._database.read(lambda connection: read_overviews(connection, limit))
+
+    async def resolve(self, name: str | None) -> str:
+        """A workflow's id from an unambiguous beginning of it; the newest workflow's when None.
+
+        Finds workflows that are submitted and not created yet as well. Raises InvalidInput.
+        """
+        found = await self._database.read(
+            lambda connection: find_workflow_ids(connection, name, _SUGGESTIONS)
+        )
+        if found and (name is None or found[0] == name or len(found) == 1):
+            return found[0]
+        if not found:
+            what = f"no workflow starts with {name!r}" if name else "there is no workflow yet"
+            raise InvalidInput(f"{what}; `multi-agent status` lists them")
+        raise InvalidInput(f"{name!r} fits several workflows: {', '.join(found)}; name one of them")
+
+    async def events(
+        self, workflow_id: str | None = None, after: int = 0, limit: int = 1000
+    ) -> list[JournalEntry]:
+        """Journal entries with a sequence above `after`, oldest first; of one workflow, or of all."""
+        return await self._database.read(
+            lambda connection: read_journal(connection, workflow_id, after, limit)
+        )
+
+    async def newest_sequences(self, workflow_ids: Collection[str]) -> dict[str, int]:
+        """The sequence of the newest journal entry of each of these workflows that has one."""
+        return await self._database.read(lambda connection: read_newest_sequences(connection, workflow_ids))
+
+    async def has_waiting_commands(self, workflow_id: str) -> bool:
+        """Whether a command about the workflow was appended and not applied yet."""
+        return await self._database.read(lambda connection: has_unapplied_commands(connection, workflow_id))
+
+    async def dead_letters(
+        self, *, resolved: bool = False, workflow_id: str | None = None, limit: int = 100
+    ) -> list[StoredDeadLetter]:
+        """The newest dead letters, oldest first; of one workflow, or of all.
+
+        resolved: include those that were retried or discarded.
+        """
+        return await self._database.read(
+            lambda connection: read_dead_letters(
+                connection, resolved=resolved, workflow_id=workflow_id, limit=limit
+            )
+        )
+
+    async def dead_letter(self, dead_letter_id: int) -> StoredDeadLetter:
+        """One dead letter. Raises InvalidInput when it does not exist."""
+        found = await self._database.read(lambda connection: read_dead_letter(connection, dead_letter_id))
+        if found is None:
+            raise InvalidInput(f"there is no dead letter {dead_letter_id}; `multi-agent dead-letters list`")
+        return found
+
+    async def orchestrators(self) -> list[OrchestratorView]:
+        """Orchestrators that started and were not found dead, oldest first."""
+        return await self._database.read(read_orchestrators)
+
+    async def workers(self) -> list[WorkerView]:
+        """Workers that joined and have not left, as an orchestrator last recorded, oldest first."""
+        return await self._database.read(read_workers)

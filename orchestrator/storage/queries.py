@@ -1,0 +1,136 @@
+"""What clients read of the database: workflows, the journal, and the processes that serve it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, select, union
+
+from orchestrator.core.state import Header
+from orchestrator.storage import tables as t
+from orchestrator.storage.loading import read_sizes
+from orchestrator.storage.rows import read_header
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One thing that happened."""
+
+    sequence: int
+    """Grows with each entry; gaps are normal."""
+    workflow_id: str
+    task_id: str | None
+    at: float
+    """Seconds since 1970."""
+    kind: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowOverview:
+    """A workflow without its tasks."""
+
+    header: Header
+    task_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrchestratorView:
+    """An orchestrator that started and was not found dead."""
+
+    orchestrator_id: str
+    host: str
+    pid: int
+    started_at: float
+    """Seconds since 1970."""
+    renewals: int
+    """Grows while the orchestrator lives."""
+    note: str
+    """What it waits for; empty when it waits for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerView:
+    """A worker as an orchestrator last recorded it. Times are seconds since 1970."""
+
+    worker_id: str
+    host: str
+    pid: int
+    roles: tuple[str, ...]
+    streams: tuple[str, ...]
+    slots: int
+    joined_at: float
+
+
+def read_overviews(connection: Connection, limit: int) -> list[WorkflowOverview]:
+    """The newest workflows, newest first."""
+    newest = select(t.workflows).order_by(t.workflows.c.created_at.desc()).limit(limit)
+    headers = [read_header(row) for row in connection.execute(newest).mappings()]
+    sizes = read_sizes(connection, [header.workflow_id for header in headers])
+    return [WorkflowOverview(header, sizes[header.workflow_id]) for header in headers]
+
+
+def find_workflow_ids(connection: Connection, beginning: str | None, limit: int) -> list[str]:
+    """Ids that begin with `beginning`, shortest first, or the newest ones when it is None or empty.
+
+    Includes workflows that are submitted and not created yet.
+    """
+    w, c = t.workflows.c, t.commands.c
+    queued = select(c.workflow_id, c.created_at).where(c.kind == "submit", c.applied_at.is_(None))
+    known = union(select(w.workflow_id, w.created_at), queued).subquery().c
+    query = select(known.workflow_id).order_by(known.created_at.desc())
+    if beginning:
+        matches = known.workflow_id.startswith(beginning, autoescape=True)
+        query = query.where(matches).order_by(None).order_by(func.length(known.workflow_id))
+    return list(connection.execute(query.limit(limit)).scalars())
+
+
+def read_journal(
+    connection: Connection, workflow_id: str | None, after: int, limit: int
+) -> list[JournalEntry]:
+    """Entries with a sequence above `after`, oldest first; of one workflow, or of all."""
+    c = t.journal.c
+    columns = (c.sequence, c.workflow_id, c.task_id, c.at, c.kind, c.data)
+    query = select(*columns).where(c.sequence > after).order_by(c.sequence).limit(limit)
+    if workflow_id:
+        query = query.where(c.workflow_id == workflow_id)
+    return [JournalEntry(*row) for row in connection.execute(query)]
+
+
+def read_newest_sequences(connection: Connection, workflow_ids: Collection[str]) -> dict[str, int]:
+    """The newest journal entry of each of these workflows; a workflow without entries is left out.
+
+    Asked for each workflow and not for the whole journal: with several orchestrators, an entry may become
+    visible after one that has a higher sequence, but not within one workflow.
+    """
+    w, j = t.workflows.c, t.journal.c
+    newest = select(func.max(j.sequence)).where(j.workflow_id == w.workflow_id).scalar_subquery()
+    query = select(w.workflow_id, newest).where(w.workflow_id.in_(workflow_ids))
+    return {name: sequence for name, sequence in connection.execute(query) if sequence is not None}
+
+
+def read_orchestrators(connection: Connection) -> list[OrchestratorView]:
+    """Orchestrators that started and were not found dead, oldest first."""
+    c = t.orchestrators.c
+    columns = (c.orchestrator_id, c.host, c.pid, c.started_at, c.renewals, c.note)
+    return [OrchestratorView(*row) for row in connection.execute(select(*columns).order_by(c.started_at))]
+
+
+def read_workers(connection: Connection) -> list[WorkerView]:
+    """Workers that joined and have not left, oldest first."""
+    c = t.workers.c
+    query = select(t.workers).where(c.left_at.is_(None)).order_by(c.joined_at)
+    return [
+        WorkerView(
+            row.worker_id,
+            row.host,
+            row.pid,
+            tuple(row.roles),
+            tuple(row.streams),
+            row.slots,
+            row.joined_at,
+        )
+        for row in connection.execute(query)
+    ]

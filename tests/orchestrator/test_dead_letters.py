@@ -1,0 +1,83 @@
+"""Dead letters: stored once, looked at, retried, discarded (I7)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from contracts.base.errors import InvalidInput
+from contracts.messages.channels import Channels
+from contracts.messages.events import MAX_LOGS
+from contracts.ports.bus import Delivery
+from multi_agent.cli.dead_letters.text import printable, shown_bytes
+from multi_agent.runtime.supervisor import last_lines
+from orchestrator.client.workflow_client import WorkflowClient
+from orchestrator.core.sharding import ShardAssignment
+from orchestrator.scheduling.batch import Batch, DeadLetter
+from orchestrator.scheduling.dead_letters import StoredDeadLetter, unreadable
+from orchestrator.storage.sql.database import Database
+from orchestrator.storage.store import Store
+
+NONSENSE = Delivery(Channels.results(3), "7-0", b"\xff\x1b[2J not an event")
+
+
+async def buried(database: Database, *letters: DeadLetter) -> list[StoredDeadLetter]:
+    store = Store(database)
+    await store.commit(Batch(now=5.0, dead_letters=list(letters)), ShardAssignment({}))
+    return await WorkflowClient(database).dead_letters()
+
+
+async def test_a_delivery_that_comes_again_after_a_crash_leaves_one_letter(database: Database) -> None:
+    letter = unreadable(NONSENSE, "no JSON")
+    await buried(database, letter, letter)
+    [kept] = await buried(database, letter)
+    assert (kept.stream, kept.reason, kept.raw) == (NONSENSE.stream, "no JSON", NONSENSE.payload)
+
+
+async def test_the_same_bytes_in_another_entry_are_another_letter(database: Database) -> None:
+    again = NONSENSE._replace(entry_id="8-0")
+    assert len(await buried(database, unreadable(NONSENSE, "no"), unreadable(again, "no"))) == 2
+
+
+async def test_any_text_can_be_kept(database: Database) -> None:
+    [kept] = await buried(database, DeadLetter("s", "a\0b", b"\0", logs="c\0d"))
+    assert (kept.reason, kept.raw, kept.logs) == ("a\ufffdb", b"\0", "c\ufffdd")
+
+
+@pytest.mark.parametrize(
+    ("retried", "open_letters"), [(("w", "a"), ["w/b", "v/a", None]), (("w", None), ["v/a", None])]
+)
+async def test_fresh_attempts_for_a_task_work_off_its_letters(
+    database: Database, retried: tuple[str, str | None], open_letters: list[str | None]
+) -> None:
+    tasks = [("w", "a"), ("w", "b"), ("v", "a")]
+    letters = [DeadLetter("s", "r", b"", *place, origin="/".join(place)) for place in tasks]
+    await buried(database, *letters, DeadLetter("s", "a mere message", b""))
+    await Store(database).commit(Batch(now=7.0, retried=[retried]), ShardAssignment({}))
+    found = await WorkflowClient(database).dead_letters(resolved=True)
+    still = [one.task_id and f"{one.workflow_id}/{one.task_id}" for one in found if one.resolved_at is None]
+    assert still == open_letters
+    assert {(one.resolution, one.resolved_at) for one in found} == {(None, None), ("retried", 7.0)}
+
+
+async def test_an_unknown_letter_is_a_clear_error(database: Database) -> None:
+    client = WorkflowClient(database)
+    with pytest.raises(InvalidInput, match="no dead letter 9"):
+        await client.retry_dead_letter(9, "me")
+
+
+def test_nothing_in_a_message_reaches_the_terminal_as_a_control_character() -> None:
+    assert printable("a\x1b[2J\x9b\u202e\r\nb") == "a\\x1b[2J\\x9b\\u202e\\r\nb"
+    assert shown_bytes("grün\x07".encode()) == "grün\\x07"
+    assert shown_bytes(b"\xff\x1b") == "ff 1b"
+
+
+def test_a_supervisor_knows_the_end_of_a_log(tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    assert last_lines(log) is None
+    log.write_bytes(b"x" * 100_000 + b"".join(b"line %d \xff\0\n" % number for number in range(50)))
+    shown = str(last_lines(log)).splitlines()
+    assert (len(shown), shown[0], shown[-1]) == (40, "line 10 \ufffd\ufffd", "line 49 \ufffd\ufffd")
+    log.write_bytes(b"y" * 100_000)
+    assert len(str(last_lines(log))) == MAX_LOGS

@@ -1,0 +1,192 @@
+"""The consumer with a handler of a few lines, over the bus in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from contracts.base.errors import DecodeError
+from contracts.bus.memory_broker import MemoryBroker
+from contracts.bus.memory_bus import MemoryBus
+from contracts.messages.channels import Channels
+from contracts.messages.events import DeadMessage, EventType, TaskEvent, WorkflowNotice, decode, encode
+from contracts.ports.bus import Delivery, Outgoing
+from contracts.runtime.consumer import Consumer
+from contracts.runtime.handler import ConsumerSettings, Handler
+from contracts.runtime.reading import Source
+from contracts.runtime.resend import ResendPolicy
+from contracts.runtime.slots import InFlight
+from tests.agents.owner import until
+
+REQUESTS, RESULTS, BEATS, CONTROL = "requests", "results", "beats", "control"
+LATE = ConsumerSettings(
+    name="consumer/test",
+    source=Source("group", "c-1", [REQUESTS], block_ms=50, creates_group=True),
+    channels=[CONTROL],
+    slots=2,
+    acks_late=True,
+    resend=ResendPolicy(0.05, 0.1),
+    heartbeat_seconds=0.05,
+    grace_seconds=0.1,
+    cancel_seconds=0.5,
+    farewell_seconds=0.5,
+    clock=lambda: 1_750_000_000.0,
+)
+EARLY = replace(LATE, acks_late=False)
+
+
+class Echo(Handler[str, str]):
+    """Replies with the message, once the door is open."""
+
+    def __init__(self, bus: MemoryBus, settings: ConsumerSettings) -> None:
+        self.bus = bus
+        self.door = asyncio.Event()
+        self.started: list[str] = []
+        self.over: set[str] = set()
+        self.left: list[tuple[str, ...]] = []
+        self.consumer = Consumer(bus, self, settings)
+
+    def decode(self, delivery: Delivery) -> tuple[str, str]:
+        text = delivery.payload.decode()
+        if not text.startswith("ask-"):
+            raise DecodeError("no question", delivery.payload)
+        return text, text.upper()
+
+    async def execute(self, message: InFlight[str]) -> str:
+        self.started.append(message.message)
+        await self.door.wait()
+        return message.message
+
+    def reply(self, message: InFlight[str], result: str | None) -> Outgoing:
+        return Outgoing(RESULTS, (result or f"cancelled {message.key}").encode())
+
+    def heartbeat(self, sequence: int) -> Sequence[Outgoing]:
+        return [Outgoing(BEATS, f"{sequence} {len(self.started)}".encode())]
+
+    async def hear(self, event: TaskEvent[Any]) -> None:
+        self.over.add(event.data.workflow_id)
+        self.consumer.slots.cancel(event.data.workflow_id)
+
+    async def leave(self, handed_back: tuple[str, ...]) -> None:
+        self.left.append(handed_back)
+
+    def is_over(self, key: str) -> bool:
+        return key in self.over
+
+
+class Listener:
+    """What is said on channels."""
+
+    def __init__(self, bus: MemoryBus) -> None:
+        self.heard: list[tuple[str, bytes]] = []
+        self._subscription = bus.subscribe([RESULTS, BEATS])
+        self._task = asyncio.create_task(self._listen())
+
+    def on(self, channel: str) -> list[bytes]:
+        return [payload for name, payload in self.heard if name == channel]
+
+    async def _listen(self) -> None:
+        async for message in self._subscription:
+            self.heard.append(message)
+
+
+@pytest.fixture
+async def bus() -> AsyncIterator[MemoryBus]:
+    made = MemoryBus(MemoryBroker())
+    yield made
+    await made.close()
+
+
+@asynccontextmanager
+async def serving(bus: MemoryBus, settings: ConsumerSettings) -> AsyncIterator[Echo]:
+    handler = Echo(bus, settings)
+    task = asyncio.create_task(handler.consumer.run())
+    yield handler
+    handler.consumer.stop()
+    await task
+
+
+async def ask(bus: MemoryBus, *texts: str) -> None:
+    await MemoryBus(bus.broker).publish([Outgoing(REQUESTS, text.encode()) for text in texts])
+
+
+async def cancel(bus: MemoryBus, key: str) -> None:
+    event = TaskEvent[WorkflowNotice](
+        id="e",
+        source="test",
+        type=EventType.WORKFLOW_CHANGED,
+        time="2025-06-15T12:00:00Z",
+        data=WorkflowNotice(workflow_id=key, status="cancelled"),
+    )
+    await bus.broadcast([Outgoing(CONTROL, encode(event))])
+
+
+async def test_it_lives_before_it_reads_and_acknowledges_with_the_reply(bus: MemoryBus) -> None:
+    heard = Listener(bus)
+    await ask(bus, "ask-a")
+    async with serving(bus, LATE) as handler:
+        await until(lambda: handler.started == ["ASK-A"])
+        assert heard.on(BEATS)[0] == b"0 0"
+        assert len(await bus.pending(REQUESTS, "group", "c-1")) == 1
+        handler.door.set()
+        await until(lambda: len(heard.on(RESULTS)) > 2)
+        assert await bus.entries(REQUESTS) == []
+    assert set(heard.on(RESULTS)) == {b"ASK-A"}
+    assert handler.left == [()]
+
+
+async def test_an_early_acknowledgement_comes_before_the_result(bus: MemoryBus) -> None:
+    await ask(bus, "ask-a")
+    async with serving(bus, EARLY) as handler:
+        await until(lambda: handler.started == ["ASK-A"])
+
+        async def acknowledged() -> bool:
+            return await bus.depth(REQUESTS) == 0
+
+        await until(acknowledged)
+        assert len(handler.consumer.slots) == 1
+    assert handler.left == [("ask-a",)]
+    assert await bus.depth(RESULTS) == 0, "replies are broadcast, and stored nowhere"
+
+
+async def test_a_cancelled_message_is_answered_once(bus: MemoryBus) -> None:
+    heard = Listener(bus)
+    async with serving(bus, EARLY) as handler:
+        await ask(bus, "ask-a")
+        await until(lambda: handler.started == ["ASK-A"])
+        await cancel(bus, "ask-a")
+        await until(lambda: heard.on(RESULTS) == [b"cancelled ask-a"])
+        beats = len(heard.on(BEATS))
+        await until(lambda: len(heard.on(BEATS)) > beats + 4)
+        assert heard.on(RESULTS) == [b"cancelled ask-a"]
+        assert handler.consumer.outbox.keys == ()
+
+
+async def test_i7_what_cannot_be_read_is_a_dead_letter(bus: MemoryBus) -> None:
+    await ask(bus, "nonsense", "ask-a")
+    async with serving(bus, LATE) as handler:
+        await until(lambda: handler.started == ["ASK-A"])
+
+        async def kept() -> bool:
+            return await bus.depth(Channels.DEAD_LETTERS) == 1
+
+        await until(kept)
+    [letter] = await bus.entries(Channels.DEAD_LETTERS)
+    event = decode(letter.payload)
+    assert isinstance(event.data, DeadMessage)
+    assert (event.source, event.data.stream, event.data.reason) == ("consumer/test", REQUESTS, "no question")
+
+
+async def test_a_job_that_breaks_ends_the_consumer_with_its_error(bus: MemoryBus) -> None:
+    async def breaks() -> None:
+        raise ZeroDivisionError
+
+    handler = Echo(bus, LATE)
+    with pytest.raises(ZeroDivisionError):
+        await handler.consumer.run(breaks())
+    assert handler.left == [()]
