@@ -17,21 +17,14 @@ from pydantic_core import from_json, to_json
 from contracts.base.errors import DecodeError, InvalidInput
 from contracts.base.model import CommitName, Identifier, LongText, Model, PathText, ShortText
 from contracts.base.strict_json import validate
+from contracts.base.timestamps import Timestamp
 from contracts.documents.todo_list import RoleName, TodoItem
+from contracts.messages.channels import StreamName
 from contracts.messages.creation import dispatch_data, envelope
 from contracts.messages.sandbox import SandboxControl, SandboxHost, SandboxOrder, SandboxOutcome
 
 MAX_MESSAGE_BYTES = 4_000_000
 MAX_LOGS = 8_000
-
-StreamName = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9_.-]*$", max_length=250)]
-
-Timestamp = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?Z$", max_length=40
-    ),
-]
 
 
 class EventType(StrEnum):
