@@ -1,4 +1,4 @@
-"""The owner of the state: decides, stores, dispatches.
+"""The orchestrator: decides, stores, dispatches.
 
 `Orchestrator` is for callers without asyncio (multi_agent.facade.orchestrator).
 """

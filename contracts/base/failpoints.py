@@ -32,7 +32,7 @@ WORKER: Final = (
     "worker.before_outcome",
     "worker.after_outcome",
 )
-OWNER: Final = (
+ORCHESTRATOR: Final = (
     "orchestrator.after_read",
     "orchestrator.before_commit",
     "orchestrator.in_commit",
@@ -53,7 +53,7 @@ SANDBOX: Final = (
     "sandbox.judged",
     "sandbox.refilled",
 )
-FAILPOINTS: Final = frozenset(WORKER + OWNER + SANDBOX)
+FAILPOINTS: Final = frozenset(WORKER + ORCHESTRATOR + SANDBOX)
 
 
 class Action(StrEnum):

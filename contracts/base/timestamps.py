@@ -4,6 +4,16 @@ from __future__ import annotations
 
 import time
 from functools import lru_cache
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+Timestamp = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?Z$", max_length=40
+    ),
+]
 
 
 @lru_cache(maxsize=8)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import StringConstraints
+
+StreamName = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9_.-]*$", max_length=250)]
 
 SHARDS: Final = 64
 """Logical shards, fixed when a database is created; a workflow belongs to one."""

@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Final, Generic, Literal, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, ValidationError
 from pydantic_core import from_json, to_json
 
 from contracts.base.errors import DecodeError, InvalidInput
 from contracts.base.model import Identifier, Model, ShortText
 from contracts.base.strict_json import validate
+from contracts.base.timestamps import Timestamp
 from contracts.messages.creation import dispatch_data, envelope
 from contracts.messages.payloads import (
     CommandNotice,
@@ -31,14 +32,6 @@ from contracts.messages.payloads import (
 from contracts.messages.sandbox import SandboxControl, SandboxHost, SandboxOrder, SandboxOutcome
 
 MAX_MESSAGE_BYTES = 4_000_000
-
-
-Timestamp = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?Z$", max_length=40
-    ),
-]
 
 
 class EventType(StrEnum):

@@ -8,10 +8,9 @@ from pydantic import Field, StringConstraints
 
 from contracts.base.model import CommitName, Identifier, LongText, Model, PathText, ShortText
 from contracts.documents.todo_list import RoleName, TodoItem
+from contracts.messages.channels import StreamName
 
 MAX_LOGS = 8_000
-
-StreamName = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9_.-]*$", max_length=250)]
 
 _OUTAGES: Final = frozenset({"sandbox_unavailable", "store_unavailable", "bus_unavailable", "unavailable"})
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from contracts.base.errors import MultiAgentError, Unavailable
-from contracts.base.failpoints import OWNER, WORKER, Action
+from contracts.base.failpoints import ORCHESTRATOR, WORKER, Action
 from contracts.messages.channels import Channels
 from contracts.ports.bus import Outgoing
 from multi_agent.chaos.load import poison_plan
@@ -214,7 +214,7 @@ async def _wait(_world: World, _chance: random.Random) -> int:
     return 0
 
 
-_ALL: Final = tuple(sorted(WORKER + OWNER))
+_ALL: Final = tuple(sorted(WORKER + ORCHESTRATOR))
 _OUTCOME: Final = ("worker.before_outcome",)
 _COMMITS: Final = ("orchestrator.in_commit", "orchestrator.after_commit")
 _KILL, _STOP, _LOSE = Action.KILL, Action.STOP, Action.LOSE

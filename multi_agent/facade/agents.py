@@ -70,7 +70,7 @@ class _BlockingAgent:
         scope = ExchangeScope(_CALLER, request.item.task_id, request.attempt)
         try:
             async with _sandbox(self._settings) as sandbox:
-                log = ExchangeLog(scope, model, _FORGETFUL)
+                log = ExchangeLog(scope, model, _Forgetful())
                 return await work(Task(request, _CALLER, log, sandbox, base))
         finally:
             if self._model is None:
@@ -139,7 +139,7 @@ class BlockingTester(_BlockingAgent):
 
 
 class _Forgetful:
-    """Keeps no exchange: a direct call is not repeated after a crash."""
+    """An exchange store that keeps nothing: a direct call is not repeated after a crash."""
 
     async def save_exchange(self, workflow_id: str, task_id: str, key: str, content: bytes) -> None:
         """Keep nothing."""
@@ -147,9 +147,6 @@ class _Forgetful:
     async def load_exchange(self, workflow_id: str, task_id: str, key: str) -> bytes | None:
         """Find nothing."""
         return None
-
-
-_FORGETFUL: Final[Any] = _Forgetful()
 
 
 @asynccontextmanager
