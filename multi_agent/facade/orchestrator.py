@@ -14,6 +14,7 @@ from contracts.base.loop_thread import LoopThread
 from contracts.base.refs import branch_name
 from contracts.documents.plan_checks import PlanLimits, parse_plan
 from contracts.documents.todo_list import TodoList
+from multi_agent.application.follow import Progress, follow_until_settled
 from multi_agent.bootstrap import (
     find_agents,
     is_current,
@@ -24,7 +25,8 @@ from multi_agent.bootstrap import (
 )
 from multi_agent.facade.options import settings_from
 from multi_agent.facade.outcome import WorkflowArtifacts, read_outcome
-from multi_agent.facade.serving import ended, is_over, served
+from multi_agent.facade.serving import served
+from orchestrator.client.database_retry import DatabaseRetry
 from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.state import TaskStatus, WorkflowStatus
@@ -99,9 +101,9 @@ class Orchestrator:
         async with self._client() as client:
             known = await client.resolve(workflow_id)
             view = await client.workflow(known)
-            if view is None or not is_over(view) or await client.has_waiting_commands(known):
+            if view is None or not view.settled or await client.has_waiting_commands(known):
                 async with served(self._settings, self._agents):
-                    view = await ended(client, known)
+                    view = await follow_until_settled(client, known, DatabaseRetry(), _show_nothing)
             return _state(view)
 
     def get_artifacts(self, workflow_id: str) -> WorkflowArtifacts:
@@ -147,6 +149,10 @@ class Orchestrator:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _show_nothing(_: Progress) -> None:
+    """Nobody watches."""
 
 
 def _state(view: WorkflowView) -> dict[str, Any]:

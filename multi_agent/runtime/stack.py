@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
 
+from contracts.base.errors import MultiAgentError
 from contracts.ports.bus import MessageBus
 from multi_agent.bootstrap import HOST, make_bus, upgrade_database
 from multi_agent.embedded.redis_server import EmbeddedRedis, start_redis
@@ -24,6 +26,7 @@ from multi_agent.runtime.supervisor import (
 from multi_agent.settings import Settings, child_environment
 
 RESTART_SECONDS = 0.25
+TAKE_OVER_SECONDS = 1.0
 
 
 class Stack:
@@ -110,6 +113,24 @@ class Stack:
             return False
         await self.start()
         return not self.joined
+
+    @asynccontextmanager
+    async def kept_served(self) -> AsyncIterator[None]:
+        """For the body's time, take over whenever the joined processes have ended."""
+        watching = asyncio.create_task(self._keep_served())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    async def _keep_served(self) -> None:
+        while True:
+            await asyncio.sleep(TAKE_OVER_SECONDS)
+            try:
+                await self.take_over()
+            except (MultiAgentError, OSError) as error:
+                self.say(f"cannot take over yet: {error}")
 
     async def stop(self) -> None:
         """Stop what `start` started; joined processes keep running."""

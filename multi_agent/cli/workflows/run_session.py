@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from agents.sdk.registry import agent_info
 from artifacts import GitArtifactStore
-from contracts.base.errors import MultiAgentError
 from contracts.documents.todo_list import TodoList
 from multi_agent.application.follow import follow_until_settled
 from multi_agent.application.plans import check_roles, make_plan, read_plan
@@ -33,8 +28,6 @@ from orchestrator.client.database_retry import DatabaseRetry
 from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from sandbox_runner import survey
-
-_TAKE_OVER_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,28 +110,9 @@ class RunSession:
             await database.close()
 
     async def _follow(self, client: WorkflowClient, workflow_id: str) -> WorkflowView:
-        async with self._served():
+        async with self._stack.kept_served():
             retry = DatabaseRetry(self._screen.say)
             return await follow_until_settled(client, workflow_id, retry, self._screen.show)
-
-    @asynccontextmanager
-    async def _served(self) -> AsyncIterator[None]:
-        """Take over when those who served the data folder are gone."""
-        watching = asyncio.create_task(self._keep_served())
-        try:
-            yield
-        finally:
-            watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watching
-
-    async def _keep_served(self) -> None:
-        while True:
-            await asyncio.sleep(_TAKE_OVER_SECONDS)
-            try:
-                await self._stack.take_over()
-            except (MultiAgentError, OSError) as error:
-                self._screen.say(f"cannot take over yet: {error}")
 
 
 def _manual_hint(spec: str) -> str:
