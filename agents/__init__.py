@@ -12,7 +12,7 @@ from typing import Any
 from agents.sdk.registry import agent
 from agents.sdk.result import AgentResult
 from agents.sdk.task import Task
-from contracts.base.services import provided
+from contracts.base.provided import provided
 
 __all__ = ["AgentResult", "ArchitectAgent", "CoderAgent", "Task", "TesterAgent", "agent"]
 

@@ -12,7 +12,7 @@ from typing import Any
 from artifacts.git.creation import create_store
 from artifacts.store.git_store import GitArtifactStore, open_store
 from artifacts.store.history import CommitInfo
-from contracts.base.services import provided
+from contracts.base.provided import provided
 
 __all__ = ["ArtifactStore", "CommitInfo", "GitArtifactStore", "create_store", "open_store"]
 

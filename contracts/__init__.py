@@ -33,7 +33,7 @@ from contracts.base.errors import (
     UnsafePath,
 )
 from contracts.base.model import SCHEMA_VERSION
-from contracts.base.services import provided
+from contracts.base.provided import provided
 from contracts.documents.plan_checks import PlanLimits, check_plan, parse_plan, topological_order
 from contracts.documents.reports import (
     ArtifactMetadata,

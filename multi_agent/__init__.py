@@ -1,1 +1,1 @@
-"""The composition root: settings, services, command line."""
+"""What people use: command line and Python facade, and how everything is put together and run."""

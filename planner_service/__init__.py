@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from contracts.base.services import provided
+from contracts.base.provided import provided
+from planner_service.plan_file import write_plan
 from planner_service.planning import Planner, PlannerSettings
-from planner_service.repository import RepositorySummary
+from planner_service.repository_summary import RepositorySummary
 from planner_service.request import todo_list_id
-from planner_service.write import write_plan
 
 __all__ = ["Planner", "PlannerService", "PlannerSettings", "RepositorySummary", "todo_list_id", "write_plan"]
 

@@ -15,11 +15,11 @@ from typing import Any
 import click
 
 from contracts.base.errors import InvalidInput, InvalidPlan, MultiAgentError
-from contracts.base.services import SERVICES, load_service, provided
+from contracts.base.provided import SERVICES, load_service, provided
 from contracts.documents.todo_list import TodoList
+from planner_service.plan_file import write_plan
 from planner_service.planning import Planner, PlannerSettings
 from planner_service.request import check_request
-from planner_service.write import write_plan
 
 __all__ = ["Planner", "PlannerSettings", "configured_planner", "main"]
 

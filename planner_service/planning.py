@@ -12,7 +12,7 @@ from contracts.documents.todo_list import Role, TodoList
 from contracts.ports.model import ModelClient, ModelMessage, ModelRequest
 from contracts.schema.registry import load_schema
 from planner_service.prompt import echo, problem_list, repair_prompt, request_prompt, system_prompt
-from planner_service.repository import RepositorySummary
+from planner_service.repository_summary import RepositorySummary
 from planner_service.request import check_request, todo_list_id
 
 PURPOSE: Final = "planner.plan"

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from contracts.base.errors import Problem
 from contracts.documents.todo_list import Role
-from planner_service.repository import RepositorySummary
+from planner_service.repository_summary import RepositorySummary
 
 MAX_ECHO_CHARACTERS: Final = 20_000
 MAX_SHOWN_PROBLEMS: Final = 20

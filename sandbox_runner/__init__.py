@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from contracts.base.services import provided
+from contracts.base.provided import provided
 from sandbox_runner.choose import choose_sandbox, survey
 from sandbox_runner.engine.settings import BackendStatus, SandboxSettings
 

@@ -20,9 +20,9 @@ from agents.sdk.prompting import section
 from agents.sdk.registry import agent
 from agents.sdk.result import AgentResult
 from agents.sdk.task import Task
-from agents.testing.normalise import normalised_tail
 from agents.testing.pytest_commands import split_command
 from agents.testing.sessions import SessionPlan, plan_session
+from agents.testing.stable_text import normalised_tail
 from agents.testing.validation import command_run, merged_tree
 from agents.testing.verdict import Session, read_session
 from contracts.base.errors import AgentFailure, SandboxUnavailable

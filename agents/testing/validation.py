@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from agents.sdk.task import Task
-from agents.testing.normalise import normalised_tail
 from agents.testing.pytest_commands import split_command
+from agents.testing.stable_text import normalised_tail
 from contracts.base.errors import AgentFailure
 from contracts.documents.reports import BuildReport, CommandRun
 from contracts.ports.sandbox import SandboxResult, Verdict

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from agents.testing.normalise import normalised
+from agents.testing.stable_text import normalised
 from contracts.documents.reports import TestCase
 from contracts.ports.sandbox import SandboxResult, Verdict
 

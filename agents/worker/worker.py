@@ -88,7 +88,7 @@ class Worker(Handler[TaskEvent[TaskRequest], TaskOutcome]):
         )
         return [self._messages.heartbeat(heartbeat)]
 
-    async def hear(self, event: TaskEvent[Any]) -> None:
+    async def handle_control(self, event: TaskEvent[Any]) -> None:
         if isinstance(event.data, Control):
             self._consumer.outbox.confirm(event.data.acknowledged)
             for dispatch_id in event.data.recalled:

@@ -17,7 +17,7 @@ _AHEAD_BYTES = 32_000
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class GitObject:
     """An answer of cat-file."""
 
     oid: str
@@ -40,7 +40,7 @@ class CatFile:
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
-    def read_all(self, names: Sequence[str], *, max_bytes: int | None = None) -> Iterator[Found | None]:
+    def read_all(self, names: Sequence[str], *, max_bytes: int | None = None) -> Iterator[GitObject | None]:
         """Yield one answer a name, in order. Raises ArtifactError before holding more than `max_bytes`."""
         left = max_bytes
         for start, end in _chunks(names):
@@ -55,7 +55,7 @@ class CatFile:
         with self._lock:
             self._stop()
 
-    def _exchange(self, names: Sequence[str], max_bytes: int | None) -> list[Found | None]:
+    def _exchange(self, names: Sequence[str], max_bytes: int | None) -> list[GitObject | None]:
         """Ask, and once more when the process ended meanwhile, since somebody may have killed it."""
         try:
             return self._ask(names, max_bytes)
@@ -68,13 +68,13 @@ class CatFile:
                 f"object {error} cannot be read; `git fsck` in the store shows what is damaged"
             ) from None
 
-    def _ask(self, names: Sequence[str], max_bytes: int | None) -> list[Found | None]:
+    def _ask(self, names: Sequence[str], max_bytes: int | None) -> list[GitObject | None]:
         process = self._started()
         try:
             stdin, stdout = _pipes(process)
             stdin.write("".join(f"{name}\n" for name in names).encode())
             stdin.flush()
-            found: list[Found | None] = []
+            found: list[GitObject | None] = []
             for name in names:
                 one = _answer(stdout, name, max_bytes)
                 if one and max_bytes is not None:
@@ -134,7 +134,7 @@ def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
     return process.stdin, process.stdout
 
 
-def _answer(stdout: IO[bytes], name: str, max_bytes: int | None) -> Found | None:
+def _answer(stdout: IO[bytes], name: str, max_bytes: int | None) -> GitObject | None:
     header = stdout.readline()
     parts = header.split()
     if header.endswith(b" missing\n"):
@@ -147,7 +147,7 @@ def _answer(stdout: IO[bytes], name: str, max_bytes: int | None) -> Found | None
     content = stdout.read(size)
     if len(content) != size or stdout.read(1) != b"\n":
         raise _Ended(name)
-    return Found(parts[0].decode(), parts[1], content)
+    return GitObject(parts[0].decode(), parts[1], content)
 
 
 def too_large() -> ArtifactError:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from artifacts.git.cat_file import CatFile, Found, too_large
+from artifacts.git.cat_file import CatFile, GitObject, too_large
 from artifacts.git.lru_cache import LruCache
 from contracts.base.errors import ArtifactError
 
@@ -65,17 +65,17 @@ class ObjectReader:
         self._git = CatFile(git_dir)
         self._trees: LruCache[Tree] = LruCache(4_096)
         self._commits: LruCache[Commit] = LruCache(16_384)
-        self._blobs: LruCache[Found] = LruCache(_KEPT_BYTES, _room)
+        self._blobs: LruCache[GitObject] = LruCache(_KEPT_BYTES, _room)
 
-    def read(self, name: str) -> Found | None:
+    def read(self, name: str) -> GitObject | None:
         """Read the object that `name` (an id, a full ref, or `<ref>:<path>`) refers to, None without one."""
         return next(self.read_all([name]))
 
-    def read_all(self, names: Sequence[str], *, max_bytes: int | None = None) -> Iterator[Found | None]:
+    def read_all(self, names: Sequence[str], *, max_bytes: int | None = None) -> Iterator[GitObject | None]:
         """Read each name from the store, in order. Raises ArtifactError before more than `max_bytes`."""
         return self._git.read_all(names, max_bytes=max_bytes)
 
-    def blobs(self, oids: Sequence[str], *, max_bytes: int) -> list[Found | None]:
+    def blobs(self, oids: Sequence[str], *, max_bytes: int) -> list[GitObject | None]:
         """Like `read_all` for the ids of files, of which small ones are cached."""
         known = {oid: kept for oid in oids if (kept := self._blobs.get(oid))}
         left = max_bytes - sum(len(known[oid].content) for oid in oids if oid in known)
@@ -88,7 +88,7 @@ class ObjectReader:
         """End the process; the next read starts another."""
         self._git.close()
 
-    def _kept(self, found: Found | None) -> Found | None:
+    def _kept(self, found: GitObject | None) -> GitObject | None:
         if found is not None and len(found.content) <= _SMALL_BYTES:
             self._blobs.put(found.oid, found)
         return found
@@ -103,7 +103,7 @@ class ObjectReader:
             raise ArtifactError(f"the store holds no readable commit {oid}; `git fsck` in it shows damage")
         return self.remember_commit(found)
 
-    def remember_commit(self, found: Found) -> Commit:
+    def remember_commit(self, found: GitObject) -> Commit:
         """Parse a commit that was read, and cache it."""
         commit = _parse_commit(found)
         self._commits.put(commit.oid, commit)
@@ -167,11 +167,11 @@ class PathChange(NamedTuple):
     new: TreeEntry | None
 
 
-def _room(found: Found) -> int:
+def _room(found: GitObject) -> int:
     return len(found.content) + _FOUND_BYTES
 
 
-def _parse_commit(found: Found) -> Commit:
+def _parse_commit(found: GitObject) -> Commit:
     head, _, message = found.content.partition(b"\n\n")
     tree, when, parents = "", 0, []
     for line in head.split(b"\n"):

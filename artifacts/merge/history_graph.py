@@ -79,8 +79,8 @@ class HistoryGraph:
 class _Descent:
     """Which of some tips reach which commits, down to where all of them do.
 
-    `_reached` has a bit for each tip. A commit that all tips reach gives its parents one more bit: it means
-    that a better common ancestor is above; a commit with that bit is not opened: its parents are unread.
+    `_reached` has a bit for each tip. A commit that all tips reach marks its parents with one more bit: they
+    are common ancestors, but not best ones. The parents of a commit with that bit are not read.
     """
 
     def __init__(self, history: History, tips: Sequence[str]) -> None:

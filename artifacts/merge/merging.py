@@ -26,7 +26,7 @@ class MergedTree:
 
 
 class Merger:
-    """Three-way merges of any number of commits; the bases of crossed lines are merged first."""
+    """Three-way merges of any number of commits; several best common ancestors are merged first."""
 
     def __init__(self, git_dir: Path, reader: ObjectReader) -> None:
         self._git_dir = git_dir

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from artifacts.git import names
+from artifacts.git import ref_names
 from artifacts.git.fast_import import SUBMODULE_MODE, SYMLINK_MODE, Draft, Drop, Link, Put
 from artifacts.git.objects import ObjectReader, TreeEntry
 from artifacts.merge.merging import MergedTree, Merger
@@ -32,7 +32,7 @@ class Drafter:
 
     def outcome(self, commit: PendingCommit) -> Draft:
         """Draft the outcome of a task under its pending ref."""
-        ref = names.pending(commit)
+        ref = ref_names.pending(commit)
         _check_metadata(commit)
         _check_files(commit)
         merged = self._merger.merge(commit.parents)
@@ -47,8 +47,8 @@ class Drafter:
             ref=ref,
             parents=merged.parents,
             role=commit.metadata.agent_role,
-            when=names.timestamp(commit.created_at),
-            message=names.task_message(commit),
+            when=ref_names.timestamp(commit.created_at),
+            message=ref_names.task_message(commit),
             changes=_changes(merged, [edit for edit in edits if edit is not None]),
         )
 
@@ -56,11 +56,11 @@ class Drafter:
         """Draft a commit that holds what all parents hold; empty without parents."""
         merged = self._merger.merge(parents)
         return Draft(
-            ref=names.merge_ref(tuple(parents), subject, created_at),
+            ref=ref_names.merge_ref(tuple(parents), subject, created_at),
             parents=merged.parents,
             role="merge",
-            when=names.timestamp(created_at),
-            message=f"{names.subject_line(subject)}\n".encode(),
+            when=ref_names.timestamp(created_at),
+            message=f"{ref_names.subject_line(subject)}\n".encode(),
             changes=_changes(merged, []),
         )
 

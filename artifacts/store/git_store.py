@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from artifacts.git.fast_import import Draft
-from artifacts.store import evidence
+from artifacts.store import inspection
 from artifacts.store.batching import Batcher
 from artifacts.store.checkout import checkout
 from artifacts.store.history import CommitInfo, history
@@ -74,15 +74,15 @@ class GitArtifactStore:
 
     async def accepted(self) -> dict[tuple[str, str], str]:
         """The commit of each accepted outcome's branch, by workflow and task."""
-        return await asyncio.to_thread(evidence.accepted, self._repository)
+        return await asyncio.to_thread(inspection.accepted, self._repository)
 
     async def lacking(self, commit: str, parts: Sequence[str]) -> list[str]:
         """Commits that `parts` reach and `commit` does not."""
-        return await asyncio.to_thread(evidence.lacking, self._repository, commit, parts)
+        return await asyncio.to_thread(inspection.lacking, self._repository, commit, parts)
 
     async def verify(self) -> list[str]:
         """Problems that `git fsck --strict` finds, [] when there are none."""
-        return await asyncio.to_thread(evidence.verify, self._repository)
+        return await asyncio.to_thread(inspection.verify, self._repository)
 
     async def prune_pending(self, older_than_seconds: float) -> int:
         """Delete older pending and merge refs; see Repository.prune_pending."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from artifacts.git import names
+from artifacts.git import ref_names
+from artifacts.git.gitpython import opened
 from artifacts.git.objects import parse_trailers
-from artifacts.git.opened import opened
 from artifacts.store.repository import Repository
 from contracts.base.refs import RESULT
 
@@ -34,7 +34,7 @@ class CommitInfo:
 
 def history(repository: Repository, workflow_id: str) -> list[CommitInfo]:
     """Read the accepted outcomes of a workflow, oldest first; the merged one, if any, is task RESULT."""
-    folder = names.branch(workflow_id, RESULT).removesuffix(RESULT)
+    folder = ref_names.branch(workflow_id, RESULT).removesuffix(RESULT)
     repository.refresh(workflow_id)
     with opened(repository.git_dir) as repo:
         heads = [

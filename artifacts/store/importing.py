@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from artifacts.git.names import Ref
 from artifacts.git.process import GitFailed, run
+from artifacts.git.ref_names import Ref
 from artifacts.store.repository import Repository
 from contracts.base.errors import ArtifactError, InvalidInput
 from contracts.base.refs import BASES

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from artifacts.git import names
+from artifacts.git import ref_names
 from artifacts.git.creation import create_store
-from artifacts.git.names import Ref
 from artifacts.git.process import GitFailed, run
+from artifacts.git.ref_names import Ref
 from artifacts.store.repository import Repository, published
 from contracts.base.errors import ArtifactError, InvalidInput, StoreUnavailable
 from contracts.base.refs import FETCHED, HEADS
@@ -36,7 +36,7 @@ class RemoteRepository(Repository):
         super().__init__(create_store(cache_dir / f"{folder}.git"), lock_grace_seconds=lock_grace_seconds)
 
     def ensure(self, commits: Sequence[str]) -> None:
-        wanted = list(dict.fromkeys(names.commit_name(commit) for commit in commits))
+        wanted = list(dict.fromkeys(ref_names.commit_name(commit) for commit in commits))
         found = self.objects.read_all(wanted)
         missing = [commit for commit, here in zip(wanted, found, strict=True) if here is None]
         if missing:
@@ -56,13 +56,13 @@ class RemoteRepository(Repository):
         content = super().load_exchange(workflow_id, task_id, key)
         if content is None:
             # A pattern that matches nothing is no error; a single ref that does not exist would be one.
-            folder = names.exchanges(workflow_id, task_id)
+            folder = ref_names.exchanges(workflow_id, task_id)
             self._fetch([f"+{folder}/*:{folder}/*"], "model exchanges")
             content = super().load_exchange(workflow_id, task_id, key)
         return content
 
     def refresh(self, workflow_id: str) -> None:
-        folder = f"{HEADS}/{names.identifier('workflow_id', workflow_id)}"
+        folder = f"{HEADS}/{ref_names.identifier('workflow_id', workflow_id)}"
         self._fetch([f"+{folder}/*:{folder}/*"], f"workflow {workflow_id}")
 
     def _fetch(self, refspecs: Sequence[str], what: str) -> None:

@@ -8,13 +8,13 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from artifacts.git import names
-from artifacts.git.cat_file import Found
+from artifacts.git import ref_names
+from artifacts.git.cat_file import GitObject
 from artifacts.git.creation import check_repository
 from artifacts.git.fast_import import Draft, Importer
-from artifacts.git.names import Ref
 from artifacts.git.objects import FILE_MODES, ObjectReader
 from artifacts.git.process import run
+from artifacts.git.ref_names import Ref
 from artifacts.git.ref_writer import RefChange, RefWriter
 from artifacts.git.write_guard import WriteGuard
 from artifacts.merge.history_graph import History
@@ -120,11 +120,11 @@ class Repository:
 
     def draft_exchange(self, workflow_id: str, task_id: str, key: str, content: bytes) -> Draft:
         """Draft the commit that keeps an exchange, for `commit` to write."""
-        return drafting.exchange(names.exchange(workflow_id, task_id, key), content)
+        return drafting.exchange(ref_names.exchange(workflow_id, task_id, key), content)
 
     def load_exchange(self, workflow_id: str, task_id: str, key: str) -> bytes | None:
         """Load the content saved last under the key, None when there is none."""
-        found = self.objects.read(f"{names.exchange(workflow_id, task_id, key)}:exchange")
+        found = self.objects.read(f"{ref_names.exchange(workflow_id, task_id, key)}:exchange")
         return found.content if found else None
 
     def prune_pending(self, older_than_seconds: float) -> int:
@@ -146,7 +146,7 @@ class Repository:
     def ensure(self, commits: Sequence[str]) -> None:
         """Make sure that these commits are here. Raises ArtifactError when one is missing."""
         for commit in commits:
-            self.objects.commit(names.commit_name(commit))
+            self.objects.commit(ref_names.commit_name(commit))
 
     def refresh(self, workflow_id: str) -> None:
         """Get what others have published of a workflow."""
@@ -196,7 +196,7 @@ class Repository:
         changes += [RefChange(ref.name, ref.commit, there.oid if there else _NOTHING) for ref, there in moved]
         self._refs.update(changes)
 
-    def _loses(self, new: str, old: Found) -> bool:
+    def _loses(self, new: str, old: GitObject) -> bool:
         """Whether the commit `new` does not contain `old`."""
         history = History(self.git_dir, self.objects)
         return old.kind != b"commit" or old.oid in history.independent([old.oid, new])
@@ -210,10 +210,10 @@ def published(moves: Sequence[RefMove]) -> list[Ref]:
     """The refs of accepted outcomes; of two moves of one task the later one counts."""
     refs: dict[str, Ref] = {}
     for move in moves:
-        wanted = [names.branch(move.workflow_id, move.task_id)]
+        wanted = [ref_names.branch(move.workflow_id, move.task_id)]
         if move.task_id != RESULT:
-            wanted.append(names.tag(move.workflow_id, move.task_id))
-        keep = names.superseded(move.workflow_id, move.task_id)
+            wanted.append(ref_names.tag(move.workflow_id, move.task_id))
+        keep = ref_names.superseded(move.workflow_id, move.task_id)
         refs.update({name: Ref(name, move.commit, keep) for name in wanted})
     return list(refs.values())
 

@@ -1,6 +1,6 @@
 """Names in the artifact store that several packages use: refs, the reserved task id, the metadata folder.
 
-W, T: a workflow's and a task's id. artifacts.git.names builds full refs from the prefixes and checks the ids.
+W, T: a workflow's and a task's id. artifacts/git/ref_names.py builds full refs from these prefixes.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class CircuitBreaker:
     def record(self, *, outage: bool) -> bool:
         """Record the end of an execution; True when the breaker opened, opened again, or closed.
 
-        What began before an outage and ends during the pause says nothing about it.
+        Executions that began before the outage and end during the pause are ignored.
         """
         if self.pause_seconds or not (outage or self._pause):
             return False

@@ -1,11 +1,12 @@
-"""The consumer: reads messages off the bus, runs them in slots, and replies until it is heard.
+"""The consumer: reads messages off the bus, runs them in slots, and resends each reply
+until it is confirmed.
 
 The order of things, and what depends on it:
 
-1. listen to control messages, say that it lives, then read: whoever is sent a message can be told about it,
-   and a death after the first read is noticed.
-2. An entry that is acknowledged late is so in the same step as its reply is stored, so that neither exists
-   without the other (I1). One that is acknowledged early is remembered by its sender.
+1. Listen to control messages, send a heartbeat, then read: a server that has read something can be told
+   about it, and its death is noticed.
+2. With late acknowledgement an entry is acknowledged in the step that stores its reply, so that neither
+   exists without the other (I1). With early acknowledgement the sender remembers the message.
 3. On `stop` a read under way is waited for, because a cancelled read may have been served.
 """
 
@@ -58,7 +59,7 @@ class Consumer(Generic[M, R]):
         )
         self.outbox = Outbox(bus, settings.source.group, settings.resend, broadcast=not settings.acks_late)
         self._heartbeats = Heartbeats(bus, settings.heartbeat_seconds, handler.heartbeat)
-        self._control = SubscriptionLoop(bus, settings.channels, handler.hear, settings.max_bytes)
+        self._control = SubscriptionLoop(bus, settings.channels, handler.handle_control, settings.max_bytes)
         self._reader = Reader(bus, settings.source, lambda: self.slots.entries | self.outbox.entries)
 
     @property

@@ -39,13 +39,13 @@ class ConsumerSettings:
     resend: ResendPolicy
     heartbeat_seconds: float
     grace_seconds: float
-    """How long executions may go on after `stop`. With the two below it must leave all over in 10 s."""
+    """How long executions may go on after `stop`; with the next two fields, less than 10 s in sum."""
 
     cancel_seconds: float
-    """How long the end of a cancelled execution is waited for."""
+    """How long to wait for a cancelled execution to end."""
 
     farewell_seconds: float
-    """How long what is left to say may take."""
+    """How long the last messages may take to send."""
 
     clock: Callable[[], float]
     """Seconds since 1970."""
@@ -56,7 +56,7 @@ class ConsumerSettings:
 
 
 class Handler(ABC, Generic[M, R]):
-    """Decides what a message means. Only `execute` and `hear` may wait; no method may fail but `decode`."""
+    """Decides what a message means. Only `execute` and `handle_control` may wait; only `decode` may raise."""
 
     @abstractmethod
     def decode(self, delivery: Delivery) -> tuple[str, M]:
@@ -72,15 +72,15 @@ class Handler(ABC, Generic[M, R]):
 
     @abstractmethod
     def heartbeat(self, sequence: int) -> Sequence[Outgoing]:
-        """What is broadcast to say that this server lives."""
+        """The messages that show that this server is alive, to be broadcast."""
 
     @abstractmethod
-    async def hear(self, event: TaskEvent[Any]) -> None:
+    async def handle_control(self, event: TaskEvent[Any]) -> None:
         """Obey a control message; others may be on the channels as well."""
 
     @abstractmethod
     async def leave(self, handed_back: tuple[str, ...]) -> None:
-        """Say that this server ends; the keys are of messages it will not finish. Raises BusUnavailable."""
+        """Announce the end, with the keys of messages that are not finished. Raises BusUnavailable."""
 
     def is_over(self, key: str) -> bool:
         """Whether nobody waits for a reply to this message."""

@@ -49,7 +49,7 @@ class Outbox:
         return tuple(reply.key for reply in self._replies)
 
     def reply(self, reply: Reply) -> None:
-        """Send a reply until it is confirmed; acknowledge what it owes with the first sending."""
+        """Send a reply until it is confirmed; acknowledge its deliveries when it is first sent."""
         self._replies.add(reply, self._now())
         self._work.set()
 
@@ -71,18 +71,18 @@ class Outbox:
         self._work.set()
 
     def confirm(self, execution_ids: Iterable[str]) -> None:
-        """These replies have arrived where they are needed."""
+        """Stop sending these replies: they have arrived."""
         for execution_id in execution_ids:
             if owed := self._replies.confirm(execution_id):
                 self.ack(*owed)
 
     def discard(self, key: str) -> None:
-        """The reply to this message interests nobody any more."""
+        """Drop the reply to this message: nobody waits for it."""
         if owed := self._replies.discard(key):
             self.ack(*owed)
 
     def resend_all(self) -> None:
-        """The bus may have lost its memory: send everything unconfirmed at once."""
+        """Send everything unconfirmed at once, because the bus may have lost it."""
         self._replies.make_all_due()
         self._work.set()
 

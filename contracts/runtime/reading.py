@@ -66,7 +66,9 @@ class Reader:
         """Whether a read is under way, which may be served even when it is cancelled."""
 
     async def read(self, count: int) -> list[Delivery]:
-        """At most `count` entries whose answer was lost, else one exclusive, else `count` new ones a stream.
+        """Return entries whose delivery was lost; if none, one exclusive entry; if none, new ones.
+
+        count: at most so many, of new ones for each stream.
 
         All that is returned must be `known` at the next call. Raises as ConsumePort.read does.
         """

@@ -40,14 +40,14 @@ class InFlight(Generic[M]):
     """None while it waits for a slot."""
 
     revoked: bool = False
-    """Whether its result interests nobody any more."""
+    """Whether nobody waits for its result any more."""
 
 
 class Slots(Generic[M, R]):
     """Runs at most `limit()` messages at once; what is added beyond that waits, in order.
 
-    An exclusive message starts when all that was added before it has ended; until it has ended itself nothing
-    is free.
+    An exclusive message starts when all that was added before it has ended; no other message starts before it
+    has ended.
     """
 
     def __init__(

@@ -1,1 +1,1 @@
-"""What a user can do, once, typed, for every face. Receives opened services; prints nothing."""
+"""Everything a user can do, implemented once for all faces, with typed results. Prints nothing."""

@@ -11,7 +11,7 @@ from contracts.ports.bus import MessageBus
 from orchestrator.client.queries import WorkflowQueries
 from orchestrator.diagnosis.explain import Reason, explain
 from orchestrator.diagnosis.observe import observe_surroundings
-from orchestrator.diagnosis.verify import Evidence, VerificationReport, examine
+from orchestrator.diagnosis.verify import InspectedStore, VerificationReport, examine
 from orchestrator.storage.sql.database import Database
 
 INVARIANTS: Mapping[str, str] = {
@@ -69,7 +69,7 @@ async def explain_workflow(
 async def verify_system(
     database: Database,
     bus: MessageBus | None,
-    artifacts: Evidence | None,
+    artifacts: InspectedStore | None,
     *,
     bus_may_be_away: bool,
     listen_seconds: float,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from contracts.base.errors import InvalidInput
 from contracts.documents.plan_checks import PlanLimits, parse_plan
 from contracts.documents.todo_list import TodoList
-from planner_service.repository import RepositorySummary
+from planner_service.repository_summary import RepositorySummary
 
 if TYPE_CHECKING:
     from artifacts import GitArtifactStore

@@ -17,8 +17,8 @@ from multi_agent.chaos.checks import FailedCheck, check_secrets, left_behind
 from multi_agent.chaos.faults import FAULTS, Fault
 from multi_agent.chaos.report import Certificate
 from multi_agent.chaos.runner import FaultResult, Runner
+from multi_agent.chaos.scratch_system import ScratchSettings, ScratchSystem
 from multi_agent.chaos.services.clock import find_compiler
-from multi_agent.chaos.world import World, WorldSettings
 from multi_agent.settings import Settings
 from orchestrator.diagnosis.verify import verify_invariants
 
@@ -104,8 +104,8 @@ async def certify(
     results = [FaultResult(fault) for fault in choose_faults(wanted)]
     folder = Path(tempfile.mkdtemp(prefix="multi-agent-chaos-"))
     say(f"scratch folder {folder}")
-    world = await World.start(
-        WorldSettings(
+    world = await ScratchSystem.start(
+        ScratchSettings(
             folder,
             postgres=wanted.postgres,
             sandbox=wanted.sandbox,
@@ -134,7 +134,7 @@ async def certify(
     return report
 
 
-async def _verified(world: World, artifacts: GitArtifactStore) -> list[FailedCheck]:
+async def _verified(world: ScratchSystem, artifacts: GitArtifactStore) -> list[FailedCheck]:
     """Check the invariants like `multi-agent verify`."""
     listen = 2 * world.wanted.lease_seconds
     found = await verify_invariants(world.database, world.bus, artifacts, listen_seconds=listen)

@@ -20,7 +20,7 @@ from contracts.messages.journal import (
     decode_journal,
 )
 from multi_agent.chaos.load import expected_files
-from multi_agent.chaos.world import CANARY, World
+from multi_agent.chaos.scratch_system import CANARY, ScratchSystem
 from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.state import TaskStatus, WorkflowStatus
@@ -141,7 +141,7 @@ def _poisoned(view: WorkflowView) -> list[FailedCheck]:
     return findings
 
 
-def check_model_calls(world: World) -> list[FailedCheck]:
+def check_model_calls(world: ScratchSystem) -> list[FailedCheck]:
     """Check that a model call whose answer was stored is not made again (I4)."""
     stored: set[str] = set()
     findings = []
@@ -153,13 +153,13 @@ def check_model_calls(world: World) -> list[FailedCheck]:
     return findings
 
 
-def check_runs(world: World, dispatched: set[str]) -> list[FailedCheck]:
+def check_runs(world: ScratchSystem, dispatched: set[str]) -> list[FailedCheck]:
     """Check that no dispatch ran that was never committed (I3)."""
     ran = {about for point, about in world.notes if point == "worker.before_run"}
     return [FailedCheck("I3", f"a dispatch ran that was not committed: {one}") for one in ran - dispatched]
 
 
-def check_secrets(world: World) -> list[FailedCheck]:
+def check_secrets(world: ScratchSystem) -> list[FailedCheck]:
     """Check that the secret from the environment of the processes is in no log."""
     logs = [path for path in Path(world.wanted.folder).rglob("*.log") if path.is_file()]
     return [
@@ -169,7 +169,7 @@ def check_secrets(world: World) -> list[FailedCheck]:
     ]
 
 
-def left_behind(world: World) -> list[FailedCheck]:
+def left_behind(world: ScratchSystem) -> list[FailedCheck]:
     """Find processes that still run in the scratch folder after the end, and orphaned sandboxes.
 
     The processes of a sandbox run in another folder and are found by the process that started them.

@@ -17,9 +17,9 @@ from contracts.messages.channels import Channels
 from contracts.ports.bus import Outgoing
 from multi_agent.chaos.load import poison_plan
 from multi_agent.chaos.malformed import malformed
-from multi_agent.chaos.world import World
+from multi_agent.chaos.scratch_system import ScratchSystem
 
-Inject = Callable[[World, random.Random], Awaitable[int]]
+Inject = Callable[[ScratchSystem, random.Random], Awaitable[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +47,15 @@ class Fault:
     """Whether it may send messages that look like dispatches."""
 
 
-async def _kill_worker(world: World, chance: random.Random) -> int:
+async def _kill_worker(world: ScratchSystem, chance: random.Random) -> int:
     return world.kill([chance.choice(world.workers)])
 
 
-async def _kill_orchestrator(world: World, chance: random.Random) -> int:
+async def _kill_orchestrator(world: ScratchSystem, chance: random.Random) -> int:
     return world.kill([chance.choice(world.orchestrators)])
 
 
-async def _kill_everything(world: World, chance: random.Random) -> int:
+async def _kill_everything(world: ScratchSystem, chance: random.Random) -> int:
     targets = list(world.supervisor.processes)
     chance.shuffle(targets)
     world.redis.kill()
@@ -64,24 +64,24 @@ async def _kill_everything(world: World, chance: random.Random) -> int:
     return min(killed, 1)
 
 
-async def _stop_worker(world: World, chance: random.Random) -> int:
+async def _stop_worker(world: ScratchSystem, chance: random.Random) -> int:
     lease = world.wanted.lease_seconds
     return int(world.stop_for(chance.choice(world.workers), lease * chance.uniform(1.2, 2.0)))
 
 
-async def _stop_orchestrator(world: World, chance: random.Random) -> int:
+async def _stop_orchestrator(world: ScratchSystem, chance: random.Random) -> int:
     lease = world.wanted.lease_seconds
     return int(world.stop_for(chance.choice(world.orchestrators), lease * chance.uniform(0.5, 2.0)))
 
 
-async def _restart_redis(world: World, chance: random.Random) -> int:
+async def _restart_redis(world: ScratchSystem, chance: random.Random) -> int:
     world.redis.kill()
     await asyncio.sleep(chance.uniform(0.0, 1.0))
     await world.redis.start()
     return 1
 
 
-async def _flush_redis(world: World, chance: random.Random) -> int:
+async def _flush_redis(world: ScratchSystem, chance: random.Random) -> int:
     kind = chance.random()
     streams = await asyncio.to_thread(world.redis.streams)
     if kind < 0.5 or not streams:
@@ -93,34 +93,34 @@ async def _flush_redis(world: World, chance: random.Random) -> int:
     return 1
 
 
-async def _destroy_group(world: World, stream: str) -> None:
+async def _destroy_group(world: ScratchSystem, stream: str) -> None:
     results = stream.startswith(Channels.AGENT_RESULTS) or stream == Channels.DEAD_LETTERS
     group = Channels.ORCHESTRATORS_GROUP if results else Channels.WORKERS_GROUP
     await asyncio.to_thread(world.redis.command, "XGROUP", "DESTROY", stream, group)
 
 
-async def _cut_redis_log(world: World, chance: random.Random) -> int:
+async def _cut_redis_log(world: ScratchSystem, chance: random.Random) -> int:
     world.redis.kill()
     world.redis.cut_log(chance)
     await world.redis.start()
     return 1
 
 
-async def _pause_redis(world: World, chance: random.Random) -> int:
+async def _pause_redis(world: ScratchSystem, chance: random.Random) -> int:
     world.redis.pause()
     await asyncio.sleep(chance.uniform(0.3, 2.5 * world.wanted.lease_seconds))
     world.redis.resume()
     return 1
 
 
-async def _fill_redis(world: World, chance: random.Random) -> int:
+async def _fill_redis(world: ScratchSystem, chance: random.Random) -> int:
     await asyncio.to_thread(world.redis.command, "CONFIG", "SET", "maxmemory", "1")
     await asyncio.sleep(chance.uniform(0.2, 1.5))
     await asyncio.to_thread(world.redis.command, "CONFIG", "SET", "maxmemory", "0")
     return 1
 
 
-async def _kill_postgres(world: World, chance: random.Random) -> int:
+async def _kill_postgres(world: ScratchSystem, chance: random.Random) -> int:
     assert world.postgres is not None
     world.postgres.kill(at_once=chance.random() < 0.5)
     await asyncio.sleep(chance.uniform(0.0, 0.5))
@@ -128,12 +128,12 @@ async def _kill_postgres(world: World, chance: random.Random) -> int:
     return 1
 
 
-async def _cut_postgres(world: World, _chance: random.Random) -> int:
+async def _cut_postgres(world: ScratchSystem, _chance: random.Random) -> int:
     assert world.postgres is not None
     return await asyncio.to_thread(world.postgres.cut_connections)
 
 
-async def _duplicate(world: World, chance: random.Random) -> int:
+async def _duplicate(world: ScratchSystem, chance: random.Random) -> int:
     """Publish the messages on the streams again, one to five times each."""
     copies: list[Outgoing] = []
     for stream in await asyncio.to_thread(world.redis.streams):
@@ -144,7 +144,7 @@ async def _duplicate(world: World, chance: random.Random) -> int:
     return len(copies)
 
 
-async def _send_malformed(world: World, chance: random.Random) -> int:
+async def _send_malformed(world: ScratchSystem, chance: random.Random) -> int:
     """Publish bytes that are not valid messages, on the streams and channels of workers and orchestrators."""
     streams = await asyncio.to_thread(world.redis.streams) or [Channels.results(0)]
     samples = [each.payload for stream in streams for each in (await world.bus.entries(stream))[-3:]]
@@ -154,7 +154,7 @@ async def _send_malformed(world: World, chance: random.Random) -> int:
     return len(messages) + 5
 
 
-async def _kill_git(world: World, chance: random.Random) -> int:
+async def _kill_git(world: ScratchSystem, chance: random.Random) -> int:
     """kill -9 a git process, or create a lock file as a killed git process leaves it."""
     store = Path(world.settings.artifacts)
     if chance.random() < 0.2:
@@ -176,32 +176,32 @@ def _git_processes(store: Path) -> list[int]:
     return found
 
 
-async def _poison(world: World, chance: random.Random) -> int:
+async def _poison(world: ScratchSystem, chance: random.Random) -> int:
     """Submit a workflow with a task that kills its worker in every attempt."""
     world.wanted_plans.append(poison_plan(f"poison-{chance.getrandbits(40):010x}"))
     return 1
 
 
-async def _step_clock(world: World, chance: random.Random) -> int:
+async def _step_clock(world: ScratchSystem, chance: random.Random) -> int:
     """Move the wall clock of all processes and Redis up to an hour forward or back."""
     assert world.clock is not None
     world.clock.step(chance.choice((-3600, -600, 600, 3600)))
     return 1
 
 
-async def _cut_link(world: World, chance: random.Random) -> int:
+async def _cut_link(world: ScratchSystem, chance: random.Random) -> int:
     """Abort all connections; half of the time, only when their next answer arrives."""
     link = chance.choice(world.links.all)
     return link.cut() if chance.random() < 0.5 else link.lose_answers()
 
 
-async def _silence_link(world: World, _chance: random.Random) -> int:
+async def _silence_link(world: ScratchSystem, _chance: random.Random) -> int:
     """Let connections to Redis stay open without carrying data, which only a timeout can detect."""
     assert world.links.redis is not None
     return world.links.redis.fall_silent()
 
 
-async def _slow_link(world: World, chance: random.Random) -> int:
+async def _slow_link(world: ScratchSystem, chance: random.Random) -> int:
     link = chance.choice(world.links.all)
     link.slow_down(chance)
     await asyncio.sleep(chance.uniform(0.5, 3.0))
@@ -209,7 +209,7 @@ async def _slow_link(world: World, chance: random.Random) -> int:
     return 1
 
 
-async def _wait(_world: World, _chance: random.Random) -> int:
+async def _wait(_world: ScratchSystem, _chance: random.Random) -> int:
     """Do nothing: the armed failpoints are the fault."""
     return 0
 
@@ -257,7 +257,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
 )
 
 
-async def inject(fault: Fault, world: World, chance: random.Random) -> int:
+async def inject(fault: Fault, world: ScratchSystem, chance: random.Random) -> int:
     """Inject once. Returns 0 when a service that the fault needs is unavailable."""
     try:
         return await fault.inject(world, chance)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from multi_agent.chaos.checks import FailedCheck
-from multi_agent.chaos.page import render_page
+from multi_agent.chaos.html_report import render_page
 from multi_agent.chaos.runner import FaultResult, Figures
 
 

@@ -20,7 +20,7 @@ from contracts.documents.todo_list import TodoList
 from multi_agent.chaos.checks import FailedCheck, WorkflowCheck, check_model_calls, check_runs, check_workflow
 from multi_agent.chaos.faults import Fault, inject
 from multi_agent.chaos.load import random_plan
-from multi_agent.chaos.world import World
+from multi_agent.chaos.scratch_system import ScratchSystem
 from orchestrator.client.views import WorkflowView
 from orchestrator.core.state import TaskStatus
 
@@ -71,7 +71,7 @@ class Figures:
 class Runner:
     """Runs rounds in one world."""
 
-    world: World
+    world: ScratchSystem
     artifacts: GitArtifactStore
     say: Callable[[str], None]
     """Called with a line for the user after each round."""

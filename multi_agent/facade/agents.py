@@ -70,7 +70,7 @@ class _BlockingAgent:
         scope = ExchangeScope(_CALLER, request.item.task_id, request.attempt)
         try:
             async with _sandbox(self._settings) as sandbox:
-                log = ExchangeLog(scope, model, _Forgetful())
+                log = ExchangeLog(scope, model, _NoExchangeStore())
                 return await work(Task(request, _CALLER, log, sandbox, base))
         finally:
             if self._model is None:
@@ -138,7 +138,7 @@ class BlockingTester(_BlockingAgent):
         return readable_report(result.report.model_dump(mode="json"))
 
 
-class _Forgetful:
+class _NoExchangeStore:
     """An exchange store that keeps nothing: a direct call is not repeated after a crash."""
 
     async def save_exchange(self, workflow_id: str, task_id: str, key: str, content: bytes) -> None:

@@ -10,8 +10,8 @@ from contracts.base.loop_thread import LoopThread
 from contracts.ports.model import ModelClient
 from multi_agent.bootstrap import make_model, make_planner
 from multi_agent.facade.options import settings_from
+from planner_service.plan_file import write_plan
 from planner_service.planning import Planner
-from planner_service.write import write_plan
 
 
 class PlannerService:

@@ -1,4 +1,4 @@
-"""Executing workflows with what serves the data folder already, or with everything started for the time."""
+"""Serving a data folder: joining what serves it already, or starting everything for the time of a call."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def served(settings: Settings, modules: Sequence[str]) -> AsyncIterator[None]:
-    """Have an orchestrator and workers for the body's time.
+    """Serve the data folder while the `with` body runs.
 
     Raises NotConfigured and SandboxUnavailable before anything starts that could only fail later.
     """

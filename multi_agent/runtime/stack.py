@@ -116,7 +116,7 @@ class Stack:
 
     @asynccontextmanager
     async def kept_served(self) -> AsyncIterator[None]:
-        """For the body's time, take over whenever the joined processes have ended."""
+        """While the `with` body runs, take over when the joined processes have ended."""
         watching = asyncio.create_task(self._keep_served())
         try:
             yield

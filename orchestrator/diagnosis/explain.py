@@ -36,8 +36,9 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Observations:
-    """What is known around a workflow. `out` and `ready` count the tasks of this workflow and of every one
-    in which a task is dispatched.
+    """What is known around a workflow.
+
+    `out` and `ready` count the tasks of this workflow and of all workflows that have a dispatched task.
     """
 
     now: float

@@ -37,14 +37,14 @@ from orchestrator.scheduling.messages import request_stream
 from orchestrator.storage.snapshots import Snapshot, read_snapshot
 from orchestrator.storage.sql.database import Database
 
-__all__ = ["Evidence", "VerificationReport", "Violation", "examine", "verify_invariants"]
+__all__ = ["InspectedStore", "VerificationReport", "Violation", "examine", "verify_invariants"]
 
 
 class WatchedBus(InspectPort, SubscribePort, Protocol):
     """Streams to look at, heartbeats to hear."""
 
 
-class Evidence(Protocol):
+class InspectedStore(Protocol):
     """The part of the artifact store that is verified."""
 
     async def accepted(self) -> dict[tuple[str, str], str]:
@@ -70,14 +70,14 @@ class VerificationReport:
 
 
 async def verify_invariants(
-    database: Database, bus: WatchedBus | None, artifacts: Evidence | None, *, listen_seconds: float
+    database: Database, bus: WatchedBus | None, artifacts: InspectedStore | None, *, listen_seconds: float
 ) -> list[Violation]:
     """The violations that `examine` finds."""
     return (await examine(database, bus, artifacts, listen_seconds=listen_seconds)).violations
 
 
 async def examine(
-    database: Database, bus: WatchedBus | None, artifacts: Evidence | None, *, listen_seconds: float
+    database: Database, bus: WatchedBus | None, artifacts: InspectedStore | None, *, listen_seconds: float
 ) -> VerificationReport:
     """Check every invariant, while everything runs.
 
@@ -111,7 +111,7 @@ class _Inspection:
 
     database: Database
     bus: WatchedBus | None
-    artifacts: Evidence | None
+    artifacts: InspectedStore | None
 
     async def run(self, heard: dict[str, list[Heartbeat]]) -> tuple[Facts, Sightings, list[Violation]]:
         now = time.time()
@@ -177,7 +177,7 @@ async def _dispatches(bus: InspectPort, stream: str) -> list[str]:
     return names
 
 
-async def _refs(artifacts: Evidence, facts: Facts) -> Refs:
+async def _refs(artifacts: InspectedStore, facts: Facts) -> Refs:
     incomplete: dict[str, str] = {}
     for workflow in facts.workflows.values():
         header = workflow.header

@@ -28,7 +28,7 @@ class Holding:
 
 
 class Leases:
-    """Decides that a worker is dead when no heartbeat renewed its lease for `lease_seconds`.
+    """Tells which workers are dead: those whose lease no heartbeat renewed for `lease_seconds`.
 
     Leases run out only while the orchestrator keeps up with the heartbeats: after a gap of its own of more
     than half a lease (it was stopped, the bus was unavailable), every lease is renewed (I8).

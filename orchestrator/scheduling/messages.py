@@ -57,7 +57,7 @@ def request_message(header: Header, task: TaskState) -> Outgoing:
     return Outgoing(request_stream(task), payload)
 
 
-def refused_outcome(request: TaskEvent[TaskRequest], reason: str, now: float) -> Outgoing:
+def unreadable_dispatch_outcome(request: TaskEvent[TaskRequest], reason: str, now: float) -> Outgoing:
     """The outcome of a dispatch that a worker could not read."""
     assert request.workflowid is not None
     event = TaskEvent[TaskOutcome](

@@ -30,7 +30,7 @@ class BusReset:
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """All outcomes that were published before the ticket was issued have arrived before this."""
+    """Answers a ticket: every outcome that was published before it was issued is already in the inbox."""
 
     ticket: int
     """See DrainGate."""

@@ -24,9 +24,9 @@ from orchestrator.service.background import BackgroundWork
 from orchestrator.service.backlog import Backlog
 from orchestrator.service.command_handler import CommandHandler
 from orchestrator.service.git_publisher import GitPublisher
-from orchestrator.service.handlers import Handlers
 from orchestrator.service.health import BusHealth
 from orchestrator.service.inbox import InboxMessage
+from orchestrator.service.inbox_handler import InboxHandler
 from orchestrator.service.membership import Membership
 from orchestrator.service.metrics import OrchestratorMetrics
 from orchestrator.service.publisher import Publisher
@@ -136,7 +136,7 @@ class OrchestratorService:
         recovery = Recovery(self.bus, engine, leases, gate, assignment)
         workers = Workers(engine, leases, publisher, self.store, self.metrics, recovery)
         command_handler = CommandHandler(engine, self.store, self.bus)
-        handlers = Handlers(engine, publisher, self.metrics, workers, command_handler)
+        handlers = InboxHandler(engine, publisher, self.metrics, workers, command_handler)
         busy, idle = await self.store.open_workflow_ids(assignment)
         opened = await self.store.load_open(busy)
         failpoint("orchestrator.after_load")

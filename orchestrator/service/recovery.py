@@ -99,7 +99,7 @@ class Recovery:
         return present
 
     def _redundant(self, entries: Iterable[Delivery]) -> list[Delivery]:
-        """Entries that are out of date, and copies: each copy of a poisonous dispatch would cost a worker."""
+        """Entries out of date, and copies: each copy of a dispatch that kills its worker kills another."""
         seen: set[str] = set()
         found = []
         for delivery in entries:

@@ -22,8 +22,8 @@ from orchestrator.core.state import Workflow
 from orchestrator.scheduling.batch import Batch
 from orchestrator.service.background import BackgroundWork
 from orchestrator.service.backlog import Backlog
-from orchestrator.service.handlers import TICK_SECONDS, Handlers
 from orchestrator.service.inbox import InboxMessage
+from orchestrator.service.inbox_handler import TICK_SECONDS, InboxHandler
 from orchestrator.service.metrics import OrchestratorMetrics
 
 logger = structlog.get_logger(__name__)
@@ -37,7 +37,7 @@ class BatchStore(Protocol):
 
 
 class GitWork(Protocol):
-    """Does the Git work of a batch in its own time."""
+    """Does the Git work of a batch in the background."""
 
     def add(self, moves: list[tuple[str, RefMove]], merges: list[Workflow]) -> None:
         """Take on ref moves, each with the name of its outbox entry, and workflows to merge."""
@@ -62,7 +62,7 @@ class Term:
     store: BatchStore
     assignment: ShardAssignment
     inbox: Inbox
-    handlers: Handlers
+    handlers: InboxHandler
     git_publisher: GitWork
     backlog: Backlog
     background: BackgroundWork

@@ -41,7 +41,7 @@ class WorkerRegister(Protocol):
 
 @dataclass(slots=True)
 class Workers:
-    """Handles messages about workers between `begin` and the commit; the results are drained after it."""
+    """Handles messages about workers between `begin` and the commit; `drain_*` then returns what to do."""
 
     engine: Engine
     leases: Leases
@@ -59,7 +59,7 @@ class Workers:
     _gone: list[tuple[str, str]] = field(default_factory=list)
     """(worker id, reason), to be stored."""
     _deaths: dict[int, Death] = field(default_factory=dict)
-    """By the ticket after which all outcomes of the dead worker are known."""
+    """Ticket -> the death that is handled when the ticket is answered."""
     _unknown: set[str] = field(default_factory=set)
     """Consumers without a heartbeat at the last inspection."""
     _in_flight_before: set[str] = field(default_factory=set)

@@ -50,7 +50,7 @@ def read_outbox(connection: Connection) -> list[Sequence[OutboxEntry]]:
 
 
 class OutboxRows:
-    """Knows which row can be deleted: one of which every entry was delivered.
+    """Tells which rows can be deleted: those with all entries delivered.
 
     Until then the delivered entries of a row come back with it after a crash, and are delivered again.
     """

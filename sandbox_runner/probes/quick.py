@@ -22,7 +22,7 @@ _NO_SUCH_CALL = "clone3"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class QuickProbe:
     """One thing that the program looks at."""
 
     name: str
@@ -38,33 +38,35 @@ def _is(*allowed: object) -> Callable[[Any, SandboxFacts], bool]:
     return lambda seen, _: seen in allowed
 
 
-def _looks() -> tuple[Look, ...]:
+def _looks() -> tuple[QuickProbe, ...]:
     refused = _is("EROFS", "EACCES", "EPERM", "ENOENT", "ETXTBSY")
     nothing = _is([])
     # A call that the kernel does not have (ENOSYS) does no harm either.
     return (
         *(
-            Look(n, "a socket of this family is refused (EAFNOSUPPORT)", _is("EAFNOSUPPORT"))
+            QuickProbe(n, "a socket of this family is refused (EAFNOSUPPORT)", _is("EAFNOSUPPORT"))
             for n in FAMILIES
         ),
-        Look("other-families", "no address family except unix, inet and inet6 can be used", nothing),
-        Look("raw-sockets", "no raw socket can be opened", _is(["EPERM", "EPERM"], ["EACCES", "EACCES"])),
+        QuickProbe("other-families", "no address family except unix, inet and inet6 can be used", nothing),
+        QuickProbe(
+            "raw-sockets", "no raw socket can be opened", _is(["EPERM", "EPERM"], ["EACCES", "EACCES"])
+        ),
         *(
-            Look(name, "the system call is refused (EPERM)", _is("EPERM", "ENOSYS"))
+            QuickProbe(name, "the system call is refused (EPERM)", _is("EPERM", "ENOSYS"))
             for name in (*CALLS, "clone-user")
             if name != _NO_SUCH_CALL
         ),
-        Look(_NO_SUCH_CALL, "the system call does not exist (ENOSYS)", _is("ENOSYS")),
-        Look("mknod-block", "no block device can be made", _is("EPERM", "EACCES")),
-        Look("mknod-char", "no character device can be made", _is("EPERM", "EACCES")),
-        Look("root-write", "no file can be made outside of /work, /tmp and /dev/shm", nothing),
-        Look("programs-write", "no program and no library can be opened for writing", nothing),
-        Look("writable-mounts", "only /work, /tmp and /dev/shm can be written to", _is(_MOUNTS)),
-        *(Look(name, "it cannot be opened for writing", refused) for name in SWITCHES),
-        Look("only-loopback", "no network interface but lo is up", _is(["lo"], [])),
-        Look("no-route", "there is no route to another host", _is("ENETUNREACH")),
-        Look("socket-files", "no socket of a service can be found", nothing),
-        Look("devices", "there are no devices except the harmless ones", nothing),
+        QuickProbe(_NO_SUCH_CALL, "the system call does not exist (ENOSYS)", _is("ENOSYS")),
+        QuickProbe("mknod-block", "no block device can be made", _is("EPERM", "EACCES")),
+        QuickProbe("mknod-char", "no character device can be made", _is("EPERM", "EACCES")),
+        QuickProbe("root-write", "no file can be made outside of /work, /tmp and /dev/shm", nothing),
+        QuickProbe("programs-write", "no program and no library can be opened for writing", nothing),
+        QuickProbe("writable-mounts", "only /work, /tmp and /dev/shm can be written to", _is(_MOUNTS)),
+        *(QuickProbe(name, "it cannot be opened for writing", refused) for name in SWITCHES),
+        QuickProbe("only-loopback", "no network interface but lo is up", _is(["lo"], [])),
+        QuickProbe("no-route", "there is no route to another host", _is("ENETUNREACH")),
+        QuickProbe("socket-files", "no socket of a service can be found", nothing),
+        QuickProbe("devices", "there are no devices except the harmless ones", nothing),
         *_identity(),
         *_limits(),
     )
@@ -74,34 +76,36 @@ def _is_not_root_outside(seen: int, facts: SandboxFacts) -> bool:
     return seen > 0 or not facts.started_by_root
 
 
-def _identity() -> tuple[Look, ...]:
+def _identity() -> tuple[QuickProbe, ...]:
     return (
-        Look("capabilities", "no capability in any set", _is(["0" * 16] * 5)),
-        Look("no-new-privs", "no_new_privs is set", _is("1")),
-        Look("seccomp", "a seccomp filter is in force (mode 2)", _is("2")),
-        Look("user", f"user and group are {UNPRIVILEGED}", lambda seen, _: set(seen) == {UNPRIVILEGED}),
-        Look("outer-user", "its user is not root outside of the sandbox", _is_not_root_outside),
-        Look("uid-map", "its user ids cannot be mapped again", _is("EPERM", "EACCES")),
-        Look("environment", "only the variables that we set are there", lambda seen, _: _own_variables(seen)),
-        Look("host-name", "the host's name is not visible", _is("sandbox")),
-        Look("process-1", "process 1 cannot be read", _is([])),
-        Look("processes", "only process 1 and the program are visible", _is([1])),
-        Look("descriptors", "no open file is inherited", _is([])),
-        Look("landlock", "Landlock is in force where the kernel has it", _landlock),
+        QuickProbe("capabilities", "no capability in any set", _is(["0" * 16] * 5)),
+        QuickProbe("no-new-privs", "no_new_privs is set", _is("1")),
+        QuickProbe("seccomp", "a seccomp filter is in force (mode 2)", _is("2")),
+        QuickProbe("user", f"user and group are {UNPRIVILEGED}", lambda seen, _: set(seen) == {UNPRIVILEGED}),
+        QuickProbe("outer-user", "its user is not root outside of the sandbox", _is_not_root_outside),
+        QuickProbe("uid-map", "its user ids cannot be mapped again", _is("EPERM", "EACCES")),
+        QuickProbe(
+            "environment", "only the variables that we set are there", lambda seen, _: _own_variables(seen)
+        ),
+        QuickProbe("host-name", "the host's name is not visible", _is("sandbox")),
+        QuickProbe("process-1", "process 1 cannot be read", _is([])),
+        QuickProbe("processes", "only process 1 and the program are visible", _is([1])),
+        QuickProbe("descriptors", "no open file is inherited", _is([])),
+        QuickProbe("landlock", "Landlock is in force where the kernel has it", _landlock),
     )
 
 
-def _limits() -> tuple[Look, ...]:
+def _limits() -> tuple[QuickProbe, ...]:
     rlimits = [0, _OPEN_FILES, LIMITS.disk_mb * MEGABYTE]
     return (
-        Look("rlimits", "no core dump, few open files, small files", _is(rlimits)),
-        Look(
+        QuickProbe("rlimits", "no core dump, few open files, small files", _is(rlimits)),
+        QuickProbe(
             "memory-limit",
             "a visible control group states the memory limit",
             _is("hidden", str(LIMITS.memory_mb * MEGABYTE)),
         ),
-        Look("file-systems", "the writable file systems are small", lambda seen, _: _small(seen)),
-        Look(
+        QuickProbe("file-systems", "the writable file systems are small", lambda seen, _: _small(seen)),
+        QuickProbe(
             "process-limit",
             f"no more than {LIMITS.processes} processes and threads",
             lambda seen, facts: seen > 0 and (seen <= LIMITS.processes or not facts.counts_processes),
@@ -144,7 +148,7 @@ async def run_quick_probes(sandbox: Sandbox, facts: SandboxFacts) -> list[Outcom
     return [judge(look, seen.get(look.name), facts) for look in QUICK]
 
 
-def judge(look: Look, seen: Any, facts: SandboxFacts) -> Outcome:
+def judge(look: QuickProbe, seen: Any, facts: SandboxFacts) -> Outcome:
     """Compare what was seen with what must be."""
     try:
         fine = look.judge(seen, facts)

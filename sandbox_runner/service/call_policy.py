@@ -40,7 +40,7 @@ class KnownHosts:
 
     _hosts: dict[str, tuple[SandboxHost, float]] = field(default_factory=dict)
 
-    def hear(self, host: SandboxHost, now: float) -> None:
+    def handle_heartbeat(self, host: SandboxHost, now: float) -> None:
         """A host lives."""
         self._hosts[host.host_id] = (host, now)
 

@@ -15,7 +15,7 @@ from contracts.messages.sandbox import SandboxOrder, SandboxOutcome
 from contracts.ports.sandbox import Sandbox, SandboxRequest
 from sandbox_runner.service.admission import admit
 from sandbox_runner.service.messages import outcome_of
-from sandbox_runner.service.recent import RecentIds
+from sandbox_runner.service.recent_ids import RecentIds
 from sandbox_runner.service.settings import HostSettings
 
 _DOUBT_SECONDS: Final = 2.5

@@ -1,7 +1,7 @@
 """The sandbox host: runs programs that others ask for, and is the only one who needs an engine.
 
 The stream forgets a request as soon as a host has read it. From then on the host says in every heartbeat what
-it holds, and the caller asks again for what no host does.
+it holds, and the caller resends any request that no host holds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sandbox_runner.service.announcer import HostAnnouncer
 from sandbox_runner.service.executor import Program, ProgramExecutor
 from sandbox_runner.service.messages import Messages, read
 from sandbox_runner.service.peers import PeerHosts
-from sandbox_runner.service.recent import RecentIds
+from sandbox_runner.service.recent_ids import RecentIds
 from sandbox_runner.service.settings import HostSettings
 
 _log = structlog.get_logger(__name__)
@@ -81,9 +81,9 @@ class Host(Handler[Program, SandboxOutcome]):
     def heartbeat(self, sequence: int) -> Sequence[Outgoing]:
         return self._announcer.heartbeat(sequence)
 
-    async def hear(self, event: TaskEvent[Any]) -> None:
+    async def handle_control(self, event: TaskEvent[Any]) -> None:
         if isinstance(event.data, SandboxHost):
-            self._peers.hear(event.data, _now())
+            self._peers.handle_heartbeat(event.data, _now())
         elif isinstance(event.data, SandboxControl):
             self._obey(event.data)
 

@@ -24,7 +24,7 @@ from contracts.messages.sandbox import (
 )
 from contracts.ports.bus import Outgoing
 from contracts.ports.sandbox import Isolation, SandboxLimits, SandboxRequest, SandboxResult, Verdict
-from sandbox_runner.service.parcel import pack, unpack
+from sandbox_runner.service.packed_files import pack, unpack
 
 _MAX_KEPT_BYTES: Final = 2_000_000
 """Of each output of a program whose files were too large."""
@@ -51,7 +51,7 @@ class Messages:
         return Outgoing(Channels.SANDBOX_REQUESTS, payload)
 
     def outcome(self, caller_id: str, outcome: SandboxOutcome) -> Outgoing:
-        """For its caller. One that is too large goes without its files, with the verdict `policy`."""
+        """The result for its caller; one that is too large is sent without its files, as `policy`."""
         payload = self._event(EventType.SANDBOX_FINISHED, outcome)
         if len(payload) > MAX_SANDBOX_MESSAGE_BYTES:
             payload = self._event(EventType.SANDBOX_FINISHED, _without_files(outcome, len(payload)))

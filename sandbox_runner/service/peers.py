@@ -27,7 +27,7 @@ class PeerHosts:
         self._heard: dict[str, float] = {}
         self._since: float | None = None
 
-    def hear(self, host: SandboxHost, now: float) -> None:
+    def handle_heartbeat(self, host: SandboxHost, now: float) -> None:
         """A host lives."""
         self._heard[host.host_id] = now
 

@@ -177,7 +177,7 @@ class RemoteSandbox:
 
     def _note_host(self, host: SandboxHost) -> None:
         now = asyncio.get_running_loop().time()
-        self._known.hear(host, now)
+        self._known.handle_heartbeat(host, now)
         self.backend, self.isolation = host.backend, Isolation(host.isolation)
         for call in self._calls.values():
             call.waiting.note(host, now)

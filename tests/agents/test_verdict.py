@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from agents.testing.normalise import normalised, normalised_tail
 from agents.testing.pytest_commands import as_pytest, expected_tests, split_command
+from agents.testing.stable_text import normalised, normalised_tail
 from agents.testing.verdict import Expectation, read_session
 from contracts.base.errors import InvalidInput
 from contracts.base.languages import PYTHON, code_under_test

@@ -224,7 +224,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "I2: the branch of an accepted outcome is moved even after a crash",
         (
             Edit(
-                "orchestrator/service/handlers.py",
+                "orchestrator/service/inbox_handler.py",
                 "if entry.kind is OutboxKind.REF and entry.commit",
                 "if entry.kind is OutboxKind.REF and entry.commit and False",
             ),

@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 import pytest
 
 from contracts.base.errors import NotConfigured
-from contracts.base.services import SERVICES, load_service, provided
+from contracts.base.provided import SERVICES, load_service, provided
 
 OFFERED = sorted(entry.name for entry in entry_points(group=SERVICES) if "." in entry.name)
 

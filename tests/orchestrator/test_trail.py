@@ -26,7 +26,7 @@ from orchestrator.scheduling.leases import Leases
 from orchestrator.scheduling.messages import request_message
 from orchestrator.service.background import BackgroundWork
 from orchestrator.service.command_handler import CommandHandler
-from orchestrator.service.handlers import Handlers
+from orchestrator.service.inbox_handler import InboxHandler
 from orchestrator.service.metrics import OrchestratorMetrics
 from orchestrator.service.publisher import Publisher
 from orchestrator.service.recovery import DrainGate, Recovery
@@ -70,14 +70,14 @@ class EmptyStore:
     async def mark_workers_left(self, worker_ids: Iterable[str], at: float, why: str) -> None: ...
 
 
-def handlers_on(bus: SlowBus) -> Handlers:
+def handlers_on(bus: SlowBus) -> InboxHandler:
     store = EmptyStore()
     engine, metrics = Engine(lambda: "d", window=4), OrchestratorMetrics(CollectorRegistry())
     publisher = Publisher(bus, engine, lambda: "m", lambda: 0.0)
     leases, assignment = Leases(6.0), ShardAssignment({shard: 1 for shard in range(64)})
     recovery = Recovery(bus, engine, leases, DrainGate(), assignment)
     workers = Workers(engine, leases, publisher, store, metrics, recovery)
-    return Handlers(engine, publisher, metrics, workers, CommandHandler(engine, store, bus))
+    return InboxHandler(engine, publisher, metrics, workers, CommandHandler(engine, store, bus))
 
 
 def unreadable(name: str) -> Delivery:

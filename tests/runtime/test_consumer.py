@@ -69,7 +69,7 @@ class Echo(Handler[str, str]):
     def heartbeat(self, sequence: int) -> Sequence[Outgoing]:
         return [Outgoing(BEATS, f"{sequence} {len(self.started)}".encode())]
 
-    async def hear(self, event: TaskEvent[Any]) -> None:
+    async def handle_control(self, event: TaskEvent[Any]) -> None:
         self.over.add(event.data.workflow_id)
         self.consumer.slots.cancel(event.data.workflow_id)
 

@@ -10,7 +10,7 @@ import pytest
 from contracts.base.errors import DecodeError
 from contracts.messages.sandbox import MAX_PARCEL_BYTES, SandboxHost
 from sandbox_runner.service.call_policy import CallTimeouts, KnownHosts, Step, WaitingRequest
-from sandbox_runner.service.parcel import pack, unpack
+from sandbox_runner.service.packed_files import pack, unpack
 
 PATIENCE = CallTimeouts(lease=6, answer=15, queue=100)
 
@@ -75,7 +75,7 @@ def test_what_was_given_back_is_asked_for_at_once_and_once() -> None:
 
 def test_a_silent_host_is_dead_after_the_lease() -> None:
     known = KnownHosts(lease=6)
-    known.hear(host(), 1)
+    known.handle_heartbeat(host(), 1)
     assert known.alive(7)
     assert not known.alive(7.1)
 

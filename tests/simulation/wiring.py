@@ -11,7 +11,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 import orchestrator.service.command_handler
-import orchestrator.service.handlers
+import orchestrator.service.inbox_handler
 import orchestrator.service.publisher
 import orchestrator.service.recovery
 import orchestrator.service.term
@@ -25,8 +25,8 @@ from orchestrator.scheduling.leases import Leases
 from orchestrator.service.background import BackgroundWork, Work
 from orchestrator.service.backlog import Backlog
 from orchestrator.service.command_handler import CommandHandler
-from orchestrator.service.handlers import Handlers
 from orchestrator.service.inbox import InboxMessage
+from orchestrator.service.inbox_handler import InboxHandler
 from orchestrator.service.metrics import OrchestratorMetrics
 from orchestrator.service.publisher import Publisher
 from orchestrator.service.recovery import DrainGate, Recovery
@@ -61,10 +61,10 @@ _PLACES: list[tuple[Any, str, Any]] = [
     (orchestrator.service.publisher, "workflow_notice", notice_parcel),
     (orchestrator.service.publisher, "Control", builder(Control)),
     (orchestrator.service.recovery, "decode", unwrap),
-    (orchestrator.service.handlers, "decode", unwrap),
+    (orchestrator.service.inbox_handler, "decode", unwrap),
     (orchestrator.service.workers, "request_message", request_parcel),
     (orchestrator.service.command_handler, "read_body", lru_cache(2000)(read_body)),
-    (orchestrator.service.handlers, "logger", _SILENCE),
+    (orchestrator.service.inbox_handler, "logger", _SILENCE),
     (orchestrator.service.term, "logger", _SILENCE),
     (orchestrator.service.workers, "logger", _SILENCE),
     (orchestrator.service.recovery, "logger", _SILENCE),
@@ -175,7 +175,7 @@ class Life:
         workers = WatchedWorkers(
             self.engine, leases, self.publisher, store, _METRICS, recovery, coroner=coroner
         )
-        self.handlers = Handlers(self.engine, self.publisher, _METRICS, workers, command_handler)
+        self.handlers = InboxHandler(self.engine, self.publisher, _METRICS, workers, command_handler)
         busy, idle = run(store.open_workflow_ids(self.assignment))
         for workflow in run(store.load_open(busy)):
             self.engine.adopt(workflow, clock.monotonic())

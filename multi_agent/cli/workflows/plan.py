@@ -13,7 +13,7 @@ from multi_agent.bootstrap import make_model, make_planner
 from multi_agent.cli.options import agents_option, json_option, model_option, settings_of
 from multi_agent.cli.output import print_json
 from multi_agent.settings import Settings
-from planner_service.write import write_plan
+from planner_service.plan_file import write_plan
 
 
 @click.command()

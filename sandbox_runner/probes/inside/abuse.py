@@ -242,7 +242,7 @@ def foreign_calls() -> None:
 
 
 def find_sockets() -> None:
-    """Look for sockets of services in the whole file system."""
+    """Probe for sockets of services in the whole file system."""
     command = "find / -path /proc -prune -o -type s -print 2>/dev/null"
     tell(subprocess.run(["sh", "-c", command], capture_output=True, check=False).stdout.decode().split())
 

@@ -38,7 +38,7 @@ CANARY = "canary-2b7e151628aed2a6abf7158809cf4f3c"
 
 
 @dataclass(frozen=True, slots=True)
-class WorldSettings:
+class ScratchSettings:
     """The options of a world."""
 
     folder: Path
@@ -62,10 +62,10 @@ class WorldSettings:
 
 
 @dataclass(slots=True)
-class World:
+class ScratchSystem:
     """Everything that a fault can affect. Make it with `start` and end it with `close`."""
 
-    wanted: WorldSettings
+    wanted: ScratchSettings
     private_redis: ChaosRedis | None
     postgres: PrivatePostgres | None
     settings: Settings
@@ -89,7 +89,7 @@ class World:
     _jobs: list[asyncio.Task[None]] = field(default_factory=list)
 
     @classmethod
-    async def start(cls, wanted: WorldSettings) -> World:
+    async def start(cls, wanted: ScratchSettings) -> ScratchSystem:
         """Start all services and processes."""
         data = wanted.folder / "data"
         data.mkdir(parents=True)
@@ -270,7 +270,7 @@ def _worker() -> tuple[list[str], str | None]:
     return worker_argv((), ("multi_agent.chaos.agents",))
 
 
-def _environment(wanted: WorldSettings, settings: Settings) -> dict[str, str]:
+def _environment(wanted: ScratchSettings, settings: Settings) -> dict[str, str]:
     shown = {
         "PATH": wanted.search_path,
         "HOME": str(wanted.folder),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from artifacts.git import names
-from artifacts.git.opened import opened
+from artifacts.git import ref_names
+from artifacts.git.gitpython import opened
 from artifacts.git.process import run
 from artifacts.store.repository import Repository
 from contracts.base.refs import HEADS
@@ -21,7 +21,7 @@ def accepted(repository: Repository) -> dict[tuple[str, str], str]:
 
 def lacking(repository: Repository, commit: str, parts: Sequence[str]) -> list[str]:
     """The commits that `parts` contain and `commit` does not. Raises ArtifactError for a missing one."""
-    lines = [names.commit_name(part) for part in parts] + [f"^{names.commit_name(commit)}"]
+    lines = [ref_names.commit_name(part) for part in parts] + [f"^{ref_names.commit_name(commit)}"]
     stdin = "".join(f"{line}\n" for line in lines).encode()
     return run(["rev-list", "--stdin"], git_dir=repository.git_dir, stdin=stdin).decode().split()
 

@@ -1,7 +1,7 @@
 """What the installation provides: names that a package offers and a part above it implements.
 
-A package below cannot import what is put together above it. It names the service instead, and the
-entry-point group `multi_agent.services` says what that is.
+The lower packages may not import multi_agent, so they name an entry point of the group
+`multi_agent.services`, which is loaded at run time.
 """
 
 from __future__ import annotations

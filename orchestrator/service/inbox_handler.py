@@ -21,7 +21,7 @@ from orchestrator.core.events import Finished
 from orchestrator.scheduling.batch import Command, DeadLetter, OutboxEntry, OutboxKind
 from orchestrator.scheduling.dead_letters import unreadable
 from orchestrator.scheduling.engine import Effects, Engine
-from orchestrator.scheduling.messages import refused_outcome, result_stream
+from orchestrator.scheduling.messages import result_stream, unreadable_dispatch_outcome
 from orchestrator.service.command_handler import CommandHandler
 from orchestrator.service.inbox import BusAway, BusReset, Drained, InboxMessage, MergeDone
 from orchestrator.service.metrics import OrchestratorMetrics
@@ -35,7 +35,7 @@ HINT_SECONDS = 0.1
 
 
 @dataclass(slots=True)
-class Handlers:
+class InboxHandler:
     """Handles messages one by one between `begin` and `publish`; the term commits in between."""
 
     engine: Engine
@@ -167,7 +167,7 @@ class Handlers:
             ):
                 self._apply_outcome(event, event.workflowid, event.taskid)
             case DeadMessage():
-                self._store_refused_message(event.data, event.id)
+                self._store_unreadable_message(event.data, event.id)
             case _:
                 self.engine.pending.dead_letters.append(
                     unreadable(delivery, f"{event.type} does not belong here")
@@ -185,7 +185,7 @@ class Handlers:
             entry = OutcomeRefused(task_id, refused, outcome.dispatch_id, outcome.execution_id)
             self.engine.record(workflow_id, entry)
 
-    def _store_refused_message(self, message: DeadMessage, message_id: str) -> None:
+    def _store_unreadable_message(self, message: DeadMessage, message_id: str) -> None:
         """Store a message that a worker could not read.
 
         When it is a dispatch, its owner is told that it failed, or the task would wait for ever (I1).
@@ -197,4 +197,4 @@ class Handlers:
         with contextlib.suppress(DecodeError):
             request = decode(raw)
             if isinstance(request.data, TaskRequest) and request.workflowid:
-                self._answers.append(refused_outcome(request, message.reason, self.now))
+                self._answers.append(unreadable_dispatch_outcome(request, message.reason, self.now))
