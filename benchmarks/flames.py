@@ -23,7 +23,7 @@ from benchmarks.shapes import SHAPES
 
 _RATE = 400
 _LOADS = {"chain": 3_000, "lanes": 20_000}
-_PROCESSES = ("owner", "worker")
+_PROCESSES = ("orchestrator", "worker")
 # The title is replaced, because py-spy writes the whole command with the folders of this machine.
 _TITLE = re.compile(r'(<text id="title"[^>]*>)[^<]*')
 

@@ -31,7 +31,7 @@ class IncomingBus(ConsumePort, SubscribePort, Protocol):
 
 
 class Sources:
-    """Runs one coroutine for each source. Outages of the bus are waited out; those of the database end the term.
+    """Runs one coroutine for each source. Waits out outages of the bus; those of the database end the term.
 
     Outcomes and commands are those of the term's shards; heartbeats are those of all workers. The owner of
     shard 0 reads the dead letters.
