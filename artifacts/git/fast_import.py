@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from artifacts.git.long_lived_process import LongLivedGit
+from artifacts.git.long_lived_process import GitDialogue, LongLivedGit
 from artifacts.git.process import run
 
 SYMLINK_MODE, SUBMODULE_MODE = b"120000", b"160000"
@@ -80,9 +80,8 @@ class Importer:
 
     def __init__(self, git_dir: Path) -> None:
         self._git_dir = git_dir
-        self._git = LongLivedGit(
-            git_dir, _WORDS, goodbye=b"done\n", before=lambda: _sweep(git_dir), most=_MOST_COMMITS
-        )
+        dialogue = GitDialogue(_WORDS, _MOST_COMMITS, goodbye=b"done\n")
+        self._git = LongLivedGit(git_dir, dialogue, before=lambda: _sweep(git_dir))
 
     def write(self, drafts: Sequence[Draft]) -> list[str]:
         """Write commits durably; return their names. Again is a no-op. Raises GitFailed, StoreUnavailable."""

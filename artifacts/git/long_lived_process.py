@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -30,33 +31,40 @@ _PIECE = 65_536
 _FAREWELL_SECONDS = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class GitDialogue:
+    """A git command that answers question after question."""
+
+    words: tuple[str, ...]
+    """The command and its arguments."""
+    max_weight: int
+    """The sum of weights after which a fresh process takes over, which bounds git's memory."""
+    options: tuple[str, ...] = ()
+    """Further `-c` values."""
+    goodbye: bytes = b""
+    """Input that ends the process in good order."""
+
+
 class LongLivedGit:
-    """One `git WORD ...` that answers question after question. Threads use it one at a time.
+    """The process of a dialogue. Threads use it one at a time.
 
     It starts with the first question, and again whenever it has ended. It ends when its standard input does,
     so it never outlives this process for long.
 
-    options: further `-c` values.
     guard: its flock is held while the process answers; None for a process that creates no lock file.
     before: called before each start.
-    goodbye: input that ends the process in good order.
-    most: the sum of weights after which a fresh process takes over, which bounds git's memory.
     """
 
     def __init__(
         self,
         git_dir: Path,
-        words: tuple[str, ...],
+        dialogue: GitDialogue,
         *,
-        options: tuple[str, ...] = (),
         guard: WriteGuard | None = None,
         before: Callable[[], None] = lambda: None,
-        goodbye: bytes = b"",
-        most: int,
     ) -> None:
-        self._git_dir, self._words, self._guard = git_dir, words, guard
-        self._switches = [part for option in (GUARDED, *options) for part in ("-c", option)]
-        self._before, self._goodbye, self._most = before, goodbye, most
+        self._git_dir, self._dialogue, self._guard, self._before = git_dir, dialogue, guard, before
+        self._switches = [part for option in (GUARDED, *dialogue.options) for part in ("-c", option)]
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._shared_fd: int | None = None
@@ -74,7 +82,7 @@ class LongLivedGit:
             try:
                 with self._held():
                     try:
-                        yield partial(_exchange, process, self._words[0])
+                        yield partial(_exchange, process, self._dialogue.words[0])
                     except BaseException:
                         # It removes its lock files when its input ends; the flock must be held until then.
                         _dismiss(process)
@@ -83,7 +91,7 @@ class LongLivedGit:
                 self._forget()
                 raise
             self._weight += weight
-            if self._weight >= self._most:
+            if self._weight >= self._dialogue.max_weight:
                 self._end()
 
     def close(self) -> None:
@@ -99,7 +107,7 @@ class LongLivedGit:
             if self._guard is not None:
                 self._shared_fd = self._guard.open()
             self._process = subprocess.Popen(
-                command(self._git_dir, [*self._switches, *self._words]),
+                command(self._git_dir, [*self._switches, *self._dialogue.words]),
                 bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -118,7 +126,7 @@ class LongLivedGit:
 
     def _end(self) -> None:
         if self._process is not None:
-            _dismiss(self._process, self._goodbye)
+            _dismiss(self._process, self._dialogue.goodbye)
         self._forget()
 
     def _forget(self) -> None:

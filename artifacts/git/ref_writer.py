@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from artifacts.git.long_lived_process import LongLivedGit
+from artifacts.git.long_lived_process import GitDialogue, LongLivedGit
 from artifacts.git.process import answers_at_once, failure, run
 from artifacts.git.write_guard import WriteGuard
 
@@ -38,7 +38,7 @@ class RefWriter:
         self._git_dir, self._guard = git_dir, guard
         # Formats other than one file for each ref have no such lock files, and an older git answers too late.
         self._stays = answers_at_once() and not (git_dir / "reftable").exists()
-        self._git = LongLivedGit(git_dir, _WORDS, options=("core.fsync=none",), guard=guard, most=_MOST_REFS)
+        self._git = LongLivedGit(git_dir, GitDialogue(_WORDS, _MOST_REFS, ("core.fsync=none",)), guard=guard)
 
     def update(self, changes: Sequence[RefChange]) -> None:
         """Apply all changes or none; durable on return."""
