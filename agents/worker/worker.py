@@ -71,9 +71,10 @@ class Worker(Handler[TaskEvent[TaskRequest], TaskOutcome]):
         return self._executor.execute(message.message, message.execution_id)
 
     def reply(self, message: _Dispatch, result: TaskOutcome | None) -> Outgoing:
-        assert result is not None, "nobody cancels an execution and wants its outcome"
-        self._observer.finished(message.message, result)
-        return self._messages.outcome(message.message, result)
+        # The worker cancels no execution whose outcome is wanted, so without a result the agent did.
+        outcome = result or self._executor.self_cancelled(message.message, message.execution_id)
+        self._observer.finished(message.message, outcome)
+        return self._messages.outcome(message.message, outcome)
 
     def heartbeat(self, sequence: int) -> Sequence[Outgoing]:
         heartbeat = Heartbeat(
