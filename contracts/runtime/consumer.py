@@ -21,7 +21,7 @@ from typing import Any, Final, Generic, TypeVar
 import structlog
 
 from contracts.base.errors import BusUnavailable, DecodeError, GroupMissing
-from contracts.base.failpoints import failpoint
+from contracts.base.failpoints import failpoint_of
 from contracts.base.timestamps import rfc3339
 from contracts.ports.bus import Delivery, MessageBus
 from contracts.runtime.backoff import Backoff
@@ -57,7 +57,13 @@ class Consumer(Generic[M, R]):
         self.slots: Slots[M, R] = Slots(
             lambda: self._breaker.limit(settings.slots), self._execute, self._finished, handler.changed
         )
-        self.outbox = Outbox(bus, settings.source.group, settings.resend, broadcast=not settings.acks_late)
+        self.outbox = Outbox(
+            bus,
+            settings.source.group,
+            settings.resend,
+            broadcast=not settings.acks_late,
+            failpoints=settings.failpoints,
+        )
         self._heartbeats = Heartbeats(bus, settings.heartbeat_seconds, handler.heartbeat)
         self._control = SubscriptionLoop(bus, settings.channels, handler.handle_control, settings.max_bytes)
         self._reader = Reader(bus, settings.source, lambda: self.slots.entries | self.outbox.entries)
@@ -127,7 +133,7 @@ class Consumer(Generic[M, R]):
                 await backoff.wait()
             else:
                 if deliveries:
-                    failpoint("worker.after_read")
+                    failpoint_of(self._settings.failpoints, "after_read")
                 self.receive(deliveries)
                 # They start, and what ends at once is answered, before the next read is sent.
                 await asyncio.sleep(0)

@@ -54,6 +54,9 @@ class ConsumerSettings:
     max_bytes: int = MAX_MESSAGE_BYTES
     """Of a control message."""
 
+    failpoints: str | None = None
+    """The part that the consumer's failpoints are named after; None for a server without any."""
+
 
 class Handler(ABC, Generic[M, R]):
     """Decides what a message means. Only `execute` and `handle_control` may wait; only `decode` may raise."""
