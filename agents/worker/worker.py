@@ -58,14 +58,14 @@ class Worker(Handler[TaskEvent[TaskRequest], TaskOutcome]):
         """Announce the worker and work until `stop`; all is over 10 s after that at most."""
         await self._consumer.run()
 
-    def decode(self, delivery: Delivery) -> tuple[str, TaskEvent[TaskRequest]]:
+    def decode(self, delivery: Delivery) -> tuple[str, Callable[[], TaskEvent[TaskRequest]]]:
         event = decode_request(delivery.payload)
         item = event.data.item
         if self._table.find(item.agent_role, item.required_tag) is None:
             raise DecodeError(
                 f"no agent here for role {item.agent_role!r}, tag {item.required_tag!r}", delivery.payload
             )
-        return event.data.dispatch_id, event
+        return event.data.dispatch_id, lambda: event
 
     def execute(self, message: _Dispatch) -> Awaitable[TaskOutcome]:
         return self._executor.execute(message.message, message.execution_id)

@@ -3,18 +3,20 @@ until it is confirmed.
 
 The order of things, and what depends on it:
 
-1. Listen to control messages, send a heartbeat, then read: a server that has read something can be told
-   about it, and its death is noticed.
+1. Before the first read, listen to control messages and send a heartbeat: a server that has read something
+   can be told about it, and its death is noticed. Reading goes on when the subscription is lost later:
+   control messages are lossy, and their senders repeat them. Jobs that call `receive` keep to no order.
 2. With late acknowledgement an entry is acknowledged in the step that stores its reply, so that neither
    exists without the other (I1). With early acknowledgement the sender remembers the message.
-3. On `stop` a read under way is waited for, because a cancelled read may have been served.
+3. On `stop` a read under way is waited for, for as long as it may block, because a cancelled read may have
+   been served.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Final, Generic, TypeVar
 
@@ -154,24 +156,32 @@ class Consumer(Generic[M, R]):
 
     def _receive(self, delivery: Delivery) -> None:
         try:
-            key, message = self._handler.decode(delivery)
+            key, unpack = self._handler.decode(delivery)
+            if not self._answer_duplicate(key, delivery):
+                self._accept(key, unpack, delivery)
         except DecodeError as error:
             self._dead_letter(delivery, error.reason)
-            return
+
+    def _answer_duplicate(self, key: str, delivery: Delivery) -> bool:
+        """Acknowledge a message received before, with its reply if it has one; False for a new one."""
         if key in self.slots or self._handler.is_over(key):
             _log.info("duplicate_received", key=key)
             self.outbox.ack(delivery)
-        elif self.outbox.repeat(key, delivery):
+            return True
+        if self.outbox.repeat(key, delivery):
             _log.info("duplicate_of_finished_received", key=key)
-        else:
-            if not self._settings.acks_late:
-                self.outbox.ack(delivery)
-            self._add(key, message, delivery)
+            return True
+        return False
 
-    def _add(self, key: str, message: M, delivery: Delivery) -> None:
+    def _accept(self, key: str, unpack: Callable[[], M], delivery: Delivery) -> None:
         if self._stopping.is_set():
             self._handed_back.append(key)
-            return
+        else:
+            self._add(key, unpack(), delivery)
+        if not self._settings.acks_late:
+            self.outbox.ack(delivery)
+
+    def _add(self, key: str, message: M, delivery: Delivery) -> None:
         exclusive = delivery.stream in self._settings.source.exclusive_streams
         in_flight = InFlight(key, message, delivery, self._settings.new_id(), exclusive)
         self._handler.received(in_flight)
