@@ -59,7 +59,10 @@ class Host(Handler[Program, SandboxOutcome]):
 
     async def run(self) -> None:
         """Serve until `stop`; all is over 10 s after that at most."""
-        await self._consumer.run(self._peers.take_over(self._consumer))
+        try:
+            await self._consumer.run(self._peers.take_over(self._consumer))
+        finally:
+            await self._announcer.close()
 
     def decode(self, delivery: Delivery) -> tuple[str, Callable[[], Program]]:
         order = read(delivery.payload, SandboxOrder)
