@@ -14,7 +14,7 @@ from agents.sdk.registry import AgentTable, agent_info
 from agents.sdk.result import AgentResult
 from agents.sdk.task import Task
 from agents.worker.commits import leaves_something, pending_commit
-from agents.worker.failures import lesson, task_error, timeout_error
+from agents.worker.failures import lesson, self_cancelled_error, task_error, timeout_error
 from contracts.base.errors import NotConfigured
 from contracts.base.failpoints import failpoint
 from contracts.base.text import bounded
@@ -63,6 +63,24 @@ class TaskExecutor:
             usage=exchanges.usage,
             seconds=round(clock() - started, 3),
             **found,
+        )
+
+    def self_cancelled(self, event: TaskEvent[TaskRequest], execution_id: str) -> TaskOutcome:
+        """The outcome of an attempt whose agent cancelled the task it runs in, without its usage and time."""
+        error = self_cancelled_error()
+        _log.error(
+            "agent_crashed",
+            reason=error.message,
+            workflow_id=event.workflowid,
+            task_id=event.taskid,
+            dispatch_id=event.data.dispatch_id,
+        )
+        return TaskOutcome(
+            dispatch_id=event.data.dispatch_id,
+            execution_id=execution_id,
+            worker_id=self._worker_id,
+            status="failed",
+            error=error,
         )
 
     def _exchanges(self, event: TaskEvent[TaskRequest]) -> ExchangeLog:

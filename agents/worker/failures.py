@@ -60,6 +60,11 @@ def timeout_error(seconds: int) -> TaskError:
     return TaskError(code="timeout", message=f"the attempt took longer than {seconds} s", retryable=True)
 
 
+def self_cancelled_error() -> TaskError:
+    """The error of an attempt whose agent cancelled the task it runs in."""
+    return TaskError(code="agent_crashed", message="the agent cancelled its own execution", retryable=True)
+
+
 def lesson(error: BaseException) -> str | None:
     """What a later attempt should tell the model; None when its answers are not to blame.
 

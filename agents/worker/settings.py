@@ -64,4 +64,5 @@ class WorkerSettings:
             farewell_seconds=_FAREWELL_SECONDS,
             clock=clock,
             new_id=self.new_id,
+            failpoints="worker",
         )

@@ -58,22 +58,23 @@ class Worker(Handler[TaskEvent[TaskRequest], TaskOutcome]):
         """Announce the worker and work until `stop`; all is over 10 s after that at most."""
         await self._consumer.run()
 
-    def decode(self, delivery: Delivery) -> tuple[str, TaskEvent[TaskRequest]]:
+    def decode(self, delivery: Delivery) -> tuple[str, Callable[[], TaskEvent[TaskRequest]]]:
         event = decode_request(delivery.payload)
         item = event.data.item
         if self._table.find(item.agent_role, item.required_tag) is None:
             raise DecodeError(
                 f"no agent here for role {item.agent_role!r}, tag {item.required_tag!r}", delivery.payload
             )
-        return event.data.dispatch_id, event
+        return event.data.dispatch_id, lambda: event
 
     def execute(self, message: _Dispatch) -> Awaitable[TaskOutcome]:
         return self._executor.execute(message.message, message.execution_id)
 
     def reply(self, message: _Dispatch, result: TaskOutcome | None) -> Outgoing:
-        assert result is not None, "nobody cancels an execution and wants its outcome"
-        self._observer.finished(message.message, result)
-        return self._messages.outcome(message.message, result)
+        # The worker cancels no execution whose outcome is wanted, so without a result the agent did.
+        outcome = result or self._executor.self_cancelled(message.message, message.execution_id)
+        self._observer.finished(message.message, outcome)
+        return self._messages.outcome(message.message, outcome)
 
     def heartbeat(self, sequence: int) -> Sequence[Outgoing]:
         heartbeat = Heartbeat(

@@ -90,6 +90,13 @@ def failpoint(name: str, about: str = "") -> None:
         _strike(name, about)
 
 
+def failpoint_of(part: str | None, name: str) -> None:
+    """Inject a fault at a failpoint of code that several parts share: "worker" and "after_read" name
+    `worker.after_read`. A part of None has no failpoints."""
+    if part is not None:
+        failpoint(f"{part}.{name}")
+
+
 def parse_traps(text: str) -> list[Trap]:
     """Parse traps from `NAME=ACTION[@CHANCE],...`. Raises NotConfigured."""
     traps = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from contracts.base.errors import BusUnavailable, GroupMissing
@@ -120,8 +120,15 @@ class MemoryBroker:
 class MemorySubscription:
     """Subscription in memory, which begins with `ready()` or the first step of the iteration."""
 
-    def __init__(self, broker: MemoryBroker, channels: Sequence[str]) -> None:
+    def __init__(
+        self,
+        broker: MemoryBroker,
+        channels: Sequence[str],
+        closed: Callable[[MemorySubscription], object],
+    ) -> None:
+        """`closed` is called with the subscription when it is closed."""
         self._broker = broker
+        self._on_closed = closed
         self._patterns = [
             re.compile(".*".join(map(re.escape, name.split("*"))), re.DOTALL) for name in channels
         ]
@@ -148,6 +155,7 @@ class MemorySubscription:
         self._closed = True
         self._broker.unlisten(self._mailbox)
         self._mailbox.close()
+        self._on_closed(self)
 
     def _listen(self) -> None:
         if not self._closed:

@@ -129,16 +129,15 @@ class MemoryBus:
     def subscribe(self, channels: Sequence[str]) -> MemorySubscription:
         """See SubscribePort; what is returned listens from its `ready()` on."""
         check_channels(channels)
-        subscription = MemorySubscription(self._shared, channels)
+        subscription = MemorySubscription(self._shared, channels, self._subscriptions.discard)
         self._subscriptions.add(subscription)
         return subscription
 
     async def close(self) -> None:
         self._closed = True
         self._shared.wake()
-        for subscription in self._subscriptions:
+        for subscription in tuple(self._subscriptions):
             await subscription.close()
-        self._subscriptions.clear()
 
     async def _open(self) -> MemoryBroker:
         # Lets other tasks run, as every call to a server does.

@@ -157,14 +157,15 @@ class RedisBus:
     def subscribe(self, channels: Sequence[str]) -> RedisSubscription:
         """See SubscribePort; `ready()` of what is returned waits for the server's confirmation."""
         check_channels(channels)
-        subscription = RedisSubscription(self._pool.new_connection, channels, self._pool.timeout)
+        subscription = RedisSubscription(
+            self._pool.new_connection, channels, self._pool.timeout, self._subscriptions.discard
+        )
         self._subscriptions.add(subscription)
         return subscription
 
     async def close(self) -> None:
-        for subscription in list(self._subscriptions):
+        for subscription in tuple(self._subscriptions):
             await subscription.close()
-        self._subscriptions.clear()
         await self._pool.close()
 
     async def _read_once(

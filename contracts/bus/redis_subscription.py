@@ -35,9 +35,15 @@ class RedisSubscription:
     """
 
     def __init__(
-        self, new_connection: Callable[[], SubscriberConnection], channels: Sequence[str], timeout: float
+        self,
+        new_connection: Callable[[], SubscriberConnection],
+        channels: Sequence[str],
+        timeout: float,
+        closed: Callable[[RedisSubscription], object],
     ) -> None:
+        """`closed` is called with the subscription when it is closed."""
         self._new_connection = new_connection
+        self._on_closed = closed
         self._patterns = [glob(name) for name in channels if "*" in name]
         self._names = [name for name in channels if "*" not in name]
         self._timeout = timeout
@@ -68,6 +74,7 @@ class RedisSubscription:
         """End the iteration and the connection. Again is a no-op."""
         self._mailbox.close()
         self._listener.cancel()
+        self._on_closed(self)
         await asyncio.wait([self._listener])
 
     async def _listen(self) -> None:

@@ -3,25 +3,27 @@ until it is confirmed.
 
 The order of things, and what depends on it:
 
-1. Listen to control messages, send a heartbeat, then read: a server that has read something can be told
-   about it, and its death is noticed.
+1. Before the first read, listen to control messages and send a heartbeat: a server that has read something
+   can be told about it, and its death is noticed. Reading goes on when the subscription is lost later:
+   control messages are lossy, and their senders repeat them. Jobs that call `receive` keep to no order.
 2. With late acknowledgement an entry is acknowledged in the step that stores its reply, so that neither
    exists without the other (I1). With early acknowledgement the sender remembers the message.
-3. On `stop` a read under way is waited for, because a cancelled read may have been served.
+3. On `stop` a read under way is waited for, for as long as it may block, because a cancelled read may have
+   been served.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Final, Generic, TypeVar
 
 import structlog
 
 from contracts.base.errors import BusUnavailable, DecodeError, GroupMissing
-from contracts.base.failpoints import failpoint
+from contracts.base.failpoints import failpoint_of
 from contracts.base.timestamps import rfc3339
 from contracts.ports.bus import Delivery, MessageBus
 from contracts.runtime.backoff import Backoff
@@ -57,7 +59,13 @@ class Consumer(Generic[M, R]):
         self.slots: Slots[M, R] = Slots(
             lambda: self._breaker.limit(settings.slots), self._execute, self._finished, handler.changed
         )
-        self.outbox = Outbox(bus, settings.source.group, settings.resend, broadcast=not settings.acks_late)
+        self.outbox = Outbox(
+            bus,
+            settings.source.group,
+            settings.resend,
+            broadcast=not settings.acks_late,
+            failpoints=settings.failpoints,
+        )
         self._heartbeats = Heartbeats(bus, settings.heartbeat_seconds, handler.heartbeat)
         self._control = SubscriptionLoop(bus, settings.channels, handler.handle_control, settings.max_bytes)
         self._reader = Reader(bus, settings.source, lambda: self.slots.entries | self.outbox.entries)
@@ -127,7 +135,7 @@ class Consumer(Generic[M, R]):
                 await backoff.wait()
             else:
                 if deliveries:
-                    failpoint("worker.after_read")
+                    failpoint_of(self._settings.failpoints, "after_read")
                 self.receive(deliveries)
                 # They start, and what ends at once is answered, before the next read is sent.
                 await asyncio.sleep(0)
@@ -148,24 +156,32 @@ class Consumer(Generic[M, R]):
 
     def _receive(self, delivery: Delivery) -> None:
         try:
-            key, message = self._handler.decode(delivery)
+            key, unpack = self._handler.decode(delivery)
+            if not self._answer_duplicate(key, delivery):
+                self._accept(key, unpack, delivery)
         except DecodeError as error:
             self._dead_letter(delivery, error.reason)
-            return
+
+    def _answer_duplicate(self, key: str, delivery: Delivery) -> bool:
+        """Acknowledge a message received before, with its reply if it has one; False for a new one."""
         if key in self.slots or self._handler.is_over(key):
             _log.info("duplicate_received", key=key)
             self.outbox.ack(delivery)
-        elif self.outbox.repeat(key, delivery):
+            return True
+        if self.outbox.repeat(key, delivery):
             _log.info("duplicate_of_finished_received", key=key)
-        else:
-            if not self._settings.acks_late:
-                self.outbox.ack(delivery)
-            self._add(key, message, delivery)
+            return True
+        return False
 
-    def _add(self, key: str, message: M, delivery: Delivery) -> None:
+    def _accept(self, key: str, unpack: Callable[[], M], delivery: Delivery) -> None:
         if self._stopping.is_set():
             self._handed_back.append(key)
-            return
+        else:
+            self._add(key, unpack(), delivery)
+        if not self._settings.acks_late:
+            self.outbox.ack(delivery)
+
+    def _add(self, key: str, message: M, delivery: Delivery) -> None:
         exclusive = delivery.stream in self._settings.source.exclusive_streams
         in_flight = InFlight(key, message, delivery, self._settings.new_id(), exclusive)
         self._handler.received(in_flight)

@@ -54,13 +54,23 @@ class ConsumerSettings:
     max_bytes: int = MAX_MESSAGE_BYTES
     """Of a control message."""
 
+    failpoints: str | None = None
+    """The part that the consumer's failpoints are named after; None for a server without any."""
+
 
 class Handler(ABC, Generic[M, R]):
-    """Decides what a message means. Only `execute` and `handle_control` may wait; only `decode` may raise."""
+    """Decides what a message means.
+
+    Only `execute`, `handle_control` and `leave` may wait. Only `decode`, what it returns, and `leave` may
+    raise, and nothing but what they name.
+    """
 
     @abstractmethod
-    def decode(self, delivery: Delivery) -> tuple[str, M]:
-        """The key of a message and the message. Raises DecodeError: it becomes a dead letter."""
+    def decode(self, delivery: Delivery) -> tuple[str, Callable[[], M]]:
+        """The key of a message, and what unpacks the message, to be called when it is new.
+
+        Both raise DecodeError: the delivery becomes a dead letter.
+        """
 
     @abstractmethod
     def execute(self, message: InFlight[M]) -> Awaitable[R]:
@@ -80,7 +90,10 @@ class Handler(ABC, Generic[M, R]):
 
     @abstractmethod
     async def leave(self, handed_back: tuple[str, ...]) -> None:
-        """Announce the end, with the keys of messages that are not finished. Raises BusUnavailable."""
+        """Announce the end, with the keys of messages that are not finished.
+
+        Raises BusUnavailable, and is then called again.
+        """
 
     def is_over(self, key: str) -> bool:
         """Whether nobody waits for a reply to this message."""

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable
+from typing import Final
 
 import structlog
 
 from contracts.base.errors import BusUnavailable
-from contracts.base.failpoints import failpoint
+from contracts.base.failpoints import failpoint_of
 from contracts.ports.bus import Delivery, Done, Outgoing, PublishPort
 from contracts.runtime.backoff import Backoff
 from contracts.runtime.reading import Entry, entry
 from contracts.runtime.resend import Reply, ResendPolicy, UnconfirmedReplies
+
+_CHUNK_BYTES: Final = 4_000_000
+"""Of replies in one call of the bus: the time of a call is limited, whatever its size."""
 
 _log = structlog.get_logger(__name__)
 
@@ -21,16 +26,26 @@ class Outbox:
     """Sends replies and dead letters, and acknowledges in the same step the entries that led to them.
 
     A reply is sent again until `confirm` names it; see ResendPolicy. When the bus was away everything
-    unconfirmed is sent at once.
+    unconfirmed is sent at once, in chunks; what was not sent yet goes first.
     """
 
     def __init__(
-        self, bus: PublishPort, group: str, policy: ResendPolicy, *, broadcast: bool = False
+        self,
+        bus: PublishPort,
+        group: str,
+        policy: ResendPolicy,
+        *,
+        broadcast: bool = False,
+        failpoints: str | None = None,
     ) -> None:
-        """`broadcast`: replies go out on channels, where nothing is stored, instead of streams."""
+        """`broadcast`: replies go out on channels, where nothing is stored, instead of streams.
+
+        `failpoints`: see ConsumerSettings.
+        """
         self._bus = bus
         self._group = group
         self._broadcast = broadcast
+        self._failpoints = failpoints
         self._replies = UnconfirmedReplies(policy)
         self._dead_letters: list[tuple[Outgoing, Delivery]] = []
         self._acks: list[Delivery] = []
@@ -50,8 +65,7 @@ class Outbox:
 
     def reply(self, reply: Reply) -> None:
         """Send a reply until it is confirmed; acknowledge its deliveries when it is first sent."""
-        self._replies.add(reply, self._now())
-        self._work.set()
+        self.ack(*self._replies.add(reply, self._now()))
 
     def repeat(self, key: str, delivery: Delivery) -> bool:
         """Send the reply to this message again, then acknowledge; False when there is none to repeat."""
@@ -103,34 +117,48 @@ class Outbox:
 
     async def flush(self) -> None:
         """Send what is due, once. Raises BusUnavailable; what was not sent stays due."""
+        self._acks += self._replies.expire(self._now())
         due = self._replies.pop_due(self._now())
-        letters, acks = list(self._dead_letters), list(self._acks)
-        if not due and not letters and not acks:
+        if not due and not self._dead_letters and not self._acks:
             return
-        owed = [len(reply.owed) for reply in due]
-        done = [delivery for reply in due for delivery in reply.owed]
-        done += [delivery for _, delivery in letters] + acks
-        failpoint("worker.before_outcome")
+        unsent = _chunks(due)
         try:
-            await self._send([reply.message for reply in due], [letter for letter, _ in letters], done)
+            while unsent:
+                await self._send(unsent[0])
+                unsent.popleft()
         except BaseException:
-            self._replies.put_back(due)
+            self._replies.put_back([reply for chunk in unsent for reply in chunk])
             raise
-        failpoint("worker.after_outcome")
+
+    async def _send(self, replies: list[Reply]) -> None:
+        """Send some replies, together with all dead letters and acknowledgements."""
+        failpoint_of(self._failpoints, "before_outcome")
+        messages = [reply.message for reply in replies]
+        if self._broadcast:
+            await self._answer(replies, [])
+            if messages:
+                await self._bus.broadcast(messages)
+        else:
+            await self._answer(replies, messages)
+        failpoint_of(self._failpoints, "after_outcome")
+        now = self._now()
+        for reply in replies:
+            self._replies.sent(reply, now)
+
+    async def _answer(self, replies: list[Reply], messages: list[Outgoing]) -> None:
+        """Store messages and dead letters, and acknowledge all that is owed; then it is owed no more."""
+        letters, acks = list(self._dead_letters), list(self._acks)
+        owed = [list(reply.owed) for reply in replies]
+        done = [delivery for deliveries in owed for delivery in deliveries]
+        done += [delivery for _, delivery in letters] + acks
+        if not done and not messages:
+            return
+        await self._bus.answer(Done(self._group, done), messages + [letter for letter, _ in letters])
         del self._dead_letters[: len(letters)]
         del self._acks[: len(acks)]
-        now = self._now()
-        for reply, count in zip(due, owed, strict=True):
-            self._replies.sent(reply, count, now)
-
-    async def _send(self, replies: list[Outgoing], letters: list[Outgoing], done: list[Delivery]) -> None:
-        if not self._broadcast:
-            return await self._bus.answer(Done(self._group, done), replies + letters)
-        if done:
-            await self._bus.answer(Done(self._group, done), letters)
-        if replies:
-            await self._bus.broadcast(replies)
-        return None
+        # A duplicate that arrived during the call waits for the next sending.
+        for reply, deliveries in zip(replies, owed, strict=True):
+            del reply.owed[: len(deliveries)]
 
     async def _wait(self) -> None:
         due = self._replies.next_due
@@ -142,3 +170,17 @@ class Outbox:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _chunks(replies: Iterable[Reply]) -> deque[list[Reply]]:
+    """The replies in order, in chunks of limited size; at least one chunk, which may be empty."""
+    chunks: deque[list[Reply]] = deque([[]])
+    room = _CHUNK_BYTES
+    for reply in replies:
+        size = len(reply.message.payload)
+        if size > room and chunks[-1]:
+            chunks.append([])
+            room = _CHUNK_BYTES
+        chunks[-1].append(reply)
+        room -= size
+    return chunks

@@ -67,15 +67,24 @@ class UnconfirmedReplies:
         """When a reply that was sent is to be sent again, at the earliest."""
         return self._later[0][0] if self._later else None
 
-    def add(self, reply: Reply, now: float) -> None:
-        """Keep a reply, which is due at once."""
+    def add(self, reply: Reply, now: float) -> list[Delivery]:
+        """Keep a reply, which is due at once. The deliveries owed by replies that are dropped for it."""
         reply.wait = self._policy.first_seconds
         reply.until = now + self._policy.keep_seconds
         self._replies[reply.execution_id] = self._now_due[reply.execution_id] = reply
         self._executions[reply.key] = reply.execution_id
         self._bytes += len(reply.message.payload)
+        owed: list[Delivery] = []
         while self._bytes > self._policy.max_bytes and len(self._replies) > 1:
-            self.confirm(next(iter(self._replies)))
+            owed += self.confirm(next(iter(self._replies)))
+        return owed
+
+    def expire(self, now: float) -> list[Delivery]:
+        """Drop replies that were kept long enough. The deliveries they still owe."""
+        owed: list[Delivery] = []
+        while (oldest := next(iter(self), None)) and now >= oldest.until:
+            owed += self.confirm(oldest.execution_id)
+        return owed
 
     def repeat(self, key: str, delivery: Delivery) -> bool:
         """Make the reply to this message due now, and owe one more delivery; False when there is none."""
@@ -87,15 +96,13 @@ class UnconfirmedReplies:
         return True
 
     def make_all_due(self) -> None:
-        """Send everything once more, now; the waits begin anew."""
+        """Send everything once more, now, and first what was due already; the waits begin anew."""
         for reply in self:
             reply.wait = self._policy.first_seconds
-        self._now_due = dict(self._replies)
+        self._now_due |= self._replies
 
     def pop_due(self, now: float) -> list[Reply]:
         """What is to be sent now. Hand each either to `sent` or back to `put_back`."""
-        while (oldest := next(iter(self), None)) and now >= oldest.until:
-            self.confirm(oldest.execution_id)
         while self._later and self._later[0][0] <= now:
             at, _, reply = heapq.heappop(self._later)
             # One that was repeated meanwhile is there a second time, for later.
@@ -108,10 +115,8 @@ class UnconfirmedReplies:
         """These could not be sent: they stay due."""
         self._now_due = {each.execution_id: each for each in replies if self._keeps(each)} | self._now_due
 
-    def sent(self, reply: Reply, acknowledged: int, now: float) -> None:
-        """A reply was sent, and so many of the deliveries it owed were acknowledged with it."""
-        # A duplicate that arrived while this was being sent waits for the next sending.
-        del reply.owed[:acknowledged]
+    def sent(self, reply: Reply, now: float) -> None:
+        """A reply was sent."""
         reply.due = now + reply.wait
         reply.wait = min(reply.wait * 2, self._policy.most_seconds)
         heapq.heappush(self._later, (reply.due, next(self._number), reply))

@@ -37,7 +37,10 @@ class SubscriptionLoop:
         self._handle = handle
         self._max_bytes = max_bytes
         self.listening = asyncio.Event()
-        """Set while what is sent is heard."""
+        """Set from the bus's confirmation until the subscription ends.
+
+        It stays set while a subscription reconnects by itself; what is sent meanwhile is lost.
+        """
 
     async def run(self) -> None:
         """Listen until cancelled; an absent bus is waited for."""

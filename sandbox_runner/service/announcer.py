@@ -34,7 +34,8 @@ class HostAnnouncer:
         self._settings = settings
         self._messages = messages
         self._consumer = consumer
-        self._broadcasts: set[asyncio.Task[None]] = set()
+        self._changed = self._closed = False
+        self._announcing: asyncio.Task[None] | None = None
 
     def heartbeat(self, sequence: int) -> list[Outgoing]:
         """The periodic heartbeat, for callers and for orchestrators."""
@@ -42,19 +43,32 @@ class HostAnnouncer:
         return [self._state(), self._messages.worker_heartbeat(heartbeat)]
 
     def announce_soon(self) -> None:
-        """Tell callers the state now, in the background; the next heartbeat makes a lost one good."""
-        task = asyncio.create_task(self._announce())
-        self._broadcasts.add(task)
-        task.add_done_callback(self._broadcasts.discard)
+        """Tell callers the state, in the background; the next heartbeat makes a lost one good.
+
+        Changes while the bus is at work are told together, once it is done.
+        """
+        self._changed = True
+        if not self._closed and (self._announcing is None or self._announcing.done()):
+            self._announcing = asyncio.create_task(self._announce(), name="host-announcement")
 
     async def leave(self) -> None:
         """Tell callers what is given back, and orchestrators that the host ends. Raises BusUnavailable."""
+        await self.close()
         await self._bus.broadcast([self._state()])
         await self._bus.broadcast([self._messages.left(self._settings.host_id)])
 
+    async def close(self) -> None:
+        """Announce nothing more in the background. Again is a no-op."""
+        self._closed = True
+        if self._announcing is not None:
+            self._announcing.cancel()
+            await asyncio.wait([self._announcing])
+
     async def _announce(self) -> None:
-        with suppress(BusUnavailable):
-            await self._bus.broadcast([self._state()])
+        while self._changed:
+            self._changed = False
+            with suppress(BusUnavailable):
+                await self._bus.broadcast([self._state()])
 
     def _state(self) -> Outgoing:
         consumer = self._consumer

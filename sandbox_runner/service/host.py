@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -58,11 +59,14 @@ class Host(Handler[Program, SandboxOutcome]):
 
     async def run(self) -> None:
         """Serve until `stop`; all is over 10 s after that at most."""
-        await self._consumer.run(self._peers.take_over(self._consumer))
+        try:
+            await self._consumer.run(self._peers.take_over(self._consumer))
+        finally:
+            await self._announcer.close()
 
-    def decode(self, delivery: Delivery) -> tuple[str, Program]:
+    def decode(self, delivery: Delivery) -> tuple[str, Callable[[], Program]]:
         order = read(delivery.payload, SandboxOrder)
-        return order.request_id, self._executor.program(order)
+        return order.request_id, partial(self._executor.program, order)
 
     def execute(self, message: InFlight[Program]) -> Awaitable[SandboxOutcome]:
         return self._executor.run(message.message)

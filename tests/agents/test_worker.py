@@ -248,3 +248,25 @@ async def test_after_an_outage_it_pauses_and_then_tries_one_at_a_time(
     assert codes == ["sandbox_unavailable"] * 3 + [None] * 3
     assert (together["d1"], together["d2"], together["d3"]) == (2, 1, 1)
     assert clock() - began >= 1.5, "0.5 s, and after the failed probe 1 s"
+
+
+async def test_an_agent_that_cancels_its_own_task_has_failed(
+    bus: MemoryBus, owner: Owner, store: GitArtifactStore
+) -> None:
+    @agent(role="coder")
+    class Cancelling:
+        async def run(self, task: Task) -> AgentResult:
+            current = asyncio.current_task()
+            assert current is not None
+            current.cancel()
+            await asyncio.sleep(0)
+            raise AssertionError("it is cancelled")
+
+    async with running(worker(bus, store, Cancelling)):
+        await owner.dispatch(task_request(dispatch_id="d1"))
+        outcome = await owner.outcome()
+        await owner.settled()
+    assert (outcome.dispatch_id, outcome.status) == ("d1", "failed")
+    assert outcome.error is not None
+    assert (outcome.error.code, outcome.error.retryable) == ("agent_crashed", True)
+    assert outcome.error.message == "the agent cancelled its own execution"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
+import weakref
 
 import pytest
 
@@ -295,6 +297,16 @@ async def test_a_closed_subscription_ends_its_iteration(bus: Bus) -> None:
     await subscription.close()
     await subscription.close()
     assert await listening == []
+
+
+async def test_a_bus_keeps_no_closed_subscription(bus: Bus) -> None:
+    subscription = bus.subscribe(["s"])
+    await subscription.ready()
+    await subscription.close()
+    closed = weakref.ref(subscription)
+    del subscription
+    gc.collect()
+    assert closed() is None
 
 
 async def test_a_subscription_to_nothing_is_refused(bus: Bus) -> None:

@@ -142,7 +142,7 @@ MUTANTS: tuple[Mutant, ...] = (
                 "reply.due = now + reply.wait",
                 "reply.due = float('inf')",
             ),
-            Edit("contracts/runtime/resend.py", "self._now_due = dict(self._replies)", "pass"),
+            Edit("contracts/runtime/resend.py", "self._now_due |= self._replies", "pass"),
             Edit(
                 "contracts/runtime/resend.py",
                 "reply = self._now_due[execution_id] = self._replies[execution_id]",

@@ -19,16 +19,20 @@ from tests.e2e.conftest import COMMAND
 
 ROOT = Path(__file__).parents[2]
 CALL = re.compile(r'failpoint\(\s*"([a-z._]+)"')
+SHARED_CALL = re.compile(r'failpoint_of\(\s*[\w.]+, "([a-z_]+)"')
+PART = re.compile(r'failpoints="([a-z_]+)"')
 
 
 def test_every_failpoint_is_called_and_every_call_is_known() -> None:
-    called = [
-        name
+    texts = [
+        path.read_text("utf-8")
         for package in ("agents", "artifacts", "contracts", "orchestrator", "sandbox_runner")
         for path in (ROOT / package).rglob("*.py")
         if path.name != "failpoints.py"
-        for name in CALL.findall(path.read_text("utf-8"))
     ]
+    called = [name for text in texts for name in CALL.findall(text)]
+    shared = [name for text in texts for name in SHARED_CALL.findall(text)]
+    called += [f"{part}.{name}" for text in texts for part in PART.findall(text) for name in shared]
     assert sorted(called) == sorted(FAILPOINTS)
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from contracts.base.errors import DecodeError
+from contracts.base.failpoints import arm, disarm, parse_traps
 from contracts.bus.memory_broker import MemoryBroker
 from contracts.bus.memory_bus import MemoryBus
 from contracts.messages.channels import Channels
@@ -47,16 +50,23 @@ class Echo(Handler[str, str]):
     def __init__(self, bus: MemoryBus, settings: ConsumerSettings) -> None:
         self.bus = bus
         self.door = asyncio.Event()
+        self.unpacked: list[str] = []
         self.started: list[str] = []
         self.over: set[str] = set()
         self.left: list[tuple[str, ...]] = []
         self.consumer = Consumer(bus, self, settings)
 
-    def decode(self, delivery: Delivery) -> tuple[str, str]:
+    def decode(self, delivery: Delivery) -> tuple[str, Callable[[], str]]:
         text = delivery.payload.decode()
         if not text.startswith("ask-"):
             raise DecodeError("no question", delivery.payload)
-        return text, text.upper()
+        return text, partial(self.unpack, text)
+
+    def unpack(self, text: str) -> str:
+        self.unpacked.append(text)
+        if text.endswith("lie"):
+            raise DecodeError("no content", text.encode())
+        return text.upper()
 
     async def execute(self, message: InFlight[str]) -> str:
         self.started.append(message.message)
@@ -191,3 +201,56 @@ async def test_a_job_that_breaks_ends_the_consumer_with_its_error(bus: MemoryBus
     with pytest.raises(ZeroDivisionError):
         await handler.consumer.run(breaks())
     assert handler.left == [()]
+
+
+async def test_only_what_is_new_and_will_start_is_unpacked(bus: MemoryBus) -> None:
+    heard = Listener(bus)
+    async with serving(bus, EARLY) as handler:
+        await ask(bus, "ask-a", "ask-a")
+        await until(lambda: handler.started == ["ASK-A"])
+        handler.door.set()
+        await until(lambda: bool(heard.on(RESULTS)))
+        await ask(bus, "ask-a")
+
+        async def acknowledged() -> bool:
+            return await bus.depth(REQUESTS) == 0
+
+        await until(acknowledged)
+        handler.consumer.stop()
+        handler.consumer.receive([Delivery(REQUESTS, "99-0", b"ask-b")])
+    assert handler.unpacked == ["ask-a"]
+    assert handler.left == [("ask-b",)]
+
+
+@pytest.mark.parametrize("settings", [LATE, EARLY])
+async def test_i7_what_cannot_be_unpacked_is_dead(bus: MemoryBus, settings: ConsumerSettings) -> None:
+    await ask(bus, "ask-lie", "ask-a")
+    async with serving(bus, settings) as handler:
+        await until(lambda: handler.started == ["ASK-A"])
+
+        async def kept() -> bool:
+            return await bus.depth(Channels.DEAD_LETTERS) == 1
+
+        await until(kept)
+    [letter] = await bus.entries(Channels.DEAD_LETTERS)
+    assert decode(letter.payload).data.reason == "no content"
+    assert "ask-lie" not in {entry.payload.decode() for entry in await bus.entries(REQUESTS)}
+
+
+@pytest.mark.parametrize(("part", "passed"), [("worker", True), (None, False)])
+async def test_failpoints_are_those_of_the_part_that_the_settings_name(
+    bus: MemoryBus, tmp_path: Path, part: str | None, passed: bool
+) -> None:
+    names = ("worker.after_read", "worker.before_outcome", "worker.after_outcome")
+    log = tmp_path / "log"
+    arm(parse_traps(",".join(f"{name}=note" for name in names)), log, 1)
+    heard = Listener(bus)
+    try:
+        async with serving(bus, replace(LATE, failpoints=part)) as handler:
+            await ask(bus, "ask-a")
+            handler.door.set()
+            await until(lambda: bool(heard.on(RESULTS)))
+    finally:
+        disarm()
+    struck = {line.split()[2] for line in log.read_text().splitlines()}
+    assert struck == (set(names) if passed else set())

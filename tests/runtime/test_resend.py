@@ -14,9 +14,10 @@ def reply(key: str = "r", size: int = 10, *, once: bool = False, owed: tuple[Del
 
 def send_due(replies: UnconfirmedReplies, now: float) -> list[str]:
     """Send what is due; the keys of it."""
+    replies.expire(now)
     due = replies.pop_due(now)
     for each in due:
-        replies.sent(each, len(each.owed), now)
+        replies.sent(each, now)
     return [each.key for each in due]
 
 
@@ -45,8 +46,8 @@ def test_a_repeated_reply_is_due_at_once_and_later_as_it_would_have_been() -> No
     assert replies.repeat("r", duplicate)
     [due] = replies.pop_due(0.5)
     assert due.owed == [duplicate]
-    replies.sent(due, 1, 0.5)
-    assert (due.owed, replies.next_due) == ([], 1)
+    replies.sent(due, 0.5)
+    assert replies.next_due == 1
     assert send_due(replies, 1) == [], "the later sending counts"
     assert send_due(replies, 2.5) == ["r"]
 
@@ -71,5 +72,15 @@ def test_what_a_confirmed_reply_still_owes_is_given_back() -> None:
     replies = UnconfirmedReplies(POLICY)
     replies.add(reply(owed=(first, second)), 0)
     [due] = replies.pop_due(0)
-    replies.sent(due, 1, 0)
+    due.owed.remove(first)
+    replies.sent(due, 0)
     assert replies.discard("r") == [second]
+
+
+def test_what_a_dropped_reply_owes_is_given_back() -> None:
+    aged, pushed_out = Delivery("s", "1-0", b""), Delivery("s", "2-0", b"")
+    replies = UnconfirmedReplies(POLICY)
+    assert replies.add(reply("r1", 40_000_000, owed=(pushed_out,)), 0) == []
+    assert replies.add(reply("r2", 40_000_000, owed=(aged,)), 0) == [pushed_out]
+    assert replies.expire(59) == []
+    assert replies.expire(60) == [aged]

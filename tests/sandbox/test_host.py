@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from prometheus_client import CollectorRegistry
 
 from contracts.base.errors import InvalidInput, SandboxUnavailable
 from contracts.bus.connect import open_message_bus
+from contracts.bus.memory_broker import MemoryBroker
+from contracts.bus.memory_bus import MemoryBus
 from contracts.messages.channels import Channels
 from contracts.messages.events import decode
 from contracts.messages.payloads import DeadMessage
@@ -21,8 +23,10 @@ from contracts.messages.sandbox import SandboxControl, SandboxOrder
 from contracts.ports.bus import MessageBus, Outgoing
 from contracts.ports.sandbox import Sandbox, SandboxLimits, SandboxRequest
 from sandbox_runner import SandboxSettings, choose_sandbox
+from sandbox_runner.service.host import Host
 from sandbox_runner.service.messages import Messages, order_of, result_of
 from sandbox_runner.service.metrics import HostMetrics
+from sandbox_runner.service.settings import HostSettings
 from tests.sandbox.hosting import Ear, HostProcess, answers, hosted, remote_sandbox
 from tests.sandbox.probing import FAST, new_marker, processes_with, run, until
 from tests.support.redis_servers import PrivateRedis
@@ -99,6 +103,68 @@ async def test_the_same_request_twice_runs_once_and_is_answered_twice(
         await until("the host forgets it", lambda: not ear.hosts[-1].held)
         assert await bus.depth(Channels.SANDBOX_REQUESTS) == 0
     assert registry.get_sample_value("multi_agent_sandbox_executions_total", {"verdict": "ok"}) == 1
+
+
+async def test_a_duplicate_is_not_even_unpacked(bus: MessageBus, local: Sandbox, ear: Ear) -> None:
+    order = an_order("true", stdin=b"abc")
+    async with hosted(bus, local):
+        await bus.publish([SAY.order(order)])
+        await until("a result", lambda: ear.outcomes)
+        await bus.publish([SAY.order(order.model_copy(update={"stdin_size": 2}))])
+        await until("the result again", lambda: len(ear.outcomes) > 1)
+        await say(bus, received=("r-1",))
+        await until("the host forgets it", lambda: not ear.hosts[-1].held)
+    assert await dead_letters(bus) == []
+
+
+class SlowBus(MemoryBus):
+    """Broadcasts while the door is open. told: the channel of each message."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryBroker())
+        self.door = asyncio.Event()
+        self.told: list[str] = []
+
+    async def broadcast(self, messages: Sequence[Outgoing]) -> None:
+        self.told += [message.stream for message in messages]
+        await self.door.wait()
+        await super().broadcast(messages)
+
+
+def announcements() -> list[asyncio.Task[Any]]:
+    """The announcements under way."""
+    return [task for task in asyncio.all_tasks() if task.get_name() == "host-announcement"]
+
+
+async def test_many_changes_are_announced_together(local: Sandbox) -> None:
+    bus = SlowBus()
+    host = Host(bus, local, HostSettings("host-1", "here"))
+    for _ in range(50):
+        host.changed()
+        await asyncio.sleep(0)
+    assert bus.told == [Channels.SANDBOX_HOSTS], "one is under way"
+    bus.door.set()
+    await until("the rest is told", lambda: len(bus.told) > 1)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert bus.told == [Channels.SANDBOX_HOSTS] * 2
+    await bus.close()
+
+
+async def test_a_host_that_leaves_announces_nothing_more(local: Sandbox) -> None:
+    bus = SlowBus()
+    host = Host(bus, local, HostSettings("host-1", "here"))
+    host.changed()
+    await asyncio.sleep(0)
+    [announcing] = announcements()
+    leaving = asyncio.create_task(host.leave(()))
+    await until("it tells its end", lambda: len(bus.told) > 1)
+    bus.door.set()
+    await leaving
+    assert announcing.cancelled()
+    host.changed()
+    assert announcements() == []
+    await bus.close()
 
 
 async def test_a_result_is_repeated_until_it_is_received(bus: MessageBus, local: Sandbox, ear: Ear) -> None:
