@@ -7,18 +7,20 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from contracts.base.errors import NotConfigured
 from contracts.ports.bus import MessageBus, PublishPort
 from contracts.ports.model import ModelClient
-from contracts.ports.sandbox import Isolation, Sandbox, SandboxRequest, SandboxResult
+from contracts.ports.sandbox import Sandbox
 from multi_agent.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from agents.worker.worker import Worker
     from artifacts import GitArtifactStore
+    from artifacts.store.repository import Repository
     from orchestrator.client.workflow_client import WorkflowClient
     from orchestrator.service.orchestrator import OrchestratorService
     from orchestrator.storage.sql.database import Database
@@ -47,6 +49,13 @@ def arm_failpoints(settings: Settings) -> None:
             f"and {settings.data} is none; unset it"
         )
     arm(parse_traps(settings.failpoints), settings.data / "failpoints.log", settings.failpoint_seed)
+
+
+def make_private_bus() -> MessageBus:
+    """A bus within this process that nothing else hears."""
+    from contracts.bus.connect import open_message_bus
+
+    return open_message_bus("memory://")
 
 
 def make_bus(settings: Settings) -> MessageBus:
@@ -85,13 +94,19 @@ def upgrade_database(settings: Settings) -> None:
 
 def make_artifacts(settings: Settings) -> GitArtifactStore:
     """The artifact store; one at a path is created when it does not exist."""
-    from pathlib import Path
-
     from artifacts import create_store, open_store
 
     if not urlsplit(settings.artifacts).scheme:
         create_store(Path(settings.artifacts))
     return open_store(settings.artifacts, settings.data / "artifact-cache")
+
+
+def make_local_artifacts(path: Path) -> Repository:
+    """The store at a path, for callers without asyncio; it is created when it does not exist."""
+    from artifacts.git.creation import create_store
+    from artifacts.store.repository import Repository
+
+    return Repository(create_store(path))
 
 
 def make_model(settings: Settings) -> ModelClient:
@@ -129,33 +144,11 @@ def sandbox_settings(settings: Settings) -> SandboxSettings:
     )
 
 
-class FirstUseSandbox:
-    """The strongest backend, chosen when the first program must run: many agents never need one."""
+async def choose_sandbox(settings: SandboxSettings) -> Sandbox:
+    """The strongest ready backend of this machine. Raises SandboxUnavailable without one."""
+    from sandbox_runner import choose_sandbox
 
-    def __init__(self, choose: Callable[[], Awaitable[Sandbox]]) -> None:
-        self._choose = choose
-        self._chosen: Sandbox | None = None
-
-    @property
-    def backend(self) -> str:
-        """The chosen backend's name; empty before the first use."""
-        return self._chosen.backend if self._chosen else ""
-
-    @property
-    def isolation(self) -> Isolation:
-        """The chosen backend's level; the weakest before the first use."""
-        return self._chosen.isolation if self._chosen else Isolation.SYSCALLS
-
-    async def run(self, request: SandboxRequest) -> SandboxResult:
-        """See contracts.ports.Sandbox."""
-        if self._chosen is None:
-            self._chosen = await self._choose()
-        return await self._chosen.run(request)
-
-    async def close(self) -> None:
-        """Close what was chosen."""
-        if self._chosen is not None:
-            await self._chosen.close()
+    return await choose_sandbox(settings)
 
 
 def make_sandbox(settings: Settings, bus: MessageBus, caller_id: str) -> Sandbox:
@@ -165,7 +158,7 @@ def make_sandbox(settings: Settings, bus: MessageBus, caller_id: str) -> Sandbox
         from sandbox_runner.service.remote import RemoteSandbox
 
         return RemoteSandbox(bus, caller_id, timeouts=CallTimeouts(lease=settings.lease_seconds))
-    from sandbox_runner import choose_sandbox
+    from sandbox_runner.choose import FirstUseSandbox
 
     wanted = sandbox_settings(settings)
     return FirstUseSandbox(lambda: choose_sandbox(wanted))

@@ -11,7 +11,7 @@ from typing import Protocol
 import structlog
 
 from contracts.base.errors import NotConfigured, SandboxUnavailable
-from contracts.ports.sandbox import Isolation, Sandbox, SandboxLimits, SandboxRequest, Verdict
+from contracts.ports.sandbox import Isolation, Sandbox, SandboxLimits, SandboxRequest, SandboxResult, Verdict
 from sandbox_runner.engine import seccomp
 from sandbox_runner.engine.settings import BACKENDS, BackendStatus, SandboxSettings
 from sandbox_runner.guest import landlock
@@ -42,6 +42,37 @@ async def choose_sandbox(settings: SandboxSettings) -> Sandbox:
         else:
             return sandbox
     raise SandboxUnavailable("no sandbox is available, and nothing runs without one:\n" + "\n".join(failures))
+
+
+class FirstUseSandbox:
+    """The strongest backend, chosen when the first program must run: many agents never need one."""
+
+    def __init__(self, choose: Callable[[], Awaitable[Sandbox]]) -> None:
+        self._choose = choose
+        self._choosing = asyncio.Lock()
+        self._chosen: Sandbox | None = None
+
+    @property
+    def backend(self) -> str:
+        """The chosen backend's name; empty before the first use."""
+        return self._chosen.backend if self._chosen else ""
+
+    @property
+    def isolation(self) -> Isolation:
+        """The chosen backend's level; the weakest before the first use."""
+        return self._chosen.isolation if self._chosen else Isolation.SYSCALLS
+
+    async def run(self, request: SandboxRequest) -> SandboxResult:
+        """See contracts.ports.Sandbox."""
+        async with self._choosing:
+            if self._chosen is None:
+                self._chosen = await self._choose()
+        return await self._chosen.run(request)
+
+    async def close(self) -> None:
+        """Close what was chosen."""
+        if self._chosen is not None:
+            await self._chosen.close()
 
 
 async def survey(settings: SandboxSettings) -> list[BackendStatus]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from typing import Any
+
+import structlog
 
 from contracts.base.errors import DecodeError, InvalidInput
 from contracts.base.loop_thread import LoopThread
@@ -15,20 +18,30 @@ from contracts.ports.bus import MessageBus, Outgoing, Subscription
 
 Handler = Callable[[TaskEvent[Any]], object]
 
-_log = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 class BlockingSubscription:
     """One handler on one channel, called in a thread of its own, which may block and may use the bus.
 
-    Ends with `close`, with the `with` block or with its bus.
+    Ends with `close`, with the `with` block, with its bus or with the interpreter.
     """
 
-    def __init__(self, loop: LoopThread, subscription: Subscription, channel: str, handler: Handler) -> None:
+    def __init__(
+        self,
+        loop: LoopThread,
+        subscription: Subscription,
+        channel: str,
+        handler: Handler,
+        siblings: set[BlockingSubscription],
+    ) -> None:
+        """siblings: the subscriptions of the bus; this one is among them until it ends."""
         self.channel = channel
         self.handler = handler
         self._loop = loop
         self._subscription = subscription
+        self._siblings = siblings
+        siblings.add(self)
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="event-handler", daemon=True)
         self._thread.start()
@@ -48,6 +61,12 @@ class BlockingSubscription:
         self.close()
 
     def _work(self) -> None:
+        # Cancelled when the interpreter ends and nobody closed the bus.
+        with suppress(CancelledError):
+            self._follow()
+        self._siblings.discard(self)
+
+    def _follow(self) -> None:
         messages = aiter(self._subscription)
 
         async def following() -> tuple[str, bytes] | None:
@@ -61,12 +80,14 @@ class BlockingSubscription:
             event = decode(payload)
         except DecodeError as error:
             # Some channels carry hints that are no events.
-            _log.debug("not an event on %s: %s", channel, error)
+            logger.debug("message_is_no_event", channel=channel, error=str(error))
             return
         try:
             self.handler(event)
+        except CancelledError:
+            raise
         except Exception:
-            _log.exception("the handler of %s failed; it goes on with the next event", channel)
+            logger.exception("event_handler_failed", channel=channel)
 
 
 class BlockingMessageBus:
@@ -79,7 +100,7 @@ class BlockingMessageBus:
     def __init__(self, url: str) -> None:
         """Connects when it is first used. Raises NotConfigured for a URL that names no bus."""
         self._bus: MessageBus | None = open_message_bus(url)
-        self._subscriptions: list[BlockingSubscription] = []
+        self._subscriptions: set[BlockingSubscription] = set()
         self._loop = LoopThread()
 
     def publish(self, channel: str, event: TaskEvent[Any]) -> None:
@@ -99,22 +120,19 @@ class BlockingMessageBus:
             raise InvalidInput(f"handler is a {type(handler).__name__}; give a function of one TaskEvent")
         channels = [_checked(channel)] if "*" in channel else [_checked(channel), f"{channel}.*"]
         subscription = self._loop.run(_listening(self._opened(), channels))
-        made = BlockingSubscription(self._loop, subscription, channel, handler)
-        self._subscriptions.append(made)
-        return made
+        return BlockingSubscription(self._loop, subscription, channel, handler, self._subscriptions)
 
     def unsubscribe(self, channel: str, handler: Handler | None = None) -> None:
         """End the channel's subscriptions, or those of one handler."""
-        for one in list(self._subscriptions):
-            if one.channel == channel and handler in {None, one.handler}:
-                self._subscriptions.remove(one)
+        for one in tuple(self._subscriptions):
+            if one.channel == channel and (handler is None or handler == one.handler):
                 one.close()
 
     def close(self) -> None:
         """End the subscriptions and the connections. Again is a no-op."""
         bus, self._bus = self._bus, None
-        while self._subscriptions:
-            self._subscriptions.pop().close()
+        for one in tuple(self._subscriptions):
+            one.close()
         if bus is not None:
             self._loop.run(bus.close())
             self._loop.close()

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 
-from contracts.base.errors import StoreUnavailable
 from orchestrator.client.database_retry import DatabaseRetry
 from orchestrator.client.views import JournalEntry, WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
@@ -54,4 +53,4 @@ async def follow_until_settled(
             newest = await retry.call(partial(client.workflow, workflow_id))
             if newest is not None and newest.settled:
                 return newest
-    raise StoreUnavailable(f"workflow {workflow_id} cannot be followed any further")
+    raise AssertionError("follow() never ends by itself")

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from planner_service.planning import Planner
 
 
-def read_plan(path: Path, max_tasks: int) -> TodoList:
-    """Read and check a plan. Raises InvalidInput for a file that cannot be read or is no valid plan."""
+def read_plan(path: Path, max_tasks: int, *, hint: str = "") -> TodoList:
+    """Read and check a plan. Raises InvalidInput for a file that cannot be read or is no valid plan.
+
+    hint: what the user can do about a file that cannot be read, in words.
+    """
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise InvalidInput(f"plan {path}: {error.strerror}") from None
+        raise InvalidInput(f"plan {path}: {error.strerror}" + (f"; {hint}" if hint else "")) from None
     return parse_plan(raw, PlanLimits(max_tasks=max_tasks))
 
 
@@ -38,11 +41,14 @@ async def make_plan(
     return await planner.plan(request, repository=repository)
 
 
-def check_roles(plan: TodoList, served: Collection[str]) -> None:
-    """Raise InvalidInput when the plan has a task for a role that no agent serves."""
+def check_roles(plan: TodoList, served: Collection[str], *, hint: str) -> None:
+    """Raise InvalidInput when the plan has a task for a role that no agent serves.
+
+    hint: how the user names a module with agents, such as `--agents MODULE`.
+    """
     missing = sorted({item.agent_role for item in plan.items} - set(served))
     if missing:
         known = ", ".join(sorted(served))
         raise InvalidInput(
-            f"no agent serves the role {missing[0]!r} (known: {known}); name its module: --agents MODULE"
+            f"no agent serves the role {missing[0]!r} (known: {known}); name its module: {hint}"
         )

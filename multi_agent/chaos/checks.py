@@ -17,7 +17,6 @@ from contracts.messages.journal import (
     TaskDispatched,
     TaskSucceeded,
     UnknownEvent,
-    decode_journal,
 )
 from multi_agent.chaos.load import expected_files
 from multi_agent.chaos.scratch_system import CANARY, ScratchSystem
@@ -58,7 +57,7 @@ async def check_workflow(
     """Check a workflow that has ended."""
     name = view.header.workflow_id
     entries = await client.events(name, limit=_ALL_EVENTS)
-    events = [decode_journal(entry.kind, entry.task_id, entry.data) for entry in entries]
+    events = [entry.event for entry in entries]
     findings = _journal(view, events)
     if plan.todo_list_id.startswith("poison-"):
         findings += _poisoned(view)

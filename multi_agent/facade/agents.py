@@ -23,14 +23,13 @@ from contracts.base.errors import InvalidInput
 from contracts.base.loop_thread import LoopThread
 from contracts.base.paths import covers
 from contracts.base.strict_json import to_json, validate
-from contracts.bus.connect import open_message_bus
 from contracts.documents.reports import CodeArtifacts, Contract
 from contracts.documents.todo_list import Role, TodoItem
 from contracts.messages.channels import Channels
 from contracts.messages.payloads import TaskRequest
 from contracts.ports.model import ModelClient
 from contracts.ports.sandbox import Sandbox
-from multi_agent.bootstrap import HOST, make_bus, make_model, make_sandbox
+from multi_agent.bootstrap import HOST, make_bus, make_model, make_private_bus, make_sandbox
 from multi_agent.facade.files import read_files
 from multi_agent.facade.options import settings_from
 from multi_agent.facade.outcome import WorkflowArtifacts, readable_report
@@ -152,7 +151,7 @@ class _NoExchangeStore:
 @asynccontextmanager
 async def _sandbox(settings: Settings) -> AsyncIterator[Sandbox]:
     # Only sandbox hosts are asked over a bus.
-    bus = make_bus(settings) if settings.sandbox == HOST else open_message_bus("memory://")
+    bus = make_bus(settings) if settings.sandbox == HOST else make_private_bus()
     sandbox = make_sandbox(settings, bus, f"{_CALLER}-{uuid.uuid4().hex}")
     try:
         yield sandbox

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from artifacts.git.creation import create_store
-from artifacts.store.repository import Repository
 from contracts.base.errors import InvalidInput
 from contracts.base.strict_json import to_json, validate
 from contracts.documents.reports import ArtifactMetadata
 from contracts.ports.artifacts import PendingCommit, RefMove
+from multi_agent.bootstrap import make_local_artifacts
 from multi_agent.facade.files import NamedFiles, read_files
 from multi_agent.facade.options import settings_from
 
@@ -30,7 +29,7 @@ class ArtifactStore:
         if urlsplit(place).scheme:
             raise InvalidInput(f"the artifact store {place} is not on this machine; give a path")
         Path(place).parent.mkdir(parents=True, exist_ok=True)
-        self._repository = Repository(create_store(Path(place)))
+        self._repository = make_local_artifacts(Path(place))
 
     def commit_artifacts(
         self,

@@ -6,7 +6,7 @@ from typing import Final
 
 from contracts.base.errors import InvalidInput
 from contracts.bus.blocking import BlockingMessageBus
-from multi_agent.facade.options import settings_from
+from multi_agent.facade.options import set_up_logs, settings_from
 from multi_agent.runtime.locks import FileLock
 from multi_agent.settings import Settings
 
@@ -21,6 +21,7 @@ def get_message_bus(url: str | None = None) -> BlockingMessageBus:
     """
     if url is not None and not isinstance(url, str):
         raise InvalidInput(f"url is a {type(url).__name__}; give text such as {DEFAULT_URL}")
+    set_up_logs()
     return BlockingMessageBus(url or _known_url(settings_from({})))
 
 

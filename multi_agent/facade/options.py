@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +22,17 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
     if unknown:
         known = ", ".join(sorted(Settings.model_fields))
         raise InvalidInput(f"there is no option {unknown[0]!r}; there are: {known}")
-    if not structlog.is_configured():
-        # A script's standard output is its own.
-        structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    set_up_logs()
     return load_settings(options)
+
+
+def set_up_logs() -> None:
+    """Log warnings and errors to stderr, unless the caller has configured structlog.
+
+    A script's standard output is its own.
+    """
+    if not structlog.is_configured():
+        structlog.configure(
+            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        )

@@ -12,9 +12,9 @@ from agents.sdk.registry import agent_info
 from contracts.base.errors import InvalidInput
 from contracts.base.loop_thread import LoopThread
 from contracts.base.refs import branch_name
-from contracts.documents.plan_checks import PlanLimits, parse_plan
 from contracts.documents.todo_list import TodoList
 from multi_agent.application.follow import Progress, follow_until_settled
+from multi_agent.application.plans import check_roles, read_plan
 from multi_agent.bootstrap import (
     find_agents,
     is_current,
@@ -72,18 +72,9 @@ class Orchestrator:
             kind = type(todo_list_id).__name__
             raise InvalidInput(f"todo_list_id is a {kind}; give the plan's id: plan['todo_list_id']")
         path = self._plans_dir / f"{todo_list_id}.json"
-        try:
-            raw = path.read_bytes()
-        except OSError as error:
-            raise InvalidInput(f"plan {path}: {error.strerror}; PlannerService writes it there") from None
-        plan = parse_plan(raw, PlanLimits(max_tasks=self._settings.max_tasks))
-        known = {agent_info(found).role for found in find_agents(self._agents)}
-        missing = sorted({item.agent_role for item in plan.items} - known)
-        if missing:
-            roles = ", ".join(sorted(known))
-            raise InvalidInput(
-                f"no agent serves the role {missing[0]!r} (known: {roles}); name its module: agents=[...]"
-            )
+        plan = read_plan(path, self._settings.max_tasks, hint="PlannerService writes it there")
+        served_roles = {agent_info(found).role for found in find_agents(self._agents)}
+        check_roles(plan, served_roles, hint="agents=[...]")
         return plan
 
     def execute_workflow(self, workflow_id: str) -> dict[str, Any]:
@@ -91,6 +82,7 @@ class Orchestrator:
 
         {"workflow_id", "status", "reason", "tasks": {task_id: {"status", "commit", "attempt", "summary"}}}
 
+        workflow_id: the id or an unambiguous beginning of it.
         The workflow's status is "completed", "failed", "cancelled" or "waiting_for_approval". Starts an
         orchestrator and workers where none serve the data folder, and stops them at the end.
         Raises InvalidInput for an unknown workflow, NotConfigured and SandboxUnavailable for what is missing.
@@ -109,16 +101,18 @@ class Orchestrator:
     def get_artifacts(self, workflow_id: str) -> WorkflowArtifacts:
         """What the workflow made: path -> content, and its reports; see WorkflowArtifacts.
 
-        Raises InvalidInput before the workflow is completed.
+        workflow_id: the id or an unambiguous beginning of it.
+        Raises InvalidInput for an unknown workflow, and before the workflow is completed.
         """
         return self._thread.run(self._get_artifacts(workflow_id))
 
     async def _get_artifacts(self, workflow_id: str) -> WorkflowArtifacts:
         async with self._client() as client:
-            view = await client.workflow(workflow_id)
+            known = await client.resolve(workflow_id)
+            view = await client.workflow(known)
         if view is None or view.header.status is not WorkflowStatus.COMPLETED:
-            status = view.header.status.value if view else "unknown"
-            raise InvalidInput(f"workflow {workflow_id} is {status}; execute_workflow completes it")
+            status = view.header.status.value if view else "queued"
+            raise InvalidInput(f"workflow {known} is {status}; execute_workflow completes it")
         commit = view.header.result_commit
         if commit is None:
             return WorkflowArtifacts()
@@ -128,7 +122,7 @@ class Orchestrator:
         finally:
             await store.close()
         tasks = [task.task_id for task in view.tasks]
-        return read_outcome(branch_name(workflow_id), commit, tree, tasks)
+        return read_outcome(branch_name(known), commit, tree, tasks)
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[WorkflowClient]:

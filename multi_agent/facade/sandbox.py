@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from contracts.base.errors import InvalidInput
 from contracts.base.loop_thread import LoopThread
 from contracts.ports.sandbox import Sandbox, SandboxLimits, SandboxRequest, SandboxResult
-from multi_agent.bootstrap import sandbox_settings
+from multi_agent.bootstrap import choose_sandbox, sandbox_settings
 from multi_agent.facade.files import NamedFiles, read_files
 from multi_agent.facade.options import settings_from
-from sandbox_runner import SandboxSettings, choose_sandbox
+from sandbox_runner import SandboxSettings
+from sandbox_runner.choose import FirstUseSandbox
 
 
 @dataclass(slots=True)
@@ -35,7 +36,7 @@ class SandboxRunner:
     def __init__(self, settings: SandboxSettings | None = None) -> None:
         self._settings = settings
         self._newest: SandboxHandle | None = None
-        self._sandbox: Sandbox | None = None
+        self._sandbox = FirstUseSandbox(self._choose)
         self._numbers = itertools.count(1)
         self._thread = LoopThread()
 
@@ -77,14 +78,12 @@ class SandboxRunner:
             limits=_limits(chosen.limits, timeout),
             labels={"multi-agent.container": chosen.container_id},
         )
-        result = self._thread.run(self._execute(request))
+        result = self._thread.run(self._sandbox.run(request))
         chosen.files.update(result.files)
         return result
 
-    async def _execute(self, request: SandboxRequest) -> SandboxResult:
-        if self._sandbox is None:
-            self._sandbox = await choose_sandbox(self._settings or sandbox_settings(settings_from({})))
-        return await self._sandbox.run(request)
+    async def _choose(self) -> Sandbox:
+        return await choose_sandbox(self._settings or sandbox_settings(settings_from({})))
 
     def _container(self, named: SandboxHandle | None) -> SandboxHandle:
         chosen = named or self._newest
@@ -95,9 +94,8 @@ class SandboxRunner:
     def cleanup(self) -> None:
         """Forget the containers, release the engine's connection and the thread. Again is a no-op."""
         self._newest = None
-        if self._sandbox is not None:
-            self._thread.run(self._sandbox.close())
-            self._sandbox = None
+        self._thread.run(self._sandbox.close())
+        self._sandbox = FirstUseSandbox(self._choose)
         self._thread.close()
 
     def __enter__(self) -> SandboxRunner:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from multi_agent.bootstrap import make_model, sandbox_settings
+import structlog
+
+from multi_agent.bootstrap import choose_sandbox, make_model, sandbox_settings
 from multi_agent.runtime.stack import Stack
 from multi_agent.settings import Settings
 
-_log = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
@@ -20,8 +21,8 @@ async def served(settings: Settings, modules: Sequence[str]) -> AsyncIterator[No
     Raises NotConfigured and SandboxUnavailable before anything starts that could only fail later.
     """
     await make_model(settings).close()
-    await _check_sandbox(settings)
-    stack = Stack(settings, _log.info, modules=modules)
+    await (await choose_sandbox(sandbox_settings(settings))).close()
+    stack = Stack(settings, _log_report, modules=modules)
     await stack.start()
     try:
         async with stack.kept_served():
@@ -30,7 +31,5 @@ async def served(settings: Settings, modules: Sequence[str]) -> AsyncIterator[No
         await stack.stop()
 
 
-async def _check_sandbox(settings: Settings) -> None:
-    from sandbox_runner import choose_sandbox  # noqa: PLC0415 - heavy
-
-    await (await choose_sandbox(sandbox_settings(settings))).close()
+def _log_report(text: str) -> None:
+    logger.info("data_folder_served", report=text)

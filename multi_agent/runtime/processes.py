@@ -19,6 +19,7 @@ from contracts.bus.connect import connect_message_bus
 from contracts.ports.bus import MessageBus
 from multi_agent.bootstrap import (
     arm_failpoints,
+    choose_sandbox,
     is_current,
     make_artifacts,
     make_bus,
@@ -124,8 +125,6 @@ async def run_worker(
 
 async def run_sandbox_host(settings: Settings, *, host_id: str) -> None:
     """Run programs for the workers until stopped. Raises SandboxUnavailable when no sandbox works here."""
-    from sandbox_runner import choose_sandbox  # noqa: PLC0415 - only this process needs it
-
     arm_failpoints(settings)
     bus = make_bus(settings)
     try:

@@ -1,4 +1,4 @@
-"""One tail of the journal a process, for any number of followers."""
+"""One tail of the journal for any number of followers."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class _Waiter:
 class JournalTail:
     """Polls once for all followers that wait, and wakes those whose workflow has a new entry.
 
-    Polls only while somebody waits. A failed poll fails for all of them; each decides itself whether to
-    wait again.
+    Polls only while somebody waits: nothing reads the database once the last one has left. A failed poll
+    fails for all of them; each decides itself whether to wait again.
     """
 
     def __init__(self, read: NewestSequences, poll_seconds: float = POLL_SECONDS) -> None:
@@ -37,6 +37,8 @@ class JournalTail:
         self._poll_seconds = poll_seconds
         self._waiters: set[_Waiter] = set()
         self._polling: asyncio.Task[None] | None = None
+        self._next_poll_at = 0.0
+        """On the event loop's clock."""
 
     async def newer(self, workflow_id: str, seen: int | None) -> int | None:
         """Wait until the newest sequence of the workflow is another than `seen`, and return it.
@@ -45,15 +47,21 @@ class JournalTail:
         """
         waiter = _Waiter(workflow_id, seen, asyncio.get_running_loop().create_future())
         self._waiters.add(waiter)
-        if self._polling is None or self._polling.done():
+        if self._polling is None:
             self._polling = asyncio.create_task(self._poll())
         try:
             return await waiter.found
         finally:
             self._waiters.discard(waiter)
+            if not self._waiters and self._polling is not None:
+                self._polling.cancel()
+                self._polling = None
 
     async def _poll(self) -> None:
-        while self._waiters:
+        clock = asyncio.get_running_loop().time
+        while True:
+            # A follower that returns at once must not make the polls more frequent.
+            await asyncio.sleep(self._next_poll_at - clock())
             waiters = tuple(self._waiters)
             try:
                 newest = await self._read({waiter.workflow_id for waiter in waiters})
@@ -65,4 +73,4 @@ class JournalTail:
             else:
                 for waiter in waiters:
                     waiter.look_at(newest.get(waiter.workflow_id))
-            await asyncio.sleep(self._poll_seconds)
+            self._next_poll_at = clock() + self._poll_seconds

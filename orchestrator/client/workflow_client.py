@@ -15,7 +15,10 @@ from orchestrator.storage.sql.database import Database
 
 
 class WorkflowClient(WorkflowCommands, WorkflowQueries):
-    """Commands, queries and one tail of the journal for all who follow. Changes state by commands only."""
+    """Commands, queries and one tail of the journal for all who follow. Changes state by commands only.
+
+    A process makes one for each database it opens.
+    """
 
     def __init__(
         self, database: Database, hint: Hint | None = None, *, max_open: int = MAX_OPEN_WORKFLOWS

@@ -6,9 +6,8 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from contracts.messages.journal import TaskDelayed, kind_of
+from contracts.messages.journal import JournalEvent, TaskDelayed, TaskRetrying, UnknownEvent
 from orchestrator.core.state import TaskState, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.scheduling.messages import request_stream
 
@@ -49,8 +48,8 @@ class Observations:
     """Dispatched tasks by request stream."""
     ready: Mapping[str, int] = field(default_factory=Counter)
     """Ready tasks by request stream."""
-    delays: Mapping[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
-    """Kind and data of the journal entry that delayed a task last, by task."""
+    delays: Mapping[str, JournalEvent | UnknownEvent] = field(default_factory=dict)
+    """The event that put a task off last, by task."""
     commands: tuple[tuple[str, float], ...] = ()
     """Kind and time, in seconds since 1970, of the commands that were not applied yet."""
     holders: Mapping[str, Holder] = field(default_factory=dict)
@@ -146,10 +145,12 @@ def _ready(task: TaskState, around: Observations) -> tuple[str, str]:
 
 
 def _delayed(task: TaskState, around: Observations) -> tuple[str, str]:
-    kind, data = around.delays.get(task.task_id, ("", {}))
-    message = str(data.get("message") or (task.error.message if task.error else ""))
+    delay = around.delays.get(task.task_id)
+    message = delay.message if isinstance(delay, TaskDelayed | TaskRetrying) else ""
+    if not message and task.error:
+        message = task.error.message
     after = f" after: {message.splitlines()[0]}" if message else ""
-    if kind == kind_of(TaskDelayed):
+    if isinstance(delay, TaskDelayed):
         return "outage", f"waits out an outage (number {task.outages}) until {_clock(task.not_before)}{after}"
     return "retry", f"is tried again at {_clock(task.not_before)}{after}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -22,6 +22,7 @@ from orchestrator.scheduling.messages import request_message
 from orchestrator.service.metrics import OrchestratorMetrics
 from orchestrator.service.publisher import Publisher
 from orchestrator.service.recovery import Recovery
+from orchestrator.storage.queries import WorkerView
 
 logger = structlog.get_logger(__name__)
 
@@ -32,7 +33,7 @@ OVERDUE_GRACE_SECONDS = 15.0
 class WorkerRegister(Protocol):
     """Where people see which workers there are. Times are seconds since 1970. Raises StoreUnavailable."""
 
-    async def add_worker(self, row: dict[str, Any]) -> None: ...
+    async def add_worker(self, worker: WorkerView) -> None: ...
 
     async def mark_workers_left_except(self, living: Iterable[str], at: float, why: str) -> None: ...
 
@@ -143,15 +144,15 @@ class Workers:
         if self.leases.renew(heartbeat, self.monotonic):
             logger.info("worker_joined", worker_id=heartbeat.worker_id, roles=heartbeat.roles)
             await self.store.add_worker(
-                {
-                    "worker_id": heartbeat.worker_id,
-                    "host": heartbeat.host,
-                    "pid": heartbeat.pid,
-                    "roles": list(heartbeat.roles),
-                    "streams": list(heartbeat.streams),
-                    "slots": heartbeat.slots,
-                    "joined_at": self.now,
-                }
+                WorkerView(
+                    heartbeat.worker_id,
+                    heartbeat.host,
+                    heartbeat.pid,
+                    tuple(heartbeat.roles),
+                    tuple(heartbeat.streams),
+                    heartbeat.slots,
+                    self.now,
+                )
             )
         for workflow_id, name in self.recovery.stale_executions(heartbeat):
             # The commit must prove the ownership: a former owner must recall nothing of its successor's.

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, union
 
+from contracts.messages.journal import JournalEvent, UnknownEvent, decode_journal
 from orchestrator.core.state import Header
 from orchestrator.storage import tables as t
 from orchestrator.storage.loading import read_sizes
@@ -24,8 +25,11 @@ class JournalEntry:
     task_id: str | None
     at: float
     """Seconds since 1970."""
+    event: JournalEvent | UnknownEvent
     kind: str
+    """Of the event, as it is stored."""
     data: dict[str, Any]
+    """Of the event, as it is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ class OrchestratorView:
 
 @dataclass(frozen=True, slots=True)
 class WorkerView:
-    """A worker as an orchestrator last recorded it. Times are seconds since 1970."""
+    """A worker as an orchestrator last recorded it."""
 
     worker_id: str
     host: str
@@ -62,6 +66,7 @@ class WorkerView:
     streams: tuple[str, ...]
     slots: int
     joined_at: float
+    """Seconds since 1970."""
 
 
 def read_overviews(connection: Connection, limit: int) -> list[WorkflowOverview]:
@@ -96,7 +101,10 @@ def read_journal(
     query = select(*columns).where(c.sequence > after).order_by(c.sequence).limit(limit)
     if workflow_id:
         query = query.where(c.workflow_id == workflow_id)
-    return [JournalEntry(*row) for row in connection.execute(query)]
+    return [
+        JournalEntry(sequence, name, task_id, at, decode_journal(kind, task_id, data), kind, data)
+        for sequence, name, task_id, at, kind, data in connection.execute(query)
+    ]
 
 
 def read_newest_sequences(connection: Connection, workflow_ids: Collection[str]) -> dict[str, int]:

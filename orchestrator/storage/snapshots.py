@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
 from contracts.messages.journal import (
+    JournalEvent,
     TaskDelayed,
     TaskDispatched,
     TaskLost,
     TaskRetrying,
     TaskSucceeded,
+    UnknownEvent,
+    decode_journal,
     kind_of,
 )
 from orchestrator.core.state import TaskStatus, Workflow
@@ -36,13 +39,6 @@ class Pulse(NamedTuple):
     """Whether orchestrators register here at all."""
 
 
-class Delay(NamedTuple):
-    """The journal entry that put a task off."""
-
-    kind: str
-    data: dict[str, Any]
-
-
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """A workflow and what is around it."""
@@ -51,8 +47,8 @@ class Surroundings:
     """The workflow itself, and every one in which a task is dispatched."""
     slots: Mapping[str, int]
     """Slots of the workers that have not left, free or not, by request stream."""
-    delays: Mapping[str, Delay]
-    """The newest delay of each task that had one."""
+    delays: Mapping[str, JournalEvent | UnknownEvent]
+    """The event that put a task off last, by task."""
     commands: tuple[tuple[str, float], ...]
     """Kind and time, in seconds since 1970, of the commands that were not applied yet."""
 
@@ -97,11 +93,11 @@ def _read_slots(connection: Connection) -> Counter[str]:
     return slots
 
 
-def _read_delays(connection: Connection, workflow_id: str) -> dict[str, Delay]:
+def _read_delays(connection: Connection, workflow_id: str) -> dict[str, JournalEvent | UnknownEvent]:
     j = t.journal.c
     query = select(j.task_id, j.kind, j.data).where(j.workflow_id == workflow_id, j.kind.in_(_DELAYS))
     rows = connection.execute(query.order_by(j.sequence))
-    return {task_id: Delay(kind, data) for task_id, kind, data in rows}
+    return {task_id: decode_journal(kind, task_id, data) for task_id, kind, data in rows}
 
 
 def read_snapshot(connection: Connection) -> Snapshot:

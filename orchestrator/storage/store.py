@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import asdict
 
 from sqlalchemy import ColumnElement, Connection, case, exists, or_, select, update
 
@@ -19,6 +19,7 @@ from orchestrator.storage.dead_letters import read_dead_letter
 from orchestrator.storage.loading import read_workflow, read_workflows
 from orchestrator.storage.outbox import OutboxRows, group_rows, read_outbox
 from orchestrator.storage.ownership import OwnershipStore
+from orchestrator.storage.queries import WorkerView
 from orchestrator.storage.sql.database import Database, upsert
 from orchestrator.storage.sql.pipelining import commit_in_pipeline, pipelined_block, require
 from orchestrator.storage.sql.transactions import ConditionFailed, sqlite_driver
@@ -139,8 +140,9 @@ class Store:
         """Read one dead letter; None when there is none with this id."""
         return await self._database.read(lambda connection: read_dead_letter(connection, dead_letter_id))
 
-    async def add_worker(self, row: dict[str, Any]) -> None:
+    async def add_worker(self, worker: WorkerView) -> None:
         """Store a worker for people to see. Every orchestrator does."""
+        row = asdict(worker)
         changes = {**row, "left_at": None, "left_why": None}
         await self._database.write(lambda connection: upsert(connection, t.workers, row, changes))
 

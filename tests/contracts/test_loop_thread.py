@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -51,3 +52,25 @@ def test_what_still_runs_ends_with_the_thread() -> None:
     thread.close()
     thread.close()
     assert steps == ["ended"]
+
+
+def test_what_will_not_be_cancelled_is_not_waited_for_without_end() -> None:
+    going_on = threading.Event()
+    kept: list[asyncio.Task[None]] = []
+
+    async def stubborn() -> None:
+        while not going_on.is_set():
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+    async def start() -> None:
+        kept.append(asyncio.create_task(stubborn()))
+        await asyncio.sleep(0)
+
+    thread = LoopThread(close_seconds=0.1)
+    thread.run(start())
+    closing = threading.Thread(target=thread.close, daemon=True)
+    closing.start()
+    closing.join(20)
+    assert not closing.is_alive()
+    assert not any(each.name == "event-loop" for each in threading.enumerate())

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import logging
+import gc
 import queue
+import subprocess
+import sys
 import threading
 import uuid
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from contracts import Channels, EventType, TaskEvent, get_message_bus
 from contracts.base.errors import BusUnavailable, InvalidDocument, InvalidInput, NotConfigured
@@ -118,9 +122,7 @@ def test_the_channels_below_are_heard_too_and_others_are_not(bus: BlockingMessag
     assert coders.empty
 
 
-def test_a_handler_may_publish_and_may_fail(
-    bus: BlockingMessageBus, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_handler_may_publish_and_may_fail(bus: BlockingMessageBus) -> None:
     answers = Heard()
 
     def handler(event: TaskEvent[Any]) -> None:
@@ -129,12 +131,14 @@ def test_a_handler_may_publish_and_may_fail(
 
     bus.subscribe(Channels.AGENT_RESULTS, answers)
     bus.subscribe(Channels.AGENT_REQUESTS, handler)
-    with caplog.at_level(logging.ERROR):
+    with capture_logs() as logs:
         for task_id in ("t1", "t2"):
             bus.publish(Channels.AGENT_REQUESTS, dispatched(task_id))
             assert answers.next().taskid == task_id
         bus.close()
-    assert "ValueError: after its work" in caplog.text
+    assert [(entry["event"], entry["channel"]) for entry in logs] == [
+        ("event_handler_failed", Channels.AGENT_REQUESTS)
+    ] * 2
 
 
 def test_who_unsubscribed_hears_nothing_more(bus: BlockingMessageBus) -> None:
@@ -200,3 +204,77 @@ def test_the_environment_says_where_the_bus_is(redis_url: str, monkeypatch: pyte
         mine.subscribe(Channels.AGENT_REQUESTS, heard)
         other.publish(Channels.AGENT_REQUESTS, dispatched())
         assert heard.next().taskid == "t1"
+
+
+SCRIPT = """
+import sys, threading
+from contracts import Channels, EventType, TaskEvent, get_message_bus
+
+heard = threading.Event()
+
+def handler(event):
+    heard.set()
+    {body}
+
+bus = get_message_bus(sys.argv[1])
+bus.subscribe(Channels.AGENT_REQUESTS, handler)
+data = {{"task_id": "t1", "title": "Write x", "agent_role": "coder"}}
+event = TaskEvent.create(event_type=EventType.TASK_DISPATCHED, data=data, source="me")
+bus.publish(Channels.AGENT_REQUESTS, event)
+assert heard.wait(20)
+{end}
+"""
+
+
+def run_script(url: str, *, body: str = "pass", end: str = "") -> subprocess.CompletedProcess[str]:
+    script = SCRIPT.format(body=body, end=end)
+    return subprocess.run(
+        [sys.executable, "-c", script, url], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+BUSY_HANDLER = """
+    while True:
+        bus.publish(Channels.AGENT_RESULTS, event)
+"""
+
+
+@pytest.mark.parametrize("body", ["pass", BUSY_HANDLER])
+@pytest.mark.parametrize("memory", [True, False])
+def test_a_script_that_never_closes_its_bus_ends_quietly(body: str, memory: bool, redis_url: str) -> None:
+    ended = run_script("memory://script" if memory else redis_url, body=body)
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("", "", 0)
+
+
+def test_the_error_of_a_handler_is_told_on_stderr_alone() -> None:
+    ended = run_script("memory://script", body="raise ValueError('after its work')", end="bus.close()")
+    assert (ended.stdout, ended.returncode) == ("", 0)
+    assert "event_handler_failed" in ended.stderr
+    assert "ValueError: after its work" in ended.stderr
+
+
+class Unhashable(list[TaskEvent[Any]]):
+    """A handler that cannot be in a set."""
+
+    def __call__(self, event: TaskEvent[Any]) -> None:
+        self.append(event)
+
+
+def test_a_handler_need_not_be_hashable(bus: BlockingMessageBus) -> None:
+    ended, kept = Unhashable(), Heard()
+    bus.subscribe(Channels.AGENT_REQUESTS, kept)
+    bus.subscribe(Channels.AGENT_REQUESTS, ended)
+    bus.unsubscribe(Channels.AGENT_REQUESTS, ended)
+    bus.publish(Channels.AGENT_REQUESTS, dispatched())
+    assert kept.next().taskid == "t1"
+    assert ended == []
+
+
+def test_a_subscription_that_ended_is_forgotten(bus: BlockingMessageBus) -> None:
+    heard = Heard()
+    subscription = bus.subscribe(Channels.AGENT_REQUESTS, heard)
+    subscription.close()
+    gone = weakref.ref(subscription)
+    del subscription
+    gc.collect()
+    assert gone() is None

@@ -56,6 +56,9 @@ def test_a_workflow_is_created_executed_and_gives_its_artifacts(orchestrator: Ty
         "test": "completed",
     }
     assert orchestrator.execute_workflow(workflow_id) == state
+    beginning = workflow_id[:-2]
+    assert orchestrator.execute_workflow(beginning) == state
+    assert orchestrator.get_artifacts(beginning).branch == f"ai/generated/{workflow_id}/result"
 
     artifacts = orchestrator.get_artifacts(workflow_id)
     assert "codes/x.py" in artifacts

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from contracts.base.errors import InvalidInput
+from contracts.ports.sandbox import Isolation, Sandbox, SandboxRequest, SandboxResult, Verdict
 from sandbox_runner import SandboxRunner
+from sandbox_runner.choose import FirstUseSandbox
 
 
 def test_as_written(tmp_path: Path) -> None:
@@ -25,6 +30,43 @@ def test_as_written(tmp_path: Path) -> None:
     sandbox.cleanup()
     with pytest.raises(InvalidInput, match=r"call create_container\(\) first"):
         sandbox.execute(cmd="true")
+
+
+class NamedSandbox:
+    """A sandbox that answers with its name."""
+
+    backend = "named"
+    isolation = Isolation.SYSCALLS
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    async def run(self, request: SandboxRequest) -> SandboxResult:
+        out = self._name.encode()
+        return SandboxResult(Verdict.OK, 0, out, b"", {}, 0.0, self.backend, self.isolation)
+
+    async def close(self) -> None: ...
+
+
+async def test_first_runs_at_once_choose_one_sandbox() -> None:
+    names = itertools.count()
+
+    async def choose() -> Sandbox:
+        await asyncio.sleep(0)
+        return NamedSandbox(str(next(names)))
+
+    sandbox = FirstUseSandbox(choose)
+    results = await asyncio.gather(*(sandbox.run(SandboxRequest(argv=("true",))) for _ in range(3)))
+    assert [result.stdout for result in results] == [b"0"] * 3
+
+
+def test_it_may_be_used_from_any_thread_and_again_after_cleanup() -> None:
+    with SandboxRunner() as sandbox, ThreadPoolExecutor(3) as threads:
+        for _ in range(2):
+            sandbox.create_container()
+            found = threads.map(lambda _: sandbox.execute(cmd="echo x", timeout=30).stdout, range(3))
+            assert list(found) == [b"x\n"] * 3
+            sandbox.cleanup()
 
 
 def test_mistakes_are_named() -> None:

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from artifacts import GitArtifactStore, create_store, open_store
 from contracts.bus.connect import open_message_bus
 from contracts.ports.bus import MessageBus
-from orchestrator.client.views import WorkflowView
+from orchestrator.client.views import WorkerView, WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from orchestrator.service.metrics import OrchestratorMetrics
@@ -74,8 +74,8 @@ class System:
         It does so once, soon after its start, and then nobody is to blame for it.
         """
         await self.kill()
-        row = {"host": "h", "pid": 1, "roles": ["coder"], "streams": [STREAM], "slots": 1, "joined_at": 0.0}
-        await Store(self.database).add_worker({"worker_id": "of-before", **row})
+        before = WorkerView("of-before", "h", 1, ("coder",), (STREAM,), 1, 0.0)
+        await Store(self.database).add_worker(before)
         await self.start()
         async with asyncio.timeout(20):
             while await self.client.workers():  # noqa: ASYNC110 - polls a database

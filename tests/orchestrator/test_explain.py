@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from contracts.messages.channels import Channels
+from contracts.messages.journal import TaskDelayed
 from orchestrator.core.events import Finished, Lost
 from orchestrator.diagnosis.explain import Holder, Observations, explain
 from orchestrator.diagnosis.observe import observe_surroundings
@@ -49,7 +50,7 @@ def test_a_retry_and_an_outage_have_a_time_and_a_cause() -> None:
     play = Play(plan(item("a")))
     play.give(Finished("a", failed(play.dispatch("a"))))
     assert said(play)["a"] == ("retry", "is tried again at 1970-01-01T00:01:41Z after: it broke")
-    delayed = replace(SERVED, delays={"a": ("task.delayed", {"message": "no sandbox"})})
+    delayed = replace(SERVED, delays={"a": TaskDelayed("a", 1, "unavailable", "no sandbox", 1.0)})
     assert said(play, delayed)["a"][0] == "outage"
     assert "after: no sandbox" in said(play, delayed)["a"][1]
     assert said(play, replace(SERVED, now=102.0))["a"][0] == "unknown"

@@ -28,9 +28,14 @@ class Source:
         self.sequences: dict[str, int] = {}
         self.asked: list[set[str]] = []
         self.error: Exception | None = None
+        self.reading = asyncio.Event()
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def read(self, workflow_ids: Collection[str]) -> Mapping[str, int]:
         self.asked.append(set(workflow_ids))
+        self.reading.set()
+        await self.answers.wait()
         if self.error is not None:
             raise self.error
         return {name: self.sequences[name] for name in workflow_ids if name in self.sequences}
@@ -67,14 +72,30 @@ async def test_only_those_are_woken_whose_workflow_has_news() -> None:
 
 async def test_nobody_polls_when_nobody_follows() -> None:
     source = Source()
+    source.answers.clear()
     tail = JournalTail(source.read, poll_seconds=0.0)
     [follower] = await waiting(tail.newer("w", None))
+    async with asyncio.timeout(20):
+        await source.reading.wait()
     follower.cancel()
     await asyncio.wait([follower])
-    polling = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    await asyncio.gather(*polling)
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}, "a read that has no answer yet is cancelled too"
+    source.answers.set()
     source.sequences = {"w": 1}
     assert await tail.newer("w", None) == 1, "and the next one who follows is served again"
+
+
+async def test_who_comes_back_at_once_does_not_make_the_polls_more_frequent() -> None:
+    source = Source()
+    tail = JournalTail(source.read, poll_seconds=0.05)
+    clock = asyncio.get_running_loop().time
+    started = clock()
+    for sequence in range(1, 4):
+        source.sequences = {"w": sequence}
+        assert await tail.newer("w", sequence - 1) == sequence
+    assert clock() - started >= 0.1
+    assert len(source.asked) == 3
 
 
 async def test_an_outage_is_said_to_each_follower() -> None:

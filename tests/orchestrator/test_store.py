@@ -17,6 +17,7 @@ from sqlalchemy import Connection, create_engine, delete, insert, inspect, text
 
 from contracts.base.errors import InvalidInput, NotConfigured, StoreUnavailable
 from contracts.messages.journal import CommandRefused, TaskDispatched
+from orchestrator.client.views import WorkerView
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.command_result import ACCEPTED, CommandResult
 from orchestrator.core.events import Finished, Retry
@@ -234,11 +235,11 @@ async def test_all_owners_may_note_the_same_worker(
     database_url: str, database: Database, store: Store
 ) -> None:
     others = [Store(open_database(database_url)) for _ in range(3)]
-    row = {"host": "h", "pid": 1, "roles": ["coder"], "streams": ["s"], "slots": 2, "joined_at": 1.0}
     for _ in range(3):
-        rows = [{"worker_id": f"w{n}", **row} for n in range(4)]
-        await asyncio.gather(*(one.add_worker(each) for one in (store, *others) for each in rows))
-        assert len(await WorkflowClient(database).workers()) == 4
+        workers = [WorkerView(f"w{n}", "h", 1, ("coder",), ("s",), 2, 1.0) for n in range(4)]
+        await asyncio.gather(*(one.add_worker(each) for one in (store, *others) for each in workers))
+        found = await WorkflowClient(database).workers()
+        assert sorted(found, key=lambda one: one.worker_id) == workers
         await asyncio.gather(*(one.mark_workers_left_except(["w0"], 2.0, "gone") for one in (store, *others)))
         assert [one.worker_id for one in await WorkflowClient(database).workers()] == ["w0"]
     for one in others:

@@ -18,6 +18,7 @@ from contracts.messages.channels import Channels
 from contracts.messages.events import EventType, TaskEvent, decode, encode
 from contracts.messages.payloads import DeadMessage, Heartbeat
 from contracts.ports.bus import Delivery, Done, Outgoing
+from orchestrator.client.views import WorkerView
 from orchestrator.core.sharding import ShardAssignment
 from orchestrator.core.state import TaskStatus, Workflow
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
@@ -63,7 +64,7 @@ class EmptyStore:
     async def dead_letter(self, dead_letter_id: int) -> StoredDeadLetter | None:
         return None
 
-    async def add_worker(self, row: dict[str, Any]) -> None: ...
+    async def add_worker(self, worker: WorkerView) -> None: ...
 
     async def mark_workers_left_except(self, living: Iterable[str], at: float, why: str) -> None: ...
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from contracts.base.errors import StoreUnavailable
 from contracts.messages.channels import SHARDS
+from orchestrator.client.views import WorkerView
 from orchestrator.core.attempts import MAX_CRASHES
 from orchestrator.core.decision import release
 from orchestrator.core.sharding import ShardAssignment
@@ -92,7 +92,7 @@ class ModelStore:
     async def dead_letter(self, dead_letter_id: int) -> StoredDeadLetter | None:
         return self.letters.get(dead_letter_id)
 
-    async def add_worker(self, row: dict[str, Any]) -> None: ...
+    async def add_worker(self, worker: WorkerView) -> None: ...
 
     async def mark_workers_left_except(self, living: Iterable[str], at: float, why: str) -> None: ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from dataclasses import asdict
+from dataclasses import fields
 
 import click
 
@@ -54,7 +54,9 @@ async def _follow(settings: Settings, name: str | None, after: int, *, as_json: 
 
 def _print_entry(entry: JournalEntry, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(asdict(entry), ensure_ascii=False))
+        # `kind` and `data` are the event as it is stored.
+        stored = {each.name: getattr(entry, each.name) for each in fields(entry) if each.name != "event"}
+        click.echo(json.dumps(stored, ensure_ascii=False))
         return
     moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.at))
     click.echo(f"{entry.sequence:>6} {moment} {entry_text(entry)}")

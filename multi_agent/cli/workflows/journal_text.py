@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from contracts.messages.journal import JournalEvent, UnknownEvent
 
 if TYPE_CHECKING:
     from orchestrator.client.views import JournalEntry
 
-_FOR_PROGRAMS = frozenset({"dispatch_id", "execution_id", "worker_id"})
+_FOR_PROGRAMS = frozenset({"task_id", "dispatch_id", "execution_id", "worker_id"})
 
 
 def entry_line(entry: JournalEntry, started: float) -> str:
@@ -21,12 +24,17 @@ def entry_text(entry: JournalEntry) -> str:
     who = entry.task_id or "workflow"
     facts = ", ".join(
         f"{name} {_short(value)}"
-        for name, value in entry.data.items()
+        for name, value in _facts(entry.event).items()
         if value not in (None, "") and name not in _FOR_PROGRAMS
     )
     return f"{who}: {what}" + (f" ({facts})" if facts else "")
 
 
+def _facts(event: JournalEvent | UnknownEvent) -> Mapping[str, Any]:
+    return event.data if isinstance(event, UnknownEvent) else event._asdict()
+
+
 def _short(value: Any) -> str:
-    text = " ".join(str(value).split())
+    listed = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    text = " ".join(listed.split())
     return text if len(text) <= 120 else f"{text[:117]}..."

@@ -72,7 +72,7 @@ class RunSession:
         """Refuse before anything starts what could only fail later."""
         served = {agent_info(found).role for found in find_agents(self._options.modules)}
         if plan is not None:
-            check_roles(plan, served)
+            check_roles(plan, served, hint="--agents MODULE")
         await make_model(settings).close()
 
     async def _check_sandbox(self, settings: Settings) -> None:
