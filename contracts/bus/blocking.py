@@ -61,10 +61,12 @@ class BlockingSubscription:
         self.close()
 
     def _work(self) -> None:
-        # Cancelled when the interpreter ends and nobody closed the bus.
-        with suppress(CancelledError):
-            self._follow()
-        self._siblings.discard(self)
+        try:
+            # Cancelled when the interpreter ends and nobody closed the bus.
+            with suppress(CancelledError):
+                self._follow()
+        finally:
+            self._siblings.discard(self)
 
     def _follow(self) -> None:
         messages = aiter(self._subscription)
