@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from functools import partial
 
+from contracts.base.errors import StoreUnavailable
 from orchestrator.client.commands import Hint, WorkflowCommands
 from orchestrator.client.database_retry import DatabaseRetry
 from orchestrator.client.journal_tail import JournalTail
@@ -39,7 +40,12 @@ class WorkflowClient(WorkflowCommands, WorkflowQueries):
         retry = retry_policy or DatabaseRetry()
         seen: int | None = None
         while True:
-            current = await retry.call(partial(self._tail.newer, workflow_id, seen))
+            try:
+                current = await self._tail.newer(workflow_id, seen)
+            except StoreUnavailable:
+                # The end of the outage is reported at once, not with the next entry.
+                await retry.call(partial(self.newest_sequences, [workflow_id]))
+                continue
             view = await retry.call(partial(self.workflow, workflow_id))
             if view is not None:
                 seen = current

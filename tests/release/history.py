@@ -10,6 +10,7 @@ from contracts.documents.todo_list import TodoItem, TodoList
 from contracts.messages.channels import Channels
 from contracts.messages.journal import JournalEvent, OutcomeRefused
 from contracts.messages.payloads import TaskOutcome
+from orchestrator.client.views import WorkerView
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.events import Finished, Lost, Merged, WorkflowEvent
 from orchestrator.core.sharding import ShardAssignment
@@ -48,8 +49,8 @@ class Desk:
         self.assignment = ShardAssignment(owned)
 
     async def add_worker(self, worker_id: str) -> None:
-        row = {"host": "here", "pid": 2, "roles": ["coder"], "streams": [Channels.requests("coder")]}
-        await self.store.add_worker({"worker_id": worker_id, **row, "slots": 1, "joined_at": self.now})
+        streams = (Channels.requests("coder"),)
+        await self.store.add_worker(WorkerView(worker_id, "here", 2, ("coder",), streams, 1, self.now))
 
     async def commit(self, *, deliver: bool = True) -> None:
         """Dispatch what is ready, and store; unless `deliver`, leave what follows in the outbox."""
