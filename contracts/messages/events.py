@@ -22,7 +22,7 @@ from contracts.messages.creation import dispatch_data, envelope
 from contracts.messages.payloads import (
     CommandNotice,
     Control,
-    DeadMessage,
+    DeadLetteredMessage,
     Heartbeat,
     TaskOutcome,
     TaskRequest,
@@ -42,12 +42,12 @@ class EventType(StrEnum):
     WORKER_HEARTBEAT = "multiagent.worker.heartbeat"
     WORKER_LEFT = "multiagent.worker.left"
     WORKER_CONTROL = "multiagent.worker.control"
-    MESSAGE_DEAD = "multiagent.message.dead"
+    MESSAGE_DEAD_LETTERED = "multiagent.message.dead_lettered"
     WORKFLOW_CHANGED = "multiagent.workflow.changed"
     COMMAND_ADDED = "multiagent.command.added"
     SANDBOX_REQUESTED = "multiagent.sandbox.requested"
     SANDBOX_FINISHED = "multiagent.sandbox.finished"
-    SANDBOX_PRESENT = "multiagent.sandbox.present"
+    SANDBOX_HEARTBEAT = "multiagent.sandbox.heartbeat"
     SANDBOX_CONTROL = "multiagent.sandbox.control"
 
 
@@ -101,12 +101,12 @@ EVENT_DATA: dict[EventType, type[Model]] = {
     EventType.WORKER_HEARTBEAT: Heartbeat,
     EventType.WORKER_LEFT: WorkerLeft,
     EventType.WORKER_CONTROL: Control,
-    EventType.MESSAGE_DEAD: DeadMessage,
+    EventType.MESSAGE_DEAD_LETTERED: DeadLetteredMessage,
     EventType.WORKFLOW_CHANGED: WorkflowNotice,
     EventType.COMMAND_ADDED: CommandNotice,
     EventType.SANDBOX_REQUESTED: SandboxOrder,
     EventType.SANDBOX_FINISHED: SandboxOutcome,
-    EventType.SANDBOX_PRESENT: SandboxHost,
+    EventType.SANDBOX_HEARTBEAT: SandboxHost,
     EventType.SANDBOX_CONTROL: SandboxControl,
 }
 
@@ -131,7 +131,7 @@ def encode_checked(kind: EventType, data: Model | dict[str, Any], **attributes: 
     return to_json({**envelope, **present, "data": data}, exclude_none=True)
 
 
-_TYPE: Final = re.compile(rb'"type":"([a-z.]+)"')
+_TYPE: Final = re.compile(rb'"type":"([a-z._]+)"')
 
 
 def _read_at_once(raw: bytes) -> TaskEvent[Any] | None:

@@ -132,7 +132,7 @@ class Control(Model):
     )
 
 
-class DeadMessage(Model):
+class DeadLetteredMessage(Model):
     """A message that could not be read, in base64, with the reason."""
 
     stream: StreamName

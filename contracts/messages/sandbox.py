@@ -1,6 +1,6 @@
 """Messages between callers and the hosts of sandboxes.
 
-Bytes travel as one parcel: the contents one after the other, compressed with zlib, in base64. The sizes
+Bytes travel as one bundle: the contents one after the other, compressed with zlib, in base64. The sizes
 beside it say where each ends, so that no more is unpacked than was announced.
 """
 
@@ -15,10 +15,10 @@ from contracts.base.model import Identifier, LongText, Model, PathText, ShortTex
 MAX_SANDBOX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 """Limit of an encoded request or result; its sender refuses a larger one."""
 
-MAX_PARCEL_BYTES: Final = 64 * 1024 * 1024
-"""Limit of an unpacked parcel."""
+MAX_BUNDLE_BYTES: Final = 64 * 1024 * 1024
+"""Limit of an unpacked bundle."""
 
-_Count = Annotated[int, Field(ge=0, le=MAX_PARCEL_BYTES)]
+_Count = Annotated[int, Field(ge=0, le=MAX_BUNDLE_BYTES)]
 _Positive = Annotated[int, Field(ge=1, le=2**40)]
 _Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
 _Argument = Annotated[str, StringConstraints(max_length=1_000_000)]
@@ -39,8 +39,8 @@ class SandboxBounds(Model):
     file_count: _Positive
 
 
-class ParcelFile(Model):
-    """A file of a parcel."""
+class BundledFile(Model):
+    """A file of a bundle."""
 
     path: PathText
     size: _Count
@@ -49,7 +49,7 @@ class ParcelFile(Model):
 class SandboxOrder(Model):
     """A program to run, for any host that reads it. The same id again asks for the same execution.
 
-    The parcel holds standard input and then the files, in their order.
+    The bundle holds standard input and then the files, in their order.
     """
 
     request_id: Identifier
@@ -62,12 +62,12 @@ class SandboxOrder(Model):
     collect: tuple[PathText, ...] = Field(default=(), max_length=10_000)
     labels: dict[_Label, _LabelValue] = Field(default={}, max_length=20)
     stdin_size: _Count = 0
-    files: tuple[ParcelFile, ...] = Field(default=(), max_length=100_000)
-    parcel_base64: str = ""
+    files: tuple[BundledFile, ...] = Field(default=(), max_length=100_000)
+    bundle_base64: str = ""
 
 
 class SandboxOutcome(Model):
-    """The result of a program. The parcel holds standard output, standard error, and the files.
+    """The result of a program. The bundle holds standard output, standard error, and the files.
 
     `infra`: the sandbox itself could not do its work, which is never the program's fault. `unsafe_path` and
     `invalid_input`: the host refused the request. `reason` says why in these three cases.
@@ -91,8 +91,8 @@ class SandboxOutcome(Model):
     exit_code: int | None = None
     stdout_size: _Count = 0
     stderr_size: _Count = 0
-    files: tuple[ParcelFile, ...] = Field(default=(), max_length=100_000)
-    parcel_base64: str = ""
+    files: tuple[BundledFile, ...] = Field(default=(), max_length=100_000)
+    bundle_base64: str = ""
     seconds: float = Field(default=0.0, ge=0)
     backend: Annotated[str, StringConstraints(max_length=100)] = ""
     isolation: Literal["container", "namespaces", "syscalls"]
@@ -108,7 +108,7 @@ class SandboxHost(Model):
     slots: int = Field(ge=0, description="programs at once; 0 when it accepts no more")
     running: int = Field(default=0, ge=0, description="slots in use")
     held: _Identifiers = Field(default=(), description="requests it runs, or has a result for")
-    given_back: _Identifiers = Field(default=(), description="requests it will not finish")
+    handed_back: _Identifiers = Field(default=(), description="requests it will not finish")
 
 
 class SandboxControl(Model):

@@ -8,7 +8,7 @@ from typing import Final
 from contracts.base.text import bounded
 from contracts.messages.channels import Channels
 from contracts.messages.events import EventType, TaskEvent, encode
-from contracts.messages.payloads import DeadMessage
+from contracts.messages.payloads import DeadLetteredMessage
 from contracts.ports.bus import Delivery, Outgoing
 
 MAX_KEPT_BYTES: Final = 2_000_000
@@ -20,13 +20,13 @@ def dead_letter(delivery: Delivery, reason: str, *, event_id: str, source: str, 
     kept = delivery.payload[:MAX_KEPT_BYTES]
     if len(kept) < len(delivery.payload):
         reason = f"{reason[:9_000]} (the first {len(kept)} of {len(delivery.payload)} bytes are kept)"
-    event = TaskEvent[DeadMessage](
+    event = TaskEvent[DeadLetteredMessage](
         id=event_id,
         source=source,
-        type=EventType.MESSAGE_DEAD,
+        type=EventType.MESSAGE_DEAD_LETTERED,
         subject=delivery.stream,
         time=time,
-        data=DeadMessage(
+        data=DeadLetteredMessage(
             stream=delivery.stream,
             reason=bounded(reason),
             raw_base64=base64.b64encode(kept).decode(),

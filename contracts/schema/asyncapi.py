@@ -110,7 +110,7 @@ _CHANNELS: Final = (
         "Messages that could not be read, with the reason and the bytes.",
         "worker",
         "orchestrator",
-        (EventType.MESSAGE_DEAD,),
+        (EventType.MESSAGE_DEAD_LETTERED,),
     ),
     _Channel(
         "workflowEvents",
@@ -151,7 +151,7 @@ _CHANNELS: Final = (
         "Signs of life of hosts, with what they hold; pub/sub only.",
         "host",
         "caller",
-        (EventType.SANDBOX_PRESENT,),
+        (EventType.SANDBOX_HEARTBEAT,),
     ),
     _Channel(
         "sandboxControl",

@@ -14,7 +14,7 @@ from contracts.base.errors import BusUnavailable, DecodeError
 from contracts.messages.channels import Channels
 from contracts.messages.events import TaskEvent, decode
 from contracts.messages.journal import OutcomeRefused
-from contracts.messages.payloads import DeadMessage, Heartbeat, TaskOutcome, TaskRequest, WorkerLeft
+from contracts.messages.payloads import DeadLetteredMessage, Heartbeat, TaskOutcome, TaskRequest, WorkerLeft
 from contracts.ports.artifacts import RefMove
 from contracts.ports.bus import Delivery, Done, Outgoing
 from orchestrator.core.events import Finished
@@ -166,7 +166,7 @@ class InboxHandler:
                 event.workflowid and event.taskid and result_stream(event.workflowid) == delivery.stream
             ):
                 self._apply_outcome(event, event.workflowid, event.taskid)
-            case DeadMessage():
+            case DeadLetteredMessage():
                 self._store_unreadable_message(event.data, event.id)
             case _:
                 self.engine.pending.dead_letters.append(
@@ -185,7 +185,7 @@ class InboxHandler:
             entry = OutcomeRefused(task_id, refused, outcome.dispatch_id, outcome.execution_id)
             self.engine.record(workflow_id, entry)
 
-    def _store_unreadable_message(self, message: DeadMessage, message_id: str) -> None:
+    def _store_unreadable_message(self, message: DeadLetteredMessage, message_id: str) -> None:
         """Store a message that a worker could not read.
 
         When it is a dispatch, its owner is told that it failed, or the task would wait for ever (I1).

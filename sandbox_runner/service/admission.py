@@ -26,7 +26,7 @@ _RESERVED: Final = "multi-agent."
 def admit(order: SandboxOrder, most: SandboxLimits) -> SandboxRequest:
     """The request that may run.
 
-    Raises UnsafePath or InvalidInput for what the host refuses, and DecodeError for a parcel that differs
+    Raises UnsafePath or InvalidInput for what the host refuses, and DecodeError for a bundle that differs
     from its sizes.
     """
     for field in fields(most):

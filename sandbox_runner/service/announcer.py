@@ -81,6 +81,6 @@ class HostAnnouncer:
             slots=0 if consumer.stopping else self._settings.slots,
             running=len(consumer.slots),
             held=held[:_MOST_HELD],
-            given_back=consumer.handed_back,
+            handed_back=consumer.handed_back,
         )
         return self._messages.host_heartbeat(host)

@@ -67,7 +67,7 @@ class WaitingRequest:
     held: float | None = None
     """When a host was last heard to hold it."""
 
-    given_back: bool = False
+    handed_back: bool = False
     """Whether a host said that it will not finish it, after it was sent last."""
 
     heard: float = 0.0
@@ -78,8 +78,8 @@ class WaitingRequest:
         self.heard = now
         if self.request_id in host.held:
             self.held = now
-        if self.request_id in host.given_back:
-            self.given_back = True
+        if self.request_id in host.handed_back:
+            self.handed_back = True
 
     def step(self, hosts: list[SandboxHost], timeouts: CallTimeouts, now: float) -> Step:
         """What to do now; `hosts` are those alive."""
@@ -87,11 +87,11 @@ class WaitingRequest:
             return Step.TOO_LATE
         if not hosts and now - max(self.since, self.heard) > timeouts.answer:
             return Step.NOBODY
-        if self.published is None or self.given_back:
+        if self.published is None or self.handed_back:
             return Step.PUBLISH
         lost = now - max(self.published, self.held or 0.0) > timeouts.lease
         return Step.PUBLISH if lost and any(host.running < host.slots for host in hosts) else Step.WAIT
 
     def was_published(self, now: float) -> None:
         """It has just been sent."""
-        self.published, self.given_back = now, False
+        self.published, self.handed_back = now, False

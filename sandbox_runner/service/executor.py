@@ -53,7 +53,7 @@ class ProgramExecutor:
         self._heard.set()
 
     def program(self, order: SandboxOrder) -> Program:
-        """What to run for an order. Raises DecodeError when its parcel differs from its sizes."""
+        """What to run for an order. Raises DecodeError when its bundle differs from its sizes."""
         now = asyncio.get_running_loop().time()
         try:
             return Program(order, admit(order, self._settings.most), now)

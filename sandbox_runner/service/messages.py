@@ -15,7 +15,7 @@ from contracts.messages.events import EVENT_DATA, EventType, TaskEvent, decode, 
 from contracts.messages.payloads import Heartbeat, WorkerLeft
 from contracts.messages.sandbox import (
     MAX_SANDBOX_MESSAGE_BYTES,
-    ParcelFile,
+    BundledFile,
     SandboxBounds,
     SandboxControl,
     SandboxHost,
@@ -59,7 +59,7 @@ class Messages:
 
     def host_heartbeat(self, host: SandboxHost) -> Outgoing:
         """For callers and the other hosts."""
-        return Outgoing(Channels.SANDBOX_HOSTS, self._event(EventType.SANDBOX_PRESENT, host))
+        return Outgoing(Channels.SANDBOX_HOSTS, self._event(EventType.SANDBOX_HEARTBEAT, host))
 
     def control(self, control: SandboxControl) -> Outgoing:
         """For all hosts."""
@@ -105,16 +105,16 @@ def order_of(
             labels=dict(request.labels),
             stdin_size=len(request.stdin),
             files=_index(request.files),
-            parcel_base64=pack([request.stdin, *request.files.values()]),
+            bundle_base64=pack([request.stdin, *request.files.values()]),
         )
     except ValueError as error:  # pydantic's, which shows every field that does not fit
         raise InvalidInput(f"the request does not fit a message for a sandbox host: {error}") from None
 
 
 def request_of(order: SandboxOrder) -> SandboxRequest:
-    """The message as a request. Raises DecodeError when the parcel differs from its sizes."""
+    """The message as a request. Raises DecodeError when the bundle differs from its sizes."""
     sizes = [order.stdin_size, *(file.size for file in order.files)]
-    stdin, *contents = unpack(order.parcel_base64, sizes)
+    stdin, *contents = unpack(order.bundle_base64, sizes)
     return SandboxRequest(
         argv=order.argv,
         files=dict(zip(_unique([file.path for file in order.files]), contents, strict=True)),
@@ -136,7 +136,7 @@ def outcome_of(result: SandboxResult, *, request_id: str, host_id: str) -> Sandb
         stdout_size=len(result.stdout),
         stderr_size=len(result.stderr),
         files=_index(result.files),
-        parcel_base64=pack([result.stdout, result.stderr, *result.files.values()]),
+        bundle_base64=pack([result.stdout, result.stderr, *result.files.values()]),
         seconds=result.seconds,
         backend=result.backend,
         isolation=result.isolation.value,
@@ -152,7 +152,7 @@ def result_of(outcome: SandboxOutcome) -> SandboxResult:
     if outcome.verdict == "invalid_input":
         raise InvalidInput(outcome.reason)
     sizes = [outcome.stdout_size, outcome.stderr_size, *(file.size for file in outcome.files)]
-    stdout, stderr, *contents = unpack(outcome.parcel_base64, sizes)
+    stdout, stderr, *contents = unpack(outcome.bundle_base64, sizes)
     return SandboxResult(
         verdict=Verdict(outcome.verdict),
         exit_code=outcome.exit_code,
@@ -165,8 +165,8 @@ def result_of(outcome: SandboxOutcome) -> SandboxResult:
     )
 
 
-def _index(files: Any) -> tuple[ParcelFile, ...]:
-    return tuple(ParcelFile(path=path, size=len(content)) for path, content in files.items())
+def _index(files: Any) -> tuple[BundledFile, ...]:
+    return tuple(BundledFile(path=path, size=len(content)) for path, content in files.items())
 
 
 def _unique(paths: Sequence[str]) -> Sequence[str]:

@@ -9,7 +9,7 @@ from contracts.messages.events import EventType, TaskEvent
 from contracts.messages.payloads import (
     CommandNotice,
     Control,
-    DeadMessage,
+    DeadLetteredMessage,
     Execution,
     Heartbeat,
     TaskError,
@@ -21,7 +21,7 @@ from contracts.messages.payloads import (
     WorkflowNotice,
 )
 from contracts.messages.sandbox import (
-    ParcelFile,
+    BundledFile,
     SandboxBounds,
     SandboxControl,
     SandboxHost,
@@ -66,7 +66,9 @@ DATA: dict[EventType, Model] = {
     ),
     EventType.WORKER_LEFT: WorkerLeft(worker_id="w-1", reason="died", handed_back=("d-1",), logs="boom"),
     EventType.WORKER_CONTROL: Control(acknowledged=("e-1",), recalled=("d-2",)),
-    EventType.MESSAGE_DEAD: DeadMessage(stream="agent.results.3", reason="not JSON", raw_base64="AAE="),
+    EventType.MESSAGE_DEAD_LETTERED: DeadLetteredMessage(
+        stream="agent.results.3", reason="not JSON", raw_base64="AAE="
+    ),
     EventType.WORKFLOW_CHANGED: WorkflowNotice(workflow_id="wf-1", status="running"),
     EventType.COMMAND_ADDED: CommandNotice(command_id="c-1"),
     EventType.SANDBOX_REQUESTED: SandboxOrder(
@@ -88,8 +90,8 @@ DATA: dict[EventType, Model] = {
         collect=("out/",),
         labels={"workflow": "wf-1"},
         stdin_size=1,
-        files=(ParcelFile(path="größe.py", size=2),),
-        parcel_base64="eJxLTEoGAAJNASc=",
+        files=(BundledFile(path="größe.py", size=2),),
+        bundle_base64="eJxLTEoGAAJNASc=",
     ),
     EventType.SANDBOX_FINISHED: SandboxOutcome(
         request_id="r-1",
@@ -99,13 +101,13 @@ DATA: dict[EventType, Model] = {
         exit_code=1,
         stdout_size=1,
         stderr_size=1,
-        files=(ParcelFile(path="out/x", size=1),),
-        parcel_base64="eJxLTEoGAAJNASc=",
+        files=(BundledFile(path="out/x", size=1),),
+        bundle_base64="eJxLTEoGAAJNASc=",
         seconds=0.5,
         backend="docker",
         isolation="container",
     ),
-    EventType.SANDBOX_PRESENT: SandboxHost(
+    EventType.SANDBOX_HEARTBEAT: SandboxHost(
         host_id="h-1",
         machine="h",
         backend="docker",
@@ -113,7 +115,7 @@ DATA: dict[EventType, Model] = {
         slots=2,
         running=1,
         held=("r-1",),
-        given_back=("r-2",),
+        handed_back=("r-2",),
     ),
     EventType.SANDBOX_CONTROL: SandboxControl(
         caller_id="w-1", waiting=("r-1",), received=("r-2",), cancelled=("r-3",)

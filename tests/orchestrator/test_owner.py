@@ -16,7 +16,7 @@ from contracts.bus.connect import open_message_bus
 from contracts.documents.todo_list import TodoList
 from contracts.messages.channels import Channels
 from contracts.messages.events import EventType, TaskEvent, decode, encode
-from contracts.messages.payloads import Control, DeadMessage
+from contracts.messages.payloads import Control, DeadLetteredMessage
 from contracts.ports.bus import Outgoing, Subscription
 from orchestrator.core.command_result import ACCEPTED
 from orchestrator.service.metrics import OrchestratorMetrics
@@ -414,11 +414,15 @@ async def test_a_dispatch_that_a_worker_cannot_read_fails_its_attempt(
 ) -> None:  # I1
     workflow = await submitted(system, plan(item("a", max_retries=0)))
     delivery, _ = await hand.take()
-    dead = DeadMessage(
+    dead = DeadLetteredMessage(
         stream=STREAM, reason="too new for me", raw_base64=base64.b64encode(delivery.payload).decode()
     )
-    event = TaskEvent[DeadMessage](
-        id="dead-1", source="test", type=EventType.MESSAGE_DEAD, time="2026-01-01T00:00:00Z", data=dead
+    event = TaskEvent[DeadLetteredMessage](
+        id="dead-1",
+        source="test",
+        type=EventType.MESSAGE_DEAD_LETTERED,
+        time="2026-01-01T00:00:00Z",
+        data=dead,
     )
     await system.bus.publish([Outgoing(Channels.DEAD_LETTERS, encode(event))])
     view = await system.ended(workflow)

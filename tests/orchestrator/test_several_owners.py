@@ -20,7 +20,7 @@ from artifacts import GitArtifactStore, create_store, open_store
 from contracts.bus.connect import open_message_bus
 from contracts.messages.channels import SHARDS, Channels
 from contracts.messages.events import EventType, TaskEvent, decode, encode
-from contracts.messages.payloads import Control, DeadMessage
+from contracts.messages.payloads import Control, DeadLetteredMessage
 from contracts.ports.bus import MessageBus, Outgoing
 from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
@@ -359,11 +359,15 @@ async def test_a_dispatch_of_another_owner_that_a_worker_cannot_read_fails_there
     other = "b" if 0 in shares["a"] else "a"
     workflow = await cluster.submitted(shares[other])
     delivery, request = await hand.take()
-    dead = DeadMessage(
+    dead = DeadLetteredMessage(
         stream=STREAM, reason="too new for me", raw_base64=base64.b64encode(delivery.payload).decode()
     )
-    event = TaskEvent[DeadMessage](
-        id="dead-1", source="test", type=EventType.MESSAGE_DEAD, time="2026-01-01T00:00:00Z", data=dead
+    event = TaskEvent[DeadLetteredMessage](
+        id="dead-1",
+        source="test",
+        type=EventType.MESSAGE_DEAD_LETTERED,
+        time="2026-01-01T00:00:00Z",
+        data=dead,
     )
     await cluster.bus.publish([Outgoing(Channels.DEAD_LETTERS, encode(event))])
     await cluster.bus.ack(Channels.WORKERS_GROUP, [delivery])

@@ -16,7 +16,7 @@ from contracts.bus.memory_broker import MemoryBroker
 from contracts.bus.memory_bus import MemoryBus
 from contracts.messages.channels import Channels
 from contracts.messages.events import EventType, TaskEvent, decode, encode
-from contracts.messages.payloads import DeadMessage, Heartbeat
+from contracts.messages.payloads import DeadLetteredMessage, Heartbeat
 from contracts.ports.bus import Delivery, Done, Outgoing
 from orchestrator.client.views import WorkerView
 from orchestrator.core.sharding import ShardAssignment
@@ -86,12 +86,12 @@ def unreadable(name: str) -> Delivery:
     workflow = Workflow.start("w", plan(item(name)), shard=1, now=0.0)
     sent = workflow.tasks[name]._replace(status=TaskStatus.DISPATCHED, attempt=1, dispatch_id=f"d-{name}")
     raw = request_message(workflow.header, sent).payload
-    event = TaskEvent[DeadMessage](
+    event = TaskEvent[DeadLetteredMessage](
         id=f"dead-{name}",
         source="test",
-        type=EventType.MESSAGE_DEAD,
+        type=EventType.MESSAGE_DEAD_LETTERED,
         time="2026-01-01T00:00:00Z",
-        data=DeadMessage(
+        data=DeadLetteredMessage(
             stream="agent.requests.coder", reason="?", raw_base64=base64.b64encode(raw).decode()
         ),
     )

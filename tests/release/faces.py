@@ -30,7 +30,8 @@ def _commands(
     context = click.Context(command, parent=parent, info_name=name, **command.context_settings)
     options: dict[str, str] = {}
     arguments, required = [], []
-    for parameter in command.get_params(context):
+    # Not `get_params`: click keeps the help option of whoever asked a command for it first.
+    for parameter in command.params:
         if isinstance(parameter, click.Option):
             flag = parameter.is_flag or parameter.count
             options |= dict.fromkeys(

@@ -18,7 +18,7 @@ from contracts.bus.memory_broker import MemoryBroker
 from contracts.bus.memory_bus import MemoryBus
 from contracts.messages.channels import Channels
 from contracts.messages.events import EventType, TaskEvent, decode, encode
-from contracts.messages.payloads import DeadMessage, WorkflowNotice
+from contracts.messages.payloads import DeadLetteredMessage, WorkflowNotice
 from contracts.ports.bus import Delivery, Outgoing
 from contracts.runtime.consumer import Consumer
 from contracts.runtime.handler import ConsumerSettings, Handler
@@ -189,7 +189,7 @@ async def test_i7_what_cannot_be_read_is_a_dead_letter(bus: MemoryBus) -> None:
         await until(kept)
     [letter] = await bus.entries(Channels.DEAD_LETTERS)
     event = decode(letter.payload)
-    assert isinstance(event.data, DeadMessage)
+    assert isinstance(event.data, DeadLetteredMessage)
     assert (event.source, event.data.stream, event.data.reason) == ("consumer/test", REQUESTS, "no question")
 
 

@@ -18,7 +18,7 @@ from contracts.bus.memory_broker import MemoryBroker
 from contracts.bus.memory_bus import MemoryBus
 from contracts.messages.channels import Channels
 from contracts.messages.events import decode
-from contracts.messages.payloads import DeadMessage
+from contracts.messages.payloads import DeadLetteredMessage
 from contracts.messages.sandbox import SandboxControl, SandboxOrder
 from contracts.ports.bus import MessageBus, Outgoing
 from contracts.ports.sandbox import Sandbox, SandboxLimits, SandboxRequest
@@ -84,7 +84,7 @@ async def say(bus: MessageBus, **control: Any) -> None:
     await bus.broadcast([SAY.control(SandboxControl(caller_id=CALLER, **control))])
 
 
-async def dead_letters(bus: MessageBus) -> list[DeadMessage]:
+async def dead_letters(bus: MessageBus) -> list[DeadLetteredMessage]:
     return [decode(each.payload).data for each in await bus.entries(Channels.DEAD_LETTERS)]
 
 

@@ -1,4 +1,4 @@
-"""The pure parts of asking a sandbox host: what is waited for, and what a parcel holds."""
+"""The pure parts of asking a sandbox host: what is waited for, and what a bundle holds."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import zlib
 import pytest
 
 from contracts.base.errors import DecodeError
-from contracts.messages.sandbox import MAX_PARCEL_BYTES, SandboxHost
+from contracts.messages.sandbox import MAX_BUNDLE_BYTES, SandboxHost
 from sandbox_runner.service.call_policy import CallTimeouts, KnownHosts, Step, WaitingRequest
 from sandbox_runner.service.packed_files import pack, unpack
 
 PATIENCE = CallTimeouts(lease=6, answer=15, queue=100)
 
 
-def host(*held: str, running: int = 0, given_back: tuple[str, ...] = ()) -> SandboxHost:
+def host(*held: str, running: int = 0, handed_back: tuple[str, ...] = ()) -> SandboxHost:
     return SandboxHost(
         host_id="h",
         machine="m",
@@ -24,7 +24,7 @@ def host(*held: str, running: int = 0, given_back: tuple[str, ...] = ()) -> Sand
         slots=2,
         running=running,
         held=held,
-        given_back=given_back,
+        handed_back=handed_back,
     )
 
 
@@ -67,7 +67,7 @@ def test_a_request_in_the_queue_of_busy_hosts_is_not_asked_for_again() -> None:
 
 def test_what_was_given_back_is_asked_for_at_once_and_once() -> None:
     waiting = published(0)
-    waiting.note(host(given_back=("r",)), 1)
+    waiting.note(host(handed_back=("r",)), 1)
     assert waiting.step([host()], PATIENCE, 1) is Step.PUBLISH
     waiting.was_published(1)
     assert waiting.step([host()], PATIENCE, 2) is Step.WAIT
@@ -80,14 +80,14 @@ def test_a_silent_host_is_dead_after_the_lease() -> None:
     assert not known.alive(7.1)
 
 
-def test_a_parcel_gives_back_what_was_packed() -> None:
+def test_a_bundle_gives_back_what_was_packed() -> None:
     contents = [b"", bytes(range(256)), b"x" * 100_000, b""]
     assert unpack(pack(contents), [len(content) for content in contents]) == contents
     assert unpack(pack([]), []) == []
 
 
 @pytest.mark.parametrize(
-    ("parcel", "sizes"),
+    ("bundle", "sizes"),
     [
         (pack([b"abc"]), [2]),
         (pack([b"abc"]), [4]),
@@ -95,10 +95,10 @@ def test_a_parcel_gives_back_what_was_packed() -> None:
         ("%%%", [3]),
         (base64.b64encode(b"no zlib").decode(), [3]),
         (base64.b64encode(zlib.compress(b"abc") + b"more").decode(), [3]),
-        (pack([b"abc"]), [MAX_PARCEL_BYTES, 1]),
+        (pack([b"abc"]), [MAX_BUNDLE_BYTES, 1]),
         (pack([bytes(50_000_000)]), [3]),
     ],
 )
-def test_a_parcel_that_is_not_what_it_says_is_refused(parcel: str, sizes: list[int]) -> None:
+def test_a_bundle_that_is_not_what_it_says_is_refused(bundle: str, sizes: list[int]) -> None:
     with pytest.raises(DecodeError):
-        unpack(parcel, sizes)
+        unpack(bundle, sizes)
