@@ -86,6 +86,12 @@ def test_importing_loads_nothing_heavy() -> None:
     assert done.stdout == "[]\n"
 
 
+def test_an_error_is_imported_without_the_models_of_documents() -> None:
+    code = "import sys, contracts.base.errors, contracts; contracts.MultiAgentError; print('pydantic' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 def test_the_documented_import_works() -> None:
     code = "from contracts import get_message_bus, Channels, EventType, TaskEvent; print(get_message_bus)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -196,7 +196,7 @@ def _inner_pairs(one: Any, other: Any) -> list[tuple[Any, Any]] | None:
         return keys + [(one[key], other[partner]) for key, partner in keys]
     if kind in _SETS:
         return list(_partners(one, other))
-    if dataclasses.is_dataclass(kind) and kind.__dataclass_params__.eq:  # type: ignore[attr-defined]
+    if dataclasses.is_dataclass(kind) and kind.__dataclass_params__.eq:  # type: ignore[attr-defined]  # no stub has it
         names = [field.name for field in dataclasses.fields(one) if field.compare]
         return [(getattr(one, name, None), getattr(other, name, None)) for name in names]
     return None
