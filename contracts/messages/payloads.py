@@ -108,6 +108,10 @@ class Heartbeat(Model):
     slots: int = Field(ge=1)
     sequence: int = Field(ge=0)
     executions: tuple[Execution, ...] = ()
+    keeper_id: Identifier | None = Field(
+        default=None,
+        description="process that holds this one, ends it, and dies with it; None for a worker alone",
+    )
 
 
 class WorkerLeft(Model):
