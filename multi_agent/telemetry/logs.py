@@ -10,6 +10,8 @@ from typing import Any, Protocol, TextIO
 
 import structlog
 
+from contracts.base.text import visible
+
 
 class _Sink(Protocol):
     def write(self, text: str, /) -> Any: ...
@@ -68,6 +70,7 @@ def set_up_logs(level: str, *, process: str, readable: bool | None = None, cache
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            *([_show_values] if pretty else []),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
@@ -75,4 +78,22 @@ def set_up_logs(level: str, *, process: str, readable: bool | None = None, cache
         cache_logger_on_first_use=cache,
     )
     structlog.contextvars.bind_contextvars(process=process)
-    logging.basicConfig(level=logging.WARNING, stream=stream, format="%(levelname)s %(name)s %(message)s")
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_VisibleFormatter("%(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+class _VisibleFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))
+
+
+def _show_values(_logger: Any, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Make what is logged safe for a terminal; JSON has escapes of its own."""
+    return {visible(name): _shown_value(value) for name, value in event.items()}
+
+
+def _shown_value(value: Any) -> Any:
+    return (
+        value if isinstance(value, int | float) else visible(value if isinstance(value, str) else repr(value))
+    )

@@ -8,6 +8,7 @@ import signal
 import click
 
 from contracts.base.errors import InvalidInput
+from contracts.base.printing import print_line
 from multi_agent.bootstrap import find_agents
 from multi_agent.cli.options import (
     agents_option,
@@ -43,12 +44,12 @@ async def _up(settings: Settings, roles: tuple[str, ...], modules: tuple[str, ..
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    stack = Stack(settings, lambda text: click.echo(text, err=True), roles=roles, modules=modules)
+    stack = Stack(settings, lambda text: print_line(text, err=True), roles=roles, modules=modules)
     await stack.start()
     try:
         if stack.joined:
             raise InvalidInput(f"{settings.data} is served already; stop that first")
-        click.echo("ready; stop with Ctrl-C", err=True)
+        print_line("ready; stop with Ctrl-C", err=True)
         await stopped.wait()
     finally:
         await stack.stop()

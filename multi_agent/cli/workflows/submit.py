@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
+from contracts.base.printing import print_json, print_line
 from contracts.documents.todo_list import TodoList
 from multi_agent.application.plans import read_plan
 from multi_agent.cli.options import data_dir_option, json_option, settings_of
-from multi_agent.cli.output import print_json
 from multi_agent.runtime.services import open_artifacts, open_client
 from multi_agent.settings import Settings
 
@@ -58,7 +58,7 @@ def submit(
     if as_json:
         print_json({"workflow_id": name})
     else:
-        click.echo(name)
+        print_line(name)
 
 
 async def _submit(settings: Settings, wanted: _Submission) -> str:
