@@ -104,6 +104,16 @@ class Repository:
             files[path] = blob.content
         return files
 
+    def left_out(self, commit: str) -> list[str]:
+        """The files whose names contracts.base.paths refuses, sorted; bytes that are no text as escapes."""
+        self.ensure([commit])
+        walk = self.objects.walk(self.objects.commit(commit).tree)
+        return sorted(
+            raw.decode("utf-8", "backslashreplace")
+            for raw, entry in walk
+            if entry.mode in FILE_MODES and _safe(raw) is None
+        )
+
     def publish(self, moves: Sequence[RefMove]) -> None:
         """Move branches and tags to accepted outcomes, all or none.
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from contracts.base.printing import print_json, print_line, print_text
 from contracts.base.text import first_invisible, flowing, is_invisible, json_text, visible, visible_line
+from tests.support import need
 
 IGNORABLE = r"""
 no warnings;
@@ -66,6 +67,7 @@ def test_visible_text_stays_as_it_is_in_json() -> None:
 def test_the_invisible_are_those_of_unicode() -> None:
     """Perl, which every Git needs, has the property that this Python has not."""
     perl = shutil.which("perl")
+    need(perl is not None, "perl is not installed")
     assert perl is not None
     printed = subprocess.run([perl, "-e", IGNORABLE], capture_output=True, text=True, check=True).stdout
     theirs = {int(line) for line in printed.split()}

@@ -160,12 +160,18 @@ def test_starting_from_a_repository_gives_a_branch_to_pull(cli: Cli, live: Live)
         command = ["git", *who, "-C", str(repository), *words]
         return subprocess.run(command, check=True, capture_output=True, text=True, env=env).stdout
 
+    (repository / "\u2764\ufe0f.md").write_text("kept")
+    (repository / "a\u200bb.md").write_text("kept")
     git("init", "-q", "-b", "main")
     git("add", "-A")
     git("commit", "-q", "-m", "Start")
     before = git("rev-parse", "HEAD").strip()
     model, settings = live(GOOD)
     shown = cli("run", "Write slugify", "--repo", "theirs", code=0, **settings).stdout
+    assert (
+        "1 file has a name that agents cannot be given; they neither see nor change it: 'a\\u200bb.md'"
+        in shown
+    )
     [pull] = [line.split("take it")[1].split() for line in shown.splitlines() if "take it" in line]
     assert pull[:3] == ["git", "-C", "theirs"]
     git(*pull[3:])
@@ -173,6 +179,7 @@ def test_starting_from_a_repository_gives_a_branch_to_pull(cli: Cli, live: Live)
     assert "lower()" in (repository / "text" / "slug.py").read_text()
     assert (repository / "run.sh").stat().st_mode & 0o111
     assert model.asked.count("plan") == 1
+    assert (repository / "a\u200bb.md").read_text() == (repository / "\u2764\ufe0f.md").read_text() == "kept"
 
 
 @pytest.mark.parametrize(
