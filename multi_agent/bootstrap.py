@@ -124,6 +124,7 @@ def make_model(settings: Settings) -> ModelClient:
             requests_per_minute=settings.requests_per_minute,
             input_usd_per_million=settings.input_price,
             output_usd_per_million=settings.output_price,
+            redact=settings.redactor,
         )
     )
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TextIO
 
 import structlog
 
+from contracts.base.redaction import Redactor
 from contracts.base.text import visible
 
 
@@ -18,9 +19,13 @@ class _Sink(Protocol):
 
 
 class LossyStream:
-    """A stream for logs that drops lines it cannot write: a full disk or a closed pipe stops no work (I1)."""
+    """A stream for logs that drops lines it cannot write: a full disk or a closed pipe stops no work (I1).
 
-    def __init__(self, stream: TextIO) -> None:
+    Known secrets are removed here, where everything passes that is logged, by whatever library.
+    """
+
+    def __init__(self, stream: TextIO, redact: Redactor) -> None:
+        self._redact = redact
         self._stream: _Sink = stream
         self._lost = 0
         # Unbuffered: a buffer would keep what cannot be written, and fail again on every later line.
@@ -32,7 +37,7 @@ class LossyStream:
         lost, self._lost = self._lost, 0
         note = f'{{"event": "log_lines_lost", "level": "warning", "lines": {lost}}}\n' if lost else ""
         try:
-            self._stream.write(note + text)
+            self._stream.write(note + self._redact(text))
         except OSError:
             self._lost = lost + text.count("\n")
         return len(text)
@@ -49,10 +54,13 @@ class _UnbufferedWriter:
         os.write(self._fd, text.encode("utf-8", "replace"))
 
 
-def set_up_logs(level: str, *, process: str, readable: bool | None = None, cache: bool = False) -> None:
+def set_up_logs(
+    level: str, redact: Redactor, *, process: str, readable: bool | None = None, cache: bool = False
+) -> None:
     """Set up logging for this process.
 
     level: the lowest level to log, such as "info".
+    redact: removes the secrets that this process knows.
     process: the name of this process, added to every line.
     readable: whether to write readable lines instead of JSON; by default, whether stderr is a terminal.
     cache: whether to make loggers once. This is faster, but logging cannot be set up again afterwards.
@@ -60,7 +68,7 @@ def set_up_logs(level: str, *, process: str, readable: bool | None = None, cache
     number = logging.getLevelNamesMapping()[level.upper()]
     pretty = sys.stderr.isatty() if readable is None else readable
     # Both libraries ask for a TextIO, and use only what this has.
-    stream: Any = LossyStream(sys.stderr)
+    stream: Any = LossyStream(sys.stderr, redact)
     renderer: structlog.types.Processor = (
         structlog.dev.ConsoleRenderer(colors=pretty) if pretty else structlog.processors.JSONRenderer()
     )

@@ -34,7 +34,7 @@ from multi_agent.telemetry.logs import set_up_logs
 def up(roles: tuple[str, ...], modules: tuple[str, ...], **options: object) -> None:
     """Serve a data folder with everything it needs, supervised, until stopped."""
     settings = settings_of(**options)
-    set_up_logs(settings.log_level, process="supervisor")
+    set_up_logs(settings.log_level, settings.redactor, process="supervisor")
     asyncio.run(_up(settings, roles, modules))
 
 

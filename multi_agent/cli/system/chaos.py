@@ -92,7 +92,7 @@ def _wanted(**options: Any) -> CertificateSettings:
         raise InvalidInput(f"--replay {replay!r}: must look like 7/redis-flush/0, as a report prints it")
     names = tuple(filter(None, (options["faults"] or "").split(",")))
     settings = settings_of()
-    set_up_logs("error", process="chaos")
+    set_up_logs("error", settings.redactor, process="chaos")
     return CertificateSettings(
         minutes=options["minutes"],
         round_seconds=options["round_seconds"],
