@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Protocol, TextIO
+from typing import Any, Final, Protocol, TextIO
 
 import structlog
 
@@ -69,17 +70,10 @@ def set_up_logs(
     pretty = sys.stderr.isatty() if readable is None else readable
     # Both libraries ask for a TextIO, and use only what this has.
     stream: Any = LossyStream(sys.stderr, redact)
-    renderer: structlog.types.Processor = (
-        structlog.dev.ConsoleRenderer(colors=pretty) if pretty else structlog.processors.JSONRenderer()
-    )
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            *([_show_values] if pretty else []),
-            renderer,
+            *_FACTS,
+            *(readable_lines(colors=True) if pretty else (structlog.processors.JSONRenderer(),)),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(stream),
@@ -89,6 +83,31 @@ def set_up_logs(
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_VisibleFormatter("%(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+_FACTS: Final[Sequence[structlog.types.Processor]] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+)
+
+
+def readable_lines(*, colors: bool) -> list[structlog.types.Processor]:
+    """What turns an event into a line for people."""
+    return [_show_values, structlog.dev.ConsoleRenderer(colors=colors)]
+
+
+def set_up_script_logs(redact: Redactor) -> None:
+    """Log warnings and errors to stderr, unless the script that uses us has configured structlog."""
+    if structlog.is_configured():
+        return
+    stream: Any = LossyStream(sys.stderr, redact)
+    structlog.configure(
+        processors=[*_FACTS, *readable_lines(colors=sys.stderr.isatty())],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+    )
 
 
 class _VisibleFormatter(logging.Formatter):
@@ -102,6 +121,6 @@ def _show_values(_logger: Any, _method: str, event: structlog.types.EventDict) -
 
 
 def _shown_value(value: Any) -> Any:
-    return (
-        value if isinstance(value, int | float) else visible(value if isinstance(value, str) else repr(value))
-    )
+    if isinstance(value, int | float):
+        return value
+    return visible(value if isinstance(value, str) else repr(value))

@@ -23,6 +23,7 @@ from tests.release.history import Desk
 EVIL = "\x1b[5m\x1b]0;owned\x07\x9b2J\x85\u202etxt.exe\u2066\u200b\u2028\u3164\ufe0f\U000e0041\x7f\r"
 """Blinks, sets a title, clears, turns the order, hides, overwrites; nothing of ours ever blinks."""
 MARK = "EVIL"
+WIDE = ("漢字" * 60, "e\u0301" * 150, "plain " * 40)
 HOSTILE = f"{MARK} {EVIL} 漢字 e\u0301"
 
 
@@ -84,6 +85,8 @@ async def _workflows(desk: Desk, commit: str) -> None:
     await submit(desk, "rejected", item("code", requires_approval=True))
     await desk.client.reject("rejected", "code", HOSTILE, HOSTILE)
     await desk.apply_commands()
+    wide = [item(f"t{number}").model_copy(update={"title": title}) for number, title in enumerate(WIDE)]
+    await submit(desk, "wide", *wide)
     await submit(desk, "waiting", item("code", requires_approval=True))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from contracts.base.text import is_invisible
 from multi_agent.cli import cli
 from tests.cli.hostile import EVIL, HOSTILE, MARK, write_hostile_folder
-from tests.cli.terminals import Shown, run_on_terminal
+from tests.cli.terminals import COLUMNS, Shown, run_on_terminal
 
 # What the program itself sends: styles, and what moves a table that is drawn in place.
 OURS = re.compile(r"\x1b\[[0-9;]*m|\x1b\[\?25[lh]|\x1b\[[0-9]*[AK]|\r|\n")
@@ -118,6 +119,23 @@ def test_json_holds_the_text_and_sends_no_control_character(folder: Path, words:
     lines = shown.text.splitlines() if words[0] == "events" else [shown.text]
     values = [value for line in lines for value in _texts(json.loads(line))]
     assert MARK not in shown.text or any("\u3164" in value for value in values)
+
+
+def test_columns_stay_columns_with_wide_and_combining_characters(folder: Path) -> None:
+    """What follows a cell begins in the same column in each row, as a terminal counts columns."""
+    shown = run_on_terminal(folder, "status", "wide")
+    rows = [OURS.sub("", line) for line in shown.text.split("\n") if "coder" in line]
+    assert len(rows) == 3
+    assert {_columns(row) for row in rows} == {COLUMNS}
+
+
+def _columns(text: str) -> int:
+    """How many columns text takes, by the width and the category that Unicode gives each character."""
+    widths = {"W": 2, "F": 2}
+    return sum(
+        0 if unicodedata.combining(char) else widths.get(unicodedata.east_asian_width(char), 1)
+        for char in text
+    )
 
 
 def _texts(value: object) -> Iterator[str]:

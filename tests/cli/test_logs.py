@@ -29,6 +29,14 @@ SECRETS = (
     "query-canary-6",
     "docker-canary-7",
 )
+# A script that uses the packages from Python.
+SCRIPT = """
+import json, sys, structlog
+from contracts import get_message_bus
+url, text = json.loads(sys.argv[1])
+get_message_bus(url).close()
+structlog.get_logger().warning(text, text=text)
+"""
 PROGRAM = """
 import json, logging, sys, structlog
 from multi_agent.settings import load_settings
@@ -71,6 +79,15 @@ def test_logs_in_a_file_are_json_and_one_line_of_a_library() -> None:
     assert first.isascii()
     assert second == "WARNING foreign said EVIL\\x1b[5m"
     assert third == "\\u202e"
+
+
+def test_the_logs_of_a_script_are_as_safe() -> None:
+    url, text = "redis://:redis-canary-3@127.0.0.1:1/0", "EVIL\x1b[5m redis-canary-3"
+    given = json.dumps([url, text])
+    done = subprocess.run([sys.executable, "-c", SCRIPT, given], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    assert "EVIL\\x1b[5m [secret]" in done.stderr
+    assert "canary" not in done.stderr
 
 
 def test_every_setting_that_can_hold_a_secret_is_known_to_the_redactor() -> None:

@@ -45,7 +45,6 @@ PRINTS = {
     "contracts/base/printing.py": "lines, text and JSON",
     "multi_agent/chaos/forked.py": "opens the streams of a process anew",
     "multi_agent/cli/tables.py": "tables, and lines that change in place",
-    "multi_agent/facade/options.py": "logs of a script's process",
     "multi_agent/models/adapters/manual.py": "the prompt of a model that is a person",
     "multi_agent/telemetry/logs.py": "logs",
     "sandbox_runner/probes/inside/abuse.py": "runs in the sandbox, and reports to its standard output",
