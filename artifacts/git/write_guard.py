@@ -64,7 +64,7 @@ class WriteGuard:
 
     @contextmanager
     def moving(self) -> Iterator[None]:
-        """Let one process at a time read refs and move them, so that none is refused for a value it has just read.
+        """Let one process at a time read refs and move them, so that no value changes in between.
 
         Only a courtesy: a stopped holder is not waited for longer than 10 s, and git compares the old values
         all the same.
