@@ -19,6 +19,9 @@ DRIVER_ERRORS = (SQLAlchemyError, sqlite3.DatabaseError, UnicodeDecodeError)
 Body = Callable[[Connection], T]
 """What runs in a transaction."""
 
+_DAMAGED_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_TOOBIG})
+"""SQLite's; nothing so big as to be refused is ever written, so it is a length that was damaged."""
+
 _DAMAGED_STATES = frozenset({"XX001", "XX002"})
 """PostgreSQL's data_corrupted and index_corrupted."""
 
@@ -65,7 +68,7 @@ def _is_damage(cause: Exception) -> bool:
     if isinstance(cause, sqlite3.Error):
         # The low byte is the code without its detail. The driver gives no code to errors of its own.
         code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
-        return code == sqlite3.SQLITE_CORRUPT or "Could not decode to UTF-8" in str(cause)
+        return code in _DAMAGED_CODES or "Could not decode to UTF-8" in str(cause)
     return getattr(cause, "sqlstate", None) in _DAMAGED_STATES
 
 
