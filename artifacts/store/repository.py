@@ -125,8 +125,9 @@ class Repository:
 
     def move(self, refs: Sequence[Ref]) -> None:
         """Move local refs, each only from the value that was read before."""
-        # Each try reads the old values again, since somebody else may have moved one meanwhile.
-        self.guard.persist(lambda: self._move(refs))
+        # Each try reads the old values again, since another program may have moved one meanwhile.
+        with self.guard.moving():
+            self.guard.persist(lambda: self._move(refs))
 
     def draft_exchange(self, workflow_id: str, task_id: str, key: str, content: bytes) -> Draft:
         """Draft the commit that keeps an exchange, for `commit` to write."""

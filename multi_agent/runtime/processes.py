@@ -31,6 +31,7 @@ from multi_agent.bootstrap import (
     upgrade_database,
 )
 from multi_agent.runtime.locks import FileLock
+from multi_agent.runtime.served_paths import served_paths
 from multi_agent.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -54,7 +55,8 @@ def orchestrator_lock(settings: Settings) -> FileLock:
 async def run_orchestrator(settings: Settings, *, orchestrator_id: str, replaces: str | None = None) -> None:
     """Serve the database, or some shards of it, until stopped.
 
-    Raises AlreadyServed when another orchestrator serves the same SQLite database.
+    Raises AlreadyServed when another orchestrator serves the same SQLite database, and FolderReplaced when
+    what it serves was moved away.
 
     orchestrator_id: a new name for every start.
     replaces: the dead orchestrator that this process replaces; its lease is not waited for.
@@ -82,9 +84,11 @@ async def run_orchestrator(settings: Settings, *, orchestrator_id: str, replaces
     _on_signals(orchestrator.stop)
     _freeze_heap()
     log.info("orchestrator_started", pid=os.getpid())
+    served = served_paths(settings)
     try:
-        await orchestrator.run()
+        await served.during(orchestrator.run())
     finally:
+        served.close()
         await artifacts.close()
         await bus.close()
         await database.close()

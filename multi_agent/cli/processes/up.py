@@ -18,6 +18,7 @@ from multi_agent.cli.options import (
     sandbox_option,
     settings_of,
 )
+from multi_agent.runtime.served_paths import served_paths
 from multi_agent.runtime.stack import Stack
 from multi_agent.settings import Settings
 from multi_agent.telemetry.logs import set_up_logs
@@ -50,6 +51,6 @@ async def _up(settings: Settings, roles: tuple[str, ...], modules: tuple[str, ..
         if stack.joined:
             raise InvalidInput(f"{settings.data} is served already; stop that first")
         print_line("ready; stop with Ctrl-C", err=True)
-        await stopped.wait()
+        await served_paths(stack.settings).during(stopped.wait())
     finally:
         await stack.stop()

@@ -22,6 +22,7 @@ from multi_agent.bootstrap import (
     sandbox_settings,
 )
 from multi_agent.cli.workflows.screen import Screen
+from multi_agent.runtime.served_paths import served_paths
 from multi_agent.runtime.services import open_artifacts
 from multi_agent.runtime.stack import Stack
 from multi_agent.settings import Settings
@@ -64,7 +65,8 @@ class RunSession:
                 await self._stack.start()
                 if plan is None and options.request is not None:
                     plan = await self._make_plan(options.request, artifacts, base)
-                return await self._work(plan, artifacts, base)
+                served = served_paths(self._stack.settings)
+                return await served.during(self._work(plan, artifacts, base))
             finally:
                 self._screen.close()
                 await self._stack.stop()
