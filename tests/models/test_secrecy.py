@@ -14,8 +14,11 @@ from urllib.parse import quote
 import pytest
 from structlog.testing import capture_logs
 
-from contracts.base.errors import MultiAgentError
+from contracts.base.errors import ModelUnavailable, MultiAgentError
+from contracts.base.redaction import Redactor
+from contracts.ports.model import ModelRequest, ModelResponse
 from multi_agent.models import build_model
+from multi_agent.models.layers.redacted import Redacted
 from tests.models.rigs import CANARY, HTTP_KINDS, asking, http_client, list_files, settings_for
 from tests.support.model_server import Blocked, HangUp, ModelServer, Raw, Say, Status, Step
 
@@ -91,3 +94,30 @@ async def test_what_is_recorded_holds_no_secret(tmp_path: Path) -> None:
     [file] = list_files(tmp_path, "**/*.json")
     assert "[secret]" in file.read_text()
     assert CANARY not in file.read_text()
+
+
+@pytest.mark.parametrize("kind", HTTP_KINDS)
+async def test_a_message_is_not_cut_within_a_secret(kind: str) -> None:
+    with ModelServer([Status(500, "x" * (295 - len(BASIC) // 2) + BASIC)]) as server:
+        async with http_client(kind, server) as client:
+            with pytest.raises(ModelUnavailable) as refused:
+                await client.complete(asking())
+    assert BASIC[8:16] not in str(refused.value)
+
+
+class Leaky:
+    """A model whose errors quote the key."""
+
+    name = "leaky"
+
+    async def complete(self, request: ModelRequest) -> ModelResponse:
+        raise ModelUnavailable(f"{request.purpose} with {CANARY}", 3.0)
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+async def test_an_error_keeps_all_but_the_secret() -> None:
+    with pytest.raises(ModelUnavailable) as refused:
+        await Redacted(Leaky(), Redactor([CANARY])).complete(asking())
+    assert (str(refused.value), refused.value.retry_after) == ("coder.write with [secret]", 3.0)
