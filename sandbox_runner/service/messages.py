@@ -102,6 +102,7 @@ def order_of(
             env=dict(request.env),
             limits=SandboxBounds(**asdict(request.limits)),
             collect=request.collect,
+            read_only=request.read_only or None,
             labels=dict(request.labels),
             stdin_size=len(request.stdin),
             files=_index(request.files),
@@ -121,6 +122,7 @@ def request_of(order: SandboxOrder) -> SandboxRequest:
         stdin=stdin,
         env=order.env,
         collect=order.collect,
+        read_only=order.read_only or (),
         limits=SandboxLimits(**order.limits.model_dump()),
         labels=order.labels,
     )
