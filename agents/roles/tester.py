@@ -25,9 +25,9 @@ from agents.testing.sessions import SessionPlan, plan_session
 from agents.testing.source import absent_tests
 from agents.testing.stable_text import normalised_tail
 from agents.testing.validation import command_run, merged_tree
-from agents.testing.verdict import Session, read_session
+from agents.testing.verdict import Session, read_session, report_size
 from contracts.base.bounded_call import bounded_call
-from contracts.base.errors import AgentFailure, SandboxUnavailable
+from contracts.base.errors import AgentFailure, LimitExceeded, SandboxUnavailable
 from contracts.base.languages import LANGUAGES, NODE, Language, steers_tests
 from contracts.base.paths import covers
 from contracts.documents.reports import CodeArtifacts, CommandRun, TestCase, TestReport
@@ -166,10 +166,18 @@ class TesterAgent:
             stdin=plan.stdin,
             wall_seconds=test.timeout_seconds,
         )
-        session = read_session(ended.stdout, plan.nonce, ended, plan.expectations)
+        session = await _judged(plan, ended)
         if session.missing:
             raise _missing_program(plan.language, ended)
         _add_session(collected, test.cmd[:300], session, ended)
+
+
+async def _judged(plan: SessionPlan, ended: SandboxResult) -> Session:
+    size = report_size(ended.stdout)
+    try:
+        return await bounded_call(size, read_session, ended.stdout, plan.nonce, ended, plan.expectations)
+    except LimitExceeded as error:
+        return Session(problems=(f"the report of the tests {error}",))
 
 
 def _missing_program(language: Language, ended: SandboxResult) -> SandboxUnavailable:

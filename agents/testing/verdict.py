@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from agents.testing.declared import Phase, SkipPromises
 from agents.testing.stable_text import normalised
+from contracts.base.bounded_call import SMALL
 from contracts.base.languages import serves_tests
 from contracts.documents.reports import TestCase
 from contracts.ports.sandbox import SandboxResult, Verdict
@@ -113,6 +114,14 @@ def read_session(
     if not problems and all(case.outcome == "skipped" for case in results):
         problems = ("every test was skipped",) if results else ("no test was found",)
     return Session(results, problems, None if problems else _coverage(report))
+
+
+def report_size(raw: bytes) -> int:
+    """Return how many bytes there are to read, counted up to a little more than SMALL."""
+    try:
+        return len(zlib.decompressobj().decompress(raw, SMALL + 1))
+    except zlib.error:
+        return len(raw)
 
 
 def _unpacked(raw: bytes) -> bytes:
