@@ -7,7 +7,7 @@ from typing import Final
 
 from contracts.base.bounded_call import bounded_call
 from contracts.base.errors import InvalidDocument, InvalidPlan, LimitExceeded, Problem
-from contracts.base.model_answer import parse_answer
+from contracts.base.model_answer import check_size, parse_answer
 from contracts.documents.plan_checks import PlanLimits, parse_plan
 from contracts.documents.todo_list import Role, TodoList
 from contracts.ports.model import ModelClient, ModelMessage, ModelRequest
@@ -60,6 +60,7 @@ class Planner:
         for _ in range(1 + self._settings.max_repairs):
             response = await self._model.complete(self._ask(turns))
             try:
+                check_size(response.text, self._settings.max_answer_bytes)
                 return await bounded_call(
                     len(response.text), read_plan, response.text, request, self._settings, self._roles
                 )

@@ -10,7 +10,7 @@ from agents.sdk.exchange_log import ExchangeLog
 from contracts.base.bounded_call import bounded_call, importable
 from contracts.base.errors import AgentFailure, InvalidDocument, LimitExceeded
 from contracts.base.model import Document
-from contracts.base.model_answer import parse_answer
+from contracts.base.model_answer import check_size, parse_answer
 from contracts.base.strict_json import to_json, validate
 from contracts.base.text import shortened
 from contracts.ports.model import ModelMessage, ModelRequest
@@ -60,6 +60,7 @@ class Dialogue(Generic[D]):
         return document
 
     async def _document(self, text: str) -> D:
+        check_size(text)
         if importable(self._model_cls):
             return await bounded_call(len(text), read_document, self._model_cls, text)
         answer = await bounded_call(len(text), json_in, text)

@@ -24,7 +24,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
-from typing import IO, Any, Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from contracts.base.errors import LimitExceeded, Unavailable
 
@@ -35,11 +35,12 @@ CALL_SECONDS: Final = 5
 CALL_MEGABYTES: Final = 1_024
 """Address space of the child."""
 
-_WALL_SECONDS: Final = 20.0
+_WALL_SECONDS: Final = 60.0
 """Of one call, for machines that are busy."""
 _EXIT_SECONDS: Final = 0.5
 _IDLE_SECONDS: Final = 60.0
 _NICE: Final = 5
+_LENGTH_BYTES: Final = 8
 _BOOT: Final = (
     "import sys; sys.path[:] = sys.argv[1:]; from contracts.base.bounded_call import serve; serve()"
 )
@@ -164,6 +165,9 @@ class _Call:
 
     def _attempt(self) -> tuple[tuple[bool, Any] | None, int]:
         """The child's reply; None when it ended instead, and how it exited."""
+        with self._lock:
+            if self._cancelled:
+                raise CancelledError
         process = self._child.ready()
         with self._lock:
             self._runs = True
@@ -171,7 +175,7 @@ class _Call:
         watch.daemon = True
         watch.start()
         try:
-            reply = None if self._cancelled else _exchange(process, self._request)
+            reply = _exchange(process, self._request)
         finally:
             watch.cancel()
             with self._lock:
@@ -200,7 +204,7 @@ def _exchange(process: subprocess.Popen[bytes], request: bytes) -> tuple[bool, A
     if process.stdin is None or process.stdout is None:
         return None
     try:
-        process.stdin.write(request)
+        process.stdin.write(len(request).to_bytes(_LENGTH_BYTES, "big") + request)
         process.stdin.flush()
         reply: tuple[bool, Any] = pickle.load(process.stdout)  # noqa: S301 - from a process of our own
     except (OSError, EOFError, pickle.UnpicklingError):
@@ -222,18 +226,18 @@ def serve() -> None:
     os.dup2(2, 1)  # what a function prints is no reply
     most_kilobytes = CALL_MEGABYTES * 1024 // 2
     while select.select([calls], [], [], _IDLE_SECONDS)[0] and calls.peek(1):
-        replies.write(_answer(calls))
+        replies.write(_answer(calls.read(int.from_bytes(calls.read(_LENGTH_BYTES), "big"))))
         replies.flush()
         if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > most_kilobytes:
             return  # the next call shall find all of its memory
 
 
-def _answer(calls: IO[bytes]) -> bytes:
+def _answer(request: bytes) -> bytes:
     used = time.process_time()
     # At the soft limit the kernel ends the process; it is raised for each call.
     resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used) + CALL_SECONDS, resource.RLIM_INFINITY))
     try:
-        function, args, kwargs = pickle.load(calls)  # noqa: S301 - from the parent
+        function, args, kwargs = pickle.loads(request)  # noqa: S301 - from the parent
         return pickle.dumps((True, function(*args, **kwargs)))
     except MemoryError:
         return pickle.dumps((False, _too_much_memory()))

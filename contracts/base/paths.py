@@ -26,8 +26,9 @@ _GIT_SHORT_NAME = re.compile(r"^(git|gitmod|gi[0-9a-f]{4})~[0-9]+$", re.IGNORECA
 def check_path(path: str) -> str:
     """Return `path` when it may be written below a tree's root.
 
-    Relative, `/`-separated, of at most MAX_NAMES names, UTF-8, NFC, no `.`/`..`/empty parts, no control or invisible characters,
-    nothing that a file system could treat as `.git`. Raises UnsafePath naming the path and the rule.
+    Relative, `/`-separated, at most MAX_NAMES names, UTF-8, NFC, no `.`/`..`/empty parts, no control or
+    invisible characters, nothing that a file system could treat as `.git`. Raises UnsafePath naming the path
+    and the rule.
     """
     try:
         encoded = path.encode("utf-8")
