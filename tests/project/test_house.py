@@ -70,7 +70,7 @@ PATCHES = {
 INSIDE = {
     "sandbox_runner/guest": {"sandbox_runner.guest"},
     "sandbox_runner/probes/inside": {"sandbox_runner.probes.inside"},
-    "agents/testing/harness": {"pytest", "_pytest", "coverage", "strict", "supervise"},
+    "agents/testing/harness": {"pytest", "_pytest", "coverage", "strict", "meter", "supervise"},
 }
 
 
