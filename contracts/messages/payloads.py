@@ -134,6 +134,9 @@ class Control(Model):
     recalled: tuple[Identifier, ...] = Field(
         default=(), description="dispatch ids that are no longer current"
     )
+    confirmed: tuple[Identifier, ...] | None = Field(
+        default=None, description="dispatch ids listed as not started that are current"
+    )
 
 
 class DeadLetteredMessage(Model):

@@ -98,12 +98,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "I5: what a flushed Redis held is looked for and published again",
         (
             Edit(
-                "orchestrator/service/workers.py",
+                "orchestrator/service/fleet/workers.py",
                 "inspected = await self.recovery.find_missing(list(self.engine.in_flight))",
                 "inspected = True",
             ),
             Edit(
-                "orchestrator/service/workers.py",
+                "orchestrator/service/fleet/workers.py",
                 "await self.recovery.find_missing(sorted(self._in_flight_before))",
                 "pass",
             ),
@@ -126,7 +126,7 @@ MUTANTS: tuple[Mutant, ...] = (
                 "if True:",
             ),
             Edit(
-                "orchestrator/service/workers.py",
+                "orchestrator/service/fleet/workers.py",
                 "await self.recovery.find_missing(sorted(self._in_flight_before))",
                 "pass",
             ),
@@ -260,8 +260,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "I1: an entry in no consumer's hands is in nobody's hands",
         (
             Edit(
-                "orchestrator/service/recovery.py",
-                "await self.bus.ack(Channels.WORKERS_GROUP, orphaned)",
+                "orchestrator/service/fleet/request_streams.py",
+                "await self.take_off(await self.bus.orphaned(stream, _GROUP))",
                 "pass",
             ),
         ),

@@ -9,7 +9,7 @@ from typing import Any
 
 import orchestrator.core.attempts
 import orchestrator.core.decide
-import orchestrator.service.workers
+import orchestrator.service.fleet.workers
 from contracts.base.errors import BusUnavailable
 from contracts.messages.channels import Channels
 from contracts.messages.payloads import TaskError
@@ -17,8 +17,9 @@ from orchestrator.core.decision import Decision
 from orchestrator.core.events import Lost
 from orchestrator.core.state import TaskState, TaskStatus, Workflow
 from orchestrator.scheduling.batch import Batch
+from orchestrator.scheduling.crash_attribution import Departure, death
 from orchestrator.scheduling.engine import Effects
-from orchestrator.service.recovery import Recovery
+from orchestrator.service.fleet.recovery import Recovery
 from orchestrator.service.term import Term
 
 _lose = orchestrator.core.attempts.lose
@@ -78,12 +79,17 @@ def _lose_uncounted(workflow: Workflow, event: Lost, now: float) -> Decision:
     return _lose(workflow, replace(event, alone=False), now)
 
 
+def _blame_all(*known: Any) -> Departure:
+    found = death(*known)
+    return replace(found, counted=frozenset(found.executed))
+
+
 MUTANTS: dict[str, list[tuple[Any, str, Any]]] = {
     "no check of the dispatch id": [(orchestrator.core.attempts, "_current", _no_fence)],
     "publish before commit": [(Term, "step", _publish_first)],
     "acknowledge before commit": [(Term, "step", _acknowledge_first)],
     "no look at the outbox after a start, and no sweep": [(Recovery, "find_missing", _look_at_nothing)],
     "no crash is counted": [(orchestrator.core.decide, "lose", _lose_uncounted)],
-    "whoever was there is to blame": [(orchestrator.service.workers, "executed_alone", lambda *_: True)],
+    "whoever was there is to blame": [(orchestrator.service.fleet.workers, "death", _blame_all)],
     "an outage is a failure": [(TaskError, "outage", property(lambda _: False))],
 }

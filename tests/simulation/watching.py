@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from orchestrator.core.decision import Decision
 from orchestrator.core.events import Finished, Lost, Overdue, WorkflowEvent
 from orchestrator.core.state import TaskState, TaskStatus
 from orchestrator.scheduling.engine import Engine
-from orchestrator.service.workers import Workers
 from tests.simulation.coroner import Coroner
 from tests.simulation.model_worker import OUTAGE
 from tests.simulation.violations import check
@@ -55,15 +53,3 @@ class WatchedEngine(Engine):
         if isinstance(event, Finished) and event.outcome.error is OUTAGE:
             check(new.failures == old.failures, "an outage was counted as a failure")
             check(new.status is TaskStatus.READY, "an outage ended a task")
-
-
-@dataclass
-class WatchedWorkers(Workers):
-    """The workers, whose deaths the coroner hears of."""
-
-    coroner: Coroner | None = None
-
-    async def _remove(self, worker_id: str, why: str, *, crashed: bool, logs: str | None = None) -> None:
-        assert self.coroner is not None
-        self.coroner.given_up(worker_id)
-        await super()._remove(worker_id, why, crashed=crashed, logs=logs)
