@@ -154,7 +154,8 @@ class InboxHandler:
         with contextlib.suppress(BusUnavailable):
             for stream in sorted(self._outdated):
                 for worker_id, names in (await self.workers.recovery.streams.clear(stream)).items():
-                    recalls.setdefault(worker_id, []).extend(names)
+                    known = recalls.setdefault(worker_id, [])
+                    known += [name for name in names if name not in known]
                 self._outdated.discard(stream)
 
     def _hints(self, recalled: dict[str, list[str]], changed: Iterable[str]) -> list[Outgoing]:

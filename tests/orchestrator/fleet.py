@@ -48,6 +48,11 @@ class HeardBus(MemoryBus):
         self.requests: list[str] = []
         self.told: list[tuple[str, Control]] = []
         self.settled: list[Delivery] = []
+        self.looks = 0
+
+    async def entries(self, stream: str) -> list[Delivery]:
+        self.looks += 1
+        return await super().entries(stream)
 
     async def publish(
         self, messages: Sequence[Outgoing], *, hints: Sequence[Outgoing] = (), done: Done | None = None
@@ -96,7 +101,8 @@ class Fleet:
         self.engine, self.leases, self.gate = Engine(self._new_id, 100), Leases(LEASE), DrainGate()
         metrics, self.guard = OrchestratorMetrics(CollectorRegistry()), OutcomeGuard(self.leases)
         publisher = Publisher(self.bus, self.engine, lambda: "m", lambda: 0.0, self.guard.copied.update)
-        assignment = ShardAssignment({shard: 1 for shard in range(64)})
+        self.epochs = {shard: 1 for shard in range(64)}
+        assignment = ShardAssignment(self.epochs)
         streams = RequestStreams(self.bus, self.engine, self.leases, assignment)
         recovery = Recovery(streams, self.engine, self.leases, self.gate, self.guard)
         register = WorkerRegister(self.rows, self.leases)
@@ -151,8 +157,7 @@ class Fleet:
     def finished(self, dispatch_id: str, worker: str, **more: object) -> Delivery:
         """An outcome as it is read."""
         self._entries += 1
-        task = next(one for one in self.workflow.tasks.values() if dispatch_id)
-        where = self.engine.in_flight.get(dispatch_id, (NAME, task.task_id))
+        where = self.engine.in_flight.get(dispatch_id, (NAME, next(iter(self.workflow.tasks))))
         event = TaskEvent[TaskOutcome](
             id=f"o{self._entries}",
             source="test",
