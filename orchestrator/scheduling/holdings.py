@@ -12,8 +12,8 @@ from contracts.messages.payloads import Execution
 class Holding:
     """A dispatch that heartbeats list, or have listed."""
 
-    holders: set[str] = field(default_factory=set)
-    """The living workers that list it."""
+    holders: dict[str, None] = field(default_factory=dict)
+    """The living workers that list it, in the order in which they did first."""
     listed_by: set[str] = field(default_factory=set)
     """All workers that ever listed it."""
     running: set[str] = field(default_factory=set)
@@ -25,7 +25,7 @@ class Holding:
 
     def release(self, worker_id: str, now: float) -> bool:
         """Take it out of a worker's hands; True when it is in nobody's now."""
-        self.holders.discard(worker_id)
+        self.holders.pop(worker_id, None)
         self.running.discard(worker_id)
         if not self.running and self.started_at is not None:
             self.spent += now - self.started_at
@@ -51,7 +51,7 @@ class Holdings:
         for execution in after:
             dropped.discard(execution.dispatch_id)
             holding = self._by_dispatch.setdefault(execution.dispatch_id, Holding())
-            holding.holders.add(worker_id)
+            holding.holders[worker_id] = None
             holding.listed_by.add(worker_id)
             if execution.started:
                 holding.running.add(worker_id)
@@ -73,15 +73,10 @@ class Holdings:
         """Whether a living worker lists this dispatch."""
         return bool(self.holders_of(dispatch_id))
 
-    def holders_of(self, dispatch_id: str) -> set[str]:
-        """The living workers that list this dispatch."""
+    def holders_of(self, dispatch_id: str) -> list[str]:
+        """The living workers that list this dispatch, first the one that has done so for longest."""
         holding = self._by_dispatch.get(dispatch_id)
-        return holding.holders if holding else set()
-
-    def runs_elsewhere(self, dispatch_id: str, worker_id: str) -> bool:
-        """Whether another living worker lists this dispatch as started."""
-        holding = self._by_dispatch.get(dispatch_id)
-        return holding is not None and bool(holding.running - {worker_id})
+        return list(holding.holders) if holding else []
 
     def was_listed_by(self, dispatch_id: str, worker_id: str) -> bool:
         """Whether this worker ever listed this dispatch."""

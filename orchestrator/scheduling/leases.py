@@ -45,19 +45,20 @@ class Leases:
         self.workers[name] = HeardWorker(heartbeat, now, count)
         self.holdings.replace(name, before, heartbeat.executions, now)
         if known is None:
-            self._announce(name)
+            self.announce(name)
             if heartbeat.keeper_id:
-                self._announce(heartbeat.keeper_id)
+                self.announce(heartbeat.keeper_id)
         return known is None
 
-    def _announce(self, name: str) -> None:
+    def announce(self, name: str) -> None:
+        """Record that there is, or was, a worker or keeper of this name."""
         self._announced.pop(name, None)
         self._announced[name] = None
         if len(self._announced) > _REMEMBERED:
             del self._announced[next(iter(self._announced))]
 
     def was_announced(self, name: str) -> bool:
-        """Whether a heartbeat ever named this worker or keeper; of those gone, the newest are remembered."""
+        """Whether there ever was a worker or keeper of this name; of those gone, the newest are remembered."""
         return name in self.workers or name in self._announced
 
     def listens_for_a_lease(self, now: float) -> bool:

@@ -55,15 +55,14 @@ class OutcomeGuard:
         worker, dispatch = outcome.worker_id, outcome.dispatch_id
         if worker == NO_WORKER and outcome.status == "failed":
             return Credibility.CREDIBLE
-        if not self.leases.was_announced(worker):
-            # A worker that ended while nobody listened will not be heard any more.
-            certain = self.leases.listens_for_a_lease(now)
-            return Credibility.UNHEARD if certain else Credibility.CREDIBLE
         holdings = self.leases.holdings
-        others = holdings.holders_of(dispatch) - {worker}
+        others = any(name != worker for name in holdings.holders_of(dispatch))
         if others and dispatch not in self.copied and not holdings.was_listed_by(dispatch, worker):
             return Credibility.CONTRADICTED
-        return Credibility.CREDIBLE
+        # A worker that ended while nobody listened will not be heard any more.
+        if self.leases.was_announced(worker) or not self.leases.listens_for_a_lease(now):
+            return Credibility.CREDIBLE
+        return Credibility.UNHEARD
 
     def hold(self, one: HeldOutcome, now: float) -> bool:
         """Keep an outcome until its worker is heard, for at most a lease. False when too much is kept."""

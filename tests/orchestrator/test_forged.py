@@ -8,7 +8,7 @@ from contracts.messages.journal import OutcomeRefused
 from orchestrator.core.state import TaskStatus
 from orchestrator.scheduling.outcome_guard import NO_WORKER, Credibility
 from orchestrator.service.inbox import BusAway, BusReset
-from tests.orchestrator.fleet import CODER, LEASE, Fleet, beat
+from tests.orchestrator.fleet import CODER, LEASE, Fleet, beat, left
 from tests.orchestrator.plans import item
 
 
@@ -95,6 +95,14 @@ async def test_an_outcome_that_came_before_the_first_heartbeat_is_accepted_with_
     assert len(fleet.bus.settled) == 1
 
 
+async def test_a_worker_that_is_heard_of_only_when_it_leaves_is_believed() -> None:
+    fleet = await known("w1")
+    await fleet.step(fleet.finished("d1", "w2"))
+    await fleet.step(left("w2"))
+    await fleet.step()
+    assert fleet.task().status is TaskStatus.SUCCEEDED
+
+
 async def test_what_has_an_outcome_that_waits_is_not_missing() -> None:  # I4
     fleet = await known("w1")
     await fleet.read("w2")
@@ -119,6 +127,15 @@ async def test_at_the_start_and_after_a_silence_of_the_bus_strangers_are_believe
     await fleet.step(BusAway())
     await fleet.step(fleet.finished("d1", "ended"))
     assert fleet.task().status is TaskStatus.SUCCEEDED
+
+
+async def test_at_the_start_a_stranger_is_not_believed_about_what_another_worker_lists() -> None:
+    fleet = Fleet(item("a"))
+    await fleet.step(beat("w1"))
+    [name] = await fleet.read("w1")
+    await fleet.step(beat("w1", name))
+    await fleet.step(fleet.finished(name, "stranger"))
+    assert refusals(fleet) == [Credibility.CONTRADICTED.value]
 
 
 async def test_a_success_is_refused_while_another_worker_lists_the_dispatch() -> None:

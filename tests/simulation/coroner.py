@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from orchestrator.core.events import Lost
 from tests.simulation.model_worker import ModelWorker
@@ -17,6 +17,14 @@ class Coroner:
     def died(self, worker: ModelWorker) -> None:
         """A worker died, at what it was doing."""
         self._dead[worker.name] = worker.to_blame
+
+    def keeper_died(self, keeper: str, workers: Sequence[ModelWorker]) -> None:
+        """A keeper died with all its workers: of what ran alone in it, or of a suspect in it."""
+        near = {name: alone for worker in workers for name, alone in worker.near.items()}
+        running = frozenset[str]().union(*(worker.running for worker in workers))
+        suspects = frozenset(name for name, alone in near.items() if alone)
+        alone = running if len(running) == 1 else frozenset() if running else frozenset(near)
+        self._dead[keeper] = suspects | alone
 
     def judge(self, event: Lost) -> None:
         """The owner counts a death against a task."""

@@ -8,7 +8,9 @@ from orchestrator.core.decision import Decision
 from orchestrator.core.events import Finished, Lost, Overdue, WorkflowEvent
 from orchestrator.core.state import TaskState, TaskStatus
 from orchestrator.scheduling.engine import Engine
+from orchestrator.scheduling.outcome_guard import OutcomeGuard
 from tests.simulation.coroner import Coroner
+from tests.simulation.forgery import is_forged, must_be_refused
 from tests.simulation.model_worker import OUTAGE
 from tests.simulation.violations import check
 
@@ -16,8 +18,16 @@ from tests.simulation.violations import check
 class WatchedEngine(Engine):
     """The engine, whose window stays what it is, with every accepted input checked (I3, I7)."""
 
-    def __init__(self, new_id: Callable[[], str], window: int, stale: list[int], coroner: Coroner) -> None:
+    def __init__(
+        self,
+        new_id: Callable[[], str],
+        window: int,
+        stale: list[int],
+        coroner: Coroner,
+        guard: OutcomeGuard,
+    ) -> None:
         self._fixed = window
+        self._guard = guard
         self._stale = stale
         self._coroner = coroner
         super().__init__(new_id, window)
@@ -36,6 +46,9 @@ class WatchedEngine(Engine):
         task = self.workflows[workflow_id].tasks.get(event.task_id)
         name = event.outcome.dispatch_id if isinstance(event, Finished) else event.dispatch_id
         stale = task is None or task.status is not TaskStatus.DISPATCHED or task.dispatch_id != name
+        if isinstance(event, Finished) and is_forged(event.outcome) and not stale:
+            known = self._guard.leases, self._guard.copied, monotonic
+            check(not must_be_refused(event.outcome, *known), "I3: a forged success was accepted")
         decision = super().apply(workflow_id, event, now, monotonic)
         if stale:
             self._stale[0] += 1

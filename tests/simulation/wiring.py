@@ -43,8 +43,6 @@ from tests.simulation.parcels import builder, control_parcel, notice_parcel, req
 from tests.simulation.stepping import run
 from tests.simulation.watching import WatchedEngine
 
-LEASE_SECONDS = 6.0
-
 
 class _Silence:
     """A logger that logs nothing."""
@@ -173,8 +171,8 @@ class Life:
         self.git = LaterGit()
         self.gate = DrainGate()
         self.assignment = store.claim()
-        self.engine = WatchedEngine(new_id, window, stale, coroner)
         guard = OutcomeGuard(leases)
+        self.engine = WatchedEngine(new_id, window, stale, coroner, guard)
         self.publisher = Publisher(bus, self.engine, new_id, clock.wall, guard.copied.update)
         streams = RequestStreams(bus, self.engine, leases, self.assignment)
         recovery = Recovery(streams, self.engine, leases, self.gate, guard)

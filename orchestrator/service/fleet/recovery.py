@@ -139,7 +139,7 @@ class Recovery:
         """What a worker is told about what it lists for these shards.
 
         What is out of date is recalled. What it has not started may be old: it is confirmed, or recalled when
-        another worker runs it.
+        another worker had it before.
         """
         words = Words([], [])
         for one in heartbeat.executions:
@@ -149,6 +149,6 @@ class Recovery:
             if one.dispatch_id not in self.engine.in_flight:
                 words.recalled.append(name)
             elif not one.started:
-                elsewhere = self.leases.holdings.runs_elsewhere(one.dispatch_id, heartbeat.worker_id)
-                (words.recalled if elsewhere else words.confirmed).append(name)
+                first, *_ = self.leases.holdings.holders_of(one.dispatch_id)
+                (words.confirmed if first == heartbeat.worker_id else words.recalled).append(name)
         return words

@@ -79,9 +79,13 @@ class Workers:
         return recalled
 
     def drain_confirmed(self) -> dict[str, list[str]]:
-        """Worker id -> dispatches that it may start, and forget them."""
+        """Worker id -> dispatches that it may start, those that are still current; forget them."""
         confirmed, self._confirmed = self._confirmed, {}
-        return confirmed
+        current = {
+            worker_id: [name for name in names if name in self.engine.in_flight]
+            for worker_id, names in confirmed.items()
+        }
+        return {worker_id: names for worker_id, names in current.items() if names}
 
     async def handle_bus_reset(self) -> None:
         """Restore groups and dispatches: the bus is another one, or has lost everything."""
@@ -155,6 +159,7 @@ class Workers:
 
     async def handle_left(self, left: WorkerLeft) -> None:
         """Remove a worker that left or died, or a keeper with all its workers."""
+        self.leases.announce(left.worker_id)
         held: list[str] = []
         hands = []
         for worker_id in self.leases.members(left.worker_id):
