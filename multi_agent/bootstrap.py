@@ -261,6 +261,7 @@ def make_worker(
         roles=tuple(roles),
         slots=settings.slots,
         heartbeat_seconds=settings.lease_seconds / 3,
+        lease_seconds=settings.lease_seconds,
         metrics=WorkerMetrics(),
     )
 

@@ -35,6 +35,9 @@ class WorkerSettings:
     """Executions at once."""
 
     heartbeat_seconds: float = 2.0
+    lease_seconds: float = 6.0
+    """The silence after which what it holds goes to others; a request that is older may be out of date."""
+
     grace_seconds: float = 8.0
     """How long running executions may go on after `stop`; at most 8, so that all is over in 10."""
 
@@ -64,5 +67,6 @@ class WorkerSettings:
             farewell_seconds=_FAREWELL_SECONDS,
             clock=clock,
             new_id=self.new_id,
+            doubt_seconds=self.lease_seconds,
             failpoints="worker",
         )

@@ -11,6 +11,7 @@ from agents.sdk.registry import AgentTable
 from agents.worker.execution import TaskExecutor, WorkerServices
 from agents.worker.messages import WorkerMessages, decode_request
 from agents.worker.observer import WorkerObserver
+from agents.worker.request_age import RequestAge
 from agents.worker.settings import WorkerSettings
 from contracts.base.errors import DecodeError
 from contracts.messages.events import TaskEvent
@@ -48,6 +49,7 @@ class Worker(Handler[TaskEvent[TaskRequest], TaskOutcome]):
         self._messages = WorkerMessages(settings.worker_id, clock, settings.new_id)
         self._executor = TaskExecutor(services, self._table, settings.worker_id)
         self._observer = WorkerObserver(settings.metrics)
+        self._age = RequestAge(clock, settings.lease_seconds)
         self._consumer = Consumer(bus, self, settings.consumer(self._messages.source, self._table, clock))
 
     def stop(self) -> None:
@@ -91,12 +93,18 @@ class Worker(Handler[TaskEvent[TaskRequest], TaskOutcome]):
 
     async def handle_control(self, event: TaskEvent[Any]) -> None:
         if isinstance(event.data, Control):
+            self._age.heard(event.time)
             self._consumer.outbox.confirm(event.data.acknowledged)
+            for dispatch_id in event.data.confirmed or ():
+                self._consumer.confirm(dispatch_id)
             for dispatch_id in event.data.recalled:
                 self._consumer.revoke(dispatch_id)
 
     async def leave(self, handed_back: tuple[str, ...]) -> None:
         await self._bus.broadcast([self._messages.left(handed_back)])
+
+    def is_doubtful(self, message: _Dispatch) -> bool:
+        return self._age.is_old(message.message.data.created_at)
 
     def is_outage(self, result: TaskOutcome) -> bool:
         return result.error is not None and result.error.outage
