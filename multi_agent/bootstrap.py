@@ -18,6 +18,8 @@ from contracts.ports.sandbox import Sandbox
 from multi_agent.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from agents.keeper.processes import SlotOrder
+    from agents.worker.board import Board
     from agents.worker.worker import Worker
     from artifacts import GitArtifactStore
     from artifacts.store.repository import Repository
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 
 SCRATCH_MARK = "chaos-scratch"
+SLOT_GRACE_SECONDS = 7.0
+"""How long what runs may go on after `stop`, so that a keeper and all its processes are gone within 10 s."""
 HOST = "host"
 """The value of the setting `sandbox` with which programs run at sandbox hosts."""
 
@@ -128,8 +132,8 @@ def make_model(settings: Settings) -> ModelClient:
     )
 
 
-def sandbox_settings(settings: Settings) -> SandboxSettings:
-    """The sandbox's part of the settings."""
+def sandbox_settings(settings: Settings, at_once: int | None = None) -> SandboxSettings:
+    """The sandbox's part of the settings; `at_once` programs, by default as many as there are slots."""
     from sandbox_runner import SandboxSettings
 
     defaults = SandboxSettings()
@@ -139,7 +143,7 @@ def sandbox_settings(settings: Settings) -> SandboxSettings:
         image=settings.sandbox_image or defaults.image,
         runtime=settings.sandbox_runtime,
         toolbox=settings.data / "toolbox",
-        max_concurrent=settings.slots,
+        max_concurrent=at_once or settings.slots,
         warm=settings.sandbox_warm,
     )
 
@@ -151,7 +155,7 @@ async def choose_sandbox(settings: SandboxSettings) -> Sandbox:
     return await choose_sandbox(settings)
 
 
-def make_sandbox(settings: Settings, bus: MessageBus, caller_id: str) -> Sandbox:
+def make_sandbox(settings: Settings, bus: MessageBus, caller_id: str, at_once: int | None = None) -> Sandbox:
     """The sandbox of a worker: of this machine, or of the hosts on the bus, which needs no engine here."""
     if settings.sandbox == HOST:
         from sandbox_runner.service.call_policy import CallTimeouts
@@ -160,7 +164,7 @@ def make_sandbox(settings: Settings, bus: MessageBus, caller_id: str) -> Sandbox
         return RemoteSandbox(bus, caller_id, timeouts=CallTimeouts(lease=settings.lease_seconds))
     from sandbox_runner.choose import FirstUseSandbox
 
-    wanted = sandbox_settings(settings)
+    wanted = sandbox_settings(settings, at_once)
     return FirstUseSandbox(lambda: choose_sandbox(wanted))
 
 
@@ -233,26 +237,29 @@ def make_orchestrator(
 def make_worker(
     settings: Settings,
     bus: MessageBus,
+    order: SlotOrder,
+    agents: Sequence[type],
     *,
-    worker_id: str,
     roles: Sequence[str] = (),
-    modules: Sequence[str] = (),
+    board: Board,
 ) -> tuple[Worker, Callable[[], Awaitable[None]]]:
-    """A worker and what closes its services."""
+    """The worker of a slot process, and what closes its services."""
     from agents.worker.execution import WorkerServices
     from agents.worker.metrics import WorkerMetrics
     from agents.worker.settings import WorkerSettings
     from agents.worker.worker import Worker
 
-    classes = find_agents(modules)
     artifacts, model = make_artifacts(settings), make_model(settings)
-    sandbox = make_sandbox(settings, bus, worker_id)
+    sandbox = make_sandbox(settings, bus, order.worker_id, order.slots)
     worker_settings = WorkerSettings(
-        worker_id=worker_id,
-        host=socket.gethostname() or "localhost",
+        worker_id=order.worker_id,
+        host=host_name(),
         roles=tuple(roles),
-        slots=settings.slots,
-        heartbeat_seconds=settings.lease_seconds / 3,
+        slots=order.slots,
+        lane=order.lane,
+        keeper_id=order.keeper_id,
+        board=board,
+        grace_seconds=SLOT_GRACE_SECONDS,
         metrics=WorkerMetrics(),
     )
 
@@ -260,7 +267,12 @@ def make_worker(
         for part in (sandbox, model, artifacts):
             await part.close()
 
-    return Worker(bus, WorkerServices(artifacts, model, sandbox), classes, worker_settings), close
+    return Worker(bus, WorkerServices(artifacts, model, sandbox), agents, worker_settings), close
+
+
+def host_name() -> str:
+    """The name of this machine."""
+    return socket.gethostname() or "localhost"
 
 
 def make_sandbox_host(settings: Settings, bus: MessageBus, sandbox: Sandbox, host_id: str) -> Host:
@@ -275,7 +287,7 @@ def make_sandbox_host(settings: Settings, bus: MessageBus, sandbox: Sandbox, hos
     most = replace(MOST, wall_seconds=settings.sandbox_max_seconds, memory_mb=settings.sandbox_max_memory_mb)
     wanted = HostSettings(
         host_id,
-        socket.gethostname() or "localhost",
+        host_name(),
         slots=settings.slots,
         most=most,
         heartbeat_seconds=settings.lease_seconds / 6,

@@ -60,6 +60,12 @@ def timeout_error(seconds: int) -> TaskError:
     return TaskError(code="timeout", message=f"the attempt took longer than {seconds} s", retryable=True)
 
 
+def memory_error(mb: int) -> TaskError:
+    """The error of an attempt whose process was ended for its size."""
+    message = f"the process of the attempt took more than {mb} MiB of memory (setting worker_memory_mb)"
+    return TaskError(code="memory_exceeded", message=message, retryable=True)
+
+
 def self_cancelled_error() -> TaskError:
     """The error of an attempt whose agent cancelled the task it runs in."""
     return TaskError(code="agent_crashed", message="the agent cancelled its own execution", retryable=True)

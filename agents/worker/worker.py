@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from agents.sdk.registry import AgentTable
+from agents.worker.board import Held
 from agents.worker.execution import TaskExecutor, WorkerServices
-from agents.worker.messages import WorkerMessages, decode_request
+from agents.worker.messages import Origin, WorkerMessages, decode_request
 from agents.worker.observer import WorkerObserver
 from agents.worker.settings import WorkerSettings
 from contracts.base.errors import DecodeError
@@ -19,6 +20,9 @@ from contracts.ports.bus import Delivery, MessageBus, Outgoing
 from contracts.runtime.consumer import Consumer
 from contracts.runtime.handler import Handler
 from contracts.runtime.slots import InFlight
+
+EXIT_LEFT: Final = 75
+"""The exit code of a slot process that makes room for a fresh one."""
 
 _Dispatch: TypeAlias = InFlight[TaskEvent[TaskRequest]]
 
@@ -48,7 +52,9 @@ class Worker(Handler[TaskEvent[TaskRequest], TaskOutcome]):
         self._messages = WorkerMessages(settings.worker_id, clock, settings.new_id)
         self._executor = TaskExecutor(services, self._table, settings.worker_id)
         self._observer = WorkerObserver(settings.metrics)
-        self._consumer = Consumer(bus, self, settings.consumer(self._messages.source, self._table, clock))
+        self._reading = settings.reading(self._table)
+        self._board = settings.board
+        self._consumer = Consumer(bus, self, settings.consumer(self._messages.source, self._reading, clock))
 
     def stop(self) -> None:
         """Take no new work, finish or hand back what is held, leave. Safe in a signal handler."""
@@ -56,7 +62,10 @@ class Worker(Handler[TaskEvent[TaskRequest], TaskOutcome]):
 
     async def run(self) -> None:
         """Announce the worker and work until `stop`; all is over 10 s after that at most."""
-        await self._consumer.run()
+        if self._board is None:
+            await self._consumer.run()
+        else:
+            await self._consumer.run(self._board.show_life())
 
     def decode(self, delivery: Delivery) -> tuple[str, Callable[[], TaskEvent[TaskRequest]]]:
         event = decode_request(delivery.payload)
@@ -68,24 +77,27 @@ class Worker(Handler[TaskEvent[TaskRequest], TaskOutcome]):
         return event.data.dispatch_id, lambda: event
 
     def execute(self, message: _Dispatch) -> Awaitable[TaskOutcome]:
+        if self._board:
+            self._board.limit(message.execution_id, message.message.data.item.timeout_seconds)
         return self._executor.execute(message.message, message.execution_id)
 
     def reply(self, message: _Dispatch, result: TaskOutcome | None) -> Outgoing:
         # The worker cancels no execution whose outcome is wanted, so without a result the agent did.
         outcome = result or self._executor.self_cancelled(message.message, message.execution_id)
         self._observer.finished(message.message, outcome)
-        return self._messages.outcome(message.message, outcome)
+        return self._messages.outcome(Origin.of(message.message), outcome)
 
     def heartbeat(self, sequence: int) -> Sequence[Outgoing]:
         heartbeat = Heartbeat(
             worker_id=self._settings.worker_id,
             host=self._settings.host,
             pid=os.getpid(),
-            roles=self._table.roles,
-            streams=self._table.streams + self._table.suspects,
-            slots=self._settings.slots,
+            roles=self._reading.roles,
+            streams=self._reading.all_streams,
+            slots=1 if self._settings.lane.one_at_a_time else self._settings.slots,
             sequence=sequence,
             executions=tuple(map(_execution, self._consumer.slots)),
+            keeper_id=self._settings.keeper_id,
         )
         return [self._messages.heartbeat(heartbeat)]
 
@@ -102,7 +114,17 @@ class Worker(Handler[TaskEvent[TaskRequest], TaskOutcome]):
         return result.error is not None and result.error.outage
 
     def received(self, message: _Dispatch) -> None:
+        if self._board:
+            self._board.hold(_held(message))
         self._observer.received(message.message)
+
+    def started(self, message: _Dispatch) -> None:
+        if self._board:
+            self._board.start(message.execution_id)
+
+    def removed(self, message: _Dispatch) -> None:
+        if self._board:
+            self._board.remove(message.execution_id)
 
     def dead_lettered(self) -> None:
         self._observer.dead_lettered()
@@ -117,4 +139,11 @@ def _execution(dispatch: _Dispatch) -> Execution:
         execution_id=dispatch.execution_id,
         started=dispatch.task is not None,
         workflow_id=dispatch.message.workflowid,
+    )
+
+
+def _held(dispatch: _Dispatch) -> Held:
+    delivery = dispatch.delivery
+    return Held(
+        dispatch.key, dispatch.execution_id, delivery.stream, delivery.entry_id, Origin.of(dispatch.message)
     )

@@ -37,7 +37,9 @@ class ConsumerSettings:
     soon as it is received, and the reply is broadcast."""
 
     resend: ResendPolicy
-    heartbeat_seconds: float
+    heartbeat_seconds: float | None
+    """How often it sends a heartbeat; None for one whose keeper does that."""
+
     grace_seconds: float
     """How long executions may go on after `stop`; with the next two fields, less than 10 s in sum."""
 
@@ -53,6 +55,9 @@ class ConsumerSettings:
     new_id: Callable[[], str] = new_id
     max_bytes: int = MAX_MESSAGE_BYTES
     """Of a control message."""
+
+    returns_excess: bool = False
+    """Whether what cannot start at once goes back to its stream, where another may read it."""
 
     failpoints: str | None = None
     """The part that the consumer's failpoints are named after; None for a server without any."""
@@ -105,6 +110,12 @@ class Handler(ABC, Generic[M, R]):
 
     def received(self, message: InFlight[M]) -> None:
         """A message is in flight now."""
+
+    def started(self, message: InFlight[M]) -> None:
+        """A message has its slot. `execute` follows, for an exclusive one when a heartbeat has said so."""
+
+    def removed(self, message: InFlight[M]) -> None:
+        """A message is in flight no more, whatever its end."""
 
     def dead_lettered(self) -> None:
         """A message could not be read."""

@@ -40,7 +40,7 @@ def content(task_id: str, inputs: Iterable[bytes]) -> bytes:
     return f"{task_id} {digest}\n".encode()
 
 
-@agent(role=ROLE, version="1")
+@agent(role=ROLE, version="1", short=True)
 class ChaosAgent:
     """Follows its orders, and writes a file that depends only on its inputs."""
 

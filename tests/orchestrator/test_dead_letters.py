@@ -11,7 +11,7 @@ from contracts.messages.channels import Channels
 from contracts.messages.payloads import MAX_LOGS
 from contracts.ports.bus import Delivery
 from multi_agent.cli.dead_letters.text import printable, shown_bytes
-from multi_agent.runtime.supervisor import last_lines
+from multi_agent.runtime.log_tail import last_lines
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.sharding import ShardAssignment
 from orchestrator.scheduling.batch import Batch, DeadLetter
