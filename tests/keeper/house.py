@@ -17,12 +17,13 @@ from contracts.messages.channels import Channels
 from contracts.messages.events import EventType, TaskEvent, encode
 from contracts.messages.payloads import Control, Execution, Heartbeat
 from contracts.ports.bus import Outgoing
-from tests.agents.owner import Owner, until
+from tests.agents.owner import SECONDS, Owner, until
 from tests.agents.support import request_event, task_request
 from tests.project.documented import ROOT
 from tests.support.redis_servers import PrivateRedis
 
 KEEPER = "keeper-1"
+LEASE_SECONDS = 1.5
 COMMAND = (sys.executable, "-P", "-m", "multi_agent.cli", "worker", "--worker-id", KEEPER)
 LASTING = Channels.requests("lasting")
 BRIEF = Channels.requests("brief")
@@ -43,7 +44,7 @@ class KeptWorker:
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
             "MULTI_AGENT_DATA_DIR": str(self.folder / "data"),
-            "MULTI_AGENT_LEASE_SECONDS": "1.5",
+            "MULTI_AGENT_LEASE_SECONDS": str(LEASE_SECONDS),
             "REDIS_URL": self.redis.url,
         }
         roles = ("--agents", "tests.keeper.actors", "--role", "lasting", "--role", "brief")
@@ -52,10 +53,10 @@ class KeptWorker:
                 [*COMMAND, *roles, *words], cwd=ROOT, env=environment | env, stdout=log, stderr=log
             )
 
-    async def ready(self, slots: int = 4) -> None:
+    async def ready(self, slots: int = 4, seconds: float = SECONDS) -> None:
         """Return when that many slot processes have announced themselves."""
         await self.owner.serve(LASTING, BRIEF)
-        await until(lambda: len({one.worker_id for one in self.owner.heartbeats}) >= slots)
+        await until(lambda: len({one.worker_id for one in self.owner.heartbeats}) >= slots, seconds)
 
     async def dispatch(
         self,
@@ -117,10 +118,10 @@ class KeptWorker:
     def mark(self, name: str) -> str:
         return str(self.folder / name)
 
-    async def marked(self, name: str) -> int:
+    async def marked(self, name: str, seconds: float = SECONDS) -> int:
         """Wait for a file that an agent writes its process id to."""
         path = self.folder / name
-        await until(lambda: path.exists() and path.read_text() != "")
+        await until(lambda: path.exists() and path.read_text() != "", seconds)
         return int(path.read_text())
 
     def stop(self, seconds: float = 10.0) -> int:
@@ -157,8 +158,17 @@ class KeptWorker:
 
 def is_running(pid: int) -> bool:
     """Whether a process runs and is no zombie."""
+    return _stat(pid)[0] not in {"Z", "X"}
+
+
+def parent_of(pid: int) -> int:
+    """The process id of a process's parent."""
+    return int(_stat(pid)[1])
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields after the name, which is in parentheses and may hold anything."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
+        return ["X", "0"]

@@ -254,3 +254,28 @@ async def test_failpoints_are_those_of_the_part_that_the_settings_name(
         disarm()
     struck = {line.split()[2] for line in log.read_text().splitlines()}
     assert struck == (set(names) if passed else set())
+
+
+async def test_what_cannot_start_at_once_goes_back_to_its_stream_for_others(bus: MemoryBus) -> None:
+    streams = [REQUESTS, "more"]
+    settings = replace(LATE, slots=1, returns_excess=True, source=replace(LATE.source, streams=streams))
+    for stream in streams:
+        await bus.ensure_group(stream, "group")
+    await bus.publish([Outgoing(stream, f"ask-{stream}".encode()) for stream in streams])
+    async with serving(bus, settings) as handler:
+        await until(lambda: handler.begun == ["ASK-REQUESTS"])
+        found = await bus.read(["more"], "group", "c-2", count=5, block_ms=5_000)
+        assert [each.payload for each in found] == [b"ask-more"]
+        assert await bus.pending("more", "group", "c-1") == []
+        assert len(handler.consumer.slots) == 1
+        handler.door.set()
+
+
+async def test_one_whose_keeper_sends_the_heartbeats_sends_only_the_first(bus: MemoryBus) -> None:
+    listener = Listener(bus)
+    async with serving(bus, replace(LATE, heartbeat_seconds=None)) as handler:
+        handler.door.set()
+        await ask(bus, *(f"ask-{number}" for number in range(5)))
+        await until(lambda: len(handler.begun) == 5)
+        await asyncio.sleep(0.2)
+    assert listener.on(BEATS) == [b"0 0"]
