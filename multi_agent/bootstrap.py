@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -18,11 +18,9 @@ from contracts.ports.sandbox import Sandbox
 from multi_agent.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from agents.keeper.processes import SlotOrder
-    from agents.worker.board import Board
-    from agents.worker.worker import Worker
     from artifacts import GitArtifactStore
     from artifacts.store.repository import Repository
+    from multi_agent.models.layers.rate_limit import RequestWindow
     from orchestrator.client.workflow_client import WorkflowClient
     from orchestrator.service.orchestrator import OrchestratorService
     from orchestrator.storage.sql.database import Database
@@ -35,8 +33,6 @@ if TYPE_CHECKING:
 
 
 SCRATCH_MARK = "chaos-scratch"
-SLOT_GRACE_SECONDS = 7.0
-"""How long what runs may go on after `stop`, so that a keeper and all its processes are gone within 10 s."""
 HOST = "host"
 """The value of the setting `sandbox` with which programs run at sandbox hosts."""
 
@@ -113,7 +109,14 @@ def make_local_artifacts(path: Path) -> Repository:
     return Repository(create_store(path))
 
 
-def make_model(settings: Settings) -> ModelClient:
+def make_window(settings: Settings) -> RequestWindow | None:
+    """What counts requests to models, also of processes forked from this one; None without a limit."""
+    from multi_agent.models.layers.shared_window import SharedWindow
+
+    return SharedWindow(settings.requests_per_minute) if settings.requests_per_minute else None
+
+
+def make_model(settings: Settings, window: RequestWindow | None = None) -> ModelClient:
     """The model client that the settings name. Raises NotConfigured."""
     from multi_agent.models import ModelSettings, build_model
 
@@ -126,6 +129,7 @@ def make_model(settings: Settings) -> ModelClient:
             openai_base_url=settings.openai_base_url,
             timeout_seconds=settings.model_timeout_seconds,
             requests_per_minute=settings.requests_per_minute,
+            window=window,
             input_usd_per_million=settings.input_price,
             output_usd_per_million=settings.output_price,
         )
@@ -232,42 +236,6 @@ def make_orchestrator(
 
     wanted = OrchestratorSettings(orchestrator_id, lease_seconds=settings.lease_seconds, gone=gone)
     return OrchestratorService(Store(database), bus, artifacts, wanted)
-
-
-def make_worker(
-    settings: Settings,
-    bus: MessageBus,
-    order: SlotOrder,
-    agents: Sequence[type],
-    *,
-    roles: Sequence[str] = (),
-    board: Board,
-) -> tuple[Worker, Callable[[], Awaitable[None]]]:
-    """The worker of a slot process, and what closes its services."""
-    from agents.worker.execution import WorkerServices
-    from agents.worker.metrics import WorkerMetrics
-    from agents.worker.settings import WorkerSettings
-    from agents.worker.worker import Worker
-
-    artifacts, model = make_artifacts(settings), make_model(settings)
-    sandbox = make_sandbox(settings, bus, order.worker_id, order.slots)
-    worker_settings = WorkerSettings(
-        worker_id=order.worker_id,
-        host=host_name(),
-        roles=tuple(roles),
-        slots=order.slots,
-        lane=order.lane,
-        keeper_id=order.keeper_id,
-        board=board,
-        grace_seconds=SLOT_GRACE_SECONDS,
-        metrics=WorkerMetrics(),
-    )
-
-    async def close() -> None:
-        for part in (sandbox, model, artifacts):
-            await part.close()
-
-    return Worker(bus, WorkerServices(artifacts, model, sandbox), agents, worker_settings), close
 
 
 def host_name() -> str:

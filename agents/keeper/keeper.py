@@ -19,19 +19,18 @@ import structlog
 
 from agents.keeper.judgement import End, EndReason, Judge, Limits, Seen
 from agents.keeper.outcomes import outcome_of
-from agents.keeper.processes import SlotProcesses
+from agents.keeper.processes import EXIT_LEFT, SlotProcesses
 from agents.keeper.slot import Slot, SlotPlan
 from agents.keeper.voice import Farewell, Voice
 from agents.worker.board import Board, Held
-from agents.worker.worker import EXIT_LEFT
 from contracts.base.errors import BusUnavailable, MultiAgentError, Unavailable
-from contracts.messages.payloads import Heartbeat
+from contracts.messages.payloads import Heartbeat, TaskOutcome
 from contracts.ports.bus import Delivery, MessageBus
 
 LOOK_SECONDS: Final = 0.1
 _MEMORY_EVERY: Final = 3
 """Looks from one measurement of memory to the next."""
-_STOP_SECONDS: Final = 9.0
+_STOP_SECONDS: Final = 8.2
 _KILL_SECONDS: Final = 0.3
 _FAREWELL_SECONDS: Final = 0.6
 
@@ -49,6 +48,8 @@ class KeeperSettings:
     limits: Limits = field(default_factory=Limits)
     read_logs: Callable[[], str | None] = lambda: None
     """Gives the last lines that its processes logged."""
+    count: Callable[[str, TaskOutcome], None] = lambda _role, _outcome: None
+    """Counts an outcome of a role."""
     stop_seconds: float = _STOP_SECONDS
     """How long its processes may take to stop; then they are killed."""
 
@@ -204,6 +205,7 @@ class Keeper:
         messages = self._voice.messages(slot.worker_id)
         for held in culprits:
             outcome = outcome_of(end.reason, held, slot.worker_id, self._settings.limits, time.monotonic())
+            self._settings.count(held.role, outcome)
             message = messages.outcome(held.origin, outcome)
             self._voice.answer(held.dispatch_id, held.execution_id, message, _entry(held))
         others = [held for held in slot.held if held not in culprits]

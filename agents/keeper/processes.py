@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from agents.worker.lanes import Lane
+
+EXIT_LEFT: Final = 75
+"""The exit code of a slot process that makes room for a fresh one."""
 
 Exited: TypeAlias = Callable[[int, int], None]
 """Called with a process id and its status: an exit code, or minus the signal that killed it."""

@@ -46,6 +46,7 @@ class Held:
 
     dispatch_id: str
     execution_id: str
+    role: str
     stream: str
     entry_id: str
     """With `stream`, the entry to acknowledge."""
@@ -98,7 +99,7 @@ class Board:
     def hold(self, held: Held) -> None:
         """Show a dispatch that waits."""
         text = json.dumps(
-            (held.dispatch_id, held.execution_id, held.stream, held.entry_id, held.origin)
+            (held.dispatch_id, held.execution_id, held.role, held.stream, held.entry_id, held.origin)
         ).encode()
         if not self._free or len(text) > _RECORD_BYTES - _RECORD.size:
             _log.error("board_full", dispatch_id=held.dispatch_id, places=self._places)
@@ -191,8 +192,8 @@ class Board:
 
 
 def _held(text: bytes) -> Held:
-    dispatch_id, execution_id, stream, entry_id, origin = json.loads(text)
-    return Held(dispatch_id, execution_id, stream, entry_id, Origin(*origin))
+    dispatch_id, execution_id, role, stream, entry_id, origin = json.loads(text)
+    return Held(dispatch_id, execution_id, role, stream, entry_id, Origin(*origin))
 
 
 def board_bytes(places: int) -> int:

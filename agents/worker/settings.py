@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agents.sdk.registry import AgentTable
 from agents.worker.board import Board
 from agents.worker.lanes import Lane, Reading
-from agents.worker.metrics import WorkerMetrics
 from contracts.base.identifiers import new_id
 from contracts.messages.channels import Channels
 from contracts.runtime.handler import ConsumerSettings
 from contracts.runtime.reading import Source
 from contracts.runtime.resend import ResendPolicy
+
+if TYPE_CHECKING:
+    from agents.worker.metrics import WorkerMetrics
 
 _MAX_GRACE_SECONDS: Final = 8.0
 _CANCEL_SECONDS: Final = 0.5

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
+
+import structlog
 
 from agents.sdk.registry import AgentTable
 from agents.worker.board import Held
@@ -13,7 +15,8 @@ from agents.worker.execution import TaskExecutor, WorkerServices
 from agents.worker.messages import Origin, WorkerMessages, decode_request
 from agents.worker.observer import WorkerObserver
 from agents.worker.settings import WorkerSettings
-from contracts.base.errors import DecodeError
+from contracts.base.errors import BusUnavailable, DecodeError
+from contracts.base.shortage import shortage_of
 from contracts.messages.events import TaskEvent
 from contracts.messages.payloads import Control, Execution, Heartbeat, TaskOutcome, TaskRequest
 from contracts.ports.bus import Delivery, MessageBus, Outgoing
@@ -21,8 +24,7 @@ from contracts.runtime.consumer import Consumer
 from contracts.runtime.handler import Handler
 from contracts.runtime.slots import InFlight
 
-EXIT_LEFT: Final = 75
-"""The exit code of a slot process that makes room for a fresh one."""
+_log = structlog.get_logger(__name__)
 
 _Dispatch: TypeAlias = InFlight[TaskEvent[TaskRequest]]
 
@@ -54,7 +56,13 @@ class Worker(Handler[TaskEvent[TaskRequest], TaskOutcome]):
         self._observer = WorkerObserver(settings.metrics)
         self._reading = settings.reading(self._table)
         self._board = settings.board
+        self._stepped_back = False
         self._consumer = Consumer(bus, self, settings.consumer(self._messages.source, self._reading, clock))
+
+    @property
+    def stepped_back(self) -> bool:
+        """Whether it stopped by itself, so that a fresh process may take its place."""
+        return self._stepped_back
 
     def stop(self) -> None:
         """Take no new work, finish or hand back what is held, leave. Safe in a signal handler."""
@@ -85,6 +93,8 @@ class Worker(Handler[TaskEvent[TaskRequest], TaskOutcome]):
         # The worker cancels no execution whose outcome is wanted, so without a result the agent did.
         outcome = result or self._executor.self_cancelled(message.message, message.execution_id)
         self._observer.finished(message.message, outcome)
+        if self._executor.is_short:
+            self._step_back("an execution was short of resources")
         return self._messages.outcome(Origin.of(message.message), outcome)
 
     def heartbeat(self, sequence: int) -> Sequence[Outgoing]:
@@ -129,6 +139,17 @@ class Worker(Handler[TaskEvent[TaskRequest], TaskOutcome]):
     def dead_lettered(self) -> None:
         self._observer.dead_lettered()
 
+    def unreachable(self, error: BusUnavailable) -> None:
+        if shortage_of(error) is not None:
+            self._step_back("the bus cannot be reached for want of resources")
+
+    def _step_back(self, reason: str) -> None:
+        """Leave, where a keeper starts a fresh process: a fork heals a leak."""
+        if self._settings.keeper_id and not self._stepped_back:
+            self._stepped_back = True
+            _log.warning("worker_stepped_back", reason=reason)
+            self._consumer.stop()
+
     def paused(self, seconds: float, result: TaskOutcome) -> None:
         self._observer.paused(seconds, result)
 
@@ -145,5 +166,10 @@ def _execution(dispatch: _Dispatch) -> Execution:
 def _held(dispatch: _Dispatch) -> Held:
     delivery = dispatch.delivery
     return Held(
-        dispatch.key, dispatch.execution_id, delivery.stream, delivery.entry_id, Origin.of(dispatch.message)
+        dispatch.key,
+        dispatch.execution_id,
+        dispatch.message.data.item.agent_role,
+        delivery.stream,
+        delivery.entry_id,
+        Origin.of(dispatch.message),
     )

@@ -133,6 +133,7 @@ class Consumer(Generic[M, R]):
                 await self._group_missing()
             except BusUnavailable as error:
                 _log.debug("bus_unavailable", error=str(error))
+                self._handler.unreachable(error)
                 await backoff.wait()
             else:
                 if deliveries:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from contracts.base.errors import BusUnavailable
 from contracts.base.identifiers import new_id
 from contracts.messages.events import MAX_MESSAGE_BYTES, TaskEvent
 from contracts.ports.bus import Delivery, Outgoing
@@ -122,6 +123,9 @@ class Handler(ABC, Generic[M, R]):
 
     def changed(self) -> None:
         """What is in flight or handed back has changed, or the server takes no more messages."""
+
+    def unreachable(self, error: BusUnavailable) -> None:
+        """Nothing could be read."""
 
     def paused(self, seconds: float, result: R) -> None:
         """Nothing starts for so many seconds, because this result met an outage; 0.0 when work goes on."""

@@ -9,7 +9,6 @@ import uuid
 from contextlib import suppress
 
 import structlog
-from prometheus_client import start_http_server
 
 from contracts.base.errors import BusUnavailable, InvalidInput
 from contracts.bus.connect import connect_message_bus
@@ -125,4 +124,7 @@ async def run_sandbox_host(settings: Settings, *, host_id: str) -> None:
 
 def _serve_metrics(settings: Settings) -> None:
     if settings.metrics_port is not None:
+        # A worker, whose command imports this module, must choose how to count before this is imported.
+        from prometheus_client import start_http_server  # noqa: PLC0415
+
         start_http_server(settings.metrics_port, addr="127.0.0.1")

@@ -24,7 +24,7 @@ def held(number: int) -> Held:
     origin = Origin(
         f"agent.results.{number}", f"event-{number}", "Zähler", None, f"w{number}", f"t{number}", 1
     )
-    return Held(f"d{number}", f"e{number}", "agent.requests.coder", f"{number}-0", origin)
+    return Held(f"d{number}", f"e{number}", "coder", "agent.requests.coder", f"{number}-0", origin)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ ORIGIN = Origin("agent.results.0", "event", None, None, "w", "t", 1)
 
 
 def held(name: str, *, started: float | None = 0.0, deadline: float = math.inf) -> Held:
-    return Held(name, f"run-{name}", "stream", "1-0", ORIGIN, started, deadline)
+    return Held(name, f"run-{name}", "coder", "stream", "1-0", ORIGIN, started, deadline)
 
 
 def seen(*holding: Held, life: float = math.inf, memory: int = 10) -> Seen:

@@ -20,7 +20,7 @@ from multi_agent.cli.options import (
 )
 from multi_agent.cli.processes.process_id import check_process_id
 from multi_agent.runtime.processes import new_process_id, run_sandbox_host
-from multi_agent.runtime.slot_processes import run_worker
+from multi_agent.runtime.worker import run_worker
 from multi_agent.telemetry.logs import set_up_logs
 
 SANDBOX_ROLE = "sandbox"
