@@ -14,6 +14,7 @@ from agents.keeper.processes import EXIT_LEFT, SlotOrder
 from agents.worker.board import Board
 from agents.worker.lanes import Lane, Reading
 from contracts.base.errors import MultiAgentError
+from contracts.base.shortage import shortage_of
 from contracts.ports.bus import MessageBus
 from multi_agent.bootstrap import (
     arm_failpoints,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 _PRELOADED: Final = ("agents.worker.worker", "agents.worker.metrics", "artifacts", "sandbox_runner.choose")
 GRACE_SECONDS: Final = 6.5
 """How long what runs may go on after `stop`, so that a keeper and all its processes are gone within 10 s."""
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,12 @@ def _become(wanted: SlotSettings, agents: Sequence[type], fields: dict[str, Any]
     except MultiAgentError as error:
         board.fail(error)
         return 1
+    except (OSError, RuntimeError) as error:
+        short = shortage_of(error)
+        if short is None:
+            raise
+        _log.warning("slot_short_of_resources", reason=short.strerror)
+        return EXIT_LEFT
 
 
 async def _run(wanted: SlotSettings, agents: Sequence[type], order: SlotOrder, board: Board) -> int:

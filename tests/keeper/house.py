@@ -72,6 +72,7 @@ class KeptWorker:
             dispatch_id=name,
             task_id=name,
             description=json.dumps(orders),
+            writable=tuple(orders.get("files", ())),
             timeout_seconds=seconds,
         )
         stream = Channels.suspects(role) if suspect else Channels.requests(role)

@@ -25,21 +25,22 @@ class SharedWindow:
 
     def __init__(self, per_minute: int) -> None:
         self._most = per_minute
-        self._fd = os.memfd_create("request-window")
+        self.fd = os.memfd_create("request-window")
+        """The file whose lock is taken for every count."""
         size = _COUNT.size + per_minute * _TIME.size
-        os.ftruncate(self._fd, size)
-        self._memory = mmap.mmap(self._fd, size)
+        os.ftruncate(self.fd, size)
+        self._memory = mmap.mmap(self.fd, size)
 
     def reserve(self, now: float) -> float:
         """See RequestWindow."""
         try:
-            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return _TAKEN_SECONDS
         try:
             return self._reserve(now)
         finally:
-            fcntl.lockf(self._fd, fcntl.LOCK_UN)
+            fcntl.lockf(self.fd, fcntl.LOCK_UN)
 
     def _reserve(self, now: float) -> float:
         count: int = _COUNT.unpack_from(self._memory)[0]
