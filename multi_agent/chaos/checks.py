@@ -59,6 +59,8 @@ async def check_workflow(
     entries = await client.events(name, limit=_ALL_EVENTS)
     events = [entry.event for entry in entries]
     findings = _journal(view, events)
+    if plan.todo_list_id.startswith("stuck-"):
+        findings += _ended(view)
     if plan.todo_list_id.startswith("poison-"):
         findings += _poisoned(view)
     elif view.header.status is not WorkflowStatus.COMPLETED:
@@ -138,6 +140,15 @@ def _poisoned(view: WorkflowView) -> list[FailedCheck]:
             FailedCheck("I7", f"{name}: poison was parked after {tasks['poison'].crashes} crashes")
         )
     return findings
+
+
+def _ended(view: WorkflowView) -> list[FailedCheck]:
+    """Check that ending an agent is no crash, neither its own nor its neighbour's (I11)."""
+    return [
+        FailedCheck("I11", f"{view.header.workflow_id}/{task.task_id}: {task.crashes} crashes are counted")
+        for task in view.tasks
+        if task.crashes
+    ]
 
 
 def check_model_calls(world: ScratchSystem) -> list[FailedCheck]:

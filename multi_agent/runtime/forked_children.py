@@ -12,12 +12,12 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final, NoReturn, TypeAlias
 
 from contracts.base.error_words import error_words
 from contracts.base.errors import MultiAgentError
 from multi_agent.runtime.die_with_parent import adopt_orphans, die_with_parent
+from multi_agent.runtime.process_tree import children_of
 
 Become: TypeAlias = Callable[[Any], int]
 """What a forked process does with its order; its exit code."""
@@ -133,12 +133,12 @@ class _Server:
 
     def _end_orphans(self) -> None:
         """Kill what a dead child has left behind: git, and launchers of sandboxes."""
-        for pid in _children_of(os.getpid()) - self._children:
+        for pid in children_of({os.getpid()}) - self._children:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
     def _reap_orphans(self) -> None:
-        for pid in _children_of(os.getpid()) - self._children:
+        for pid in children_of({os.getpid()}) - self._children:
             with suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
 
@@ -146,18 +146,6 @@ class _Server:
         # A client that is gone hears nothing, and this process ends with it.
         with suppress(OSError):
             self._client.send(json.dumps(message).encode())
-
-
-def _children_of(parent: int) -> set[int]:
-    found = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError):
-                stat = (entry / "stat").read_bytes()
-                # The name in parentheses may hold anything; the parent is the second field after it.
-                if int(stat.rpartition(b")")[2].split()[1]) == parent:
-                    found.add(int(entry.name))
-    return found
 
 
 def _exit(code: int) -> NoReturn:
