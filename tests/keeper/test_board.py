@@ -17,6 +17,9 @@ from agents.worker.messages import Origin
 from contracts.base.errors import MultiAgentError, NotConfigured, SandboxUnavailable
 from tests.agents.owner import until
 
+# The tests may run beside threads of their runner, which a forked process does not touch.
+pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+
 PLACES = 4
 
 

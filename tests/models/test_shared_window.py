@@ -12,6 +12,9 @@ import pytest
 from multi_agent.models.layers.rate_limit import LocalWindow, RequestWindow
 from multi_agent.models.layers.shared_window import SharedWindow
 
+# The tests may run beside threads of their runner, which a forked process does not touch.
+pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+
 
 def in_another_process(work: Callable[[], None]) -> int:
     """Run something in a forked process; its process id."""
