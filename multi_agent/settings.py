@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     max_open_workflows: int = Field(default=5_000, ge=1)
     workers: int = Field(default=2, ge=1, le=64)
     slots: int = Field(default=2, ge=1, le=256)
+    worker_memory_mb: int = Field(
+        default=2_048, ge=256, description="resident memory of one process of a worker, which is ended beyond"
+    )
     lease_seconds: float = Field(default=6.0, ge=1.5)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     failpoints: str | None = Field(default=None, description="faults to inject; for scratch folders only")
@@ -112,6 +115,7 @@ _INHERITED = (
     "sandbox_runtime",
     "artifact_store",
     "slots",
+    "worker_memory_mb",
     "max_tasks",
     "log_level",
 )

@@ -60,7 +60,7 @@ class Consumer(Generic[M, R]):
         self._handed_back: list[str] = []
         self._asks = False
         self.slots: Slots[M, R] = Slots(
-            lambda: self._breaker.limit(settings.slots), self._execute, self._finished, handler.changed
+            lambda: self._breaker.limit(settings.slots), self._execute, self._finished, self._removed
         )
         self.outbox = Outbox(
             bus,
@@ -90,7 +90,8 @@ class Consumer(Generic[M, R]):
 
     async def run(self, *jobs: Coroutine[Any, Any, None]) -> None:
         """Work until `stop`; `jobs` run beside. Raises what ends any of them."""
-        steps = (self._control.run(), self._heartbeats.run(), self.outbox.run(), *jobs, self._read())
+        beating = () if self._settings.heartbeat_seconds is None else (self._heartbeats.run(),)
+        steps = (self._control.run(), *beating, self.outbox.run(), *jobs, self._read())
         tasks = [asyncio.create_task(step) for step in steps]
         stopped: asyncio.Task[Any] = asyncio.create_task(self._stopping.wait())
         try:
@@ -139,6 +140,7 @@ class Consumer(Generic[M, R]):
                 await self._group_missing()
             except BusUnavailable as error:
                 _log.debug("bus_unavailable", error=str(error))
+                self._handler.unreachable(error)
                 await backoff.wait()
             else:
                 if deliveries:
@@ -198,6 +200,9 @@ class Consumer(Generic[M, R]):
 
     def _add(self, key: str, message: M, delivery: Delivery) -> None:
         exclusive = delivery.stream in self._settings.source.exclusive_streams
+        if self._settings.returns_excess and not self.slots.free:
+            self.outbox.put_back(delivery)
+            return
         in_flight = InFlight(key, message, delivery, self._settings.new_id(), exclusive)
         self._handler.received(in_flight)
         if self._handler.is_doubtful(in_flight):
@@ -221,6 +226,7 @@ class Consumer(Generic[M, R]):
     # --- executing
 
     async def _execute(self, message: InFlight[M]) -> R:
+        self._handler.started(message)
         if message.exclusive:
             # A death from now on is held against this message only because others know that it runs alone.
             await self._heartbeats.send_until_heard()
@@ -238,6 +244,10 @@ class Consumer(Generic[M, R]):
         )
         if result is not None:
             self._record_end(result)
+
+    def _removed(self, message: InFlight[M]) -> None:
+        self._handler.removed(message)
+        self._handler.changed()
 
     def _record_end(self, result: R) -> None:
         """Hold back while something is away that executions need; see CircuitBreaker."""

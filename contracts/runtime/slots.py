@@ -58,7 +58,7 @@ class Slots(Generic[M, R]):
         limit: Callable[[], int],
         execute: Callable[[InFlight[M]], Awaitable[R]],
         finished: Callable[[InFlight[M], R | None], None],
-        removed: Callable[[], None],
+        removed: Callable[[InFlight[M]], None],
     ) -> None:
         """`finished` is called with the result, None for one that was cancelled, and not for one that was
         revoked. `removed` is called when a message is in flight no more, whatever its end."""
@@ -206,4 +206,4 @@ class Slots(Generic[M, R]):
         del self._in_flight[message.key]
         self._exclusive -= message.exclusive
         self.start()
-        self._removed()
+        self._removed(message)

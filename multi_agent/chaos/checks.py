@@ -59,6 +59,8 @@ async def check_workflow(
     entries = await client.events(name, limit=_ALL_EVENTS)
     events = [entry.event for entry in entries]
     findings = _journal(view, events)
+    if plan.todo_list_id.startswith("stuck-"):
+        findings += _ended(view)
     if plan.todo_list_id.startswith("poison-"):
         findings += _poisoned(view)
     elif plan.todo_list_id.startswith(CANCELLED):
@@ -155,6 +157,15 @@ def check_cancelled(world: ScratchSystem) -> list[FailedCheck]:
         FailedCheck("I3", f"{count} tasks of {name} were started after it was cancelled")
         for name, count in started.items()
         if count
+    ]
+
+
+def _ended(view: WorkflowView) -> list[FailedCheck]:
+    """Check that ending an agent is no crash, neither its own nor its neighbour's (I11)."""
+    return [
+        FailedCheck("I11", f"{view.header.workflow_id}/{task.task_id}: {task.crashes} crashes are counted")
+        for task in view.tasks
+        if task.crashes
     ]
 
 

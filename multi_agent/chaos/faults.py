@@ -19,6 +19,13 @@ from multi_agent.chaos.agents import ROLE
 from multi_agent.chaos.load import CANCELLED, backlog_plan, poison_plan
 from multi_agent.chaos.malformed import malformed
 from multi_agent.chaos.scratch_system import ScratchSystem
+from multi_agent.chaos.slot_faults import (
+    block_agent,
+    kill_slot,
+    starve_slot,
+    stop_slot,
+    swallow_cancellation,
+)
 
 Inject = Callable[[ScratchSystem, random.Random], Awaitable[int]]
 
@@ -266,6 +273,11 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault("stolen-reading", "a dispatch read in a worker's name", "I1", _steal_reading, (0.05, 0.3), 100),
     Fault("cancelled-backlog", "dispatched tasks cancelled", "I3", _cancel_backlog, (0.5, 1.5), 30),
+    Fault("slot-kill", "kill -9 of one slot process of a worker", "I1 I2 I4", kill_slot, (0.1, 0.4), 300),
+    Fault("slot-stop", "a slot process stopped for a while", "I2 I11", stop_slot, (0.2, 0.6), 100),
+    Fault("blocking-agent", "agents that block beyond their deadline", "I11", block_agent, (0.5, 1.5), 50),
+    Fault("swallowed-cancel", "agents that ignore their end", "I11", swallow_cancellation, (0.5, 1.5), 50),
+    Fault("starved-worker", "a process that may open no file", "I1 I11", starve_slot, (0.3, 1.0), 50),
     Fault("poison", "a task that kills its worker", "I7", _poison, (2.0, 4.0), 50),
     Fault("failpoint-kill", "kill -9 between two steps", "I1 I2", _wait, _AT_ONCE, 30, _ALL, _KILL),
     Fault("failpoint-stop", "stopped between two steps", "I2 I3", _wait, _AT_ONCE, 30, _ALL, _STOP),

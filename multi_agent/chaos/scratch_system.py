@@ -182,10 +182,14 @@ class ScratchSystem:
     def stop_for(self, target: SupervisedProcess, seconds: float) -> bool:
         """Send SIGSTOP to a running process, and SIGCONT after `seconds`. Returns whether it was running."""
         process = target.process
-        if process is None or not process.alive or process.pid in self._stopped:
+        return process is not None and process.alive and self.stop_pid_for(process.pid, seconds)
+
+    def stop_pid_for(self, pid: int, seconds: float) -> bool:
+        """As `stop_for`, for any process of the world that runs."""
+        if pid in self._stopped:
             return False
-        process.signal(signal.SIGSTOP)
-        self._stopped[process.pid] = time.monotonic() + seconds
+        self.signal(pid, signal.SIGSTOP)
+        self._stopped[pid] = time.monotonic() + seconds
         return True
 
     def set_traps(self, traps: list[Trap], seed: int) -> None:

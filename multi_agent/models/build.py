@@ -17,7 +17,7 @@ from multi_agent.models.adapters.endpoint import Endpoint
 from multi_agent.models.adapters.manual import ManualFiles, ManualTerminal
 from multi_agent.models.layers.bounds import Bounded
 from multi_agent.models.layers.cache import Cached
-from multi_agent.models.layers.rate_limit import RateLimited
+from multi_agent.models.layers.rate_limit import LocalWindow, RateLimited, RequestWindow
 from multi_agent.models.layers.redacted import Redacted
 from multi_agent.models.layers.retry import Retrying, RetryPolicy
 from multi_agent.models.prices import Price
@@ -56,7 +56,9 @@ class ModelSettings:
     retry_seconds: float = 300.0
     """The limit of all attempts together: none starts later than this after the first."""
     requests_per_minute: int | None = None
-    """The limit of this process, None for no limit."""
+    """None for no limit."""
+    window: RequestWindow | None = None
+    """What counts the requests of several clients together; None for a count of its own."""
     input_usd_per_million: float | None = None
     """US dollars per million input tokens, None if unknown."""
     output_usd_per_million: float | None = None
@@ -124,7 +126,8 @@ def _service(settings: ModelSettings, kind: str, model: str) -> ModelClient:
     policy = RetryPolicy(max_attempts=settings.max_attempts, total_seconds=settings.retry_seconds)
     client = Retrying(client, policy)
     if settings.requests_per_minute is not None:
-        client = RateLimited(client, settings.requests_per_minute)
+        window = settings.window or LocalWindow(settings.requests_per_minute)
+        client = RateLimited(client, window)
     return Cached(client)
 
 

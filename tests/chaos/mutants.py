@@ -382,6 +382,102 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=("tests/sandbox/test_docker.py",),
     ),
     Mutant(
+        "deadline-not-kept",
+        "I11: an agent that blocks is ended at its deadline",
+        (Edit("agents/keeper/judgement.py", "elif now >= held.deadline:", "elif False:"),),
+        tests=("tests/keeper/test_judgement.py",),
+    ),
+    Mutant(
+        "recall-not-kept",
+        "I11: an agent that blocks is ended when nobody waits for it",
+        (Edit("agents/keeper/judgement.py", "if held.dispatch_id in self._recalled:", "if False:"),),
+        tests=("tests/keeper/test_judgement.py",),
+    ),
+    Mutant(
+        "neighbours-blamed",
+        "I11: of several executions in a process that stands still none is blamed",
+        (
+            Edit(
+                "agents/keeper/judgement.py",
+                "return started <= 1 or now - seen.life <= self._limits.lifeless",
+                "return True",
+            ),
+        ),
+        tests=("tests/keeper/test_judgement.py",),
+    ),
+    Mutant(
+        "no-grace-anew",
+        "I11: a keeper that was stopped itself blames nobody for that time",
+        (
+            Edit(
+                "agents/keeper/judgement.py",
+                "if self._looked_at is None or now - self._looked_at > self._limits.blind:",
+                "if self._looked_at is None:",
+            ),
+        ),
+        tests=("tests/keeper/test_judgement.py",),
+    ),
+    Mutant(
+        "ends-unsaid",
+        "I1: an end by the keeper is an outcome",
+        (
+            Edit(
+                "agents/keeper/keeper.py",
+                "self._voice.answer(held.dispatch_id, held.execution_id, message, _entry(held))",
+                "pass",
+            ),
+        ),
+        tests=("tests/keeper/test_ends.py",),
+    ),
+    Mutant(
+        "neighbours-forgotten",
+        "I1: what ran beside an execution that was ended is handed back",
+        (
+            Edit(
+                "agents/keeper/keeper.py",
+                "others = [held for held in slot.held if held not in culprits]",
+                "others: list[Held] = []",
+            ),
+        ),
+        tests=("tests/keeper/test_ends.py",),
+    ),
+    Mutant(
+        "orphans-live",
+        "I11: what a process started ends with it",
+        (Edit("multi_agent/runtime/forked_children.py", "            self._end_orphans()\n", ""),),
+        tests=("tests/keeper/test_ends.py",),
+    ),
+    Mutant(
+        "keeper-survived",
+        "I4: slot processes end with their keeper, which alone knows them",
+        (
+            Edit(
+                "multi_agent/runtime/die_with_parent.py",
+                "_PR_SET_PDEATHSIG, signal.SIGKILL",
+                "_PR_SET_PDEATHSIG, 0",
+            ),
+        ),
+        tests=("tests/keeper/test_stops.py",),
+    ),
+    Mutant(
+        "shortage-is-failure",
+        "a process short of resources uses up no retry of its tasks",
+        (Edit("contracts/base/shortage.py", "if short is None:", "if True:"),),
+        tests=("tests/keeper/test_shortage.py", "tests/contracts/test_shortage.py"),
+    ),
+    Mutant(
+        "excess-kept",
+        "I1: what a process cannot start does not wait behind what it runs",
+        (
+            Edit(
+                "contracts/runtime/consumer.py",
+                "if self._settings.returns_excess and not self.slots.free:",
+                "if False:",
+            ),
+        ),
+        tests=("tests/runtime/test_consumer.py",),
+    ),
+    Mutant(
         "canaries-pass",
         "a test session in which tests that must fail do not is no proof",
         (

@@ -17,7 +17,7 @@ from contracts.runtime.dead_letter import MAX_KEPT_BYTES
 from multi_agent.bootstrap import make_database, upgrade_database
 from multi_agent.cli import cli
 from multi_agent.cli.dead_letters.text import shown_bytes
-from multi_agent.runtime.supervisor import last_lines
+from multi_agent.runtime.log_tail import last_lines
 from multi_agent.settings import Settings
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.sharding import ShardAssignment

@@ -35,7 +35,7 @@ class Stage:
     def _finish(self, message: InFlight[str], result: str | None) -> None:
         self.finished.append((message.key, result))
 
-    def _count(self) -> None:
+    def _count(self, _message: InFlight[str]) -> None:
         self.removed += 1
 
 

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from contracts.base.errors import ModelRejected, ModelUnavailable, MultiAgentError
+from contracts.base.errors import ModelRejected, ModelUnavailable, MultiAgentError, Unavailable
 from contracts.base.redaction import MARK, Redactor
+from contracts.base.shortage import shortage_of
 from contracts.ports.model import ModelRequest
 from multi_agent.models.prices import Price
 
@@ -107,7 +108,11 @@ async def ask(
         failure = read_failure(error)
         if failure is not None and failure.is_invalid_request:
             return failure
+        short = shortage_of(error)
         raised = _http_error(endpoint, failure) if failure else _other_error(endpoint, error)
+    if short is not None:
+        # No fault of the service, so nothing is asked of it again before this process is a fresh one.
+        raise Unavailable(f"this process is short of resources: {short.strerror}") from short
     raise raised
 
 
