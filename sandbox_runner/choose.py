@@ -11,7 +11,7 @@ from typing import Protocol
 import structlog
 
 from contracts.base.errors import NotConfigured, SandboxUnavailable
-from contracts.base.shortage import shortage_as
+from contracts.base.processes.shortage import shortage_as
 from contracts.ports.sandbox import Isolation, Sandbox, SandboxLimits, SandboxRequest, SandboxResult, Verdict
 from sandbox_runner.engine import seccomp
 from sandbox_runner.engine.settings import BACKENDS, BackendStatus, SandboxSettings

@@ -15,10 +15,10 @@ from agents.sdk.result import AgentResult
 from agents.sdk.task import Task
 from agents.worker.commits import leaves_something, pending_commit
 from agents.worker.failures import lesson, self_cancelled_error, task_error, timeout_error
-from contracts.base.bounded_call import SMALL
 from contracts.base.errors import NotConfigured
 from contracts.base.failpoints import failpoint
-from contracts.base.shortage import shortage_of
+from contracts.base.processes.bounded_call import SMALL
+from contracts.base.processes.shortage import shortage_of
 from contracts.base.text import bounded
 from contracts.messages.events import TaskEvent
 from contracts.messages.payloads import TaskError, TaskOutcome, TaskRequest

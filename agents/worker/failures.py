@@ -20,7 +20,7 @@ from contracts.base.errors import (
     StoreUnavailable,
     Unavailable,
 )
-from contracts.base.shortage import shortage_of
+from contracts.base.processes.shortage import shortage_of
 from contracts.base.text import bounded
 from contracts.messages.payloads import TaskError
 

@@ -17,7 +17,7 @@ from agents.worker.observer import WorkerObserver
 from agents.worker.request_age import RequestAge
 from agents.worker.settings import WorkerSettings
 from contracts.base.errors import BusUnavailable, DecodeError
-from contracts.base.shortage import shortage_of
+from contracts.base.processes.shortage import shortage_of
 from contracts.messages.events import TaskEvent
 from contracts.messages.payloads import Control, Execution, Heartbeat, TaskOutcome, TaskRequest
 from contracts.ports.bus import Delivery, MessageBus, Outgoing

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from contracts.base.errors import ArtifactError, StoreUnavailable
-from contracts.base.shortage import shortage_as
+from contracts.base.processes.shortage import shortage_as
 
 _MOST_ITEMS = 256
 _MOST_BYTES = 64_000_000

@@ -16,7 +16,7 @@ from artifacts.store.importing import import_base
 from artifacts.store.remote_store import RemoteRepository
 from artifacts.store.repository import Repository
 from contracts.base.errors import StoreUnavailable
-from contracts.base.shortage import shortage_as
+from contracts.base.processes.shortage import shortage_as
 from contracts.ports.artifacts import PendingCommit, RefMove
 
 _P = ParamSpec("_P")

@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from contracts.base.errors import BusUnavailable, NotConfigured
-from contracts.base.shortage import shortage_as
+from contracts.base.processes.shortage import shortage_as
 from contracts.bus.redis_protocol import Command, Place, packed
 
 _IDLE_CONNECTIONS: Final = 8

@@ -14,7 +14,7 @@ from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
-from multi_agent.runtime.die_with_parent import die_with_parent
+from multi_agent.runtime.forking.die_with_parent import die_with_parent
 
 _MODULES = (
     "multi_agent.chaos.die_with_parent",

@@ -12,7 +12,7 @@ from contextlib import suppress
 from multi_agent.chaos.agents import Orders
 from multi_agent.chaos.load import stuck_plan
 from multi_agent.chaos.scratch_system import ScratchSystem
-from multi_agent.runtime.process_tree import children_of
+from multi_agent.runtime.forking.process_tree import children_of
 
 
 def _submit(world: ScratchSystem, chance: random.Random, orders: Orders) -> int:

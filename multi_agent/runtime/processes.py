@@ -25,7 +25,7 @@ from multi_agent.bootstrap import (
     sandbox_settings,
     upgrade_database,
 )
-from multi_agent.runtime.forked_children import freeze_heap
+from multi_agent.runtime.forking.forked_children import freeze_heap
 from multi_agent.runtime.locks import FileLock
 from multi_agent.runtime.served_paths import served_paths
 from multi_agent.runtime.stopping import on_stop_signals

@@ -14,7 +14,7 @@ from agents.keeper.processes import EXIT_LEFT, SlotOrder
 from agents.worker.board import Board
 from agents.worker.lanes import Lane, Reading
 from contracts.base.errors import MultiAgentError
-from contracts.base.shortage import shortage_of
+from contracts.base.processes.shortage import shortage_of
 from contracts.ports.bus import MessageBus
 from multi_agent.bootstrap import (
     arm_failpoints,
@@ -25,7 +25,7 @@ from multi_agent.bootstrap import (
     make_model,
     make_sandbox,
 )
-from multi_agent.runtime.forked_children import Become
+from multi_agent.runtime.forking.forked_children import Become
 from multi_agent.runtime.stopping import on_stop_signals
 from multi_agent.settings import Settings
 

@@ -20,7 +20,7 @@ from agents.worker.lanes import Lane, Reading
 from contracts.messages.payloads import TaskOutcome
 from contracts.ports.bus import MessageBus
 from multi_agent.bootstrap import arm_failpoints, host_name, make_bus, make_window
-from multi_agent.runtime.fork_server import ForkServer
+from multi_agent.runtime.forking.fork_server import ForkServer
 from multi_agent.runtime.log_tail import own_last_lines
 from multi_agent.runtime.shared_metrics import SharedMetrics
 from multi_agent.runtime.slot_process import SlotSettings, prepare

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Hashable
 
 from contracts.base.errors import SandboxUnavailable
 from contracts.base.failpoints import failpoint
-from contracts.base.shortage import shortage_as
+from contracts.base.processes.shortage import shortage_as
 from contracts.ports.sandbox import Isolation, SandboxRequest, SandboxResult
 from sandbox_runner.engine.cancellation import run_to_completion
 from sandbox_runner.engine.payload import Job

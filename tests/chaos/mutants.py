@@ -444,7 +444,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "orphans-live",
         "I11: what a process started ends with it",
-        (Edit("multi_agent/runtime/forked_children.py", "            self._end_orphans()\n", ""),),
+        (Edit("multi_agent/runtime/forking/forked_children.py", "            self._end_orphans()\n", ""),),
         tests=("tests/keeper/test_ends.py",),
     ),
     Mutant(
@@ -452,7 +452,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "I4: slot processes end with their keeper, which alone knows them",
         (
             Edit(
-                "multi_agent/runtime/die_with_parent.py",
+                "multi_agent/runtime/forking/die_with_parent.py",
                 "_PR_SET_PDEATHSIG, signal.SIGKILL",
                 "_PR_SET_PDEATHSIG, 0",
             ),
@@ -462,7 +462,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "shortage-is-failure",
         "a process short of resources uses up no retry of its tasks",
-        (Edit("contracts/base/shortage.py", "if short is None:", "if True:"),),
+        (Edit("contracts/base/processes/shortage.py", "if short is None:", "if True:"),),
         tests=("tests/keeper/test_shortage.py", "tests/contracts/test_shortage.py"),
     ),
     Mutant(

@@ -7,7 +7,7 @@ import errno
 import pytest
 
 from contracts.base.errors import StoreUnavailable
-from contracts.base.shortage import shortage_as, shortage_of
+from contracts.base.processes.shortage import shortage_as, shortage_of
 
 
 def chained(inner: BaseException, *, hidden: bool) -> BaseException:

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from contracts.base.errors import MultiAgentError, NotConfigured, SandboxUnavailable, Unavailable
-from multi_agent.runtime.fork_server import ForkServer
-from multi_agent.runtime.forked_children import Become
+from multi_agent.runtime.forking.fork_server import ForkServer
+from multi_agent.runtime.forking.forked_children import Become
 from tests.agents.owner import until
 from tests.keeper.house import is_running, parent_of
 

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from contracts.base.errors import ModelRejected, ModelUnavailable, MultiAgentError, Unavailable
+from contracts.base.processes.shortage import shortage_of
 from contracts.base.redaction import MARK, Redactor
-from contracts.base.shortage import shortage_of
 from contracts.ports.model import ModelRequest
 from multi_agent.models.prices import Price
 

@@ -16,8 +16,8 @@ from typing import Any, Final, NoReturn, TypeAlias
 
 from contracts.base.error_words import error_words
 from contracts.base.errors import MultiAgentError
-from multi_agent.runtime.die_with_parent import adopt_orphans, die_with_parent
-from multi_agent.runtime.process_tree import children_of
+from multi_agent.runtime.forking.die_with_parent import adopt_orphans, die_with_parent
+from multi_agent.runtime.forking.process_tree import children_of
 
 Become: TypeAlias = Callable[[Any], int]
 """What a forked process does with its order; its exit code."""

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeAlias
 
 from contracts.base.error_words import error_of
 from contracts.base.errors import Unavailable
-from multi_agent.runtime.forked_children import Become, serve
+from multi_agent.runtime.forking.forked_children import Become, serve
 
 START_SECONDS: Final = 10.0
 _MOST_BYTES: Final = 1 << 20
