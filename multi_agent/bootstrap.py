@@ -92,12 +92,19 @@ def upgrade_database(settings: Settings) -> None:
     upgrade(settings.database)
 
 
-def make_artifacts(settings: Settings) -> GitArtifactStore:
-    """The artifact store; one at a path is created when it does not exist."""
-    from artifacts import create_store, open_store
+def create_artifacts(settings: Settings) -> None:
+    """Create the artifact store, if it is one at a path that does not exist."""
+    from artifacts import create_store
 
     if not urlsplit(settings.artifacts).scheme:
         create_store(Path(settings.artifacts))
+
+
+def make_artifacts(settings: Settings) -> GitArtifactStore:
+    """The artifact store; one at a path is created when it does not exist."""
+    from artifacts import open_store
+
+    create_artifacts(settings)
     return open_store(settings.artifacts, settings.data / "artifact-cache")
 
 
@@ -132,6 +139,7 @@ def make_model(settings: Settings, window: RequestWindow | None = None) -> Model
             window=window,
             input_usd_per_million=settings.input_price,
             output_usd_per_million=settings.output_price,
+            redact=settings.redactor,
         )
     )
 

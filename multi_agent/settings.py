@@ -11,6 +11,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.base.errors import NotConfigured
+from contracts.base.redaction import Redactor, url_secrets
 
 
 def _env(*names: str) -> AliasChoices:
@@ -87,6 +88,16 @@ class Settings(BaseSettings):
     def artifacts(self) -> str:
         """The path or URL of the artifact store; by default a bare repository in the data folder."""
         return self.artifact_store or str(self.data / "artifacts.git")
+
+    @property
+    def redactor(self) -> Redactor:
+        """Removes every key and password that is set here."""
+        keys = [key.get_secret_value() for key in (self.gemini_api_key, self.openai_api_key) if key]
+        urls = [url.get_secret_value() for url in (self.redis_url, self.database_url) if url]
+        urls += filter(
+            None, (self.artifact_store, self.gemini_base_url, self.openai_base_url, self.docker_host)
+        )
+        return Redactor([*keys, *(secret for url in urls for secret in url_secrets(url))])
 
     @property
     def model_spec(self) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from contracts.base.errors import InvalidDocument, InvalidPlan, Problem
-from contracts.base.model_answer import parse_answer
+from contracts.base.bounded_call import bounded_call
+from contracts.base.errors import InvalidDocument, InvalidPlan, LimitExceeded, Problem
+from contracts.base.model_answer import check_size, parse_answer
 from contracts.documents.plan_checks import PlanLimits, parse_plan
 from contracts.documents.todo_list import Role, TodoList
 from contracts.ports.model import ModelClient, ModelMessage, ModelRequest
@@ -59,9 +60,14 @@ class Planner:
         for _ in range(1 + self._settings.max_repairs):
             response = await self._model.complete(self._ask(turns))
             try:
-                return self._read(response.text, request)
+                check_size(response.text, self._settings.max_answer_bytes)
+                return await bounded_call(
+                    len(response.text), read_plan, response.text, request, self._settings, self._roles
+                )
             except InvalidDocument as error:
                 problems = error.problems
+            except LimitExceeded as error:
+                problems = [Problem("$", f"the plan {error}; answer with a smaller one")]
             turns.append(ModelMessage("model", echo(response.text)))
             turns.append(ModelMessage("user", repair_prompt(problems)))
         raise InvalidPlan(
@@ -83,10 +89,12 @@ class Planner:
             max_output_tokens=self._settings.max_output_tokens,
         )
 
-    def _read(self, answer: str, request: str) -> TodoList:
-        document = parse_answer(answer, max_bytes=self._settings.max_answer_bytes)
-        if not isinstance(document, dict):
-            raise InvalidDocument("todo", [Problem("$", "must be an object that holds the tasks in `items`")])
-        # The model chooses neither the id nor the recorded request.
-        document |= {"todo_list_id": todo_list_id(request), "request": request}
-        return parse_plan(document, self._settings.limits, self._roles)
+
+def read_plan(answer: str, request: str, settings: PlannerSettings, roles: frozenset[str]) -> TodoList:
+    """Return the plan in a model's answer. Raises InvalidDocument."""
+    document = parse_answer(answer, max_bytes=settings.max_answer_bytes)
+    if not isinstance(document, dict):
+        raise InvalidDocument("todo", [Problem("$", "must be an object that holds the tasks in `items`")])
+    # The model chooses neither the id nor the recorded request.
+    document |= {"todo_list_id": todo_list_id(request), "request": request}
+    return parse_plan(document, settings.limits, roles)

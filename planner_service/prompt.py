@@ -9,6 +9,7 @@ from string import Template
 from typing import Any, Final
 
 from contracts.base.errors import Problem
+from contracts.base.text import shortened
 from contracts.documents.todo_list import Role
 from planner_service.repository_summary import RepositorySummary
 
@@ -61,10 +62,8 @@ def echo(answer: str) -> str:
     """Return the model's own answer as it is sent back to it; of a long one, the beginning and the end."""
     if not answer.strip():
         return "(an empty answer)"
-    half = MAX_ECHO_CHARACTERS // 2
-    cut = f"{answer[:half]}\n[{len(answer) - 2 * half} characters cut here]\n{answer[-half:]}"
     # A lone surrogate cannot be sent.
-    return (answer if len(answer) <= 2 * half else cut).encode("utf-8", "replace").decode("utf-8")
+    return shortened(answer, MAX_ECHO_CHARACTERS).encode("utf-8", "replace").decode("utf-8")
 
 
 def repair_prompt(problems: Sequence[Problem]) -> str:

@@ -32,7 +32,7 @@ class ArchitectAgent:
     async def generate_contract(self, task: Task) -> Contract:
         """Ask the model for a valid contract. Raises AgentFailure and what `Task.ask` raises."""
         schema = load_schema("contract")
-        prompt = assignment(task)
+        prompt = await assignment(task)
         return await task.ask_document(
             Contract, prompt, system=system_prompt("architect", schema), schema=schema
         )

@@ -30,7 +30,7 @@ class CoderAgent:
     async def generate_code(self, task: Task) -> CodeArtifacts:
         """Ask the model for the files and check them. Raises AgentFailure and what `Task.ask` raises."""
         schema = load_schema("code")
-        prompt = assignment(task) + "\n" + files_section("Files so far", relevant_files(task))
+        prompt = await assignment(task) + "\n" + files_section("Files so far", relevant_files(task))
         needed = [path for path in task.item.output_artifacts if not path.endswith("/")]
         return await task.ask_document(
             CodeArtifacts,

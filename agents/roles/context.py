@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from agents.sdk.prompting import canonical_json, file_blocks, section
 from agents.sdk.task import Task
-from agents.testing.pytest_commands import python_problem
-from contracts.base.errors import AgentFailure, InvalidDocument
+from agents.testing.source import CHECKED_SUFFIXES, content_problems
+from contracts.base.bounded_call import bounded_call
+from contracts.base.errors import AgentFailure, InvalidDocument, LimitExceeded
 from contracts.base.languages import LANGUAGES, Language, serves_tests
 from contracts.base.paths import covers
-from contracts.base.strict_json import read_json, to_json, validate
+from contracts.base.strict_json import to_json, validate
 from contracts.documents.reports import CodeArtifacts, Contract
 
 _CONTEXT_FILES: Final = 20
 _SHOWN: Final = (*(suffix for language in LANGUAGES for suffix in language.suffixes), ".toml", ".md", ".txt")
 
 
-def assignment(task: Task) -> str:
+async def assignment(task: Task) -> str:
     """Return the sections that start every prompt: the request, the task, what it may write, the contract."""
     item = task.item
-    contract = find_contract(task)
+    contract = await find_contract(task)
     parts = [
         section("The whole request", task.request.request),
         section("Your task", f"{item.title}\n\n{item.description}"),
@@ -52,23 +54,23 @@ def bullets(lines: Sequence[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def find_contract(task: Task) -> Contract | None:
+async def find_contract(task: Task) -> Contract | None:
     """Return the contract among the inputs, else the first that an earlier task reported, else None."""
+    for raw in _possible_contracts(task):
+        try:
+            return await bounded_call(len(raw), validate, Contract, raw, "contract")
+        except (InvalidDocument, LimitExceeded):
+            continue
+    return None
+
+
+def _possible_contracts(task: Task) -> Iterator[bytes]:
     for path in task.item.input_artifacts:
         if path.endswith(".json") and path in task.files:
-            found = _as_contract(task.files[path])
-            if found is not None:
-                return found
-    reports = [task.reports[task_id] for task_id in sorted(task.reports)]
-    candidates = (_as_contract(to_json(dict(report), "contract")) for report in reports)
-    return next((found for found in candidates if found is not None), None)
-
-
-def _as_contract(raw: bytes) -> Contract | None:
-    try:
-        return validate(Contract, raw, "contract")
-    except InvalidDocument:
-        return None
+            yield task.files[path]
+    for task_id in sorted(task.reports):
+        if "contract_id" in task.reports[task_id]:
+            yield to_json(dict(task.reports[task_id]), "contract")
 
 
 def relevant_files(task: Task) -> list[tuple[str, bytes]]:
@@ -85,8 +87,11 @@ def files_section(title: str, files: Iterable[tuple[str, bytes]]) -> str:
     return section(title, file_blocks(files))
 
 
-def check_code(task: Task, code: CodeArtifacts, *, needed: Iterable[str] = ()) -> None:
-    """Raise AgentFailure for paths that may not be written, invalid files and missing `needed` files."""
+async def check_code(task: Task, code: CodeArtifacts, *, needed: Iterable[str] = ()) -> None:
+    """Raise AgentFailure for paths that may not be written, invalid files and missing `needed` files.
+
+    Raises LimitExceeded for files that take too long to check.
+    """
     refused = [reason for change in code.files if (reason := task.refusal(change.path)) is not None]
     if refused:
         raise AgentFailure(bullets(refused), code="path_not_allowed")
@@ -98,11 +103,9 @@ def check_code(task: Task, code: CodeArtifacts, *, needed: Iterable[str] = ()) -
             code="path_not_allowed",
         )
     problems = [
-        f"file {path!r} appears more than once" for path in sorted(set(paths)) if paths.count(path) > 1
+        f"file {path!r} appears more than once" for path, times in sorted(Counter(paths).items()) if times > 1
     ]
-    for change in code.files:
-        if change.content is not None:
-            problems += _content_problems(change.path, change.content)
+    problems += await _content_problems(code)
     kept = set(task.files) | set(paths)
     problems += [f"file {path!r} is missing from the answer" for path in needed if path not in kept]
     if problems:
@@ -113,16 +116,13 @@ def _belongs_to_tester(task: Task, path: str) -> bool:
     return task.item.agent_role != "tester" and serves_tests(path) and task.authors.get(path) == "tester"
 
 
-def _content_problems(path: str, content: str) -> list[str]:
-    if path.endswith(".py"):
-        problem = python_problem(content)
-        return [f"file {path!r}: {problem}"] if problem else []
-    if path.endswith(".json"):
-        try:
-            read_json(content, path)
-        except InvalidDocument:
-            return [f"file {path!r} is not valid JSON"]
-    return []
+async def _content_problems(code: CodeArtifacts) -> list[str]:
+    files = [
+        (change.path, change.content)
+        for change in code.files
+        if change.content is not None and change.path.endswith(CHECKED_SUFFIXES)
+    ]
+    return await bounded_call(sum(len(content) for _, content in files), content_problems, files)
 
 
 def as_files(code: CodeArtifacts) -> dict[str, bytes | str | None]:

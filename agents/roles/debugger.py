@@ -40,7 +40,7 @@ class DebuggerAgent:
         code = [(path, content) for path, content in relevant_files(task) if not serves_tests(path)]
         prompt = "\n".join(
             [
-                assignment(task),
+                await assignment(task),
                 section("What failed", failures),
                 files_section("The code", code),
                 files_section("The tests, which stay as they are", tests),

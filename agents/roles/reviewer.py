@@ -29,7 +29,7 @@ class ReviewerAgent:
         schema = load_schema("review")
         named = relevant_files(task)
         rest = [(path, task.files[path]) for path in sorted(set(task.files) - dict(named).keys())]
-        prompt = assignment(task) + "\n" + files_section("The files to review", named + rest)
+        prompt = await assignment(task) + "\n" + files_section("The files to review", named + rest)
         return await task.ask_document(
             ReviewReport, prompt, system=system_prompt("reviewer", schema), schema=schema
         )

@@ -22,10 +22,12 @@ from agents.sdk.result import AgentResult
 from agents.sdk.task import Task
 from agents.testing.pytest_commands import split_command
 from agents.testing.sessions import SessionPlan, plan_session
+from agents.testing.source import absent_tests
 from agents.testing.stable_text import normalised_tail
 from agents.testing.validation import command_run, merged_tree
-from agents.testing.verdict import Session, read_session
-from contracts.base.errors import AgentFailure, SandboxUnavailable
+from agents.testing.verdict import Session, read_session, report_size
+from contracts.base.bounded_call import bounded_call
+from contracts.base.errors import AgentFailure, LimitExceeded, SandboxUnavailable
 from contracts.base.languages import LANGUAGES, NODE, Language, steers_tests
 from contracts.base.paths import covers
 from contracts.documents.reports import CodeArtifacts, CommandRun, TestCase, TestReport
@@ -77,28 +79,25 @@ class TesterAgent:
     async def write_tests(self, task: Task) -> CodeArtifacts:
         """Ask the model for the tests of the contract. Raises AgentFailure and what `Task.ask` raises."""
         schema = load_schema("code")
-        contract = find_contract(task)
+        contract = await find_contract(task)
         skeletons = contract.test_skeletons if contract else ()
         wanted = [f"{skeleton.name}: {skeleton.description}".rstrip(": ") for skeleton in skeletons]
         prompt = "\n".join(
             [
-                assignment(task),
+                await assignment(task),
                 section("Tests the contract asks for", bullets(wanted)),
                 files_section("Files so far", relevant_files(task)),
             ]
         )
 
-        def check(code: CodeArtifacts) -> None:
+        async def check(code: CodeArtifacts) -> None:
             needed = [path for path in task.item.output_artifacts if not path.endswith("/")]
-            check_code(task, code, needed=needed)
-            text = "\n".join(change.content or "" for change in code.files)
+            await check_code(task, code, needed=needed)
+            names = [skeleton.name for skeleton in skeletons]
+            texts = [change.content or "" for change in code.files]
             python = not any(change.path.endswith(NODE.suffixes) for change in code.files)
-            absent = [
-                skeleton.name
-                for skeleton in skeletons
-                if (f"def {skeleton.name}(" if python else skeleton.name) not in text
-            ]
-            if absent:
+            size = sum(map(len, texts))
+            if absent := await bounded_call(size, absent_tests, names, texts, python=python):
                 raise AgentFailure("these tests are missing: " + ", ".join(absent), code="invalid_code")
 
         return await task.ask_document(
@@ -119,7 +118,7 @@ class TesterAgent:
         files = _without_steering(task, task.files if tree is None else tree, written or {})
         collected = _Collected()
         for test in _acceptance_tests(task, files):
-            plan = plan_session(split_command(test.cmd), files)
+            plan = await plan_session(split_command(test.cmd), files)
             if plan is None:
                 await self._run_command(task, test, files, collected)
             else:
@@ -163,13 +162,22 @@ class TesterAgent:
         ended = await task.run_sandbox(
             plan.argv,
             files={**files, **plan.files},
+            read_only=plan.read_only,
             stdin=plan.stdin,
             wall_seconds=test.timeout_seconds,
         )
-        session = read_session(ended.stdout, plan.nonce, ended, plan.expectations)
+        session = await _judged(plan, ended)
         if session.missing:
             raise _missing_program(plan.language, ended)
         _add_session(collected, test.cmd[:300], session, ended)
+
+
+async def _judged(plan: SessionPlan, ended: SandboxResult) -> Session:
+    size = report_size(ended.stdout)
+    try:
+        return await bounded_call(size, read_session, ended.stdout, plan.nonce, ended, plan.expectations)
+    except LimitExceeded as error:
+        return Session(problems=(f"the report of the tests {error}",))
 
 
 def _missing_program(language: Language, ended: SandboxResult) -> SandboxUnavailable:

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-from contracts.base.errors import InvalidDocument
+from contracts.base.bounded_call import SMALL, bounded_call
+from contracts.base.errors import InvalidDocument, LimitExceeded
 from contracts.base.refs import TASK_RECORDS, is_metadata
-from contracts.base.strict_json import validate
+from contracts.base.strict_json import has_more_parts, validate
 from contracts.documents.reports import ArtifactMetadata
 from contracts.messages.payloads import TaskRequest
 from contracts.ports.artifacts import CommitStore
 
-_MAX_CACHED_BYTES: Final = 16_384
+_MAX_PARTS: Final = 300_000
+"""Of metadata: a report with as many results and messages as one may have stays below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +43,14 @@ async def read_base(request: TaskRequest, artifacts: CommitStore) -> BaseTree:
         return EMPTY
     subject = f"Base of {request.item.task_id}"
     commit = await artifacts.merge(request.parents, subject=subject, created_at=request.created_at)
-    return _split(await artifacts.read_tree(commit))
+    return await _split(await artifacts.read_tree(commit))
 
 
-def _split(tree: Mapping[str, bytes]) -> BaseTree:
+async def _split(tree: Mapping[str, bytes]) -> BaseTree:
     reports: dict[str, Mapping[str, Any]] = {}
     authors: dict[str, str] = {}
     for path in sorted(path for path in tree if path.startswith(TASK_RECORDS) and path.endswith(".json")):
-        metadata = _metadata(tree[path])
+        metadata = await _metadata(tree[path])
         if metadata is None:
             continue
         if metadata.report is not None:
@@ -61,9 +63,14 @@ def _split(tree: Mapping[str, bytes]) -> BaseTree:
     return BaseTree(files, reports, authors)
 
 
-def _metadata(raw: bytes) -> ArtifactMetadata | None:
+async def _metadata(raw: bytes) -> ArtifactMetadata | None:
     """Parse metadata; what is not large is cached, because every later task reads it again."""
-    return _cached(raw) if len(raw) <= _MAX_CACHED_BYTES else _parse(raw)
+    if len(raw) <= SMALL:
+        return _cached(raw)
+    try:
+        return None if has_more_parts(raw, _MAX_PARTS) else await bounded_call(len(raw), _parse, raw)
+    except LimitExceeded:
+        return None
 
 
 @lru_cache(maxsize=4_096)

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from agents.sdk.exchange_log import ExchangeLog
-from contracts.base.errors import AgentFailure, InvalidDocument
+from contracts.base.bounded_call import bounded_call, importable
+from contracts.base.errors import AgentFailure, InvalidDocument, LimitExceeded
 from contracts.base.model import Document
-from contracts.base.model_answer import parse_answer
+from contracts.base.model_answer import check_size, parse_answer
 from contracts.base.strict_json import to_json, validate
+from contracts.base.text import shortened
 from contracts.ports.model import ModelMessage, ModelRequest
 
 MAX_REPAIRS: Final = 2
 _MAX_PROBLEMS: Final = 20
+_MAX_ECHO: Final = 200_000
 
 D = TypeVar("D", bound=Document)
+Check: TypeAlias = Callable[[D], Awaitable[None] | None]
+"""Raises AgentFailure for a document that cannot be used."""
 
 
 class Dialogue(Generic[D]):
     """Asks a model for one document, with at most MAX_REPAIRS repairs."""
 
-    def __init__(self, exchanges: ExchangeLog, model_cls: type[D], check: Callable[[D], None]) -> None:
+    def __init__(self, exchanges: ExchangeLog, model_cls: type[D], check: Check[D]) -> None:
         self._exchanges = exchanges
         self._model_cls = model_cls
         self._check = check
@@ -32,24 +37,44 @@ class Dialogue(Generic[D]):
         for repairs in range(1 + MAX_REPAIRS):
             text = (await self._exchanges.complete(request)).text
             try:
-                return self._read(text)
+                return await self._read(text)
             except AgentFailure as failure:
                 if repairs == MAX_REPAIRS:
                     raise
-                turns = (ModelMessage("model", text), _correction(str(failure)))
+                turns = (ModelMessage("model", shortened(text, _MAX_ECHO)), _correction(str(failure)))
                 request = replace(request, messages=request.messages + turns)
         raise AssertionError("unreachable: the last round returns or raises")
 
-    def _read(self, text: str) -> D:
+    async def _read(self, text: str) -> D:
         try:
-            answer = to_json(parse_answer(text), "answer")
-            document = validate(self._model_cls, answer, "answer")
+            document = await self._document(text)
+            checked = self._check(document)
+            if checked is not None:
+                await checked
+        except LimitExceeded as error:
+            raise AgentFailure(f"the answer {error}; answer with less", code="invalid_answer") from error
         except InvalidDocument as error:
             problems = [f"- {problem}" for problem in error.problems[:_MAX_PROBLEMS]]
             message = f"the answer is no valid {self._model_cls.__name__}:\n" + "\n".join(problems)
             raise AgentFailure(message, code="invalid_answer") from error
-        self._check(document)
         return document
+
+    async def _document(self, text: str) -> D:
+        check_size(text)
+        if importable(self._model_cls):
+            return await bounded_call(len(text), read_document, self._model_cls, text)
+        answer = await bounded_call(len(text), json_in, text)
+        return validate(self._model_cls, answer, "answer")
+
+
+def read_document(model_cls: type[D], text: str) -> D:
+    """Return the document in an answer. Raises InvalidDocument."""
+    return validate(model_cls, json_in(text), "answer")
+
+
+def json_in(text: str) -> bytes:
+    """Return the JSON document in an answer, and nothing else. Raises InvalidDocument."""
+    return to_json(parse_answer(text), "answer")
 
 
 def _correction(problems: str) -> ModelMessage:

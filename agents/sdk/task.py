@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from agents.sdk.base_tree import EMPTY, BaseTree
 from agents.sdk.exchange_log import ExchangeLog
 from agents.sdk.prompting import material
-from agents.sdk.structured_output import Dialogue
+from agents.sdk.structured_output import Check, Dialogue
 from contracts.base.errors import AgentFailure, SandboxUnavailable, UnsafePath
 from contracts.base.failpoints import failpoint
 from contracts.base.model import Document
-from contracts.base.paths import check_path, covers
+from contracts.base.paths import check_new_path, check_path, covers
 from contracts.base.refs import is_reserved
 from contracts.documents.todo_list import TodoItem
 from contracts.messages.payloads import TaskRequest
@@ -70,13 +70,13 @@ class Task:
         *,
         system: str = DEFAULT_SYSTEM,
         schema: Mapping[str, Any] | None = None,
-        check: Callable[[D], None] = lambda _: None,
+        check: Check[D] = lambda _: None,
     ) -> D:
         """Return the model's answer as a document.
 
-        An answer that does not match the document's schema, or for which `check` raises AgentFailure, is sent
-        back to the model with the message, at most twice. Raises the last AgentFailure after that, and what
-        `ask` raises.
+        An answer that does not match the document's schema, takes too long to read, or for which `check`
+        raises AgentFailure, is sent back to the model with the message, at most twice. Raises the last
+        AgentFailure after that, and what `ask` raises.
         """
         purpose = f"{self.item.agent_role}.{model_cls.__name__}"
         request = ModelRequest(purpose, system, (ModelMessage("user", prompt),), schema)
@@ -87,11 +87,14 @@ class Task:
         argv: Sequence[str],
         *,
         files: Mapping[str, bytes] | None = None,
+        read_only: Sequence[str] = (),
         stdin: bytes = b"",
         collect: Sequence[str] = (),
         wall_seconds: float | None = None,
     ) -> SandboxResult:
         """Run a command on `files` (by default the task's tree) without a network.
+
+        The command cannot change those files that `read_only` names.
 
         A program that fails is a result, not an error. Raises SandboxUnavailable, also when the sandbox was
         ended from outside while the program ran, and UnsafePath for a path that may not be written.
@@ -104,6 +107,7 @@ class Task:
             SandboxRequest(
                 argv=tuple(argv),
                 files=self.files if files is None else files,
+                read_only=tuple(read_only),
                 stdin=stdin,
                 collect=tuple(collect),
                 limits=limits,
@@ -119,7 +123,7 @@ class Task:
     def refusal(self, path: str) -> str | None:
         """Say why this task may not write `path`; None when it may."""
         try:
-            check_path(path)
+            (check_path if path in self.files else check_new_path)(path)
         except UnsafePath as error:
             return str(error)
         if any(covers(pattern, path) for pattern in self.request.writable) and not is_reserved(path):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
+from agents.testing.declared import DeclaredTests, Phase, SkipPromises
 from contracts.base.errors import InvalidInput
 from contracts.base.languages import NODE
 from contracts.base.paths import covers
@@ -13,8 +14,9 @@ from contracts.base.paths import covers
 _START: Final = NODE.commands[0]
 _BLOCK_COMMENT: Final = re.compile(r"/\*.*?\*/", re.DOTALL)
 _CALL: Final = re.compile(
-    r"""^(\s*)(?:await\s+)?(test|it|describe|suite)\(\s*(['"`])((?:(?!\3|\\|\$\{).)+)\3"""
+    r"""^(\s*)(?:await\s+)?(test|it|describe|suite)(\.skip|\.todo|)\(\s*(['"`])((?:(?!\4|\\|\$\{).)+)\4"""
 )
+_SKIP: Final = re.compile(r"\.(?:skip|todo)\b|\b(?:skip|todo)\s*:")
 
 
 def as_node(argv: tuple[str, ...], files: Mapping[str, bytes]) -> tuple[str, ...] | None:
@@ -44,29 +46,42 @@ def _is_selected(path: str, targets: list[str]) -> bool:
     return is_test and (not targets or any(target == "." or covers(f"{target}/", path) for target in targets))
 
 
-def node_tests(path: str, source: bytes) -> frozenset[str]:
-    """Return the ids of the tests that must run: `path::test` or `path::suite > test`.
+def declared_in_node(files: Mapping[str, bytes]) -> DeclaredTests:
+    """Read the tests that must run, with ids `path::test` or `path::suite > test`, and those with a skip.
 
     They are read from the source line by line: calls of `test` and `it` that begin a line and have a plain
-    name, at the top level or directly inside a suite at the top level.
+    name, at the top level or directly inside a suite at the top level. `skip` and `todo` count for the test
+    or suite in whose lines they stand, else for the file.
     """
-    return frozenset(f"{path}::{name}" for name in _names(source.decode("utf-8", "replace")))
+    expected: set[str] = set()
+    skips: set[tuple[str, Phase]] = set()
+    for path, source in files.items():
+        for line, name, is_test in _lines(source.decode("utf-8", "replace")):
+            if is_test:
+                expected.add(f"{path}::{name}")
+            if _SKIP.search(line):
+                skips.add((f"{path}::{name}" if name else path, Phase.CALL))
+    return DeclaredTests(frozenset(expected), skips=SkipPromises(frozenset(skips)))
 
 
-def _names(source: str) -> Iterable[str]:
+def _lines(source: str) -> Iterator[tuple[str, str | None, bool]]:
+    """Yield each line, the name of the test or suite that it belongs to, and whether a test begins there."""
     suite: str | None = None
+    name: str | None = None
     for line in _BLOCK_COMMENT.sub("", source).splitlines():
         found = _CALL.match(line)
+        begins = False
         if found is None:
             if line[:1].strip() and line[:1] != "}":
-                suite = None
-            continue
-        indented, kind, name = bool(found[1]), found[2], found[4]
-        if not indented:
-            suite = name if kind in {"describe", "suite"} else None
-            if suite is None:
-                yield name
-        elif suite is not None and kind in {"test", "it"}:
-            yield f"{suite} > {name}"
+                suite = name = None
         else:
-            suite = None  # deeper suites are not read
+            indented, kind, skipped, called = bool(found[1]), found[2], found[3], found[5]
+            if not indented:
+                suite = called if kind in {"describe", "suite"} else None
+                name, begins = called, suite is None
+            elif suite is not None and kind in {"test", "it"}:
+                name, begins = f"{suite} > {called}", True
+            else:
+                suite = None  # deeper suites are not read
+            begins = begins and not skipped
+        yield line, name, begins

@@ -6,6 +6,8 @@ import re
 from typing import Final
 
 MAX_CHARACTERS: Final = 500
+_MAX_LINE: Final = 10_000
+"""What is shortened; the rest is cut off before."""
 
 _RULES: Final = (
     (re.compile(r"\x1b\[[0-9;?]*[A-Za-z]"), ""),
@@ -22,6 +24,7 @@ _RULES: Final = (
 def normalised(message: str) -> str:
     """Return the first line that is not empty, without addresses, local folders, durations and hints."""
     line = next((part.strip() for part in message.splitlines() if part.strip()), "")
+    line = line[:_MAX_LINE]
     for pattern, replacement in _RULES:
         line = pattern.sub(replacement, line)
     shown = "".join(char if char.isprintable() else "?" for char in line)

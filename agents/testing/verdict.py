@@ -9,7 +9,10 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
+from agents.testing.declared import Phase, SkipPromises
 from agents.testing.stable_text import normalised
+from contracts.base.bounded_call import SMALL
+from contracts.base.languages import serves_tests
 from contracts.documents.reports import TestCase
 from contracts.ports.sandbox import SandboxResult, Verdict
 
@@ -20,6 +23,7 @@ _MAX_REPORT_BYTES: Final = 64 * 1024 * 1024
 _WORST: Final[tuple[Outcome, ...]] = ("error", "failed", "skipped", "passed")
 _EXIT_MEANING: Final = {2: "interrupted", 3: "an error inside pytest", 4: "a usage error", 5: "no tests"}
 _MAX_SHOWN: Final = 5
+_UNPROMISED: Final = "skipped, or expected to fail, which its source does not say"
 
 
 class _Event(BaseModel):
@@ -30,6 +34,7 @@ class _Event(BaseModel):
     outcome: str = ""
     message: str = ""
     slow: bool = False
+    by: str = ""
     changed: list[str] = []
     exit_code: int | None = None
     coverage: float | None = Field(default=None, ge=0, le=100)
@@ -39,6 +44,7 @@ class _Run(BaseModel):
     exit_code: int
     events: list[_Event]
     missing: bool = False
+    rewritten: list[str] = []
 
 
 class _Report(BaseModel):
@@ -56,6 +62,8 @@ class Expectation:
     """Ids, without parameters, of tests that must be collected."""
     twins: Mapping[str, str] = field(default_factory=dict)
     """Id of a test, without parameters -> id of its copy that must fail when the test passes."""
+    skips: SkipPromises = field(default_factory=SkipPromises)
+    """What the source of the tests says about skips."""
 
     def is_extra(self, test_id: str) -> bool:
         """Whether the harness added the test."""
@@ -100,12 +108,20 @@ def read_session(
         return Session(problems=("the sandbox has no such test program",), missing=True)
     runs = list(zip(report.runs, expectations, strict=True))
     results = _results(
-        [event for run, wanted in runs for event in run.events if not wanted.is_extra(event.id)]
+        (event, wanted) for run, wanted in runs for event in run.events if not wanted.is_extra(event.id)
     )
     problems = tuple(dict.fromkeys(problem for run, wanted in runs for problem in _run_problems(run, wanted)))
     if not problems and all(case.outcome == "skipped" for case in results):
         problems = ("every test was skipped",) if results else ("no test was found",)
     return Session(results, problems, None if problems else _coverage(report))
+
+
+def report_size(raw: bytes) -> int:
+    """Return how many bytes there are to read, counted up to a little more than SMALL."""
+    try:
+        return len(zlib.decompressobj().decompress(raw, SMALL + 1))
+    except zlib.error:
+        return len(raw)
 
 
 def _unpacked(raw: bytes) -> bytes:
@@ -134,7 +150,10 @@ def _ending(ended: SandboxResult) -> str:
 
 def _session_problems(run: _Run, wanted: Expectation) -> Iterable[str]:
     ends = [event for event in run.events if event.kind == "end"]
-    if not ends:
+    if run.rewritten:
+        shown = ", ".join(map(_bounded, run.rewritten[:_MAX_SHOWN]))
+        yield f"files of the tests or the test program were changed while they ran: {shown}"
+    elif not ends:
         yield "the test session did not come to its end: the code under test ended the process"
     elif run.exit_code in _EXIT_MEANING:
         yield f"the test program ended with exit code {run.exit_code}: {_EXIT_MEANING[run.exit_code]}"
@@ -187,19 +206,30 @@ def _missing(events: list[_Event], wanted: Expectation) -> Iterable[str]:
         yield "tests that were not run: " + ", ".join(absent[:_MAX_SHOWN])
 
 
-def _results(events: list[_Event]) -> tuple[TestCase, ...]:
+def _results(events: Iterable[tuple[_Event, Expectation]]) -> tuple[TestCase, ...]:
     found: dict[str, tuple[Outcome, str]] = {}
-    for event in events:
+    for event, wanted in events:
         if event.kind not in {"test", "not_collected"} or not event.id:
             continue
-        outcome = _outcome(event)
+        outcome, message = _outcome(event), event.message
+        if outcome == "skipped" and not _is_promised(event, wanted.skips):
+            outcome, message = "failed", f"{_UNPROMISED}: {message.strip()}".rstrip(": ")
         known = found.get(event.id)
         if known is None or _WORST.index(outcome) < _WORST.index(known[0]):
-            found[event.id] = (outcome, event.message)
+            found[event.id] = (outcome, message if outcome in {"failed", "error"} else "")
     return tuple(
         TestCase(test_id=_bounded(test), outcome=outcome, message=normalised(message))
         for test, (outcome, message) in sorted(found.items())[:10_000]
     )
+
+
+def _is_promised(event: _Event, skips: SkipPromises) -> bool:
+    """Whether the source says so, and what raised the skip, as far as is known, is code of the tests."""
+    if event.by and not serves_tests(event.by):
+        return False
+    if event.kind == "not_collected":
+        return skips.allow(event.id, Phase.COLLECT)
+    return skips.allow(event.id, Phase.SETUP if event.when == "setup" else Phase.CALL)
 
 
 def _outcome(event: _Event) -> Outcome:

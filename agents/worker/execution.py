@@ -15,13 +15,14 @@ from agents.sdk.result import AgentResult
 from agents.sdk.task import Task
 from agents.worker.commits import leaves_something, pending_commit
 from agents.worker.failures import lesson, self_cancelled_error, task_error, timeout_error
+from contracts.base.bounded_call import SMALL
 from contracts.base.errors import NotConfigured
 from contracts.base.failpoints import failpoint
 from contracts.base.shortage import shortage_of
 from contracts.base.text import bounded
 from contracts.messages.events import TaskEvent
 from contracts.messages.payloads import TaskError, TaskOutcome, TaskRequest
-from contracts.ports.artifacts import WorkerArtifacts
+from contracts.ports.artifacts import PendingCommit, WorkerArtifacts
 from contracts.ports.model import ModelClient
 from contracts.ports.sandbox import Sandbox
 
@@ -128,7 +129,7 @@ class TaskExecutor:
         commit = None
         if leaves_something(task, result):
             correlation_id = event.correlationid or task.workflow_id
-            pending = pending_commit(task, result, agent_info(cls), execution_id, correlation_id)
+            pending = await _pending(task, result, agent_info(cls), execution_id, correlation_id)
             failpoint("worker.before_write")
             [commit] = await self._services.artifacts.write([pending])
             failpoint("worker.after_write")
@@ -162,6 +163,13 @@ class TaskExecutor:
             # Without the note the next attempt would be given the same answers and fail the same way.
             return task_error(store_error)
         return found
+
+
+async def _pending(task: Task, result: AgentResult, *others: Any) -> PendingCommit:
+    """The commit for a result, made beside the event loop when there are many paths to check."""
+    if sum(map(len, task.files)) + sum(map(len, result.files)) <= SMALL:
+        return pending_commit(task, result, *others)
+    return await asyncio.to_thread(pending_commit, task, result, *others)
 
 
 def _is_cancelled(error: BaseException) -> bool:

@@ -46,6 +46,9 @@ class WorkerSettings:
     """Where the keeper sees what this worker holds."""
 
     heartbeat_seconds: float = 2.0
+    lease_seconds: float = 6.0
+    """The silence after which what it holds goes to others; a request that is older may be out of date."""
+
     grace_seconds: float = 8.0
     """How long running executions may go on after `stop`; at most 8, so that all is over in 10."""
 
@@ -86,5 +89,6 @@ class WorkerSettings:
             farewell_seconds=_FAREWELL_SECONDS,
             clock=clock,
             new_id=self.new_id,
+            doubt_seconds=self.lease_seconds,
             failpoints="worker",
         )

@@ -14,6 +14,7 @@ from agents.worker.board import Held
 from agents.worker.execution import TaskExecutor, WorkerServices
 from agents.worker.messages import Origin, WorkerMessages, decode_request
 from agents.worker.observer import WorkerObserver
+from agents.worker.request_age import RequestAge
 from agents.worker.settings import WorkerSettings
 from contracts.base.errors import BusUnavailable, DecodeError
 from contracts.base.shortage import shortage_of
@@ -54,6 +55,7 @@ class Worker(Handler[TaskEvent[TaskRequest], TaskOutcome]):
         self._messages = WorkerMessages(settings.worker_id, clock, settings.new_id)
         self._executor = TaskExecutor(services, self._table, settings.worker_id)
         self._observer = WorkerObserver(settings.metrics)
+        self._age = RequestAge(clock, settings.lease_seconds)
         self._reading = settings.reading(self._table)
         self._board = settings.board
         self._stepped_back = False
@@ -113,12 +115,18 @@ class Worker(Handler[TaskEvent[TaskRequest], TaskOutcome]):
 
     async def handle_control(self, event: TaskEvent[Any]) -> None:
         if isinstance(event.data, Control):
+            self._age.heard(event.time)
             self._consumer.outbox.confirm(event.data.acknowledged)
+            for dispatch_id in event.data.confirmed or ():
+                self._consumer.confirm(dispatch_id)
             for dispatch_id in event.data.recalled:
                 self._consumer.revoke(dispatch_id)
 
     async def leave(self, handed_back: tuple[str, ...]) -> None:
         await self._bus.broadcast([self._messages.left(handed_back)])
+
+    def is_doubtful(self, message: _Dispatch) -> bool:
+        return self._age.is_old(message.message.data.created_at)
 
     def is_outage(self, result: TaskOutcome) -> bool:
         return result.error is not None and result.error.outage

@@ -54,6 +54,10 @@ class GitArtifactStore:
         """See CommitStore. Leaves out links, submodules and names that contracts.base.paths refuses."""
         return await _in_thread(self._repository.read_tree, commit, max_bytes)
 
+    async def left_out(self, commit: str) -> list[str]:
+        """The files of a commit that `read_tree` leaves out because of their names."""
+        return await asyncio.to_thread(self._repository.left_out, commit)
+
     async def publish(self, moves: Sequence[RefMove]) -> None:
         try:
             await self._publisher.do(moves)

@@ -12,7 +12,10 @@
     │   ├── Busy                the limit of open workflows is reached; waiting helps
     │   ├── SandboxUnavailable  no backend, or the backend itself broke (never the program's fault)
     │   └── ModelUnavailable    overload, timeout, rate limit; carries `retry_after`
+    ├── StoreDamaged            the database's own bytes are broken; trying again does not help
+    ├── FolderReplaced          a data folder was moved or replaced while it was served
     ├── GroupMissing            a stream's consumer group is gone (Redis was flushed or replaced)
+    ├── LimitExceeded           a foreign text takes more time or memory than one may
     ├── DecodeError             bytes that are not a known message; keeps the raw bytes
     ├── ModelError              the model answered, and the answer cannot be used
     │   ├── ModelRefused        blocked, empty or cut off
@@ -28,10 +31,21 @@ Adapters turn foreign errors into these; nothing above an adapter catches a fore
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 class MultiAgentError(Exception):
     """Base of every error raised on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Errors also come from other processes, and their constructors take other things than a message.
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[MultiAgentError], args: tuple[Any, ...], fields: dict[str, Any]) -> MultiAgentError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(fields)
+    return error
 
 
 class InvalidInput(MultiAgentError):
@@ -84,6 +98,14 @@ class StoreUnavailable(Unavailable):
     """The database cannot be reached, or the fate of a commit is unknown."""
 
 
+class StoreDamaged(MultiAgentError):
+    """The bytes of the database are broken."""
+
+
+class FolderReplaced(MultiAgentError):
+    """The data folder that a process serves is not the one at its path any more."""
+
+
 class Busy(Unavailable):
     """The limit of open workflows is reached; wait until some have ended."""
 
@@ -102,6 +124,10 @@ class ModelUnavailable(Unavailable):
 
 class GroupMissing(MultiAgentError):
     """A consumer group that should exist does not: the bus lost its memory."""
+
+
+class LimitExceeded(MultiAgentError):
+    """A foreign text takes more time or memory than one may; the message says what "it" exceeds."""
 
 
 class DecodeError(MultiAgentError):

@@ -6,9 +6,9 @@ changes the hashes of recorded requests.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, FailFast, Field, StringConstraints
 
 SCHEMA_VERSION: Literal["1.0"] = "1.0"
 
@@ -21,6 +21,18 @@ ShortText = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 LongText = Annotated[str, StringConstraints(max_length=100_000)]
 CommitName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 PathText = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+
+T = TypeVar("T")
+
+
+class _FirstFault(FailFast):
+    """FailFast that can stand in a union, whose parts must be hashable."""
+
+    __hash__ = object.__hash__
+
+
+Entries = Annotated[tuple[T, ...], _FirstFault()]
+"""A list in a message. One wrong entry refuses the whole message, so the check ends with the first."""
 
 
 class Model(BaseModel):

@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 
 from contracts.base.errors import InvalidDocument, Problem
 
+MAX_ANSWER_BYTES: Final = 4_000_000
 MAX_DEPTH: Final = 100
 MAX_NUMBER_DIGITS: Final = 4_000
 MAX_CANDIDATES: Final = 1_000
@@ -24,7 +25,7 @@ _NESTED_LIST: Final = re.compile(r"\[\s*[\[{]")
 _SCALARS: Final = (str, int, float, bool, type(None))
 
 
-def parse_answer(text: str, *, max_bytes: int = 4_000_000) -> object:
+def parse_answer(text: str, *, max_bytes: int = MAX_ANSWER_BYTES) -> object:
     """Return the one JSON object or array in an answer: alone, in a Markdown fence, or with prose around it.
 
     Raises InvalidDocument("answer", ...), worded so that it can be sent back to the model, for:
@@ -37,7 +38,7 @@ def parse_answer(text: str, *, max_bytes: int = 4_000_000) -> object:
     - duplicate keys or lone surrogates;
     - more than MAX_CANDIDATES places that could be JSON.
     """
-    _check_text(text, max_bytes)
+    check_size(text, max_bytes)
     found = list(_documents(text))
     nested = [document for document in found if not _is_plain_list(document)]
     candidates = nested or found
@@ -54,7 +55,8 @@ def _refuse(message: str) -> NoReturn:
     raise InvalidDocument("answer", [Problem("$", message)]) from None
 
 
-def _check_text(text: str, max_bytes: int) -> None:
+def check_size(text: str, max_bytes: int = MAX_ANSWER_BYTES) -> None:
+    """Refuse an answer for its size alone, which is quick. Raises InvalidDocument, as `parse_answer` does."""
     # Characters first: encoding 50 MB only to refuse it would double the memory.
     if len(text) > max_bytes:
         _refuse(f"the answer has {len(text):,} characters, the limit is {max_bytes:,} bytes; shorten it")

@@ -16,7 +16,7 @@ from pydantic_core import from_json, to_json
 
 from contracts.base.errors import DecodeError, InvalidInput
 from contracts.base.model import Identifier, Model, ShortText
-from contracts.base.strict_json import validate
+from contracts.base.strict_json import has_more_parts, validate
 from contracts.base.timestamps import Timestamp
 from contracts.messages.creation import dispatch_data, envelope
 from contracts.messages.payloads import (
@@ -31,7 +31,12 @@ from contracts.messages.payloads import (
 )
 from contracts.messages.sandbox import SandboxControl, SandboxHost, SandboxOrder, SandboxOutcome
 
-MAX_MESSAGE_BYTES = 4_000_000
+MAX_MESSAGE_BYTES: Final = 4_000_000
+BYTES_PER_PART: Final = 80
+"""A message has at most one string, comma or opening bracket for so many bytes of the limit of its size.
+
+No message of ours comes near, and what costs time to check is these.
+"""
 
 
 class EventType(StrEnum):
@@ -149,6 +154,8 @@ def decode(raw: bytes, *, max_bytes: int = MAX_MESSAGE_BYTES) -> TaskEvent[Any]:
     """Read an event of any known type. Raises DecodeError, which keeps the bytes, for anything else."""
     if len(raw) > max_bytes:
         raise DecodeError(f"message has {len(raw)} bytes, the limit is {max_bytes}", raw)
+    if has_more_parts(raw, max_bytes // BYTES_PER_PART):
+        raise DecodeError(f"message has more than {max_bytes // BYTES_PER_PART} names and values", raw)
     if event := _read_at_once(raw):
         return event
     try:

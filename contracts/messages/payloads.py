@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from contracts.base.model import CommitName, Identifier, LongText, Model, PathText, ShortText
+from contracts.base.model import CommitName, Entries, Identifier, LongText, Model, PathText, ShortText
 from contracts.documents.todo_list import RoleName, TodoItem
 from contracts.messages.channels import StreamName
 
@@ -27,8 +27,8 @@ class TaskRequest(Model):
     created_at: int = Field(ge=0, description="seconds since 1970 UTC; the time of the resulting commit")
     request: LongText
     item: TodoItem
-    parents: tuple[CommitName, ...] = Field(default=(), max_length=1_000)
-    writable: tuple[PathText, ...] = Field(default=(), description="files, or folders ending in '/'")
+    parents: Entries[CommitName] = Field(default=(), max_length=1_000)
+    writable: Entries[PathText] = Field(default=(), description="files, or folders ending in '/'")
 
 
 class TaskError(Model):
@@ -103,11 +103,11 @@ class Heartbeat(Model):
     worker_id: Identifier
     host: ShortText
     pid: int
-    roles: tuple[RoleName, ...]
-    streams: tuple[StreamName, ...] = Field(description="request streams it reads")
+    roles: Entries[RoleName]
+    streams: Entries[StreamName] = Field(description="request streams it reads")
     slots: int = Field(ge=1)
     sequence: int = Field(ge=0)
-    executions: tuple[Execution, ...] = ()
+    executions: Entries[Execution] = ()
     keeper_id: Identifier | None = Field(
         default=None,
         description="process that holds this one, ends it, and dies with it; None for a worker alone",
@@ -119,7 +119,7 @@ class WorkerLeft(Model):
 
     worker_id: Identifier
     reason: Literal["stopped", "died"]
-    handed_back: tuple[Identifier, ...] = Field(default=(), description="dispatch ids to give to others")
+    handed_back: Entries[Identifier] = Field(default=(), description="dispatch ids to give to others")
     logs: Annotated[str, StringConstraints(max_length=MAX_LOGS)] | None = Field(
         default=None, description="what a dead worker logged last, when its supervisor knows"
     )
@@ -128,11 +128,10 @@ class WorkerLeft(Model):
 class Control(Model):
     """What an orchestrator tells one worker."""
 
-    acknowledged: tuple[Identifier, ...] = Field(
-        default=(), description="execution ids whose outcome is stored"
-    )
-    recalled: tuple[Identifier, ...] = Field(
-        default=(), description="dispatch ids that are no longer current"
+    acknowledged: Entries[Identifier] = Field(default=(), description="execution ids whose outcome is stored")
+    recalled: Entries[Identifier] = Field(default=(), description="dispatch ids that are no longer current")
+    confirmed: Entries[Identifier] | None = Field(
+        default=None, description="dispatch ids listed as not started that are current"
     )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from contracts.base.model import Identifier, LongText, Model, PathText, ShortText
+from contracts.base.model import Entries, Identifier, LongText, Model, PathText, ShortText
 
 MAX_SANDBOX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 """Limit of an encoded request or result; its sender refuses a larger one."""
@@ -24,7 +24,7 @@ _Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
 _Argument = Annotated[str, StringConstraints(max_length=1_000_000)]
 _Label = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9._-]*$", max_length=100)]
 _LabelValue = Annotated[str, StringConstraints(max_length=300)]
-_Identifiers = Annotated[tuple[Identifier, ...], Field(max_length=10_000)]
+_Identifiers = Annotated[Entries[Identifier], Field(max_length=10_000)]
 
 
 class SandboxBounds(Model):
@@ -56,13 +56,16 @@ class SandboxOrder(Model):
     caller_id: Identifier = Field(description="names the channel that expects the result")
     deadline: float = Field(ge=0, description="seconds since 1970 UTC after which the caller waits no longer")
     remaining_seconds: _Seconds = Field(description="until the deadline when this was sent; needs no clock")
-    argv: tuple[_Argument, ...] = Field(min_length=1, max_length=10_000)
+    argv: Entries[_Argument] = Field(min_length=1, max_length=10_000)
     env: dict[str, _Argument] = Field(default={}, max_length=1_000)
     limits: SandboxBounds
-    collect: tuple[PathText, ...] = Field(default=(), max_length=10_000)
+    collect: Entries[PathText] = Field(default=(), max_length=10_000)
+    read_only: tuple[PathText, ...] | None = Field(
+        default=None, description="files that the program must not change; None for none"
+    )
     labels: dict[_Label, _LabelValue] = Field(default={}, max_length=20)
     stdin_size: _Count = 0
-    files: tuple[BundledFile, ...] = Field(default=(), max_length=100_000)
+    files: Entries[BundledFile] = Field(default=(), max_length=100_000)
     bundle_base64: str = ""
 
 
@@ -91,7 +94,7 @@ class SandboxOutcome(Model):
     exit_code: int | None = None
     stdout_size: _Count = 0
     stderr_size: _Count = 0
-    files: tuple[BundledFile, ...] = Field(default=(), max_length=100_000)
+    files: Entries[BundledFile] = Field(default=(), max_length=100_000)
     bundle_base64: str = ""
     seconds: float = Field(default=0.0, ge=0)
     backend: Annotated[str, StringConstraints(max_length=100)] = ""

@@ -52,6 +52,9 @@ class SandboxRequest:
     """The command, run without a shell; `python` and `pytest` work in every backend."""
     files: Mapping[str, bytes] = field(default_factory=lambda: _EMPTY)
     """Relative path -> content, written below the work folder, which is the current folder."""
+    read_only: tuple[str, ...] = ()
+    """Those of `files` that the program must not change. Where a backend cannot mount, it is told by their
+    mode alone."""
     stdin: bytes = b""
     env: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     collect: tuple[str, ...] = ()

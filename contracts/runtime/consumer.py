@@ -8,7 +8,9 @@ The order of things, and what depends on it:
    control messages are lossy, and their senders repeat them. Jobs that call `receive` keep to no order.
 2. With late acknowledgement an entry is acknowledged in the step that stores its reply, so that neither
    exists without the other (I1). With early acknowledgement the sender remembers the message.
-3. On `stop` a read under way is waited for, for as long as it may block, because a cancelled read may have
+3. A message that its handler finds doubtful is listed in a heartbeat as not started, and starts when
+   `confirm` names it, or after a while without a word.
+4. On `stop` a read under way is waited for, for as long as it may block, because a cancelled read may have
    been served.
 """
 
@@ -56,6 +58,7 @@ class Consumer(Generic[M, R]):
         self._breaker = CircuitBreaker(time.monotonic)
         self._stopping = asyncio.Event()
         self._handed_back: list[str] = []
+        self._asks = False
         self.slots: Slots[M, R] = Slots(
             lambda: self._breaker.limit(settings.slots), self._execute, self._finished, self._removed
         )
@@ -110,6 +113,10 @@ class Consumer(Generic[M, R]):
         if deliveries:
             self._handler.changed()
 
+    def confirm(self, key: str) -> None:
+        """Start a doubtful message: it is up to date."""
+        self.slots.confirm(key)
+
     def revoke(self, key: str) -> None:
         """Forget a message: its execution ends without a reply."""
         delivery = self.slots.revoke(key)
@@ -139,9 +146,17 @@ class Consumer(Generic[M, R]):
                 if deliveries:
                     failpoint_of(self._settings.failpoints, "after_read")
                 self.receive(deliveries)
+                await self._ask()
                 # They start, and what ends at once is answered, before the next read is sent.
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
+
+    async def _ask(self) -> None:
+        """Say at once what is doubtful; the heartbeats after this one repeat it."""
+        if self._asks:
+            self._asks = False
+            with suppress(BusUnavailable):
+                await self._heartbeats.send()
 
     async def _group_missing(self) -> None:
         source = self._settings.source
@@ -190,6 +205,9 @@ class Consumer(Generic[M, R]):
             return
         in_flight = InFlight(key, message, delivery, self._settings.new_id(), exclusive)
         self._handler.received(in_flight)
+        if self._handler.is_doubtful(in_flight):
+            in_flight.confirmed, self._asks = False, True
+            asyncio.get_running_loop().call_later(self._settings.doubt_seconds, self.slots.confirm, key)
         self.slots.add(in_flight)
 
     def _dead_letter(self, delivery: Delivery, reason: str) -> None:

@@ -57,6 +57,9 @@ class ConsumerSettings:
     max_bytes: int = MAX_MESSAGE_BYTES
     """Of a control message."""
 
+    doubt_seconds: float = 0.0
+    """How long a doubtful message waits for a word before it starts without one."""
+
     returns_excess: bool = False
     """Whether what cannot start at once goes back to its stream, where another may read it."""
 
@@ -103,6 +106,10 @@ class Handler(ABC, Generic[M, R]):
 
     def is_over(self, key: str) -> bool:
         """Whether nobody waits for a reply to this message."""
+        return False
+
+    def is_doubtful(self, message: InFlight[M]) -> bool:
+        """Whether a message may be out of date, and should start only when its sender confirms it."""
         return False
 
     def is_outage(self, result: R) -> bool:

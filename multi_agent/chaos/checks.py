@@ -18,7 +18,7 @@ from contracts.messages.journal import (
     TaskSucceeded,
     UnknownEvent,
 )
-from multi_agent.chaos.load import expected_files
+from multi_agent.chaos.load import CANCELLED, expected_files
 from multi_agent.chaos.scratch_system import CANARY, ScratchSystem
 from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
@@ -63,6 +63,8 @@ async def check_workflow(
         findings += _ended(view)
     if plan.todo_list_id.startswith("poison-"):
         findings += _poisoned(view)
+    elif plan.todo_list_id.startswith(CANCELLED):
+        findings += _cancelled(view)
     elif view.header.status is not WorkflowStatus.COMPLETED:
         findings.append(FailedCheck("I1", f"{name} is {view.header.status}: {view.header.reason}"))
     else:
@@ -140,6 +142,22 @@ def _poisoned(view: WorkflowView) -> list[FailedCheck]:
             FailedCheck("I7", f"{name}: poison was parked after {tasks['poison'].crashes} crashes")
         )
     return findings
+
+
+def _cancelled(view: WorkflowView) -> list[FailedCheck]:
+    if view.header.status is WorkflowStatus.CANCELLED:
+        return []
+    return [FailedCheck("I1", f"{view.header.workflow_id} was cancelled and is {view.header.status}")]
+
+
+def check_cancelled(world: ScratchSystem) -> list[FailedCheck]:
+    """Check that nothing of a cancelled workflow was started once workers could know of it (I3)."""
+    started = {name: world.executions_of(name) - before for name, before in world.cancelled.items()}
+    return [
+        FailedCheck("I3", f"{count} tasks of {name} were started after it was cancelled")
+        for name, count in started.items()
+        if count
+    ]
 
 
 def _ended(view: WorkflowView) -> list[FailedCheck]:

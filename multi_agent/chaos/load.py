@@ -12,6 +12,9 @@ from multi_agent.chaos.agents import OBSTINATE, QUESTIONS, ROLE, Orders, content
 from multi_agent.models.recordings.recording import Recording, exchange_of
 
 MAX_TASKS = 7
+BACKLOG_TASKS = 150
+CANCELLED = "cancelled-"
+"""How the id of a plan begins that is cancelled."""
 
 
 def random_plan(name: str, chance: random.Random, *, sandbox: float) -> TodoList:
@@ -38,6 +41,15 @@ def poison_plan(name: str) -> TodoList:
             _item("innocent", (), Orders(milliseconds=50)),
         ),
     )
+
+
+def backlog_plan(name: str) -> TodoList:
+    """Make a plan of many tasks that ask the model and can all be dispatched at once, to be cancelled."""
+    items = [
+        _item(f"t{number}", (), Orders(milliseconds=300, ask=number % len(QUESTIONS)))
+        for number in range(BACKLOG_TASKS)
+    ]
+    return TodoList(todo_list_id=name, request="test load to be cancelled", items=tuple(items))
 
 
 def stuck_plan(name: str, orders: Orders) -> TodoList:

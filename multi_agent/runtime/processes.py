@@ -27,6 +27,7 @@ from multi_agent.bootstrap import (
 )
 from multi_agent.runtime.forked_children import freeze_heap
 from multi_agent.runtime.locks import FileLock
+from multi_agent.runtime.served_paths import served_paths
 from multi_agent.runtime.stopping import on_stop_signals
 from multi_agent.settings import Settings
 
@@ -51,7 +52,8 @@ def orchestrator_lock(settings: Settings) -> FileLock:
 async def run_orchestrator(settings: Settings, *, orchestrator_id: str, replaces: str | None = None) -> None:
     """Serve the database, or some shards of it, until stopped.
 
-    Raises AlreadyServed when another orchestrator serves the same SQLite database.
+    Raises AlreadyServed when another orchestrator serves the same SQLite database, and FolderReplaced when
+    what it serves was moved away.
 
     orchestrator_id: a new name for every start.
     replaces: the dead orchestrator that this process replaces; its lease is not waited for.
@@ -79,9 +81,11 @@ async def run_orchestrator(settings: Settings, *, orchestrator_id: str, replaces
     on_stop_signals(orchestrator.stop)
     freeze_heap()
     log.info("orchestrator_started", pid=os.getpid())
+    served = served_paths(settings)
     try:
-        await orchestrator.run()
+        await served.during(orchestrator.run())
     finally:
+        served.close()
         await artifacts.close()
         await bus.close()
         await database.close()

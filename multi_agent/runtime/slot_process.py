@@ -123,6 +123,7 @@ def _make_worker(
         lane=order.lane,
         keeper_id=order.keeper_id,
         board=board,
+        lease_seconds=settings.lease_seconds,
         grace_seconds=GRACE_SECONDS,
         metrics=WorkerMetrics(),
     )

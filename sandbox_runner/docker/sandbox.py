@@ -92,7 +92,7 @@ class DockerSandbox:
 
     async def run(self, request: SandboxRequest) -> SandboxResult:
         """Implement the port. A container that waited for its job does not carry the request's labels."""
-        job = make_job(request, GuestSetup(environment=_ENVIRONMENT))
+        job = await asyncio.to_thread(make_job, request, GuestSetup(environment=_ENVIRONMENT))
         self._reaper.start()
         return await self._executions.run(
             request, job, request.limits, lambda: self._start(request.limits, request.labels)

@@ -52,7 +52,9 @@ class Executions:
             await started.confine(request.limits)
             transcript = await run_job(started, request, job)
             oom = await started.killed_for_memory(transcript)
-            result = judge(transcript, request, backend=self._backend, isolation=self._isolation, oom=oom)
+            result = await asyncio.to_thread(
+                judge, transcript, request, backend=self._backend, isolation=self._isolation, oom=oom
+            )
             failpoint("sandbox.judged")
         finally:
             await run_to_completion(started.end())

@@ -107,6 +107,7 @@ def make_job(request: SandboxRequest, setup: GuestSetup) -> Job:
         "argv": request.argv,
         "env": {**_ENVIRONMENT, **setup.environment, **request.env},
         "files": [(path, len(content)) for path, content in request.files.items()],
+        "read_only": request.read_only,
         "collect": request.collect,
         "workdir": WORK,
         "nonce": nonce,
@@ -146,6 +147,8 @@ def check_request(request: SandboxRequest) -> None:
     check_tree(request.files)
     for pattern in request.collect:
         check_path(pattern.removesuffix("/"))
+    if unknown := sorted(set(request.read_only) - request.files.keys()):
+        raise InvalidInput(f"read_only: {unknown[0]!r} is none of the files")
     limits = request.limits
     for name in ("wall_seconds", "memory_mb", "processes", "cpus", "output_bytes", "disk_mb", "file_count"):
         if getattr(limits, name) <= 0:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -56,7 +57,7 @@ class Transcript:
     """The collected files as a tar stream."""
 
     started_at: float | None = None
-    """When the program started, by the clock of the event loop."""
+    """When the program started, by the monotonic clock."""
 
     result: dict[str, Any] | None = None
     """How the program ended (see guest.supervise.run); None when the guest ended or timed out before that."""
@@ -88,7 +89,7 @@ async def run_job(channel: GuestChannel, request: SandboxRequest, job: Job) -> T
                 kind, data = frame
                 _handle_frame(transcript, request, job, kind, data)
                 if kind == wire.STARTED:
-                    transcript.started_at = loop.time()
+                    transcript.started_at = time.monotonic()
                     clock.reschedule(loop.time() + request.limits.wall_seconds + GRACE_SECONDS)
                     failpoint("sandbox.running")
                 elif kind == wire.RESULT:
@@ -221,4 +222,4 @@ def _verdict(transcript: Transcript, oom: bool) -> tuple[Verdict, int | None]:
 def _seconds(transcript: Transcript) -> float:
     if transcript.result is not None:
         return float(transcript.result["seconds"])
-    return asyncio.get_running_loop().time() - (transcript.started_at or 0.0)
+    return time.monotonic() - (transcript.started_at or 0.0)

@@ -35,13 +35,16 @@ def _main(launch: dict[str, Any] | None) -> None:
     stdin_fd = os.memfd_create("stdin")
     _write_all(stdin_fd, stdin)
     os.lseek(stdin_fd, 0, os.SEEK_SET)
-    isolate.isolate(job["isolation"])
+    isolate.mount(job["isolation"])
     os.chdir(job["workdir"])
     try:
-        _write_files(job["files"], contents)
+        with isolate.identity(job["isolation"]):
+            _write_files(job["files"], contents, frozenset(job["read_only"]))
     except OSError as error:
         wire.send(wire.BAD_INPUT, f"{error.filename or 'files'}: {error.strerror}".encode())
         return
+    isolate.protect(job["isolation"], job["read_only"])
+    isolate.drop_privileges(job["isolation"])
     result = supervise.run(job, stdin_fd, watchdog)
     watchdog.begin_phase(_COLLECT_SECONDS)
     wire.send(wire.RESULT, json.dumps({**result, "nonce": job["nonce"]}).encode())
@@ -63,11 +66,12 @@ def _await_job() -> tuple[dict[str, Any], Watchdog]:
         watchdog.stop()
 
 
-def _write_files(files: list[tuple[str, int]], contents: bytes) -> None:
+def _write_files(files: list[tuple[str, int]], contents: bytes, read_only: frozenset[str]) -> None:
     view, offset = memoryview(contents), 0
     for path, size in files:
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+        mode = 0o444 if path in read_only else 0o644
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         try:
             _write_all(fd, view[offset : offset + size])
         finally:

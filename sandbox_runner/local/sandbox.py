@@ -49,7 +49,7 @@ class LocalSandbox:
         self._pool.size = size
 
     async def run(self, request: SandboxRequest) -> SandboxResult:
-        job = make_job(request, self._guest_setup(request.limits))
+        job = await asyncio.to_thread(make_job, request, self._guest_setup(request.limits))
         self._reaper.start(at_once=True)
         return await self._executions.run(request, job, self.backend, self._start)
 

@@ -14,7 +14,7 @@ from contracts.base.text import bounded
 from contracts.messages.sandbox import SandboxOrder, SandboxOutcome
 from contracts.ports.sandbox import Sandbox, SandboxRequest
 from sandbox_runner.service.admission import admit
-from sandbox_runner.service.messages import outcome_of
+from sandbox_runner.service.messages import sendable_outcome
 from sandbox_runner.service.recent_ids import RecentIds
 from sandbox_runner.service.settings import HostSettings
 
@@ -73,7 +73,9 @@ class ProgramExecutor:
         try:
             async with asyncio.timeout(order.remaining_seconds):
                 result = await self._sandbox.run(request)
-            return outcome_of(result, request_id=order.request_id, host_id=self._settings.host_id)
+            return await asyncio.to_thread(
+                sendable_outcome, result, request_id=order.request_id, host_id=self._settings.host_id
+            )
         except InvalidInput as error:
             return self._no_result(order, _refusal(error), str(error))
         except SandboxUnavailable as error:

@@ -7,11 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, TypeVar
 
+from pydantic_core import to_json
+
 from contracts.base.errors import DecodeError, InvalidInput, SandboxUnavailable, UnsafePath
 from contracts.base.model import Model
+from contracts.base.strict_json import has_more_parts
 from contracts.base.timestamps import rfc3339
 from contracts.messages.channels import Channels
-from contracts.messages.events import EVENT_DATA, EventType, TaskEvent, decode, encode
+from contracts.messages.events import BYTES_PER_PART, EVENT_DATA, EventType, TaskEvent, decode, encode
 from contracts.messages.payloads import Heartbeat, WorkerLeft
 from contracts.messages.sandbox import (
     MAX_SANDBOX_MESSAGE_BYTES,
@@ -28,6 +31,9 @@ from sandbox_runner.service.packed_files import pack, unpack
 
 _MAX_KEPT_BYTES: Final = 2_000_000
 """Of each output of a program whose files were too large."""
+_ENVELOPE_BYTES: Final = 1_000
+_ENVELOPE_PARTS: Final = 100
+_MAX_PARTS: Final = MAX_SANDBOX_MESSAGE_BYTES // BYTES_PER_PART
 
 M = TypeVar("M", bound=Model)
 
@@ -48,13 +54,13 @@ class Messages:
                 f"files and stdin: {len(payload)} bytes once they are encoded; a sandbox host takes at most "
                 f"{MAX_SANDBOX_MESSAGE_BYTES} (MAX_SANDBOX_MESSAGE_BYTES)"
             )
+        if has_more_parts(payload, _MAX_PARTS):
+            raise InvalidInput(f"files: {len(order.files)} are more than a sandbox host can be sent")
         return Outgoing(Channels.SANDBOX_REQUESTS, payload)
 
     def outcome(self, caller_id: str, outcome: SandboxOutcome) -> Outgoing:
-        """The result for its caller; one that is too large is sent without its files, as `policy`."""
+        """A result that `sendable_outcome` made, for its caller."""
         payload = self._event(EventType.SANDBOX_FINISHED, outcome)
-        if len(payload) > MAX_SANDBOX_MESSAGE_BYTES:
-            payload = self._event(EventType.SANDBOX_FINISHED, _without_files(outcome, len(payload)))
         return Outgoing(Channels.sandbox_results(caller_id), payload)
 
     def host_heartbeat(self, host: SandboxHost) -> Outgoing:
@@ -102,6 +108,7 @@ def order_of(
             env=dict(request.env),
             limits=SandboxBounds(**asdict(request.limits)),
             collect=request.collect,
+            read_only=request.read_only or None,
             labels=dict(request.labels),
             stdin_size=len(request.stdin),
             files=_index(request.files),
@@ -121,13 +128,32 @@ def request_of(order: SandboxOrder) -> SandboxRequest:
         stdin=stdin,
         env=order.env,
         collect=order.collect,
+        read_only=order.read_only or (),
         limits=SandboxLimits(**order.limits.model_dump()),
         labels=order.labels,
     )
 
 
+def sendable_outcome(result: SandboxResult, *, request_id: str, host_id: str) -> SandboxOutcome:
+    """The result as a message; one that is too large is sent without its files, as `policy`."""
+    outcome = outcome_of(result, request_id=request_id, host_id=host_id)
+    encoded = to_json(outcome)
+    size = len(encoded) + _ENVELOPE_BYTES
+    if size <= MAX_SANDBOX_MESSAGE_BYTES and not has_more_parts(encoded, _MAX_PARTS - _ENVELOPE_PARTS):
+        return outcome
+    note = f"\nsandbox: files refused: {size} bytes once encoded, more than {MAX_SANDBOX_MESSAGE_BYTES}\n"
+    reduced = replace(
+        result,
+        verdict=Verdict.POLICY,
+        stdout=result.stdout[-_MAX_KEPT_BYTES:],
+        stderr=result.stderr[-_MAX_KEPT_BYTES:] + note.encode(),
+        files={},
+    )
+    return outcome_of(reduced, request_id=request_id, host_id=host_id)
+
+
 def outcome_of(result: SandboxResult, *, request_id: str, host_id: str) -> SandboxOutcome:
-    """The result as a message."""
+    """The result as a message, however large."""
     return SandboxOutcome(
         request_id=request_id,
         host_id=host_id,
@@ -173,16 +199,3 @@ def _unique(paths: Sequence[str]) -> Sequence[str]:
     if len(set(paths)) < len(paths):
         raise DecodeError("a path appears twice", "\n".join(paths).encode("utf-8", "replace"))
     return paths
-
-
-def _without_files(outcome: SandboxOutcome, size: int) -> SandboxOutcome:
-    result = result_of(outcome)
-    note = f"\nsandbox: files refused: {size} bytes once encoded, more than {MAX_SANDBOX_MESSAGE_BYTES}\n"
-    reduced = replace(
-        result,
-        verdict=Verdict.POLICY,
-        stdout=result.stdout[-_MAX_KEPT_BYTES:],
-        stderr=result.stderr[-_MAX_KEPT_BYTES:] + note.encode(),
-        files={},
-    )
-    return outcome_of(reduced, request_id=outcome.request_id, host_id=outcome.host_id)

@@ -90,22 +90,23 @@ class RemoteSandbox:
 
     async def run(self, request: SandboxRequest) -> SandboxResult:
         """See contracts.ports.Sandbox. A cancelled call waits a moment for its host to say that it ended."""
-        check_request(request)
+        await asyncio.to_thread(check_request, request)
         seconds = request.limits.wall_seconds + self._timeouts.queue
         request_id = uuid.uuid4().hex
-        order = order_of(
+        order = await asyncio.to_thread(
+            order_of,
             request,
             request_id=request_id,
             caller_id=self._caller_id,
             deadline=self._clock() + seconds,
             remaining_seconds=seconds,
         )
-        self._messages.order(order)
+        await asyncio.to_thread(self._messages.order, order)
         self._start()
         now = asyncio.get_running_loop().time()
         call = self._calls[request_id] = _Call(order, WaitingRequest(request_id, now, now + seconds))
         try:
-            return result_of(await self._outcome(call))
+            return await asyncio.to_thread(result_of, await self._outcome(call))
         except DecodeError as error:
             raise SandboxUnavailable(f"a sandbox host sent an unreadable result: {error}") from None
         except asyncio.CancelledError:

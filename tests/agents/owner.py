@@ -90,13 +90,24 @@ class Owner:
         assert isinstance(event.data, TaskOutcome)
         return event.data
 
-    async def say(self, *, acknowledged: Sequence[str] = (), recalled: Sequence[str] = ()) -> None:
+    async def say(
+        self,
+        *,
+        acknowledged: Sequence[str] = (),
+        recalled: Sequence[str] = (),
+        confirmed: Sequence[str] | None = None,
+        time: str = "2025-06-15T12:00:00Z",
+    ) -> None:
         event = TaskEvent[Control](
             id="control",
             source="orchestrator/test",
             type=EventType.WORKER_CONTROL,
-            time="2025-06-15T12:00:00Z",
-            data=Control(acknowledged=tuple(acknowledged), recalled=tuple(recalled)),
+            time=time,
+            data=Control(
+                acknowledged=tuple(acknowledged),
+                recalled=tuple(recalled),
+                confirmed=confirmed and tuple(confirmed),
+            ),
         )
         await self.bus.broadcast([Outgoing(Channels.control("w-1"), encode(event))])
 

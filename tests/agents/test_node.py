@@ -7,7 +7,7 @@ import pytest
 from agents.roles.tester import TesterAgent
 from agents.sdk.base_tree import BaseTree
 from agents.sdk.result import AgentResult
-from agents.testing.node_commands import as_node, node_tests
+from agents.testing.node_commands import as_node, declared_in_node
 from contracts.base.errors import InvalidInput, SandboxUnavailable
 from contracts.documents.reports import TestReport
 from contracts.ports.sandbox import Isolation, Sandbox, SandboxResult, Verdict
@@ -129,4 +129,4 @@ describe("suite", () => {
   it("inner", () => {});
 });
 """
-    assert node_tests("a.mjs", source) == {"a.mjs::one", "a.mjs::suite > inner"}
+    assert declared_in_node({"a.mjs": source}).expected == {"a.mjs::one", "a.mjs::suite > inner"}

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from agents.testing.pytest_commands import as_pytest, expected_tests, split_command
+from agents.testing.pytest_commands import as_pytest, selected_files, split_command
+from agents.testing.python_tests import declared_in_python
 from agents.testing.stable_text import normalised, normalised_tail
 from agents.testing.verdict import Expectation, read_session
 from contracts.base.errors import InvalidInput
@@ -167,8 +168,10 @@ class TestMade:
     command = as_pytest(("pytest", "tests"))
     assert command is not None
     names = ["test_one", "test_two", "TestMore::test_three"]
-    assert expected_tests(command, files) == {f"tests/test_a.py::{name}" for name in names}
+    assert declared_in_python(selected_files(command, files)).expected == {
+        f"tests/test_a.py::{name}" for name in names
+    }
     everywhere = as_pytest(("pytest",))
     assert everywhere is not None
-    assert "app/test_b.py::test_b" in expected_tests(everywhere, files)
+    assert "app/test_b.py::test_b" in declared_in_python(selected_files(everywhere, files)).expected
     assert code_under_test(["a.py", "tests/util.py", "test_x.py", "conftest.py", "b.txt"], PYTHON) == ["a.py"]

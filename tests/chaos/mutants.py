@@ -98,12 +98,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "I5: what a flushed Redis held is looked for and published again",
         (
             Edit(
-                "orchestrator/service/workers.py",
+                "orchestrator/service/fleet/workers.py",
                 "inspected = await self.recovery.find_missing(list(self.engine.in_flight))",
                 "inspected = True",
             ),
             Edit(
-                "orchestrator/service/workers.py",
+                "orchestrator/service/fleet/workers.py",
                 "await self.recovery.find_missing(sorted(self._in_flight_before))",
                 "pass",
             ),
@@ -126,7 +126,7 @@ MUTANTS: tuple[Mutant, ...] = (
                 "if True:",
             ),
             Edit(
-                "orchestrator/service/workers.py",
+                "orchestrator/service/fleet/workers.py",
                 "await self.recovery.find_missing(sorted(self._in_flight_before))",
                 "pass",
             ),
@@ -260,12 +260,102 @@ MUTANTS: tuple[Mutant, ...] = (
         "I1: an entry in no consumer's hands is in nobody's hands",
         (
             Edit(
-                "orchestrator/service/recovery.py",
-                "await self.bus.ack(Channels.WORKERS_GROUP, orphaned)",
+                "orchestrator/service/fleet/request_streams.py",
+                "await self.take_off(await self.bus.orphaned(stream, _GROUP))",
                 "pass",
             ),
         ),
         tests=("tests/orchestrator/test_recovery.py", "tests/orchestrator/test_several_owners.py"),
+    ),
+    Mutant(
+        "silence-is-death",
+        "I7: only the word of whoever saw a process end is a death",
+        (
+            Edit(
+                "orchestrator/service/fleet/workers.py",
+                "self._at_gate(Departure(worker_id, tuple(held), silent=True))",
+                "self._at_gate(death(worker_id, held, [hands], self.engine.is_suspect, None))",
+            ),
+        ),
+        tests=("tests/orchestrator/test_doubt.py",),
+    ),
+    Mutant(
+        "doubt-before-outcomes",
+        "I4: what a silent worker reported before is not run again",
+        (
+            Edit(
+                "orchestrator/service/fleet/workers.py",
+                "self._departures.setdefault(self.recovery.gate.ask(), []).append(departure)",
+                "self._republish += departure.waiting",
+            ),
+        ),
+        tests=("tests/orchestrator/test_doubt.py",),
+    ),
+    Mutant(
+        "deadline-begins-anew",
+        "I1: a task that silently takes machines down ends at its deadline",
+        (Edit("orchestrator/scheduling/holdings.py", "self.spent += now - self.started_at", "pass"),),
+        tests=("tests/orchestrator/test_doubt.py",),
+    ),
+    Mutant(
+        "stolen-kept",
+        "I1: what was read in a worker's name that does not have it is published again",
+        (
+            Edit(
+                "orchestrator/service/fleet/recovery.py",
+                "if view.heartbeats - first >= ENOUGH_HEARTBEATS:",
+                "if False:",
+            ),
+        ),
+        faults="stolen-reading",
+    ),
+    Mutant(
+        "strangers-believed",
+        "I3: an outcome of a worker that nobody announced is refused",
+        (
+            Edit(
+                "orchestrator/scheduling/outcome_guard.py",
+                "return Credibility.UNHEARD",
+                "return Credibility.CREDIBLE",
+            ),
+        ),
+        tests=("tests/orchestrator/test_forged.py",),
+    ),
+    Mutant(
+        "contradicted-believed",
+        "I3: an outcome is refused while another worker has the dispatch",
+        (
+            Edit(
+                "orchestrator/scheduling/outcome_guard.py",
+                "return Credibility.CONTRADICTED",
+                "return Credibility.CREDIBLE",
+            ),
+        ),
+        tests=("tests/orchestrator/test_forged.py",),
+    ),
+    Mutant(
+        "backlog-kept",
+        "I3: what is cancelled is taken off its stream",
+        (Edit("orchestrator/service/inbox_handler.py", "self._outdated.update(streams)", "pass"),),
+        faults="cancelled-backlog",
+    ),
+    Mutant(
+        "old-started",
+        "I3: an old request starts only when it is confirmed",
+        (
+            Edit(
+                "agents/worker/worker.py",
+                "return self._age.is_old(message.message.data.created_at)",
+                "return False",
+            ),
+        ),
+        tests=("tests/agents/test_old_requests.py",),
+    ),
+    Mutant(
+        "letters-uncapped",
+        "I9: of messages that nobody can read a limited number is kept",
+        (Edit("orchestrator/storage/dead_letters.py", "if newest is None:", "if True:"),),
+        tests=("tests/orchestrator/test_dead_letters.py",),
     ),
     Mutant(
         "undecodable-kept",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,8 +17,42 @@ from contracts.messages.events import EVENT_DATA, MAX_MESSAGE_BYTES, EventType, 
 from contracts.schema.registry import load_schema
 from contracts.validate_contract import document_problems, schema_problems
 from tests.contracts.events import DATA, event
+from tests.support.loop_gap import MOST_SECONDS
 
 EXTENSIONS = {"correlationid", "causationid", "workflowid", "taskid", "attempt"}
+
+
+def _message(kind: str, data: str) -> bytes:
+    head = '{"specversion":"1.0","id":"i","source":"s","time":"2026-01-01T00:00:00Z"'
+    return f'{head},"type":"multiagent.{kind}","data":{{{data}}}}}'.encode()
+
+
+HEARTBEAT = '"worker_id":"w","host":"h","pid":1,"roles":[],"streams":[],"slots":1,"sequence":1'
+OUTCOME = '"dispatch_id":"d","execution_id":"e","worker_id":"w","status":"failed"'
+LARGE_MESSAGES = {
+    "empty executions": _message("worker.heartbeat", f'{HEARTBEAT},"executions":[{"{}," * 1_250_000}{{}}]'),
+    "as many as are read": _message("worker.heartbeat", f'{HEARTBEAT},"executions":[{"{}," * 24_000}{{}}]'),
+    "numbers for names": _message("worker.control", f'"recalled":[{"1," * 48_000}1]'),
+    "unknown fields": _message(
+        "task.finished", f"{OUTCOME}{''.join(f',{chr(34)}k{n}{chr(34)}:1' for n in range(24_000))}"
+    ),
+    "a long text": _message("task.finished", f'{OUTCOME},"summary":"{"a," * 1_900_000}"'),
+    "an open text": b'{"type":"' + b'\\"' * 1_900_000,
+    "brackets": b"[" * 3_900_000,
+}
+
+
+@pytest.mark.parametrize("name", LARGE_MESSAGES)
+def test_a_large_message_that_is_none_is_refused_at_once(name: str) -> None:
+    began = time.process_time()
+    with pytest.raises(DecodeError):
+        decode(LARGE_MESSAGES[name])
+    assert time.process_time() - began < MOST_SECONDS
+
+
+def test_texts_count_as_one_however_long() -> None:
+    data = f'{OUTCOME},"error":{{"code":"c","message":"{"[{," * 30_000}"}}'
+    assert decode(_message("task.finished", data)).data.error.message == "[{," * 30_000
 
 
 def test_every_type_carries_data() -> None:

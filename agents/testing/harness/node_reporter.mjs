@@ -25,7 +25,7 @@ export default async function* report(source) {
       name: suites.join(' > '),
       when: 'call',
       outcome,
-      message: outcome === 'failed' ? message(data.details?.error) : '',
+      message: outcome === 'failed' ? message(data.details?.error) : String(data.skip ?? data.todo ?? '').slice(0, 1000),
     });
   }
   send('end', { exit_code: process.exitCode ?? 0 });

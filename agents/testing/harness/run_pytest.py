@@ -1,9 +1,10 @@
 """Runs pytest on the current folder and reports every step. `supervise` starts it in the sandbox.
 
-It reads its order as JSON from stdin: `{"token", "pipe", "args": [pytest arguments], "measure": [paths of the
-code under test], "canaries": {"file": path, "tests": [ids]}, "twins": {path: {"test" or "Class::test":
-name}}}`. The canaries are tests that must fail. A twin is a copy of one of the project's tests that must fail
-too. The events do not say which tests are canaries or twins; the reader of the events knows.
+It reads its order as JSON from stdin: `{"token", "pipe", "args": [pytest arguments], "tests": [paths of files
+that serve tests], "measure": [paths of the code under test], "canaries": {"file": path, "tests": [ids]},
+"twins": {path: {"test" or "Class::test": name}}}`. The canaries are tests that must fail. A twin is a copy of
+one of the project's tests that must fail too. The events do not say which tests are canaries or twins; the
+reader of the events knows.
 """
 
 from __future__ import annotations
@@ -15,14 +16,13 @@ import os
 import random
 import sys
 import types
-import warnings
 from pathlib import Path
 from typing import Any
 
 _MESSAGE_CHARACTERS = 1_000
 # Tests that take longer than this are not run a second time.
 _SLOW_SECONDS = 1.0
-_WATCHED = ("pytest", "_pytest", "pluggy", "json", "__main__", "strict")
+_WATCHED = ("pytest", "_pytest", "pluggy", "json", "__main__", "strict", "meter")
 # Built-in names that tests have no reason to replace permanently.
 _BUILTINS = frozenset(
     {"AssertionError", "Exception", "BaseException", "__import__", "__build_class__", "abs", "all", "any"}
@@ -41,9 +41,10 @@ def main() -> None:
     sys.path += [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     import pytest  # noqa: PLC0415  # the tree is not importable yet
 
-    _make_strict(order["twins"])
+    replaced: list[str] = []
+    _make_strict(order["twins"], {path: Path(path).read_bytes() for path in order["tests"]}, replaced)
     before = _snapshot()
-    meter = _Meter(order["measure"])
+    meter: Any = sys.modules["meter"].Meter(order["measure"])
     sys.path[:0] = [path for path in (os.getcwd(), os.path.join(os.getcwd(), "src")) if os.path.isdir(path)]
     canaries = order["canaries"]
     folder = os.path.dirname(canaries["file"])
@@ -58,10 +59,10 @@ def main() -> None:
     ]
     recorder = _recorder(pytest, pipe, _AddedTests(canaries["tests"], order["twins"]))
     meter.start()
-    exit_code = int(pytest.main(arguments, plugins=[recorder]))
+    exit_code = int(pytest.main(arguments, plugins=[recorder, _watch_of_skips(pytest)]))
     percent = meter.percent()
     after = _snapshot()
-    changed = sorted(name for name, value in before.items() if after.get(name) is not value)
+    changed = replaced + sorted(name for name, value in before.items() if after.get(name) is not value)
     pipe.send("end", exit_code=exit_code, coverage=percent, changed=changed[:5])
     sys.stdout.flush()
     sys.stderr.flush()
@@ -83,14 +84,20 @@ class _Pipe:
             data = data[os.write(self._descriptor, data) :]
 
 
-def _make_strict(twins: dict[str, dict[str, str]]) -> None:
-    """Make pytest compile test modules with strict comparisons, and never load them from the tree's cache."""
+def _make_strict(twins: dict[str, dict[str, str]], sources: dict[str, bytes], replaced: list[str]) -> None:
+    """Make pytest compile test modules with strict comparisons, and never load them from the tree's cache.
+
+    A file whose source is not as in `sources` when it is compiled is added to `replaced`: code that was
+    imported before may have rewritten it, and may put it back.
+    """
     strict: Any = sys.modules["strict"]
     rewrite: Any = importlib.import_module("_pytest.assertion.rewrite")
     usual = rewrite.rewrite_asserts
 
     def rewrite_asserts(tree: Any, source: bytes, module_path: Any = None, config: Any = None) -> None:
         path = os.path.relpath(module_path) if module_path else ""
+        if sources.get(path, source) != source:
+            replaced.append(path)
         strict.add_twins(tree, twins.get(path, {}))
         usual(tree, source, module_path, config)
         strict.tighten(tree)
@@ -201,11 +208,32 @@ def _recorder(pytest: Any, pipe: _Pipe, added: _AddedTests) -> Any:
                 id=report.nodeid,
                 when=report.when,
                 outcome=report.outcome,
-                message=_message(report.longrepr) if report.outcome == "failed" else "",
+                message=_message(report.longrepr) if report.outcome != "passed" else "",
                 slow=report.duration > _SLOW_SECONDS,
+                by=getattr(report, "skipped_by", ""),
             )
 
     return Recorder()
+
+
+def _watch_of_skips(pytest: Any) -> Any:
+    class Watch:
+        @pytest.hookimpl(hookwrapper=True, tryfirst=True)  # type: ignore[untyped-decorator]  # pytest is Any
+        def pytest_runtest_makereport(self, call: Any) -> Any:
+            excinfo = call.excinfo  # other hooks replace it
+            report = (yield).get_result()
+            if report.outcome == "skipped" and excinfo is not None:
+                report.skipped_by = _raised_by(excinfo)
+
+    return Watch()
+
+
+def _raised_by(excinfo: Any) -> str:
+    """Return the file of the tree whose code raised the exception; "" when there is none."""
+    own = (f"{os.getcwd()}{os.sep}", os.path.dirname(os.path.abspath(__file__)))
+    frames = [str(entry.frame.code.raw.co_filename) for entry in excinfo.traceback]
+    inside = [name for name in frames if name.startswith(own[0]) and not name.startswith(own[1])]
+    return os.path.relpath(inside[-1]) if inside else ""
 
 
 def _message(longrepr: Any) -> str:
@@ -220,54 +248,10 @@ def _message(longrepr: Any) -> str:
     return (marked or lines)[-1][:_MESSAGE_CHARACTERS]
 
 
-class _Meter:
-    """Measures line coverage of files; None when coverage is absent, was turned off or measured nothing."""
-
-    def __init__(self, paths: list[str]) -> None:
-        self._paths = [os.path.abspath(path) for path in paths]
-        self._coverage: Any = None
-        self._tracer: Any = None
-        if not paths:
-            return
-        try:
-            import coverage  # noqa: PLC0415  # it may be absent
-        except ImportError:
-            return
-        self._coverage = coverage.Coverage(data_file=None, config_file=False, include=self._paths)
-
-    def start(self) -> None:
-        if self._coverage is not None:
-            self._coverage.start()
-            self._tracer = _tracer()
-
-    def percent(self) -> float | None:
-        if self._coverage is None:
-            return None
-        untouched = _tracer() == self._tracer
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self._coverage.stop()
-            counts = [self._count(path) for path in self._paths]
-        lines = sum(total for total, _ in counts)
-        return round(100 * sum(hit for _, hit in counts) / lines, 2) if lines and untouched else None
-
-    def _count(self, path: str) -> tuple[int, int]:
-        try:
-            _, statements, _, missing, _ = self._coverage.analysis2(path)
-        except Exception:
-            # A file that coverage cannot read, for any reason, is not counted.
-            return 0, 0
-        return len(statements), len(statements) - len(missing)
-
-
-def _tracer() -> tuple[int, Any]:
-    monitoring = getattr(sys, "monitoring", None)
-    return id(sys.gettrace()), monitoring and monitoring.get_tool(monitoring.COVERAGE_ID)
-
-
 if __name__ == "__main__":
     # Isolated mode also leaves the script's folder out of sys.path.
     sys.path.insert(0, str(Path(__file__).resolve().parent))
     importlib.import_module("strict")
+    importlib.import_module("meter")
     del sys.path[0]
     main()

@@ -46,7 +46,7 @@ def worker(
     `--sandbox host`, and needs Redis and a sandbox only.
     """
     settings = settings_of(**options)
-    set_up_logs(settings.log_level, process="worker", cache=True)
+    set_up_logs(settings.log_level, settings.redactor, process="worker", cache=True)
     name = check_process_id("--worker-id", worker_id) if worker_id else new_process_id()
     if roles == (SANDBOX_ROLE,):
         return asyncio.run(run_sandbox_host(settings, host_id=name))

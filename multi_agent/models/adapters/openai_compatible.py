@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from enum import IntEnum
 from functools import partial
 from typing import Any, Final
@@ -12,6 +13,7 @@ import openai
 from pydantic import BaseModel, ValidationError
 
 from contracts.base.errors import ModelRefused, ModelUnavailable
+from contracts.base.strict_json import has_more_parts
 from contracts.ports.model import ModelRequest, ModelResponse
 from multi_agent.models.adapters.endpoint import (
     Endpoint,
@@ -25,6 +27,8 @@ from multi_agent.models.adapters.http_body import PLAIN_ANSWERS, body_limit
 
 _ROLES: Final = {"user": "user", "model": "assistant"}
 _NO_KEY: Final = "none"
+_MAX_PARTS: Final = 50_000
+"""Of names and values around the text of an answer, which is one of them."""
 
 
 class _SchemaStyle(IntEnum):
@@ -135,10 +139,10 @@ class OpenAiCompatible:
         return body
 
     def _read(self, content: bytes) -> ModelResponse:
-        try:
-            completion = _Completion.model_validate_json(content)
-        except ValidationError:
-            completion = None
+        completion = None
+        if not has_more_parts(content, _MAX_PARTS):
+            with suppress(ValidationError):
+                completion = _Completion.model_validate_json(content)
         if completion is None:
             raise ModelUnavailable(f"model {self.name}: the answer is no chat completion; check the base URL")
         if not completion.choices:
