@@ -30,7 +30,7 @@ from contracts.ports.bus import Delivery, MessageBus
 LOOK_SECONDS: Final = 0.1
 _MEMORY_EVERY: Final = 3
 """Looks from one measurement of memory to the next."""
-_STOP_SECONDS: Final = 8.2
+_STOP_SECONDS: Final = 7.7
 _KILL_SECONDS: Final = 0.3
 _FAREWELL_SECONDS: Final = 0.6
 

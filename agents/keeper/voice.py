@@ -124,18 +124,21 @@ class Voice:
         await self._outbox.run()
 
     async def listen(self) -> None:
-        """Listen until cancelled, always to the channels of the present processes."""
-        while True:
-            self._rechanneled.clear()
-            loop = SubscriptionLoop(self._bus, sorted(self._channels), self._handle)
-            listening = asyncio.create_task(loop.run() if self._channels else self._rechanneled.wait())
-            changed = asyncio.create_task(self._rechanneled.wait())
-            try:
-                await asyncio.wait([listening, changed], return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in (listening, changed):
-                    task.cancel()
-                await asyncio.wait([listening, changed])
+        """Listen until cancelled, always to the channels of the present processes.
+
+        Who listens to other channels begins before its predecessor ends, so that nothing is missed between.
+        """
+        async with asyncio.TaskGroup() as listeners:
+            predecessor: asyncio.Task[None] | None = None
+            while True:
+                await self._rechanneled.wait()
+                self._rechanneled.clear()
+                loop = SubscriptionLoop(self._bus, sorted(self._channels), self._handle)
+                successor = listeners.create_task(loop.run())
+                await loop.listening.wait()
+                if predecessor is not None:
+                    predecessor.cancel()
+                predecessor = successor
 
     async def _send(self, *, beating: bool) -> None:
         ready = [each for each in self._farewells if self._may_say(each)]

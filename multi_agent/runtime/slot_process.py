@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from multi_agent.models.layers.rate_limit import RequestWindow
 
 _PRELOADED: Final = ("agents.worker.worker", "agents.worker.metrics", "artifacts", "sandbox_runner.choose")
-GRACE_SECONDS: Final = 6.5
+GRACE_SECONDS: Final = 6.0
 """How long what runs may go on after `stop`, so that a keeper and all its processes are gone within 10 s."""
 
 _log = structlog.get_logger(__name__)

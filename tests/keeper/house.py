@@ -43,6 +43,7 @@ class KeptWorker:
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
+            "PYTHONPATH": str(ROOT),
             "MULTI_AGENT_DATA_DIR": str(self.folder / "data"),
             "MULTI_AGENT_LEASE_SECONDS": str(LEASE_SECONDS),
             "REDIS_URL": self.redis.url,

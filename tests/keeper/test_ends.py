@@ -10,7 +10,7 @@ import time
 import pytest
 
 from contracts.messages.channels import Channels
-from contracts.messages.payloads import TaskOutcome
+from contracts.messages.payloads import TaskOutcome, WorkerLeft
 from tests.agents.owner import until
 from tests.keeper.house import LASTING, KeptWorker, is_running
 
@@ -23,6 +23,19 @@ async def _outcomes(worker: KeptWorker, *names: str) -> dict[str, TaskOutcome]:
         found.setdefault(outcome.dispatch_id, outcome)
         await worker.tell(outcome.worker_id, acknowledged=[outcome.execution_id])
     return found
+
+
+async def _left(worker: KeptWorker, outcome: TaskOutcome) -> WorkerLeft:
+    """The farewell of the process that had this outcome, which waits until the outcome is confirmed."""
+
+    async def heard() -> bool:
+        await worker.tell(outcome.worker_id, acknowledged=[outcome.execution_id])
+        return bool(worker.owner.left)
+
+    await until(heard)
+    [left] = worker.owner.left
+    assert left.worker_id == outcome.worker_id
+    return left
 
 
 @pytest.mark.parametrize("orders", [{"block": 60}, {"compute": 60}, {"swallow": 60}])
@@ -38,8 +51,7 @@ async def test_an_agent_that_does_not_end_is_ended_at_its_deadline_and_its_neigh
     outcome = (await _outcomes(worker, "stuck"))["stuck"]
     assert (outcome.status, outcome.error and outcome.error.code) == ("failed", "timeout")
     assert time.monotonic() - began < 8
-    await until(lambda: any(left.worker_id == outcome.worker_id for left in worker.owner.left))
-    [left] = worker.owner.left
+    left = await _left(worker, outcome)
     assert (left.reason, left.handed_back) == ("stopped", ())
     assert (await worker.started("neighbour")).worker_id == neighbour.worker_id
     (worker.folder / "go").touch()
@@ -94,8 +106,7 @@ async def test_a_short_agent_that_swallows_is_blamed_alone(worker: KeptWorker) -
     outcome = (await _outcomes(worker, "stuck"))["stuck"]
     assert outcome.error is not None
     assert outcome.error.code == "timeout"
-    await until(lambda: bool(worker.owner.left))
-    [left] = worker.owner.left
+    left = await _left(worker, outcome)
     assert (left.reason, left.handed_back) == ("stopped", ("beside",))
 
 

@@ -27,6 +27,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any, Final, ParamSpec, TypeVar
 
 from contracts.base.errors import LimitExceeded, Unavailable
+from contracts.base.shortage import shortage_as
 
 SMALL: Final = 16_384
 """Bytes or characters of text that any check takes at most 0.1 s for, so that no process is needed."""
@@ -60,7 +61,9 @@ async def bounded_call(size: int, function: Callable[P, T], *args: P.args, **kwa
         return function(*args, **kwargs)
     call = _Call(_child, pickle.dumps((function, args, kwargs), pickle.HIGHEST_PROTOCOL))
     try:
-        result: T = await asyncio.wrap_future(_child.thread.submit(call.run))
+        with shortage_as(Unavailable):
+            running = _child.thread.submit(call.run)
+        result: T = await asyncio.wrap_future(running)
     except asyncio.CancelledError:
         call.cancel()
         raise

@@ -23,7 +23,7 @@ Become: TypeAlias = Callable[[Any], int]
 """What a forked process does with its order; its exit code."""
 
 _MOST_BYTES: Final = 1 << 20
-_IGNORED: Final = (signal.SIGTERM, signal.SIGINT)
+_BLOCKED: Final = (signal.SIGTERM, signal.SIGINT)
 """Its client decides what they mean."""
 
 
@@ -32,8 +32,8 @@ def serve(client: socket.socket, client_pid: int, prepare: Callable[[], tuple[An
     code = 1
     try:
         die_with_parent(client_pid)
-        for number in _IGNORED:
-            signal.signal(number, signal.SIG_IGN)
+        # Blocked, not ignored: what is sent to a child before it has its handlers must not be lost.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
         adopt_orphans()
         become = _prepare(client, prepare)
         if become is not None:
@@ -110,8 +110,8 @@ class _Server:
         try:
             die_with_parent(server)
             signal.set_wakeup_fd(-1)
-            for number in (*_IGNORED, signal.SIGCHLD):
-                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)
             self._client.close()
             os.close(self._woken)
             os.close(self._waker)
