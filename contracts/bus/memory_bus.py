@@ -96,15 +96,10 @@ class MemoryBus:
 
     async def holders(self, stream: str, group: str) -> dict[str, str]:
         try:
-            found, of_group = (await self._open()).group(stream, group)
+            _, of_group = (await self._open()).group(stream, group)
         except GroupMissing:
             return {}
-        return {
-            f"{number}-0": name
-            for name, numbers in of_group.pending.items()
-            for number in numbers
-            if number in found.entries
-        }
+        return {f"{number}-0": name for name, numbers in of_group.pending.items() for number in numbers}
 
     async def forget_consumer(self, stream: str, group: str, consumer: str) -> None:
         broker = await self._open()

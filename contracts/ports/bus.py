@@ -107,7 +107,10 @@ class InspectPort(Protocol):
         """The consumers with pending entries, sorted. [] when the group is gone."""
 
     async def holders(self, stream: str, group: str) -> dict[str, str]:
-        """Entry id -> the consumer for which it is pending. {} when the group is gone."""
+        """Entry id -> the consumer that has read it and not acknowledged it. {} when the group is gone.
+
+        An entry that was deleted otherwise may be among them.
+        """
 
     async def depth(self, stream: str) -> int:
         """The number of entries in the stream, 0 when it does not exist."""

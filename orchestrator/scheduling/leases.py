@@ -58,7 +58,7 @@ class Leases:
             del self._announced[next(iter(self._announced))]
 
     def was_announced(self, name: str) -> bool:
-        """Whether a worker or keeper of this name was ever heard; of those gone, the newest are kept."""
+        """Whether there ever was a worker or keeper of this name; of those gone, some are remembered."""
         return name in self.workers or name in self._announced
 
     def listens_for_a_lease(self, now: float) -> bool:

@@ -192,6 +192,18 @@ async def test_consumers_are_those_with_entries_in_their_hands(bus: Bus) -> None
     assert await bus.consumers("s", "g") == ["a"]
 
 
+async def test_holders_are_told_by_entry(bus: Bus) -> None:
+    assert await bus.holders("s", "g") == {}
+    await bus.ensure_group("s", "g")
+    assert await bus.holders("s", "g") == {}
+    await bus.publish(messages("s", b"1", b"2", b"3"))
+    [first] = await bus.read(["s"], "g", "b", count=1, block_ms=0)
+    [second] = await bus.read(["s"], "g", "a", count=1, block_ms=0)
+    assert await bus.holders("s", "g") == {first.entry_id: "b", second.entry_id: "a"}
+    await bus.ack("g", [first])
+    assert await bus.holders("s", "g") == {second.entry_id: "a"}
+
+
 async def test_pending_leaves_out_what_another_group_deleted(bus: Bus) -> None:
     await bus.ensure_group("s", "g")
     await bus.ensure_group("s", "other")

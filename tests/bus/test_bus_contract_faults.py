@@ -105,6 +105,7 @@ async def test_a_dead_server_is_unavailable_and_the_bus_heals(bus: Bus, server: 
             bus.pending("s", "g", "c"),
             bus.forget_consumer("s", "g", "c"),
             bus.orphaned("s", "g"),
+            bus.holders("s", "g"),
             bus.depth("s"),
             bus.incarnation(),
             bus.check_policy(),

@@ -337,6 +337,24 @@ MUTANTS: tuple[Mutant, ...] = (
         "backlog-kept",
         "I3: what is cancelled is taken off its stream",
         (Edit("orchestrator/service/inbox_handler.py", "self._outdated.update(streams)", "pass"),),
+        tests=("tests/orchestrator/test_outdated_requests.py",),
+    ),
+    Mutant(
+        "cancelled-started",
+        "I3: what is cancelled is taken off its stream, or else confirmed before it starts",
+        (
+            Edit("orchestrator/service/inbox_handler.py", "self._outdated.update(streams)", "pass"),
+            Edit(
+                "orchestrator/service/fleet/request_streams.py",
+                "[one.delivery for one in _copies(found) + self._outdated(found)]",
+                "[one.delivery for one in _copies(found)]",
+            ),
+            Edit(
+                "agents/worker/worker.py",
+                "return self._age.is_old(message.message.data.created_at)",
+                "return False",
+            ),
+        ),
         faults="cancelled-backlog",
     ),
     Mutant(

@@ -41,9 +41,10 @@ def outcome(dispatch_id: str, **more: Any) -> TaskOutcome:
     return TaskOutcome(**fields)
 
 
-def failed(dispatch_id: str, *, retryable: bool = True, code: str = "broken") -> TaskOutcome:
+def failed(dispatch_id: str, *, retryable: bool = True, code: str = "broken", **more: Any) -> TaskOutcome:
     error = TaskError(code=code, message="it broke", retryable=retryable)
-    return outcome(dispatch_id, status="failed", error=error, usage=Usage(model_calls=1, cost_usd=0.5))
+    usage = Usage(model_calls=1, cost_usd=0.5)
+    return outcome(dispatch_id, status="failed", error=error, usage=usage, **more)
 
 
 def red_tests(dispatch_id: str) -> TaskOutcome:

@@ -185,7 +185,7 @@ async def test_what_a_stopped_worker_hands_back_costs_no_attempt(system: System,
 async def test_a_failed_attempt_is_tried_again(system: System, hand: Hand) -> None:
     workflow = await submitted(system, plan(item("a", max_retries=1)))
     delivery, request = await hand.take()
-    await hand.finish(delivery, request, failed(request.id))
+    await hand.finish(delivery, request, failed(request.id, worker_id=hand.name))
     await hand.work()
     view = await system.ended(workflow)
     assert (view.header.status, view.tasks[0].attempt, view.tasks[0].failures) == ("completed", 2, 1)
@@ -351,7 +351,7 @@ async def test_an_approval_is_waited_for_and_bound_to_its_action(system: System,
 async def test_a_failed_workflow_is_taken_up_again_by_retry(system: System, hand: Hand) -> None:
     workflow = await submitted(system, plan(item("a", max_retries=0)))
     delivery, request = await hand.take()
-    await hand.finish(delivery, request, failed(request.id))
+    await hand.finish(delivery, request, failed(request.id, worker_id=hand.name))
     assert (await system.ended(workflow)).header.status == "failed"
     command = await system.client.retry(workflow, None, "me")
     assert await system.client.result(command, 20) == ACCEPTED

@@ -107,7 +107,7 @@ class ModelWorker:
 
     @property
     def near(self) -> dict[str, bool]:
-        """What it executes, will start, or has ended without a word of it -> whether it is a suspect."""
+        """What it executes, is about to start, or has ended without a word of it -> is it a suspect."""
         starting = {name: held.alone for name, held in self.held.items() if held.started}
         return starting | {kept.dispatch_id: kept.alone for kept in self.kept.values() if not kept.said}
 

@@ -286,7 +286,7 @@ class World:
         self.session = self.listening = None
 
     def _silence(self) -> None:
-        """Nothing is heard of one worker for longer than a lease; then it goes on."""
+        """Nothing is heard of a worker for longer than a lease, of the others as ever; then it goes on."""
         silent = self.crew.chosen()
         for _ in range(6):
             self.now += LEASE_SECONDS / 4

@@ -27,7 +27,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any, Final, ParamSpec, TypeVar
 
 from contracts.base.errors import LimitExceeded, Unavailable
-from contracts.base.shortage import shortage_as
+from contracts.base.processes.shortage import shortage_as
 
 SMALL: Final = 16_384
 """Bytes or characters of text that any check takes at most 0.1 s for, so that no process is needed."""
