@@ -12,7 +12,7 @@ WAIT = "wait "
 """Begins a description that ends with the seconds to wait, as an agent waits for a model."""
 
 
-@agent(role=ROLE)
+@agent(role=ROLE, short=True)
 class Noop:
     """Notes the title of its task, and waits as long as the description says."""
 

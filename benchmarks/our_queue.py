@@ -158,7 +158,8 @@ async def work_agents(url: str) -> None:
 
 
 if __name__ == "__main__":
+    from contracts.base.redaction import Redactor
     from multi_agent.telemetry.logs import set_up_logs
 
-    set_up_logs("warning", process="worker")
+    set_up_logs("warning", Redactor(), process="worker")
     asyncio.run(work_bus(sys.argv[1]) if sys.argv[2] == "bus" else work_agents(sys.argv[1]))

@@ -5,7 +5,6 @@ Exits 0 for a valid document, 1 for one with problems, 2 for wrong use.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,9 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from contracts.base.errors import InvalidDocument, Problem
+from contracts.base.printing import print_json, print_line
 from contracts.base.strict_json import MAX_DOCUMENT_BYTES, MAX_PROBLEMS, json_path, read_json
+from contracts.base.text import visible_line
 from contracts.documents.plan_checks import PlanLimits, check_plan
 from contracts.documents.todo_list import TodoList
 from contracts.schema.registry import DOCUMENT_TYPES, load_schema, parse_document
@@ -76,7 +77,7 @@ def _problems(error: ValidationError) -> Iterator[Problem]:
 
 def _short(message: str) -> str:
     """Shorten a message in the middle: it begins with the whole offending value and ends with the reason."""
-    text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in message)
+    text = visible_line(message)
     half = _MESSAGE_CHARACTERS // 2
     return text if len(text) <= 2 * half else f"{text[:half]} ... {text[-half:]}"
 
@@ -103,13 +104,13 @@ def main(file: Path, name: str, max_tasks: int, as_json: bool) -> None:
     if as_json:
         listed = [{"path": problem.path, "message": problem.message} for problem in problems]
         report = {"file": str(file), "type": name, "valid": not problems, "problems": listed}
-        click.echo(json.dumps(report, indent=2))
+        print_json(report)
     elif problems:
         for problem in problems:
-            click.echo(str(problem))
-        click.echo(f"{file}: not a valid {name} document, problems: {len(problems)}", err=True)
+            print_line(str(problem))
+        print_line(f"{file}: not a valid {name} document, problems: {len(problems)}", err=True)
     else:
-        click.echo(f"{file}: valid {name} document")
+        print_line(f"{file}: valid {name} document")
     sys.exit(1 if problems else 0)
 
 

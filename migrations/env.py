@@ -26,6 +26,10 @@ def run() -> None:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "engine_connect", _configure_sqlite)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    else:
+        from orchestrator.storage.sql.postgres import require_utf8  # noqa: PLC0415 - an extra
+
+        require_utf8(engine)
     try:
         with engine.connect() as connection:
             context.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -18,9 +18,9 @@ from contracts.ports.sandbox import Sandbox
 from multi_agent.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from agents.worker.worker import Worker
     from artifacts import GitArtifactStore
     from artifacts.store.repository import Repository
+    from multi_agent.models.layers.rate_limit import RequestWindow
     from orchestrator.client.workflow_client import WorkflowClient
     from orchestrator.service.orchestrator import OrchestratorService
     from orchestrator.storage.sql.database import Database
@@ -92,12 +92,19 @@ def upgrade_database(settings: Settings) -> None:
     upgrade(settings.database)
 
 
-def make_artifacts(settings: Settings) -> GitArtifactStore:
-    """The artifact store; one at a path is created when it does not exist."""
-    from artifacts import create_store, open_store
+def create_artifacts(settings: Settings) -> None:
+    """Create the artifact store, if it is one at a path that does not exist."""
+    from artifacts import create_store
 
     if not urlsplit(settings.artifacts).scheme:
         create_store(Path(settings.artifacts))
+
+
+def make_artifacts(settings: Settings) -> GitArtifactStore:
+    """The artifact store; one at a path is created when it does not exist."""
+    from artifacts import open_store
+
+    create_artifacts(settings)
     return open_store(settings.artifacts, settings.data / "artifact-cache")
 
 
@@ -109,7 +116,14 @@ def make_local_artifacts(path: Path) -> Repository:
     return Repository(create_store(path))
 
 
-def make_model(settings: Settings) -> ModelClient:
+def make_window(settings: Settings) -> RequestWindow | None:
+    """What counts requests to models, also of processes forked from this one; None without a limit."""
+    from multi_agent.models.layers.shared_window import SharedWindow
+
+    return SharedWindow(settings.requests_per_minute) if settings.requests_per_minute else None
+
+
+def make_model(settings: Settings, window: RequestWindow | None = None) -> ModelClient:
     """The model client that the settings name. Raises NotConfigured."""
     from multi_agent.models import ModelSettings, build_model
 
@@ -122,14 +136,16 @@ def make_model(settings: Settings) -> ModelClient:
             openai_base_url=settings.openai_base_url,
             timeout_seconds=settings.model_timeout_seconds,
             requests_per_minute=settings.requests_per_minute,
+            window=window,
             input_usd_per_million=settings.input_price,
             output_usd_per_million=settings.output_price,
+            redact=settings.redactor,
         )
     )
 
 
-def sandbox_settings(settings: Settings) -> SandboxSettings:
-    """The sandbox's part of the settings."""
+def sandbox_settings(settings: Settings, at_once: int | None = None) -> SandboxSettings:
+    """The sandbox's part of the settings; `at_once` programs, by default as many as there are slots."""
     from sandbox_runner import SandboxSettings
 
     defaults = SandboxSettings()
@@ -139,7 +155,7 @@ def sandbox_settings(settings: Settings) -> SandboxSettings:
         image=settings.sandbox_image or defaults.image,
         runtime=settings.sandbox_runtime,
         toolbox=settings.data / "toolbox",
-        max_concurrent=settings.slots,
+        max_concurrent=at_once or settings.slots,
         warm=settings.sandbox_warm,
     )
 
@@ -151,7 +167,7 @@ async def choose_sandbox(settings: SandboxSettings) -> Sandbox:
     return await choose_sandbox(settings)
 
 
-def make_sandbox(settings: Settings, bus: MessageBus, caller_id: str) -> Sandbox:
+def make_sandbox(settings: Settings, bus: MessageBus, caller_id: str, at_once: int | None = None) -> Sandbox:
     """The sandbox of a worker: of this machine, or of the hosts on the bus, which needs no engine here."""
     if settings.sandbox == HOST:
         from sandbox_runner.service.call_policy import CallTimeouts
@@ -160,7 +176,7 @@ def make_sandbox(settings: Settings, bus: MessageBus, caller_id: str) -> Sandbox
         return RemoteSandbox(bus, caller_id, timeouts=CallTimeouts(lease=settings.lease_seconds))
     from sandbox_runner.choose import FirstUseSandbox
 
-    wanted = sandbox_settings(settings)
+    wanted = sandbox_settings(settings, at_once)
     return FirstUseSandbox(lambda: choose_sandbox(wanted))
 
 
@@ -230,37 +246,9 @@ def make_orchestrator(
     return OrchestratorService(Store(database), bus, artifacts, wanted)
 
 
-def make_worker(
-    settings: Settings,
-    bus: MessageBus,
-    *,
-    worker_id: str,
-    roles: Sequence[str] = (),
-    modules: Sequence[str] = (),
-) -> tuple[Worker, Callable[[], Awaitable[None]]]:
-    """A worker and what closes its services."""
-    from agents.worker.execution import WorkerServices
-    from agents.worker.metrics import WorkerMetrics
-    from agents.worker.settings import WorkerSettings
-    from agents.worker.worker import Worker
-
-    classes = find_agents(modules)
-    artifacts, model = make_artifacts(settings), make_model(settings)
-    sandbox = make_sandbox(settings, bus, worker_id)
-    worker_settings = WorkerSettings(
-        worker_id=worker_id,
-        host=socket.gethostname() or "localhost",
-        roles=tuple(roles),
-        slots=settings.slots,
-        heartbeat_seconds=settings.lease_seconds / 3,
-        metrics=WorkerMetrics(),
-    )
-
-    async def close() -> None:
-        for part in (sandbox, model, artifacts):
-            await part.close()
-
-    return Worker(bus, WorkerServices(artifacts, model, sandbox), classes, worker_settings), close
+def host_name() -> str:
+    """The name of this machine."""
+    return socket.gethostname() or "localhost"
 
 
 def make_sandbox_host(settings: Settings, bus: MessageBus, sandbox: Sandbox, host_id: str) -> Host:
@@ -275,7 +263,7 @@ def make_sandbox_host(settings: Settings, bus: MessageBus, sandbox: Sandbox, hos
     most = replace(MOST, wall_seconds=settings.sandbox_max_seconds, memory_mb=settings.sandbox_max_memory_mb)
     wanted = HostSettings(
         host_id,
-        socket.gethostname() or "localhost",
+        host_name(),
         slots=settings.slots,
         most=most,
         heartbeat_seconds=settings.lease_seconds / 6,

@@ -11,6 +11,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.base.errors import NotConfigured
+from contracts.base.redaction import Redactor, url_secrets
 
 
 def _env(*names: str) -> AliasChoices:
@@ -60,6 +61,9 @@ class Settings(BaseSettings):
     max_open_workflows: int = Field(default=5_000, ge=1)
     workers: int = Field(default=2, ge=1, le=64)
     slots: int = Field(default=2, ge=1, le=256)
+    worker_memory_mb: int = Field(
+        default=2_048, ge=256, description="resident memory of one process of a worker, which is ended beyond"
+    )
     lease_seconds: float = Field(default=6.0, ge=1.5)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     failpoints: str | None = Field(default=None, description="faults to inject; for scratch folders only")
@@ -86,6 +90,16 @@ class Settings(BaseSettings):
         return self.artifact_store or str(self.data / "artifacts.git")
 
     @property
+    def redactor(self) -> Redactor:
+        """Removes every key and password that is set here."""
+        keys = [key.get_secret_value() for key in (self.gemini_api_key, self.openai_api_key) if key]
+        urls = [url.get_secret_value() for url in (self.redis_url, self.database_url) if url]
+        urls += filter(
+            None, (self.artifact_store, self.gemini_base_url, self.openai_base_url, self.docker_host)
+        )
+        return Redactor([*keys, *(secret for url in urls for secret in url_secrets(url))])
+
+    @property
     def model_spec(self) -> str:
         """The model to use: the one that is set, else Gemini if there is a key, else the recordings."""
         if self.model:
@@ -101,6 +115,7 @@ _INHERITED = (
     "sandbox_runtime",
     "artifact_store",
     "slots",
+    "worker_memory_mb",
     "max_tasks",
     "log_level",
 )

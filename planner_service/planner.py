@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from contracts.base.errors import InvalidInput, InvalidPlan, MultiAgentError
+from contracts.base.printing import print_line, print_text
 from contracts.base.provided import SERVICES, load_service, provided
 from contracts.documents.todo_list import TodoList
 from planner_service.plan_file import write_plan
@@ -49,9 +50,9 @@ def main(request: str, output: Path) -> None:
     """Make a plan for REQUEST and print the path of its file."""
     try:
         check_request(request)
-        click.echo(write_plan(asyncio.run(_plan(configured_planner(), request)), output))
+        print_line(str(write_plan(asyncio.run(_plan(configured_planner(), request)), output)))
     except MultiAgentError as error:
-        click.echo(f"Error: {error}", err=True)
+        print_text(f"Error: {error}", err=True)
         wrong_use = isinstance(error, InvalidInput) and not isinstance(error, InvalidPlan)
         sys.exit(2 if wrong_use else 1)
 

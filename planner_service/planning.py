@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from contracts.base.bounded_call import bounded_call
 from contracts.base.errors import InvalidDocument, InvalidPlan, LimitExceeded, Problem
 from contracts.base.model_answer import check_size, parse_answer
+from contracts.base.processes.bounded_call import bounded_call
 from contracts.documents.plan_checks import PlanLimits, parse_plan
 from contracts.documents.todo_list import Role, TodoList
 from contracts.ports.model import ModelClient, ModelMessage, ModelRequest

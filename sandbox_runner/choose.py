@@ -11,6 +11,7 @@ from typing import Protocol
 import structlog
 
 from contracts.base.errors import NotConfigured, SandboxUnavailable
+from contracts.base.processes.shortage import shortage_as
 from contracts.ports.sandbox import Isolation, Sandbox, SandboxLimits, SandboxRequest, SandboxResult, Verdict
 from sandbox_runner.engine import seccomp
 from sandbox_runner.engine.settings import BACKENDS, BackendStatus, SandboxSettings
@@ -66,7 +67,8 @@ class FirstUseSandbox:
         """See contracts.ports.Sandbox."""
         async with self._choosing:
             if self._chosen is None:
-                self._chosen = await self._choose()
+                with shortage_as(SandboxUnavailable):
+                    self._chosen = await self._choose()
         return await self._chosen.run(request)
 
     async def close(self) -> None:

@@ -9,10 +9,10 @@ from typing import Final
 from agents.sdk.prompting import canonical_json, file_blocks, section
 from agents.sdk.task import Task
 from agents.testing.source import CHECKED_SUFFIXES, content_problems
-from contracts.base.bounded_call import bounded_call
 from contracts.base.errors import AgentFailure, InvalidDocument, LimitExceeded
 from contracts.base.languages import LANGUAGES, Language, serves_tests
 from contracts.base.paths import covers
+from contracts.base.processes.bounded_call import bounded_call
 from contracts.base.strict_json import to_json, validate
 from contracts.documents.reports import CodeArtifacts, Contract
 

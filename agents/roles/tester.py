@@ -26,10 +26,10 @@ from agents.testing.source import absent_tests
 from agents.testing.stable_text import normalised_tail
 from agents.testing.validation import command_run, merged_tree
 from agents.testing.verdict import Session, read_session, report_size
-from contracts.base.bounded_call import bounded_call
 from contracts.base.errors import AgentFailure, LimitExceeded, SandboxUnavailable
 from contracts.base.languages import LANGUAGES, NODE, Language, steers_tests
 from contracts.base.paths import covers
+from contracts.base.processes.bounded_call import bounded_call
 from contracts.documents.reports import CodeArtifacts, CommandRun, TestCase, TestReport
 from contracts.documents.todo_list import AcceptanceTest
 from contracts.messages.payloads import TestSummary

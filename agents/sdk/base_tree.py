@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-from contracts.base.bounded_call import SMALL, bounded_call
 from contracts.base.errors import InvalidDocument, LimitExceeded
+from contracts.base.processes.bounded_call import SMALL, bounded_call
 from contracts.base.refs import TASK_RECORDS, is_metadata
 from contracts.base.strict_json import has_more_parts, validate
 from contracts.documents.reports import ArtifactMetadata

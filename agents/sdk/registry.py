@@ -47,11 +47,18 @@ class AgentInfo:
     role: str
     tags: tuple[str, ...] = ()
     version: str = "1.0"
+    short: bool = False
+    """Whether it never takes long and never blocks its event loop, so that it may share a process."""
 
 
-def agent(*, role: str, tags: Sequence[str] = (), version: str = "1.0") -> Callable[[C], C]:
-    """Mark a class as the agent for a role. It only attaches the values; `discover` checks them."""
-    info = AgentInfo(role=role, tags=tuple(tags), version=version)
+def agent(
+    *, role: str, tags: Sequence[str] = (), version: str = "1.0", short: bool = False
+) -> Callable[[C], C]:
+    """Mark a class as the agent for a role. It only attaches the values; `discover` checks them.
+
+    short: see AgentInfo. Any other agent gets a process of its own for each execution at once.
+    """
+    info = AgentInfo(role=role, tags=tuple(tags), version=version, short=short)
 
     def mark(cls: C) -> C:
         setattr(cls, _MARK, info)
@@ -182,6 +189,10 @@ class AgentTable:
             known = ", ".join(sorted({agent_info(candidate).role for candidate in classes})) or "none"
             raise NotConfigured(f"no agent serves the role {missing[0]!r}; roles with an agent: {known}")
         return cls({**fallback, **slots})
+
+    def lasting(self, *, short: bool) -> AgentTable:
+        """The part of the table whose agents are, or are not, short."""
+        return AgentTable({slot: cls for slot, cls in self.by_slot.items() if agent_info(cls).short is short})
 
     @property
     def classes(self) -> tuple[type, ...]:

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from agents.sdk.exchange_log import ExchangeLog
-from contracts.base.bounded_call import bounded_call, importable
 from contracts.base.errors import AgentFailure, InvalidDocument, LimitExceeded
 from contracts.base.model import Document
 from contracts.base.model_answer import check_size, parse_answer
+from contracts.base.processes.bounded_call import bounded_call, importable
 from contracts.base.strict_json import to_json, validate
 from contracts.base.text import shortened
 from contracts.ports.model import ModelMessage, ModelRequest

@@ -13,7 +13,7 @@ from agents.sdk.structured_output import Check, Dialogue
 from contracts.base.errors import AgentFailure, SandboxUnavailable, UnsafePath
 from contracts.base.failpoints import failpoint
 from contracts.base.model import Document
-from contracts.base.paths import check_path, covers
+from contracts.base.paths import check_new_path, check_path, covers
 from contracts.base.refs import is_reserved
 from contracts.documents.todo_list import TodoItem
 from contracts.messages.payloads import TaskRequest
@@ -123,7 +123,7 @@ class Task:
     def refusal(self, path: str) -> str | None:
         """Say why this task may not write `path`; None when it may."""
         try:
-            check_path(path)
+            (check_path if path in self.files else check_new_path)(path)
         except UnsafePath as error:
             return str(error)
         if any(covers(pattern, path) for pattern in self.request.writable) and not is_reserved(path):

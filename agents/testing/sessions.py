@@ -15,9 +15,9 @@ from agents.testing.node_commands import as_node, declared_in_node
 from agents.testing.pytest_commands import PytestCommand, as_pytest, selected_files
 from agents.testing.python_tests import declared_in_python
 from agents.testing.verdict import Expectation
-from contracts.base.bounded_call import bounded_call
 from contracts.base.errors import AgentFailure, LimitExceeded
 from contracts.base.languages import NODE, PYTHON, Language, code_under_test, serves_tests
+from contracts.base.processes.bounded_call import bounded_call
 
 HARNESS_FOLDER: Final = ".test-harness"
 _SUPERVISOR: Final = f"{HARNESS_FOLDER}/supervise.py"

@@ -1,6 +1,6 @@
 """Reads source text that nobody trusts: what is wrong with it. Nothing is compiled or executed.
 
-The parsers may take long, or end the process, for some texts: see contracts.base.bounded_call.
+The parsers may take long, or end the process, for some texts: see contracts.base.processes.bounded_call.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field, ValidationError
 
 from agents.testing.declared import Phase, SkipPromises
 from agents.testing.stable_text import normalised
-from contracts.base.bounded_call import SMALL
 from contracts.base.languages import serves_tests
+from contracts.base.processes.bounded_call import SMALL
 from contracts.documents.reports import TestCase
 from contracts.ports.sandbox import SandboxResult, Verdict
 

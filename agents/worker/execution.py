@@ -15,9 +15,10 @@ from agents.sdk.result import AgentResult
 from agents.sdk.task import Task
 from agents.worker.commits import leaves_something, pending_commit
 from agents.worker.failures import lesson, self_cancelled_error, task_error, timeout_error
-from contracts.base.bounded_call import SMALL
 from contracts.base.errors import NotConfigured
 from contracts.base.failpoints import failpoint
+from contracts.base.processes.bounded_call import SMALL
+from contracts.base.processes.shortage import shortage_of
 from contracts.base.text import bounded
 from contracts.messages.events import TaskEvent
 from contracts.messages.payloads import TaskError, TaskOutcome, TaskRequest
@@ -44,6 +45,9 @@ class TaskExecutor:
         self._services = services
         self._agents = agents
         self._worker_id = worker_id
+        self._fresh = True
+        self.is_short = False
+        """Whether an execution met a shortage of this process that is not its own doing."""
 
     async def execute(self, event: TaskEvent[TaskRequest], execution_id: str) -> TaskOutcome:
         """The outcome of the attempt, after item.timeout_seconds at the latest.
@@ -56,7 +60,8 @@ class TaskExecutor:
         structlog.contextvars.bind_contextvars(
             workflow_id=event.workflowid, task_id=event.taskid, dispatch_id=event.data.dispatch_id
         )
-        found = await self._attempt(event, exchanges, execution_id)
+        fresh, self._fresh = self._fresh, False
+        found = await self._attempt(event, exchanges, execution_id, fresh=fresh)
         return TaskOutcome(
             dispatch_id=event.data.dispatch_id,
             execution_id=execution_id,
@@ -90,7 +95,7 @@ class TaskExecutor:
         return ExchangeLog(scope, self._services.model, self._services.artifacts)
 
     async def _attempt(
-        self, event: TaskEvent[TaskRequest], exchanges: ExchangeLog, execution_id: str
+        self, event: TaskEvent[TaskRequest], exchanges: ExchangeLog, execution_id: str, *, fresh: bool
     ) -> dict[str, Any]:
         """The fields of the outcome that say how it ended."""
         seconds = event.data.item.timeout_seconds
@@ -104,7 +109,8 @@ class TaskExecutor:
             if deadline.expired() and isinstance(error, TimeoutError):
                 found = timeout_error(seconds)
             else:
-                found = await self._failed(event, exchanges, error)
+                found = await self._failed(event, exchanges, error, fresh=fresh)
+                self.is_short |= found.outage and shortage_of(error) is not None
         return {"status": "failed", "error": found}
 
     async def _work(
@@ -137,9 +143,9 @@ class TaskExecutor:
         }
 
     async def _failed(
-        self, event: TaskEvent[TaskRequest], exchanges: ExchangeLog, error: BaseException
+        self, event: TaskEvent[TaskRequest], exchanges: ExchangeLog, error: BaseException, *, fresh: bool
     ) -> TaskError:
-        found = task_error(error)
+        found = task_error(error, fresh=fresh)
         if found.code == "agent_crashed":
             _log.error(
                 "agent_crashed",
@@ -149,7 +155,7 @@ class TaskExecutor:
                 dispatch_id=event.data.dispatch_id,
             )
         reason = lesson(error)
-        if reason is None:
+        if reason is None or found.outage:
             return found
         try:
             await exchanges.note_failure(reason)

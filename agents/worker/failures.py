@@ -20,6 +20,7 @@ from contracts.base.errors import (
     StoreUnavailable,
     Unavailable,
 )
+from contracts.base.processes.shortage import shortage_of
 from contracts.base.text import bounded
 from contracts.messages.payloads import TaskError
 
@@ -41,8 +42,12 @@ _CODE: Final = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-def task_error(error: BaseException) -> TaskError:
-    """The error as the outcome carries it. An exception of no known type is a crash of the agent."""
+def task_error(error: BaseException, *, fresh: bool = True) -> TaskError:
+    """The error as the outcome carries it. An exception of no known type is a crash of the agent.
+
+    fresh: whether this was the first execution of its process. A later one that is short of resources may
+    suffer from what an earlier one did not give back.
+    """
     if isinstance(error, AgentFailure):
         code = error.code if _CODE.fullmatch(error.code) else "agent_failed"
         return TaskError(code=code, message=bounded(str(error)), retryable=error.retryable)
@@ -52,12 +57,20 @@ def task_error(error: BaseException) -> TaskError:
     message = bounded(f"{type(error).__name__}: {error}")
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         return TaskError(code="store_unavailable", message=message, retryable=True)
+    if not fresh and shortage_of(error) is not None:
+        return TaskError(code="unavailable", message=message, retryable=True)
     return TaskError(code="agent_crashed", message=message, retryable=True)
 
 
 def timeout_error(seconds: int) -> TaskError:
     """The error of an attempt that was cancelled at its deadline."""
     return TaskError(code="timeout", message=f"the attempt took longer than {seconds} s", retryable=True)
+
+
+def memory_error(mb: int) -> TaskError:
+    """The error of an attempt whose process was ended for its size."""
+    message = f"the process of the attempt took more than {mb} MiB of memory (setting worker_memory_mb)"
+    return TaskError(code="memory_exceeded", message=message, retryable=True)
 
 
 def self_cancelled_error() -> TaskError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from contracts.base.errors import DecodeError
 from contracts.base.timestamps import rfc3339
@@ -26,6 +27,31 @@ def decode_request(payload: bytes) -> TaskEvent[TaskRequest]:
     return event
 
 
+class Origin(NamedTuple):
+    """What the outcome of a request repeats of it."""
+
+    reply_to: str
+    event_id: str
+    subject: str | None
+    correlation_id: str | None
+    workflow_id: str | None
+    task_id: str | None
+    attempt: int | None
+
+    @classmethod
+    def of(cls, event: TaskEvent[TaskRequest]) -> Origin:
+        """The origin of outcomes of this request."""
+        return cls(
+            event.data.reply_to,
+            event.id,
+            event.subject,
+            event.correlationid,
+            event.workflowid,
+            event.taskid,
+            event.attempt,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerMessages:
     """Wraps what one worker says into events."""
@@ -41,22 +67,22 @@ class WorkerMessages:
         """What the events have as their source."""
         return f"worker/{self.worker_id}"
 
-    def outcome(self, cause: TaskEvent[TaskRequest], outcome: TaskOutcome) -> Outgoing:
+    def outcome(self, origin: Origin, outcome: TaskOutcome) -> Outgoing:
         """For the stream that the request names."""
         payload = encode_checked(
             EventType.TASK_FINISHED,
             outcome,
             id=self.new_id(),
             source=self.source,
-            subject=cause.subject,
+            subject=origin.subject,
             time=self._time(),
-            correlationid=cause.correlationid,
-            causationid=cause.id,
-            workflowid=cause.workflowid,
-            taskid=cause.taskid,
-            attempt=cause.attempt,
+            correlationid=origin.correlation_id,
+            causationid=origin.event_id,
+            workflowid=origin.workflow_id,
+            taskid=origin.task_id,
+            attempt=origin.attempt,
         )
-        return Outgoing(cause.data.reply_to, payload)
+        return Outgoing(origin.reply_to, payload)
 
     def heartbeat(self, heartbeat: Heartbeat) -> Outgoing:
         """For every orchestrator."""
@@ -70,7 +96,13 @@ class WorkerMessages:
         )
         return Outgoing(Channels.HEARTBEATS, encode(event))
 
-    def left(self, handed_back: tuple[str, ...]) -> Outgoing:
+    def left(
+        self,
+        handed_back: tuple[str, ...] = (),
+        *,
+        reason: Literal["stopped", "died"] = "stopped",
+        logs: str | None = None,
+    ) -> Outgoing:
         """For every orchestrator; `handed_back` are dispatch ids."""
         event = TaskEvent[WorkerLeft](
             id=self.new_id(),
@@ -78,7 +110,7 @@ class WorkerMessages:
             type=EventType.WORKER_LEFT,
             subject=self.worker_id,
             time=self._time(),
-            data=WorkerLeft(worker_id=self.worker_id, reason="stopped", handed_back=handed_back),
+            data=WorkerLeft(worker_id=self.worker_id, reason=reason, handed_back=handed_back, logs=logs),
         )
         return Outgoing(Channels.HEARTBEATS, encode(event))
 

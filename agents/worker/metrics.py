@@ -34,6 +34,8 @@ class WorkerMetrics:
             "multi_agent_worker_paused",
             "1 while a worker takes no work, or only probes, because something it needs is away",
             registry=registry,
+            # Of the processes of one worker: whether any of those that live does.
+            multiprocess_mode="livemax",
         )
         self._dead = Counter("multi_agent_dead_messages", "Messages nobody could read", registry=registry)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import structlog
 
-from agents.worker.metrics import WorkerMetrics
 from contracts.messages.events import TaskEvent
 from contracts.messages.payloads import TaskOutcome, TaskRequest
+
+if TYPE_CHECKING:
+    from agents.worker.metrics import WorkerMetrics
 
 _log = structlog.get_logger(__name__)
 

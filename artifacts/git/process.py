@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -16,6 +17,12 @@ LOCAL_SECONDS = 120.0
 NETWORK_SECONDS = 600.0
 
 _NO_ROOM = ("No space left on device", "Out of diskspace", "Disk quota exceeded")
+_SHORT = (
+    "Too many open files",
+    "Resource temporarily unavailable",
+    "Cannot allocate memory",
+    "unable to create thread",
+)
 _OLDEST = (2, 30)
 _FSYNC_COMPONENTS = (2, 36)
 _ANSWERS_AT_ONCE = (2, 34)
@@ -149,8 +156,13 @@ def run(
 
 
 def failure(name: str, returncode: int, stderr: bytes, stdout: bytes = b"") -> GitFailed | StoreUnavailable:
-    """Make the error for a git process that failed: StoreUnavailable where the disk is full."""
+    """Make the error for a git process that failed: StoreUnavailable where the disk is full, and where git,
+    whose limits are those of this process, was short of descriptors, processes or memory."""
     said = stderr.decode("utf-8", "replace")
+    if any(reason in said for reason in _SHORT):
+        short = StoreUnavailable(f"git is short of resources: {said.strip()[-500:]}")
+        short.__cause__ = OSError(errno.EAGAIN, "git is short of resources")
+        return short
     if any(reason in said for reason in _NO_ROOM):
         return StoreUnavailable(f"the artifact store has no room left, free some space: {said[-500:]}")
     return GitFailed(name, returncode, said, stdout)

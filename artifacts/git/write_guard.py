@@ -28,7 +28,7 @@ GUARDED = "multi-agent.guarded=true"
 
 _QUICK_TRIES = 3
 _PATIENCE_SECONDS = 10.0
-_GATE, _WRITERS = "multi-agent-gate", "multi-agent-writers"
+_GATE, _WRITERS, _MOVER = "multi-agent-gate", "multi-agent-writers", "multi-agent-mover"
 _TOP_LOCKS = ("HEAD.lock", "config.lock", "packed-refs.lock", "shallow.lock")
 
 _T = TypeVar("_T")
@@ -61,6 +61,17 @@ class WriteGuard:
             yield
         finally:
             fcntl.flock(fd, fcntl.LOCK_UN)
+
+    @contextmanager
+    def moving(self) -> Iterator[None]:
+        """Let one process at a time read refs and move them, so that no value changes in between.
+
+        Only a courtesy: a stopped holder is not waited for longer than 10 s, and git compares the old values
+        all the same.
+        """
+        with _opened(self._git_dir / _MOVER) as fd:
+            _acquired(fd)
+            yield
 
     def _join(self, fd: int) -> None:
         # Whoever removes lock files holds the gate, so that a steady stream of writers cannot block it.
@@ -95,7 +106,7 @@ class WriteGuard:
 
     def _remove(self, paths: list[Path]) -> None:
         with _flock(self._git_dir / _GATE, fcntl.LOCK_EX), _opened(self._git_dir / _WRITERS) as fd:
-            if not _alone(fd):
+            if not _acquired(fd):
                 return
             for path in paths:
                 if _stamp(path) == self._seen[path][:2]:
@@ -128,7 +139,7 @@ def _flock(path: Path, kind: int) -> Iterator[None]:
         yield
 
 
-def _alone(fd: int) -> bool:
+def _acquired(fd: int) -> bool:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
@@ -136,7 +147,7 @@ def _alone(fd: int) -> bool:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 return False
-            time.sleep(0.02)
+            time.sleep(0.005)
         else:
             return True
 

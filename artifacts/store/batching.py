@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from contracts.base.errors import ArtifactError
+from contracts.base.errors import ArtifactError, StoreUnavailable
+from contracts.base.processes.shortage import shortage_as
 
 _MOST_ITEMS = 256
 _MOST_BYTES = 64_000_000
@@ -76,7 +77,9 @@ class Batcher(Generic[_Item, _Answer]):
         return group
 
     async def _do(self, group: Sequence[_Waiting[_Item, _Answer]]) -> None:
-        answers = iter(await asyncio.to_thread(self._call, [item for one in group for item in one.items]))
+        with shortage_as(StoreUnavailable):
+            found = await asyncio.to_thread(self._call, [item for one in group for item in one.items])
+        answers = iter(found)
         for one in group:
             mine = [next(answers) for _ in one.items]
             if not one.done.done():

@@ -11,7 +11,7 @@ from artifacts.git.objects import ObjectReader, TreeEntry
 from artifacts.merge.merging import MergedTree, Merger
 from artifacts.merge.tree_check import check_fit
 from contracts.base.errors import InvalidInput, UnsafePath
-from contracts.base.paths import check_path, check_tree
+from contracts.base.paths import check_new_path, check_path, check_tree
 from contracts.base.refs import METADATA_FOLDER, TASK_RECORDS, is_reserved
 from contracts.documents.reports import ArtifactMetadata
 from contracts.ports.artifacts import PendingCommit
@@ -72,6 +72,8 @@ class Drafter:
             raise UnsafePath(
                 f"path {path!r}: is a symbolic link or a submodule of the repository; leave it alone"
             )
+        if there is None and content is not None:
+            check_new_path(path)
         if content is None:
             if there is not None and there.is_tree:
                 raise UnsafePath(f"path {path!r}: is a folder; name the files to delete")

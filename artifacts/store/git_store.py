@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from artifacts.git.fast_import import Draft
 from artifacts.store import inspection
@@ -14,7 +15,12 @@ from artifacts.store.history import CommitInfo, history
 from artifacts.store.importing import import_base
 from artifacts.store.remote_store import RemoteRepository
 from artifacts.store.repository import Repository
+from contracts.base.errors import StoreUnavailable
+from contracts.base.processes.shortage import shortage_as
 from contracts.ports.artifacts import PendingCommit, RefMove
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class GitArtifactStore:
@@ -32,13 +38,13 @@ class GitArtifactStore:
 
     async def write(self, commits: Sequence[PendingCommit]) -> list[str]:
         repository = self._repository
-        drafts = await asyncio.to_thread(lambda: [repository.draft(commit) for commit in commits])
+        drafts = await _in_thread(lambda: [repository.draft(commit) for commit in commits])
         return await self._written(drafts)
 
     async def merge(self, parents: Sequence[str], *, subject: str, created_at: int) -> str:
         tips = list(dict.fromkeys(parents))
         while True:
-            parts = await asyncio.to_thread(self._repository.draft_merges, tips, subject, created_at)
+            parts = await _in_thread(self._repository.draft_merges, tips, subject, created_at)
             written = iter(await self._written([part for part in parts if isinstance(part, Draft)]))
             tips = [next(written) if isinstance(part, Draft) else part for part in parts]
             if len(tips) == 1:
@@ -46,7 +52,11 @@ class GitArtifactStore:
 
     async def read_tree(self, commit: str, *, max_bytes: int = 50_000_000) -> dict[str, bytes]:
         """See CommitStore. Leaves out links, submodules and names that contracts.base.paths refuses."""
-        return await asyncio.to_thread(self._repository.read_tree, commit, max_bytes)
+        return await _in_thread(self._repository.read_tree, commit, max_bytes)
+
+    async def left_out(self, commit: str) -> list[str]:
+        """The files of a commit that `read_tree` leaves out because of their names."""
+        return await asyncio.to_thread(self._repository.left_out, commit)
 
     async def publish(self, moves: Sequence[RefMove]) -> None:
         try:
@@ -58,42 +68,42 @@ class GitArtifactStore:
         await self._written([self._repository.draft_exchange(workflow_id, task_id, key, content)])
 
     async def load_exchange(self, workflow_id: str, task_id: str, key: str) -> bytes | None:
-        return await asyncio.to_thread(self._repository.load_exchange, workflow_id, task_id, key)
+        return await _in_thread(self._repository.load_exchange, workflow_id, task_id, key)
 
     async def import_base(self, source_repo: Path, rev: str = "HEAD") -> str:
         """Copy a commit of an existing repository into the store; see artifacts.store.importing."""
-        return await asyncio.to_thread(import_base, self._repository, source_repo, rev)
+        return await _in_thread(import_base, self._repository, source_repo, rev)
 
     async def checkout(self, what: str, target_dir: Path) -> Path:
         """Clone a branch or commit into an empty folder; see artifacts.store.checkout."""
-        return await asyncio.to_thread(checkout, self._repository, what, target_dir)
+        return await _in_thread(checkout, self._repository, what, target_dir)
 
     async def history(self, workflow_id: str) -> list[CommitInfo]:
         """The accepted outcomes of a workflow, oldest first."""
-        return await asyncio.to_thread(history, self._repository, workflow_id)
+        return await _in_thread(history, self._repository, workflow_id)
 
     async def accepted(self) -> dict[tuple[str, str], str]:
         """The commit of each accepted outcome's branch, by workflow and task."""
-        return await asyncio.to_thread(inspection.accepted, self._repository)
+        return await _in_thread(inspection.accepted, self._repository)
 
     async def lacking(self, commit: str, parts: Sequence[str]) -> list[str]:
         """Commits that `parts` reach and `commit` does not."""
-        return await asyncio.to_thread(inspection.lacking, self._repository, commit, parts)
+        return await _in_thread(inspection.lacking, self._repository, commit, parts)
 
     async def verify(self) -> list[str]:
         """Problems that `git fsck --strict` finds, [] when there are none."""
-        return await asyncio.to_thread(inspection.verify, self._repository)
+        return await _in_thread(inspection.verify, self._repository)
 
     async def prune_pending(self, older_than_seconds: float) -> int:
         """Delete older pending and merge refs; see Repository.prune_pending."""
-        return await asyncio.to_thread(self._repository.prune_pending, older_than_seconds)
+        return await _in_thread(self._repository.prune_pending, older_than_seconds)
 
     async def close(self) -> None:
         await self._writer.close()
         await self._publisher.close()
         if self._rest is not None:
             self._rest.cancel()
-        await asyncio.to_thread(self._repository.close)
+        await _in_thread(self._repository.close)
 
     async def _written(self, drafts: Sequence[Draft]) -> list[str]:
         try:
@@ -120,3 +130,9 @@ def open_store(location: str, cache_dir: Path) -> GitArtifactStore:
     if "://" in location:
         return GitArtifactStore(RemoteRepository(location, cache_dir))
     return GitArtifactStore(Repository(Path(location)))
+
+
+async def _in_thread(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Run a blocking call. A process that has no thread, descriptor or child left for it has no store."""
+    with shortage_as(StoreUnavailable):
+        return await asyncio.to_thread(call, *args, **kwargs)

@@ -104,6 +104,16 @@ class Repository:
             files[path] = blob.content
         return files
 
+    def left_out(self, commit: str) -> list[str]:
+        """The files whose names contracts.base.paths refuses, sorted; bytes that are no text as escapes."""
+        self.ensure([commit])
+        walk = self.objects.walk(self.objects.commit(commit).tree)
+        return sorted(
+            raw.decode("utf-8", "backslashreplace")
+            for raw, entry in walk
+            if entry.mode in FILE_MODES and _safe(raw) is None
+        )
+
     def publish(self, moves: Sequence[RefMove]) -> None:
         """Move branches and tags to accepted outcomes, all or none.
 
@@ -115,8 +125,9 @@ class Repository:
 
     def move(self, refs: Sequence[Ref]) -> None:
         """Move local refs, each only from the value that was read before."""
-        # Each try reads the old values again, since somebody else may have moved one meanwhile.
-        self.guard.persist(lambda: self._move(refs))
+        # Each try reads the old values again, since another program may have moved one meanwhile.
+        with self.guard.moving():
+            self.guard.persist(lambda: self._move(refs))
 
     def draft_exchange(self, workflow_id: str, task_id: str, key: str, content: bytes) -> Draft:
         """Draft the commit that keeps an exchange, for `commit` to write."""

@@ -12,6 +12,8 @@
     │   ├── Busy                the limit of open workflows is reached; waiting helps
     │   ├── SandboxUnavailable  no backend, or the backend itself broke (never the program's fault)
     │   └── ModelUnavailable    overload, timeout, rate limit; carries `retry_after`
+    ├── StoreDamaged            the database's own bytes are broken; trying again does not help
+    ├── FolderReplaced          a data folder was moved or replaced while it was served
     ├── GroupMissing            a stream's consumer group is gone (Redis was flushed or replaced)
     ├── LimitExceeded           a foreign text takes more time or memory than one may
     ├── DecodeError             bytes that are not a known message; keeps the raw bytes
@@ -94,6 +96,14 @@ class BusUnavailable(Unavailable):
 
 class StoreUnavailable(Unavailable):
     """The database cannot be reached, or the fate of a commit is unknown."""
+
+
+class StoreDamaged(MultiAgentError):
+    """The bytes of the database are broken."""
+
+
+class FolderReplaced(MultiAgentError):
+    """The data folder that a process serves is not the one at its path any more."""
 
 
 class Busy(Unavailable):

@@ -23,7 +23,15 @@ CommitName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 PathText = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 
 T = TypeVar("T")
-Entries = Annotated[tuple[T, ...], FailFast()]
+
+
+class _FirstFault(FailFast):
+    """FailFast that can stand in a union, whose parts must be hashable."""
+
+    __hash__ = object.__hash__
+
+
+Entries = Annotated[tuple[T, ...], _FirstFault()]
 """A list in a message. One wrong entry refuses the whole message, so the check ends with the first."""
 
 

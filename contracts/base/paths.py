@@ -7,12 +7,13 @@ import unicodedata
 from collections.abc import Iterable
 
 from contracts.base.errors import UnsafePath
+from contracts.base.text import first_invisible, visible_line
 
 MAX_PATH_BYTES = 1024
 MAX_NAME_BYTES = 200
 MAX_NAMES = 100
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_UNREADABLE = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 _WINDOWS_DEVICE = re.compile(r"^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?$", re.IGNORECASE)
 # What needs a closer look; a path without it is accepted at once, for trees have many.
 _SUSPICIOUS = re.compile(
@@ -24,7 +25,7 @@ _GIT_SHORT_NAME = re.compile(r"^(git|gitmod|gi[0-9a-f]{4})~[0-9]+$", re.IGNORECA
 
 
 def check_path(path: str) -> str:
-    """Return `path` when it may be written below a tree's root.
+    """Return `path` when a tree may hold it.
 
     Relative, `/`-separated, at most MAX_NAMES names, UTF-8, NFC, no `.`/`..`/empty parts, no control or
     invisible characters, nothing that a file system could treat as `.git`. Raises UnsafePath naming the path
@@ -40,7 +41,7 @@ def check_path(path: str) -> str:
         raise UnsafePath(f"path {path[:80]!r}: must have at most {MAX_NAMES} names, the file's among them")
     if _SUSPICIOUS.search(path) is None:
         return path
-    if _CONTROL.search(path) or any(unicodedata.category(c) in {"Cf", "Cs", "Co"} for c in path):
+    if any(unicodedata.category(char) in _UNREADABLE for char in path):
         raise UnsafePath(f"path {path!r}: control or invisible characters are not allowed")
     if unicodedata.normalize("NFC", path) != path:
         raise UnsafePath(f"path {path!r}: must be in Unicode form NFC")
@@ -50,6 +51,18 @@ def check_path(path: str) -> str:
         raise UnsafePath(f"path {path!r}: must be relative to the repository's root")
     for part in path.split("/"):
         _check_name(path, part)
+    return path
+
+
+def check_new_path(path: str) -> str:
+    """Return `path` when a new file may be called so: as `check_path`, and every character can be seen.
+
+    A repository may have an emoji with a variation selector in a name, and keeps it; who names a new file
+    could otherwise give two files names that look the same. Raises UnsafePath naming the path and the rule.
+    """
+    check_path(path)
+    if hidden := first_invisible(path):
+        raise UnsafePath(f"path '{visible_line(path)}': {hidden} cannot be seen; leave it out of a new name")
     return path
 
 

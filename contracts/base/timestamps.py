@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from functools import lru_cache
 from typing import Annotated
 
@@ -14,6 +15,11 @@ Timestamp = Annotated[
         pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?Z$", max_length=40
     ),
 ]
+
+
+def seconds_of(timestamp: str) -> float:
+    """Seconds since 1970 of a Timestamp. Raises ValueError for a day or an hour that does not exist."""
+    return datetime.fromisoformat(timestamp).timestamp()
 
 
 @lru_cache(maxsize=8)

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from contracts.base.errors import DecodeError, InvalidInput
-from contracts.base.loop_thread import LoopThread
+from contracts.base.processes.loop_thread import LoopThread
 from contracts.bus.connect import open_message_bus
 from contracts.messages.events import TaskEvent, decode, encode
 from contracts.ports.bus import MessageBus, Outgoing, Subscription

@@ -94,6 +94,18 @@ class MemoryBus:
             return []
         return sorted(name for name, numbers in of_group.pending.items() if numbers)
 
+    async def holders(self, stream: str, group: str) -> dict[str, str]:
+        try:
+            found, of_group = (await self._open()).group(stream, group)
+        except GroupMissing:
+            return {}
+        return {
+            f"{number}-0": name
+            for name, numbers in of_group.pending.items()
+            for number in numbers
+            if number in found.entries
+        }
+
     async def forget_consumer(self, stream: str, group: str, consumer: str) -> None:
         broker = await self._open()
         with suppress(GroupMissing):

@@ -124,6 +124,11 @@ class RedisBus:
             raise failure from None
         return sorted(name.decode() for name, _ in reply[3] or [])
 
+    async def holders(self, stream: str, group: str) -> dict[str, str]:
+        with suppress(GroupMissing):
+            return await self._held(stream, group)
+        return {}
+
     async def forget_consumer(self, stream: str, group: str, consumer: str) -> None:
         # DELCONSUMER drops pending entries; they would stay in the stream for ever, held by nobody.
         listing = ("XPENDING", stream, group, "-", "+", 1, consumer)
@@ -139,7 +144,7 @@ class RedisBus:
             [groups] = await self._pool.run([("XINFO", "GROUPS", stream)])
             # Asked for first: whatever is read from now on is newer than this entry.
             last = last_delivered(groups, group)
-            held = await self._held(stream, group) if last is not None else set()
+            held = await self._held(stream, group) if last is not None else {}
             found = await self._range(stream, last) if last is not None else []
             return [each for each in found if each.entry_id not in held]
         return []
@@ -185,12 +190,12 @@ class RedisBus:
             after = b"(" + page[-1][0]
         return found
 
-    async def _held(self, stream: str, group: str) -> set[str]:
-        """The ids of all pending entries of all consumers."""
-        found: set[str] = set()
+    async def _held(self, stream: str, group: str) -> dict[str, str]:
+        """The ids of all pending entries, with their consumers."""
+        found: dict[str, str] = {}
         after = b"-"
         while page := (await self._pool.run([("XPENDING", stream, group, after, "+", PAGE)]))[0]:
-            found.update(entry[0].decode() for entry in page)
+            found.update((entry[0].decode(), entry[1].decode()) for entry in page)
             after = b"(" + page[-1][0]
         return found
 

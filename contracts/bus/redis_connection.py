@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from contracts.base.errors import BusUnavailable, NotConfigured
+from contracts.base.processes.shortage import shortage_as
 from contracts.bus.redis_protocol import Command, Place, packed
 
 _IDLE_CONNECTIONS: Final = 8
@@ -135,9 +136,11 @@ class ConnectionPool:
         self.new_connection()
 
     def new_connection(self) -> RedisConnection:
-        """Make one that is not connected yet."""
+        """Make one that is not connected yet. Raises BusUnavailable for want of resources."""
         try:
-            raw = self._type(**self._options)
+            # It may read files of its package.
+            with shortage_as(BusUnavailable):
+                raw = self._type(**self._options)
         except TypeError:
             raise _bad_url("has an unknown ssl_ option") from None
         return RedisConnection(raw, self.place, self.timeout)

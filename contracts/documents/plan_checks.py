@@ -11,9 +11,10 @@ from itertools import islice
 from typing import Any
 
 from contracts.base.errors import InvalidDocument, Problem, UnsafePath
-from contracts.base.paths import check_path
+from contracts.base.paths import check_new_path, check_path
 from contracts.base.refs import METADATA_FOLDER, RESULT, is_reserved
 from contracts.base.strict_json import shown, to_json, validate
+from contracts.base.text import first_invisible
 from contracts.documents.plan_graph import cycles, order, path_use, unordered
 from contracts.documents.todo_list import TodoItem, TodoList
 
@@ -78,6 +79,7 @@ def check_plan(
         *_size_problems(items, limits),
         *_dependency_problems(items, index),
         *_role_problems(items, known_roles),
+        *_title_problems(items),
         *_path_problems(items),
         *_command_problems(items),
         *_cycle_problems(items, index),
@@ -109,6 +111,12 @@ def _id_problems(items: Sequence[TodoItem]) -> Iterator[Problem]:
         seen.setdefault(folded, item.task_id)
         if reason := _reserved(folded):
             yield Problem(path, f"{shown(item.task_id)} {reason}; choose another id")
+
+
+def _title_problems(items: Sequence[TodoItem]) -> Iterator[Problem]:
+    for number, item in enumerate(items):
+        if hidden := first_invisible(item.title.replace("\n", " ").replace("\t", " ")):
+            yield Problem(f"$.items[{number}].title", f"{hidden} cannot be seen; leave it out of a title")
 
 
 def _reserved(folded_id: str) -> str | None:
@@ -172,7 +180,7 @@ def _path_problems(items: Sequence[TodoItem]) -> Iterator[Problem]:
 
 def _path_fault(path: str, *, written: bool) -> str | None:
     try:
-        check_path(path.removesuffix("/"))
+        (check_new_path if written else check_path)(path.removesuffix("/"))
     except UnsafePath as error:
         return str(error)
     if written and is_reserved(path):

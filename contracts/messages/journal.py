@@ -126,6 +126,15 @@ class TaskLost(NamedTuple):
     dead_worker_id: str
 
 
+class TaskPassedOn(NamedTuple):
+    """The worker that held the dispatch is silent: the same dispatch is given to others."""
+
+    task_id: str
+    attempt: int
+    dispatch_id: str
+    silent_worker_id: str
+
+
 class TaskFailed(NamedTuple):
     """The task has failed for good."""
 
@@ -191,6 +200,7 @@ JournalEvent: TypeAlias = (
     | TaskRetrying
     | TaskDelayed
     | TaskLost
+    | TaskPassedOn
     | TaskFailed
     | TaskDeadLettered
     | TaskApproved
@@ -212,6 +222,7 @@ JOURNAL_EVENTS: Mapping[str, type[JournalEvent]] = {
     "task.retrying": TaskRetrying,
     "task.delayed": TaskDelayed,
     "task.lost": TaskLost,
+    "task.passed_on": TaskPassedOn,
     "task.failed": TaskFailed,
     "task.dead_lettered": TaskDeadLettered,
     "task.approved": TaskApproved,

@@ -130,6 +130,9 @@ class Control(Model):
 
     acknowledged: Entries[Identifier] = Field(default=(), description="execution ids whose outcome is stored")
     recalled: Entries[Identifier] = Field(default=(), description="dispatch ids that are no longer current")
+    confirmed: Entries[Identifier] | None = Field(
+        default=None, description="dispatch ids listed as not started that are current"
+    )
 
 
 class DeadLetteredMessage(Model):

@@ -106,6 +106,9 @@ class InspectPort(Protocol):
     async def consumers(self, stream: str, group: str) -> list[str]:
         """The consumers with pending entries, sorted. [] when the group is gone."""
 
+    async def holders(self, stream: str, group: str) -> dict[str, str]:
+        """Entry id -> the consumer for which it is pending. {} when the group is gone."""
+
     async def depth(self, stream: str) -> int:
         """The number of entries in the stream, 0 when it does not exist."""
 

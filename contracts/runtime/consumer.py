@@ -8,7 +8,9 @@ The order of things, and what depends on it:
    control messages are lossy, and their senders repeat them. Jobs that call `receive` keep to no order.
 2. With late acknowledgement an entry is acknowledged in the step that stores its reply, so that neither
    exists without the other (I1). With early acknowledgement the sender remembers the message.
-3. On `stop` a read under way is waited for, for as long as it may block, because a cancelled read may have
+3. A message that its handler finds doubtful is listed in a heartbeat as not started, and starts when
+   `confirm` names it, or after a while without a word.
+4. On `stop` a read under way is waited for, for as long as it may block, because a cancelled read may have
    been served.
 """
 
@@ -56,8 +58,9 @@ class Consumer(Generic[M, R]):
         self._breaker = CircuitBreaker(time.monotonic)
         self._stopping = asyncio.Event()
         self._handed_back: list[str] = []
+        self._asks = False
         self.slots: Slots[M, R] = Slots(
-            lambda: self._breaker.limit(settings.slots), self._execute, self._finished, handler.changed
+            lambda: self._breaker.limit(settings.slots), self._execute, self._finished, self._removed
         )
         self.outbox = Outbox(
             bus,
@@ -87,7 +90,8 @@ class Consumer(Generic[M, R]):
 
     async def run(self, *jobs: Coroutine[Any, Any, None]) -> None:
         """Work until `stop`; `jobs` run beside. Raises what ends any of them."""
-        steps = (self._control.run(), self._heartbeats.run(), self.outbox.run(), *jobs, self._read())
+        beating = () if self._settings.heartbeat_seconds is None else (self._heartbeats.run(),)
+        steps = (self._control.run(), *beating, self.outbox.run(), *jobs, self._read())
         tasks = [asyncio.create_task(step) for step in steps]
         stopped: asyncio.Task[Any] = asyncio.create_task(self._stopping.wait())
         try:
@@ -108,6 +112,10 @@ class Consumer(Generic[M, R]):
             self._receive(delivery)
         if deliveries:
             self._handler.changed()
+
+    def confirm(self, key: str) -> None:
+        """Start a doubtful message: it is up to date."""
+        self.slots.confirm(key)
 
     def revoke(self, key: str) -> None:
         """Forget a message: its execution ends without a reply."""
@@ -132,14 +140,23 @@ class Consumer(Generic[M, R]):
                 await self._group_missing()
             except BusUnavailable as error:
                 _log.debug("bus_unavailable", error=str(error))
+                self._handler.unreachable(error)
                 await backoff.wait()
             else:
                 if deliveries:
                     failpoint_of(self._settings.failpoints, "after_read")
                 self.receive(deliveries)
+                await self._ask()
                 # They start, and what ends at once is answered, before the next read is sent.
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
+
+    async def _ask(self) -> None:
+        """Say at once what is doubtful; the heartbeats after this one repeat it."""
+        if self._asks:
+            self._asks = False
+            with suppress(BusUnavailable):
+                await self._heartbeats.send()
 
     async def _group_missing(self) -> None:
         source = self._settings.source
@@ -183,8 +200,14 @@ class Consumer(Generic[M, R]):
 
     def _add(self, key: str, message: M, delivery: Delivery) -> None:
         exclusive = delivery.stream in self._settings.source.exclusive_streams
+        if self._settings.returns_excess and not self.slots.free:
+            self.outbox.put_back(delivery)
+            return
         in_flight = InFlight(key, message, delivery, self._settings.new_id(), exclusive)
         self._handler.received(in_flight)
+        if self._handler.is_doubtful(in_flight):
+            in_flight.confirmed, self._asks = False, True
+            asyncio.get_running_loop().call_later(self._settings.doubt_seconds, self.slots.confirm, key)
         self.slots.add(in_flight)
 
     def _dead_letter(self, delivery: Delivery, reason: str) -> None:
@@ -203,6 +226,7 @@ class Consumer(Generic[M, R]):
     # --- executing
 
     async def _execute(self, message: InFlight[M]) -> R:
+        self._handler.started(message)
         if message.exclusive:
             # A death from now on is held against this message only because others know that it runs alone.
             await self._heartbeats.send_until_heard()
@@ -220,6 +244,10 @@ class Consumer(Generic[M, R]):
         )
         if result is not None:
             self._record_end(result)
+
+    def _removed(self, message: InFlight[M]) -> None:
+        self._handler.removed(message)
+        self._handler.changed()
 
     def _record_end(self, result: R) -> None:
         """Hold back while something is away that executions need; see CircuitBreaker."""

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from contracts.base.errors import BusUnavailable
 from contracts.base.identifiers import new_id
 from contracts.messages.events import MAX_MESSAGE_BYTES, TaskEvent
 from contracts.ports.bus import Delivery, Outgoing
@@ -37,7 +38,9 @@ class ConsumerSettings:
     soon as it is received, and the reply is broadcast."""
 
     resend: ResendPolicy
-    heartbeat_seconds: float
+    heartbeat_seconds: float | None
+    """How often it sends a heartbeat; None for one whose keeper does that."""
+
     grace_seconds: float
     """How long executions may go on after `stop`; with the next two fields, less than 10 s in sum."""
 
@@ -53,6 +56,12 @@ class ConsumerSettings:
     new_id: Callable[[], str] = new_id
     max_bytes: int = MAX_MESSAGE_BYTES
     """Of a control message."""
+
+    doubt_seconds: float = 0.0
+    """How long a doubtful message waits for a word before it starts without one."""
+
+    returns_excess: bool = False
+    """Whether what cannot start at once goes back to its stream, where another may read it."""
 
     failpoints: str | None = None
     """The part that the consumer's failpoints are named after; None for a server without any."""
@@ -99,6 +108,10 @@ class Handler(ABC, Generic[M, R]):
         """Whether nobody waits for a reply to this message."""
         return False
 
+    def is_doubtful(self, message: InFlight[M]) -> bool:
+        """Whether a message may be out of date, and should start only when its sender confirms it."""
+        return False
+
     def is_outage(self, result: R) -> bool:
         """Whether the execution only met the absence of something it needed."""
         return False
@@ -106,11 +119,20 @@ class Handler(ABC, Generic[M, R]):
     def received(self, message: InFlight[M]) -> None:
         """A message is in flight now."""
 
+    def started(self, message: InFlight[M]) -> None:
+        """A message has its slot. `execute` follows, for an exclusive one when a heartbeat has said so."""
+
+    def removed(self, message: InFlight[M]) -> None:
+        """A message is in flight no more, whatever its end."""
+
     def dead_lettered(self) -> None:
         """A message could not be read."""
 
     def changed(self) -> None:
         """What is in flight or handed back has changed, or the server takes no more messages."""
+
+    def unreachable(self, error: BusUnavailable) -> None:
+        """Nothing could be read."""
 
     def paused(self, seconds: float, result: R) -> None:
         """Nothing starts for so many seconds, because this result met an outage; 0.0 when work goes on."""

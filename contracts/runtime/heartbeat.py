@@ -18,9 +18,9 @@ class Heartbeats:
     """Heartbeats are broadcast and stored nowhere."""
 
     def __init__(
-        self, bus: PublishPort, seconds: float, messages: Callable[[int], Sequence[Outgoing]]
+        self, bus: PublishPort, seconds: float | None, messages: Callable[[int], Sequence[Outgoing]]
     ) -> None:
-        """Every `seconds`; `messages` gives the heartbeat of a sequence number."""
+        """Every `seconds`, None without `run`; `messages` gives the heartbeat of a sequence number."""
         self._bus = bus
         self._seconds = seconds
         self._messages = messages
@@ -44,6 +44,7 @@ class Heartbeats:
 
     async def run(self) -> None:
         """Send heartbeats until cancelled, the first after `seconds`; one that cannot be sent is left out."""
+        assert self._seconds is not None
         while True:
             await asyncio.sleep(self._seconds)
             try:

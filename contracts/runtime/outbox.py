@@ -47,7 +47,8 @@ class Outbox:
         self._broadcast = broadcast
         self._failpoints = failpoints
         self._replies = UnconfirmedReplies(policy)
-        self._dead_letters: list[tuple[Outgoing, Delivery]] = []
+        self._successors: list[tuple[Outgoing, Delivery]] = []
+        """Dead letters and messages put back, with the entries whose place they take."""
         self._acks: list[Delivery] = []
         self._work = asyncio.Event()
 
@@ -55,8 +56,8 @@ class Outbox:
     def entries(self) -> set[Entry]:
         """The entries that are still to be acknowledged."""
         owed = [delivery for reply in self._replies for delivery in reply.owed]
-        dead = [delivery for _, delivery in self._dead_letters]
-        return {entry(delivery) for delivery in (*owed, *dead, *self._acks)}
+        replaced = [delivery for _, delivery in self._successors]
+        return {entry(delivery) for delivery in (*owed, *replaced, *self._acks)}
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -76,7 +77,12 @@ class Outbox:
 
     def dead_letter(self, letter: Outgoing, delivery: Delivery) -> None:
         """Send a dead letter, and acknowledge the entry it holds."""
-        self._dead_letters.append((letter, delivery))
+        self._successors.append((letter, delivery))
+        self._work.set()
+
+    def put_back(self, delivery: Delivery) -> None:
+        """Give an entry back to its stream, as its last one."""
+        self._successors.append((Outgoing(delivery.stream, delivery.payload), delivery))
         self._work.set()
 
     def ack(self, *deliveries: Delivery) -> None:
@@ -119,7 +125,7 @@ class Outbox:
         """Send what is due, once. Raises BusUnavailable; what was not sent stays due."""
         self._acks += self._replies.expire(self._now())
         due = self._replies.pop_due(self._now())
-        if not due and not self._dead_letters and not self._acks:
+        if not due and not self._successors and not self._acks:
             return
         unsent = _chunks(due)
         try:
@@ -131,7 +137,7 @@ class Outbox:
             raise
 
     async def _send(self, replies: list[Reply]) -> None:
-        """Send some replies, together with all dead letters and acknowledgements."""
+        """Send some replies, together with all that takes the place of an entry, and acknowledgements."""
         failpoint_of(self._failpoints, "before_outcome")
         messages = [reply.message for reply in replies]
         if self._broadcast:
@@ -146,15 +152,15 @@ class Outbox:
             self._replies.sent(reply, now)
 
     async def _answer(self, replies: list[Reply], messages: list[Outgoing]) -> None:
-        """Store messages and dead letters, and acknowledge all that is owed; then it is owed no more."""
-        letters, acks = list(self._dead_letters), list(self._acks)
+        """Store messages and successors, and acknowledge all that is owed; then it is owed no more."""
+        successors, acks = list(self._successors), list(self._acks)
         owed = [list(reply.owed) for reply in replies]
         done = [delivery for deliveries in owed for delivery in deliveries]
-        done += [delivery for _, delivery in letters] + acks
+        done += [delivery for _, delivery in successors] + acks
         if not done and not messages:
             return
-        await self._bus.answer(Done(self._group, done), messages + [letter for letter, _ in letters])
-        del self._dead_letters[: len(letters)]
+        await self._bus.answer(Done(self._group, done), messages + [message for message, _ in successors])
+        del self._successors[: len(successors)]
         del self._acks[: len(acks)]
         # A duplicate that arrived during the call waits for the next sending.
         for reply, deliveries in zip(replies, owed, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -37,13 +38,18 @@ class Source:
 
     exclusive_streams: Sequence[str] = ()
     """Streams of messages that run alone. They are rare: one is looked for now and then and between other
-    work, so that neither the one kind nor the other has to wait long."""
+    work, so that neither the one kind nor the other has to wait long. Those that are in `streams` as well
+    are read with the others."""
 
     block_ms: int = 250
     """How long a read waits for a message, in milliseconds."""
 
     creates_group: bool = False
     """Whether the consumer creates a missing group; else somebody does who hears its heartbeats."""
+
+    in_turn: bool = False
+    """Whether one message is taken from one stream, then one from the next, because what is read of several
+    would have to wait."""
 
 
 class Reader:
@@ -62,6 +68,8 @@ class Reader:
         self._doubtful_until: float | None = None
         self._look_at = 0.0
         self._may_look = True
+        self._turns = deque(source.streams)
+        self._more = True
         self.blocked = False
         """Whether a read is under way, which may be served even when it is cancelled."""
 
@@ -88,7 +96,7 @@ class Reader:
         source = self._source
         found = [
             delivery
-            for stream in (*source.streams, *source.exclusive_streams)
+            for stream in dict.fromkeys((*source.streams, *source.exclusive_streams))
             for delivery in await self._bus.pending(stream, source.group, source.consumer)
             if entry(delivery) not in known
         ]
@@ -101,6 +109,8 @@ class Reader:
             return []
         self._look_at = self._now() + LOOK_SECONDS
         for stream in self._source.exclusive_streams:
+            if stream in self._source.streams:
+                continue
             # Stream by stream: a read of all gives one entry of each.
             if found := await self._read([stream], 1, 0):
                 self._may_look = False
@@ -109,7 +119,20 @@ class Reader:
 
     async def _new(self, count: int) -> list[Delivery]:
         self._may_look = True
-        return await self._read(self._source.streams, count, self._source.block_ms)
+        if not self._source.in_turn:
+            return await self._read(self._source.streams, count, self._source.block_ms)
+        found = await self._next() or await self._read(tuple(self._turns), 1, self._source.block_ms)
+        # After a read that waited in vain there is nothing to find without waiting.
+        self._more = bool(found)
+        return found
+
+    async def _next(self) -> list[Delivery]:
+        """One message of the first stream that has any, beginning with the one after the last."""
+        for _ in range(len(self._turns) if self._more else 0):
+            self._turns.rotate(-1)
+            if found := await self._read([self._turns[-1]], 1, 0):
+                return found
+        return []
 
     async def _read(self, streams: Sequence[str], count: int, block_ms: int) -> list[Delivery]:
         self.blocked = True

@@ -42,12 +42,15 @@ class InFlight(Generic[M]):
     revoked: bool = False
     """Whether nobody waits for its result any more."""
 
+    confirmed: bool = True
+    """Whether it may start; see `Slots.confirm`."""
+
 
 class Slots(Generic[M, R]):
     """Runs at most `limit()` messages at once; what is added beyond that waits, in order.
 
     An exclusive message starts when all that was added before it has ended; no other message starts before it
-    has ended.
+    has ended. A message that is not confirmed takes a slot and holds up no other.
     """
 
     def __init__(
@@ -55,7 +58,7 @@ class Slots(Generic[M, R]):
         limit: Callable[[], int],
         execute: Callable[[InFlight[M]], Awaitable[R]],
         finished: Callable[[InFlight[M], R | None], None],
-        removed: Callable[[], None],
+        removed: Callable[[InFlight[M]], None],
     ) -> None:
         """`finished` is called with the result, None for one that was cancelled, and not for one that was
         revoked. `removed` is called when a message is in flight no more, whatever its end."""
@@ -97,11 +100,20 @@ class Slots(Generic[M, R]):
         return self.free
 
     def add(self, message: InFlight[M]) -> None:
-        """Start it, or let it wait for a slot."""
+        """Start it, or let it wait for a slot or for `confirm`."""
         self._in_flight[message.key] = message
         self._exclusive += message.exclusive
-        self._waiting.append(message)
-        self.start()
+        if message.confirmed:
+            self._waiting.append(message)
+            self.start()
+
+    def confirm(self, key: str) -> None:
+        """Let a message start that was added without being confirmed. Again, or for any other, is a no-op."""
+        message = self._in_flight.get(key)
+        if message is not None and not message.confirmed:
+            message.confirmed = True
+            self._waiting.append(message)
+            self.start()
 
     def revoke(self, key: str) -> Delivery | None:
         """End an execution without a result. Its delivery; None when it is not in flight."""
@@ -110,8 +122,7 @@ class Slots(Generic[M, R]):
             return None
         message.revoked = True
         if message.task is None:
-            self._waiting.remove(message)
-            self._remove(message)
+            self._drop(message)
         else:
             message.task.cancel()
         return message.delivery
@@ -124,10 +135,15 @@ class Slots(Generic[M, R]):
         if message.task is not None:
             message.task.cancel()
         elif not message.revoked:
-            self._waiting.remove(message)
-            self._remove(message)
+            self._drop(message)
             self._finished(message, None)
         return True
+
+    def _drop(self, message: InFlight[M]) -> None:
+        """Remove a message that has not started."""
+        if message.confirmed:
+            self._waiting.remove(message)
+        self._remove(message)
 
     def close(self) -> None:
         """Start nothing any more."""
@@ -190,4 +206,4 @@ class Slots(Generic[M, R]):
         del self._in_flight[message.key]
         self._exclusive -= message.exclusive
         self.start()
-        self._removed()
+        self._removed(message)

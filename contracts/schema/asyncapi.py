@@ -14,6 +14,7 @@ import click
 import yaml
 
 from contracts.base.model import SCHEMA_VERSION
+from contracts.base.printing import print_line
 from contracts.messages.channels import SHARDS, Channels
 from contracts.messages.events import EVENT_DATA, EventType
 from contracts.schema.files import envelope_name, event_schemas
@@ -255,7 +256,7 @@ def main(writes: bool) -> None:
     if writes:
         TARGET.write_text(generate(), encoding="utf-8")
     if differs(TARGET):
-        click.echo(f"{TARGET} differs; run python -m contracts.schema.asyncapi --write", err=True)
+        print_line(f"{TARGET} differs; run python -m contracts.schema.asyncapi --write", err=True)
         sys.exit(1)
 
 

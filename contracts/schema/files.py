@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from contracts.base.model import SCHEMA_VERSION
+from contracts.base.printing import print_line
 from contracts.messages.events import EVENT_DATA, EventType, TaskEvent
 from contracts.schema.compatibility import Breakage, compare
 from contracts.schema.registry import DOCUMENT_TYPES, RELEASED, SCHEMAS
@@ -162,7 +163,7 @@ def main(writes: bool) -> None:
     for name, broken in breakages().items():
         complaints += [f"{name}: {breakage}" for breakage in broken]
     for complaint in complaints:
-        click.echo(complaint, err=True)
+        print_line(complaint, err=True)
     sys.exit(1 if complaints else 0)
 
 

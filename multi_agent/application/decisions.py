@@ -7,10 +7,8 @@ of ids. `person` is who decides. All raise InvalidInput for what does not exist.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from contracts.base.errors import InvalidInput
-from contracts.documents.todo_list import TodoItem
+from multi_agent.application.approvals import PendingApproval, pending_approvals
 from multi_agent.application.status import find_workflow
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.command_result import CommandResult
@@ -19,23 +17,13 @@ RESULT_SECONDS = 5.0
 """How long a result is waited for."""
 
 
-@dataclass(frozen=True, slots=True)
-class PendingApproval:
-    """A task that waits for approval, exactly as it stands."""
-
-    workflow_id: str
-    item: TodoItem
-    action_hash: str
-    """Identifies the task together with what it starts from."""
-
-
 async def pending_approval(client: WorkflowClient, workflow: str, task_id: str | None) -> PendingApproval:
     """Find the task that waits for approval; without `task_id`, the only one.
 
     Raises InvalidInput when that one does not wait, or when several do and none is named.
     """
     view = await find_workflow(client, workflow)
-    waiting = {task.task_id: task for task in view.waiting_for_approval}
+    waiting = {one.item.task_id: one for one in pending_approvals(view)}
     if task_id is None and len(waiting) == 1:
         [task_id] = waiting
     if task_id not in waiting:
@@ -43,28 +31,46 @@ async def pending_approval(client: WorkflowClient, workflow: str, task_id: str |
         raise InvalidInput(
             f"tasks of {view.header.workflow_id} that wait for approval: {names}; name one of them"
         )
-    return PendingApproval(view.header.workflow_id, waiting[task_id].item, view.action_hash(task_id))
+    return waiting[task_id]
 
 
 async def approve(
     client: WorkflowClient, approval: PendingApproval, person: str, *, expected_hash: str | None = None
 ) -> CommandResult | None:
     """Allow exactly this action. Raises InvalidInput when it does not hash to `expected_hash`."""
-    task_id, found = approval.item.task_id, approval.action_hash
-    if expected_hash is not None and expected_hash != found:
-        raise InvalidInput(
-            f"task {task_id} hashes to {found}, not to {expected_hash}; look at it again with --show"
-        )
-    command_id = await client.approve(approval.workflow_id, task_id, found, person)
+    _check_hash(approval, expected_hash)
+    task_id = approval.item.task_id
+    command_id = await client.approve(approval.workflow_id, task_id, approval.action_hash, person)
     return await client.result(command_id, RESULT_SECONDS)
 
 
 async def reject(
-    client: WorkflowClient, approval: PendingApproval, person: str, reason: str
+    client: WorkflowClient,
+    approval: PendingApproval,
+    person: str,
+    reason: str,
+    *,
+    expected_hash: str | None = None,
 ) -> CommandResult | None:
-    """Refuse a task that waits for approval; tasks that depend on it are blocked."""
-    command_id = await client.reject(approval.workflow_id, approval.item.task_id, person, reason)
+    """Refuse a task that waits for approval; tasks that depend on it are blocked.
+
+    With `expected_hash` only as it hashes to that, else as it stands when the command is applied. Raises
+    InvalidInput when it does not hash to it.
+    """
+    _check_hash(approval, expected_hash)
+    command_id = await client.reject(
+        approval.workflow_id, approval.item.task_id, person, reason, action_hash=expected_hash
+    )
     return await client.result(command_id, RESULT_SECONDS)
+
+
+def _check_hash(approval: PendingApproval, expected: str | None) -> None:
+    task_id, found = approval.item.task_id, approval.action_hash
+    if expected not in {None, found}:
+        raise InvalidInput(
+            f"task {task_id} hashes to {found}, not to {expected}; look at it again with "
+            f"`multi-agent approve {approval.workflow_id} {task_id} --show`"
+        )
 
 
 async def cancel(client: WorkflowClient, workflow: str, person: str) -> CommandResult | None:

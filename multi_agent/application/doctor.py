@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from contracts.base.errors import MultiAgentError
 from contracts.ports.bus import MessageBus
 from contracts.ports.model import ModelClient
+from orchestrator.storage.soundness import check_soundness
 from orchestrator.storage.sql.database import Database
 
 
@@ -71,7 +72,7 @@ async def _database(open_database: Callable[[], Database], kind: str) -> Finding
     try:
         database = open_database()
         try:
-            await database.read(lambda connection: None)
+            await database.read(check_soundness)
         finally:
             await database.close()
     except (MultiAgentError, OSError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from contracts.base.errors import InvalidInput
+from multi_agent.application.approvals import PendingApproval, pending_approvals
 from orchestrator.client.views import OrchestratorView, WorkerView, WorkflowOverview, WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
@@ -25,6 +26,8 @@ class WorkflowDetails:
 
     view: WorkflowView
     dead_letters: list[StoredDeadLetter]
+    waiting: tuple[PendingApproval, ...]
+    """What waits for approval."""
 
 
 async def overview(client: WorkflowClient, limit: int) -> Overview:
@@ -47,4 +50,5 @@ async def find_workflow(client: WorkflowClient, name: str | None) -> WorkflowVie
 async def workflow_details(client: WorkflowClient, name: str | None) -> WorkflowDetails:
     """Read one workflow and its open dead letters. Raises as find_workflow."""
     view = await find_workflow(client, name)
-    return WorkflowDetails(view, await client.dead_letters(workflow_id=view.header.workflow_id))
+    letters = await client.dead_letters(workflow_id=view.header.workflow_id)
+    return WorkflowDetails(view, letters, pending_approvals(view))

@@ -18,7 +18,7 @@ from contracts.messages.journal import (
     TaskSucceeded,
     UnknownEvent,
 )
-from multi_agent.chaos.load import expected_files
+from multi_agent.chaos.load import CANCELLED, expected_files
 from multi_agent.chaos.scratch_system import CANARY, ScratchSystem
 from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
@@ -59,8 +59,12 @@ async def check_workflow(
     entries = await client.events(name, limit=_ALL_EVENTS)
     events = [entry.event for entry in entries]
     findings = _journal(view, events)
+    if plan.todo_list_id.startswith("stuck-"):
+        findings += _ended(view)
     if plan.todo_list_id.startswith("poison-"):
         findings += _poisoned(view)
+    elif plan.todo_list_id.startswith(CANCELLED):
+        findings += _cancelled(view)
     elif view.header.status is not WorkflowStatus.COMPLETED:
         findings.append(FailedCheck("I1", f"{name} is {view.header.status}: {view.header.reason}"))
     else:
@@ -138,6 +142,31 @@ def _poisoned(view: WorkflowView) -> list[FailedCheck]:
             FailedCheck("I7", f"{name}: poison was parked after {tasks['poison'].crashes} crashes")
         )
     return findings
+
+
+def _cancelled(view: WorkflowView) -> list[FailedCheck]:
+    if view.header.status is WorkflowStatus.CANCELLED:
+        return []
+    return [FailedCheck("I1", f"{view.header.workflow_id} was cancelled and is {view.header.status}")]
+
+
+def check_cancelled(world: ScratchSystem) -> list[FailedCheck]:
+    """Check that nothing of a cancelled workflow was started once workers could know of it (I3)."""
+    started = {name: world.executions_of(name) - before for name, before in world.cancelled.items()}
+    return [
+        FailedCheck("I3", f"{count} tasks of {name} were started after it was cancelled")
+        for name, count in started.items()
+        if count
+    ]
+
+
+def _ended(view: WorkflowView) -> list[FailedCheck]:
+    """Check that ending an agent is no crash, neither its own nor its neighbour's (I11)."""
+    return [
+        FailedCheck("I11", f"{view.header.workflow_id}/{task.task_id}: {task.crashes} crashes are counted")
+        for task in view.tasks
+        if task.crashes
+    ]
 
 
 def check_model_calls(world: ScratchSystem) -> list[FailedCheck]:

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
-import sys
 
-_PR_SET_PDEATHSIG = 1
+from multi_agent.runtime.forking.die_with_parent import die_with_parent
 
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() == 1:
-        # The parent ended before prctl was called.
-        os._exit(1)
+# 1 is what adopts a process whose parent ended before this line.
+die_with_parent(os.getppid() if os.getppid() != 1 else 0)

@@ -15,9 +15,17 @@ from contracts.base.errors import MultiAgentError, Unavailable
 from contracts.base.failpoints import ORCHESTRATOR, WORKER, Action
 from contracts.messages.channels import Channels
 from contracts.ports.bus import Outgoing
-from multi_agent.chaos.load import poison_plan
+from multi_agent.chaos.agents import ROLE
+from multi_agent.chaos.load import CANCELLED, backlog_plan, poison_plan
 from multi_agent.chaos.malformed import malformed
 from multi_agent.chaos.scratch_system import ScratchSystem
+from multi_agent.chaos.slot_faults import (
+    block_agent,
+    kill_slot,
+    starve_slot,
+    stop_slot,
+    swallow_cancellation,
+)
 
 Inject = Callable[[ScratchSystem, random.Random], Awaitable[int]]
 
@@ -182,6 +190,31 @@ async def _poison(world: ScratchSystem, chance: random.Random) -> int:
     return 1
 
 
+async def _steal_reading(world: ScratchSystem, chance: random.Random) -> int:
+    """Read a dispatch in the name of a worker that lives, and forget it."""
+    await world.bus.ensure_group(_REQUESTS, Channels.WORKERS_GROUP)
+    workers = await world.bus.consumers(_REQUESTS, Channels.WORKERS_GROUP)
+    if not workers:
+        return 0
+    name = chance.choice(workers)
+    return len(await world.bus.read([_REQUESTS], Channels.WORKERS_GROUP, name, count=1, block_ms=100))
+
+
+async def _cancel_backlog(world: ScratchSystem, chance: random.Random) -> int:
+    """Cancel a workflow of which most tasks are dispatched and not started."""
+    name = f"{CANCELLED}{chance.getrandbits(40):010x}"
+    plan = backlog_plan(name)
+    await world.client.submit(plan, workflow_id=name)
+    world.wanted_plans.append(plan)
+    await asyncio.sleep(chance.uniform(0.1, 1.0))
+    command = await world.client.cancel(name, "chaos")
+    if await world.client.result(command, _ANSWER_SECONDS) is None:
+        return 0
+    await asyncio.sleep(_KNOWN_SECONDS)
+    world.cancelled[name] = world.executions_of(name)
+    return 1
+
+
 async def _step_clock(world: ScratchSystem, chance: random.Random) -> int:
     """Move the wall clock of all processes and Redis up to an hour forward or back."""
     assert world.clock is not None
@@ -214,6 +247,10 @@ async def _wait(_world: ScratchSystem, _chance: random.Random) -> int:
     return 0
 
 
+_REQUESTS: Final = Channels.requests(ROLE)
+_ANSWER_SECONDS: Final = 10.0
+_KNOWN_SECONDS: Final = 0.5
+"""How long after a cancellation workers may still start what they had read."""
 _ALL: Final = tuple(sorted(WORKER + ORCHESTRATOR))
 _OUTCOME: Final = ("worker.before_outcome",)
 _COMMITS: Final = ("orchestrator.in_commit", "orchestrator.after_commit")
@@ -234,6 +271,13 @@ FAULTS: Final[tuple[Fault, ...]] = (
         (0.5, 1.5),
         50,
     ),
+    Fault("stolen-reading", "a dispatch read in a worker's name", "I1", _steal_reading, (0.05, 0.3), 100),
+    Fault("cancelled-backlog", "dispatched tasks cancelled", "I3", _cancel_backlog, (0.5, 1.5), 30),
+    Fault("slot-kill", "kill -9 of one slot process of a worker", "I1 I2 I4", kill_slot, (0.1, 0.4), 300),
+    Fault("slot-stop", "a slot process stopped for a while", "I2 I11", stop_slot, (0.2, 0.6), 100),
+    Fault("blocking-agent", "agents that block beyond their deadline", "I11", block_agent, (0.5, 1.5), 50),
+    Fault("swallowed-cancel", "agents that ignore their end", "I11", swallow_cancellation, (0.5, 1.5), 50),
+    Fault("starved-worker", "a process that may open no file", "I1 I11", starve_slot, (0.3, 1.0), 50),
     Fault("poison", "a task that kills its worker", "I7", _poison, (2.0, 4.0), 50),
     Fault("failpoint-kill", "kill -9 between two steps", "I1 I2", _wait, _AT_ONCE, 30, _ALL, _KILL),
     Fault("failpoint-stop", "stopped between two steps", "I2 I3", _wait, _AT_ONCE, 30, _ALL, _STOP),

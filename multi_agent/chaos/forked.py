@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import signal
@@ -14,6 +13,8 @@ from contextlib import contextmanager, suppress
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
+
+from multi_agent.runtime.forking.die_with_parent import die_with_parent
 
 _MODULES = (
     "multi_agent.chaos.die_with_parent",
@@ -29,7 +30,6 @@ _MODULES = (
     "sandbox_runner",
     "alembic.command",
 )
-_PR_SET_PDEATHSIG = 1
 _LONGEST_TEMPORARY_FOLDER = 60
 _context: ForkServerContext = multiprocessing.get_context("forkserver")
 
@@ -112,8 +112,7 @@ def _short_temporary_folder() -> Iterator[None]:
 
 def _become(argv: list[str], env: dict[str, str], log: str) -> None:
     """Run the command line in the child as if it had been started as a new process."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    die_with_parent(os.getppid())
     assert threading.active_count() == 1
     os.setsid()
     sink = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

@@ -8,10 +8,13 @@ from pathlib import Path
 from agents.sdk.task import DEFAULT_SYSTEM
 from contracts.documents.todo_list import TodoItem, TodoList
 from contracts.ports.model import ModelMessage, ModelRequest, ModelResponse
-from multi_agent.chaos.agents import QUESTIONS, ROLE, Orders, content
+from multi_agent.chaos.agents import OBSTINATE, QUESTIONS, ROLE, Orders, content
 from multi_agent.models.recordings.recording import Recording, exchange_of
 
 MAX_TASKS = 7
+BACKLOG_TASKS = 150
+CANCELLED = "cancelled-"
+"""How the id of a plan begins that is cancelled."""
 
 
 def random_plan(name: str, chance: random.Random, *, sandbox: float) -> TodoList:
@@ -36,6 +39,28 @@ def poison_plan(name: str) -> TodoList:
             _item("poison", (), Orders(poison=True)),
             _item("after", ("poison",), Orders()),
             _item("innocent", (), Orders(milliseconds=50)),
+        ),
+    )
+
+
+def backlog_plan(name: str) -> TodoList:
+    """Make a plan of many tasks that ask the model and can all be dispatched at once, to be cancelled."""
+    items = [
+        _item(f"t{number}", (), Orders(milliseconds=300, ask=number % len(QUESTIONS)))
+        for number in range(BACKLOG_TASKS)
+    ]
+    return TodoList(todo_list_id=name, request="test load to be cancelled", items=tuple(items))
+
+
+def stuck_plan(name: str, orders: Orders) -> TodoList:
+    """Make a plan with a task that does not end by itself at first, a dependent one, and a neighbour."""
+    return TodoList(
+        todo_list_id=name,
+        request="test load with agents that do not end",
+        items=(
+            _item("stuck", (), orders, role=OBSTINATE, seconds=2),
+            _item("after", ("stuck",), Orders()),
+            _item("beside", (), Orders(milliseconds=2_500), role=OBSTINATE),
         ),
     )
 
@@ -78,15 +103,23 @@ def _orders(chance: random.Random, sandbox: float) -> Orders:
     return Orders(milliseconds=milliseconds, sandbox=chance.random() < sandbox)
 
 
-def _item(task_id: str, needs: tuple[str, ...], orders: Orders, *, approval: bool = False) -> TodoItem:
+def _item(
+    task_id: str,
+    needs: tuple[str, ...],
+    orders: Orders,
+    *,
+    approval: bool = False,
+    role: str = ROLE,
+    seconds: int = 60,
+) -> TodoItem:
     return TodoItem(
         task_id=task_id,
         title=task_id,
         description=orders.model_dump_json(),
-        agent_role=ROLE,
+        agent_role=role,
         dependencies=needs,
         output_artifacts=(f"{task_id}.txt",),
         requires_approval=approval,
-        timeout_seconds=60,
-        max_retries=5,
+        timeout_seconds=seconds,
+        max_retries=5 if seconds > 10 else 20,
     )

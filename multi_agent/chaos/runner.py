@@ -17,7 +17,14 @@ from artifacts import GitArtifactStore
 from contracts.base.errors import Unavailable
 from contracts.base.failpoints import Trap
 from contracts.documents.todo_list import TodoList
-from multi_agent.chaos.checks import FailedCheck, WorkflowCheck, check_model_calls, check_runs, check_workflow
+from multi_agent.chaos.checks import (
+    FailedCheck,
+    WorkflowCheck,
+    check_cancelled,
+    check_model_calls,
+    check_runs,
+    check_workflow,
+)
 from multi_agent.chaos.faults import Fault, inject
 from multi_agent.chaos.load import random_plan
 from multi_agent.chaos.scratch_system import ScratchSystem
@@ -106,10 +113,11 @@ class Runner:
             self.figures.longest_seconds_to_rest, time.monotonic() - healed
         )
         self.world.pop_strikes()
-        self._findings += check_model_calls(self.world)
+        self._findings += check_model_calls(self.world) + check_cancelled(self.world)
         if not result.fault.forges:
             self._findings += check_runs(self.world, self._dispatched)
         self.world.notes.clear()
+        self.world.cancelled.clear()
         result.rounds += 1
         result.findings += [(seed, finding) for finding in self._findings]
         count, bad = result.injections - before, len(self._findings)

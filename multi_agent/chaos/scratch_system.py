@@ -30,7 +30,8 @@ from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.storage.sql.database import Database
 
 _CONTINUE_SECONDS = 0.05
-NOTED = ("worker.before_run", "worker.before_model", "worker.after_exchange")
+RUN = "worker.before_run"
+NOTED = (RUN, "worker.before_model", "worker.after_exchange")
 """Failpoints that always write a note: what ran where, and which model answers were requested and stored."""
 
 CANARY = "canary-2b7e151628aed2a6abf7158809cf4f3c"
@@ -80,6 +81,8 @@ class ScratchSystem:
     """Plans that a fault wants to be submitted."""
     notes: list[tuple[str, str]] = field(default_factory=list)
     """(failpoint, details) of failpoints that only write a note."""
+    cancelled: dict[str, int] = field(default_factory=dict)
+    """Cancelled workflow -> how many executions of it had begun when workers could know that."""
     _stopped: dict[int, float] = field(default_factory=dict)
     """Process id -> monotonic time at which it is continued."""
     _struck: list[str] = field(default_factory=list)
@@ -179,10 +182,14 @@ class ScratchSystem:
     def stop_for(self, target: SupervisedProcess, seconds: float) -> bool:
         """Send SIGSTOP to a running process, and SIGCONT after `seconds`. Returns whether it was running."""
         process = target.process
-        if process is None or not process.alive or process.pid in self._stopped:
+        return process is not None and process.alive and self.stop_pid_for(process.pid, seconds)
+
+    def stop_pid_for(self, pid: int, seconds: float) -> bool:
+        """As `stop_for`, for any process of the world that runs."""
+        if pid in self._stopped:
             return False
-        process.signal(signal.SIGSTOP)
-        self._stopped[process.pid] = time.monotonic() + seconds
+        self.signal(pid, signal.SIGSTOP)
+        self._stopped[pid] = time.monotonic() + seconds
         return True
 
     def set_traps(self, traps: list[Trap], seed: int) -> None:
@@ -195,6 +202,11 @@ class ScratchSystem:
         if traps != self.traps:
             self.traps = traps
             self.kill(self.supervisor.processes)
+
+    def executions_of(self, workflow_id: str) -> int:
+        """How many executions of a workflow have begun."""
+        self._read_failpoint_log()
+        return sum(point == RUN and about.startswith(f"{workflow_id} ") for point, about in self.notes)
 
     def pop_strikes(self) -> list[str]:
         """Return the failpoints that struck since the last call."""

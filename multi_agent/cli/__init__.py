@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 the work failed, 2 wrong use or configuration, 3 waiting f
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Mapping
 from typing import Final
@@ -13,6 +14,7 @@ from typing import Final
 import click
 
 from contracts.base.errors import Busy, InvalidInput, InvalidPlan, MultiAgentError
+from contracts.base.printing import close_errors, print_line, print_text
 from multi_agent.cli.lazy import LazyCommand, LazyGroup
 
 EXIT_DONE: Final = 0
@@ -72,22 +74,29 @@ def main() -> None:
     try:
         code = cli(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        print_text(_shown(error), err=True)
         code = EXIT_USAGE
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        print_line("interrupted", err=True)
         code = EXIT_INTERRUPTED
     except MultiAgentError as error:
-        click.echo(f"Error: {error}", err=True)
+        print_text(f"Error: {error}", err=True)
         code = _exit_code(error)
     except BrokenPipeError:
-        # The reader has seen enough (`| head`); the interpreter must not complain about it at exit.
-        sys.stderr.close()
+        # The reader has seen enough (`| head`).
+        close_errors()
         code = EXIT_DONE
     except OSError as error:
-        click.echo(f"Error: {error}", err=True)
+        print_text(f"Error: {error}", err=True)
         code = EXIT_FAILED
     sys.exit(code if isinstance(code, int) else EXIT_DONE)
+
+
+def _shown(error: click.ClickException) -> str:
+    """What click would print: how the command is used, and what is wrong."""
+    text = io.StringIO()
+    error.show(text)
+    return text.getvalue().rstrip("\n")
 
 
 def _exit_code(error: MultiAgentError) -> int:

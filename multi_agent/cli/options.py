@@ -46,7 +46,7 @@ def settings_of(**options: object) -> Settings:
     from multi_agent.telemetry.logs import set_up_logs  # noqa: PLC0415 - see quiet_settings
 
     settings = load_settings(options)
-    set_up_logs("warning", process="cli")
+    set_up_logs("warning", settings.redactor, process="cli")
     return settings
 
 

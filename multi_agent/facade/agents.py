@@ -20,8 +20,8 @@ from agents.sdk.base_tree import BaseTree
 from agents.sdk.exchange_log import ExchangeLog, ExchangeScope
 from agents.sdk.task import Task
 from contracts.base.errors import InvalidInput
-from contracts.base.loop_thread import LoopThread
 from contracts.base.paths import covers
+from contracts.base.processes.loop_thread import LoopThread
 from contracts.base.strict_json import to_json, validate
 from contracts.documents.reports import CodeArtifacts, Contract
 from contracts.documents.todo_list import Role, TodoItem

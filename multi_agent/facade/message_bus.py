@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from contracts.base.errors import InvalidInput
+from contracts.base.redaction import Redactor, url_secrets
 from contracts.bus.blocking import BlockingMessageBus
-from multi_agent.facade.options import set_up_logs, settings_from
+from multi_agent.facade.options import settings_from
 from multi_agent.runtime.locks import FileLock
 from multi_agent.settings import Settings
+from multi_agent.telemetry.logs import set_up_script_logs
 
 DEFAULT_URL: Final = "redis://127.0.0.1:6379/0"
 
@@ -21,8 +23,10 @@ def get_message_bus(url: str | None = None) -> BlockingMessageBus:
     """
     if url is not None and not isinstance(url, str):
         raise InvalidInput(f"url is a {type(url).__name__}; give text such as {DEFAULT_URL}")
-    set_up_logs()
-    return BlockingMessageBus(url or _known_url(settings_from({})))
+    if not url:
+        return BlockingMessageBus(_known_url(settings_from({})))
+    set_up_script_logs(Redactor(url_secrets(url)))
+    return BlockingMessageBus(url)
 
 
 def _known_url(settings: Settings) -> str:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Mapping
 from typing import Any
 
-import structlog
-
 from contracts.base.errors import InvalidInput
 from multi_agent.settings import Settings, load_settings
+from multi_agent.telemetry.logs import set_up_script_logs
 
 
 def settings_from(options: Mapping[str, Any]) -> Settings:
@@ -22,17 +19,6 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
     if unknown:
         known = ", ".join(sorted(Settings.model_fields))
         raise InvalidInput(f"there is no option {unknown[0]!r}; there are: {known}")
-    set_up_logs()
-    return load_settings(options)
-
-
-def set_up_logs() -> None:
-    """Log warnings and errors to stderr, unless the caller has configured structlog.
-
-    A script's standard output is its own.
-    """
-    if not structlog.is_configured():
-        structlog.configure(
-            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        )
+    settings = load_settings(options)
+    set_up_script_logs(settings.redactor)
+    return settings

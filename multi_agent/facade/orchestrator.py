@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from agents.sdk.registry import agent_info
 from contracts.base.errors import InvalidInput
-from contracts.base.loop_thread import LoopThread
+from contracts.base.processes.loop_thread import LoopThread
 from contracts.base.refs import branch_name
 from contracts.documents.todo_list import TodoList
 from multi_agent.application.follow import Progress, follow_until_settled

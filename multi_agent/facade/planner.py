@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from contracts.base.errors import InvalidInput
-from contracts.base.loop_thread import LoopThread
+from contracts.base.processes.loop_thread import LoopThread
 from contracts.ports.model import ModelClient
 from multi_agent.application.plans import make_plan
 from multi_agent.bootstrap import make_model, make_planner

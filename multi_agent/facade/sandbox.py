@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from contracts.base.errors import InvalidInput
-from contracts.base.loop_thread import LoopThread
+from contracts.base.processes.loop_thread import LoopThread
 from contracts.ports.sandbox import Sandbox, SandboxLimits, SandboxRequest, SandboxResult
 from multi_agent.bootstrap import choose_sandbox, sandbox_settings
 from multi_agent.facade.files import NamedFiles, read_files

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from pydantic import SecretStr
 
 from contracts.base.errors import NotConfigured
+from contracts.base.redaction import Redactor
 from contracts.ports.model import ModelClient
 from multi_agent.models.adapters.endpoint import Endpoint
 from multi_agent.models.adapters.manual import ManualFiles, ManualTerminal
 from multi_agent.models.layers.bounds import Bounded
 from multi_agent.models.layers.cache import Cached
-from multi_agent.models.layers.rate_limit import RateLimited
+from multi_agent.models.layers.rate_limit import LocalWindow, RateLimited, RequestWindow
+from multi_agent.models.layers.redacted import Redacted
 from multi_agent.models.layers.retry import Retrying, RetryPolicy
 from multi_agent.models.prices import Price
 from multi_agent.models.recordings.recorder import Recorder
@@ -54,7 +56,9 @@ class ModelSettings:
     retry_seconds: float = 300.0
     """The limit of all attempts together: none starts later than this after the first."""
     requests_per_minute: int | None = None
-    """The limit of this process, None for no limit."""
+    """None for no limit."""
+    window: RequestWindow | None = None
+    """What counts the requests of several clients together; None for a count of its own."""
     input_usd_per_million: float | None = None
     """US dollars per million input tokens, None if unknown."""
     output_usd_per_million: float | None = None
@@ -62,6 +66,8 @@ class ModelSettings:
     max_answer_bytes: int = 4_000_000
     replay_dirs: tuple[Path, ...] = ()
     """Folders of recordings for "replay", searched before the shipped recordings."""
+    redact: Redactor = field(default_factory=Redactor)
+    """Removes the secrets of this process from what comes back; it should know the keys above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +101,10 @@ def build_model(settings: ModelSettings) -> ModelClient:
         return _service(settings, kind, rest)
     if kind == "replay":
         folders = ((Path(rest),) if rest else ()) + settings.replay_dirs + (SHIPPED,)
-        return Bounded(Replay(folders), settings.max_answer_bytes)
+        return _guarded(settings, Replay(folders))
     if kind == "manual":
         client: ModelClient = ManualFiles(Path(rest)) if rest else ManualTerminal()
-        return Cached(Bounded(client, settings.max_answer_bytes))
+        return Cached(_guarded(settings, client))
     raise _unknown(settings.spec)
 
 
@@ -116,12 +122,18 @@ def _recorder(settings: ModelSettings, rest: str) -> ModelClient:
 def _service(settings: ModelSettings, kind: str, model: str) -> ModelClient:
     _check_limits(settings)
     endpoint = _endpoint(settings, kind, model)
-    client: ModelClient = Bounded(_adapter(kind)(endpoint), settings.max_answer_bytes)
+    client = _guarded(settings, _adapter(kind)(endpoint))
     policy = RetryPolicy(max_attempts=settings.max_attempts, total_seconds=settings.retry_seconds)
     client = Retrying(client, policy)
     if settings.requests_per_minute is not None:
-        client = RateLimited(client, settings.requests_per_minute)
+        window = settings.window or LocalWindow(settings.requests_per_minute)
+        client = RateLimited(client, window)
     return Cached(client)
+
+
+def _guarded(settings: ModelSettings, adapter: ModelClient) -> ModelClient:
+    """What every adapter gets, before anything keeps, repeats or records an answer."""
+    return Redacted(Bounded(adapter, settings.max_answer_bytes), settings.redact)
 
 
 def _check_limits(settings: ModelSettings) -> None:
@@ -154,6 +166,7 @@ def _endpoint(settings: ModelSettings, kind: str, model: str) -> Endpoint:
         base_url=base_url,
         timeout_seconds=settings.timeout_seconds,
         max_answer_bytes=settings.max_answer_bytes,
+        redact=settings.redact,
         price=Price(settings.input_usd_per_million, settings.output_usd_per_million),
     )
 

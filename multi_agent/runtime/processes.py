@@ -1,18 +1,14 @@
-"""The long-running processes: orchestrator, worker and sandbox host. Each runs until SIGTERM or SIGINT."""
+"""Long-running processes: orchestrator and sandbox host. Each runs until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
-import signal
 import socket
 import uuid
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import structlog
-from prometheus_client import start_http_server
 
 from contracts.base.errors import BusUnavailable, InvalidInput
 from contracts.bus.connect import connect_message_bus
@@ -26,11 +22,13 @@ from multi_agent.bootstrap import (
     make_database,
     make_orchestrator,
     make_sandbox_host,
-    make_worker,
     sandbox_settings,
     upgrade_database,
 )
+from multi_agent.runtime.forking.forked_children import freeze_heap
 from multi_agent.runtime.locks import FileLock
+from multi_agent.runtime.served_paths import served_paths
+from multi_agent.runtime.stopping import on_stop_signals
 from multi_agent.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -54,7 +52,8 @@ def orchestrator_lock(settings: Settings) -> FileLock:
 async def run_orchestrator(settings: Settings, *, orchestrator_id: str, replaces: str | None = None) -> None:
     """Serve the database, or some shards of it, until stopped.
 
-    Raises AlreadyServed when another orchestrator serves the same SQLite database.
+    Raises AlreadyServed when another orchestrator serves the same SQLite database, and FolderReplaced when
+    what it serves was moved away.
 
     orchestrator_id: a new name for every start.
     replaces: the dead orchestrator that this process replaces; its lease is not waited for.
@@ -79,12 +78,14 @@ async def run_orchestrator(settings: Settings, *, orchestrator_id: str, replaces
         settings, database, bus, artifacts, orchestrator_id=orchestrator_id, gone=gone
     )
     _serve_metrics(settings)
-    _on_signals(orchestrator.stop)
-    _freeze_heap()
+    on_stop_signals(orchestrator.stop)
+    freeze_heap()
     log.info("orchestrator_started", pid=os.getpid())
+    served = served_paths(settings)
     try:
-        await orchestrator.run()
+        await served.during(orchestrator.run())
     finally:
+        served.close()
         await artifacts.close()
         await bus.close()
         await database.close()
@@ -104,25 +105,6 @@ async def _checked_bus(settings: Settings) -> MessageBus:
     return bus
 
 
-async def run_worker(
-    settings: Settings, *, worker_id: str, roles: Sequence[str], modules: Sequence[str]
-) -> None:
-    """Execute tasks of the roles until stopped."""
-    arm_failpoints(settings)
-    bus = make_bus(settings)
-    worker, close = make_worker(settings, bus, worker_id=worker_id, roles=roles, modules=modules)
-    _serve_metrics(settings)
-    _on_signals(worker.stop)
-    _freeze_heap()
-    log.info("worker_started", worker_id=worker_id, pid=os.getpid())
-    try:
-        await worker.run()
-    finally:
-        await close()
-        await bus.close()
-    log.info("worker_stopped", worker_id=worker_id)
-
-
 async def run_sandbox_host(settings: Settings, *, host_id: str) -> None:
     """Run programs for the workers until stopped. Raises SandboxUnavailable when no sandbox works here."""
     arm_failpoints(settings)
@@ -134,7 +116,7 @@ async def run_sandbox_host(settings: Settings, *, host_id: str) -> None:
         raise
     host = make_sandbox_host(settings, bus, sandbox, host_id)
     _serve_metrics(settings)
-    _on_signals(host.stop)
+    on_stop_signals(host.stop)
     log.info("sandbox_host_started", host_id=host_id, pid=os.getpid(), backend=sandbox.backend)
     try:
         await host.run()
@@ -146,17 +128,7 @@ async def run_sandbox_host(settings: Settings, *, host_id: str) -> None:
 
 def _serve_metrics(settings: Settings) -> None:
     if settings.metrics_port is not None:
+        # A worker, whose command imports this module, must choose how to count before this is imported.
+        from prometheus_client import start_http_server  # noqa: PLC0415
+
         start_http_server(settings.metrics_port, addr="127.0.0.1")
-
-
-def _freeze_heap() -> None:
-    """Exclude everything loaded so far from garbage collection, which took 30 ms each time with it."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
-
-
-def _on_signals(stop: Callable[[], None]) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)

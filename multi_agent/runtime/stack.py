@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from contracts.base.errors import MultiAgentError
 from contracts.ports.bus import MessageBus
-from multi_agent.bootstrap import HOST, make_bus, upgrade_database
+from multi_agent.bootstrap import HOST, create_artifacts, make_bus, upgrade_database
 from multi_agent.embedded.redis_server import EmbeddedRedis, start_redis
 from multi_agent.runtime.locks import FileLock
 from multi_agent.runtime.processes import orchestrator_lock
@@ -89,6 +89,7 @@ class Stack:
         assert self.settings.redis_url is not None
         lock.describe({"redis_url": self.settings.redis_url.get_secret_value()})
         await asyncio.to_thread(upgrade_database, self.settings)
+        await asyncio.to_thread(create_artifacts, self.settings)
         self._bus = make_bus(self.settings)
         self._supervisor = Supervisor(self._bus, child_environment(self.settings), logs)
         self._launch(self._supervisor)

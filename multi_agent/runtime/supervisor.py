@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,16 +15,16 @@ import structlog
 from contracts.base.errors import BusUnavailable
 from contracts.messages.channels import Channels
 from contracts.messages.events import EventType, TaskEvent, encode
-from contracts.messages.payloads import MAX_LOGS, WorkerLeft
+from contracts.messages.payloads import WorkerLeft
 from contracts.ports.bus import Outgoing, PublishPort
 from multi_agent.embedded.child import ChildProcess
+from multi_agent.runtime.log_tail import last_lines
 from multi_agent.runtime.processes import new_process_id
 
 log = structlog.get_logger(__name__)
 
 WATCH_SECONDS = 0.05
 QUICK_DEATH_SECONDS = 5.0
-LOG_LINES = 40
 
 # -P: a folder of the user with the name of one of our packages must not be imported instead of it.
 _SELF = (sys.executable, "-P", "-m", "multi_agent.cli")
@@ -101,19 +100,6 @@ def sandbox_host_argv(slots: int) -> tuple[list[str], str | None]:
     """Return the command of a sandbox host, and its new id."""
     host_id = new_process_id()
     return [*_SELF, "worker", "--role", "sandbox", "--worker-id", host_id, "--slots", str(slots)], host_id
-
-
-def last_lines(path: Path) -> str | None:
-    """Read the end of a log: at most 40 lines and 8,000 characters, None when there is nothing to read."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - 4 * MAX_LOGS))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return None
-    lines = text.replace("\0", "\N{REPLACEMENT CHARACTER}").splitlines()[-LOG_LINES:]
-    return "\n".join(lines)[-MAX_LOGS:] or None
 
 
 @dataclass(slots=True)

@@ -87,9 +87,11 @@ class WorkflowCommands:
         body = ApproveBody(task_id=task_id, action_hash=action_hash, person=person)
         return await self._append_one(workflow_id, body)
 
-    async def reject(self, workflow_id: str, task_id: str, person: str, reason: str) -> str:
-        """Refuse a task that waits for approval. Returns the command's id."""
-        body = RejectBody(task_id=task_id, person=person, reason=reason)
+    async def reject(
+        self, workflow_id: str, task_id: str, person: str, reason: str, *, action_hash: str | None = None
+    ) -> str:
+        """Refuse a task that waits for approval, with a hash only that action. Returns the command's id."""
+        body = RejectBody(task_id=task_id, person=person, reason=reason, action_hash=action_hash)
         return await self._append_one(workflow_id, body)
 
     async def cancel(self, workflow_id: str, person: str) -> str:

@@ -14,7 +14,7 @@ from orchestrator.client.views import (
 )
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from orchestrator.storage.command_rows import has_unapplied_commands
-from orchestrator.storage.dead_letters import read_dead_letter, read_dead_letters
+from orchestrator.storage.dead_letters import read_dead_letter, read_dead_letters, read_dropped_messages
 from orchestrator.storage.loading import read_workflow
 from orchestrator.storage.queries import (
     find_workflow_ids,
@@ -87,6 +87,10 @@ class WorkflowQueries:
                 connection, resolved=resolved, workflow_id=workflow_id, limit=limit
             )
         )
+
+    async def dropped_messages(self) -> int:
+        """How many unreadable messages were dropped because newer ones needed the room."""
+        return await self._database.read(read_dropped_messages)
 
     async def dead_letter(self, dead_letter_id: int) -> StoredDeadLetter:
         """One dead letter. Raises InvalidInput when it does not exist."""

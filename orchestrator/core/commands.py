@@ -49,6 +49,8 @@ class RejectBody(Model):
     task_id: Identifier
     person: str
     reason: LongText = ""
+    action_hash: str | None = None
+    """Refuse only the action that hashes to this; None for whatever waits."""
 
 
 class CancelBody(Model):
@@ -129,7 +131,7 @@ def as_event(body: TaskBody) -> WorkflowEvent:
         case ApproveBody():
             return Approve(body.task_id, body.action_hash, body.person)
         case RejectBody():
-            return Reject(body.task_id, body.person, body.reason)
+            return Reject(body.task_id, body.person, body.reason, body.action_hash)
         case CancelBody():
             return Cancel(body.person)
         case RetryBody():

@@ -64,6 +64,8 @@ class Reject:
     task_id: str
     person: str
     reason: str
+    action_hash: str | None = None
+    """What the person saw; None for whatever waits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,16 @@ def action_hash(workflow_id: str, task: TaskState, parents: tuple[str, ...]) -> 
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _action_hash(workflow: Workflow, task: TaskState) -> str:
+    return action_hash(workflow.header.workflow_id, task, workflow.parents_of(task))
+
+
 def approve(workflow: Workflow, event: Approve) -> Decision:
     """Release exactly the approved action."""
     task = workflow.tasks.get(event.task_id)
     if task is None or task.status is not TaskStatus.APPROVAL:
         return Decision(refused=f"task {event.task_id} does not wait for approval")
-    expected = action_hash(workflow.header.workflow_id, task, workflow.parents_of(task))
+    expected = _action_hash(workflow, task)
     if event.action_hash != expected:
         return Decision(refused="what waits for approval is not what was approved; look at it again")
     ready = task._replace(status=TaskStatus.READY, approved_hash=expected)
@@ -34,6 +38,8 @@ def reject(workflow: Workflow, event: Reject, now: float) -> Decision:
     task = workflow.tasks.get(event.task_id)
     if task is None or task.status is not TaskStatus.APPROVAL:
         return Decision(refused=f"task {event.task_id} does not wait for approval")
+    if event.action_hash not in {None, _action_hash(workflow, task)}:
+        return Decision(refused="what waits for approval is not what was rejected; look at it again")
     why = f"rejected by {event.person}" + (f": {event.reason}" if event.reason else "")
     error = TaskError(code="rejected", message=why, retryable=False)
     return end_badly(workflow, task._replace(error=error), TaskStatus.FAILED, now)

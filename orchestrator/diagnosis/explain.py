@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from contracts.messages.journal import JournalEvent, TaskDelayed, TaskRetrying, UnknownEvent
+from contracts.messages.journal import JournalEvent, TaskDelayed, TaskPassedOn, TaskRetrying, UnknownEvent
 from orchestrator.core.state import TaskState, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.scheduling.messages import request_stream
 
@@ -30,7 +30,7 @@ class Holder:
 
     worker_id: str
     started: bool
-    """False while the dispatch waits for a free slot."""
+    """False while the dispatch waits for a free slot, or for an orchestrator's word that it is current."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Observations:
     ready: Mapping[str, int] = field(default_factory=Counter)
     """Ready tasks by request stream."""
     delays: Mapping[str, JournalEvent | UnknownEvent] = field(default_factory=dict)
-    """The event that put a task off last, by task."""
+    """The event that put a task off or passed it on last, by task."""
     commands: tuple[tuple[str, float], ...] = ()
     """Kind and time, in seconds since 1970, of the commands that were not applied yet."""
     holders: Mapping[str, Holder] = field(default_factory=dict)
@@ -164,6 +164,10 @@ def _dispatched(task: TaskState, around: Observations) -> tuple[str, str]:
         return "busy", f"waits for a free slot of worker {holder.worker_id} {since}"
     if (missing := _no_worker(task, around)) is not None:
         return missing
+    passed_on = around.delays.get(task.task_id)
+    if isinstance(passed_on, TaskPassedOn) and passed_on.dispatch_id == task.dispatch_id:
+        text = f"worker {passed_on.silent_worker_id} is silent; what it held was given to others"
+        return "passed_on", f"is dispatched {since}; {text}"
     stream = request_stream(task)
     out, slots = around.out.get(stream, 0), around.slots[stream]
     if out > slots:

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from contracts.ports.bus import Delivery, Outgoing
+from contracts.runtime.dead_letter import MAX_KEPT_BYTES
 from orchestrator.core.state import TaskState
 from orchestrator.scheduling.batch import DeadLetter
 
@@ -14,7 +15,10 @@ def unreadable(delivery: Delivery, reason: str) -> DeadLetter:
     """The dead letter of a delivery that could not be used. Each entry of a stream has its own."""
     digest = hashlib.sha256(delivery.payload).hexdigest()[:32]
     origin = f"{delivery.stream[-100:]}/{delivery.entry_id}/{digest}"
-    return DeadLetter(delivery.stream, reason, delivery.payload, origin=origin)
+    kept = delivery.payload[:MAX_KEPT_BYTES]
+    if len(kept) < len(delivery.payload):
+        reason = f"{reason} (the first {len(kept)} of {len(delivery.payload)} bytes are kept)"
+    return DeadLetter(delivery.stream, reason, kept, origin=origin)
 
 
 def dead_lettered_task(dispatch: Outgoing, workflow_id: str, task: TaskState, logs: str | None) -> DeadLetter:

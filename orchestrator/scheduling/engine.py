@@ -34,6 +34,8 @@ class Effects:
     """(outbox entry id, move) of accepted commits."""
     recalls: list[str] = field(default_factory=list)
     """Dispatch ids that workers should stop."""
+    outdated: set[str] = field(default_factory=set)
+    """Request streams on which dispatches of `recalls` may lie unread."""
     merges: list[str] = field(default_factory=list)
     """Workflow ids whose commits can be merged."""
     changed: dict[str, None] = field(default_factory=dict)
@@ -92,6 +94,8 @@ class Engine:
         if decision.refused is not None:
             return decision
         for task in decision.tasks:
+            if decision.recalls and (old := workflow.tasks.get(task.task_id)) and old.dispatch_id:
+                self._effects.outdated.add(request_stream(old))
             self._record_version(workflow, task, now, monotonic)
         if decision.header is not None:
             self._record_header(workflow.header, decision.header)

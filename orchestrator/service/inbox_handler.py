@@ -12,7 +12,7 @@ import structlog
 
 from contracts.base.errors import BusUnavailable, DecodeError
 from contracts.messages.channels import Channels
-from contracts.messages.events import TaskEvent, decode
+from contracts.messages.events import decode
 from contracts.messages.journal import OutcomeRefused
 from contracts.messages.payloads import DeadLetteredMessage, Heartbeat, TaskOutcome, TaskRequest, WorkerLeft
 from contracts.ports.artifacts import RefMove
@@ -22,11 +22,12 @@ from orchestrator.scheduling.batch import Command, DeadLetter, OutboxEntry, Outb
 from orchestrator.scheduling.dead_letters import unreadable
 from orchestrator.scheduling.engine import Effects, Engine
 from orchestrator.scheduling.messages import result_stream, unreadable_dispatch_outcome
+from orchestrator.scheduling.outcome_guard import Credibility, HeldOutcome
 from orchestrator.service.command_handler import CommandHandler
+from orchestrator.service.fleet.workers import Workers
 from orchestrator.service.inbox import BusAway, BusReset, Drained, InboxMessage, MergeDone
 from orchestrator.service.metrics import OrchestratorMetrics
 from orchestrator.service.publisher import Publisher
-from orchestrator.service.workers import Workers
 
 logger = structlog.get_logger(__name__)
 
@@ -51,6 +52,9 @@ class InboxHandler:
     """Deliveries to acknowledge after the commit."""
     _answers: list[Outgoing] = field(default_factory=list)
     """Outcomes of dispatches that no worker could read, for their owners."""
+    _outdated: set[str] = field(default_factory=set)
+    """Request streams to clear of what is out of date."""
+    _clear_at: float = float("-inf")
     _acknowledged: dict[str, list[str]] = field(default_factory=dict)
     """Worker id -> executions whose outcome was received."""
     _changed: dict[str, None] = field(default_factory=dict)
@@ -63,6 +67,8 @@ class InboxHandler:
         entries = list(entries)
         dispatches = [entry.entry_id for entry in entries if entry.kind is OutboxKind.DISPATCH]
         self.publisher.delivered += [name for name in dispatches if name not in self.engine.in_flight]
+        # An earlier term may have published any of them twice.
+        self.workers.recovery.guard.copied.update(self.engine.in_flight)
         await self.workers.recovery.find_missing(dispatches)
         return [
             (entry.entry_id, RefMove(entry.workflow_id, entry.task_id, entry.commit))
@@ -113,6 +119,7 @@ class InboxHandler:
         """Do the housekeeping when it is due, then dispatch what is ready."""
         if self._tick_is_due:
             self._ticked_at = self.monotonic
+            self._judge_held()
             await self.workers.tick()
         self.engine.dispatch_ready(self.now, self.monotonic)
 
@@ -120,7 +127,9 @@ class InboxHandler:
         """Publish what follows the commit: acknowledgements, dispatches, hints to workers and subscribers."""
         self.metrics.dispatches.inc(len(effects.dispatches))
         self._changed.update(effects.changed)
-        hints = self._hints(self.workers.drain_recalls(effects.recalls), effects.changed)
+        recalls = self.workers.drain_recalls(effects.recalls)
+        await self._clear_streams(effects.outdated, recalls)
+        hints = self._hints(recalls, effects.changed)
         acks, self._acks = self._acks, []
         if self._answers:
             answers, self._answers = self._answers, []
@@ -130,20 +139,37 @@ class InboxHandler:
                 # A message is acknowledged only after its answer was published.
                 # The next batch may have added to both lists meanwhile.
                 self._answers, self._acks, acks = answers + self._answers, acks + self._acks, []
-        dispatches = [*self.workers.drain_republish(), *effects.dispatches]
+        again = self.workers.drain_republish()
+        self.workers.recovery.guard.copied.update(again)
+        dispatches = [*again, *effects.dispatches]
         if not await self.publisher.publish(dispatches, hints, Done(Channels.ORCHESTRATORS_GROUP, acks)):
             self._acks += acks
+
+    async def _clear_streams(self, streams: Iterable[str], recalls: dict[str, list[str]]) -> None:
+        """Take what is out of date off these streams, at most once a tick; add to `recalls` what was read."""
+        self._outdated.update(streams)
+        if not self._outdated or self.monotonic < self._clear_at:
+            return
+        self._clear_at = self.monotonic + TICK_SECONDS
+        with contextlib.suppress(BusUnavailable):
+            for stream in sorted(self._outdated):
+                for worker_id, names in (await self.workers.recovery.streams.clear(stream)).items():
+                    known = recalls.setdefault(worker_id, [])
+                    known += [name for name in names if name not in known]
+                self._outdated.discard(stream)
 
     def _hints(self, recalled: dict[str, list[str]], changed: Iterable[str]) -> list[Outgoing]:
         """The hints that are due: at once what somebody waits for, the rest a few times a second."""
         workflows = self.engine.workflows
         ended = any(workflows[name].header.status.terminal for name in changed if name in workflows)
-        if not recalled and not ended and self.monotonic - self._hinted_at < HINT_SECONDS:
+        confirmed = self.workers.drain_confirmed()
+        waited_for = recalled or confirmed or ended
+        if not waited_for and self.monotonic - self._hinted_at < HINT_SECONDS:
             return []
         self._hinted_at = self.monotonic
         acknowledged, self._acknowledged = self._acknowledged, {}
         everything, self._changed = self._changed, {}
-        return self.publisher.hint_messages(acknowledged, recalled, everything)
+        return self.publisher.hint_messages(acknowledged, recalled, confirmed, everything)
 
     def _handle_delivery(self, delivery: Delivery) -> None:
         """Apply a delivery. Whatever it raises, it must not come back to end every term (I7)."""
@@ -165,7 +191,7 @@ class InboxHandler:
             case TaskOutcome() if (
                 event.workflowid and event.taskid and result_stream(event.workflowid) == delivery.stream
             ):
-                self._apply_outcome(event, event.workflowid, event.taskid)
+                self._judge_outcome(HeldOutcome(delivery, event.data, event.workflowid, event.taskid))
             case DeadLetteredMessage():
                 self._store_unreadable_message(event.data, event.id)
             case _:
@@ -173,17 +199,41 @@ class InboxHandler:
                     unreadable(delivery, f"{event.type} does not belong here")
                 )
 
-    def _apply_outcome(self, event: TaskEvent[TaskOutcome], workflow_id: str, task_id: str) -> None:
-        outcome = event.data
+    def _judge_outcome(self, one: HeldOutcome) -> None:
+        """Apply an outcome, or let it wait, unacknowledged, for a heartbeat of its worker."""
+        guard = self.workers.recovery.guard
+        found = self._credibility(one)
+        if found is Credibility.UNHEARD and guard.hold(one, self.monotonic):
+            self._acks.pop()
+        else:
+            self._apply_outcome(one, found)
+
+    def _judge_held(self) -> None:
+        """Apply the outcomes that have waited long enough, or whose worker was heard."""
+        guard = self.workers.recovery.guard
+        guard.retain(self.engine.in_flight)
+        for one in guard.take_judged(self.monotonic):
+            self._acks.append(one.delivery)
+            self._apply_outcome(one, self._credibility(one))
+
+    def _credibility(self, one: HeldOutcome) -> Credibility:
+        if one.outcome.dispatch_id not in self.engine.in_flight:
+            return Credibility.CREDIBLE
+        return self.workers.recovery.guard.judge(one.outcome, self.monotonic)
+
+    def _apply_outcome(self, one: HeldOutcome, found: Credibility) -> None:
+        outcome, name = one.outcome, one.workflow_id
         self._acknowledged.setdefault(outcome.worker_id, []).append(outcome.execution_id)
         refused: str | None = "the workflow has ended, or is unknown"
-        if workflow_id in self.engine.workflows:
-            finished = Finished(task_id, outcome)
-            refused = self.engine.apply(workflow_id, finished, self.now, self.monotonic).refused
+        if found is not Credibility.CREDIBLE:
+            refused = found.value
+        elif name in self.engine.workflows:
+            finished = Finished(one.task_id, outcome)
+            refused = self.engine.apply(name, finished, self.now, self.monotonic).refused
         self.metrics.outcome(outcome.status, accepted=refused is None)
         if refused is not None:
-            entry = OutcomeRefused(task_id, refused, outcome.dispatch_id, outcome.execution_id)
-            self.engine.record(workflow_id, entry)
+            entry = OutcomeRefused(one.task_id, refused, outcome.dispatch_id, outcome.execution_id)
+            self.engine.record(name, entry)
 
     def _store_unreadable_message(self, message: DeadLetteredMessage, message_id: str) -> None:
         """Store a message that a worker could not read.

@@ -20,9 +20,14 @@ from contracts.ports.clock import Clock
 from orchestrator.core.sharding import FailureDetector, ShardAssignment
 from orchestrator.scheduling.engine import Engine
 from orchestrator.scheduling.leases import Leases
+from orchestrator.scheduling.outcome_guard import OutcomeGuard
 from orchestrator.service.background import BackgroundWork
 from orchestrator.service.backlog import Backlog
 from orchestrator.service.command_handler import CommandHandler
+from orchestrator.service.fleet.recovery import DrainGate, Recovery
+from orchestrator.service.fleet.register import WorkerRegister
+from orchestrator.service.fleet.request_streams import RequestStreams
+from orchestrator.service.fleet.workers import Workers
 from orchestrator.service.git_publisher import GitPublisher
 from orchestrator.service.health import BusHealth
 from orchestrator.service.inbox import InboxMessage
@@ -30,10 +35,8 @@ from orchestrator.service.inbox_handler import InboxHandler
 from orchestrator.service.membership import Membership
 from orchestrator.service.metrics import OrchestratorMetrics
 from orchestrator.service.publisher import Publisher
-from orchestrator.service.recovery import DrainGate, Recovery
 from orchestrator.service.sources import Sources
 from orchestrator.service.term import Term
-from orchestrator.service.workers import Workers
 from orchestrator.storage.ownership import OrchestratorEntry
 from orchestrator.storage.store import OwnershipLost, Store
 
@@ -129,12 +132,15 @@ class OrchestratorService:
     async def _serve_term(self, assignment: ShardAssignment, members: Membership, leases: Leases) -> None:
         """Serve from loading the state to the next change of the shards. Raises a group of its errors."""
         engine = Engine(self.new_id, self.settings.window)
-        publisher = Publisher(self.bus, engine, self.new_id, self.clock.wall)
+        guard = OutcomeGuard(leases)
+        publisher = Publisher(self.bus, engine, self.new_id, self.clock.wall, guard.copied.update)
         inbox: asyncio.Queue[InboxMessage] = asyncio.Queue(maxsize=4 * self.settings.batch)
         git_publisher = GitPublisher(self.artifacts, inbox, publisher.delivered)
         gate = DrainGate()
-        recovery = Recovery(self.bus, engine, leases, gate, assignment)
-        workers = Workers(engine, leases, publisher, self.store, self.metrics, recovery)
+        streams = RequestStreams(self.bus, engine, leases, assignment)
+        recovery = Recovery(streams, engine, leases, gate, guard)
+        register = WorkerRegister(self.store, leases)
+        workers = Workers(engine, leases, publisher, register, self.metrics, recovery)
         command_handler = CommandHandler(engine, self.store, self.bus)
         handlers = InboxHandler(engine, publisher, self.metrics, workers, command_handler)
         busy, idle = await self.store.open_workflow_ids(assignment)

@@ -24,12 +24,19 @@ class Publisher:
     """Publishes dispatches until the bus has accepted them, and hints once."""
 
     def __init__(
-        self, bus: DispatchBus, engine: Engine, new_id: Callable[[], str], now: Callable[[], float]
+        self,
+        bus: DispatchBus,
+        engine: Engine,
+        new_id: Callable[[], str],
+        now: Callable[[], float],
+        doubtful: Callable[[Iterable[str]], None],
     ) -> None:
+        """`doubtful` hears of dispatches whose publication failed and may have been done all the same."""
         self._bus = bus
         self._engine = engine
         self._new_id = new_id
         self._now = now
+        self._doubtful = doubtful
         self._groups: set[str] = set()
         self._waiting: dict[str, None] = {}
         self.delivered: list[str] = []
@@ -55,6 +62,7 @@ class Publisher:
                 await self._bus.publish(messages, hints=hints, done=done)
                 failpoint("orchestrator.after_dispatch")
             except BusUnavailable:
+                self._doubtful(chunk)
                 return False
             for name in chunk:
                 del self._waiting[name]
@@ -80,16 +88,27 @@ class Publisher:
         self._groups.clear()
 
     def hint_messages(
-        self, acknowledged: dict[str, list[str]], recalled: dict[str, list[str]], changed: Iterable[str]
+        self,
+        acknowledged: dict[str, list[str]],
+        recalled: dict[str, list[str]],
+        confirmed: dict[str, list[str]],
+        changed: Iterable[str],
     ) -> list[Outgoing]:
         """Hints to workers and subscribers; losing one does no harm."""
         now = self._now()
         messages: list[Outgoing] = []
-        for worker_id in {**acknowledged, **recalled}:
-            control = Control(
-                acknowledged=tuple(acknowledged.get(worker_id, ())),
-                recalled=tuple(recalled.get(worker_id, ())),
+        said = [
+            (
+                name,
+                Control(
+                    acknowledged=tuple(acknowledged.get(name, ())), recalled=tuple(recalled.get(name, ()))
+                ),
             )
+            for name in {**acknowledged, **recalled}
+        ]
+        # On their own: a worker of the first release refuses a message with this field.
+        said += [(name, Control(confirmed=tuple(names))) for name, names in confirmed.items()]
+        for worker_id, control in said:
             messages.append(control_message(worker_id, control, message_id=self._new_id(), now=now))
         for workflow_id in changed:
             workflow = self._engine.workflows.get(workflow_id)

@@ -16,8 +16,8 @@ from contracts.messages.payloads import Heartbeat, WorkerLeft
 from contracts.ports.bus import ConsumePort, Delivery, SubscribePort
 from contracts.runtime.subscription import SubscriptionLoop
 from orchestrator.core.sharding import ShardAssignment
+from orchestrator.service.fleet.recovery import DrainGate
 from orchestrator.service.inbox import Drained, InboxMessage
-from orchestrator.service.recovery import DrainGate
 from orchestrator.storage.store import COMMANDS, Store
 
 CONSUMER = "orchestrator"

@@ -14,6 +14,7 @@ from contracts.messages.journal import (
     TaskDelayed,
     TaskDispatched,
     TaskLost,
+    TaskPassedOn,
     TaskRetrying,
     TaskSucceeded,
     UnknownEvent,
@@ -27,7 +28,7 @@ from orchestrator.storage.command_rows import read_unapplied_commands
 from orchestrator.storage.loading import read_workflows
 from orchestrator.storage.outbox import read_outbox
 
-_DELAYS = [kind_of(event) for event in (TaskRetrying, TaskDelayed, TaskLost)]
+_DELAYS = [kind_of(event) for event in (TaskRetrying, TaskDelayed, TaskLost, TaskPassedOn)]
 
 
 class Pulse(NamedTuple):
@@ -48,7 +49,7 @@ class Surroundings:
     slots: Mapping[str, int]
     """Slots of the workers that have not left, free or not, by request stream."""
     delays: Mapping[str, JournalEvent | UnknownEvent]
-    """The event that put a task off last, by task."""
+    """The event that put a task off or passed it on last, by task."""
     commands: tuple[tuple[str, float], ...]
     """Kind and time, in seconds since 1970, of the commands that were not applied yet."""
 

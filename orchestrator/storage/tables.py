@@ -18,7 +18,7 @@ from sqlalchemy import (
     false,
 )
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest revision of `migrations`; these tables are what it leads to."""
 
 metadata = MetaData(
@@ -173,3 +173,11 @@ dead_letters = Table(
     Column("resolution", String(20), nullable=True),
     Index(None, "origin", unique=True),
 )
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String(50), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+"""Numbers that only grow, by name."""

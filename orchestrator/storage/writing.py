@@ -18,6 +18,7 @@ from orchestrator.core.state import Header
 from orchestrator.scheduling.batch import Batch, DeadLetter, OutboxEntry
 from orchestrator.storage import tables as t
 from orchestrator.storage.command_rows import result_values
+from orchestrator.storage.dead_letters import drop_oldest_messages
 from orchestrator.storage.outbox import outbox_row
 from orchestrator.storage.rows import (
     DISPATCH_CHANGES,
@@ -214,6 +215,8 @@ def write_dead_letters(connection: Connection, batch: Batch) -> None:
     for statement, rows in parts:
         if rows:
             connection.execute(statement, rows)
+    if any(letter.task_id is None for letter in batch.dead_letters):
+        drop_oldest_messages(connection)
 
 
 def _insert_dead_letters(connection: Connection) -> Executable:

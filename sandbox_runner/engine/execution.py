@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Hashable
 
+from contracts.base.errors import SandboxUnavailable
 from contracts.base.failpoints import failpoint
+from contracts.base.processes.shortage import shortage_as
 from contracts.ports.sandbox import Isolation, SandboxRequest, SandboxResult
 from sandbox_runner.engine.cancellation import run_to_completion
 from sandbox_runner.engine.payload import Job
@@ -31,6 +33,12 @@ class Executions:
         A fresh one is started too when the waiting one fails before the program starts.
         Raises SandboxUnavailable, InvalidInput.
         """
+        with shortage_as(SandboxUnavailable):
+            return await self._run(request, job, key, start)
+
+    async def _run(
+        self, request: SandboxRequest, job: Job, key: Hashable, start: Callable[[], Awaitable[WarmSandbox]]
+    ) -> SandboxResult:
         async with self._slots:
             waiting = await self._pool.acquire(key)
             if waiting is not None:

@@ -30,9 +30,9 @@ def suspects_of(stream: str) -> str:
     return stream.replace(Channels.AGENT_REQUESTS, Channels.SUSPECTS, 1)
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
+async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = SECONDS) -> None:
     """Return when the condition holds; a test that waits in vain fails."""
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(seconds):
         while True:
             holds = condition()
             if holds if isinstance(holds, bool) else await holds:
@@ -71,10 +71,12 @@ class Owner:
     async def dispatch_raw(self, *payloads: bytes, stream: str = CODER) -> None:
         await self.bus.publish([Outgoing(stream, payload) for payload in payloads])
 
-    async def outcomes(self, count: int, stream: str = RESULTS) -> list[TaskEvent[Any]]:
+    async def outcomes(
+        self, count: int, stream: str = RESULTS, seconds: float = SECONDS
+    ) -> list[TaskEvent[Any]]:
         """The next `count` events of a stream, acknowledged as entries."""
         found: list[TaskEvent[Any]] = []
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(seconds):
             while len(found) < count:
                 deliveries = await self.bus.read(
                     [stream], Channels.ORCHESTRATORS_GROUP, "owner", count=count - len(found), block_ms=5_000
@@ -88,13 +90,24 @@ class Owner:
         assert isinstance(event.data, TaskOutcome)
         return event.data
 
-    async def say(self, *, acknowledged: Sequence[str] = (), recalled: Sequence[str] = ()) -> None:
+    async def say(
+        self,
+        *,
+        acknowledged: Sequence[str] = (),
+        recalled: Sequence[str] = (),
+        confirmed: Sequence[str] | None = None,
+        time: str = "2025-06-15T12:00:00Z",
+    ) -> None:
         event = TaskEvent[Control](
             id="control",
             source="orchestrator/test",
             type=EventType.WORKER_CONTROL,
-            time="2025-06-15T12:00:00Z",
-            data=Control(acknowledged=tuple(acknowledged), recalled=tuple(recalled)),
+            time=time,
+            data=Control(
+                acknowledged=tuple(acknowledged),
+                recalled=tuple(recalled),
+                confirmed=confirmed and tuple(confirmed),
+            ),
         )
         await self.bus.broadcast([Outgoing(Channels.control("w-1"), encode(event))])
 

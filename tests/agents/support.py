@@ -106,6 +106,7 @@ def task_request(
     attempt: int = 1,
     cycle: int = 0,
     parents: Sequence[str] = (),
+    created_at: int = CREATED_AT,
     **item: Any,
 ) -> TaskRequest:
     """A request for one task; `item` are further fields of its TodoItem."""
@@ -114,7 +115,7 @@ def task_request(
         reply_to="agent.results.0",
         attempt=attempt,
         cycle=cycle,
-        created_at=CREATED_AT,
+        created_at=created_at,
         request="Create a moving average",
         item=TodoItem.model_validate(
             {

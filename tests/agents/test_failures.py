@@ -44,6 +44,12 @@ def test_a_full_disk_is_an_outage_and_not_the_task_s_failure(number: int, outage
     assert task_error(OSError(number, os.strerror(number))).outage is outage
 
 
+@pytest.mark.parametrize("error", [OSError(errno.EMFILE, "none"), RuntimeError("can't start new thread")])
+def test_an_agent_short_of_resources_is_to_blame_in_a_fresh_process_alone(error: Exception) -> None:
+    found = [task_error(error, fresh=fresh) for fresh in (True, False)]
+    assert [(one.code, one.outage) for one in found] == [("agent_crashed", False), ("unavailable", True)]
+
+
 async def test_what_an_agent_says_of_its_success_carries_no_nul(
     bus: MemoryBus, owner: Owner, store: GitArtifactStore
 ) -> None:

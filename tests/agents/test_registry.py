@@ -155,3 +155,15 @@ def test_roles_select() -> None:
     assert table.roles == ("painter",)
     with pytest.raises(NotConfigured, match="no agent serves the role 'poet'; roles with an agent: coder"):
         AgentTable.of([PlainCoder], roles=["poet"])
+
+
+@agent(role="painter", short=True)
+class Sketcher(_Base):
+    pass
+
+
+def test_short_agents_are_told_apart_and_none_that_ships_is_one() -> None:
+    table = AgentTable.of([PlainCoder, Painter, Sketcher])
+    assert table.lasting(short=True).by_slot == {("painter", None): Sketcher}
+    assert set(table.lasting(short=False).by_slot) == {("coder", None), ("painter", "oil")}
+    assert AgentTable.of(discover(entry_points=False)).lasting(short=True).by_slot == {}

@@ -178,3 +178,11 @@ async def test_the_same_task_gives_the_same_prompt() -> None:
         assert isinstance(answer, CodeArtifacts)
         hashes.add(task.exchanges.prompt_hash)
     assert len(hashes) == 1
+
+
+def test_a_name_that_cannot_be_seen_is_kept_and_never_made() -> None:
+    task = TaskMaker()(base=BaseTree({"docs/\u2764\ufe0f.md": b""}), writable=["docs/"])
+    assert task.check_writable("docs/\u2764\ufe0f.md") == "docs/\u2764\ufe0f.md"
+    with pytest.raises(AgentFailure, match="U\\+FE0F cannot be seen") as caught:
+        task.check_writable("docs/\u2713\ufe0f.md")
+    assert caught.value.code == "path_not_allowed"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from contextlib import chdir
 from pathlib import Path
 
@@ -69,3 +71,30 @@ def test_what_it_refuses(tmp_path: Path) -> None:
 def test_public_names() -> None:
     assert artifacts.__all__ == sorted(artifacts.__all__)
     assert all(hasattr(artifacts, name) for name in artifacts.__all__)
+
+
+_MANY = """
+import sys
+from artifacts import ArtifactStore
+with ArtifactStore(sys.argv[1]) as store:
+    for number in range(int(sys.argv[3])):
+        store.commit_artifacts("w1", "t1", {f"{sys.argv[2]}.py": f"x = {number}\\n"}, {"agent_role": "coder"})
+"""
+
+
+def test_processes_that_commit_to_one_branch_at_the_same_time_all_succeed(tmp_path: Path) -> None:
+    ArtifactStore(tmp_path / "store.git").close()
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _MANY, str(tmp_path / "store.git"), f"p{number}", "10"],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(6)
+    ]
+    told = [writer.communicate(timeout=120)[1] for writer in writers]
+    assert [(writer.returncode, text) for writer, text in zip(writers, told, strict=True)] == [(0, "")] * 6
+    kept = git(tmp_path / "store.git", "for-each-ref", "--format=%(refname)", "refs/superseded").splitlines()
+    # Each of the 60 is the branch, or was kept when another took its place.
+    assert len(kept) + 1 == 60
+    assert fsck(tmp_path / "store.git") == []

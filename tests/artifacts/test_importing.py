@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from artifacts import GitArtifactStore
-from contracts.base.errors import ArtifactError, InvalidInput
+from contracts.base.errors import ArtifactError, InvalidInput, UnsafePath
 from contracts.ports.artifacts import RefMove
 from tests.artifacts.builders import NOW, commit_all, git, outcome
 
@@ -173,3 +174,23 @@ async def test_checkout_of_a_commit_and_of_nothing(local: GitArtifactStore, tmp_
         with pytest.raises(InvalidInput, match="full name"):
             await local.checkout(branch, tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+async def test_names_that_cannot_be_seen_stay_and_are_never_made(
+    local: GitArtifactStore, tmp_path: Path
+) -> None:
+    heart, hidden = "\u2764\ufe0f.md", "a\u200bb.md"
+    folder = tmp_path / "source"
+    folder.mkdir()
+    git(folder, "init", "-q")
+    for name in (heart, hidden, os.fsdecode(b"\xff.md")):
+        (folder / name).write_text("as it was")
+    commit_all(folder)
+    base = await local.import_base(folder)
+    assert await local.read_tree(base) == {heart: b"as it was"}
+    assert await local.left_out(base) == ["\\xff.md", hidden]
+    [changed] = await local.write([outcome(files={heart: b"new"}, parents=(base,))])
+    assert (await local.read_tree(changed))[heart] == b"new"
+    assert await local.left_out(changed) == ["\\xff.md", hidden]
+    with pytest.raises(UnsafePath, match="U\\+FE0F cannot be seen"):
+        await local.write([outcome(files={"new\ufe0f.md": b""}, parents=(base,))])

@@ -98,12 +98,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "I5: what a flushed Redis held is looked for and published again",
         (
             Edit(
-                "orchestrator/service/workers.py",
+                "orchestrator/service/fleet/workers.py",
                 "inspected = await self.recovery.find_missing(list(self.engine.in_flight))",
                 "inspected = True",
             ),
             Edit(
-                "orchestrator/service/workers.py",
+                "orchestrator/service/fleet/workers.py",
                 "await self.recovery.find_missing(sorted(self._in_flight_before))",
                 "pass",
             ),
@@ -126,7 +126,7 @@ MUTANTS: tuple[Mutant, ...] = (
                 "if True:",
             ),
             Edit(
-                "orchestrator/service/workers.py",
+                "orchestrator/service/fleet/workers.py",
                 "await self.recovery.find_missing(sorted(self._in_flight_before))",
                 "pass",
             ),
@@ -260,12 +260,102 @@ MUTANTS: tuple[Mutant, ...] = (
         "I1: an entry in no consumer's hands is in nobody's hands",
         (
             Edit(
-                "orchestrator/service/recovery.py",
-                "await self.bus.ack(Channels.WORKERS_GROUP, orphaned)",
+                "orchestrator/service/fleet/request_streams.py",
+                "await self.take_off(await self.bus.orphaned(stream, _GROUP))",
                 "pass",
             ),
         ),
         tests=("tests/orchestrator/test_recovery.py", "tests/orchestrator/test_several_owners.py"),
+    ),
+    Mutant(
+        "silence-is-death",
+        "I7: only the word of whoever saw a process end is a death",
+        (
+            Edit(
+                "orchestrator/service/fleet/workers.py",
+                "self._at_gate(Departure(worker_id, tuple(held), silent=True))",
+                "self._at_gate(death(worker_id, held, [hands], self.engine.is_suspect, None))",
+            ),
+        ),
+        tests=("tests/orchestrator/test_doubt.py",),
+    ),
+    Mutant(
+        "doubt-before-outcomes",
+        "I4: what a silent worker reported before is not run again",
+        (
+            Edit(
+                "orchestrator/service/fleet/workers.py",
+                "self._departures.setdefault(self.recovery.gate.ask(), []).append(departure)",
+                "self._republish += departure.waiting",
+            ),
+        ),
+        tests=("tests/orchestrator/test_doubt.py",),
+    ),
+    Mutant(
+        "deadline-begins-anew",
+        "I1: a task that silently takes machines down ends at its deadline",
+        (Edit("orchestrator/scheduling/holdings.py", "self.spent += now - self.started_at", "pass"),),
+        tests=("tests/orchestrator/test_doubt.py",),
+    ),
+    Mutant(
+        "stolen-kept",
+        "I1: what was read in a worker's name that does not have it is published again",
+        (
+            Edit(
+                "orchestrator/service/fleet/recovery.py",
+                "if view.heartbeats - first >= ENOUGH_HEARTBEATS:",
+                "if False:",
+            ),
+        ),
+        faults="stolen-reading",
+    ),
+    Mutant(
+        "strangers-believed",
+        "I3: an outcome of a worker that nobody announced is refused",
+        (
+            Edit(
+                "orchestrator/scheduling/outcome_guard.py",
+                "return Credibility.UNHEARD",
+                "return Credibility.CREDIBLE",
+            ),
+        ),
+        tests=("tests/orchestrator/test_forged.py",),
+    ),
+    Mutant(
+        "contradicted-believed",
+        "I3: an outcome is refused while another worker has the dispatch",
+        (
+            Edit(
+                "orchestrator/scheduling/outcome_guard.py",
+                "return Credibility.CONTRADICTED",
+                "return Credibility.CREDIBLE",
+            ),
+        ),
+        tests=("tests/orchestrator/test_forged.py",),
+    ),
+    Mutant(
+        "backlog-kept",
+        "I3: what is cancelled is taken off its stream",
+        (Edit("orchestrator/service/inbox_handler.py", "self._outdated.update(streams)", "pass"),),
+        faults="cancelled-backlog",
+    ),
+    Mutant(
+        "old-started",
+        "I3: an old request starts only when it is confirmed",
+        (
+            Edit(
+                "agents/worker/worker.py",
+                "return self._age.is_old(message.message.data.created_at)",
+                "return False",
+            ),
+        ),
+        tests=("tests/agents/test_old_requests.py",),
+    ),
+    Mutant(
+        "letters-uncapped",
+        "I9: of messages that nobody can read a limited number is kept",
+        (Edit("orchestrator/storage/dead_letters.py", "if newest is None:", "if True:"),),
+        tests=("tests/orchestrator/test_dead_letters.py",),
     ),
     Mutant(
         "undecodable-kept",
@@ -290,6 +380,102 @@ MUTANTS: tuple[Mutant, ...] = (
             ),
         ),
         tests=("tests/sandbox/test_docker.py",),
+    ),
+    Mutant(
+        "deadline-not-kept",
+        "I11: an agent that blocks is ended at its deadline",
+        (Edit("agents/keeper/judgement.py", "elif now >= held.deadline:", "elif False:"),),
+        tests=("tests/keeper/test_judgement.py",),
+    ),
+    Mutant(
+        "recall-not-kept",
+        "I11: an agent that blocks is ended when nobody waits for it",
+        (Edit("agents/keeper/judgement.py", "if held.dispatch_id in self._recalled:", "if False:"),),
+        tests=("tests/keeper/test_judgement.py",),
+    ),
+    Mutant(
+        "neighbours-blamed",
+        "I11: of several executions in a process that stands still none is blamed",
+        (
+            Edit(
+                "agents/keeper/judgement.py",
+                "return started <= 1 or now - seen.life <= self._limits.lifeless",
+                "return True",
+            ),
+        ),
+        tests=("tests/keeper/test_judgement.py",),
+    ),
+    Mutant(
+        "no-grace-anew",
+        "I11: a keeper that was stopped itself blames nobody for that time",
+        (
+            Edit(
+                "agents/keeper/judgement.py",
+                "if self._looked_at is None or now - self._looked_at > self._limits.blind:",
+                "if self._looked_at is None:",
+            ),
+        ),
+        tests=("tests/keeper/test_judgement.py",),
+    ),
+    Mutant(
+        "ends-unsaid",
+        "I1: an end by the keeper is an outcome",
+        (
+            Edit(
+                "agents/keeper/keeper.py",
+                "self._voice.answer(held.dispatch_id, held.execution_id, message, _entry(held))",
+                "pass",
+            ),
+        ),
+        tests=("tests/keeper/test_ends.py",),
+    ),
+    Mutant(
+        "neighbours-forgotten",
+        "I1: what ran beside an execution that was ended is handed back",
+        (
+            Edit(
+                "agents/keeper/keeper.py",
+                "others = [held for held in slot.held if held not in culprits]",
+                "others: list[Held] = []",
+            ),
+        ),
+        tests=("tests/keeper/test_ends.py",),
+    ),
+    Mutant(
+        "orphans-live",
+        "I11: what a process started ends with it",
+        (Edit("multi_agent/runtime/forking/forked_children.py", "            self._end_orphans()\n", ""),),
+        tests=("tests/keeper/test_ends.py",),
+    ),
+    Mutant(
+        "keeper-survived",
+        "I4: slot processes end with their keeper, which alone knows them",
+        (
+            Edit(
+                "multi_agent/runtime/forking/die_with_parent.py",
+                "_PR_SET_PDEATHSIG, signal.SIGKILL",
+                "_PR_SET_PDEATHSIG, 0",
+            ),
+        ),
+        tests=("tests/keeper/test_stops.py",),
+    ),
+    Mutant(
+        "shortage-is-failure",
+        "a process short of resources uses up no retry of its tasks",
+        (Edit("contracts/base/processes/shortage.py", "if short is None:", "if True:"),),
+        tests=("tests/keeper/test_shortage.py", "tests/contracts/test_shortage.py"),
+    ),
+    Mutant(
+        "excess-kept",
+        "I1: what a process cannot start does not wait behind what it runs",
+        (
+            Edit(
+                "contracts/runtime/consumer.py",
+                "if self._settings.returns_excess and not self.slots.free:",
+                "if False:",
+            ),
+        ),
+        tests=("tests/runtime/test_consumer.py",),
     ),
     Mutant(
         "canaries-pass",

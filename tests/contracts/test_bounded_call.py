@@ -14,7 +14,6 @@ import time
 
 import pytest
 
-from contracts.base.bounded_call import CALL_SECONDS, SMALL, bounded_call, importable
 from contracts.base.errors import (
     AgentFailure,
     DecodeError,
@@ -23,6 +22,7 @@ from contracts.base.errors import (
     Problem,
     Unavailable,
 )
+from contracts.base.processes.bounded_call import CALL_SECONDS, SMALL, bounded_call, importable
 from contracts.base.strict_json import read_json
 from tests.support.loop_gap import never_held_up
 
@@ -132,7 +132,7 @@ async def test_the_loop_is_not_held_up_by_what_a_call_takes_and_gives() -> None:
 
 FORKS = """
 import asyncio, os
-from contracts.base.bounded_call import SMALL, bounded_call
+from contracts.base.processes.bounded_call import SMALL, bounded_call
 def ask(): return asyncio.run(bounded_call(SMALL + 1, os.getpid))
 first = ask()
 if os.fork() == 0:

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from contracts.base.loop_thread import LoopThread
+from contracts.base.processes.loop_thread import LoopThread
 
 
 def test_an_interrupted_wait_lets_the_work_clean_up() -> None:

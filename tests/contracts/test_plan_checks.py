@@ -217,3 +217,15 @@ def test_parse_plan_reports_all_problems_of_a_stage() -> None:
     with pytest.raises(InvalidDocument, match="no agent serves") as refused:
         parse_plan(plan(item("result"), item("b", "c")).model_dump(mode="json"), LIMITS, {"tester"})
     assert len(refused.value.problems) == 4
+
+
+@pytest.mark.parametrize("char", ["\u3164", "\ufe0f", "\u200b", "\u2028", "\U000e0041", "\x1b"])
+def test_what_cannot_be_seen_is_refused_in_titles_and_new_names(char: str) -> None:
+    todo = plan(item("a", title=f"Build{char} it", output_artifacts=[f"a{char}.py"]))
+    title, path = told(todo)
+    assert title == f"$.items[0].title: U+{ord(char):04X} cannot be seen; leave it out of a title"
+    assert path.startswith("$.items[0].output_artifacts[0]: path 'a")
+
+
+def test_an_existing_file_may_have_an_emoji_in_its_name_and_a_title_two_lines() -> None:
+    assert told(plan(item("a", title="Build\n\tit", input_artifacts=["docs/\u2764\ufe0f.md"]))) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,33 @@ def test_a_request_nobody_prepared_is_built_tested_and_fixed(cli: Cli, live: Liv
             assert b"canary-4711" not in path.read_bytes(), f"the key is in {path}"
 
 
+def test_a_key_that_the_service_echoes_is_kept_nowhere(cli: Cli, live: Live) -> None:
+    """In an answer, in what a file should hold, in base64, and in errors."""
+    key = "canary-4711"
+    header = b64encode(f"user:{key}".encode()).decode()
+    noisy = {**FIXED, "summary": f"the key is {key}"}
+    noisy["files"] = [*DRAFT["files"], {"path": "text/key.py", "content": f'KEY = "{key}"\nH = "{header}"\n'}]
+    plan = json.loads(json.dumps(PLAN))
+    plan["items"][0]["output_artifacts"] = ["text/"]
+    errors: list[Any] = [Status(500, f"sent: Bearer {key}"), noisy]
+    _, env = live({**GOOD, "plan": [plan], "coder": errors})
+    shown = cli("run", "Write slugify", code=0, **env)
+    everything = [shown.stdout.encode(), shown.stderr.encode(), objects_of(cli.folder / ".multi_agent")]
+    for path in (cli.folder / ".multi_agent").rglob("*"):
+        if path.is_file():
+            everything.append(path.read_bytes())
+    assert b"the key is [secret]" in b"".join(everything)
+    assert b"sent: Bearer [secret]" in b"".join(everything)
+    for secret in (key.encode(), header[8:20].encode()):
+        assert [text[:80] for text in everything if secret in text] == []
+
+
+def objects_of(data: Path) -> bytes:
+    """Everything in the artifact store, not compressed."""
+    command = ["git", "--git-dir", str(data / "artifacts.git"), "cat-file", "--batch", "--batch-all-objects"]
+    return subprocess.run(command, check=True, capture_output=True).stdout
+
+
 def test_a_node_project_is_built_tested_and_fixed(cli: Cli, live: Live) -> None:
     def files(path: str, content: str) -> dict[str, Any]:
         return {"summary": "wrote it", "files": [{"path": path, "content": content}]}
@@ -160,12 +188,18 @@ def test_starting_from_a_repository_gives_a_branch_to_pull(cli: Cli, live: Live)
         command = ["git", *who, "-C", str(repository), *words]
         return subprocess.run(command, check=True, capture_output=True, text=True, env=env).stdout
 
+    (repository / "\u2764\ufe0f.md").write_text("kept")
+    (repository / "a\u200bb.md").write_text("kept")
     git("init", "-q", "-b", "main")
     git("add", "-A")
     git("commit", "-q", "-m", "Start")
     before = git("rev-parse", "HEAD").strip()
     model, settings = live(GOOD)
     shown = cli("run", "Write slugify", "--repo", "theirs", code=0, **settings).stdout
+    assert (
+        "1 file has a name that agents cannot be given; they neither see nor change it: 'a\\u200bb.md'"
+        in shown
+    )
     [pull] = [line.split("take it")[1].split() for line in shown.splitlines() if "take it" in line]
     assert pull[:3] == ["git", "-C", "theirs"]
     git(*pull[3:])
@@ -173,6 +207,7 @@ def test_starting_from_a_repository_gives_a_branch_to_pull(cli: Cli, live: Live)
     assert "lower()" in (repository / "text" / "slug.py").read_text()
     assert (repository / "run.sh").stat().st_mode & 0o111
     assert model.asked.count("plan") == 1
+    assert (repository / "a\u200bb.md").read_text() == (repository / "\u2764\ufe0f.md").read_text() == "kept"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from contracts.base.redaction import Redactor
 from contracts.ports.model import ModelClient, ModelMessage, ModelRequest, ModelResponse
 from multi_agent.models import ModelSettings, build_model
 from multi_agent.models.adapters.manual import ManualFiles
@@ -39,6 +40,7 @@ def settings_for(kind: str, server: ModelServer, **changes: Any) -> ModelSetting
         "spec": f"{kind}:the-model",
         "gemini_api_key": SecretStr(CANARY),
         "openai_api_key": SecretStr(CANARY),
+        "redact": Redactor([CANARY]),
         "gemini_base_url": server.gemini_url,
         "openai_base_url": server.openai_url,
         "max_attempts": 1,

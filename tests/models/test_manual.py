@@ -129,7 +129,8 @@ async def test_terminal() -> None:
     client = ManualTerminal(reads, writes)
     assert (await client.complete(REQUEST)).text == "line 1\n.not the end\n"
     assert "What is 6 x 7?" in writes.getvalue()
-    assert (await client.complete(REQUEST)).text == "second\n"
+    assert (await client.complete(asking("a\x1b[5m\u202eb"))).text == "second\n"
+    assert "a\\x1b[5m\\u202eb" in writes.getvalue()
     assert (await client.complete(REQUEST)).text == ""
 
 

@@ -9,7 +9,7 @@ from contracts.base.errors import ModelRefused, ModelRejected, ModelUnavailable,
 from contracts.ports.model import ModelRequest, ModelResponse
 from multi_agent.models.layers.bounds import Bounded
 from multi_agent.models.layers.cache import Cached
-from multi_agent.models.layers.rate_limit import RateLimited
+from multi_agent.models.layers.rate_limit import LocalWindow, RateLimited
 from multi_agent.models.layers.retry import Retrying, RetryPolicy
 from tests.models.rigs import asking
 
@@ -120,7 +120,7 @@ async def test_nothing_else_is_tried_again(error: MultiAgentError) -> None:
 
 async def test_rate_limit_counts_any_sixty_seconds() -> None:
     time, inner = Time(), Scripted(*"abcdefg")
-    client = RateLimited(inner, 3, sleep=time.sleep, clock=time.clock)
+    client = RateLimited(inner, LocalWindow(3), sleep=time.sleep, clock=time.clock)
     starts = []
     for number in range(7):
         await client.complete(asking(str(number)))
@@ -131,7 +131,7 @@ async def test_rate_limit_counts_any_sixty_seconds() -> None:
 
 async def test_rate_limit_keeps_the_order_of_waiters() -> None:
     time, inner = Time(), Scripted(*"abcd")
-    client = RateLimited(inner, 1, sleep=time.sleep, clock=time.clock)
+    client = RateLimited(inner, LocalWindow(1), sleep=time.sleep, clock=time.clock)
     await asyncio.gather(*(client.complete(asking(str(number))) for number in range(4)))
     assert inner.calls == ["0", "1", "2", "3"]
     assert time.now == 1180.0

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import threading
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psycopg.waiting
@@ -13,12 +14,15 @@ import pytest
 from sqlalchemy import Connection, event, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from contracts.base.errors import StoreUnavailable
+from contracts.base.errors import NotConfigured, StoreDamaged, StoreUnavailable
+from orchestrator.storage.migrate import upgrade
 from orchestrator.storage.sql.database import Database, SqliteDatabase, open_database
 from orchestrator.storage.sql.pipelining import commit_in_pipeline, pipelined_block, require, send_statement
 from orchestrator.storage.sql.transactions import Body, ConditionFailed
 from orchestrator.storage.tables import orchestrators, shards
 from orchestrator.storage.writing import Rows
+from tests.support.damage import break_pages
+from tests.support.postgres import PrivatePostgres
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -228,3 +232,29 @@ async def test_a_quick_write_that_fails_leaves_nothing(database: SqliteDatabase)
         await database.write(lambda connection: [put("twice")(connection), put("twice")(connection)])
     assert await database.write(put("whole")) == "whole"
     assert await names(database) == {"whole"}
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+async def test_a_database_of_another_encoding_is_refused_with_what_to_do(
+    postgres: PrivatePostgres, encoding: str
+) -> None:
+    url = postgres.new_database(encoding)
+    told = f"has the encoding {encoding}, .* ENCODING 'UTF8'"
+    with pytest.raises(NotConfigured, match=told):
+        upgrade(url)
+    database = open_database(url)
+    for ask in (database.read, database.write):
+        with pytest.raises(NotConfigured, match=told):
+            await ask(lambda connection: connection.execute(text("SELECT 1")).scalar())
+    await database.close()
+
+
+@on_sqlite
+async def test_a_page_that_cannot_be_read_is_damage_and_no_outage(database_url: str, tmp_path: Path) -> None:
+    upgrade(database_url)
+    break_pages(tmp_path / "state.db", "orchestrators")
+    database = open_database(database_url)
+    for attempt in (names(database), database.write(put("two")), database.write(put("two"), durable=True)):
+        with pytest.raises(StoreDamaged, match="the database is damaged"):
+            await attempt
+    await database.close()

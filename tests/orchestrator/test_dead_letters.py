@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from contracts.base.errors import InvalidInput
 from contracts.messages.channels import Channels
 from contracts.messages.payloads import MAX_LOGS
 from contracts.ports.bus import Delivery
-from multi_agent.cli.dead_letters.text import printable, shown_bytes
-from multi_agent.runtime.supervisor import last_lines
+from contracts.runtime.dead_letter import MAX_KEPT_BYTES
+from multi_agent.bootstrap import make_database, upgrade_database
+from multi_agent.cli import cli
+from multi_agent.cli.dead_letters.text import shown_bytes
+from multi_agent.runtime.log_tail import last_lines
+from multi_agent.settings import Settings
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.sharding import ShardAssignment
 from orchestrator.scheduling.batch import Batch, DeadLetter
 from orchestrator.scheduling.dead_letters import StoredDeadLetter, unreadable
+from orchestrator.storage.dead_letters import MOST_MESSAGES, drop_oldest_messages
 from orchestrator.storage.sql.database import Database
 from orchestrator.storage.store import Store
 
@@ -67,9 +75,8 @@ async def test_an_unknown_letter_is_a_clear_error(database: Database) -> None:
         await client.retry_dead_letter(9, "me")
 
 
-def test_nothing_in_a_message_reaches_the_terminal_as_a_control_character() -> None:
-    assert printable("a\x1b[2J\x9b\u202e\r\nb") == "a\\x1b[2J\\x9b\\u202e\\r\nb"
-    assert shown_bytes("grün\x07".encode()) == "grün\\x07"
+def test_bytes_that_are_no_text_are_shown_in_hexadecimal() -> None:
+    assert shown_bytes("grün".encode()) == "grün"
     assert shown_bytes(b"\xff\x1b") == "ff 1b"
 
 
@@ -81,3 +88,51 @@ def test_a_supervisor_knows_the_end_of_a_log(tmp_path: Path) -> None:
     assert (len(shown), shown[0], shown[-1]) == (40, "line 10 \ufffd\ufffd", "line 49 \ufffd\ufffd")
     log.write_bytes(b"y" * 100_000)
     assert len(str(last_lines(log))) == MAX_LOGS
+
+
+def message(number: int, size: int = 1) -> DeadLetter:
+    return DeadLetter(NONSENSE.stream, "no", b"x" * size, origin=f"o-{number}")
+
+
+def dead_task(size: int = 1) -> DeadLetter:
+    return DeadLetter("s", "it died", b"x" * size, "w", "a", origin="w/a/1")
+
+
+async def test_of_messages_the_newest_are_kept_and_tasks_always(database: Database) -> None:  # I9
+    await buried(database, dead_task(), *(message(number) for number in range(MOST_MESSAGES)))
+    client = WorkflowClient(database)
+    assert await client.dropped_messages() == 0
+    for number in range(2):
+        await buried(database, *(message(MOST_MESSAGES + 2 * number + more) for more in range(2)))
+    kept = await client.dead_letters(limit=10_000)
+    assert [one.task_id for one in kept[:2]] == ["a", None]
+    assert len(kept) == MOST_MESSAGES + 1
+    assert await client.dropped_messages() == 4
+    assert [one.dead_letter_id - kept[1].dead_letter_id for one in kept[1:]] == list(range(MOST_MESSAGES))
+
+
+async def test_of_large_messages_fewer_are_kept(database: Database) -> None:  # I9
+    await buried(database, dead_task(size=500), *(message(number, size=40) for number in range(5)))
+    await database.write(lambda connection: drop_oldest_messages(connection, most_bytes=100))
+    kept = await WorkflowClient(database).dead_letters()
+    assert [len(one.raw) for one in kept] == [500, 40, 40]
+
+
+def test_of_a_huge_message_the_beginning_is_kept() -> None:
+    letter = unreadable(NONSENSE._replace(payload=b"x" * (MAX_KEPT_BYTES + 1)), "no JSON")
+    assert len(letter.raw) == MAX_KEPT_BYTES
+    assert "the first 2000000 of 2000001 bytes are kept" in letter.reason
+
+
+async def test_the_list_says_how_many_were_dropped(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    upgrade_database(settings)
+    database = make_database(settings)
+    runner, argv = CliRunner(), ["dead-letters", "list", "--data-dir", str(tmp_path)]
+    assert "dropped" not in await asyncio.to_thread(lambda: runner.invoke(cli, argv).output)
+    await buried(database, *(message(number) for number in range(MOST_MESSAGES + 3)))
+    await database.close()
+    said = await asyncio.to_thread(runner.invoke, cli, [*argv, "--limit", "1"])
+    assert said.output.startswith("3 older messages that nobody could read were dropped; at most 1000")
+    as_json = await asyncio.to_thread(runner.invoke, cli, [*argv, "--limit", "1", "--json"])
+    assert len(json.loads(as_json.stdout)) == 1

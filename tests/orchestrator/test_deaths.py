@@ -2,65 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
-from contracts.messages.payloads import Execution, Heartbeat
-from orchestrator.scheduling.crash_attribution import executed, executed_alone
+from orchestrator.scheduling.crash_attribution import Departure, Hands, death
 
 
-def heartbeat(**started: bool) -> Heartbeat:
-    held = tuple(
-        Execution(dispatch_id=name, execution_id=f"e-{name}", started=is_started)
-        for name, is_started in started.items()
-    )
-    return Heartbeat(
-        worker_id="w", host="h", pid=1, roles=(), streams=(), slots=2, sequence=1, executions=held
-    )
+def hands(started: Iterable[str], read: Iterable[str] | None) -> Hands:
+    return Hands(frozenset(started), None if read is None else frozenset(read))
+
+
+def died(*workers: Hands) -> Departure:
+    held = [name for one in workers for name in sorted({*one.started, *(one.read or ())})]
+    return death("w", held, workers, lambda name: name.startswith("s"), "last words")
 
 
 @pytest.mark.parametrize(
-    ("listed", "read", "expected"),
+    ("started", "read", "executed"),
     [
-        ({"a": True}, ["a"], {"a"}),
-        ({"a": True}, ["a", "b"], {"a", "b"}),
-        ({"a": True, "b": False}, None, {"a"}),
-        ({}, ["a"], {"a"}),
-        ({"s1": True}, ["s1"], {"s1"}),
-        ({"s1": True}, ["s1", "a"], {"s1"}),
-        ({"s1": True}, None, {"s1"}),
-        ({"a": True, "s1": False}, ["a", "s1"], {"a"}),
-        ({}, ["s1"], set()),
-        ({"s1": True}, ["a", "b"], {"a", "b"}),
+        (["a"], ["a"], {"a"}),
+        (["a"], ["a", "b"], {"a", "b"}),
+        (["a"], None, {"a"}),
+        ([], ["a"], {"a"}),
+        (["s1"], ["s1"], {"s1"}),
+        (["s1"], ["s1", "a"], {"s1"}),
+        (["s1"], None, {"s1"}),
+        (["a"], ["a", "s1"], {"a"}),
+        ([], ["s1"], set()),
+        (["s1"], ["a", "b"], {"a", "b"}),
     ],
 )
-def test_what_was_executed(listed: dict[str, bool], read: list[str] | None, expected: set[str]) -> None:
-    assert executed(heartbeat(**listed), read, lambda name: name.startswith("s")) == expected
-
-
-def test_a_worker_that_nobody_heard_of_executed_what_it_had_read() -> None:
-    assert executed(None, ["a"], lambda _: False) == {"a"}
+def test_what_was_executed(started: list[str], read: list[str] | None, executed: set[str]) -> None:
+    found = died(hands(started, read))
+    assert set(found.executed) == executed
+    assert set(found.waiting) == {*started, *(read or ())} - executed
+    assert found.logs == "last words"
 
 
 @pytest.mark.parametrize(
-    ("listed", "read", "expected"),
+    ("started", "read", "counted"),
     [
-        ({"a": True}, ["a"], True),
-        ({"s1": True}, ["s1"], True),
-        ({"a": True, "b": True}, ["a", "b"], False),
-        ({"a": True}, ["a", "b"], False),
-        ({"a": True, "b": True}, ["a"], False),
-        ({"a": True}, ["b"], False),
-        ({"a": True}, [], False),
-        ({"a": True}, None, False),
-        ({"s1": False}, ["s1"], False),
-        ({}, ["a"], False),
+        (["a"], ["a"], {"a"}),
+        (["s1"], ["s1"], {"s1"}),
+        (["a", "b"], ["a", "b"], set()),
+        (["a"], ["a", "b"], set()),
+        (["a", "b"], ["a"], set()),
+        (["a"], ["b"], set()),
+        (["a"], [], set()),
+        (["a"], None, set()),
+        ([], ["s1"], set()),
+        ([], ["a"], set()),
     ],
 )
 def test_one_is_to_blame_only_when_heartbeat_and_bus_say_that_it_was_all(
-    listed: dict[str, bool], read: list[str] | None, expected: bool
+    started: list[str], read: list[str] | None, counted: set[str]
 ) -> None:
-    assert executed_alone(heartbeat(**listed), read) is expected
+    assert died(hands(started, read)).counted == counted
 
 
-def test_nobody_is_to_blame_for_the_death_of_a_worker_that_was_never_heard_of() -> None:
-    assert not executed_alone(None, ["a"])
+NOTHING = hands([], [])
+
+
+@pytest.mark.parametrize(
+    ("workers", "executed", "counted"),
+    [
+        ([hands(["a"], ["a"]), NOTHING], {"a"}, {"a"}),
+        ([hands(["a"], ["a"]), hands(["b"], ["b"])], {"a", "b"}, set()),
+        ([hands(["a"], ["a"]), hands([], ["b"])], {"a", "b"}, set()),
+        ([hands(["a"], ["a"]), hands(["s1"], ["s1"])], {"a", "s1"}, {"s1"}),
+        ([hands(["a"], ["a"]), hands(["s1"], None)], {"a", "s1"}, set()),
+        ([hands(["a"], ["a"]), hands([], ["s1"])], {"a"}, set()),
+        ([hands(["s2"], ["s2"]), hands(["s1"], ["s1"])], {"s1", "s2"}, set()),
+        ([hands(["s1"], ["s1", "s2"]), hands(["a"], ["a"])], {"s1", "a"}, set()),
+    ],
+)
+def test_of_what_a_keeper_ran_the_only_one_or_the_only_suspect_is_to_blame(
+    workers: list[Hands], executed: set[str], counted: set[str]
+) -> None:
+    found = died(*workers)
+    assert (set(found.executed), set(found.counted)) == (executed, counted)

@@ -284,6 +284,15 @@ class TestPeople:
         assert play.statuses == {"a": "succeeded", "b": "failed", "c": "blocked"}
         assert "too risky" in play.workflow.header.reason
 
+    def test_a_rejection_of_another_action_is_refused(self) -> None:
+        play = self.waiting()
+        seen = self.hash_of(play, "b")
+        refused = play.give(Reject("b", "me", "too risky", "0" * 64)).refused
+        assert refused == "what waits for approval is not what was rejected; look at it again"
+        assert play.status("b") == "waiting_approval"
+        assert play.give(Reject("b", "me", "too risky", seen)).refused is None
+        assert play.status("b") == "failed"
+
     def test_cancelling_recalls_what_is_out(self) -> None:
         play = diamond()
         dispatch_id = play.dispatch("a")

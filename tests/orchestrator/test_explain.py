@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from contracts.messages.channels import Channels
-from contracts.messages.journal import TaskDelayed
+from contracts.messages.journal import TaskDelayed, TaskPassedOn
 from orchestrator.core.events import Finished, Lost
 from orchestrator.diagnosis.explain import Holder, Observations, explain
 from orchestrator.diagnosis.observe import observe_surroundings
@@ -76,6 +76,19 @@ def test_a_dispatched_task_is_with_the_worker_that_said_so() -> None:
     assert said(play, held)["a"] == ("running", "is run by worker w1, dispatched since 1970-01-01T00:01:40Z")
     held = replace(SERVED, holders={dispatch: Holder("w1", started=False)})
     assert said(play, held)["a"][0] == "busy"
+
+
+def test_what_a_silent_worker_held_is_with_others() -> None:
+    play = Play(plan(item("a")))
+    dispatch = play.dispatch("a")
+    given = replace(SERVED, delays={"a": TaskPassedOn("a", 1, dispatch, "w1")})
+    code, text = said(play, given)["a"]
+    assert code == "passed_on"
+    assert text.endswith("worker w1 is silent; what it held was given to others")
+    older = replace(SERVED, delays={"a": TaskPassedOn("a", 1, "an older dispatch", "w1")})
+    assert said(play, older)["a"][0] == "dispatched"
+    back = replace(given, holders={dispatch: Holder("w2", started=True)})
+    assert said(play, back)["a"][0] == "running"
 
 
 def test_no_orchestrator_and_a_queued_command_are_said_of_the_workflow() -> None:

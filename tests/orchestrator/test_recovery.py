@@ -16,7 +16,9 @@ from orchestrator.core.state import TaskState, Workflow
 from orchestrator.scheduling.engine import Engine
 from orchestrator.scheduling.leases import Leases
 from orchestrator.scheduling.messages import request_message
-from orchestrator.service.recovery import DrainGate, Reclaimed, Recovery
+from orchestrator.scheduling.outcome_guard import OutcomeGuard
+from orchestrator.service.fleet.recovery import DrainGate, Recovery
+from orchestrator.service.fleet.request_streams import Reclaimed, RequestStreams
 from tests.orchestrator.plans import item, plan
 
 STREAM = Channels.requests("coder")
@@ -33,12 +35,14 @@ def bus() -> MessageBus:
 
 def owner_of(assignment: ShardAssignment, bus: MessageBus) -> Recovery:
     numbers = itertools.count(min(assignment.epochs))
-    return Recovery(bus, Engine(lambda: f"id-{next(numbers)}", 100), Leases(6.0), DrainGate(), assignment)
+    engine, leases = Engine(lambda: f"id-{next(numbers)}", 100), Leases(6.0)
+    streams = RequestStreams(bus, engine, leases, assignment)
+    return Recovery(streams, engine, leases, DrainGate(), OutcomeGuard(leases))
 
 
 def submitted(owner: Recovery) -> tuple[Workflow, TaskState]:
     """A workflow of the owner's share, dispatched."""
-    name = next(name for n in itertools.count() if owner.assignment.has(name := f"wf-{n}"))
+    name = next(name for n in itertools.count() if owner.streams.assignment.has(name := f"wf-{n}"))
     workflow = Workflow.start(name, plan(item("a")), shard=shard_of(name), now=0.0)
     owner.engine.submit(workflow, 0.0, 0.0)
     owner.engine.dispatch_ready(0.0, 0.0)
@@ -52,10 +56,10 @@ async def test_an_owner_takes_only_its_own_from_a_dead_worker(bus: MessageBus) -
     unreadable = Outgoing(STREAM, b"\xff")
     await bus.publish([*sent, unreadable])
     held = await bus.read([STREAM], Channels.WORKERS_GROUP, "dead", count=9, block_ms=0)
-    low = await owners[0].reclaim("dead", [STREAM])
+    low = await owners[0].streams.reclaim("dead", [STREAM])
     assert low == Reclaimed([decode(sent[0].payload).id], [held[2]])
     assert await bus.pending(STREAM, Channels.WORKERS_GROUP, "dead") == [held[1]]
-    assert await owners[1].reclaim("dead", [STREAM]) == Reclaimed([decode(sent[1].payload).id], [])
+    assert await owners[1].streams.reclaim("dead", [STREAM]) == Reclaimed([decode(sent[1].payload).id], [])
     assert await bus.consumers(STREAM, Channels.WORKERS_GROUP) == []
     assert await bus.depth(STREAM) == 0
 
@@ -94,5 +98,5 @@ async def test_an_owner_recalls_nothing_that_is_not_its_own(bus: MessageBus) -> 
             for name, workflow in running
         ),
     )
-    assert low.stale_executions(heartbeat) == [(names[0], "old-1")]
-    assert high.stale_executions(heartbeat) == [(names[1], "old-2")]
+    assert low.words(heartbeat).recalled == [(names[0], "old-1")]
+    assert high.words(heartbeat).recalled == [(names[1], "old-2")]

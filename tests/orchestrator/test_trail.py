@@ -25,13 +25,16 @@ from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from orchestrator.scheduling.engine import Effects, Engine
 from orchestrator.scheduling.leases import Leases
 from orchestrator.scheduling.messages import request_message
+from orchestrator.scheduling.outcome_guard import OutcomeGuard
 from orchestrator.service.background import BackgroundWork
 from orchestrator.service.command_handler import CommandHandler
+from orchestrator.service.fleet.recovery import DrainGate, Recovery
+from orchestrator.service.fleet.register import WorkerRegister
+from orchestrator.service.fleet.request_streams import RequestStreams
+from orchestrator.service.fleet.workers import Workers
 from orchestrator.service.inbox_handler import InboxHandler
 from orchestrator.service.metrics import OrchestratorMetrics
 from orchestrator.service.publisher import Publisher
-from orchestrator.service.recovery import DrainGate, Recovery
-from orchestrator.service.workers import Workers
 from tests.orchestrator.plans import item, plan
 
 
@@ -74,10 +77,12 @@ class EmptyStore:
 def handlers_on(bus: SlowBus) -> InboxHandler:
     store = EmptyStore()
     engine, metrics = Engine(lambda: "d", window=4), OrchestratorMetrics(CollectorRegistry())
-    publisher = Publisher(bus, engine, lambda: "m", lambda: 0.0)
     leases, assignment = Leases(6.0), ShardAssignment({shard: 1 for shard in range(64)})
-    recovery = Recovery(bus, engine, leases, DrainGate(), assignment)
-    workers = Workers(engine, leases, publisher, store, metrics, recovery)
+    guard = OutcomeGuard(leases)
+    publisher = Publisher(bus, engine, lambda: "m", lambda: 0.0, guard.copied.update)
+    streams = RequestStreams(bus, engine, leases, assignment)
+    recovery = Recovery(streams, engine, leases, DrainGate(), guard)
+    workers = Workers(engine, leases, publisher, WorkerRegister(store, leases), metrics, recovery)
     return InboxHandler(engine, publisher, metrics, workers, CommandHandler(engine, store, bus))
 
 

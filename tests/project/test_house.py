@@ -37,8 +37,21 @@ READS_THE_ENVIRONMENT = {
     "agents/testing/harness/supervise.py": "runs in the sandbox, and drops what steers pytest",
     "artifacts/git/process.py": "gives Git the PATH, HOME and ssh agent of its caller",
     "multi_agent/chaos/forked.py": "gives a process the environment it would start with",
+    "multi_agent/runtime/shared_metrics.py": "tells prometheus_client where processes count together",
     "sandbox_runner/probes/inside/quick.py": "looks for the host's environment in the sandbox",
 }
+# Everything else prints through contracts/base/printing.py, which makes text from outside visible.
+PRINTS = {
+    "agents/testing/harness/run_pytest.py": "runs in the sandbox, and flushes what tests print",
+    "contracts/base/printing.py": "lines, text and JSON",
+    "multi_agent/chaos/forked.py": "opens the streams of a process anew",
+    "multi_agent/cli/tables.py": "tables, and lines that change in place",
+    "multi_agent/models/adapters/manual.py": "the prompt of a model that is a person",
+    "multi_agent/telemetry/logs.py": "logs",
+    "sandbox_runner/probes/inside/abuse.py": "runs in the sandbox, and reports to its standard output",
+    "sandbox_runner/probes/inside/quick.py": "runs in the sandbox, and reports to its standard output",
+}
+CLICK_PRINTS = {"echo", "secho", "style", "prompt", "confirm", "pause", "progressbar", "echo_via_pager"}
 # Patches that have no other way in, by file: how many, and what each stands in for.
 PATCHES = {
     "tests/agents/test_exchanges.py": (1, "a process that was stopped for longer than a second"),
@@ -122,6 +135,32 @@ def _environment_reads(module: ast.Module) -> Iterator[ast.AST]:
             yield node
 
 
+def test_one_module_prints() -> None:
+    found = {name for name in python_files(*PACKAGES) if any(_prints(tree(name)))}
+    assert found == set(PRINTS), "print with contracts.base.printing, or tables with multi_agent.cli.tables"
+
+
+def _prints(module: ast.Module) -> Iterator[ast.AST]:
+    """What writes to a terminal: print, what click has for it, rich, and the streams themselves."""
+    for node in ast.walk(module):
+        match node:
+            case (
+                ast.Name(id="print")
+                | ast.Attribute(
+                    value=ast.Name(id="sys"), attr="stdout" | "stderr" | "__stdout__" | "__stderr__"
+                )
+            ):
+                yield node
+            case ast.Attribute(value=ast.Name(id="click"), attr=attr) if attr in CLICK_PRINTS:
+                yield node
+            case ast.Import(names=names) if any(one.name.partition(".")[0] == "rich" for one in names):
+                yield node
+            case ast.ImportFrom(module=str(source), names=names):
+                root = source.partition(".")[0]
+                if root == "rich" or (root == "click" and any(one.name in CLICK_PRINTS for one in names)):
+                    yield node
+
+
 def test_tests_patch_nothing() -> None:
     counts = {name: sum(1 for _ in _patches(tree(name))) for name in python_files("tests", "benchmarks")}
     found = {name: count for name, count in counts.items() if count}
@@ -190,3 +229,21 @@ def test_reads_of_the_environment_are_seen(text: str, found: int) -> None:
 )
 def test_patches_are_seen(text: str, found: int) -> None:
     assert sum(1 for _ in _patches(ast.parse(text))) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("print('a')", 1),
+        ("say = print", 1),
+        ("click.echo('a')", 1),
+        ("from click import secho", 1),
+        ("from rich.console import Console", 1),
+        ("import rich.table", 1),
+        ("sys.stderr.write('a')", 1),
+        ("import sys\nsys.exit(1)\nclick.option('--a')", 0),
+        ("print_line('a')", 0),
+    ],
+)
+def test_prints_are_seen(text: str, found: int) -> None:
+    assert sum(1 for _ in _prints(ast.parse(text))) == found

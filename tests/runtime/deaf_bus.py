@@ -16,11 +16,13 @@ class DeafBus(MemoryBus):
     def __init__(self, broker: MemoryBroker) -> None:
         super().__init__(broker)
         self.lose = 0
+        self.reads = 0
         self.lost: list[Delivery] = []
 
     async def read(
         self, streams: Sequence[str], group: str, consumer: str, *, count: int, block_ms: int
     ) -> list[Delivery]:
+        self.reads += 1
         found = await super().read(streams, group, consumer, count=count, block_ms=block_ms)
         if found and self.lose:
             self.lose -= 1

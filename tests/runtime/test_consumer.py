@@ -51,7 +51,7 @@ class Echo(Handler[str, str]):
         self.bus = bus
         self.door = asyncio.Event()
         self.unpacked: list[str] = []
-        self.started: list[str] = []
+        self.begun: list[str] = []
         self.over: set[str] = set()
         self.left: list[tuple[str, ...]] = []
         self.consumer = Consumer(bus, self, settings)
@@ -69,7 +69,7 @@ class Echo(Handler[str, str]):
         return text.upper()
 
     async def execute(self, message: InFlight[str]) -> str:
-        self.started.append(message.message)
+        self.begun.append(message.message)
         await self.door.wait()
         return message.message
 
@@ -77,7 +77,7 @@ class Echo(Handler[str, str]):
         return Outgoing(RESULTS, (result or f"cancelled {message.key}").encode())
 
     def heartbeat(self, sequence: int) -> Sequence[Outgoing]:
-        return [Outgoing(BEATS, f"{sequence} {len(self.started)}".encode())]
+        return [Outgoing(BEATS, f"{sequence} {len(self.begun)}".encode())]
 
     async def handle_control(self, event: TaskEvent[Any]) -> None:
         self.over.add(event.data.workflow_id)
@@ -141,7 +141,7 @@ async def test_it_lives_before_it_reads_and_acknowledges_with_the_reply(bus: Mem
     heard = Listener(bus)
     await ask(bus, "ask-a")
     async with serving(bus, LATE) as handler:
-        await until(lambda: handler.started == ["ASK-A"])
+        await until(lambda: handler.begun == ["ASK-A"])
         assert heard.on(BEATS)[0] == b"0 0"
         assert len(await bus.pending(REQUESTS, "group", "c-1")) == 1
         handler.door.set()
@@ -154,7 +154,7 @@ async def test_it_lives_before_it_reads_and_acknowledges_with_the_reply(bus: Mem
 async def test_an_early_acknowledgement_comes_before_the_result(bus: MemoryBus) -> None:
     await ask(bus, "ask-a")
     async with serving(bus, EARLY) as handler:
-        await until(lambda: handler.started == ["ASK-A"])
+        await until(lambda: handler.begun == ["ASK-A"])
 
         async def acknowledged() -> bool:
             return await bus.depth(REQUESTS) == 0
@@ -169,7 +169,7 @@ async def test_a_cancelled_message_is_answered_once(bus: MemoryBus) -> None:
     heard = Listener(bus)
     async with serving(bus, EARLY) as handler:
         await ask(bus, "ask-a")
-        await until(lambda: handler.started == ["ASK-A"])
+        await until(lambda: handler.begun == ["ASK-A"])
         await cancel(bus, "ask-a")
         await until(lambda: heard.on(RESULTS) == [b"cancelled ask-a"])
         beats = len(heard.on(BEATS))
@@ -181,7 +181,7 @@ async def test_a_cancelled_message_is_answered_once(bus: MemoryBus) -> None:
 async def test_i7_what_cannot_be_read_is_a_dead_letter(bus: MemoryBus) -> None:
     await ask(bus, "nonsense", "ask-a")
     async with serving(bus, LATE) as handler:
-        await until(lambda: handler.started == ["ASK-A"])
+        await until(lambda: handler.begun == ["ASK-A"])
 
         async def kept() -> bool:
             return await bus.depth(Channels.DEAD_LETTERS) == 1
@@ -207,7 +207,7 @@ async def test_only_what_is_new_and_will_start_is_unpacked(bus: MemoryBus) -> No
     heard = Listener(bus)
     async with serving(bus, EARLY) as handler:
         await ask(bus, "ask-a", "ask-a")
-        await until(lambda: handler.started == ["ASK-A"])
+        await until(lambda: handler.begun == ["ASK-A"])
         handler.door.set()
         await until(lambda: bool(heard.on(RESULTS)))
         await ask(bus, "ask-a")
@@ -226,7 +226,7 @@ async def test_only_what_is_new_and_will_start_is_unpacked(bus: MemoryBus) -> No
 async def test_i7_what_cannot_be_unpacked_is_dead(bus: MemoryBus, settings: ConsumerSettings) -> None:
     await ask(bus, "ask-lie", "ask-a")
     async with serving(bus, settings) as handler:
-        await until(lambda: handler.started == ["ASK-A"])
+        await until(lambda: handler.begun == ["ASK-A"])
 
         async def kept() -> bool:
             return await bus.depth(Channels.DEAD_LETTERS) == 1
@@ -254,3 +254,28 @@ async def test_failpoints_are_those_of_the_part_that_the_settings_name(
         disarm()
     struck = {line.split()[2] for line in log.read_text().splitlines()}
     assert struck == (set(names) if passed else set())
+
+
+async def test_what_cannot_start_at_once_goes_back_to_its_stream_for_others(bus: MemoryBus) -> None:
+    streams = [REQUESTS, "more"]
+    settings = replace(LATE, slots=1, returns_excess=True, source=replace(LATE.source, streams=streams))
+    for stream in streams:
+        await bus.ensure_group(stream, "group")
+    await bus.publish([Outgoing(stream, f"ask-{stream}".encode()) for stream in streams])
+    async with serving(bus, settings) as handler:
+        await until(lambda: handler.begun == ["ASK-REQUESTS"])
+        found = await bus.read(["more"], "group", "c-2", count=5, block_ms=5_000)
+        assert [each.payload for each in found] == [b"ask-more"]
+        assert await bus.pending("more", "group", "c-1") == []
+        assert len(handler.consumer.slots) == 1
+        handler.door.set()
+
+
+async def test_one_whose_keeper_sends_the_heartbeats_sends_only_the_first(bus: MemoryBus) -> None:
+    listener = Listener(bus)
+    async with serving(bus, replace(LATE, heartbeat_seconds=None)) as handler:
+        handler.door.set()
+        await ask(bus, *(f"ask-{number}" for number in range(5)))
+        await until(lambda: len(handler.begun) == 5)
+        await asyncio.sleep(0.2)
+    assert listener.on(BEATS) == [b"0 0"]

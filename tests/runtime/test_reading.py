@@ -83,3 +83,30 @@ async def test_between_two_suspects_other_work_has_its_turn(bus: DeafBus) -> Non
     for _ in range(2):
         order += [one.stream for one in await reader.read(1)]
     assert order == [SUSPECTS, CODER, SUSPECTS]
+
+
+async def test_in_turn_one_message_is_taken_from_one_stream_and_then_from_the_next(bus: DeafBus) -> None:
+    streams = [Channels.requests(role) for role in ("a", "b", "c")]
+    known: set[Entry] = set()
+    source = Source(Channels.WORKERS_GROUP, "w", streams, block_ms=0, in_turn=True)
+    reader = Reader(bus, source, lambda: known)
+    for stream in streams:
+        await bus.ensure_group(stream, Channels.WORKERS_GROUP)
+    await bus.publish([Outgoing(stream, f"{stream[-1]}{n}".encode()) for stream in streams for n in (1, 2)])
+    taken = []
+    for _ in range(6):
+        [found] = await reader.read(5)
+        known.add(entry(found))
+        taken.append(found.payload)
+    assert sorted(taken[:3]) == [b"a1", b"b1", b"c1"]
+    assert sorted(taken[3:]) == [b"a2", b"b2", b"c2"]
+    assert await reader.read(1) == []
+
+
+async def test_what_runs_alone_and_is_read_with_the_others_is_not_looked_for_besides(bus: DeafBus) -> None:
+    source = Source(Channels.WORKERS_GROUP, "w", [SUSPECTS], [SUSPECTS], block_ms=0, in_turn=True)
+    reader = Reader(bus, source, set)
+    await bus.ensure_group(SUSPECTS, Channels.WORKERS_GROUP)
+    before = bus.reads
+    assert await reader.read(1) == []
+    assert bus.reads == before + 2, "one without waiting, one that waits"

@@ -18,9 +18,11 @@ class Stage:
         self.removed = 0
         self.slots: Slots[str, str] = Slots(lambda: self.limit, self._execute, self._finish, self._count)
 
-    def add(self, key: str, *, exclusive: bool = False) -> None:
+    def add(self, key: str, *, exclusive: bool = False, confirmed: bool = True) -> None:
         delivery = Delivery("s", f"{key}-0", b"")
-        self.slots.add(InFlight(key, f"message {key}", delivery, f"execution-{key}", exclusive))
+        message = InFlight(key, f"message {key}", delivery, f"execution-{key}", exclusive)
+        message.confirmed = confirmed
+        self.slots.add(message)
 
     def end(self, key: str) -> None:
         self.doors[key].set()
@@ -33,7 +35,7 @@ class Stage:
     def _finish(self, message: InFlight[str], result: str | None) -> None:
         self.finished.append((message.key, result))
 
-    def _count(self) -> None:
+    def _count(self, _message: InFlight[str]) -> None:
         self.removed += 1
 
 
@@ -118,3 +120,30 @@ async def test_a_limit_that_rises_is_used_when_started() -> None:
     stage.slots.start()
     await settle()
     assert list(stage.doors) == ["a"]
+
+
+async def test_what_is_not_confirmed_takes_a_slot_and_holds_up_nothing() -> None:
+    stage = Stage(limit=2)
+    stage.add("a", confirmed=False)
+    stage.add("b")
+    await settle()
+    assert (list(stage.doors), stage.slots.free) == (["b"], 0)
+    stage.slots.confirm("a")
+    stage.slots.confirm("a")
+    stage.slots.confirm("unknown")
+    await settle()
+    assert list(stage.doors) == ["b", "a"]
+    stage.end("a")
+    await settle()
+    assert stage.finished == [("a", "result of message a")]
+
+
+async def test_what_is_not_confirmed_can_be_revoked_and_cancelled() -> None:
+    stage = Stage(limit=2)
+    for key in "ab":
+        stage.add(key, confirmed=False)
+    assert stage.slots.revoke("a") is not None
+    assert stage.slots.cancel("b")
+    stage.slots.confirm("a")
+    await settle()
+    assert (list(stage.doors), stage.finished, len(stage.slots)) == ([], [("b", None)], 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from orchestrator.core.events import Lost
 from tests.simulation.model_worker import ModelWorker
@@ -13,21 +13,22 @@ class Coroner:
     def __init__(self, workers: Mapping[str, ModelWorker]) -> None:
         self._workers = workers
         self._dead: dict[str, frozenset[str]] = {}
-        self._findings: dict[str, frozenset[str] | None] = {}
 
     def died(self, worker: ModelWorker) -> None:
         """A worker died, at what it was doing."""
         self._dead[worker.name] = worker.to_blame
 
-    def given_up(self, worker_id: str) -> None:
-        """The owner takes a worker for dead. One that lives and moves may execute anything meanwhile."""
-        worker = self._workers.get(worker_id)
-        truth = self._dead.get(worker_id) if worker is None else worker.to_blame if worker.paused else None
-        self._findings[worker_id] = truth
+    def keeper_died(self, keeper: str, workers: Sequence[ModelWorker]) -> None:
+        """A keeper died with all its workers: of what ran alone in it, or of a suspect in it."""
+        near = {name: alone for worker in workers for name, alone in worker.near.items()}
+        running = frozenset[str]().union(*(worker.running for worker in workers))
+        suspects = frozenset(name for name, alone in near.items() if alone)
+        alone = running if len(running) == 1 else frozenset() if running else frozenset(near)
+        self._dead[keeper] = suspects | alone
 
     def judge(self, event: Lost) -> None:
         """The owner counts a death against a task."""
-        truth = self._findings[event.worker_id]
-        fair = truth is None or event.dispatch_id in truth
+        truth = self._dead.get(event.worker_id)
+        check(truth is not None, f"I7: {event.worker_id} is counted as dead, and nobody saw it die")
         blamed = f"{event.dispatch_id} is blamed for the death of {event.worker_id}"
-        check(fair, f"I7: {blamed}, where {sorted(truth or ())} could be")
+        check(event.dispatch_id in (truth or ()), f"I7: {blamed}, where {sorted(truth or ())} could be")

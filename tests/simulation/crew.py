@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+from contracts.base.errors import BusUnavailable, GroupMissing
+from contracts.messages.channels import Channels
 from contracts.messages.payloads import Control, Heartbeat, WorkerLeft
 from tests.simulation.choices import Choices
 from tests.simulation.coroner import Coroner
 from tests.simulation.model_bus import ModelBus
-from tests.simulation.model_worker import ModelWorker
-from tests.simulation.parcels import Event
+from tests.simulation.model_worker import STREAMS, SUSPECTS, Held, ModelWorker
+from tests.simulation.stepping import run
+
+Streams = tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -21,7 +26,7 @@ class Crew:
     bus: ModelBus
     number: Callable[[], int]
     now: Callable[[], float]
-    begun: Callable[[Event], None]
+    begun: Callable[[Held], None]
     to_owner: Callable[[Heartbeat | WorkerLeft], bool]
     say: Callable[[str], None]
     workers: dict[str, ModelWorker] = field(default_factory=dict)
@@ -31,17 +36,31 @@ class Crew:
         self.coroner = Coroner(self.workers)
 
     def hire(self) -> None:
-        name = f"w{self.number()}"
+        """A worker alone, or a keeper with two slots and one more for suspects."""
         supervised = bool(self.choices.below(2))
+        if self.choices.below(3) == 0:
+            keeper = f"k{self.number()}"
+            for streams, suspects in ((STREAMS, ()), (STREAMS, ()), ((), SUSPECTS)):
+                self._add(1, supervised, keeper, streams, suspects)
+        else:
+            self._add(1 + self.choices.below(2), supervised, None, STREAMS, SUSPECTS)
+
+    def _add(
+        self, slots: int, supervised: bool, keeper: str | None, streams: Streams, suspects: Streams
+    ) -> None:
+        name = f"w{self.number()}"
         self.workers[name] = ModelWorker(
             name,
-            1 + self.choices.below(2),
+            slots,
             self.bus,
             self.choices,
             self._new_commit,
             self.begun,
             self.to_owner,
             supervised,
+            keeper,
+            streams,
+            suspects,
         )
 
     def _new_commit(self) -> str:
@@ -81,12 +100,18 @@ class Crew:
             worker.report(self.now())
 
     def _work(self, worker: ModelWorker) -> None:
-        if worker.work():
+        if worker.work(self.now()):
             self._die(worker)
 
     def _beat(self, worker: ModelWorker) -> None:
         worker.beat_at = self.now() + 2.0
         self.to_owner(worker.heartbeat())
+
+    def beat_without(self, silent: ModelWorker | None) -> None:
+        """A heartbeat of all but one."""
+        for worker in self.workers.values():
+            if worker is not silent and not worker.paused:
+                self._beat(worker)
 
     def hear(self, name: str, control: Control) -> None:
         """The owner's word, which may be lost."""
@@ -95,30 +120,56 @@ class Crew:
             if worker is not None and not worker.paused:
                 worker.obey(control)
 
+    def may_be_doubted(self, dispatch_id: str, name: str) -> bool:
+        """Whether this worker is dead or says nothing, or another one has the dispatch in hand."""
+        worker = self.workers.get(name)
+        another = any(dispatch_id in one.held for one in self.workers.values() if one.name != name)
+        return another or worker is None or worker.paused
+
     # --- what befalls them ---------------------------------------------------------------------------
 
-    def _chosen(self) -> ModelWorker | None:
+    def chosen(self) -> ModelWorker | None:
+        """One of them, None when there is none."""
         names = list(self.workers)
         return self.workers[names[self.choices.below(len(names))]] if names else None
 
     def crash(self) -> None:
-        worker = self._chosen()
-        if worker is not None:
+        """A worker dies, or a keeper with all its workers."""
+        worker = self.chosen()
+        if worker is not None and worker.keeper and self.choices.below(2):
+            self._keeper_dies(worker.keeper, worker.supervised)
+        elif worker is not None:
             self._die(worker)
 
     def _die(self, worker: ModelWorker) -> None:
         self.say(f"{worker.name} dies")
         self._remove(worker)
-        if worker.supervised:
+        if worker.supervised or worker.keeper:
             self.to_owner(WorkerLeft(worker_id=worker.name, reason="died"))
+        self._succeed(worker)
+
+    def _succeed(self, worker: ModelWorker) -> None:
+        """A keeper replaces whom it lost."""
+        if worker.keeper:
+            self._add(1, worker.supervised, worker.keeper, worker.streams, worker.suspects)
+
+    def _keeper_dies(self, keeper: str, supervised: bool) -> None:
+        self.say(f"{keeper} dies")
+        kept = [one for one in self.workers.values() if one.keeper == keeper]
+        self.coroner.keeper_died(keeper, kept)
+        for one in kept:
+            del self.workers[one.name]
+        if supervised:
+            self.to_owner(WorkerLeft(worker_id=keeper, reason="died"))
 
     def stop(self) -> None:
-        worker = self._chosen()
+        worker = self.chosen()
         if worker is not None:
             worker.report(float("inf"))
             self._remove(worker)
             held = tuple(worker.held)
             self.to_owner(WorkerLeft(worker_id=worker.name, reason="stopped", handed_back=held))
+            self._succeed(worker)
 
     def _remove(self, worker: ModelWorker) -> None:
         self.coroner.died(worker)
@@ -126,9 +177,17 @@ class Crew:
 
     def pause(self) -> None:
         """Or wake it: a zombie that reports what was given to somebody else."""
-        worker = self._chosen()
+        worker = self.chosen()
         if worker is not None:
             worker.paused = not worker.paused
+
+    def steal(self) -> None:
+        """Somebody reads in the name of a worker, and vanishes."""
+        worker = self.chosen()
+        if worker is not None:
+            with suppress(BusUnavailable, GroupMissing):
+                stream = (*worker.streams, *worker.suspects)[0]
+                run(self.bus.read([stream], Channels.WORKERS_GROUP, worker.name, count=1, block_ms=0))
 
     def wake(self) -> None:
         """All who are paused."""

@@ -197,6 +197,12 @@ class ModelBus:
         place = self._memory.groups.get((stream, group))
         return sorted(set(place.pending.values())) if place else []
 
+    async def holders(self, stream: str, group: str) -> dict[str, str]:
+        if self.away:
+            raise BusUnavailable("away")
+        place = self._memory.groups.get((stream, group))
+        return {str(number): name for number, name in place.pending.items()} if place else {}
+
     async def forget_consumer(self, stream: str, group: str, consumer: str) -> None:
         """Nothing is known here of a consumer that has no entries in its hands."""
         self._after(self._before())

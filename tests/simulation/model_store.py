@@ -200,6 +200,14 @@ class ModelStore:
         task = self.tasks.get(workflow_id, {}).get(task_id)
         return task is not None and task.status is TaskStatus.DISPATCHED and task.dispatch_id == dispatch_id
 
+    def is_out(self, dispatch_id: str) -> bool:
+        """Whether this dispatch is committed as the current one of any task."""
+        return any(
+            task.status is TaskStatus.DISPATCHED and task.dispatch_id == dispatch_id
+            for tasks in self.tasks.values()
+            for task in tasks.values()
+        )
+
 
 def _as_sent(stored: TaskState, task: TaskState) -> TaskState:
     """What a dispatch writes."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,6 +19,7 @@ from tests.simulation.parcels import Event, builder, unwrap, wrap
 from tests.simulation.plans import POISON
 from tests.simulation.stepping import run
 
+LEASE_SECONDS = 6.0
 ROLES = ("coder", "debugger", "tester")
 STREAMS = tuple(Channels.requests(role) for role in ROLES)
 SUSPECTS = tuple(Channels.suspects(role) for role in ROLES)
@@ -36,7 +38,10 @@ _build_execution = builder(Execution)
 
 @dataclass(slots=True)
 class Held:
-    """started: it has a slot. runs: it really does, which for a suspect comes after a heartbeat."""
+    """started: it has a slot. runs: it really does, which for a suspect comes after a heartbeat.
+
+    asks_until: an old one waits for the owner's word until then.
+    """
 
     event: Event
     delivery: Delivery
@@ -44,11 +49,15 @@ class Held:
     alone: bool
     started: bool = False
     runs: bool = False
+    asks_until: float | None = None
+    confirmed: bool = False
+    calm: bool = False
 
 
 @dataclass(slots=True)
 class Kept:
     dispatch_id: str
+    alone: bool
     outgoing: Outgoing
     deliveries: list[Delivery]
     due: float = 0.0
@@ -57,16 +66,19 @@ class Kept:
 
 @dataclass(slots=True)
 class ModelWorker:
-    """announce: broadcasts a heartbeat, False when the bus is away."""
+    """announce: broadcasts a heartbeat, False when the bus is away. keeper: who dies with it."""
 
     name: str
     slots: int
     bus: ModelBus
     choices: Choices
     new_commit: Callable[[], str]
-    begun: Callable[[Event], None]
+    begun: Callable[[Held], None]
     announce: Callable[[Heartbeat], bool]
     supervised: bool = True
+    keeper: str | None = None
+    streams: tuple[str, ...] = STREAMS
+    suspects: tuple[str, ...] = SUSPECTS
     paused: bool = False
     beat_at: float = 0.0
     held: dict[str, Held] = field(default_factory=dict)
@@ -83,12 +95,21 @@ class ModelWorker:
         """The dispatches its death may be held against: the only one it executes, or, while it executes
         none, what is about to start and what has ended without a word of it.
         """
-        running = frozenset(name for name, held in self.held.items() if held.runs)
+        running = self.running
         if running:
             return running if len(running) == 1 else frozenset()
-        starting = (name for name, held in self.held.items() if held.started)
-        unsaid = (kept.dispatch_id for kept in self.kept.values() if not kept.said)
-        return frozenset((*starting, *unsaid))
+        return frozenset(self.near)
+
+    @property
+    def running(self) -> frozenset[str]:
+        """What it executes."""
+        return frozenset(name for name, held in self.held.items() if held.runs)
+
+    @property
+    def near(self) -> dict[str, bool]:
+        """What it executes, will start, or has ended without a word of it -> whether it is a suspect."""
+        starting = {name: held.alone for name, held in self.held.items() if held.started}
+        return starting | {kept.dispatch_id: kept.alone for kept in self.kept.values() if not kept.said}
 
     def heartbeat(self) -> Heartbeat:
         return _build_heartbeat(
@@ -96,8 +117,9 @@ class ModelWorker:
             host="model",
             pid=1,
             roles=ROLES,
-            streams=STREAMS + SUSPECTS,
+            streams=(*self.streams, *self.suspects),
             slots=self.slots,
+            keeper_id=self.keeper,
             sequence=1,
             executions=tuple(
                 _build_execution(
@@ -126,7 +148,7 @@ class ModelWorker:
             self._doubtful = True
         else:
             for delivery in found:
-                self._receive(delivery)
+                self._receive(delivery, now)
 
     def _unheard(self) -> list[Delivery]:
         """Only after a failure; a server that is another now has cut the connection."""
@@ -136,7 +158,7 @@ class ModelWorker:
         known = {(one.stream, one.entry_id) for one in self._deliveries()}
         found = [
             delivery
-            for stream in STREAMS + SUSPECTS
+            for stream in (*self.streams, *self.suspects)
             for delivery in run(self.bus.pending(stream, Channels.WORKERS_GROUP, self.name))
             if (delivery.stream, delivery.entry_id) not in known
         ]
@@ -152,7 +174,7 @@ class ModelWorker:
         if not self._may_look or now < self._look_at:
             return []
         self._look_at = now + LOOK_SECONDS
-        for stream in SUSPECTS:
+        for stream in self.suspects:
             if found := self._read([stream], 1):
                 self._may_look = False
                 return found
@@ -160,12 +182,12 @@ class ModelWorker:
 
     def _new(self, count: int) -> list[Delivery]:
         self._may_look = True
-        return self._read(STREAMS, count)
+        return self._read(self.streams, count) if self.streams else []
 
     def _read(self, streams: Sequence[str], count: int) -> list[Delivery]:
         return run(self.bus.read(streams, Channels.WORKERS_GROUP, self.name, count=count, block_ms=0))
 
-    def _receive(self, delivery: Delivery) -> None:
+    def _receive(self, delivery: Delivery, now: float) -> None:
         event = unwrap(delivery.payload)
         kept = next((kept for kept in self.kept.values() if kept.dispatch_id == event.id), None)
         if event.id in self.held:
@@ -176,7 +198,11 @@ class ModelWorker:
         else:
             self.executions += 1
             alone = delivery.stream in SUSPECTS
-            self.held[event.id] = Held(event, delivery, f"{self.name}-{self.executions}", alone)
+            held = Held(event, delivery, f"{self.name}-{self.executions}", alone, calm=self.choices.calm)
+            if now - event.at > LEASE_SECONDS:
+                held.asks_until = now + LEASE_SECONDS
+                self.beat_at = 0.0
+            self.held[event.id] = held
             self._start()
 
     # --- executing, as contracts.runtime.slots does ---------------------------------------------------------
@@ -184,6 +210,8 @@ class ModelWorker:
     def _start(self) -> None:
         running = sum(held.started for held in self.held.values())
         for held in self.held.values():
+            if held.asks_until is not None:
+                continue
             if running >= self.slots or (running and held.alone):
                 return
             if not held.started:
@@ -195,10 +223,11 @@ class ModelWorker:
 
     def _begin(self, held: Held) -> None:
         held.runs = True
-        self.begun(held.event)
+        self.begun(held)
 
-    def work(self) -> bool:
+    def work(self, now: float) -> bool:
         """Say that a suspect starts, or end one execution somehow. True when it takes the worker down."""
+        self._stop_asking([name for name, held in self.held.items() if now >= (held.asks_until or math.inf)])
         for held in self.held.values():
             if held.alone and held.started and not held.runs:
                 if self.announce(self.heartbeat()):
@@ -229,7 +258,7 @@ class ModelWorker:
         )
         event = Event(held.execution_id, held.event.workflowid, held.event.taskid, outcome)
         outgoing = Outgoing(Channels.results(0), wrap(event))
-        self.kept[held.execution_id] = Kept(held.event.id, outgoing, [held.delivery])
+        self.kept[held.execution_id] = Kept(held.event.id, held.alone, outgoing, [held.delivery])
         del self.held[held.event.id]
         self._start()
 
@@ -260,12 +289,22 @@ class ModelWorker:
     def obey(self, control: Control) -> None:
         for execution_id in control.acknowledged:
             self._drop(execution_id)
+        for dispatch_id in control.confirmed or ():
+            if dispatch_id in self.held:
+                self.held[dispatch_id].confirmed = True
+        self._stop_asking(control.confirmed or ())
         for dispatch_id in control.recalled:
             held = self.held.pop(dispatch_id, None)
             if held is not None:
                 self.acks.append(held.delivery)
             for name in [name for name, kept in self.kept.items() if kept.dispatch_id == dispatch_id]:
                 self._drop(name)
+        self._start()
+
+    def _stop_asking(self, dispatch_ids: Iterable[str]) -> None:
+        for dispatch_id in dispatch_ids:
+            if dispatch_id in self.held:
+                self.held[dispatch_id].asks_until = None
         self._start()
 
     def _drop(self, execution_id: str) -> None:

@@ -9,16 +9,19 @@ from typing import Any
 
 import orchestrator.core.attempts
 import orchestrator.core.decide
-import orchestrator.service.workers
+import orchestrator.service.fleet.workers
 from contracts.base.errors import BusUnavailable
 from contracts.messages.channels import Channels
-from contracts.messages.payloads import TaskError
+from contracts.messages.payloads import Heartbeat, TaskError, WorkerLeft
 from orchestrator.core.decision import Decision
 from orchestrator.core.events import Lost
 from orchestrator.core.state import TaskState, TaskStatus, Workflow
 from orchestrator.scheduling.batch import Batch
+from orchestrator.scheduling.crash_attribution import Departure, death
 from orchestrator.scheduling.engine import Effects
-from orchestrator.service.recovery import Recovery
+from orchestrator.scheduling.outcome_guard import Credibility, OutcomeGuard
+from orchestrator.service.fleet.recovery import Recovery, Words
+from orchestrator.service.fleet.workers import Workers
 from orchestrator.service.term import Term
 
 _lose = orchestrator.core.attempts.lose
@@ -78,12 +81,38 @@ def _lose_uncounted(workflow: Workflow, event: Lost, now: float) -> Decision:
     return _lose(workflow, replace(event, alone=False), now)
 
 
+def _blame_all(*known: Any) -> Departure:
+    found = death(*known)
+    return replace(found, counted=frozenset(found.executed))
+
+
+async def _death_of(self: Workers, worker_id: str, _why: str) -> None:
+    await self.handle_left(WorkerLeft(worker_id=worker_id, reason="died"))
+
+
+def _confirm_all(self: Recovery, heartbeat: Heartbeat) -> Words:
+    held = [(one.workflow_id or "", one.dispatch_id) for one in heartbeat.executions if not one.started]
+    return Words([], held)
+
+
+def _drain_all(self: Workers) -> dict[str, list[str]]:
+    confirmed, self._confirmed = self._confirmed, {}
+    return confirmed
+
+
 MUTANTS: dict[str, list[tuple[Any, str, Any]]] = {
     "no check of the dispatch id": [(orchestrator.core.attempts, "_current", _no_fence)],
     "publish before commit": [(Term, "step", _publish_first)],
     "acknowledge before commit": [(Term, "step", _acknowledge_first)],
     "no look at the outbox after a start, and no sweep": [(Recovery, "find_missing", _look_at_nothing)],
     "no crash is counted": [(orchestrator.core.decide, "lose", _lose_uncounted)],
-    "whoever was there is to blame": [(orchestrator.service.workers, "executed_alone", lambda *_: True)],
+    "whoever was there is to blame": [(orchestrator.service.fleet.workers, "death", _blame_all)],
+    "silence is death": [(Workers, "_doubt", _death_of)],
+    "nobody misses what was read in another's name": [(Recovery, "_stolen", lambda *_: [])],
+    "every outcome is believed": [(OutcomeGuard, "judge", lambda *_: Credibility.CREDIBLE)],
+    "what is out of date is confirmed": [
+        (Recovery, "words", _confirm_all),
+        (Workers, "drain_confirmed", _drain_all),
+    ],
     "an outage is a failure": [(TaskError, "outage", property(lambda _: False))],
 }

@@ -14,6 +14,8 @@ from orchestrator.core.state import Header, TaskState
 from orchestrator.scheduling.messages import request_stream
 
 Model = TypeVar("Model", bound=BaseModel)
+WALL = 1e9
+"""How far the wall clock is ahead of the clock of the schedule."""
 
 
 def builder(model: type[Model]) -> Callable[..., Model]:
@@ -40,6 +42,8 @@ class Event(NamedTuple):
     taskid: str | None
     data: Any
     type: str = "simulated"
+    at: float = 0.0
+    """When a dispatch was decided, by the clock of the schedule."""
 
 
 class Parcel(bytes):
@@ -61,7 +65,7 @@ def unwrap(payload: bytes) -> Event:
 
 def request_parcel(header: Header, task: TaskState) -> Outgoing:
     assert task.dispatch_id is not None
-    event = Event(task.dispatch_id, header.workflow_id, task.task_id, task.item)
+    event = Event(task.dispatch_id, header.workflow_id, task.task_id, task.item, at=task.dispatched_at - WALL)
     return Outgoing(request_stream(task), wrap(event))
 
 

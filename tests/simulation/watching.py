@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from orchestrator.core.decision import Decision
 from orchestrator.core.events import Finished, Lost, Overdue, WorkflowEvent
 from orchestrator.core.state import TaskState, TaskStatus
 from orchestrator.scheduling.engine import Engine
-from orchestrator.service.workers import Workers
+from orchestrator.scheduling.outcome_guard import OutcomeGuard
 from tests.simulation.coroner import Coroner
+from tests.simulation.forgery import is_forged, must_be_refused
 from tests.simulation.model_worker import OUTAGE
 from tests.simulation.violations import check
 
@@ -18,8 +18,16 @@ from tests.simulation.violations import check
 class WatchedEngine(Engine):
     """The engine, whose window stays what it is, with every accepted input checked (I3, I7)."""
 
-    def __init__(self, new_id: Callable[[], str], window: int, stale: list[int], coroner: Coroner) -> None:
+    def __init__(
+        self,
+        new_id: Callable[[], str],
+        window: int,
+        stale: list[int],
+        coroner: Coroner,
+        guard: OutcomeGuard,
+    ) -> None:
         self._fixed = window
+        self._guard = guard
         self._stale = stale
         self._coroner = coroner
         super().__init__(new_id, window)
@@ -38,6 +46,9 @@ class WatchedEngine(Engine):
         task = self.workflows[workflow_id].tasks.get(event.task_id)
         name = event.outcome.dispatch_id if isinstance(event, Finished) else event.dispatch_id
         stale = task is None or task.status is not TaskStatus.DISPATCHED or task.dispatch_id != name
+        if isinstance(event, Finished) and is_forged(event.outcome) and not stale:
+            known = self._guard.leases, self._guard.copied, monotonic
+            check(not must_be_refused(event.outcome, *known), "I3: a forged success was accepted")
         decision = super().apply(workflow_id, event, now, monotonic)
         if stale:
             self._stale[0] += 1
@@ -55,15 +66,3 @@ class WatchedEngine(Engine):
         if isinstance(event, Finished) and event.outcome.error is OUTAGE:
             check(new.failures == old.failures, "an outage was counted as a failure")
             check(new.status is TaskStatus.READY, "an outage ended a task")
-
-
-@dataclass
-class WatchedWorkers(Workers):
-    """The workers, whose deaths the coroner hears of."""
-
-    coroner: Coroner | None = None
-
-    async def _remove(self, worker_id: str, why: str, *, crashed: bool, logs: str | None = None) -> None:
-        assert self.coroner is not None
-        self.coroner.given_up(worker_id)
-        await super()._remove(worker_id, why, crashed=crashed, logs=logs)

@@ -11,34 +11,37 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 import orchestrator.service.command_handler
+import orchestrator.service.fleet.recovery
+import orchestrator.service.fleet.request_streams
+import orchestrator.service.fleet.workers
 import orchestrator.service.inbox_handler
 import orchestrator.service.publisher
-import orchestrator.service.recovery
 import orchestrator.service.term
-import orchestrator.service.workers
 from contracts.messages.payloads import Control
 from contracts.ports.artifacts import RefMove
 from contracts.ports.clock import Clock
 from orchestrator.core.commands import read_body
 from orchestrator.core.state import Workflow
 from orchestrator.scheduling.leases import Leases
+from orchestrator.scheduling.outcome_guard import OutcomeGuard
 from orchestrator.service.background import BackgroundWork, Work
 from orchestrator.service.backlog import Backlog
 from orchestrator.service.command_handler import CommandHandler
+from orchestrator.service.fleet.recovery import DrainGate, Recovery
+from orchestrator.service.fleet.register import WorkerRegister
+from orchestrator.service.fleet.request_streams import RequestStreams
+from orchestrator.service.fleet.workers import Workers
 from orchestrator.service.inbox import InboxMessage
 from orchestrator.service.inbox_handler import InboxHandler
 from orchestrator.service.metrics import OrchestratorMetrics
 from orchestrator.service.publisher import Publisher
-from orchestrator.service.recovery import DrainGate, Recovery
 from orchestrator.service.term import Term
 from tests.simulation.coroner import Coroner
 from tests.simulation.model_bus import ModelBus
 from tests.simulation.model_store import ModelStore
 from tests.simulation.parcels import builder, control_parcel, notice_parcel, request_parcel, unwrap
 from tests.simulation.stepping import run
-from tests.simulation.watching import WatchedEngine, WatchedWorkers
-
-LEASE_SECONDS = 6.0
+from tests.simulation.watching import WatchedEngine
 
 
 class _Silence:
@@ -60,14 +63,14 @@ _PLACES: list[tuple[Any, str, Any]] = [
     (orchestrator.service.publisher, "control_message", control_parcel),
     (orchestrator.service.publisher, "workflow_notice", notice_parcel),
     (orchestrator.service.publisher, "Control", builder(Control)),
-    (orchestrator.service.recovery, "decode", unwrap),
+    (orchestrator.service.fleet.request_streams, "decode", unwrap),
     (orchestrator.service.inbox_handler, "decode", unwrap),
-    (orchestrator.service.workers, "request_message", request_parcel),
+    (orchestrator.service.fleet.workers, "request_message", request_parcel),
     (orchestrator.service.command_handler, "read_body", lru_cache(2000)(read_body)),
     (orchestrator.service.inbox_handler, "logger", _SILENCE),
     (orchestrator.service.term, "logger", _SILENCE),
-    (orchestrator.service.workers, "logger", _SILENCE),
-    (orchestrator.service.recovery, "logger", _SILENCE),
+    (orchestrator.service.fleet.workers, "logger", _SILENCE),
+    (orchestrator.service.fleet.recovery, "logger", _SILENCE),
 ]
 
 
@@ -168,13 +171,14 @@ class Life:
         self.git = LaterGit()
         self.gate = DrainGate()
         self.assignment = store.claim()
-        self.engine = WatchedEngine(new_id, window, stale, coroner)
-        self.publisher = Publisher(bus, self.engine, new_id, clock.wall)
-        recovery = Recovery(bus, self.engine, leases, self.gate, self.assignment)
+        guard = OutcomeGuard(leases)
+        self.engine = WatchedEngine(new_id, window, stale, coroner, guard)
+        self.publisher = Publisher(bus, self.engine, new_id, clock.wall, guard.copied.update)
+        streams = RequestStreams(bus, self.engine, leases, self.assignment)
+        recovery = Recovery(streams, self.engine, leases, self.gate, guard)
         command_handler = CommandHandler(self.engine, store, bus)
-        workers = WatchedWorkers(
-            self.engine, leases, self.publisher, store, _METRICS, recovery, coroner=coroner
-        )
+        register = WorkerRegister(store, leases)
+        workers = Workers(self.engine, leases, self.publisher, register, _METRICS, recovery)
         self.handlers = InboxHandler(self.engine, self.publisher, _METRICS, workers, command_handler)
         busy, idle = run(store.open_workflow_ids(self.assignment))
         for workflow in run(store.load_open(busy)):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
-from contracts.base.errors import StoreUnavailable
+from contracts.base.errors import BusUnavailable, StoreUnavailable
 from contracts.messages.channels import Channels
 from contracts.messages.payloads import Control, Heartbeat, WorkerLeft
 from contracts.ports.bus import Delivery, Outgoing
@@ -14,18 +15,21 @@ from orchestrator.scheduling.leases import Leases
 from orchestrator.storage.store import OwnershipLost
 from tests.simulation.choices import Choices
 from tests.simulation.crew import Crew
+from tests.simulation.forgery import STRANGER, forged, is_forged
 from tests.simulation.listening import Listening
 from tests.simulation.model_bus import ModelBus
 from tests.simulation.model_store import ModelStore
-from tests.simulation.model_worker import STREAMS, SUSPECTS
-from tests.simulation.parcels import Event, unwrap
+from tests.simulation.model_worker import LEASE_SECONDS, STREAMS, SUSPECTS, Held
+from tests.simulation.parcels import WALL, unwrap
 from tests.simulation.people import People
+from tests.simulation.stepping import run
 from tests.simulation.violations import Crash, check
-from tests.simulation.wiring import LEASE_SECONDS, Life
+from tests.simulation.wiring import Life
 
 MOST_FAULTY_STEPS = 80
 """With 60, a missing fence showed in a third as many schedules."""
 CALM_ROUNDS = 400
+_LATE = 3
 SHORT_WHILE = 0.7
 LONG_WHILE = 2.9
 """Seconds until the next calm round: after one in which something happened, and after one in which all waited
@@ -69,6 +73,7 @@ class World:
             self._say,
         )
         self._leases = Leases(LEASE_SECONDS)
+        self._late_words: list[Heartbeat | WorkerLeft] = []
         self.session: Life | None = None
         self.listening: Listening | None = None
         for _ in range(1 + self.choices.below(2)):
@@ -78,6 +83,7 @@ class World:
             *(self.crew.step,) * 10,
             *(self._owner_step,) * 8,
             *(self._listen,) * 4,
+            self._hear_late,
             self._git_step,
             self._git_step,
             self._pass_time,
@@ -163,7 +169,7 @@ class World:
             self.bus.owner_calls = False
 
     def _start_owner(self) -> None:
-        clock = Clock(lambda: self.now + 1e9, lambda: self.now)
+        clock = Clock(lambda: self.now + WALL, lambda: self.now)
         limits = (self._window, self._batch)
         self.session = Life(
             self.store,
@@ -208,25 +214,45 @@ class World:
         event = unwrap(delivery.payload)
         assert event.workflowid
         assert event.taskid
+        if is_forged(event.data):
+            return
         waited_for = self.store.current(event.workflowid, event.taskid, event.data.dispatch_id)
-        check(not waited_for, "I1: an outcome was acknowledged that the database still waits for")
+        # It is refused where another worker has the dispatch, or where its own will not be heard any more.
+        excused = self.crew.may_be_doubted(event.data.dispatch_id, event.data.worker_id)
+        check(not waited_for or excused, "I1: an outcome was acknowledged that the database still waits for")
 
     # --- workers -------------------------------------------------------------------------------------
 
-    def _begun(self, event: Event) -> None:
+    def _begun(self, held: Held) -> None:
+        event = held.event
         self._say(f"a worker starts {event.taskid} ({event.id})")
         check(event.id in self.store.dispatched, "I6: a task was started whose dispatch is not committed")
+        if held.calm and not held.confirmed and self.now - event.at > LEASE_SECONDS:
+            assert event.workflowid
+            assert event.taskid
+            current = self.store.current(event.workflowid, event.taskid, event.id)
+            check(current, "paid for nothing: an old request was started that is out of date")
 
     def _to_owner(self, word: Heartbeat | WorkerLeft) -> bool:
-        """A broadcast: lost, or heard twice, or once. False when the bus is away."""
+        """A broadcast: lost, or heard twice, or late, or once. False when the bus is away."""
         if self.session is not None and not self.bus.away:
-            times = (1, 0, 2)[self.choices.fault(0.1, 2)]
-            self.session.inbox.extend([word] * times)
+            kind = self.choices.fault(0.1, 3)
+            self._late_words += [word] * (1, 0, 2, 1)[kind]
+            if kind != _LATE:
+                self._hear_late()
         return not self.bus.away
+
+    def _hear_late(self) -> None:
+        """What is late arrives, in order."""
+        if self.session is not None:
+            self.session.inbox.extend(self._late_words)
+        self._late_words.clear()
 
     def _heard(self, message: Outgoing) -> None:
         control = unwrap(message.payload).data
         if isinstance(control, Control):
+            for dispatch_id in (control.confirmed or ()) if self.choices.calm else ():
+                check(self.store.is_out(dispatch_id), "paid for nothing: what is out of date was confirmed")
             self.crew.hear(message.stream.removeprefix(f"{Channels.CONTROL}."), control)
 
     # --- misfortunes ---------------------------------------------------------------------------------
@@ -246,6 +272,10 @@ class World:
             self.bus.restore,
             self.crew.stop,
             self.crew.hire,
+            self.crew.steal,
+            self._forge,
+            self._silence,
+            self._silence,
         )
         step = kinds[self.choices.below(len(kinds))]
         self._say(f"misfortune: {step.__name__}")
@@ -254,6 +284,23 @@ class World:
     def _kill_owner(self) -> None:
         self._leases = Leases(LEASE_SECONDS)
         self.session = self.listening = None
+
+    def _silence(self) -> None:
+        """Nothing is heard of one worker for longer than a lease; then it goes on."""
+        silent = self.crew.chosen()
+        for _ in range(6):
+            self.now += LEASE_SECONDS / 4
+            self.crew.beat_without(silent)
+            self._listen()
+            self._owner_step()
+
+    def _forge(self) -> None:
+        """Somebody reads a dispatch id off a stream, and reports its success."""
+        names = [*self.crew.workers, STRANGER]
+        with suppress(BusUnavailable):
+            for delivery in run(self.bus.entries(STREAMS[0]))[:1]:
+                worker = names[self.choices.below(len(names))]
+                run(self.bus.publish([forged(unwrap(delivery.payload), worker, self._number())]))
 
     def _toggle_bus(self) -> None:
         self.bus.away = not self.bus.away

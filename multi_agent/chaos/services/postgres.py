@@ -126,11 +126,12 @@ class PrivatePostgres:
         self.kill()
         self.start()
 
-    def new_database(self) -> str:
+    def new_database(self, encoding: str = "UTF8") -> str:
         """Create an empty database and return its SQLAlchemy URL."""
         name = f"state_{next(self._numbers)}"
         with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0'.encode())
+            made = f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}'"
+            connection.execute(made.encode())
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{name}"
 
     def _initdb(self) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from contracts.base.printing import print_line
 from multi_agent.cli.options import data_dir_option, database_option, settings_of
 from orchestrator.storage.backup import backup as write_backup
 
@@ -17,4 +18,4 @@ from orchestrator.storage.backup import backup as write_backup
 def backup(file: Path, **options: object) -> None:
     """Write a checked copy of a SQLite database to FILE while everything runs."""
     write_backup(settings_of(**options).database, file)
-    click.echo(str(file))
+    print_line(str(file))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from contracts.base.printing import print_line
 from multi_agent.bootstrap import upgrade_database
 from multi_agent.cli.options import data_dir_option, database_option, settings_of
 
@@ -14,4 +15,4 @@ from multi_agent.cli.options import data_dir_option, database_option, settings_o
 def upgrade(**options: object) -> None:
     """Bring the database to the current revision; `run`, `up` and `orchestrator` do it by themselves."""
     upgrade_database(settings_of(**options))
-    click.echo("the database is current")
+    print_line("the database is current")

@@ -6,13 +6,12 @@ import asyncio
 
 import click
 
+from contracts.base.printing import print_json, print_line, print_text
 from multi_agent.cli.dead_letters.text import (
     about,
     as_json_value,
     dead_letter_argument,
     moment,
-    print_ascii_json,
-    printable,
     shown_bytes,
 )
 from multi_agent.cli.options import data_dir_option, json_option, settings_of
@@ -29,16 +28,16 @@ def show(dead_letter_id: int, as_json: bool, **options: object) -> None:
     """Show the reason, the bytes and the worker's last logs of dead letter ID."""
     found = asyncio.run(_read(settings_of(**options), dead_letter_id))
     if as_json:
-        print_ascii_json(as_json_value(found))
+        print_json(as_json_value(found))
         return
-    click.echo(f"{found.dead_letter_id}  {moment(found.at)}  {about(found)}")
-    click.echo(f"stream   {printable(found.stream)}")
-    click.echo(f"reason   {printable(found.reason)}")
+    print_line(f"{found.dead_letter_id}  {moment(found.at)}  {about(found)}")
+    print_line(f"stream   {found.stream}")
+    print_line(f"reason   {found.reason}")
     if found.resolution and found.resolved_at:
-        click.echo(f"{found.resolution} {moment(found.resolved_at)}")
-    click.echo(f"message, {len(found.raw)} bytes:\n{shown_bytes(found.raw)}")
+        print_line(f"{found.resolution} {moment(found.resolved_at)}")
+    print_text(f"message, {len(found.raw)} bytes:\n{shown_bytes(found.raw)}")
     if found.logs:
-        click.echo(f"the worker logged last:\n{printable(found.logs)}")
+        print_text(f"the worker logged last:\n{found.logs}")
 
 
 async def _read(settings: Settings, dead_letter_id: int) -> StoredDeadLetter:

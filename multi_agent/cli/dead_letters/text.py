@@ -1,9 +1,8 @@
-"""How dead letters are shown: no control character of a message reaches a terminal."""
+"""How dead letters are shown."""
 
 from __future__ import annotations
 
 import base64
-import json
 import time
 from dataclasses import asdict
 from typing import Any
@@ -22,25 +21,12 @@ def as_json_value(dead_letter: StoredDeadLetter) -> dict[str, Any]:
     return {**asdict(dead_letter), "raw": base64.b64encode(dead_letter.raw).decode()}
 
 
-def print_ascii_json(value: Any) -> None:
-    """Print one JSON document in ASCII."""
-    click.echo(json.dumps(value, indent=2))
-
-
 def shown_bytes(raw: bytes) -> str:
-    """UTF-8 as printable text, anything else in hexadecimal."""
+    """UTF-8 as text, anything else in hexadecimal."""
     try:
-        return printable(raw.decode())
+        return raw.decode()
     except UnicodeDecodeError:
         return "\n".join(raw[at : at + _HEX_COLUMNS].hex(" ") for at in range(0, len(raw), _HEX_COLUMNS))
-
-
-def printable(text: str) -> str:
-    """The text with everything escaped that a terminal might obey; line ends stay."""
-    return "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
-        for char in text
-    )
 
 
 def about(dead_letter: StoredDeadLetter) -> str:

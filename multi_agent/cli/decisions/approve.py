@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import click
 
-from multi_agent.application.decisions import PendingApproval, pending_approval
+from contracts.base.errors import InvalidInput
+from contracts.base.printing import can_ask, confirm
+from multi_agent.application.approvals import PendingApproval
 from multi_agent.application.decisions import approve as approve_task
+from multi_agent.application.decisions import pending_approval
+from multi_agent.application.shown_actions import ShownActions
+from multi_agent.cli import EXIT_APPROVAL, EXIT_DONE
+from multi_agent.cli.decisions.action_text import approve_command, print_action
 from multi_agent.cli.options import data_dir_option, settings_of, task_argument, workflow_argument
 from multi_agent.cli.output import caller, print_result
 from multi_agent.runtime.services import open_client
-from multi_agent.settings import Settings
-from orchestrator.core.command_result import CommandResult
 
 
 @click.command()
@@ -21,25 +26,45 @@ from orchestrator.core.command_result import CommandResult
 @click.option("--show", is_flag=True, help="Show what would be allowed, and do nothing.")
 @click.option("--hash", "expected", help="Allow only the action that hashes to this (as --show prints it).")
 @data_dir_option
-def approve(workflow: str, task: str | None, show: bool, expected: str | None, **options: object) -> None:
-    """Allow TASK of WORKFLOW, exactly as it stands now; without TASK, the only one that waits."""
-    settings = settings_of(**options)
-    if not show:
-        print_result(asyncio.run(_approve(settings, workflow, task, expected)))
-        return
-    pending = asyncio.run(_pending(settings, workflow, task))
-    click.echo(pending.item.model_dump_json(indent=2, exclude_defaults=True))
-    click.echo(f"hash {pending.action_hash}")
+def approve(workflow: str, task: str | None, show: bool, expected: str | None, data_dir: Path | None) -> int:
+    """Allow TASK of WORKFLOW as you last saw it; without TASK, the only one that waits.
+
+    Without --hash it allows what `approve --show`, `status WORKFLOW`, `watch` or `run` last showed you. Where
+    that was nothing, or something else, it shows the action and asks; where nobody can be asked it exits 2.
+    """
+    return asyncio.run(_Approving(data_dir).run(workflow, task, expected, show=show))
 
 
-async def _approve(
-    settings: Settings, workflow: str, task: str | None, expected: str | None
-) -> CommandResult | None:
-    async with open_client(settings) as client:
-        pending = await pending_approval(client, workflow, task)
-        return await approve_task(client, pending, caller(), expected_hash=expected)
+class _Approving:
+    def __init__(self, data_dir: Path | None) -> None:
+        self._settings = settings_of(data_dir=data_dir)
+        self._place = () if data_dir is None else ("--data-dir", str(data_dir))
+        self._shown = ShownActions(self._settings.data)
 
+    async def run(self, workflow: str, task: str | None, expected: str | None, *, show: bool) -> int:
+        """Show or approve. Returns the exit code."""
+        async with open_client(self._settings) as client:
+            pending = await pending_approval(client, workflow, task)
+            if show:
+                print_action(pending)
+                self._shown.note([pending])
+                return EXIT_DONE
+            if expected is None and not self._agreed(pending):
+                return EXIT_APPROVAL
+            result = await approve_task(
+                client, pending, caller(), expected_hash=expected or pending.action_hash
+            )
+        print_result(result)
+        return EXIT_DONE
 
-async def _pending(settings: Settings, workflow: str, task: str | None) -> PendingApproval:
-    async with open_client(settings) as client:
-        return await pending_approval(client, workflow, task)
+    def _agreed(self, pending: PendingApproval) -> bool:
+        """Whether the person has seen exactly this, or says yes to it now. Raises InvalidInput."""
+        last = self._shown.last(pending)
+        if last == pending.action_hash:
+            return True
+        print_action(pending)
+        task_id = pending.item.task_id
+        why = f"task {task_id} was not shown to you yet" if last is None else f"task {task_id} has changed"
+        if not can_ask():
+            raise InvalidInput(f"{why}; to allow exactly this: {approve_command(pending, *self._place)}")
+        return confirm(f"{why}; allow exactly this?")

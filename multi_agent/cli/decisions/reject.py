@@ -8,6 +8,7 @@ import click
 
 from multi_agent.application.decisions import pending_approval
 from multi_agent.application.decisions import reject as reject_task
+from multi_agent.application.shown_actions import ShownActions
 from multi_agent.cli.options import data_dir_option, settings_of, task_argument, workflow_argument
 from multi_agent.cli.output import caller, print_result
 from multi_agent.runtime.services import open_client
@@ -19,12 +20,20 @@ from orchestrator.core.command_result import CommandResult
 @workflow_argument
 @task_argument
 @click.option("--reason", default="", help="Why; it is kept in the journal.")
+@click.option("--hash", "expected", help="Refuse only the action that hashes to this.")
 @data_dir_option
-def reject(workflow: str, task: str | None, reason: str, **options: object) -> None:
-    """Refuse TASK of WORKFLOW; tasks that depend on it are blocked."""
-    print_result(asyncio.run(_reject(settings_of(**options), workflow, task, reason)))
+def reject(workflow: str, task: str | None, reason: str, expected: str | None, **options: object) -> None:
+    """Refuse TASK of WORKFLOW; tasks that depend on it are blocked.
+
+    When you were shown the task and it has changed since, nothing is refused.
+    """
+    print_result(asyncio.run(_reject(settings_of(**options), workflow, task, reason, expected)))
 
 
-async def _reject(settings: Settings, workflow: str, task: str | None, reason: str) -> CommandResult | None:
+async def _reject(
+    settings: Settings, workflow: str, task: str | None, reason: str, expected: str | None
+) -> CommandResult | None:
     async with open_client(settings) as client:
-        return await reject_task(client, await pending_approval(client, workflow, task), caller(), reason)
+        pending = await pending_approval(client, workflow, task)
+        seen = expected or ShownActions(settings.data).last(pending)
+        return await reject_task(client, pending, caller(), reason, expected_hash=seen)

@@ -7,10 +7,11 @@ from dataclasses import asdict
 
 import click
 
+from contracts.base.printing import print_json, print_line
+from contracts.base.text import flowing
 from multi_agent.application.doctor import examine_machine
 from multi_agent.cli import EXIT_DONE, EXIT_FAILED
 from multi_agent.cli.options import data_dir_option, json_option, model_option, sandbox_option, settings_of
-from multi_agent.cli.output import print_json
 from multi_agent.runtime.examination import make_examined
 
 
@@ -27,5 +28,5 @@ def doctor(as_json: bool, **options: object) -> int:
     else:
         for finding in findings:
             mark = "ok     " if finding.found else ("MISSING" if finding.needed else "absent ")
-            click.echo(f"{mark}  {finding.name:<22} {finding.detail}")
+            print_line(f"{mark}  {finding.name:<22} {flowing(finding.detail)}")
     return EXIT_FAILED if any(one.needed and not one.found for one in findings) else EXIT_DONE

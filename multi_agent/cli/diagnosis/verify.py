@@ -8,10 +8,10 @@ from dataclasses import asdict
 
 import click
 
+from contracts.base.printing import print_json, print_line
 from multi_agent.application.diagnosis import INVARIANTS, Verification, verify_system
 from multi_agent.cli import EXIT_DONE, EXIT_FAILED
 from multi_agent.cli.options import data_dir_option, json_option, settings_of
-from multi_agent.cli.output import print_json
 from multi_agent.runtime.services import open_artifacts, open_services
 from multi_agent.settings import Settings
 from orchestrator.diagnosis.verify import VerificationReport
@@ -28,7 +28,7 @@ def verify(as_json: bool, **options: object) -> int:
     verification = asyncio.run(_verify(settings_of(**options)))
     report = verification.report
     if verification.without_bus:
-        click.echo("the private Redis does not run; what workers hold was not checked", err=True)
+        print_line("the private Redis does not run; what workers hold was not checked", err=True)
     if as_json:
         print_json({"checked": report.checked, "violations": [asdict(one) for one in report.violations]})
     else:
@@ -55,7 +55,7 @@ def _print_report(report: VerificationReport) -> None:
     for name, text in INVARIANTS.items():
         broken = [one for one in report.violations if one.promise == name]
         state = f"{len(broken)} BROKEN" if broken else "kept"
-        click.echo(f"{name}  {state:<10}  {report.checked[name]:>7} checked  {text}")
+        print_line(f"{name}  {state:<10}  {report.checked[name]:>7} checked  {text}")
         for one in broken:
             where = "/".join(part for part in (one.workflow_id, one.task_id) if part)
-            click.echo(f"      {where or 'store'}: {one.message}")
+            print_line(f"      {where or 'store'}: {one.message}")

@@ -7,6 +7,8 @@ from dataclasses import asdict
 
 import click
 
+from contracts.base.printing import print_json, print_line
+from contracts.base.text import flowing
 from multi_agent.application.diagnosis import Explanation, explain_workflow
 from multi_agent.cli.options import (
     data_dir_option,
@@ -15,7 +17,6 @@ from multi_agent.cli.options import (
     settings_of,
     task_argument,
 )
-from multi_agent.cli.output import print_json
 from multi_agent.runtime.services import open_services
 from multi_agent.settings import Settings
 
@@ -35,9 +36,9 @@ def why(workflow: str | None, task: str | None, as_json: bool, **options: object
         print_json(asdict(found))
         return
     if not found.reasons:
-        click.echo(f"{found.workflow_id} waits for nothing: it has ended")
+        print_line(f"{found.workflow_id} waits for nothing: it has ended")
     for one in found.reasons:
-        click.echo(f"{one.task_id or found.workflow_id}: {one.text}")
+        print_line(f"{one.task_id or found.workflow_id}: {flowing(one.text)}")
 
 
 async def _explain(settings: Settings, name: str | None, task: str | None) -> Explanation:

@@ -8,6 +8,7 @@ import signal
 import click
 
 from contracts.base.errors import InvalidInput
+from contracts.base.printing import print_line
 from multi_agent.bootstrap import find_agents
 from multi_agent.cli.options import (
     agents_option,
@@ -17,6 +18,7 @@ from multi_agent.cli.options import (
     sandbox_option,
     settings_of,
 )
+from multi_agent.runtime.served_paths import served_paths
 from multi_agent.runtime.stack import Stack
 from multi_agent.settings import Settings
 from multi_agent.telemetry.logs import set_up_logs
@@ -33,7 +35,7 @@ from multi_agent.telemetry.logs import set_up_logs
 def up(roles: tuple[str, ...], modules: tuple[str, ...], **options: object) -> None:
     """Serve a data folder with everything it needs, supervised, until stopped."""
     settings = settings_of(**options)
-    set_up_logs(settings.log_level, process="supervisor")
+    set_up_logs(settings.log_level, settings.redactor, process="supervisor")
     asyncio.run(_up(settings, roles, modules))
 
 
@@ -43,12 +45,12 @@ async def _up(settings: Settings, roles: tuple[str, ...], modules: tuple[str, ..
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    stack = Stack(settings, lambda text: click.echo(text, err=True), roles=roles, modules=modules)
+    stack = Stack(settings, lambda text: print_line(text, err=True), roles=roles, modules=modules)
     await stack.start()
     try:
         if stack.joined:
             raise InvalidInput(f"{settings.data} is served already; stop that first")
-        click.echo("ready; stop with Ctrl-C", err=True)
-        await stopped.wait()
+        print_line("ready; stop with Ctrl-C", err=True)
+        await served_paths(stack.settings).during(stopped.wait())
     finally:
         await stack.stop()

@@ -19,7 +19,8 @@ from multi_agent.cli.options import (
     settings_of,
 )
 from multi_agent.cli.processes.process_id import check_process_id
-from multi_agent.runtime.processes import new_process_id, run_sandbox_host, run_worker
+from multi_agent.runtime.processes import new_process_id, run_sandbox_host
+from multi_agent.runtime.worker import run_worker
 from multi_agent.telemetry.logs import set_up_logs
 
 SANDBOX_ROLE = "sandbox"
@@ -45,10 +46,10 @@ def worker(
     `--sandbox host`, and needs Redis and a sandbox only.
     """
     settings = settings_of(**options)
-    set_up_logs(settings.log_level, process="worker", cache=True)
+    set_up_logs(settings.log_level, settings.redactor, process="worker", cache=True)
     name = check_process_id("--worker-id", worker_id) if worker_id else new_process_id()
     if roles == (SANDBOX_ROLE,):
         return asyncio.run(run_sandbox_host(settings, host_id=name))
     if SANDBOX_ROLE in roles:
         raise InvalidInput("--role sandbox stands alone: a process that holds an engine runs no agent")
-    return asyncio.run(run_worker(settings, worker_id=name, roles=roles, modules=modules))
+    return run_worker(settings, worker_id=name, roles=roles, modules=modules)

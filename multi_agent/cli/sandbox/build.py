@@ -7,6 +7,7 @@ from typing import Literal
 
 import click
 
+from contracts.base.printing import print_line
 from multi_agent.bootstrap import sandbox_settings
 from multi_agent.cli.options import data_dir_option, settings_of
 from sandbox_runner.docker.image import build_image
@@ -26,4 +27,4 @@ def build(source: Literal["registry", "debian"], **options: object) -> None:
     """Build the container image, so that the Docker sandbox is used from now on."""
     settings = sandbox_settings(settings_of(**options))
     asyncio.run(build_image(settings, source))
-    click.echo(f"image {settings.image} is ready")
+    print_line(f"image {settings.image} is ready")

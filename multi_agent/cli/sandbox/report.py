@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
+from contracts.base.printing import print_line
+from multi_agent.cli.tables import Cell, Column, Terminal
 from sandbox_runner.probe_report import BackendReport
 from sandbox_runner.probes.model import Status
 
@@ -28,47 +25,40 @@ class ProbeProgress:
     """The probe at hand, on one line of a terminal's stderr that goes away at the end."""
 
     def __init__(self, backend: str) -> None:
-        console = Console(stderr=True)
         self._backend = backend
-        self._status = console.status(f"{backend} ...") if console.is_terminal else None
+        self._terminal = Terminal(err=True)
 
     def tell(self, probe: str) -> None:
         """Show which probe runs now."""
-        if self._status:
-            self._status.update(f"{self._backend}: {probe}")
+        self._terminal.show_activity(f"{self._backend}: {probe}")
 
     def __enter__(self) -> ProbeProgress:
-        if self._status:
-            self._status.start()
+        self._terminal.show_activity(f"{self._backend} ...")
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._status:
-            self._status.stop()
+        self._terminal.close()
 
 
 def show(reports: list[BackendReport]) -> None:
     """A table on a terminal, plain lines otherwise; then the backends, and what differs with its reason."""
-    console = Console()
-    if console.is_terminal:
-        console.print(_table(reports))
+    terminal = Terminal()
+    if terminal.is_terminal:
+        columns = [Column(name) for name in ("probe", *(report.backend for report in reports))]
+        terminal.print_table(columns, _rows(reports))
     else:
         for report in reports:
             for one in report.outcomes:
-                click.echo(f"{report.backend}  {one.probe}  {_WORDS[one.status]}")
+                print_line(f"{report.backend}  {one.probe}  {_WORDS[one.status]}")
     for report in reports:
-        click.echo(f"{report.backend}: {_summary(report)}")
+        print_line(f"{report.backend}: {_summary(report)}")
         for one in report.different:
-            click.echo(f"  {one.probe}: expected: {one.must}; it {one.seen}")
+            print_line(f"  {one.probe}: expected: {one.must}; it {one.seen}")
 
 
-def _table(reports: list[BackendReport]) -> Table:
-    table = Table(box=None, padding=(0, 1), header_style="dim")
-    for column in ("probe", *(report.backend for report in reports)):
-        table.add_column(column, no_wrap=True)
+def _rows(reports: list[BackendReport]) -> Iterator[list[Cell]]:
     for row in zip(*(report.outcomes for report in reports), strict=True):
-        table.add_row(row[0].probe, *(Text(_WORDS[one.status], _STYLES[one.status]) for one in row))
-    return table
+        yield [Cell(row[0].probe), *(Cell(_WORDS[one.status], _STYLES[one.status]) for one in row)]
 
 
 def _summary(report: BackendReport) -> str:

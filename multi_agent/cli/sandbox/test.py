@@ -7,10 +7,10 @@ from dataclasses import asdict
 
 import click
 
+from contracts.base.printing import print_json, print_line
 from multi_agent.bootstrap import sandbox_settings
 from multi_agent.cli import EXIT_DONE, EXIT_FAILED, EXIT_USAGE
 from multi_agent.cli.options import data_dir_option, json_option, settings_of
-from multi_agent.cli.output import print_json
 from multi_agent.cli.sandbox.report import ProbeProgress, show
 from sandbox_runner import SandboxSettings
 from sandbox_runner.engine.settings import BACKENDS
@@ -38,7 +38,7 @@ def test(
     """
     if list_probes:
         for name, must in PROBES.items():
-            click.echo(f"{name:30} {must}")
+            print_line(f"{name:30} {must}")
         return EXIT_DONE
     settings = sandbox_settings(settings_of(**options))
     reports = asyncio.run(_try(settings, backend, probes))

@@ -12,12 +12,12 @@ from typing import Any
 import click
 
 from contracts.base.errors import InvalidInput
+from contracts.base.printing import print_json, print_line, print_text
 from multi_agent.chaos.certificate import CertificateSettings, certify
 from multi_agent.chaos.faults import FAULTS
 from multi_agent.chaos.report import Certificate
 from multi_agent.cli import EXIT_DONE, EXIT_FAILED
 from multi_agent.cli.options import json_option, sandbox_option, settings_of
-from multi_agent.cli.output import print_json
 from multi_agent.settings import Settings
 from multi_agent.telemetry.logs import set_up_logs
 
@@ -59,7 +59,7 @@ def chaos(list_faults: bool, folder: Path, as_json: bool, **options: Any) -> int
     """
     if list_faults:
         for fault in FAULTS:
-            click.echo(f"{fault.name:16} {fault.what} ({fault.promise})")
+            print_line(f"{fault.name:16} {fault.what} ({fault.promise})")
         return EXIT_DONE
     wanted = _wanted(**options)
     report = asyncio.run(_certify(wanted))
@@ -67,7 +67,7 @@ def chaos(list_faults: bool, folder: Path, as_json: bool, **options: Any) -> int
     if as_json:
         print_json(report.as_json())
     else:
-        click.echo("\n".join(report.lines()))
+        print_text("\n".join(report.lines()))
     return EXIT_FAILED if report.violations else EXIT_DONE
 
 
@@ -77,13 +77,13 @@ async def _certify(wanted: CertificateSettings) -> Certificate:
     loop = asyncio.get_running_loop()
 
     def asked(number: int) -> None:
-        click.echo("ending after this round; once more ends it at once", err=True)
+        print_line("ending after this round; once more ends it at once", err=True)
         stop.set()
         loop.remove_signal_handler(number)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, asked, number)
-    return await certify(wanted, lambda text: click.echo(text, err=True), stop)
+    return await certify(wanted, lambda text: print_line(text, err=True), stop)
 
 
 def _wanted(**options: Any) -> CertificateSettings:
@@ -92,7 +92,7 @@ def _wanted(**options: Any) -> CertificateSettings:
         raise InvalidInput(f"--replay {replay!r}: must look like 7/redis-flush/0, as a report prints it")
     names = tuple(filter(None, (options["faults"] or "").split(",")))
     settings = settings_of()
-    set_up_logs("error", process="chaos")
+    set_up_logs("error", settings.redactor, process="chaos")
     return CertificateSettings(
         minutes=options["minutes"],
         round_seconds=options["round_seconds"],

@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from contracts.base.printing import print_text
+
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
@@ -13,4 +15,4 @@ def completion(shell: str) -> None:
     found = get_completion_class(shell)
     assert found is not None
     root = click.get_current_context().find_root()
-    click.echo(found(root.command, {}, "multi-agent", "_MULTI_AGENT_COMPLETE").source())
+    print_text(found(root.command, {}, "multi-agent", "_MULTI_AGENT_COMPLETE").source())

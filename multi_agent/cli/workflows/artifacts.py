@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
+from contracts.base.printing import print_json, print_line
 from multi_agent.application.results import check_out
 from multi_agent.application.status import find_workflow
 from multi_agent.cli.options import data_dir_option, json_option, newest_workflow_argument, quiet_settings
-from multi_agent.cli.output import print_json
 from multi_agent.runtime.services import open_artifacts, open_client
 from multi_agent.settings import Settings
 from orchestrator.client.views import WorkflowView
@@ -30,7 +30,7 @@ def artifacts(workflow: str | None, target: Path | None, as_json: bool, **option
     view = asyncio.run(_find(settings, workflow))
     if target is not None:
         asyncio.run(_check_out(settings, view, target))
-        click.echo(f"{view.header.workflow_id} is in {target}", err=as_json)
+        print_line(f"{view.header.workflow_id} is in {target}", err=as_json)
         if not as_json:
             return
     asyncio.run(_print_history(settings, view.header.workflow_id, as_json=as_json))
@@ -53,6 +53,6 @@ async def _print_history(settings: Settings, workflow_id: str, *, as_json: bool)
         print_json([asdict(commit) for commit in commits])
         return
     for commit in commits:
-        click.echo(f"{commit.sha[:12]}  {commit.task_id}  {commit.subject}")
+        print_line(f"{commit.sha[:12]}  {commit.task_id}  {commit.subject}")
         for path in commit.files:
-            click.echo(f"              {path}")
+            print_line(f"              {path}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from dataclasses import fields
 
 import click
 
+from contracts.base.printing import print_json, print_line
 from multi_agent.application.follow import follow
 from multi_agent.cli.options import data_dir_option, json_option, newest_workflow_argument, quiet_settings
 from multi_agent.cli.workflows.journal_text import entry_text
@@ -43,7 +43,7 @@ async def _read(settings: Settings, name: str | None, after: int, limit: int) ->
 
 
 async def _follow(settings: Settings, name: str | None, after: int, *, as_json: bool) -> None:
-    retry = DatabaseRetry(lambda text: click.echo(text, err=True))
+    retry = DatabaseRetry(lambda text: print_line(text, err=True))
     async with open_client(settings) as client:
         async for progress in follow(client, await client.resolve(name), retry, after=after):
             for entry in progress.entries:
@@ -56,7 +56,7 @@ def _print_entry(entry: JournalEntry, *, as_json: bool) -> None:
     if as_json:
         # `kind` and `data` are the event as it is stored.
         stored = {each.name: getattr(entry, each.name) for each in fields(entry) if each.name != "event"}
-        click.echo(json.dumps(stored, ensure_ascii=False))
+        print_json(stored, indent=None)
         return
     moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.at))
-    click.echo(f"{entry.sequence:>6} {moment} {entry_text(entry)}")
+    print_line(f"{entry.sequence:>6} {moment} {entry_text(entry)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from contracts.base.text import flowing
 from contracts.messages.journal import JournalEvent, UnknownEvent
 
 if TYPE_CHECKING:
@@ -36,5 +37,5 @@ def _facts(event: JournalEvent | UnknownEvent) -> Mapping[str, Any]:
 
 def _short(value: Any) -> str:
     listed = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    text = " ".join(listed.split())
+    text = flowing(listed)
     return text if len(text) <= 120 else f"{text[:117]}..."

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
+from contracts.base.printing import print_json, print_line
 from contracts.documents.todo_list import TodoList
 from multi_agent.application.plans import make_plan
 from multi_agent.bootstrap import make_model, make_planner
 from multi_agent.cli.options import agents_option, json_option, model_option, settings_of
-from multi_agent.cli.output import print_json
 from multi_agent.settings import Settings
 from planner_service.plan_file import write_plan
 
@@ -29,7 +29,7 @@ def plan(request: str, output: Path, modules: tuple[str, ...], as_json: bool, **
     if as_json:
         print_json({"path": str(path), "plan": made.model_dump(mode="json")})
     else:
-        click.echo(str(path))
+        print_line(str(path))
 
 
 async def _plan(settings: Settings, request: str, modules: tuple[str, ...]) -> TodoList:

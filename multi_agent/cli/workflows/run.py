@@ -7,9 +7,11 @@ import signal
 from pathlib import Path
 
 import click
-from rich.console import Console
 
-from multi_agent.cli import EXIT_INTERRUPTED
+from contracts.base.printing import print_line
+from multi_agent.application.approvals import pending_approvals
+from multi_agent.application.shown_actions import ShownActions
+from multi_agent.cli import EXIT_APPROVAL, EXIT_INTERRUPTED
 from multi_agent.cli.options import (
     agents_option,
     data_dir_option,
@@ -18,6 +20,7 @@ from multi_agent.cli.options import (
     sandbox_option,
     settings_of,
 )
+from multi_agent.cli.tables import Terminal
 from multi_agent.cli.workflows.run_report import report
 from multi_agent.cli.workflows.run_session import RunOptions, RunSession
 from multi_agent.cli.workflows.screen import Screen
@@ -60,7 +63,7 @@ def run(
 
 async def _interruptible(settings: Settings, options: RunOptions, *, as_json: bool) -> int:
     """Run until done, or until Ctrl-C, which stops what was started and says how to go on."""
-    screen = Screen(Console(stderr=as_json), quiet=as_json)
+    screen = Screen(Terminal(err=as_json), quiet=as_json)
     session = RunSession(settings, options, screen)
     work = asyncio.ensure_future(session.run())
     loop = asyncio.get_running_loop()
@@ -69,10 +72,14 @@ async def _interruptible(settings: Settings, options: RunOptions, *, as_json: bo
     try:
         finished = await work
     except asyncio.CancelledError:
-        click.echo("\ninterrupted; everything started here is stopped", err=True)
+        print_line(err=True)
+        print_line("interrupted; everything started here is stopped", err=True)
         if session.workflow_id:
-            click.echo(
+            print_line(
                 f"nothing is lost; go on with: multi-agent run --resume {session.workflow_id}", err=True
             )
         return EXIT_INTERRUPTED
-    return report(finished, options.repo, as_json=as_json)
+    code = report(finished, options.repo, as_json=as_json)
+    if code == EXIT_APPROVAL and not as_json:
+        ShownActions(settings.data).note(pending_approvals(finished.view))
+    return code

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
+from contracts.base.printing import print_json, print_line
+from multi_agent.application.approvals import pending_approvals
 from multi_agent.application.summary import FinishedRun, Summary
 from multi_agent.cli import EXIT_APPROVAL, EXIT_DONE, EXIT_FAILED
-from multi_agent.cli.output import print_json
+from multi_agent.cli.decisions.action_text import print_waiting
 from multi_agent.cli.workflows.summary_text import summary_lines
 from orchestrator.core.state import WorkflowStatus
 
@@ -20,13 +20,12 @@ def report(finished: FinishedRun, repo: Path | None, *, as_json: bool) -> int:
     if as_json:
         print_json({**summary.as_json(), "waiting_for_approval": list(waiting)})
     elif waiting:
-        click.echo(f"\nwaiting for approval: {', '.join(waiting)}")
-        click.echo(f"  look     multi-agent approve {summary.workflow_id} {waiting[0]} --show")
-        click.echo(f"  allow    multi-agent approve {summary.workflow_id} {waiting[0]}")
-        click.echo(f"  go on    multi-agent run --resume {summary.workflow_id}")
+        print_line()
+        print_waiting(pending_approvals(finished.view))
+        print_line(f"  go on    multi-agent run --resume {summary.workflow_id}")
     else:
         for line in [*summary_lines(summary), *_next_steps(summary, repo)]:
-            click.echo(line)
+            print_line(line)
     if waiting:
         return EXIT_APPROVAL
     return EXIT_DONE if summary.status == WorkflowStatus.COMPLETED.value else EXIT_FAILED

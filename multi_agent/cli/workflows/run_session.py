@@ -8,6 +8,7 @@ from pathlib import Path
 from agents.sdk.registry import agent_info
 from artifacts import GitArtifactStore
 from contracts.documents.todo_list import TodoList
+from multi_agent.application.bases import take_base
 from multi_agent.application.follow import follow_until_settled
 from multi_agent.application.plans import check_roles, make_plan, read_plan
 from multi_agent.application.sandboxes import choose_ready
@@ -21,6 +22,7 @@ from multi_agent.bootstrap import (
     sandbox_settings,
 )
 from multi_agent.cli.workflows.screen import Screen
+from multi_agent.runtime.served_paths import served_paths
 from multi_agent.runtime.services import open_artifacts
 from multi_agent.runtime.stack import Stack
 from multi_agent.settings import Settings
@@ -59,11 +61,12 @@ class RunSession:
         await self._check_sandbox(settings)
         async with open_artifacts(settings) as artifacts:
             try:
-                base = await artifacts.import_base(options.repo) if options.repo else None
+                base = await take_base(artifacts, options.repo, self._screen.say) if options.repo else None
                 await self._stack.start()
                 if plan is None and options.request is not None:
                     plan = await self._make_plan(options.request, artifacts, base)
-                return await self._work(plan, artifacts, base)
+                served = served_paths(self._stack.settings)
+                return await served.during(self._work(plan, artifacts, base))
             finally:
                 self._screen.close()
                 await self._stack.stop()

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
-
+from multi_agent.cli.tables import Cell, Column, Terminal
 from multi_agent.cli.workflows.journal_text import entry_line
 
 if TYPE_CHECKING:
@@ -53,8 +49,12 @@ def task_detail(task: TaskState) -> str:
         )
         return f"{task.tests.passed} of {total} tests passed{cover}"
     if task.error is not None and task.status.value != "succeeded":
-        return task.error.message.splitlines()[0][:100]
-    return task.summary.splitlines()[0][:100] if task.summary else ""
+        return _first_line(task.error.message)
+    return _first_line(task.summary)
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0][:100]
 
 
 def _in_order(view: WorkflowView) -> list[TaskState]:
@@ -68,47 +68,47 @@ def _in_order(view: WorkflowView) -> list[TaskState]:
     return sorted(view.tasks, key=key)
 
 
-def task_table(view: WorkflowView) -> Table:
-    """All tasks of a workflow."""
-    table = Table(box=None, padding=(0, 1), header_style="dim", expand=True)
-    for name in ("", "task", "agent", "state", "try", "time"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("what", overflow="ellipsis", no_wrap=True, ratio=1)
+TASK_COLUMNS = (
+    *(Column(name) for name in ("", "task", "agent", "state", "try", "time")),
+    Column("what", stretches=True),
+)
+
+
+def task_rows(view: WorkflowView) -> Iterator[list[Cell]]:
+    """All tasks of a workflow, one a row of TASK_COLUMNS."""
     for task in _in_order(view):
         mark, style = _MARKS[task.status.value]
         if task.verdict == "failed" and task.status.value == "succeeded":
             mark, style = "✘", "yellow"
         seconds = f"{task.seconds:.1f}s" if task.seconds else ""
         attempt = str(task.attempt) if task.attempt else ""
-        table.add_row(
-            Text(mark, style),
-            task.task_id,
-            task.item.agent_role,
-            Text(task_word(task), style),
-            attempt,
-            seconds,
-            Text(task_detail(task) or task.item.title, "default" if task.attempt else "dim"),
-        )
-    return table
+        yield [
+            Cell(mark, style),
+            Cell(task.task_id),
+            Cell(task.item.agent_role),
+            Cell(task_word(task), style),
+            Cell(attempt),
+            Cell(seconds),
+            Cell(task_detail(task) or task.item.title, "default" if task.attempt else "dim"),
+        ]
 
 
 class Screen:
     """Shows a run as it goes: a live table on a terminal, plain lines elsewhere, nothing when `quiet`."""
 
-    def __init__(self, console: Console, *, quiet: bool = False) -> None:
-        self._console = console
+    def __init__(self, terminal: Terminal, *, quiet: bool = False) -> None:
+        self._terminal = terminal
         self._quiet = quiet
-        self._live: Live | None = None
 
     @property
     def live(self) -> bool:
         """Whether the table is drawn in place."""
-        return self._console.is_terminal and not self._quiet
+        return self._terminal.is_terminal and not self._quiet
 
     def say(self, text: str) -> None:
         """Print a line about what goes on."""
         if not self._quiet:
-            self._console.print(Text(text, "dim" if self._console.is_terminal else ""), soft_wrap=True)
+            self._terminal.print_line(text, "dim")
 
     def show(self, progress: Progress) -> None:
         """Show the newest state, and what has happened since the one before."""
@@ -117,15 +117,10 @@ class Screen:
         view = progress.view
         if not self.live:
             for entry in progress.entries:
-                self._console.print(entry_line(entry, view.header.created_at), markup=False, soft_wrap=True)
+                self._terminal.print_line(entry_line(entry, view.header.created_at))
             return
-        if self._live is None:
-            self._live = Live(console=self._console, auto_refresh=False)
-            self._live.start()
-        self._live.update(Group(task_table(view)), refresh=True)
+        self._terminal.draw_table(TASK_COLUMNS, task_rows(view))
 
     def close(self) -> None:
         """Leave the last state on the screen."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        self._terminal.close()

@@ -8,6 +8,9 @@ from dataclasses import asdict
 
 import click
 
+from contracts.base.printing import print_json, print_line
+from contracts.base.text import flowing
+from multi_agent.application.shown_actions import ShownActions
 from multi_agent.application.status import Overview, WorkflowDetails, overview, workflow_details
 from multi_agent.cli.options import (
     data_dir_option,
@@ -15,7 +18,6 @@ from multi_agent.cli.options import (
     newest_workflow_argument,
     quiet_settings,
 )
-from multi_agent.cli.output import print_json
 from multi_agent.cli.workflows.workflow_json import workflow_json
 from multi_agent.runtime.services import open_client
 from multi_agent.settings import Settings
@@ -43,6 +45,7 @@ def status(workflow: str | None, limit: int, as_json: bool, **options: object) -
         from multi_agent.cli.workflows.status_details import print_details  # noqa: PLC0415 - loads rich
 
         print_details(details)
+        ShownActions(settings.data).note(details.waiting)
 
 
 async def _overview(settings: Settings, limit: int) -> Overview:
@@ -65,17 +68,19 @@ def _overview_json(found: Overview) -> dict[str, object]:
 
 def _print_overview(found: Overview) -> None:
     if not found.workflows:
-        click.echo("no workflow yet; start one with `multi-agent run` or `multi-agent submit`")
+        print_line("no workflow yet; start one with `multi-agent run` or `multi-agent submit`")
     for one in found.workflows:
         header, age = one.header, _age(one.header.created_at)
         size = f"{one.task_count} tasks"
-        click.echo(f"{header.workflow_id}  {header.status.value}  {size}  {age}  {header.request[:60]}")
+        print_line(
+            f"{header.workflow_id}  {header.status.value}  {size}  {age}  {flowing(header.request)[:60]}"
+        )
     for orchestrator in found.orchestrators:
         if orchestrator.note:
-            click.echo(f"orchestrator {orchestrator.pid} on {orchestrator.host}: {orchestrator.note}")
+            print_line(f"orchestrator {orchestrator.pid} on {orchestrator.host}: {orchestrator.note}")
     for worker in found.workers:
         roles = ", ".join(worker.roles)
-        click.echo(f"worker {worker.worker_id} on {worker.host}: {roles} ({worker.slots} slots)")
+        print_line(f"worker {worker.worker_id} on {worker.host}: {roles} ({worker.slots} slots)")
 
 
 def _age(since: float) -> str:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import click
-from rich.console import Console
-
+from contracts.base.printing import print_line
 from contracts.base.refs import branch_name
+from contracts.base.text import flowing
 from multi_agent.application.status import WorkflowDetails
-from multi_agent.cli.workflows.screen import task_table
+from multi_agent.cli.decisions.action_text import print_waiting
+from multi_agent.cli.tables import Terminal
+from multi_agent.cli.workflows.screen import TASK_COLUMNS, task_rows
 
 
 def print_details(details: WorkflowDetails) -> None:
     """Print the workflow, a table of its tasks, and what an operator can do about it."""
     view, header = details.view, details.view.header
-    click.echo(
-        f"{header.workflow_id}  {header.status.value}" + (f"  {header.reason}" if header.reason else "")
-    )
-    Console().print(task_table(view))
+    reason = f"  {flowing(header.reason)}" if header.reason else ""
+    print_line(f"{header.workflow_id}  {header.status.value}{reason}")
+    Terminal().print_table(TASK_COLUMNS, task_rows(view))
     if header.result_commit:
-        click.echo(f"result {header.result_commit} on {branch_name(header.workflow_id)}")
-    for task in view.waiting_for_approval:
-        click.echo(f"waiting for approval: multi-agent approve {header.workflow_id} {task.task_id}")
+        print_line(f"result {header.result_commit} on {branch_name(header.workflow_id)}")
+    print_waiting(details.waiting)
     for one in details.dead_letters:
-        click.echo(f"dead-lettered: {one.task_id}; multi-agent dead-letters show {one.dead_letter_id}")
+        print_line(f"dead-lettered: {one.task_id}; multi-agent dead-letters show {one.dead_letter_id}")

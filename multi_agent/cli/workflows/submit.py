@@ -8,10 +8,11 @@ from pathlib import Path
 
 import click
 
+from contracts.base.printing import print_json, print_line
 from contracts.documents.todo_list import TodoList
+from multi_agent.application.bases import take_base
 from multi_agent.application.plans import read_plan
 from multi_agent.cli.options import data_dir_option, json_option, settings_of
-from multi_agent.cli.output import print_json
 from multi_agent.runtime.services import open_artifacts, open_client
 from multi_agent.settings import Settings
 
@@ -58,14 +59,14 @@ def submit(
     if as_json:
         print_json({"workflow_id": name})
     else:
-        click.echo(name)
+        print_line(name)
 
 
 async def _submit(settings: Settings, wanted: _Submission) -> str:
     base = None
     if wanted.repo is not None:
         async with open_artifacts(settings) as artifacts:
-            base = await artifacts.import_base(wanted.repo)
+            base = await take_base(artifacts, wanted.repo, lambda text: print_line(text, err=True))
     async with open_client(settings, create=True) as client:
         return await client.submit(
             wanted.plan,

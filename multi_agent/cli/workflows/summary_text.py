@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
+from contracts.base.text import flowing
 from multi_agent.application.summary import Summary
 from orchestrator.core.state import WorkflowStatus
 
@@ -13,9 +14,9 @@ _SHOWN_FILES = 12
 def summary_lines(summary: Summary) -> list[str]:
     """One line for each thing worth knowing."""
     done = summary.status == WorkflowStatus.COMPLETED.value
-    lines = ["", f"{'Done' if done else summary.status.capitalize()}: {summary.request}"]
+    lines = ["", f"{'Done' if done else summary.status.capitalize()}: {flowing(summary.request)}"]
     if not done and summary.reason:
-        lines.append(f"  why        {summary.reason}")
+        lines.append(f"  why        {flowing(summary.reason)}")
     if summary.files:
         more = " ..." if len(summary.files) > _SHOWN_FILES else ""
         shown = ", ".join(summary.files[:_SHOWN_FILES]) + more

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import click
-from rich.console import Console
 
+from multi_agent.application.approvals import pending_approvals
 from multi_agent.application.follow import follow
+from multi_agent.application.shown_actions import ShownActions
 from multi_agent.cli import EXIT_APPROVAL, EXIT_DONE, EXIT_FAILED
+from multi_agent.cli.decisions.action_text import print_waiting
 from multi_agent.cli.options import data_dir_option, newest_workflow_argument, quiet_settings
+from multi_agent.cli.tables import Terminal
 from multi_agent.cli.workflows.screen import Screen
 from multi_agent.runtime.services import open_client
 from multi_agent.settings import Settings
@@ -26,13 +29,17 @@ def watch(workflow: str | None, **options: object) -> int:
 
 
 async def _watch(settings: Settings, name: str | None) -> int:
-    screen = Screen(Console())
+    screen = Screen(Terminal())
     async with open_client(settings) as client:
         workflow_id = await client.resolve(name)
         try:
             async for progress in follow(client, workflow_id, DatabaseRetry(screen.say)):
                 screen.show(progress)
                 if progress.view.stands_still:
+                    screen.close()
+                    waiting = pending_approvals(progress.view)
+                    print_waiting(waiting)
+                    ShownActions(settings.data).note(waiting)
                     return EXIT_APPROVAL
                 if progress.view.header.status.terminal:
                     completed = progress.view.header.status is WorkflowStatus.COMPLETED

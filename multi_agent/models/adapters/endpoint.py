@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from contracts.base.errors import ModelRejected, ModelUnavailable, MultiAgentError
+from contracts.base.errors import ModelRejected, ModelUnavailable, MultiAgentError, Unavailable
+from contracts.base.processes.shortage import shortage_of
+from contracts.base.redaction import MARK, Redactor
 from contracts.ports.model import ModelRequest
 from multi_agent.models.prices import Price
 
@@ -45,6 +47,7 @@ class Endpoint:
     """The limit of one attempt, from the first byte sent to the last byte received."""
     max_answer_bytes: int
     """The limit of the answer's text, in bytes of UTF-8."""
+    redact: Redactor
     price: Price
 
     @property
@@ -62,9 +65,11 @@ class Endpoint:
         return self.api_key.get_secret_value() if self.api_key else ""
 
     def scrub(self, text: str) -> str:
-        """Shorten a service's message to 300 characters and remove the key from it."""
+        """Remove secrets from a service's message and shorten it to 300 characters."""
         if self.key_text:
-            text = text.replace(self.key_text, "[key]")
+            # Also one that is too short for the redactor: a message, unlike an answer, is not ruined by it.
+            text = text.replace(self.key_text, MARK)
+        text = self.redact(text)
         return " ".join(text.split())[:300]
 
 
@@ -103,7 +108,11 @@ async def ask(
         failure = read_failure(error)
         if failure is not None and failure.is_invalid_request:
             return failure
+        short = shortage_of(error)
         raised = _http_error(endpoint, failure) if failure else _other_error(endpoint, error)
+    if short is not None:
+        # No fault of the service, so nothing is asked of it again before this process is a fresh one.
+        raise Unavailable(f"this process is short of resources: {short.strerror}") from short
     raise raised
 
 

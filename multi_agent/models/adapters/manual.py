@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from contracts.base.errors import ModelRefused, NotConfigured
+from contracts.base.text import visible
 from contracts.ports.model import ModelRequest, ModelResponse
 from contracts.ports.request_hash import request_hash
 from multi_agent.models.recordings.recording import request_text
@@ -99,7 +100,8 @@ def _read_text(path: Path) -> str:
 class ManualTerminal:
     """A ModelClient that prints the prompt and reads the answer, up to a line with only `.` or end of file.
 
-    It handles one request at a time. A cancelled request leaves a pending read that ends with the next line.
+    The prompt is printed as contracts.base.text shows text from outside. It handles one request at a time. A
+    cancelled request leaves a pending read that ends with the next line.
     """
 
     def __init__(self, reads: TextIO | None = None, writes: TextIO | None = None) -> None:
@@ -120,7 +122,7 @@ class ManualTerminal:
         """Do nothing: the streams belong to the caller."""
 
     def _converse(self, request: ModelRequest) -> str:
-        self._writes.write(f"\n{request_text(request)}\n\n")
+        self._writes.write(f"\n{visible(request_text(request))}\n\n")
         self._writes.write(f"# Your answer; end it with a line that contains only {END_OF_ANSWER!r}:\n")
         self._writes.flush()
         lines = []

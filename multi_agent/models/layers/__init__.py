@@ -1,1 +1,1 @@
-"""Layers around an adapter, from the outermost to the innermost: cache, rate limit, retry, bounds."""
+"""Layers around an adapter, the outermost first: cache, rate limit, retry, redaction, bounds."""

@@ -6,18 +6,39 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol
 
 from contracts.ports.model import ModelClient, ModelRequest, ModelResponse
 from multi_agent.models.layers.wrapper import Wrapper
 
-_MINUTE: Final = 60.0
+MINUTE: Final = 60.0
 
 Sleep = Callable[[float], Awaitable[None]]
 
 
+class RequestWindow(Protocol):
+    """Counts the requests of a minute."""
+
+    def reserve(self, now: float) -> float:
+        """Reserve one request at this monotonic time. 0.0, or the seconds after which to ask again."""
+
+
+class LocalWindow:
+    """Counts for one client."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._started: deque[float] = deque(maxlen=per_minute)
+
+    def reserve(self, now: float) -> float:
+        """See RequestWindow."""
+        if len(self._started) == self._started.maxlen and (wait := self._started[0] + MINUTE - now) > 0:
+            return wait
+        self._started.append(now)
+        return 0.0
+
+
 class RateLimited(Wrapper):
-    """Lets this process send at most `per_minute` requests in any 60 seconds; the others wait in order.
+    """Sends as many requests as the window allows in any 60 seconds; the others wait in order.
 
     Retries by an inner layer are not counted: they wait for their own backoff.
     """
@@ -25,23 +46,19 @@ class RateLimited(Wrapper):
     def __init__(
         self,
         inner: ModelClient,
-        per_minute: int,
+        window: RequestWindow,
         *,
         sleep: Sleep = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(inner)
-        self._started: deque[float] = deque(maxlen=per_minute)
+        self._window = window
         self._turn = asyncio.Lock()
         self._sleep = sleep
         self._clock = clock
 
     async def complete(self, request: ModelRequest) -> ModelResponse:
         async with self._turn:
-            while len(self._started) == self._started.maxlen:
-                wait = self._started[0] + _MINUTE - self._clock()
-                if wait <= 0:
-                    break
+            while wait := self._window.reserve(self._clock()):
                 await self._sleep(wait)
-            self._started.append(self._clock())
         return await self._inner.complete(request)

@@ -16,11 +16,11 @@ from typing import Any, Protocol
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import StaticPool
 
 from contracts.base.errors import NotConfigured
-from orchestrator.storage.sql.transactions import Body, T, sqlite_driver, translated
+from orchestrator.storage.sql.transactions import DRIVER_ERRORS, Body, T, sqlite_driver, translated
 from orchestrator.storage.tables import REVISION
 
 BUSY_SECONDS = 10.0
@@ -119,7 +119,7 @@ class SqliteDatabase:
             try:
                 with suppress(_OtherWriter):
                     return self._write_now(body)
-            except (SQLAlchemyError, sqlite3.OperationalError) as error:
+            except DRIVER_ERRORS as error:
                 raise translated(error) from None
         done: Future[T] = Future()
         self._waiting.append(_Write(body, durable, done))
@@ -202,7 +202,7 @@ def _one_of_many(connection: Connection, write: _Write) -> Callable[[], None]:
 async def _translated(work: Awaitable[T]) -> T:
     try:
         return await work
-    except (SQLAlchemyError, sqlite3.OperationalError) as error:
+    except DRIVER_ERRORS as error:
         raise translated(error) from None
 
 

@@ -9,12 +9,13 @@ from functools import partial
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
+from contracts.base.errors import NotConfigured
 from orchestrator.storage.sql.transactions import Body, ConditionFailed, T, translated
 
 _IDLE_SECONDS = 5
@@ -72,6 +73,21 @@ def _driver(connection: Connection) -> psycopg.AsyncConnection[Any]:
     return driver
 
 
+def require_utf8(engine: Engine) -> None:
+    """Refuse a database of another encoding, as NotConfigured: the driver returns bytes from SQL_ASCII."""
+
+    # Before SQLAlchemy's own first look at the server, which fails on bytes.
+    @event.listens_for(engine, "connect", insert=True)
+    def check(connection: Any, _record: object) -> None:
+        info = getattr(connection, "driver_connection", connection).info
+        encoding = info.parameter_status("server_encoding")
+        if encoding != "UTF8":
+            raise NotConfigured(
+                f"database {info.dbname!r} has the encoding {encoding}, which cannot hold every text; make "
+                "another with CREATE DATABASE name TEMPLATE template0 ENCODING 'UTF8'"
+            )
+
+
 class PostgresDatabase:
     """Asynchronous connections; bodies run as they are, in SQLAlchemy's greenlet.
 
@@ -87,6 +103,8 @@ class PostgresDatabase:
         )
         self._writer = open_engine()
         self._reader = open_engine(isolation_level="REPEATABLE READ")
+        for engine in (self._writer, self._reader):
+            require_utf8(engine.sync_engine)
 
         @event.listens_for(self._reader.sync_engine, "connect")
         def configure(connection: Any, _record: object) -> None:

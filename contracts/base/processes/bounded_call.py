@@ -42,7 +42,7 @@ _IDLE_SECONDS: Final = 60.0
 _NICE: Final = 5
 _LENGTH_BYTES: Final = 8
 _BOOT: Final = (
-    "import sys; sys.path[:] = sys.argv[1:]; from contracts.base.bounded_call import serve; serve()"
+    "import sys; sys.path[:] = sys.argv[1:]; from contracts.base.processes.bounded_call import serve; serve()"
 )
 
 P = ParamSpec("P")

@@ -1,0 +1,63 @@
+"""Which actions a person has been shown, so that a decision without a hash is about what that person saw."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from multi_agent.application.approvals import PendingApproval
+
+MOST_KEPT: Final = 500
+
+
+class ShownActions:
+    """The hash of each waiting action as it was last shown to the user of this process.
+
+    Kept in the data folder, in a file of the user's own: one that somebody else could have written counts as
+    none, since it could make a person allow what they never saw. What cannot be written is forgotten.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self._file = data / f"shown-{os.geteuid()}.json"
+
+    def last(self, approval: PendingApproval) -> str | None:
+        """The hash under which the task was last shown; None when it never was."""
+        return self._read().get(_name(approval))
+
+    def note(self, approvals: Iterable[PendingApproval]) -> None:
+        """Remember that these were shown just now, whole."""
+        now = {_name(one): one.action_hash for one in approvals}
+        if not now:
+            return
+        kept = {name: value for name, value in self._read().items() if name not in now} | now
+        newest = dict(list(kept.items())[-MOST_KEPT:])
+        with suppress(OSError):
+            self._write(json.dumps(newest))
+
+    def _read(self) -> dict[str, str]:
+        try:
+            with open(os.open(self._file, os.O_RDONLY | os.O_NOFOLLOW), encoding="utf-8") as file:
+                about = os.fstat(file.fileno())
+                foreign = about.st_uid != os.geteuid() or about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+                found = {} if foreign else json.load(file)
+        except (OSError, ValueError):
+            return {}
+        return {name: str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+
+    def _write(self, text: str) -> None:
+        unfinished = self._file.with_name(f"{self._file.name}.{os.getpid()}")
+        unfinished.unlink(missing_ok=True)
+        with open(
+            os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+        ) as file:
+            file.write(text)
+        unfinished.replace(self._file)
+
+
+def _name(approval: PendingApproval) -> str:
+    return f"{approval.workflow_id}/{approval.item.task_id}"
