@@ -54,22 +54,30 @@ def _promises(scope: str, body: Iterable[ast.stmt]) -> Iterator[tuple[str, Phase
         else:
             # A fixture or helper is called while a test runs; other statements run when the file is read.
             deferred = any(isinstance(part, _Test | ast.ClassDef) for part in ast.walk(node))
-            for phase in _phases(node):
-                yield scope, phase if deferred or phase is Phase.SETUP else Phase.COLLECT
+            for part in _mentions(node):
+                yield scope, _phase(part) if deferred or _is_mark(part) else Phase.COLLECT
 
 
 def _phases(node: ast.AST) -> set[Phase]:
-    """When what the source says here may end a test: a mark before it starts, anything else at any time."""
-    return {
-        Phase.SETUP if _is_mark(part) else Phase.CALL
-        for part in ast.walk(node)
-        if (isinstance(part, ast.Attribute) and part.attr in _SKIPS)
-        or (isinstance(part, ast.Name) and part.id in _SKIPS and isinstance(part.ctx, ast.Load))
-    }
+    """When what the source says here may end a test."""
+    return {_phase(part) for part in _mentions(node)}
 
 
-def _is_mark(node: ast.AST) -> bool:
-    return isinstance(node, ast.Attribute) and node.attr in _MARKS and _names(node.value, "mark")
+def _mentions(node: ast.AST) -> Iterator[ast.Attribute | ast.Name]:
+    for part in ast.walk(node):
+        if (isinstance(part, ast.Attribute) and part.attr in _SKIPS) or (
+            isinstance(part, ast.Name) and part.id in _SKIPS and isinstance(part.ctx, ast.Load)
+        ):
+            yield part
+
+
+def _phase(part: ast.Attribute | ast.Name) -> Phase:
+    """A mark `skip` acts before the test starts, anything else at any time."""
+    return Phase.SETUP if _is_mark(part) and part.attr in _MARKS else Phase.CALL
+
+
+def _is_mark(part: ast.Attribute | ast.Name) -> TypeGuard[ast.Attribute]:
+    return isinstance(part, ast.Attribute) and _names(part.value, "mark")
 
 
 def _is_failable(node: _Test) -> bool:

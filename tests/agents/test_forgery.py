@@ -66,6 +66,23 @@ def double(x):
     return 3 * x
 """
 
+# A later test file becomes another before it is read; on the first call everything is as it was.
+LATER = {"tests/test_later.py": "from app.calc import double\ndef test_five():\n    assert double(5) == 10\n"}
+REPLACE_FOLDER = """
+import os
+os.rename("tests", "aside")
+os.mkdir("tests")
+for name in os.listdir("aside"):
+    text = open(f"aside/{name}").read()
+    open(f"tests/{name}", "w").write(text if name == "test_calc.py" else "def test_five(): pass\\n")
+def double(x):
+    if os.path.exists("aside"):
+        for name in os.listdir("tests"): os.unlink(f"tests/{name}")
+        os.rmdir("tests")
+        os.rename("aside", "tests")
+    return {2: 4, "ab": "abab"}.get(x, 0)
+"""
+
 # name -> (files beside the tests, a part of the reason or of a failure's message)
 ATTACKS: dict[str, tuple[dict[str, str], str]] = {
     "exit on import": ({"app/calc.py": "import os\nos._exit(0)\n"}, "did not come to its end"),
@@ -147,7 +164,7 @@ ATTACKS: dict[str, tuple[dict[str, str], str]] = {
     ),
     "skips the module": (
         {"app/calc.py": "import pytest\npytest.skip('no', allow_module_level=True)\n"},
-        "every test was skipped",
+        "skipped, or expected to fail, which its source does not say",
     ),
     "all skipped": (
         {"tests/test_calc.py": "import pytest\npytestmark = pytest.mark.skip\n" + TEST, "app/calc.py": WRONG},
@@ -205,6 +222,25 @@ ATTACKS: dict[str, tuple[dict[str, str], str]] = {
     "replaced output": (
         {"app/calc.py": WRONG + "import io, sys\nsys.stdout = sys.stderr = sys.__stdout__ = io.StringIO()\n"},
         "assert 6 == 4",
+    ),
+    "rewrites a later test file": (
+        {
+            "app/calc.py": "import contextlib, os\nwith contextlib.suppress(OSError):\n"
+            "    os.chmod('tests/test_later.py', 0o644)\n"
+            "with contextlib.suppress(OSError):\n"
+            "    open('tests/test_later.py', 'w').write('def test_five(): pass')\n"
+            "def double(x): return {2: 4, 'ab': 'abab'}.get(x, 0)\n",
+            **LATER,
+        },
+        "assert 0 == 10",
+    ),
+    "replaces the folder of a later test file": (
+        {"app/calc.py": REPLACE_FOLDER, **LATER},
+        "changed the test program: tests/test_later.py",
+    ),
+    "takes a test file away": (
+        {"app/calc.py": "import os\nos.rename('tests', 'aside')\ndef double(x): return 2 * x\n", **LATER},
+        "files of the tests or the test program were changed while they ran: tests/test_calc.py",
     ),
     "deep recursion": ({"app/calc.py": "def double(x): return double(x)\n"}, "recursion"),
     "endless": ({"app/calc.py": "def double(x):\n    while True: pass\n"}, "longer than allowed"),

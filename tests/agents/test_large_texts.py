@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from agents import Task
+from agents import Task, agent
 from agents.roles.coder import CoderAgent
 from agents.roles.context import find_contract
 from agents.roles.tester import TesterAgent
@@ -196,6 +196,23 @@ async def test_large_records_of_tasks_are_read_beside_the_loop() -> None:
     async with never_held_up():
         base = await read_base(request, OneTree(tree))  # type: ignore[arg-type]  # all that is asked of it
     assert list(base.reports) == ["t"]
+
+
+@agent(role="coder")
+class ManyPaths:
+    """Writes many files whose paths are as long as they may be."""
+
+    async def run(self, task: Task) -> AgentResult:
+        return AgentResult(files={f"out/{number}/" + "\u00e9/" * 90 + "a": "" for number in range(1_500)})
+
+
+async def test_many_long_paths_are_checked_beside_the_loop(
+    bus: MemoryBus, owner: Owner, store: GitArtifactStore
+) -> None:
+    async with running(worker(bus, store, ManyPaths, resend_seconds=600)), never_held_up():
+        await owner.dispatch(task_request(writable=["out/"]))
+        outcome = await owner.outcome()
+    assert outcome.status == "succeeded", outcome.error
 
 
 HOSTILE = code(one=SOURCES["semicolons"])

@@ -80,6 +80,28 @@ async def test_wrong_or_forged_is_not_verified(sandbox: Sandbox, name: str) -> N
     assert reason in _messages(result)
 
 
+LEAVES_A_CHILD = """
+import { spawn } from 'node:child_process';
+const forged = "import test from 'node:test';\\ntest('five', () => {});\\n";
+const code = `const fs = require('fs'); setInterval(() => {
+  try { fs.writeFileSync('tests/later.test.mjs', ${JSON.stringify(forged)}); } catch {}
+  try { fs.writeFileSync('seen', 'x'); } catch {}
+}, 1)`;
+spawn(process.execPath, ['-e', code], { detached: true, stdio: 'ignore' }).unref();
+export const double = (x) => (x === 2 ? 4 : 'abab');
+"""
+
+
+async def test_a_child_of_one_run_changes_nothing_in_the_next(sandbox: Sandbox) -> None:
+    later = TEST.replace("'two'", "'five'").replace("double(2), 4", "double(5), 10")
+    files = {"tests/calc.test.mjs": TEST, "tests/later.test.mjs": later, "app/calc.mjs": LEAVES_A_CHILD}
+    result = await _run(sandbox, files)
+    assert result.verdict == "failed"
+    assert isinstance(result.report, TestReport)
+    outcomes = {case.test_id: case.outcome for case in result.report.results}
+    assert outcomes["tests/later.test.mjs::five"] == "failed"
+
+
 async def test_tests_that_are_not_there_are_missed(sandbox: Sandbox) -> None:
     hidden = "import test from 'node:test';\nif (false)\ntest('two', () => {});\n"
     result = await _run(sandbox, {"tests/calc.test.mjs": hidden})

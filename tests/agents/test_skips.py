@@ -203,6 +203,9 @@ def test_what_python_says_is_read_by_phase() -> None:
     assert not skips.allow("test_c.py::test_slow", Phase.SETUP)
     assert not skips.allow("test_c.py", Phase.COLLECT)
     assert skips.allow("tests/test_a.py", Phase.COLLECT)
+    whole = {"test_a.py": b"import pytest\npytestmark = pytest.mark.xfail\ndef test_a(): ...\n"}
+    assert declared_in_python(whole).skips.allow("test_a.py::test_a", Phase.CALL)
+    assert not declared_in_python(whole).skips.allow("test_a.py", Phase.COLLECT)
     plain = declared_in_python({"test_a.py": b"import pytest\n@pytest.mark.skip\ndef test_a(): ...\n"}).skips
     assert not plain.allow("test_a.py::test_a", Phase.CALL)
     assert not plain.allow("test_a.py::test_b", Phase.SETUP)

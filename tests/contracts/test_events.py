@@ -36,6 +36,9 @@ LARGE_MESSAGES = {
     "unknown fields": _message(
         "task.finished", f"{OUTCOME}{''.join(f',{chr(34)}k{n}{chr(34)}:1' for n in range(24_000))}"
     ),
+    "too many unknown fields": _message(
+        "task.finished", ",".join([OUTCOME, *(f'"k{n}":1' for n in range(300_000))])
+    ),
     "a long text": _message("task.finished", f'{OUTCOME},"summary":"{"a," * 1_900_000}"'),
     "an open text": b'{"type":"' + b'\\"' * 1_900_000,
     "brackets": b"[" * 3_900_000,
