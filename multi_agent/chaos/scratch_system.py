@@ -136,6 +136,7 @@ class ScratchSystem:
             clock,
             links,
         )
+        world.set_traps([], 0)
         world._start_processes()
         return world
 
