@@ -60,7 +60,7 @@ class Crew:
         kind = self.choices.below(4)
         self.say(f"{worker.name}: {('read', 'work', 'report', 'beat')[kind]}")
         if kind == 0:
-            worker.read(self.now())
+            worker.read()
         elif kind == 1:
             self._work(worker)
         elif kind == 2:
@@ -75,7 +75,7 @@ class Crew:
         for worker in list(self.workers.values()):
             if self.now() >= worker.beat_at:
                 self._beat(worker)
-            worker.read(self.now())
+            worker.read()
             if worker.held:
                 self._work(worker)
             worker.report(self.now())

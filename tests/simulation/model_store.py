@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from contracts.base.errors import StoreUnavailable
@@ -42,6 +42,8 @@ class ModelStore:
         self.dispatched: set[str] = set()
         self.succeeded: Counter[Key] = Counter()
         self.commits = 0
+        self.marked: Callable[[OutboxEntry], None] = lambda _: None
+        """Hears of each effect that counts as done."""
 
     # --- what the owner calls ------------------------------------------------------------------------
 
@@ -126,18 +128,25 @@ class ModelStore:
         self.headers.update(
             (name, header) for name, header in batch.headers.items() if name not in batch.created
         )
+        self._write_outbox(batch)
+        for command_id in batch.answers:
+            check(self.waiting.pop(command_id, None) is not None, "I2: a command was applied twice")
+        self._write_letters(batch)
+        self._recount({*batch.created, *batch.headers, *(name for name, _ in batch.tasks)})
+
+    def _write_outbox(self, batch: Batch) -> None:
         parcels = group_rows(batch.outbox)
         for parcel in parcels:
             name = outbox_row(parcel)[0]
             check(name not in self._outbox, "the outbox holds an effect twice")
             self._outbox[name] = parcel
+        entries = {entry.entry_id: entry for parcel in self._outbox.values() for entry in parcel}
+        for name in batch.delivered:
+            if name in entries:
+                self.marked(entries[name])
         for name in self._outbox_rows.complete(batch.delivered):
             self._outbox.pop(name, None)
         self._outbox_rows.add(parcels)
-        for command_id in batch.answers:
-            check(self.waiting.pop(command_id, None) is not None, "I2: a command was applied twice")
-        self._write_letters(batch)
-        self._recount({*batch.created, *batch.headers, *(name for name, _ in batch.tasks)})
 
     def _write_letters(self, batch: Batch) -> None:
         for letter in batch.dead_letters:

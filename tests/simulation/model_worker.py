@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,12 +11,13 @@ from contracts.documents.todo_list import Role, TodoItem
 from contracts.messages.channels import Channels
 from contracts.messages.payloads import Control, Execution, Heartbeat, TaskError, TaskOutcome
 from contracts.ports.bus import Delivery, Outgoing
-from contracts.runtime.reading import LOOK_SECONDS
+from contracts.runtime.reading import entry
 from tests.simulation.choices import Choices
 from tests.simulation.model_bus import ModelBus
 from tests.simulation.parcels import Event, builder, unwrap, wrap
 from tests.simulation.plans import POISON
 from tests.simulation.stepping import run
+from tests.simulation.worker_reading import SteppedReader
 
 ROLES = ("coder", "debugger", "tester")
 STREAMS = tuple(Channels.requests(role) for role in ROLES)
@@ -73,10 +74,12 @@ class ModelWorker:
     kept: dict[str, Kept] = field(default_factory=dict)
     acks: list[Delivery] = field(default_factory=list)
     executions: int = 0
-    _doubtful: bool = False
-    _life: int = 0
-    _may_look: bool = True
-    _look_at: float = 0.0
+    _reader: SteppedReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reader = SteppedReader(
+            self.bus, self.name, STREAMS, SUSPECTS, lambda: {entry(one) for one in self._deliveries()}
+        )
 
     @property
     def to_blame(self) -> frozenset[str]:
@@ -112,58 +115,25 @@ class ModelWorker:
 
     # --- reading, as contracts.runtime.reading does ---------------------------------------------------------
 
-    def read(self, now: float) -> None:
+    def read(self) -> None:
         """Take what fits, first what an earlier read got and did not hear of."""
         free = self.slots - len(self.held)
         if free <= 0 or any(held.alone for held in self.held.values()):
             return
         try:
-            found = self._unheard()[:free] or self._suspect(now) or self._new(free)
+            found = self._reader.step(free)
         except GroupMissing:
             self.beat_at = 0.0
             self._resend_all()
         except BusUnavailable:
-            self._doubtful = True
+            return
         else:
             for delivery in found:
                 self._receive(delivery)
 
-    def _unheard(self) -> list[Delivery]:
-        """Only after a failure; a server that is another now has cut the connection."""
-        if not self._doubtful and self._life == self.bus.life:
-            return []
-        life = self.bus.life
-        known = {(one.stream, one.entry_id) for one in self._deliveries()}
-        found = [
-            delivery
-            for stream in STREAMS + SUSPECTS
-            for delivery in run(self.bus.pending(stream, Channels.WORKERS_GROUP, self.name))
-            if (delivery.stream, delivery.entry_id) not in known
-        ]
-        if not found:
-            self._doubtful, self._life = False, life
-        return found
-
     def _deliveries(self) -> list[Delivery]:
         held = [held.delivery for held in self.held.values()]
         return held + [delivery for kept in self.kept.values() for delivery in kept.deliveries] + self.acks
-
-    def _suspect(self, now: float) -> list[Delivery]:
-        if not self._may_look or now < self._look_at:
-            return []
-        self._look_at = now + LOOK_SECONDS
-        for stream in SUSPECTS:
-            if found := self._read([stream], 1):
-                self._may_look = False
-                return found
-        return []
-
-    def _new(self, count: int) -> list[Delivery]:
-        self._may_look = True
-        return self._read(STREAMS, count)
-
-    def _read(self, streams: Sequence[str], count: int) -> list[Delivery]:
-        return run(self.bus.read(streams, Channels.WORKERS_GROUP, self.name, count=count, block_ms=0))
 
     def _receive(self, delivery: Delivery) -> None:
         event = unwrap(delivery.payload)

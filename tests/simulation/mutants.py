@@ -13,13 +13,18 @@ import orchestrator.service.workers
 from contracts.base.errors import BusUnavailable
 from contracts.messages.channels import Channels
 from contracts.messages.payloads import TaskError
+from contracts.runtime.reading import Reader
 from orchestrator.core.decision import Decision
 from orchestrator.core.events import Lost
 from orchestrator.core.state import TaskState, TaskStatus, Workflow
 from orchestrator.scheduling.batch import Batch
 from orchestrator.scheduling.engine import Effects
+from orchestrator.service.git_publisher import GitPublisher
+from orchestrator.service.publisher import Publisher
 from orchestrator.service.recovery import Recovery
+from orchestrator.service.sources import OutcomeReader
 from orchestrator.service.term import Term
+from tests.simulation.editing import edited
 
 _lose = orchestrator.core.attempts.lose
 
@@ -86,4 +91,38 @@ MUTANTS: dict[str, list[tuple[Any, str, Any]]] = {
     "no crash is counted": [(orchestrator.core.decide, "lose", _lose_uncounted)],
     "whoever was there is to blame": [(orchestrator.service.workers, "executed_alone", lambda *_: True)],
     "an outage is a failure": [(TaskError, "outage", property(lambda _: False))],
+    "a full page counts as the last": [
+        edited(OutcomeReader, "_may_hold_more", "count >= self._batch", "False")
+    ],
+    "what a lost answer held is not read again": [
+        edited(
+            OutcomeReader,
+            "read",
+            "except BusUnavailable:\n        self._knows_pending = False",
+            "except BusUnavailable:\n        pass",
+        )
+    ],
+    "a ref counts as moved before it is": [
+        edited(
+            GitPublisher,
+            "_publish",
+            "await self._artifacts.publish([move for _, move in batch])",
+            "self._delivered += [entry_id for entry_id, _ in batch]; "
+            "await self._artifacts.publish([move for _, move in batch])",
+        )
+    ],
+    "a dispatch counts as published before it is": [
+        edited(
+            Publisher,
+            "publish",
+            "messages = [message",
+            "self.delivered += chunk; messages = [message",
+        )
+    ],
+    "a read that was cut is looked for once": [
+        edited(Reader, "_unheard", "if not found and began >= self._doubtful_until", "if not found")
+    ],
+    "a read that was cut is not looked for": [
+        edited(Reader, "read", "self._doubtful_until = self._now()", "_ = self._now()")
+    ],
 }

@@ -11,16 +11,17 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 import orchestrator.service.command_handler
+import orchestrator.service.git_publisher
 import orchestrator.service.inbox_handler
 import orchestrator.service.publisher
 import orchestrator.service.recovery
 import orchestrator.service.term
 import orchestrator.service.workers
+from contracts.messages.channels import Channels
 from contracts.messages.payloads import Control
-from contracts.ports.artifacts import RefMove
+from contracts.ports.bus import Delivery
 from contracts.ports.clock import Clock
 from orchestrator.core.commands import read_body
-from orchestrator.core.state import Workflow
 from orchestrator.scheduling.leases import Leases
 from orchestrator.service.background import BackgroundWork, Work
 from orchestrator.service.backlog import Backlog
@@ -29,12 +30,14 @@ from orchestrator.service.inbox import InboxMessage
 from orchestrator.service.inbox_handler import InboxHandler
 from orchestrator.service.metrics import OrchestratorMetrics
 from orchestrator.service.publisher import Publisher
-from orchestrator.service.recovery import DrainGate, Recovery
+from orchestrator.service.recovery import Recovery
 from orchestrator.service.term import Term
 from tests.simulation.coroner import Coroner
 from tests.simulation.model_bus import ModelBus
+from tests.simulation.model_git import ModelGit, SteppedGit
 from tests.simulation.model_store import ModelStore
 from tests.simulation.parcels import builder, control_parcel, notice_parcel, request_parcel, unwrap
+from tests.simulation.promises import WatchedGate
 from tests.simulation.stepping import run
 from tests.simulation.watching import WatchedEngine, WatchedWorkers
 
@@ -64,6 +67,7 @@ _PLACES: list[tuple[Any, str, Any]] = [
     (orchestrator.service.inbox_handler, "decode", unwrap),
     (orchestrator.service.workers, "request_message", request_parcel),
     (orchestrator.service.command_handler, "read_body", lru_cache(2000)(read_body)),
+    (orchestrator.service.git_publisher, "logger", _SILENCE),
     (orchestrator.service.inbox_handler, "logger", _SILENCE),
     (orchestrator.service.term, "logger", _SILENCE),
     (orchestrator.service.workers, "logger", _SILENCE),
@@ -92,7 +96,16 @@ def light_messages() -> Iterator[None]:
 
 
 class Inbox(list[InboxMessage]):
-    """What has arrived."""
+    """What has arrived. `read`: the outcomes among it, by entry."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: set[str] = set()
+
+    async def put(self, item: InboxMessage, /) -> None:
+        self.append(item)
+        if isinstance(item, Delivery) and item.stream == Channels.results(0):
+            self.read.add(item.entry_id)
 
     async def get(self) -> InboxMessage:
         return self.get_nowait()
@@ -114,18 +127,6 @@ class SteppedTerm(Term):
         while len(items) < most and not self.inbox.empty():
             items.append(self.inbox.get_nowait())
         return items
-
-
-class LaterGit:
-    """The keeper's place: work is noted, and done by the simulation."""
-
-    def __init__(self) -> None:
-        self.moves: list[tuple[str, RefMove]] = []
-        self.merges: list[Workflow] = []
-
-    def add(self, moves: list[tuple[str, RefMove]], merges: list[Workflow]) -> None:
-        self.moves += moves
-        self.merges += merges
 
 
 class SteppedTrail(BackgroundWork):
@@ -155,6 +156,7 @@ class Life:
         self,
         store: ModelStore,
         bus: ModelBus,
+        git: ModelGit,
         clock: Clock,
         new_id: Callable[[], str],
         limits: tuple[int, int],
@@ -165,11 +167,11 @@ class Life:
     ) -> None:
         window, self._batch = limits
         self.inbox = Inbox()
-        self.git = LaterGit()
-        self.gate = DrainGate()
+        self.gate = WatchedGate(bus)
         self.assignment = store.claim()
         self.engine = WatchedEngine(new_id, window, stale, coroner)
         self.publisher = Publisher(bus, self.engine, new_id, clock.wall)
+        self.git = SteppedGit(git, self.inbox, self.publisher.delivered)
         recovery = Recovery(bus, self.engine, leases, self.gate, self.assignment)
         command_handler = CommandHandler(self.engine, store, bus)
         workers = WatchedWorkers(

@@ -16,10 +16,12 @@ from tests.simulation.choices import Choices
 from tests.simulation.crew import Crew
 from tests.simulation.listening import Listening
 from tests.simulation.model_bus import ModelBus
+from tests.simulation.model_git import ModelGit
 from tests.simulation.model_store import ModelStore
 from tests.simulation.model_worker import STREAMS, SUSPECTS
 from tests.simulation.parcels import Event, unwrap
 from tests.simulation.people import People
+from tests.simulation.promises import Promises
 from tests.simulation.violations import Crash, check
 from tests.simulation.wiring import LEASE_SECONDS, Life
 
@@ -56,9 +58,13 @@ class World:
         fault = (0.0, 0.02, 0.05, 0.1)[self.choices.below(4)]
         self._window = window
         self.store = ModelStore(self.choices, window, fault)
-        self.bus = ModelBus(self.choices, self._published, self._heard, self._settled, fault / 2)
+        self.bus = ModelBus(
+            self.choices, self._published, self._heard, self._settled, fault / 2, lambda: self.now
+        )
         self.people = People(self.store, self.choices)
-        self.refs: dict[tuple[str, str], str] = {}
+        self.git = ModelGit(self.choices)
+        self.promises = Promises(self.store, self.git.refs)
+        self.store.marked = self.promises.marked
         self.crew = Crew(
             self.choices,
             self.bus,
@@ -130,7 +136,7 @@ class World:
         for name, tasks in self.store.tasks.items():
             for task in tasks.values():
                 if task.commit and task.status.terminal:
-                    moved = self.refs.get((name, task.task_id))
+                    moved = self.git.refs.get((name, task.task_id))
                     check(moved == task.commit, f"I2: the ref of {task.task_id} is not its outcome")
                 check(task.status.terminal, "I1: a task has not ended")
 
@@ -147,12 +153,12 @@ class World:
     # --- the owner -----------------------------------------------------------------------------------
 
     def _owner_step(self) -> None:
+        self._owner_does(self._start_owner if self.session is None else self.session.step)
+
+    def _owner_does(self, what: Callable[[], None]) -> None:
         self.bus.owner_calls = True
         try:
-            if self.session is None:
-                self._start_owner()
-            else:
-                self.session.step()
+            what()
         except (StoreUnavailable, OwnershipLost) as end:
             self._say(f"the owner's session ends: {end}")
             self.session = self.listening = None
@@ -168,6 +174,7 @@ class World:
         self.session = Life(
             self.store,
             self.bus,
+            self.git,
             clock,
             self._new_id,
             limits,
@@ -187,24 +194,24 @@ class World:
             self.listening.step()
 
     def _git_step(self) -> None:
-        session = self.session
-        if session is None:
-            return
-        for entry_id, move in session.git.moves:
-            self.refs[move.workflow_id, move.task_id] = move.commit
-            session.publisher.delivered.append(entry_id)
-        session.git.moves = []
-        self.people.merge(session)
+        if self.session is not None:
+            self._owner_does(self.session.git.step)
 
     def _published(self, message: Outgoing) -> None:
+        if message.stream == Channels.results(0):
+            self.promises.told(message)
         if message.stream in STREAMS + SUSPECTS:
             event = unwrap(message.payload)
             assert event.workflowid
             assert event.taskid
             if not self.store.current(event.workflowid, event.taskid, event.id):
                 check(False, f"I4: published {event.id}, which is not a committed current dispatch")
+            self.promises.dispatched(event.id)
 
     def _settled(self, delivery: Delivery) -> None:
+        if delivery.stream == Channels.DEAD_LETTERS:
+            self.promises.acknowledged_letter(delivery)
+            return
         event = unwrap(delivery.payload)
         assert event.workflowid
         assert event.taskid
