@@ -41,8 +41,9 @@ class Listening:
     def _check(self, answered: int) -> None:
         """After a read whose answer has come."""
         gate, read = self._session.gate, self._session.inbox.read
-        unheard = self._bus.in_hands(STREAMS[0], Channels.ORCHESTRATORS_GROUP, CONSUMER) - read
-        check(not unheard, f"I1: outcomes given to the owner and not read: {sorted(unheard)}")
+        for stream in STREAMS:
+            unheard = self._bus.in_hands(stream, Channels.ORCHESTRATORS_GROUP, CONSUMER) - read
+            check(not unheard, f"I1: {stream} was given to the owner and not read: {sorted(unheard)}")
         if gate.answered > answered:
             gate.answer_is_true(gate.answered, read)
 

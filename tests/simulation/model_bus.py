@@ -73,6 +73,10 @@ class ModelBus:
         """What lies on a stream and is not newer than this."""
         return {str(number) for number in self._memory.streams.get(stream, {}) if number <= newest}
 
+    def payloads(self, stream: str) -> list[bytes]:
+        """What lies on a stream."""
+        return list(self._memory.streams.get(stream, {}).values())
+
     def in_hands(self, stream: str, group: str, consumer: str) -> set[str]:
         """What lies on a stream and was given to this consumer."""
         place = self._memory.groups.get((stream, group))

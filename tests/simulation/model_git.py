@@ -21,6 +21,8 @@ class ModelGit:
     def __init__(self, choices: Choices) -> None:
         self._choices = choices
         self.refs: dict[tuple[str, str], str] = {}
+        self.moves: set[RefMove] = set()
+        """All that were ever made: a later one of the same task may have come in between."""
 
     async def publish(self, moves: Sequence[RefMove]) -> None:
         kind = self._choices.fault(LIKELY, 4) if LIKELY else 0
@@ -28,6 +30,7 @@ class ModelGit:
             raise StoreUnavailable("no ref was moved")
         if kind == 2:
             raise Crash("before refs are moved")
+        self.moves.update(moves)
         self.refs.update(((move.workflow_id, move.task_id), move.commit) for move in moves)
         if kind == 3:
             raise StoreUnavailable("the answer to a move was lost")

@@ -10,8 +10,9 @@ from contracts.base.errors import BusUnavailable, GroupMissing
 from contracts.documents.todo_list import Role, TodoItem
 from contracts.messages.channels import Channels
 from contracts.messages.payloads import Control, Execution, Heartbeat, TaskError, TaskOutcome
-from contracts.ports.bus import Delivery, Outgoing
+from contracts.ports.bus import Delivery, Done, Outgoing
 from contracts.runtime.reading import entry
+from tests.simulation import unreadable
 from tests.simulation.choices import Choices
 from tests.simulation.model_bus import ModelBus
 from tests.simulation.parcels import Event, builder, unwrap, wrap
@@ -73,6 +74,7 @@ class ModelWorker:
     held: dict[str, Held] = field(default_factory=dict)
     kept: dict[str, Kept] = field(default_factory=dict)
     acks: list[Delivery] = field(default_factory=list)
+    letters: list[tuple[Outgoing, Delivery]] = field(default_factory=list)
     executions: int = 0
     _reader: SteppedReader = field(init=False)
 
@@ -133,7 +135,8 @@ class ModelWorker:
 
     def _deliveries(self) -> list[Delivery]:
         held = [held.delivery for held in self.held.values()]
-        return held + [delivery for kept in self.kept.values() for delivery in kept.deliveries] + self.acks
+        kept = [delivery for kept in self.kept.values() for delivery in kept.deliveries]
+        return held + kept + [delivery for _, delivery in self.letters] + self.acks
 
     def _receive(self, delivery: Delivery) -> None:
         event = unwrap(delivery.payload)
@@ -143,6 +146,9 @@ class ModelWorker:
         elif kept is not None:
             kept.deliveries.append(delivery)
             kept.due = 0.0
+        elif delivery.stream in STREAMS and unreadable.LIKELY and self.choices.fault(unreadable.LIKELY):
+            self.executions += 1
+            self.letters.append((unreadable.letter(delivery, self.name, self.executions), delivery))
         else:
             self.executions += 1
             alone = delivery.stream in SUSPECTS
@@ -209,6 +215,10 @@ class ModelWorker:
         """Publish what is due, then acknowledge."""
         due = [kept for kept in self.kept.values() if kept.due <= now]
         try:
+            if self.letters:
+                done = Done(Channels.WORKERS_GROUP, [delivery for _, delivery in self.letters])
+                run(self.bus.answer(done, [letter for letter, _ in self.letters]))
+                self.letters = []
             if due:
                 run(self.bus.publish([kept.outgoing for kept in due]))
                 for kept in due:

@@ -20,6 +20,7 @@ from orchestrator.core.state import TaskState, TaskStatus, Workflow
 from orchestrator.scheduling.batch import Batch
 from orchestrator.scheduling.engine import Effects
 from orchestrator.service.git_publisher import GitPublisher
+from orchestrator.service.inbox_handler import InboxHandler
 from orchestrator.service.publisher import Publisher
 from orchestrator.service.recovery import Recovery
 from orchestrator.service.sources import OutcomeReader
@@ -124,5 +125,16 @@ MUTANTS: dict[str, list[tuple[Any, str, Any]]] = {
     ],
     "a read that was cut is not looked for": [
         edited(Reader, "read", "self._doubtful_until = self._now()", "_ = self._now()")
+    ],
+    "a dead message is acknowledged though nobody was told": [
+        edited(
+            InboxHandler,
+            "publish",
+            "self._answers, self._acks, acks = answers + self._answers, acks + self._acks, []",
+            "pass",
+        )
+    ],
+    "no look at the outbox after a start": [
+        edited(InboxHandler, "resume", "await self.workers.recovery.find_missing(dispatches)", "pass")
     ],
 }

@@ -63,7 +63,7 @@ class People:
 
     def _work_off(self, *, retry: bool) -> None:
         """Retry or discard a dead letter, which may have been worked off already."""
-        letters = list(self._store.letters.values())
+        letters = [letter for letter in self._store.letters.values() if letter.task_id]
         if letters:
             self._answer(letters[self._choices.below(len(letters))], retry=retry)
 
@@ -99,6 +99,8 @@ class People:
             self._judge(name)
         for letter in list(self._store.letters.values())[self._letters_seen :]:
             self._letters_seen += 1
+            if letter.task_id is None:
+                continue
             answers = self._choices.below(4)
             if answers & 1 and letter.dead_letter_id == 1:
                 self._answer(letter, retry=True)

@@ -17,7 +17,7 @@ import orchestrator.service.publisher
 import orchestrator.service.recovery
 import orchestrator.service.term
 import orchestrator.service.workers
-from contracts.messages.channels import Channels
+from contracts.documents.todo_list import TodoItem
 from contracts.messages.payloads import Control
 from contracts.ports.bus import Delivery
 from contracts.ports.clock import Clock
@@ -39,6 +39,7 @@ from tests.simulation.model_store import ModelStore
 from tests.simulation.parcels import builder, control_parcel, notice_parcel, request_parcel, unwrap
 from tests.simulation.promises import WatchedGate
 from tests.simulation.stepping import run
+from tests.simulation.unreadable import Unpacked, refusal_parcel
 from tests.simulation.watching import WatchedEngine, WatchedWorkers
 
 LEASE_SECONDS = 6.0
@@ -65,6 +66,9 @@ _PLACES: list[tuple[Any, str, Any]] = [
     (orchestrator.service.publisher, "Control", builder(Control)),
     (orchestrator.service.recovery, "decode", unwrap),
     (orchestrator.service.inbox_handler, "decode", unwrap),
+    (orchestrator.service.inbox_handler, "base64", Unpacked),
+    (orchestrator.service.inbox_handler, "TaskRequest", TodoItem),
+    (orchestrator.service.inbox_handler, "unreadable_dispatch_outcome", refusal_parcel),
     (orchestrator.service.workers, "request_message", request_parcel),
     (orchestrator.service.command_handler, "read_body", lru_cache(2000)(read_body)),
     (orchestrator.service.git_publisher, "logger", _SILENCE),
@@ -96,7 +100,7 @@ def light_messages() -> Iterator[None]:
 
 
 class Inbox(list[InboxMessage]):
-    """What has arrived. `read`: the outcomes among it, by entry."""
+    """What has arrived. `read`: the ids of the entries among it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,7 +108,7 @@ class Inbox(list[InboxMessage]):
 
     async def put(self, item: InboxMessage, /) -> None:
         self.append(item)
-        if isinstance(item, Delivery) and item.stream == Channels.results(0):
+        if isinstance(item, Delivery):
             self.read.add(item.entry_id)
 
     async def get(self) -> InboxMessage:

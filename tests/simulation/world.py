@@ -12,6 +12,7 @@ from contracts.ports.bus import Delivery, Outgoing
 from contracts.ports.clock import Clock
 from orchestrator.scheduling.leases import Leases
 from orchestrator.storage.store import OwnershipLost
+from tests.simulation import unreadable
 from tests.simulation.choices import Choices
 from tests.simulation.crew import Crew
 from tests.simulation.listening import Listening
@@ -22,6 +23,7 @@ from tests.simulation.model_worker import STREAMS, SUSPECTS
 from tests.simulation.parcels import Event, unwrap
 from tests.simulation.people import People
 from tests.simulation.promises import Promises
+from tests.simulation.restart import Restart
 from tests.simulation.violations import Crash, check
 from tests.simulation.wiring import LEASE_SECONDS, Life
 
@@ -55,6 +57,7 @@ class World:
         self.now = 1_000.0
         window = 1 + self.choices.below(4)
         self._batch = (256, 1, 3)[self.choices.below(3)]
+        self._restarts = seed % 2 == 0 and self._batch == 256  # a smaller one may have to be read more often
         fault = (0.0, 0.02, 0.05, 0.1)[self.choices.below(4)]
         self._window = window
         self.store = ModelStore(self.choices, window, fault)
@@ -63,7 +66,7 @@ class World:
         )
         self.people = People(self.store, self.choices)
         self.git = ModelGit(self.choices)
-        self.promises = Promises(self.store, self.git.refs)
+        self.promises = Promises(self.store, self.git.moves)
         self.store.marked = self.promises.marked
         self.crew = Crew(
             self.choices,
@@ -74,6 +77,7 @@ class World:
             self._to_owner,
             self._say,
         )
+        self._restart = Restart(self.store, self.bus, self.crew)
         self._leases = Leases(LEASE_SECONDS)
         self.session: Life | None = None
         self.listening: Listening | None = None
@@ -108,6 +112,10 @@ class World:
         self.bus.away = False
         self._say("the faults are over")
         self.crew.wake()
+        if self._restarts and self._restart.owner_would_owe():
+            self._say("but the owner dies once more")
+            self._kill_owner()
+            self.promises.lately.clear()
         for _ in range(CALM_ROUNDS):
             if self._calm_round():
                 self._check_end()
@@ -123,6 +131,7 @@ class World:
         while self.session is not None and self.session.inbox:
             self._owner_step()
         self._git_step()
+        self._restart.round_over(self.promises.lately)
         if self.people.settle():
             return False
         over = all(header.status.terminal for header in self.store.headers.values())
@@ -199,6 +208,8 @@ class World:
 
     def _published(self, message: Outgoing) -> None:
         if message.stream == Channels.results(0):
+            if self.bus.owner_calls:
+                unreadable.meet_an_outage(self.choices)
             self.promises.told(message)
         if message.stream in STREAMS + SUSPECTS:
             event = unwrap(message.payload)
