@@ -38,7 +38,7 @@ def _of_block(source: Source, function: str, block: list[ast.stmt]) -> Iterator[
     for first, second in pairwise(one for one in block if not _is_silent(one)):
         if not (_is_effect(first) and _is_effect(second)) or (_writes(first) and _writes(second)):
             continue
-        if not _bound(first) & _read(second):
+        if not _bound(first) & _read(second) and source.part(first) != source.part(second):
             yield _swapped(source, function, first, second)
         dropped += [one for one in (first, second) if one not in dropped and not _bound(one)]
     for one in dropped:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 from tests.mutation.effects import effects
@@ -34,7 +34,9 @@ def mutants_of(root: Path, file: str) -> list[Mutant]:
     return numbered([*guards(source), *effects(source)])
 
 
-def sample(mutants: Sequence[Mutant], size: int, seed: int) -> list[Mutant]:
-    """So many of them, chosen by the seed and by what they are called, in a random order."""
-    ordered = sorted(mutants, key=lambda one: one.key)
-    return random.Random(seed).sample(ordered, min(size, len(ordered)))
+def sample(mutants: Iterable[Mutant], size: int, seed: int) -> list[Mutant]:
+    """So many of them, in a random order that the seed and what they are called decide.
+
+    A change of the source replaces only the mutants of what was changed.
+    """
+    return sorted(mutants, key=lambda one: sha256(f"{seed} {one.key}".encode()).digest())[:size]

@@ -228,6 +228,9 @@ def test_a_sample_is_the_same_for_the_same_seed(small: Path) -> None:
     found = find(small, ["small"])
     assert sample(found, 4, 7) == sample(found[::-1], 4, 7)
     assert sample(found, 4, 7) != sample(found, 4, 8)
+    chosen = sample(found, 4, 7)
+    others = [one for one in found if one != chosen[0]]
+    assert sample(others, 3, 7) == chosen[1:], "a mutant that is gone moves no other"
 
 
 def test_every_argument_is_about_a_mutant() -> None:
