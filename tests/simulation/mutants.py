@@ -25,6 +25,7 @@ from orchestrator.service.publisher import Publisher
 from orchestrator.service.recovery import Recovery
 from orchestrator.service.sources import OutcomeReader
 from orchestrator.service.term import Term
+from orchestrator.service.workers import Workers
 from tests.simulation.editing import edited
 
 _lose = orchestrator.core.attempts.lose
@@ -136,5 +137,8 @@ MUTANTS: dict[str, list[tuple[Any, str, Any]]] = {
     ],
     "no look at the outbox after a start": [
         edited(InboxHandler, "resume", "await self.workers.recovery.find_missing(dispatches)", "pass")
+    ],
+    "a worker that has left is kept": [
+        edited(Workers, "handle_left", "await self._remove(", "(lambda *_, **__: None)(")
     ],
 }

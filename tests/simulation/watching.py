@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from contracts.messages.payloads import WorkerLeft
 from orchestrator.core.decision import Decision
 from orchestrator.core.events import Finished, Lost, Overdue, WorkflowEvent
 from orchestrator.core.state import TaskState, TaskStatus
@@ -62,6 +63,10 @@ class WatchedWorkers(Workers):
     """The workers, whose deaths the coroner hears of."""
 
     coroner: Coroner | None = None
+
+    async def handle_left(self, left: WorkerLeft) -> None:
+        await super().handle_left(left)
+        check(left.worker_id not in self.leases.workers, f"I7: {left.worker_id} left with its lease")
 
     async def _remove(self, worker_id: str, why: str, *, crashed: bool, logs: str | None = None) -> None:
         assert self.coroner is not None

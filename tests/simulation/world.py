@@ -142,6 +142,9 @@ class World:
         return False
 
     def _check_end(self) -> None:
+        assert self.session is not None
+        kept = self.bus.entry_ids(Channels.results(0), self.bus.newest) & self.session.inbox.read
+        check(not kept, f"I9: outcomes stay on their stream: {sorted(kept)}")
         for name, tasks in self.store.tasks.items():
             for task in tasks.values():
                 if task.commit and task.status.terminal:
