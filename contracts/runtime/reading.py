@@ -6,10 +6,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from contracts.base.errors import BusUnavailable
-from contracts.ports.bus import ConsumePort, Delivery
+from contracts.ports.bus import Delivery
 
 LOOK_SECONDS: Final = 0.25
 """How often an exclusive stream is looked at."""
@@ -52,6 +52,16 @@ class Source:
     would have to wait."""
 
 
+class ReadPort(Protocol):
+    """What a reader uses of a bus; see ConsumePort."""
+
+    async def read(
+        self, streams: Sequence[str], group: str, consumer: str, *, count: int, block_ms: int
+    ) -> list[Delivery]: ...
+
+    async def pending(self, stream: str, group: str, consumer: str) -> list[Delivery]: ...
+
+
 class Reader:
     """Reads for one consumer.
 
@@ -60,7 +70,7 @@ class Reader:
     pending and not `known`.
     """
 
-    def __init__(self, bus: ConsumePort, source: Source, known: Callable[[], Set[Entry]]) -> None:
+    def __init__(self, bus: ReadPort, source: Source, known: Callable[[], Set[Entry]]) -> None:
         """`known` gives the entries that the consumer has received and not acknowledged."""
         self._bus = bus
         self._source = source

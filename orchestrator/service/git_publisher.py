@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from typing import Protocol
 
 import structlog
 
 from contracts.base.errors import MultiAgentError, Unavailable
 from contracts.base.failpoints import failpoint
 from contracts.base.refs import RESULT
-from contracts.ports.artifacts import CommitStore, RefMove
+from contracts.ports.artifacts import RefMove
 from orchestrator.core.events import Merged, MergeFailed
 from orchestrator.core.state import Workflow
-from orchestrator.service.inbox import InboxMessage, MergeDone
+from orchestrator.service.inbox import Arrivals, MergeDone
 
 logger = structlog.get_logger(__name__)
 
@@ -20,12 +22,18 @@ RETRY_SECONDS = 1.0
 _AT_ONCE = 32
 
 
+class ResultStore(Protocol):
+    """Where accepted commits become visible; see CommitStore."""
+
+    async def merge(self, parents: Sequence[str], *, subject: str, created_at: int) -> str: ...
+
+    async def publish(self, moves: Sequence[RefMove]) -> None: ...
+
+
 class GitPublisher:
     """Moves refs in batches, and merges a workflow only after the moves that were added before it."""
 
-    def __init__(
-        self, artifacts: CommitStore, inbox: asyncio.Queue[InboxMessage], delivered: list[str]
-    ) -> None:
+    def __init__(self, artifacts: ResultStore, inbox: Arrivals, delivered: list[str]) -> None:
         self._artifacts = artifacts
         self._inbox = inbox
         self._delivered = delivered
@@ -82,6 +90,9 @@ class GitPublisher:
     async def _retry_later(self, batch: list[tuple[str, RefMove]], error: Exception) -> None:
         logger.warning("refs_not_moved", reason=str(error), count=len(batch))
         self._moves = batch + self._moves
+        await self._pause()
+
+    async def _pause(self) -> None:
         await asyncio.sleep(RETRY_SECONDS)
 
     async def _merge(self, workflow: Workflow) -> None:
@@ -99,7 +110,7 @@ class GitPublisher:
         except (Unavailable, OSError) as error:
             logger.warning("result_not_merged", workflow_id=header.workflow_id, reason=str(error))
             self._merges.append(workflow)
-            await asyncio.sleep(RETRY_SECONDS)
+            await self._pause()
             return
         except MultiAgentError as error:
             event = MergeFailed(str(error))

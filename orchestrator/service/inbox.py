@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from contracts.messages.payloads import Heartbeat, WorkerLeft
 from contracts.ports.bus import Delivery
@@ -37,3 +37,9 @@ class Drained:
 
 
 InboxMessage = Delivery | Heartbeat | WorkerLeft | Command | MergeDone | BusAway | BusReset | Drained
+
+
+class Arrivals(Protocol):
+    """Where they wait for the term, as asyncio.Queue has it."""
+
+    async def put(self, item: InboxMessage, /) -> None: ...

@@ -25,3 +25,9 @@ async def test_metadata_is_parsed_once_for_all_tasks(store: GitArtifactStore) ->
     ]
     assert alone is beside
     assert (alone["note"], changed["note"]) == (["a"], [])
+
+
+async def test_a_task_without_a_report_has_none(store: GitArtifactStore) -> None:
+    [commit] = await store.write([outcome("t1")])
+    base = await read_base(task_request(parents=(commit,)), store)
+    assert "t1" not in base.reports

@@ -99,6 +99,7 @@ def test_an_entry_point_is_found_and_an_explicit_module_wins_over_it(folder: Pat
     ("text", "message"),
     [
         ("", "holds no agent"),
+        ("from agents.roles.reviewer import ReviewerAgent\n", "holds no agent"),
         ("1 / 0\n", "ZeroDivisionError"),
         ("from agents import agent\n@agent(role='x')\nclass A:\n    pass\n", "needs a method 'async def run"),
         (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,25 @@ def test_a_backup_never_overwrites_and_leaves_nothing_half_done(tmp_path: Path) 
         backup(f"sqlite:///{tmp_path / 'broken.db'}", tmp_path / "other.db")
     assert sorted(path.name for path in tmp_path.glob("*copy*")) == ["copy.db"]
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_copy_that_is_not_sound_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "state.db"
+    with closing(sqlite3.connect(source)) as live:
+        for name in "ab":
+            live.execute(f"CREATE TABLE {name} (value)")
+            live.execute(f"CREATE INDEX of_{name} ON {name} (value)")
+        live.execute("INSERT INTO a VALUES (1)")
+        live.commit()
+        live.execute("PRAGMA writable_schema=ON")
+        live.execute(
+            "UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM sqlite_master WHERE name = 'of_b') "
+            "WHERE name = 'of_a'"
+        )
+        live.commit()
+    with pytest.raises(StoreUnavailable, match="the copy is not sound: "):
+        backup(f"sqlite:///{source}", tmp_path / "copy.db")
+    assert [path.name for path in tmp_path.iterdir()] == ["state.db"]
 
 
 def test_postgresql_has_a_tool_of_its_own(tmp_path: Path) -> None:

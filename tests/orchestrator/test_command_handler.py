@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contracts.bus.connect import open_message_bus
+from contracts.messages.journal import CommandRefused
 from orchestrator.core.commands import ApproveBody, Body, CancelBody, RejectBody, body_text
 from orchestrator.core.state import WorkflowStatus
 from orchestrator.scheduling.batch import Command
@@ -30,6 +31,8 @@ async def test_a_refused_command_does_not_undo_what_its_batch_has_decided(databa
         await command_handler.handle(Command(kind, kind, WORKFLOW, body_text(body), known=False), 1.0, 1.0)
     batch, _ = engine.flush(1.0)
     assert [result.accepted for result in batch.answers.values()] == [True, False, False]
+    refusals = [entry.command for _, entry in batch.journal if isinstance(entry, CommandRefused)]
+    assert refusals == ["approve", "reject"], "what was accepted is no refusal in the journal"
     assert batch.headers[WORKFLOW].status is WorkflowStatus.CANCELLED
     assert {task.status.value for task in batch.tasks.values()} == {"cancelled"}
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from itertools import count
 
-from orchestrator.core.state import Workflow
+import pytest
+
+from orchestrator.core.state import Workflow, WorkflowStatus
 from orchestrator.scheduling.engine import Engine
 from tests.orchestrator.plans import item, plan
 
@@ -33,3 +35,16 @@ def test_i9_a_full_window_asks_for_no_more_calls() -> None:
     engine = filled(600, window=10)
     assert len(engine.in_flight) == 10
     assert engine.next_timer() is None
+
+
+@pytest.mark.parametrize(
+    ("status", "merges"), [(WorkflowStatus.RUNNING, []), (WorkflowStatus.MERGING, ["w"])]
+)
+def test_only_what_was_being_merged_is_merged_after_a_restart(
+    status: WorkflowStatus, merges: list[str]
+) -> None:
+    workflow = Workflow.start("w", plan(item("a")), shard=0, now=0.0)
+    stored = Workflow.load(workflow.header._replace(status=status), workflow.tasks.values())
+    engine = Engine(lambda: "d1", window=1)
+    engine.adopt(stored, 0.0)
+    assert list(engine.flush(0.0)[1].merges) == merges

@@ -57,6 +57,17 @@ async def test_what_is_beyond_the_limit_waits_in_order() -> None:
     assert (stage.finished, stage.removed) == ([("a", "result of message a")], 1)
 
 
+async def test_what_waits_behind_an_exclusive_message_starts_when_that_is_cancelled() -> None:
+    stage = Stage()
+    stage.add("a")
+    stage.add("alone", exclusive=True)
+    stage.add("b")
+    await settle()
+    assert stage.slots.cancel("alone")
+    await settle()
+    assert (list(stage.doors), stage.finished) == (["a", "b"], [("alone", None)])
+
+
 async def test_i7_an_exclusive_message_runs_alone() -> None:
     stage = Stage(limit=3)
     stage.add("a")

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from tests.simulation.running import Summary, broken, play_all
+from tests.simulation.running import Summary, broken, chunks, play, play_all
 from tests.simulation.shrinking import shrunk
 from tests.simulation.wiring import light_messages
 
@@ -17,6 +17,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--schedules", type=int, default=1, help="how many; seeds count up")
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
+    parser.add_argument("--first", action="store_true", help="stop at the first failure, without a trace")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     return parser.parse_args()
 
@@ -56,9 +57,20 @@ def _many(first: int, schedules: int, jobs: int) -> int:
     return bool(total.failures)
 
 
+def _first(first: int, schedules: int) -> int:
+    for summary in (play(chunk) for chunk in chunks(first, schedules, 50)):
+        if summary.failures:
+            failure = summary.failures[0]
+            print(f"seed {failure.seed}: {failure.invariant}")
+            return 1
+    return 0
+
+
 def main() -> int:
     """The exit code: 1 when an invariant is violated."""
     arguments = _arguments()
+    if arguments.first:
+        return _first(arguments.seed, arguments.schedules)
     if arguments.schedules > 1:
         return _many(arguments.seed, arguments.schedules, arguments.jobs)
     invariant = explain(arguments.seed)

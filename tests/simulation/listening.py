@@ -1,16 +1,20 @@
-"""The owner's listeners, one step at a time: what orchestrator.service.sources does in five coroutines."""
+"""The owner's listeners, one step at a time: what orchestrator.service.sources runs as coroutines."""
 
 from __future__ import annotations
 
-from contracts.base.errors import BusUnavailable, GroupMissing
+from contextlib import suppress
+
+from contracts.base.errors import BusUnavailable
 from contracts.messages.channels import Channels
-from orchestrator.service.inbox import BusAway, BusReset, Drained
+from orchestrator.service.inbox import BusAway, BusReset
+from orchestrator.service.sources import CONSUMER, OutcomeReader
 from tests.simulation.model_bus import ModelBus
 from tests.simulation.model_store import ModelStore
 from tests.simulation.stepping import run
+from tests.simulation.violations import check
 from tests.simulation.wiring import Life
 
-_STREAMS = [Channels.results(0)]
+STREAMS = (Channels.results(0), Channels.DEAD_LETTERS)
 
 
 class Listening:
@@ -19,33 +23,29 @@ class Listening:
         self._store = store
         self._session = session
         self._batch = batch
-        self._drained = False
         self._seen: set[str] = set()
         self._life: str | None = None
+        self._reader = self._new_reader()
+
+    def _new_reader(self) -> OutcomeReader:
+        return OutcomeReader(self._bus, STREAMS, self._session.inbox, self._batch, self._session.gate)
 
     def step(self) -> None:
         self._health()
         self._commands()
-        try:
-            self._outcomes()
-        except (GroupMissing, BusUnavailable):
-            self._drained = False
+        with suppress(BusUnavailable):
+            answered = self._session.gate.answered
+            run(self._reader.read(0))
+            self._check(answered)
 
-    def _outcomes(self) -> None:
-        inbox, gate = self._session.inbox, self._session.gate
-        if not self._drained:
-            run(self._bus.ensure_group(_STREAMS[0], Channels.ORCHESTRATORS_GROUP))
-            inbox.extend(run(self._bus.pending(_STREAMS[0], Channels.ORCHESTRATORS_GROUP, "owner")))
-            self._drained = True
-        asked = gate.asked
-        reading = self._bus.read(
-            _STREAMS, Channels.ORCHESTRATORS_GROUP, "owner", count=self._batch, block_ms=0
-        )
-        deliveries = run(reading)
-        inbox.extend(deliveries)
-        if asked > gate.answered and len(deliveries) < self._batch:
-            gate.answered = asked
-            inbox.append(Drained(asked))
+    def _check(self, answered: int) -> None:
+        """After a read whose answer has come."""
+        gate, read = self._session.gate, self._session.inbox.read
+        for stream in STREAMS:
+            unheard = self._bus.in_hands(stream, Channels.ORCHESTRATORS_GROUP, CONSUMER) - read
+            check(not unheard, f"I1: {stream} was given to the owner and not read: {sorted(unheard)}")
+        if gate.answered > answered:
+            gate.answer_is_true(gate.answered, read)
 
     def _commands(self) -> None:
         waiting = run(self._store.waiting_commands(self._session.assignment))
@@ -62,3 +62,4 @@ class Listening:
         if life != self._life:
             self._life = life
             self._session.inbox.append(BusReset())
+            self._reader = self._new_reader()  # the connection was cut, and with it what was being read

@@ -9,6 +9,7 @@ from contracts.base.errors import BusUnavailable, GroupMissing
 from contracts.messages.channels import Channels
 from contracts.ports.bus import Delivery, Done, Outgoing
 from tests.simulation.choices import Choices
+from tests.simulation.cut_reads import CutReads
 from tests.simulation.violations import Crash
 
 
@@ -48,6 +49,7 @@ class ModelBus:
         heard: Callable[[Outgoing], None],
         settled: Callable[[Delivery], None],
         fault: float,
+        now: Callable[[], float],
     ) -> None:
         self._choices = choices
         self._published = published
@@ -57,8 +59,30 @@ class ModelBus:
         self._memory = Memory()
         self._copy = Memory()
         self.life = 0
+        self.now = now
+        self.cut_reads = CutReads(choices, now, self._serve)
         self.away = False
         self.owner_calls = False
+
+    @property
+    def newest(self) -> int:
+        """The number of the newest entry."""
+        return self._memory.last
+
+    def entry_ids(self, stream: str, newest: int) -> set[str]:
+        """What lies on a stream and is not newer than this."""
+        return {str(number) for number in self._memory.streams.get(stream, {}) if number <= newest}
+
+    def payloads(self, stream: str) -> list[bytes]:
+        """What lies on a stream."""
+        return list(self._memory.streams.get(stream, {}).values())
+
+    def in_hands(self, stream: str, group: str, consumer: str) -> set[str]:
+        """What lies on a stream and was given to this consumer."""
+        place = self._memory.groups.get((stream, group))
+        entries = self._memory.streams.get(stream, {})
+        held = place.pending.items() if place else ()
+        return {str(number) for number, name in held if name == consumer and number in entries}
 
     # --- faults --------------------------------------------------------------------------------------
 
@@ -71,12 +95,16 @@ class ModelBus:
         last = self._memory.last
         self._memory = self._copy.copy()
         self._memory.last = last
-        self.life += 1
+        self._is_another()
 
     def flush(self) -> None:
         """The server has lost everything."""
         self._memory = Memory(last=self._memory.last)
+        self._is_another()
+
+    def _is_another(self) -> None:
         self.life += 1
+        self.cut_reads.forget()
 
     def destroy(self) -> None:
         """Somebody deletes a stream, or its group alone; the server is still the one it was."""
@@ -118,16 +146,19 @@ class ModelBus:
 
     async def answer(self, done: Done, messages: Sequence[Outgoing]) -> None:
         kind = self._before()
-        self._append(messages)
+        self._append(messages, returned=[delivery.payload for delivery in done.deliveries])
         self._remove(done)
         self._after(kind)
 
-    def _append(self, messages: Sequence[Outgoing]) -> None:
+    def _append(self, messages: Sequence[Outgoing], returned: Sequence[object] = ()) -> None:
+        """`returned`: what a worker puts back to where it was, which is no publication."""
         memory = self._memory
         for message in messages:
-            self._published(message)
+            if not any(message.payload is payload for payload in returned):
+                self._published(message)
             memory.last += 1
             memory.streams.setdefault(message.stream, {})[memory.last] = message.payload
+            self.cut_reads.arrived(message.stream)
 
     async def broadcast(self, messages: Sequence[Outgoing]) -> None:
         if self.away:
@@ -145,22 +176,28 @@ class ModelBus:
         self, streams: Sequence[str], group: str, consumer: str, *, count: int, block_ms: int
     ) -> list[Delivery]:
         kind = self._before()
-        found: list[Delivery] = []
         groups = self._memory.groups
         places = [groups.get((stream, group)) for stream in streams]
         if None in places:
             raise GroupMissing(streams[places.index(None)])
-        for stream, place in zip(streams, places, strict=True):
-            entries = self._memory.streams[stream]
-            if not entries:
+        if self.cut_reads.cut(streams, group, consumer, count, block_ms):
+            raise BusUnavailable("the connection was cut")
+        found = self._serve(streams, group, consumer, count)
+        self._after(kind)
+        return found
+
+    def _serve(self, streams: Sequence[str], group: str, consumer: str, count: int) -> list[Delivery]:
+        """Give a consumer what is new."""
+        found: list[Delivery] = []
+        for stream in streams:
+            place, entries = self._memory.groups.get((stream, group)), self._memory.streams.get(stream)
+            if place is None or not entries:
                 continue
-            assert place is not None
             new = [number for number in entries if number > place.cursor][:count]
             for number in new:
                 place.pending[number] = consumer
                 place.cursor = number
                 found.append(Delivery(stream, str(number), entries[number]))
-        self._after(kind)
         return found
 
     async def ack(self, group: str, deliveries: Sequence[Delivery]) -> None:

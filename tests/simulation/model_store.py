@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from contracts.base.errors import StoreUnavailable
@@ -13,12 +13,13 @@ from orchestrator.core.attempts import MAX_CRASHES
 from orchestrator.core.decision import release
 from orchestrator.core.sharding import ShardAssignment
 from orchestrator.core.state import Header, TaskState, TaskStatus, Workflow, WorkflowStatus
-from orchestrator.scheduling.batch import Batch, Command, DeadLetter, OutboxEntry
+from orchestrator.scheduling.batch import Batch, Command, DeadLetter, OutboxEntry, OutboxKind
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from orchestrator.scheduling.messages import request_stream
 from orchestrator.storage.outbox import OutboxRows, group_rows, outbox_row
 from orchestrator.storage.store import OwnershipLost
 from tests.simulation.choices import Choices
+from tests.simulation.unreadable import is_letter
 from tests.simulation.violations import Crash, check
 
 _MOVING = frozenset({TaskStatus.READY, TaskStatus.DISPATCHED})
@@ -39,9 +40,12 @@ class ModelStore:
         self._outbox_rows = OutboxRows()
         self.waiting: dict[str, Command] = {}
         self.letters: dict[int, StoredDeadLetter] = {}
+        self._origins: set[str | None] = set()
         self.dispatched: set[str] = set()
         self.succeeded: Counter[Key] = Counter()
         self.commits = 0
+        self.marked: Callable[[OutboxEntry], None] = lambda _: None
+        """Hears of each effect that counts as done."""
 
     # --- what the owner calls ------------------------------------------------------------------------
 
@@ -126,18 +130,25 @@ class ModelStore:
         self.headers.update(
             (name, header) for name, header in batch.headers.items() if name not in batch.created
         )
+        self._write_outbox(batch)
+        for command_id in batch.answers:
+            check(self.waiting.pop(command_id, None) is not None, "I2: a command was applied twice")
+        self._write_letters(batch)
+        self._recount({*batch.created, *batch.headers, *(name for name, _ in batch.tasks)})
+
+    def _write_outbox(self, batch: Batch) -> None:
         parcels = group_rows(batch.outbox)
         for parcel in parcels:
             name = outbox_row(parcel)[0]
             check(name not in self._outbox, "the outbox holds an effect twice")
             self._outbox[name] = parcel
+        entries = {entry.entry_id: entry for parcel in self._outbox.values() for entry in parcel}
+        for name in batch.delivered:
+            if name in entries:
+                self.marked(entries[name])
         for name in self._outbox_rows.complete(batch.delivered):
             self._outbox.pop(name, None)
         self._outbox_rows.add(parcels)
-        for command_id in batch.answers:
-            check(self.waiting.pop(command_id, None) is not None, "I2: a command was applied twice")
-        self._write_letters(batch)
-        self._recount({*batch.created, *batch.headers, *(name for name, _ in batch.tasks)})
 
     def _write_letters(self, batch: Batch) -> None:
         for letter in batch.dead_letters:
@@ -150,7 +161,11 @@ class ModelStore:
                 self.letters[number] = replace(kept, resolution="retried", resolved_at=batch.now)
 
     def _bury(self, letter: DeadLetter, now: float) -> None:
-        check(letter.task_id is not None, f"I7: a good message was dead-lettered: {letter.reason}")
+        is_good = letter.task_id is None and not is_letter(letter.origin)
+        check(not is_good, f"I7: a good message was dead-lettered: {letter.reason}")
+        if letter.origin in self._origins:
+            return
+        self._origins.add(letter.origin)
         number = len(self.letters) + 1
         place = (letter.stream, letter.workflow_id, letter.task_id)
         self.letters[number] = StoredDeadLetter(
@@ -194,6 +209,16 @@ class ModelStore:
         check(max(out.values(), default=0) <= self._window, "I9: more is out than the window")
 
     # --- questions -----------------------------------------------------------------------------------
+
+    def unpublished(self) -> list[OutboxEntry]:
+        """The dispatches in the outbox that are current."""
+        entries = (entry for parcel in self._outbox.values() for entry in parcel)
+        return [
+            entry
+            for entry in entries
+            if entry.kind is OutboxKind.DISPATCH
+            and self.current(entry.workflow_id, entry.task_id, entry.entry_id)
+        ]
 
     def current(self, workflow_id: str, task_id: str, dispatch_id: str) -> bool:
         """Whether this dispatch is committed as the current one."""

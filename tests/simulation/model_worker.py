@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,13 +11,15 @@ from contracts.base.errors import BusUnavailable, GroupMissing
 from contracts.documents.todo_list import Role, TodoItem
 from contracts.messages.channels import Channels
 from contracts.messages.payloads import Control, Execution, Heartbeat, TaskError, TaskOutcome
-from contracts.ports.bus import Delivery, Outgoing
-from contracts.runtime.reading import LOOK_SECONDS
+from contracts.ports.bus import Delivery, Done, Outgoing
+from contracts.runtime.reading import entry
+from tests.simulation import unreadable
 from tests.simulation.choices import Choices
 from tests.simulation.model_bus import ModelBus
 from tests.simulation.parcels import Event, builder, unwrap, wrap
 from tests.simulation.plans import POISON
 from tests.simulation.stepping import run
+from tests.simulation.worker_reading import SteppedReader
 
 LEASE_SECONDS = 6.0
 ROLES = ("coder", "debugger", "tester")
@@ -84,11 +86,18 @@ class ModelWorker:
     held: dict[str, Held] = field(default_factory=dict)
     kept: dict[str, Kept] = field(default_factory=dict)
     acks: list[Delivery] = field(default_factory=list)
+    letters: list[tuple[Outgoing, Delivery]] = field(default_factory=list)
     executions: int = 0
-    _doubtful: bool = False
-    _life: int = 0
-    _may_look: bool = True
-    _look_at: float = 0.0
+    _reader: SteppedReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reader = SteppedReader(
+            self.bus,
+            self.name,
+            self.streams,
+            self.suspects,
+            lambda: {entry(one) for one in self._deliveries()},
+        )
 
     @property
     def to_blame(self) -> frozenset[str]:
@@ -140,52 +149,24 @@ class ModelWorker:
         if free <= 0 or any(held.alone for held in self.held.values()):
             return
         try:
-            found = self._unheard()[:free] or self._suspect(now) or self._new(free)
+            found = self._reader.step(free)
         except GroupMissing:
             self.beat_at = 0.0
             self._resend_all()
         except BusUnavailable:
-            self._doubtful = True
+            return
         else:
-            for delivery in found:
-                self._receive(delivery, now)
-
-    def _unheard(self) -> list[Delivery]:
-        """Only after a failure; a server that is another now has cut the connection."""
-        if not self._doubtful and self._life == self.bus.life:
-            return []
-        life = self.bus.life
-        known = {(one.stream, one.entry_id) for one in self._deliveries()}
-        found = [
-            delivery
-            for stream in (*self.streams, *self.suspects)
-            for delivery in run(self.bus.pending(stream, Channels.WORKERS_GROUP, self.name))
-            if (delivery.stream, delivery.entry_id) not in known
-        ]
-        if not found:
-            self._doubtful, self._life = False, life
-        return found
+            for number, delivery in enumerate(found):
+                if number and self.keeper:
+                    # A slot process has one execution; what else a read of several streams brought goes back.
+                    self.letters.append((Outgoing(delivery.stream, delivery.payload), delivery))
+                else:
+                    self._receive(delivery, now)
 
     def _deliveries(self) -> list[Delivery]:
         held = [held.delivery for held in self.held.values()]
-        return held + [delivery for kept in self.kept.values() for delivery in kept.deliveries] + self.acks
-
-    def _suspect(self, now: float) -> list[Delivery]:
-        if not self._may_look or now < self._look_at:
-            return []
-        self._look_at = now + LOOK_SECONDS
-        for stream in self.suspects:
-            if found := self._read([stream], 1):
-                self._may_look = False
-                return found
-        return []
-
-    def _new(self, count: int) -> list[Delivery]:
-        self._may_look = True
-        return self._read(self.streams, count) if self.streams else []
-
-    def _read(self, streams: Sequence[str], count: int) -> list[Delivery]:
-        return run(self.bus.read(streams, Channels.WORKERS_GROUP, self.name, count=count, block_ms=0))
+        kept = [delivery for kept in self.kept.values() for delivery in kept.deliveries]
+        return held + kept + [delivery for _, delivery in self.letters] + self.acks
 
     def _receive(self, delivery: Delivery, now: float) -> None:
         event = unwrap(delivery.payload)
@@ -195,6 +176,9 @@ class ModelWorker:
         elif kept is not None:
             kept.deliveries.append(delivery)
             kept.due = 0.0
+        elif delivery.stream in STREAMS and unreadable.LIKELY and self.choices.fault(unreadable.LIKELY):
+            self.executions += 1
+            self.letters.append((unreadable.letter(delivery, self.name, self.executions), delivery))
         else:
             self.executions += 1
             alone = delivery.stream in SUSPECTS
@@ -268,6 +252,10 @@ class ModelWorker:
         """Publish what is due, then acknowledge."""
         due = [kept for kept in self.kept.values() if kept.due <= now]
         try:
+            if self.letters:
+                done = Done(Channels.WORKERS_GROUP, [delivery for _, delivery in self.letters])
+                run(self.bus.answer(done, [letter for letter, _ in self.letters]))
+                self.letters = []
             if due:
                 run(self.bus.publish([kept.outgoing for kept in due]))
                 for kept in due:

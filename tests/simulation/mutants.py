@@ -13,6 +13,7 @@ import orchestrator.service.fleet.workers
 from contracts.base.errors import BusUnavailable
 from contracts.messages.channels import Channels
 from contracts.messages.payloads import Heartbeat, TaskError, WorkerLeft
+from contracts.runtime.reading import Reader
 from orchestrator.core.decision import Decision
 from orchestrator.core.events import Lost
 from orchestrator.core.state import TaskState, TaskStatus, Workflow
@@ -22,7 +23,12 @@ from orchestrator.scheduling.engine import Effects
 from orchestrator.scheduling.outcome_guard import Credibility, OutcomeGuard
 from orchestrator.service.fleet.recovery import Recovery, Words
 from orchestrator.service.fleet.workers import Workers
+from orchestrator.service.git_publisher import GitPublisher
+from orchestrator.service.inbox_handler import InboxHandler
+from orchestrator.service.publisher import Publisher
+from orchestrator.service.sources import OutcomeReader
 from orchestrator.service.term import Term
+from tests.simulation.editing import edited
 
 _lose = orchestrator.core.attempts.lose
 
@@ -115,4 +121,52 @@ MUTANTS: dict[str, list[tuple[Any, str, Any]]] = {
         (Workers, "drain_confirmed", _drain_all),
     ],
     "an outage is a failure": [(TaskError, "outage", property(lambda _: False))],
+    "a full page counts as the last": [
+        edited(OutcomeReader, "_may_hold_more", "count >= self._batch", "False")
+    ],
+    "what a lost answer held is not read again": [
+        edited(
+            OutcomeReader,
+            "read",
+            "except BusUnavailable:\n        self._knows_pending = False",
+            "except BusUnavailable:\n        pass",
+        )
+    ],
+    "a ref counts as moved before it is": [
+        edited(
+            GitPublisher,
+            "_publish",
+            "await self._artifacts.publish([move for _, move in batch])",
+            "self._delivered += [entry_id for entry_id, _ in batch]; "
+            "await self._artifacts.publish([move for _, move in batch])",
+        )
+    ],
+    "a dispatch counts as published before it is": [
+        edited(
+            Publisher,
+            "publish",
+            "messages = [message",
+            "self.delivered += chunk; messages = [message",
+        )
+    ],
+    "a read that was cut is looked for once": [
+        edited(Reader, "_unheard", "if not found and began >= self._doubtful_until", "if not found")
+    ],
+    "a read that was cut is not looked for": [
+        edited(Reader, "read", "self._doubtful_until = self._now()", "_ = self._now()")
+    ],
+    "a dead message is acknowledged though nobody was told": [
+        edited(
+            InboxHandler,
+            "publish",
+            "self._answers, self._acks, acks = answers + self._answers, acks + self._acks, []",
+            "pass",
+        )
+    ],
+    "no look at the outbox after a start": [
+        edited(InboxHandler, "resume", "await self.workers.recovery.find_missing(dispatches)", "pass")
+    ],
+    "a worker that has left is kept": [
+        edited(Workers, "handle_left", "await self._remove(", "(lambda *_, **__: None)(")
+    ],
 }

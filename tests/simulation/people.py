@@ -1,4 +1,4 @@
-"""People and Git as models: submissions, wishes with right and wrong hashes, merges."""
+"""People as models: submissions, wishes with right and wrong hashes."""
 
 from __future__ import annotations
 
@@ -14,17 +14,14 @@ from orchestrator.core.commands import (
     RetryDeadLetterBody,
     body_text,
 )
-from orchestrator.core.events import Merged, MergeFailed
 from orchestrator.core.operator_actions import action_hash
 from orchestrator.core.sharding import shard_of
 from orchestrator.core.state import TaskState, TaskStatus, Workflow
 from orchestrator.scheduling.batch import Command
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
-from orchestrator.service.inbox import MergeDone
 from tests.simulation.choices import Choices
 from tests.simulation.model_store import ModelStore
 from tests.simulation.plans import PLANS, submission
-from tests.simulation.wiring import Life
 
 
 @lru_cache
@@ -66,7 +63,7 @@ class People:
 
     def _work_off(self, *, retry: bool) -> None:
         """Retry or discard a dead letter, which may have been worked off already."""
-        letters = list(self._store.letters.values())
+        letters = [letter for letter in self._store.letters.values() if letter.task_id]
         if letters:
             self._answer(letters[self._choices.below(len(letters))], retry=retry)
 
@@ -102,19 +99,14 @@ class People:
             self._judge(name)
         for letter in list(self._store.letters.values())[self._letters_seen :]:
             self._letters_seen += 1
+            if letter.task_id is None:
+                continue
             answers = self._choices.below(4)
             if answers & 1 and letter.dead_letter_id == 1:
                 self._answer(letter, retry=True)
             if answers & 2:
                 self._answer(letter, retry=False)
         return bool(self._store.waiting)
-
-    def merge(self, session: Life) -> None:
-        """Merge what is to be merged, after the moves before it."""
-        for workflow in session.git.merges:
-            event = MergeFailed("conflict") if self._choices.fault(0.1) else Merged("f" * 40)
-            session.inbox.append(MergeDone(workflow.header.workflow_id, event))
-        session.git.merges = []
 
     def statuses(self, name: str) -> list[tuple[str, str]]:
         return [(task.task_id, task.status.value) for task in self._store.tasks[name].values()]

@@ -74,9 +74,11 @@ def play(seeds: Iterable[int]) -> Summary:
 
 def play_all(first: int, schedules: int, jobs: int) -> Iterator[Summary]:
     """The same in `jobs` processes, a summary for every chunk."""
-    chunks = [
-        range(start, min(start + CHUNK, first + schedules))
-        for start in range(first, first + schedules, CHUNK)
-    ]
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        yield from pool.map(play, chunks)
+        yield from pool.map(play, chunks(first, schedules, CHUNK))
+
+
+def chunks(first: int, schedules: int, size: int) -> list[range]:
+    """The seeds from `first` on, so many, in parts."""
+    end = first + schedules
+    return [range(start, min(start + size, end)) for start in range(first, end, size)]

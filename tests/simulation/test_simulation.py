@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import tests.simulation.plans
 import tests.simulation.world
+from orchestrator.service.publisher import Publisher
+from tests.simulation import cut_reads, model_git, unreadable
 from tests.simulation.__main__ import explain
+from tests.simulation.editing import edited
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.plans import submission
 from tests.simulation.running import play
@@ -34,11 +38,12 @@ def test_no_schedule_breaks_an_invariant() -> None:
 
 @contextmanager
 def first_edition() -> Iterator[None]:
-    """The length of faults and the sizes of plans with which the oldest regressions were found."""
+    """The faults, their length and the sizes of plans with which the oldest regressions were found."""
     steps = (tests.simulation.world, "faulty_steps", lambda _: 60)
     sizes = (tests.simulation.plans, "SIZES", (1, 1, 2, 2, 2, 3, 3, 4, 5, 6, 8))
+    later: list[tuple[Any, str, Any]] = [(room, "LIKELY", 0.0) for room in (cut_reads, model_git, unreadable)]
     submission.cache_clear()
-    with replaced([steps, sizes]):
+    with replaced([steps, sizes, *later]):
         yield
     submission.cache_clear()
 
@@ -70,3 +75,8 @@ def test_a_failing_seed_is_explained_briefly(capsys: pytest.CaptureFixture[str])
 
 def test_shrinking_keeps_only_what_is_needed() -> None:
     assert shrunk([3, 1, 4, 1, 5, 9, 2, 6], lambda choices: 5 in choices) == [5]
+
+
+def test_a_line_that_is_gone_cannot_be_switched_off() -> None:
+    with pytest.raises(LookupError, match="holds 'no such line' 0 times"):
+        edited(Publisher, "publish", "no such line", "pass")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from contracts.messages.payloads import WorkerLeft
 from orchestrator.core.decision import Decision
 from orchestrator.core.events import Finished, Lost, Overdue, WorkflowEvent
 from orchestrator.core.state import TaskState, TaskStatus
 from orchestrator.scheduling.engine import Engine
 from orchestrator.scheduling.outcome_guard import OutcomeGuard
+from orchestrator.service.fleet.workers import Workers
 from tests.simulation.coroner import Coroner
 from tests.simulation.forgery import is_forged, must_be_refused
 from tests.simulation.model_worker import OUTAGE
@@ -66,3 +69,12 @@ class WatchedEngine(Engine):
         if isinstance(event, Finished) and event.outcome.error is OUTAGE:
             check(new.failures == old.failures, "an outage was counted as a failure")
             check(new.status is TaskStatus.READY, "an outage ended a task")
+
+
+@dataclass
+class WatchedWorkers(Workers):
+    """The workers, of which one that left has no lease."""
+
+    async def handle_left(self, left: WorkerLeft) -> None:
+        await super().handle_left(left)
+        check(left.worker_id not in self.leases.workers, f"I7: {left.worker_id} left with its lease")

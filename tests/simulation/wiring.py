@@ -14,23 +14,23 @@ import orchestrator.service.command_handler
 import orchestrator.service.fleet.recovery
 import orchestrator.service.fleet.request_streams
 import orchestrator.service.fleet.workers
+import orchestrator.service.git_publisher
 import orchestrator.service.inbox_handler
 import orchestrator.service.publisher
 import orchestrator.service.term
+from contracts.documents.todo_list import TodoItem
 from contracts.messages.payloads import Control
-from contracts.ports.artifacts import RefMove
+from contracts.ports.bus import Delivery
 from contracts.ports.clock import Clock
 from orchestrator.core.commands import read_body
-from orchestrator.core.state import Workflow
 from orchestrator.scheduling.leases import Leases
 from orchestrator.scheduling.outcome_guard import OutcomeGuard
 from orchestrator.service.background import BackgroundWork, Work
 from orchestrator.service.backlog import Backlog
 from orchestrator.service.command_handler import CommandHandler
-from orchestrator.service.fleet.recovery import DrainGate, Recovery
+from orchestrator.service.fleet.recovery import Recovery
 from orchestrator.service.fleet.register import WorkerRegister
 from orchestrator.service.fleet.request_streams import RequestStreams
-from orchestrator.service.fleet.workers import Workers
 from orchestrator.service.inbox import InboxMessage
 from orchestrator.service.inbox_handler import InboxHandler
 from orchestrator.service.metrics import OrchestratorMetrics
@@ -38,10 +38,13 @@ from orchestrator.service.publisher import Publisher
 from orchestrator.service.term import Term
 from tests.simulation.coroner import Coroner
 from tests.simulation.model_bus import ModelBus
+from tests.simulation.model_git import ModelGit, SteppedGit
 from tests.simulation.model_store import ModelStore
 from tests.simulation.parcels import builder, control_parcel, notice_parcel, request_parcel, unwrap
+from tests.simulation.promises import WatchedGate
 from tests.simulation.stepping import run
-from tests.simulation.watching import WatchedEngine
+from tests.simulation.unreadable import Unpacked, refusal_parcel
+from tests.simulation.watching import WatchedEngine, WatchedWorkers
 
 
 class _Silence:
@@ -65,8 +68,12 @@ _PLACES: list[tuple[Any, str, Any]] = [
     (orchestrator.service.publisher, "Control", builder(Control)),
     (orchestrator.service.fleet.request_streams, "decode", unwrap),
     (orchestrator.service.inbox_handler, "decode", unwrap),
+    (orchestrator.service.inbox_handler, "base64", Unpacked),
+    (orchestrator.service.inbox_handler, "TaskRequest", TodoItem),
+    (orchestrator.service.inbox_handler, "unreadable_dispatch_outcome", refusal_parcel),
     (orchestrator.service.fleet.workers, "request_message", request_parcel),
     (orchestrator.service.command_handler, "read_body", lru_cache(2000)(read_body)),
+    (orchestrator.service.git_publisher, "logger", _SILENCE),
     (orchestrator.service.inbox_handler, "logger", _SILENCE),
     (orchestrator.service.term, "logger", _SILENCE),
     (orchestrator.service.fleet.workers, "logger", _SILENCE),
@@ -95,7 +102,16 @@ def light_messages() -> Iterator[None]:
 
 
 class Inbox(list[InboxMessage]):
-    """What has arrived."""
+    """What has arrived. `read`: the ids of the entries among it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: set[str] = set()
+
+    async def put(self, item: InboxMessage, /) -> None:
+        self.append(item)
+        if isinstance(item, Delivery):
+            self.read.add(item.entry_id)
 
     async def get(self) -> InboxMessage:
         return self.get_nowait()
@@ -117,18 +133,6 @@ class SteppedTerm(Term):
         while len(items) < most and not self.inbox.empty():
             items.append(self.inbox.get_nowait())
         return items
-
-
-class LaterGit:
-    """The keeper's place: work is noted, and done by the simulation."""
-
-    def __init__(self) -> None:
-        self.moves: list[tuple[str, RefMove]] = []
-        self.merges: list[Workflow] = []
-
-    def add(self, moves: list[tuple[str, RefMove]], merges: list[Workflow]) -> None:
-        self.moves += moves
-        self.merges += merges
 
 
 class SteppedTrail(BackgroundWork):
@@ -158,6 +162,7 @@ class Life:
         self,
         store: ModelStore,
         bus: ModelBus,
+        git: ModelGit,
         clock: Clock,
         new_id: Callable[[], str],
         limits: tuple[int, int],
@@ -168,17 +173,17 @@ class Life:
     ) -> None:
         window, self._batch = limits
         self.inbox = Inbox()
-        self.git = LaterGit()
-        self.gate = DrainGate()
+        self.gate = WatchedGate(bus)
         self.assignment = store.claim()
         guard = OutcomeGuard(leases)
         self.engine = WatchedEngine(new_id, window, stale, coroner, guard)
         self.publisher = Publisher(bus, self.engine, new_id, clock.wall, guard.copied.update)
+        self.git = SteppedGit(git, self.inbox, self.publisher.delivered)
         streams = RequestStreams(bus, self.engine, leases, self.assignment)
         recovery = Recovery(streams, self.engine, leases, self.gate, guard)
         command_handler = CommandHandler(self.engine, store, bus)
         register = WorkerRegister(store, leases)
-        workers = Workers(self.engine, leases, self.publisher, register, _METRICS, recovery)
+        workers = WatchedWorkers(self.engine, leases, self.publisher, register, _METRICS, recovery)
         self.handlers = InboxHandler(self.engine, self.publisher, _METRICS, workers, command_handler)
         busy, idle = run(store.open_workflow_ids(self.assignment))
         for workflow in run(store.load_open(busy)):

@@ -13,15 +13,19 @@ from contracts.ports.bus import Delivery, Outgoing
 from contracts.ports.clock import Clock
 from orchestrator.scheduling.leases import Leases
 from orchestrator.storage.store import OwnershipLost
+from tests.simulation import unreadable
 from tests.simulation.choices import Choices
 from tests.simulation.crew import Crew
 from tests.simulation.forgery import STRANGER, forged, is_forged
 from tests.simulation.listening import Listening
 from tests.simulation.model_bus import ModelBus
+from tests.simulation.model_git import ModelGit
 from tests.simulation.model_store import ModelStore
 from tests.simulation.model_worker import LEASE_SECONDS, STREAMS, SUSPECTS, Held
 from tests.simulation.parcels import WALL, unwrap
 from tests.simulation.people import People
+from tests.simulation.promises import Promises
+from tests.simulation.restart import Restart
 from tests.simulation.stepping import run
 from tests.simulation.violations import Crash, check
 from tests.simulation.wiring import Life
@@ -57,12 +61,17 @@ class World:
         self.now = 1_000.0
         window = 1 + self.choices.below(4)
         self._batch = (256, 1, 3)[self.choices.below(3)]
+        self._restarts = seed % 2 == 0 and self._batch == 256  # a smaller one may have to be read more often
         fault = (0.0, 0.02, 0.05, 0.1)[self.choices.below(4)]
         self._window = window
         self.store = ModelStore(self.choices, window, fault)
-        self.bus = ModelBus(self.choices, self._published, self._heard, self._settled, fault / 2)
+        self.bus = ModelBus(
+            self.choices, self._published, self._heard, self._settled, fault / 2, lambda: self.now
+        )
         self.people = People(self.store, self.choices)
-        self.refs: dict[tuple[str, str], str] = {}
+        self.git = ModelGit(self.choices)
+        self.promises = Promises(self.store, self.git.moves)
+        self.store.marked = self.promises.marked
         self.crew = Crew(
             self.choices,
             self.bus,
@@ -72,6 +81,7 @@ class World:
             self._to_owner,
             self._say,
         )
+        self._restart = Restart(self.store, self.bus, self.crew)
         self._leases = Leases(LEASE_SECONDS)
         self._late_words: list[Heartbeat | WorkerLeft] = []
         self.session: Life | None = None
@@ -108,6 +118,10 @@ class World:
         self.bus.away = False
         self._say("the faults are over")
         self.crew.wake()
+        if self._restarts and self._restart.owner_would_owe():
+            self._say("but the owner dies once more")
+            self._kill_owner()
+            self.promises.lately.clear()
         for _ in range(CALM_ROUNDS):
             if self._calm_round():
                 self._check_end()
@@ -123,6 +137,7 @@ class World:
         while self.session is not None and self.session.inbox:
             self._owner_step()
         self._git_step()
+        self._restart.round_over(self.promises.lately)
         if self.people.settle():
             return False
         over = all(header.status.terminal for header in self.store.headers.values())
@@ -133,10 +148,13 @@ class World:
         return False
 
     def _check_end(self) -> None:
+        assert self.session is not None
+        kept = self.bus.entry_ids(Channels.results(0), self.bus.newest) & self.session.inbox.read
+        check(not kept, f"I9: outcomes stay on their stream: {sorted(kept)}")
         for name, tasks in self.store.tasks.items():
             for task in tasks.values():
                 if task.commit and task.status.terminal:
-                    moved = self.refs.get((name, task.task_id))
+                    moved = self.git.refs.get((name, task.task_id))
                     check(moved == task.commit, f"I2: the ref of {task.task_id} is not its outcome")
                 check(task.status.terminal, "I1: a task has not ended")
 
@@ -153,12 +171,12 @@ class World:
     # --- the owner -----------------------------------------------------------------------------------
 
     def _owner_step(self) -> None:
+        self._owner_does(self._start_owner if self.session is None else self.session.step)
+
+    def _owner_does(self, what: Callable[[], None]) -> None:
         self.bus.owner_calls = True
         try:
-            if self.session is None:
-                self._start_owner()
-            else:
-                self.session.step()
+            what()
         except (StoreUnavailable, OwnershipLost) as end:
             self._say(f"the owner's session ends: {end}")
             self.session = self.listening = None
@@ -174,6 +192,7 @@ class World:
         self.session = Life(
             self.store,
             self.bus,
+            self.git,
             clock,
             self._new_id,
             limits,
@@ -193,24 +212,26 @@ class World:
             self.listening.step()
 
     def _git_step(self) -> None:
-        session = self.session
-        if session is None:
-            return
-        for entry_id, move in session.git.moves:
-            self.refs[move.workflow_id, move.task_id] = move.commit
-            session.publisher.delivered.append(entry_id)
-        session.git.moves = []
-        self.people.merge(session)
+        if self.session is not None:
+            self._owner_does(self.session.git.step)
 
     def _published(self, message: Outgoing) -> None:
+        if message.stream == Channels.results(0):
+            if self.bus.owner_calls:
+                unreadable.meet_an_outage(self.choices)
+            self.promises.told(message)
         if message.stream in STREAMS + SUSPECTS:
             event = unwrap(message.payload)
             assert event.workflowid
             assert event.taskid
             if not self.store.current(event.workflowid, event.taskid, event.id):
                 check(False, f"I4: published {event.id}, which is not a committed current dispatch")
+            self.promises.dispatched(event.id)
 
     def _settled(self, delivery: Delivery) -> None:
+        if delivery.stream == Channels.DEAD_LETTERS:
+            self.promises.acknowledged_letter(delivery)
+            return
         event = unwrap(delivery.payload)
         assert event.workflowid
         assert event.taskid

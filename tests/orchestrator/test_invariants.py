@@ -1,0 +1,51 @@
+"""What the audit does not take for a violation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from contracts.base.refs import RESULT
+from contracts.messages.payloads import Heartbeat
+from orchestrator.core.state import TaskStatus, Workflow
+from orchestrator.diagnosis.invariants import Facts, Refs, Sightings, check_git, check_stuck
+from tests.orchestrator.plans import item, plan
+
+WORKFLOW = Workflow.start("w", plan(item("a")), shard=0, now=0.0)
+READY = Workflow.load(
+    WORKFLOW.header, [task._replace(status=TaskStatus.READY) for task in WORKFLOW.tasks.values()]
+)
+FACTS = Facts(
+    at=0.0,
+    workflows={"w": READY},
+    succeeded={},
+    dispatched={},
+    to_publish=frozenset(),
+    to_move=frozenset(),
+    renewals=1,
+)
+
+
+def sightings(requests: int) -> Sightings:
+    beat = Heartbeat(
+        worker_id="w1",
+        host="here",
+        pid=1,
+        roles=("coder",),
+        streams=("agent.requests.coder",),
+        slots=1,
+        sequence=1,
+        executions=(),
+    )
+    return Sightings(frozenset(), Counter({"agent.requests.coder": requests}), {"w1": [beat]})
+
+
+def test_a_worker_with_requests_to_read_neglects_nothing() -> None:  # I1
+    later = replace(FACTS, renewals=2)
+    assert [one.task_id for one in check_stuck(FACTS, later, sightings(0))] == ["a"]
+    assert list(check_stuck(FACTS, later, sightings(1))) == []
+
+
+def test_a_result_may_stand_before_its_workflow_is_complete() -> None:  # I2
+    refs = Refs({("w", RESULT): "f" * 40}, incomplete={}, damage=())
+    assert list(check_git(FACTS, refs)) == []

@@ -1,0 +1,59 @@
+"""The Git store as a model, and the real publisher of refs on it, one step at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from contracts.base.errors import MergeConflict, StoreUnavailable
+from contracts.ports.artifacts import RefMove
+from orchestrator.service.git_publisher import GitPublisher
+from tests.simulation.choices import Choices
+from tests.simulation.stepping import run
+from tests.simulation.violations import Crash
+
+LIKELY = 0.3
+"""How often a move of refs fails, is made with its answer lost, or meets the death of the owner."""
+
+
+class ModelGit:
+    """What the owner uses of the store: where refs point, which outlives the owner."""
+
+    def __init__(self, choices: Choices) -> None:
+        self._choices = choices
+        self.refs: dict[tuple[str, str], str] = {}
+        self.moves: set[RefMove] = set()
+        """All that were ever made: a later one of the same task may have come in between."""
+
+    async def publish(self, moves: Sequence[RefMove]) -> None:
+        kind = self._choices.fault(LIKELY, 4) if LIKELY else 0
+        if kind == 1:
+            raise StoreUnavailable("no ref was moved")
+        if kind == 2:
+            raise Crash("before refs are moved")
+        self.moves.update(moves)
+        self.refs.update(((move.workflow_id, move.task_id), move.commit) for move in moves)
+        if kind == 3:
+            raise StoreUnavailable("the answer to a move was lost")
+        if kind == 4:
+            raise Crash("after refs were moved")
+
+    async def merge(self, parents: Sequence[str], *, subject: str, created_at: int) -> str:
+        if self._choices.fault(0.1):
+            raise MergeConflict("conflict")
+        return "f" * 40
+
+
+class SteppedGit(GitPublisher):
+    """The real publisher, which never waits for work or before it tries again."""
+
+    def step(self) -> None:
+        """Move all refs, then merge what is to be merged."""
+        if self._moves:
+            run(self._move())
+        if not self._moves:
+            merges, self._merges = self._merges, []
+            for workflow in merges:
+                run(self._merge(workflow))
+
+    async def _pause(self) -> None:
+        """It is tried again in another step."""
