@@ -19,7 +19,7 @@ from contracts.messages.journal import (
     UnknownEvent,
 )
 from multi_agent.chaos.load import CANCELLED, expected_files
-from multi_agent.chaos.scratch_system import CANARY, ScratchSystem
+from multi_agent.chaos.scratch_system import CANARY, RUN, ScratchSystem
 from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.state import TaskStatus, WorkflowStatus
@@ -150,9 +150,14 @@ def _cancelled(view: WorkflowView) -> list[FailedCheck]:
     return [FailedCheck("I1", f"{view.header.workflow_id} was cancelled and is {view.header.status}")]
 
 
+def executions_of(world: ScratchSystem, workflow_id: str) -> int:
+    """How many executions of a workflow have begun, as far as the failpoints' log was read."""
+    return sum(point == RUN and about.startswith(f"{workflow_id} ") for point, about in world.notes)
+
+
 def check_cancelled(world: ScratchSystem) -> list[FailedCheck]:
     """Check that nothing of a cancelled workflow was started once workers could know of it (I3)."""
-    started = {name: world.executions_of(name) - before for name, before in world.cancelled.items()}
+    started = {name: executions_of(world, name) - before for name, before in world.cancelled.items()}
     return [
         FailedCheck("I3", f"{count} tasks of {name} were started after it was cancelled")
         for name, count in started.items()
@@ -183,7 +188,7 @@ def check_model_calls(world: ScratchSystem) -> list[FailedCheck]:
 
 def check_runs(world: ScratchSystem, dispatched: set[str]) -> list[FailedCheck]:
     """Check that no dispatch ran that was never committed (I3)."""
-    ran = {about for point, about in world.notes if point == "worker.before_run"}
+    ran = {about for point, about in world.notes if point == RUN}
     return [FailedCheck("I3", f"a dispatch ran that was not committed: {one}") for one in ran - dispatched]
 
 

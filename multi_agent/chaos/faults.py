@@ -14,10 +14,8 @@ from typing import Final
 from contracts.base.errors import MultiAgentError, Unavailable
 from contracts.base.failpoints import ORCHESTRATOR, WORKER, Action
 from contracts.messages.channels import Channels
-from contracts.ports.bus import Outgoing
-from multi_agent.chaos.agents import ROLE
-from multi_agent.chaos.load import CANCELLED, backlog_plan, poison_plan
-from multi_agent.chaos.malformed import malformed
+from multi_agent.chaos.load import poison_plan
+from multi_agent.chaos.message_faults import cancel_backlog, duplicate, send_malformed, steal_reading
 from multi_agent.chaos.scratch_system import ScratchSystem
 from multi_agent.chaos.slot_faults import (
     block_agent,
@@ -141,27 +139,6 @@ async def _cut_postgres(world: ScratchSystem, _chance: random.Random) -> int:
     return await asyncio.to_thread(world.postgres.cut_connections)
 
 
-async def _duplicate(world: ScratchSystem, chance: random.Random) -> int:
-    """Publish the messages on the streams again, one to five times each."""
-    copies: list[Outgoing] = []
-    for stream in await asyncio.to_thread(world.redis.streams):
-        for delivery in (await world.bus.entries(stream))[-20:]:
-            copies += [Outgoing(stream, delivery.payload)] * chance.randint(1, 5)
-    chance.shuffle(copies)
-    await world.bus.publish(copies)
-    return len(copies)
-
-
-async def _send_malformed(world: ScratchSystem, chance: random.Random) -> int:
-    """Publish bytes that are not valid messages, on the streams and channels of workers and orchestrators."""
-    streams = await asyncio.to_thread(world.redis.streams) or [Channels.results(0)]
-    samples = [each.payload for stream in streams for each in (await world.bus.entries(stream))[-3:]]
-    messages = [Outgoing(chance.choice(streams), malformed(chance, samples)) for _ in range(20)]
-    await world.bus.publish(messages)
-    await world.bus.broadcast([Outgoing(Channels.HEARTBEATS, malformed(chance, samples)) for _ in range(5)])
-    return len(messages) + 5
-
-
 async def _kill_git(world: ScratchSystem, chance: random.Random) -> int:
     """kill -9 a git process, or create a lock file as a killed git process leaves it."""
     store = Path(world.settings.artifacts)
@@ -187,31 +164,6 @@ def _git_processes(store: Path) -> list[int]:
 async def _poison(world: ScratchSystem, chance: random.Random) -> int:
     """Submit a workflow with a task that kills its worker in every attempt."""
     world.wanted_plans.append(poison_plan(f"poison-{chance.getrandbits(40):010x}"))
-    return 1
-
-
-async def _steal_reading(world: ScratchSystem, chance: random.Random) -> int:
-    """Read a dispatch in the name of a worker that lives, and forget it."""
-    await world.bus.ensure_group(_REQUESTS, Channels.WORKERS_GROUP)
-    workers = await world.bus.consumers(_REQUESTS, Channels.WORKERS_GROUP)
-    if not workers:
-        return 0
-    name = chance.choice(workers)
-    return len(await world.bus.read([_REQUESTS], Channels.WORKERS_GROUP, name, count=1, block_ms=100))
-
-
-async def _cancel_backlog(world: ScratchSystem, chance: random.Random) -> int:
-    """Cancel a workflow of which most tasks are dispatched and not started."""
-    name = f"{CANCELLED}{chance.getrandbits(40):010x}"
-    plan = backlog_plan(name)
-    await world.client.submit(plan, workflow_id=name)
-    world.wanted_plans.append(plan)
-    await asyncio.sleep(chance.uniform(0.1, 1.0))
-    command = await world.client.cancel(name, "chaos")
-    if await world.client.result(command, _ANSWER_SECONDS) is None:
-        return 0
-    await asyncio.sleep(_KNOWN_SECONDS)
-    world.cancelled[name] = world.executions_of(name)
     return 1
 
 
@@ -247,10 +199,6 @@ async def _wait(_world: ScratchSystem, _chance: random.Random) -> int:
     return 0
 
 
-_REQUESTS: Final = Channels.requests(ROLE)
-_ANSWER_SECONDS: Final = 10.0
-_KNOWN_SECONDS: Final = 0.5
-"""How long after a cancellation workers may still start what they had read."""
 _ALL: Final = tuple(sorted(WORKER + ORCHESTRATOR))
 _OUTCOME: Final = ("worker.before_outcome",)
 _COMMITS: Final = ("orchestrator.in_commit", "orchestrator.after_commit")
@@ -271,8 +219,8 @@ FAULTS: Final[tuple[Fault, ...]] = (
         (0.5, 1.5),
         50,
     ),
-    Fault("stolen-reading", "a dispatch read in a worker's name", "I1", _steal_reading, (0.05, 0.3), 100),
-    Fault("cancelled-backlog", "dispatched tasks cancelled", "I3", _cancel_backlog, (0.5, 1.5), 30),
+    Fault("stolen-reading", "a dispatch read in a worker's name", "I1", steal_reading, (0.05, 0.3), 100),
+    Fault("cancelled-backlog", "dispatched tasks cancelled", "I3", cancel_backlog, (0.5, 1.5), 30),
     Fault("slot-kill", "kill -9 of one slot process of a worker", "I1 I2 I4", kill_slot, (0.1, 0.4), 300),
     Fault("slot-stop", "a slot process stopped for a while", "I2 I11", stop_slot, (0.2, 0.6), 100),
     Fault("blocking-agent", "agents that block beyond their deadline", "I11", block_agent, (0.5, 1.5), 50),
@@ -291,8 +239,8 @@ FAULTS: Final[tuple[Fault, ...]] = (
     Fault("link-silent", "open connections that carry no data", "I1", _silence_link, (2.0, 6.0), 50),
     Fault("link-slow", "every message late, or byte by byte", "I1 I8", _slow_link, (0.2, 1.0), 50),
     Fault("clock-step", "the wall clock jumps by up to an hour", "I8", _step_clock, (1.0, 2.5), 50),
-    Fault("duplicates", "messages delivered again", "I2", _duplicate, (0.05, 0.2), 10_000),
-    Fault("malformed", "invalid messages", "I7", _send_malformed, (0.02, 0.1), 10_000, forges=True),
+    Fault("duplicates", "messages delivered again", "I2", duplicate, (0.05, 0.2), 10_000),
+    Fault("malformed", "invalid messages", "I7", send_malformed, (0.02, 0.1), 10_000, forges=True),
     Fault("git-kill", "kill -9 of git, locks left behind", "I2", _kill_git, (0.01, 0.1), 300),
     Fault(
         "postgres-kill", "PostgreSQL ends at once", "I1 I2", _kill_postgres, (0.1, 0.4), 300, postgres=True

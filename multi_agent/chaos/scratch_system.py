@@ -204,11 +204,6 @@ class ScratchSystem:
             self.traps = traps
             self.kill(self.supervisor.processes)
 
-    def executions_of(self, workflow_id: str) -> int:
-        """How many executions of a workflow have begun."""
-        self._read_failpoint_log()
-        return sum(point == RUN and about.startswith(f"{workflow_id} ") for point, about in self.notes)
-
     def pop_strikes(self) -> list[str]:
         """Return the failpoints that struck since the last call."""
         self._read_failpoint_log()

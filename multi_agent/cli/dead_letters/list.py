@@ -27,7 +27,7 @@ def list_dead_letters(resolved: bool, limit: int, as_json: bool, **options: obje
     if dropped:
         what = f"{dropped} older messages that nobody could read were dropped"
         limits = f"{MOST_MESSAGES} of them are kept, with {MOST_MESSAGE_BYTES // 1_000_000} MB together"
-        click.echo(f"{what}; at most {limits}", err=as_json)
+        print_line(f"{what}; at most {limits}", err=as_json)
     if as_json:
         print_json([as_json_value(one) for one in found])
         return
