@@ -75,7 +75,7 @@ def test_one_that_ended_in_time_leaves_no_trace() -> None:
 
 def test_after_its_own_stop_the_keeper_gives_the_grace_anew() -> None:
     judge = Judge(LIMITS)
-    assert looks(judge, seen(LATE), 9.0) is None
+    assert looks(judge, seen(LATE), 11.0) is None
     assert looks(judge, seen(LATE), 501.75, since=500.0) is None, "the others were stopped with it"
     assert looks(judge, seen(LATE), 502.0, since=502.0) is not None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from tests.mutation.attempt import SCHEDULES, SIMULATION, Result, Simulated, Verdict
+from tests.mutation.attempt import SCHEDULES, Result, Simulated, Verdict
 from tests.mutation.mutant import Mutant
 
 _ARGUED = "argued"
@@ -56,7 +56,7 @@ def page(
             *_by_room(mutants, results, argued),
             *_by_check(seen),
             *_lived(mutants, results, argued),
-            *_all(mutants, results, argued),
+            *_tried(mutants, results),
             "",
         ]
     )
@@ -110,21 +110,25 @@ def _lived(mutants: Sequence[Mutant], results: Mapping[str, Result], argued: Map
     return ["## Those that live", "", "| mutant | | why it may |", "|---|---|---|", *rows, ""]
 
 
-def _all(mutants: Sequence[Mutant], results: Mapping[str, Result], argued: Mapping[str, str]) -> list[str]:
+def _tried(mutants: Sequence[Mutant], results: Mapping[str, Result]) -> list[str]:
     rows = []
     for mutant in sorted(mutants, key=lambda one: one.key):
         result = results.get(mutant.key)
-        what = state(mutant, results, argued)
-        if result is not None and result.verdict is Verdict.KILLED:
-            what = "simulation" if result.by == SIMULATION else f"`{_test(result)}`"
-        simulated = result.simulated if result else ""
-        rows.append(f"| {_name(mutant)} | {what} | {simulated} |")
-    return ["## All", "", "| mutant | noticed by | the simulation alone |", "|---|---|---|", *rows]
+        if result is not None:
+            by = f"`{_test(result)}`" if result.verdict is Verdict.KILLED else result.verdict
+            rows.append(f"| {_name(mutant)} | {by} | {result.simulated} |")
+    return [
+        "## Those that were tried",
+        "",
+        "| mutant | noticed by | the simulation alone |",
+        "|---|---|---|",
+        *rows,
+    ]
 
 
 def _test(result: Result) -> str:
-    """The test without its folder, which the table above has."""
-    name = result.by.removeprefix("tests/").replace("|", "/")
+    """The test, without the folder of all."""
+    name = result.by.removeprefix("tests/").replace("|", "/") or "import"
     return f"{name} ({result.how})" if result.how != "failed" else name
 
 

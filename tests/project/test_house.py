@@ -47,6 +47,7 @@ PRINTS = {
     "multi_agent/chaos/forked.py": "opens the streams of a process anew",
     "multi_agent/cli/tables.py": "tables, and lines that change in place",
     "multi_agent/models/adapters/manual.py": "the prompt of a model that is a person",
+    "multi_agent/runtime/forking/forked_children.py": "flushes the streams of a child before it ends",
     "multi_agent/telemetry/logs.py": "logs",
     "sandbox_runner/probes/inside/abuse.py": "runs in the sandbox, and reports to its standard output",
     "sandbox_runner/probes/inside/quick.py": "runs in the sandbox, and reports to its standard output",

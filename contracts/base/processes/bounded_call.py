@@ -124,6 +124,7 @@ def _start() -> subprocess.Popen[bytes]:
             [sys.executable, "-I", "-c", _BOOT, *sys.path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # where a library that has no memory left says so
             process_group=0,
         )
     except OSError as error:
