@@ -167,6 +167,6 @@ MUTANTS: dict[str, list[tuple[Any, str, Any]]] = {
         edited(InboxHandler, "resume", "await self.workers.recovery.find_missing(dispatches)", "pass")
     ],
     "a worker that has left is kept": [
-        edited(Workers, "handle_left", "await self._remove(", "(lambda *_, **__: None)(")
+        edited(Workers, "handle_left", "self.leases.members(left.worker_id)", "()")
     ],
 }
