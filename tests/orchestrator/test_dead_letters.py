@@ -8,16 +8,18 @@ import pytest
 
 from contracts.base.errors import InvalidInput
 from contracts.messages.channels import Channels
-from contracts.messages.payloads import MAX_LOGS
-from contracts.ports.bus import Delivery
+from contracts.messages.payloads import MAX_LOGS, TaskError
+from contracts.ports.bus import Delivery, Outgoing
 from multi_agent.cli.dead_letters.text import printable, shown_bytes
 from multi_agent.runtime.supervisor import last_lines
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.sharding import ShardAssignment
+from orchestrator.core.state import Workflow
 from orchestrator.scheduling.batch import Batch, DeadLetter
-from orchestrator.scheduling.dead_letters import StoredDeadLetter, unreadable
+from orchestrator.scheduling.dead_letters import StoredDeadLetter, dead_lettered_task, unreadable
 from orchestrator.storage.sql.database import Database
 from orchestrator.storage.store import Store
+from tests.orchestrator.plans import item, plan
 
 NONSENSE = Delivery(Channels.results(3), "7-0", b"\xff\x1b[2J not an event")
 
@@ -81,3 +83,10 @@ def test_a_supervisor_knows_the_end_of_a_log(tmp_path: Path) -> None:
     assert (len(shown), shown[0], shown[-1]) == (40, "line 10 \ufffd\ufffd", "line 49 \ufffd\ufffd")
     log.write_bytes(b"y" * 100_000)
     assert len(str(last_lines(log))) == MAX_LOGS
+
+
+def test_the_letter_of_a_task_says_how_a_worker_died_last() -> None:
+    [task] = Workflow.start("w", plan(item("a")), shard=0, now=0.0).tasks.values()
+    dead = task._replace(crashes=3, error=TaskError(code="worker_died", message="w1 was killed"))
+    letter = dead_lettered_task(Outgoing("s", b""), "w", dead, None)
+    assert letter.reason == "3 workers died while they ran this task alone; the last: w1 was killed"
