@@ -18,11 +18,14 @@ class Hands:
     """The dispatches that its last heartbeat listed as started."""
     read: frozenset[str] | None
     """Those that it had read and not acknowledged, None when the bus is unavailable."""
+    others_waited: bool = False
+    """Whether its last heartbeat listed one as not started, which may have begun since."""
 
     @property
     def only(self) -> str | None:
         """The dispatch that was all it executed by heartbeat and bus alike, None when that is not certain."""
-        return next(iter(self.started)) if len(self.started) == 1 and self.started == self.read else None
+        certain = len(self.started) == 1 and self.started == self.read and not self.others_waited
+        return next(iter(self.started)) if certain else None
 
     def executed(self, is_suspect: Callable[[str], bool]) -> set[str]:
         """The dispatches that it executed.
@@ -72,6 +75,7 @@ def death(
         None
         if any(one.read is None for one in hands)
         else frozenset().union(*(one.read or () for one in hands)),
+        any(one.others_waited for one in hands),
     )
     suspects = {name for name in executed if is_suspect(name)}
     counted = {together.only} if together.only else suspects & certain if len(suspects) == 1 else set()

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from contracts.base.errors import InvalidInput
 from contracts.messages.channels import Channels
-from contracts.messages.payloads import MAX_LOGS
-from contracts.ports.bus import Delivery
+from contracts.messages.payloads import MAX_LOGS, TaskError
+from contracts.ports.bus import Delivery, Outgoing
 from contracts.runtime.dead_letter import MAX_KEPT_BYTES
 from multi_agent.bootstrap import make_database, upgrade_database
 from multi_agent.cli import cli
@@ -21,11 +21,13 @@ from multi_agent.runtime.log_tail import last_lines
 from multi_agent.settings import Settings
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.sharding import ShardAssignment
+from orchestrator.core.state import Workflow
 from orchestrator.scheduling.batch import Batch, DeadLetter
-from orchestrator.scheduling.dead_letters import StoredDeadLetter, unreadable
+from orchestrator.scheduling.dead_letters import StoredDeadLetter, dead_lettered_task, unreadable
 from orchestrator.storage.dead_letters import MOST_MESSAGES, drop_oldest_messages
 from orchestrator.storage.sql.database import Database
 from orchestrator.storage.store import Store
+from tests.orchestrator.plans import item, plan
 
 NONSENSE = Delivery(Channels.results(3), "7-0", b"\xff\x1b[2J not an event")
 
@@ -136,3 +138,10 @@ async def test_the_list_says_how_many_were_dropped(tmp_path: Path) -> None:
     assert said.output.startswith("3 older messages that nobody could read were dropped; at most 1000")
     as_json = await asyncio.to_thread(runner.invoke, cli, [*argv, "--limit", "1", "--json"])
     assert len(json.loads(as_json.stdout)) == 1
+
+
+def test_the_letter_of_a_task_says_how_a_worker_died_last() -> None:
+    [task] = Workflow.start("w", plan(item("a")), shard=0, now=0.0).tasks.values()
+    dead = task._replace(crashes=3, error=TaskError(code="worker_died", message="w1 was killed"))
+    letter = dead_lettered_task(Outgoing("s", b""), "w", dead, None)
+    assert letter.reason == "3 workers died while they ran this task alone; the last: w1 was killed"

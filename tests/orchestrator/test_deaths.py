@@ -61,6 +61,12 @@ def test_one_is_to_blame_only_when_heartbeat_and_bus_say_that_it_was_all(
     assert died(hands(started, read)).counted == counted
 
 
+def test_nobody_is_to_blame_when_another_may_have_begun_since() -> None:
+    one = Hands(frozenset({"a"}), frozenset({"a"}), others_waited=True)
+    assert died(one).counted == frozenset()
+    assert died(one, hands([], [])).counted == frozenset()
+
+
 NOTHING = hands([], [])
 
 

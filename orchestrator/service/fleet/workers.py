@@ -197,7 +197,8 @@ class Workers:
         logger.warning("worker_gone", worker_id=worker_id, reason=why, held=len(held))
         executions = heartbeat.executions if heartbeat else ()
         started = frozenset(one.dispatch_id for one in executions if one.started)
-        return held, Hands(started, None if read is None else frozenset(read))
+        waited = len(started) < len(executions)
+        return held, Hands(started, None if read is None else frozenset(read), waited)
 
     async def _reclaim(self, worker_id: str, streams: Iterable[str]) -> list[str] | None:
         """The dispatches that a removed worker had read, None when the bus is unavailable."""
