@@ -71,11 +71,12 @@ class Machines:
         return done.returncode, done.stdout + done.stderr
 
     def told(self, worker: str) -> list[dict[str, object]]:
-        """What the orchestrator logged of a worker's coming and going."""
+        """What the orchestrator logged of the coming and going of a worker's slot processes."""
         path = self._logs / "owner.log"
         lines = path.read_text().splitlines() if path.exists() else []
         entries = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
-        return [one for one in entries if one.get("worker_id") == worker]
+        # The name of a process is that of its keeper and two numbers.
+        return [one for one in entries if str(one.get("worker_id")).rsplit("-", 2)[0] == worker]
 
     def here(self, worker: str) -> bool:
         return [one["event"] for one in self.told(worker)][-1:] == ["worker_joined"]

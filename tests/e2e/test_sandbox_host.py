@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from multi_agent.runtime.forking.process_tree import children_of
 from tests.e2e.conftest import Cli
 from tests.e2e.test_example import REQUEST, check
 from tests.support import need
 from tests.support.docker_engine import IMAGE, missing, shared_engine
 
 SPY = """
-import atexit, json, os, sys
+import json, os, sys, threading, time
 from agents import AgentResult, agent
 
 @agent(role="spy")
@@ -26,12 +27,15 @@ class Spy:
     async def run(self, task):
         return AgentResult()
 
-@atexit.register
 def tell():
-    if "worker" in sys.argv:
-        seen = {"modules": sorted(sys.modules), "argv": sys.argv}
-        with open(f"{os.environ['SPY_FOLDER']}/{os.getpid()}.json", "w") as file:
-            json.dump(seen, file)
+    place = f"{os.environ['SPY_FOLDER']}/{os.getpid()}.json"
+    while True:
+        with open(place + ".new", "w") as file:
+            json.dump({"modules": sorted(sys.modules)}, file)
+        os.replace(place + ".new", place)
+        time.sleep(0.2)
+
+os.register_at_fork(after_in_child=lambda: threading.Thread(target=tell, daemon=True).start())
 """
 
 
@@ -86,6 +90,9 @@ def test_only_the_sandbox_host_knows_an_engine(cli: Cli, tmp_path: Path) -> None
         workers = {pid for pid, argv in processes.items() if "worker" in argv and "sandbox" not in argv}
         hosts = {pid for pid, argv in processes.items() if "sandbox" in argv}
         assert (len(workers), len(hosts)) == (2, 1)
+        servers = children_of(workers)
+        slots = children_of(servers)
+        assert (len(servers), len(slots)) == (2, 6), "two for tasks and one for suspects each"
         url = json.loads((cli.folder / ".multi_agent" / "stack.lock").read_text())["redis_url"]
         findings = {one["name"]: one for one in cli.json("doctor", "--sandbox", "host", REDIS_URL=url)}
         assert findings["sandbox hosts"]["found"]
@@ -94,11 +101,11 @@ def test_only_the_sandbox_host_knows_an_engine(cli: Cli, tmp_path: Path) -> None
         up.terminate()
         up.wait(30)
     told = {int(path.stem): json.loads(path.read_text()) for path in spied.glob("*.json")}
-    assert workers <= told.keys(), (workers, told.keys())
-    for pid in workers:
+    assert slots <= told.keys(), (slots, told.keys())
+    for pid in slots:
         assert "agents.worker.worker" in told[pid]["modules"]
         assert [name for name in told[pid]["modules"] if name.partition(".")[0] == "docker"] == []
-    assert callers & workers == set()
+    assert callers & (workers | servers | slots) == set()
     # The host looked for its strongest sandbox, so the socket would have noticed a worker that did.
     assert callers & hosts == hosts
 
