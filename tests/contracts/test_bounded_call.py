@@ -62,6 +62,21 @@ async def test_the_process_is_kept_and_what_it_prints_is_no_result() -> None:
     assert await bounded_call(LARGE, os.getpid) == first
 
 
+LARGE_PARENT = """
+import asyncio, os
+from contracts.base.processes.bounded_call import SMALL, bounded_call
+held = b"x" * 700_000_000
+async def main():
+    print(len({await bounded_call(SMALL + 1, os.getpid) for _ in range(3)}))
+asyncio.run(main())
+"""
+
+
+def test_it_is_kept_by_a_parent_of_any_size() -> None:
+    command = [sys.executable, "-c", LARGE_PARENT]
+    assert subprocess.run(command, capture_output=True, check=True, timeout=60).stdout == b"1\n"
+
+
 async def test_errors_come_through_whole() -> None:
     with pytest.raises(InvalidDocument, match="not JSON") as invalid:
         await bounded_call(LARGE, read_json, b"{", "plan")

@@ -25,9 +25,10 @@ def test_an_interrupted_wait_lets_the_work_clean_up() -> None:
             await asyncio.to_thread(steps.append, "cleaned up")
 
     thread = LoopThread()
-    with pytest.raises(KeyboardInterrupt):
-        thread.run(work())
-    assert steps == ["cleaned up"]
+    for _ in range(100):  # whatever the thread that waits is at when the signal comes
+        with pytest.raises(KeyboardInterrupt):
+            thread.run(work())
+    assert steps == ["cleaned up"] * 100
     thread.close()
 
 

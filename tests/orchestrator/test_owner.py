@@ -199,6 +199,7 @@ async def test_a_killed_owner_goes_on_where_it_stood(system: System, hand: Hand)
     await system.kill()
     await hand.finish(delivery, request, outcome(request.id, worker_id=hand.name))
     await system.start()
+    await hand.beat()
     view = await system.ended(workflow)
     assert [task.attempt for task in view.tasks] == [1, 1]
 

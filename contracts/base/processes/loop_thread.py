@@ -38,13 +38,14 @@ class LoopThread:
         if loop is None:
             work.close()
             raise CancelledError
-        future = asyncio.run_coroutine_threadsafe(work, loop)
+        future = None
         try:
+            future = asyncio.run_coroutine_threadsafe(work, loop)
             return future.result()
         except BaseException:
-            if not future.done():
-                future.cancel()
-                asyncio.run_coroutine_threadsafe(_ended(work), loop).result()
+            # An interrupt may come before the loop has the work, or before this thread has its future.
+            if future is None or not future.done():
+                asyncio.run_coroutine_threadsafe(_cancel(work), loop).result()
             raise
 
     def _started(self) -> asyncio.AbstractEventLoop | None:
@@ -81,13 +82,16 @@ def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread, seconds: fl
         loop.close()
 
 
-async def _ended(work: Coroutine[Any, Any, object]) -> None:
-    tasks = [task for task in asyncio.all_tasks() if task.get_coro() is work]
-    await asyncio.gather(*tasks, return_exceptions=True)
+async def _cancel(work: Coroutine[Any, Any, object]) -> None:
+    await _end({task for task in asyncio.all_tasks() if task.get_coro() is work})
+    work.close()
 
 
 async def _cancel_all() -> None:
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
+    await _end(asyncio.all_tasks() - {asyncio.current_task()})
+
+
+async def _end(tasks: set[asyncio.Task[Any]]) -> None:
+    for task in tasks:
         task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.gather(*tasks, return_exceptions=True)
