@@ -90,6 +90,10 @@ class Judge:
                 ends[name] = End(reason, tuple(ripe[reason]), self._certain(now, seen))
         return ends
 
+    def deaf(self, now: float, processes: Mapping[str, Seen]) -> list[str]:
+        """The processes that hold something and hear nothing, because their event loops are blocked."""
+        return [name for name, seen in processes.items() if seen.held and not self._turns(now, seen)]
+
     def _ripe(
         self, now: float, seen: Seen, since: Mapping[tuple[EndReason, str], float]
     ) -> dict[EndReason, list[Held]]:
@@ -106,7 +110,7 @@ class Judge:
         for held in seen.held:
             if held.started is None:
                 continue
-            if held.dispatch_id in self._recalled:
+            if held.recalled or held.dispatch_id in self._recalled:
                 yield held, EndReason.RECALLED, self._limits.recall_grace
             elif now >= held.deadline:
                 yield held, EndReason.DEADLINE, self._limits.deadline_grace
@@ -118,4 +122,7 @@ class Judge:
     def _certain(self, now: float, seen: Seen) -> bool:
         """A loop that turns ends what can be ended; so what goes on in it does so on its own account."""
         started = sum(1 for held in seen.held if held.started is not None)
-        return started <= 1 or now - seen.life <= self._limits.lifeless
+        return started <= 1 or self._turns(now, seen)
+
+    def _turns(self, now: float, seen: Seen) -> bool:
+        return now - seen.life <= self._limits.lifeless

@@ -27,9 +27,7 @@ from contracts.base.errors import BusUnavailable, MultiAgentError, Unavailable
 from contracts.messages.payloads import Heartbeat, TaskOutcome
 from contracts.ports.bus import Delivery, MessageBus
 
-LOOK_SECONDS: Final = 0.1
-_MEMORY_EVERY: Final = 3
-"""Looks from one measurement of memory to the next."""
+LOOK_SECONDS: Final = 0.25
 _STOP_SECONDS: Final = 7.7
 _KILL_SECONDS: Final = 0.3
 _FAREWELL_SECONDS: Final = 0.6
@@ -75,7 +73,6 @@ class Keeper:
         self._stopping = asyncio.Event()
         self._empty = asyncio.Event()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._looks = 0
 
     def stop(self) -> None:
         """Let the processes finish or hand back what they hold, and leave. Safe in a signal handler."""
@@ -130,7 +127,6 @@ class Keeper:
         slot.board.clear()
         slot.started_at = time.monotonic()
         order = slot.next_order(self._settings.keeper_id)
-        self._voice.listen_for(one.worker_id for one in self._slots if one.worker_id)
         try:
             slot.pid = await self._processes.start(order)
         except Unavailable as error:
@@ -142,20 +138,19 @@ class Keeper:
             self._processes.signal(slot.pid, signal.SIGTERM)
 
     def _look(self, now: float) -> None:
-        self._looks += 1
         seen = {}
         for slot in self._slots:
             if slot.pid is None or slot.ending is not None:
                 continue
             slot.held = slot.board.look()
-            if self._looks % _MEMORY_EVERY == 0:
-                slot.memory_bytes = self._memory_of(slot.pid)
-            seen[slot.worker_id] = Seen(slot.held, slot.board.life, slot.memory_bytes)
+            seen[slot.worker_id] = Seen(slot.held, slot.board.life, self._memory_of(slot.pid))
         ends = self._judge.look(now, seen)
         for slot in self._slots:
             if slot.worker_id in ends and slot.pid is not None:
                 slot.ending = ends[slot.worker_id]
                 self._processes.signal(slot.pid, signal.SIGKILL)
+        ending = [slot.worker_id for slot in self._slots if slot.ending is not None]
+        self._voice.listen_for([*ending, *self._judge.deaf(now, seen)])
 
     def _heartbeats(self, sequence: int) -> Iterable[Heartbeat]:
         living = [slot for slot in self._slots if slot.pid is not None]
@@ -180,7 +175,7 @@ class Keeper:
         else:
             self._say_died(slot)
         slot.end(time.monotonic(), gladly=status == 0 or bool(slot.ending and slot.ending.culprits))
-        slot.memory_bytes, slot.held = 0, ()
+        slot.held = ()
         if not any(one.pid for one in self._slots):
             self._empty.set()
 

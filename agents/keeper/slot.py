@@ -51,7 +51,6 @@ class Slot:
     """How many processes in a row ended early."""
     ending: End | None = None
     """Why the process was killed."""
-    memory_bytes: int = 0
     held: tuple[Held, ...] = field(default=())
     """As last seen."""
 

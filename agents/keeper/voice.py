@@ -75,10 +75,14 @@ class Voice:
         return WorkerMessages(worker_id, time.time, new_id)
 
     def listen_for(self, worker_ids: Iterable[str]) -> None:
-        """Hear what is said to these processes, and to those that have not left yet."""
-        waiting = {farewell.worker_id for farewell in self._farewells}
+        """Hear what is said to these processes, and to those whose outcome is not confirmed yet.
+
+        A process whose event loop turns listens itself: to hear all that is said to it a second time would
+        take as long as a short task takes.
+        """
+        waiting = {farewell.worker_id for farewell in self._farewells if farewell.after}
         channels = frozenset(Channels.control(name) for name in waiting.union(worker_ids))
-        if channels - self._channels:
+        if channels != self._channels:
             self._channels = channels
             self._rechanneled.set()
 
@@ -124,7 +128,7 @@ class Voice:
         await self._outbox.run()
 
     async def listen(self) -> None:
-        """Listen until cancelled, always to the channels of the present processes.
+        """Listen until cancelled, always to the channels wanted last.
 
         Who listens to other channels begins before its predecessor ends, so that nothing is missed between.
         """
@@ -133,9 +137,11 @@ class Voice:
             while True:
                 await self._rechanneled.wait()
                 self._rechanneled.clear()
-                loop = SubscriptionLoop(self._bus, sorted(self._channels), self._handle)
-                successor = listeners.create_task(loop.run())
-                await loop.listening.wait()
+                successor = None
+                if self._channels:
+                    loop = SubscriptionLoop(self._bus, sorted(self._channels), self._handle)
+                    successor = listeners.create_task(loop.run())
+                    await loop.listening.wait()
                 if predecessor is not None:
                     predecessor.cancel()
                 predecessor = successor

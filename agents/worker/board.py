@@ -34,7 +34,7 @@ _FAILURE_BYTES: Final = 16_384
 _RECORD: Final = struct.Struct("=IIdd")
 """The number of the place, the length of the text, the start and the deadline."""
 _RECORD_BYTES: Final = 4_096
-_FREE, _HELD = 0, 1
+_FREE, _HELD, _RECALLED = 0, 1, 2
 _TRIES: Final = 5
 
 _log = structlog.get_logger(__name__)
@@ -54,6 +54,8 @@ class Held:
     started: float | None = None
     """None while it waits."""
     deadline: float = math.inf
+    recalled: bool = False
+    """Whether its process has heard that nobody waits for it."""
 
 
 class Board:
@@ -65,6 +67,7 @@ class Board:
         self._places = places
         self._records = _HEADER + _FAILURE_BYTES + places
         self._taken: dict[str, int] = {}
+        """Dispatch id -> place."""
         self._free = list(range(places - 1, -1, -1))
         self._read: dict[int, tuple[int, Held]] = {}
 
@@ -104,29 +107,35 @@ class Board:
         if not self._free or len(text) > _RECORD_BYTES - _RECORD.size:
             _log.error("board_full", dispatch_id=held.dispatch_id, places=self._places)
             return
-        place = self._taken[held.execution_id] = self._free.pop()
+        place = self._taken[held.dispatch_id] = self._free.pop()
         at = self._at(place)
         number = _LENGTH.unpack_from(self._memory, at)[0]
         _RECORD.pack_into(self._memory, at, number, len(text), 0.0, math.inf)
         self._memory[at + _RECORD.size : at + _RECORD.size + len(text)] = text
         self._memory[self._state(place)] = _HELD
 
-    def start(self, execution_id: str) -> None:
+    def start(self, dispatch_id: str) -> None:
         """Show that a dispatch has its slot."""
-        self._write_time(execution_id, 8, time.monotonic())
+        self._write_time(dispatch_id, 8, time.monotonic())
 
-    def limit(self, execution_id: str, seconds: float) -> None:
+    def limit(self, dispatch_id: str, seconds: float) -> None:
         """Show that the agent of a dispatch begins, and may take so many seconds."""
-        self._write_time(execution_id, 16, time.monotonic() + seconds)
+        self._write_time(dispatch_id, 16, time.monotonic() + seconds)
 
-    def _write_time(self, execution_id: str, offset: int, value: float) -> None:
-        place = self._taken.get(execution_id)
+    def _write_time(self, dispatch_id: str, offset: int, value: float) -> None:
+        place = self._taken.get(dispatch_id)
         if place is not None:
             _BEAT.pack_into(self._memory, self._at(place) + offset, value)
 
-    def remove(self, execution_id: str) -> None:
+    def recall(self, dispatch_id: str) -> None:
+        """Show that nobody waits for a dispatch any more."""
+        place = self._taken.get(dispatch_id)
+        if place is not None:
+            self._memory[self._state(place)] = _RECALLED
+
+    def remove(self, dispatch_id: str) -> None:
         """Show a dispatch no more."""
-        place = self._taken.pop(execution_id, None)
+        place = self._taken.pop(dispatch_id, None)
         if place is None:
             return
         self._memory[self._state(place)] = _FREE
@@ -166,7 +175,8 @@ class Board:
         at = self._at(place)
         for _ in range(_TRIES):
             number = self._number(at)
-            if self._memory[self._state(place)] == _FREE:
+            state = self._memory[self._state(place)]
+            if state == _FREE:
                 return None
             _, length, started, deadline = _RECORD.unpack_from(self._memory, at)
             known = self._read.get(place)
@@ -177,7 +187,8 @@ class Board:
                 continue
             if text or known is None:
                 known = self._read[place] = number, _held(text)
-            return replace(known[1], started=started or None, deadline=deadline)
+            recalled = state == _RECALLED
+            return replace(known[1], started=started or None, deadline=deadline, recalled=recalled)
         return None
 
     def _number(self, at: int) -> int:

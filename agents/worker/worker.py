@@ -88,7 +88,7 @@ class Worker(Handler[TaskEvent[TaskRequest], TaskOutcome]):
 
     def execute(self, message: _Dispatch) -> Awaitable[TaskOutcome]:
         if self._board:
-            self._board.limit(message.execution_id, message.message.data.item.timeout_seconds)
+            self._board.limit(message.key, message.message.data.item.timeout_seconds)
         return self._executor.execute(message.message, message.execution_id)
 
     def reply(self, message: _Dispatch, result: TaskOutcome | None) -> Outgoing:
@@ -121,6 +121,8 @@ class Worker(Handler[TaskEvent[TaskRequest], TaskOutcome]):
                 self._consumer.confirm(dispatch_id)
             for dispatch_id in event.data.recalled:
                 self._consumer.revoke(dispatch_id)
+                if self._board:
+                    self._board.recall(dispatch_id)
 
     async def leave(self, handed_back: tuple[str, ...]) -> None:
         await self._bus.broadcast([self._messages.left(handed_back)])
@@ -138,11 +140,11 @@ class Worker(Handler[TaskEvent[TaskRequest], TaskOutcome]):
 
     def started(self, message: _Dispatch) -> None:
         if self._board:
-            self._board.start(message.execution_id)
+            self._board.start(message.key)
 
     def removed(self, message: _Dispatch) -> None:
         if self._board:
-            self._board.remove(message.execution_id)
+            self._board.remove(message.key)
 
     def dead_lettered(self) -> None:
         self._observer.dead_lettered()

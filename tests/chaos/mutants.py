@@ -408,7 +408,13 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "recall-not-kept",
         "I11: an agent that blocks is ended when nobody waits for it",
-        (Edit("agents/keeper/judgement.py", "if held.dispatch_id in self._recalled:", "if False:"),),
+        (
+            Edit(
+                "agents/keeper/judgement.py",
+                "if held.recalled or held.dispatch_id in self._recalled:",
+                "if False:",
+            ),
+        ),
         tests=("tests/keeper/test_judgement.py",),
     ),
     Mutant(
@@ -417,7 +423,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 "agents/keeper/judgement.py",
-                "return started <= 1 or now - seen.life <= self._limits.lifeless",
+                "return started <= 1 or self._turns(now, seen)",
                 "return True",
             ),
         ),

@@ -49,17 +49,20 @@ def test_it_shows_what_is_held_and_since_when(memory: int) -> None:
     ours.hold(held(2))
     assert theirs.look() == (held(1), held(2))
     before = time.monotonic()
-    ours.start("e2")
+    ours.start("d2")
     one, two = theirs.look()
     assert (one.started, two.deadline) == (None, math.inf)
     assert two.started is not None
     assert before <= two.started <= time.monotonic()
-    ours.limit("e2", 5.0)
+    ours.limit("d2", 5.0)
     assert theirs.look()[1].deadline == pytest.approx(time.monotonic() + 5.0, abs=0.5)
-    ours.remove("e1")
+    ours.recall("d1")
+    assert [one.recalled for one in theirs.look()] == [True, False]
+    ours.remove("d1")
+    ours.recall("d1")
     assert [one.dispatch_id for one in theirs.look()] == ["d2"]
     ours.remove("unknown")
-    ours.remove("e2")
+    ours.remove("d2")
     assert theirs.look() == ()
 
 
@@ -68,12 +71,12 @@ def test_places_are_used_again_and_what_finds_none_is_not_shown(memory: int) -> 
     for number in range(100):
         ours.hold(held(number))
         assert theirs.look() == (held(number),)
-        ours.remove(f"e{number}")
+        ours.remove(f"d{number}")
     for number in range(PLACES + 1):
         ours.hold(held(number))
     assert len(theirs.look()) == PLACES
-    ours.start(f"e{PLACES}")
-    ours.remove(f"e{PLACES}")
+    ours.start(f"d{PLACES}")
+    ours.remove(f"d{PLACES}")
     assert len(theirs.look()) == PLACES
 
 
@@ -115,8 +118,8 @@ def test_what_is_read_beside_a_writer_that_is_killed_is_always_whole(memory: int
     if pid == 0:
         for number in itertools.count():
             ours.hold(held(number))
-            ours.start(f"e{number}")
-            ours.remove(f"e{number}")
+            ours.start(f"d{number}")
+            ours.remove(f"d{number}")
     seen = 0
     until = time.monotonic() + 10
     while seen < 300 and time.monotonic() < until:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -63,6 +64,21 @@ def test_a_recalled_execution_has_a_second_to_end() -> None:
     judge.recall("patient")
     assert looks(judge, seen(PATIENT), 6.0, since=5.25) is None
     assert looks(judge, seen(PATIENT), 6.25, since=6.25) == End(EndReason.RECALLED, (PATIENT,), certain=True)
+
+
+def test_what_its_own_process_heard_of_a_recall_counts_as_well() -> None:
+    heard = replace(PATIENT, recalled=True)
+    assert looks(Judge(LIMITS), seen(heard), 0.75) is None
+    assert looks(Judge(LIMITS), seen(heard), 1.0) == End(EndReason.RECALLED, (heard,), certain=True)
+
+
+def test_a_process_that_holds_something_and_stands_still_hears_nothing() -> None:
+    processes = {
+        "busy": seen(PATIENT, life=99.5),
+        "still": seen(PATIENT, life=98.0),
+        "idle": seen(life=0.0),
+    }
+    assert Judge(LIMITS).deaf(100.0, processes) == ["still"]
 
 
 def test_one_that_ended_in_time_leaves_no_trace() -> None:
