@@ -26,6 +26,7 @@ FOLDERS = (
     "tests/runtime",
     "tests/bus",
     "tests/agents",
+    "tests/keeper",
     "tests/orchestrator",
     "tests/facade",
     "tests/contracts",
@@ -39,7 +40,10 @@ _SETTINGS = f"""[run]
 branch = false
 core = ctrace
 relative_files = true
-patch = subprocess
+patch =
+    subprocess
+    fork
+    _exit
 context = ${{{RUNNING_TEST}-}}
 source =
 """

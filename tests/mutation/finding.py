@@ -11,8 +11,11 @@ from tests.mutation.guards import guards
 from tests.mutation.mutant import Mutant, numbered
 from tests.mutation.source import Source
 
-ROOMS = ("orchestrator", "agents/worker", "agents/sdk", "contracts/runtime", "contracts/bus")
+ROOMS = ("orchestrator", "agents", "contracts/runtime", "contracts/bus")
 """What decides, stores, carries and executes."""
+
+_INSIDE = "agents/testing/harness/"
+"""Runs in a sandbox, out of the reach of any map."""
 
 PACKAGES = tuple(sorted({room.partition("/")[0] for room in ROOMS}))
 
@@ -26,7 +29,8 @@ def _files(root: Path, rooms: Iterable[str]) -> Iterator[str]:
     for room in rooms:
         place = root / room
         paths = [place] if place.is_file() else sorted(place.rglob("*.py"))
-        yield from (path.relative_to(root).as_posix() for path in paths)
+        names = (path.relative_to(root).as_posix() for path in paths)
+        yield from (name for name in names if not name.startswith(_INSIDE))
 
 
 def mutants_of(root: Path, file: str) -> list[Mutant]:

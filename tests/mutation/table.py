@@ -15,7 +15,7 @@ _COLUMNS = (Verdict.KILLED, _ARGUED, Verdict.SURVIVED, Verdict.LATE, Verdict.UNR
 _HEAD = """# Mutants found by a tool
 
 Every guard forced true and false, every two neighbouring effects swapped and each dropped, in
-`orchestrator`, `agents/worker`, `agents/sdk`, `contracts/runtime` and `contracts/bus`. Each is tried in a
+`orchestrator`, `agents`, `contracts/runtime` and `contracts/bus`. Each is tried in a
 copy of the source with the tests that execute it, nearest and fastest first, for 60 s at most. This page:
 {chosen}. `python -m tests.mutation` makes it ([how](../CONTRIBUTING.md#the-one-gate)).
 

@@ -7,7 +7,8 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-MOST_SECONDS = 0.25
+MOST_SECONDS = 1.0
+"""A sixth of a lease; what is not bounded takes 5 s and more."""
 _TICK_SECONDS = 0.005
 
 
