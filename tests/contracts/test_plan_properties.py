@@ -55,6 +55,7 @@ def ancestors(edges: Edges) -> list[set[int]]:
     return found
 
 
+@settings(deadline=None)
 @given(dags())
 def test_dags_round_trip_and_are_ordered(edges: Edges) -> None:
     made = todo(edges)
@@ -66,6 +67,7 @@ def test_dags_round_trip_and_are_ordered(edges: Edges) -> None:
             assert ordered.index(dependency) < ordered.index(entry.task_id)
 
 
+@settings(deadline=None)
 @given(dags(), st.data())
 def test_a_closed_ring_is_always_found_and_is_real(edges: Edges, data: st.DataObject) -> None:
     ring = data.draw(st.lists(st.sampled_from(range(len(edges))), unique=True, min_size=1))
@@ -85,7 +87,7 @@ def test_a_closed_ring_is_always_found_and_is_real(edges: Edges, data: st.DataOb
 
 
 @given(dags(), st.data())
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_unordered_writers_are_found_as_by_comparing_all(edges: Edges, data: st.DataObject) -> None:
     outputs = [data.draw(st.lists(st.sampled_from(PATHS), unique=True, max_size=3)) for _ in edges]
     before = ancestors(edges)
@@ -102,6 +104,7 @@ def test_unordered_writers_are_found_as_by_comparing_all(edges: Edges, data: st.
         assert frozenset({one, other}) in clashing
 
 
+@settings(deadline=None)
 @given(dags())
 def test_reachability_agrees_with_the_slow_answer(edges: Edges) -> None:
     ordered = order(edges)

@@ -7,7 +7,7 @@ import json
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.base.redaction import MARK, SHORTEST, Redactor, url_secrets
@@ -41,6 +41,7 @@ def test_each_form_is_replaced(form: str) -> None:
     assert Redactor([SECRET])(f"a {form} b {form}") == f"a {MARK} b {MARK}"
 
 
+@settings(deadline=None)
 @given(st.text(min_size=SHORTEST), st.binary(max_size=7), st.binary(max_size=7))
 def test_base64_is_found_at_any_place(secret: str, before: bytes, after: bytes) -> None:
     raw = secret.encode("utf-8", "surrogatepass")
@@ -48,6 +49,7 @@ def test_base64_is_found_at_any_place(secret: str, before: bytes, after: bytes) 
         assert MARK in Redactor([secret])(encode(before + raw + after).decode())
 
 
+@settings(deadline=None)
 @given(TEXT, st.lists(st.text(min_size=SHORTEST), max_size=3))
 def test_no_secret_is_left(text: str, secrets: list[str]) -> None:
     redact = Redactor(secrets)
@@ -55,6 +57,7 @@ def test_no_secret_is_left(text: str, secrets: list[str]) -> None:
     assert [secret for secret in secrets if secret in clean and secret not in MARK] == []
 
 
+@settings(deadline=None)
 @given(TEXT)
 def test_other_text_stays(text: str) -> None:
     assert Redactor(["a-secret-that-is-not-in-it-4711"])(text) == text

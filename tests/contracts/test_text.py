@@ -9,7 +9,7 @@ import sys
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.base.printing import print_json, print_line, print_text
@@ -46,6 +46,7 @@ def test_a_line_stays_a_line() -> None:
     assert flowing(" a\n\n b\x85c\u2028d ") == "a b\\x85c\\u2028d"
 
 
+@settings(deadline=None)
 @given(ANY)
 def test_nothing_invisible_is_left(text: str) -> None:
     assert not [char for char in visible(text) if is_invisible(char) and char not in "\n\t"]
@@ -53,6 +54,7 @@ def test_nothing_invisible_is_left(text: str) -> None:
     assert visible(visible(text)) == visible(text)
 
 
+@settings(deadline=None)
 @given(st.recursive(st.text() | st.none(), lambda one: st.lists(one) | st.dictionaries(st.text(), one)))
 def test_json_keeps_its_value(value: object) -> None:
     written = json_text(value, indent=2)

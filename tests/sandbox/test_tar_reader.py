@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from contracts.base.errors import UnsafePath
@@ -214,12 +214,14 @@ def test_a_hostile_stream_is_refused_fast() -> None:
 _NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(_NAMES, st.binary(max_size=2_000), max_size=6))
 def test_what_is_written_is_read_or_refused(files: dict[str, bytes]) -> None:
     with contextlib.suppress(UnsafePath):
         assert _read(_tar(*files.items())) == files
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=3_000))
 @example(b"")
 def test_garbage_is_refused(data: bytes) -> None:
@@ -227,6 +229,7 @@ def test_garbage_is_refused(data: bytes) -> None:
         _read(data)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 3_000), st.binary(min_size=1, max_size=12)), min_size=1, max_size=4),
     st.booleans(),
