@@ -121,15 +121,21 @@ class _Server:
         _exit(code)
 
     def _report_exits(self) -> None:
-        for pid in self._children - self._reported:
-            ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            if ended is None:
-                continue
+        exits = {pid: self._status_of(pid) for pid in self._children - self._reported}
+        ended = {pid: status for pid, status in exits.items() if status is not None}
+        if ended:
             self._end_orphans()
+        for pid, status in ended.items():
             self._reported.add(pid)
-            status = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
             self._say({"exited": status, "pid": pid})
         self._reap_orphans()
+
+    def _status_of(self, pid: int) -> int | None:
+        """The exit code of a child, or minus the signal that killed it; None while it runs."""
+        ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if ended is None:
+            return None
+        return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
 
     def _end_orphans(self) -> None:
         """Kill what a dead child has left behind: git, and launchers of sandboxes."""
