@@ -8,13 +8,61 @@ import weakref
 from collections.abc import Coroutine
 from concurrent.futures import CancelledError
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
 
 CLOSE_SECONDS: Final = 10.0
 """How long `close` waits for what it cancelled."""
 _JOIN_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 0.5
+
+
+class _Waited(Generic[T]):
+    """A coroutine that one thread waits for and the loop's thread runs.
+
+    The waiting thread may be interrupted at any moment. It therefore shares no lock with the loop's thread,
+    as a future would: an interrupt while it held that would stop the loop for good. And it looks up from
+    time to time, since a signal that comes just before a wait does not end that wait.
+    """
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self._work = work
+        self._task: asyncio.Task[T] | None = None
+        self._woken = threading.Lock()
+        self._woken.acquire()
+        self._ended = False
+
+    def start(self) -> None:
+        """Run it. In the loop's thread."""
+        self._task = asyncio.create_task(self._work)
+        self._task.add_done_callback(self._end)
+
+    def cancel(self) -> None:
+        """Cancel it, or see to it that it never starts. In the loop's thread, after `start` if that came."""
+        if self._task is not None:
+            self._task.cancel()
+        else:
+            self._work.close()
+            self._end(None)
+
+    def _end(self, task: asyncio.Task[T] | None) -> None:
+        if task is not None and not task.cancelled():
+            task.exception()  # counts as looked at, also when nobody asks for the result
+        if not self._ended:
+            self._ended = True
+            self._woken.release()
+
+    def wait(self) -> None:
+        """Wait for its end."""
+        while not self._ended and not self._woken.acquire(timeout=_LOOK_SECONDS):
+            pass
+
+    def result(self) -> T:
+        """What it returned, after its end. Raises what it raised, and CancelledError."""
+        if self._task is None or self._task.cancelled():
+            raise CancelledError
+        return self._task.result()
 
 
 class LoopThread:
@@ -38,15 +86,15 @@ class LoopThread:
         if loop is None:
             work.close()
             raise CancelledError
-        future = None
+        waited = _Waited(work)
         try:
-            future = asyncio.run_coroutine_threadsafe(work, loop)
-            return future.result()
+            loop.call_soon_threadsafe(waited.start)
+            waited.wait()
         except BaseException:
-            # An interrupt may come before the loop has the work, or before this thread has its future.
-            if future is None or not future.done():
-                asyncio.run_coroutine_threadsafe(_cancel(work), loop).result()
+            loop.call_soon_threadsafe(waited.cancel)
+            waited.wait()
             raise
+        return waited.result()
 
     def _started(self) -> asyncio.AbstractEventLoop | None:
         """The loop; None once the interpreter has ended it."""
@@ -82,16 +130,8 @@ def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread, seconds: fl
         loop.close()
 
 
-async def _cancel(work: Coroutine[Any, Any, object]) -> None:
-    await _end({task for task in asyncio.all_tasks() if task.get_coro() is work})
-    work.close()
-
-
 async def _cancel_all() -> None:
-    await _end(asyncio.all_tasks() - {asyncio.current_task()})
-
-
-async def _end(tasks: set[asyncio.Task[Any]]) -> None:
-    for task in tasks:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.gather(*others, return_exceptions=True)
