@@ -10,14 +10,14 @@ import sys
 from pathlib import Path
 
 from multi_agent.cli import EXIT_DONE
+from tests.support.measuring import measuring
 
 DOCS = Path(__file__).parents[2] / "docs"
 SECONDS = 100
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    measuring = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
-    return {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", **measuring, **more}
+    return {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", **measuring(), **more}
 
 
 def test_an_agent_of_ones_own_does_its_task(tmp_path: Path) -> None:

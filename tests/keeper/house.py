@@ -21,6 +21,7 @@ from tests.agents.owner import SECONDS, Owner, until
 from tests.agents.support import request_event, task_request
 from tests.mutation.recorder import RUNNING_TEST
 from tests.project.documented import ROOT
+from tests.support.measuring import measuring
 from tests.support.redis_servers import PrivateRedis
 
 KEEPER = "keeper-1"
@@ -28,13 +29,6 @@ LEASE_SECONDS = 1.5
 COMMAND = (sys.executable, "-P", "-m", "multi_agent.cli", "worker", "--worker-id", KEEPER)
 LASTING = Channels.requests("lasting")
 BRIEF = Channels.requests("brief")
-
-
-def _measuring() -> dict[str, str]:
-    """What the processes of a test need so that the map of mutants shows what they execute."""
-    if RUNNING_TEST not in os.environ:
-        return {}
-    return {name: value for name, value in os.environ.items() if name.startswith(("COVERAGE_", RUNNING_TEST))}
 
 
 class KeptWorker:
@@ -55,7 +49,8 @@ class KeptWorker:
             "MULTI_AGENT_DATA_DIR": str(self.folder / "data"),
             "MULTI_AGENT_LEASE_SECONDS": str(LEASE_SECONDS),
             "REDIS_URL": self.redis.url,
-            **_measuring(),
+            # Only then: what is measured is slower, and these tests watch the clock.
+            **(measuring() if RUNNING_TEST in os.environ else {}),
         }
         roles = ("--agents", "tests.keeper.actors", "--role", "lasting", "--role", "brief")
         with self.log.open("ab") as log:

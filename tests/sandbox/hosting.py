@@ -24,6 +24,7 @@ from sandbox_runner.service.host import Host
 from sandbox_runner.service.messages import read
 from sandbox_runner.service.remote import RemoteSandbox, find_hosts
 from sandbox_runner.service.settings import HostSettings
+from tests.support.measuring import measuring
 from tests.support.redis_servers import PrivateRedis
 
 LEASE = 1.5
@@ -39,7 +40,6 @@ class HostProcess:
         toolbox.mkdir(parents=True, exist_ok=True)
         (folder / "toolbox").symlink_to(toolbox)
         argv = ["worker", "--role", "sandbox", "--sandbox", "namespaces", "--worker-id", self.host_id]
-        measuring = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
         env = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
@@ -48,7 +48,7 @@ class HostProcess:
             "MULTI_AGENT_LEASE_SECONDS": str(LEASE),
             # Those that wait would be counted among the sandboxes of the test process.
             "MULTI_AGENT_SANDBOX_WARM": "0",
-            **measuring,
+            **measuring(),
         }
         self.log = folder / "host.log"
         with self.log.open("wb") as log:
