@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 
-from contracts.base.errors import BusUnavailable, GroupMissing
 from contracts.messages.channels import Channels
 from contracts.messages.payloads import Control, Heartbeat, WorkerLeft
 from tests.simulation.choices import Choices
 from tests.simulation.coroner import Coroner
 from tests.simulation.model_bus import ModelBus
 from tests.simulation.model_worker import STREAMS, SUSPECTS, Held, ModelWorker
-from tests.simulation.stepping import run
 
 Streams = tuple[str, ...]
 
@@ -182,12 +179,11 @@ class Crew:
             worker.paused = not worker.paused
 
     def steal(self) -> None:
-        """Somebody reads in the name of a worker, and vanishes."""
+        """Somebody reads in the name of a worker."""
         worker = self.chosen()
         if worker is not None:
-            with suppress(BusUnavailable, GroupMissing):
-                stream = (*worker.streams, *worker.suspects)[0]
-                run(self.bus.read([stream], Channels.WORKERS_GROUP, worker.name, count=1, block_ms=0))
+            stream = (*worker.streams, *worker.suspects)[0]
+            self.bus.steal(stream, Channels.WORKERS_GROUP, worker.name)
 
     def wake(self) -> None:
         """All who are paused."""
