@@ -9,8 +9,9 @@ from contracts.messages.channels import Channels
 from contracts.messages.payloads import Control, Heartbeat, WorkerLeft
 from tests.simulation.choices import Choices
 from tests.simulation.coroner import Coroner
+from tests.simulation.hands import Held
 from tests.simulation.model_bus import ModelBus
-from tests.simulation.model_worker import STREAMS, SUSPECTS, Held, ModelWorker
+from tests.simulation.model_worker import STREAMS, SUSPECTS, ModelWorker
 
 Streams = tuple[str, ...]
 
@@ -118,9 +119,9 @@ class Crew:
                 worker.obey(control)
 
     def may_be_doubted(self, dispatch_id: str, name: str) -> bool:
-        """Whether this worker is dead or says nothing, or another one has the dispatch in hand."""
+        """Whether this worker is dead or says nothing, or another one has the dispatch or has ended it."""
         worker = self.workers.get(name)
-        another = any(dispatch_id in one.held for one in self.workers.values() if one.name != name)
+        another = any(one.has(dispatch_id) for one in self.workers.values() if one.name != name)
         return another or worker is None or worker.paused
 
     # --- what befalls them ---------------------------------------------------------------------------
