@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from multi_agent.cli.completing import complete_workflow
 from multi_agent.cli.pasted import note_caller
 from multi_agent.settings import Settings, load_settings
 
@@ -37,8 +38,8 @@ metrics_option = click.option(
 roles_option = click.option(
     "--role", "roles", multiple=True, help="Role to serve; repeatable. [default: all that have an agent]"
 )
-workflow_argument = click.argument("workflow")
-newest_workflow_argument = click.argument("workflow", required=False)
+workflow_argument = click.argument("workflow", shell_complete=complete_workflow)
+newest_workflow_argument = click.argument("workflow", required=False, shell_complete=complete_workflow)
 task_argument = click.argument("task", required=False)
 
 

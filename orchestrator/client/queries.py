@@ -23,6 +23,7 @@ from orchestrator.storage.queries import (
     read_newest_sequences,
     read_orchestrators,
     read_overviews,
+    read_waiting,
     read_workers,
 )
 from orchestrator.storage.sql.database import Database
@@ -45,18 +46,25 @@ class WorkflowQueries:
         """The newest workflows, newest first."""
         return await self._database.read(lambda connection: read_overviews(connection, limit))
 
+    async def waiting(self, limit: int = 20) -> list[WorkflowView]:
+        """The newest workflows in which a task waits for approval, newest first."""
+        found = await self._database.read(lambda connection: read_waiting(connection, limit))
+        return [WorkflowView(one.header, tuple(one.tasks.values())) for one in found]
+
+    async def ids(self, part: str | None, limit: int) -> list[str]:
+        """Ids of workflows that begin or end with `part`; the newest ones when None."""
+        return await self._database.read(lambda connection: find_workflow_ids(connection, part, limit))
+
     async def resolve(self, name: str | None) -> str:
-        """A workflow's id from an unambiguous beginning of it; the newest workflow's when None.
+        """A workflow's id from an unambiguous beginning or end of it; the newest workflow's when None.
 
         Finds workflows that are submitted and not created yet as well. Raises InvalidInput.
         """
-        found = await self._database.read(
-            lambda connection: find_workflow_ids(connection, name, _SUGGESTIONS)
-        )
+        found = await self.ids(name, _SUGGESTIONS)
         if found and (name is None or found[0] == name or len(found) == 1):
             return found[0]
         if not found:
-            what = f"no workflow starts with {name!r}" if name else "there is no workflow yet"
+            what = f"no workflow begins or ends with {name!r}" if name else "there is no workflow yet"
             raise InvalidInput(f"{what}; `{command_line('status')}` lists them")
         raise InvalidInput(f"{name!r} fits several workflows: {', '.join(found)}; name one of them")
 

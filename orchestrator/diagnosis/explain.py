@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from contracts.base.processes.command_lines import command_line
 from contracts.messages.journal import JournalEvent, TaskDelayed, TaskPassedOn, TaskRetrying, UnknownEvent
 from orchestrator.core.state import TaskState, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.scheduling.messages import request_stream
@@ -23,6 +22,8 @@ class Reason:
     """For programs."""
     text: str
     """For people."""
+    do: str = ""
+    """A command that does something about it; "" where there is none, or nothing is to be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +89,7 @@ def _of_task(workflow: Workflow, task: TaskState, around: Observations) -> tuple
         case TaskStatus.BLOCKED:
             return "blocked", _blocker(workflow, task)
         case TaskStatus.APPROVAL:
-            command = command_line("approve", workflow.header.workflow_id, task.task_id)
-            return "approval", f"waits for approval: {command}"
+            return "approval", "waits for approval"
         case TaskStatus.READY:
             return _ready(task, around)
         case _:

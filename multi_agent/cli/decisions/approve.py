@@ -53,7 +53,7 @@ class _Approving:
             result = await approve_task(
                 client, pending, caller(), expected_hash=expected or pending.action_hash
             )
-        print_result(result)
+        print_result(result, f"{pending.item.task_id} of {pending.workflow_id} is allowed")
         return EXIT_DONE
 
     def _agreed(self, pending: PendingApproval) -> bool:

@@ -13,6 +13,7 @@ from contracts.base.processes.command_lines import command_line
 from multi_agent.application.approvals import pending_approvals
 from multi_agent.application.shown_actions import ShownActions
 from multi_agent.cli import EXIT_APPROVAL, EXIT_INTERRUPTED
+from multi_agent.cli.completing import complete_workflow
 from multi_agent.cli.options import (
     agents_option,
     data_dir_option,
@@ -36,7 +37,12 @@ from multi_agent.settings import Settings
 @click.option(
     "--plan", type=click.Path(dir_okay=False, path_type=Path), help="Run this plan instead of making one."
 )
-@click.option("--resume", metavar="WORKFLOW", help="Go on with a workflow that was interrupted.")
+@click.option(
+    "--resume",
+    metavar="WORKFLOW",
+    shell_complete=complete_workflow,
+    help="Go on with a workflow that was interrupted.",
+)
 @click.option("--workers", type=click.IntRange(1, 64), help="Worker processes. [default: 2]")
 @model_option
 @sandbox_option

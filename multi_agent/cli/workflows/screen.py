@@ -27,7 +27,6 @@ _MARKS: Mapping[str, tuple[str, str]] = {
 _WORDS: Mapping[str, str] = {
     "waiting_approval": "needs approval",
     "ready": "queued",
-    "dispatched": "running",
     "succeeded": "done",
     "dead_lettered": "dead-lettered",
 }

@@ -10,17 +10,20 @@ from multi_agent.application.status import WorkflowDetails
 from multi_agent.cli.decisions.action_text import print_waiting
 from multi_agent.cli.tables import Terminal
 from multi_agent.cli.workflows.screen import TASK_COLUMNS, task_rows
+from multi_agent.cli.workflows.served_text import print_unserved, status_word
 
 
 def print_details(details: WorkflowDetails) -> None:
     """Print the workflow, a table of its tasks, and what an operator can do about it."""
     view, header = details.view, details.view.header
     reason = f"  {flowing(header.reason)}" if header.reason else ""
-    print_line(f"{header.workflow_id}  {header.status.value}{reason}")
+    print_line(f"{header.workflow_id}  {status_word(header, served=details.served)}{reason}")
     Terminal().print_table(TASK_COLUMNS, task_rows(view))
     if header.result_commit:
-        print_line(f"result {header.result_commit} on {branch_name(header.workflow_id)}")
+        print_line(f"result {header.result_commit[:12]} on {branch_name(header.workflow_id)}")
     print_waiting(details.waiting)
     for one in details.dead_letters:
         command = command_line("dead-letters", "show", str(one.dead_letter_id))
         print_line(f"dead-lettered: {one.task_id}; {command}")
+    if not details.served and not header.status.terminal:
+        print_unserved()
