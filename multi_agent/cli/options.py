@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from multi_agent.cli.completing import complete_workflow
 from multi_agent.cli.pasted import note_caller
 from multi_agent.settings import Settings, load_settings
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 data_dir_option = click.option(
     "--data-dir",
@@ -32,8 +36,16 @@ database_option = click.option(
 )
 redis_option = click.option("--redis-url", help="The bus. [env REDIS_URL]")
 artifacts_option = click.option("--artifact-store", help="Path or URL of the artifact repository.")
-metrics_option = click.option(
-    "--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics."
+_metrics_port = click.option(
+    "--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics at /metrics."
+)
+_metrics_host = click.option("--metrics-host", help="Serve them on this address. [default: 127.0.0.1]")
+on_event_option = click.option(
+    "--on-event",
+    "hooks",
+    multiple=True,
+    metavar="COMMAND|URL",
+    help="Tell of a workflow that completed, failed or waits for approval, as JSON; repeatable.",
 )
 roles_option = click.option(
     "--role", "roles", multiple=True, help="Role to serve; repeatable. [default: all that have an agent]"
@@ -41,6 +53,11 @@ roles_option = click.option(
 workflow_argument = click.argument("workflow", shell_complete=complete_workflow)
 newest_workflow_argument = click.argument("workflow", required=False, shell_complete=complete_workflow)
 task_argument = click.argument("task", required=False)
+
+
+def metrics_option(command: Decorated) -> Decorated:
+    """Options for metrics."""
+    return _metrics_port(_metrics_host(command))
 
 
 def settings_of(**options: object) -> Settings:

@@ -33,6 +33,14 @@ class Services:
     """Wakes an orchestrator after a command where there is a bus."""
 
 
+def with_private_redis(settings: Settings) -> Settings:
+    """The settings, with the URL of the private Redis that serves the folder where no other is set."""
+    url = FileLock(settings.data / "stack.lock").note().get("redis_url")
+    if settings.redis_url is None and url:
+        return settings.model_copy(update={"redis_url": SecretStr(url)})
+    return settings
+
+
 @asynccontextmanager
 async def open_services(settings: Settings, *, create: bool = False) -> AsyncIterator[Services]:
     """Open the services of a data folder, and close them at the end.
@@ -42,9 +50,7 @@ async def open_services(settings: Settings, *, create: bool = False) -> AsyncIte
     if not create and settings.database_url is None and not (settings.data / "state.db").exists():
         ways = f"`{command_line('run', 'REQUEST')}` or `{command_line('up')}`"
         raise InvalidInput(f"there is nothing in {settings.data} yet; start with {ways}")
-    url = FileLock(settings.data / "stack.lock").note().get("redis_url")
-    if settings.redis_url is None and url:
-        settings = settings.model_copy(update={"redis_url": SecretStr(url)})
+    settings = with_private_redis(settings)
     bus = make_bus(settings) if settings.redis_url else None
     if create:
         upgrade_database(settings)

@@ -20,6 +20,7 @@ from orchestrator.storage.loading import read_workflow
 from orchestrator.storage.queries import (
     find_workflow_ids,
     read_journal,
+    read_last_sequence,
     read_newest_sequences,
     read_orchestrators,
     read_overviews,
@@ -75,6 +76,10 @@ class WorkflowQueries:
         return await self._database.read(
             lambda connection: read_journal(connection, workflow_id, after, limit)
         )
+
+    async def last_sequence(self) -> int:
+        """The sequence of the newest journal entry of all; 0 without any."""
+        return await self._database.read(read_last_sequence)
 
     async def newest_sequences(self, workflow_ids: Collection[str]) -> dict[str, int]:
         """The sequence of the newest journal entry of each of these workflows that has one."""

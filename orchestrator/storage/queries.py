@@ -126,6 +126,11 @@ def read_journal(
     ]
 
 
+def read_last_sequence(connection: Connection) -> int:
+    """The sequence of the newest journal entry of all; 0 without any."""
+    return connection.execute(select(func.max(t.journal.c.sequence))).scalar() or 0
+
+
 def read_newest_sequences(connection: Connection, workflow_ids: Collection[str]) -> dict[str, int]:
     """The newest journal entry of each of these workflows; a workflow without entries is left out.
 

@@ -17,7 +17,7 @@ from multi_agent.cli.options import (
     settings_of,
     task_argument,
 )
-from multi_agent.runtime.liveness import is_served
+from multi_agent.runtime.observing.liveness import is_served
 from multi_agent.runtime.services import open_services
 from multi_agent.settings import Settings
 

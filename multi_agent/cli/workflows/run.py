@@ -18,7 +18,9 @@ from multi_agent.cli.options import (
     agents_option,
     data_dir_option,
     json_option,
+    metrics_option,
     model_option,
+    on_event_option,
     sandbox_option,
     settings_of,
 )
@@ -26,6 +28,8 @@ from multi_agent.cli.tables import Terminal
 from multi_agent.cli.workflows.run_report import report
 from multi_agent.cli.workflows.run_session import RunOptions, RunSession
 from multi_agent.cli.workflows.screen import Screen
+from multi_agent.runtime.observing.event_hooks import check_hooks
+from multi_agent.runtime.observing.shared_metrics import served_metrics
 from multi_agent.settings import Settings
 
 
@@ -47,6 +51,8 @@ from multi_agent.settings import Settings
 @model_option
 @sandbox_option
 @agents_option
+@metrics_option
+@on_event_option
 @data_dir_option
 @json_option
 def run(
@@ -55,6 +61,7 @@ def run(
     plan: Path | None,
     resume: str | None,
     modules: tuple[str, ...],
+    hooks: tuple[str, ...],
     as_json: bool,
     **options: object,
 ) -> int:
@@ -64,8 +71,11 @@ def run(
     """
     if sum(value is not None for value in (request, plan, resume)) != 1:
         raise click.UsageError("say what to build: a REQUEST, or --plan FILE, or --resume WORKFLOW")
-    wanted = RunOptions(request, plan, resume, repo, modules)
-    return asyncio.run(_interruptible(settings_of(**options), wanted, as_json=as_json))
+    check_hooks(hooks)
+    wanted = RunOptions(request, plan, resume, repo, modules, hooks)
+    settings = settings_of(**options)
+    with served_metrics(settings):
+        return asyncio.run(_interruptible(settings, wanted, as_json=as_json))
 
 
 async def _interruptible(settings: Settings, options: RunOptions, *, as_json: bool) -> int:
@@ -81,11 +91,20 @@ async def _interruptible(settings: Settings, options: RunOptions, *, as_json: bo
     except asyncio.CancelledError:
         print_line(err=True)
         print_line("interrupted; everything started here is stopped", err=True)
-        if session.workflow_id:
-            command = command_line("run", "--resume", session.workflow_id)
-            print_line(f"nothing is lost; go on with: {command}", err=True)
+        for line in _after_interrupt(session.workflow_id):
+            print_line(line, err=True)
         return EXIT_INTERRUPTED
     code = report(finished, options.repo, as_json=as_json)
     if code == EXIT_APPROVAL and not as_json:
         ShownActions(settings.data).note(pending_approvals(finished.view))
     return code
+
+
+def _after_interrupt(workflow_id: str | None) -> list[str]:
+    """What can be done with what was begun."""
+    if workflow_id is None:
+        return ["nothing was submitted"]
+    return [
+        f"nothing is lost; go on with: {command_line('run', '--resume', workflow_id)}",
+        f"the next start goes on with it too; to end it: {command_line('cancel', workflow_id)}",
+    ]

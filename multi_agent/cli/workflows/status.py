@@ -20,9 +20,9 @@ from multi_agent.cli.options import (
     newest_workflow_argument,
     quiet_settings,
 )
-from multi_agent.cli.workflows.served_text import print_unserved, status_word
+from multi_agent.cli.served_text import status_word, unserved_text
 from multi_agent.cli.workflows.workflow_json import workflow_json
-from multi_agent.runtime.liveness import is_served
+from multi_agent.runtime.observing.liveness import is_served
 from multi_agent.runtime.services import open_services
 from multi_agent.settings import Settings
 
@@ -111,7 +111,7 @@ def _print_overview(found: Overview) -> None:
         what = f"{len(found.waiting)} approvals, {len(found.dead_letters)} dead letters"
         print_line(f"waits for a person: {what}; {command_line('status', '--waiting')}")
     if not found.served and not all(one.header.status.terminal for one in found.workflows):
-        print_unserved()
+        print_line(unserved_text())
 
 
 def _print_waiting(found: Overview) -> None:

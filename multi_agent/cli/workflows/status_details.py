@@ -8,9 +8,9 @@ from contracts.base.refs import branch_name
 from contracts.base.text import flowing
 from multi_agent.application.status import WorkflowDetails
 from multi_agent.cli.decisions.action_text import print_waiting
+from multi_agent.cli.served_text import status_word, unserved_text
 from multi_agent.cli.tables import Terminal
 from multi_agent.cli.workflows.screen import TASK_COLUMNS, task_rows
-from multi_agent.cli.workflows.served_text import print_unserved, status_word
 
 
 def print_details(details: WorkflowDetails) -> None:
@@ -26,4 +26,4 @@ def print_details(details: WorkflowDetails) -> None:
         command = command_line("dead-letters", "show", str(one.dead_letter_id))
         print_line(f"dead-lettered: {one.task_id}; {command}")
     if not details.served and not header.status.terminal:
-        print_unserved()
+        print_line(unserved_text())

@@ -22,12 +22,13 @@ async def is_served(settings: Settings, database: Database) -> bool:
     from orchestrator.storage.queries import read_orchestrators  # noqa: PLC0415
 
     known = await database.read(read_orchestrators)
-    if any(one.host == host_name() and _lives(one.pid) for one in known):
+    if any(one.host == host_name() and lives(one.pid) for one in known):
         return True
     return bool(known) and await orchestrator_alive(database, settings.lease_seconds / 2)
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
+    """Whether a process of this machine exists."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

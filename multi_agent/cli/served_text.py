@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from contracts.base.printing import print_line
 from contracts.base.processes.command_lines import command_line
 
 if TYPE_CHECKING:
@@ -16,6 +15,6 @@ def status_word(header: Header, *, served: bool) -> str:
     return header.status.value if served or header.status.terminal else "open, not served"
 
 
-def print_unserved() -> None:
+def unserved_text() -> str:
     """Say that nothing goes on, and what makes it go on."""
-    print_line(f"nothing serves this folder, so nothing goes on; {command_line('up')}")
+    return f"nothing serves this folder, so nothing goes on; {command_line('up')}"
