@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -72,7 +73,7 @@ def run(
     if sum(value is not None for value in (request, plan, resume)) != 1:
         raise click.UsageError("say what to build: a REQUEST, or --plan FILE, or --resume WORKFLOW")
     check_hooks(hooks)
-    wanted = RunOptions(request, plan, resume, repo, modules, hooks)
+    wanted = RunOptions(request, plan, resume, repo, modules, hooks, _again(modules, options))
     settings = settings_of(**options)
     with served_metrics(settings):
         return asyncio.run(_interruptible(settings, wanted, as_json=as_json))
@@ -91,20 +92,27 @@ async def _interruptible(settings: Settings, options: RunOptions, *, as_json: bo
     except asyncio.CancelledError:
         print_line(err=True)
         print_line("interrupted; everything started here is stopped", err=True)
-        for line in _after_interrupt(session.workflow_id):
+        for line in _after_interrupt(session.workflow_id, options.again):
             print_line(line, err=True)
         return EXIT_INTERRUPTED
-    code = report(finished, options.repo, as_json=as_json)
+    code = report(finished, options.repo, as_json=as_json, again=options.again)
     if code == EXIT_APPROVAL and not as_json:
         ShownActions(settings.data).note(pending_approvals(finished.view))
     return code
 
 
-def _after_interrupt(workflow_id: str | None) -> list[str]:
+def _again(modules: tuple[str, ...], options: Mapping[str, object]) -> tuple[str, ...]:
+    """The options of this run that one which goes on with it needs as well."""
+    given = [(f"--{name}", str(options[name])) for name in ("model", "sandbox") if options[name]]
+    given += [("--agents", module) for module in modules]
+    return tuple(word for pair in given for word in pair)
+
+
+def _after_interrupt(workflow_id: str | None, again: tuple[str, ...]) -> list[str]:
     """What can be done with what was begun."""
     if workflow_id is None:
         return ["nothing was submitted"]
     return [
-        f"nothing is lost; go on with: {command_line('run', '--resume', workflow_id)}",
+        f"nothing is lost; go on with: {command_line('run', '--resume', workflow_id, *again)}",
         f"the next start goes on with it too; to end it: {command_line('cancel', workflow_id)}",
     ]
