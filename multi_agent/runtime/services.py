@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from contracts.base.errors import InvalidInput
+from contracts.base.processes.command_lines import command_line
 from multi_agent.bootstrap import make_artifacts, make_bus, make_client, make_database, upgrade_database
 from multi_agent.runtime.locks import FileLock
 from multi_agent.settings import Settings
@@ -32,6 +33,14 @@ class Services:
     """Wakes an orchestrator after a command where there is a bus."""
 
 
+def with_private_redis(settings: Settings) -> Settings:
+    """The settings, with the URL of the private Redis that serves the folder where no other is set."""
+    url = FileLock(settings.data / "stack.lock").note().get("redis_url")
+    if settings.redis_url is None and url:
+        return settings.model_copy(update={"redis_url": SecretStr(url)})
+    return settings
+
+
 @asynccontextmanager
 async def open_services(settings: Settings, *, create: bool = False) -> AsyncIterator[Services]:
     """Open the services of a data folder, and close them at the end.
@@ -39,10 +48,9 @@ async def open_services(settings: Settings, *, create: bool = False) -> AsyncIte
     create: make the database when it does not exist. Otherwise InvalidInput is raised then.
     """
     if not create and settings.database_url is None and not (settings.data / "state.db").exists():
-        raise InvalidInput(f"there is nothing in {settings.data} yet; start with `multi-agent run` or `up`")
-    url = FileLock(settings.data / "stack.lock").note().get("redis_url")
-    if settings.redis_url is None and url:
-        settings = settings.model_copy(update={"redis_url": SecretStr(url)})
+        ways = f"`{command_line('run', 'REQUEST')}` or `{command_line('up')}`"
+        raise InvalidInput(f"there is nothing in {settings.data} yet; start with {ways}")
+    settings = with_private_redis(settings)
     bus = make_bus(settings) if settings.redis_url else None
     if create:
         upgrade_database(settings)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
 
 import click
 
@@ -13,15 +17,24 @@ from multi_agent.bootstrap import find_agents
 from multi_agent.cli.options import (
     agents_option,
     data_dir_option,
+    metrics_option,
     model_option,
+    on_event_option,
     roles_option,
     sandbox_option,
     settings_of,
 )
+from multi_agent.runtime.observing.bus_watch import watched
+from multi_agent.runtime.observing.event_hooks import check_hooks, told
+from multi_agent.runtime.observing.shared_metrics import served_metrics
 from multi_agent.runtime.served_paths import served_paths
+from multi_agent.runtime.services import open_client
 from multi_agent.runtime.stack import Stack
 from multi_agent.settings import Settings
 from multi_agent.telemetry.logs import set_up_logs
+from orchestrator.client.database_retry import DatabaseRetry
+
+_LOOK_SECONDS: Final = 0.2
 
 
 @click.command()
@@ -31,26 +44,63 @@ from multi_agent.telemetry.logs import set_up_logs
 @agents_option
 @model_option
 @sandbox_option
+@metrics_option
+@on_event_option
 @data_dir_option
-def up(roles: tuple[str, ...], modules: tuple[str, ...], **options: object) -> None:
+def up(roles: tuple[str, ...], modules: tuple[str, ...], hooks: tuple[str, ...], **options: object) -> None:
     """Serve a data folder with everything it needs, supervised, until stopped."""
     settings = settings_of(**options)
     set_up_logs(settings.log_level, settings.redactor, process="supervisor")
-    asyncio.run(_up(settings, roles, modules))
+    check_hooks(hooks)
+    with served_metrics(settings):
+        asyncio.run(_up(settings, roles, modules, hooks))
 
 
-async def _up(settings: Settings, roles: tuple[str, ...], modules: tuple[str, ...]) -> None:
+async def _up(
+    settings: Settings, roles: tuple[str, ...], modules: tuple[str, ...], hooks: tuple[str, ...]
+) -> None:
     find_agents(modules)  # a module that cannot be imported is refused before anything starts
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    stack = Stack(settings, lambda text: print_line(text, err=True), roles=roles, modules=modules)
+    begun = time.time()
+    stack = Stack(settings, _say, roles=roles, modules=modules)
     await stack.start()
     try:
         if stack.joined:
             raise InvalidInput(f"{settings.data} is served already; stop that first")
-        print_line("ready; stop with Ctrl-C", err=True)
-        await served_paths(stack.settings).during(stopped.wait())
+        async with (
+            watched(stack.trouble, _say, _say),
+            told(stack.settings, hooks, _say),
+            _announced(stack.settings, begun),
+        ):
+            await served_paths(stack.settings).during(stopped.wait())
     finally:
         await stack.stop()
+
+
+@asynccontextmanager
+async def _announced(settings: Settings, begun: float) -> AsyncIterator[None]:
+    """While the `with` body runs, say once that it is ready, when an orchestrator and a worker are."""
+    announcing = asyncio.create_task(_announce(settings, begun))
+    try:
+        yield
+    finally:
+        announcing.cancel()
+        await asyncio.gather(announcing, return_exceptions=True)
+
+
+async def _announce(settings: Settings, begun: float) -> None:
+    _say("stop with Ctrl-C")
+    async with open_client(settings) as client:
+        retry = DatabaseRetry()
+        while True:
+            workers = await retry.call(client.workers)
+            if any(one.joined_at >= begun for one in workers):
+                return _say("ready: an orchestrator and a worker have met")
+            await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _say(text: str) -> None:
+    print_line(text, err=True)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from contracts.base.printing import print_line
+from contracts.base.processes.command_lines import command_line
 from multi_agent.application.approvals import pending_approvals
 from multi_agent.application.shown_actions import ShownActions
 from multi_agent.cli import EXIT_APPROVAL, EXIT_INTERRUPTED
+from multi_agent.cli.completing import complete_workflow
 from multi_agent.cli.options import (
     agents_option,
     data_dir_option,
     json_option,
+    metrics_option,
     model_option,
+    on_event_option,
     sandbox_option,
     settings_of,
 )
@@ -24,6 +29,8 @@ from multi_agent.cli.tables import Terminal
 from multi_agent.cli.workflows.run_report import report
 from multi_agent.cli.workflows.run_session import RunOptions, RunSession
 from multi_agent.cli.workflows.screen import Screen
+from multi_agent.runtime.observing.event_hooks import check_hooks
+from multi_agent.runtime.observing.shared_metrics import served_metrics
 from multi_agent.settings import Settings
 
 
@@ -35,11 +42,18 @@ from multi_agent.settings import Settings
 @click.option(
     "--plan", type=click.Path(dir_okay=False, path_type=Path), help="Run this plan instead of making one."
 )
-@click.option("--resume", metavar="WORKFLOW", help="Go on with a workflow that was interrupted.")
+@click.option(
+    "--resume",
+    metavar="WORKFLOW",
+    shell_complete=complete_workflow,
+    help="Go on with a workflow that was interrupted.",
+)
 @click.option("--workers", type=click.IntRange(1, 64), help="Worker processes. [default: 2]")
 @model_option
 @sandbox_option
 @agents_option
+@metrics_option
+@on_event_option
 @data_dir_option
 @json_option
 def run(
@@ -48,6 +62,7 @@ def run(
     plan: Path | None,
     resume: str | None,
     modules: tuple[str, ...],
+    hooks: tuple[str, ...],
     as_json: bool,
     **options: object,
 ) -> int:
@@ -57,8 +72,11 @@ def run(
     """
     if sum(value is not None for value in (request, plan, resume)) != 1:
         raise click.UsageError("say what to build: a REQUEST, or --plan FILE, or --resume WORKFLOW")
-    wanted = RunOptions(request, plan, resume, repo, modules)
-    return asyncio.run(_interruptible(settings_of(**options), wanted, as_json=as_json))
+    check_hooks(hooks)
+    wanted = RunOptions(request, plan, resume, repo, modules, hooks, _again(modules, options))
+    settings = settings_of(**options)
+    with served_metrics(settings):
+        return asyncio.run(_interruptible(settings, wanted, as_json=as_json))
 
 
 async def _interruptible(settings: Settings, options: RunOptions, *, as_json: bool) -> int:
@@ -74,12 +92,27 @@ async def _interruptible(settings: Settings, options: RunOptions, *, as_json: bo
     except asyncio.CancelledError:
         print_line(err=True)
         print_line("interrupted; everything started here is stopped", err=True)
-        if session.workflow_id:
-            print_line(
-                f"nothing is lost; go on with: multi-agent run --resume {session.workflow_id}", err=True
-            )
+        for line in _after_interrupt(session.workflow_id, options.again):
+            print_line(line, err=True)
         return EXIT_INTERRUPTED
-    code = report(finished, options.repo, as_json=as_json)
+    code = report(finished, options.repo, as_json=as_json, again=options.again)
     if code == EXIT_APPROVAL and not as_json:
         ShownActions(settings.data).note(pending_approvals(finished.view))
     return code
+
+
+def _again(modules: tuple[str, ...], options: Mapping[str, object]) -> tuple[str, ...]:
+    """The options of this run that one which goes on with it needs as well."""
+    given = [(f"--{name}", str(options[name])) for name in ("model", "sandbox") if options[name]]
+    given += [("--agents", module) for module in modules]
+    return tuple(word for pair in given for word in pair)
+
+
+def _after_interrupt(workflow_id: str | None, again: tuple[str, ...]) -> list[str]:
+    """What can be done with what was begun."""
+    if workflow_id is None:
+        return ["nothing was submitted"]
+    return [
+        f"nothing is lost; go on with: {command_line('run', '--resume', workflow_id, *again)}",
+        f"the next start goes on with it too; to end it: {command_line('cancel', workflow_id)}",
+    ]

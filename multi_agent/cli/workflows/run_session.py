@@ -12,6 +12,7 @@ from multi_agent.application.bases import take_base
 from multi_agent.application.follow import follow_until_settled
 from multi_agent.application.plans import check_roles, make_plan, read_plan
 from multi_agent.application.sandboxes import choose_ready
+from multi_agent.application.submission import Submission
 from multi_agent.application.summary import FinishedRun, summarise
 from multi_agent.bootstrap import (
     find_agents,
@@ -22,6 +23,8 @@ from multi_agent.bootstrap import (
     sandbox_settings,
 )
 from multi_agent.cli.workflows.screen import Screen
+from multi_agent.runtime.observing.bus_watch import check_bus, watched
+from multi_agent.runtime.observing.event_hooks import told
 from multi_agent.runtime.served_paths import served_paths
 from multi_agent.runtime.services import open_artifacts
 from multi_agent.runtime.stack import Stack
@@ -41,6 +44,10 @@ class RunOptions:
     resume: str | None
     repo: Path | None
     modules: tuple[str, ...]
+    hooks: tuple[str, ...] = ()
+    """What is told of ends and of questions to people."""
+    again: tuple[str, ...] = ()
+    """Options with which whoever resumes it works alike."""
 
 
 class RunSession:
@@ -50,12 +57,18 @@ class RunSession:
         self._options = options
         self._screen = screen
         self._stack = Stack(settings, screen.say, modules=options.modules)
-        self.workflow_id: str | None = None
-        """Known once the workflow is submitted."""
+        self._submission = Submission()
+        self._resumed: str | None = None
+
+    @property
+    def workflow_id(self) -> str | None:
+        """Known as soon as the workflow may be stored."""
+        return self._resumed or self._submission.workflow_id
 
     async def run(self) -> FinishedRun:
         """Run until the workflow has ended or waits for approval. What was started is stopped in any case."""
         settings, options = self._stack.settings, self._options
+        await check_bus(settings, self._screen.say)
         plan = read_plan(options.plan, settings.max_tasks) if options.plan else None
         await self._check_agents_and_model(settings, plan)
         await self._check_sandbox(settings)
@@ -66,7 +79,8 @@ class RunSession:
                 if plan is None and options.request is not None:
                     plan = await self._make_plan(options.request, artifacts, base)
                 served = served_paths(self._stack.settings)
-                return await served.during(self._work(plan, artifacts, base))
+                async with told(self._stack.settings, options.hooks, self._screen.say):
+                    return await served.during(self._work(plan, artifacts, base))
             finally:
                 self._screen.close()
                 await self._stack.stop()
@@ -103,17 +117,21 @@ class RunSession:
         try:
             client = make_client(settings, database)
             if plan is not None:
-                self.workflow_id = await client.submit(plan, base_commit=base)
-                self._screen.say(f"workflow {self.workflow_id}: {len(plan.items)} tasks")
+                name = await self._submission.submit(client, plan, base)
+                self._screen.say(f"workflow {name}: {len(plan.items)} tasks")
             else:
-                self.workflow_id = await client.resolve(self._options.resume)
-            view = await self._follow(client, self.workflow_id)
+                name = self._resumed = await client.resolve(self._options.resume)
+            view = await self._follow(client, name)
             return FinishedRun(view, await summarise(view, artifacts, settings.artifacts))
         finally:
             await database.close()
 
     async def _follow(self, client: WorkflowClient, workflow_id: str) -> WorkflowView:
-        async with self._stack.kept_served():
+        screen = self._screen
+        async with (
+            self._stack.kept_served(),
+            watched(self._stack.trouble, screen.wait_for, screen.go_on),
+        ):
             retry = DatabaseRetry(self._screen.say)
             return await follow_until_settled(client, workflow_id, retry, self._screen.show)
 
