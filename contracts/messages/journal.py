@@ -85,7 +85,7 @@ class TaskSucceeded(NamedTuple):
 
 
 class TaskToBeFixed(NamedTuple):
-    """A test report said `failed`: a debug cycle was added to the workflow."""
+    """A test or review report said `failed`: a debug cycle was added to the workflow."""
 
     task_id: str
     cycle: int
