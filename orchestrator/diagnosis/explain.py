@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from contracts.base.processes.command_lines import command_line
 from contracts.messages.journal import JournalEvent, TaskDelayed, TaskPassedOn, TaskRetrying, UnknownEvent
 from orchestrator.core.state import TaskState, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.scheduling.messages import request_stream
@@ -90,7 +91,7 @@ def _of_task(workflow: Workflow, task: TaskState, around: Observations) -> tuple
         case TaskStatus.BLOCKED:
             return "blocked", _blocker(workflow, task)
         case TaskStatus.APPROVAL:
-            command = f"multi-agent approve {workflow.header.workflow_id} {task.task_id}"
+            command = command_line("approve", workflow.header.workflow_id, task.task_id)
             return "approval", f"waits for approval: {command}"
         case TaskStatus.READY:
             return _ready(task, around)
