@@ -46,6 +46,16 @@ async def read_base(request: TaskRequest, artifacts: CommitStore) -> BaseTree:
     return await _split(await artifacts.read_tree(commit))
 
 
+async def read_start(request: TaskRequest, artifacts: CommitStore | None) -> Mapping[str, bytes]:
+    """Read the files that the workflow started from; none where it started from nothing.
+
+    Raises ArtifactError, StoreUnavailable.
+    """
+    if artifacts is None or request.base_commit is None:
+        return EMPTY.files
+    return (await _split(await artifacts.read_tree(request.base_commit))).files
+
+
 async def _split(tree: Mapping[str, bytes]) -> BaseTree:
     reports: dict[str, Mapping[str, Any]] = {}
     authors: dict[str, str] = {}

@@ -121,7 +121,8 @@ class TaskExecutor:
         if cls is None:
             raise NotConfigured(f"this worker has no agent for the role {item.agent_role!r}")
         base = await read_base(event.data, self._services.artifacts)
-        task = Task(event.data, event.workflowid or "", exchanges, self._services.sandbox, base)
+        services = self._services
+        task = Task(event.data, event.workflowid or "", exchanges, services.sandbox, base, services.artifacts)
         failpoint("worker.before_run", f"{task.workflow_id} {task.request.dispatch_id}")
         result = await cls().run(task)
         if not isinstance(result, AgentResult):
@@ -139,6 +140,7 @@ class TaskExecutor:
             "verdict": result.verdict,
             "summary": bounded(result.summary, 2_000),
             "tests": result.tests,
+            "review": result.review,
             "backend": bounded(result.backend, 100),
         }
 

@@ -99,12 +99,25 @@ NODE: Final = Language(
 LANGUAGES: Final = (PYTHON, NODE)
 
 
+_NO_CODE: Final = (
+    *(".md", ".rst", ".txt", ".html", ".css", ".svg", ".png", ".csv"),
+    *(".json", ".toml", ".yaml", ".yml", ".ini", ".cfg", ".lock"),
+)
+"""Endings of prose, pictures and data."""
+
+
 def serves_tests(path: str) -> bool:
     """Whether the file serves the tests of a language instead of being code under test."""
     folders = set(path.split("/")[:-1])
     if path.endswith("conftest.py"):
         return True
     return any(language.is_test_file(path) or folders & language.test_folders for language in LANGUAGES)
+
+
+def is_code(path: str) -> bool:
+    """Whether a test should look at the file, or at what is below a folder, whose path ends with `/`."""
+    name = path.rpartition("/")[2]
+    return not serves_tests(path) and (not name or "." in name[1:]) and not name.endswith(_NO_CODE)
 
 
 def steers_tests(path: str) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 from typing import Final
 
 from contracts.documents.todo_list import TodoList
+from contracts.messages.payloads import Usage
 from orchestrator.client.commands import new_workflow_id
 from orchestrator.client.workflow_client import WorkflowClient
 
@@ -20,13 +21,17 @@ class Submission:
         self.workflow_id: str | None = None
         """Set as long as the workflow is stored, or may be."""
 
-    async def submit(self, client: WorkflowClient, plan: TodoList, base: str | None) -> str:
+    async def submit(
+        self, client: WorkflowClient, plan: TodoList, base: str | None, planning: Usage | None
+    ) -> str:
         """Submit and return the workflow's id. Raises as WorkflowClient.submit.
 
         A cancellation waits until it is decided whether the workflow is stored.
         """
         name = self.workflow_id = new_workflow_id(plan)
-        submitting = asyncio.ensure_future(client.submit(plan, base_commit=base, workflow_id=name))
+        submitting = asyncio.ensure_future(
+            client.submit(plan, base_commit=base, workflow_id=name, planning=planning)
+        )
         try:
             return await asyncio.shield(submitting)
         except asyncio.CancelledError:

@@ -1,4 +1,4 @@
-"""Explains what each unfinished task waits for, from observations alone; the rest is "unknown". Pure."""
+"""Explains what each unfinished task waits for and why others failed, from observations alone. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orchestrator.scheduling.messages import request_stream
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a task, or the whole workflow, has not ended."""
+    """Why a task, or the whole workflow, has not ended, or has ended without success."""
 
     task_id: str | None
     """None for the whole workflow."""
@@ -61,7 +61,7 @@ class Observations:
 
 
 def explain(workflow: Workflow | None, around: Observations) -> list[Reason]:
-    """Reasons for the whole workflow, then one for each unfinished or blocked task, in plan order."""
+    """Reasons for the whole workflow, then one for each task that has not succeeded, in plan order."""
     reasons = [
         Reason(None, "command_queued", f"`{kind}` has waited for an orchestrator since {_clock(at)}")
         for kind, at in around.commands
@@ -75,8 +75,11 @@ def explain(workflow: Workflow | None, around: Observations) -> list[Reason]:
         return reasons
     if workflow.header.status is WorkflowStatus.MERGING:
         reasons.append(Reason(None, "merging", "every task succeeded; the outcomes are being merged"))
+    ended_badly = {TaskStatus.FAILED, TaskStatus.DEAD, TaskStatus.CANCELLED}
+    if workflow.header.reason and not any(task.status in ended_badly for task in workflow.tasks.values()):
+        reasons.append(Reason(None, workflow.header.status.value, workflow.header.reason))
     for task in workflow.tasks.values():
-        if not task.status.terminal or task.status is TaskStatus.BLOCKED:
+        if task.status is not TaskStatus.SUCCEEDED:
             code, text = _of_task(workflow, task, around)
             reasons.append(Reason(task.task_id, code, text))
     return reasons
@@ -92,8 +95,17 @@ def _of_task(workflow: Workflow, task: TaskState, around: Observations) -> tuple
             return "approval", "waits for approval"
         case TaskStatus.READY:
             return _ready(task, around)
-        case _:
+        case TaskStatus.DISPATCHED:
             return _dispatched(task, around)
+        case _:
+            return _ended(task)
+
+
+def _ended(task: TaskState) -> tuple[str, str]:
+    what = task.status.value.replace("_", "-")
+    if task.error is None:
+        return task.status.value, f"is {what}"
+    return task.error.code, f"is {what}: {task.error.message}"
 
 
 def _dependencies(workflow: Workflow, task: TaskState, around: Observations) -> str:

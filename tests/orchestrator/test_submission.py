@@ -23,7 +23,7 @@ async def test_an_interrupted_submission_names_what_was_stored(tmp_path: Path) -
     holder = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     submission, client = Submission(), WorkflowClient(database)
-    submitting = asyncio.create_task(submission.submit(client, plan(item("a")), None))
+    submitting = asyncio.create_task(submission.submit(client, plan(item("a")), None, None))
     await asyncio.sleep(0)
     assert submission.workflow_id is not None
     submitting.cancel()
@@ -43,6 +43,6 @@ async def test_a_refused_submission_names_none(tmp_path: Path) -> None:
     database = open_database(url)
     submission, client = Submission(), WorkflowClient(database, max_open=0)
     with pytest.raises(Exception, match="open"):
-        await submission.submit(client, plan(item("a")), None)
+        await submission.submit(client, plan(item("a")), None, None)
     assert submission.workflow_id is None
     await database.close()

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from orchestrator.client.views import JournalEntry
 
 _HASH = re.compile(r"\b([0-9a-f]{64}|[0-9a-f]{40})\b")
+_SHOWN = 1_000
+"""Characters of a fact: a summary or a reason with its error line is not cut."""
+
 _FOR_PROGRAMS = frozenset({"task_id", "dispatch_id", "execution_id", "worker_id"})
 
 
@@ -40,4 +43,4 @@ def _facts(event: JournalEvent | UnknownEvent) -> Mapping[str, Any]:
 def _short(value: Any) -> str:
     listed = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     text = _HASH.sub(lambda found: found[0][:12], flowing(listed))
-    return text if len(text) <= 120 else f"{text[:117]}..."
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."

@@ -8,12 +8,13 @@ from pathlib import Path
 from agents.sdk.registry import agent_info
 from artifacts import GitArtifactStore
 from contracts.documents.todo_list import TodoList
+from contracts.messages.payloads import Usage
 from multi_agent.application.bases import take_base
 from multi_agent.application.follow import follow_until_settled
 from multi_agent.application.plans import check_roles, make_plan, read_plan
 from multi_agent.application.sandboxes import choose_ready
 from multi_agent.application.submission import Submission
-from multi_agent.application.summary import FinishedRun, summarise
+from multi_agent.application.summary import FinishedRun, planning_usage, summarise
 from multi_agent.bootstrap import (
     find_agents,
     make_client,
@@ -57,6 +58,7 @@ class RunSession:
         self._options = options
         self._screen = screen
         self._stack = Stack(settings, screen.say, modules=options.modules)
+        self._planning: Usage | None = None
         self._submission = Submission()
         self._resumed: str | None = None
 
@@ -105,7 +107,9 @@ class RunSession:
         self._screen.say(f"planning with {model.name} ...{_manual_hint(settings.model_spec)}")
         try:
             planner = make_planner(settings, model, self._options.modules)
-            return await make_plan(planner, request, artifacts, base)
+            plan = await make_plan(planner, request, artifacts, base)
+            self._planning = planner.usage
+            return plan
         finally:
             await model.close()
 
@@ -117,12 +121,13 @@ class RunSession:
         try:
             client = make_client(settings, database)
             if plan is not None:
-                name = await self._submission.submit(client, plan, base)
+                name = await self._submission.submit(client, plan, base, self._planning)
                 self._screen.say(f"workflow {name}: {len(plan.items)} tasks")
             else:
                 name = self._resumed = await client.resolve(self._options.resume)
             view = await self._follow(client, name)
-            return FinishedRun(view, await summarise(view, artifacts, settings.artifacts))
+            planning = await planning_usage(client, name)
+            return FinishedRun(view, await summarise(view, artifacts, settings.artifacts, planning))
         finally:
             await database.close()
 
