@@ -120,7 +120,7 @@ class TaskExecutor:
         cls = self._agents.find(item.agent_role, item.required_tag)
         if cls is None:
             raise NotConfigured(f"this worker has no agent for the role {item.agent_role!r}")
-        base = await read_base(event.data, self._services.artifacts)
+        base = await read_base(event.workflowid or "", event.data, self._services.artifacts)
         task = Task(event.data, event.workflowid or "", exchanges, self._services.sandbox, base)
         failpoint("worker.before_run", f"{task.workflow_id} {task.request.dispatch_id}")
         result = await cls().run(task)

@@ -119,10 +119,11 @@ class Orchestrator:
         store = make_artifacts(self._settings)
         try:
             tree = await store.read_tree(commit)
+            records = await store.read_records(known, commit)
         finally:
             await store.close()
         tasks = [task.task_id for task in view.tasks]
-        return read_outcome(branch_name(known), commit, tree, tasks)
+        return read_outcome(branch_name(known), commit, tree, records, tasks)
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[WorkflowClient]:

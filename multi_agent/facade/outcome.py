@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from contracts.base.model import Document
-from contracts.base.refs import TASK_RECORDS, is_metadata
+from contracts.base.refs import is_metadata
 from contracts.base.strict_json import validate
 from contracts.documents.reports import (
     ArtifactMetadata,
@@ -53,14 +53,21 @@ class WorkflowArtifacts(Mapping[str, Any]):
 
 
 def read_outcome(
-    branch: str, commit: str, tree: Mapping[str, bytes], task_ids: Iterable[str]
+    branch: str,
+    commit: str,
+    tree: Mapping[str, bytes],
+    records: Mapping[str, bytes],
+    task_ids: Iterable[str],
 ) -> WorkflowArtifacts:
-    """The outcome in a commit's tree. Reports stand in the order of `task_ids`, the newest last."""
+    """The outcome in a commit's tree, and reports from the metadata of tasks (task_id -> JSON).
+
+    Reports stand in the order of `task_ids`, the newest last.
+    """
     files = {path: content for path, content in tree.items() if not is_metadata(path)}
     reports: dict[str, dict[str, Any]] = {}
     newest: dict[str, dict[str, Any]] = {}
     for task_id in task_ids:
-        report = _report(tree.get(f"{TASK_RECORDS}{task_id}.json"))
+        report = _report(records.get(task_id))
         if report is not None:
             reports[task_id] = readable_report(report)
             if name := _name(report):

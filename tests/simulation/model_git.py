@@ -20,7 +20,7 @@ class ModelGit:
 
     def __init__(self, choices: Choices) -> None:
         self._choices = choices
-        self.refs: dict[tuple[str, str], str] = {}
+        self.refs: dict[tuple[str, str], str | None] = {}
         self.moves: set[RefMove] = set()
         """All that were ever made: a later one of the same task may have come in between."""
 
