@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from contracts.base.errors import InvalidInput
+from contracts.messages.journal import WorkflowOffered
 from orchestrator.client.views import (
     JournalEntry,
     OrchestratorView,
@@ -20,6 +21,7 @@ from orchestrator.storage.queries import (
     find_workflow_ids,
     read_journal,
     read_newest_sequences,
+    read_offer,
     read_orchestrators,
     read_overviews,
     read_workers,
@@ -66,6 +68,10 @@ class WorkflowQueries:
         return await self._database.read(
             lambda connection: read_journal(connection, workflow_id, after, limit)
         )
+
+    async def offered(self, workflow_id: str) -> WorkflowOffered | None:
+        """What a failed workflow offers; None before that is known, and after a retry."""
+        return await self._database.read(lambda connection: read_offer(connection, workflow_id))
 
     async def newest_sequences(self, workflow_ids: Collection[str]) -> dict[str, int]:
         """The sequence of the newest journal entry of each of these workflows that has one."""
