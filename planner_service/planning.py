@@ -8,9 +8,10 @@ from typing import Final
 from contracts.base.errors import InvalidDocument, InvalidPlan, LimitExceeded, Problem
 from contracts.base.model_answer import check_size, parse_answer
 from contracts.base.processes.bounded_call import bounded_call
-from contracts.documents.plan_checks import PlanLimits, parse_plan
+from contracts.documents.plan_checks import PlanLimits, parse_plan, untested_problems
 from contracts.documents.todo_list import Role, TodoList
-from contracts.ports.model import ModelClient, ModelMessage, ModelRequest
+from contracts.messages.payloads import Usage
+from contracts.ports.model import ModelClient, ModelMessage, ModelRequest, ModelResponse
 from contracts.schema.registry import load_schema
 from planner_service.prompt import echo, problem_list, repair_prompt, request_prompt, system_prompt
 from planner_service.repository_summary import RepositorySummary
@@ -47,22 +48,32 @@ class Planner:
         self._roles = self._settings.known_roles - {Role.DEBUGGER}
         self._schema = load_schema("todo")
         self._system = system_prompt(self._schema, self._roles, self._settings.limits.max_tasks)
+        self.usage = Usage()
+        """What all answers so far consumed."""
 
     async def plan(self, request: str, *, repository: RepositorySummary | None = None) -> TodoList:
         """Return a checked plan for the request. `repository` is None for an empty repository.
 
+        An answer whose code no test looks at is sent back too; as the last one it is taken.
         Raises InvalidInput for a request that is not accepted, InvalidPlan when the last of 1 + max_repairs
         answers is still not a valid plan, and the errors of the model client.
         """
         request = check_request(request)
         turns = [ModelMessage("user", request_prompt(request, repository))]
         problems: list[Problem] = []
-        for _ in range(1 + self._settings.max_repairs):
+        for repairs_left in reversed(range(1 + self._settings.max_repairs)):
             response = await self._model.complete(self._ask(turns))
+            self._count(response)
             try:
                 check_size(response.text, self._settings.max_answer_bytes)
                 return await bounded_call(
-                    len(response.text), read_plan, response.text, request, self._settings, self._roles
+                    len(response.text),
+                    read_plan,
+                    response.text,
+                    request,
+                    self._settings,
+                    self._roles,
+                    tested=repairs_left > 0,
                 )
             except InvalidDocument as error:
                 problems = error.problems
@@ -80,6 +91,14 @@ class Planner:
         """Close the model client."""
         await self._model.close()
 
+    def _count(self, response: ModelResponse) -> None:
+        self.usage = Usage(
+            model_calls=self.usage.model_calls + 1,
+            input_tokens=self.usage.input_tokens + response.input_tokens,
+            output_tokens=self.usage.output_tokens + response.output_tokens,
+            cost_usd=self.usage.cost_usd + response.cost_usd,
+        )
+
     def _ask(self, turns: list[ModelMessage]) -> ModelRequest:
         return ModelRequest(
             purpose=PURPOSE,
@@ -90,11 +109,16 @@ class Planner:
         )
 
 
-def read_plan(answer: str, request: str, settings: PlannerSettings, roles: frozenset[str]) -> TodoList:
-    """Return the plan in a model's answer. Raises InvalidDocument."""
+def read_plan(
+    answer: str, request: str, settings: PlannerSettings, roles: frozenset[str], *, tested: bool
+) -> TodoList:
+    """Return the plan in a model's answer. Raises InvalidDocument, with `tested` also for untested code."""
     document = parse_answer(answer, max_bytes=settings.max_answer_bytes)
     if not isinstance(document, dict):
         raise InvalidDocument("todo", [Problem("$", "must be an object that holds the tasks in `items`")])
     # The model chooses neither the id nor the recorded request.
     document |= {"todo_list_id": todo_list_id(request), "request": request}
-    return parse_plan(document, settings.limits, roles)
+    plan = parse_plan(document, settings.limits, roles)
+    if tested and Role.TESTER in roles and (problems := untested_problems(plan)):
+        raise InvalidDocument("todo", problems)
+    return plan

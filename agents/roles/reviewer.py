@@ -2,34 +2,60 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from agents.roles.context import assignment, files_section, relevant_files
+from agents.roles.earlier_reports import earlier_findings
 from agents.roles.system_prompt import system_prompt
+from agents.sdk.prompting import section
 from agents.sdk.registry import agent
 from agents.sdk.result import AgentResult
 from agents.sdk.task import Task
+from contracts.base.text import bounded
 from contracts.documents.reports import ReviewReport
+from contracts.messages.payloads import ReviewSummary
 from contracts.schema.registry import load_schema
+
+_SEVERITIES: Final = ("info", "minor", "major", "critical")
+_MAX_FINDINGS: Final = 20
+_MAX_MESSAGE: Final = 1_000
 
 
 @agent(role="reviewer")
 class ReviewerAgent:
     """Makes a ReviewReport of the tree, given the contract and the request. It writes no file.
 
-    The verdict is "failed" when the report does not approve and contains a critical finding.
+    The verdict is "failed" when the report does not approve.
     """
 
     async def run(self, task: Task) -> AgentResult:
         report = await self.review(task)
-        critical = any(finding.severity == "critical" for finding in report.findings)
-        failed = not report.approved and critical
-        return AgentResult(report=report, verdict="failed" if failed else "passed", summary=report.summary)
+        return AgentResult(
+            report=report,
+            verdict="passed" if report.approved else "failed",
+            summary=report.summary,
+            review=_summary(report),
+        )
 
     async def review(self, task: Task) -> ReviewReport:
         """Ask the model for a review. Raises AgentFailure and what `Task.ask` raises."""
         schema = load_schema("review")
         named = relevant_files(task)
         rest = [(path, task.files[path]) for path in sorted(set(task.files) - dict(named).keys())]
-        prompt = await assignment(task) + "\n" + files_section("The files to review", named + rest)
+        parts = [await assignment(task), files_section("The files to review", named + rest)]
+        if task.request.cycle and (earlier := earlier_findings(task)):
+            parts.insert(1, section("What earlier reviews found, which was sent back to be fixed", earlier))
+        prompt = "\n".join(parts)
         return await task.ask_document(
             ReviewReport, prompt, system=system_prompt("reviewer", schema), schema=schema
         )
+
+
+def _summary(report: ReviewReport) -> ReviewSummary:
+    """The report as the outcome carries it: the gravest findings, each cut to a bound."""
+    gravest = sorted(report.findings, key=lambda finding: -_SEVERITIES.index(finding.severity))
+    findings = [
+        finding.model_copy(update={"message": bounded(finding.message, _MAX_MESSAGE)})
+        for finding in gravest[:_MAX_FINDINGS]
+    ]
+    return ReviewSummary(approved=report.approved, findings=tuple(findings))

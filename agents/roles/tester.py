@@ -20,16 +20,19 @@ from agents.sdk.prompting import section
 from agents.sdk.registry import agent
 from agents.sdk.result import AgentResult
 from agents.sdk.task import Task
+from agents.testing.first_failure import base_tree, command_failure, session_failure
+from agents.testing.harness_report import report_size
 from agents.testing.pytest_commands import split_command
 from agents.testing.sessions import SessionPlan, plan_session
 from agents.testing.source import absent_tests
 from agents.testing.stable_text import normalised_tail
 from agents.testing.validation import command_run, merged_tree
-from agents.testing.verdict import Session, read_session, report_size
-from contracts.base.errors import AgentFailure, LimitExceeded, SandboxUnavailable
+from agents.testing.verdict import Session, read_session
+from contracts.base.errors import AgentFailure, ArtifactError, LimitExceeded, SandboxUnavailable
 from contracts.base.languages import LANGUAGES, NODE, Language, steers_tests
 from contracts.base.paths import covers
 from contracts.base.processes.bounded_call import bounded_call
+from contracts.documents.failure import TestFailure
 from contracts.documents.reports import CodeArtifacts, CommandRun, TestCase, TestReport
 from contracts.documents.todo_list import AcceptanceTest
 from contracts.messages.payloads import TestSummary
@@ -49,6 +52,18 @@ class _Collected:
     coverage: list[float] = field(default_factory=list)
     backend: str = "unknown"
     isolation: str = "unknown"
+    failed: AcceptanceTest | None = None
+    failure: TestFailure | None = None
+    """The first acceptance test that did not pass, and why."""
+
+    def add(
+        self, test: AcceptanceTest, run: CommandRun, failure: TestFailure | None, ended: SandboxResult
+    ) -> None:
+        """Add how an acceptance test ended."""
+        self.runs.append(run)
+        self.backend, self.isolation = ended.backend, ended.isolation.value
+        if failure is not None and self.failure is None:
+            self.failed, self.failure = test, failure
 
 
 @agent(role=_ROLE)
@@ -67,12 +82,18 @@ class TesterAgent:
         report = await self.run_tests(task, merged_tree(task.files, files), written=files)
         passed = sum(case.outcome == "passed" for case in report.results)
         failed = sum(case.outcome in {"failed", "error"} for case in report.results)
+        counts = f"{passed} passed, {failed} failed"
         return AgentResult(
             files=files,
             report=report,
             verdict="passed" if report.passed else "failed",
-            summary=f"{passed} passed, {failed} failed",
-            tests=TestSummary(passed=passed, failed=failed, coverage_percent=report.coverage_percent),
+            summary=f"{counts}; {report.failure.sentence}" if report.failure else counts,
+            tests=TestSummary(
+                passed=passed,
+                failed=failed,
+                coverage_percent=report.coverage_percent,
+                failure=report.failure,
+            ),
             backend=report.backend,
         )
 
@@ -118,11 +139,7 @@ class TesterAgent:
         files = _without_steering(task, task.files if tree is None else tree, written or {})
         collected = _Collected()
         for test in _acceptance_tests(task, files):
-            plan = await plan_session(split_command(test.cmd), files)
-            if plan is None:
-                await self._run_command(task, test, files, collected)
-            else:
-                await self._run_session(task, test, plan, files, collected)
+            await self._run_test(task, test, files, collected)
         outcomes = {case.outcome for case in collected.results}
         return TestReport(
             passed="passed" in outcomes and outcomes <= {"passed", "skipped"},
@@ -131,7 +148,33 @@ class TesterAgent:
             coverage_percent=max(collected.coverage, default=None),
             backend=collected.backend,
             isolation=collected.isolation,
+            failure=await self._compared(task, files, collected),
         )
+
+    async def _compared(
+        self, task: Task, files: Mapping[str, bytes], collected: _Collected
+    ) -> TestFailure | None:
+        """Return the first failure, which says whether the unchanged base fails in the same way."""
+        test, failure = collected.failed, collected.failure
+        if test is None or failure is None:
+            return None
+        on_base = _Collected()
+        try:
+            tree = base_tree(failure, files, await task.first_files())
+            if tree is not None:
+                await self._run_test(task, test, tree, on_base)
+        except (AgentFailure, ArtifactError):
+            return failure
+        return failure.model_copy(update={"on_base": on_base.failure == failure})
+
+    async def _run_test(
+        self, task: Task, test: AcceptanceTest, files: Mapping[str, bytes], collected: _Collected
+    ) -> None:
+        plan = await plan_session(split_command(test.cmd), files)
+        if plan is None:
+            await self._run_command(task, test, files, collected)
+        else:
+            await self._run_session(task, test, plan, files, collected)
 
     async def _run_command(
         self, task: Task, test: AcceptanceTest, files: Mapping[str, bytes], collected: _Collected
@@ -147,8 +190,7 @@ class TesterAgent:
         collected.results.append(
             TestCase.model_validate({"test_id": run.cmd, "outcome": outcome, "message": message})
         )
-        collected.runs.append(run)
-        _note_backend(collected, ended)
+        collected.add(test, run, command_failure(run, ended, files), ended)
 
     async def _run_session(
         self,
@@ -169,7 +211,7 @@ class TesterAgent:
         session = await _judged(plan, ended)
         if session.missing:
             raise _missing_program(plan.language, ended)
-        _add_session(collected, test.cmd[:300], session, ended)
+        _add_session(collected, test, session, ended, files)
 
 
 async def _judged(plan: SessionPlan, ended: SandboxResult) -> Session:
@@ -184,7 +226,14 @@ def _missing_program(language: Language, ended: SandboxResult) -> SandboxUnavail
     return SandboxUnavailable(f"the sandbox {ended.backend} has no {language.name}: {language.how_to_get}")
 
 
-def _add_session(collected: _Collected, cmd: str, session: Session, ended: SandboxResult) -> None:
+def _add_session(
+    collected: _Collected,
+    test: AcceptanceTest,
+    session: Session,
+    ended: SandboxResult,
+    files: Mapping[str, bytes],
+) -> None:
+    cmd = test.cmd[:300]
     collected.results += session.results
     collected.results += [
         TestCase(test_id=cmd, outcome="error", message=problem) for problem in session.problems
@@ -195,12 +244,8 @@ def _add_session(collected: _Collected, cmd: str, session: Session, ended: Sandb
     if run.verdict == "ok" and not session.passed:
         run = run.model_copy(update={"verdict": "failed", "exit_code": 1})
     tail = normalised_tail(ended.stderr) if session.problems else ""
-    collected.runs.append(run.model_copy(update={"output_tail": tail}))
-    _note_backend(collected, ended)
-
-
-def _note_backend(collected: _Collected, ended: SandboxResult) -> None:
-    collected.backend, collected.isolation = ended.backend, ended.isolation.value
+    run = run.model_copy(update={"output_tail": tail})
+    collected.add(test, run, session_failure(cmd, session, ended, files), ended)
 
 
 def _acceptance_tests(task: Task, files: Mapping[str, bytes]) -> tuple[AcceptanceTest, ...]:

@@ -43,8 +43,7 @@ async def read_base(workflow_id: str, request: TaskRequest, artifacts: CommitSto
         return EMPTY
     subject = f"Base of {request.item.task_id}"
     commit = await artifacts.merge(request.parents, subject=subject, created_at=request.created_at)
-    tree = await artifacts.read_tree(commit)
-    files = {path: content for path, content in tree.items() if not is_metadata(path)}
+    files = await _files(artifacts, commit)
     reports: dict[str, Mapping[str, Any]] = {}
     authors: dict[str, str] = {}
     for record in (await artifacts.read_records(workflow_id, commit)).values():
@@ -59,6 +58,21 @@ async def read_base(workflow_id: str, request: TaskRequest, artifacts: CommitSto
             known = authors.setdefault(artifact, metadata.agent_role)
             authors[artifact] = metadata.agent_role if known == metadata.agent_role else ""
     return BaseTree(files, reports, authors)
+
+
+async def read_start(request: TaskRequest, artifacts: CommitStore | None) -> Mapping[str, bytes]:
+    """Read the files that the workflow started from; none where it started from nothing.
+
+    Raises ArtifactError, StoreUnavailable.
+    """
+    if artifacts is None or request.base_commit is None:
+        return EMPTY.files
+    return await _files(artifacts, request.base_commit)
+
+
+async def _files(artifacts: CommitStore, commit: str) -> dict[str, bytes]:
+    tree = await artifacts.read_tree(commit)
+    return {path: content for path, content in tree.items() if not is_metadata(path)}
 
 
 async def _metadata(raw: bytes) -> ArtifactMetadata | None:

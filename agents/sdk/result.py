@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from contracts.base.model import Document
-from contracts.messages.payloads import TestSummary
+from contracts.messages.payloads import ReviewSummary, TestSummary
 
 if TYPE_CHECKING:
     from agents.sdk.task import Task
@@ -37,6 +37,8 @@ class AgentResult:
     """One line for people."""
     tests: TestSummary | None = None
     """Counts of the tests that ran."""
+    review: ReviewSummary | None = None
+    """Approval and findings of a review."""
     backend: str = ""
     """The sandbox backend that ran the task's programs."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
-from agents.sdk.base_tree import EMPTY, BaseTree
+from agents.sdk.base_tree import EMPTY, BaseTree, read_start
 from agents.sdk.exchange_log import ExchangeLog
 from agents.sdk.prompting import material
 from agents.sdk.structured_output import Check, Dialogue
@@ -17,6 +17,7 @@ from contracts.base.paths import check_new_path, check_path, covers
 from contracts.base.refs import is_reserved
 from contracts.documents.todo_list import TodoItem
 from contracts.messages.payloads import TaskRequest
+from contracts.ports.artifacts import CommitStore
 from contracts.ports.model import ModelMessage, ModelRequest
 from contracts.ports.sandbox import Sandbox, SandboxLimits, SandboxRequest, SandboxResult, Verdict
 
@@ -34,6 +35,7 @@ class Task:
     exchanges: ExchangeLog
     sandbox: Sandbox
     base: BaseTree = EMPTY
+    commits: CommitStore | None = None
 
     @property
     def files(self) -> Mapping[str, bytes]:
@@ -53,6 +55,13 @@ class Task:
     @property
     def item(self) -> TodoItem:
         return self.request.item
+
+    async def first_files(self) -> Mapping[str, bytes]:
+        """Return path -> content of what the workflow started from; {} where it started from nothing.
+
+        Raises ArtifactError, StoreUnavailable.
+        """
+        return await read_start(self.request, self.commits)
 
     async def ask(self, prompt: str, *materials: bytes | str, system: str = DEFAULT_SYSTEM) -> str:
         """Return the model's answer as text. Materials, such as files, are appended and marked as data.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from agents.sdk.task import Task
+from agents.testing.first_failure import command_failure
 from agents.testing.pytest_commands import split_command
 from agents.testing.stable_text import normalised_tail
 from contracts.base.errors import AgentFailure
@@ -23,12 +24,14 @@ async def run_rules(task: Task, files: Mapping[str, bytes | str | None]) -> Buil
     if not commands:
         return None
     tree = merged_tree(task.files, files)
-    runs = [command_run(cmd, await task.run_sandbox(split_command(cmd), files=tree)) for cmd in commands]
-    failed = [run for run in runs if run.verdict != "ok"]
-    if failed:
-        raise AgentFailure(
-            f"validation command {failed[0].cmd!r} failed:\n{failed[0].output_tail}", code="validation_failed"
-        )
+    ends = [(cmd, await task.run_sandbox(split_command(cmd), files=tree)) for cmd in commands]
+    runs = [command_run(cmd, ended) for cmd, ended in ends]
+    for run, (_, ended) in zip(runs, ends, strict=True):
+        if failure := command_failure(run, ended, tree):
+            raise AgentFailure(
+                f"validation command {run.cmd!r} failed: {failure.said}\n{run.output_tail}",
+                code="validation_failed",
+            )
     return BuildReport(passed=True, runs=tuple(runs))
 
 

@@ -5,51 +5,26 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ValidationError
 
 from agents.testing.declared import Phase, SkipPromises
+from agents.testing.harness_report import Event, Report, Run, unpacked
 from agents.testing.stable_text import normalised
 from contracts.base.languages import serves_tests
-from contracts.base.processes.bounded_call import SMALL
 from contracts.documents.reports import TestCase
 from contracts.ports.sandbox import SandboxResult, Verdict
 
 Outcome = Literal["passed", "failed", "error", "skipped"]
 
 _TESTS_FAILED: Final = 1
-_MAX_REPORT_BYTES: Final = 64 * 1024 * 1024
 _WORST: Final[tuple[Outcome, ...]] = ("error", "failed", "skipped", "passed")
 _EXIT_MEANING: Final = {2: "interrupted", 3: "an error inside pytest", 4: "a usage error", 5: "no tests"}
+_REFUSED: Final = 4
+_BAD: Final = frozenset({"failed", "error"})
 _MAX_SHOWN: Final = 5
 _UNPROMISED: Final = "skipped, or expected to fail, which its source does not say"
-
-
-class _Event(BaseModel):
-    kind: str
-    id: str = ""
-    ids: list[str] = []
-    when: str = ""
-    outcome: str = ""
-    message: str = ""
-    slow: bool = False
-    by: str = ""
-    changed: list[str] = []
-    exit_code: int | None = None
-    coverage: float | None = Field(default=None, ge=0, le=100)
-
-
-class _Run(BaseModel):
-    exit_code: int
-    events: list[_Event]
-    missing: bool = False
-    rewritten: list[str] = []
-
-
-class _Report(BaseModel):
-    nonce: str
-    runs: list[_Run]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +45,17 @@ class Expectation:
         return test_id in self.canaries or _base(test_id) in self.twins.values()
 
 
+class Failed(NamedTuple):
+    """A test that failed, or a file whose tests could not be loaded."""
+
+    test_id: str
+    loaded: bool
+    message: str
+    path: str
+    """File of the tree closest to the failure, "" when it is not known."""
+    line: int
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """The judged outcome of a test session."""
@@ -80,6 +66,10 @@ class Session:
     coverage_percent: float | None = None
     missing: bool = False
     """The sandbox does not have the test program. Neither the code nor the tests are the cause."""
+    first: Failed | None = None
+    """The first test that failed, or the first file of tests that could not be loaded."""
+    refused: bool = False
+    """The test program ended before it looked for tests; its output says why."""
 
     @property
     def passed(self) -> bool:
@@ -99,7 +89,7 @@ def read_session(
     if ended.verdict is not Verdict.OK or ended.exit_code != 0:
         return Session(problems=(_ending(ended),))
     try:
-        report = _Report.model_validate_json(_unpacked(raw))
+        report = Report.model_validate_json(unpacked(raw))
     except (ValidationError, zlib.error):
         return Session(problems=("the test session left no report that can be read",))
     if report.nonce != nonce or len(report.runs) != len(expectations):
@@ -107,33 +97,24 @@ def read_session(
     if any(run.missing for run in report.runs):
         return Session(problems=("the sandbox has no such test program",), missing=True)
     runs = list(zip(report.runs, expectations, strict=True))
-    results = _results(
-        (event, wanted) for run, wanted in runs for event in run.events if not wanted.is_extra(event.id)
-    )
+    judged = [
+        one for run, wanted in runs for event in run.events if (one := _judge(event, wanted)) is not None
+    ]
+    results = _results(judged)
     problems = tuple(dict.fromkeys(problem for run, wanted in runs for problem in _run_problems(run, wanted)))
     if not problems and all(case.outcome == "skipped" for case in results):
         problems = ("every test was skipped",) if results else ("no test was found",)
-    return Session(results, problems, None if problems else _coverage(report))
+    refused = any(run.exit_code == _REFUSED for run, _ in runs)
+    coverage = None if problems else _coverage(report)
+    return Session(results, problems, coverage, first=_first(judged), refused=refused)
 
 
-def report_size(raw: bytes) -> int:
-    """Return how many bytes there are to read, counted up to a little more than SMALL."""
-    try:
-        return len(zlib.decompressobj().decompress(raw, SMALL + 1))
-    except zlib.error:
-        return len(raw)
-
-
-def _unpacked(raw: bytes) -> bytes:
-    return zlib.decompressobj().decompress(raw, _MAX_REPORT_BYTES)
-
-
-def _coverage(report: _Report) -> float | None:
+def _coverage(report: Report) -> float | None:
     figures = [event.coverage for run in report.runs for event in run.events if event.kind == "end"]
     return max((figure for figure in figures if figure is not None), default=None)
 
 
-def _run_problems(run: _Run, wanted: Expectation) -> tuple[str, ...]:
+def _run_problems(run: Run, wanted: Expectation) -> tuple[str, ...]:
     return tuple(_session_problems(run, wanted)) or tuple(_missing(run.events, wanted))
 
 
@@ -148,7 +129,7 @@ def _ending(ended: SandboxResult) -> str:
     }.get(ended.verdict, "the test session was ended from within")
 
 
-def _session_problems(run: _Run, wanted: Expectation) -> Iterable[str]:
+def _session_problems(run: Run, wanted: Expectation) -> Iterable[str]:
     ends = [event for event in run.events if event.kind == "end"]
     if run.rewritten:
         shown = ", ".join(map(_bounded, run.rewritten[:_MAX_SHOWN]))
@@ -167,14 +148,14 @@ def _session_problems(run: _Run, wanted: Expectation) -> Iterable[str]:
         )
 
 
-def _all_failed(events: list[_Event], canaries: frozenset[str]) -> bool:
+def _all_failed(events: list[Event], canaries: frozenset[str]) -> bool:
     outcomes = [
         (event.id, event.outcome) for event in events if event.kind == "test" and event.id in canaries
     ]
     return sorted(outcomes) == sorted((canary, "failed") for canary in canaries)
 
 
-def _twins_passed(events: list[_Event], twins: Mapping[str, str]) -> bool:
+def _twins_passed(events: list[Event], twins: Mapping[str, str]) -> bool:
     """Whether a twin passed or did not run although its test passed."""
     called = [event for event in events if event.kind == "test" and event.when == "call"]
     passed = {event.id for event in called if event.outcome == "passed"}
@@ -192,7 +173,7 @@ def _base(test_id: str) -> str:
     return test_id.partition("[")[0]
 
 
-def _missing(events: list[_Event], wanted: Expectation) -> Iterable[str]:
+def _missing(events: list[Event], wanted: Expectation) -> Iterable[str]:
     listed = [test for event in events if event.kind == "collected" for test in event.ids]
     collected = {test for test in listed if not wanted.is_extra(test)}
     reported = {event.id for event in events if event.kind == "test"}
@@ -206,24 +187,47 @@ def _missing(events: list[_Event], wanted: Expectation) -> Iterable[str]:
         yield "tests that were not run: " + ", ".join(absent[:_MAX_SHOWN])
 
 
-def _results(events: Iterable[tuple[_Event, Expectation]]) -> tuple[TestCase, ...]:
-    found: dict[str, tuple[Outcome, str]] = {}
-    for event, wanted in events:
-        if event.kind not in {"test", "not_collected"} or not event.id:
-            continue
-        outcome, message = _outcome(event), event.message
-        if outcome == "skipped" and not _is_promised(event, wanted.skips):
-            outcome, message = "failed", f"{_UNPROMISED}: {message.strip()}".rstrip(": ")
-        known = found.get(event.id)
-        if known is None or _WORST.index(outcome) < _WORST.index(known[0]):
-            found[event.id] = (outcome, message if outcome in {"failed", "error"} else "")
+class _Judged(NamedTuple):
+    """An event about a test of the project, and what it counts as."""
+
+    event: Event
+    outcome: Outcome
+    message: str
+
+
+def _judge(event: Event, wanted: Expectation) -> _Judged | None:
+    if event.kind not in {"test", "not_collected"} or not event.id or wanted.is_extra(event.id):
+        return None
+    outcome = _outcome(event)
+    if outcome == "skipped" and not _is_promised(event, wanted.skips):
+        return _Judged(event, "failed", f"{_UNPROMISED}: {event.message.strip()}".rstrip(": "))
+    return _Judged(event, outcome, event.message if outcome in _BAD else "")
+
+
+def _first(judged: Iterable[_Judged]) -> Failed | None:
+    """Return the first failure; a file that could not be loaded goes first, because it explains others."""
+    bad = [one for one in judged if one.outcome in _BAD]
+    found = next((one for one in bad if one.event.kind == "not_collected"), bad[0] if bad else None)
+    if found is None:
+        return None
+    event = found.event
+    loaded = event.kind == "test"
+    return Failed(_bounded(event.id), loaded, normalised(found.message), _bounded(event.path), event.line)
+
+
+def _results(judged: Iterable[_Judged]) -> tuple[TestCase, ...]:
+    found: dict[str, _Judged] = {}
+    for one in judged:
+        known = found.get(one.event.id)
+        if known is None or _WORST.index(one.outcome) < _WORST.index(known.outcome):
+            found[one.event.id] = one
     return tuple(
-        TestCase(test_id=_bounded(test), outcome=outcome, message=normalised(message))
-        for test, (outcome, message) in sorted(found.items())[:10_000]
+        TestCase(test_id=_bounded(test), outcome=one.outcome, message=normalised(one.message))
+        for test, one in sorted(found.items())[:10_000]
     )
 
 
-def _is_promised(event: _Event, skips: SkipPromises) -> bool:
+def _is_promised(event: Event, skips: SkipPromises) -> bool:
     """Whether the source says so, and what raised the skip, as far as is known, is code of the tests."""
     if event.by and not serves_tests(event.by):
         return False
@@ -232,7 +236,7 @@ def _is_promised(event: _Event, skips: SkipPromises) -> bool:
     return skips.allow(event.id, Phase.SETUP if event.when == "setup" else Phase.CALL)
 
 
-def _outcome(event: _Event) -> Outcome:
+def _outcome(event: Event) -> Outcome:
     if event.outcome == "skipped":
         return "skipped"
     if event.outcome == "passed":

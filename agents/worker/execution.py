@@ -120,8 +120,9 @@ class TaskExecutor:
         cls = self._agents.find(item.agent_role, item.required_tag)
         if cls is None:
             raise NotConfigured(f"this worker has no agent for the role {item.agent_role!r}")
-        base = await read_base(event.workflowid or "", event.data, self._services.artifacts)
-        task = Task(event.data, event.workflowid or "", exchanges, self._services.sandbox, base)
+        name, services = event.workflowid or "", self._services
+        base = await read_base(name, event.data, services.artifacts)
+        task = Task(event.data, name, exchanges, services.sandbox, base, services.artifacts)
         failpoint("worker.before_run", f"{task.workflow_id} {task.request.dispatch_id}")
         result = await cls().run(task)
         if not isinstance(result, AgentResult):
@@ -139,6 +140,7 @@ class TaskExecutor:
             "verdict": result.verdict,
             "summary": bounded(result.summary, 2_000),
             "tests": result.tests,
+            "review": result.review,
             "backend": bounded(result.backend, 100),
         }
 

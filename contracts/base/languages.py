@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
+from contracts.base.processes.command_lines import Advice
+
 
 @dataclass(frozen=True, slots=True)
 class Language:
@@ -29,7 +31,7 @@ class Language:
     """Names, or patterns, of files that change how tests run. Only a tester's get into a test session."""
     image_packages: tuple[str, ...]
     """Debian packages for the container image."""
-    how_to_get: str
+    how_to_get: Advice
     """How to get the program into a sandbox that lacks it."""
     rules: str = ""
     """What a model must know to write the language; "" where the prompts already say it."""
@@ -68,7 +70,7 @@ PYTHON: Final = Language(
         "*.pyc",
     ),
     image_packages=("python3", "python3-pytest", "python3-coverage"),
-    how_to_get="build the image again: multi-agent sandbox build",
+    how_to_get=Advice("build the image again", ("sandbox", "build")),
 )
 
 NODE: Final = Language(
@@ -83,8 +85,11 @@ NODE: Final = Language(
     ),
     steering=(".noderc", ".npmrc", "node.config.json"),
     image_packages=("nodejs",),
-    how_to_get="install Node.js 18.19 or newer on the worker's machine (apt install nodejs); for Docker "
-    "build the image again: multi-agent sandbox build",
+    how_to_get=Advice(
+        "install Node.js 18.19 or newer on the worker's machine (apt install nodejs); for Docker build the "
+        "image again",
+        ("sandbox", "build"),
+    ),
     rules="Write JavaScript modules for Node.js 18.19, `.mjs` files with `import` and `export`; there are no "
     "other packages and no TypeScript. Tests are for `node --test`: `node:test` and `node:assert/strict`, "
     "each with a plain name at the beginning of a line. What is said of Python and pytest does not "
@@ -94,12 +99,25 @@ NODE: Final = Language(
 LANGUAGES: Final = (PYTHON, NODE)
 
 
+_NO_CODE: Final = (
+    *(".md", ".rst", ".txt", ".html", ".css", ".svg", ".png", ".csv"),
+    *(".json", ".toml", ".yaml", ".yml", ".ini", ".cfg", ".lock"),
+)
+"""Endings of prose, pictures and data."""
+
+
 def serves_tests(path: str) -> bool:
     """Whether the file serves the tests of a language instead of being code under test."""
     folders = set(path.split("/")[:-1])
     if path.endswith("conftest.py"):
         return True
     return any(language.is_test_file(path) or folders & language.test_folders for language in LANGUAGES)
+
+
+def is_code(path: str) -> bool:
+    """Whether a test should look at the file, or at what is below a folder, whose path ends with `/`."""
+    name = path.rpartition("/")[2]
+    return not serves_tests(path) and (not name or "." in name[1:]) and not name.endswith(_NO_CODE)
 
 
 def steers_tests(path: str) -> bool:

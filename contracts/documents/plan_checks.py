@@ -17,6 +17,7 @@ from contracts.base.strict_json import shown, to_json, validate
 from contracts.base.text import first_invisible
 from contracts.documents.plan_graph import cycles, order, path_use, unordered
 from contracts.documents.todo_list import TodoItem, TodoList
+from contracts.documents.untested import untested
 
 _CYCLE_ID = re.compile(r"\.(fix|retest)[0-9]")
 _HINTS = 10
@@ -85,6 +86,19 @@ def check_plan(
         *_cycle_problems(items, index),
     ]
     return problems or list(_writer_problems(items, index))
+
+
+def untested_problems(plan: TodoList) -> list[Problem]:
+    """Find code that no test looks at. Such a plan can be run, but its end proves nothing about the code."""
+    items = plan.items
+    return [
+        Problem(
+            f"$.items[{number}]",
+            f"{shown(items[number].task_id)} writes code and no tester comes after it; "
+            "add a tester that depends on it",
+        )
+        for number in untested(items)
+    ]
 
 
 def _index(items: Sequence[TodoItem]) -> dict[str, int]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from contracts.base.model import CommitName, Document, Identifier, LongText, Model, PathText, ShortText
+from contracts.documents.failure import TestFailure
 from contracts.documents.todo_list import RoleName
 
 Signature = Annotated[str, StringConstraints(max_length=2_000)]
@@ -119,6 +120,7 @@ class TestReport(Document):
     logs: LongText = ""
     backend: ShortText = "unknown"
     isolation: ShortText = "unknown"
+    failure: TestFailure | None = Field(default=None, description="the first thing that did not pass")
 
 
 class ReviewFinding(Model):
@@ -127,6 +129,12 @@ class ReviewFinding(Model):
     severity: Literal["info", "minor", "major", "critical"]
     path: PathText | None = None
     message: LongText
+
+    @property
+    def sentence(self) -> str:
+        """The remark on one line."""
+        where = f" ({self.path})" if self.path else ""
+        return f"{self.severity}{where}: {' '.join(self.message.split())}"
 
 
 class ReviewReport(Document):

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
+from contracts.messages.payloads import Usage
+
 
 class WorkflowSubmitted(NamedTuple):
     """A plan became a workflow."""
@@ -23,6 +25,8 @@ class WorkflowSubmitted(NamedTuple):
     """How many tasks the plan has."""
     request: str
     """The first 300 characters of what was asked for."""
+    planning: Usage | None = None
+    """What making the plan consumed, None when it was there before."""
 
 
 class WorkflowStarted(NamedTuple):
@@ -93,7 +97,7 @@ class TaskSucceeded(NamedTuple):
 
 
 class TaskToBeFixed(NamedTuple):
-    """A test report said `failed`: a debug cycle was added to the workflow."""
+    """A test or review report said `failed`: a debug cycle was added to the workflow."""
 
     task_id: str
     cycle: int

@@ -7,6 +7,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, StringConstraints
 
 from contracts.base.model import CommitName, Entries, Identifier, LongText, Model, PathText, ShortText
+from contracts.documents.failure import TestFailure
+from contracts.documents.reports import ReviewFinding
 from contracts.documents.todo_list import RoleName, TodoItem
 from contracts.messages.channels import StreamName
 
@@ -29,6 +31,9 @@ class TaskRequest(Model):
     item: TodoItem
     parents: Entries[CommitName] = Field(default=(), max_length=1_000)
     writable: Entries[PathText] = Field(default=(), description="files, or folders ending in '/'")
+    base_commit: CommitName | None = Field(
+        default=None, description="what the workflow started from, None for nothing"
+    )
 
 
 class TaskError(Model):
@@ -64,6 +69,14 @@ class TestSummary(Model):
     passed: int = Field(default=0, ge=0)
     failed: int = Field(default=0, ge=0)
     coverage_percent: float | None = None
+    failure: TestFailure | None = Field(default=None, description="the first thing that did not pass")
+
+
+class ReviewSummary(Model):
+    """What a review says, its gravest findings first."""
+
+    approved: bool
+    findings: Entries[ReviewFinding] = Field(default=(), max_length=50)
 
 
 class TaskOutcome(Model):
@@ -80,6 +93,7 @@ class TaskOutcome(Model):
     verdict: Literal["passed", "failed"] | None = None
     summary: Annotated[str, StringConstraints(max_length=2_000)] = ""
     tests: TestSummary | None = None
+    review: ReviewSummary | None = None
     backend: Annotated[str, StringConstraints(max_length=100)] = ""
     error: TaskError | None = None
     usage: Usage = Usage()

@@ -8,6 +8,7 @@ of ids. `person` is who decides. All raise InvalidInput for what does not exist.
 from __future__ import annotations
 
 from contracts.base.errors import InvalidInput
+from contracts.base.processes.command_lines import command_line
 from multi_agent.application.approvals import PendingApproval, pending_approvals
 from multi_agent.application.status import find_workflow
 from orchestrator.client.workflow_client import WorkflowClient
@@ -67,9 +68,9 @@ async def reject(
 def _check_hash(approval: PendingApproval, expected: str | None) -> None:
     task_id, found = approval.item.task_id, approval.action_hash
     if expected not in {None, found}:
+        command = command_line("approve", approval.workflow_id, task_id, "--show")
         raise InvalidInput(
-            f"task {task_id} hashes to {found}, not to {expected}; look at it again with "
-            f"`multi-agent approve {approval.workflow_id} {task_id} --show`"
+            f"task {task_id} hashes to {found}, not to {expected}; look at it again with `{command}`"
         )
 
 

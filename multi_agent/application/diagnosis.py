@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from contracts.base.errors import BusUnavailable, InvalidInput
+from contracts.base.processes.command_lines import command_line
 from contracts.messages.channels import Channels
 from contracts.ports.bus import MessageBus
 from orchestrator.client.queries import WorkflowQueries
@@ -62,7 +63,8 @@ async def explain_workflow(
     if task_id is None:
         return Explanation(workflow_id, reasons)
     if workflow is None or task_id not in workflow.tasks:
-        raise InvalidInput(f"workflow {workflow_id} has no task {task_id!r}; `multi-agent status` lists them")
+        command = command_line("status", workflow_id)
+        raise InvalidInput(f"workflow {workflow_id} has no task {task_id!r}; `{command}` lists them")
     return Explanation(workflow_id, [one for one in reasons if one.task_id in {None, task_id}])
 
 

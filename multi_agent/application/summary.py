@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.base.errors import MultiAgentError
 from contracts.base.refs import branch_name, is_metadata
+from contracts.messages.journal import WorkflowSubmitted
+from contracts.messages.payloads import Usage
+from multi_agent.application.verdicts import (
+    Failure,
+    FindingFate,
+    count_tests,
+    failures,
+    findings,
+    untested_tasks,
+)
 from orchestrator.core.state import WorkflowStatus
 
 if TYPE_CHECKING:
     from artifacts import GitArtifactStore
+    from orchestrator.client.queries import WorkflowQueries
     from orchestrator.client.views import WorkflowView
 
 
@@ -25,13 +36,14 @@ class Summary:
     files: tuple[str, ...]
     """What differs from the base commit."""
     tests_passed: int
-    """Tests as the last report has them."""
+    """Tests over the last report of each test task."""
     tests_failed: int
     coverage_percent: float | None
     tasks: int
     attempts: int
     debug_cycles: int
     model_calls: int
+    """Calls, tokens and cost include those of planning, as far as this workflow knows of them."""
     input_tokens: int
     output_tokens: int
     cost_usd: float
@@ -43,6 +55,12 @@ class Summary:
     commit: str | None
     store: str
     """Where the artifact store is."""
+    planning_calls: int = 0
+    test_reports: int = 0
+    untested: tuple[str, ...] = ()
+    """Tasks of a completed workflow whose code no test looked at."""
+    failures: tuple[Failure, ...] = ()
+    findings: tuple[FindingFate, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The fields as plain values."""
@@ -64,32 +82,46 @@ class FinishedRun:
         return tuple(task.task_id for task in self.view.waiting_for_approval)
 
 
-async def summarise(view: WorkflowView, store: GitArtifactStore, location: str) -> Summary:
+async def planning_usage(client: WorkflowQueries, workflow_id: str) -> Usage:
+    """Return what planning consumed, as the submission says; nothing for a plan that was there before."""
+    entries = await client.events(workflow_id, 0, 1)
+    submitted = entries[0].event if entries else None
+    known = isinstance(submitted, WorkflowSubmitted) and submitted.planning
+    return known or Usage()
+
+
+async def summarise(view: WorkflowView, store: GitArtifactStore, location: str, planning: Usage) -> Summary:
     """Gather the figures of a workflow. `location` is where the store is."""
     header, tasks = view.header, view.tasks
-    reports = [task for task in tasks if task.tests is not None]
-    tests = reports[-1].tests if reports else None
+    tests = count_tests(tasks)
+    files = await _changed_files(view, store)
+    used = (planning, *(task.usage for task in tasks))
     return Summary(
         workflow_id=header.workflow_id,
         status=header.status.value,
         reason=header.reason,
         request=header.request,
-        files=await _changed_files(view, store),
-        tests_passed=tests.passed if tests else 0,
-        tests_failed=tests.failed if tests else 0,
-        coverage_percent=tests.coverage_percent if tests else None,
+        files=files,
+        tests_passed=tests.passed,
+        tests_failed=tests.failed,
+        coverage_percent=tests.coverage_percent,
         tasks=len(tasks),
         attempts=sum(task.attempt for task in tasks),
         debug_cycles=max((task.cycle for task in tasks), default=0),
-        model_calls=sum(task.usage.model_calls for task in tasks),
-        input_tokens=sum(task.usage.input_tokens for task in tasks),
-        output_tokens=sum(task.usage.output_tokens for task in tasks),
-        cost_usd=round(sum(task.usage.cost_usd for task in tasks), 6),
+        model_calls=sum(one.model_calls for one in used),
+        input_tokens=sum(one.input_tokens for one in used),
+        output_tokens=sum(one.output_tokens for one in used),
+        cost_usd=round(sum(one.cost_usd for one in used), 6),
         seconds=round((header.finished_at or header.created_at) - header.created_at, 2),
         sandbox=next((task.backend for task in reversed(tasks) if task.backend), ""),
         branch=branch_name(header.workflow_id) if header.result_commit else None,
         commit=header.result_commit,
         store=location,
+        planning_calls=planning.model_calls,
+        test_reports=tests.reports,
+        untested=untested_tasks(tasks, files),
+        failures=tuple(failures(tasks)),
+        findings=tuple(findings(tasks)),
     )
 
 

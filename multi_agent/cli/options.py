@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from multi_agent.cli.pasted import note_caller
 from multi_agent.settings import Settings, load_settings
 
 data_dir_option = click.option(
@@ -45,11 +46,13 @@ def settings_of(**options: object) -> Settings:
     """Settings from the environment and these options. What is logged from now on goes to stderr."""
     from multi_agent.telemetry.logs import set_up_logs  # noqa: PLC0415 - see quiet_settings
 
-    settings = load_settings(options)
+    settings = quiet_settings(**options)
     set_up_logs("warning", settings.redactor, process="cli")
     return settings
 
 
 def quiet_settings(**options: object) -> Settings:
     """As `settings_of`, for a command that only reads and logs nothing: logging takes a tenth of its time."""
-    return load_settings(options)
+    settings = load_settings(options)
+    note_caller(settings)
+    return settings

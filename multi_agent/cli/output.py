@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from contracts.base.errors import InvalidInput
 from contracts.base.printing import print_line
+from contracts.base.processes.command_lines import command_line
 
 if TYPE_CHECKING:
     from orchestrator.core.command_result import CommandResult
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def print_result(result: CommandResult | None) -> None:
     """Print what became of a command. Raises InvalidInput when it was refused."""
     if result is None:
-        print_line("noted; it takes effect when an orchestrator runs (`multi-agent up`)")
+        print_line(f"noted; it takes effect when an orchestrator runs: {command_line('up')}")
         return
     if result.refusal is not None:
         raise InvalidInput(result.refusal)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from contracts.base.errors import InvalidInput
+from contracts.base.processes.command_lines import command_line
 from multi_agent.bootstrap import make_artifacts, make_bus, make_client, make_database, upgrade_database
 from multi_agent.runtime.locks import FileLock
 from multi_agent.settings import Settings
@@ -39,7 +40,8 @@ async def open_services(settings: Settings, *, create: bool = False) -> AsyncIte
     create: make the database when it does not exist. Otherwise InvalidInput is raised then.
     """
     if not create and settings.database_url is None and not (settings.data / "state.db").exists():
-        raise InvalidInput(f"there is nothing in {settings.data} yet; start with `multi-agent run` or `up`")
+        ways = f"`{command_line('run', 'REQUEST')}` or `{command_line('up')}`"
+        raise InvalidInput(f"there is nothing in {settings.data} yet; start with {ways}")
     url = FileLock(settings.data / "stack.lock").note().get("redis_url")
     if settings.redis_url is None and url:
         settings = settings.model_copy(update={"redis_url": SecretStr(url)})

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from contracts.base.errors import Busy
 from contracts.documents.todo_list import TodoList
+from contracts.messages.payloads import Usage
 from orchestrator.client.queries import WorkflowQueries
 from orchestrator.core.command_result import CommandResult
 from orchestrator.core.commands import (
@@ -54,23 +55,28 @@ class WorkflowCommands:
         base_commit: str | None = None,
         workflow_id: str | None = None,
         wait_seconds: float = 0.0,
+        planning: Usage | None = None,
     ) -> str:
         """Queue a workflow and return its id; the same `workflow_id` again is the same workflow.
 
-        Raises Busy when too many are open and none has ended within `wait_seconds`, and InvalidInput for an
-        id that cannot be one.
+        `planning` is what making the plan consumed. Raises Busy when too many are open and none has ended
+        within `wait_seconds`, and InvalidInput for an id that cannot be one.
         """
         name = workflow_id if workflow_id is not None else _new_name(plan.todo_list_id)
-        await self.submit_all({name: plan}, base_commit=base_commit, wait_seconds=wait_seconds)
+        body = SubmitBody(plan=plan, base_commit=base_commit, planning=planning)
+        await self._submit({name: body}, wait_seconds)
         return name
 
     async def submit_all(
         self, plans: Mapping[str, TodoList], *, base_commit: str | None = None, wait_seconds: float = 0.0
     ) -> None:
         """Queue workflows by id in one transaction: all that are new, or none. Raises as `submit`."""
+        bodies = {name: SubmitBody(plan=plan, base_commit=base_commit) for name, plan in plans.items()}
+        await self._submit(bodies, wait_seconds)
+
+    async def _submit(self, bodies: Mapping[str, SubmitBody], wait_seconds: float) -> None:
         commands: dict[str, tuple[str, Body]] = {
-            f"submit-{check_name(name)}": (name, SubmitBody(plan=plan, base_commit=base_commit))
-            for name, plan in plans.items()
+            f"submit-{check_name(name)}": (name, body) for name, body in bodies.items()
         }
         until = time.monotonic() + wait_seconds
         while True:

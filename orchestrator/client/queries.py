@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from contracts.base.errors import InvalidInput
+from contracts.base.processes.command_lines import command_line
 from contracts.messages.journal import WorkflowOffered
 from orchestrator.client.views import (
     JournalEntry,
@@ -58,7 +59,7 @@ class WorkflowQueries:
             return found[0]
         if not found:
             what = f"no workflow starts with {name!r}" if name else "there is no workflow yet"
-            raise InvalidInput(f"{what}; `multi-agent status` lists them")
+            raise InvalidInput(f"{what}; `{command_line('status')}` lists them")
         raise InvalidInput(f"{name!r} fits several workflows: {', '.join(found)}; name one of them")
 
     async def events(
@@ -102,7 +103,8 @@ class WorkflowQueries:
         """One dead letter. Raises InvalidInput when it does not exist."""
         found = await self._database.read(lambda connection: read_dead_letter(connection, dead_letter_id))
         if found is None:
-            raise InvalidInput(f"there is no dead letter {dead_letter_id}; `multi-agent dead-letters list`")
+            listing = command_line("dead-letters", "list")
+            raise InvalidInput(f"there is no dead letter {dead_letter_id}; `{listing}` shows them")
         return found
 
     async def orchestrators(self) -> list[OrchestratorView]:

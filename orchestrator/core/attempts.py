@@ -24,6 +24,9 @@ BACKOFF_MOST_SECONDS = 60.0
 OUTAGE_MOST_SECONDS = 30.0
 """The longest wait after a failure, and after an outage."""
 
+_FINDINGS = 3
+"""How many findings an error names."""
+
 
 def backoff_seconds(count: int, most: float = BACKOFF_MOST_SECONDS) -> float:
     """Wait before the attempt after the given number of failures or outages: 1, 2, 4 ... seconds."""
@@ -74,6 +77,7 @@ def finish(workflow: Workflow, event: Finished, now: float) -> Decision:
         verdict=outcome.verdict,
         summary=outcome.summary,
         tests=outcome.tests,
+        review=outcome.review,
         backend=outcome.backend,
         usage=_sum(task.usage, outcome.usage),
         seconds=task.seconds + outcome.seconds,
@@ -105,16 +109,28 @@ def _succeed(
 
 
 def _verdict_failed(workflow: Workflow, task: TaskState, outcome: TaskOutcome, now: float) -> Decision:
-    """Add a test-debug cycle while one is left, else fail the task."""
+    """Add a debug cycle while one is left, else fail the task."""
     added = debug_cycle(workflow, task)
     if added:
         decision = _succeed(workflow, task, outcome, now, added)
         names = tuple(one.task_id for one in added if one.task_id not in workflow.tasks)
         to_be_fixed = TaskToBeFixed(task.task_id, task.cycle + 1, names)
         return decision._replace(journal=(*decision.journal, to_be_fixed))
+    return end_badly(workflow, task._replace(error=_negative(task)), TaskStatus.FAILED, now)
+
+
+def _negative(task: TaskState) -> TaskError:
+    """The error of a task whose tests or review said no for the last time."""
+    failure = task.tests.failure if task.tests else None
+    if failure is not None and failure.kind == "not_loaded":
+        code = "environment" if failure.environment else "tests_not_loaded"
+        return TaskError(code=code, message=failure.sentence, retryable=False)
+    if task.review is not None:
+        findings = "".join(f"; {finding.sentence}" for finding in task.review.findings[:_FINDINGS])
+        message = f"the review does not approve: {task.summary}{findings}"
+        return TaskError(code="not_approved", message=message, retryable=False)
     what = "tests still fail" if task.tests else "the report is negative"
-    error = TaskError(code="verdict_failed", message=f"{what}: {task.summary}", retryable=False)
-    return end_badly(workflow, task._replace(error=error), TaskStatus.FAILED, now)
+    return TaskError(code="verdict_failed", message=f"{what}: {task.summary}", retryable=False)
 
 
 def _fail_attempt(workflow: Workflow, task: TaskState, error: TaskError, now: float) -> Decision:

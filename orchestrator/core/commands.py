@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from contracts.base.errors import InvalidInput
 from contracts.base.model import CommitName, Identifier, LongText, Model
 from contracts.documents.todo_list import TodoList
+from contracts.messages.payloads import Usage
 from orchestrator.core.events import Approve, Cancel, Reject, Retry, WorkflowEvent
 
 
@@ -31,6 +32,8 @@ class SubmitBody(Model):
     kind: Literal[CommandKind.SUBMIT] = CommandKind.SUBMIT
     plan: TodoList
     base_commit: CommitName | None = None
+    planning: Usage | None = None
+    """What making the plan consumed."""
 
 
 class ApproveBody(Model):

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from contracts.documents.todo_list import TodoItem, TodoList
-from contracts.messages.payloads import TaskError, TestSummary, Usage
+from contracts.messages.payloads import ReviewSummary, TaskError, TestSummary, Usage
 
 
 class TaskStatus(StrEnum):
@@ -68,7 +68,7 @@ class TaskState(NamedTuple):
     """May differ from the plan's: a test-debug cycle puts new tasks in between."""
     status: TaskStatus = TaskStatus.WAITING
     cycle: int = 0
-    """The test-debug cycle that added the task, 0 for one of the plan."""
+    """The debug cycle that added the task, 0 for one of the plan."""
     attempt: int = 0
     """How often the task was dispatched."""
     failures: int = 0
@@ -95,6 +95,7 @@ class TaskState(NamedTuple):
     """`passed` or `failed`, of tasks that test or review."""
     summary: str = ""
     tests: TestSummary | None = None
+    review: ReviewSummary | None = None
     backend: str = ""
     """The sandbox backend that the tests ran in."""
     error: TaskError | None = None

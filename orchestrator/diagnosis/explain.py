@@ -1,4 +1,4 @@
-"""Explains what each unfinished task waits for, from observations alone; the rest is "unknown". Pure."""
+"""Explains what each unfinished task waits for and why others failed, from observations alone. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from contracts.base.processes.command_lines import command_line
 from contracts.messages.journal import JournalEvent, TaskDelayed, TaskPassedOn, TaskRetrying, UnknownEvent
 from orchestrator.core.state import TaskState, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.scheduling.messages import request_stream
@@ -14,7 +15,7 @@ from orchestrator.scheduling.messages import request_stream
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a task, or the whole workflow, has not ended."""
+    """Why a task, or the whole workflow, has not ended, or has ended without success."""
 
     task_id: str | None
     """None for the whole workflow."""
@@ -59,7 +60,7 @@ class Observations:
 
 
 def explain(workflow: Workflow | None, around: Observations) -> list[Reason]:
-    """Reasons for the whole workflow, then one for each unfinished or blocked task, in plan order."""
+    """Reasons for the whole workflow, then one for each task that has not succeeded, in plan order."""
     reasons = [
         Reason(None, "command_queued", f"`{kind}` has waited for an orchestrator since {_clock(at)}")
         for kind, at in around.commands
@@ -73,8 +74,11 @@ def explain(workflow: Workflow | None, around: Observations) -> list[Reason]:
         return reasons
     if workflow.header.status is WorkflowStatus.MERGING:
         reasons.append(Reason(None, "merging", "every task succeeded; the outcomes are being merged"))
+    ended_badly = {TaskStatus.FAILED, TaskStatus.DEAD, TaskStatus.CANCELLED}
+    if workflow.header.reason and not any(task.status in ended_badly for task in workflow.tasks.values()):
+        reasons.append(Reason(None, workflow.header.status.value, workflow.header.reason))
     for task in workflow.tasks.values():
-        if not task.status.terminal or task.status is TaskStatus.BLOCKED:
+        if task.status is not TaskStatus.SUCCEEDED:
             code, text = _of_task(workflow, task, around)
             reasons.append(Reason(task.task_id, code, text))
     return reasons
@@ -87,12 +91,21 @@ def _of_task(workflow: Workflow, task: TaskState, around: Observations) -> tuple
         case TaskStatus.BLOCKED:
             return "blocked", _blocker(workflow, task)
         case TaskStatus.APPROVAL:
-            command = f"multi-agent approve {workflow.header.workflow_id} {task.task_id}"
+            command = command_line("approve", workflow.header.workflow_id, task.task_id)
             return "approval", f"waits for approval: {command}"
         case TaskStatus.READY:
             return _ready(task, around)
-        case _:
+        case TaskStatus.DISPATCHED:
             return _dispatched(task, around)
+        case _:
+            return _ended(task)
+
+
+def _ended(task: TaskState) -> tuple[str, str]:
+    what = task.status.value.replace("_", "-")
+    if task.error is None:
+        return task.status.value, f"is {what}"
+    return task.error.code, f"is {what}: {task.error.message}"
 
 
 def _dependencies(workflow: Workflow, task: TaskState, around: Observations) -> str:

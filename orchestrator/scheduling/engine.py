@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from contracts.base.refs import UNVERIFIED
 from contracts.messages.journal import JournalEvent, WorkflowSubmitted
+from contracts.messages.payloads import Usage
 from contracts.ports.artifacts import RefMove
 from orchestrator.core.decide import decide
 from orchestrator.core.decision import Decision
@@ -81,12 +82,14 @@ class Engine:
             elif task.status is TaskStatus.READY:
                 self._queue(header.workflow_id, task, 0.0, monotonic)
 
-    def submit(self, workflow: Workflow, now: float, monotonic: float) -> None:
-        """Start a new workflow."""
+    def submit(
+        self, workflow: Workflow, now: float, monotonic: float, *, planning: Usage | None = None
+    ) -> None:
+        """Start a new workflow. `planning` is what making its plan consumed."""
         header = workflow.header
         self.workflows[header.workflow_id] = workflow
         self._batch.created[header.workflow_id] = workflow
-        submitted = WorkflowSubmitted(len(workflow.tasks), header.request[:300])
+        submitted = WorkflowSubmitted(len(workflow.tasks), header.request[:300], planning)
         self._batch.journal.append((header.workflow_id, submitted))
         self.apply(header.workflow_id, Started(), now, monotonic)
 

@@ -42,6 +42,8 @@ def request_message(header: Header, task: TaskState) -> Outgoing:
         "parents": task.parents,
         "writable": task.item.output_artifacts,
     }
+    if header.base_commit:
+        data["base_commit"] = header.base_commit
     payload = encode_checked(
         EventType.TASK_DISPATCHED,
         data,

@@ -82,7 +82,7 @@ class CommandHandler:
         if command.known or name in self.engine.workflows:
             return "a workflow with this id exists already"
         started = Workflow.start(name, body.plan, shard=shard_of(name), now=now, base_commit=body.base_commit)
-        self.engine.submit(started, now, monotonic)
+        self.engine.submit(started, now, monotonic, planning=body.planning)
         return None
 
     async def _apply_event(self, name: str, event: WorkflowEvent, now: float, monotonic: float) -> str | None:

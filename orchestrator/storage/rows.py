@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping
 
 from contracts.base.model import Model
 from contracts.documents.todo_list import TodoItem
-from contracts.messages.payloads import TaskError, TestSummary, Usage
+from contracts.messages.payloads import ReviewSummary, TaskError, TestSummary, Usage
 from orchestrator.core.state import NO_USAGE, Header, TaskState, TaskStatus, Workflow, WorkflowStatus
 
 Row: TypeAlias = tuple[Any, ...]
@@ -23,6 +23,7 @@ class StoredOutcome(Model):
 
     summary: str = ""
     tests: TestSummary | None = None
+    review: ReviewSummary | None = None
     backend: str = ""
     error: TaskError | None = None
     usage: Usage = Usage()
@@ -130,6 +131,8 @@ def _stored_outcome(task: TaskState) -> str:
         found["summary"] = task.summary
     if task.tests is not None:
         found["tests"] = task.tests
+    if task.review is not None:
+        found["review"] = task.review
     if task.backend:
         found["backend"] = task.backend
     if task.error is not None:
@@ -163,6 +166,7 @@ def read_task(row: RowMapping, planned: TaskState | None) -> TaskState:
         verdict=row["verdict"],
         summary=outcome.summary,
         tests=outcome.tests,
+        review=outcome.review,
         backend=outcome.backend,
         error=outcome.error,
         usage=outcome.usage,

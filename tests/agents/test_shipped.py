@@ -150,7 +150,8 @@ async def test_the_debugger_needs_a_failing_report() -> None:
     ("approved", "severity", "verdict"),
     [
         (True, "minor", "passed"),
-        (False, "major", "passed"),
+        (False, "info", "failed"),
+        (False, "major", "failed"),
         (True, "critical", "passed"),
         (False, "critical", "failed"),
     ],
@@ -165,8 +166,43 @@ async def test_the_reviewers_verdict(approved: bool, severity: str, verdict: str
     task = TaskMaker(model)(base=BaseTree({"app.py": b"x = 1\n"}), role="reviewer")
     result = await ReviewerAgent().run(task)
     assert result.verdict == verdict
+    assert result.review is not None
+    assert result.review.approved is approved
+    assert [finding.sentence for finding in result.review.findings] == [f"{severity} (app.py): hm"]
     assert dict(result.files) == {}
     assert "x = 1" in model.requests[0].messages[0].text
+
+
+FINDINGS = [{"severity": severity, "message": severity} for severity in ("info", "critical", "minor")]
+REFUSED = {"approved": False, "summary": "nearly", "findings": FINDINGS}
+
+
+async def test_a_review_is_carried_with_its_gravest_findings_first() -> None:
+    many = {**REFUSED, "findings": [*FINDINGS, {"severity": "major", "message": "m" * 5_000}] * 9}
+    result = await ReviewerAgent().run(TaskMaker(ScriptedModel(json.dumps(many)))(role="reviewer"))
+    assert result.review is not None
+    severities = [finding.severity for finding in result.review.findings]
+    assert severities == ["critical"] * 9 + ["major"] * 9 + ["minor"] * 2
+    assert max(len(finding.message) for finding in result.review.findings) == 1_000
+
+
+async def test_the_debugger_is_told_what_the_review_does_not_accept() -> None:
+    model = ScriptedModel(code(app="x = 4\n"))
+    passed = FAILING.model_copy(update={"passed": True}).model_dump(mode="json")
+    base = BaseTree({"app.py": b"x = 6\n"}, {"review": REFUSED, "test": passed})
+    task = TaskMaker(model)(base=base, role="debugger", dependencies=["review"], writable=["app.py"])
+    assert (await DebuggerAgent().run(task)).files == {"app.py": "x = 4\n"}
+    text = model.requests[0].messages[0].text
+    assert "What the review does not accept; no test failed" in text
+    assert "nearly\n\n- info: info\n- critical: critical\n- minor: minor" in text
+
+
+async def test_a_repeated_review_knows_what_was_found_before() -> None:
+    base = BaseTree({"app.py": b"x = 6\n"}, {"review": REFUSED})
+    for cycle in (0, 1):
+        model = ScriptedModel(json.dumps({"approved": True, "summary": "good"}))
+        await ReviewerAgent().run(TaskMaker(model)(base=base, role="reviewer", cycle=cycle))
+        assert ("- critical: critical" in model.requests[0].messages[0].text) is bool(cycle)
 
 
 async def test_the_same_task_gives_the_same_prompt() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from contracts.documents.failure import TestFailure
+from contracts.documents.reports import ReviewFinding
 from contracts.documents.todo_list import TodoItem, TodoList
-from contracts.messages.payloads import TaskError, TaskOutcome, TestSummary, Usage
+from contracts.messages.payloads import ReviewSummary, TaskError, TaskOutcome, TestSummary, Usage
 from orchestrator.core.decide import decide
 from orchestrator.core.decision import Decision
 from orchestrator.core.events import Dispatch, Finished, Started, WorkflowEvent
@@ -47,8 +49,15 @@ def failed(dispatch_id: str, *, retryable: bool = True, code: str = "broken", **
     return outcome(dispatch_id, status="failed", error=error, usage=usage, **more)
 
 
-def red_tests(dispatch_id: str) -> TaskOutcome:
-    return outcome(dispatch_id, verdict="failed", summary="1 failed", tests=TestSummary(passed=1, failed=1))
+def red_tests(dispatch_id: str, failure: TestFailure | None = None) -> TaskOutcome:
+    tests = TestSummary(passed=1, failed=1, failure=failure)
+    return outcome(dispatch_id, verdict="failed", summary="1 failed", tests=tests)
+
+
+def refused_review(dispatch_id: str) -> TaskOutcome:
+    finding = ReviewFinding(severity="major", path="a.py", message="full houses are\ncompared wrongly")
+    review = ReviewSummary(approved=False, findings=(finding,))
+    return outcome(dispatch_id, verdict="failed", summary="not acceptable", review=review)
 
 
 class Play:

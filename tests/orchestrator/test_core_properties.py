@@ -13,7 +13,8 @@ from orchestrator.core.operator_actions import action_hash
 from orchestrator.core.state import TaskStatus, Workflow, WorkflowStatus
 from tests.orchestrator.plans import WORKFLOW, Play, commit_of, failed, item, outcome, plan, red_tests
 
-STEPS = 3_000
+STEPS = 6_000
+MOST_TASKS = 500
 
 
 def random_plan(chance: random.Random) -> TodoList:
@@ -25,7 +26,7 @@ def random_plan(chance: random.Random) -> TodoList:
             item(
                 name,
                 *needs,
-                role=chance.choice(["coder", "coder", "tester"]),
+                role=chance.choice(["coder", "coder", "tester", "reviewer"]),
                 max_retries=chance.randint(0, 2),
                 max_cycles=chance.randint(0, 2),
                 requires_approval=chance.random() < 0.15,
@@ -101,6 +102,7 @@ class History:
         assert fresh.unmet == workflow.unmet, "counters differ from what the tasks say"
         open_tasks = sum(1 for task in workflow.tasks.values() if not task.status.terminal)
         assert workflow.header.open_tasks == open_tasks
+        assert len(workflow.tasks) <= MOST_TASKS, "debug cycles are not bounded"
         for task in workflow.tasks.values():
             if task.status in {TaskStatus.READY, TaskStatus.DISPATCHED}:
                 needed = [workflow.tasks[name].status for name in task.dependencies]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from contracts.documents.failure import TestFailure
 from contracts.messages.journal import TaskDelayed, WorkflowCompleted
 from orchestrator.core.attempts import BACKOFF_MOST_SECONDS, MAX_CRASHES, backoff_seconds
 from orchestrator.core.events import (
@@ -20,7 +21,17 @@ from orchestrator.core.events import (
 )
 from orchestrator.core.operator_actions import action_hash
 from orchestrator.scheduling.messages import request_stream
-from tests.orchestrator.plans import WORKFLOW, Play, commit_of, failed, item, outcome, plan, red_tests
+from tests.orchestrator.plans import (
+    WORKFLOW,
+    Play,
+    commit_of,
+    failed,
+    item,
+    outcome,
+    plan,
+    red_tests,
+    refused_review,
+)
 
 
 def diamond() -> Play:
@@ -229,6 +240,112 @@ class TestCycle:
         assert play.workflow.header.status == "failed"
         assert play.status("review") == "blocked"
         assert "tests still fail" in play.workflow.header.reason
+
+    @pytest.mark.parametrize(
+        ("failure", "code", "said"),
+        [
+            (TestFailure(kind="failed", test="t", error="assert 1"), "verdict_failed", "tests still fail"),
+            (
+                TestFailure(kind="not_loaded", test="t", error="ImportError: x", path="a.py", line=3),
+                "tests_not_loaded",
+                "the tests could not be loaded: t: ImportError: x (a.py:3)",
+            ),
+            (
+                TestFailure(kind="not_loaded", test="t", error="ImportError: x", on_base=True),
+                "environment",
+                "environment: the tests of the unchanged base cannot be loaded either: t: ImportError: x",
+            ),
+        ],
+    )
+    def test_an_end_says_what_failed_first(self, failure: TestFailure, code: str, said: str) -> None:
+        play = self.play(max_cycles=0)
+        play.give(Finished("test", red_tests(play.dispatch("test"), failure=failure)))
+        error = play.workflow.tasks["test"].error
+        assert error is not None
+        assert (error.code, error.message.startswith(said)) == (code, True)
+        assert play.workflow.header.reason == f"test: {error.message}"
+
+    def reviewed(self, *, max_cycles: int = 2) -> Play:
+        play = Play(
+            plan(
+                item("code", output_artifacts=("src/",)),
+                item("test", "code", role="tester", output_artifacts=("tests/",)),
+                item("review", "test", role="reviewer", output_artifacts=(), max_cycles=max_cycles),
+                item("docs", "review", output_artifacts=("docs/",)),
+            )
+        )
+        play.succeed("code")
+        return play
+
+    def refuse(self, play: Play, name: str) -> None:
+        assert play.give(Finished(name, refused_review(play.dispatch(name)))).refused is None
+
+    def test_what_a_review_does_not_approve_is_fixed_tested_and_reviewed_again(self) -> None:
+        play = self.reviewed()
+        play.succeed("test", verdict="passed")
+        self.refuse(play, "review")
+        tasks = play.workflow.tasks
+        assert (tasks["review.fix1"].status, tasks["review.fix1"].dependencies) == ("ready", ("review",))
+        assert tasks["review.fix1"].item.output_artifacts == ("src/",)
+        assert tasks["test.retest1"].dependencies == ("review.fix1",)
+        assert tasks["review.retest1"].dependencies == ("test.retest1",)
+        assert tasks["docs"].dependencies == ("review.retest1",)
+        for name in ("review.fix1", "test.retest1", "review.retest1", "docs"):
+            play.succeed(name, verdict="passed")
+        assert play.workflow.header.status == "merging"
+
+    def test_a_fix_for_a_review_that_breaks_tests_is_a_debug_cycle_of_the_test(self) -> None:
+        play = self.reviewed()
+        play.give(Finished("test", red_tests(play.dispatch("test"))))
+        play.succeed("test.fix1")
+        play.succeed("test.retest1", verdict="passed")
+        self.refuse(play, "review")
+        play.succeed("review.fix1")
+        assert play.status("test.retest2") == "ready"
+        assert "test.fix2" not in play.workflow.tasks
+        play.give(Finished("test.retest2", red_tests(play.dispatch("test.retest2"))))
+        assert play.workflow.header.status == "failed"
+        assert play.status("review.retest1") == "blocked"
+
+    def test_a_review_that_goes_on_refusing_fails_the_workflow_with_its_findings(self) -> None:
+        play = self.reviewed(max_cycles=1)
+        play.succeed("test", verdict="passed")
+        self.refuse(play, "review")
+        play.succeed("review.fix1")
+        play.succeed("test.retest1", verdict="passed")
+        self.refuse(play, "review.retest1")
+        assert play.status("docs") == "blocked"
+        error = play.workflow.tasks["review.retest1"].error
+        assert error is not None
+        assert error.code == "not_approved"
+        assert play.workflow.header.reason == (
+            "review.retest1: the review does not approve: not acceptable; "
+            "major (a.py): full houses are compared wrongly"
+        )
+
+    def test_two_reviews_that_refuse_have_repetitions_of_their_own(self) -> None:
+        play = Play(
+            plan(
+                item("code"),
+                item("test", "code", role="tester"),
+                item("one", "test", role="reviewer", output_artifacts=()),
+                item("two", "test", role="reviewer", output_artifacts=()),
+            )
+        )
+        play.succeed("code")
+        play.succeed("test", verdict="passed")
+        self.refuse(play, "one")
+        self.refuse(play, "two")
+        assert play.workflow.tasks["one.retest1"].dependencies == ("test.retest1",)
+        assert play.workflow.tasks["two.retest1"].dependencies == ("test.retest2",)
+        play.succeed("one.fix1")
+        play.give(Finished("test.retest1", red_tests(play.dispatch("test.retest1"))))
+        assert play.workflow.tasks["one.retest1"].dependencies == ("test.retest3",)
+
+    def test_a_review_of_no_code_fails_at_once(self) -> None:
+        play = Play(plan(item("look", role="reviewer", output_artifacts=())))
+        self.refuse(play, "look")
+        assert play.workflow.header.status == "failed"
 
     def test_a_fix_that_would_name_too_many_files_gets_their_folders(self) -> None:
         coders = [

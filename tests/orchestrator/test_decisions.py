@@ -64,6 +64,6 @@ def test_each_result_has_its_words(capsys: pytest.CaptureFixture[str]) -> None:
     print_result(ACCEPTED)
     print_result(None)
     said = capsys.readouterr().out.splitlines()
-    assert said == ["done", "noted; it takes effect when an orchestrator runs (`multi-agent up`)"]
+    assert said == ["done", "noted; it takes effect when an orchestrator runs: multi-agent up"]
     with pytest.raises(InvalidInput, match="task a is over"):
         print_result(CommandResult("task a is over"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from contracts.messages.channels import Channels
 from contracts.messages.journal import TaskDelayed, TaskPassedOn
-from orchestrator.core.events import Finished, Lost
+from orchestrator.core.events import Finished, Lost, MergeFailed
 from orchestrator.diagnosis.explain import Holder, Observations, explain
 from orchestrator.diagnosis.observe import observe_surroundings
 from tests.orchestrator.hand import Hand
@@ -37,6 +37,21 @@ def test_a_blocked_task_names_the_one_that_failed() -> None:
     play = Play(plan(item("a", max_retries=0), item("b", "a"), item("c", "b")))
     play.give(Finished("a", failed(play.dispatch("a"))))
     assert said(play)["c"] == ("blocked", "is blocked by a, which is failed: it broke")
+
+
+def test_an_ended_workflow_says_why_it_failed() -> None:
+    play = Play(plan(item("a", max_retries=0), item("b", "a"), item("c")))
+    play.give(Finished("a", failed(play.dispatch("a"))))
+    play.succeed("c")
+    assert play.workflow.header.status == "failed"
+    assert said(play) == {
+        "a": ("broken", "is failed: it broke"),
+        "b": ("blocked", "is blocked by a, which is failed: it broke"),
+    }
+    merging = Play(plan(item("a")))
+    merging.succeed("a")
+    merging.give(MergeFailed("both changed x"))
+    assert said(merging) == {None: ("failed", "the outcomes could not be merged: both changed x")}
 
 
 def test_a_dead_lettered_task_is_called_that() -> None:

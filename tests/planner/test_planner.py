@@ -38,6 +38,28 @@ async def test_the_model_chooses_neither_id_nor_request() -> None:
         assert (plan.todo_list_id, plan.request) == (todo_list_id(REQUEST), REQUEST)
 
 
+UNTESTED = answer(task("write", "coder", outputs=("a.py",)), task("look", "reviewer", "write"))
+
+
+async def test_a_plan_whose_code_no_test_looks_at_is_repaired() -> None:
+    model = ScriptedModel(UNTESTED, GOOD)
+    plan = await Planner(model).plan(REQUEST)
+    assert [item.task_id for item in plan.items] == ["design", "write", "verify", "review"]
+    told = model.requests[1].messages[-1].text
+    assert "$.items[0]: 'write' writes code and no tester comes after it" in told
+
+
+async def test_the_last_answer_may_be_untested() -> None:
+    planner = Planner(ScriptedModel(UNTESTED, UNTESTED, UNTESTED))
+    assert len((await planner.plan(REQUEST)).items) == 2
+    assert planner.usage.model_calls == 3
+
+
+async def test_where_no_tester_serves_no_test_is_asked_for() -> None:
+    settings = PlannerSettings(known_roles=frozenset({"coder", "reviewer"}))
+    assert len((await Planner(ScriptedModel(UNTESTED), settings).plan(REQUEST)).items) == 2
+
+
 WRONG = {
     "half": (GOOD[: len(GOOD) // 2], "$: "),
     "empty": ("", "$: "),

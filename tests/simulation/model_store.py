@@ -261,6 +261,7 @@ def _as_done(stored: TaskState, task: TaskState) -> TaskState:
         verdict=task.verdict,
         summary=task.summary,
         tests=task.tests,
+        review=task.review,
         backend=task.backend,
         error=task.error,
         usage=task.usage,

@@ -1,5 +1,5 @@
 // Sends every outcome to the supervisor. Node's test runner loads it; `run_node.mjs` has opened the pipe.
-import { send } from './run_node.mjs';
+import { place, send } from './run_node.mjs';
 
 function message(error) {
   const cause = error?.cause ?? error;
@@ -25,6 +25,7 @@ export default async function* report(source) {
       name: suites.join(' > '),
       when: 'call',
       outcome,
+      ...(outcome === 'failed' ? place(data.details?.error?.cause ?? data.details?.error) : {}),
       message: outcome === 'failed' ? message(data.details?.error) : String(data.skip ?? data.todo ?? '').slice(0, 1000),
     });
   }

@@ -19,6 +19,16 @@ export function send(kind, { name, ...values }) {
   while (data.length) data = data.subarray(writeSync(order.pipe, data));
 }
 
+// File and line of the first step of a stack that is in the tree.
+export function place(error) {
+  const folder = `${process.cwd()}/`;
+  for (const [, name, line] of String(error?.stack ?? '').matchAll(/(?:file:\/\/)?(\/[^\s()]+?):(\d+)/g)) {
+    const file = name.startsWith(folder) ? name.slice(folder.length) : '';
+    if (file && !file.startsWith('.test-harness/')) return { path: file, line: Number(line) };
+  }
+  return {};
+}
+
 const bodies = {
   strictEqual: () => assert.strictEqual(1, 2),
   deepStrictEqual: () => assert.deepStrictEqual({ a: [1] }, { a: [2] }),
@@ -36,7 +46,7 @@ try {
 }
 if (broken !== undefined) {
   const message = String(broken?.message ?? broken).split('\n')[0].slice(0, 1000);
-  send('not_collected', { outcome: 'failed', message });
+  send('not_collected', { outcome: 'failed', message, ...place(broken) });
 }
 for (const [kind, body] of Object.entries(bodies)) test(order.canaries[kind], body);
 process.on('exit', () => {

@@ -14,12 +14,19 @@ import importlib
 import json
 import os
 import random
+import re
 import sys
 import types
 from pathlib import Path
 from typing import Any
 
 _MESSAGE_CHARACTERS = 1_000
+_TRACEBACK_CHARACTERS = 20_000
+_ROOT = os.getcwd()
+_OWN = os.path.dirname(os.path.abspath(__file__))
+# A step of a traceback as pytest writes it, `tests/test_a.py:3: in test_one`, or as Python does; the
+# place of a syntax error is marked with E.
+_STEP = re.compile(r'^(?:E?  +File ")?([^\s":][^":\n]*)(?:", line |:)(\d+)', re.MULTILINE)
 # Tests that take longer than this are not run a second time.
 _SLOW_SECONDS = 1.0
 _WATCHED = ("pytest", "_pytest", "pluggy", "json", "__main__", "strict", "meter")
@@ -192,6 +199,7 @@ def _recorder(pytest: Any, pipe: _Pipe, added: _AddedTests) -> Any:
                     id=report.nodeid,
                     outcome=report.outcome,
                     message=_message(report.longrepr),
+                    **_place(report.longrepr),
                 )
 
         @pytest.hookimpl(tryfirst=True)  # type: ignore[untyped-decorator]  # pytest is Any
@@ -211,6 +219,7 @@ def _recorder(pytest: Any, pipe: _Pipe, added: _AddedTests) -> Any:
                 message=_message(report.longrepr) if report.outcome != "passed" else "",
                 slow=report.duration > _SLOW_SECONDS,
                 by=getattr(report, "skipped_by", ""),
+                **(_place(report.longrepr) if report.outcome == "failed" else {}),
             )
 
     return Recorder()
@@ -230,9 +239,9 @@ def _watch_of_skips(pytest: Any) -> Any:
 
 def _raised_by(excinfo: Any) -> str:
     """Return the file of the tree whose code raised the exception; "" when there is none."""
-    own = (f"{os.getcwd()}{os.sep}", os.path.dirname(os.path.abspath(__file__)))
     frames = [str(entry.frame.code.raw.co_filename) for entry in excinfo.traceback]
-    inside = [name for name in frames if name.startswith(own[0]) and not name.startswith(own[1])]
+    folder = f"{os.getcwd()}{os.sep}"
+    inside = [name for name in frames if name.startswith(folder) and not name.startswith(_OWN)]
     return os.path.relpath(inside[-1]) if inside else ""
 
 
@@ -246,6 +255,15 @@ def _message(longrepr: Any) -> str:
     lines = str(longrepr).strip().split("\n")
     marked = [line[1:].strip() for line in lines if line.startswith("E ")]
     return (marked or lines)[-1][:_MESSAGE_CHARACTERS]
+
+
+def _place(longrepr: Any) -> dict[str, Any]:
+    """Return file and line of the last step of a traceback that is in the tree."""
+    for name, line in reversed(_STEP.findall(str(longrepr)[-_TRACEBACK_CHARACTERS:])):
+        file = os.path.normpath(os.path.join(_ROOT, name))
+        if file.startswith(f"{_ROOT}{os.sep}") and not file.startswith(_OWN) and os.path.isfile(file):
+            return {"path": os.path.relpath(file, _ROOT), "line": int(line)}
+    return {}
 
 
 if __name__ == "__main__":

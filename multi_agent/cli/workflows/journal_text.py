@@ -11,6 +11,9 @@ from contracts.messages.journal import JournalEvent, UnknownEvent
 if TYPE_CHECKING:
     from orchestrator.client.views import JournalEntry
 
+_SHOWN = 1_000
+"""Characters of a fact: a summary or a reason with its error line is not cut."""
+
 _FOR_PROGRAMS = frozenset({"task_id", "dispatch_id", "execution_id", "worker_id"})
 
 
@@ -38,4 +41,4 @@ def _facts(event: JournalEvent | UnknownEvent) -> Mapping[str, Any]:
 def _short(value: Any) -> str:
     listed = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     text = flowing(listed)
-    return text if len(text) <= 120 else f"{text[:117]}..."
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."

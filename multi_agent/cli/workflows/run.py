@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from contracts.base.printing import print_line
+from contracts.base.processes.command_lines import command_line
 from multi_agent.application.approvals import pending_approvals
 from multi_agent.application.shown_actions import ShownActions
 from multi_agent.cli import EXIT_APPROVAL, EXIT_INTERRUPTED
@@ -75,9 +76,8 @@ async def _interruptible(settings: Settings, options: RunOptions, *, as_json: bo
         print_line(err=True)
         print_line("interrupted; everything started here is stopped", err=True)
         if session.workflow_id:
-            print_line(
-                f"nothing is lost; go on with: multi-agent run --resume {session.workflow_id}", err=True
-            )
+            command = command_line("run", "--resume", session.workflow_id)
+            print_line(f"nothing is lost; go on with: {command}", err=True)
         return EXIT_INTERRUPTED
     code = report(finished, options.repo, as_json=as_json)
     if code == EXIT_APPROVAL and not as_json:

@@ -8,11 +8,12 @@ from pathlib import Path
 from agents.sdk.registry import agent_info
 from artifacts import GitArtifactStore
 from contracts.documents.todo_list import TodoList
+from contracts.messages.payloads import Usage
 from multi_agent.application.bases import take_base
 from multi_agent.application.follow import follow_until_settled
 from multi_agent.application.plans import check_roles, make_plan, read_plan
 from multi_agent.application.sandboxes import choose_ready
-from multi_agent.application.summary import FinishedRun, summarise
+from multi_agent.application.summary import FinishedRun, planning_usage, summarise
 from multi_agent.bootstrap import (
     find_agents,
     make_client,
@@ -50,6 +51,7 @@ class RunSession:
         self._options = options
         self._screen = screen
         self._stack = Stack(settings, screen.say, modules=options.modules)
+        self._planning: Usage | None = None
         self.workflow_id: str | None = None
         """Known once the workflow is submitted."""
 
@@ -91,7 +93,9 @@ class RunSession:
         self._screen.say(f"planning with {model.name} ...{_manual_hint(settings.model_spec)}")
         try:
             planner = make_planner(settings, model, self._options.modules)
-            return await make_plan(planner, request, artifacts, base)
+            plan = await make_plan(planner, request, artifacts, base)
+            self._planning = planner.usage
+            return plan
         finally:
             await model.close()
 
@@ -103,12 +107,13 @@ class RunSession:
         try:
             client = make_client(settings, database)
             if plan is not None:
-                self.workflow_id = await client.submit(plan, base_commit=base)
+                self.workflow_id = await client.submit(plan, base_commit=base, planning=self._planning)
                 self._screen.say(f"workflow {self.workflow_id}: {len(plan.items)} tasks")
             else:
                 self.workflow_id = await client.resolve(self._options.resume)
             view = await self._follow(client, self.workflow_id)
-            return FinishedRun(view, await summarise(view, artifacts, settings.artifacts))
+            planning = await planning_usage(client, self.workflow_id)
+            return FinishedRun(view, await summarise(view, artifacts, settings.artifacts, planning))
         finally:
             await database.close()
 

@@ -34,9 +34,9 @@ _WORDS: Mapping[str, str] = {
 
 
 def task_word(task: TaskState) -> str:
-    """A task's state in words; a test task says what its tests said."""
+    """A task's state in words; a test or review says what it found."""
     if task.status.value == "succeeded" and task.verdict == "failed":
-        return "tests failed"
+        return "not approved" if task.review is not None else "tests failed"
     return _WORDS.get(task.status.value, task.status.value)
 
 
@@ -47,7 +47,8 @@ def task_detail(task: TaskState) -> str:
         cover = (
             "" if task.tests.coverage_percent is None else f", {task.tests.coverage_percent:.0f} % covered"
         )
-        return f"{task.tests.passed} of {total} tests passed{cover}"
+        failure = f"; {task.tests.failure.sentence}" if task.tests.failure else ""
+        return f"{task.tests.passed} of {total} tests passed{cover}{failure}"
     if task.error is not None and task.status.value != "succeeded":
         return _first_line(task.error.message)
     return _first_line(task.summary)

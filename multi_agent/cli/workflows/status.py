@@ -9,6 +9,7 @@ from dataclasses import asdict
 import click
 
 from contracts.base.printing import print_json, print_line
+from contracts.base.processes.command_lines import command_line
 from contracts.base.text import flowing
 from multi_agent.application.shown_actions import ShownActions
 from multi_agent.application.status import Overview, WorkflowDetails, overview, workflow_details
@@ -68,7 +69,8 @@ def _overview_json(found: Overview) -> dict[str, object]:
 
 def _print_overview(found: Overview) -> None:
     if not found.workflows:
-        print_line("no workflow yet; start one with `multi-agent run` or `multi-agent submit`")
+        ways = f"`{command_line('run', 'REQUEST')}` or `{command_line('submit', 'PLAN')}`"
+        print_line(f"no workflow yet; start one with {ways}")
     for one in found.workflows:
         header, age = one.header, _age(one.header.created_at)
         size = f"{one.task_count} tasks"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contracts.base.printing import print_line
+from contracts.base.processes.command_lines import command_line
 from contracts.base.refs import branch_name
 from contracts.base.text import flowing
 from multi_agent.application.status import WorkflowDetails
@@ -21,4 +22,5 @@ def print_details(details: WorkflowDetails) -> None:
         print_line(f"result {header.result_commit} on {branch_name(header.workflow_id)}")
     print_waiting(details.waiting)
     for one in details.dead_letters:
-        print_line(f"dead-lettered: {one.task_id}; multi-agent dead-letters show {one.dead_letter_id}")
+        command = command_line("dead-letters", "show", str(one.dead_letter_id))
+        print_line(f"dead-lettered: {one.task_id}; {command}")

@@ -30,6 +30,7 @@ def _task_json(task: TaskState) -> dict[str, Any]:
         "commit": task.commit,
         "summary": task.summary,
         "tests": task.tests.model_dump() if task.tests else None,
+        "review": task.review.model_dump() if task.review else None,
         "error": task.error.model_dump() if task.error else None,
         "usage": task.usage.model_dump(),
         "seconds": task.seconds,

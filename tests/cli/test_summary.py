@@ -1,0 +1,123 @@
+"""What the end of a run says, from made-up workflows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.documents.failure import TestFailure
+from contracts.documents.reports import ReviewFinding
+from contracts.messages.payloads import ReviewSummary, TestSummary, Usage
+from multi_agent.application.summary import summarise
+from multi_agent.cli.workflows.summary_text import summary_lines
+from orchestrator.client.views import WorkflowView
+from orchestrator.core.events import Finished
+from orchestrator.core.state import WorkflowStatus
+from tests.orchestrator.plans import Play, item, outcome, plan, red_tests, refused_review
+
+
+class NoStore:
+    """An artifact store in which every commit has one file of code."""
+
+    async def read_tree(self, commit: str) -> dict[str, bytes]:
+        return {"a.py": commit.encode()}
+
+
+async def _lines(play: Play, planning: Usage | None = None, **header: Any) -> list[str]:
+    view = WorkflowView(play.workflow.header._replace(**header), tuple(play.workflow.tasks.values()))
+    store: Any = NoStore()
+    return summary_lines(await summarise(view, store, "/store", planning or Usage()))
+
+
+def _starting(lines: list[str], name: str) -> list[str]:
+    return [line.split(maxsplit=1)[1] for line in lines if line.split(maxsplit=1)[:1] == [name]]
+
+
+def _two_tests() -> Play:
+    play = Play(
+        plan(
+            item("code"),
+            item("one", "code", role="tester"),
+            item("two", "code", role="tester"),
+            item("review", "one", "two", role="reviewer", output_artifacts=()),
+        )
+    )
+    play.succeed("code", usage=Usage(model_calls=1, input_tokens=10, output_tokens=5, cost_usd=0.5))
+    return play
+
+
+def _tests(passed: int, failed: int = 0, cover: float | None = None) -> TestSummary:
+    return TestSummary(passed=passed, failed=failed, coverage_percent=cover)
+
+
+DONE: dict[str, Any] = {"status": WorkflowStatus.COMPLETED, "result_commit": "f" * 40, "finished_at": 2.0}
+
+
+async def test_tests_are_counted_over_the_last_report_of_each_test_task() -> None:
+    play = _two_tests()
+    play.give(Finished("one", red_tests(play.dispatch("one"))))
+    play.succeed("two", verdict="passed", tests=_tests(3, cover=50.0), backend="box")
+    play.succeed("one.fix1")
+    play.succeed("one.retest1", verdict="passed", tests=_tests(2, cover=90.0), backend="box")
+    play.succeed("review", verdict="passed", review=ReviewSummary(approved=True))
+    lines = await _lines(play, **DONE)
+    assert lines[1] == "Done: build it"
+    assert _starting(lines, "tests") == ["5 of 5 passed in 2 reports, 90 % line coverage (sandbox: box)"]
+    assert _starting(lines, "untested") == _starting(lines, "findings") == []
+
+
+async def test_planning_counts() -> None:
+    play = _two_tests()
+    lines = await _lines(play, Usage(model_calls=2, input_tokens=100, output_tokens=50, cost_usd=0.25))
+    assert _starting(lines, "model") == ["3 calls (2 to plan), 110 tokens in, 55 out, $0.7500"]
+    assert _starting(await _lines(play), "model") == ["1 calls, 10 tokens in, 5 out, $0.5000"]
+
+
+async def test_findings_and_what_became_of_them() -> None:
+    play = _two_tests()
+    for name in ("one", "two"):
+        play.succeed(name, verdict="passed", tests=_tests(1))
+    play.give(Finished("review", refused_review(play.dispatch("review"))))
+    found = "major (a.py): full houses are compared wrongly"
+    assert _starting(await _lines(play), "findings") == [f"sent back: {found}"]
+    play.succeed("review.fix1")
+    for name in ("one.retest1", "two.retest1"):
+        play.succeed(name, verdict="passed", tests=_tests(1))
+    minor = ReviewSummary(approved=True, findings=(ReviewFinding(severity="minor", message="a name"),))
+    again = play.dispatch("review.retest1")
+    play.give(Finished("review.retest1", outcome(again, verdict="passed", review=minor)))
+    lines = await _lines(play, **DONE)
+    assert lines[1] == "Done: build it"
+    at = next(number for number, line in enumerate(lines) if "findings" in line)
+    assert [line[13:] for line in lines[at : at + 2]] == [f"fixed: {found}", "noted: minor: a name"]
+
+
+async def test_a_review_that_never_approves_is_a_failure_with_its_findings() -> None:
+    review = item("review", "code", role="reviewer", output_artifacts=(), max_cycles=0)
+    play = Play(plan(item("code"), review))
+    play.succeed("code")
+    play.give(Finished("review", refused_review(play.dispatch("review"))))
+    lines = await _lines(play)
+    assert lines[1] == "Failed: build it"
+    assert _starting(lines, "why")[0].startswith("review: the review does not approve: not acceptable; major")
+    assert _starting(lines, "findings") == ["open: major (a.py): full houses are compared wrongly"]
+
+
+async def test_code_that_no_test_looked_at_is_said_in_the_first_line() -> None:
+    play = Play(plan(item("code"), item("more", output_artifacts=("b.md",))))
+    play.succeed("code")
+    play.succeed("more")
+    lines = await _lines(play, **DONE)
+    assert lines[1] == "Done, UNTESTED: build it"
+    assert _starting(lines, "untested") == ["no test looked at the code of code"]
+    assert (await _lines(play))[1] == "Merging: build it"
+
+
+async def test_the_request_is_one_line_and_the_reason_has_file_and_line() -> None:
+    failure = TestFailure(kind="not_loaded", test="t.py", error="ImportError: x", path="a.py", line=3)
+    play = Play(plan(item("code"), item("test", "code", role="tester", max_cycles=0)))
+    play.succeed("code")
+    play.give(Finished("test", red_tests(play.dispatch("test"), failure=failure)))
+    lines = await _lines(play, request="first\nsecond " + "word " * 100)
+    assert lines[1].startswith("Failed: first second word word")
+    assert len(lines[1]) <= 110
+    assert _starting(lines, "why") == ["test: the tests could not be loaded: t.py: ImportError: x (a.py:3)"]
