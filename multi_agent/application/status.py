@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from contracts.base.errors import InvalidInput
 from multi_agent.application.approvals import PendingApproval, pending_approvals
+from multi_agent.application.results import OfferedWork, offered_work
 from orchestrator.client.views import OrchestratorView, WorkerView, WorkflowOverview, WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
@@ -28,6 +29,8 @@ class WorkflowDetails:
     dead_letters: list[StoredDeadLetter]
     waiting: tuple[PendingApproval, ...]
     """What waits for approval."""
+    offered: OfferedWork | None
+    """What it offers, where it has failed."""
 
 
 async def overview(client: WorkflowClient, limit: int) -> Overview:
@@ -51,4 +54,4 @@ async def workflow_details(client: WorkflowClient, name: str | None) -> Workflow
     """Read one workflow and its open dead letters. Raises as find_workflow."""
     view = await find_workflow(client, name)
     letters = await client.dead_letters(workflow_id=view.header.workflow_id)
-    return WorkflowDetails(view, letters, pending_approvals(view))
+    return WorkflowDetails(view, letters, pending_approvals(view), await offered_work(client, view))

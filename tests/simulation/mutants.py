@@ -25,7 +25,7 @@ from orchestrator.service.fleet.recovery import Recovery, Words
 from orchestrator.service.fleet.workers import Workers
 from orchestrator.service.git_publisher import GitPublisher
 from orchestrator.service.inbox_handler import InboxHandler
-from orchestrator.service.offers import Offer, Offers
+from orchestrator.service.offers import Offer
 from orchestrator.service.publisher import Publisher
 from orchestrator.service.sources import OutcomeReader
 from orchestrator.service.term import Term
@@ -141,14 +141,6 @@ MUTANTS: dict[str, list[tuple[Any, str, Any]]] = {
             "await self._artifacts.publish([move for _, move in batch])",
             "self._delivered += [entry_id for entry_id, _ in batch]; "
             "await self._artifacts.publish([move for _, move in batch])",
-        )
-    ],
-    "an offer counts as made before it is": [
-        edited(
-            Offers,
-            "make_next",
-            "made = await self._make(offer.workflow)",
-            "self._delivered.append(offer.entry_id); made = await self._make(offer.workflow)",
         )
     ],
     "a success leaves what was offered": [

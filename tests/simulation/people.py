@@ -55,7 +55,7 @@ class People:
         if kind == 1:
             self._send("cancel", name, body_text(CancelBody(person="p")))
         elif kind in {2, 3}:
-            self._send("retry", name, body_text(RetryBody(person="p")))
+            self._send("retry", name, body_text(RetryBody(person="p", fresh=bool(self._choices.below(2)))))
         elif kind == 4:
             self._judge(name, reject=True)
         elif kind in {5, 6, 7}:

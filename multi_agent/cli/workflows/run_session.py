@@ -12,6 +12,7 @@ from contracts.messages.payloads import Usage
 from multi_agent.application.bases import take_base
 from multi_agent.application.follow import follow_until_settled
 from multi_agent.application.plans import check_roles, make_plan, read_plan
+from multi_agent.application.results import OFFER_SECONDS, offered_work
 from multi_agent.application.sandboxes import choose_ready
 from multi_agent.application.summary import FinishedRun, planning_usage, summarise
 from multi_agent.bootstrap import (
@@ -113,7 +114,9 @@ class RunSession:
                 self.workflow_id = await client.resolve(self._options.resume)
             view = await self._follow(client, self.workflow_id)
             planning = await planning_usage(client, self.workflow_id)
-            return FinishedRun(view, await summarise(view, artifacts, settings.artifacts, planning))
+            offered = await offered_work(client, view, wait_seconds=OFFER_SECONDS)
+            summary = await summarise(view, artifacts, settings.artifacts, planning)
+            return FinishedRun(view, summary, offered)
         finally:
             await database.close()
 
