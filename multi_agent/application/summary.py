@@ -76,6 +76,8 @@ class FinishedRun:
     summary: Summary
     offered: OfferedWork | None = None
     """What a failed workflow offers."""
+    test_commands: tuple[str, ...] = ()
+    """What runs the tests in a checkout of the result, or of the offer."""
 
     @property
     def waiting_for_approval(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,21 +24,29 @@ def report(finished: FinishedRun, repo: Path | None, *, as_json: bool) -> int:
     waiting, offered = finished.waiting_for_approval, finished.offered
     if as_json:
         unverified = asdict(offered) if offered else None
-        print_json({**summary.as_json(), "waiting_for_approval": list(waiting), "unverified": unverified})
+        print_json(
+            {
+                **summary.as_json(),
+                "waiting_for_approval": list(waiting),
+                "unverified": unverified,
+                "test_commands": list(finished.test_commands),
+            }
+        )
     elif waiting:
         print_line()
         print_waiting(pending_approvals(finished.view))
         print_line(f"  go on    {command_line('run', '--resume', summary.workflow_id)}")
     else:
-        for line in [
-            *summary_lines(summary),
-            *(offer_lines(offered) if offered else ()),
-            *_next_steps(summary, offered, repo),
-        ]:
+        more = [*(offer_lines(offered) if offered else ()), *_test_lines(finished.test_commands)]
+        for line in [*summary_lines(summary), *more, *_next_steps(summary, offered, repo)]:
             print_line(line)
     if waiting:
         return EXIT_APPROVAL
     return EXIT_DONE if summary.status == WorkflowStatus.COMPLETED.value else EXIT_FAILED
+
+
+def _test_lines(commands: Sequence[str]) -> list[str]:
+    return [f"  {'' if number else 'test it':10} {command}" for number, command in enumerate(commands)]
 
 
 def _next_steps(summary: Summary, offered: OfferedWork | None, repo: Path | None) -> list[str]:

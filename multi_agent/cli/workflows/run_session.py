@@ -10,6 +10,7 @@ from artifacts import GitArtifactStore
 from contracts.documents.todo_list import TodoList
 from contracts.messages.payloads import Usage
 from multi_agent.application.bases import take_base
+from multi_agent.application.delivered_tests import delivered_tests
 from multi_agent.application.follow import follow_until_settled
 from multi_agent.application.plans import check_roles, make_plan, read_plan
 from multi_agent.application.results import OFFER_SECONDS, offered_work
@@ -116,7 +117,8 @@ class RunSession:
             planning = await planning_usage(client, self.workflow_id)
             offered = await offered_work(client, view, wait_seconds=OFFER_SECONDS)
             summary = await summarise(view, artifacts, settings.artifacts, planning)
-            return FinishedRun(view, summary, offered)
+            commit = offered.commit if offered else summary.commit
+            return FinishedRun(view, summary, offered, await delivered_tests(artifacts, view, commit))
         finally:
             await database.close()
 
