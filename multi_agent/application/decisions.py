@@ -13,6 +13,7 @@ from contracts.base.processes.command_lines import command_line
 from contracts.ports.exchanges import ExchangeStore
 from multi_agent.application.approvals import PendingApproval, pending_approvals
 from multi_agent.application.status import find_workflow
+from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.command_result import CommandResult
 from orchestrator.core.state import TaskStatus
@@ -101,13 +102,18 @@ async def retry_fresh(
     answers are noted as useless, and a request that holds such a note is another request.
     """
     view = await find_workflow(client, workflow)
-    name = view.header.workflow_id
+    await note_useless_answers(exchanges, view, task_id)
+    command_id = await client.retry(view.header.workflow_id, task_id, person, fresh=True)
+    return await client.result(command_id, RESULT_SECONDS)
+
+
+async def note_useless_answers(exchanges: ExchangeStore, view: WorkflowView, task_id: str | None) -> None:
+    """Note that the last answers of failed tasks, or of one, were useless; tests that failed get a fix."""
     for task in view.tasks:
         asked = task.attempt > 0 and task.status in {TaskStatus.FAILED, TaskStatus.DEAD}
         if asked and task.verdict != "failed" and task_id in {None, task.task_id}:
-            await note_failure(exchanges, ExchangeScope(name, task.task_id, task.attempt), _ANEW)
-    command_id = await client.retry(name, task_id, person, fresh=True)
-    return await client.result(command_id, RESULT_SECONDS)
+            scope = ExchangeScope(view.header.workflow_id, task.task_id, task.attempt)
+            await note_failure(exchanges, scope, _ANEW)
 
 
 async def retry_dead_letter(client: WorkflowClient, dead_letter_id: int, person: str) -> CommandResult | None:
