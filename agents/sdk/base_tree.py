@@ -1,4 +1,4 @@
-"""The tree that a task starts from, and the reports of earlier tasks in it."""
+"""The tree that a task starts from, and the metadata of the tasks before it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from contracts.base.errors import InvalidDocument, LimitExceeded
 from contracts.base.processes.bounded_call import SMALL, bounded_call
-from contracts.base.refs import TASK_RECORDS, is_metadata
+from contracts.base.refs import is_metadata
 from contracts.base.strict_json import has_more_parts, validate
 from contracts.documents.reports import ArtifactMetadata
 from contracts.messages.payloads import TaskRequest
@@ -21,7 +21,7 @@ _MAX_PARTS: Final = 300_000
 
 @dataclass(frozen=True, slots=True)
 class BaseTree:
-    """A tree, split into files and metadata."""
+    """The files of a tree, and what is known of the tasks that made it."""
 
     files: Mapping[str, bytes] = field(default_factory=dict)
     """path -> content of everything outside the metadata folder."""
@@ -34,8 +34,8 @@ class BaseTree:
 EMPTY: Final = BaseTree()
 
 
-async def read_base(request: TaskRequest, artifacts: CommitStore) -> BaseTree:
-    """Merge the request's parents and read the resulting tree.
+async def read_base(workflow_id: str, request: TaskRequest, artifacts: CommitStore) -> BaseTree:
+    """Merge the request's parents and read the resulting tree, and the metadata of the workflow's tasks.
 
     Raises MergeConflict, ArtifactError, StoreUnavailable.
     """
@@ -43,7 +43,21 @@ async def read_base(request: TaskRequest, artifacts: CommitStore) -> BaseTree:
         return EMPTY
     subject = f"Base of {request.item.task_id}"
     commit = await artifacts.merge(request.parents, subject=subject, created_at=request.created_at)
-    return await _split(await artifacts.read_tree(commit))
+    files = await _files(artifacts, commit)
+    reports: dict[str, Mapping[str, Any]] = {}
+    authors: dict[str, str] = {}
+    for record in (await artifacts.read_records(workflow_id, commit)).values():
+        metadata = await _metadata(record)
+        # A user's repository may hold metadata of other workflows in its tree.
+        if metadata is None or metadata.workflow_id != workflow_id:
+            continue
+        if metadata.report is not None:
+            reports[metadata.task_id] = metadata.report
+        for artifact in metadata.artifacts:
+            # A file that several roles wrote has no single author, so it gets none of an author's rights.
+            known = authors.setdefault(artifact, metadata.agent_role)
+            authors[artifact] = metadata.agent_role if known == metadata.agent_role else ""
+    return BaseTree(files, reports, authors)
 
 
 async def read_start(request: TaskRequest, artifacts: CommitStore | None) -> Mapping[str, bytes]:
@@ -53,24 +67,12 @@ async def read_start(request: TaskRequest, artifacts: CommitStore | None) -> Map
     """
     if artifacts is None or request.base_commit is None:
         return EMPTY.files
-    return (await _split(await artifacts.read_tree(request.base_commit))).files
+    return await _files(artifacts, request.base_commit)
 
 
-async def _split(tree: Mapping[str, bytes]) -> BaseTree:
-    reports: dict[str, Mapping[str, Any]] = {}
-    authors: dict[str, str] = {}
-    for path in sorted(path for path in tree if path.startswith(TASK_RECORDS) and path.endswith(".json")):
-        metadata = await _metadata(tree[path])
-        if metadata is None:
-            continue
-        if metadata.report is not None:
-            reports[metadata.task_id] = metadata.report
-        for artifact in metadata.artifacts:
-            # A file that several roles wrote has no single author, so it gets none of an author's rights.
-            known = authors.setdefault(artifact, metadata.agent_role)
-            authors[artifact] = metadata.agent_role if known == metadata.agent_role else ""
-    files = {path: content for path, content in tree.items() if not is_metadata(path)}
-    return BaseTree(files, reports, authors)
+async def _files(artifacts: CommitStore, commit: str) -> dict[str, bytes]:
+    tree = await artifacts.read_tree(commit)
+    return {path: content for path, content in tree.items() if not is_metadata(path)}
 
 
 async def _metadata(raw: bytes) -> ArtifactMetadata | None:

@@ -91,7 +91,7 @@ class ExchangeLog:
     async def note_failure(self, reason: str) -> None:
         """Store why this attempt's answers were useless. `reason` must be the same text on any machine."""
         if self._hashes:
-            await self._save(f"failed:{self._scope.attempt}", json.dumps({"reason": reason}).encode())
+            await note_failure(self._exchanges, self._scope, reason)
 
     async def _earlier_failures(self) -> str:
         if self._earlier is None:
@@ -117,6 +117,14 @@ class ExchangeLog:
 
     async def _save(self, key: str, content: bytes) -> None:
         await self._exchanges.save_exchange(self._scope.workflow_id, self._scope.task_id, key, content)
+
+
+async def note_failure(exchanges: ExchangeStore, scope: ExchangeScope, reason: str) -> None:
+    """Store why an attempt's answers were useless; a reason that is known already stays."""
+    key = f"failed:{scope.attempt}"
+    if await exchanges.load_exchange(scope.workflow_id, scope.task_id, key) is None:
+        content = json.dumps({"reason": reason}).encode()
+        await exchanges.save_exchange(scope.workflow_id, scope.task_id, key, content)
 
 
 def _exchange(request: ModelRequest, response: ModelResponse) -> bytes:

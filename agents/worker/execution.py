@@ -120,9 +120,9 @@ class TaskExecutor:
         cls = self._agents.find(item.agent_role, item.required_tag)
         if cls is None:
             raise NotConfigured(f"this worker has no agent for the role {item.agent_role!r}")
-        base = await read_base(event.data, self._services.artifacts)
-        services = self._services
-        task = Task(event.data, event.workflowid or "", exchanges, services.sandbox, base, services.artifacts)
+        name, services = event.workflowid or "", self._services
+        base = await read_base(name, event.data, services.artifacts)
+        task = Task(event.data, name, exchanges, services.sandbox, base, services.artifacts)
         failpoint("worker.before_run", f"{task.workflow_id} {task.request.dispatch_id}")
         result = await cls().run(task)
         if not isinstance(result, AgentResult):

@@ -5,20 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 from artifacts.git.long_lived_process import GitDialogue, LongLivedGit
 from artifacts.git.process import run
 
-SYMLINK_MODE, SUBMODULE_MODE = b"120000", b"160000"
+FILE_MODE, SYMLINK_MODE, SUBMODULE_MODE = b"100644", b"120000", b"160000"
 
 # Without --done a truncated stream would count as complete.
 _WORDS = ("fast-import", "--quiet", "--done", "--force", "--date-format=raw")
 _BRANCH = b"refs/multi-agent/import"
 _MOST_COMMITS = 5_000
 _DAY_SECONDS = 86_400
+_RECORD = b"metadata.json"
 _KEPT = b"fast-import"
 _LEFT_BEHIND = ("fast_import_crash_*", "objects/pack/tmp_pack_*", "objects/pack/pack-*.keep")
 
@@ -61,11 +63,23 @@ class Draft:
     message: bytes
     changes: tuple[Put | Link | Drop, ...]
     """Against the first parent, drops first."""
+    record: bytes | None = None
+    """What is stored beside the commit, outside its tree."""
 
     @property
     def size(self) -> int:
-        """Bytes of the file contents."""
-        return sum(len(change.content) for change in self.changes if isinstance(change, Put))
+        """Bytes of the contents."""
+        files = sum(len(change.content) for change in self.changes if isinstance(change, Put))
+        return files + len(self.record or b"")
+
+
+class Written(NamedTuple):
+    """A draft that was written."""
+
+    commit: str
+    holder: str
+    """What its ref must point at to keep commit and record: the commit itself where it has no record, else
+    one on top of it, whose tree is the record alone."""
 
 
 class Importer:
@@ -83,22 +97,41 @@ class Importer:
         dialogue = GitDialogue(_WORDS, _MOST_COMMITS, goodbye=b"done\n")
         self._git = LongLivedGit(git_dir, dialogue, before=lambda: _sweep(git_dir))
 
-    def write(self, drafts: Sequence[Draft]) -> list[str]:
+    def write(self, drafts: Sequence[Draft]) -> list[Written]:
         """Write commits durably; return their names. Again is a no-op. Raises GitFailed, StoreUnavailable."""
-        with self._git.asking(len(drafts)) as ask:
-            return [line.decode() for line in ask(b"".join(_stream(drafts)), len(drafts))]
+        commits = _with_holders(drafts)
+        with self._git.asking(len(commits)) as ask:
+            return _written(drafts, ask(b"".join(_stream(commits)), len(commits)))
 
-    def write_packed(self, drafts: Sequence[Draft]) -> list[str]:
+    def write_packed(self, drafts: Sequence[Draft]) -> list[Written]:
         """Write a pack even for few objects: its fresh copies win over damaged loose objects."""
         # The long-lived process assumes that what it wrote before is still there.
         self._git.close()
-        stream = b"".join(_stream(drafts)) + b"done\n"
+        stream = b"".join(_stream(_with_holders(drafts))) + b"done\n"
         args = ["-c", "fastimport.unpackLimit=1", *_WORDS]
-        return run(args, git_dir=self._git_dir, stdin=stream).decode().split()
+        return _written(drafts, run(args, git_dir=self._git_dir, stdin=stream).split())
 
     def close(self) -> None:
         """End the process; the next write starts another."""
         self._git.close()
+
+
+def _with_holders(drafts: Sequence[Draft]) -> list[Draft]:
+    """The drafts, each followed by the holder of its record; their marks count from 1."""
+    commits: list[Draft] = []
+    for draft in drafts:
+        commits.append(draft)
+        if draft.record is not None:
+            changes = (Drop(b""), Put(_RECORD, FILE_MODE, draft.record))
+            below = (f":{len(commits)}",)
+            holder = replace(draft, parents=below, message=b"metadata\n", changes=changes, record=None)
+            commits.append(holder)
+    return commits
+
+
+def _written(drafts: Sequence[Draft], names: Sequence[bytes]) -> list[Written]:
+    left = iter(name.decode() for name in names)
+    return [Written(commit := next(left), commit if draft.record is None else next(left)) for draft in drafts]
 
 
 def _stream(drafts: Sequence[Draft]) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ class Commit:
     when: int
     """The committer's time in seconds since 1970."""
     message: str
+    role: str = ""
+    """Part of the committer's address, where the store wrote it: the agent's role, or `merge`."""
 
     @property
     def trailers(self) -> dict[str, str]:
@@ -167,13 +170,18 @@ class PathChange(NamedTuple):
     new: TreeEntry | None
 
 
+def blob_name(content: bytes) -> str:
+    """The name that Git gives to a file's content."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
 def _room(found: GitObject) -> int:
     return len(found.content) + _FOUND_BYTES
 
 
 def _parse_commit(found: GitObject) -> Commit:
     head, _, message = found.content.partition(b"\n\n")
-    tree, when, parents = "", 0, []
+    tree, when, role, parents = "", 0, "", []
     for line in head.split(b"\n"):
         key, _, value = line.partition(b" ")
         if key == b"tree":
@@ -181,8 +189,13 @@ def _parse_commit(found: GitObject) -> Commit:
         elif key == b"parent":
             parents.append(value.decode())
         elif key == b"committer":
-            when = _time(value)
-    return Commit(found.oid, tree, tuple(parents), when, message.decode("utf-8", "replace"))
+            when, role = _time(value), _role(value)
+    return Commit(found.oid, tree, tuple(parents), when, message.decode("utf-8", "replace"), role)
+
+
+def _role(committer: bytes) -> str:
+    found = re.search(rb" <([^<>@]*)@multi-agent\.invalid> ", committer)
+    return found[1].decode("utf-8", "replace") if found else ""
 
 
 def _time(committer: bytes) -> int:

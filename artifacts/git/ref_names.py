@@ -8,21 +8,27 @@ import unicodedata
 from typing import NamedTuple
 
 from contracts.base.errors import ArtifactError, InvalidInput
-from contracts.base.refs import EXCHANGES, HEADS, MERGES, PENDING, RESULT, SUPERSEDED, TAGS
+from contracts.base.refs import EXCHANGES, HEADS, MERGES, META, PENDING, RESULT, SUPERSEDED, TAGS
 from contracts.ports.artifacts import PendingCommit
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*\Z")
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 _SUBJECT_LENGTH = 200
 
+WORKFLOW, TASK, RECORD = "Workflow-Id", "Task-Id", "Metadata"
+"""Trailers of an outcome that are read again; the last one names the object that holds its metadata."""
+
 
 class Ref(NamedTuple):
     """A ref and the value that it should have."""
 
     name: str
-    commit: str
+    target: str | None
+    """The object it points at, None when it shall not exist."""
     keep: str = ""
     """The folder of refs that keeps an old value which the new one does not contain; "" for none."""
+    unless: str = ""
+    """A ref during whose existence this one stays as it is; "" for none."""
 
 
 def identifier(field: str, value: str) -> str:
@@ -50,6 +56,11 @@ def branch(workflow_id: str, task_id: str) -> str:
 def tag(workflow_id: str, task_id: str) -> str:
     """The tag beside the branch."""
     return f"{TAGS}{identifier('workflow_id', workflow_id)}_{identifier('task_id', task_id)}"
+
+
+def meta(workflow_id: str, task_id: str) -> str:
+    """The ref of the metadata beside the branch."""
+    return f"{META}/{_pair(workflow_id, task_id)}"
 
 
 def superseded(workflow_id: str, task_id: str) -> str:
@@ -111,18 +122,22 @@ def subject_line(text: str) -> str:
     return one_line(text)[:_SUBJECT_LENGTH] or "no subject"
 
 
-def task_message(commit: PendingCommit) -> bytes:
-    """Write subject, blank line and trailers: provenance that can be read from the commit alone."""
+def task_message(commit: PendingCommit, record: str) -> bytes:
+    """Write subject, blank line and trailers: provenance that can be read from the commit alone.
+
+    `record` is the name of the object that holds the metadata.
+    """
     metadata = commit.metadata
     trailers = {
-        "Workflow-Id": commit.workflow_id,
-        "Task-Id": commit.task_id,
+        WORKFLOW: commit.workflow_id,
+        TASK: commit.task_id,
         "Attempt": str(commit.attempt),
         "Correlation-Id": metadata.correlation_id,
         "Agent-Role": metadata.agent_role,
         "Agent-Version": metadata.agent_version,
         "Model-Name": metadata.model_name,
         "Prompt-Hash": metadata.prompt_hash,
+        RECORD: record,
     }
     lines = [f"{key}: {one_line(value)}" for key, value in trailers.items() if value is not None]
     return "\n".join([subject_line(commit.subject), "", *lines, ""]).encode()

@@ -20,6 +20,8 @@ from artifacts.git.write_guard import WriteGuard
 _WORDS = ("update-ref", "--stdin")
 _MOST_REFS = 20_000
 _AT_ONCE = 8
+NOTHING = "0" * 40
+"""Stands for a ref that does not exist."""
 
 
 class RefChange(NamedTuple):
@@ -27,6 +29,7 @@ class RefChange(NamedTuple):
 
     ref: str
     new: str
+    """NOTHING deletes it."""
     old: str | None = None
     """The only value that it may have now, None for any."""
 
@@ -45,7 +48,8 @@ class RefWriter:
         if not changes:
             return
         lines = [" ".join(("update", *(part for part in change if part is not None))) for change in changes]
-        if not self._stays:
+        if not self._stays or any(change.new == NOTHING for change in changes):
+            # A deletion may write all packed refs anew, which must be durable before they take their place.
             self._run(lines)
             return
         begin = "".join(f"{line}\n" for line in ("start", *lines, "prepare")).encode()

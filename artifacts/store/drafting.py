@@ -6,18 +6,18 @@ import json
 from collections.abc import Sequence
 
 from artifacts.git import ref_names
-from artifacts.git.fast_import import SUBMODULE_MODE, SYMLINK_MODE, Draft, Drop, Link, Put
-from artifacts.git.objects import ObjectReader, TreeEntry
+from artifacts.git.fast_import import FILE_MODE, SUBMODULE_MODE, SYMLINK_MODE, Draft, Drop, Link, Put
+from artifacts.git.objects import ObjectReader, TreeEntry, blob_name
 from artifacts.merge.merging import MergedTree, Merger
 from artifacts.merge.tree_check import check_fit
 from contracts.base.errors import InvalidInput, UnsafePath
 from contracts.base.paths import check_new_path, check_path, check_tree
-from contracts.base.refs import METADATA_FOLDER, TASK_RECORDS, is_reserved
+from contracts.base.refs import METADATA_FOLDER, is_reserved
 from contracts.documents.reports import ArtifactMetadata
 from contracts.ports.artifacts import PendingCommit
 
-_FILE, _PROGRAM = b"100644", b"100755"
-_NEW = TreeEntry(_FILE, "")
+_PROGRAM = b"100755"
+_NEW = TreeEntry(FILE_MODE, "")
 
 
 class Drafter:
@@ -36,20 +36,21 @@ class Drafter:
         _check_metadata(commit)
         _check_files(commit)
         merged = self._merger.merge(commit.parents)
-        files = dict(commit.files) | {_metadata_path(commit.task_id): _metadata_bytes(commit.metadata)}
-        edits = [self._edit(merged, path, content) for path, content in files.items()]
+        edits = [self._edit(merged, path, content) for path, content in commit.files.items()]
         overlay = merged.overlay | {
             edit.path: None if isinstance(edit, Drop) else _NEW for edit in edits if edit is not None
         }
         tree = self._reader.commit(merged.parents[0]).tree if merged.parents else None
         check_fit(self._reader, tree, overlay)
+        record = _metadata_bytes(commit.metadata)
         return Draft(
             ref=ref,
             parents=merged.parents,
             role=commit.metadata.agent_role,
             when=ref_names.timestamp(commit.created_at),
-            message=ref_names.task_message(commit),
+            message=ref_names.task_message(commit, blob_name(record)),
             changes=_changes(merged, [edit for edit in edits if edit is not None]),
+            record=record,
         )
 
     def merge(self, parents: Sequence[str], subject: str, created_at: int) -> Draft:
@@ -78,7 +79,7 @@ class Drafter:
             if there is not None and there.is_tree:
                 raise UnsafePath(f"path {path!r}: is a folder; name the files to delete")
             return None if there is None else Drop(raw)
-        mode = _PROGRAM if there is not None and there.mode == _PROGRAM else _FILE
+        mode = _PROGRAM if there is not None and there.mode == _PROGRAM else FILE_MODE
         return Put(raw, mode, content)
 
     def _entry(self, merged: MergedTree, path: bytes) -> TreeEntry | None:
@@ -91,14 +92,14 @@ class Drafter:
 
 def exchange(ref: str, content: bytes) -> Draft:
     """Draft the commit that keeps a model exchange; its name depends on the content alone."""
-    return Draft(ref, (), "exchange", 0, b"model exchange\n", (Put(b"exchange", _FILE, content),))
+    return Draft(ref, (), "exchange", 0, b"model exchange\n", (Put(b"exchange", FILE_MODE, content),))
 
 
 def _check_files(commit: PendingCommit) -> None:
     for path in commit.files:
         check_path(path)
         if is_reserved(path):
-            raise UnsafePath(f"path {path!r}: {METADATA_FOLDER} holds the store's own records")
+            raise UnsafePath(f"path {path!r}: {METADATA_FOLDER} is the store's own")
     check_tree(path for path, content in commit.files.items() if content is not None)
 
 
@@ -109,10 +110,6 @@ def _check_metadata(commit: PendingCommit) -> None:
             raise InvalidInput(
                 f"metadata.{field} {told!r}: the commit is for {expected!r}; both must be equal"
             )
-
-
-def _metadata_path(task_id: str) -> str:
-    return f"{TASK_RECORDS}{task_id}.json"
 
 
 def _metadata_bytes(metadata: ArtifactMetadata) -> bytes:
@@ -135,4 +132,4 @@ def _changes(merged: MergedTree, edits: Sequence[Put | Drop]) -> tuple[Put | Lin
 
 def _canonical(mode: bytes) -> bytes:
     # fast-import refuses the group-writable mode of very old histories.
-    return _FILE if mode == b"100664" else mode
+    return FILE_MODE if mode == b"100664" else mode

@@ -13,6 +13,7 @@ from artifacts.store.batching import Batcher
 from artifacts.store.checkout import checkout
 from artifacts.store.history import CommitInfo, history
 from artifacts.store.importing import import_base
+from artifacts.store.records import read_records
 from artifacts.store.remote_store import RemoteRepository
 from artifacts.store.repository import Repository
 from contracts.base.errors import StoreUnavailable
@@ -54,6 +55,12 @@ class GitArtifactStore:
         """See CommitStore. Leaves out links, submodules and names that contracts.base.paths refuses."""
         return await _in_thread(self._repository.read_tree, commit, max_bytes)
 
+    async def read_records(
+        self, workflow_id: str, commit: str, *, max_bytes: int = 50_000_000
+    ) -> dict[str, bytes]:
+        """See CommitStore."""
+        return await _in_thread(read_records, self._repository, workflow_id, commit, max_bytes)
+
     async def left_out(self, commit: str) -> list[str]:
         """The files of a commit that `read_tree` leaves out because of their names."""
         return await asyncio.to_thread(self._repository.left_out, commit)
@@ -85,6 +92,10 @@ class GitArtifactStore:
     async def accepted(self) -> dict[tuple[str, str], str]:
         """The commit of each accepted outcome's branch, by workflow and task."""
         return await _in_thread(inspection.accepted, self._repository)
+
+    async def misplaced(self) -> dict[tuple[str, str], str]:
+        """What is wrong with the metadata refs of accepted outcomes, by workflow and task."""
+        return await _in_thread(inspection.misplaced, self._repository)
 
     async def lacking(self, commit: str, parts: Sequence[str]) -> list[str]:
         """Commits that `parts` reach and `commit` does not."""

@@ -8,14 +8,32 @@ from artifacts.git import ref_names
 from artifacts.git.gitpython import opened
 from artifacts.git.process import run
 from artifacts.store.repository import Repository
-from contracts.base.refs import HEADS
+from contracts.base.refs import HEADS, META, RESERVED_TASKS
 
 
 def accepted(repository: Repository) -> dict[tuple[str, str], str]:
     """The commit of each accepted outcome, by workflow and task; merged ones are task RESULT."""
-    out = run(["for-each-ref", "--format=%(objectname) %(refname)", HEADS], git_dir=repository.git_dir)
+    return _refs_of_tasks(repository, HEADS)
+
+
+def misplaced(repository: Repository) -> dict[tuple[str, str], str]:
+    """What is wrong with the metadata refs of accepted outcomes, by workflow and task.
+
+    An outcome of the first release names no metadata, and has no such ref.
+    """
+    held, heads = _refs_of_tasks(repository, META), accepted(repository)
+    wrong = {}
+    for key, commit in heads.items():
+        named = repository.objects.commit(commit).trailers.get(ref_names.RECORD)
+        if key[1] not in RESERVED_TASKS and named != held.get(key):
+            wrong[key] = f"its metadata is at {held.get(key, 'nothing')}, its commit names {named or 'none'}"
+    return wrong
+
+
+def _refs_of_tasks(repository: Repository, folder: str) -> dict[tuple[str, str], str]:
+    out = run(["for-each-ref", "--format=%(objectname) %(refname)", folder], git_dir=repository.git_dir)
     rows = (line.split(" ", 1) for line in out.decode().splitlines())
-    parts = ((ref.removeprefix(f"{HEADS}/").split("/"), oid) for oid, ref in rows)
+    parts = ((ref.removeprefix(f"{folder}/").split("/"), oid) for oid, ref in rows)
     return {(path[0], path[1]): oid for path, oid in parts if len(path) == 2}
 
 

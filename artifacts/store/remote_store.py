@@ -12,9 +12,9 @@ from artifacts.git import ref_names
 from artifacts.git.creation import create_store
 from artifacts.git.process import GitFailed, run
 from artifacts.git.ref_names import Ref
-from artifacts.store.repository import Repository, published
+from artifacts.store.repository import Repository
 from contracts.base.errors import ArtifactError, InvalidInput, StoreUnavailable
-from contracts.base.refs import FETCHED, HEADS
+from contracts.base.refs import FETCHED, HEADS, UNVERIFIED
 from contracts.ports.artifacts import RefMove
 
 PROTOCOLS = frozenset({"file", "git", "http", "https", "ssh"})
@@ -35,22 +35,26 @@ class RemoteRepository(Repository):
         folder = hashlib.sha256(url.encode()).hexdigest()[:16]
         super().__init__(create_store(cache_dir / f"{folder}.git"), lock_grace_seconds=lock_grace_seconds)
 
-    def ensure(self, commits: Sequence[str]) -> None:
-        wanted = list(dict.fromkeys(ref_names.commit_name(commit) for commit in commits))
+    def obtain(self, names: Sequence[str]) -> None:
+        wanted = list(dict.fromkeys(names))
         found = self.objects.read_all(wanted)
-        missing = [commit for commit, here in zip(wanted, found, strict=True) if here is None]
+        missing = [name for name, here in zip(wanted, found, strict=True) if here is None]
         if missing:
             # With these refs the server knows next time what need not be sent again.
-            self._fetch([f"+{commit}:{FETCHED}/{commit}" for commit in missing], f"commit {missing[0]}")
-        super().ensure(wanted)
+            self._fetch([f"+{name}:{FETCHED}/{name}" for name in missing], f"object {missing[0]}")
 
     def share(self, refs: Sequence[Ref]) -> None:
         for start in range(0, len(refs), _PUSH_AT_ONCE):
             self._push(refs[start : start + _PUSH_AT_ONCE])
 
-    def publish(self, moves: Sequence[RefMove]) -> None:
-        super().publish(moves)
-        self.share(published(moves))
+    def publish(self, moves: Sequence[RefMove]) -> list[Ref]:
+        for workflow_id in {move.workflow_id for move in moves if move.task_id == UNVERIFIED}:
+            self.refresh(workflow_id)
+        refs = super().publish(moves)
+        gone = [ref.name for ref in refs if ref.target is None]
+        there = self._listed(gone) if gone else frozenset[str]()
+        self.share([ref for ref in refs if ref.target is not None or ref.name in there])
+        return refs
 
     def load_exchange(self, workflow_id: str, task_id: str, key: str) -> bytes | None:
         content = super().load_exchange(workflow_id, task_id, key)
@@ -90,7 +94,7 @@ class RemoteRepository(Repository):
             "--no-verify",
             "--no-recurse-submodules",
         ]
-        refspecs = [f"{ref.commit}:{ref.name}" for ref in refs]
+        refspecs = [f"{ref.target or ''}:{ref.name}" for ref in refs]
         refspecs += sorted({f"{ref.keep}/*:{ref.keep}/*" for ref in refs if ref.keep})
         try:
             run([*args, "--", self._url, *refspecs], git_dir=self.git_dir, protocol=self._protocol)
@@ -101,12 +105,14 @@ class RemoteRepository(Repository):
             raise StoreUnavailable(f"artifact store {self.shown_url} cannot be reached: {told}") from None
 
     def _check_reachable(self) -> None:
+        self._listed(["HEAD"])
+
+    def _listed(self, names: Sequence[str]) -> frozenset[str]:
+        """Those of these refs that exist there. Raises StoreUnavailable."""
+        args = ["ls-remote", "--quiet", "--", self._url, *names]
         try:
-            run(
-                ["ls-remote", "--quiet", "--", self._url, "HEAD"],
-                git_dir=self.git_dir,
-                protocol=self._protocol,
-            )
+            out = run(args, git_dir=self.git_dir, protocol=self._protocol)
+            return frozenset(line.split("\t")[1] for line in out.decode().splitlines())
         except GitFailed as error:
             told = self._told(error)
             raise StoreUnavailable(f"artifact store {self.shown_url} cannot be reached: {told}") from None

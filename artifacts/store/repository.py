@@ -11,24 +11,22 @@ from pathlib import Path
 from artifacts.git import ref_names
 from artifacts.git.cat_file import GitObject
 from artifacts.git.creation import check_repository
-from artifacts.git.fast_import import Draft, Importer
+from artifacts.git.fast_import import Draft, Importer, Written
 from artifacts.git.objects import FILE_MODES, ObjectReader
 from artifacts.git.process import run
 from artifacts.git.ref_names import Ref
-from artifacts.git.ref_writer import RefChange, RefWriter
+from artifacts.git.ref_writer import NOTHING, RefChange, RefWriter
 from artifacts.git.write_guard import WriteGuard
 from artifacts.merge.history_graph import History
 from artifacts.merge.merging import Merger
 from artifacts.store import drafting
 from contracts.base.errors import ArtifactError, UnsafePath
 from contracts.base.paths import check_path
-from contracts.base.refs import MERGES, PENDING, RESULT
+from contracts.base.refs import MERGES, PENDING, RESERVED_TASKS, RESULT, UNVERIFIED
 from contracts.ports.artifacts import PendingCommit, RefMove
 
 # A commit with more parents is slow to show, so they are merged group by group.
 MAX_PARENTS = 256
-
-_NOTHING = "0" * 40
 
 
 class Repository:
@@ -57,16 +55,16 @@ class Repository:
         """Write drafts in one go; durable and readable on return, here and where `share` copies them."""
         if not drafts:
             return []
-        shas = self.guard.persist(lambda: self._importer.write(drafts))
-        if self._unreadable(shas):
-            shas = self.guard.persist(lambda: self._importer.write_packed(drafts))
-            if damaged := self._unreadable(shas):
+        written = self.guard.persist(lambda: self._importer.write(drafts))
+        if self._unreadable(written):
+            written = self.guard.persist(lambda: self._importer.write_packed(drafts))
+            if damaged := self._unreadable(written):
                 raise ArtifactError(f"commits cannot be read back after writing: {', '.join(damaged)}")
-        written = dict(zip((draft.ref for draft in drafts), shas, strict=True))
+        refs = {draft.ref: one.holder for draft, one in zip(drafts, written, strict=True)}
         # The same work has the same ref, so its current value does not matter.
-        self.guard.persist(lambda: self._refs.update([RefChange(ref, sha) for ref, sha in written.items()]))
-        self.share([Ref(ref, sha) for ref, sha in written.items()])
-        return shas
+        self.guard.persist(lambda: self._refs.update([RefChange(*ref) for ref in refs.items()]))
+        self.share([Ref(*ref) for ref in refs.items()])
+        return [one.commit for one in written]
 
     def merge(self, parents: Sequence[str], subject: str, created_at: int) -> str:
         """See CommitStore.merge."""
@@ -114,20 +112,18 @@ class Repository:
             if entry.mode in FILE_MODES and _safe(raw) is None
         )
 
-    def publish(self, moves: Sequence[RefMove]) -> None:
-        """Move branches and tags to accepted outcomes, all or none.
+    def publish(self, moves: Sequence[RefMove]) -> list[Ref]:
+        """Move branches, tags and metadata refs to accepted outcomes, all or none; return those that stand.
 
-        An old value that the new commit does not contain is kept under SUPERSEDED: Git may be newer than a
+        An old value that the new one does not contain is kept under SUPERSEDED: Git may be newer than a
         database that was restored from a backup.
         """
-        self.ensure([move.commit for move in moves])
-        self.move(published(moves))
-
-    def move(self, refs: Sequence[Ref]) -> None:
-        """Move local refs, each only from the value that was read before."""
+        self.ensure([move.commit for move in moves if move.commit is not None])
+        refs = self._published(moves)
+        self.obtain([ref.target for ref in refs if ref.target is not None])
         # Each try reads the old values again, since another program may have moved one meanwhile.
         with self.guard.moving():
-            self.guard.persist(lambda: self._move(refs))
+            return self.guard.persist(lambda: self._move(refs))
 
     def draft_exchange(self, workflow_id: str, task_id: str, key: str, content: bytes) -> Draft:
         """Draft the commit that keeps an exchange, for `commit` to write."""
@@ -156,8 +152,13 @@ class Repository:
 
     def ensure(self, commits: Sequence[str]) -> None:
         """Make sure that these commits are here. Raises ArtifactError when one is missing."""
-        for commit in commits:
-            self.objects.commit(ref_names.commit_name(commit))
+        names = [ref_names.commit_name(commit) for commit in commits]
+        self.obtain(names)
+        for name in names:
+            self.objects.commit(name)
+
+    def obtain(self, names: Sequence[str]) -> None:
+        """Get those of these objects that only others have."""
 
     def refresh(self, workflow_id: str) -> None:
         """Get what others have published of a workflow."""
@@ -181,8 +182,9 @@ class Repository:
         draft = self._drafter.merge(parents, subject, created_at)
         return draft.parents[0] if len(draft.parents) == 1 else draft
 
-    def _unreadable(self, shas: Sequence[str]) -> list[str]:
+    def _unreadable(self, written: Sequence[Written]) -> list[str]:
         """The commits that cannot be read together with their root trees."""
+        shas = list(dict.fromkeys(name for one in written for name in one))
         try:
             commits = [found and self.objects.remember_commit(found) for found in self.objects.read_all(shas)]
             trees = self.objects.read_all([commit.tree for commit in commits if commit])
@@ -191,42 +193,50 @@ class Repository:
         except ArtifactError:
             return list(shas)
 
-    def _move(self, refs: Sequence[Ref]) -> None:
+    def _move(self, refs: Sequence[Ref]) -> list[Ref]:
+        held_back = {ref.unless for ref in refs if ref.unless and self.objects.read(ref.unless)}
+        refs = [ref for ref in refs if ref.unless not in held_back]
         now = self.objects.read_all([ref.name for ref in refs])
         moved = [
             (ref, there)
             for ref, there in zip(refs, now, strict=True)
-            if there is None or there.oid != ref.commit
+            if (there.oid if there else None) != ref.target
         ]
         kept = {
             f"{ref.keep}/{there.oid}": there.oid
             for ref, there in moved
-            if ref.keep and there and self._loses(ref.commit, there)
+            if ref.keep and there and self._loses(ref.target, there)
         }
         changes = [RefChange(name, old) for name, old in kept.items()]
-        changes += [RefChange(ref.name, ref.commit, there.oid if there else _NOTHING) for ref, there in moved]
+        for ref, there in moved:
+            changes.append(RefChange(ref.name, ref.target or NOTHING, there.oid if there else NOTHING))
         self._refs.update(changes)
+        return refs
 
-    def _loses(self, new: str, old: GitObject) -> bool:
-        """Whether the commit `new` does not contain `old`."""
-        history = History(self.git_dir, self.objects)
-        return old.kind != b"commit" or old.oid in history.independent([old.oid, new])
+    def _loses(self, new: str | None, old: GitObject) -> bool:
+        """Whether `new` does not contain `old`."""
+        if new is None or old.kind != b"commit":
+            return True
+        return old.oid in History(self.git_dir, self.objects).independent([old.oid, new])
+
+    def _published(self, moves: Sequence[RefMove]) -> list[Ref]:
+        """The refs of accepted outcomes; of two moves of one task the later one counts."""
+        refs: dict[str, Ref] = {}
+        for move in moves:
+            wanted = {ref_names.branch(move.workflow_id, move.task_id): move.commit}
+            if move.commit is not None and move.task_id not in RESERVED_TASKS:
+                wanted[ref_names.tag(move.workflow_id, move.task_id)] = move.commit
+                if record := self.objects.commit(move.commit).trailers.get(ref_names.RECORD):
+                    wanted[ref_names.meta(move.workflow_id, move.task_id)] = record
+            offer = move.task_id == UNVERIFIED
+            keep = "" if offer else ref_names.superseded(move.workflow_id, move.task_id)
+            unless = ref_names.branch(move.workflow_id, RESULT) if offer and move.commit else ""
+            refs.update({name: Ref(name, target, keep, unless) for name, target in wanted.items()})
+        return list(refs.values())
 
     def _pack_refs(self) -> None:
         with self.guard.writing() as held:
             run(["pack-refs", "--all"], git_dir=self.git_dir, inherit=(held,))
-
-
-def published(moves: Sequence[RefMove]) -> list[Ref]:
-    """The refs of accepted outcomes; of two moves of one task the later one counts."""
-    refs: dict[str, Ref] = {}
-    for move in moves:
-        wanted = [ref_names.branch(move.workflow_id, move.task_id)]
-        if move.task_id != RESULT:
-            wanted.append(ref_names.tag(move.workflow_id, move.task_id))
-        keep = ref_names.superseded(move.workflow_id, move.task_id)
-        refs.update({name: Ref(name, move.commit, keep) for name in wanted})
-    return list(refs.values())
 
 
 @lru_cache(maxsize=65_536)

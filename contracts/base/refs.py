@@ -1,4 +1,4 @@
-"""Names in the artifact store that several packages use: refs, the reserved task id, the metadata folder.
+"""Names in the artifact store that several packages use: refs, reserved task ids, the metadata folder.
 
 W, T: a workflow's and a task's id. artifacts/git/ref_names.py builds full refs from these prefixes.
 """
@@ -9,14 +9,19 @@ from typing import Final
 
 RESULT: Final = "result"
 """The task id under which a workflow's merged outcome is published; no task may have it."""
+UNVERIFIED: Final = "unverified"
+"""The task id under which a failed workflow offers what it has; no task of a new plan may have it."""
+RESERVED_TASKS: Final = frozenset({RESULT, UNVERIFIED})
 
 BRANCHES: Final = "ai/generated"
 """Branches W/T of accepted outcomes."""
 HEADS: Final = f"refs/heads/{BRANCHES}"
 TAGS: Final = "refs/tags/workflow_"
 """Tags W_T beside the branches; never parsed, since two pairs of ids can share one."""
+META: Final = "refs/multi-agent/meta"
+"""W/T: the ArtifactMetadata of accepted outcomes, as JSON."""
 PENDING: Final = "refs/pending"
-"""W/T/attempt/execution: outcomes that are not accepted yet."""
+"""W/T/attempt/execution: outcomes that are not accepted yet, with their metadata."""
 SUPERSEDED: Final = "refs/superseded"
 """W/T/commit: accepted outcomes that the database has lost, as after a restore from a backup."""
 EXCHANGES: Final = "refs/exchanges"
@@ -29,9 +34,9 @@ FETCHED: Final = "refs/fetched"
 """Commits that a cache has of a remote store."""
 
 METADATA_FOLDER: Final = ".multi-agent/"
-"""Provenance within a tree; only the artifact store writes there."""
+"""Where the first release kept provenance within a tree; nobody writes there."""
 TASK_RECORDS: Final = f"{METADATA_FOLDER}tasks/"
-"""T.json: the ArtifactMetadata of each task."""
+"""T.json: the ArtifactMetadata of each task, in trees of the first release."""
 
 
 def branch_name(workflow_id: str, task_id: str = RESULT) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from contracts.base.errors import InvalidDocument, Problem, UnsafePath
 from contracts.base.paths import check_new_path, check_path
-from contracts.base.refs import METADATA_FOLDER, RESULT, is_reserved
+from contracts.base.refs import METADATA_FOLDER, RESULT, UNVERIFIED, is_reserved
 from contracts.base.strict_json import shown, to_json, validate
 from contracts.base.text import first_invisible
 from contracts.documents.plan_graph import cycles, order, path_use, unordered
@@ -136,6 +136,8 @@ def _title_problems(items: Sequence[TodoItem]) -> Iterator[Problem]:
 def _reserved(folded_id: str) -> str | None:
     if folded_id == RESULT:
         return "names the workflow's merged outcome"
+    if folded_id == UNVERIFIED:
+        return "names what a failed workflow offers"
     if folded_id.endswith(".lock") or ".." in folded_id:
         return "cannot be part of a Git branch name ('..' or '.lock' at the end)"
     if _CYCLE_ID.search(folded_id):

@@ -50,6 +50,14 @@ class WorkflowFailed(NamedTuple):
     reason: str
 
 
+class WorkflowOffered(NamedTuple):
+    """A failed workflow offers what it has made; see contracts.base.refs.UNVERIFIED."""
+
+    commit: str
+    left_out: tuple[str, ...] = ()
+    """`task: why` of each outcome that conflicts with what was taken before it."""
+
+
 class WorkflowCancelled(NamedTuple):
     """A person ended the workflow."""
 
@@ -196,6 +204,7 @@ JournalEvent: TypeAlias = (
     | WorkflowMerging
     | WorkflowCompleted
     | WorkflowFailed
+    | WorkflowOffered
     | WorkflowCancelled
     | WorkflowRetried
     | TaskDispatched
@@ -218,6 +227,7 @@ JOURNAL_EVENTS: Mapping[str, type[JournalEvent]] = {
     "workflow.merging": WorkflowMerging,
     "workflow.completed": WorkflowCompleted,
     "workflow.failed": WorkflowFailed,
+    "workflow.offered": WorkflowOffered,
     "workflow.cancelled": WorkflowCancelled,
     "workflow.retried": WorkflowRetried,
     "task.dispatched": TaskDispatched,

@@ -35,8 +35,10 @@ class RefMove(NamedTuple):
 
     workflow_id: str
     task_id: str
-    """contracts.base.refs.RESULT for the merged outcome of the workflow."""
-    commit: str
+    """contracts.base.refs.RESULT for the merged outcome of the workflow, UNVERIFIED for what a failed one
+    offers, which has no effect while there is a result."""
+    commit: str | None
+    """None removes the branch, if there is one."""
 
 
 class CommitStore(Protocol):
@@ -54,8 +56,16 @@ class CommitStore(Protocol):
     async def read_tree(self, commit: str, *, max_bytes: int = 50_000_000) -> dict[str, bytes]:
         """All regular files of a commit. Raises ArtifactError above `max_bytes` or for a missing commit."""
 
+    async def read_records(
+        self, workflow_id: str, commit: str, *, max_bytes: int = 50_000_000
+    ) -> dict[str, bytes]:
+        """Task id -> ArtifactMetadata as JSON of each task whose outcome a commit of the workflow contains.
+
+        Raises ArtifactError above `max_bytes` or for a missing one.
+        """
+
     async def publish(self, moves: Sequence[RefMove]) -> None:
-        """Move branches and create tags for accepted outcomes, in one batch. Again is a no-op."""
+        """Move the branches, tags and metadata refs of accepted outcomes, all or none. Again is a no-op."""
 
     async def close(self) -> None:
         """Release what the store holds open."""

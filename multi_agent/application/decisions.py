@@ -7,13 +7,18 @@ beginning or end of their ids. `person` is who decides. All raise InvalidInput f
 
 from __future__ import annotations
 
+from agents.sdk.exchange_log import ExchangeScope, note_failure
 from contracts.base.errors import InvalidInput
 from contracts.base.processes.command_lines import command_line
+from contracts.ports.exchanges import ExchangeStore
 from multi_agent.application.approvals import PendingApproval, pending_approvals
 from multi_agent.application.status import find_workflow
+from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.command_result import CommandResult
+from orchestrator.core.state import TaskStatus
 
+_ANEW = "its answers led to a failure; a person asks for others"
 RESULT_SECONDS = 5.0
 """How long a result is waited for."""
 
@@ -86,6 +91,29 @@ async def retry(
     """Give fresh attempts to one failed task of the workflow of this id, or to all when `task_id` is None."""
     command_id = await client.retry(workflow_id, task_id, person)
     return await client.result(command_id, RESULT_SECONDS)
+
+
+async def retry_fresh(
+    client: WorkflowClient, exchanges: ExchangeStore, workflow: str, task_id: str | None, person: str
+) -> CommandResult | None:
+    """Give fresh attempts that do not repeat what failed.
+
+    Tests and reviews that said "failed" get another fix. Every other failed task asks its model anew: its
+    answers are noted as useless, and a request that holds such a note is another request.
+    """
+    view = await find_workflow(client, workflow)
+    await note_useless_answers(exchanges, view, task_id)
+    command_id = await client.retry(view.header.workflow_id, task_id, person, fresh=True)
+    return await client.result(command_id, RESULT_SECONDS)
+
+
+async def note_useless_answers(exchanges: ExchangeStore, view: WorkflowView, task_id: str | None) -> None:
+    """Note that the last answers of failed tasks, or of one, were useless; tests that failed get a fix."""
+    for task in view.tasks:
+        asked = task.attempt > 0 and task.status in {TaskStatus.FAILED, TaskStatus.DEAD}
+        if asked and task.verdict != "failed" and task_id in {None, task.task_id}:
+            scope = ExchangeScope(view.header.workflow_id, task.task_id, task.attempt)
+            await note_failure(exchanges, scope, _ANEW)
 
 
 async def retry_dead_letter(client: WorkflowClient, dead_letter_id: int, person: str) -> CommandResult | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from contracts.base.errors import InvalidInput
 from multi_agent.application.approvals import PendingApproval, pending_approvals
+from multi_agent.application.results import OfferedWork, offered_work
 from orchestrator.client.views import OrchestratorView, WorkerView, WorkflowOverview, WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
@@ -35,6 +36,8 @@ class WorkflowDetails:
     """What waits for approval."""
     served: bool
     """Whether an orchestrator lives."""
+    offered: OfferedWork | None
+    """What it offers, where it has failed."""
 
 
 async def overview(client: WorkflowClient, limit: int, *, served: bool) -> Overview:
@@ -68,4 +71,5 @@ async def workflow_details(client: WorkflowClient, name: str | None, *, served: 
     """Read one workflow and its open dead letters. Raises as find_workflow."""
     view = await find_workflow(client, name)
     letters = await client.dead_letters(workflow_id=view.header.workflow_id)
-    return WorkflowDetails(view, letters, pending_approvals(view), served)
+    offered = await offered_work(client, view)
+    return WorkflowDetails(view, letters, pending_approvals(view), served, offered)

@@ -21,6 +21,7 @@ from orchestrator.core.state import WorkflowStatus
 
 if TYPE_CHECKING:
     from artifacts import GitArtifactStore
+    from multi_agent.application.results import OfferedWork
     from orchestrator.client.queries import WorkflowQueries
     from orchestrator.client.views import WorkflowView
 
@@ -73,6 +74,10 @@ class FinishedRun:
 
     view: WorkflowView
     summary: Summary
+    offered: OfferedWork | None = None
+    """What a failed workflow offers."""
+    test_commands: tuple[str, ...] = ()
+    """What runs the tests in a checkout of the result, or of the offer."""
 
     @property
     def waiting_for_approval(self) -> tuple[str, ...]:

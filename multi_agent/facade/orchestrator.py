@@ -11,7 +11,6 @@ from typing import Any, Final
 from agents.sdk.registry import agent_info
 from contracts.base.errors import InvalidInput
 from contracts.base.processes.loop_thread import LoopThread
-from contracts.base.refs import branch_name
 from contracts.documents.todo_list import TodoList
 from multi_agent.application.follow import Progress, follow_until_settled
 from multi_agent.application.plans import check_roles, read_plan
@@ -119,10 +118,11 @@ class Orchestrator:
         store = make_artifacts(self._settings)
         try:
             tree = await store.read_tree(commit)
+            records = await store.read_records(known, commit)
         finally:
             await store.close()
         tasks = [task.task_id for task in view.tasks]
-        return read_outcome(branch_name(known), commit, tree, tasks)
+        return read_outcome(known, commit, tree, records, tasks)
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[WorkflowClient]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from contracts.base.model import Document
-from contracts.base.refs import TASK_RECORDS, is_metadata
+from contracts.base.refs import branch_name, is_metadata
 from contracts.base.strict_json import validate
 from contracts.documents.reports import (
     ArtifactMetadata,
@@ -53,19 +53,26 @@ class WorkflowArtifacts(Mapping[str, Any]):
 
 
 def read_outcome(
-    branch: str, commit: str, tree: Mapping[str, bytes], task_ids: Iterable[str]
+    workflow_id: str,
+    commit: str,
+    tree: Mapping[str, bytes],
+    records: Mapping[str, bytes],
+    task_ids: Iterable[str],
 ) -> WorkflowArtifacts:
-    """The outcome in a commit's tree. Reports stand in the order of `task_ids`, the newest last."""
+    """The outcome in a commit's tree, and reports from the metadata of tasks (task_id -> JSON).
+
+    Reports stand in the order of `task_ids`, the newest last.
+    """
     files = {path: content for path, content in tree.items() if not is_metadata(path)}
     reports: dict[str, dict[str, Any]] = {}
     newest: dict[str, dict[str, Any]] = {}
     for task_id in task_ids:
-        report = _report(tree.get(f"{TASK_RECORDS}{task_id}.json"))
+        report = _report(workflow_id, records.get(task_id))
         if report is not None:
             reports[task_id] = readable_report(report)
             if name := _name(report):
                 newest[name] = reports[task_id]
-    return WorkflowArtifacts(branch, commit, files, reports, newest)
+    return WorkflowArtifacts(branch_name(workflow_id), commit, files, reports, newest)
 
 
 def readable_report(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,8 +89,12 @@ def readable_report(report: Mapping[str, Any]) -> dict[str, Any]:
     return {**report, "summary": summary}
 
 
-def _report(metadata: bytes | None) -> dict[str, Any] | None:
-    return validate(ArtifactMetadata, metadata, "artifact metadata").report if metadata is not None else None
+def _report(workflow_id: str, record: bytes | None) -> dict[str, Any] | None:
+    if record is None:
+        return None
+    metadata = validate(ArtifactMetadata, record, "artifact metadata")
+    # A user's repository may hold metadata of other workflows in its tree.
+    return metadata.report if metadata.workflow_id == workflow_id else None
 
 
 def _name(report: Mapping[str, Any]) -> str | None:

@@ -104,9 +104,12 @@ class WorkflowCommands:
         """End a workflow. Returns the command's id."""
         return await self._append_one(workflow_id, CancelBody(person=person))
 
-    async def retry(self, workflow_id: str, task_id: str | None, person: str) -> str:
-        """Give fresh attempts to one failed task, or to all when None. Returns the command's id."""
-        return await self._append_one(workflow_id, RetryBody(task_id=task_id, person=person))
+    async def retry(self, workflow_id: str, task_id: str | None, person: str, *, fresh: bool = False) -> str:
+        """Give fresh attempts to one failed task, or to all when None. Returns the command's id.
+
+        fresh: what said "failed" gets another fix instead.
+        """
+        return await self._append_one(workflow_id, RetryBody(task_id=task_id, person=person, fresh=fresh))
 
     async def retry_dead_letter(self, dead_letter_id: int, person: str) -> str:
         """Retry the task, or publish the message again. Returns the command's id. Raises InvalidInput."""

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from contracts.base.errors import InvalidInput
 from contracts.base.processes.command_lines import command_line
+from contracts.messages.journal import WorkflowOffered
 from orchestrator.client.views import (
     JournalEntry,
     OrchestratorView,
@@ -22,6 +23,7 @@ from orchestrator.storage.queries import (
     read_journal,
     read_last_sequence,
     read_newest_sequences,
+    read_offer,
     read_orchestrators,
     read_overviews,
     read_waiting,
@@ -80,6 +82,10 @@ class WorkflowQueries:
     async def last_sequence(self) -> int:
         """The sequence of the newest journal entry of all; 0 without any."""
         return await self._database.read(read_last_sequence)
+
+    async def offered(self, workflow_id: str) -> WorkflowOffered | None:
+        """What a failed workflow offers; None before that is known, and after a retry."""
+        return await self._database.read(lambda connection: read_offer(connection, workflow_id))
 
     async def newest_sequences(self, workflow_ids: Collection[str]) -> dict[str, int]:
         """The sequence of the newest journal entry of each of these workflows that has one."""

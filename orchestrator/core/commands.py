@@ -70,6 +70,8 @@ class RetryBody(Model):
     task_id: Identifier | None = None
     """None for all failed tasks."""
     person: str
+    fresh: bool = False
+    """Whether what said "failed" gets another fix, past its limit of debug cycles."""
 
 
 class RetryDeadLetterBody(Model):
@@ -138,4 +140,4 @@ def as_event(body: TaskBody) -> WorkflowEvent:
         case CancelBody():
             return Cancel(body.person)
         case RetryBody():
-            return Retry(body.task_id, body.person)
+            return Retry(body.task_id, body.person, body.fresh)

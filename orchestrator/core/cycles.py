@@ -15,14 +15,15 @@ _JUDGES = frozenset({Role.TESTER, Role.REVIEWER})
 _CODERS = frozenset({Role.CODER, Role.DEBUGGER})
 
 
-def debug_cycle(workflow: Workflow, judge: TaskState) -> list[TaskState]:
+def debug_cycle(workflow: Workflow, judge: TaskState, *, past_limit: bool = False) -> list[TaskState]:
     """A fix, a repetition of what judged, and new versions of its dependents; [] when no cycle is due.
 
     What a review sends back is tested again before it is reviewed again. The judging task counts as
-    succeeded, because it found something. The first task is the fix, which is ready.
+    succeeded, because it found something. The first task is the fix, which is ready. `past_limit`: also when
+    its cycles are used up.
     """
     item = judge.item
-    if item.agent_role not in _JUDGES or judge.cycle >= item.max_cycles:
+    if item.agent_role not in _JUDGES or (judge.cycle >= item.max_cycles and not past_limit):
         return []
     before = _ancestors(workflow, judge)
     writable = _folded(_code(before))

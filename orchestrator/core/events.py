@@ -82,6 +82,8 @@ class Retry:
     task_id: str | None
     """None for all failed tasks."""
     person: str
+    fresh: bool = False
+    """Whether what said "failed" gets another fix, instead of being asked the same again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
-from contracts.messages.journal import TaskApproved, WorkflowCancelled, WorkflowRetried
+from contracts.messages.journal import (
+    JournalEvent,
+    TaskApproved,
+    TaskSucceeded,
+    TaskToBeFixed,
+    WorkflowCancelled,
+    WorkflowRetried,
+)
 from contracts.messages.payloads import TaskError
+from orchestrator.core.cycles import debug_cycle
 from orchestrator.core.decision import Decision, descendants, end_badly, release
 from orchestrator.core.events import Approve, Cancel, Reject, Retry
 from orchestrator.core.state import TaskState, TaskStatus, Workflow, WorkflowStatus
@@ -62,7 +73,10 @@ def cancel(workflow: Workflow, event: Cancel, now: float) -> Decision:
 
 
 def retry(workflow: Workflow, event: Retry, now: float) -> Decision:
-    """Reopen failed tasks with fresh attempts; without any, repeat the merge."""
+    """Reopen failed tasks with fresh attempts; without any, repeat the merge.
+
+    With `fresh`, a task that said "failed" is not repeated: it has found something, and a fix is added.
+    """
     wanted = [workflow.tasks.get(event.task_id)] if event.task_id else list(workflow.tasks.values())
     failed = [
         task
@@ -74,8 +88,11 @@ def retry(workflow: Workflow, event: Retry, now: float) -> Decision:
         return Decision(header=header, journal=(WorkflowRetried(None, event.person),))
     if not failed:
         return Decision(refused="only failed, cancelled and dead-lettered tasks can be retried; none is here")
-    reopened = _reopen(workflow, failed)
-    if not reopened:
+    fixes = _with_fixes(workflow, failed) if event.fresh else _Fixes(workflow)
+    added = fixes.tasks.keys() - workflow.tasks.keys()
+    workflow = fixes.workflow
+    reopened = [task for task in _reopen(workflow, failed) if task.status is not TaskStatus.SUCCEEDED]
+    if not reopened and not fixes.tasks:
         return Decision(refused="what these tasks depend on has not succeeded; retry that first")
     fresh = {
         task.task_id: task._replace(
@@ -96,10 +113,40 @@ def retry(workflow: Workflow, event: Retry, now: float) -> Decision:
         status=WorkflowStatus.RUNNING,
         reason="",
         finished_at=None,
-        open_tasks=workflow.header.open_tasks + len(fresh),
+        open_tasks=sum(not task.status.terminal for task in {**workflow.tasks, **fresh}.values()),
     )
-    retried = WorkflowRetried(event.task_id, event.person, len(fresh))
-    return Decision(tuple(fresh.values()), header, (retried,))
+    retried = WorkflowRetried(event.task_id, event.person, len(fresh) + len(added))
+    return Decision(tuple({**fixes.tasks, **fresh}.values()), header, (retried, *fixes.journal))
+
+
+class _Fixes(NamedTuple):
+    """Debug cycles that a person wants."""
+
+    workflow: Workflow
+    """With them."""
+    tasks: Mapping[str, TaskState] = MappingProxyType({})
+    """New versions and new tasks."""
+    journal: tuple[JournalEvent, ...] = ()
+
+
+def _with_fixes(workflow: Workflow, failed: list[TaskState]) -> _Fixes:
+    """Add a debug cycle for each of these tasks that said "failed", if there is code to fix."""
+    changed = Workflow.load(workflow.header, workflow.tasks.values())
+    tasks: dict[str, TaskState] = {}
+    journal: list[JournalEvent] = []
+    for task in failed:
+        judge = task._replace(status=TaskStatus.SUCCEEDED, error=None)
+        added = debug_cycle(changed, judge, past_limit=True) if task.verdict == "failed" else []
+        if not added:
+            continue
+        names = tuple(one.task_id for one in added if one.task_id not in changed.tasks)
+        changed.evolve(None, [judge, *added])
+        tasks |= {one.task_id: one for one in (judge, *added)}
+        name, cycle = judge.task_id, judge.cycle + 1
+        # Accepted now, without a dispatch: the outcome was there when the task failed.
+        found = TaskSucceeded(name, judge.attempt, judge.commit, judge.summary, "", "", judge.verdict)
+        journal += [found, TaskToBeFixed(name, cycle, names)]
+    return _Fixes(changed, tasks, tuple(journal))
 
 
 def _reopen(workflow: Workflow, failed: list[TaskState]) -> list[TaskState]:

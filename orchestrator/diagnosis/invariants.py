@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from contracts.base.refs import RESULT
+from contracts.base.refs import RESULT, UNVERIFIED
 from contracts.messages.payloads import Heartbeat
 from orchestrator.core.state import TaskState, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.scheduling.messages import request_stream
@@ -74,6 +74,8 @@ class Refs:
 
     accepted: Mapping[tuple[str, str], str]
     """The commit of each branch of an accepted outcome, by (workflow id, task id)."""
+    misplaced: Mapping[tuple[str, str], str]
+    """What is wrong with the metadata refs beside the branches, by (workflow id, task id)."""
     incomplete: Mapping[str, str]
     """Why the result of a completed workflow is not whole, by workflow."""
     damage: tuple[str, ...]
@@ -178,16 +180,21 @@ def check_git(facts: Facts, refs: Refs) -> Iterator[Violation]:
             continue
         if (there := refs.accepted.get(key)) != task.commit:
             yield Violation("I3", *key, f"the branch is at {there or 'nothing'}, accepted was {task.commit}")
+        elif key in refs.misplaced:
+            yield Violation("I3", *key, refs.misplaced[key])
     for name, workflow in facts.workflows.items():
-        header = workflow.header
-        if header.status is not WorkflowStatus.COMPLETED:
-            continue
-        there = refs.accepted.get((name, RESULT))
-        if there != header.result_commit:
-            yield Violation(
-                "I2", name, None, f"the result is at {there or 'nothing'}, not {header.result_commit}"
-            )
-        if name in refs.incomplete:
-            yield Violation("I2", name, None, refs.incomplete[name])
+        if workflow.header.status is WorkflowStatus.COMPLETED:
+            for message in _wrong_with_result(name, workflow, refs):
+                yield Violation("I2", name, None, message)
     for line in refs.damage:
         yield Violation("I6", None, None, f"git fsck: {line}")
+
+
+def _wrong_with_result(name: str, workflow: Workflow, refs: Refs) -> Iterator[str]:
+    there, accepted = refs.accepted.get((name, RESULT)), workflow.header.result_commit
+    if there != accepted:
+        yield f"the result is at {there or 'nothing'}, not {accepted}"
+    if UNVERIFIED not in workflow.tasks and (name, UNVERIFIED) in refs.accepted:
+        yield "it is completed, and unverified work is still offered"
+    if name in refs.incomplete:
+        yield refs.incomplete[name]

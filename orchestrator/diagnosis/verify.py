@@ -50,6 +50,9 @@ class InspectedStore(Protocol):
     async def accepted(self) -> dict[tuple[str, str], str]:
         """The commit of each branch of an accepted outcome, by (workflow id, task id)."""
 
+    async def misplaced(self) -> dict[tuple[str, str], str]:
+        """What is wrong with the metadata refs of accepted outcomes, by (workflow id, task id)."""
+
     async def lacking(self, commit: str, parts: Sequence[str]) -> list[str]:
         """The commits in the history of `parts` that are not in that of `commit`.
 
@@ -134,7 +137,9 @@ def _facts(found: Snapshot, now: float) -> Facts:
         dispatched=found.dispatched,
         to_publish=frozenset(entry.entry_id for entry in found.outbox if entry.kind is OutboxKind.DISPATCH),
         to_move=frozenset(
-            (entry.workflow_id, entry.task_id) for entry in found.outbox if entry.kind is OutboxKind.REF
+            (entry.workflow_id, entry.task_id)
+            for entry in found.outbox
+            if entry.kind is OutboxKind.REF and entry.commit
         ),
         renewals=found.renewals,
     )
@@ -190,7 +195,9 @@ async def _refs(artifacts: InspectedStore, facts: Facts) -> Refs:
                 continue
             if lacking:
                 incomplete[header.workflow_id] = f"the result does not hold {', '.join(lacking[:3])}"
-    return Refs(await artifacts.accepted(), incomplete, tuple(await artifacts.verify()))
+    return Refs(
+        await artifacts.accepted(), await artifacts.misplaced(), incomplete, tuple(await artifacts.verify())
+    )
 
 
 @dataclass(slots=True)

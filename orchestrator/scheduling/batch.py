@@ -17,7 +17,10 @@ class OutboxKind(StrEnum):
     DISPATCH = "dispatch"
     """Publish the dispatch of a task."""
     REF = "ref"
-    """Move the ref of a task to its accepted commit."""
+    """Move the ref of a task to its accepted commit; without one, offer what a failed workflow has.
+
+    The first release passes over entries without a commit, and would stop at a kind that it does not know.
+    """
 
 
 class OutboxEntry(NamedTuple):
@@ -28,7 +31,7 @@ class OutboxEntry(NamedTuple):
     workflow_id: str
     task_id: str
     commit: str | None = None
-    """The commit of a REF."""
+    """The commit of a REF, None for an offer."""
 
 
 @dataclass(frozen=True, slots=True)

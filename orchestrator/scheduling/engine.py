@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from contracts.base.refs import UNVERIFIED
 from contracts.messages.journal import JournalEvent, WorkflowSubmitted
 from contracts.messages.payloads import Usage
 from contracts.ports.artifacts import RefMove
 from orchestrator.core.decide import decide
 from orchestrator.core.decision import Decision
 from orchestrator.core.events import Dispatch, Started, WorkflowEvent
+from orchestrator.core.offers import accepted_tips
 from orchestrator.core.sharding import shard_of
 from orchestrator.core.state import Header, TaskState, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.scheduling.batch import Batch, OutboxEntry, OutboxKind
@@ -39,6 +41,8 @@ class Effects:
     """Request streams on which dispatches of `recalls` may lie unread."""
     merges: list[str] = field(default_factory=list)
     """Workflow ids whose commits can be merged."""
+    offers: list[tuple[str, str]] = field(default_factory=list)
+    """(outbox entry id, workflow id) of workflows that failed with something to offer."""
     changed: dict[str, None] = field(default_factory=dict)
     """Workflow ids that changed, in order."""
 
@@ -102,7 +106,10 @@ class Engine:
             self._record_version(workflow, task, now, monotonic)
         if decision.header is not None:
             self._record_header(workflow.header, decision.header)
+        had_failed = workflow.header.status is WorkflowStatus.FAILED
         workflow.evolve(decision.header, decision.tasks)
+        if workflow.header.status is WorkflowStatus.FAILED and not had_failed and accepted_tips(workflow):
+            self._record_offer(workflow_id)
         self._batch.journal += [(workflow_id, entry) for entry in decision.journal]
         self._effects.recalls += decision.recalls
         self._effects.changed[workflow_id] = None
@@ -112,6 +119,11 @@ class Engine:
         """Add an entry to the journal that changes no workflow."""
         self._batch.shards.add(shard_of(workflow_id))
         self._batch.journal.append((workflow_id, entry))
+
+    def _record_offer(self, workflow_id: str) -> None:
+        entry = OutboxEntry(f"offer-{self._new_id()}", OutboxKind.REF, workflow_id, UNVERIFIED)
+        self._effects.offers.append((entry.entry_id, workflow_id))
+        self._batch.outbox.append(entry)
 
     def _record_header(self, old: Header, new: Header) -> None:
         batch, name = self._batch, new.workflow_id

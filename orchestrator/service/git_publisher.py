@@ -10,7 +10,7 @@ import structlog
 
 from contracts.base.errors import MultiAgentError, Unavailable
 from contracts.base.failpoints import failpoint
-from contracts.base.refs import RESULT
+from contracts.base.refs import RESULT, UNVERIFIED
 from contracts.ports.artifacts import RefMove
 from orchestrator.core.events import Merged, MergeFailed
 from orchestrator.core.state import Workflow
@@ -104,7 +104,10 @@ class GitPublisher:
             commit = await self._artifacts.merge(
                 heads, subject=f"Result of {header.workflow_id}", created_at=int(header.created_at)
             )
-            await self._artifacts.publish([RefMove(header.workflow_id, RESULT, commit)])
+            moves = [RefMove(header.workflow_id, RESULT, commit)]
+            if UNVERIFIED not in workflow.tasks:
+                moves.append(RefMove(header.workflow_id, UNVERIFIED, None))
+            await self._artifacts.publish(moves)
             failpoint("git_publisher.after_merge")
             event = Merged(commit)
         except (Unavailable, OSError) as error:

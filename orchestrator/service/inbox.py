@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from contracts.messages.journal import WorkflowOffered
 from contracts.messages.payloads import Heartbeat, WorkerLeft
 from contracts.ports.bus import Delivery
 from orchestrator.core.events import Merged, MergeFailed
@@ -16,6 +17,13 @@ class MergeDone(NamedTuple):
 
     workflow_id: str
     event: Merged | MergeFailed
+
+
+class OfferMade(NamedTuple):
+    """The work of a failed workflow was put on a branch."""
+
+    workflow_id: str
+    entry: WorkflowOffered
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +44,9 @@ class Drained:
     """See DrainGate."""
 
 
-InboxMessage = Delivery | Heartbeat | WorkerLeft | Command | MergeDone | BusAway | BusReset | Drained
+InboxMessage = (
+    Delivery | Heartbeat | WorkerLeft | Command | MergeDone | OfferMade | BusAway | BusReset | Drained
+)
 
 
 class Arrivals(Protocol):

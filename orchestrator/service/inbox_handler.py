@@ -25,7 +25,7 @@ from orchestrator.scheduling.messages import result_stream, unreadable_dispatch_
 from orchestrator.scheduling.outcome_guard import Credibility, HeldOutcome
 from orchestrator.service.command_handler import CommandHandler
 from orchestrator.service.fleet.workers import Workers
-from orchestrator.service.inbox import BusAway, BusReset, Drained, InboxMessage, MergeDone
+from orchestrator.service.inbox import BusAway, BusReset, Drained, InboxMessage, MergeDone, OfferMade
 from orchestrator.service.metrics import OrchestratorMetrics
 from orchestrator.service.publisher import Publisher
 
@@ -102,6 +102,8 @@ class InboxHandler:
                 await self.command_handler.handle(item, self.now, self.monotonic)
             case MergeDone():
                 self._apply_merge(item)
+            case OfferMade():
+                self.engine.record(item.workflow_id, item.entry)
             case BusAway():
                 self.workers.leases.suspend()
             case Drained():

@@ -34,6 +34,7 @@ from orchestrator.service.inbox import InboxMessage
 from orchestrator.service.inbox_handler import InboxHandler
 from orchestrator.service.membership import Membership
 from orchestrator.service.metrics import OrchestratorMetrics
+from orchestrator.service.offers import Offers, stored_offers
 from orchestrator.service.publisher import Publisher
 from orchestrator.service.sources import Sources
 from orchestrator.service.term import Term
@@ -136,6 +137,7 @@ class OrchestratorService:
         publisher = Publisher(self.bus, engine, self.new_id, self.clock.wall, guard.copied.update)
         inbox: asyncio.Queue[InboxMessage] = asyncio.Queue(maxsize=4 * self.settings.batch)
         git_publisher = GitPublisher(self.artifacts, inbox, publisher.delivered)
+        offers = Offers(self.artifacts, inbox, publisher.delivered)
         gate = DrainGate()
         streams = RequestStreams(self.bus, engine, leases, assignment)
         recovery = Recovery(streams, engine, leases, gate, guard)
@@ -149,12 +151,14 @@ class OrchestratorService:
         for workflow in opened:
             engine.adopt(workflow, self.clock.monotonic())
         backlog = Backlog(self.store, engine, idle)
-        git_publisher.add(await handlers.resume(await self.store.load_outbox(assignment)), [])
+        outbox = await self.store.load_outbox(assignment)
+        git_publisher.add(await handlers.resume(outbox), [])
+        offers.add(await stored_offers(outbox, self.store))
         self.metrics.recoveries.inc()
         async with asyncio.TaskGroup() as group:
             sources = Sources(self.bus, self.store, assignment, inbox, self.settings.batch, gate)
             health = BusHealth(self.bus, inbox, members.report_waiting, self.clock.wall)
-            running = [*sources.jobs(), git_publisher.run(), health.run()]
+            running = [*sources.jobs(), git_publisher.run(), offers.run(), health.run()]
             jobs = [group.create_task(job) for job in running]
             background = BackgroundWork(group)
             term = Term(
@@ -163,6 +167,7 @@ class OrchestratorService:
                 inbox,
                 handlers,
                 git_publisher,
+                offers,
                 backlog,
                 background,
                 self.metrics,

@@ -8,6 +8,7 @@ repeated (outbox, resent outcomes, sweep), and repeating it is harmless (I1, I2)
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -25,6 +26,7 @@ from orchestrator.service.backlog import Backlog
 from orchestrator.service.inbox import InboxMessage
 from orchestrator.service.inbox_handler import TICK_SECONDS, InboxHandler
 from orchestrator.service.metrics import OrchestratorMetrics
+from orchestrator.service.offers import Offer
 
 logger = structlog.get_logger(__name__)
 
@@ -41,6 +43,13 @@ class GitWork(Protocol):
 
     def add(self, moves: list[tuple[str, RefMove]], merges: list[Workflow]) -> None:
         """Take on ref moves, each with the name of its outbox entry, and workflows to merge."""
+
+
+class OfferWork(Protocol):
+    """Offers what failed workflows have made, in the background."""
+
+    def add(self, offers: Iterable[Offer]) -> None:
+        """Take on workflows that have failed."""
 
 
 class Inbox(Protocol):
@@ -64,6 +73,7 @@ class Term:
     inbox: Inbox
     handlers: InboxHandler
     git_publisher: GitWork
+    offers: OfferWork
     backlog: Backlog
     background: BackgroundWork
     metrics: OrchestratorMetrics
@@ -100,6 +110,7 @@ class Term:
         )
         for name in effects.changed:
             _log_end(workflows.get(name))
+        self.offers.add(Offer(entry, workflows[name]) for entry, name in effects.offers if name in workflows)
         engine.drop_ended(effects.changed)
         self.metrics.in_flight.set(len(engine.in_flight))
         self.metrics.open_workflows.set(len(workflows))

@@ -9,7 +9,15 @@ from typing import Any
 
 from sqlalchemy import Connection, func, or_, select, union
 
-from contracts.messages.journal import JournalEvent, UnknownEvent, decode_journal
+from contracts.messages.journal import (
+    JournalEvent,
+    UnknownEvent,
+    WorkflowFailed,
+    WorkflowOffered,
+    WorkflowRetried,
+    decode_journal,
+    kind_of,
+)
 from orchestrator.core.state import Header, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.storage import tables as t
 from orchestrator.storage.loading import read_sizes, read_workflows
@@ -129,6 +137,21 @@ def read_journal(
 def read_last_sequence(connection: Connection) -> int:
     """The sequence of the newest journal entry of all; 0 without any."""
     return connection.execute(select(func.max(t.journal.c.sequence))).scalar() or 0
+
+
+def read_offer(connection: Connection, workflow_id: str) -> WorkflowOffered | None:
+    """What a failed workflow offers; None before that is known, and after a retry."""
+    c = t.journal.c
+    kinds = [kind_of(event) for event in (WorkflowFailed, WorkflowRetried, WorkflowOffered)]
+    query = (
+        select(c.kind, c.task_id, c.data)
+        .where(c.workflow_id == workflow_id, c.kind.in_(kinds))
+        .order_by(c.sequence.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    event = decode_journal(*row) if row is not None else None
+    return event if isinstance(event, WorkflowOffered) else None
 
 
 def read_newest_sequences(connection: Connection, workflow_ids: Collection[str]) -> dict[str, int]:

@@ -20,7 +20,7 @@ async def test_metadata_is_parsed_once_for_all_tasks(store: GitArtifactStore) ->
     other = replace(one, metadata=one.metadata.model_copy(update={"report": report | {"note": []}}))
     [third] = await store.write([replace(other, execution_id="e2")])
     alone, beside, changed = [
-        (await read_base(task_request(parents=(commit,)), store)).reports["t1"]
+        (await read_base("w1", task_request(parents=(commit,)), store)).reports["t1"]
         for commit in (first, second, third)
     ]
     assert alone is beside
@@ -29,5 +29,5 @@ async def test_metadata_is_parsed_once_for_all_tasks(store: GitArtifactStore) ->
 
 async def test_a_task_without_a_report_has_none(store: GitArtifactStore) -> None:
     [commit] = await store.write([outcome("t1")])
-    base = await read_base(task_request(parents=(commit,)), store)
+    base = await read_base("w1", task_request(parents=(commit,)), store)
     assert "t1" not in base.reports

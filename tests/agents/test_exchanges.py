@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from agents.sdk.exchange_log import ExchangeLog, ExchangeScope
+from agents.sdk.exchange_log import ExchangeLog, ExchangeScope, note_failure
 from contracts.base.errors import AgentFailure, ModelUnavailable, StoreUnavailable
 from contracts.documents.reports import Contract
 from contracts.ports.model import ModelMessage, ModelRequest
@@ -149,3 +149,15 @@ async def test_the_exchange_keeps_question_and_answer() -> None:
     kept = json.loads(content)
     assert kept["request"]["messages"] == [{"role": "user", "text": "what?"}]
     assert kept["response"]["text"] == "one"
+
+
+async def test_a_person_may_ask_for_another_answer() -> None:
+    """What an attempt noted itself stays: it says more."""
+    model, store = ScriptedModel("one", "two", "three"), ExchangesInMemory()
+    assert (await _log(model, store).complete(_request())).text == "one"
+    scope = ExchangeScope("w1", "t1", 1)
+    await note_failure(store, scope, "a person asks for another")
+    assert (await _log(model, store, attempt=2).complete(_request())).text == "two"
+    await note_failure(store, scope, "something else")
+    assert (await _log(model, store, attempt=2).complete(_request())).text == "two"
+    assert "attempt 1: a person asks for another" in model.requests[1].system

@@ -47,8 +47,9 @@ async def test_a_request_becomes_a_commit_and_an_outcome(
     assert outcome.usage.model_calls == 1
     tree = await store.read_tree(outcome.commit)
     assert tree["out.py"] == b"x = 1\n"
-    assert b'"agent_version": "3.2"' in tree[".multi-agent/tasks/t1.json"]
-    assert b'"timestamp": "2025-06-15T15:06:40Z"' in tree[".multi-agent/tasks/t1.json"]
+    record = (await store.read_records("w1", outcome.commit))["t1"]
+    assert b'"agent_version": "3.2"' in record
+    assert b'"timestamp": "2025-06-15T15:06:40Z"' in record
     assert CREATED_AT == 1_750_000_000
 
 

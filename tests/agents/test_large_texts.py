@@ -7,6 +7,7 @@ import json
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -164,17 +165,20 @@ async def test_a_large_file_that_is_no_contract_is_none() -> None:
     assert found.contract_id == "sma"
 
 
-class OneTree:
-    """The part of an artifact store that gives one tree."""
+class OnlyRecords:
+    """The part of an artifact store that gives an empty tree, and metadata."""
 
-    def __init__(self, tree: dict[str, bytes]) -> None:
-        self._tree = tree
+    def __init__(self, records: dict[str, bytes]) -> None:
+        self._records = records
 
     async def merge(self, *_args: object, **_options: object) -> str:
         return "0" * 40
 
     async def read_tree(self, *_args: object) -> dict[str, bytes]:
-        return self._tree
+        return {}
+
+    async def read_records(self, *_args: object) -> dict[str, bytes]:
+        return self._records
 
 
 async def test_large_records_of_tasks_are_read_beside_the_loop() -> None:
@@ -188,13 +192,11 @@ async def test_large_records_of_tasks_are_read_beside_the_loop() -> None:
     }
     honest = {**metadata, "report": {"results": [{"test_id": "t", "message": "m" * 300}] * 10_000}}
     hostile = {**metadata, "task_id": "u", "report": {"results": [{}] * 1_000_000}}
-    tree = {
-        ".multi-agent/tasks/t.json": json.dumps(honest).encode(),
-        ".multi-agent/tasks/u.json": json.dumps(hostile).encode(),
-    }
+    records = {"t": json.dumps(honest).encode(), "u": json.dumps(hostile).encode()}
     request = task_request(parents=["1" * 40])
     async with never_held_up():
-        base = await read_base(request, OneTree(tree))  # type: ignore[arg-type]  # all that is asked of it
+        store: Any = OnlyRecords(records)  # all that is asked of it
+        base = await read_base("w", request, store)
     assert list(base.reports) == ["t"]
 
 

@@ -68,7 +68,7 @@ async def test_back_again_after_it_was_away(opener: Callable[[str], GitArtifactS
         await store.write([outcome()])
     await asyncio.to_thread(away.rename, bare)
     [sha] = await store.write([outcome()])
-    assert git(bare, "rev-parse", "refs/pending/w1/t1/1/e1") == sha
+    assert git(bare, "rev-parse", "refs/pending/w1/t1/1/e1^") == sha
 
 
 async def test_a_store_that_refuses(opener: Callable[[str], GitArtifactStore], bare: Path) -> None:

@@ -67,15 +67,14 @@ def test_the_history_shows_draft_failing_report_fix_and_passing_report(cli: Cli)
     cli("artifacts", "--checkout", "result")
 
     def report(task: str) -> Any:
-        text = git(cli.folder / "result", "show", f"{commits[task]['sha']}:.multi-agent/tasks/{task}.json")
-        return json.loads(text)["report"]
+        trailers, store = commits[task]["trailers"], cli.folder / ".multi_agent" / "artifacts.git"
+        ref = f"refs/multi-agent/meta/{trailers['Workflow-Id']}/{task}"
+        assert git(store, "rev-parse", ref).strip() == trailers["Metadata"]
+        return json.loads(git(store, "cat-file", "blob", ref))["report"]
 
     assert report("tests")["passed"] is False
     assert {case["outcome"] for case in report("tests")["results"]} == {"passed", "failed"}
-    assert commits["tests.fix1"]["files"] == [
-        ".multi-agent/tasks/tests.fix1.json",
-        "sma_crossover/strategy.py",
-    ]
+    assert commits["tests.fix1"]["files"] == ["sma_crossover/strategy.py"]
     assert report("tests.retest1")["passed"] is True
     kinds = [(entry["task_id"], entry["kind"]) for entry in cli.events()]
     assert kinds.count(("tests", "task.to_be_fixed")) == 1

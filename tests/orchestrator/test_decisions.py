@@ -5,14 +5,17 @@ from __future__ import annotations
 import pytest
 
 from contracts.base.errors import InvalidInput
-from multi_agent.application.decisions import approve, pending_approval
+from multi_agent.application.decisions import approve, note_useless_answers, pending_approval
 from multi_agent.application.status import find_workflow
 from multi_agent.cli.output import print_result
+from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.command_result import ACCEPTED, CommandResult
+from orchestrator.core.events import Finished
 from orchestrator.storage.sql.database import Database
 from orchestrator.storage.store import Store
-from tests.orchestrator.plans import WORKFLOW, Play, item, plan
+from tests.agents.support import ExchangesInMemory
+from tests.orchestrator.plans import WORKFLOW, Play, failed, item, plan, red_tests
 from tests.orchestrator.test_store import saved
 
 
@@ -70,3 +73,17 @@ def test_each_result_has_its_words(capsys: pytest.CaptureFixture[str]) -> None:
     ]
     with pytest.raises(InvalidInput, match="task a is over"):
         print_result(CommandResult("task a is over"), "a is allowed")
+
+
+async def test_only_what_failed_by_its_answers_asks_anew() -> None:
+    """Tests that failed get a fix, which is another task; what succeeded or never ran is left alone."""
+    play = Play(plan(item("good"), item("bad"), item("tests", role="tester"), item("later", "bad")))
+    play.succeed("good")
+    play.give(Finished("bad", failed(play.dispatch("bad"), retryable=False)))
+    play.give(Finished("tests", red_tests(play.dispatch("tests"))))
+    view = WorkflowView(play.workflow.header, tuple(play.workflow.tasks.values()))
+    for wanted, expected in ((None, ["bad"]), ("bad", ["bad"]), ("tests", [])):
+        exchanges = ExchangesInMemory()
+        await note_useless_answers(exchanges, view, wanted)
+        noted = [name for name in play.statuses if await exchanges.load_exchange(WORKFLOW, name, "failed:1")]
+        assert noted == expected

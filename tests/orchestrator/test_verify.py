@@ -209,3 +209,13 @@ async def test_a_moved_branch_a_lost_result_and_a_broken_object_are_found(
         assert any("does not hold" in one.message for one in found)
         git(tmp_path, "mktree", "--missing", stdin=f"100644 blob {NOBODY}\tx\n")
         assert ("I6", None) in {(one.promise, one.task_id) for one in await findings(system)}
+
+
+async def test_metadata_that_lies_elsewhere_is_found(
+    database_url: str, redis: PrivateRedis, tmp_path: Path
+) -> None:  # I3
+    async with half_done(database_url, redis, tmp_path) as (system, done, _):
+        git(tmp_path, "update-ref", "-d", f"refs/multi-agent/meta/{done}/b")
+        [found] = await findings(system)
+        assert (found.promise, found.workflow_id, found.task_id) == ("I3", done, "b")
+        assert found.message.startswith("its metadata is at nothing, its commit names ")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from contracts.base.errors import MergeConflict, StoreUnavailable
+from contracts.base.refs import RESULT, UNVERIFIED
 from contracts.ports.artifacts import RefMove
 from orchestrator.service.git_publisher import GitPublisher
+from orchestrator.service.offers import Offers
 from tests.simulation.choices import Choices
 from tests.simulation.stepping import run
 from tests.simulation.violations import Crash
@@ -20,9 +22,10 @@ class ModelGit:
 
     def __init__(self, choices: Choices) -> None:
         self._choices = choices
-        self.refs: dict[tuple[str, str], str] = {}
+        self.refs: dict[tuple[str, str], str | None] = {}
         self.moves: set[RefMove] = set()
         """All that were ever made: a later one of the same task may have come in between."""
+        self.conflicts = 0
 
     async def publish(self, moves: Sequence[RefMove]) -> None:
         kind = self._choices.fault(LIKELY, 4) if LIKELY else 0
@@ -31,7 +34,10 @@ class ModelGit:
         if kind == 2:
             raise Crash("before refs are moved")
         self.moves.update(moves)
-        self.refs.update(((move.workflow_id, move.task_id), move.commit) for move in moves)
+        for move in moves:
+            offer_too_late = move.task_id == UNVERIFIED and (move.workflow_id, RESULT) in self.refs
+            if move.commit is None or not offer_too_late:
+                self.refs[(move.workflow_id, move.task_id)] = move.commit
         if kind == 3:
             raise StoreUnavailable("the answer to a move was lost")
         if kind == 4:
@@ -39,6 +45,7 @@ class ModelGit:
 
     async def merge(self, parents: Sequence[str], *, subject: str, created_at: int) -> str:
         if self._choices.fault(0.1):
+            self.conflicts += 1
             raise MergeConflict("conflict")
         return "f" * 40
 
@@ -57,3 +64,12 @@ class SteppedGit(GitPublisher):
 
     async def _pause(self) -> None:
         """It is tried again in another step."""
+
+
+class SteppedOffers(Offers):
+    """The real offers, one at a time."""
+
+    def step(self) -> None:
+        """Make the next one."""
+        if not self.idle:
+            run(self.make_next())

@@ -79,10 +79,10 @@ class ModelStore:
         return busy, [header.workflow_id for header in opened if header.workflow_id not in busy]
 
     async def load_open(self, names: Sequence[str]) -> list[Workflow]:
-        return [self._loaded(name) for name in names if not self.headers[name].status.terminal]
+        return [self.stored(name) for name in names if not self.headers[name].status.terminal]
 
     async def load(self, workflow_id: str) -> Workflow | None:
-        return self._loaded(workflow_id) if workflow_id in self.headers else None
+        return self.stored(workflow_id) if workflow_id in self.headers else None
 
     async def load_outbox(self, assignment: ShardAssignment) -> list[OutboxEntry]:
         self._outbox_rows.clear()
@@ -102,7 +102,8 @@ class ModelStore:
 
     async def mark_workers_left(self, worker_ids: Iterable[str], at: float, why: str) -> None: ...
 
-    def _loaded(self, name: str) -> Workflow:
+    def stored(self, name: str) -> Workflow:
+        """A workflow as it is committed."""
         return Workflow.load(self.headers[name], self.tasks[name].values())
 
     # --- a transaction -------------------------------------------------------------------------------
@@ -122,7 +123,7 @@ class ModelStore:
                 check(written == task, "more has changed than is written")
             self._replace(key, task)
         for name in {*batch.created, *(name for name, _ in batch.tasks)}:
-            workflow = self._loaded(name)
+            workflow = self.stored(name)
             self.tasks[name].update((task.task_id, task) for task in release(workflow, workflow.tasks))
         for name in batch.count_only:
             stored = self.headers[name]._replace(open_tasks=batch.headers[name].open_tasks)
@@ -219,6 +220,12 @@ class ModelStore:
             if entry.kind is OutboxKind.DISPATCH
             and self.current(entry.workflow_id, entry.task_id, entry.entry_id)
         ]
+
+    def offers(self, workflow_id: str) -> int:
+        """How many offers of a workflow are to be made."""
+        entries = (entry for parcel in self._outbox.values() for entry in parcel)
+        wanted = (workflow_id, OutboxKind.REF, None)
+        return sum((entry.workflow_id, entry.kind, entry.commit) == wanted for entry in entries)
 
     def current(self, workflow_id: str, task_id: str, dispatch_id: str) -> bool:
         """Whether this dispatch is committed as the current one."""

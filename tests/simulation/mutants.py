@@ -25,6 +25,7 @@ from orchestrator.service.fleet.recovery import Recovery, Words
 from orchestrator.service.fleet.workers import Workers
 from orchestrator.service.git_publisher import GitPublisher
 from orchestrator.service.inbox_handler import InboxHandler
+from orchestrator.service.offers import Offer
 from orchestrator.service.publisher import Publisher
 from orchestrator.service.sources import OutcomeReader
 from orchestrator.service.term import Term
@@ -76,6 +77,7 @@ def _follow(session: Term, effects: Effects) -> None:
     engine = session.handlers.engine
     workflows = engine.workflows
     session.git_publisher.add(effects.refs, [workflows[name] for name in effects.merges if name in workflows])
+    session.offers.add(Offer(entry, workflows[name]) for entry, name in effects.offers if name in workflows)
     engine.drop_ended(effects.changed)
 
 
@@ -139,6 +141,14 @@ MUTANTS: dict[str, list[tuple[Any, str, Any]]] = {
             "await self._artifacts.publish([move for _, move in batch])",
             "self._delivered += [entry_id for entry_id, _ in batch]; "
             "await self._artifacts.publish([move for _, move in batch])",
+        )
+    ],
+    "a success leaves what was offered": [
+        edited(
+            GitPublisher,
+            "_merge",
+            "moves.append(RefMove(header.workflow_id, UNVERIFIED, None))",
+            "pass",
         )
     ],
     "a dispatch counts as published before it is": [

@@ -16,7 +16,7 @@ from orchestrator.core.commands import (
 )
 from orchestrator.core.operator_actions import action_hash
 from orchestrator.core.sharding import shard_of
-from orchestrator.core.state import TaskState, TaskStatus, Workflow
+from orchestrator.core.state import TaskState, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.scheduling.batch import Command
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from tests.simulation.choices import Choices
@@ -37,6 +37,8 @@ class People:
         self._choices = choices
         self._sent = 0
         self._letters_seen = 0
+        self._given_up: set[str] = set()
+        """Workflows that failed, and were retried in the end or not."""
 
     def submit(self) -> None:
         plan = submission(self._choices.below(PLANS))
@@ -53,7 +55,7 @@ class People:
         if kind == 1:
             self._send("cancel", name, body_text(CancelBody(person="p")))
         elif kind in {2, 3}:
-            self._send("retry", name, body_text(RetryBody(person="p")))
+            self._send("retry", name, body_text(RetryBody(person="p", fresh=bool(self._choices.below(2)))))
         elif kind == 4:
             self._judge(name, reject=True)
         elif kind in {5, 6, 7}:
@@ -92,11 +94,15 @@ class People:
         self._store.waiting[command.command_id] = command
 
     def settle(self) -> bool:
-        """Approve what waits, work off dead letters. True while a wish is under way."""
+        """Approve what waits, retry what failed, work off dead letters. True while a wish is under way."""
         if self._store.waiting:
             return True
-        for name in self._store.headers:
+        for name, header in self._store.headers.items():
             self._judge(name)
+            if header.status is WorkflowStatus.FAILED and name not in self._given_up:
+                self._given_up.add(name)
+                if self._choices.below(2):
+                    self._send("retry", name, body_text(RetryBody(person="p")))
         for letter in list(self._store.letters.values())[self._letters_seen :]:
             self._letters_seen += 1
             if letter.task_id is None:

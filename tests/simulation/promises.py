@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
-
+from contracts.base.refs import UNVERIFIED
 from contracts.messages.channels import Channels
-from contracts.ports.artifacts import RefMove
 from contracts.ports.bus import Delivery, Outgoing
+from orchestrator.core.offers import accepted_tips
+from orchestrator.core.state import WorkflowStatus
 from orchestrator.scheduling.batch import OutboxEntry, OutboxKind
 from orchestrator.service.fleet.recovery import DrainGate
 from tests.simulation.model_bus import ModelBus
+from tests.simulation.model_git import ModelGit
 from tests.simulation.model_store import ModelStore
 from tests.simulation.parcels import unwrap
 from tests.simulation.unreadable import read_from
@@ -19,9 +20,9 @@ from tests.simulation.violations import check
 class Promises:
     """Hears of all that is published and moved."""
 
-    def __init__(self, store: ModelStore, moves: Set[RefMove]) -> None:
+    def __init__(self, store: ModelStore, git: ModelGit) -> None:
         self._store = store
-        self._moves = moves
+        self._git = git
         self._published: set[str] = set()
         self.lately: set[str] = set()
         """Dispatches published since this was cleared."""
@@ -37,12 +38,24 @@ class Promises:
 
     def marked(self, entry: OutboxEntry) -> None:
         """An effect counts as done: its outbox entry is deleted."""
-        if entry.kind is OutboxKind.REF:
-            moved = (entry.workflow_id, entry.task_id, entry.commit) in self._moves
+        if entry.kind is OutboxKind.REF and entry.commit:
+            moved = (entry.workflow_id, entry.task_id, entry.commit) in self._git.moves
             check(moved, f"I2: the ref of {entry.task_id} counts as moved, and is not")
+        elif entry.kind is OutboxKind.REF:
+            if self._store.offers(entry.workflow_id) == 1:
+                self.offer_stands(entry.workflow_id)
         elif self._store.current(entry.workflow_id, entry.task_id, entry.entry_id):
             published = entry.entry_id in self._published
             check(published, f"I1: {entry.entry_id} counts as published, and is not")
+
+    def offer_stands(self, name: str) -> None:
+        """A failed workflow offers what it has, and a completed one nothing."""
+        workflow = self._store.stored(name)
+        offered = self._git.refs.get((name, UNVERIFIED)) is not None
+        if workflow.header.status is WorkflowStatus.COMPLETED:
+            check(not offered, "I2: unverified work is still offered beside the result")
+        elif workflow.header.status is WorkflowStatus.FAILED and not self._git.conflicts:
+            check(offered or not accepted_tips(workflow), "a failed workflow does not offer its work")
 
     def acknowledged_letter(self, letter: Delivery) -> None:
         """A message that a worker could not read is settled."""

@@ -16,6 +16,7 @@ import orchestrator.service.fleet.request_streams
 import orchestrator.service.fleet.workers
 import orchestrator.service.git_publisher
 import orchestrator.service.inbox_handler
+import orchestrator.service.offers
 import orchestrator.service.publisher
 import orchestrator.service.term
 from contracts.documents.todo_list import TodoItem
@@ -34,11 +35,12 @@ from orchestrator.service.fleet.request_streams import RequestStreams
 from orchestrator.service.inbox import InboxMessage
 from orchestrator.service.inbox_handler import InboxHandler
 from orchestrator.service.metrics import OrchestratorMetrics
+from orchestrator.service.offers import stored_offers
 from orchestrator.service.publisher import Publisher
 from orchestrator.service.term import Term
 from tests.simulation.coroner import Coroner
 from tests.simulation.model_bus import ModelBus
-from tests.simulation.model_git import ModelGit, SteppedGit
+from tests.simulation.model_git import ModelGit, SteppedGit, SteppedOffers
 from tests.simulation.model_store import ModelStore
 from tests.simulation.parcels import builder, control_parcel, notice_parcel, request_parcel, unwrap
 from tests.simulation.promises import WatchedGate
@@ -74,6 +76,7 @@ _PLACES: list[tuple[Any, str, Any]] = [
     (orchestrator.service.fleet.workers, "request_message", request_parcel),
     (orchestrator.service.command_handler, "read_body", lru_cache(2000)(read_body)),
     (orchestrator.service.git_publisher, "logger", _SILENCE),
+    (orchestrator.service.offers, "logger", _SILENCE),
     (orchestrator.service.inbox_handler, "logger", _SILENCE),
     (orchestrator.service.term, "logger", _SILENCE),
     (orchestrator.service.fleet.workers, "logger", _SILENCE),
@@ -188,13 +191,17 @@ class Life:
         busy, idle = run(store.open_workflow_ids(self.assignment))
         for workflow in run(store.load_open(busy)):
             self.engine.adopt(workflow, clock.monotonic())
-        self.git.add(run(self.handlers.resume(run(store.load_outbox(self.assignment)))), [])
+        outbox = run(store.load_outbox(self.assignment))
+        self.git.add(run(self.handlers.resume(outbox)), [])
+        self.offers = SteppedOffers(git, self.inbox, self.publisher.delivered)
+        self.offers.add(run(stored_offers(outbox, store)))
         self._term = SteppedTerm(
             store,
             self.assignment,
             self.inbox,
             self.handlers,
             self.git,
+            self.offers,
             Backlog(store, self.engine, idle),
             SteppedTrail(late),
             _METRICS,

@@ -71,7 +71,7 @@ class World:
         )
         self.people = People(self.store, self.choices)
         self.git = ModelGit(self.choices)
-        self.promises = Promises(self.store, self.git.moves)
+        self.promises = Promises(self.store, self.git)
         self.store.marked = self.promises.marked
         self.crew = Crew(
             self.choices,
@@ -143,7 +143,7 @@ class World:
             return False
         over = all(header.status.terminal for header in self.store.headers.values())
         busy = any(worker.held or worker.kept for worker in self.crew.workers.values())
-        if over and not busy:
+        if over and not busy and self.session is not None and self.session.offers.idle:
             return True
         self.now += SHORT_WHILE if busy or self.store.commits > commits else LONG_WHILE
         return False
@@ -158,6 +158,7 @@ class World:
                     moved = self.git.refs.get((name, task.task_id))
                     check(moved == task.commit, f"I2: the ref of {task.task_id} is not its outcome")
                 check(task.status.terminal, "I1: a task has not ended")
+            self.promises.offer_stands(name)
 
     def _number(self) -> int:
         return next(self._numbers)
@@ -215,6 +216,8 @@ class World:
     def _git_step(self) -> None:
         if self.session is not None:
             self._owner_does(self.session.git.step)
+        if self.session is not None:
+            self._owner_does(self.session.offers.step)
 
     def _published(self, message: Outgoing) -> None:
         if message.stream == Channels.results(0):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from contracts.base.printing import print_json, print_line
 from contracts.base.processes.command_lines import command_line
 from multi_agent.application.approvals import pending_approvals
+from multi_agent.application.results import OfferedWork
 from multi_agent.application.summary import FinishedRun, Summary
 from multi_agent.cli import EXIT_APPROVAL, EXIT_DONE, EXIT_FAILED
 from multi_agent.cli.decisions.action_text import print_waiting
+from multi_agent.cli.workflows.offer_text import offer_lines, take_line
 from multi_agent.cli.workflows.summary_text import summary_lines
 from orchestrator.core.state import WorkflowStatus
 
@@ -22,26 +24,39 @@ def report(finished: FinishedRun, repo: Path | None, *, as_json: bool, again: Se
     again: options with which whoever resumes it works alike.
     """
     summary = finished.summary
-    waiting = finished.waiting_for_approval
+    waiting, offered = finished.waiting_for_approval, finished.offered
     if as_json:
-        print_json({**summary.as_json(), "waiting_for_approval": list(waiting)})
+        unverified = asdict(offered) if offered else None
+        print_json(
+            {
+                **summary.as_json(),
+                "waiting_for_approval": list(waiting),
+                "unverified": unverified,
+                "test_commands": list(finished.test_commands),
+            }
+        )
     elif waiting:
         print_line()
         print_waiting(pending_approvals(finished.view))
         print_line(f"  go on    {command_line('run', '--resume', summary.workflow_id, *again)}")
     else:
-        for line in [*summary_lines(summary), *_next_steps(summary, repo)]:
+        more = [*(offer_lines(offered) if offered else ()), *_test_lines(finished.test_commands)]
+        for line in [*summary_lines(summary), *more, *_next_steps(summary, offered, repo)]:
             print_line(line)
     if waiting:
         return EXIT_APPROVAL
     return EXIT_DONE if summary.status == WorkflowStatus.COMPLETED.value else EXIT_FAILED
 
 
-def _next_steps(summary: Summary, repo: Path | None) -> list[str]:
-    if not summary.commit:
-        return [f"  look       {command_line('events', summary.workflow_id)}"]
-    if repo:
-        command = shlex.join(["git", "-C", str(repo), "pull", summary.store, summary.branch or ""])
-        return [f"  take it    {command}"]
-    command = command_line("artifacts", summary.workflow_id, "--checkout", "my-result")
-    return [f"  check out  {command}"]
+def _test_lines(commands: Sequence[str]) -> list[str]:
+    return [f"  {'' if number else 'test it':10} {command}" for number, command in enumerate(commands)]
+
+
+def _next_steps(summary: Summary, offered: OfferedWork | None, repo: Path | None) -> list[str]:
+    name = summary.workflow_id
+    branch = offered.branch if offered else summary.branch
+    take = [take_line(name, branch, summary.store, repo)] if branch else []
+    if summary.status == WorkflowStatus.COMPLETED.value and take:
+        return take
+    again = [f"  try again  {command_line('retry', name, '--fresh')}"] if offered else []
+    return [*take, *again, f"  look       {command_line('events', name)}"]

@@ -10,8 +10,10 @@ from artifacts import GitArtifactStore
 from contracts.documents.todo_list import TodoList
 from contracts.messages.payloads import Usage
 from multi_agent.application.bases import take_base
+from multi_agent.application.delivered_tests import delivered_tests
 from multi_agent.application.follow import follow_until_settled
 from multi_agent.application.plans import check_roles, make_plan, read_plan
+from multi_agent.application.results import OFFER_SECONDS, offered_work
 from multi_agent.application.sandboxes import choose_ready
 from multi_agent.application.submission import Submission
 from multi_agent.application.summary import FinishedRun, planning_usage, summarise
@@ -127,7 +129,10 @@ class RunSession:
                 name = self._resumed = await client.resolve(self._options.resume)
             view = await self._follow(client, name)
             planning = await planning_usage(client, name)
-            return FinishedRun(view, await summarise(view, artifacts, settings.artifacts, planning))
+            offered = await offered_work(client, view, wait_seconds=OFFER_SECONDS)
+            summary = await summarise(view, artifacts, settings.artifacts, planning)
+            commit = offered.commit if offered else summary.commit
+            return FinishedRun(view, summary, offered, await delivered_tests(artifacts, view, commit))
         finally:
             await database.close()
 

@@ -10,6 +10,7 @@ from multi_agent.application.status import WorkflowDetails
 from multi_agent.cli.decisions.action_text import print_waiting
 from multi_agent.cli.served_text import status_word, unserved_text
 from multi_agent.cli.tables import Terminal
+from multi_agent.cli.workflows.offer_text import offer_lines
 from multi_agent.cli.workflows.screen import TASK_COLUMNS, task_rows
 
 
@@ -21,6 +22,8 @@ def print_details(details: WorkflowDetails) -> None:
     Terminal().print_table(TASK_COLUMNS, task_rows(view))
     if header.result_commit:
         print_line(f"result {header.result_commit[:12]} on {branch_name(header.workflow_id)}")
+    for line in offer_lines(details.offered) if details.offered else ():
+        print_line(line.removeprefix("  "))
     print_waiting(details.waiting)
     for one in details.dead_letters:
         command = command_line("dead-letters", "show", str(one.dead_letter_id))
