@@ -92,9 +92,19 @@ class Planner:
 
 def read_plan(answer: str, request: str, settings: PlannerSettings, roles: frozenset[str]) -> TodoList:
     """Return the plan in a model's answer. Raises InvalidDocument."""
-    document = parse_answer(answer, max_bytes=settings.max_answer_bytes)
-    if not isinstance(document, dict):
-        raise InvalidDocument("todo", [Problem("$", "must be an object that holds the tasks in `items`")])
-    # The model chooses neither the id nor the recorded request.
-    document |= {"todo_list_id": todo_list_id(request), "request": request}
-    return parse_plan(document, settings.limits, roles)
+
+    def plan_of(document: object) -> TodoList:
+        if not isinstance(document, dict):
+            raise InvalidDocument("todo", [Problem("$", "must be an object that holds the tasks in `items`")])
+        # The model chooses neither the id nor the recorded request.
+        named = document | {"todo_list_id": todo_list_id(request), "request": request}
+        return parse_plan(named, settings.limits, roles)
+
+    def fits(document: object) -> bool:
+        try:
+            plan_of(document)
+        except InvalidDocument:
+            return False
+        return True
+
+    return plan_of(parse_answer(answer, max_bytes=settings.max_answer_bytes, fits=fits))
