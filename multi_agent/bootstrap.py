@@ -20,7 +20,7 @@ from multi_agent.settings import Settings, load_settings
 if TYPE_CHECKING:
     from artifacts import GitArtifactStore
     from artifacts.store.repository import Repository
-    from multi_agent.models import ModelSettings
+    from multi_agent.models import Asked, ModelSettings
     from multi_agent.models.layers.rate_limit import RequestWindow
     from orchestrator.client.workflow_client import WorkflowClient
     from orchestrator.service.orchestrator import OrchestratorService
@@ -129,6 +129,18 @@ def make_model(settings: Settings, window: RequestWindow | None = None) -> Model
     from multi_agent.models import build_model
 
     return build_model(model_settings(settings, window))
+
+
+async def check_model(settings: Settings, asked: Asked | None = None) -> None:
+    """Check the model before anything starts that needs it.
+
+    asked: None where it is not known yet what the model will be asked.
+    Raises NotConfigured, and ModelUnavailable when its service is away now.
+    """
+    from multi_agent.models import check_model
+
+    is_chosen = settings.model is not None or settings.model_spec != "replay"
+    await check_model(model_settings(settings), is_chosen=is_chosen, asked=asked)
 
 
 def model_settings(settings: Settings, window: RequestWindow | None = None) -> ModelSettings:

@@ -55,7 +55,7 @@ class Planner:
         answers is still not a valid plan, and the errors of the model client.
         """
         request = check_request(request)
-        turns = [ModelMessage("user", request_prompt(request, repository))]
+        turns = list(self.first_request(request, repository).messages)
         problems: list[Problem] = []
         for _ in range(1 + self._settings.max_repairs):
             response = await self._model.complete(self._ask(turns))
@@ -75,6 +75,10 @@ class Planner:
             f"in the last one:\n{problem_list(problems)}\n"
             "Say more precisely what should be built, split the request, or use another model."
         )
+
+    def first_request(self, request: str, repository: RepositorySummary | None = None) -> ModelRequest:
+        """What the model is asked first. Raises InvalidInput for a request that is not accepted."""
+        return self._ask([ModelMessage("user", request_prompt(check_request(request), repository))])
 
     async def close(self) -> None:
         """Close the model client."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import signal
 from pathlib import Path
 
@@ -57,7 +58,11 @@ def run(
     """
     if sum(value is not None for value in (request, plan, resume)) != 1:
         raise click.UsageError("say what to build: a REQUEST, or --plan FILE, or --resume WORKFLOW")
-    wanted = RunOptions(request, plan, resume, repo, modules)
+    given = {"--repo": repo, "--data-dir": options["data_dir"], "--workers": options["workers"]}
+    command = ["multi-agent", "run", request or ""]
+    command += [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    command += [word for module in modules for word in ("--agents", module)]
+    wanted = RunOptions(request, plan, resume, repo, modules, shlex.join(command))
     return asyncio.run(_interruptible(settings_of(**options), wanted, as_json=as_json))
 
 

@@ -14,6 +14,7 @@ from multi_agent.application.plans import check_roles, make_plan, read_plan
 from multi_agent.application.sandboxes import choose_ready
 from multi_agent.application.summary import FinishedRun, summarise
 from multi_agent.bootstrap import (
+    check_model,
     find_agents,
     make_client,
     make_database,
@@ -22,6 +23,7 @@ from multi_agent.bootstrap import (
     sandbox_settings,
 )
 from multi_agent.cli.workflows.screen import Screen
+from multi_agent.models import Asked
 from multi_agent.runtime.served_paths import served_paths
 from multi_agent.runtime.services import open_artifacts
 from multi_agent.runtime.stack import Stack
@@ -41,6 +43,8 @@ class RunOptions:
     resume: str | None
     repo: Path | None
     modules: tuple[str, ...]
+    command: str = ""
+    """As it can be typed again, without a choice of the model."""
 
 
 class RunSession:
@@ -76,7 +80,17 @@ class RunSession:
         served = {agent_info(found).role for found in find_agents(self._options.modules)}
         if plan is not None:
             check_roles(plan, served, hint="--agents MODULE")
-        await make_model(settings).close()
+        await check_model(settings, self._asked(settings))
+
+    def _asked(self, settings: Settings) -> Asked | None:
+        options = self._options
+        if options.request is None:
+            return None
+        request = None
+        if options.repo is None:  # no shipped recording starts from a repository
+            model = make_model(settings)
+            request = make_planner(settings, model, options.modules).first_request(options.request)
+        return Asked(request, options.command)
 
     async def _check_sandbox(self, settings: Settings) -> None:
         wanted = sandbox_settings(settings)
