@@ -78,7 +78,7 @@ def refuses(field: str, step: Step) -> Callable[[Received], Step]:
             f"{GOOD}<|return|>"
         ),
         Say(f'I write {PLACEHOLDER}, not f({{"a": x}}):\n{GOOD}'),
-        Say(GOOD.replace('"description": "', '"description": "\t', 1)),
+        Say(GOOD.replace('"request": "', '"request": "\t')),
         completion(
             {
                 "content": [

@@ -42,11 +42,12 @@ def connection_error(endpoint: Endpoint, error: BaseException) -> MultiAgentErro
 
 def _wrong_setting(endpoint: Endpoint, cause: BaseException) -> str | None:
     if isinstance(cause, ssl.SSLCertVerificationError):
-        if cause.verify_code in _HOSTNAME_MISMATCH:
+        # These fields are missing where the error was not made by OpenSSL.
+        if getattr(cause, "verify_code", None) in _HOSTNAME_MISMATCH:
             return f"the certificate is for another name; put that name into {endpoint.url_setting}"
-        reason = cause.verify_message
+        reason = getattr(cause, "verify_message", "unknown")
         return f"the certificate is not trusted ({reason}); name the file of its authority in SSL_CERT_FILE"
-    if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
+    if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", None) in _NO_TLS:
         return f"no TLS is spoken there; begin {endpoint.url_setting} with http://, or name another port"
     if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME:
         if endpoint.proxy:
@@ -63,6 +64,6 @@ def _said(endpoint: Endpoint, chain: list[BaseException]) -> str:
             # asyncio writes the address into it, which stands before already.
             refused = isinstance(cause, ConnectionRefusedError)
             return "connection refused; nothing listens there" if refused else cause.strerror
-        if said := endpoint.scrub(str(cause)):
+        if cause.args and (said := endpoint.scrub(str(cause))):
             return f"no usable answer ({type(cause).__name__}: {said})"
     return f"no usable answer ({type(chain[0]).__name__})"

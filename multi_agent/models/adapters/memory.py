@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -25,7 +26,8 @@ class ModelMemory:
 
     def __init__(self, folder: Path | None, endpoint: Endpoint) -> None:
         """Nothing is remembered without a folder, which is made when there is something to remember."""
-        address = (endpoint.base_url or "").rstrip("/").rpartition("@")[2]
+        parts = urlsplit(endpoint.base_url or "")
+        address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
         named = "\n".join((endpoint.service, address, endpoint.model))
         self._path = folder and folder / f"{hashlib.sha256(named.encode()).hexdigest()[:32]}.json"
 
