@@ -80,17 +80,20 @@ class RunSession:
         served = {agent_info(found).role for found in find_agents(self._options.modules)}
         if plan is not None:
             check_roles(plan, served, hint="--agents MODULE")
-        await check_model(settings, self._asked(settings))
+        await check_model(settings, await self._asked(settings))
 
-    def _asked(self, settings: Settings) -> Asked | None:
+    async def _asked(self, settings: Settings) -> Asked | None:
         options = self._options
         if options.request is None:
             return None
-        request = None
-        if options.repo is None:  # no shipped recording starts from a repository
-            model = make_model(settings)
-            request = make_planner(settings, model, options.modules).first_request(options.request)
-        return Asked(request, options.command)
+        if options.repo is not None:
+            return Asked(None, options.command)  # no shipped recording starts from a repository
+        model = make_model(settings)
+        try:
+            planner = make_planner(settings, model, options.modules)
+            return Asked(planner.first_request(options.request), options.command)
+        finally:
+            await model.close()
 
     async def _check_sandbox(self, settings: Settings) -> None:
         wanted = sandbox_settings(settings)

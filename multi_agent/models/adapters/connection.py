@@ -59,7 +59,7 @@ def _wrong_setting(endpoint: Endpoint, cause: BaseException) -> str | None:
 
 def _said(endpoint: Endpoint, chain: list[BaseException]) -> str:
     """The words of the innermost error that has any."""
-    for cause in reversed(chain):
+    for cause in reversed([link for link in chain if not isinstance(link, BaseExceptionGroup)]):
         if isinstance(cause, OSError) and cause.strerror:
             # asyncio writes the address into it, which stands before already.
             refused = isinstance(cause, ConnectionRefusedError)
