@@ -149,7 +149,7 @@ async def work_agents(url: str) -> None:
     from agents.worker.execution import WorkerServices  # noqa: PLC0415 - the other worker needs none of it
     from agents.worker.settings import WorkerSettings  # noqa: PLC0415
     from agents.worker.worker import Worker  # noqa: PLC0415
-    from multi_agent.models.build import ModelSettings, build_model  # noqa: PLC0415
+    from multi_agent.models import ModelSettings, build_model  # noqa: PLC0415
 
     nothing: Any = NoStore()
     model = build_model(ModelSettings(spec="replay"))

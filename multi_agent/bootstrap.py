@@ -21,6 +21,7 @@ from multi_agent.settings import Settings, load_settings
 if TYPE_CHECKING:
     from artifacts import GitArtifactStore
     from artifacts.store.repository import Repository
+    from multi_agent.models import Asked, ModelSettings
     from multi_agent.models.layers.rate_limit import RequestWindow
     from orchestrator.client.workflow_client import WorkflowClient
     from orchestrator.service.orchestrator import OrchestratorService
@@ -126,22 +127,47 @@ def make_window(settings: Settings) -> RequestWindow | None:
 
 def make_model(settings: Settings, window: RequestWindow | None = None) -> ModelClient:
     """The model client that the settings name. Raises NotConfigured."""
-    from multi_agent.models import ModelSettings, build_model
+    from multi_agent.models import build_model
 
-    return build_model(
-        ModelSettings(
-            spec=settings.model_spec,
-            gemini_api_key=settings.gemini_api_key,
-            gemini_base_url=settings.gemini_base_url,
-            openai_api_key=settings.openai_api_key,
-            openai_base_url=settings.openai_base_url,
-            timeout_seconds=settings.model_timeout_seconds,
-            requests_per_minute=settings.requests_per_minute,
-            window=window,
-            input_usd_per_million=settings.input_price,
-            output_usd_per_million=settings.output_price,
-            redact=settings.redactor,
-        )
+    return build_model(model_settings(settings, window))
+
+
+async def check_model(settings: Settings, asked: Asked | None = None) -> None:
+    """Check the model before anything starts that needs it.
+
+    asked: None where it is not known yet what the model will be asked.
+    Raises NotConfigured, and ModelUnavailable when its service is away now.
+    """
+    from multi_agent.models import check_model
+
+    is_chosen = settings.model is not None or settings.model_spec != "replay"
+    await check_model(model_settings(settings), is_chosen=is_chosen, asked=asked)
+
+
+def model_settings(settings: Settings, window: RequestWindow | None = None) -> ModelSettings:
+    """The model's part of the settings."""
+    from multi_agent.models import ModelSettings, told
+
+    return ModelSettings(
+        spec=settings.model_spec,
+        gemini_api_key=settings.gemini_api_key,
+        gemini_base_url=settings.gemini_base_url,
+        openai_api_key=settings.openai_api_key,
+        openai_base_url=settings.openai_base_url,
+        timeout_seconds=settings.model_timeout_seconds,
+        requests_per_minute=settings.requests_per_minute,
+        window=window,
+        input_usd_per_million=settings.input_price,
+        output_usd_per_million=settings.output_price,
+        told=told(
+            settings.max_output_tokens,
+            settings.max_output_tokens_name,
+            settings.model_temperature,
+            settings.model_schema,
+        ),
+        memory=settings.data / "models",
+        proxies=settings.proxies,
+        redact=settings.redactor,
     )
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.request import getproxies
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -46,6 +47,16 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr | None = Field(default=None, validation_alias=_env("OPENAI_API_KEY"))
     openai_base_url: str | None = Field(default=None, validation_alias=_env("OPENAI_BASE_URL"))
     model_timeout_seconds: float = Field(default=120.0, gt=0)
+    max_output_tokens: int | None = Field(default=None, ge=1, description="in one answer of the model")
+    max_output_tokens_name: Literal["max_tokens", "max_completion_tokens"] | None = Field(
+        default=None, description="what an OpenAI-compatible server calls that limit"
+    )
+    model_temperature: float | Literal["off"] | None = Field(
+        default=None, description="for every request; off sends none"
+    )
+    model_schema: Literal["json_schema", "json_object", "off"] | None = Field(
+        default=None, description="how the form of an answer is sent; off describes it in words"
+    )
     requests_per_minute: int | None = Field(default=None, gt=0)
     input_price: float | None = Field(default=None, ge=0, description="USD per million input tokens")
     output_price: float | None = Field(default=None, ge=0, description="USD per million output tokens")
@@ -98,7 +109,13 @@ class Settings(BaseSettings):
         urls += filter(
             None, (self.artifact_store, self.gemini_base_url, self.openai_base_url, self.docker_host)
         )
+        urls += self.proxies.values()
         return Redactor([*keys, *(secret for url in urls for secret in url_secrets(url))])
+
+    @property
+    def proxies(self) -> dict[str, str]:
+        """scheme -> URL of the proxy that the environment names, and "no" -> hosts that need none."""
+        return getproxies()
 
     @property
     def model_spec(self) -> str:
@@ -110,6 +127,10 @@ class Settings(BaseSettings):
 
 _INHERITED = (
     "model",
+    "max_output_tokens",
+    "max_output_tokens_name",
+    "model_temperature",
+    "model_schema",
     "sandbox",
     "host_sandbox",
     "sandbox_image",

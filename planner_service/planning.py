@@ -59,7 +59,7 @@ class Planner:
         answers is still not a valid plan, and the errors of the model client.
         """
         request = check_request(request)
-        turns = [ModelMessage("user", request_prompt(request, repository))]
+        turns = list(self.first_request(request, repository).messages)
         problems: list[Problem] = []
         for repairs_left in reversed(range(1 + self._settings.max_repairs)):
             response = await self._model.complete(self._ask(turns))
@@ -87,6 +87,10 @@ class Planner:
             "Say more precisely what should be built, split the request, or use another model."
         )
 
+    def first_request(self, request: str, repository: RepositorySummary | None = None) -> ModelRequest:
+        """What the model is asked first. Raises InvalidInput for a request that is not accepted."""
+        return self._ask([ModelMessage("user", request_prompt(check_request(request), repository))])
+
     async def close(self) -> None:
         """Close the model client."""
         await self._model.close()
@@ -113,12 +117,22 @@ def read_plan(
     answer: str, request: str, settings: PlannerSettings, roles: frozenset[str], *, tested: bool
 ) -> TodoList:
     """Return the plan in a model's answer. Raises InvalidDocument, with `tested` also for untested code."""
-    document = parse_answer(answer, max_bytes=settings.max_answer_bytes)
-    if not isinstance(document, dict):
-        raise InvalidDocument("todo", [Problem("$", "must be an object that holds the tasks in `items`")])
-    # The model chooses neither the id nor the recorded request.
-    document |= {"todo_list_id": todo_list_id(request), "request": request}
-    plan = parse_plan(document, settings.limits, roles)
+
+    def plan_of(document: object) -> TodoList:
+        if not isinstance(document, dict):
+            raise InvalidDocument("todo", [Problem("$", "must be an object that holds the tasks in `items`")])
+        # The model chooses neither the id nor the recorded request.
+        named = document | {"todo_list_id": todo_list_id(request), "request": request}
+        return parse_plan(named, settings.limits, roles)
+
+    def fits(document: object) -> bool:
+        try:
+            plan_of(document)
+        except InvalidDocument:
+            return False
+        return True
+
+    plan = plan_of(parse_answer(answer, max_bytes=settings.max_answer_bytes, fits=fits))
     if tested and Role.TESTER in roles and (problems := untested_problems(plan)):
         raise InvalidDocument("todo", problems)
     return plan

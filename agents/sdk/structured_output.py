@@ -69,7 +69,15 @@ class Dialogue(Generic[D]):
 
 def read_document(model_cls: type[D], text: str) -> D:
     """Return the document in an answer. Raises InvalidDocument."""
-    return validate(model_cls, json_in(text), "answer")
+
+    def fits(found: object) -> bool:
+        try:
+            validate(model_cls, to_json(found, "answer"), "answer")
+        except InvalidDocument:
+            return False
+        return True
+
+    return validate(model_cls, to_json(parse_answer(text, fits=fits), "answer"), "answer")
 
 
 def json_in(text: str) -> bytes:

@@ -35,6 +35,8 @@ class Examined:
     """None when no URL is set: a private Redis is started when it is needed."""
     open_database: Callable[[], Database]
     open_model: Callable[[], ModelClient]
+    check_model: Callable[[], Awaitable[None]]
+    """Raises a MultiAgentError when its service cannot be used."""
     find_redis: Callable[[], Sequence[Finding]]
     """What could serve as a private Redis."""
     find_sandboxes: Callable[[], Awaitable[Sequence[Finding]]]
@@ -51,7 +53,7 @@ async def examine_machine(examined: Examined) -> list[Finding]:
         *examined.find_redis(),
         await _database(examined.open_database, examined.database_kind),
         *await examined.find_sandboxes(),
-        await _model(examined.open_model, recording=examined.model_is_a_recording),
+        await _model(examined),
     ]
 
 
@@ -80,11 +82,12 @@ async def _database(open_database: Callable[[], Database], kind: str) -> Finding
     return Finding("database", True, kind, needed=True)
 
 
-async def _model(open_model: Callable[[], ModelClient], *, recording: bool) -> Finding:
+async def _model(examined: Examined) -> Finding:
     try:
-        model = open_model()
+        model = examined.open_model()
+        await model.close()
+        await examined.check_model()
     except MultiAgentError as error:
         return Finding("model", False, str(error), needed=True)
-    await model.close()
-    hint = "; set MULTI_AGENT_MODEL for requests of your own" if recording else ""
+    hint = "; set MULTI_AGENT_MODEL for requests of your own" if examined.model_is_a_recording else ""
     return Finding("model", True, f"{model.name}{hint}", needed=True)

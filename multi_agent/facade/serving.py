@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from multi_agent.bootstrap import choose_sandbox, make_model, sandbox_settings
+from multi_agent.bootstrap import check_model, choose_sandbox, sandbox_settings
 from multi_agent.runtime.stack import Stack
 from multi_agent.settings import Settings
 
@@ -18,9 +18,10 @@ logger = structlog.get_logger(__name__)
 async def served(settings: Settings, modules: Sequence[str]) -> AsyncIterator[None]:
     """Serve the data folder while the `with` body runs.
 
-    Raises NotConfigured and SandboxUnavailable before anything starts that could only fail later.
+    Raises NotConfigured, ModelUnavailable and SandboxUnavailable before anything starts that could only
+    fail later.
     """
-    await make_model(settings).close()
+    await check_model(settings)
     await (await choose_sandbox(sandbox_settings(settings))).close()
     stack = Stack(settings, _log_report, modules=modules)
     await stack.start()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from multi_agent.models.build import MODEL_FORMS, ModelSettings, build_model
+from multi_agent.models.build import build_model, check_service
+from multi_agent.models.readiness import Asked, check_model
+from multi_agent.models.specification import MODEL_FORMS, ModelSettings, told
 
-__all__ = ["MODEL_FORMS", "ModelSettings", "build_model"]
+__all__ = ["MODEL_FORMS", "Asked", "ModelSettings", "build_model", "check_model", "check_service", "told"]

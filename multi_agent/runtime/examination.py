@@ -8,7 +8,7 @@ from functools import partial
 
 from multi_agent.application.doctor import Examined, Finding
 from multi_agent.application.sandboxes import examine_backends, examine_hosts
-from multi_agent.bootstrap import HOST, make_bus, make_database, make_model, sandbox_settings
+from multi_agent.bootstrap import HOST, check_model, make_bus, make_database, make_model, sandbox_settings
 from multi_agent.embedded.probe import probe_redis
 from multi_agent.settings import Settings
 from sandbox_runner import survey
@@ -22,6 +22,7 @@ def make_examined(settings: Settings) -> Examined:
         open_bus=partial(make_bus, settings) if settings.redis_url is not None else None,
         open_database=partial(make_database, settings),
         open_model=partial(make_model, settings),
+        check_model=partial(check_model, settings),
         find_redis=partial(_find_redis, settings.search_path),
         find_sandboxes=partial(_find_sandboxes, settings),
         model_is_a_recording=settings.model_spec == "replay",

@@ -13,11 +13,12 @@ import structlog
 from agents.keeper.processes import EXIT_LEFT, SlotOrder
 from agents.worker.board import Board
 from agents.worker.lanes import Lane, Reading
-from contracts.base.errors import MultiAgentError
+from contracts.base.errors import ModelUnavailable, MultiAgentError
 from contracts.base.processes.shortage import shortage_of
 from contracts.ports.bus import MessageBus
 from multi_agent.bootstrap import (
     arm_failpoints,
+    check_model,
     find_agents,
     host_name,
     make_artifacts,
@@ -68,7 +69,10 @@ def prepare(wanted: SlotSettings) -> tuple[Any, Become]:
     found = find_agents(wanted.modules)
     table = AgentTable.of(found, wanted.roles)
     make_artifacts(wanted.settings)
-    make_model(wanted.settings)
+    try:
+        asyncio.run(check_model(wanted.settings))
+    except ModelUnavailable as error:
+        _log.warning("model_unavailable", reason=str(error))
     facts = {lane: asdict(Reading.of(table, lane)) for lane in Lane}
     return facts, lambda order: _become(wanted, found, order)
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from contracts.base.errors import InvalidDocument
-from contracts.base.model_answer import MAX_DEPTH, parse_answer
+from contracts.base.model_answer import MAX_DEPTH, Fits, parse_answer
 
 DOCUMENT = {
     "title": "Grüße 😀",
@@ -16,9 +16,9 @@ DOCUMENT = {
 TEXT = json.dumps(DOCUMENT)
 
 
-def refusal(text: str, *, max_bytes: int = 4_000_000) -> str:
+def refusal(text: str, *, max_bytes: int = 4_000_000, fits: Fits | None = None) -> str:
     with pytest.raises(InvalidDocument) as caught:
-        parse_answer(text, max_bytes=max_bytes)
+        parse_answer(text, max_bytes=max_bytes, fits=fits)
     assert caught.value.document_type == "answer"
     assert [problem.path for problem in caught.value.problems] == ["$"]
     assert caught.value.__cause__ is None
@@ -80,12 +80,81 @@ def test_lists_and_empty_documents(answer: str, value: object) -> None:
         ('{"a": "it ends in the middle', "not closed"),
         ('{"a": {"b": 1}, oops}', "broken JSON at line 1, column 17"),
         ('text\n{"a": 1,}', "broken JSON at line 2"),
-        ('{"a": "raw\nline"}', "Invalid control character"),
         ('{"a": 1 /* one */}', "broken JSON"),
     ],
 )
 def test_refuses_with_a_sentence_for_the_model(answer: str, said: str) -> None:
     assert said in refusal(answer)
+
+
+PLACEHOLDER = '{"title": "..."}'
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        f"<think>The shape is {PLACEHOLDER}.</think>",
+        f"The shape is {PLACEHOLDER}.\n</think>\n",
+        f'<think>It begins with {{"title": and has [[1, 2] in it</think>{PLACEHOLDER}</thinking>',
+        f'<think>say "{PLACEHOLDER}</think>',
+        f"[THINK]{PLACEHOLDER}[/THINK]",
+        f"<seed:think>{PLACEHOLDER}</seed:think>",
+        f"<|channel>thought\n{PLACEHOLDER}<channel|>",
+        f"<|channel|>analysis<|message|>{PLACEHOLDER}<|end|><|start|>assistant<|channel|>final<|message|>",
+        f"<|channel|>analysis<|message|>{PLACEHOLDER}<|end|>\n<|start|>assistant<|channel|>final "
+        "<|constrain|>json<|message|>",
+        f"<|channel|>analysis<|message|>{PLACEHOLDER}<|end|>",
+    ],
+)
+def test_thoughts_are_no_answer(before: str) -> None:
+    for after in ("", "<|return|>", "<|end|>", "\nDone."):
+        assert parse_answer(before + TEXT + after) == DOCUMENT
+    assert refusal(before + "I cannot do that.")
+
+
+def test_an_end_of_thoughts_within_the_document_is_text() -> None:
+    document = {"code": "re.split('</think>', x) or {} or [1]", "then": "<channel|>"}
+    assert parse_answer(json.dumps(document)) == document
+    assert parse_answer(f"<think>{PLACEHOLDER}</think>" + json.dumps(document)) == document
+    assert "not closed" in refusal(json.dumps(document)[:-1])
+
+
+def is_whole(found: object) -> bool:
+    return isinstance(found, dict) and set(found) == set(DOCUMENT)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"I answer in the form {PLACEHOLDER}:\n{TEXT}",
+        f'print({{"a": x, "b": [y]}})\n{TEXT}',
+        f'printf("{{"); puts(x);\n{TEXT}',
+        f'printf("{{"); puts("[");\n{TEXT}\nThat is {{"a": x}}.',
+        f'{{"a": 1, "a": NaN}}\n{TEXT}',
+        f'{{"a": 1,}}\n{TEXT}\n{{"b": 2}}',
+        f"{TEXT}\n{PLACEHOLDER}",
+    ],
+)
+def test_the_only_one_that_fits(text: str) -> None:
+    assert parse_answer(text, fits=is_whole) == DOCUMENT
+
+
+def test_several_or_none_that_fit() -> None:
+    other = json.dumps(DOCUMENT | {"n": 1})
+    assert "2 different JSON documents" in refusal(f"{TEXT} or {other}", fits=is_whole)
+    assert "2 different JSON documents" in refusal('{"a": 1} or {"a": 2}', fits=is_whole)
+    assert "broken JSON" in refusal('{"a": {"b": 1}, oops}', fits=is_whole)
+    assert parse_answer('{"a": 1}', fits=is_whole) == {"a": 1}
+
+
+def test_what_was_cut_off_is_not_replaced_by_an_example() -> None:
+    assert "not closed" in refusal(f"As in {TEXT}:\n{TEXT[:-9]}", fits=is_whole)
+    assert "not closed" in refusal('{"files": [{"content": "const x = {}; const y = [1];')
+    assert "broken JSON" in refusal('{"a": [{"b": 1} {"c": 2}], "d": {"e": 3}}')
+
+
+def test_control_characters_in_strings() -> None:
+    assert parse_answer('{"a": "raw\nline\tand\x01"}') == {"a": "raw\nline\tand\x01"}
 
 
 def test_size_is_counted_in_bytes() -> None:

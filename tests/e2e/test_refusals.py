@@ -66,7 +66,8 @@ def test_wrong_settings_name_the_setting(cli: Cli) -> None:
 
 
 def test_a_sandbox_that_is_not_there_is_refused_before_anything_runs(cli: Cli) -> None:
-    ended = cli("run", "x", "--sandbox", "docker", code=2, DOCKER_HOST="unix:///nonexistent/docker.sock")
+    words = ("run", "Create momentum strategy", "--sandbox", "docker")
+    ended = cli(*words, code=2, DOCKER_HOST="unix:///nonexistent/docker.sock")
     assert "no sandbox is ready" in ended.stderr
 
 

@@ -247,10 +247,23 @@ def test_a_refused_key_is_said_in_words(cli: Cli, live: Live) -> None:
 
 
 def test_an_unknown_request_without_a_model_says_how_to_get_one(cli: Cli) -> None:
-    ended = cli("run", "Something nobody recorded", code=1)
-    assert "MULTI_AGENT_MODEL" in ended.stderr
+    ended = cli("run", "Something nobody recorded", "--data-dir", "my data", code=2)
+    assert "no model is set" in ended.stderr
+    assert "  Create momentum strategy\n" in ended.stderr
+    again = "multi-agent run 'Something nobody recorded' --data-dir 'my data'"
+    for way in (
+        f"GEMINI_API_KEY=... {again}\n",
+        f"{again} --model openai:NAME",
+        f"{again} --model manual:chat",
+    ):
+        assert way in ended.stderr
+    assert not (cli.folder / "my data").exists()
+    assert not (cli.folder / ".multi_agent").exists()
 
 
 def test_the_folder_of_the_repository_must_be_one(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    assert "repository" in cli("run", "Write slugify", "--repo", "empty", code=2).stderr
+    assert (
+        "repository"
+        in cli("run", "Write slugify", "--repo", "empty", "--model", "manual:chat", code=2).stderr
+    )

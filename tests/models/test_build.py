@@ -102,4 +102,12 @@ def test_settings_do_not_show_the_key() -> None:
 
 
 def test_public_names() -> None:
-    assert multi_agent.models.__all__ == ["MODEL_FORMS", "ModelSettings", "build_model"]
+    assert multi_agent.models.__all__ == [
+        "MODEL_FORMS",
+        "Asked",
+        "ModelSettings",
+        "build_model",
+        "check_model",
+        "check_service",
+        "told",
+    ]

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Literal
 
 Api = Literal["openai", "gemini"]
@@ -60,13 +62,15 @@ class Blocked:
 
 @dataclass(frozen=True)
 class Status:
-    """An HTTP error. `details` is Google's list of error details, `param` OpenAI's field in error."""
+    """An HTTP error. `details` is Google's list of error details; `param` and `name` are OpenAI's field in
+    error and its name for the error."""
 
     code: int
     message: str = "scripted"
     headers: Mapping[str, str] = field(default_factory=dict)
     details: tuple[Mapping[str, Any], ...] = ()
     param: str | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -107,17 +111,26 @@ _GEMINI_FINISH = {"stop": ("STOP", 1), "length": ("MAX_TOKENS", 2), "content_fil
 class ModelServer:
     """Serves a script on a free port of the loopback while the `with` block runs."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, *, about_models: int = 404, certificate: Path | None = None) -> None:
+        """`about_models` is the status with which questions about models are answered, and no request of
+        `requests`; with a certificate, a file that holds its key too, the server speaks TLS alone."""
         self._script = script
+        self.about_models = about_models
+        self.questions: list[str] = []
+        self._scheme = "https" if certificate else "http"
         self._lock = threading.Lock()
         self.requests: list[Received] = []
         self.stopping = threading.Event()
         self._server = _Server(self)
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def openai_url(self) -> str:
@@ -164,6 +177,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Silent."""
+
+    def do_GET(self) -> None:
+        owner = self.server.owner
+        owner.questions.append(self.path)
+        if owner.about_models == 200:
+            self._send_json(200, {"object": "list", "data": [], "name": "models/the-model"})
+        else:
+            self._send_json(owner.about_models, {"error": {"message": "scripted", "code": "scripted"}})
 
     def do_POST(self) -> None:
         api: Api = "openai" if self.path == "/v1/chat/completions" else "gemini"
@@ -294,7 +315,7 @@ def _gemini_answer(received: Received, step: Say | Blocked) -> dict[str, Any]:
 def _error(api: Api, step: Status) -> dict[str, Any]:
     error: dict[str, Any] = {"message": step.message, "code": step.code}
     if api == "openai":
-        error |= {"type": "scripted", "param": step.param, "code": str(step.code)}
+        error |= {"type": "scripted", "param": step.param, "code": step.name or str(step.code)}
     else:
         error |= {"status": "SCRIPTED", "details": list(step.details)}
     return {"error": error}

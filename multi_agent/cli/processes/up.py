@@ -11,9 +11,9 @@ from typing import Final
 
 import click
 
-from contracts.base.errors import InvalidInput
+from contracts.base.errors import InvalidInput, ModelUnavailable
 from contracts.base.printing import print_line
-from multi_agent.bootstrap import find_agents
+from multi_agent.bootstrap import check_model, find_agents
 from multi_agent.cli.options import (
     agents_option,
     data_dir_option,
@@ -60,6 +60,10 @@ async def _up(
     settings: Settings, roles: tuple[str, ...], modules: tuple[str, ...], hooks: tuple[str, ...]
 ) -> None:
     find_agents(modules)  # a module that cannot be imported is refused before anything starts
+    try:
+        await check_model(settings)
+    except ModelUnavailable as error:
+        print_line(f"tasks that need the model wait: {error}", err=True)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

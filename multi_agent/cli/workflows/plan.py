@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Final
 
 import click
 
 from agents.sdk.registry import agent_info
 from contracts.base.printing import print_json, print_line
+from contracts.base.processes.command_lines import command_line
 from contracts.documents.todo_list import TodoList
 from multi_agent.application.plans import check_roles, make_plan, read_plan
-from multi_agent.bootstrap import find_agents, make_model, make_planner
+from multi_agent.bootstrap import check_model, find_agents, make_model, make_planner
 from multi_agent.cli.options import agents_option, json_option, model_option, settings_of
+from multi_agent.models import Asked
 from multi_agent.settings import Settings
 from planner_service.plan_file import write_plan
+
+_FOLDER: Final = Path("plans")
 
 
 @click.command()
@@ -25,7 +30,7 @@ from planner_service.plan_file import write_plan
     type=click.Path(dir_okay=False, path_type=Path),
     help="Check the plan in this file instead, without a model; exits 2 when something is wrong with it.",
 )
-@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), default=Path("plans"))
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), default=_FOLDER)
 @model_option
 @agents_option
 @json_option
@@ -40,10 +45,13 @@ def plan(
     """Make a plan for REQUEST and write it to a folder (default: plans), or check one."""
     if (request is None) == (file is None):
         raise click.UsageError("say what to plan: a REQUEST, or --check FILE")
+    settings = settings_of(**options)
     if file is not None:
-        return _check(settings_of(**options), file, modules, as_json=as_json)
+        return _check(settings, file, modules, as_json=as_json)
     assert request is not None
-    made = asyncio.run(_plan(settings_of(**options), request, modules))
+    words = ["plan", request, *(("-o", str(output)) if output != _FOLDER else ())]
+    words += [word for module in modules for word in ("--agents", module)]
+    made = asyncio.run(_plan(settings, request, modules, command_line(*words)))
     path = write_plan(made, output)
     if as_json:
         print_json({"path": str(path), "plan": made.model_dump(mode="json")})
@@ -63,9 +71,11 @@ def _check(settings: Settings, file: Path, modules: tuple[str, ...], *, as_json:
         print_line(f"{file}: a valid plan of {len(checked.items)} tasks")
 
 
-async def _plan(settings: Settings, request: str, modules: tuple[str, ...]) -> TodoList:
+async def _plan(settings: Settings, request: str, modules: tuple[str, ...], command: str) -> TodoList:
     model = make_model(settings)
     try:
-        return await make_plan(make_planner(settings, model, modules), request)
+        planner = make_planner(settings, model, modules)
+        await check_model(settings, Asked(planner.first_request(request), command))
+        return await make_plan(planner, request)
     finally:
         await model.close()

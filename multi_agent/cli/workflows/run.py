@@ -73,7 +73,8 @@ def run(
     if sum(value is not None for value in (request, plan, resume)) != 1:
         raise click.UsageError("say what to build: a REQUEST, or --plan FILE, or --resume WORKFLOW")
     check_hooks(hooks)
-    wanted = RunOptions(request, plan, resume, repo, modules, hooks, _again(modules, options))
+    again, typed = _again(modules, options), _typed(request, repo, modules, options)
+    wanted = RunOptions(request, plan, resume, repo, modules, hooks, again, typed)
     settings = settings_of(**options)
     with served_metrics(settings):
         return asyncio.run(_interruptible(settings, wanted, as_json=as_json))
@@ -106,6 +107,14 @@ def _again(modules: tuple[str, ...], options: Mapping[str, object]) -> tuple[str
     given = [(f"--{name}", str(options[name])) for name in ("model", "sandbox") if options[name]]
     given += [("--agents", module) for module in modules]
     return tuple(word for pair in given for word in pair)
+
+
+def _typed(
+    request: str | None, repo: Path | None, modules: tuple[str, ...], options: Mapping[str, object]
+) -> tuple[str, ...]:
+    """The words of this command for another choice of the model."""
+    given = [("--repo", repo), ("--workers", options["workers"]), *(("--agents", one) for one in modules)]
+    return ("run", request or "", *(str(word) for pair in given if pair[1] is not None for word in pair))
 
 
 def _after_interrupt(workflow_id: str | None, again: tuple[str, ...]) -> list[str]:

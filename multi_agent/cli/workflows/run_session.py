@@ -7,6 +7,7 @@ from pathlib import Path
 
 from agents.sdk.registry import agent_info
 from artifacts import GitArtifactStore
+from contracts.base.processes.command_lines import command_line
 from contracts.documents.todo_list import TodoList
 from contracts.messages.payloads import Usage
 from multi_agent.application.bases import take_base
@@ -18,6 +19,7 @@ from multi_agent.application.sandboxes import choose_ready
 from multi_agent.application.submission import Submission
 from multi_agent.application.summary import FinishedRun, planning_usage, summarise
 from multi_agent.bootstrap import (
+    check_model,
     find_agents,
     make_client,
     make_database,
@@ -26,6 +28,7 @@ from multi_agent.bootstrap import (
     sandbox_settings,
 )
 from multi_agent.cli.workflows.screen import Screen
+from multi_agent.models import Asked
 from multi_agent.runtime.observing.bus_watch import check_bus, watched
 from multi_agent.runtime.observing.event_hooks import told
 from multi_agent.runtime.served_paths import served_paths
@@ -51,6 +54,8 @@ class RunOptions:
     """What is told of ends and of questions to people."""
     again: tuple[str, ...] = ()
     """Options with which whoever resumes it works alike."""
+    typed: tuple[str, ...] = ()
+    """The words of the command, without a choice of the model."""
 
 
 class RunSession:
@@ -94,7 +99,20 @@ class RunSession:
         served = {agent_info(found).role for found in find_agents(self._options.modules)}
         if plan is not None:
             check_roles(plan, served, hint="--agents MODULE")
-        await make_model(settings).close()
+        await check_model(settings, await self._asked(settings))
+
+    async def _asked(self, settings: Settings) -> Asked | None:
+        options = self._options
+        if options.request is None:
+            return None
+        if options.repo is not None:
+            return Asked(None, command_line(*options.typed))  # no shipped recording starts from a repository
+        model = make_model(settings)
+        try:
+            planner = make_planner(settings, model, options.modules)
+            return Asked(planner.first_request(options.request), command_line(*options.typed))
+        finally:
+            await model.close()
 
     async def _check_sandbox(self, settings: Settings) -> None:
         wanted = sandbox_settings(settings)

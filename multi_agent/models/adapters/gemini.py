@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any, Final
 
 from google import genai
 from google.genai import errors, types
 
 from contracts.ports.model import ModelRequest, ModelResponse
-from multi_agent.models.adapters.endpoint import (
-    Endpoint,
-    HttpFailure,
-    ask,
-    google_retry_delay,
-    rejected,
-    retry_after_seconds,
-    with_schema_in_words,
-)
-from multi_agent.models.adapters.gemini_finish import check_gemini_end
+from multi_agent.models.adapters.accepted import Accepted, SchemaStyle
+from multi_agent.models.adapters.adapting import Adapting, Knowledge, Way
+from multi_agent.models.adapters.endpoint import Endpoint, with_schema_in_words
+from multi_agent.models.adapters.failures import HttpFailure, check
+from multi_agent.models.adapters.gemini_finish import check_gemini_end, google_status
 from multi_agent.models.adapters.http_body import PLAIN_ANSWERS, body_limit, http_library
+from multi_agent.models.adapters.retry_after import google_retry_delay, retry_after_seconds
 
 _GOOGLE: Final = "https://generativelanguage.googleapis.com/"
 
@@ -28,11 +25,12 @@ class Gemini:
     """A ModelClient for the Gemini API (not Vertex AI).
 
     A schema is sent as `response_json_schema`. When the service calls such a request invalid, as it does with
-    large schemas, the request is sent once more with the schema in the system text.
+    large schemas, it is sent with the schema in the system text; what works is learned (`Adapting`).
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, knowledge: Knowledge) -> None:
         self._endpoint = endpoint
+        self._adapting = Adapting(endpoint, knowledge, Accepted())
         # A separate client, because the SDK would use aiohttp if it is installed, which has no such hook.
         self._http = http_library().AsyncClient(
             follow_redirects=True,
@@ -58,29 +56,26 @@ class Gemini:
         return self._endpoint.name
 
     async def complete(self, request: ModelRequest) -> ModelResponse:
-        outcome = await self._ask(request, _config(request))
-        if isinstance(outcome, HttpFailure) and request.response_schema is not None:
-            outcome = await self._ask(request, _config_in_words(request))
-        if isinstance(outcome, HttpFailure):
-            raise rejected(self._endpoint, outcome)
-        return self._read(outcome)
+        response = await self._adapting.ask(request, partial(self._send, request), _read_failure)
+        return self._read(response)
+
+    async def check(self) -> None:
+        """See ServiceClient."""
+        ask_for = partial(self._client.aio.models.get, model=self._endpoint.model)
+        own = self._endpoint.base_url is None
+        await check(self._endpoint, ask_for, _read_failure, is_about_model=own)
 
     async def close(self) -> None:
         await self._client.aio.aclose()
         self._client.close()
         await self._http.aclose()
 
-    async def _ask(
-        self, request: ModelRequest, config: types.GenerateContentConfig
-    ) -> types.GenerateContentResponse | HttpFailure:
+    async def _send(self, request: ModelRequest, way: Way) -> types.GenerateContentResponse:
         turns: list[types.Content | types.ContentDict] = [
             types.Content(role=turn.role, parts=[types.Part(text=turn.text)]) for turn in request.messages
         ]
-        model = self._endpoint.model
-        return await ask(
-            self._endpoint,
-            lambda: self._client.aio.models.generate_content(model=model, contents=[*turns], config=config),
-            _read_failure,
+        return await self._client.aio.models.generate_content(
+            model=self._endpoint.model, contents=[*turns], config=_config(request, way)
         )
 
     def _read(self, response: types.GenerateContentResponse) -> ModelResponse:
@@ -108,25 +103,22 @@ class Gemini:
         )
 
 
-def _config(request: ModelRequest) -> types.GenerateContentConfig:
-    schema = request.response_schema
-    return types.GenerateContentConfig(
+def _config(request: ModelRequest, way: Way) -> types.GenerateContentConfig:
+    config = types.GenerateContentConfig(
         system_instruction=request.system or None,
-        temperature=request.temperature,
-        max_output_tokens=request.max_output_tokens,
-        response_mime_type="application/json" if schema is not None else None,
-        response_json_schema=json.loads(json.dumps(schema, default=dict)) if schema is not None else None,
+        temperature=way.temperature,
+        max_output_tokens=way.limit,
     )
-
-
-def _config_in_words(request: ModelRequest) -> types.GenerateContentConfig:
+    if request.response_schema is None:
+        return config
     schema = json.dumps(request.response_schema, default=dict)
-    return types.GenerateContentConfig(
-        system_instruction=with_schema_in_words(request, schema),
-        temperature=request.temperature,
-        max_output_tokens=request.max_output_tokens,
-        response_mime_type="application/json",
-    )
+    if way.schema_style is SchemaStyle.JSON_SCHEMA:
+        config.response_json_schema = json.loads(schema)
+    else:
+        config.system_instruction = with_schema_in_words(request, schema)
+    if way.schema_style is not SchemaStyle.WORDS:
+        config.response_mime_type = "application/json"
+    return config
 
 
 def _enum_text(value: Any) -> str:
@@ -139,7 +131,7 @@ def _read_failure(error: Exception) -> HttpFailure | None:
     headers = getattr(error.response, "headers", None) or {}
     retry_after = retry_after_seconds(headers)
     return HttpFailure(
-        status=error.code if isinstance(error.code, int) else 500,
+        status=google_status(error.code if isinstance(error.code, int) else 500, error.details),
         detail=str(error.message or ""),
         retry_after=google_retry_delay(error.details) if retry_after is None else retry_after,
     )

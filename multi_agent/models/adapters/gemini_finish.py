@@ -1,7 +1,8 @@
-"""Checks, for both Gemini adapters, how an answer ended."""
+"""Reads, for both Gemini adapters, how an answer ended."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from contracts.base.errors import ModelRefused
@@ -18,8 +19,24 @@ def check_gemini_end(name: str, *, blocked: str, finish: str, text: str) -> None
     if blocked not in _NOT_BLOCKED:
         raise ModelRefused(f"model {name}: the request was blocked ({blocked})")
     if finish == "MAX_TOKENS":
-        raise ModelRefused(f"model {name}: the answer was cut off at the limit of output tokens")
+        raise ModelRefused(
+            f"model {name}: the answer was cut off at the limit of output tokens "
+            "(MULTI_AGENT_MAX_OUTPUT_TOKENS)"
+        )
     if finish not in _FINE:
         raise ModelRefused(f"model {name}: the answer was blocked or broken off ({finish})")
     if not text:
         raise ModelRefused(f"model {name} gave an empty answer")
+
+
+def google_status(status: int, payload: object) -> int:
+    """The HTTP status of a failure; 401 for a key that is none, which Google calls an invalid request."""
+    return 401 if status == 400 and "API_KEY_INVALID" in _reasons(payload) else status
+
+
+def _reasons(payload: object) -> set[object]:
+    if isinstance(payload, list):
+        payload = payload[0] if payload else None
+    error = payload.get("error") if isinstance(payload, Mapping) else None
+    details = error.get("details") if isinstance(error, Mapping) else None
+    return {item.get("reason") for item in details or () if isinstance(item, Mapping)}

@@ -18,16 +18,12 @@ from typing import Any, Final, cast
 
 from contracts.base.errors import ModelRefused, ModelUnavailable
 from contracts.ports.model import ModelRequest, ModelResponse
-from multi_agent.models.adapters.endpoint import (
-    Endpoint,
-    HttpFailure,
-    ask,
-    google_retry_delay,
-    rejected,
-    retry_after_seconds,
-    with_schema_in_words,
-)
-from multi_agent.models.adapters.gemini_finish import check_gemini_end
+from multi_agent.models.adapters.accepted import Accepted, SchemaStyle
+from multi_agent.models.adapters.adapting import Adapting, Knowledge, Way
+from multi_agent.models.adapters.endpoint import Endpoint, with_schema_in_words
+from multi_agent.models.adapters.failures import HttpFailure
+from multi_agent.models.adapters.gemini_finish import check_gemini_end, google_status
+from multi_agent.models.adapters.retry_after import google_retry_delay, retry_after_seconds
 
 with warnings.catch_warnings():
     # Its end of life is stated above and in the documentation; users need no further warning.
@@ -52,8 +48,9 @@ _CHUNK_BYTES: Final = 65_536
 class GeminiLegacy:
     """A ModelClient for the Gemini API. A call that timed out is abandoned; its thread ends later."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, knowledge: Knowledge) -> None:
         self._endpoint = endpoint
+        self._adapting = Adapting(endpoint, knowledge, Accepted(schema_style=SchemaStyle.JSON_OBJECT))
         legacy.configure(
             api_key=endpoint.key_text,
             transport="rest",
@@ -72,21 +69,23 @@ class GeminiLegacy:
         return self._endpoint.name
 
     async def complete(self, request: ModelRequest) -> ModelResponse:
-        message = self._message(request)
-        outcome = await ask(self._endpoint, lambda: asyncio.to_thread(self._send, message), _read_failure)
-        if isinstance(outcome, HttpFailure):
-            raise rejected(self._endpoint, outcome)
-        return self._read(outcome)
+        response = await self._adapting.ask(
+            request, lambda way: asyncio.to_thread(self._send, self._message(request, way)), _read_failure
+        )
+        return self._read(response)
+
+    async def check(self) -> None:
+        """See ServiceClient. Its SDK has no question that could be cancelled, so none is asked."""
 
     async def close(self) -> None:
         await asyncio.to_thread(self._session.close)
 
-    def _message(self, request: ModelRequest) -> Any:
+    def _message(self, request: ModelRequest, way: Way) -> Any:
         protos = legacy.protos
         system, mime = request.system, ""
         if request.response_schema is not None:
             system = with_schema_in_words(request, json.dumps(request.response_schema, default=dict))
-            mime = "application/json"
+            mime = "" if way.schema_style is SchemaStyle.WORDS else "application/json"
         return protos.GenerateContentRequest(
             model=f"models/{self._endpoint.model.removeprefix('models/')}",
             system_instruction=protos.Content(parts=[protos.Part(text=system)]) if system else None,
@@ -95,8 +94,8 @@ class GeminiLegacy:
                 for turn in request.messages
             ],
             generation_config=protos.GenerationConfig(
-                temperature=request.temperature,
-                max_output_tokens=request.max_output_tokens,
+                temperature=way.temperature,
+                max_output_tokens=way.limit,
                 response_mime_type=mime,
             ),
         )
@@ -168,7 +167,7 @@ def _read_failure(error: Exception) -> HttpFailure | None:
     # Not `error.message`, which holds the URL too.
     detail = body.get("error", {}).get("message", "") if isinstance(body, dict) else ""
     return HttpFailure(
-        status=int(error.code),
+        status=google_status(int(error.code), body),
         detail=str(detail),
         retry_after=google_retry_delay(body) if retry_after is None else retry_after,
     )

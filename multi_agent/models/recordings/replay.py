@@ -41,6 +41,10 @@ class Replay:
     def name(self) -> str:
         return "replay"
 
+    def knows(self, request: ModelRequest) -> bool:
+        """Whether an answer to this request is recorded."""
+        return request_hash(request) in self._exchanges
+
     async def complete(self, request: ModelRequest) -> ModelResponse:
         key = request_hash(request)
         found = self._exchanges.get(key)
