@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -82,7 +83,7 @@ class Settings(BaseSettings):
         """The URL of the database; by default SQLite in the data folder."""
         if self.database_url:
             return self.database_url.get_secret_value()
-        return f"sqlite:///{self.data / 'state.db'}"
+        return f"sqlite:///{quote(str(self.data / 'state.db'))}"
 
     @property
     def artifacts(self) -> str:

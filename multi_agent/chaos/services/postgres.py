@@ -37,7 +37,7 @@ def postgres_programs() -> Path:
     return usable[0]
 
 
-def _as_user() -> list[str]:
+def unprivileged() -> list[str]:
     """Return a prefix that runs a command as an unprivileged user, because postgres refuses root."""
     if os.getuid() != 0:
         return []
@@ -51,7 +51,8 @@ def _unprivileged_user() -> str:
     return "postgres" if "postgres" in known else "nobody"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -64,7 +65,7 @@ class PrivatePostgres:
         self._programs = postgres_programs()
         # Short enough for the path of a socket.
         self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
-        self.port = _free_port()
+        self.port = free_port()
         self._data = self.folder / "data"
         self._numbers = itertools.count(1)
         settings = (
@@ -76,7 +77,7 @@ class PrivatePostgres:
         options = [word for setting in settings for word in ("-c", setting)]
         dying = ["--pdeathsig", "KILL"] if os.getuid() == 0 else []
         self._server = ChildProcess(
-            [*_as_user(), *dying, str(self._programs / "postgres"), "-D", str(self._data), *options],
+            [*unprivileged(), *dying, str(self._programs / "postgres"), "-D", str(self._data), *options],
             log=self.folder / "postgres.log",
             env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
         )
@@ -142,7 +143,9 @@ class PrivatePostgres:
         self._run([program, "-D", str(self._data), *options])
 
     def _run(self, command: Iterable[str]) -> None:
-        done = subprocess.run([*_as_user(), *command], capture_output=True, text=True, check=False, cwd="/")
+        done = subprocess.run(
+            [*unprivileged(), *command], capture_output=True, text=True, check=False, cwd="/"
+        )
         if done.returncode != 0:
             raise Unavailable(f"{done.args} failed: {done.stdout}{done.stderr}")
 
