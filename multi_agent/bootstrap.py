@@ -69,6 +69,15 @@ def make_bus(settings: Settings) -> MessageBus:
     return open_message_bus(settings.redis_url.get_secret_value())
 
 
+async def connect_bus(settings: Settings) -> MessageBus:
+    """The bus, whose server answers and never evicts messages. Raises BusUnavailable, NotConfigured."""
+    from contracts.bus.connect import connect_message_bus
+
+    if settings.redis_url is None:
+        return make_bus(settings)
+    return await connect_message_bus(settings.redis_url.get_secret_value())
+
+
 def make_database(settings: Settings) -> Database:
     """The database, as it is; see `upgrade_database`."""
     from orchestrator.storage.sql.database import open_database

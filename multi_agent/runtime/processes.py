@@ -11,11 +11,11 @@ from contextlib import suppress
 import structlog
 
 from contracts.base.errors import BusUnavailable, InvalidInput
-from contracts.bus.connect import connect_message_bus
 from contracts.ports.bus import MessageBus
 from multi_agent.bootstrap import (
     arm_failpoints,
     choose_sandbox,
+    connect_bus,
     is_current,
     make_artifacts,
     make_bus,
@@ -95,14 +95,9 @@ async def run_orchestrator(settings: Settings, *, orchestrator_id: str, replaces
 
 async def _checked_bus(settings: Settings) -> MessageBus:
     """Make the bus. Refuses a server that may evict messages; an unavailable server is not an error."""
-    bus = make_bus(settings)
-    if settings.redis_url is None:
-        return bus
     with suppress(BusUnavailable):
-        checked = await connect_message_bus(settings.redis_url.get_secret_value())
-        await bus.close()
-        return checked
-    return bus
+        return await connect_bus(settings)
+    return make_bus(settings)
 
 
 async def run_sandbox_host(settings: Settings, *, host_id: str) -> None:
