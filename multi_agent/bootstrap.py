@@ -20,6 +20,7 @@ from multi_agent.settings import Settings, load_settings
 if TYPE_CHECKING:
     from artifacts import GitArtifactStore
     from artifacts.store.repository import Repository
+    from multi_agent.application.bases import BaseLimits
     from multi_agent.models.layers.rate_limit import RequestWindow
     from orchestrator.client.workflow_client import WorkflowClient
     from orchestrator.service.orchestrator import OrchestratorService
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 
 SCRATCH_MARK = "chaos-scratch"
+_ADDED_BYTES = 50_000_000
 HOST = "host"
 """The value of the setting `sandbox` with which programs run at sandbox hosts."""
 
@@ -114,7 +116,16 @@ def make_artifacts(settings: Settings) -> GitArtifactStore:
     from artifacts import open_store
 
     create_artifacts(settings)
-    return open_store(settings.artifacts, settings.data / "artifact-cache")
+    # Tasks add files to what a repository has.
+    tree_bytes = settings.max_repository_mb * 1_000_000 + _ADDED_BYTES
+    return open_store(settings.artifacts, settings.data / "artifact-cache", tree_bytes=tree_bytes)
+
+
+def base_limits(settings: Settings) -> BaseLimits:
+    """How large a repository may be that a run starts from."""
+    from multi_agent.application.bases import BaseLimits
+
+    return BaseLimits(settings.max_repository_files, settings.max_repository_mb)
 
 
 def make_local_artifacts(path: Path) -> Repository:

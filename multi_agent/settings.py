@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     sandbox_warm: int = Field(default=1, ge=0, le=16, description="started sandboxes that wait for a program")
     docker_host: str | None = Field(default=None, validation_alias=_env("DOCKER_HOST"))
     max_tasks: int = Field(default=200, ge=1, le=100_000)
+    max_repository_files: int = Field(default=5_000, ge=1, le=50_000, description="of `--repo`")
+    max_repository_mb: int = Field(default=50, ge=1, le=500, description="of `--repo`, in 1,000,000 bytes")
     max_open_workflows: int = Field(default=5_000, ge=1)
     workers: int = Field(default=2, ge=1, le=64)
     slots: int = Field(default=2, ge=1, le=256)

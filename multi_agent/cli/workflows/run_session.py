@@ -14,6 +14,7 @@ from multi_agent.application.plans import check_roles, make_plan, read_plan
 from multi_agent.application.sandboxes import choose_ready
 from multi_agent.application.summary import FinishedRun, summarise
 from multi_agent.bootstrap import (
+    base_limits,
     find_agents,
     make_client,
     make_database,
@@ -61,7 +62,10 @@ class RunSession:
         await self._check_sandbox(settings)
         async with open_artifacts(settings) as artifacts:
             try:
-                base = await take_base(artifacts, options.repo, self._screen.say) if options.repo else None
+                base = None
+                if options.repo:
+                    limits = base_limits(settings)
+                    base = await take_base(artifacts, options.repo, limits, self._screen.say)
                 await self._stack.start()
                 if plan is None and options.request is not None:
                     plan = await self._make_plan(options.request, artifacts, base)
