@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sys
@@ -9,7 +10,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from contracts.base.errors import NotConfigured
 from contracts.ports.bus import MessageBus, PublishPort
@@ -71,6 +71,20 @@ def make_bus(settings: Settings) -> MessageBus:
     return open_message_bus(settings.redis_url.get_secret_value())
 
 
+def make_data_folder(settings: Settings) -> Path:
+    """The data folder, made when it does not exist. Raises NotConfigured where it cannot be written."""
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+        if not os.access(settings.data, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise NotConfigured(
+            f"the data folder {str(settings.data)!r} cannot be written: {error.strerror}; "
+            "name another with --data-dir or MULTI_AGENT_DATA_DIR"
+        ) from None
+    return settings.data
+
+
 async def connect_bus(settings: Settings) -> MessageBus:
     """The bus, whose server answers and never evicts messages. Raises BusUnavailable, NotConfigured."""
     from contracts.bus.connect import connect_message_bus
@@ -84,7 +98,7 @@ def make_database(settings: Settings) -> Database:
     """The database, as it is; see `upgrade_database`."""
     from orchestrator.storage.sql.database import open_database
 
-    settings.data.mkdir(parents=True, exist_ok=True)
+    make_data_folder(settings)
     return open_database(settings.database)
 
 
@@ -99,7 +113,7 @@ def upgrade_database(settings: Settings) -> None:
     """Bring the database to the current revision."""
     from orchestrator.storage.migrate import upgrade
 
-    settings.data.mkdir(parents=True, exist_ok=True)
+    make_data_folder(settings)
     upgrade(settings.database)
 
 
@@ -107,7 +121,9 @@ def create_artifacts(settings: Settings) -> None:
     """Create the artifact store, if it is one at a path that does not exist."""
     from artifacts import create_store
 
-    if not urlsplit(settings.artifacts).scheme:
+    if settings.artifact_store is None:
+        make_data_folder(settings)
+    if "://" not in settings.artifacts:
         create_store(Path(settings.artifacts))
 
 

@@ -19,6 +19,7 @@ from multi_agent.bootstrap import (
     is_current,
     make_artifacts,
     make_bus,
+    make_data_folder,
     make_database,
     make_orchestrator,
     make_sandbox_host,
@@ -46,7 +47,7 @@ def new_process_id() -> str:
 
 def orchestrator_lock(settings: Settings) -> FileLock:
     """Return the lock that allows only one orchestrator on a SQLite database."""
-    return FileLock(settings.data / "orchestrator.lock")
+    return FileLock(make_data_folder(settings) / "orchestrator.lock")
 
 
 async def run_orchestrator(settings: Settings, *, orchestrator_id: str, replaces: str | None = None) -> None:

@@ -14,9 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Self
-
-import psycopg
+from typing import Any, Self
 
 from contracts.base.errors import NotConfigured, Unavailable
 from multi_agent.embedded.child import ChildProcess
@@ -58,10 +56,20 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _driver() -> Any:
+    """The module psycopg, which an extra installs. Raises NotConfigured."""
+    try:
+        import psycopg  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise NotConfigured("PostgreSQL needs: pip install 'multi-agent[postgres]'") from None
+    return psycopg
+
+
 class PrivatePostgres:
     """A server on loopback and on a unix socket that is killed when this process ends."""
 
     def __init__(self) -> None:
+        self._psycopg = _driver()
         self._programs = postgres_programs()
         # Short enough for the path of a socket.
         self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
@@ -119,7 +127,7 @@ class PrivatePostgres:
     def cut_connections(self) -> int:
         """Terminate every other connection on the server's side. Returns how many there were."""
         query = b"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
-        with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
+        with self._psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
             return len(connection.execute(query + b" AND datname <> 'postgres'").fetchall())
 
     def restart(self) -> None:
@@ -130,7 +138,7 @@ class PrivatePostgres:
     def new_database(self, encoding: str = "UTF8") -> str:
         """Create an empty database and return its SQLAlchemy URL."""
         name = f"state_{next(self._numbers)}"
-        with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
+        with self._psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
             made = f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}'"
             connection.execute(made.encode())
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{name}"
@@ -154,7 +162,7 @@ class PrivatePostgres:
 
     def _answers(self) -> bool:
         try:
-            with psycopg.connect(self._dsn("postgres")):
+            with self._psycopg.connect(self._dsn("postgres")):
                 return True
-        except psycopg.OperationalError:
+        except self._psycopg.OperationalError:
             return False

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote
@@ -50,10 +51,8 @@ def open_database(url: str) -> Database:
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
         return SqliteDatabase(Path(str(parsed.database)))
-    try:
-        from orchestrator.storage.sql.postgres import PostgresDatabase  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise NotConfigured("PostgreSQL needs: pip install 'multi-agent[postgres]'") from None
+    from orchestrator.storage.sql.postgres import PostgresDatabase  # noqa: PLC0415 - an extra
+
     return PostgresDatabase(parsed)
 
 
@@ -75,6 +74,8 @@ def parse_url(url: str) -> URL:
         raise NotConfigured(f"the URL of the database cannot be read; {usable}") from None
     name = parsed.get_backend_name()
     if name == "postgresql":
+        if find_spec("psycopg") is None:
+            raise NotConfigured("PostgreSQL needs: pip install 'multi-agent[postgres]'")
         return parsed.set(drivername="postgresql+psycopg")
     if name == "sqlite":
         # SQLAlchemy before 2.1 leaves the path as it is written in the URL.
