@@ -1,4 +1,4 @@
-"""Every setting that is wrong, with some command: one line that names it, the right exit code, no stack trace."""
+"""Every setting that is wrong, with some command: one line that names it, the right exit code, no trace."""
 
 from __future__ import annotations
 
