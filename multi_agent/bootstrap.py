@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import sys
@@ -15,12 +14,12 @@ from contracts.base.errors import NotConfigured
 from contracts.ports.bus import MessageBus, PublishPort
 from contracts.ports.model import ModelClient
 from contracts.ports.sandbox import Sandbox
+from multi_agent.application.data_folder import make_data_folder
 from multi_agent.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from artifacts import GitArtifactStore
     from artifacts.store.repository import Repository
-    from multi_agent.application.bases import BaseLimits
     from multi_agent.models.layers.rate_limit import RequestWindow
     from orchestrator.client.workflow_client import WorkflowClient
     from orchestrator.service.orchestrator import OrchestratorService
@@ -71,20 +70,6 @@ def make_bus(settings: Settings) -> MessageBus:
     return open_message_bus(settings.redis_url.get_secret_value())
 
 
-def make_data_folder(settings: Settings) -> Path:
-    """The data folder, made when it does not exist. Raises NotConfigured where it cannot be written."""
-    try:
-        settings.data.mkdir(parents=True, exist_ok=True)
-        if not os.access(settings.data, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    except OSError as error:
-        raise NotConfigured(
-            f"the data folder {str(settings.data)!r} cannot be written: {error.strerror}; "
-            "name another with --data-dir or MULTI_AGENT_DATA_DIR"
-        ) from None
-    return settings.data
-
-
 async def connect_bus(settings: Settings) -> MessageBus:
     """The bus, whose server answers and never evicts messages. Raises BusUnavailable, NotConfigured."""
     from contracts.bus.connect import connect_message_bus
@@ -98,7 +83,7 @@ def make_database(settings: Settings) -> Database:
     """The database, as it is; see `upgrade_database`."""
     from orchestrator.storage.sql.database import open_database
 
-    make_data_folder(settings)
+    make_data_folder(settings.data)
     return open_database(settings.database)
 
 
@@ -113,7 +98,7 @@ def upgrade_database(settings: Settings) -> None:
     """Bring the database to the current revision."""
     from orchestrator.storage.migrate import upgrade
 
-    make_data_folder(settings)
+    make_data_folder(settings.data)
     upgrade(settings.database)
 
 
@@ -122,7 +107,7 @@ def create_artifacts(settings: Settings) -> None:
     from artifacts import create_store
 
     if settings.artifact_store is None:
-        make_data_folder(settings)
+        make_data_folder(settings.data)
     if "://" not in settings.artifacts:
         create_store(Path(settings.artifacts))
 
@@ -135,13 +120,6 @@ def make_artifacts(settings: Settings) -> GitArtifactStore:
     # Tasks add files to what a repository has.
     tree_bytes = settings.max_repository_mb * 1_000_000 + _ADDED_BYTES
     return open_store(settings.artifacts, settings.data / "artifact-cache", tree_bytes=tree_bytes)
-
-
-def base_limits(settings: Settings) -> BaseLimits:
-    """How large a repository may be that a run starts from."""
-    from multi_agent.application.bases import BaseLimits
-
-    return BaseLimits(settings.max_repository_files, settings.max_repository_mb)
 
 
 def make_local_artifacts(path: Path) -> Repository:

@@ -12,6 +12,7 @@ from contracts.base.errors import InvalidInput
 if TYPE_CHECKING:
     from artifacts import GitArtifactStore
     from artifacts.store.survey import TreeSurvey
+    from multi_agent.settings import Settings
 
 _NAMED: Final = 5
 _MB: Final = 1_000_000
@@ -23,6 +24,11 @@ class BaseLimits:
 
     files: int
     megabytes: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> BaseLimits:
+        """Those that the settings name."""
+        return cls(settings.max_repository_files, settings.max_repository_mb)
 
 
 async def take_base(

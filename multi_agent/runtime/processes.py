@@ -12,6 +12,7 @@ import structlog
 
 from contracts.base.errors import BusUnavailable, InvalidInput
 from contracts.ports.bus import MessageBus
+from multi_agent.application.data_folder import make_data_folder
 from multi_agent.bootstrap import (
     arm_failpoints,
     choose_sandbox,
@@ -19,7 +20,6 @@ from multi_agent.bootstrap import (
     is_current,
     make_artifacts,
     make_bus,
-    make_data_folder,
     make_database,
     make_orchestrator,
     make_sandbox_host,
@@ -47,7 +47,7 @@ def new_process_id() -> str:
 
 def orchestrator_lock(settings: Settings) -> FileLock:
     """Return the lock that allows only one orchestrator on a SQLite database."""
-    return FileLock(make_data_folder(settings) / "orchestrator.lock")
+    return FileLock(make_data_folder(settings.data) / "orchestrator.lock")
 
 
 async def run_orchestrator(settings: Settings, *, orchestrator_id: str, replaces: str | None = None) -> None:

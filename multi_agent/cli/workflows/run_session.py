@@ -8,13 +8,12 @@ from pathlib import Path
 from agents.sdk.registry import agent_info
 from artifacts import GitArtifactStore
 from contracts.documents.todo_list import TodoList
-from multi_agent.application.bases import take_base
+from multi_agent.application.bases import BaseLimits, take_base
 from multi_agent.application.follow import follow_until_settled
 from multi_agent.application.plans import check_roles, make_plan, read_plan
 from multi_agent.application.sandboxes import choose_ready
 from multi_agent.application.summary import FinishedRun, summarise
 from multi_agent.bootstrap import (
-    base_limits,
     find_agents,
     make_client,
     make_database,
@@ -64,7 +63,7 @@ class RunSession:
             try:
                 base = None
                 if options.repo:
-                    limits = base_limits(settings)
+                    limits = BaseLimits.of(settings)
                     base = await take_base(artifacts, options.repo, limits, self._screen.say)
                 await self._stack.start()
                 if plan is None and options.request is not None:

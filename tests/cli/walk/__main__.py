@@ -11,10 +11,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.cli.walk.commands import SLOW, all_commands
+from tests.cli.walk.commands import SERVING, SLOW, all_commands
 from tests.cli.walk.settings import Wrong, wrong_settings
 from tests.cli.walk.template import USUAL, make_template
-from tests.cli.walk.walking import Ended, Walker, problem
+from tests.cli.walk.walking import SERVES_SECONDS, Ended, Walker, problem
 
 FINE = Ended(0, "", "")
 """Stands for how a command ends that was refused at once."""
@@ -43,9 +43,10 @@ def walk(room: Path, *, sample: bool, part: int, parts: int, only: str) -> int:
             continue
         others = {key: text for key, text in wrong.others.items() if key != wrong.variable}
         key = (name, repr(sorted(others.items())))
-        ended = walker.run(words, {**USUAL, **others, wrong.variable: wrong.value})
+        seconds = SERVES_SECONDS if name in SERVING else 5 * SERVES_SECONDS
+        ended = walker.run(words, {**USUAL, **others, wrong.variable: wrong.value}, seconds=seconds)
         if key not in usual and not (wrong.refused and ended.code == 2):
-            usual[key] = walker.run(words, {**USUAL, **others})
+            usual[key] = walker.run(words, {**USUAL, **others}, seconds=seconds)
         if said := problem(wrong, ended, usual.get(key, FINE)):
             found += 1
             last = " | ".join(ended.said.splitlines()[-3:])
