@@ -24,7 +24,9 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "approve": ("--show",),
 }
 """So that a command takes no minutes."""
-SLOW = frozenset({"up", "orchestrator", "worker", "run", "why", "verify", "watch", "doctor", "sandbox build"})
+SERVING = frozenset({"up", "orchestrator", "worker", "watch"})
+"""Those that go on until they are stopped."""
+SLOW = SERVING | {"run", "why", "verify", "doctor", "sandbox build"}
 """Those that serve, start processes or listen."""
 
 
