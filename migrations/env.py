@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alembic import context
-from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import URL, Connection, create_engine, event, text
 
 from orchestrator.storage.sql.database import BUSY_SECONDS, use_wal
 from orchestrator.storage.tables import metadata
@@ -19,16 +19,17 @@ def _configure_sqlite(connection: Connection) -> None:
 
 
 def run() -> None:
-    """Upgrade or downgrade the database named by `sqlalchemy.url`."""
-    url = context.config.get_main_option("sqlalchemy.url") or ""
-    waiting = {"timeout": BUSY_SECONDS} if url.startswith("sqlite") else {}
-    engine = create_engine(url.replace("%%", "%"), connect_args=waiting)
+    """Upgrade or downgrade the database at the URL that orchestrator/storage/migrate.py gives."""
+    url: URL = context.config.attributes["url"]
+    waiting = {"timeout": BUSY_SECONDS} if url.get_backend_name() == "sqlite" else {}
+    engine = create_engine(url, connect_args=waiting)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "engine_connect", _configure_sqlite)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     else:
-        from orchestrator.storage.sql.postgres import require_utf8  # noqa: PLC0415 - an extra
+        from orchestrator.storage.sql.postgres import require_utf8, suit_pooler  # noqa: PLC0415 - an extra
 
+        suit_pooler(engine)
         require_utf8(engine)
     try:
         with engine.connect() as connection:

@@ -9,13 +9,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from contracts.base.errors import NotConfigured
 from contracts.base.processes.command_lines import command_line
 from contracts.ports.bus import MessageBus, PublishPort
 from contracts.ports.model import ModelClient
 from contracts.ports.sandbox import Sandbox
+from multi_agent.application.data_folder import make_data_folder
 from multi_agent.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 
 SCRATCH_MARK = "chaos-scratch"
+_ADDED_BYTES = 50_000_000
 HOST = "host"
 """The value of the setting `sandbox` with which programs run at sandbox hosts."""
 
@@ -71,11 +72,20 @@ def make_bus(settings: Settings) -> MessageBus:
     return open_message_bus(settings.redis_url.get_secret_value())
 
 
+async def connect_bus(settings: Settings) -> MessageBus:
+    """The bus, whose server answers and never evicts messages. Raises BusUnavailable, NotConfigured."""
+    from contracts.bus.connect import connect_message_bus
+
+    if settings.redis_url is None:
+        return make_bus(settings)
+    return await connect_message_bus(settings.redis_url.get_secret_value())
+
+
 def make_database(settings: Settings) -> Database:
     """The database, as it is; see `upgrade_database`."""
     from orchestrator.storage.sql.database import open_database
 
-    settings.data.mkdir(parents=True, exist_ok=True)
+    make_data_folder(settings.data)
     return open_database(settings.database)
 
 
@@ -90,7 +100,7 @@ def upgrade_database(settings: Settings) -> None:
     """Bring the database to the current revision."""
     from orchestrator.storage.migrate import upgrade
 
-    settings.data.mkdir(parents=True, exist_ok=True)
+    make_data_folder(settings.data)
     upgrade(settings.database)
 
 
@@ -98,7 +108,9 @@ def create_artifacts(settings: Settings) -> None:
     """Create the artifact store, if it is one at a path that does not exist."""
     from artifacts import create_store
 
-    if not urlsplit(settings.artifacts).scheme:
+    if settings.artifact_store is None:
+        make_data_folder(settings.data)
+    if "://" not in settings.artifacts:
         create_store(Path(settings.artifacts))
 
 
@@ -107,7 +119,9 @@ def make_artifacts(settings: Settings) -> GitArtifactStore:
     from artifacts import open_store
 
     create_artifacts(settings)
-    return open_store(settings.artifacts, settings.data / "artifact-cache")
+    # Tasks add files to what a repository has.
+    tree_bytes = settings.max_repository_mb * 1_000_000 + _ADDED_BYTES
+    return open_store(settings.artifacts, settings.data / "artifact-cache", tree_bytes=tree_bytes)
 
 
 def make_local_artifacts(path: Path) -> Repository:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
+from urllib.parse import quote
 from urllib.request import getproxies
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
@@ -26,7 +27,12 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="MULTI_AGENT_", extra="ignore", frozen=True, populate_by_name=True, env_ignore_empty=True
+        env_prefix="MULTI_AGENT_",
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        env_ignore_empty=True,
+        allow_inf_nan=False,
     )
 
     data_dir: Path = Path(".multi_agent")
@@ -69,6 +75,8 @@ class Settings(BaseSettings):
     sandbox_warm: int = Field(default=1, ge=0, le=16, description="started sandboxes that wait for a program")
     docker_host: str | None = Field(default=None, validation_alias=_env("DOCKER_HOST"))
     max_tasks: int = Field(default=200, ge=1, le=100_000)
+    max_repository_files: int = Field(default=5_000, ge=1, le=50_000, description="of `--repo`")
+    max_repository_mb: int = Field(default=50, ge=1, le=500, description="of `--repo`, in 1,000,000 bytes")
     max_open_workflows: int = Field(default=5_000, ge=1)
     workers: int = Field(default=2, ge=1, le=64)
     slots: int = Field(default=2, ge=1, le=256)
@@ -94,7 +102,7 @@ class Settings(BaseSettings):
         """The URL of the database; by default SQLite in the data folder."""
         if self.database_url:
             return self.database_url.get_secret_value()
-        return f"sqlite:///{self.data / 'state.db'}"
+        return f"sqlite:///{quote(str(self.data / 'state.db'))}"
 
     @property
     def artifacts(self) -> str:
@@ -125,6 +133,7 @@ class Settings(BaseSettings):
         return "gemini:gemini-2.5-pro" if self.gemini_api_key else "replay"
 
 
+_BOUNDS = {"Ge": "at least", "Gt": "more than", "Le": "at most", "Lt": "less than"}
 _INHERITED = (
     "model",
     "max_output_tokens",
@@ -143,15 +152,39 @@ _INHERITED = (
 )
 
 
+def variable_of(field: str) -> str:
+    """The environment variable of a setting; the first where there are several."""
+    alias = Settings.model_fields[field].validation_alias
+    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else f"MULTI_AGENT_{field.upper()}"
+
+
 def load_settings(options: Mapping[str, Any] | None = None) -> Settings:
     """Load settings from the environment; `options` that are not None override them. Raises NotConfigured."""
     given = {name: value for name, value in (options or {}).items() if value is not None}
     try:
         return Settings(**given)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise NotConfigured(f"setting {name}: {first['msg']}") from None
+        first = error.errors(include_url=False)[0]
+        place = str(first["loc"][0])
+        field = next(
+            name for name in Settings.model_fields if place.lower() in {name, variable_of(name).lower()}
+        )
+        raise NotConfigured(
+            f"{variable_of(field)} is {str(first['input'])[:80]!r}; set it to {_wanted(field)}, or unset it"
+        ) from None
+
+
+def _wanted(field: str) -> str:
+    """What a setting may be, in words. Those that are secret take any text, so none is ever refused."""
+    info = Settings.model_fields[field]
+    kinds = {kind for kind in (info.annotation, *get_args(info.annotation)) if kind is not type(None)}
+    choices = get_args(info.annotation) if get_origin(info.annotation) is Literal else ()
+    if choices:
+        return f"one of {', '.join(choices)}"
+    kind = "a whole number" if int in kinds else "a number" if float in kinds else "a text"
+    limits = {type(one).__name__: getattr(one, type(one).__name__.lower()) for one in info.metadata}
+    said = [f"{_BOUNDS[name]} {limit:,}" for name, limit in limits.items() if name in _BOUNDS]
+    return f"{kind} of {' and '.join(said)}" if said else kind
 
 
 def child_environment(settings: Settings) -> dict[str, str]:

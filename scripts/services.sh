@@ -9,6 +9,7 @@ needed() {
 git git
 redis-server redis-server
 /usr/lib/postgresql/*/bin/initdb postgresql
+/usr/sbin/pgbouncer pgbouncer
 dockerd docker.io
 bwrap bubblewrap
 mmdebstrap mmdebstrap

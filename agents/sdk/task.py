@@ -108,14 +108,15 @@ class Task:
         A program that fails is a result, not an error. Raises SandboxUnavailable, also when the sandbox was
         ended from outside while the program ran, and UnsafePath for a path that may not be written.
         """
-        limits = SandboxLimits()
+        tree = self.files if files is None else files
+        limits = SandboxLimits().with_room_for(tree)
         if wall_seconds is not None:
             limits = replace(limits, wall_seconds=wall_seconds)
         failpoint("worker.before_sandbox")
         result = await self.sandbox.run(
             SandboxRequest(
                 argv=tuple(argv),
-                files=self.files if files is None else files,
+                files=tree,
                 read_only=tuple(read_only),
                 stdin=stdin,
                 collect=tuple(collect),

@@ -13,6 +13,7 @@ from typing import Any, Final
 from agents.testing.declared import DeclaredTests
 from agents.testing.node_commands import as_node, declared_in_node
 from agents.testing.pytest_commands import PytestCommand, as_pytest, selected_files
+from agents.testing.pytest_settings import import_folders
 from agents.testing.python_tests import declared_in_python
 from agents.testing.verdict import Expectation
 from contracts.base.errors import AgentFailure, LimitExceeded
@@ -89,6 +90,7 @@ def _python(command: PytestCommand, files: Mapping[str, bytes], declared: Declar
     order = {
         "args": command.args,
         "tests": sorted(path for path in files if serves_tests(path) and path.endswith(PYTHON.suffixes)),
+        "import_from": import_folders(files),
         "measure": code_under_test(files, PYTHON),
         "canaries": {"file": file, "tests": canaries},
         "twins": by_file,

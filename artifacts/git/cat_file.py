@@ -152,4 +152,4 @@ def _answer(stdout: IO[bytes], name: str, max_bytes: int | None) -> GitObject | 
 
 def too_large() -> ArtifactError:
     """Make the error for more than `max_bytes`."""
-    return ArtifactError("the files are larger together than the reader allows")
+    return ArtifactError("the files are together larger than may be read: MULTI_AGENT_MAX_REPOSITORY_MB")

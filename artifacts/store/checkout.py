@@ -31,9 +31,12 @@ def checkout(repository: Repository, what: str, target: Path) -> Path:
     fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", "--"]
     try:
         run(["init", "--quiet", "--template=", f"--initial-branch={branch}"], cwd=target, ceiling=target)
-        # Through the transport, not by linking files, so that only what the commit needs is copied.
-        source = f"file://{repository.git_dir}"
-        run([*fetch, source, f"{commit}:refs/remotes/origin/{branch}"], cwd=target, protocol="file")
+        # Not `clone`, which would link files; so only what the commit needs is copied.
+        run(
+            [*fetch, str(repository.git_dir), f"{commit}:refs/remotes/origin/{branch}"],
+            cwd=target,
+            protocol="file",
+        )
         run(["reset", "--hard", "--quiet", commit, "--"], cwd=target)
     except GitFailed as error:
         raise ArtifactError(f"commit {commit} cannot be checked out to {str(target)!r}: {error}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 from artifacts.git.fast_import import Draft
 from artifacts.store import inspection
@@ -16,9 +16,12 @@ from artifacts.store.importing import import_base
 from artifacts.store.records import read_records
 from artifacts.store.remote_store import RemoteRepository
 from artifacts.store.repository import Repository
+from artifacts.store.survey import TreeSurvey, survey_tree
 from contracts.base.errors import StoreUnavailable
 from contracts.base.processes.shortage import shortage_as
 from contracts.ports.artifacts import PendingCommit, RefMove
+
+TREE_BYTES: Final = 50_000_000
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -28,10 +31,14 @@ class GitArtifactStore:
     """CommitStore and ExchangeStore of contracts.ports on a repository, with what the composition root needs.
 
     idle_seconds: time without writes after which the writing processes are ended.
+    tree_bytes: the largest tree that is read.
     """
 
-    def __init__(self, repository: Repository, *, idle_seconds: float = 5.0) -> None:
+    def __init__(
+        self, repository: Repository, *, idle_seconds: float = 5.0, tree_bytes: int = TREE_BYTES
+    ) -> None:
         self._repository = repository
+        self._tree_bytes = tree_bytes
         self._idle_seconds = idle_seconds
         self._writer = Batcher(repository.commit, lambda draft: draft.size)
         self._publisher = Batcher(self._published)
@@ -51,9 +58,10 @@ class GitArtifactStore:
             if len(tips) == 1:
                 return tips[0]
 
-    async def read_tree(self, commit: str, *, max_bytes: int = 50_000_000) -> dict[str, bytes]:
+    async def read_tree(self, commit: str, *, max_bytes: int | None = None) -> dict[str, bytes]:
         """See CommitStore. Leaves out links, submodules and names that contracts.base.paths refuses."""
-        return await _in_thread(self._repository.read_tree, commit, max_bytes)
+        limit = self._tree_bytes if max_bytes is None else max_bytes
+        return await _in_thread(self._repository.read_tree, commit, limit)
 
     async def read_records(
         self, workflow_id: str, commit: str, *, max_bytes: int = 50_000_000
@@ -61,9 +69,9 @@ class GitArtifactStore:
         """See CommitStore."""
         return await _in_thread(read_records, self._repository, workflow_id, commit, max_bytes)
 
-    async def left_out(self, commit: str) -> list[str]:
-        """The files of a commit that `read_tree` leaves out because of their names."""
-        return await asyncio.to_thread(self._repository.left_out, commit)
+    async def survey(self, commit: str) -> TreeSurvey:
+        """How large a tree is, and what of it agents are not given; see artifacts.store.survey."""
+        return await _in_thread(survey_tree, self._repository, commit)
 
     async def publish(self, moves: Sequence[RefMove]) -> None:
         try:
@@ -133,14 +141,17 @@ class GitArtifactStore:
         self._rest = loop.call_later(self._idle_seconds, loop.run_in_executor, None, self._repository.rest)
 
 
-def open_store(location: str, cache_dir: Path) -> GitArtifactStore:
+def open_store(location: str, cache_dir: Path, *, tree_bytes: int = TREE_BYTES) -> GitArtifactStore:
     """Open the store at a path (see create_store) or a URL: file://, git://, http(s)://, ssh://.
 
-    cache_dir: where a store given by URL keeps its local bare repository. Raises InvalidInput, NotConfigured.
+    cache_dir: where a store given by URL keeps its local bare repository.
+    tree_bytes: the largest tree that is read.
+
+    Raises InvalidInput, NotConfigured.
     """
     if "://" in location:
-        return GitArtifactStore(RemoteRepository(location, cache_dir))
-    return GitArtifactStore(Repository(Path(location)))
+        return GitArtifactStore(RemoteRepository(location, cache_dir), tree_bytes=tree_bytes)
+    return GitArtifactStore(Repository(Path(location)), tree_bytes=tree_bytes)
 
 
 async def _in_thread(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from artifacts.git.process import GitFailed, run
@@ -15,7 +16,7 @@ def import_base(repository: Repository, source: Path, rev: str = "HEAD") -> str:
     """Copy the commit `rev` of the repository at `source`, with its history, into the store; return its name.
 
     What is not committed is not copied; no hook or filter of the source runs. Raises InvalidInput when
-    `source` is no repository (its own root, not a folder inside one) or has no such commit.
+    `source` is no repository (its own root, not a folder inside one), has no such commit or lacks objects.
     """
     source = source.absolute()
     commit = _resolve(source, rev)
@@ -42,6 +43,11 @@ def import_base(repository: Repository, source: Path, rev: str = "HEAD") -> str:
     try:
         repository.guard.persist(write)
     except GitFailed as error:
+        if _is_partial(source):
+            raise InvalidInput(
+                f"repository {str(source)!r}: is a partial clone, which lacks files; fetch the rest: "
+                f"git -C {shlex.quote(str(source))} fetch --refetch --no-filter"
+            ) from None
         raise ArtifactError(
             f"repository {str(source)!r}: commit {commit} cannot be copied: {error}"
         ) from None
@@ -57,9 +63,7 @@ def _resolve(source: Path, rev: str) -> str:
     try:
         _ask(source, "--git-dir")
     except GitFailed:
-        raise InvalidInput(
-            f"repository {str(source)!r}: is no Git repository; `git init` there, commit, and try again"
-        ) from None
+        raise _no_repository(source) from None
     try:
         commit = _ask(source, "--verify", "--quiet", f"{rev}^{{commit}}")
     except GitFailed:
@@ -71,6 +75,23 @@ def _resolve(source: Path, rev: str) -> str:
             f"repository {str(source)!r}: only repositories with SHA-1 object names can be used"
         )
     return commit
+
+
+def _no_repository(source: Path) -> InvalidInput:
+    try:
+        top = run(["rev-parse", "--show-toplevel"], cwd=source).decode().removesuffix("\n")
+    except GitFailed:
+        what = "is no Git repository; `git init` there, commit, and try again"
+    else:
+        what = f"is a folder of the repository {top!r}; use --repo {shlex.quote(top)}"
+    return InvalidInput(f"repository {str(source)!r}: {what}")
+
+
+def _is_partial(source: Path) -> bool:
+    try:
+        return b"true" in run(["config", "--get-regexp", r"^remote\..*\.promisor$"], cwd=source)
+    except GitFailed:
+        return False
 
 
 def _ask(source: Path, *question: str) -> str:

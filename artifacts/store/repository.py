@@ -90,7 +90,7 @@ class Repository:
         self.ensure([commit])
         walk = self.objects.walk(self.objects.commit(commit).tree)
         entries = [
-            (path, entry.oid) for raw, entry in walk if entry.mode in FILE_MODES and (path := _safe(raw))
+            (path, entry.oid) for raw, entry in walk if entry.mode in FILE_MODES and (path := safe_path(raw))
         ]
         files: dict[str, bytes] = {}
         found = self.objects.blobs([oid for _, oid in entries], max_bytes=max_bytes)
@@ -101,16 +101,6 @@ class Repository:
                 )
             files[path] = blob.content
         return files
-
-    def left_out(self, commit: str) -> list[str]:
-        """The files whose names contracts.base.paths refuses, sorted; bytes that are no text as escapes."""
-        self.ensure([commit])
-        walk = self.objects.walk(self.objects.commit(commit).tree)
-        return sorted(
-            raw.decode("utf-8", "backslashreplace")
-            for raw, entry in walk
-            if entry.mode in FILE_MODES and _safe(raw) is None
-        )
 
     def publish(self, moves: Sequence[RefMove]) -> list[Ref]:
         """Move branches, tags and metadata refs to accepted outcomes, all or none; return those that stand.
@@ -240,7 +230,8 @@ class Repository:
 
 
 @lru_cache(maxsize=65_536)
-def _safe(path: bytes) -> str | None:
+def safe_path(path: bytes) -> str | None:
+    """A path of a tree as text; None when contracts.base.paths refuses it."""
     try:
         return check_path(path.decode("utf-8"))
     except (UnicodeDecodeError, UnsafePath):

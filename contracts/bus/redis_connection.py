@@ -8,6 +8,7 @@ could get the reply to another. Packing commands takes it six times as long as h
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -23,6 +24,11 @@ from contracts.bus.redis_protocol import Command, Place, packed
 
 _IDLE_CONNECTIONS: Final = 8
 _OPTIONS: Final = frozenset({"host", "port", "path", "db", "username", "password", "connection_class"})
+_TLS_FILES: Final = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
+_TLS_OPTIONS: Final = frozenset(
+    {*_TLS_FILES, "ssl_ca_data", "ssl_cert_reqs", "ssl_check_hostname", "ssl_ciphers", "ssl_password"}
+)
+_CERTIFICATE_CHECKS: Final = ("required", "optional", "none")
 _URL_FORMS: Final = "redis://host:6379/0, rediss://host:6379/0 or unix:///path/to/socket?db=0"
 
 
@@ -40,10 +46,25 @@ def connection_options(url: str) -> dict[str, Any]:
         raise _bad_url("cannot be read") from None
     if "path" not in options and path and not path.isdigit():
         raise _bad_url("names a database that is no number")
-    unknown = sorted(name for name in options if name not in _OPTIONS and not name.startswith("ssl_"))
+    unknown = sorted(options.keys() - _OPTIONS - _TLS_OPTIONS)
     if unknown:
-        raise _bad_url(f"has unknown options ({', '.join(unknown)}; known are db and ssl_*)")
+        raise _bad_url(
+            f"has unknown options ({', '.join(unknown)}; known are db, {', '.join(sorted(_TLS_OPTIONS))})"
+        )
+    absent = [name for name in _TLS_FILES if name in options and not os.path.exists(options[name])]
+    if absent:
+        raise _bad_url(f"names in {absent[0]} a file that does not exist, {options[absent[0]]!r}")
+    if "ssl_cert_reqs" in options:
+        options["ssl_cert_reqs"] = _certificate_check(str(options["ssl_cert_reqs"]))
     return options
+
+
+def _certificate_check(given: str) -> str:
+    """The word for it, also where it is given as Python's ssl module has it. Raises NotConfigured."""
+    word = given.lower().removeprefix("cert_")
+    if word not in _CERTIFICATE_CHECKS:
+        raise _bad_url(f"has an ssl_cert_reqs that is none of {', '.join(_CERTIFICATE_CHECKS)}")
+    return word
 
 
 class RedisConnection:
@@ -143,6 +164,8 @@ class ConnectionPool:
                 raw = self._type(**self._options)
         except TypeError:
             raise _bad_url("has an unknown ssl_ option") from None
+        except RedisError as error:
+            raise _bad_url(f"has an ssl_ option that cannot be used ({error})") from None
         return RedisConnection(raw, self.place, self.timeout)
 
     async def run(self, commands: Sequence[Command], wait: float = 0.0) -> list[Any]:

@@ -53,8 +53,11 @@ class CommitStore(Protocol):
         A single parent is returned as it is; no parent gives an empty root commit.
         """
 
-    async def read_tree(self, commit: str, *, max_bytes: int = 50_000_000) -> dict[str, bytes]:
-        """All regular files of a commit. Raises ArtifactError above `max_bytes` or for a missing commit."""
+    async def read_tree(self, commit: str, *, max_bytes: int | None = None) -> dict[str, bytes]:
+        """All regular files of a commit. Raises ArtifactError above `max_bytes` or for a missing commit.
+
+        max_bytes: None for the store's own limit.
+        """
 
     async def read_records(
         self, workflow_id: str, commit: str, *, max_bytes: int = 50_000_000

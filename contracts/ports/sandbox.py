@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
+_MEGABYTE: Final = 1024 * 1024
 
 
 class Verdict(StrEnum):
@@ -31,6 +32,11 @@ class Isolation(StrEnum):
     SYSCALLS = "syscalls"
 
 
+def _folders(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path
+
+
 @dataclass(frozen=True, slots=True)
 class SandboxLimits:
     """Limits of one execution. All are enforced from outside the program."""
@@ -42,6 +48,19 @@ class SandboxLimits:
     output_bytes: int = 1_000_000
     disk_mb: int = 64
     file_count: int = 5_000
+
+    def with_room_for(self, files: Mapping[str, bytes]) -> SandboxLimits:
+        """These limits, with more disk, files and memory where such a tree would take more than half."""
+        megabytes = -(-sum(map(len, files.values())) // _MEGABYTE)
+        folders = {folder for path in files for folder in _folders(path)}
+        disk = max(self.disk_mb, 2 * megabytes)
+        return replace(
+            self,
+            disk_mb=disk,
+            # What is written stays in memory.
+            memory_mb=self.memory_mb + disk - self.disk_mb,
+            file_count=max(self.file_count, 2 * (len(files) + len(folders))),
+        )
 
 
 @dataclass(frozen=True, slots=True)

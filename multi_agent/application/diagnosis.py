@@ -41,6 +41,8 @@ class Verification:
     report: VerificationReport
     without_bus: bool
     """Whether the bus was away, so that what workers hold was not checked."""
+    without_artifacts: bool
+    """Whether the artifact store is on another machine, so that it was not checked."""
 
 
 async def explain_workflow(
@@ -91,7 +93,7 @@ async def verify_system(
     without_bus = bus is not None and bus_may_be_away and not await _answers(bus)
     used = None if without_bus else bus
     report = await examine(database, used, artifacts, listen_seconds=listen_seconds)
-    return Verification(report, without_bus)
+    return Verification(report, without_bus, artifacts is None)
 
 
 async def _answers(bus: MessageBus) -> bool:

@@ -31,8 +31,8 @@ class Examined:
     git: str | None
     """The program's path."""
     database_kind: str
-    open_bus: Callable[[], MessageBus] | None
-    """None when no URL is set: a private Redis is started when it is needed."""
+    connect_bus: Callable[[], Awaitable[MessageBus]] | None
+    """Refuses a server that may evict messages. None where a private Redis is started when it is needed."""
     open_database: Callable[[], Database]
     open_model: Callable[[], ModelClient]
     check_model: Callable[[], Awaitable[None]]
@@ -49,7 +49,7 @@ async def examine_machine(examined: Examined) -> list[Finding]:
     return [
         Finding("python", True, sys.version.split()[0], needed=True),
         Finding("git", git is not None, git or "install git", needed=True),
-        await _bus(examined.open_bus),
+        await _bus(examined.connect_bus),
         *examined.find_redis(),
         await _database(examined.open_database, examined.database_kind),
         *await examined.find_sandboxes(),
@@ -57,16 +57,14 @@ async def examine_machine(examined: Examined) -> list[Finding]:
     ]
 
 
-async def _bus(open_bus: Callable[[], MessageBus] | None) -> Finding:
-    if open_bus is None:
+async def _bus(connect: Callable[[], Awaitable[MessageBus]] | None) -> Finding:
+    if connect is None:
         return Finding("bus", True, "a private Redis is started when needed (REDIS_URL is not set)")
-    bus = open_bus()
     try:
-        await bus.incarnation()
+        bus = await connect()
     except MultiAgentError as error:
         return Finding("bus", False, str(error), needed=True)
-    finally:
-        await bus.close()
+    await bus.close()
     return Finding("bus", True, "REDIS_URL answers", needed=True)
 
 

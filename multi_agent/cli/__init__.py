@@ -88,9 +88,15 @@ def main() -> None:
         close_errors()
         code = EXIT_DONE
     except OSError as error:
-        print_text(f"Error: {error}", err=True)
+        print_text(f"Error: {_os_words(error)}", err=True)
         code = EXIT_FAILED
     sys.exit(code if isinstance(code, int) else EXIT_DONE)
+
+
+def _os_words(error: OSError) -> str:
+    """What the system refused, and where."""
+    where = f"{error.filename}: " if isinstance(error.filename, str) else ""
+    return f"{where}{error.strerror or error}"
 
 
 def _shown(error: click.ClickException) -> str:

@@ -8,7 +8,15 @@ from functools import partial
 
 from multi_agent.application.doctor import Examined, Finding
 from multi_agent.application.sandboxes import examine_backends, examine_hosts
-from multi_agent.bootstrap import HOST, check_model, make_bus, make_database, make_model, sandbox_settings
+from multi_agent.bootstrap import (
+    HOST,
+    check_model,
+    connect_bus,
+    make_bus,
+    make_database,
+    make_model,
+    sandbox_settings,
+)
 from multi_agent.embedded.probe import probe_redis
 from multi_agent.settings import Settings
 from sandbox_runner import survey
@@ -19,7 +27,7 @@ def make_examined(settings: Settings) -> Examined:
     return Examined(
         git=shutil.which("git", path=settings.search_path),
         database_kind=settings.database.partition(":")[0],
-        open_bus=partial(make_bus, settings) if settings.redis_url is not None else None,
+        connect_bus=partial(connect_bus, settings) if settings.redis_url is not None else None,
         open_database=partial(make_database, settings),
         open_model=partial(make_model, settings),
         check_model=partial(check_model, settings),

@@ -11,11 +11,12 @@ from contextlib import suppress
 import structlog
 
 from contracts.base.errors import BusUnavailable, InvalidInput
-from contracts.bus.connect import connect_message_bus
 from contracts.ports.bus import MessageBus
+from multi_agent.application.data_folder import make_data_folder
 from multi_agent.bootstrap import (
     arm_failpoints,
     choose_sandbox,
+    connect_bus,
     is_current,
     make_artifacts,
     make_bus,
@@ -47,7 +48,7 @@ def new_process_id() -> str:
 
 def orchestrator_lock(settings: Settings) -> FileLock:
     """Return the lock that allows only one orchestrator on a SQLite database."""
-    return FileLock(settings.data / "orchestrator.lock")
+    return FileLock(make_data_folder(settings.data) / "orchestrator.lock")
 
 
 async def run_orchestrator(settings: Settings, *, orchestrator_id: str, replaces: str | None = None) -> None:
@@ -96,14 +97,9 @@ async def run_orchestrator(settings: Settings, *, orchestrator_id: str, replaces
 
 async def _checked_bus(settings: Settings) -> MessageBus:
     """Make the bus. Refuses a server that may evict messages; an unavailable server is not an error."""
-    bus = make_bus(settings)
-    if settings.redis_url is None:
-        return bus
     with suppress(BusUnavailable):
-        checked = await connect_message_bus(settings.redis_url.get_secret_value())
-        await bus.close()
-        return checked
-    return bus
+        return await connect_bus(settings)
+    return make_bus(settings)
 
 
 async def run_sandbox_host(settings: Settings, *, host_id: str) -> None:

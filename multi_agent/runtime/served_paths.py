@@ -7,7 +7,6 @@ import os
 from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
-from urllib.parse import urlsplit
 
 from contracts.base.errors import FolderReplaced
 from multi_agent.settings import Settings
@@ -69,7 +68,7 @@ def served_paths(settings: Settings) -> ServedPaths:
     paths = [settings.data]
     if settings.database_url is None:
         paths.append(settings.data / "state.db")
-    if not urlsplit(settings.artifacts).scheme:
+    if "://" not in settings.artifacts:
         paths.append(Path(settings.artifacts))
     return ServedPaths(paths)
 

@@ -7,10 +7,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import make_url
-
 from contracts.base.errors import InvalidInput, NotConfigured, StoreUnavailable
-from orchestrator.storage.sql.database import BUSY_SECONDS, alembic_url
+from orchestrator.storage.sql.database import BUSY_SECONDS, parse_url
 
 
 def backup(url: str, target: Path) -> None:
@@ -19,7 +17,7 @@ def backup(url: str, target: Path) -> None:
     Running processes are not stopped. `target` appears complete or not at all. Raises InvalidInput,
     NotConfigured for a database that is no SQLite file, StoreUnavailable when the copy fails or is not sound.
     """
-    parsed = make_url(alembic_url(url))
+    parsed = parse_url(url)
     if parsed.get_backend_name() != "sqlite":
         raise NotConfigured(
             "PostgreSQL is backed up with its own tool: pg_dump --format=custom --file=FILE URL"

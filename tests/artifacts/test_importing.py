@@ -124,7 +124,7 @@ def _sha256(folder: Path) -> Path:
     [
         (_nothing, "is not a folder"),
         (_plain, "is no Git repository"),
-        (_inside, "is no Git repository"),
+        (_inside, "is a folder of the repository .*; use --repo "),
         (_unborn, "has no commit 'HEAD'"),
         (_sha256, "SHA-1"),
     ],
@@ -188,9 +188,9 @@ async def test_names_that_cannot_be_seen_stay_and_are_never_made(
     commit_all(folder)
     base = await local.import_base(folder)
     assert await local.read_tree(base) == {heart: b"as it was"}
-    assert await local.left_out(base) == ["\\xff.md", hidden]
+    assert (await local.survey(base)).names == ("\\xff.md", hidden)
     [changed] = await local.write([outcome(files={heart: b"new"}, parents=(base,))])
     assert (await local.read_tree(changed))[heart] == b"new"
-    assert await local.left_out(changed) == ["\\xff.md", hidden]
+    assert (await local.survey(changed)).names == ("\\xff.md", hidden)
     with pytest.raises(UnsafePath, match="U\\+FE0F cannot be seen"):
         await local.write([outcome(files={"new\ufe0f.md": b""}, parents=(base,))])

@@ -66,6 +66,9 @@ async def until_lost(subscription: RedisSubscription) -> None:
         f"redis://user:{SECRET}@127.0.0.1:6379/0?retry_on_timeout=true",
         f"redis://user:{SECRET}@127.0.0.1:6379/0?sokcet_timeout=1",
         f"rediss://user:{SECRET}@127.0.0.1:6379/0?ssl_mode={SECRET}",
+        f"rediss://user:{SECRET}@127.0.0.1:6379/0?ssl_cert_reqs={SECRET}",
+        f"rediss://user:{SECRET}@127.0.0.1:6379/0?ssl_min_version=TLSv1.2",
+        f"rediss://user:{SECRET}@127.0.0.1:6379/0?ssl_ca_certs=/nonexistent.pem",
         f"unix://:{SECRET}@/tmp/x.sock?db=0&socket_timeout=1",
         SECRET,
         "",
@@ -76,6 +79,13 @@ def test_a_wrong_url_is_refused_and_never_shown(url: str) -> None:
         RedisBus(url)
     assert SECRET not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("given", ["none", "CERT_NONE", "cert_required", "Optional"])
+async def test_the_check_of_certificates_is_given_as_python_has_it(given: str) -> None:
+    async with opened(f"rediss://127.0.0.1:1/0?ssl_cert_reqs={given}") as bus:
+        with pytest.raises(BusUnavailable, match=r"Redis at 127\.0\.0\.1:1"):
+            await bus.depth("s")
 
 
 async def test_the_password_opens(guarded: PrivateRedis) -> None:

@@ -61,7 +61,10 @@ def test_wrong_use_is_exit_code_two_and_one_message(cli: Cli, words: tuple[str, 
 
 
 def test_wrong_settings_name_the_setting(cli: Cli) -> None:
-    assert "workers" in cli("run", "x", code=2, MULTI_AGENT_WORKERS="many").stderr
+    assert (
+        "MULTI_AGENT_WORKERS is 'many'; set it to a whole number"
+        in cli("run", "x", code=2, MULTI_AGENT_WORKERS="many").stderr
+    )
     assert "sqlite:///" in cli("status", code=2, DATABASE_URL="mysql://x/y").stderr
 
 

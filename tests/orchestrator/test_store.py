@@ -28,7 +28,7 @@ from orchestrator.scheduling.engine import Engine
 from orchestrator.storage import writing
 from orchestrator.storage.migrate import migration_config, upgrade
 from orchestrator.storage.ownership import OrchestratorEntry
-from orchestrator.storage.sql.database import Database, alembic_url, is_current, open_database
+from orchestrator.storage.sql.database import Database, is_current, open_database, parse_url
 from orchestrator.storage.store import OwnershipLost, Store
 from orchestrator.storage.tables import commands, journal, outbox, plans, tasks, workflows
 from tests.orchestrator.plans import Play, commit_of, failed, item, outcome, plan, red_tests
@@ -355,7 +355,7 @@ async def test_a_database_is_current_at_the_newest_revision_alone(database_url: 
 def test_the_migrations_can_be_taken_back(database_url: str) -> None:
     upgrade(database_url)
     command.downgrade(migration_config(database_url), "base")
-    engine = create_engine(alembic_url(database_url))
+    engine = create_engine(parse_url(database_url))
     try:
         assert inspect(engine).get_table_names() == ["alembic_version"]
     finally:

@@ -12,7 +12,7 @@ from contracts.messages.journal import UnknownEvent, decode_journal
 from orchestrator.core.sharding import ShardAssignment, shard_of
 from orchestrator.scheduling.batch import Batch, OutboxEntry, OutboxKind
 from orchestrator.storage.migrate import migration_config, upgrade
-from orchestrator.storage.sql.database import Database, alembic_url, open_database
+from orchestrator.storage.sql.database import Database, open_database, parse_url
 from orchestrator.storage.store import Store
 from orchestrator.storage.tables import metadata
 
@@ -69,7 +69,7 @@ def old_url(database_url: str) -> str:
     shared = {"workflow_id": "wf", "shard": shard_of("wf"), "created_at": 1.0}
     commands = [{**dict(zip(names, one, strict=True)), **shared} for one in OLD_COMMANDS]
     owner = {"owner_id": "o1", "host": "h", "pid": 1, "started_at": 2.0, "renewals": 3, "note": "n"}
-    engine = create_engine(alembic_url(database_url))
+    engine = create_engine(parse_url(database_url))
     with engine.begin() as connection:
         for name, rows in (
             ("journal", journal),
@@ -85,7 +85,7 @@ def old_url(database_url: str) -> str:
 def rows_of(url: str, name: str, *columns: str) -> list[tuple[Any, ...]]:
     """These columns of all rows, in order of the first."""
     source = table(name, *(column(one, JSON if one == "data" else None) for one in columns))
-    engine = create_engine(alembic_url(url))
+    engine = create_engine(parse_url(url))
     try:
         with engine.connect() as connection:
             return [tuple(row) for row in connection.execute(select(source).order_by(source.c[columns[0]]))]
@@ -144,7 +144,7 @@ def test_primary_keys_are_named_as_the_tables_have_them(database_url: str, revis
     command.downgrade(migration_config(database_url), revision)
     upgrade(database_url)
     expected = {name: one.primary_key.name for name, one in metadata.tables.items()}
-    engine = create_engine(alembic_url(database_url))
+    engine = create_engine(parse_url(database_url))
     try:
         assert _primary_keys(engine) == expected
     finally:

@@ -1,10 +1,10 @@
 """Runs pytest on the current folder and reports every step. `supervise` starts it in the sandbox.
 
 It reads its order as JSON from stdin: `{"token", "pipe", "args": [pytest arguments], "tests": [paths of files
-that serve tests], "measure": [paths of the code under test], "canaries": {"file": path, "tests": [ids]},
-"twins": {path: {"test" or "Class::test": name}}}`. The canaries are tests that must fail. A twin is a copy of
-one of the project's tests that must fail too. The events do not say which tests are canaries or twins; the
-reader of the events knows.
+that serve tests], "import_from": [folders of the tree], "measure": [paths of the code under test],
+"canaries": {"file": path, "tests": [ids]}, "twins": {path: {"test" or "Class::test": name}}}`. The canaries
+are tests that must fail. A twin is a copy of one of the project's tests that must fail too. The events do not
+say which tests are canaries or twins; the reader of the events knows.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def main() -> None:
     _make_strict(order["twins"], {path: Path(path).read_bytes() for path in order["tests"]}, replaced)
     before = _snapshot()
     meter: Any = sys.modules["meter"].Meter(order["measure"])
-    sys.path[:0] = [path for path in (os.getcwd(), os.path.join(os.getcwd(), "src")) if os.path.isdir(path)]
+    folders = [os.path.join(os.getcwd(), name) for name in ("", "src", *order["import_from"])]
+    # The root first, so that no folder of the code under test hides what serves the tests.
+    sys.path[:0] = [os.path.normpath(path) for path in dict.fromkeys(folders) if os.path.isdir(path)]
     canaries = order["canaries"]
     folder = os.path.dirname(canaries["file"])
     arguments = ["--continue-on-collection-errors", "-p", "no:cacheprovider", "-p", "no:terminal"]

@@ -14,9 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Self
-
-import psycopg
+from typing import Any, Self
 
 from contracts.base.errors import NotConfigured, Unavailable
 from multi_agent.embedded.child import ChildProcess
@@ -37,7 +35,7 @@ def postgres_programs() -> Path:
     return usable[0]
 
 
-def _as_user() -> list[str]:
+def unprivileged() -> list[str]:
     """Return a prefix that runs a command as an unprivileged user, because postgres refuses root."""
     if os.getuid() != 0:
         return []
@@ -51,20 +49,31 @@ def _unprivileged_user() -> str:
     return "postgres" if "postgres" in known else "nobody"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _driver() -> Any:
+    """The module psycopg, which an extra installs. Raises NotConfigured."""
+    try:
+        import psycopg  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise NotConfigured("PostgreSQL needs: pip install 'multi-agent[postgres]'") from None
+    return psycopg
 
 
 class PrivatePostgres:
     """A server on loopback and on a unix socket that is killed when this process ends."""
 
     def __init__(self) -> None:
+        self._psycopg = _driver()
         self._programs = postgres_programs()
         # Short enough for the path of a socket.
         self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
-        self.port = _free_port()
+        self.port = free_port()
         self._data = self.folder / "data"
         self._numbers = itertools.count(1)
         settings = (
@@ -76,7 +85,7 @@ class PrivatePostgres:
         options = [word for setting in settings for word in ("-c", setting)]
         dying = ["--pdeathsig", "KILL"] if os.getuid() == 0 else []
         self._server = ChildProcess(
-            [*_as_user(), *dying, str(self._programs / "postgres"), "-D", str(self._data), *options],
+            [*unprivileged(), *dying, str(self._programs / "postgres"), "-D", str(self._data), *options],
             log=self.folder / "postgres.log",
             env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
         )
@@ -118,7 +127,7 @@ class PrivatePostgres:
     def cut_connections(self) -> int:
         """Terminate every other connection on the server's side. Returns how many there were."""
         query = b"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
-        with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
+        with self._psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
             return len(connection.execute(query + b" AND datname <> 'postgres'").fetchall())
 
     def restart(self) -> None:
@@ -129,7 +138,7 @@ class PrivatePostgres:
     def new_database(self, encoding: str = "UTF8") -> str:
         """Create an empty database and return its SQLAlchemy URL."""
         name = f"state_{next(self._numbers)}"
-        with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
+        with self._psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
             made = f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}'"
             connection.execute(made.encode())
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{name}"
@@ -142,7 +151,9 @@ class PrivatePostgres:
         self._run([program, "-D", str(self._data), *options])
 
     def _run(self, command: Iterable[str]) -> None:
-        done = subprocess.run([*_as_user(), *command], capture_output=True, text=True, check=False, cwd="/")
+        done = subprocess.run(
+            [*unprivileged(), *command], capture_output=True, text=True, check=False, cwd="/"
+        )
         if done.returncode != 0:
             raise Unavailable(f"{done.args} failed: {done.stdout}{done.stderr}")
 
@@ -151,7 +162,7 @@ class PrivatePostgres:
 
     def _answers(self) -> bool:
         try:
-            with psycopg.connect(self._dsn("postgres")):
+            with self._psycopg.connect(self._dsn("postgres")):
                 return True
-        except psycopg.OperationalError:
+        except self._psycopg.OperationalError:
             return False

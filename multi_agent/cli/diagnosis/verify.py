@@ -29,6 +29,8 @@ def verify(as_json: bool, **options: object) -> int:
     report = verification.report
     if verification.without_bus:
         print_line("the private Redis does not run; what workers hold was not checked", err=True)
+    if verification.without_artifacts:
+        print_line("the artifact store is at a URL; what is in it was not checked", err=True)
     if as_json:
         print_json({"checked": report.checked, "violations": [asdict(one) for one in report.violations]})
     else:

@@ -10,7 +10,7 @@ from artifacts import GitArtifactStore
 from contracts.base.processes.command_lines import command_line
 from contracts.documents.todo_list import TodoList
 from contracts.messages.payloads import Usage
-from multi_agent.application.bases import take_base
+from multi_agent.application.bases import BaseLimits, take_base
 from multi_agent.application.delivered_tests import delivered_tests
 from multi_agent.application.follow import follow_until_settled
 from multi_agent.application.plans import check_roles, make_plan, read_plan
@@ -83,7 +83,10 @@ class RunSession:
         await self._check_sandbox(settings)
         async with open_artifacts(settings) as artifacts:
             try:
-                base = await take_base(artifacts, options.repo, self._screen.say) if options.repo else None
+                base = None
+                if options.repo:
+                    limits = BaseLimits.of(settings)
+                    base = await take_base(artifacts, options.repo, limits, self._screen.say)
                 await self._stack.start()
                 if plan is None and options.request is not None:
                     plan = await self._make_plan(options.request, artifacts, base)

@@ -10,7 +10,7 @@ import click
 
 from contracts.base.printing import print_json, print_line
 from contracts.documents.todo_list import TodoList
-from multi_agent.application.bases import take_base
+from multi_agent.application.bases import BaseLimits, take_base
 from multi_agent.application.plans import read_plan
 from multi_agent.cli.options import data_dir_option, json_option, settings_of
 from multi_agent.runtime.services import open_artifacts, open_client
@@ -66,7 +66,8 @@ async def _submit(settings: Settings, wanted: _Submission) -> str:
     base = None
     if wanted.repo is not None:
         async with open_artifacts(settings) as artifacts:
-            base = await take_base(artifacts, wanted.repo, lambda text: print_line(text, err=True))
+            limits = BaseLimits.of(settings)
+            base = await take_base(artifacts, wanted.repo, limits, lambda text: print_line(text, err=True))
     async with open_client(settings, create=True) as client:
         return await client.submit(
             wanted.plan,

@@ -11,8 +11,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import sqlite
@@ -46,13 +48,11 @@ class Database(Protocol):
 
 def open_database(url: str) -> Database:
     """`sqlite:///PATH` or `postgresql://...` (the driver is psycopg). Raises NotConfigured for others."""
-    parsed = _checked(url)
+    parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
         return SqliteDatabase(Path(str(parsed.database)))
-    try:
-        from orchestrator.storage.sql.postgres import PostgresDatabase  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise NotConfigured("PostgreSQL needs: pip install 'multi-agent[postgres]'") from None
+    from orchestrator.storage.sql.postgres import PostgresDatabase  # noqa: PLC0415 - an extra
+
     return PostgresDatabase(parsed)
 
 
@@ -65,23 +65,29 @@ async def is_current(database: Database) -> bool:
     return list(found) == [REVISION]
 
 
-def alembic_url(url: str) -> str:
-    """The URL as migrations use it, password included. Raises NotConfigured as `open_database` does."""
-    return _checked(url).render_as_string(hide_password=False)
-
-
-def _checked(url: str) -> URL:
-    usable = "use sqlite:///PATH or postgresql://..."
+def parse_url(url: str) -> URL:
+    """Parse the URL of a database. Raises NotConfigured as `open_database` does."""
+    usable = "DATABASE_URL must be sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME"
     try:
         parsed = make_url(url)
     except ArgumentError:
-        raise NotConfigured(f"the database URL cannot be read; {usable}") from None
+        raise NotConfigured(f"the URL of the database cannot be read; {usable}") from None
     name = parsed.get_backend_name()
     if name == "postgresql":
+        if find_spec("psycopg") is None:
+            raise NotConfigured("PostgreSQL needs: pip install 'multi-agent[postgres]'")
         return parsed.set(drivername="postgresql+psycopg")
-    if name == "sqlite" and parsed.database and parsed.database != ":memory:":
-        return parsed
-    raise NotConfigured(f"database {str(parsed)!r} is not supported; {usable}")
+    if name == "sqlite":
+        # SQLAlchemy before 2.1 leaves the path as it is written in the URL.
+        path = unquote(url.partition(":///")[2].partition("?")[0])
+        if path and path != ":memory:":
+            return URL.create("sqlite", database=path)
+    raise NotConfigured(f"the database {str(parsed)!r} is not supported; {usable}")
+
+
+def place_of(url: URL) -> str:
+    """What `translated` calls the place of a database: a path, or the setting that has the URL."""
+    return str(url.database) if url.get_backend_name() == "sqlite" else "DATABASE_URL"
 
 
 @dataclass(slots=True)
@@ -104,6 +110,7 @@ class SqliteDatabase:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
         self._writer = _sqlite_engine(path, "BEGIN IMMEDIATE")
         self._reader = _sqlite_engine(path, "BEGIN")
         self._quick = _sqlite_engine(path, None, busy_seconds=0.0)
@@ -120,11 +127,11 @@ class SqliteDatabase:
                 with suppress(_OtherWriter):
                     return self._write_now(body)
             except DRIVER_ERRORS as error:
-                raise translated(error) from None
+                raise translated(error, str(self._path)) from None
         done: Future[T] = Future()
         self._waiting.append(_Write(body, durable, done))
         self._write_thread.submit(self._write_waiting)
-        return await _translated(asyncio.wrap_future(done))
+        return await self._translated(asyncio.wrap_future(done))
 
     def _write_now(self, body: Body[T]) -> T:
         """Raises _OtherWriter, with nothing done."""
@@ -178,7 +185,7 @@ class SqliteDatabase:
             with self._reader.begin() as connection:
                 return body(connection)
 
-        return await _translated(asyncio.get_running_loop().run_in_executor(self._read_thread, run))
+        return await self._translated(asyncio.get_running_loop().run_in_executor(self._read_thread, run))
 
     async def close(self) -> None:
         """Finish what runs and close both connections, each in its own thread."""
@@ -189,6 +196,12 @@ class SqliteDatabase:
             self._quick_connection.close()
         self._quick.dispose()
 
+    async def _translated(self, work: Awaitable[T]) -> T:
+        try:
+            return await work
+        except DRIVER_ERRORS as error:
+            raise translated(error, str(self._path)) from None
+
 
 def _one_of_many(connection: Connection, write: _Write) -> Callable[[], None]:
     """Run one body; one that fails rolls back only its own changes."""
@@ -197,13 +210,6 @@ def _one_of_many(connection: Connection, write: _Write) -> Callable[[], None]:
             return partial(write.done.set_result, write.body(connection))
     except Exception as error:
         return partial(write.done.set_exception, error)
-
-
-async def _translated(work: Awaitable[T]) -> T:
-    try:
-        return await work
-    except DRIVER_ERRORS as error:
-        raise translated(error) from None
 
 
 def upsert(connection: Connection, table: Table, row: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
@@ -240,7 +246,7 @@ class _OtherWriter(Exception):
 
 def _sqlite_engine(path: Path, begin: str | None, busy_seconds: float = BUSY_SECONDS) -> Engine:
     engine = create_engine(
-        f"sqlite:///{path}",
+        URL.create("sqlite", database=str(path)),
         poolclass=StaticPool,
         connect_args={"timeout": busy_seconds, "check_same_thread": False, "isolation_level": None},
     )

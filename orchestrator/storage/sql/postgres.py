@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from sqlalchemy import Connection, Engine, event
@@ -18,7 +17,8 @@ from sqlalchemy.util import await_only
 from contracts.base.errors import NotConfigured
 from orchestrator.storage.sql.transactions import Body, ConditionFailed, T, translated
 
-_IDLE_SECONDS = 5
+_IDLE_SECONDS: Final = 5
+_POOLER: Final = "pooler"
 
 
 @contextmanager
@@ -88,6 +88,49 @@ def require_utf8(engine: Engine) -> None:
             )
 
 
+def suit_pooler(engine: Engine) -> None:
+    """Find out for each connection whether a pooler, such as PgBouncer, stands before the server.
+
+    Behind one a session may be given another server process with each transaction, so that statements are
+    not prepared there. Start-up options are used nowhere, as most poolers refuse them.
+    """
+
+    @event.listens_for(engine, "connect", insert=True)
+    def check(connection: Any, record: Any) -> None:
+        driver = getattr(connection, "driver_connection", connection)
+        # A pooler makes up the process id that it tells.
+        record.info[_POOLER] = _outside_transaction(connection, "SELECT pg_backend_pid()") != (
+            driver.info.backend_pid
+        )
+        if record.info[_POOLER]:
+            driver.prepare_threshold = None
+
+
+def _limit_idle(engine: Engine) -> None:
+    """Let the server end transactions that stand still, whose locks would block other processes."""
+
+    @event.listens_for(engine, "connect")
+    def for_session(connection: Any, record: Any) -> None:
+        if not record.info[_POOLER]:
+            _outside_transaction(connection, f"SET idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'")
+
+    @event.listens_for(engine, "begin")
+    def for_transaction(connection: Connection) -> None:
+        if connection.info[_POOLER]:
+            connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'")
+
+
+def _outside_transaction(connection: Any, statement: str) -> Any:
+    """Execute a statement on a new connection of the driver; the first value of what it returns."""
+    connection.autocommit = True
+    cursor = connection.cursor()
+    cursor.execute(statement)
+    found = cursor.fetchone()[0] if cursor.description else None
+    cursor.close()
+    connection.autocommit = False
+    return found
+
+
 class PostgresDatabase:
     """Asynchronous connections; bodies run as they are, in SQLAlchemy's greenlet.
 
@@ -96,15 +139,13 @@ class PostgresDatabase:
     """
 
     def __init__(self, url: URL) -> None:
-        # A process that is stopped in the middle of a transaction must not block the others with its locks.
-        arguments = {"options": f"-c idle_in_transaction_session_timeout={_IDLE_SECONDS}s"}
-        open_engine = partial(
-            create_async_engine, url, pool_size=4, connect_args={} if "options" in url.query else arguments
-        )
-        self._writer = open_engine()
-        self._reader = open_engine(isolation_level="REPEATABLE READ")
+        self._writer = create_async_engine(url, pool_size=4)
+        self._reader = create_async_engine(url, pool_size=4, isolation_level="REPEATABLE READ")
         for engine in (self._writer, self._reader):
+            suit_pooler(engine.sync_engine)
             require_utf8(engine.sync_engine)
+            if "options" not in url.query:
+                _limit_idle(engine.sync_engine)
 
         @event.listens_for(self._reader.sync_engine, "connect")
         def configure(connection: Any, _record: object) -> None:
@@ -129,6 +170,10 @@ async def _run(engine: AsyncEngine, body: Body[T]) -> T:
         async with engine.begin() as connection:
             return await connection.run_sync(body)
     except SQLAlchemyError as error:
-        raise translated(error) from None
+        raise _translated(engine, error) from None
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise translated(OperationalError(None, None, error)) from None
+        raise _translated(engine, OperationalError(None, None, error)) from None
+
+
+def _translated(engine: AsyncEngine, error: Exception) -> Exception:
+    return translated(error, "DATABASE_URL", engine.url.username)

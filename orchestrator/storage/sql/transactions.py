@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from typing import TypeVar
@@ -11,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 
 from contracts.base.errors import NotConfigured, StoreDamaged, StoreUnavailable
 from contracts.base.processes.command_lines import command_line
+from contracts.base.text import flowing
 
 T = TypeVar("T")
 
@@ -26,6 +28,9 @@ _DAMAGED_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_TOOBIG})
 _DAMAGED_STATES = frozenset({"XX001", "XX002"})
 """PostgreSQL's data_corrupted and index_corrupted."""
 
+_NOT_ALLOWED = "42501"
+"""PostgreSQL's insufficient_privilege."""
+
 _SALVAGE = "Restore a backup, or ask who runs the server; REINDEX mends an index."
 _SALVAGE_SQLITE = (
     "Stop what serves it and keep a copy of its folder. Then put a backup in its place (`{backup}` makes\n"
@@ -37,29 +42,52 @@ class ConditionFailed(Exception):
     """A condition of a pipelined block is false; nothing of the block was done."""
 
 
-def translated(error: Exception) -> Exception:
+def translated(error: Exception, place: str = "", role: str | None = None) -> Exception:
     """What the error says about the database; any other error as it is.
 
     StoreUnavailable for an outage, NotConfigured for an unusable database, StoreDamaged for broken bytes.
+
+    place: the path of the database, or the setting that says where it is.
+    role: the name with which this process is known to the database.
     """
     if isinstance(error, UnicodeDecodeError):
         return damaged(error, sqlite=True)  # PostgreSQL refuses text that is not in its encoding
     if isinstance(error, sqlite3.OperationalError):
         error = OperationalError(None, None, error)
     cause = getattr(error, "orig", error)
-    if "file is not a database" in str(cause):
-        return NotConfigured("the file is no SQLite database; name another one, or move it away")
+    if unusable := _unusable(cause, role or "ROLE"):
+        return unusable
     if _is_damage(cause):
         return damaged(cause, sqlite=isinstance(cause, sqlite3.Error))
-    if type(cause).__name__ == "UndefinedTable" or "no such table" in str(cause):
-        return NotConfigured(
-            f"the database has no tables yet; make them with `{command_line('db', 'upgrade')}`"
-        )
     if isinstance(error, OperationalError | InterfaceError) or (
         isinstance(error, DBAPIError) and error.connection_invalidated
     ):
-        return StoreUnavailable(f"the database does not answer: {cause}")
+        where = f" ({place})" if place else ""
+        return StoreUnavailable(f"the database does not answer: {flowing(str(cause))}{where}")
     return error
+
+
+def _unusable(cause: Exception, role: str) -> NotConfigured | None:
+    if "file is not a database" in str(cause):
+        return NotConfigured("the file is no SQLite database; name another one, or move it away")
+    if type(cause).__name__ == "UndefinedTable" or "no such table" in str(cause):
+        upgrade = command_line("db", "upgrade")
+        return NotConfigured(f"the database has no tables yet; make them with `{upgrade}`")
+    if getattr(cause, "sqlstate", None) == _NOT_ALLOWED:
+        return _not_allowed(cause, role)
+    return None
+
+
+def _not_allowed(cause: Exception, role: str) -> NotConfigured:
+    said = str(cause).partition("\n")[0]
+    schema = re.search(r"for schema (\S+)", said)
+    if schema:
+        what = f'GRANT USAGE, CREATE ON SCHEMA {schema[1]} TO "{role}"'
+    elif "must be owner" in said:
+        return NotConfigured(f"the database says: {said}; upgrade it as the role that made its tables")
+    else:
+        what = f'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "{role}"'
+    return NotConfigured(f"the database says: {said}; its owner can allow it: {what}")
 
 
 def damaged(what: object, *, sqlite: bool) -> StoreDamaged:

@@ -1,0 +1,1 @@
+"""Walks every command with every setting empty, of the wrong type, unreachable and unwritable."""

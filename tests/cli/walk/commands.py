@@ -1,0 +1,54 @@
+"""Every command of the command line, called with as little as it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import click
+
+from multi_agent.cli import cli
+
+WORDS: Mapping[str, str] = {
+    "request": "Create a slug function",
+    "plan": "plan.json",
+    "workflow": "completed",
+    "task": "a",
+    "file": "backup.db",
+    "shell": "bash",
+    "dead_letter_id": "1",
+}
+"""What each argument is given; a new one is put here."""
+OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "chaos": ("--list",),
+    "sandbox test": ("--list",),
+    "approve": ("--show",),
+}
+"""So that a command takes no minutes."""
+SERVING = frozenset({"up", "orchestrator", "worker", "watch"})
+"""Those that go on until they are stopped."""
+SLOW = SERVING | {"run", "why", "verify", "doctor", "sandbox build"}
+"""Those that serve, start processes or listen."""
+
+
+def all_commands() -> dict[str, tuple[str, ...]]:
+    """The words of each command, by its name."""
+    return dict(_below(cli, ()))
+
+
+def _below(group: click.Group, path: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from _below(command, (*path, name))
+        else:
+            full = " ".join((*path, name))
+            yield full, (*path, name, *_arguments(full, command), *OPTIONS.get(full, ()))
+
+
+def _arguments(full: str, command: click.Command) -> Iterator[str]:
+    for parameter in command.params:
+        if isinstance(parameter, click.Argument) and (parameter.required or full == "run"):
+            assert parameter.name is not None
+            yield WORDS[parameter.name]
