@@ -27,7 +27,8 @@ CALLS: dict[str, list[tuple[list[str], int, bool]]] = {
     "plan": [([ARGUMENT, "--model", ARGUMENT], 2, True)],
     "submit": [(["plan.json"], 2, True), ([f"no{ARGUMENT}"], 2, True)],
     "status": [
-        ([], 0, True),
+        ([], 0, False),
+        (["--waiting"], 0, True),
         *(([name], 0, name != "dead") for name in ("done", "failed", "dead", "waiting")),
     ],
     "watch": [(["failed"], 1, True), (["waiting"], 3, True)],
@@ -39,6 +40,7 @@ CALLS: dict[str, list[tuple[list[str], int, bool]]] = {
     "reject": [(["waiting", "--hash", ARGUMENT], 2, True)],
     "cancel": [([f"x{ARGUMENT}"], 2, True)],
     "retry": [([f"x{ARGUMENT}"], 2, True)],
+    "logs": [([], 0, True)],
     "dead-letters list": [([], 0, True)],
     "dead-letters show": [(["1"], 0, True), (["2"], 0, True)],
     "dead-letters retry": [([ARGUMENT], 2, True)],
@@ -69,6 +71,10 @@ JSON_CALLS = [
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("hostile")
     write_hostile_folder(made / ".multi_agent")
+    logs = made / ".multi_agent" / "logs"
+    logs.mkdir()
+    logged = {"event": "said", "level": "info", "text": ARGUMENT}
+    (logs / "worker-1.log").write_text(json.dumps(logged) + "\n")
     (made / "plan.json").write_text(json.dumps(PLAN))
     return made
 
