@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from contracts.base.printing import print_line
-from multi_agent.application.approvals import pending_approvals
-from multi_agent.application.shown_actions import ShownActions
 from multi_agent.cli import EXIT_APPROVAL, EXIT_INTERRUPTED
 from multi_agent.cli.options import (
     agents_option,
@@ -20,11 +19,14 @@ from multi_agent.cli.options import (
     sandbox_option,
     settings_of,
 )
-from multi_agent.cli.tables import Terminal
-from multi_agent.cli.workflows.run_report import report
-from multi_agent.cli.workflows.run_session import RunOptions, RunSession
-from multi_agent.cli.workflows.screen import Screen
-from multi_agent.settings import Settings
+from multi_agent.runtime.early import forked_early
+
+if TYPE_CHECKING:
+    from multi_agent.cli.workflows.run_session import RunSession
+    from multi_agent.settings import Settings
+
+# Everything else is imported while another process imports what the workers and the orchestrator need.
+# ruff: noqa: PLC0415
 
 
 @click.command()
@@ -57,14 +59,25 @@ def run(
     """
     if sum(value is not None for value in (request, plan, resume)) != 1:
         raise click.UsageError("say what to build: a REQUEST, or --plan FILE, or --resume WORKFLOW")
-    wanted = RunOptions(request, plan, resume, repo, modules)
-    return asyncio.run(_interruptible(settings_of(**options), wanted, as_json=as_json))
+    settings = settings_of(**options)
+    with forked_early(settings) as forked:
+        from multi_agent.cli.tables import Terminal
+        from multi_agent.cli.workflows.run_session import RunOptions, RunSession
+        from multi_agent.cli.workflows.screen import Screen
+
+        wanted = RunOptions(request, plan, resume, repo, modules)
+        session = RunSession(settings, wanted, Screen(Terminal(err=as_json), quiet=as_json), forked)
+        return asyncio.run(_interruptible(settings, session, repo, as_json=as_json))
 
 
-async def _interruptible(settings: Settings, options: RunOptions, *, as_json: bool) -> int:
+async def _interruptible(
+    settings: Settings, session: RunSession, repo: Path | None, *, as_json: bool
+) -> int:
     """Run until done, or until Ctrl-C, which stops what was started and says how to go on."""
-    screen = Screen(Terminal(err=as_json), quiet=as_json)
-    session = RunSession(settings, options, screen)
+    from multi_agent.application.approvals import pending_approvals
+    from multi_agent.application.shown_actions import ShownActions
+    from multi_agent.cli.workflows.run_report import report
+
     work = asyncio.ensure_future(session.run())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -79,7 +92,7 @@ async def _interruptible(settings: Settings, options: RunOptions, *, as_json: bo
                 f"nothing is lost; go on with: multi-agent run --resume {session.workflow_id}", err=True
             )
         return EXIT_INTERRUPTED
-    code = report(finished, options.repo, as_json=as_json)
+    code = report(finished, repo, as_json=as_json)
     if code == EXIT_APPROVAL and not as_json:
         ShownActions(settings.data).note(pending_approvals(finished.view))
     return code

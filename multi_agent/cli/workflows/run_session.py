@@ -22,6 +22,7 @@ from multi_agent.bootstrap import (
     sandbox_settings,
 )
 from multi_agent.cli.workflows.screen import Screen
+from multi_agent.runtime.forking.forked_processes import ForkedProcesses
 from multi_agent.runtime.served_paths import served_paths
 from multi_agent.runtime.services import open_artifacts
 from multi_agent.runtime.stack import Stack
@@ -46,10 +47,13 @@ class RunOptions:
 class RunSession:
     """Starts the stack, plans, submits, follows and summarises."""
 
-    def __init__(self, settings: Settings, options: RunOptions, screen: Screen) -> None:
+    def __init__(
+        self, settings: Settings, options: RunOptions, screen: Screen, forked: ForkedProcesses | None = None
+    ) -> None:
+        """`forked`: see Stack."""
         self._options = options
         self._screen = screen
-        self._stack = Stack(settings, screen.say, modules=options.modules)
+        self._stack = Stack(settings, screen.say, modules=options.modules, forked=forked)
         self.workflow_id: str | None = None
         """Known once the workflow is submitted."""
 
