@@ -57,3 +57,6 @@ echo "Installing up to $count packages from $* into $venv (the first time this t
 # shellcheck disable=SC2086 # several words
 "$venv/bin/python" -m pip install --quiet --no-deps --require-hashes $requirements
 "$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation --editable .
+# Where PYTHONDONTWRITEBYTECODE is set, as in many containers, every start would compile everything again.
+"$venv/bin/python" -m compileall -q agents artifacts contracts migrations multi_agent orchestrator planner_service \
+    sandbox_runner

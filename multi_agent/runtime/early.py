@@ -12,7 +12,7 @@ from multi_agent.settings import Settings, child_environment
 
 @contextmanager
 def forked_early(settings: Settings) -> Iterator[ForkedProcesses | None]:
-    """What makes the processes, while the `with` body runs; None when others serve the data folder already."""
+    """What makes processes while the `with` body runs; None when the data folder is served already."""
     if any(FileLock(settings.data / name).held_by_other() for name in ("stack.lock", "orchestrator.lock")):
         yield None
         return

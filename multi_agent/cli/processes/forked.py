@@ -1,4 +1,4 @@
-"""What the processes of `run` and `up` are forked from: `python -m multi_agent.cli.processes.forked`, not for users.
+"""What the processes of `run` and `up` are forked from; no command for users.
 
 Standard input is the socket of `multi_agent.runtime.forking.forked_processes`.
 """
@@ -11,7 +11,7 @@ import sys
 from importlib import import_module
 from typing import Any, Final
 
-from multi_agent.cli import main
+from multi_agent.cli import collect_rarely, main
 from multi_agent.runtime.forking.forked_children import Become, serve
 from multi_agent.runtime.forking.shown_command import show_command
 
@@ -54,6 +54,7 @@ def _become(order: dict[str, Any]) -> int:
 
 
 def _main() -> None:
+    collect_rarely()
     client = socket.socket(fileno=os.dup(0))
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)

@@ -70,9 +70,7 @@ def run(
         return asyncio.run(_interruptible(settings, session, repo, as_json=as_json))
 
 
-async def _interruptible(
-    settings: Settings, session: RunSession, repo: Path | None, *, as_json: bool
-) -> int:
+async def _interruptible(settings: Settings, session: RunSession, repo: Path | None, *, as_json: bool) -> int:
     """Run until done, or until Ctrl-C, which stops what was started and says how to go on."""
     from multi_agent.application.approvals import pending_approvals
     from multi_agent.application.shown_actions import ShownActions

@@ -1,4 +1,4 @@
-"""Processes of the supervisor, forked from a server that imports everything while its client does other things.
+"""Processes of the supervisor, forked from a server that imports all while its client does other things.
 
 The server is a process of its own, so that the client may have threads and an event loop. When it is lost,
 processes are started the long way.
@@ -81,10 +81,9 @@ class ForkedProcesses:
 class ForkedProcess:
     """See multi_agent.runtime.supervisor.Process."""
 
-    def __init__(
-        self, client: ForkClient, argv: Sequence[str], *, log: Path, env: Mapping[str, str]
-    ) -> None:
+    def __init__(self, client: ForkClient, argv: Sequence[str], *, log: Path, env: Mapping[str, str]) -> None:
         self._client = client
+        self._log = log
         self._order = {"argv": list(argv), "env": dict(env), "log": str(log)}
         self._started: asyncio.Future[int] | None = None
         self.ended = asyncio.Event()
@@ -107,7 +106,7 @@ class ForkedProcess:
 
     def start(self) -> None:
         """Start the process, as soon as the server has imported everything."""
-        Path(self._order["log"]).parent.mkdir(parents=True, exist_ok=True)
+        self._log.parent.mkdir(parents=True, exist_ok=True)
         self._started = self._client.begin(uuid.uuid4().hex, self._order, _START_SECONDS)
 
     def signal(self, number: int) -> None:

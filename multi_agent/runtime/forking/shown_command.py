@@ -13,7 +13,7 @@ ROOM: Final = " " * 400
 
 
 def show_command(words: Sequence[str]) -> None:
-    """Show this command line in `ps` and /proc, cut to the length of the one that the process was started with.
+    """Show this command line in `ps` and /proc, cut to the room of the one that it was started with.
 
     Does nothing on other systems than Linux.
     """
