@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from contracts.base.errors import NotConfigured
+from contracts.base.processes.command_lines import command_line
 from contracts.ports.bus import BroadcastPort, MessageBus
 from contracts.ports.model import ModelClient
 from contracts.ports.sandbox import Sandbox
@@ -45,7 +46,7 @@ def arm_failpoints(settings: Settings) -> None:
 
     if not (settings.data / SCRATCH_MARK).exists():
         raise NotConfigured(
-            "MULTI_AGENT_FAILPOINTS is for the scratch folders of `multi-agent chaos`, "
+            f"MULTI_AGENT_FAILPOINTS is for the scratch folders of `{command_line('chaos')}`, "
             f"and {settings.data} is none; unset it"
         )
     arm(parse_traps(settings.failpoints), settings.data / "failpoints.log", settings.failpoint_seed)
@@ -64,7 +65,7 @@ def make_bus(settings: Settings) -> MessageBus:
 
     if settings.redis_url is None:
         raise NotConfigured(
-            "no Redis is known: set REDIS_URL, or use `multi-agent up`, which starts a private one"
+            f"no Redis is known: set REDIS_URL, or use `{command_line('up')}`, which starts a private one"
         )
     return open_message_bus(settings.redis_url.get_secret_value())
 

@@ -69,6 +69,7 @@ class Settings(BaseSettings):
     failpoints: str | None = Field(default=None, description="faults to inject; for scratch folders only")
     failpoint_seed: int = 0
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    metrics_host: str = Field(default="127.0.0.1", description="where metrics are listened for")
     search_path: str = Field(default=os.defpath, validation_alias=_env("PATH"))
     runtime_base: Path | None = Field(default=None, validation_alias=_env("XDG_RUNTIME_DIR"))
 

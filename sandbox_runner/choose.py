@@ -11,6 +11,7 @@ from typing import Protocol
 import structlog
 
 from contracts.base.errors import NotConfigured, SandboxUnavailable
+from contracts.base.processes.command_lines import Advice, command_line
 from contracts.base.processes.shortage import shortage_as
 from contracts.ports.sandbox import Isolation, Sandbox, SandboxLimits, SandboxRequest, SandboxResult, Verdict
 from sandbox_runner.docker.address import socket_paths
@@ -107,14 +108,14 @@ async def _status(name: str, settings: SandboxSettings) -> BackendStatus:
     except (SandboxUnavailable, NotConfigured) as error:
         return BackendStatus(name, False, isolation, str(error), _advice(name, error))
     await sandbox.close()
-    return BackendStatus(name, True, isolation, remark, _BACKENDS[name].how_to_get)
+    return BackendStatus(name, True, isolation, remark, str(_BACKENDS[name].how_to_get))
 
 
 def _advice(name: str, error: Exception) -> str:
     if not isinstance(error, SelfTestFailed):
-        return _BACKENDS[name].how_to_get
+        return str(_BACKENDS[name].how_to_get)
     return (
-        f"multi-agent sandbox test --backend {name} shows every difference;"
+        f"`{command_line('sandbox', 'test', '--backend', name)}` shows every difference;"
         " update the kernel, the engine or the launcher, or choose another backend"
     )
 
@@ -201,14 +202,14 @@ class Opened:
 class _Backend:
     open: Callable[[SandboxSettings], Awaitable[Opened]]
     isolation: Isolation
-    how_to_get: str
+    how_to_get: str | Advice
 
 
 _BACKENDS = {
     "docker": _Backend(
         _open_docker,
         Isolation.CONTAINER,
-        "install Docker Engine, start it, then build the image once: multi-agent sandbox build",
+        Advice("install Docker Engine, start it, then build the image once", ("sandbox", "build")),
     ),
     "bubblewrap": _Backend(_open_bubblewrap, Isolation.NAMESPACES, bubblewrap.HOW_TO_GET),
     "namespaces": _Backend(_open_namespaces, Isolation.NAMESPACES, namespaces.HOW_TO_GET),

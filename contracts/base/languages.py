@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
+from contracts.base.processes.command_lines import Advice
+
 
 @dataclass(frozen=True, slots=True)
 class Language:
@@ -29,7 +31,7 @@ class Language:
     """Names, or patterns, of files that change how tests run. Only a tester's get into a test session."""
     image_packages: tuple[str, ...]
     """Debian packages for the container image."""
-    how_to_get: str
+    how_to_get: Advice
     """How to get the program into a sandbox that lacks it."""
     rules: str = ""
     """What a model must know to write the language; "" where the prompts already say it."""
@@ -68,7 +70,7 @@ PYTHON: Final = Language(
         "*.pyc",
     ),
     image_packages=("python3", "python3-pytest", "python3-coverage"),
-    how_to_get="build the image again: multi-agent sandbox build",
+    how_to_get=Advice("build the image again", ("sandbox", "build")),
 )
 
 NODE: Final = Language(
@@ -83,8 +85,11 @@ NODE: Final = Language(
     ),
     steering=(".noderc", ".npmrc", "node.config.json"),
     image_packages=("nodejs",),
-    how_to_get="install Node.js 18.19 or newer on the worker's machine (apt install nodejs); for Docker "
-    "build the image again: multi-agent sandbox build",
+    how_to_get=Advice(
+        "install Node.js 18.19 or newer on the worker's machine (apt install nodejs); for Docker build the "
+        "image again",
+        ("sandbox", "build"),
+    ),
     rules="Write JavaScript modules for Node.js 18.19, `.mjs` files with `import` and `export`; there are no "
     "other packages and no TypeScript. Tests are for `node --test`: `node:test` and `node:assert/strict`, "
     "each with a plain name at the beginning of a line. What is said of Python and pytest does not "

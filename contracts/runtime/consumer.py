@@ -33,6 +33,7 @@ from contracts.runtime.breaker import CircuitBreaker
 from contracts.runtime.dead_letter import dead_letter
 from contracts.runtime.handler import ConsumerSettings, Handler
 from contracts.runtime.heartbeat import Heartbeats
+from contracts.runtime.outage import logged_outage
 from contracts.runtime.outbox import Outbox
 from contracts.runtime.reading import Reader
 from contracts.runtime.resend import Reply
@@ -130,16 +131,17 @@ class Consumer(Generic[M, R]):
     async def _read(self) -> None:
         await self._control.listening.wait()
         await self._heartbeats.send_until_heard()
-        backoff = Backoff()
+        backoff, outage = Backoff(), logged_outage()
         while not self._stopping.is_set():
             count = await self.slots.wait_free()
             try:
                 deliveries = await self._reader.read(count)
                 backoff.reset()
+                outage.back()
             except GroupMissing:
                 await self._group_missing()
             except BusUnavailable as error:
-                _log.debug("bus_unavailable", error=str(error))
+                outage.away(error)
                 self._handler.unreachable(error)
                 await backoff.wait()
             else:

@@ -10,6 +10,7 @@ import structlog
 from contracts.base.errors import BusUnavailable
 from contracts.ports.bus import Outgoing, PublishPort
 from contracts.runtime.backoff import Backoff
+from contracts.runtime.outage import logged_outage
 
 _log = structlog.get_logger(__name__)
 
@@ -34,13 +35,15 @@ class Heartbeats:
 
     async def send_until_heard(self) -> None:
         """Send one heartbeat, and wait for the bus as long as it is away."""
-        backoff = Backoff()
+        backoff, outage = Backoff(), logged_outage()
         while True:
             try:
-                return await self.send()
+                await self.send()
             except BusUnavailable as error:
-                _log.warning("bus_unavailable", error=str(error))
+                outage.away(error)
                 await backoff.wait()
+            else:
+                return outage.back()
 
     async def run(self) -> None:
         """Send heartbeats until cancelled, the first after `seconds`; one that cannot be sent is left out."""

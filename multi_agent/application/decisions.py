@@ -1,13 +1,14 @@
 """What operators decide about workflows, tasks and dead letters, and what the orchestrator answers.
 
 A function that returns a CommandResult waits for it for a few seconds, and returns None when no
-orchestrator has applied the command by then: it stays queued. Names of workflows are unambiguous beginnings
-of ids. `person` is who decides. All raise InvalidInput for what does not exist.
+orchestrator has applied the command by then: it stays queued. Workflows are named by an unambiguous
+beginning or end of their ids. `person` is who decides. All raise InvalidInput for what does not exist.
 """
 
 from __future__ import annotations
 
 from contracts.base.errors import InvalidInput
+from contracts.base.processes.command_lines import command_line
 from multi_agent.application.approvals import PendingApproval, pending_approvals
 from multi_agent.application.status import find_workflow
 from orchestrator.client.workflow_client import WorkflowClient
@@ -67,23 +68,23 @@ async def reject(
 def _check_hash(approval: PendingApproval, expected: str | None) -> None:
     task_id, found = approval.item.task_id, approval.action_hash
     if expected not in {None, found}:
+        command = command_line("approve", approval.workflow_id, task_id, "--show")
         raise InvalidInput(
-            f"task {task_id} hashes to {found}, not to {expected}; look at it again with "
-            f"`multi-agent approve {approval.workflow_id} {task_id} --show`"
+            f"task {task_id} hashes to {found}, not to {expected}; look at it again with `{command}`"
         )
 
 
-async def cancel(client: WorkflowClient, workflow: str, person: str) -> CommandResult | None:
-    """End a workflow; what its tasks have committed stays."""
-    command_id = await client.cancel(await client.resolve(workflow), person)
+async def cancel(client: WorkflowClient, workflow_id: str, person: str) -> CommandResult | None:
+    """End the workflow of this id; what its tasks have committed stays."""
+    command_id = await client.cancel(workflow_id, person)
     return await client.result(command_id, RESULT_SECONDS)
 
 
 async def retry(
-    client: WorkflowClient, workflow: str, task_id: str | None, person: str
+    client: WorkflowClient, workflow_id: str, task_id: str | None, person: str
 ) -> CommandResult | None:
-    """Give fresh attempts to one failed task, or to all of them when `task_id` is None."""
-    command_id = await client.retry(await client.resolve(workflow), task_id, person)
+    """Give fresh attempts to one failed task of the workflow of this id, or to all when `task_id` is None."""
+    command_id = await client.retry(workflow_id, task_id, person)
     return await client.result(command_id, RESULT_SECONDS)
 
 

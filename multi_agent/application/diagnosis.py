@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from contracts.base.errors import BusUnavailable, InvalidInput
+from contracts.base.processes.command_lines import command_line
 from contracts.messages.channels import Channels
 from contracts.ports.bus import MessageBus
 from orchestrator.client.queries import WorkflowQueries
 from orchestrator.diagnosis.explain import Reason, explain
 from orchestrator.diagnosis.observe import observe_surroundings
+from orchestrator.diagnosis.remedies import with_remedies
 from orchestrator.diagnosis.verify import InspectedStore, VerificationReport, examine
 from orchestrator.storage.sql.database import Database
 
@@ -48,21 +50,29 @@ async def explain_workflow(
     task_id: str | None = None,
     *,
     listen_seconds: float,
+    served: bool | None,
+    workers_can_join: bool,
 ) -> Explanation:
-    """Explain a workflow, named by a beginning of its id, or only one of its tasks; the newest when None.
+    """Explain a workflow, or only one of its tasks; the newest workflow when None.
 
     Listens to orchestrators and workers for at most `listen_seconds`; a lease is long enough. Raises
     InvalidInput for a workflow or task that does not exist.
+
+    name: a beginning or end of its id.
+    served: whether an orchestrator lives; None when it is not known.
+    workers_can_join: whether a worker that is started by itself finds the bus.
     """
     workflow_id = await WorkflowQueries(database).resolve(name)
     workflow, observations = await observe_surroundings(
-        database, bus, workflow_id, listen_seconds=listen_seconds
+        database, bus, workflow_id, listen_seconds=listen_seconds, served=served
     )
-    reasons = explain(workflow, observations)
+    found = explain(workflow, observations)
+    reasons = with_remedies(workflow_id, workflow, found, workers_can_join=workers_can_join)
     if task_id is None:
         return Explanation(workflow_id, reasons)
     if workflow is None or task_id not in workflow.tasks:
-        raise InvalidInput(f"workflow {workflow_id} has no task {task_id!r}; `multi-agent status` lists them")
+        command = command_line("status", workflow_id)
+        raise InvalidInput(f"workflow {workflow_id} has no task {task_id!r}; `{command}` lists them")
     return Explanation(workflow_id, [one for one in reasons if one.task_id in {None, task_id}])
 
 

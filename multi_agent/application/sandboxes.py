@@ -61,4 +61,4 @@ async def examine_hosts(open_bus: Callable[[], MessageBus], listen_seconds: floa
     finally:
         await bus.close()
     shown = ", ".join(f"{one.backend} on {one.machine} ({one.slots} slots)" for one in hosts)
-    return [Finding("sandbox hosts", bool(hosts), shown or NO_HOST, needed=True)]
+    return [Finding("sandbox hosts", bool(hosts), shown or str(NO_HOST), needed=True)]

@@ -13,11 +13,16 @@ from orchestrator.scheduling.dead_letters import StoredDeadLetter
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The newest workflows, and the processes that serve them."""
+    """The newest workflows, and the processes that serve them, or served them last."""
 
     workflows: list[WorkflowOverview]
     orchestrators: list[OrchestratorView]
     workers: list[WorkerView]
+    served: bool
+    """Whether an orchestrator lives."""
+    waiting: tuple[PendingApproval, ...]
+    """What waits for a person in the newest workflows in which anything does."""
+    dead_letters: list[StoredDeadLetter]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +33,27 @@ class WorkflowDetails:
     dead_letters: list[StoredDeadLetter]
     waiting: tuple[PendingApproval, ...]
     """What waits for approval."""
+    served: bool
+    """Whether an orchestrator lives."""
 
 
-async def overview(client: WorkflowClient, limit: int) -> Overview:
-    """Read the newest `limit` workflows and who serves them."""
-    return Overview(await client.workflows(limit), await client.orchestrators(), await client.workers())
+async def overview(client: WorkflowClient, limit: int, *, served: bool) -> Overview:
+    """Read the newest `limit` workflows, who serves them, and what waits for a person.
+
+    served: whether an orchestrator lives; a dead one could not strike itself and its workers out.
+    """
+    return Overview(
+        await client.workflows(limit),
+        await client.orchestrators(),
+        await client.workers(),
+        served,
+        tuple(one for view in await client.waiting(limit) for one in pending_approvals(view)),
+        await client.dead_letters(limit=limit),
+    )
 
 
 async def find_workflow(client: WorkflowClient, name: str | None) -> WorkflowView:
-    """Read one workflow by an unambiguous beginning of its id; the newest when None.
+    """Read one workflow by an unambiguous beginning or end of its id; the newest when None.
 
     Raises InvalidInput when there is none, several, or only a queued one.
     """
@@ -47,8 +64,8 @@ async def find_workflow(client: WorkflowClient, name: str | None) -> WorkflowVie
     return view
 
 
-async def workflow_details(client: WorkflowClient, name: str | None) -> WorkflowDetails:
+async def workflow_details(client: WorkflowClient, name: str | None, *, served: bool) -> WorkflowDetails:
     """Read one workflow and its open dead letters. Raises as find_workflow."""
     view = await find_workflow(client, name)
     letters = await client.dead_letters(workflow_id=view.header.workflow_id)
-    return WorkflowDetails(view, letters, pending_approvals(view))
+    return WorkflowDetails(view, letters, pending_approvals(view), served)

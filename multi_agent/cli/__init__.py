@@ -38,6 +38,7 @@ _COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "artifacts": LazyCommand(
         "workflows.artifacts:artifacts", "List what a workflow produced, or check it out."
     ),
+    "logs": LazyCommand("diagnosis.logs:logs", "Print the logs of the processes that serve a folder."),
     "why": LazyCommand("diagnosis.why:why", "Say what unfinished tasks wait for."),
     "verify": LazyCommand("diagnosis.verify:verify", "Check that nothing was lost, done twice or moved."),
     "approve": LazyCommand("decisions.approve:approve", "Allow a task that waits for approval."),

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
+from multi_agent.cli.completing import complete_workflow
+from multi_agent.cli.pasted import note_caller
 from multi_agent.settings import Settings, load_settings
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 data_dir_option = click.option(
     "--data-dir",
@@ -30,26 +36,41 @@ database_option = click.option(
 )
 redis_option = click.option("--redis-url", help="The bus. [env REDIS_URL]")
 artifacts_option = click.option("--artifact-store", help="Path or URL of the artifact repository.")
-metrics_option = click.option(
-    "--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics."
+_metrics_port = click.option(
+    "--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics at /metrics."
+)
+_metrics_host = click.option("--metrics-host", help="Serve them on this address. [default: 127.0.0.1]")
+on_event_option = click.option(
+    "--on-event",
+    "hooks",
+    multiple=True,
+    metavar="COMMAND|URL",
+    help="Tell of a workflow that completed, failed or waits for approval, as JSON; repeatable.",
 )
 roles_option = click.option(
     "--role", "roles", multiple=True, help="Role to serve; repeatable. [default: all that have an agent]"
 )
-workflow_argument = click.argument("workflow")
-newest_workflow_argument = click.argument("workflow", required=False)
+workflow_argument = click.argument("workflow", shell_complete=complete_workflow)
+newest_workflow_argument = click.argument("workflow", required=False, shell_complete=complete_workflow)
 task_argument = click.argument("task", required=False)
+
+
+def metrics_option(command: Decorated) -> Decorated:
+    """Options for metrics."""
+    return _metrics_port(_metrics_host(command))
 
 
 def settings_of(**options: object) -> Settings:
     """Settings from the environment and these options. What is logged from now on goes to stderr."""
     from multi_agent.telemetry.logs import set_up_logs  # noqa: PLC0415 - see quiet_settings
 
-    settings = load_settings(options)
+    settings = quiet_settings(**options)
     set_up_logs("warning", settings.redactor, process="cli")
     return settings
 
 
 def quiet_settings(**options: object) -> Settings:
     """As `settings_of`, for a command that only reads and logs nothing: logging takes a tenth of its time."""
-    return load_settings(options)
+    settings = load_settings(options)
+    note_caller(settings)
+    return settings

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.status import Status
 from rich.table import Table
@@ -55,12 +55,15 @@ class Terminal:
         """Print a table."""
         self._console.print(_table(columns, rows))
 
-    def draw_table(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> None:
-        """Draw a table in the place of the one that was drawn before."""
+    def draw_table(
+        self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]], note: Cell | None = None
+    ) -> None:
+        """Draw a table, with a line below it, in the place of the one that was drawn before."""
         if self._live is None:
             self._live = Live(console=self._console, auto_refresh=False)
             self._live.start()
-        self._live.update(_table(columns, rows), refresh=True)
+        table = _table(columns, rows)
+        self._live.update(table if note is None else Group(table, _text(note)), refresh=True)
 
     def show_activity(self, text: str) -> None:
         """On a terminal, show what goes on, in the place of what was shown before."""

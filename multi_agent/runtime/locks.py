@@ -5,8 +5,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+_ASKED_SECONDS: Final = 0.02
+"""How long whoever asks for the holder has the lock at most."""
 
 
 class FileLock:
@@ -20,9 +24,7 @@ class FileLock:
         """Acquire the lock if it is free. Returns whether this process holds it now."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _lock(descriptor):
             os.close(descriptor)
             return False
         self._descriptor = descriptor
@@ -46,15 +48,36 @@ class FileLock:
 
     def held_by_other(self) -> bool:
         """Whether another process holds the lock at this moment."""
-        if self._descriptor is not None or not self._path.exists():
+        if self._descriptor is not None:
             return False
-        if self.acquire():
-            self.release()
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
             return False
-        return True
+        try:
+            # Shared, so that those who ask at the same time do not take each other for a holder.
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
     def release(self) -> None:
         """Release the lock. A second call does nothing."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock it, though somebody may just be asking who holds it."""
+    for last in (False, False, True):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not last:
+                time.sleep(_ASKED_SECONDS)
+        else:
+            return True
+    return False

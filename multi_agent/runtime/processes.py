@@ -27,6 +27,7 @@ from multi_agent.bootstrap import (
 )
 from multi_agent.runtime.forking.forked_children import freeze_heap
 from multi_agent.runtime.locks import FileLock
+from multi_agent.runtime.observing.metrics_server import serve_metrics
 from multi_agent.runtime.served_paths import served_paths
 from multi_agent.runtime.stopping import on_stop_signals
 from multi_agent.settings import Settings
@@ -128,7 +129,4 @@ async def run_sandbox_host(settings: Settings, *, host_id: str) -> None:
 
 def _serve_metrics(settings: Settings) -> None:
     if settings.metrics_port is not None:
-        # A worker, whose command imports this module, must choose how to count before this is imported.
-        from prometheus_client import start_http_server  # noqa: PLC0415
-
-        start_http_server(settings.metrics_port, addr="127.0.0.1")
+        serve_metrics(settings.metrics_host, settings.metrics_port)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from contracts.base.errors import InvalidInput
+from contracts.base.processes.command_lines import command_line
 from multi_agent.bootstrap import make_artifacts, make_bus, make_client, make_database, upgrade_database
 from multi_agent.runtime.locks import FileLock
 from multi_agent.settings import Settings
@@ -32,13 +33,21 @@ class Services:
     """Wakes an orchestrator after a command where there is a bus."""
 
 
+def with_private_redis(settings: Settings) -> Settings:
+    """The settings, with the URL of the private Redis that serves the folder where no other is set."""
+    url = FileLock(settings.data / "stack.lock").note().get("redis_url")
+    if settings.redis_url is None and url:
+        return settings.model_copy(update={"redis_url": SecretStr(url)})
+    return settings
+
+
 @asynccontextmanager
 async def open_services(settings: Settings, *, create: bool = False) -> AsyncIterator[Services]:
     """Open the services of a data folder, and close them at the end.
 
     create: make the database when it does not exist. Otherwise InvalidInput is raised then.
     """
-    known = _with_known_redis(settings)
+    known = with_private_redis(settings)
     async with _open_database(settings, create=create) as database:
         bus = make_bus(known) if known.redis_url else None
         try:
@@ -51,7 +60,7 @@ async def open_services(settings: Settings, *, create: bool = False) -> AsyncIte
 @asynccontextmanager
 async def open_client(settings: Settings, *, create: bool = False) -> AsyncIterator[WorkflowClient]:
     """Open only the client; see `open_services`."""
-    known = _with_known_redis(settings)
+    known = with_private_redis(settings)
     async with _open_database(settings, create=create) as database:
         bus = _LateBus(known)
         try:
@@ -81,7 +90,8 @@ class _LateBus:
 @asynccontextmanager
 async def _open_database(settings: Settings, *, create: bool) -> AsyncIterator[Database]:
     if not create and settings.database_url is None and not (settings.data / "state.db").exists():
-        raise InvalidInput(f"there is nothing in {settings.data} yet; start with `multi-agent run` or `up`")
+        ways = f"`{command_line('run', 'REQUEST')}` or `{command_line('up')}`"
+        raise InvalidInput(f"there is nothing in {settings.data} yet; start with {ways}")
     if create:
         upgrade_database(settings)
     database = make_database(settings)
@@ -89,14 +99,6 @@ async def _open_database(settings: Settings, *, create: bool) -> AsyncIterator[D
         yield database
     finally:
         await database.close()
-
-
-def _with_known_redis(settings: Settings) -> Settings:
-    """With the URL of the private Redis that serves the data folder, where no other is set."""
-    url = FileLock(settings.data / "stack.lock").note().get("redis_url")
-    if settings.redis_url is not None or not url:
-        return settings
-    return settings.model_copy(update={"redis_url": SecretStr(url)})
 
 
 @asynccontextmanager

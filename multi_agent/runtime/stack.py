@@ -16,6 +16,7 @@ from multi_agent.bootstrap import HOST, create_artifacts, make_bus, upgrade_data
 from multi_agent.embedded.redis_server import EmbeddedRedis, start_redis
 from multi_agent.runtime.forking.forked_processes import ForkedProcesses
 from multi_agent.runtime.locks import FileLock
+from multi_agent.runtime.observing.bus_watch import bus_trouble, check_bus
 from multi_agent.runtime.processes import orchestrator_lock
 from multi_agent.runtime.supervisor import (
     OrchestratorArgv,
@@ -67,7 +68,11 @@ class Stack:
         self._jobs: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Start everything, or join what already runs."""
+        """Start everything, or join what already runs.
+
+        Raises BusUnavailable when the Redis that the user named does not answer.
+        """
+        await check_bus(self._wanted, self.say)
         lock = FileLock(self._wanted.data / "stack.lock")
         if orchestrator_lock(self._wanted).held_by_other() or not lock.acquire():
             self.joined = True
@@ -102,7 +107,7 @@ class Stack:
         self._jobs.append(asyncio.create_task(self._supervisor.watch()))
         if self._redis is not None:
             self._jobs.append(asyncio.create_task(_keep_running(self._redis)))
-        self.say(f"started an orchestrator and {self.settings.workers} workers (logs in {_shown(logs)})")
+        self.say(f"starting an orchestrator and {self.settings.workers} workers (logs in {_shown(logs)})")
 
     def _fork(self) -> ForkedProcesses:
         self._forked = ForkedProcesses(child_environment(self.settings))
@@ -142,6 +147,10 @@ class Stack:
                 await self.take_over()
             except (MultiAgentError, OSError) as error:
                 self.say(f"cannot take over yet: {error}")
+
+    async def trouble(self) -> str | None:
+        """What everything waits for, in words; None when that is nothing."""
+        return await bus_trouble(self.settings)
 
     async def stop(self) -> None:
         """Stop what `start` started; joined processes keep running."""

@@ -22,7 +22,7 @@ from contracts.ports.bus import MessageBus
 from multi_agent.bootstrap import arm_failpoints, host_name, make_bus, make_window
 from multi_agent.runtime.forking.fork_server import ForkServer
 from multi_agent.runtime.log_tail import own_last_lines
-from multi_agent.runtime.shared_metrics import SharedMetrics
+from multi_agent.runtime.observing.shared_metrics import SharedMetrics, counted_together
 from multi_agent.runtime.slot_process import SlotSettings, prepare
 from multi_agent.runtime.stopping import on_stop_signals
 from multi_agent.settings import Settings
@@ -37,7 +37,8 @@ def run_worker(settings: Settings, *, worker_id: str, roles: Sequence[str], modu
     arm_failpoints(settings)
     bus = make_bus(settings)
     boards = os.memfd_create("slot-boards")
-    metrics = None if settings.metrics_port is None else SharedMetrics(settings.metrics_port)
+    port = settings.metrics_port
+    metrics = None if port is None else SharedMetrics(settings.metrics_host, port)
     wanted = SlotSettings(settings, roles, modules, boards, make_window(settings))
     server = ForkServer(lambda: prepare(wanted))
     try:
@@ -45,9 +46,7 @@ def run_worker(settings: Settings, *, worker_id: str, roles: Sequence[str], modu
         plans = plan_slots(readings.__getitem__, settings.slots, board_bytes)
         os.ftruncate(boards, sum(board_bytes(plan.places) for plan in plans))
         slots = [(plan, Board(boards, plan.board_at, plan.places)) for plan in plans]
-        asyncio.run(
-            _keep(_keeper_settings(settings, worker_id, metrics), bus, _Slots(server, metrics), slots)
-        )
+        asyncio.run(_keep(_keeper_settings(settings, worker_id, metrics), bus, _Slots(server), slots))
     finally:
         server.close()
         os.close(boards)
@@ -58,9 +57,10 @@ def run_worker(settings: Settings, *, worker_id: str, roles: Sequence[str], modu
 def _keeper_settings(settings: Settings, keeper_id: str, metrics: SharedMetrics | None) -> KeeperSettings:
     count: Callable[[str, TaskOutcome], None] = lambda _role, _outcome: None  # noqa: E731
     if metrics is not None:
+        metrics.serve()
+    if counted_together():
         from agents.worker.metrics import WorkerMetrics  # noqa: PLC0415 - see SharedMetrics
 
-        metrics.serve()
         count = WorkerMetrics().finished
     return KeeperSettings(
         keeper_id,
@@ -88,17 +88,11 @@ async def _keep(
 class _Slots:
     """agents.keeper.processes.SlotProcesses over a fork server."""
 
-    def __init__(self, server: ForkServer, metrics: SharedMetrics | None) -> None:
+    def __init__(self, server: ForkServer) -> None:
         self._server = server
-        self._metrics = metrics
 
     def listen(self, exited: Exited, lost: Callable[[], None]) -> None:
-        def both(pid: int, status: int) -> None:
-            exited(pid, status)
-            if self._metrics is not None:
-                self._metrics.forget(pid)
-
-        self._server.listen(both, lost)
+        self._server.listen(exited, lost)
 
     async def start(self, order: SlotOrder) -> int:
         return await self._server.start(order.worker_id, asdict(order))

@@ -60,7 +60,7 @@ class WorkflowCommands:
         Raises Busy when too many are open and none has ended within `wait_seconds`, and InvalidInput for an
         id that cannot be one.
         """
-        name = workflow_id if workflow_id is not None else _new_name(plan.todo_list_id)
+        name = workflow_id if workflow_id is not None else new_workflow_id(plan)
         await self.submit_all({name: plan}, base_commit=base_commit, wait_seconds=wait_seconds)
         return name
 
@@ -139,9 +139,9 @@ class WorkflowCommands:
             await self._hint(next(iter(commands)))
 
 
-def _new_name(todo_list_id: str) -> str:
-    """Short enough to type, long enough to recognise."""
-    words = todo_list_id[:32]
-    if len(todo_list_id) > len(words):
+def new_workflow_id(plan: TodoList) -> str:
+    """Make one that is short enough to type and long enough to recognise."""
+    words = plan.todo_list_id[:32]
+    if len(plan.todo_list_id) > len(words):
         words = words.rpartition("-")[0] or words
     return f"{words.rstrip('-._')}-{uuid.uuid4().hex[:6]}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from contracts.base.errors import InvalidInput
+from contracts.base.processes.command_lines import command_line
 from orchestrator.client.views import (
     JournalEntry,
     OrchestratorView,
@@ -19,9 +20,11 @@ from orchestrator.storage.loading import read_workflow
 from orchestrator.storage.queries import (
     find_workflow_ids,
     read_journal,
+    read_last_sequence,
     read_newest_sequences,
     read_orchestrators,
     read_overviews,
+    read_waiting,
     read_workers,
 )
 from orchestrator.storage.sql.database import Database
@@ -44,19 +47,26 @@ class WorkflowQueries:
         """The newest workflows, newest first."""
         return await self._database.read(lambda connection: read_overviews(connection, limit))
 
+    async def waiting(self, limit: int = 20) -> list[WorkflowView]:
+        """The newest workflows in which a task waits for approval, newest first."""
+        found = await self._database.read(lambda connection: read_waiting(connection, limit))
+        return [WorkflowView(one.header, tuple(one.tasks.values())) for one in found]
+
+    async def ids(self, part: str | None, limit: int) -> list[str]:
+        """Ids of workflows that begin or end with `part`; the newest ones when None."""
+        return await self._database.read(lambda connection: find_workflow_ids(connection, part, limit))
+
     async def resolve(self, name: str | None) -> str:
-        """A workflow's id from an unambiguous beginning of it; the newest workflow's when None.
+        """A workflow's id from an unambiguous beginning or end of it; the newest workflow's when None.
 
         Finds workflows that are submitted and not created yet as well. Raises InvalidInput.
         """
-        found = await self._database.read(
-            lambda connection: find_workflow_ids(connection, name, _SUGGESTIONS)
-        )
+        found = await self.ids(name, _SUGGESTIONS)
         if found and (name is None or found[0] == name or len(found) == 1):
             return found[0]
         if not found:
-            what = f"no workflow starts with {name!r}" if name else "there is no workflow yet"
-            raise InvalidInput(f"{what}; `multi-agent status` lists them")
+            what = f"no workflow begins or ends with {name!r}" if name else "there is no workflow yet"
+            raise InvalidInput(f"{what}; `{command_line('status')}` lists them")
         raise InvalidInput(f"{name!r} fits several workflows: {', '.join(found)}; name one of them")
 
     async def events(
@@ -66,6 +76,10 @@ class WorkflowQueries:
         return await self._database.read(
             lambda connection: read_journal(connection, workflow_id, after, limit)
         )
+
+    async def last_sequence(self) -> int:
+        """The sequence of the newest journal entry of all; 0 without any."""
+        return await self._database.read(read_last_sequence)
 
     async def newest_sequences(self, workflow_ids: Collection[str]) -> dict[str, int]:
         """The sequence of the newest journal entry of each of these workflows that has one."""
@@ -96,7 +110,8 @@ class WorkflowQueries:
         """One dead letter. Raises InvalidInput when it does not exist."""
         found = await self._database.read(lambda connection: read_dead_letter(connection, dead_letter_id))
         if found is None:
-            raise InvalidInput(f"there is no dead letter {dead_letter_id}; `multi-agent dead-letters list`")
+            listing = command_line("dead-letters", "list")
+            raise InvalidInput(f"there is no dead letter {dead_letter_id}; `{listing}` shows them")
         return found
 
     async def orchestrators(self) -> list[OrchestratorView]:

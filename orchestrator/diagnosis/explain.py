@@ -22,6 +22,8 @@ class Reason:
     """For programs."""
     text: str
     """For people."""
+    do: str = ""
+    """A command that does something about it; "" where there is none, or nothing is to be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,7 @@ def _of_task(workflow: Workflow, task: TaskState, around: Observations) -> tuple
         case TaskStatus.BLOCKED:
             return "blocked", _blocker(workflow, task)
         case TaskStatus.APPROVAL:
-            command = f"multi-agent approve {workflow.header.workflow_id} {task.task_id}"
-            return "approval", f"waits for approval: {command}"
+            return "approval", "waits for approval"
         case TaskStatus.READY:
             return _ready(task, around)
         case _:

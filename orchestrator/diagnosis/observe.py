@@ -23,12 +23,18 @@ POLL_SECONDS = 0.1
 
 
 async def observe_surroundings(
-    database: Database, bus: SubscribePort | None, workflow_id: str, *, listen_seconds: float
+    database: Database,
+    bus: SubscribePort | None,
+    workflow_id: str,
+    *,
+    listen_seconds: float,
+    served: bool | None = None,
 ) -> tuple[Workflow | None, Observations]:
     """Return the workflow, None while it is only queued, and what was observed around it.
 
     Listens for at most `listen_seconds` to orchestrators that renew and to workers that name what they hold;
-    a lease is long enough for both. Without a bus, no worker is heard. Raises StoreUnavailable.
+    a lease is long enough for both. Without a bus, no worker is heard. Who knows that an orchestrator lives
+    says so with `served`; when none does, nobody is listened to. Raises StoreUnavailable.
     """
     before = await database.read(read_pulse)
     surroundings = await database.read(lambda connection: read_surroundings(connection, workflow_id))
@@ -36,6 +42,8 @@ async def observe_surroundings(
     observations = _observations(surroundings)
     if workflow is not None and workflow.header.status.terminal and not observations.commands:
         return workflow, observations
+    if served is False:
+        return workflow, replace(observations, orchestrator_alive=False)
     wanted = {
         task.dispatch_id
         for task in (workflow.tasks.values() if workflow else ())
@@ -43,7 +51,7 @@ async def observe_surroundings(
     }
     holders: dict[str, Holder] = {}
     listening = asyncio.create_task(_listen(bus, wanted, holders) if bus and wanted else _nothing())
-    alive = await _orchestrator_alive(database, before, listen_seconds)
+    alive = await _renews(database, before, listen_seconds)
     if not listening.done() and listen_seconds > 0:
         await asyncio.wait([listening], timeout=listen_seconds)
     listening.cancel()
@@ -93,12 +101,17 @@ async def _listen(bus: SubscribePort, wanted: set[str], holders: dict[str, Holde
         await subscription.close()
 
 
-async def _orchestrator_alive(database: Database, before: Pulse, seconds: float) -> bool | None:
-    """True once renewals grow; after that long False, or None where no orchestrator is registered."""
+async def orchestrator_alive(database: Database, seconds: float) -> bool:
+    """Whether any orchestrator renews its lease within so many seconds; at once False where none is known."""
+    before = await database.read(read_pulse)
+    return before.registered and await _renews(database, before, seconds)
+
+
+async def _renews(database: Database, before: Pulse, seconds: float) -> bool:
     until = time.monotonic() + seconds
     while True:
         if (await database.read(read_pulse)).renewals > before.renewals:
             return True
         if time.monotonic() >= until:
-            return False if before.registered else None
+            return False
         await asyncio.sleep(POLL_SECONDS)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from contracts.base.errors import BusUnavailable
 from contracts.ports.bus import InspectPort
+from contracts.runtime.outage import Outage, logged_outage
 from orchestrator.service.inbox import BusAway, BusReset, InboxMessage
 
 CHECK_SECONDS = 1.0
@@ -23,6 +24,7 @@ class BusHealth:
     report: Callable[[str], None]
     """Is told what the orchestrator waits for, and "" once the bus is available."""
     wall: Callable[[], float]
+    outage: Outage = field(default_factory=logged_outage)
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -33,10 +35,12 @@ class BusHealth:
                 current = await self.bus.incarnation()
             except BusUnavailable as error:
                 away_since = away_since or time.strftime("%H:%M:%S", time.gmtime(self.wall()))
+                self.outage.away(error)
                 self.report(f"waiting for Redis since {away_since} UTC: {error}")
                 await self.inbox.put(BusAway())
             else:
                 away_since = None
+                self.outage.back()
                 self.report("")
                 if current != known:
                     known = current

@@ -98,6 +98,8 @@ class Term:
         self.git_publisher.add(
             effects.refs, [workflows[name] for name in effects.merges if name in workflows]
         )
+        for name in effects.changed:
+            _log_end(workflows.get(name))
         engine.drop_ended(effects.changed)
         self.metrics.in_flight.set(len(engine.in_flight))
         self.metrics.open_workflows.set(len(workflows))
@@ -115,3 +117,18 @@ class Term:
         while len(items) < most and not self.inbox.empty():
             items.append(self.inbox.get_nowait())
         return items
+
+
+def _log_end(workflow: Workflow | None) -> None:
+    """Log one line about a workflow that has ended."""
+    if workflow is None or not workflow.header.status.terminal:
+        return
+    header = workflow.header
+    logger.info(
+        "workflow_ended",
+        workflow_id=header.workflow_id,
+        status=header.status.value,
+        reason=header.reason,
+        tasks=len(workflow.tasks),
+        seconds=round((header.finished_at or header.created_at) - header.created_at, 1),
+    )

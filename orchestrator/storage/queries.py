@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, func, select, union
+from sqlalchemy import Connection, func, or_, select, union
 
 from contracts.messages.journal import JournalEvent, UnknownEvent, decode_journal
-from orchestrator.core.state import Header
+from orchestrator.core.state import Header, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.storage import tables as t
-from orchestrator.storage.loading import read_sizes
+from orchestrator.storage.loading import read_sizes, read_workflows
 from orchestrator.storage.rows import read_header
 
 
@@ -77,8 +78,25 @@ def read_overviews(connection: Connection, limit: int) -> list[WorkflowOverview]
     return [WorkflowOverview(header, sizes[header.workflow_id]) for header in headers]
 
 
-def find_workflow_ids(connection: Connection, beginning: str | None, limit: int) -> list[str]:
-    """Ids that begin with `beginning`, shortest first, or the newest ones when it is None or empty.
+def read_waiting(connection: Connection, limit: int) -> list[Workflow]:
+    """The newest `limit` workflows in which a task waits for approval, newest first.
+
+    What follows from a plan is not stored: those whose plan asks for approvals are read.
+    """
+    w, p = t.workflows.c, t.plans.c
+    asking = select(p.workflow_id).where(p.definitions.contains('"requires_approval":true'))
+    query = select(w.workflow_id).where(w.status == WorkflowStatus.RUNNING.value, w.workflow_id.in_(asking))
+    names = list(connection.execute(query.order_by(w.created_at.desc())).scalars())
+    waiting = (
+        workflow
+        for workflow in read_workflows(connection, names)
+        if any(task.status is TaskStatus.APPROVAL for task in workflow.tasks.values())
+    )
+    return list(islice(waiting, limit))
+
+
+def find_workflow_ids(connection: Connection, part: str | None, limit: int) -> list[str]:
+    """Ids that begin or end with `part`, shortest first, or the newest ones when it is None or empty.
 
     Includes workflows that are submitted and not created yet.
     """
@@ -86,9 +104,10 @@ def find_workflow_ids(connection: Connection, beginning: str | None, limit: int)
     queued = select(c.workflow_id, c.created_at).where(c.kind == "submit", c.applied_at.is_(None))
     known = union(select(w.workflow_id, w.created_at), queued).subquery().c
     query = select(known.workflow_id).order_by(known.created_at.desc())
-    if beginning:
-        matches = known.workflow_id.startswith(beginning, autoescape=True)
-        query = query.where(matches).order_by(None).order_by(func.length(known.workflow_id))
+    if part:
+        begins = known.workflow_id.startswith(part, autoescape=True)
+        ends = known.workflow_id.endswith(part, autoescape=True)
+        query = query.where(or_(begins, ends)).order_by(None).order_by(func.length(known.workflow_id))
     return list(connection.execute(query.limit(limit)).scalars())
 
 
@@ -105,6 +124,11 @@ def read_journal(
         JournalEntry(sequence, name, task_id, at, decode_journal(kind, task_id, data), kind, data)
         for sequence, name, task_id, at, kind, data in connection.execute(query)
     ]
+
+
+def read_last_sequence(connection: Connection) -> int:
+    """The sequence of the newest journal entry of all; 0 without any."""
+    return connection.execute(select(func.max(t.journal.c.sequence))).scalar() or 0
 
 
 def read_newest_sequences(connection: Connection, workflow_ids: Collection[str]) -> dict[str, int]:

@@ -17,6 +17,7 @@ from typing import Any, Final
 import structlog
 
 from contracts.base.errors import BusUnavailable, DecodeError, SandboxUnavailable
+from contracts.base.processes.command_lines import Advice
 from contracts.messages.channels import Channels
 from contracts.messages.events import TaskEvent
 from contracts.messages.sandbox import (
@@ -34,7 +35,7 @@ from sandbox_runner.engine.payload import check_request
 from sandbox_runner.service.call_policy import CallTimeouts, KnownHosts, Step, WaitingRequest
 from sandbox_runner.service.messages import Messages, order_of, read, result_of
 
-NO_HOST: Final = "no sandbox host answers: start multi-agent worker --role sandbox"
+NO_HOST: Final = Advice("no sandbox host answers; start one", ("worker", "--role", "sandbox"))
 _MOST_WAITING: Final = 1_000
 _LOOK_SECONDS: Final = 0.1
 _REPEAT_SECONDS: Final = 1.0
@@ -138,7 +139,7 @@ class RemoteSandbox:
             now = asyncio.get_running_loop().time()
             step = waiting.step(self._known.alive(now), self._timeouts, now)
             if step is Step.NOBODY:
-                raise SandboxUnavailable(NO_HOST)
+                raise SandboxUnavailable(str(NO_HOST))
             if step is Step.TOO_LATE:
                 raise SandboxUnavailable("the sandbox hosts did not find the time to run this program")
             # Its results could not be heard before, and it would be asked for twice.

@@ -79,7 +79,7 @@ def test_being_told_what_would_be_allowed_is_no_agreement(cli: Cli) -> None:
 
 def test_the_command_to_paste_names_the_folder_that_was_named(cli: Cli) -> None:
     ended = cli("approve", "wait", "--data-dir", str(cli.folder / DATA), code=2)
-    assert f"--data-dir {cli.folder / DATA} --hash {pending(cli).action_hash}" in ended.stderr
+    assert f"--hash {pending(cli).action_hash} --data-dir {cli.folder / DATA}" in ended.stderr
 
 
 @pytest.mark.parametrize("showing", SHOWING, ids=" ".join)

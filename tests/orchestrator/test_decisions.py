@@ -61,9 +61,12 @@ async def test_a_command_nobody_applied_has_no_result_and_stays_queued(database:
 
 
 def test_each_result_has_its_words(capsys: pytest.CaptureFixture[str]) -> None:
-    print_result(ACCEPTED)
-    print_result(None)
+    print_result(ACCEPTED, "w is cancelled")
+    print_result(None, "w is cancelled")
     said = capsys.readouterr().out.splitlines()
-    assert said == ["done", "noted; it takes effect when an orchestrator runs (`multi-agent up`)"]
+    assert said == [
+        "done: w is cancelled",
+        "noted: w is cancelled; it takes effect when an orchestrator runs: multi-agent up",
+    ]
     with pytest.raises(InvalidInput, match="task a is over"):
-        print_result(CommandResult("task a is over"))
+        print_result(CommandResult("task a is over"), "a is allowed")

@@ -28,7 +28,7 @@ def said(play: Play, around: Observations = SERVED) -> dict[str | None, tuple[st
 def test_a_dependency_is_followed_to_what_holds_it_up() -> None:
     play = Play(plan(item("a", requires_approval=True), item("b", "a"), item("c", "b")))
     reasons = said(play)
-    assert reasons["a"] == ("approval", "waits for approval: multi-agent approve wf-1 a")
+    assert reasons["a"] == ("approval", "waits for approval")
     assert reasons["b"][1] == f"waits for a, which {reasons['a'][1]}"
     assert reasons["c"][1] == f"waits for b, which waits for a, which {reasons['a'][1]}"
 

@@ -318,9 +318,9 @@ async def test_a_beginning_of_a_name_is_enough_when_it_is_clear(store: Store, da
     await saved(store, Play(TODO))
     client = WorkflowClient(database)
     assert await client.resolve("wf") == await client.resolve(None) == "wf-1"
-    with pytest.raises(InvalidInput, match="no workflow starts with 'zz'"):
+    with pytest.raises(InvalidInput, match="no workflow begins or ends with 'zz'"):
         await client.resolve("zz")
-    with pytest.raises(InvalidInput, match="no workflow starts with '%'"):
+    with pytest.raises(InvalidInput, match="no workflow begins or ends with '%'"):
         await client.resolve("%")
 
 

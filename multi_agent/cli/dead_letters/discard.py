@@ -20,7 +20,8 @@ from orchestrator.core.command_result import CommandResult
 @data_dir_option
 def discard(dead_letter_id: int, **options: object) -> None:
     """Close dead letter ID; `list --all` still shows it."""
-    print_result(asyncio.run(_discard(settings_of(**options), dead_letter_id)))
+    result = asyncio.run(_discard(settings_of(**options), dead_letter_id))
+    print_result(result, f"dead letter {dead_letter_id} is closed")
 
 
 async def _discard(settings: Settings, dead_letter_id: int) -> CommandResult | None:

@@ -20,7 +20,8 @@ from orchestrator.core.command_result import CommandResult
 @data_dir_option
 def retry(dead_letter_id: int, **options: object) -> None:
     """Give the task of dead letter ID fresh attempts, or publish its message again."""
-    print_result(asyncio.run(_retry(settings_of(**options), dead_letter_id)))
+    result = asyncio.run(_retry(settings_of(**options), dead_letter_id))
+    print_result(result, f"dead letter {dead_letter_id} is tried again")
 
 
 async def _retry(settings: Settings, dead_letter_id: int) -> CommandResult | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 
 from contracts.base.printing import print_json, print_line
+from contracts.base.processes.command_lines import command_line
 from multi_agent.application.approvals import PendingApproval
 
 
@@ -25,7 +25,8 @@ def print_waiting(approvals: Iterable[PendingApproval]) -> None:
         print_line(f"  allow    {approve_command(one)}")
 
 
-def approve_command(approval: PendingApproval, *options: str) -> str:
+def approve_command(approval: PendingApproval) -> str:
     """The command that allows exactly this action."""
-    words = ["multi-agent", "approve", approval.workflow_id, approval.item.task_id, *options]
-    return shlex.join([*words, "--hash", approval.action_hash])
+    return command_line(
+        "approve", approval.workflow_id, approval.item.task_id, "--hash", approval.action_hash
+    )

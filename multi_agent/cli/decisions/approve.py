@@ -38,7 +38,6 @@ def approve(workflow: str, task: str | None, show: bool, expected: str | None, d
 class _Approving:
     def __init__(self, data_dir: Path | None) -> None:
         self._settings = settings_of(data_dir=data_dir)
-        self._place = () if data_dir is None else ("--data-dir", str(data_dir))
         self._shown = ShownActions(self._settings.data)
 
     async def run(self, workflow: str, task: str | None, expected: str | None, *, show: bool) -> int:
@@ -54,7 +53,7 @@ class _Approving:
             result = await approve_task(
                 client, pending, caller(), expected_hash=expected or pending.action_hash
             )
-        print_result(result)
+        print_result(result, f"{pending.item.task_id} of {pending.workflow_id} is allowed")
         return EXIT_DONE
 
     def _agreed(self, pending: PendingApproval) -> bool:
@@ -66,5 +65,5 @@ class _Approving:
         task_id = pending.item.task_id
         why = f"task {task_id} was not shown to you yet" if last is None else f"task {task_id} has changed"
         if not can_ask():
-            raise InvalidInput(f"{why}; to allow exactly this: {approve_command(pending, *self._place)}")
+            raise InvalidInput(f"{why}; to allow exactly this: {approve_command(pending)}")
         return confirm(f"{why}; allow exactly this?")

@@ -11,7 +11,6 @@ from multi_agent.cli.options import data_dir_option, settings_of, workflow_argum
 from multi_agent.cli.output import caller, print_result
 from multi_agent.runtime.services import open_client
 from multi_agent.settings import Settings
-from orchestrator.core.command_result import CommandResult
 
 
 @click.command()
@@ -19,9 +18,11 @@ from orchestrator.core.command_result import CommandResult
 @data_dir_option
 def cancel(workflow: str, **options: object) -> None:
     """End WORKFLOW; what its tasks have committed stays."""
-    print_result(asyncio.run(_cancel(settings_of(**options), workflow)))
+    asyncio.run(_cancel(settings_of(**options), workflow))
 
 
-async def _cancel(settings: Settings, workflow: str) -> CommandResult | None:
+async def _cancel(settings: Settings, workflow: str) -> None:
     async with open_client(settings) as client:
-        return await cancel_workflow(client, workflow, caller())
+        workflow_id = await client.resolve(workflow)
+        result = await cancel_workflow(client, workflow_id, caller())
+    print_result(result, f"{workflow_id} is cancelled")

@@ -13,7 +13,6 @@ from multi_agent.cli.options import data_dir_option, settings_of, task_argument,
 from multi_agent.cli.output import caller, print_result
 from multi_agent.runtime.services import open_client
 from multi_agent.settings import Settings
-from orchestrator.core.command_result import CommandResult
 
 
 @click.command()
@@ -27,13 +26,14 @@ def reject(workflow: str, task: str | None, reason: str, expected: str | None, *
 
     When you were shown the task and it has changed since, nothing is refused.
     """
-    print_result(asyncio.run(_reject(settings_of(**options), workflow, task, reason, expected)))
+    asyncio.run(_reject(settings_of(**options), workflow, task, reason, expected))
 
 
 async def _reject(
     settings: Settings, workflow: str, task: str | None, reason: str, expected: str | None
-) -> CommandResult | None:
+) -> None:
     async with open_client(settings) as client:
         pending = await pending_approval(client, workflow, task)
         seen = expected or ShownActions(settings.data).last(pending)
-        return await reject_task(client, pending, caller(), reason, expected_hash=seen)
+        result = await reject_task(client, pending, caller(), reason, expected_hash=seen)
+    print_result(result, f"{pending.item.task_id} of {pending.workflow_id} is refused")

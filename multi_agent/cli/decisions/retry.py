@@ -11,7 +11,6 @@ from multi_agent.cli.options import data_dir_option, settings_of, task_argument,
 from multi_agent.cli.output import caller, print_result
 from multi_agent.runtime.services import open_client
 from multi_agent.settings import Settings
-from orchestrator.core.command_result import CommandResult
 
 
 @click.command()
@@ -20,9 +19,11 @@ from orchestrator.core.command_result import CommandResult
 @data_dir_option
 def retry(workflow: str, task: str | None, **options: object) -> None:
     """Give the failed tasks of WORKFLOW, or TASK, fresh attempts."""
-    print_result(asyncio.run(_retry(settings_of(**options), workflow, task)))
+    asyncio.run(_retry(settings_of(**options), workflow, task))
 
 
-async def _retry(settings: Settings, workflow: str, task: str | None) -> CommandResult | None:
+async def _retry(settings: Settings, workflow: str, task: str | None) -> None:
     async with open_client(settings) as client:
-        return await retry_tasks(client, workflow, task, caller())
+        workflow_id = await client.resolve(workflow)
+        result = await retry_tasks(client, workflow_id, task, caller())
+    print_result(result, f"{task or 'what failed'} of {workflow_id} gets fresh attempts")

@@ -17,6 +17,7 @@ from multi_agent.cli.options import (
     settings_of,
     task_argument,
 )
+from multi_agent.runtime.observing.liveness import is_served
 from multi_agent.runtime.services import open_services
 from multi_agent.settings import Settings
 
@@ -38,11 +39,18 @@ def why(workflow: str | None, task: str | None, as_json: bool, **options: object
     if not found.reasons:
         print_line(f"{found.workflow_id} waits for nothing: it has ended")
     for one in found.reasons:
-        print_line(f"{one.task_id or found.workflow_id}: {flowing(one.text)}")
+        remedy = f"; {one.do}" if one.do else ""
+        print_line(f"{one.task_id or found.workflow_id}: {flowing(one.text)}{remedy}")
 
 
 async def _explain(settings: Settings, name: str | None, task: str | None) -> Explanation:
     async with open_services(settings) as services:
         return await explain_workflow(
-            services.database, services.bus, name, task, listen_seconds=settings.lease_seconds
+            services.database,
+            services.bus,
+            name,
+            task,
+            listen_seconds=settings.lease_seconds,
+            served=await is_served(settings, services.database),
+            workers_can_join=settings.redis_url is not None,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from contracts.messages.journal import JournalEvent, UnknownEvent
 if TYPE_CHECKING:
     from orchestrator.client.views import JournalEntry
 
+_HASH = re.compile(r"\b([0-9a-f]{64}|[0-9a-f]{40})\b")
 _FOR_PROGRAMS = frozenset({"task_id", "dispatch_id", "execution_id", "worker_id"})
 
 
@@ -37,5 +39,5 @@ def _facts(event: JournalEvent | UnknownEvent) -> Mapping[str, Any]:
 
 def _short(value: Any) -> str:
     listed = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    text = flowing(listed)
+    text = _HASH.sub(lambda found: found[0][:12], flowing(listed))
     return text if len(text) <= 120 else f"{text[:117]}..."

@@ -10,16 +10,22 @@ from typing import TYPE_CHECKING
 import click
 
 from contracts.base.printing import print_line
+from contracts.base.processes.command_lines import command_line
 from multi_agent.cli import EXIT_APPROVAL, EXIT_INTERRUPTED
+from multi_agent.cli.completing import complete_workflow
 from multi_agent.cli.options import (
     agents_option,
     data_dir_option,
     json_option,
+    metrics_option,
     model_option,
+    on_event_option,
     sandbox_option,
     settings_of,
 )
 from multi_agent.runtime.early import forked_early
+from multi_agent.runtime.observing.event_hooks import check_hooks
+from multi_agent.runtime.observing.shared_metrics import served_metrics
 
 if TYPE_CHECKING:
     from multi_agent.cli.workflows.run_session import RunSession
@@ -37,11 +43,18 @@ if TYPE_CHECKING:
 @click.option(
     "--plan", type=click.Path(dir_okay=False, path_type=Path), help="Run this plan instead of making one."
 )
-@click.option("--resume", metavar="WORKFLOW", help="Go on with a workflow that was interrupted.")
+@click.option(
+    "--resume",
+    metavar="WORKFLOW",
+    shell_complete=complete_workflow,
+    help="Go on with a workflow that was interrupted.",
+)
 @click.option("--workers", type=click.IntRange(1, 64), help="Worker processes. [default: 2]")
 @model_option
 @sandbox_option
 @agents_option
+@metrics_option
+@on_event_option
 @data_dir_option
 @json_option
 def run(
@@ -50,6 +63,7 @@ def run(
     plan: Path | None,
     resume: str | None,
     modules: tuple[str, ...],
+    hooks: tuple[str, ...],
     as_json: bool,
     **options: object,
 ) -> int:
@@ -59,13 +73,14 @@ def run(
     """
     if sum(value is not None for value in (request, plan, resume)) != 1:
         raise click.UsageError("say what to build: a REQUEST, or --plan FILE, or --resume WORKFLOW")
+    check_hooks(hooks)
     settings = settings_of(**options)
-    with forked_early(settings) as forked:
+    with served_metrics(settings), forked_early(settings) as forked:
         from multi_agent.cli.tables import Terminal
         from multi_agent.cli.workflows.run_session import RunOptions, RunSession
         from multi_agent.cli.workflows.screen import Screen
 
-        wanted = RunOptions(request, plan, resume, repo, modules)
+        wanted = RunOptions(request, plan, resume, repo, modules, hooks)
         session = RunSession(settings, wanted, Screen(Terminal(err=as_json), quiet=as_json), forked)
         return asyncio.run(_interruptible(settings, session, repo, as_json=as_json))
 
@@ -85,12 +100,20 @@ async def _interruptible(settings: Settings, session: RunSession, repo: Path | N
     except asyncio.CancelledError:
         print_line(err=True)
         print_line("interrupted; everything started here is stopped", err=True)
-        if session.workflow_id:
-            print_line(
-                f"nothing is lost; go on with: multi-agent run --resume {session.workflow_id}", err=True
-            )
+        for line in _after_interrupt(session.workflow_id):
+            print_line(line, err=True)
         return EXIT_INTERRUPTED
     code = report(finished, repo, as_json=as_json)
     if code == EXIT_APPROVAL and not as_json:
         ShownActions(settings.data).note(pending_approvals(finished.view))
     return code
+
+
+def _after_interrupt(workflow_id: str | None) -> list[str]:
+    """What can be done with what was begun."""
+    if workflow_id is None:
+        return ["nothing was submitted"]
+    return [
+        f"nothing is lost; go on with: {command_line('run', '--resume', workflow_id)}",
+        f"the next start goes on with it too; to end it: {command_line('cancel', workflow_id)}",
+    ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from contracts.base.printing import print_json, print_line
+from contracts.base.processes.command_lines import command_line
 from multi_agent.application.approvals import pending_approvals
 from multi_agent.application.summary import FinishedRun, Summary
 from multi_agent.cli import EXIT_APPROVAL, EXIT_DONE, EXIT_FAILED
@@ -22,7 +24,7 @@ def report(finished: FinishedRun, repo: Path | None, *, as_json: bool) -> int:
     elif waiting:
         print_line()
         print_waiting(pending_approvals(finished.view))
-        print_line(f"  go on    multi-agent run --resume {summary.workflow_id}")
+        print_line(f"  go on    {command_line('run', '--resume', summary.workflow_id)}")
     else:
         for line in [*summary_lines(summary), *_next_steps(summary, repo)]:
             print_line(line)
@@ -33,7 +35,9 @@ def report(finished: FinishedRun, repo: Path | None, *, as_json: bool) -> int:
 
 def _next_steps(summary: Summary, repo: Path | None) -> list[str]:
     if not summary.commit:
-        return [f"  look       multi-agent events {summary.workflow_id}"]
+        return [f"  look       {command_line('events', summary.workflow_id)}"]
     if repo:
-        return [f"  take it    git -C {repo} pull {summary.store} {summary.branch}"]
-    return [f"  check out  multi-agent artifacts {summary.workflow_id} --checkout my-result"]
+        command = shlex.join(["git", "-C", str(repo), "pull", summary.store, summary.branch or ""])
+        return [f"  take it    {command}"]
+    command = command_line("artifacts", summary.workflow_id, "--checkout", "my-result")
+    return [f"  check out  {command}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,14 +24,20 @@ from multi_agent.bootstrap import (
 )
 from multi_agent.cli.workflows.screen import Screen
 from multi_agent.runtime.forking.forked_processes import ForkedProcesses
+from multi_agent.runtime.observing.bus_watch import check_bus, watched
+from multi_agent.runtime.observing.event_hooks import told
 from multi_agent.runtime.served_paths import served_paths
 from multi_agent.runtime.services import open_artifacts
 from multi_agent.runtime.stack import Stack
 from multi_agent.settings import Settings
+from orchestrator.client.commands import new_workflow_id
 from orchestrator.client.database_retry import DatabaseRetry
 from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from sandbox_runner import survey
+
+SUBMIT_SECONDS = 5.0
+"""How long an interrupted submission may take to be decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,8 @@ class RunOptions:
     resume: str | None
     repo: Path | None
     modules: tuple[str, ...]
+    hooks: tuple[str, ...] = ()
+    """What is told of ends and of questions to people."""
 
 
 class RunSession:
@@ -60,6 +69,7 @@ class RunSession:
     async def run(self) -> FinishedRun:
         """Run until the workflow has ended or waits for approval. What was started is stopped in any case."""
         settings, options = self._stack.settings, self._options
+        await check_bus(settings, self._screen.say)
         plan = read_plan(options.plan, settings.max_tasks) if options.plan else None
         await self._check_agents_and_model(settings, plan)
         await self._check_sandbox(settings)
@@ -107,17 +117,40 @@ class RunSession:
         try:
             client = make_client(settings, database)
             if plan is not None:
-                self.workflow_id = await client.submit(plan, base_commit=base)
+                await self._submit(client, plan, base)
                 self._screen.say(f"workflow {self.workflow_id}: {len(plan.items)} tasks")
             else:
                 self.workflow_id = await client.resolve(self._options.resume)
+            assert self.workflow_id is not None
             view = await self._follow(client, self.workflow_id)
             return FinishedRun(view, await summarise(view, artifacts, settings.artifacts))
         finally:
             await database.close()
 
+    async def _submit(self, client: WorkflowClient, plan: TodoList, base: str | None) -> None:
+        """Submit under a name that is known before, so that whoever interrupts this is told of it."""
+        self.workflow_id = new_workflow_id(plan)
+        submitting = asyncio.ensure_future(
+            client.submit(plan, base_commit=base, workflow_id=self.workflow_id)
+        )
+        try:
+            await asyncio.shield(submitting)
+        except asyncio.CancelledError:
+            await asyncio.wait([submitting], timeout=SUBMIT_SECONDS)
+            if submitting.done() and submitting.exception() is not None:
+                self.workflow_id = None
+            raise
+        except BaseException:
+            self.workflow_id = None
+            raise
+
     async def _follow(self, client: WorkflowClient, workflow_id: str) -> WorkflowView:
-        async with self._stack.kept_served():
+        screen = self._screen
+        async with (
+            self._stack.kept_served(),
+            watched(self._stack.trouble, screen.wait_for, screen.go_on),
+            told(self._stack.settings, self._options.hooks, screen.say),
+        ):
             retry = DatabaseRetry(self._screen.say)
             return await follow_until_settled(client, workflow_id, retry, self._screen.show)
 

@@ -27,7 +27,6 @@ _MARKS: Mapping[str, tuple[str, str]] = {
 _WORDS: Mapping[str, str] = {
     "waiting_approval": "needs approval",
     "ready": "queued",
-    "dispatched": "running",
     "succeeded": "done",
     "dead_lettered": "dead-lettered",
 }
@@ -99,6 +98,8 @@ class Screen:
     def __init__(self, terminal: Terminal, *, quiet: bool = False) -> None:
         self._terminal = terminal
         self._quiet = quiet
+        self._view: WorkflowView | None = None
+        self._note: Cell | None = None
 
     @property
     def live(self) -> bool:
@@ -119,7 +120,26 @@ class Screen:
             for entry in progress.entries:
                 self._terminal.print_line(entry_line(entry, view.header.created_at))
             return
-        self._terminal.draw_table(TASK_COLUMNS, task_rows(view))
+        self._view = view
+        self._draw()
+
+    def wait_for(self, what: str) -> None:
+        """Show what everything waits for, below the table where there is one, until `go_on`."""
+        self._note = Cell(what, "bold yellow")
+        if self.live and self._view is not None:
+            self._draw()
+        else:
+            self.say(what)
+
+    def go_on(self, text: str) -> None:
+        """Say that nothing is waited for any more."""
+        self._note = None
+        self.say(text)
+        self._draw()
+
+    def _draw(self) -> None:
+        if self.live and self._view is not None:
+            self._terminal.draw_table(TASK_COLUMNS, task_rows(self._view), self._note)
 
     def close(self) -> None:
         """Leave the last state on the screen."""

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Final
 
 from contracts.base.errors import ReplayMiss
+from contracts.base.processes.command_lines import command_line
 from contracts.ports.model import ModelRequest, ModelResponse
 from contracts.ports.request_hash import request_hash
 from multi_agent.models.recordings.recording import Exchange, load_recording, recording_files, request_text
 
-HOW_TO_CONFIGURE: Final = (
+_HOW_TO_CONFIGURE: Final = (
     "Recordings answer only the requests they were made with. To use a real model, set MULTI_AGENT_MODEL to "
-    "gemini:MODEL or openai:MODEL and its API key (`multi-agent doctor` shows what is set); to make a "
+    "gemini:MODEL or openai:MODEL and its API key (`{doctor}` shows what is set); to make a "
     "recording of it, set it to record:DIR:gemini:MODEL."
 )
 
@@ -64,7 +65,7 @@ class Replay:
                 f"no recorded answer for {request.purpose} (request hash {key})",
                 f"  recordings searched: {searched} (in {folders})",
                 f"  {self._nearest(request)}",
-                HOW_TO_CONFIGURE,
+                _HOW_TO_CONFIGURE.format(doctor=command_line("doctor")),
             ]
         )
 

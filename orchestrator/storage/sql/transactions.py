@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from contracts.base.errors import NotConfigured, StoreDamaged, StoreUnavailable
+from contracts.base.processes.command_lines import command_line
 
 T = TypeVar("T")
 
@@ -27,8 +28,8 @@ _DAMAGED_STATES = frozenset({"XX001", "XX002"})
 
 _SALVAGE = "Restore a backup, or ask who runs the server; REINDEX mends an index."
 _SALVAGE_SQLITE = (
-    "Stop what serves it and keep a copy of its folder. Then put a backup in its place (`multi-agent db "
-    "backup` makes\nthem), or salvage what can be read: sqlite3 state.db .recover | sqlite3 new.db"
+    "Stop what serves it and keep a copy of its folder. Then put a backup in its place (`{backup}` makes\n"
+    "them), or salvage what can be read: sqlite3 state.db .recover | sqlite3 new.db"
 )
 
 
@@ -51,7 +52,9 @@ def translated(error: Exception) -> Exception:
     if _is_damage(cause):
         return damaged(cause, sqlite=isinstance(cause, sqlite3.Error))
     if type(cause).__name__ == "UndefinedTable" or "no such table" in str(cause):
-        return NotConfigured("the database has no tables yet; make them with `multi-agent db upgrade`")
+        return NotConfigured(
+            f"the database has no tables yet; make them with `{command_line('db', 'upgrade')}`"
+        )
     if isinstance(error, OperationalError | InterfaceError) or (
         isinstance(error, DBAPIError) and error.connection_invalidated
     ):
@@ -61,7 +64,8 @@ def translated(error: Exception) -> Exception:
 
 def damaged(what: object, *, sqlite: bool) -> StoreDamaged:
     """The error for a database with broken bytes, and what to do about it."""
-    return StoreDamaged(f"the database is damaged: {what}\n{_SALVAGE_SQLITE if sqlite else _SALVAGE}")
+    salvage = _SALVAGE_SQLITE.format(backup=command_line("db", "backup", "FILE")) if sqlite else _SALVAGE
+    return StoreDamaged(f"the database is damaged: {what}\n{salvage}")
 
 
 def _is_damage(cause: Exception) -> bool:
