@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 
 SCRATCH_MARK = "chaos-scratch"
+OTHER_FOLDER = "name another one with --data-dir or MULTI_AGENT_DATA_DIR"
 HOST = "host"
 """The value of the setting `sandbox` with which programs run at sandbox hosts."""
 
@@ -70,11 +72,28 @@ def make_bus(settings: Settings) -> MessageBus:
     return open_message_bus(settings.redis_url.get_secret_value())
 
 
+def make_data_folder(settings: Settings) -> None:
+    """Make the data folder where there is none. Raises NotConfigured when nothing can be written to it."""
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+        check_writable(settings.data)
+    except OSError as error:
+        raise NotConfigured(
+            f"the data folder {settings.data} cannot be written: {error.strerror}; {OTHER_FOLDER}"
+        ) from None
+
+
+def check_writable(folder: Path) -> None:
+    """Raise OSError where no file can be made; none is left."""
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
 def make_database(settings: Settings) -> Database:
     """The database, as it is; see `upgrade_database`."""
     from orchestrator.storage.sql.database import open_database
 
-    settings.data.mkdir(parents=True, exist_ok=True)
+    make_data_folder(settings)
     return open_database(settings.database)
 
 
@@ -89,7 +108,7 @@ def upgrade_database(settings: Settings) -> None:
     """Bring the database to the current revision."""
     from orchestrator.storage.migrate import upgrade
 
-    settings.data.mkdir(parents=True, exist_ok=True)
+    make_data_folder(settings)
     upgrade(settings.database)
 
 

@@ -19,6 +19,7 @@ from multi_agent.bootstrap import (
     is_current,
     make_artifacts,
     make_bus,
+    make_data_folder,
     make_database,
     make_orchestrator,
     make_sandbox_host,
@@ -60,6 +61,7 @@ async def run_orchestrator(settings: Settings, *, orchestrator_id: str, replaces
     replaces: the dead orchestrator that this process replaces; its lease is not waited for.
     """
     arm_failpoints(settings)
+    make_data_folder(settings)
     lock = orchestrator_lock(settings)
     alone = settings.database.startswith("sqlite")
     if alone and not lock.acquire():

@@ -9,7 +9,7 @@ import click
 
 from contracts.base.errors import InvalidInput
 from contracts.base.printing import print_line
-from multi_agent.bootstrap import find_agents
+from multi_agent.bootstrap import find_agents, make_data_folder
 from multi_agent.cli.options import (
     agents_option,
     data_dir_option,
@@ -44,6 +44,7 @@ def up(roles: tuple[str, ...], modules: tuple[str, ...], hooks: tuple[str, ...],
     settings = settings_of(**options)
     set_up_logs(settings.log_level, settings.redactor, process="supervisor")
     check_hooks(hooks)
+    make_data_folder(settings)
     with served_metrics(settings):
         asyncio.run(_up(settings, roles, modules, hooks))
 

@@ -11,6 +11,7 @@ import click
 
 from contracts.base.printing import print_line
 from contracts.base.processes.command_lines import command_line
+from multi_agent.bootstrap import make_data_folder
 from multi_agent.cli import EXIT_APPROVAL, EXIT_INTERRUPTED
 from multi_agent.cli.completing import complete_workflow
 from multi_agent.cli.options import (
@@ -75,6 +76,7 @@ def run(
         raise click.UsageError("say what to build: a REQUEST, or --plan FILE, or --resume WORKFLOW")
     check_hooks(hooks)
     settings = settings_of(**options)
+    make_data_folder(settings)
     with served_metrics(settings), forked_early(settings) as forked:
         from multi_agent.cli.tables import Terminal
         from multi_agent.cli.workflows.run_session import RunOptions, RunSession

@@ -25,11 +25,16 @@ def summary_lines(summary: Summary) -> list[str]:
         lines.append(_tests_line(summary))
     lines.append(_work_line(summary))
     tokens = f"{summary.input_tokens} tokens in, {summary.output_tokens} out"
-    lines.append(f"  model      {summary.model_calls} calls, {tokens}, ${summary.cost_usd:.4f}")
+    lines.append(f"  model      {summary.model_calls} calls, {tokens}, {_cost(summary)}")
     if summary.commit:
         lines.append(f"  branch     {summary.branch}")
         lines.append(f"  commit     {summary.commit}")
     return lines
+
+
+def _cost(summary: Summary) -> str:
+    tokens = summary.input_tokens + summary.output_tokens
+    return f"${summary.cost_usd:.4f}" if summary.cost_usd or not tokens else "cost unknown: no prices are set"
 
 
 def _tests_line(summary: Summary) -> str:
