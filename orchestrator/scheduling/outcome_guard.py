@@ -76,12 +76,14 @@ class OutcomeGuard:
         """Whether an outcome of this dispatch waits."""
         return any(one.outcome.dispatch_id == dispatch_id for one, _ in self._held.values())
 
-    def take_judged(self, now: float) -> list[HeldOutcome]:
-        """Remove and return the outcomes whose wait is over."""
+    def take_judged(self, in_flight: Container[str], now: float) -> list[HeldOutcome]:
+        """Remove and return the outcomes whose wait is over, or that nobody waits for any more."""
         judged = [
             one
             for one, until in self._held.values()
-            if now >= until or self.judge(one.outcome, now) is not Credibility.UNHEARD
+            if now >= until
+            or one.outcome.dispatch_id not in in_flight
+            or self.judge(one.outcome, now) is not Credibility.UNHEARD
         ]
         for one in judged:
             del self._held[one.delivery]

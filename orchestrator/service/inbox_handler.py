@@ -212,7 +212,7 @@ class InboxHandler:
         """Apply the outcomes that have waited long enough, or whose worker was heard."""
         guard = self.workers.recovery.guard
         guard.retain(self.engine.in_flight)
-        for one in guard.take_judged(self.monotonic):
+        for one in guard.take_judged(self.engine.in_flight, self.monotonic):
             self._acks.append(one.delivery)
             self._apply_outcome(one, self._credibility(one))
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -83,12 +84,16 @@ def _is_due(mutant: Mutant, ledger: Ledger, again: tuple[str, ...]) -> bool:
 
 
 def _map(folder: Path, jobs: int) -> CoverageMap:
-    if not CoverageMap(folder):
-        _measure(folder, [(name,) for name in FOLDERS], max(2, jobs))
-    return CoverageMap(folder)
+    """All folders of tests; those that an interrupted run left out are measured now."""
+    known = CoverageMap(folder)
+    missing = [(name,) for name in FOLDERS if not known.knows(name)]
+    if missing:
+        _measure(folder, missing, max(2, jobs))
+        known = CoverageMap(folder)
+    return known
 
 
-def _measure(folder: Path, parts: list[tuple[str, ...]], jobs: int) -> None:
+def _measure(folder: Path, parts: Sequence[tuple[str, ...]], jobs: int) -> None:
     for tests in parts:
         click.echo(f"measuring {' '.join(tests)}", err=True)
         try:

@@ -68,8 +68,9 @@ class CoverageMap:
         self._parts = [_Part(path) for path in _paths(folder)]
         self._home = {test: part for part in self._parts for test in part.seconds}
 
-    def __bool__(self) -> bool:
-        return bool(self._parts)
+    def knows(self, folder: str) -> bool:
+        """Whether tests of this folder were measured."""
+        return any(test.startswith(f"{folder}/") for test in self._home)
 
     def reaching(self, root: Path, file: str, lines: Iterable[int]) -> list[Timed]:
         """The tests that execute one of these lines, the nearest and fastest first.

@@ -191,6 +191,11 @@ def test_lines_are_found_again_when_the_source_has_grown(small: Path, tmp_path: 
     assert [one.name for one in reaching] == ["checks/test_till.py::test_halves"]
 
 
+def test_a_map_says_what_is_still_to_be_measured(small: Path) -> None:
+    known = CoverageMap(small / "map")
+    assert (known.knows("checks"), known.knows("check"), known.knows("tests/runtime")) == (True, False, False)
+
+
 def test_a_real_protection_is_guarded() -> None:
     file, test = "contracts/runtime/resend.py", "test_what_a_dropped_reply_owes_is_given_back"
     [mutant] = [one for one in mutants_of(ROOT, file) if one.key.endswith("confirm::always::reply is None")]

@@ -85,6 +85,16 @@ async def test_a_success_of_a_worker_that_nobody_announced_waits_and_is_refused(
     assert (fleet.task().status, fleet.bus.settled) == (TaskStatus.DISPATCHED, [forged])
 
 
+async def test_a_success_that_nobody_waits_for_any_more_waits_no_longer() -> None:
+    fleet = await known("w1")
+    forged = fleet.finished("d1", "stranger")
+    await fleet.step(forged)
+    await fleet.step(fleet.finished("d1", "w1"))
+    await fleet.step()
+    assert fleet.task().status is TaskStatus.SUCCEEDED
+    assert forged in fleet.bus.settled
+
+
 async def test_an_outcome_that_came_before_the_first_heartbeat_is_accepted_with_it() -> None:
     fleet = await known("w1")
     await fleet.step(fleet.finished("d1", "w2"))

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 
-from contracts.base.errors import BusUnavailable, GroupMissing
 from contracts.messages.channels import Channels
 from contracts.messages.payloads import Control, Heartbeat, WorkerLeft
 from tests.simulation.choices import Choices
 from tests.simulation.coroner import Coroner
+from tests.simulation.hands import Held
 from tests.simulation.model_bus import ModelBus
-from tests.simulation.model_worker import STREAMS, SUSPECTS, Held, ModelWorker
-from tests.simulation.stepping import run
+from tests.simulation.model_worker import STREAMS, SUSPECTS, ModelWorker
 
 Streams = tuple[str, ...]
 
@@ -121,9 +119,9 @@ class Crew:
                 worker.obey(control)
 
     def may_be_doubted(self, dispatch_id: str, name: str) -> bool:
-        """Whether this worker is dead or says nothing, or another one has the dispatch in hand."""
+        """Whether this worker is dead or says nothing, or another one has the dispatch or has ended it."""
         worker = self.workers.get(name)
-        another = any(dispatch_id in one.held for one in self.workers.values() if one.name != name)
+        another = any(one.has(dispatch_id) for one in self.workers.values() if one.name != name)
         return another or worker is None or worker.paused
 
     # --- what befalls them ---------------------------------------------------------------------------
@@ -182,12 +180,11 @@ class Crew:
             worker.paused = not worker.paused
 
     def steal(self) -> None:
-        """Somebody reads in the name of a worker, and vanishes."""
+        """Somebody reads in the name of a worker."""
         worker = self.chosen()
         if worker is not None:
-            with suppress(BusUnavailable, GroupMissing):
-                stream = (*worker.streams, *worker.suspects)[0]
-                run(self.bus.read([stream], Channels.WORKERS_GROUP, worker.name, count=1, block_ms=0))
+            stream = (*worker.streams, *worker.suspects)[0]
+            self.bus.steal(stream, Channels.WORKERS_GROUP, worker.name)
 
     def wake(self) -> None:
         """All who are paused."""

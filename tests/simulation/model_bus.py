@@ -115,6 +115,11 @@ class ModelBus:
             if self._choices.below(2):
                 self._memory.streams.pop(place[0], None)
 
+    def steal(self, stream: str, group: str, consumer: str) -> None:
+        """Somebody reads in a consumer's name, and vanishes."""
+        if not self.away:
+            self._serve([stream], group, consumer, 1)
+
     def _before(self) -> int:
         if self.away:
             raise BusUnavailable("away")

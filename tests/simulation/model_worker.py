@@ -15,6 +15,7 @@ from contracts.ports.bus import Delivery, Done, Outgoing
 from contracts.runtime.reading import entry
 from tests.simulation import unreadable
 from tests.simulation.choices import Choices
+from tests.simulation.hands import Held, Kept
 from tests.simulation.model_bus import ModelBus
 from tests.simulation.parcels import Event, builder, unwrap, wrap
 from tests.simulation.plans import POISON
@@ -36,34 +37,6 @@ _NEGATIVE_VERDICT = 4
 _build_heartbeat = builder(Heartbeat)
 _build_outcome = builder(TaskOutcome)
 _build_execution = builder(Execution)
-
-
-@dataclass(slots=True)
-class Held:
-    """started: it has a slot. runs: it really does, which for a suspect comes after a heartbeat.
-
-    asks_until: an old one waits for the owner's word until then.
-    """
-
-    event: Event
-    delivery: Delivery
-    execution_id: str
-    alone: bool
-    started: bool = False
-    runs: bool = False
-    asks_until: float | None = None
-    confirmed: bool = False
-    calm: bool = False
-
-
-@dataclass(slots=True)
-class Kept:
-    dispatch_id: str
-    alone: bool
-    outgoing: Outgoing
-    deliveries: list[Delivery]
-    due: float = 0.0
-    said: bool = False
 
 
 @dataclass(slots=True)
@@ -119,6 +92,10 @@ class ModelWorker:
         """What it executes, is about to start, or has ended without a word of it -> is it a suspect."""
         starting = {name: held.alone for name, held in self.held.items() if held.started}
         return starting | {kept.dispatch_id: kept.alone for kept in self.kept.values() if not kept.said}
+
+    def has(self, dispatch_id: str) -> bool:
+        """Whether it holds a dispatch, or its outcome."""
+        return dispatch_id in self.held or any(one.dispatch_id == dispatch_id for one in self.kept.values())
 
     def heartbeat(self) -> Heartbeat:
         return _build_heartbeat(

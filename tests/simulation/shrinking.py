@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 def shrunk(choices: list[int], fails: Callable[[list[int]], bool], tries: int = 4_000) -> list[int]:
     """Leave out runs of choices, then set what is left to 0, for as long as `fails` holds."""
-    best = _trimmed(choices)
+    best = choices
     size = len(best) // 2
     while size and tries > 0:
         start = 0
@@ -24,11 +24,12 @@ def shrunk(choices: list[int], fails: Callable[[list[int]], bool], tries: int = 
         if value and tries > 0 and fails(simpler):
             best = simpler
         tries -= 1
-    return _trimmed(best)
+    trimmed = _trimmed(best)
+    return trimmed if fails(trimmed) else best  # a schedule may end with its recording
 
 
 def _trimmed(choices: list[int]) -> list[int]:
-    """Without zeros at the end, which is what follows anyhow."""
+    """Without zeros at the end, which is what follows anyhow while the schedule goes on."""
     end = len(choices)
     while end and choices[end - 1] == 0:
         end -= 1

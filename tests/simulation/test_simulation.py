@@ -77,6 +77,10 @@ def test_shrinking_keeps_only_what_is_needed() -> None:
     assert shrunk([3, 1, 4, 1, 5, 9, 2, 6], lambda choices: 5 in choices) == [5]
 
 
+def test_shrinking_keeps_the_zeros_at_the_end_of_a_schedule_that_needs_its_length() -> None:
+    assert shrunk([2, 0, 0, 0], lambda choices: len(choices) > 2) == [0, 0, 0]
+
+
 def test_a_line_that_is_gone_cannot_be_switched_off() -> None:
     with pytest.raises(LookupError, match="holds 'no such line' 0 times"):
         edited(Publisher, "publish", "no such line", "pass")

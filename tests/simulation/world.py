@@ -17,11 +17,12 @@ from tests.simulation import unreadable
 from tests.simulation.choices import Choices
 from tests.simulation.crew import Crew
 from tests.simulation.forgery import STRANGER, forged, is_forged
+from tests.simulation.hands import Held
 from tests.simulation.listening import Listening
 from tests.simulation.model_bus import ModelBus
 from tests.simulation.model_git import ModelGit
 from tests.simulation.model_store import ModelStore
-from tests.simulation.model_worker import LEASE_SECONDS, STREAMS, SUSPECTS, Held
+from tests.simulation.model_worker import LEASE_SECONDS, STREAMS, SUSPECTS
 from tests.simulation.parcels import WALL, unwrap
 from tests.simulation.people import People
 from tests.simulation.promises import Promises
