@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ from multi_agent.runtime.observing.event_hooks import check_hooks
 from multi_agent.runtime.observing.shared_metrics import served_metrics
 
 if TYPE_CHECKING:
-    from multi_agent.cli.workflows.run_session import RunSession
+    from multi_agent.cli.workflows.run_session import RunOptions, RunSession
     from multi_agent.settings import Settings
 
 # Everything else is imported while another process imports what the workers and the orchestrator need.
@@ -82,12 +83,14 @@ def run(
         from multi_agent.cli.workflows.run_session import RunOptions, RunSession
         from multi_agent.cli.workflows.screen import Screen
 
-        wanted = RunOptions(request, plan, resume, repo, modules, hooks)
+        wanted = RunOptions(request, plan, resume, repo, modules, hooks, _again(modules, options))
         session = RunSession(settings, wanted, Screen(Terminal(err=as_json), quiet=as_json), forked)
-        return asyncio.run(_interruptible(settings, session, repo, as_json=as_json))
+        return asyncio.run(_interruptible(settings, session, wanted, as_json=as_json))
 
 
-async def _interruptible(settings: Settings, session: RunSession, repo: Path | None, *, as_json: bool) -> int:
+async def _interruptible(
+    settings: Settings, session: RunSession, wanted: RunOptions, *, as_json: bool
+) -> int:
     """Run until done, or until Ctrl-C, which stops what was started and says how to go on."""
     from multi_agent.application.approvals import pending_approvals
     from multi_agent.application.shown_actions import ShownActions
@@ -102,20 +105,27 @@ async def _interruptible(settings: Settings, session: RunSession, repo: Path | N
     except asyncio.CancelledError:
         print_line(err=True)
         print_line("interrupted; everything started here is stopped", err=True)
-        for line in _after_interrupt(session.workflow_id):
+        for line in _after_interrupt(session.workflow_id, wanted.again):
             print_line(line, err=True)
         return EXIT_INTERRUPTED
-    code = report(finished, repo, as_json=as_json)
+    code = report(finished, wanted.repo, as_json=as_json, again=wanted.again)
     if code == EXIT_APPROVAL and not as_json:
         ShownActions(settings.data).note(pending_approvals(finished.view))
     return code
 
 
-def _after_interrupt(workflow_id: str | None) -> list[str]:
+def _again(modules: tuple[str, ...], options: Mapping[str, object]) -> tuple[str, ...]:
+    """The options of this run that one which goes on with it needs as well."""
+    given = [(f"--{name}", str(options[name])) for name in ("model", "sandbox") if options[name]]
+    given += [("--agents", module) for module in modules]
+    return tuple(word for pair in given for word in pair)
+
+
+def _after_interrupt(workflow_id: str | None, again: tuple[str, ...]) -> list[str]:
     """What can be done with what was begun."""
     if workflow_id is None:
         return ["nothing was submitted"]
     return [
-        f"nothing is lost; go on with: {command_line('run', '--resume', workflow_id)}",
+        f"nothing is lost; go on with: {command_line('run', '--resume', workflow_id, *again)}",
         f"the next start goes on with it too; to end it: {command_line('cancel', workflow_id)}",
     ]

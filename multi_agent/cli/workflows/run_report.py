@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from contracts.base.printing import print_json, print_line
@@ -15,8 +16,11 @@ from multi_agent.cli.workflows.summary_text import summary_lines
 from orchestrator.core.state import WorkflowStatus
 
 
-def report(finished: FinishedRun, repo: Path | None, *, as_json: bool) -> int:
-    """Print what the run amounts to, or what must be approved. Returns the exit code."""
+def report(finished: FinishedRun, repo: Path | None, *, as_json: bool, again: Sequence[str] = ()) -> int:
+    """Print what the run amounts to, or what must be approved. Returns the exit code.
+
+    again: options with which whoever resumes it works alike.
+    """
     summary = finished.summary
     waiting = finished.waiting_for_approval
     if as_json:
@@ -24,7 +28,7 @@ def report(finished: FinishedRun, repo: Path | None, *, as_json: bool) -> int:
     elif waiting:
         print_line()
         print_waiting(pending_approvals(finished.view))
-        print_line(f"  go on    {command_line('run', '--resume', summary.workflow_id)}")
+        print_line(f"  go on    {command_line('run', '--resume', summary.workflow_id, *again)}")
     else:
         for line in [*summary_lines(summary), *_next_steps(summary, repo)]:
             print_line(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from multi_agent.application.bases import take_base
 from multi_agent.application.follow import follow_until_settled
 from multi_agent.application.plans import check_roles, make_plan, read_plan
 from multi_agent.application.sandboxes import choose_ready
+from multi_agent.application.submission import Submission
 from multi_agent.application.summary import FinishedRun, summarise
 from multi_agent.bootstrap import (
     find_agents,
@@ -30,14 +30,10 @@ from multi_agent.runtime.served_paths import served_paths
 from multi_agent.runtime.services import open_artifacts
 from multi_agent.runtime.stack import Stack
 from multi_agent.settings import Settings
-from orchestrator.client.commands import new_workflow_id
 from orchestrator.client.database_retry import DatabaseRetry
 from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from sandbox_runner import survey
-
-SUBMIT_SECONDS = 5.0
-"""How long an interrupted submission may take to be decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +47,8 @@ class RunOptions:
     modules: tuple[str, ...]
     hooks: tuple[str, ...] = ()
     """What is told of ends and of questions to people."""
+    again: tuple[str, ...] = ()
+    """Options with which whoever resumes it works alike."""
 
 
 class RunSession:
@@ -63,8 +61,13 @@ class RunSession:
         self._options = options
         self._screen = screen
         self._stack = Stack(settings, screen.say, modules=options.modules, forked=forked)
-        self.workflow_id: str | None = None
-        """Known once the workflow is submitted."""
+        self._submission = Submission()
+        self._resumed: str | None = None
+
+    @property
+    def workflow_id(self) -> str | None:
+        """Known as soon as the workflow may be stored."""
+        return self._resumed or self._submission.workflow_id
 
     async def run(self) -> FinishedRun:
         """Run until the workflow has ended or waits for approval. What was started is stopped in any case."""
@@ -80,7 +83,8 @@ class RunSession:
                 if plan is None and options.request is not None:
                     plan = await self._make_plan(options.request, artifacts, base)
                 served = served_paths(self._stack.settings)
-                return await served.during(self._work(plan, artifacts, base))
+                async with told(self._stack.settings, options.hooks, self._screen.say):
+                    return await served.during(self._work(plan, artifacts, base))
             finally:
                 self._screen.close()
                 await self._stack.stop()
@@ -117,39 +121,20 @@ class RunSession:
         try:
             client = make_client(settings, database)
             if plan is not None:
-                await self._submit(client, plan, base)
-                self._screen.say(f"workflow {self.workflow_id}: {len(plan.items)} tasks")
+                name = await self._submission.submit(client, plan, base)
+                self._screen.say(f"workflow {name}: {len(plan.items)} tasks")
             else:
-                self.workflow_id = await client.resolve(self._options.resume)
-            assert self.workflow_id is not None
-            view = await self._follow(client, self.workflow_id)
+                name = self._resumed = await client.resolve(self._options.resume)
+            view = await self._follow(client, name)
             return FinishedRun(view, await summarise(view, artifacts, settings.artifacts))
         finally:
             await database.close()
-
-    async def _submit(self, client: WorkflowClient, plan: TodoList, base: str | None) -> None:
-        """Submit under a name that is known before, so that whoever interrupts this is told of it."""
-        self.workflow_id = new_workflow_id(plan)
-        submitting = asyncio.ensure_future(
-            client.submit(plan, base_commit=base, workflow_id=self.workflow_id)
-        )
-        try:
-            await asyncio.shield(submitting)
-        except asyncio.CancelledError:
-            await asyncio.wait([submitting], timeout=SUBMIT_SECONDS)
-            if submitting.done() and submitting.exception() is not None:
-                self.workflow_id = None
-            raise
-        except BaseException:
-            self.workflow_id = None
-            raise
 
     async def _follow(self, client: WorkflowClient, workflow_id: str) -> WorkflowView:
         screen = self._screen
         async with (
             self._stack.kept_served(),
             watched(self._stack.trouble, screen.wait_for, screen.go_on),
-            told(self._stack.settings, self._options.hooks, screen.say),
         ):
             retry = DatabaseRetry(self._screen.say)
             return await follow_until_settled(client, workflow_id, retry, self._screen.show)

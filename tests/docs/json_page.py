@@ -1,0 +1,111 @@
+"""Writes docs/json.md from what the commands print: `python -m tests.docs.json_page --write`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Final
+
+import click
+
+from artifacts.store.history import CommitInfo
+from multi_agent.application.doctor import Finding
+from multi_agent.cli import cli
+from orchestrator.scheduling.dead_letters import StoredDeadLetter
+from sandbox_runner.probe_report import BackendReport
+from tests.release.faces import json_keys
+from tests.release.history import write_history
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "json.md"
+HEAD: Final = """# JSON for programs
+
+Every command with `--json` prints JSON on stdout, and what it says to people on stderr. Keys are added, and
+none is removed or gets another meaning before a new major version: read those you need and leave the rest.
+Times are seconds since 1970; a commit is a full hash. Keys that are printed and not listed here (`shard`,
+`stream`, `streams`) are the program's own and may go. `a[].b` is the key `b` of each object in the list `a`.
+
+"""
+OWN: Final = ("shard", "stream", "streams")
+"""Keys of the program's insides, which older versions printed already."""
+
+
+def _of(kind: type, *before: str) -> list[str]:
+    return [*before, *(f"[].{one.name}" for one in fields(kind))]
+
+
+# What a command prints that needs more than a history to print it.
+STATIC: Final[Mapping[str, Iterable[str]]] = {
+    "submit": ["workflow_id"],
+    "plan": ["path", "plan"],
+    "artifacts": _of(CommitInfo),
+    "doctor": _of(Finding),
+    "verify": ["checked", "violations", "violations[].promise", "violations[].message"],
+    "sandbox test": _of(BackendReport),
+    "dead-letters show": [one.name for one in fields(StoredDeadLetter)],
+    "logs": ["source", "timestamp", "level", "event"],
+}
+WORDS: Final[Mapping[str, str]] = {
+    "run": "One object at the end, the summary.",
+    "plan": "One object: the file, and the plan as the schema `todo_list` has it; with `--check` too.",
+    "submit": "One object.",
+    "status": "One object: the newest workflows, who serves them, and what waits for a person.",
+    "status WORKFLOW": "One object: the workflow with its tasks.",
+    "watch": "One object a line for each change, each as `status WORKFLOW` prints it.",
+    "events": "One object a line, an entry of the journal each; `data` depends on `kind`.",
+    "artifacts": "A list, one object for each accepted outcome, oldest first.",
+    "logs": "One object a line; further keys depend on `event`. A line that was no JSON is the event.",
+    "why": "One object. `code` is for programs, `do` is a command that does something about it.",
+    "verify": "One object.",
+    "doctor": "A list, one object for each thing that was looked for.",
+    "dead-letters list": "A list, one object for each.",
+    "dead-letters show": "One object; `raw` is in base64.",
+    "sandbox test": "A list, one object for each backend.",
+    "chaos": "One object, the certificate as in `report.json`.",
+}
+
+
+def page() -> str:
+    """The page as it should be."""
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(write_history(f"sqlite:///{folder}/state.db"))
+        printed: dict[str, Iterable[str]] = {**json_keys(Path(folder)), **STATIC}
+    parts = [HEAD]
+    for name, words in WORDS.items():
+        keys = sorted({_shown(key, name) for key in printed.get(name, ()) if not _is_own(key)})
+        listed = ", ".join(f"`{key}`" for key in keys)
+        parts.append(f"## {name}\n\n{words}" + (f"\n\n{listed}" if listed else "") + "\n\n")
+    return "".join(parts).rstrip("\n") + "\n"
+
+
+def _shown(key: str, name: str) -> str:
+    """The key within one object that the command prints, several of which were read for some."""
+    of_one = name in {"status WORKFLOW", "events"}
+    return (key.removeprefix("[]") if of_one else key).removeprefix(".")
+
+
+def _is_own(key: str) -> bool:
+    return key.rpartition(".")[2] in OWN or ".data." in key
+
+
+def commands_with_json(group: click.Group = cli, *before: str) -> list[str]:
+    """All commands that take --json."""
+    context = click.Context(group)
+    found: list[str] = []
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            found += commands_with_json(command, *before, name)
+        elif command is not None and any("--json" in one.opts for one in command.params):
+            found.append(" ".join((*before, name)))
+    return found
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--write"]:
+        PAGE.write_text(page(), "utf-8")
+    else:
+        sys.exit(page() != PAGE.read_text("utf-8"))
