@@ -14,7 +14,7 @@ import pytest
 
 from multi_agent.embedded.child import ChildProcess
 from multi_agent.runtime.early import forked_early
-from multi_agent.runtime.forking.forked_processes import ForkedProcess, ForkedProcesses
+from multi_agent.runtime.forking.forked_processes import ForkedCommand, ForkedProcesses
 from multi_agent.runtime.locks import FileLock
 from multi_agent.settings import Settings
 from tests.agents.owner import until
@@ -49,10 +49,10 @@ def shown(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0").split("\0")
 
 
-async def started(forked: ForkedProcesses, env: dict[str, str], log: Path) -> ForkedProcess:
+async def started(forked: ForkedProcesses, env: dict[str, str], log: Path) -> ForkedCommand:
     """A worker that has set up its log."""
     process = forked(LASTING, log=log, env=env)
-    assert isinstance(process, ForkedProcess)
+    assert isinstance(process, ForkedCommand)
     process.start()
     assert process.alive
     await until(lambda: log.exists() and "worker_started" in log.read_text(), SECONDS)

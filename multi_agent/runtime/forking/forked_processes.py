@@ -41,7 +41,7 @@ class ForkedProcesses:
         ours, theirs = socket_pair()
         self._client = ForkClient(ours)
         self._server = ChildProcess(_SERVER, log=Path(os.devnull), env=env, stdin=theirs.fileno())
-        self._processes: set[ForkedProcess] = set()
+        self._processes: set[ForkedCommand] = set()
         self._listens = False
         self._lost = False
         with theirs:
@@ -49,14 +49,14 @@ class ForkedProcesses:
 
     def __call__(
         self, argv: Sequence[str], *, log: Path, env: Mapping[str, str]
-    ) -> ForkedProcess | ChildProcess:
+    ) -> ForkedCommand | ChildProcess:
         """See multi_agent.runtime.supervisor.ProcessFactory. To be called within the event loop."""
         if not self._listens:
             self._listens = True
             self._client.listen(self._handle_exit, self._handle_loss)
         if self._lost:
             return ChildProcess(argv, log=log, env=env)
-        process = ForkedProcess(self._client, argv, log=log, env=env)
+        process = ForkedCommand(self._client, argv, log=log, env=env)
         self._processes.add(process)
         return process
 
@@ -78,7 +78,7 @@ class ForkedProcesses:
         self._server.kill()
 
 
-class ForkedProcess:
+class ForkedCommand:
     """See multi_agent.runtime.supervisor.Process."""
 
     def __init__(self, client: ForkClient, argv: Sequence[str], *, log: Path, env: Mapping[str, str]) -> None:
