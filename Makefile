@@ -98,7 +98,8 @@ clean: ## Remove what make made, except .multi_agent with its work
 
 .PHONY: help
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+	@while IFS= read -r line; do case "$$line" in [a-z]*:*'## '*) \
+	  printf 'make %-9s %s\n' "$${line%%:*}" "$${line#*## }";; esac; done <Makefile
 
 $(DEV_STAMP): pyproject.toml $(DEV_LOCKS)
 	@scripts/install.sh $(VENV) $(DEV_LOCKS)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from contracts.base.errors import NotConfigured
 from contracts.base.processes.command_lines import command_line
-from contracts.ports.bus import MessageBus, PublishPort
+from contracts.ports.bus import BroadcastPort, MessageBus
 from contracts.ports.model import ModelClient
 from contracts.ports.sandbox import Sandbox
 from multi_agent.application.data_folder import make_data_folder
@@ -252,7 +252,7 @@ def planner_from_environment() -> Planner:
     return make_planner(settings, make_model(settings))
 
 
-def make_client(settings: Settings, database: Database, bus: PublishPort | None = None) -> WorkflowClient:
+def make_client(settings: Settings, database: Database, bus: BroadcastPort | None = None) -> WorkflowClient:
     """Commands, queries and following; with a bus, an orchestrator is woken up after each command."""
     from contracts.base.errors import BusUnavailable
     from contracts.base.identifiers import new_id

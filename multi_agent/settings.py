@@ -35,62 +35,137 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
     )
 
-    data_dir: Path = Path(".multi_agent")
+    data_dir: Path = Field(default=Path(".multi_agent"), description="state, logs, artifacts")
     redis_url: SecretStr | None = Field(
-        default=None, validation_alias=_env("MULTI_AGENT_REDIS_URL", "REDIS_URL")
+        default=None,
+        validation_alias=_env("MULTI_AGENT_REDIS_URL", "REDIS_URL"),
+        description="the bus: `redis://`, `rediss://`, `unix://`; without it a private Redis",
     )
     database_url: SecretStr | None = Field(
-        default=None, validation_alias=_env("MULTI_AGENT_DATABASE_URL", "DATABASE_URL")
+        default=None,
+        validation_alias=_env("MULTI_AGENT_DATABASE_URL", "DATABASE_URL"),
+        description="`sqlite:///PATH` or `postgresql://...`; without it SQLite in the data folder",
     )
-    artifact_store: str | None = Field(default=None, description="path or URL of the bare Git repository")
+    artifact_store: str | None = Field(
+        default=None, description="path or URL of the bare Git repository; without it one in the data folder"
+    )
     model: str | None = Field(
-        default=None, description="such as gemini:MODEL, openai:MODEL, replay, manual:DIR"
+        default=None, description="see [models](models.md); without it Gemini with a key, else `replay`"
     )
     gemini_api_key: SecretStr | None = Field(
-        default=None, validation_alias=_env("GEMINI_API_KEY", "GOOGLE_API_KEY")
+        default=None,
+        validation_alias=_env("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+        description="key for Gemini",
     )
-    gemini_base_url: str | None = None
-    openai_api_key: SecretStr | None = Field(default=None, validation_alias=_env("OPENAI_API_KEY"))
-    openai_base_url: str | None = Field(default=None, validation_alias=_env("OPENAI_BASE_URL"))
-    model_timeout_seconds: float = Field(default=120.0, gt=0)
-    max_output_tokens: int | None = Field(default=None, ge=1, description="in one answer of the model")
+    gemini_base_url: str | None = Field(default=None, description="another address of Gemini")
+    openai_api_key: SecretStr | None = Field(
+        default=None, validation_alias=_env("OPENAI_API_KEY"), description="key for OpenAI"
+    )
+    openai_base_url: str | None = Field(
+        default=None,
+        validation_alias=_env("OPENAI_BASE_URL"),
+        description="a server that speaks its protocol",
+    )
+    model_timeout_seconds: float = Field(default=120.0, gt=0, description="for one answer")
+    max_output_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        description="tokens of one answer, its thoughts included; without it 16384 or what the model allows",
+    )
     max_output_tokens_name: Literal["max_tokens", "max_completion_tokens"] | None = Field(
-        default=None, description="what an OpenAI-compatible server calls that limit"
+        default=None, description="what an OpenAI-compatible server calls that limit; without it found out"
     )
     model_temperature: float | Literal["off"] | None = Field(
-        default=None, description="for every request; off sends none"
+        default=None,
+        description="for every request, `off` sends none; without it 0, or none where it is not accepted",
     )
     model_schema: Literal["json_schema", "json_object", "off"] | None = Field(
-        default=None, description="how the form of an answer is sent; off describes it in words"
+        default=None,
+        description="how the form of an answer is sent, `off` describes it in words; without it found out",
     )
-    requests_per_minute: int | None = Field(default=None, gt=0)
-    input_price: float | None = Field(default=None, ge=0, description="USD per million input tokens")
-    output_price: float | None = Field(default=None, ge=0, description="USD per million output tokens")
-    sandbox: str = "auto"
-    host_sandbox: str = Field(default="auto", description="what a sandbox host uses itself")
-    sandbox_max_seconds: float = Field(default=3_600.0, gt=0, description="a sandbox host's limit")
-    sandbox_max_memory_mb: int = Field(default=4_096, ge=1, description="a sandbox host's limit")
-    sandbox_image: str | None = None
-    sandbox_runtime: str | None = None
-    sandbox_warm: int = Field(default=1, ge=0, le=16, description="started sandboxes that wait for a program")
-    docker_host: str | None = Field(default=None, validation_alias=_env("DOCKER_HOST"))
-    max_tasks: int = Field(default=200, ge=1, le=100_000)
-    max_repository_files: int = Field(default=5_000, ge=1, le=50_000, description="of `--repo`")
-    max_repository_mb: int = Field(default=50, ge=1, le=500, description="of `--repo`, in 1,000,000 bytes")
-    max_open_workflows: int = Field(default=5_000, ge=1)
-    workers: int = Field(default=2, ge=1, le=64)
-    slots: int = Field(default=2, ge=1, le=256)
+    requests_per_minute: int | None = Field(
+        default=None, gt=0, description="requests to the model of one worker, of all its processes together"
+    )
+    input_price: float | None = Field(
+        default=None, ge=0, description="USD per million input tokens; without it costs are unknown"
+    )
+    output_price: float | None = Field(
+        default=None, ge=0, description="USD per million output tokens; without it costs are unknown"
+    )
+    sandbox: str = Field(default="auto", description="see [sandboxes](sandboxes.md)")
+    host_sandbox: str = Field(
+        default="auto", description="what a sandbox host uses itself, unless `--sandbox` says so"
+    )
+    sandbox_max_seconds: float = Field(
+        default=3_600.0, gt=0, description="the most that a sandbox host lets a program have"
+    )
+    sandbox_max_memory_mb: int = Field(
+        default=4_096, ge=1, description="the most that a sandbox host lets a program have"
+    )
+    sandbox_image: str | None = Field(
+        default=None, description="for Docker; without it ours, of this version"
+    )
+    sandbox_runtime: str | None = Field(
+        default=None, description="an OCI runtime that the engine knows, such as `runsc`"
+    )
+    sandbox_warm: int = Field(
+        default=1,
+        ge=0,
+        le=16,
+        description="started sandboxes that wait for a program in each process of a worker, for each of "
+        "the limits used last (four at most)",
+    )
+    docker_host: str | None = Field(
+        default=None,
+        validation_alias=_env("DOCKER_HOST"),
+        description="`unix://` address of the engine; without it the usual sockets",
+    )
+    max_tasks: int = Field(default=200, ge=1, le=100_000, description="tasks in a plan")
+    max_repository_files: int = Field(
+        default=5_000, ge=1, le=50_000, description="files of a repository given with `--repo`"
+    )
+    max_repository_mb: int = Field(
+        default=50, ge=1, le=500, description="size of that repository, in 1,000,000 bytes"
+    )
+    max_open_workflows: int = Field(
+        default=5_000,
+        ge=1,
+        description="open and queued workflows; beyond it `submit` is told to wait (`--wait SECONDS`)",
+    )
+    workers: int = Field(default=2, ge=1, le=64, description="workers of `run` and `up`")
+    slots: int = Field(
+        default=2,
+        ge=1,
+        le=256,
+        description="tasks at once in each worker, each in a process of its own; of short agents as many "
+        "again in one process",
+    )
     worker_memory_mb: int = Field(
-        default=2_048, ge=256, description="resident memory of one process of a worker, which is ended beyond"
+        default=2_048, ge=256, description="resident memory of one process of a worker; beyond it it is ended"
     )
-    lease_seconds: float = Field(default=6.0, ge=1.5)
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    lease_seconds: float = Field(
+        default=6.0,
+        ge=1.5,
+        description="silence after which a worker's tasks go to others, or an orchestrator counts as dead",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="logs go to stderr, those of `run` and `up` to the data folder"
+    )
     failpoints: str | None = Field(default=None, description="faults to inject; for scratch folders only")
-    failpoint_seed: int = 0
-    metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    failpoint_seed: int = Field(default=0, description="of the faults to inject")
+    metrics_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Prometheus metrics of an `orchestrator` or `worker`, or of all of `run` and `up`",
+    )
     metrics_host: str = Field(default="127.0.0.1", description="where metrics are listened for")
-    search_path: str = Field(default=os.defpath, validation_alias=_env("PATH"))
-    runtime_base: Path | None = Field(default=None, validation_alias=_env("XDG_RUNTIME_DIR"))
+    search_path: str = Field(
+        default=os.defpath, validation_alias=_env("PATH"), description="where programs are looked for"
+    )
+    runtime_base: Path | None = Field(
+        default=None, validation_alias=_env("XDG_RUNTIME_DIR"), description="folder for sockets"
+    )
 
     @property
     def data(self) -> Path:

@@ -14,6 +14,7 @@ from contracts.base.errors import NotConfigured, SandboxUnavailable
 from contracts.base.processes.command_lines import Advice, command_line
 from contracts.base.processes.shortage import shortage_as
 from contracts.ports.sandbox import Isolation, Sandbox, SandboxLimits, SandboxRequest, SandboxResult, Verdict
+from sandbox_runner.docker.address import socket_paths
 from sandbox_runner.engine import seccomp
 from sandbox_runner.engine.settings import BACKENDS, BackendStatus, SandboxSettings
 from sandbox_runner.guest import landlock
@@ -129,6 +130,7 @@ def _wanted(settings: SandboxSettings) -> tuple[str, ...]:
 
 
 async def _open_docker(settings: SandboxSettings) -> Opened:
+    socket_paths(settings.docker_host)
     from sandbox_runner.docker.sandbox import DockerSandbox  # noqa: PLC0415 - the SDK is slow to import
 
     sandbox = await DockerSandbox.open(settings)

@@ -50,10 +50,13 @@ for lock in "$@"; do
     requirements="$requirements -r $lock"
 done
 # shellcheck disable=SC2086 # several words
-count=$(cat "$@" | grep -c '^[A-Za-z0-9]')
+count=$(cat "$@" | { n=0; while read -r line; do case $line in [A-Za-z0-9]*) n=$((n + 1)) ;; esac; done; echo "$n"; })
 echo "Installing up to $count packages from $* into $venv (the first time this takes about a minute)"
 # The locks name everything. Left to resolve, pip up to at least 23.2 takes a newer release of a package that is
 # locked with an extra for one without a hash, and refuses.
 # shellcheck disable=SC2086 # several words
 "$venv/bin/python" -m pip install --quiet --no-deps --require-hashes $requirements
 "$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation --editable .
+# Where PYTHONDONTWRITEBYTECODE is set, as in many containers, every start would compile everything again.
+"$venv/bin/python" -m compileall -q agents artifacts contracts migrations multi_agent orchestrator planner_service \
+    sandbox_runner

@@ -22,6 +22,11 @@ def seconds_of(timestamp: str) -> float:
     return datetime.fromisoformat(timestamp).timestamp()
 
 
+def local_time(seconds: float) -> str:
+    """Format seconds since 1970 for people: the local day and time, with its distance from UTC."""
+    return datetime.fromtimestamp(int(seconds)).astimezone().isoformat(" ")
+
+
 @lru_cache(maxsize=8)
 def rfc3339(seconds: float) -> str:
     """Format seconds since 1970 as RFC 3339 in UTC, to the millisecond."""

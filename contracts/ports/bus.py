@@ -48,7 +48,14 @@ class Subscription(Protocol):
     async def close(self) -> None: ...
 
 
-class PublishPort(Protocol):
+class BroadcastPort(Protocol):
+    """Tells those who listen now."""
+
+    async def broadcast(self, messages: Sequence[Outgoing]) -> None:
+        """Send to the channels alone: whoever subscribes now hears it, and nothing is stored."""
+
+
+class PublishPort(BroadcastPort, Protocol):
     """Sends messages."""
 
     async def publish(
@@ -62,9 +69,6 @@ class PublishPort(Protocol):
 
     async def answer(self, done: Done, messages: Sequence[Outgoing]) -> None:
         """Publish the messages and acknowledge what led to them: both or neither."""
-
-    async def broadcast(self, messages: Sequence[Outgoing]) -> None:
-        """Send to the channels alone: whoever subscribes now hears it, and nothing is stored."""
 
 
 class ConsumePort(Protocol):

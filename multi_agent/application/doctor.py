@@ -33,7 +33,9 @@ class Examined:
     database_kind: str
     connect_bus: Callable[[], Awaitable[MessageBus]] | None
     """Refuses a server that may evict messages. None where a private Redis is started when it is needed."""
-    open_database: Callable[[], Database]
+    data_folder: Finding
+    open_database: Callable[[], Database] | None
+    """None when there is none yet: it is made when it is needed."""
     open_model: Callable[[], ModelClient]
     check_model: Callable[[], Awaitable[None]]
     """Raises a MultiAgentError when its service cannot be used."""
@@ -51,6 +53,7 @@ async def examine_machine(examined: Examined) -> list[Finding]:
         Finding("git", git is not None, git or "install git", needed=True),
         await _bus(examined.connect_bus),
         *examined.find_redis(),
+        examined.data_folder,
         await _database(examined.open_database, examined.database_kind),
         *await examined.find_sandboxes(),
         await _model(examined),
@@ -68,7 +71,9 @@ async def _bus(connect: Callable[[], Awaitable[MessageBus]] | None) -> Finding:
     return Finding("bus", True, "REDIS_URL answers", needed=True)
 
 
-async def _database(open_database: Callable[[], Database], kind: str) -> Finding:
+async def _database(open_database: Callable[[], Database] | None, kind: str) -> Finding:
+    if open_database is None:
+        return Finding("database", True, f"{kind}, made when needed", needed=True)
     try:
         database = open_database()
         try:

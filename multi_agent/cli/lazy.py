@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -29,6 +30,16 @@ class LazyGroup(click.Group):
     def list_commands(self, _context: click.Context) -> list[str]:
         """All names."""
         return list(self._lazy_commands)
+
+    def resolve_command(
+        self, context: click.Context, words: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; a word that is no command is answered with the one that may have been meant."""
+        if words and words[0] not in self._lazy_commands and not words[0].startswith("-"):
+            close = get_close_matches(words[0], self._lazy_commands, n=1)
+            hint = f" Did you mean '{close[0]}'?" if close else ""
+            context.fail(f"No such command '{words[0]}'.{hint}")
+        return super().resolve_command(context, words)
 
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
         """Import one command; None when there is none of that name."""

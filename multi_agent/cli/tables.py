@@ -44,8 +44,8 @@ class Terminal:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a person looks at it."""
-        return self._console.is_terminal
+        """Whether a person looks at it, and lines can be drawn in place."""
+        return self._console.is_terminal and not self._console.is_dumb_terminal
 
     def print_line(self, text: str, style: str = "") -> None:
         """Print one line, as long as it is; the style counts on a terminal only."""

@@ -27,16 +27,20 @@ class ChildProcess:
     It is killed when this process ends for any reason; `parent_guard.py` does this.
     """
 
-    def __init__(self, argv: Sequence[str], *, log: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, argv: Sequence[str], *, log: Path, env: Mapping[str, str], stdin: int = subprocess.DEVNULL
+    ) -> None:
         """Prepare the process; `start` starts it.
 
         argv: the command.
         log: the file for stdout and stderr.
         env: the whole environment. Nothing is inherited, so no secret of this process reaches the service.
+        stdin: a file descriptor that `start` needs open; by default there is nothing to read.
         """
         self._argv = list(argv)
         self._log = log
         self._env = dict(env)
+        self._stdin = stdin
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -59,7 +63,7 @@ class ChildProcess:
             try:
                 self._process = subprocess.Popen(
                     [*guard, "--", *self._argv],
-                    stdin=subprocess.DEVNULL,
+                    stdin=self._stdin,
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     env=self._env,

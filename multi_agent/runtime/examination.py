@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
+from multi_agent.application.data_folder import OTHER_FOLDER, check_writable
 from multi_agent.application.doctor import Examined, Finding
 from multi_agent.application.sandboxes import examine_backends, examine_hosts
 from multi_agent.bootstrap import (
@@ -28,7 +31,8 @@ def make_examined(settings: Settings) -> Examined:
         git=shutil.which("git", path=settings.search_path),
         database_kind=settings.database.partition(":")[0],
         connect_bus=partial(connect_bus, settings) if settings.redis_url is not None else None,
-        open_database=partial(make_database, settings),
+        data_folder=_data_folder(settings.data),
+        open_database=partial(make_database, settings) if _has_database(settings) else None,
         open_model=partial(make_model, settings),
         check_model=partial(check_model, settings),
         find_redis=partial(_find_redis, settings.search_path),
@@ -41,8 +45,28 @@ def _find_redis(search_path: str) -> list[Finding]:
     return [Finding(f"redis: {one.name}", one.found, one.detail) for one in probe_redis(search_path)]
 
 
+def _has_database(settings: Settings) -> bool:
+    return settings.database_url is not None or (settings.data / "state.db").exists()
+
+
+def _data_folder(folder: Path) -> Finding:
+    """Whether it can be written, or made; it is not made."""
+    name = "data folder"
+    nearest = next(one for one in (folder, *folder.parents) if one.exists())
+    try:
+        check_writable(nearest)
+    except OSError as error:
+        return Finding(
+            name, False, f"{nearest} cannot be written: {error.strerror}; {OTHER_FOLDER}", needed=True
+        )
+    return Finding(
+        name, True, str(folder) if nearest == folder else f"{folder}, made when needed", needed=True
+    )
+
+
 async def _find_sandboxes(settings: Settings) -> Sequence[Finding]:
     if settings.sandbox == HOST and settings.redis_url is not None:
         return await examine_hosts(partial(make_bus, settings), settings.lease_seconds / 2)
-    wanted = sandbox_settings(settings)
-    return await examine_backends(partial(survey, wanted), wanted.backend)
+    with tempfile.TemporaryDirectory(prefix="multi-agent-doctor-") as folder:
+        wanted = sandbox_settings(settings.model_copy(update={"data_dir": Path(folder)}))
+        return await examine_backends(partial(survey, wanted), wanted.backend)

@@ -61,6 +61,7 @@ async def run_orchestrator(settings: Settings, *, orchestrator_id: str, replaces
     replaces: the dead orchestrator that this process replaces; its lease is not waited for.
     """
     arm_failpoints(settings)
+    make_data_folder(settings.data)
     lock = orchestrator_lock(settings)
     alone = settings.database.startswith("sqlite")
     if alone and not lock.acquire():

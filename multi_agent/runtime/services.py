@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from multi_agent.settings import Settings
 
 if TYPE_CHECKING:
     from artifacts import GitArtifactStore
-    from contracts.ports.bus import MessageBus
+    from contracts.ports.bus import MessageBus, Outgoing
     from orchestrator.client.workflow_client import WorkflowClient
     from orchestrator.storage.sql.database import Database
 
@@ -47,27 +47,58 @@ async def open_services(settings: Settings, *, create: bool = False) -> AsyncIte
 
     create: make the database when it does not exist. Otherwise InvalidInput is raised then.
     """
-    if not create and settings.database_url is None and not (settings.data / "state.db").exists():
-        ways = f"`{command_line('run', 'REQUEST')}` or `{command_line('up')}`"
-        raise InvalidInput(f"there is nothing in {settings.data} yet; start with {ways}")
-    settings = with_private_redis(settings)
-    bus = make_bus(settings) if settings.redis_url else None
-    if create:
-        upgrade_database(settings)
-    database = make_database(settings)
-    try:
-        yield Services(database, bus, make_client(settings, database, bus))
-    finally:
-        await database.close()
-        if bus is not None:
-            await bus.close()
+    known = with_private_redis(settings)
+    async with _open_database(settings, create=create) as database:
+        bus = make_bus(known) if known.redis_url else None
+        try:
+            yield Services(database, bus, make_client(known, database, bus))
+        finally:
+            if bus is not None:
+                await bus.close()
 
 
 @asynccontextmanager
 async def open_client(settings: Settings, *, create: bool = False) -> AsyncIterator[WorkflowClient]:
     """Open only the client; see `open_services`."""
-    async with open_services(settings, create=create) as services:
-        yield services.client
+    known = with_private_redis(settings)
+    async with _open_database(settings, create=create) as database:
+        bus = _LateBus(known)
+        try:
+            yield make_client(known, database, bus if known.redis_url else None)
+        finally:
+            await bus.close()
+
+
+class _LateBus:
+    """The bus, opened when something is said: most commands only read, and its driver is slow to import."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._bus: MessageBus | None = None
+
+    async def broadcast(self, messages: Sequence[Outgoing]) -> None:
+        """See contracts.ports.bus.BroadcastPort."""
+        self._bus = self._bus or make_bus(self._settings)
+        await self._bus.broadcast(messages)
+
+    async def close(self) -> None:
+        """Close it where it was opened."""
+        if self._bus is not None:
+            await self._bus.close()
+
+
+@asynccontextmanager
+async def _open_database(settings: Settings, *, create: bool) -> AsyncIterator[Database]:
+    if not create and settings.database_url is None and not (settings.data / "state.db").exists():
+        ways = f"`{command_line('run', 'REQUEST')}` or `{command_line('up')}`"
+        raise InvalidInput(f"there is nothing in {settings.data} yet; start with {ways}")
+    if create:
+        upgrade_database(settings)
+    database = make_database(settings)
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from contracts.base.errors import MultiAgentError
 from contracts.ports.bus import MessageBus
 from multi_agent.bootstrap import HOST, create_artifacts, make_bus, upgrade_database
 from multi_agent.embedded.redis_server import EmbeddedRedis, start_redis
+from multi_agent.runtime.forking.forked_processes import ForkedProcesses
 from multi_agent.runtime.locks import FileLock
 from multi_agent.runtime.observing.bus_watch import bus_trouble, check_bus
 from multi_agent.runtime.processes import orchestrator_lock
@@ -44,18 +45,22 @@ class Stack:
         *,
         roles: Sequence[str] = (),
         modules: Sequence[str] = (),
+        forked: ForkedProcesses | None = None,
     ) -> None:
         """Prepare the stack.
 
         say: is called with a sentence for the user about each thing that was found or started.
         roles: the roles of the workers, () for all.
         modules: Python modules with further agents.
+        forked: what makes the processes, started early by a caller who closes it; by default one of its own.
         """
         self.settings = self._wanted = settings
         self.say = say
         self.joined = False
         self._roles = roles
         self._modules = modules
+        self._given = forked
+        self._forked: ForkedProcesses | None = None
         self._lock: FileLock | None = None
         self._redis: EmbeddedRedis | None = None
         self._bus: MessageBus | None = None
@@ -84,6 +89,7 @@ class Stack:
 
     async def _start_all(self, lock: FileLock) -> None:
         self.settings = self._wanted
+        make_process = self._given or self._fork()
         logs = self.settings.data / "logs"
         if self.settings.redis_url is None:
             self._redis = await start_redis(
@@ -96,12 +102,16 @@ class Stack:
         await asyncio.to_thread(upgrade_database, self.settings)
         await asyncio.to_thread(create_artifacts, self.settings)
         self._bus = make_bus(self.settings)
-        self._supervisor = Supervisor(self._bus, child_environment(self.settings), logs)
+        self._supervisor = Supervisor(self._bus, child_environment(self.settings), logs, make_process)
         self._launch(self._supervisor)
         self._jobs.append(asyncio.create_task(self._supervisor.watch()))
         if self._redis is not None:
             self._jobs.append(asyncio.create_task(_keep_running(self._redis)))
         self.say(f"starting an orchestrator and {self.settings.workers} workers (logs in {_shown(logs)})")
+
+    def _fork(self) -> ForkedProcesses:
+        self._forked = ForkedProcesses(child_environment(self.settings))
+        return self._forked
 
     def _launch(self, supervisor: Supervisor) -> None:
         supervisor.start(SupervisedProcess("orchestrator", OrchestratorArgv()))
@@ -150,13 +160,15 @@ class Stack:
         self._jobs.clear()
         if self._supervisor is not None:
             await self._supervisor.stop()
+        if self._forked is not None:
+            self._forked.close()
         if self._bus is not None:
             await self._bus.close()
         if self._redis is not None:
             await self._redis.stop()
         if self._lock is not None:
             self._lock.release()
-        self._supervisor = self._bus = self._redis = self._lock = None
+        self._supervisor = self._forked = self._bus = self._redis = self._lock = None
 
 
 async def _keep_running(redis: EmbeddedRedis) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from contracts.base.errors import StoreUnavailable
+from contracts.base.timestamps import local_time
 
 T = TypeVar("T")
 
@@ -38,7 +39,7 @@ class DatabaseRetry:
         if self._since is None:
             self._since = time.monotonic()
             reason = " ".join(str(error).split())
-            self._say(f"waiting for the database (since {time.strftime('%H:%M:%S')}): {reason}")
+            self._say(f"waiting for the database (since {local_time(time.time())}): {reason}")
 
     def _report_end(self) -> None:
         if self._since is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,8 @@ from contextlib import contextmanager
 import docker
 import requests
 
-from contracts.base.errors import NotConfigured, SandboxUnavailable
+from contracts.base.errors import SandboxUnavailable
+from sandbox_runner.docker.address import socket_paths
 from sandbox_runner.engine.settings import SandboxSettings
 
 _TIMEOUT_SECONDS = 60
@@ -18,20 +18,10 @@ _TIMEOUT_SECONDS = 60
 
 def connect(settings: SandboxSettings) -> docker.APIClient:
     """Connect to the first engine that answers. Raises SandboxUnavailable, NotConfigured. Blocking."""
-    if settings.docker_host:
-        addresses = [settings.docker_host]
-    else:
-        addresses = ["unix:///var/run/docker.sock", f"unix:///run/user/{os.geteuid()}/docker.sock"]
     problems = []
-    for address in addresses:
-        if not address.startswith("unix://"):
-            raise NotConfigured(f"docker_host {address!r}: must be a unix:// address of this machine")
-        path = address.removeprefix("unix://")
-        if not os.path.exists(path):
-            problems.append(f"{path} does not exist")
-            continue
+    for path in socket_paths(settings.docker_host):
         try:
-            return docker.APIClient(base_url=address, version="auto", timeout=_TIMEOUT_SECONDS)
+            return docker.APIClient(base_url=f"unix://{path}", version="auto", timeout=_TIMEOUT_SECONDS)
         except (docker.errors.DockerException, requests.RequestException) as error:
             problems.append(f"{path}: {_root_cause(error)}")
             _clear_frames(error)

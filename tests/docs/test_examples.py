@@ -1,19 +1,23 @@
-"""The examples in docs/ work as they stand, and the README shows them as they are."""
+"""The examples in docs/ work as they stand, and the pages show them as they are."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from multi_agent.cli import EXIT_DONE
+from multi_agent.settings import Settings
 from tests.support.measuring import measuring
 
 DOCS = Path(__file__).parents[2] / "docs"
 SECONDS = 100
+INNER = {"mutants.md"}
+"""Pages that other pages lead to."""
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
@@ -77,12 +81,33 @@ def test_the_whole_way_from_python(tmp_path: Path) -> None:
     ]
 
 
-def test_the_readme_shows_the_agent_as_it_is() -> None:
+def test_the_page_shows_the_agent_as_it_is() -> None:
     code = (DOCS / "own_agent" / "translator.py").read_text("utf-8").partition("import annotations\n")[2]
-    assert code.strip() in (DOCS.parent / "README.md").read_text("utf-8")
+    assert code.strip() in (DOCS / "agents.md").read_text("utf-8")
+
+
+def test_the_settings_are_those_of_the_code() -> None:
+    argv = [sys.executable, str(DOCS / "make_settings.py"), "--check"]
+    ended = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=SECONDS)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_every_setting_is_explained() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_the_readme_is_read_in_a_minute() -> None:
+    readme = (DOCS.parent / "README.md").read_text("utf-8")
+    assert len(readme.splitlines()) < 150
+    linked = "".join((DOCS.parent / name).read_text("utf-8") for name in ("README.md", "ARCHITECTURE.md"))
+    pages = {path.name for path in DOCS.glob("*.md")} - INNER
+    assert {page for page in pages if f"docs/{page}" not in linked} == set(), "pages that nobody finds"
 
 
 def test_the_picture_asks_nobody_for_anything() -> None:
     picture = (DOCS / "run.svg").read_text("utf-8")
-    assert "10 of 10" in picture.replace("&#160;", " ")
+    assert "10 of 10" in picture
+    texts = re.findall(r"<text[^>]*>(.*?)</text>", picture, re.DOTALL)
+    spaces = [text for text in texts if re.search(r"^\s|\s$|\s\s|&#160;|\xa0", text)]
+    assert spaces == [], "viewers differ in what they make of them"
     assert picture.count("://") == picture.count('xmlns="http://www.w3.org/2000/svg"') == 1

@@ -86,7 +86,9 @@ def test_only_the_sandbox_host_knows_an_engine(cli: Cli, tmp_path: Path) -> None
         workflow = cli("submit", plan).stdout.strip()
         watched = cli("watch", workflow, code=None)
         assert watched.returncode == 0, watched.stdout + watched.stderr
-        processes = children(up.pid)
+        forks = "multi_agent.cli.processes.forked"
+        (server,) = [pid for pid, argv in children(up.pid).items() if forks in argv]
+        processes = children(server)
         workers = {pid for pid, argv in processes.items() if "worker" in argv and "sandbox" not in argv}
         hosts = {pid for pid, argv in processes.items() if "sandbox" in argv}
         assert (len(workers), len(hosts)) == (2, 1)

@@ -37,6 +37,7 @@ READS_THE_ENVIRONMENT = {
     "agents/testing/harness/supervise.py": "runs in the sandbox, and drops what steers pytest",
     "artifacts/git/process.py": "gives Git the PATH, HOME and ssh agent of its caller",
     "multi_agent/chaos/forked.py": "gives a process the environment it would start with",
+    "multi_agent/cli/processes/forked.py": "gives a forked process the environment it was ordered with",
     "multi_agent/runtime/observing/shared_metrics.py": "tells prometheus_client where to count",
     "sandbox_runner/probes/inside/quick.py": "looks for the host's environment in the sandbox",
 }

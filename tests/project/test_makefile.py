@@ -115,6 +115,42 @@ def test_ci_runs_the_checks_and_then_the_tests(project: Path) -> None:
     assert {"--cov", "tests.project.coverage_gate"} <= set(tests)
 
 
+NEEDED = ("python3", "git", "make", "sh")
+COREUTILS = ("cat", "chmod", "cp", "echo", "env", "ls", "mkdir", "mv", "rm", "touch", "true")
+
+
+@pytest.fixture
+def little(tmp_path: Path) -> str:
+    """A PATH with python3, git, make and coreutils alone: no grep, awk, sed or curl."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    for name in (*NEEDED, *COREUTILS):
+        found = shutil.which(name)
+        assert found, name
+        (folder / name).symlink_to(found)
+    return str(folder)
+
+
+def test_help_and_run_need_no_other_programs(project: Path, little: str) -> None:
+    (project / ".venv" / ".installed-dev").unlink()
+    calls = called(project, "make", "run", PATH=little)
+    assert calls[-1] == ["multi-agent", "run", "--", DEFAULT]
+    done = subprocess.run(
+        ["make", "help"], cwd=project, env={"PATH": little}, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    shown = {line.split()[1] for line in done.stdout.splitlines()}
+    assert {"run", "test", "help", "clean"} <= shown <= make_targets()
+
+
+def test_what_is_installed_is_compiled(project: Path) -> None:
+    """Where no bytecode is written later, every start would compile everything again."""
+    (project / ".venv" / ".installed-dev").unlink()
+    calls = called(project, "make", "run", PYTHONDONTWRITEBYTECODE="1")
+    compiled = next(call for call in calls if "compileall" in call)
+    assert {"multi_agent", "orchestrator", "agents", "contracts"} <= set(compiled)
+
+
 def test_no_python_is_told(tmp_path: Path) -> None:
     done = subprocess.run(
         [ROOT / "scripts" / "install.sh", str(tmp_path / "venv"), "no.lock"],

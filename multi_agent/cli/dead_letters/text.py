@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import time
 from dataclasses import asdict
 from typing import Any
 
 import click
 
+from contracts.base.timestamps import local_time
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
 
 dead_letter_argument = click.argument("dead_letter_id", metavar="ID", type=click.IntRange(1))
@@ -38,4 +38,4 @@ def about(dead_letter: StoredDeadLetter) -> str:
 
 def moment(seconds: float) -> str:
     """Seconds since 1970 as local time."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+    return local_time(seconds)

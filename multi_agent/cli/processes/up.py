@@ -13,6 +13,7 @@ import click
 
 from contracts.base.errors import InvalidInput, ModelUnavailable
 from contracts.base.printing import print_line
+from multi_agent.application.data_folder import make_data_folder
 from multi_agent.bootstrap import check_model, find_agents
 from multi_agent.cli.options import (
     agents_option,
@@ -52,6 +53,7 @@ def up(roles: tuple[str, ...], modules: tuple[str, ...], hooks: tuple[str, ...],
     settings = settings_of(**options)
     set_up_logs(settings.log_level, settings.redactor, process="supervisor")
     check_hooks(hooks)
+    make_data_folder(settings.data)
     with served_metrics(settings):
         asyncio.run(_up(settings, roles, modules, hooks))
 

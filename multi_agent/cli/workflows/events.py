@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import fields
 
 import click
 
 from contracts.base.printing import print_json, print_line
+from contracts.base.timestamps import local_time
 from multi_agent.application.follow import follow
 from multi_agent.cli.options import data_dir_option, json_option, newest_workflow_argument, quiet_settings
 from multi_agent.cli.workflows.journal_text import entry_text
@@ -58,5 +58,4 @@ def _print_entry(entry: JournalEntry, *, as_json: bool) -> None:
         stored = {each.name: getattr(entry, each.name) for each in fields(entry) if each.name != "event"}
         print_json(stored, indent=None)
         return
-    moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.at))
-    print_line(f"{entry.sequence:>6} {moment} {entry_text(entry)}")
+    print_line(f"{entry.sequence:>6} {local_time(entry.at)} {entry_text(entry)}")

@@ -6,13 +6,13 @@ import asyncio
 import signal
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from contracts.base.printing import print_line
 from contracts.base.processes.command_lines import command_line
-from multi_agent.application.approvals import pending_approvals
-from multi_agent.application.shown_actions import ShownActions
+from multi_agent.application.data_folder import make_data_folder
 from multi_agent.cli import EXIT_APPROVAL, EXIT_INTERRUPTED
 from multi_agent.cli.completing import complete_workflow
 from multi_agent.cli.options import (
@@ -25,13 +25,16 @@ from multi_agent.cli.options import (
     sandbox_option,
     settings_of,
 )
-from multi_agent.cli.tables import Terminal
-from multi_agent.cli.workflows.run_report import report
-from multi_agent.cli.workflows.run_session import RunOptions, RunSession
-from multi_agent.cli.workflows.screen import Screen
+from multi_agent.runtime.early import forked_early
 from multi_agent.runtime.observing.event_hooks import check_hooks
 from multi_agent.runtime.observing.shared_metrics import served_metrics
-from multi_agent.settings import Settings
+
+if TYPE_CHECKING:
+    from multi_agent.cli.workflows.run_session import RunOptions, RunSession
+    from multi_agent.settings import Settings
+
+# Everything else is imported while another process imports what the workers and the orchestrator need.
+# ruff: noqa: PLC0415
 
 
 @click.command()
@@ -74,16 +77,26 @@ def run(
         raise click.UsageError("say what to build: a REQUEST, or --plan FILE, or --resume WORKFLOW")
     check_hooks(hooks)
     again, typed = _again(modules, options), _typed(request, repo, modules, options)
-    wanted = RunOptions(request, plan, resume, repo, modules, hooks, again, typed)
     settings = settings_of(**options)
-    with served_metrics(settings):
-        return asyncio.run(_interruptible(settings, wanted, as_json=as_json))
+    make_data_folder(settings.data)
+    with served_metrics(settings), forked_early(settings) as forked:
+        from multi_agent.cli.tables import Terminal
+        from multi_agent.cli.workflows.run_session import RunOptions, RunSession
+        from multi_agent.cli.workflows.screen import Screen
+
+        wanted = RunOptions(request, plan, resume, repo, modules, hooks, again, typed)
+        session = RunSession(settings, wanted, Screen(Terminal(err=as_json), quiet=as_json), forked)
+        return asyncio.run(_interruptible(settings, session, wanted, as_json=as_json))
 
 
-async def _interruptible(settings: Settings, options: RunOptions, *, as_json: bool) -> int:
+async def _interruptible(
+    settings: Settings, session: RunSession, wanted: RunOptions, *, as_json: bool
+) -> int:
     """Run until done, or until Ctrl-C, which stops what was started and says how to go on."""
-    screen = Screen(Terminal(err=as_json), quiet=as_json)
-    session = RunSession(settings, options, screen)
+    from multi_agent.application.approvals import pending_approvals
+    from multi_agent.application.shown_actions import ShownActions
+    from multi_agent.cli.workflows.run_report import report
+
     work = asyncio.ensure_future(session.run())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -93,10 +106,10 @@ async def _interruptible(settings: Settings, options: RunOptions, *, as_json: bo
     except asyncio.CancelledError:
         print_line(err=True)
         print_line("interrupted; everything started here is stopped", err=True)
-        for line in _after_interrupt(session.workflow_id, options.again):
+        for line in _after_interrupt(session.workflow_id, wanted.again):
             print_line(line, err=True)
         return EXIT_INTERRUPTED
-    code = report(finished, options.repo, as_json=as_json, again=options.again)
+    code = report(finished, wanted.repo, as_json=as_json, again=wanted.again)
     if code == EXIT_APPROVAL and not as_json:
         ShownActions(settings.data).note(pending_approvals(finished.view))
     return code

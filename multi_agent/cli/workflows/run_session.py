@@ -29,6 +29,7 @@ from multi_agent.bootstrap import (
 )
 from multi_agent.cli.workflows.screen import Screen
 from multi_agent.models import Asked
+from multi_agent.runtime.forking.forked_processes import ForkedProcesses
 from multi_agent.runtime.observing.bus_watch import check_bus, watched
 from multi_agent.runtime.observing.event_hooks import told
 from multi_agent.runtime.served_paths import served_paths
@@ -61,10 +62,13 @@ class RunOptions:
 class RunSession:
     """Starts the stack, plans, submits, follows and summarises."""
 
-    def __init__(self, settings: Settings, options: RunOptions, screen: Screen) -> None:
+    def __init__(
+        self, settings: Settings, options: RunOptions, screen: Screen, forked: ForkedProcesses | None = None
+    ) -> None:
+        """`forked`: see Stack."""
         self._options = options
         self._screen = screen
-        self._stack = Stack(settings, screen.say, modules=options.modules)
+        self._stack = Stack(settings, screen.say, modules=options.modules, forked=forked)
         self._planning: Usage | None = None
         self._submission = Submission()
         self._resumed: str | None = None

@@ -74,4 +74,9 @@ def _work_line(summary: Summary) -> str:
 def _model_line(summary: Summary) -> str:
     planning = f" ({summary.planning_calls} to plan)" if summary.planning_calls else ""
     tokens = f"{summary.input_tokens} tokens in, {summary.output_tokens} out"
-    return f"  model      {summary.model_calls} calls{planning}, {tokens}, ${summary.cost_usd:.4f}"
+    return f"  model      {summary.model_calls} calls{planning}, {tokens}, {_cost(summary)}"
+
+
+def _cost(summary: Summary) -> str:
+    tokens = summary.input_tokens + summary.output_tokens
+    return f"${summary.cost_usd:.4f}" if summary.cost_usd or not tokens else "cost unknown: no prices are set"

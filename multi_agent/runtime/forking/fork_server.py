@@ -1,9 +1,7 @@
 """Forks processes from one that has imported everything, so that each starts in milliseconds.
 
-The server is itself forked from the process that wants the others (its client), before that has an event
-loop or threads, so it needs no start of its own and has what the client has: log, settings, shared memory.
-They talk over a socket, a JSON message a packet. A process that has ended stays a zombie until its client has
-heard of it, so that its id means nothing else meanwhile. Everything dies with the client.
+Server and client talk over a socket, a JSON message a packet. A process that has ended stays a zombie until
+its client has heard of it, so that its id means nothing else meanwhile. Everything dies with the client.
 """
 
 from __future__ import annotations
@@ -24,24 +22,24 @@ from multi_agent.runtime.forking.forked_children import Become, serve
 START_SECONDS: Final = 10.0
 _MOST_BYTES: Final = 1 << 20
 
+
+def socket_pair() -> tuple[socket.socket, socket.socket]:
+    """The client's end and the server's."""
+    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in ends:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _MOST_BYTES)
+    return ends
+
+
 Prepare: TypeAlias = Callable[[], tuple[Any, Become]]
 """Runs once in the server: what its client should know, as JSON, and what a forked process does."""
 
 
-class ForkServer:
+class ForkClient:
     """The client's end."""
 
-    def __init__(self, prepare: Prepare) -> None:
-        """Fork the server. To be called in the main thread of a process without other threads."""
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        for end in (self._socket, theirs):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _MOST_BYTES)
-        client = os.getpid()
-        self.pid = os.fork()
-        if self.pid == 0:
-            self._socket.close()
-            serve(theirs, client, prepare)
-        theirs.close()
+    def __init__(self, end: socket.socket) -> None:
+        self._socket = end
         self._starts: dict[str, asyncio.Future[int]] = {}
         self._exited: Callable[[int, int], None] = lambda _pid, _status: None
         self._lost: Callable[[], None] = lambda: None
@@ -66,21 +64,33 @@ class ForkServer:
         self._socket.setblocking(False)
         asyncio.get_running_loop().add_reader(self._socket, self._receive)
 
-    async def start(self, name: str, order: Any) -> int:
-        """Fork a process that carries out an order, which is JSON; `name` is new. Its process id.
+    def begin(self, name: str, order: Any, seconds: float = START_SECONDS) -> asyncio.Future[int]:
+        """Order a process that carries out an order, which is JSON; `name` is new. Its process id, later.
 
-        Raises Unavailable.
+        The result may be Unavailable. A process whose result nobody waits for any more is ended.
+
+        seconds: how long the server may take to answer.
         """
-        started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        started: asyncio.Future[int] = loop.create_future()
         self._starts[name] = started
+        late = Unavailable(f"the fork server did not answer within {seconds:g} s")
+        timer = loop.call_later(seconds, _fail, started, late)
+
+        def forget(_started: asyncio.Future[int]) -> None:
+            timer.cancel()
+            self._starts.pop(name, None)
+
+        started.add_done_callback(forget)
         try:
             self._send({"start": name, "order": order})
-            async with asyncio.timeout(START_SECONDS):
-                return await started
-        except TimeoutError:
-            raise Unavailable(f"the fork server did not answer within {START_SECONDS:g} s") from None
-        finally:
-            self._starts.pop(name, None)
+        except Unavailable as error:
+            _fail(started, error)
+        return started
+
+    async def start(self, name: str, order: Any) -> int:
+        """As `begin`, and wait for the process id. Raises Unavailable."""
+        return await self.begin(name, order)
 
     def signal(self, pid: int, number: int) -> None:
         """Send a signal to a process whose exit was not reported yet."""
@@ -89,14 +99,10 @@ class ForkServer:
                 os.kill(pid, number)
 
     def close(self) -> None:
-        """End the server, and with it what it forked."""
+        """Hear no more. The server ends, and with it what it forked."""
         with suppress(RuntimeError):
             asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-        with suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
 
     def _send(self, message: Any) -> None:
         try:
@@ -119,9 +125,8 @@ class ForkServer:
     def _handle_end(self) -> None:
         asyncio.get_running_loop().remove_reader(self._socket)
         self._pids.clear()
-        for started in self._starts.values():
-            if not started.done():
-                started.set_exception(Unavailable("the fork server has ended"))
+        for started in list(self._starts.values()):
+            _fail(started, Unavailable("the fork server has ended"))
         self._lost()
 
     def _handle(self, message: dict[str, Any]) -> None:
@@ -132,6 +137,8 @@ class ForkServer:
             with suppress(Unavailable):
                 self._send({"forget": pid})
             return
+        if "started" not in message:
+            return  # that it is ready, or why not, when nobody waited for that
         started = self._starts.get(message["started"])
         if pid:
             self._pids.add(pid)
@@ -141,4 +148,35 @@ class ForkServer:
         elif pid:
             started.set_result(pid)
         else:
-            started.set_exception(Unavailable(f"no process could be forked: {message['reason']}"))
+            _fail(started, Unavailable(f"no process could be forked: {message['reason']}"))
+
+
+class ForkServer(ForkClient):
+    """A server that is itself forked from its client, before that has an event loop or threads.
+
+    So it needs no start of its own and has what the client has: log, settings, shared memory.
+    """
+
+    def __init__(self, prepare: Prepare) -> None:
+        """Fork the server. To be called in the main thread of a process without other threads."""
+        ours, theirs = socket_pair()
+        client = os.getpid()
+        self.pid = os.fork()
+        if self.pid == 0:
+            ours.close()
+            serve(theirs, client, prepare)
+        theirs.close()
+        super().__init__(ours)
+
+    def close(self) -> None:
+        """End the server, and with it what it forked."""
+        super().close()
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+
+
+def _fail(started: asyncio.Future[int], error: Unavailable) -> None:
+    if not started.done():
+        started.set_exception(error)
