@@ -252,14 +252,14 @@ def load_settings(options: Mapping[str, Any] | None = None) -> Settings:
 def _wanted(field: str) -> str:
     """What a setting may be, in words. Those that are secret take any text, so none is ever refused."""
     info = Settings.model_fields[field]
-    kinds = {kind for kind in (info.annotation, *get_args(info.annotation)) if kind is not type(None)}
-    choices = get_args(info.annotation) if get_origin(info.annotation) is Literal else ()
-    if choices:
-        return f"one of {', '.join(choices)}"
-    kind = "a whole number" if int in kinds else "a number" if float in kinds else "a text"
+    kinds = [kind for kind in (info.annotation, *get_args(info.annotation)) if kind is not type(None)]
+    choices = [name for kind in kinds if get_origin(kind) is Literal for name in get_args(kind)]
+    if int not in kinds and float not in kinds:
+        return f"one of {', '.join(choices)}" if choices else "a text"
+    kind = "a whole number" if int in kinds else "a number"
     limits = {type(one).__name__: getattr(one, type(one).__name__.lower()) for one in info.metadata}
     said = [f"{_BOUNDS[name]} {limit:,}" for name, limit in limits.items() if name in _BOUNDS]
-    return f"{kind} of {' and '.join(said)}" if said else kind
+    return " or ".join([f"{kind} of {' and '.join(said)}" if said else kind, *choices])
 
 
 def child_environment(settings: Settings) -> dict[str, str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from contracts.base.errors import InvalidInput
 from multi_agent.application.approvals import PendingApproval, pending_approvals
-from multi_agent.application.results import OfferedWork, offered_work
+from multi_agent.application.ends.results import OfferedWork, offered_work
 from orchestrator.client.views import OrchestratorView, WorkerView, WorkflowOverview, WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.scheduling.dead_letters import StoredDeadLetter

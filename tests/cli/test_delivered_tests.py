@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from multi_agent.application.delivered_tests import commands_for_tests
+from multi_agent.application.ends.delivered_tests import commands_for_tests
 from orchestrator.client.views import WorkflowView
 from orchestrator.core.state import Workflow
 from tests.artifacts.builders import commit_all, git

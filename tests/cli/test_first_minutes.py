@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from contracts.base.timestamps import local_time
-from multi_agent.application.summary import Summary
+from multi_agent.application.ends.summary import Summary
 from multi_agent.cli import EXIT_USAGE
 from multi_agent.cli.tables import Terminal
 from multi_agent.cli.workflows.summary_text import summary_lines
@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_data_folder_that_cannot_be_written(folder: Path, words: tuple[str, ...]) -> None:
     ended = ran(folder, *words, "--data-dir", NOWHERE, REDIS_URL="redis://127.0.0.1:1/0")
     assert ended.returncode == EXIT_USAGE, ended.stderr
-    assert ended.stderr.startswith(f"Error: the data folder {NOWHERE} cannot be written: ")
+    assert ended.stderr.startswith(f"Error: the data folder {NOWHERE!r} cannot be written: ")
     assert "--data-dir or MULTI_AGENT_DATA_DIR" in ended.stderr
     assert "install" not in ended.stderr, "advice that does not help"
     assert "Traceback" not in ended.stderr
@@ -107,8 +107,10 @@ def finished(**usage: float) -> Summary:
         "tasks": 1,
         "attempts": 1,
     }
-    numbers = {"tests_passed": 0, "tests_failed": 0, "debug_cycles": 0, "seconds": 1.0, "model_calls": 1}
-    return Summary(**{**empty, **values, **numbers, **usage})  # type: ignore[arg-type]
+    nothing = dict.fromkeys(("findings", "failures", "untested"), ())
+    counts = ("planning_calls", "test_reports", "tests_passed", "tests_failed", "debug_cycles")
+    numbers = {**dict.fromkeys(counts, 0), "seconds": 1.0, "model_calls": 1}
+    return Summary(**{**empty, **values, **nothing, **numbers, **usage})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 from contracts.documents.failure import TestFailure
 from contracts.documents.reports import ReviewFinding
 from contracts.messages.payloads import ReviewSummary, TestSummary, Usage
-from multi_agent.application.summary import summarise
+from multi_agent.application.ends.summary import summarise
 from multi_agent.cli.workflows.summary_text import summary_lines
 from orchestrator.client.views import WorkflowView
 from orchestrator.core.events import Finished

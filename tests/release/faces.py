@@ -11,7 +11,7 @@ import click
 from click.testing import CliRunner
 
 from multi_agent import cli as command_line
-from multi_agent.application.summary import FinishedRun, Summary
+from multi_agent.application.ends.summary import FinishedRun, Summary
 from multi_agent.cli import cli
 from multi_agent.cli.workflows.run_report import report
 from orchestrator.client.views import WorkflowView

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from contracts.base.printing import print_json, print_line
-from multi_agent.application.results import OfferedWork, check_out, offered_work
+from multi_agent.application.ends.results import OfferedWork, check_out, offered_work
 from multi_agent.application.status import find_workflow
 from multi_agent.cli.options import data_dir_option, json_option, newest_workflow_argument, quiet_settings
 from multi_agent.cli.workflows.offer_text import offer_lines

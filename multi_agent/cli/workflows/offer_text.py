@@ -7,7 +7,7 @@ from pathlib import Path
 
 from contracts.base.processes.command_lines import command_line
 from contracts.base.text import flowing
-from multi_agent.application.results import OfferedWork
+from multi_agent.application.ends.results import OfferedWork
 
 _MOST = 5
 

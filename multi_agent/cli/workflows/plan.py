@@ -49,9 +49,9 @@ def plan(
     if file is not None:
         return _check(settings, file, modules, as_json=as_json)
     assert request is not None
-    words = ["plan", request, *(("-o", str(output)) if output != _FOLDER else ())]
-    words += [word for module in modules for word in ("--agents", module)]
-    made = asyncio.run(_plan(settings, request, modules, command_line(*words)))
+    place = ("-o", str(output)) if output != _FOLDER else ()
+    agents = [word for module in modules for word in ("--agents", module)]
+    made = asyncio.run(_plan(settings, request, modules, command_line("plan", request, *place, *agents)))
     path = write_plan(made, output)
     if as_json:
         print_json({"path": str(path), "plan": made.model_dump(mode="json")})

@@ -125,9 +125,9 @@ def _again(modules: tuple[str, ...], options: Mapping[str, object]) -> tuple[str
 def _typed(
     request: str | None, repo: Path | None, modules: tuple[str, ...], options: Mapping[str, object]
 ) -> tuple[str, ...]:
-    """The words of this command for another choice of the model."""
+    """What follows this command's name for another choice of the model."""
     given = [("--repo", repo), ("--workers", options["workers"]), *(("--agents", one) for one in modules)]
-    return ("run", request or "", *(str(word) for pair in given if pair[1] is not None for word in pair))
+    return (request or "", *(str(word) for pair in given if pair[1] is not None for word in pair))
 
 
 def _after_interrupt(workflow_id: str | None, again: tuple[str, ...]) -> list[str]:

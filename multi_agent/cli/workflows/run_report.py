@@ -9,8 +9,8 @@ from pathlib import Path
 from contracts.base.printing import print_json, print_line
 from contracts.base.processes.command_lines import command_line
 from multi_agent.application.approvals import pending_approvals
-from multi_agent.application.results import OfferedWork
-from multi_agent.application.summary import FinishedRun, Summary
+from multi_agent.application.ends.results import OfferedWork
+from multi_agent.application.ends.summary import FinishedRun, Summary
 from multi_agent.cli import EXIT_APPROVAL, EXIT_DONE, EXIT_FAILED
 from multi_agent.cli.decisions.action_text import print_waiting
 from multi_agent.cli.workflows.offer_text import offer_lines, take_line

@@ -11,13 +11,13 @@ from contracts.base.processes.command_lines import command_line
 from contracts.documents.todo_list import TodoList
 from contracts.messages.payloads import Usage
 from multi_agent.application.bases import BaseLimits, take_base
-from multi_agent.application.delivered_tests import delivered_tests
+from multi_agent.application.ends.delivered_tests import delivered_tests
+from multi_agent.application.ends.results import OFFER_SECONDS, offered_work
+from multi_agent.application.ends.summary import FinishedRun, planning_usage, summarise
 from multi_agent.application.follow import follow_until_settled
 from multi_agent.application.plans import check_roles, make_plan, read_plan
-from multi_agent.application.results import OFFER_SECONDS, offered_work
 from multi_agent.application.sandboxes import choose_ready
 from multi_agent.application.submission import Submission
-from multi_agent.application.summary import FinishedRun, planning_usage, summarise
 from multi_agent.bootstrap import (
     check_model,
     find_agents,
@@ -113,11 +113,11 @@ class RunSession:
         if options.request is None:
             return None
         if options.repo is not None:
-            return Asked(None, command_line(*options.typed))  # no shipped recording starts from a repository
+            return Asked(None, command_line("run", *options.typed))  # no shipped recording starts from a repository
         model = make_model(settings)
         try:
             planner = make_planner(settings, model, options.modules)
-            return Asked(planner.first_request(options.request), command_line(*options.typed))
+            return Asked(planner.first_request(options.request), command_line("run", *options.typed))
         finally:
             await model.close()
 

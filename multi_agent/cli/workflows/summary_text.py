@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from contracts.base.text import flowing
-from multi_agent.application.summary import Summary
+from multi_agent.application.ends.summary import Summary
 from orchestrator.core.state import WorkflowStatus
 
 _SHOWN_FILES = 12

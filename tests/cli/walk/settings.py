@@ -95,6 +95,11 @@ TEXTS: Mapping[str, _Text] = {
         ("sandbox", "engine"),
         {"MULTI_AGENT_SANDBOX": "docker"},
     ),
+    "metrics_host": _Text(
+        {"form": "non sense", "unreachable": "203.0.113.1"},
+        ("metrics", "METRICS"),
+        {"MULTI_AGENT_METRICS_PORT": "18997"},
+    ),
     "failpoints": _Text({"form": "nonsense"}),
     "search_path": _Text({"absent": "/nonexistent"}, ("PATH", "git")),
 }
@@ -112,7 +117,7 @@ def _wrong(field: str) -> Iterator[Wrong]:
     variable = variable_of(field)
     yield Wrong(field, variable, "empty", "", (variable,))
     kind = _plain_type(info.annotation)
-    if kind in {int, float}:
+    if kind in {int, float, float | Literal["off"]}:
         yield Wrong(field, variable, "type", "many", (variable,))
         if kind is float:
             yield Wrong(field, variable, "range", "inf", (variable,))
@@ -132,8 +137,8 @@ def _wrong(field: str) -> Iterator[Wrong]:
 
 def _plain_type(annotation: Any) -> Any:
     if get_origin(annotation) in {Union, types.UnionType}:
-        [found] = [one for one in get_args(annotation) if one is not type(None)]
-        return found
+        found = [one for one in get_args(annotation) if one is not type(None)]
+        return found[0] if len(found) == 1 else Union[tuple(found)]  # noqa: UP007 - computed
     return annotation
 
 

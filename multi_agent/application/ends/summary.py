@@ -9,7 +9,7 @@ from contracts.base.errors import MultiAgentError
 from contracts.base.refs import branch_name, is_metadata
 from contracts.messages.journal import WorkflowSubmitted
 from contracts.messages.payloads import Usage
-from multi_agent.application.verdicts import (
+from multi_agent.application.ends.verdicts import (
     Failure,
     FindingFate,
     count_tests,
@@ -21,7 +21,7 @@ from orchestrator.core.state import WorkflowStatus
 
 if TYPE_CHECKING:
     from artifacts import GitArtifactStore
-    from multi_agent.application.results import OfferedWork
+    from multi_agent.application.ends.results import OfferedWork
     from orchestrator.client.queries import WorkflowQueries
     from orchestrator.client.views import WorkflowView
 

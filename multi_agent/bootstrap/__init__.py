@@ -1,0 +1,65 @@
+"""The one place where adapters are chosen and put together."""
+
+from multi_agent.bootstrap.bus_and_stores import (
+    connect_bus,
+    create_artifacts,
+    is_current,
+    make_artifacts,
+    make_bus,
+    make_database,
+    make_local_artifacts,
+    make_private_bus,
+    upgrade_database,
+)
+from multi_agent.bootstrap.models import (
+    check_model,
+    make_model,
+    make_planner,
+    make_window,
+    model_settings,
+    planner_from_environment,
+)
+from multi_agent.bootstrap.sandboxes import (
+    HOST,
+    choose_sandbox,
+    make_sandbox,
+    make_sandbox_host,
+    sandbox_settings,
+)
+from multi_agent.bootstrap.services import (
+    SCRATCH_MARK,
+    arm_failpoints,
+    find_agents,
+    host_name,
+    make_client,
+    make_orchestrator,
+)
+
+__all__ = [
+    "HOST",
+    "SCRATCH_MARK",
+    "arm_failpoints",
+    "check_model",
+    "choose_sandbox",
+    "connect_bus",
+    "create_artifacts",
+    "find_agents",
+    "host_name",
+    "is_current",
+    "make_artifacts",
+    "make_bus",
+    "make_client",
+    "make_database",
+    "make_local_artifacts",
+    "make_model",
+    "make_orchestrator",
+    "make_planner",
+    "make_private_bus",
+    "make_sandbox",
+    "make_sandbox_host",
+    "make_window",
+    "model_settings",
+    "planner_from_environment",
+    "sandbox_settings",
+    "upgrade_database",
+]
