@@ -113,7 +113,8 @@ class RunSession:
         if options.request is None:
             return None
         if options.repo is not None:
-            return Asked(None, command_line("run", *options.typed))  # no shipped recording starts from a repository
+            # No shipped recording starts from a repository.
+            return Asked(None, command_line("run", *options.typed))
         model = make_model(settings)
         try:
             planner = make_planner(settings, model, options.modules)
