@@ -16,7 +16,7 @@ _HASH = re.compile(r"\b([0-9a-f]{64}|[0-9a-f]{40})\b")
 _SHOWN = 1_000
 """Characters of a fact: a summary or a reason with its error line is not cut."""
 
-_FOR_PROGRAMS = frozenset({"task_id", "dispatch_id", "execution_id", "worker_id"})
+_FOR_PROGRAMS = frozenset({"task_id", "dispatch_id", "execution_id", "worker_id", "planning"})
 
 
 def entry_line(entry: JournalEntry, started: float) -> str:
