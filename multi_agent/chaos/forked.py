@@ -112,7 +112,9 @@ def _short_temporary_folder() -> Iterator[None]:
 
 def _become(argv: list[str], env: dict[str, str], log: str) -> None:
     """Run the command line in the child as if it had been started as a new process."""
-    die_with_parent(os.getppid())
+    from multi_agent.chaos.die_with_parent import SERVER  # noqa: PLC0415 - imported in the server already
+
+    die_with_parent(SERVER)
     assert threading.active_count() == 1
     os.setsid()
     sink = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

@@ -49,6 +49,6 @@ def _below(group: click.Group, path: tuple[str, ...]) -> Iterator[tuple[str, tup
 
 def _arguments(full: str, command: click.Command) -> Iterator[str]:
     for parameter in command.params:
-        if isinstance(parameter, click.Argument) and (parameter.required or full == "run"):
+        if isinstance(parameter, click.Argument) and (parameter.required or full in {"run", "plan"}):
             assert parameter.name is not None
             yield WORDS[parameter.name]
