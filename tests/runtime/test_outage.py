@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import structlog
 from structlog.testing import capture_logs
 
 from contracts.runtime.outage import Outage, logged_outage
@@ -23,6 +24,7 @@ def test_an_outage_is_told_twice_however_often_it_is_noticed() -> None:
 
 
 def test_a_log_has_one_line_for_each_end_of_it() -> None:
+    structlog.reset_defaults()  # a command that ran in this process keeps quieter logs
     outage = logged_outage()
     with capture_logs() as lines:
         outage.away("refused")
