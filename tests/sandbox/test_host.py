@@ -307,7 +307,7 @@ async def test_a_request_that_was_cancelled_in_the_queue_never_runs(
 
 async def test_without_a_host_the_caller_is_told_which_to_start(redis: PrivateRedis) -> None:
     async with remote_sandbox(redis.url, answer=0.3) as remote:
-        with pytest.raises(SandboxUnavailable, match="start one: .*multi-agent worker --role sandbox"):
+        with pytest.raises(SandboxUnavailable, match=r"start one: .*multi-agent worker --role sandbox"):
             await run(remote, "true")
 
 
