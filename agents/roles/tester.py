@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -28,7 +29,13 @@ from agents.testing.source import absent_tests
 from agents.testing.stable_text import normalised_tail
 from agents.testing.validation import command_run, merged_tree
 from agents.testing.verdict import Session, read_session
-from contracts.base.errors import AgentFailure, ArtifactError, LimitExceeded, SandboxUnavailable
+from contracts.base.errors import (
+    AgentFailure,
+    ArtifactError,
+    LimitExceeded,
+    SandboxUnavailable,
+    StoreUnavailable,
+)
 from contracts.base.languages import LANGUAGES, NODE, Language, steers_tests
 from contracts.base.paths import covers
 from contracts.base.processes.bounded_call import bounded_call
@@ -41,6 +48,9 @@ from contracts.schema.registry import load_schema
 
 _ROLE: Final = "tester"
 _NOT_FOUND: Final = 127
+_LIMITS: Final = frozenset({"timeout", "oom", "output_limit"})
+_COMPARING_SECONDS: Final = 60.0
+"""How long a look at the base may take of a task's time."""
 
 
 @dataclass(slots=True)
@@ -158,13 +168,16 @@ class TesterAgent:
         test, failure = collected.failed, collected.failure
         if test is None or failure is None:
             return None
+        if collected.runs[-1].verdict in _LIMITS:
+            return failure  # once more would take as long again
         on_base = _Collected()
         try:
-            tree = base_tree(failure, files, await task.first_files())
-            if tree is not None:
-                await self._run_test(task, test, tree, on_base)
-        except (AgentFailure, ArtifactError):
-            return failure
+            async with asyncio.timeout(_COMPARING_SECONDS):
+                tree = base_tree(failure, files, await task.first_files())
+                if tree is not None:
+                    await self._run_test(task, test, tree, on_base)
+        except (AgentFailure, ArtifactError, SandboxUnavailable, StoreUnavailable, TimeoutError):
+            return failure  # which is what there is to report
         return failure.model_copy(update={"on_base": on_base.failure == failure})
 
     async def _run_test(

@@ -59,11 +59,13 @@ class WorkflowQueries:
         return await self._database.read(lambda connection: find_workflow_ids(connection, part, limit))
 
     async def resolve(self, name: str | None) -> str:
-        """A workflow's id from an unambiguous beginning or end of it; the newest workflow's when None.
+        """A workflow's id from an unambiguous beginning of it, or else end; the newest workflow's when None.
 
         Finds workflows that are submitted and not created yet as well. Raises InvalidInput.
         """
         found = await self.ids(name, _SUGGESTIONS)
+        if name:
+            found = [one for one in found if one.startswith(name)] or found
         if found and (name is None or found[0] == name or len(found) == 1):
             return found[0]
         if not found:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from contracts.base.text import bounded
 from contracts.messages.journal import (
     TaskDelayed,
     TaskDispatched,
@@ -24,6 +27,8 @@ BACKOFF_MOST_SECONDS = 60.0
 OUTAGE_MOST_SECONDS = 30.0
 """The longest wait after a failure, and after an outage."""
 
+_MOST_CHARACTERS: Final = 2_000
+"""Of the reason of an end; findings and summaries may be of any length."""
 _FINDINGS = 3
 """How many findings an error names."""
 
@@ -114,7 +119,7 @@ def _verdict_failed(workflow: Workflow, task: TaskState, outcome: TaskOutcome, n
     if added:
         decision = _succeed(workflow, task, outcome, now, added)
         names = tuple(one.task_id for one in added if one.task_id not in workflow.tasks)
-        to_be_fixed = TaskToBeFixed(task.task_id, task.cycle + 1, names)
+        to_be_fixed = TaskToBeFixed(task.task_id, max(one.cycle for one in added), names)
         return decision._replace(journal=(*decision.journal, to_be_fixed))
     return end_badly(workflow, task._replace(error=_negative(task)), TaskStatus.FAILED, now)
 
@@ -127,10 +132,11 @@ def _negative(task: TaskState) -> TaskError:
         return TaskError(code=code, message=failure.sentence, retryable=False)
     if task.review is not None:
         findings = "".join(f"; {finding.sentence}" for finding in task.review.findings[:_FINDINGS])
-        message = f"the review does not approve: {task.summary}{findings}"
+        message = bounded(f"the review does not approve: {task.summary}{findings}", _MOST_CHARACTERS)
         return TaskError(code="not_approved", message=message, retryable=False)
     what = "tests still fail" if task.tests else "the report is negative"
-    return TaskError(code="verdict_failed", message=f"{what}: {task.summary}", retryable=False)
+    message = bounded(f"{what}: {task.summary}", _MOST_CHARACTERS)
+    return TaskError(code="verdict_failed", message=message, retryable=False)
 
 
 def _fail_attempt(workflow: Workflow, task: TaskState, error: TaskError, now: float) -> Decision:

@@ -142,7 +142,7 @@ def _with_fixes(workflow: Workflow, failed: list[TaskState]) -> _Fixes:
         names = tuple(one.task_id for one in added if one.task_id not in changed.tasks)
         changed.evolve(None, [judge, *added])
         tasks |= {one.task_id: one for one in (judge, *added)}
-        name, cycle = judge.task_id, judge.cycle + 1
+        name, cycle = judge.task_id, max(one.cycle for one in added)
         # Accepted now, without a dispatch: the outcome was there when the task failed.
         found = TaskSucceeded(name, judge.attempt, judge.commit, judge.summary, "", "", judge.verdict)
         journal += [found, TaskToBeFixed(name, cycle, names)]

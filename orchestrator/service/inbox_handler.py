@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -176,8 +176,14 @@ class InboxHandler:
     def _handle_delivery(self, delivery: Delivery) -> None:
         """Apply a delivery. Whatever it raises, it must not come back to end every term (I7)."""
         self._acks.append(delivery)
-        try:
+        with self._buried(delivery):
             self._apply_delivery(delivery)
+
+    @contextlib.contextmanager
+    def _buried(self, delivery: Delivery) -> Iterator[None]:
+        """Make a dead letter of a delivery with which something raises."""
+        try:
+            yield
         except Exception as error:
             logger.exception("delivery_failed", stream=delivery.stream)
             reason = f"{type(error).__name__}: {error}"
@@ -216,7 +222,8 @@ class InboxHandler:
         guard.retain(self.engine.in_flight)
         for one in guard.take_judged(self.engine.in_flight, self.monotonic):
             self._acks.append(one.delivery)
-            self._apply_outcome(one, self._credibility(one))
+            with self._buried(one.delivery):
+                self._apply_outcome(one, self._credibility(one))
 
     def _credibility(self, one: HeldOutcome) -> Credibility:
         if one.outcome.dispatch_id not in self.engine.in_flight:

@@ -104,7 +104,7 @@ def read_waiting(connection: Connection, limit: int) -> list[Workflow]:
 
 
 def find_workflow_ids(connection: Connection, part: str | None, limit: int) -> list[str]:
-    """Ids that begin or end with `part`, shortest first, or the newest ones when it is None or empty.
+    """Ids that begin or, after these, end with `part`, shortest first; the newest when it is None or empty.
 
     Includes workflows that are submitted and not created yet.
     """
@@ -115,7 +115,8 @@ def find_workflow_ids(connection: Connection, part: str | None, limit: int) -> l
     if part:
         begins = known.workflow_id.startswith(part, autoescape=True)
         ends = known.workflow_id.endswith(part, autoescape=True)
-        query = query.where(or_(begins, ends)).order_by(None).order_by(func.length(known.workflow_id))
+        shortest = func.length(known.workflow_id)
+        query = query.where(or_(begins, ends)).order_by(None).order_by(begins.desc(), shortest)
     return list(connection.execute(query.limit(limit)).scalars())
 
 

@@ -51,5 +51,12 @@ def test_elsewhere_they_are_json_and_on_a_terminal_sentences(tmp_path: Path) -> 
     assert "{" not in shown.text
 
 
+def test_a_line_that_only_looks_like_json_is_text(tmp_path: Path) -> None:
+    deep = "[" * 100_000
+    (tmp_path / "worker-1.log").write_text(f"{deep}\n")
+    [found] = LogFiles(tmp_path).new_lines()
+    assert found.fields["event"] == deep
+
+
 def test_without_logs_it_says_so(tmp_path: Path) -> None:
     assert "there are no logs in " in Cli(tmp_path)("logs", code=2).stderr

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from multi_agent.runtime.observing.event_hooks import check_hooks
+from multi_agent.runtime.observing.event_hooks import read_hook
 from tests.e2e.conftest import Cli
 
 REQUEST = "Create a simple SMA crossover strategy"
@@ -107,10 +107,18 @@ def test_a_metrics_port_in_use_is_named_before_anything_starts(cli: Cli) -> None
     assert "--metrics-port" in told
 
 
-@pytest.mark.parametrize("hook", ["", "ftp://h/x", "say 'x"])
+@pytest.mark.parametrize("hook", ["", "ftp://h/x", "say 'x", "http://[::1/x", "http://h:abc/", "http:///x"])
 def test_what_is_no_hook_is_refused(hook: str) -> None:
     with pytest.raises(Exception, match="--on-event"):
-        check_hooks([hook])
+        read_hook(hook)
+
+
+@pytest.mark.parametrize(
+    ("hook", "shown"),
+    [("HTTPS://user:secret@h.example/secret", "https://h.example"), ("tell --token secret", "tell")],
+)
+def test_what_may_be_secret_in_a_hook_is_not_shown(hook: str, shown: str) -> None:
+    assert read_hook(hook).shown == shown
 
 
 def test_watch_prints_one_object_a_change(cli: Cli) -> None:

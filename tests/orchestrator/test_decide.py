@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from contracts.documents.failure import TestFailure
+from contracts.documents.reports import ReviewFinding
 from contracts.messages.journal import TaskDelayed, WorkflowCompleted
+from contracts.messages.payloads import ReviewSummary
 from orchestrator.core.attempts import BACKOFF_MOST_SECONDS, MAX_CRASHES, backoff_seconds
 from orchestrator.core.events import (
     Approve,
@@ -322,6 +324,17 @@ class TestCycle:
             "review.retest1: the review does not approve: not acceptable; "
             "major (a.py): full houses are compared wrongly"
         )
+
+    def test_findings_of_any_length_end_the_workflow(self) -> None:
+        play = self.reviewed(max_cycles=0)
+        play.succeed("test", verdict="passed")
+        finding = ReviewFinding(severity="major", path="a.py", message="x" * 90_000)
+        review = ReviewSummary(approved=False, findings=(finding,) * 3)
+        said = outcome(play.dispatch("review"), verdict="failed", summary="no", review=review)
+        assert play.give(Finished("review", said)).refused is None
+        error = play.workflow.tasks["review"].error
+        assert error is not None
+        assert (error.code, len(error.message)) == ("not_approved", 2_000)
 
     def test_two_reviews_that_refuse_have_repetitions_of_their_own(self) -> None:
         play = Play(

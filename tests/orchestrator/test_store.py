@@ -318,6 +318,11 @@ async def test_a_beginning_of_a_name_is_enough_when_it_is_clear(store: Store, da
     await saved(store, Play(TODO))
     client = WorkflowClient(database)
     assert await client.resolve("wf") == await client.resolve(None) == "wf-1"
+    for name in ("x-wf", "wf-x"):
+        await client.submit(TODO, workflow_id=name)
+    assert await client.resolve("wf-1") == "wf-1"
+    assert await client.resolve("x") == "x-wf", "a beginning before an end"
+    assert await client.resolve("-1") == "wf-1"
     with pytest.raises(InvalidInput, match="no workflow begins or ends with 'zz'"):
         await client.resolve("zz")
     with pytest.raises(InvalidInput, match="no workflow begins or ends with '%'"):

@@ -26,7 +26,7 @@ from multi_agent.cli.options import (
     settings_of,
 )
 from multi_agent.runtime.observing.bus_watch import watched
-from multi_agent.runtime.observing.event_hooks import check_hooks, told
+from multi_agent.runtime.observing.event_hooks import read_hook, told
 from multi_agent.runtime.observing.shared_metrics import served_metrics
 from multi_agent.runtime.served_paths import served_paths
 from multi_agent.runtime.services import open_client
@@ -52,7 +52,8 @@ def up(roles: tuple[str, ...], modules: tuple[str, ...], hooks: tuple[str, ...],
     """Serve a data folder with everything it needs, supervised, until stopped."""
     settings = settings_of(**options)
     set_up_logs(settings.log_level, settings.redactor, process="supervisor")
-    check_hooks(hooks)
+    for hook in hooks:
+        read_hook(hook)
     make_data_folder(settings.data)
     with served_metrics(settings):
         asyncio.run(_up(settings, roles, modules, hooks))

@@ -26,7 +26,7 @@ from multi_agent.cli.options import (
     settings_of,
 )
 from multi_agent.runtime.early import forked_early
-from multi_agent.runtime.observing.event_hooks import check_hooks
+from multi_agent.runtime.observing.event_hooks import read_hook
 from multi_agent.runtime.observing.shared_metrics import served_metrics
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ def run(
     """
     if sum(value is not None for value in (request, plan, resume)) != 1:
         raise click.UsageError("say what to build: a REQUEST, or --plan FILE, or --resume WORKFLOW")
-    check_hooks(hooks)
+    for hook in hooks:
+        read_hook(hook)
     again, typed = _again(modules, options), _typed(request, repo, modules, options)
     settings = settings_of(**options)
     make_data_folder(settings.data)

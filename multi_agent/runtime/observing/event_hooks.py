@@ -9,7 +9,9 @@ import urllib.request
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from typing import Final
+from functools import partial
+from http.client import HTTPException
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from contracts.base.errors import InvalidInput, StoreUnavailable
@@ -23,26 +25,37 @@ HOOK_SECONDS: Final = 10.0
 """How long a command or a server may take."""
 
 
-def check_hooks(hooks: Sequence[str]) -> None:
-    """Raise InvalidInput for what is neither a command nor an http address."""
-    for hook in hooks:
-        scheme = urlsplit(hook).scheme if "://" in hook.partition(" ")[0] else ""
-        if scheme and scheme not in {"http", "https"}:
-            raise InvalidInput(f"--on-event {hook!r}: an address begins with http:// or https://")
-        try:
-            words = shlex.split(hook)
-        except ValueError as error:
-            raise InvalidInput(f"--on-event {hook!r}: {error}") from None
-        if not words:
-            raise InvalidInput("--on-event is empty; name a command or an http address")
+class Hook(NamedTuple):
+    """Whom to tell."""
+
+    shown: str
+    """Its host or program: what else stands in an address or a command may be secret."""
+    send: Callable[[bytes], None]
+
+
+def read_hook(given: str) -> Hook:
+    """Return the hook that a user named. Raises InvalidInput for neither a command nor an http address."""
+    try:
+        if "://" in given.partition(" ")[0]:
+            parts = urlsplit(given)
+            if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+                raise InvalidInput("--on-event: an address begins with http:// or https:// and names a host")
+            return Hook(f"{parts.scheme}://{parts.hostname}", partial(_post, given))
+        words = shlex.split(given)
+    except ValueError as error:
+        raise InvalidInput(f"--on-event: {error}") from None
+    if not words:
+        raise InvalidInput("--on-event is empty; name a command or an http address")
+    return Hook(words[0], partial(_run, words))
 
 
 @asynccontextmanager
-async def told(settings: Settings, hooks: Sequence[str], say: Callable[[str], None]) -> AsyncIterator[None]:
+async def told(settings: Settings, given: Sequence[str], say: Callable[[str], None]) -> AsyncIterator[None]:
     """While the `with` body runs, tell each hook what is new; at the end, what is new then."""
-    if not hooks:
+    if not given:
         yield
         return
+    hooks = list(map(read_hook, given))
     database = make_database(settings)
     try:
         notices, ending = Notices(make_client(settings, database)), asyncio.Event()
@@ -54,13 +67,15 @@ async def told(settings: Settings, hooks: Sequence[str], say: Callable[[str], No
             ending.set()
             await asyncio.wait([telling], timeout=2 * HOOK_SECONDS)
             telling.cancel()
-            await asyncio.gather(telling, return_exceptions=True)
+            [ended] = await asyncio.gather(telling, return_exceptions=True)
+            if isinstance(ended, Exception):
+                say(f"--on-event: nothing more was told: {type(ended).__name__}: {ended}")
     finally:
         await database.close()
 
 
 async def _tell_all(
-    notices: Notices, hooks: Sequence[str], say: Callable[[str], None], ending: asyncio.Event
+    notices: Notices, hooks: Sequence[Hook], say: Callable[[str], None], ending: asyncio.Event
 ) -> None:
     last = False
     while not last:
@@ -79,26 +94,32 @@ async def _tell_all(
                 continue
 
 
-async def _tell(hook: str, notice: Notice, say: Callable[[str], None]) -> None:
+async def _tell(hook: Hook, notice: Notice, say: Callable[[str], None]) -> None:
     body = json_text(asdict(notice)).encode()
-    send = _post if hook.startswith(("http://", "https://")) else _run
     try:
-        await asyncio.to_thread(send, hook, body)
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
-        say(f"--on-event {hook}: {notice.event} of {notice.workflow_id} was not told: {error}")
+        await asyncio.to_thread(hook.send, body)
+    except (OSError, ValueError, HTTPException, subprocess.SubprocessError) as error:
+        say(f"--on-event {hook.shown}: {notice.event} of {notice.workflow_id} was not told: {_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without the command or the address."""
+    if isinstance(error, subprocess.CalledProcessError):
+        return f"exit code {error.returncode}"
+    return str(error) if isinstance(error, OSError) else type(error).__name__
 
 
 def _post(url: str, body: bytes) -> None:
-    request = urllib.request.Request(  # noqa: S310 - see check_hooks
+    request = urllib.request.Request(  # noqa: S310 - see read_hook
         url, data=body, headers={"Content-Type": "application/json"}, method="POST"
     )
     with urllib.request.urlopen(request, timeout=HOOK_SECONDS) as answer:  # noqa: S310
         answer.read(1)
 
 
-def _run(command: str, body: bytes) -> None:
+def _run(words: Sequence[str], body: bytes) -> None:
     subprocess.run(
-        shlex.split(command),
+        words,
         input=body,
         stdout=subprocess.DEVNULL,
         timeout=HOOK_SECONDS,

@@ -60,6 +60,6 @@ class LogFiles:
 def _fields(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"event": text}
     return found if isinstance(found, dict) else {"event": text}

@@ -38,9 +38,10 @@ def serve_metrics(host: str, port: int, registry: CollectorRegistry | None = Non
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         kind = type("_Server", (_Server,), {"address_family": family})
         server = kind((host, port), _Silent)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise NotConfigured(
-            f"metrics cannot be served at {host}:{port}: {error.strerror or error}; "
+            f"metrics cannot be served at {host}:{port}: {reason}; "
             "choose another --metrics-port or --metrics-host"
         ) from None
     server.set_app(answer)

@@ -96,7 +96,7 @@ TEXTS: Mapping[str, _Text] = {
         {"MULTI_AGENT_SANDBOX": "docker"},
     ),
     "metrics_host": _Text(
-        {"form": "non sense", "unreachable": "203.0.113.1"},
+        {"form": "x" * 70, "unreachable": "203.0.113.1"},
         ("metrics", "METRICS"),
         {"MULTI_AGENT_METRICS_PORT": "18997"},
     ),
