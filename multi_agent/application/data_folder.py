@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Final
 
 from contracts.base.errors import NotConfigured
-
-OTHER_FOLDER: Final = "name another one with --data-dir or MULTI_AGENT_DATA_DIR"
 
 
 def make_data_folder(folder: Path) -> Path:
     """Make the data folder when it does not exist. Raises NotConfigured where it cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        check_writable(folder)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
     except OSError as error:
-        raise NotConfigured(
-            f"the data folder {str(folder)!r} cannot be written: {error.strerror}; {OTHER_FOLDER}"
-        ) from None
-    return folder
+        raise _unusable(folder, error) from None
 
 
-def check_writable(folder: Path) -> None:
-    """Raise OSError where no file can be made; none is left."""
-    with tempfile.TemporaryFile(dir=folder):
-        pass
+def check_data_folder(folder: Path) -> bool:
+    """Return whether it exists; it can be made then. Makes nothing. Raises as make_data_folder."""
+    nearest = next(one for one in (folder, *folder.parents) if one.exists())
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            return nearest == folder
+    except OSError as error:
+        raise _unusable(folder, error) from None
+
+
+def _unusable(folder: Path, error: OSError) -> NotConfigured:
+    return NotConfigured(
+        f"the data folder {str(folder)!r} cannot be written: {error.strerror}; "
+        "name another one with --data-dir or MULTI_AGENT_DATA_DIR"
+    )

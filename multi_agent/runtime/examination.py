@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from multi_agent.application.data_folder import OTHER_FOLDER, check_writable
+from contracts.base.errors import NotConfigured
+from multi_agent.application.data_folder import check_data_folder
 from multi_agent.application.doctor import Examined, Finding
 from multi_agent.application.sandboxes import examine_backends, examine_hosts
 from multi_agent.bootstrap import (
@@ -51,17 +52,11 @@ def _has_database(settings: Settings) -> bool:
 
 def _data_folder(folder: Path) -> Finding:
     """Whether it can be written, or made; it is not made."""
-    name = "data folder"
-    nearest = next(one for one in (folder, *folder.parents) if one.exists())
     try:
-        check_writable(nearest)
-    except OSError as error:
-        return Finding(
-            name, False, f"{nearest} cannot be written: {error.strerror}; {OTHER_FOLDER}", needed=True
-        )
-    return Finding(
-        name, True, str(folder) if nearest == folder else f"{folder}, made when needed", needed=True
-    )
+        exists = check_data_folder(folder)
+    except NotConfigured as error:
+        return Finding("data folder", False, str(error), needed=True)
+    return Finding("data folder", True, str(folder) if exists else f"{folder}, made when needed", needed=True)
 
 
 async def _find_sandboxes(settings: Settings) -> Sequence[Finding]:

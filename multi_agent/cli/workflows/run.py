@@ -12,7 +12,7 @@ import click
 
 from contracts.base.printing import print_line
 from contracts.base.processes.command_lines import command_line
-from multi_agent.application.data_folder import make_data_folder
+from multi_agent.application.data_folder import check_data_folder
 from multi_agent.cli import EXIT_APPROVAL, EXIT_INTERRUPTED
 from multi_agent.cli.completing import complete_workflow
 from multi_agent.cli.options import (
@@ -79,7 +79,7 @@ def run(
         read_hook(hook)
     again, typed = _again(modules, options), _typed(request, repo, modules, options)
     settings = settings_of(**options)
-    make_data_folder(settings.data)
+    check_data_folder(settings.data)
     with served_metrics(settings), forked_early(settings) as forked:
         from multi_agent.cli.tables import Terminal
         from multi_agent.cli.workflows.run_session import RunOptions, RunSession
