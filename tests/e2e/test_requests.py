@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
+import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -247,7 +249,8 @@ def test_an_unknown_request_without_a_model_says_how_to_get_one(cli: Cli) -> Non
     ended = cli("run", "Something nobody recorded", "--data-dir", "my data", code=2)
     assert "no model is set" in ended.stderr
     assert "  Create momentum strategy\n" in ended.stderr
-    again = "multi-agent run 'Something nobody recorded' --data-dir 'my data'"
+    program = shlex.quote(str(Path(sys.executable).with_name("multi-agent")))
+    again = f"{program} run 'Something nobody recorded' --data-dir 'my data'"
     for way in (
         f"GEMINI_API_KEY=... {again}\n",
         f"{again} --model openai:NAME",

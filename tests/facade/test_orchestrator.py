@@ -97,7 +97,7 @@ def test_mistakes_are_named(orchestrator: Typed, tmp_path: Path) -> None:
             ask("nothing-1")
     with pytest.raises(InvalidInput, match=r"there is no option 'datadir'; there are: .*data_dir"):
         Orchestrator(datadir=tmp_path)
-    with pytest.raises(NotConfigured, match="workers"):
+    with pytest.raises(NotConfigured, match="MULTI_AGENT_WORKERS"):
         Orchestrator(workers=0)
 
 

@@ -91,7 +91,7 @@ async def test_the_death_of_the_fork_server_is_told_as_that_of_the_keeper(worker
         (("--agents", "no_such_module"), {}, "Error: agents module 'no_such_module' cannot be imported"),
         (("--role", "painter"), {}, "Error: no agent serves the role 'painter'"),
         ((), {"MULTI_AGENT_MODEL": "gemini:some"}, "GEMINI_API_KEY"),
-        ((), {"MULTI_AGENT_WORKER_MEMORY_MB": "8"}, "worker_memory_mb"),
+        ((), {"MULTI_AGENT_WORKER_MEMORY_MB": "8"}, "MULTI_AGENT_WORKER_MEMORY_MB"),
         ((), {"REDIS_URL": ""}, "no Redis is known"),
     ],
 )

@@ -14,7 +14,7 @@ from tests.cli.walk.template import AWAY, USUAL, make_template
 from tests.cli.walk.walking import Walker
 
 NEEDS: Final[Mapping[str, Mapping[str, str]]] = {
-    "postgres": {"DATABASE_URL": f"postgresql://nobody@{AWAY}/none"},
+    "postgres": {"DATABASE_URL": f"postgresql://nobody@{AWAY}/none", "MULTI_AGENT_MODEL": "replay"},
     "openai": {"MULTI_AGENT_MODEL": "openai:x", "OPENAI_BASE_URL": f"http://{AWAY}"},
     "gemini": {"MULTI_AGENT_MODEL": "gemini:x", "GEMINI_API_KEY": "k"},
     "gemini-legacy": {"MULTI_AGENT_MODEL": "gemini-legacy:x", "GEMINI_API_KEY": "k"},
