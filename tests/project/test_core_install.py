@@ -104,7 +104,8 @@ def test_what_needs_an_extra_names_it(walked: Walked, extra: str) -> None:
         code, said = walked[f"{name} {extra}"]
         assert "Traceback" not in said, (name, said)
         needed = f"pip install 'multi-agent[{extra}]'"
-        assert [needed in line for line in said.splitlines() if f"multi-agent[{extra}]" in line] == [True], said
+        [line] = [line for line in said.splitlines() if f"multi-agent[{extra}]" in line]
+        assert needed in line, said
         assert code == (1 if name == "doctor" else 2), (name, said)
 
 
