@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from contracts.base.errors import MultiAgentError
 from contracts.ports.bus import MessageBus
 from multi_agent.bootstrap import HOST, create_artifacts, make_bus, upgrade_database
 from multi_agent.embedded.redis_server import EmbeddedRedis, start_redis
+from multi_agent.runtime.beside import beside
 from multi_agent.runtime.forking.forked_processes import ForkedProcesses
 from multi_agent.runtime.locks import FileLock
 from multi_agent.runtime.observing.bus_watch import bus_trouble, check_bus
@@ -130,15 +131,9 @@ class Stack:
         await self.start()
         return not self.joined
 
-    @asynccontextmanager
-    async def kept_served(self) -> AsyncIterator[None]:
+    def kept_served(self) -> AbstractAsyncContextManager[None]:
         """While the `with` body runs, take over when the joined processes have ended."""
-        watching = asyncio.create_task(self._keep_served())
-        try:
-            yield
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+        return beside(self._keep_served())
 
     async def _keep_served(self) -> None:
         while True:

@@ -94,19 +94,7 @@ def retry(workflow: Workflow, event: Retry, now: float) -> Decision:
     reopened = [task for task in _reopen(workflow, failed) if task.status is not TaskStatus.SUCCEEDED]
     if not reopened and not fixes.tasks:
         return Decision(refused="what these tasks depend on has not succeeded; retry that first")
-    fresh = {
-        task.task_id: task._replace(
-            status=TaskStatus.WAITING,
-            failures=0,
-            crashes=0,
-            outages=0,
-            suspect=False,
-            dispatch_id=None,
-            error=None,
-            not_before=0.0,
-        )
-        for task in reopened
-    }
+    fresh = {task.task_id: _as_new(task) for task in reopened}
     for task in release(workflow, fresh, versions=fresh):
         fresh[task.task_id] = task
     header = workflow.header._replace(
@@ -117,6 +105,20 @@ def retry(workflow: Workflow, event: Retry, now: float) -> Decision:
     )
     retried = WorkflowRetried(event.task_id, event.person, len(fresh) + len(added))
     return Decision(tuple({**fixes.tasks, **fresh}.values()), header, (retried, *fixes.journal))
+
+
+def _as_new(task: TaskState) -> TaskState:
+    """A task whose attempts count from none."""
+    return task._replace(
+        status=TaskStatus.WAITING,
+        failures=0,
+        crashes=0,
+        outages=0,
+        suspect=False,
+        dispatch_id=None,
+        error=None,
+        not_before=0.0,
+    )
 
 
 class _Fixes(NamedTuple):

@@ -13,31 +13,19 @@ import pytest
 
 from multi_agent.application.approvals import PendingApproval, pending_approvals
 from multi_agent.application.shown_actions import MOST_KEPT, ShownActions
-from orchestrator.storage.migrate import upgrade
 from orchestrator.storage.sql.database import open_database
 from tests.cli.terminals import run_on_terminal
+from tests.cli.unserved import DATA, unserved
 from tests.e2e.conftest import Cli
 from tests.release.history import Desk, item
 
-DATA = ".multi_agent"
 SHOWING = (["approve", "wait", "--show"], ["status", "wait"], ["watch", "wait"])
 
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
     """A data folder with a workflow `wait`, whose only task `a` waits for approval; nobody serves it."""
-    (tmp_path / DATA).mkdir()
-    asyncio.run(_write(f"sqlite:///{tmp_path / DATA / 'state.db'}"))
-    return Cli(tmp_path)
-
-
-async def _write(url: str) -> None:
-    upgrade(url)
-    database = open_database(url)
-    desk = Desk(database)
-    await desk.start("orchestrator-1")
-    await desk.submit("wait", item("a", requires_approval=True))
-    await database.close()
+    return unserved(tmp_path, "wait", item("a", requires_approval=True))
 
 
 async def _read(url: str) -> PendingApproval:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shlex
 import sqlite3
@@ -12,30 +11,16 @@ from pathlib import Path
 import pytest
 
 from multi_agent.runtime.locks import FileLock
-from orchestrator.storage.migrate import upgrade
-from orchestrator.storage.sql.database import open_database
 from tests.cli.test_pasted import SCRIPT, pasted
+from tests.cli.unserved import DATA, unserved
 from tests.e2e.conftest import Cli
-from tests.release.history import Desk, item
-
-DATA = ".multi_agent"
+from tests.release.history import item
 
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
     """A folder with the workflow `wait-7f`, one task of which waits for approval, left by dead processes."""
-    (tmp_path / DATA).mkdir()
-    asyncio.run(_write(f"sqlite:///{tmp_path / DATA / 'state.db'}"))
-    return Cli(tmp_path)
-
-
-async def _write(url: str) -> None:
-    upgrade(url)
-    database = open_database(url)
-    desk = Desk(database)
-    await desk.start("orchestrator-1")
-    await desk.submit("wait-7f", item("a", requires_approval=True), item("b"))
-    await database.close()
+    return unserved(tmp_path, "wait-7f", item("a", requires_approval=True), item("b"))
 
 
 def test_status_says_that_nothing_goes_on_and_what_makes_it_go_on(cli: Cli) -> None:

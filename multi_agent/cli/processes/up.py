@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Final
 
 import click
@@ -25,8 +23,9 @@ from multi_agent.cli.options import (
     sandbox_option,
     settings_of,
 )
+from multi_agent.runtime.beside import beside
 from multi_agent.runtime.observing.bus_watch import watched
-from multi_agent.runtime.observing.event_hooks import read_hook, told
+from multi_agent.runtime.observing.event_hooks import Hook, read_hook, told
 from multi_agent.runtime.observing.shared_metrics import served_metrics
 from multi_agent.runtime.served_paths import served_paths
 from multi_agent.runtime.services import open_client
@@ -52,15 +51,14 @@ def up(roles: tuple[str, ...], modules: tuple[str, ...], hooks: tuple[str, ...],
     """Serve a data folder with everything it needs, supervised, until stopped."""
     settings = settings_of(**options)
     set_up_logs(settings.log_level, settings.redactor, process="supervisor")
-    for hook in hooks:
-        read_hook(hook)
+    told_to = list(map(read_hook, hooks))
     make_data_folder(settings.data)
     with served_metrics(settings):
-        asyncio.run(_up(settings, roles, modules, hooks))
+        asyncio.run(_up(settings, roles, modules, told_to))
 
 
 async def _up(
-    settings: Settings, roles: tuple[str, ...], modules: tuple[str, ...], hooks: tuple[str, ...]
+    settings: Settings, roles: tuple[str, ...], modules: tuple[str, ...], hooks: list[Hook]
 ) -> None:
     find_agents(modules)  # a module that cannot be imported is refused before anything starts
     try:
@@ -80,25 +78,15 @@ async def _up(
         async with (
             watched(stack.trouble, _say, _say),
             told(stack.settings, hooks, _say),
-            _announced(stack.settings, begun),
+            beside(_announce(stack.settings, begun)),
         ):
             await served_paths(stack.settings).during(stopped.wait())
     finally:
         await stack.stop()
 
 
-@asynccontextmanager
-async def _announced(settings: Settings, begun: float) -> AsyncIterator[None]:
-    """While the `with` body runs, say once that it is ready, when an orchestrator and a worker are."""
-    announcing = asyncio.create_task(_announce(settings, begun))
-    try:
-        yield
-    finally:
-        announcing.cancel()
-        await asyncio.gather(announcing, return_exceptions=True)
-
-
 async def _announce(settings: Settings, begun: float) -> None:
+    """Say once that it is ready, when an orchestrator and a worker are."""
     _say("stop with Ctrl-C")
     async with open_client(settings) as client:
         retry = DatabaseRetry()

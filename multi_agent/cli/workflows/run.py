@@ -75,8 +75,7 @@ def run(
     """
     if sum(value is not None for value in (request, plan, resume)) != 1:
         raise click.UsageError("say what to build: a REQUEST, or --plan FILE, or --resume WORKFLOW")
-    for hook in hooks:
-        read_hook(hook)
+    told_to = tuple(map(read_hook, hooks))
     again, typed = _again(modules, options), _typed(request, repo, modules, options)
     settings = settings_of(**options)
     check_data_folder(settings.data)
@@ -85,7 +84,7 @@ def run(
         from multi_agent.cli.workflows.run_session import RunOptions, RunSession
         from multi_agent.cli.workflows.screen import Screen
 
-        wanted = RunOptions(request, plan, resume, repo, modules, hooks, again, typed)
+        wanted = RunOptions(request, plan, resume, repo, modules, told_to, again, typed)
         session = RunSession(settings, wanted, Screen(Terminal(err=as_json), quiet=as_json), forked)
         return asyncio.run(_interruptible(settings, session, wanted, as_json=as_json))
 

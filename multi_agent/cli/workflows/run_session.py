@@ -31,7 +31,7 @@ from multi_agent.cli.workflows.screen import Screen
 from multi_agent.models import Asked
 from multi_agent.runtime.forking.forked_processes import ForkedProcesses
 from multi_agent.runtime.observing.bus_watch import check_bus, watched
-from multi_agent.runtime.observing.event_hooks import told
+from multi_agent.runtime.observing.event_hooks import Hook, told
 from multi_agent.runtime.served_paths import served_paths
 from multi_agent.runtime.services import open_artifacts
 from multi_agent.runtime.stack import Stack
@@ -51,7 +51,7 @@ class RunOptions:
     resume: str | None
     repo: Path | None
     modules: tuple[str, ...]
-    hooks: tuple[str, ...] = ()
+    hooks: tuple[Hook, ...] = ()
     """What is told of ends and of questions to people."""
     again: tuple[str, ...] = ()
     """Options with which whoever resumes it works alike."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Final
 
 from contracts.base.errors import BusUnavailable, MultiAgentError, NotConfigured
 from contracts.bus.connect import connect_message_bus
 from contracts.runtime.outage import Outage
+from multi_agent.runtime.beside import beside
 from multi_agent.settings import Settings
 
 QUICK_SECONDS: Final = 1.0
@@ -59,18 +60,11 @@ async def bus_trouble(settings: Settings) -> str | None:
     return None
 
 
-@asynccontextmanager
-async def watched(
+def watched(
     look: Look, began: Callable[[str], None], ended: Callable[[str], None]
-) -> AsyncIterator[None]:
+) -> AbstractAsyncContextManager[None]:
     """While the `with` body runs, tell what is waited for once when it begins, and when it ends."""
-    outage = Outage(began, lambda seconds: ended(f"goes on after {seconds:.0f} s"))
-    watching = asyncio.create_task(_watch(look, outage))
-    try:
-        yield
-    finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+    return beside(_watch(look, Outage(began, lambda seconds: ended(f"goes on after {seconds:.0f} s"))))
 
 
 async def _watch(look: Look, outage: Outage) -> None:

@@ -50,12 +50,11 @@ def read_hook(given: str) -> Hook:
 
 
 @asynccontextmanager
-async def told(settings: Settings, given: Sequence[str], say: Callable[[str], None]) -> AsyncIterator[None]:
+async def told(settings: Settings, hooks: Sequence[Hook], say: Callable[[str], None]) -> AsyncIterator[None]:
     """While the `with` body runs, tell each hook what is new; at the end, what is new then."""
-    if not given:
+    if not hooks:
         yield
         return
-    hooks = list(map(read_hook, given))
     database = make_database(settings)
     try:
         notices, ending = Notices(make_client(settings, database)), asyncio.Event()
