@@ -23,6 +23,7 @@
     │   └── ReplayMiss          the recording holds no answer for this request
     ├── ArtifactError           the artifact store refused or does not hold what was asked for
     │   └── MergeConflict       two parents changed one path differently
+    ├── EnvironmentFailed       a repository's environment could not be made; says which step failed
     └── AgentFailure            an agent did its work and could not reach the goal
 
 Adapters turn foreign errors into these; nothing above an adapter catches a foreign type.
@@ -161,6 +162,10 @@ class ArtifactError(MultiAgentError):
 
 class MergeConflict(ArtifactError):
     """Two parents changed one path in different ways."""
+
+
+class EnvironmentFailed(MultiAgentError):
+    """A step of making an environment failed; the message has its last lines and what to change."""
 
 
 class AgentFailure(MultiAgentError):

@@ -13,6 +13,9 @@ MAX_PATH_BYTES = 1024
 MAX_NAME_BYTES = 200
 MAX_NAMES = 100
 
+EVERYWHERE = "./"
+"""The output pattern of a task that may write every file."""
+
 _UNREADABLE = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 _WINDOWS_DEVICE = re.compile(r"^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?$", re.IGNORECASE)
 # What needs a closer look; a path without it is accepted at once, for trees have many.
@@ -106,5 +109,7 @@ def check_tree(paths: Iterable[str]) -> None:
 
 
 def covers(pattern: str, path: str) -> bool:
-    """Whether an output pattern (a file's path, or a folder's ending in '/') covers `path`."""
-    return path.startswith(pattern) if pattern.endswith("/") else path == pattern
+    """Whether an output pattern (a file's path, or a folder's ending in '/', or EVERYWHERE) covers `path`."""
+    if pattern.endswith("/"):
+        return pattern == EVERYWHERE or path.startswith(pattern)
+    return path == pattern

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Final
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
@@ -52,6 +53,16 @@ def url_secrets(url: str) -> Iterator[str]:
     for secret in found:
         if secret and secret not in public and unquote(secret) not in public:
             yield from {secret, unquote(secret)}
+
+
+def without_password(location: str) -> str:
+    """A URL without its password, for which Git then asks; other places as they are."""
+    with suppress(ValueError):
+        parts = urlsplit(location)
+        if parts.password:
+            user, _, rest = parts.netloc.rpartition("@")
+            return parts._replace(netloc=f"{user.partition(':')[0]}@{rest}").geturl()
+    return location
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -5,6 +5,7 @@ W, T: a workflow's and a task's id. artifacts/git/ref_names.py builds full refs 
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 RESULT: Final = "result"
@@ -30,6 +31,10 @@ MERGES: Final = "refs/merges"
 """Merges, by a digest of what was merged."""
 BASES: Final = "refs/bases"
 """Commits imported from users' repositories."""
+TAGGED: Final = "refs/tagged"
+"""T/name: tags of users' repositories, by the object T that each points at."""
+SNAPSHOTS: Final = "refs/snapshots"
+"""Trees of workspaces, each as a commit, by a digest of what changed and of the tree before."""
 FETCHED: Final = "refs/fetched"
 """Commits that a cache has of a remote store."""
 
@@ -37,6 +42,9 @@ METADATA_FOLDER: Final = ".multi-agent/"
 """Where the first release kept provenance within a tree; nobody writes there."""
 TASK_RECORDS: Final = f"{METADATA_FOLDER}tasks/"
 """T.json: the ArtifactMetadata of each task, in trees of the first release."""
+
+_AMENDMENT: Final = re.compile(r"\.amend[0-9]+$")
+_MAX_ORIGIN: Final = 90
 
 
 def branch_name(workflow_id: str, task_id: str = RESULT) -> str:
@@ -55,3 +63,18 @@ def is_reserved(path: str) -> bool:
     Case does not count, since some file systems ignore it.
     """
     return f"{path.casefold()}/".startswith(METADATA_FOLDER)
+
+
+def amendment_name(origin: str, number: int) -> str:
+    """The name of a workflow's amendment with this number, of the tests of a task."""
+    return f"{origin[:_MAX_ORIGIN].rstrip('.')}.amend{number}"
+
+
+def amended_origin(task_id: str) -> str:
+    """What the names of those begin with whose tests an amendment looks at; "" for another task."""
+    return _AMENDMENT.sub("", task_id) if is_amendment(task_id) else ""
+
+
+def is_amendment(task_id: str) -> bool:
+    """Whether a task that a debug cycle added looks again at tests."""
+    return _AMENDMENT.search(task_id) is not None

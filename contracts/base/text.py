@@ -22,6 +22,7 @@ _IGNORABLE: Final = re.compile(
 )
 _NOT_PLAIN: Final = re.compile(r"[^ -~]")
 _NOT_PLAIN_IN_BLOCK: Final = re.compile(r"[^ -~\n\t]")
+_FENCE: Final = re.compile(r"`{3,}")
 
 
 def shortened(text: str, limit: int) -> str:
@@ -35,6 +36,18 @@ def shortened(text: str, limit: int) -> str:
 def bounded(text: str, limit: int = _MAX_CHARACTERS) -> str:
     """At most `limit` characters that every store takes: PostgreSQL has no NUL, UTF-8 no lone surrogates."""
     return text[:limit].replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+
+
+def encodable(text: str) -> str:
+    """The same text; for a lone surrogate, which UTF-8 cannot hold, a replacement character."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def fenced(text: str, language: str = "") -> str:
+    """Put the text into a code fence that is longer than any fence in the text."""
+    longest = max((len(run) for run in _FENCE.findall(text)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
 
 def is_invisible(char: str) -> bool:

@@ -202,4 +202,5 @@ class RedisBus:
     async def _history(self, stream: str, group: str, consumer: str, after: bytes) -> list[Any]:
         command = ("XREADGROUP", "GROUP", group, consumer, "COUNT", PAGE, "STREAMS", stream, after)
         [reply] = await self._pool.run([command])
-        return reply[0][1] if reply else []
+        found: list[Any] = reply[0][1]
+        return found

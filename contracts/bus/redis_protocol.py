@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -39,9 +40,16 @@ class Place:
 
     def unavailable(self, error: Exception) -> BusUnavailable:
         """Make a BusUnavailable with the error's text."""
-        text = str(error) or "no answer in time"
+        text = _of_the_system(error.__cause__ or error.__context__) or str(error) or "no answer in time"
         shown = text.replace(self.secret, "***") if self.secret else text
         return BusUnavailable(f"Redis at {self.name}: {shown}")
+
+
+def _of_the_system(error: BaseException | None) -> str:
+    """What the operating system says of a connection, without what its drivers add; "" for other errors."""
+    if not isinstance(error, OSError) or not error.errno:
+        return ""
+    return os.strerror(error.errno) if error.errno > 0 else error.strerror or ""
 
 
 def _means_group_missing(text: str) -> bool:

@@ -11,10 +11,11 @@ from itertools import islice
 from typing import Any
 
 from contracts.base.errors import InvalidDocument, Problem, UnsafePath
-from contracts.base.paths import check_new_path, check_path
+from contracts.base.paths import EVERYWHERE, check_new_path, check_path
 from contracts.base.refs import METADATA_FOLDER, RESULT, UNVERIFIED, is_reserved
 from contracts.base.strict_json import shown, to_json, validate
 from contracts.base.text import first_invisible
+from contracts.documents.path_patterns import matches
 from contracts.documents.plan_graph import cycles, order, path_use, unordered
 from contracts.documents.todo_list import TodoItem, TodoList
 from contracts.documents.untested import untested
@@ -32,6 +33,10 @@ class PlanLimits:
     max_tasks: int = 200
     max_dependencies: int = 100
     """Of one task."""
+    protected: tuple[str, ...] = ()
+    """Patterns of paths that no task may write."""
+    in_parts: bool = False
+    """Whether no task may write every file, because the plan is of somebody who was to do it alone."""
 
 
 def parse_plan(
@@ -82,6 +87,8 @@ def check_plan(
         *_role_problems(items, known_roles),
         *_title_problems(items),
         *_path_problems(items),
+        *protected_problems(plan, limits.protected),
+        *(_undivided_problems(items) if limits.in_parts else ()),
         *_command_problems(items),
         *_cycle_problems(items, index),
     ]
@@ -99,6 +106,30 @@ def untested_problems(plan: TodoList) -> list[Problem]:
         )
         for number in untested(items)
     ]
+
+
+def protected_problems(plan: TodoList, protected: Sequence[str]) -> list[Problem]:
+    """Find paths that a plan writes although a pattern protects them."""
+    return [
+        Problem(
+            f"$.items[{number}].output_artifacts[{place}]",
+            f"path {shown(path)} is protected: the repository's settings name {shown(pattern)}",
+        )
+        for number, item in enumerate(plan.items)
+        for place, path in enumerate(item.output_artifacts)
+        for pattern in protected
+        if matches(pattern, f"{path}*" if path.endswith("/") else path)
+    ]
+
+
+def _undivided_problems(items: Sequence[TodoItem]) -> Iterator[Problem]:
+    for number, item in enumerate(items):
+        for place, path in enumerate(item.output_artifacts):
+            if path == EVERYWHERE:
+                yield Problem(
+                    f"$.items[{number}].output_artifacts[{place}]",
+                    f"{shown(item.task_id)} may write everything; name the files and folders of its part",
+                )
 
 
 def _index(items: Sequence[TodoItem]) -> dict[str, int]:
@@ -195,12 +226,14 @@ def _path_problems(items: Sequence[TodoItem]) -> Iterator[Problem]:
 
 
 def _path_fault(path: str, *, written: bool) -> str | None:
+    if written and path == EVERYWHERE:
+        return None
     try:
         (check_new_path if written else check_path)(path.removesuffix("/"))
     except UnsafePath as error:
         return str(error)
     if written and is_reserved(path):
-        return f"path {shown(path)}: {METADATA_FOLDER} is written by the system; choose another folder"
+        return f"path {shown(path)}: {METADATA_FOLDER} is reserved for the system; choose another folder"
     return None
 
 

@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from contracts.base.paths import EVERYWHERE
+
 Dependencies = Sequence[Collection[int]]
 
 _BITS = 4_096
@@ -125,7 +127,10 @@ def path_use(outputs: Sequence[Collection[str]], ordered: Sequence[int]) -> Path
 
 
 def _folders(pattern: str) -> Iterator[str]:
-    return (pattern[: index + 1] for index, char in enumerate(pattern) if char == "/")
+    """The folders above a pattern, and itself if it is one."""
+    yield EVERYWHERE
+    if pattern != EVERYWHERE:
+        yield from (pattern[: index + 1] for index, char in enumerate(pattern) if char == "/")
 
 
 def _around(writers: Sequence[int], folder_writers: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -106,6 +106,7 @@ class TestCase(Model):
     test_id: ShortText
     outcome: Literal["passed", "failed", "error", "skipped"]
     message: LongText = ""
+    apart: bool = Field(default=False, description="it passed in another process than the code it tests")
 
 
 class TestReport(Document):
@@ -165,3 +166,9 @@ class ArtifactMetadata(Document):
     parents: tuple[CommitName, ...] = Field(default=(), max_length=1_000)
     attempt: int = Field(default=1, ge=1)
     report: dict[str, Any] | None = Field(default=None, description="the report document the task produced")
+    guidance: tuple[PathText, ...] = Field(
+        default=(), max_length=100, description="files of the repository that told the agent how to work"
+    )
+    skills: tuple[PathText, ...] = Field(
+        default=(), max_length=100, description="files of the repository whose skills the agent was offered"
+    )

@@ -18,6 +18,7 @@ class Role(StrEnum):
     TESTER = "tester"
     DEBUGGER = "debugger"
     REVIEWER = "reviewer"
+    PLANNER = "planner"
 
 
 RoleName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=50)]

@@ -23,6 +23,7 @@ class Channels:
     CONTROL: Final = "agent.control"
     WORKFLOW_EVENTS: Final = "workflow.events"
     COMMANDS: Final = "workflow.commands"
+    AGENT_STEPS: Final = "agent.steps"
     SANDBOX_REQUESTS: Final = "sandbox.requests"
     SANDBOX_RESULTS: Final = "sandbox.results"
     SANDBOX_HOSTS: Final = "sandbox.hosts"
@@ -51,6 +52,11 @@ class Channels:
     def control(cls, worker_id: str) -> str:
         """The channel on which one worker receives acknowledgements and recalls."""
         return f"{cls.CONTROL}.{worker_id}"
+
+    @classmethod
+    def steps(cls, workflow_id: str) -> str:
+        """The channel on which the agents of one workflow tell each step."""
+        return f"{cls.AGENT_STEPS}.{workflow_id}"
 
     @classmethod
     def sandbox_results(cls, caller_id: str) -> str:

@@ -30,6 +30,7 @@ from contracts.messages.payloads import (
     WorkflowNotice,
 )
 from contracts.messages.sandbox import SandboxControl, SandboxHost, SandboxOrder, SandboxOutcome
+from contracts.messages.steps import StepTaken
 
 MAX_MESSAGE_BYTES: Final = 4_000_000
 BYTES_PER_PART: Final = 80
@@ -50,6 +51,7 @@ class EventType(StrEnum):
     MESSAGE_DEAD_LETTERED = "multiagent.message.dead_lettered"
     WORKFLOW_CHANGED = "multiagent.workflow.changed"
     COMMAND_ADDED = "multiagent.command.added"
+    STEP_TAKEN = "multiagent.step.taken"
     SANDBOX_REQUESTED = "multiagent.sandbox.requested"
     SANDBOX_FINISHED = "multiagent.sandbox.finished"
     SANDBOX_HEARTBEAT = "multiagent.sandbox.heartbeat"
@@ -109,6 +111,7 @@ EVENT_DATA: dict[EventType, type[Model]] = {
     EventType.MESSAGE_DEAD_LETTERED: DeadLetteredMessage,
     EventType.WORKFLOW_CHANGED: WorkflowNotice,
     EventType.COMMAND_ADDED: CommandNotice,
+    EventType.STEP_TAKEN: StepTaken,
     EventType.SANDBOX_REQUESTED: SandboxOrder,
     EventType.SANDBOX_FINISHED: SandboxOutcome,
     EventType.SANDBOX_HEARTBEAT: SandboxHost,

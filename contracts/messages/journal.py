@@ -1,7 +1,7 @@
 """Journal events: what has happened to a workflow, one frozen type a kind.
 
 The journal stores an event as its kind, the task it is about, and the other fields as a JSON object, without
-those that are None. JOURNAL_EVENTS lists the kinds; `encode_journal` and `decode_journal` convert.
+those that are None. JOURNAL_EVENTS lists the kinds; `contracts.messages.journal_rows` converts.
 
 The types are named tuples because two are written for each task and nothing is cheaper to create. Named
 tuples of different types with equal fields are equal: tell them apart with `isinstance`.
@@ -10,10 +10,7 @@ tuples of different types with equal fields are equal: tell them apart with `isi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, NamedTuple, TypeAlias
-
-from pydantic import TypeAdapter, ValidationError
 
 from contracts.messages.payloads import Usage
 
@@ -104,6 +101,30 @@ class TaskToBeFixed(NamedTuple):
     """1 for the first cycle."""
     added: tuple[str, ...]
     """The tasks of the cycle."""
+
+
+class TaskNeedsPlan(NamedTuple):
+    """An agent that was given the whole request asked for a plan, which a planner makes now."""
+
+    task_id: str
+    reason: str
+    added: tuple[str, ...]
+    """The planner's task."""
+
+
+class TaskPlanned(NamedTuple):
+    """A plan that an agent asked for was made; the workflow goes on with its tasks."""
+
+    task_id: str
+    added: tuple[str, ...]
+
+
+class TaskContested(NamedTuple):
+    """A fix called tests wrong instead of the code; they are looked at again."""
+
+    task_id: str
+    reason: str
+    added: tuple[str, ...]
 
 
 class TaskRetrying(NamedTuple):
@@ -210,6 +231,9 @@ JournalEvent: TypeAlias = (
     | TaskDispatched
     | TaskSucceeded
     | TaskToBeFixed
+    | TaskContested
+    | TaskNeedsPlan
+    | TaskPlanned
     | TaskRetrying
     | TaskDelayed
     | TaskLost
@@ -233,6 +257,9 @@ JOURNAL_EVENTS: Mapping[str, type[JournalEvent]] = {
     "task.dispatched": TaskDispatched,
     "task.succeeded": TaskSucceeded,
     "task.to_be_fixed": TaskToBeFixed,
+    "task.contested": TaskContested,
+    "task.needs_plan": TaskNeedsPlan,
+    "task.planned": TaskPlanned,
     "task.retrying": TaskRetrying,
     "task.delayed": TaskDelayed,
     "task.lost": TaskLost,
@@ -244,40 +271,3 @@ JOURNAL_EVENTS: Mapping[str, type[JournalEvent]] = {
     "command.refused": CommandRefused,
 }
 """The type of each kind."""
-
-
-_STORED: Mapping[type[JournalEvent], tuple[str, tuple[str, ...]]] = {
-    model: (kind, model._fields) for kind, model in JOURNAL_EVENTS.items()
-}
-"""The kind and the fields of each type."""
-
-
-def kind_of(model: type[JournalEvent]) -> str:
-    """The kind that is stored for events of this type."""
-    return _STORED[model][0]
-
-
-def encode_journal(event: JournalEvent) -> tuple[str, str | None, dict[str, Any]]:
-    """(kind, task id, data) as they are stored."""
-    kind, names = _STORED[type(event)]
-    fields = zip(names, event, strict=True)
-    data: dict[str, Any] = {name: value for name, value in fields if value is not None}
-    return kind, data.pop("task_id", None), data
-
-
-def decode_journal(kind: str, task_id: str | None, data: Mapping[str, Any]) -> JournalEvent | UnknownEvent:
-    """The event that was stored; fields that this version does not know are left out."""
-    model = JOURNAL_EVENTS.get(kind)
-    if model is None:
-        return UnknownEvent(kind, task_id, data)
-    stored = {**data, "task_id": task_id}
-    known = {name: stored.get(name, model._field_defaults.get(name)) for name in model._fields}
-    try:
-        return _adapter(kind).validate_python(known)
-    except ValidationError:
-        return UnknownEvent(kind, task_id, data)
-
-
-@cache
-def _adapter(kind: str) -> TypeAdapter[JournalEvent]:
-    return TypeAdapter(JOURNAL_EVENTS[kind])

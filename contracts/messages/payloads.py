@@ -9,7 +9,8 @@ from pydantic import Field, StringConstraints
 from contracts.base.model import CommitName, Entries, Identifier, LongText, Model, PathText, ShortText
 from contracts.documents.failure import TestFailure
 from contracts.documents.reports import ReviewFinding
-from contracts.documents.todo_list import RoleName, TodoItem
+from contracts.documents.repository_settings import RepositorySettings
+from contracts.documents.todo_list import RoleName, TodoItem, TodoList
 from contracts.messages.channels import StreamName
 
 MAX_LOGS = 8_000
@@ -33,6 +34,9 @@ class TaskRequest(Model):
     writable: Entries[PathText] = Field(default=(), description="files, or folders ending in '/'")
     base_commit: CommitName | None = Field(
         default=None, description="what the workflow started from, None for nothing"
+    )
+    repository: RepositorySettings | None = Field(
+        default=None, description="what that says about work in it, None for nothing"
     )
 
 
@@ -59,6 +63,24 @@ class Usage(Model):
     input_tokens: int = Field(default=0, ge=0)
     output_tokens: int = Field(default=0, ge=0)
     cost_usd: float = Field(default=0.0, ge=0)
+    cached_input_tokens: int | None = Field(
+        default=None,
+        ge=0,
+        # Releases before it refuse fields that they do not know.
+        exclude_if=lambda count: count is None,
+        description="of the input tokens, those that the service had from an earlier request; null for none",
+    )
+
+    def plus(self, other: Usage) -> Usage:
+        """Both together."""
+        cached = (self.cached_input_tokens or 0) + (other.cached_input_tokens or 0)
+        return Usage(
+            model_calls=self.model_calls + other.model_calls,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cost_usd=self.cost_usd + other.cost_usd,
+            cached_input_tokens=cached or None,
+        )
 
 
 class TestSummary(Model):
@@ -70,6 +92,11 @@ class TestSummary(Model):
     failed: int = Field(default=0, ge=0)
     coverage_percent: float | None = None
     failure: TestFailure | None = Field(default=None, description="the first thing that did not pass")
+    apart: int | None = Field(default=None, ge=0, description="how many passed apart from the code they test")
+    untested: bool | None = Field(
+        default=None,
+        description="true where no test of the work was there, so that nothing shows what it does",
+    )
 
 
 class ReviewSummary(Model):
@@ -77,6 +104,25 @@ class ReviewSummary(Model):
 
     approved: bool
     findings: Entries[ReviewFinding] = Field(default=(), max_length=50)
+
+
+class PlanWanted(Model):
+    """Why an agent that was given a whole request asks for a plan of it."""
+
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=4_000)]
+    found: Annotated[str, StringConstraints(max_length=20_000)] = Field(
+        default="", description="what it learnt that whoever plans should know"
+    )
+
+
+class Contested(Model):
+    """Tests that an agent calls wrong, by the request and the contract."""
+
+    tests: Entries[ShortText] = Field(min_length=1, max_length=10, description="their ids")
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=4_000)]
+    of_repository: bool = Field(
+        default=False, description="whether one was there before the workflow, so that a person decides"
+    )
 
 
 class TaskOutcome(Model):
@@ -96,6 +142,11 @@ class TaskOutcome(Model):
     review: ReviewSummary | None = None
     backend: Annotated[str, StringConstraints(max_length=100)] = ""
     error: TaskError | None = None
+    contested: Contested | None = Field(
+        default=None, description="what a fix found wrong instead of the code"
+    )
+    plan_wanted: PlanWanted | None = Field(default=None, description="of a task that needs a plan first")
+    plan: TodoList | None = Field(default=None, description="of a task that planned")
     usage: Usage = Usage()
     seconds: float = Field(default=0.0, ge=0)
 

@@ -8,6 +8,8 @@ from typing import NamedTuple, Protocol
 
 from contracts.documents.reports import ArtifactMetadata
 from contracts.ports.exchanges import ExchangeStore
+from contracts.ports.tree_files import TreeFiles
+from contracts.ports.trees import TreeChanges
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,10 @@ class PendingCommit:
     created_at: int
     """The commit time in seconds since 1970, UTC: the creation time of the dispatch, so that the same work
     gives the same commit."""
+    title: str = ""
+    """What was done, as an imperative: the subject in the form of a repository that the work started from."""
+    summary: str = ""
+    """What whoever did it said of it, for the body there."""
 
 
 class RefMove(NamedTuple):
@@ -51,6 +57,15 @@ class CommitStore(Protocol):
         """One commit that holds what all parents hold. Deterministic. Raises MergeConflict.
 
         A single parent is returned as it is; no parent gives an empty root commit.
+        """
+
+    async def open_tree(self, commit: str) -> TreeFiles:
+        """The regular files of a commit, not their contents. Raises ArtifactError for a missing commit."""
+
+    async def changes(self, old: str, new: str, *, max_bytes: int) -> TreeChanges:
+        """What makes the tree of one commit that of another.
+
+        Raises ArtifactError for a missing commit, above `max_bytes`, and when a submodule differs.
         """
 
     async def read_tree(self, commit: str, *, max_bytes: int | None = None) -> dict[str, bytes]:

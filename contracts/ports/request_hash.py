@@ -14,9 +14,9 @@ from contracts.ports.model import ModelRequest
 def request_hash(request: ModelRequest) -> str:
     """SHA-256, 64 hex digits, over the canonical JSON of the request.
 
-    A field that is at its default is left out, of the request and of everything in it. So a field that is
-    added later, with a default that means what was meant before, changes no recorded hash; a default, once
-    released, must never change.
+    A field that is at its default is left out, of the request and of everything in it, but for `kind`, which
+    says what a record is. So a field that is added later, with a default that means what was meant before,
+    changes no recorded hash; a default, once released, must never change.
 
     The model's name is no part of the request: a recording answers for whichever model made it. Canonical
     means sorted keys, no spaces, ASCII only. Raises TypeError for a schema that holds something JSON does not
@@ -30,11 +30,11 @@ def request_hash(request: ModelRequest) -> str:
 
 
 def _set_fields(record: Any) -> dict[str, Any]:
-    """The fields of a dataclass that differ from their defaults."""
+    """The fields of a dataclass that differ from their defaults, and its kind."""
     return {
         field.name: value
         for field in fields(record)
-        if (value := getattr(record, field.name)) != _default(field)
+        if (value := getattr(record, field.name)) != _default(field) or field.name == "kind"
     }
 
 

@@ -26,6 +26,7 @@ _PARAMETERS: Final = {
     "tag": "a capability that a task requires with required_tag",
     "shard": f"a logical shard, 0 to {SHARDS - 1}",
     "worker": "a worker's id",
+    "workflow": "the id of a workflow",
     "caller": "the id of a caller of sandbox hosts, usually that of a worker",
 }
 
@@ -104,6 +105,15 @@ _CHANNELS: Final = (
         "worker",
         (EventType.WORKER_CONTROL,),
         ("worker",),
+    ),
+    _Channel(
+        "steps",
+        Channels.steps("{workflow}"),
+        "Steps of the agents of one workflow, for whoever looks on; pub/sub only, and nothing depends on it.",
+        "worker",
+        "observer",
+        (EventType.STEP_TAKEN,),
+        ("workflow",),
     ),
     _Channel(
         "deadLetters",

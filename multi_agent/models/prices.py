@@ -14,6 +14,12 @@ class Price:
     output_usd: float | None = None
     """US dollars per million output tokens, None if unknown."""
 
-    def cost(self, input_tokens: int, output_tokens: int) -> float:
-        """Return the cost of one answer in US dollars."""
-        return (input_tokens * (self.input_usd or 0.0) + output_tokens * (self.output_usd or 0.0)) / 1_000_000
+    cached_usd: float | None = None
+    """US dollars per million input tokens that the service had cached; None for the same as the others."""
+
+    def cost(self, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> float:
+        """Return the cost of one answer in US dollars; the cached tokens are a part of the input."""
+        full = self.input_usd or 0.0
+        cached = full if self.cached_usd is None else self.cached_usd
+        fresh = input_tokens - cached_tokens
+        return (fresh * full + cached_tokens * cached + output_tokens * (self.output_usd or 0.0)) / 1_000_000

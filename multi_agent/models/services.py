@@ -106,7 +106,9 @@ def _endpoint(settings: ModelSettings, kind: str, model: str) -> Endpoint:
         timeout_seconds=settings.timeout_seconds,
         max_answer_bytes=settings.max_answer_bytes,
         redact=settings.redact,
-        price=Price(settings.input_usd_per_million, settings.output_usd_per_million),
+        price=Price(
+            settings.input_usd_per_million, settings.output_usd_per_million, settings.cached_usd_per_million
+        ),
     )
 
 

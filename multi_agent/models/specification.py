@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from contracts.base.errors import NotConfigured
 from contracts.base.redaction import Redactor
-from multi_agent.models.adapters.accepted import LimitName, SchemaStyle, Told
+from multi_agent.models.adapters.accepted import LimitName, SchemaStyle, Told, ToolStyle
 from multi_agent.models.layers.rate_limit import RequestWindow
 
 _STYLES: Final = {
@@ -57,6 +57,8 @@ class ModelSettings:
     """US dollars per million input tokens, None if unknown."""
     output_usd_per_million: float | None = None
     """US dollars per million output tokens, None if unknown."""
+    cached_usd_per_million: float | None = None
+    """US dollars per million input tokens that the service had cached; None for the same as the others."""
     max_answer_bytes: int = 4_000_000
     told: Told = field(default_factory=Told)
     """What the model takes, as far as the user says it."""
@@ -75,6 +77,7 @@ def told(
     limit_name: LimitName | None,
     temperature: float | Literal["off"] | None,
     schema: Literal["json_schema", "json_object", "off"] | None,
+    tools: Literal["auto", "native", "text"] = "auto",
 ) -> Told:
     """What the settings say that the model takes; None where they say nothing."""
     return Told(
@@ -83,6 +86,8 @@ def told(
         temperature=None if temperature == "off" else temperature,
         with_temperature=temperature != "off",
         schema_style=None if schema is None else _STYLES[schema],
+        tool_style=ToolStyle.TEXT if tools == "text" else None,
+        only_native=tools == "native",
     )
 
 

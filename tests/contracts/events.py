@@ -28,6 +28,7 @@ from contracts.messages.sandbox import (
     SandboxOrder,
     SandboxOutcome,
 )
+from contracts.messages.steps import CallTaken, StepTaken
 from tests.contracts.plans import item
 
 COMMIT = "0123456789" * 4
@@ -71,6 +72,13 @@ DATA: dict[EventType, Model] = {
     ),
     EventType.WORKFLOW_CHANGED: WorkflowNotice(workflow_id="wf-1", status="running"),
     EventType.COMMAND_ADDED: CommandNotice(command_id="c-1"),
+    EventType.STEP_TAKEN: StepTaken(
+        role="coder",
+        number=3,
+        most=60,
+        calls=(CallTaken(tool="edit", target="src/größe.py", refused=True),),
+        note="no call",
+    ),
     EventType.SANDBOX_REQUESTED: SandboxOrder(
         request_id="r-1",
         caller_id="w-1",

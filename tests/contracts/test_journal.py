@@ -11,8 +11,11 @@ from contracts.messages.journal import (
     JOURNAL_EVENTS,
     JournalEvent,
     OutcomeRefused,
+    TaskContested,
     TaskDispatched,
     TaskLost,
+    TaskNeedsPlan,
+    TaskPlanned,
     TaskSucceeded,
     TaskToBeFixed,
     UnknownEvent,
@@ -20,10 +23,8 @@ from contracts.messages.journal import (
     WorkflowMerging,
     WorkflowRetried,
     WorkflowStarted,
-    decode_journal,
-    encode_journal,
-    kind_of,
 )
+from contracts.messages.journal_rows import decode_journal, encode_journal, kind_of
 
 STORED: list[tuple[JournalEvent, tuple[str, str | None, dict[str, Any]]]] = [
     (WorkflowStarted(), ("workflow.started", None, {})),
@@ -40,6 +41,9 @@ STORED: list[tuple[JournalEvent, tuple[str, str | None, dict[str, Any]]]] = [
         ),
     ),
     (TaskToBeFixed("a", 1, ("b", "c")), ("task.to_be_fixed", "a", {"cycle": 1, "added": ("b", "c")})),
+    (TaskContested("a", "r", ("b",)), ("task.contested", "a", {"reason": "r", "added": ("b",)})),
+    (TaskNeedsPlan("a", "r", ("b",)), ("task.needs_plan", "a", {"reason": "r", "added": ("b",)})),
+    (TaskPlanned("a", ("b", "c")), ("task.planned", "a", {"added": ("b", "c")})),
     (
         OutcomeRefused("a", "superseded", "d", "e"),
         ("outcome.refused", "a", {"reason": "superseded", "dispatch_id": "d", "execution_id": "e"}),

@@ -73,10 +73,13 @@ def test_what_will_not_be_cancelled_is_not_waited_for_without_end() -> None:
         kept.append(asyncio.create_task(stubborn()))
         await asyncio.sleep(0)
 
+    before = set(threading.enumerate())
     thread = LoopThread(close_seconds=0.1)
     thread.run(start())
+    (loops,) = set(threading.enumerate()) - before
     closing = threading.Thread(target=thread.close, daemon=True)
     closing.start()
     closing.join(20)
     assert not closing.is_alive()
-    assert not any(each.name == "event-loop" for each in threading.enumerate())
+    loops.join(20)
+    assert not loops.is_alive()

@@ -44,18 +44,18 @@ class _LaterMessage(ModelMessage):
 
 @dataclass(frozen=True, slots=True)
 class _LaterRequest(ModelRequest):
-    tools: tuple[str, ...] = ()
+    sounds: tuple[str, ...] = ()
 
 
-def _later(message: _LaterMessage, tools: tuple[str, ...] = ()) -> _LaterRequest:
+def _later(message: _LaterMessage, sounds: tuple[str, ...] = ()) -> _LaterRequest:
     known = {field.name: getattr(REQUEST, field.name) for field in fields(REQUEST)}
-    return _LaterRequest(**{**known, "messages": (message,)}, tools=tools)
+    return _LaterRequest(**{**known, "messages": (message,)}, sounds=sounds)
 
 
 def test_a_later_field_counts_only_once_it_is_used() -> None:
     assert request_hash(_later(_LaterMessage("user", "go"))) == request_hash(REQUEST)
-    assert request_hash(_later(_LaterMessage("user", "go"), tools=("t",))) != request_hash(REQUEST)
-    assert request_hash(_later(_LaterMessage("user", "go", ("i",)))) != request_hash(REQUEST)
+    assert request_hash(_later(_LaterMessage("user", "go"), sounds=("s",))) != request_hash(REQUEST)
+    assert request_hash(_later(_LaterMessage("user", "go", images=("i",)))) != request_hash(REQUEST)
 
 
 def test_a_field_at_its_default_is_left_out() -> None:

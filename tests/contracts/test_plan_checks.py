@@ -108,9 +108,9 @@ def test_limits() -> None:
         ("src//", "empty, '.' and '..' parts"),
         (".git/config", "read by Git itself"),
         ("a\\b", "backslashes"),
-        (".multi-agent/x.json", "written by the system"),
-        (".Multi-Agent/", "written by the system"),
-        (".multi-agent", "written by the system"),
+        (".multi-agent/x.json", "reserved for the system"),
+        (".Multi-Agent/", "reserved for the system"),
+        (".multi-agent", "reserved for the system"),
     ],
 )
 def test_output_paths(path: str, reason: str) -> None:

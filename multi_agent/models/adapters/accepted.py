@@ -31,6 +31,7 @@ _PROMPT: Final = re.compile(
     re.IGNORECASE,
 )
 _REQUESTED: Final = re.compile(r"requested (?:about )?(\d[\d,]*)", re.IGNORECASE)
+_THOUGHTS: Final = ("reasoning", "thinking", "thought")
 _OUTPUT: Final = re.compile(
     r"max_?(?:completion_|output_|new_)?tokens|(?:completion|output) tokens", re.IGNORECASE
 )
@@ -46,12 +47,26 @@ class SchemaStyle(IntEnum):
     WORDS = 2
 
 
+class ToolStyle(IntEnum):
+    """How calls of tools are asked for, best first."""
+
+    FREE = 0
+    """As tools, which the model may call or not."""
+    REQUIRED = 1
+    """As tools, of which it must call one: some servers know how to force a call, but not how to find one."""
+    TEXT = 2
+    """In words, as contracts.ports.text_form has it."""
+
+
 class Accepted(BaseModel):
     """What is known of a model."""
 
     model_config = ConfigDict(frozen=True)
 
     schema_style: SchemaStyle = SchemaStyle.JSON_SCHEMA
+    tool_style: ToolStyle = ToolStyle.FREE
+    thoughts: bool = True
+    """Whether its own thoughts may be sent back to it."""
     temperature: bool = True
     limit_name: LimitName = "max_tokens"
     """What the limit of output tokens is called, where services differ."""
@@ -80,10 +95,16 @@ class Told:
     """Instead of a request's own."""
     with_temperature: bool = True
     schema_style: SchemaStyle | None = None
+    tool_style: ToolStyle | None = None
+    only_native: bool = False
+    """Whether calls are never asked for in words."""
 
     def over(self, learned: Accepted) -> Accepted:
         """What was learned, but for what is said here."""
         said: dict[str, object] = {"limit_name": self.limit_name, "schema_style": self.schema_style}
+        said["tool_style"] = self.tool_style
+        if self.only_native and learned.tool_style is ToolStyle.TEXT:
+            said["tool_style"] = ToolStyle.FREE
         said |= {"temperature": None if self.with_temperature else False}
         return learned.model_copy(update={name: value for name, value in said.items() if value is not None})
 
@@ -103,9 +124,31 @@ class Sent:
     limit: int
     """Of output tokens."""
     with_schema: bool
-    """Whether there is a schema to send."""
+    """Whether there is a schema to send, where there are no tools."""
     renamed: bool = False
     """Whether the other name of the limit was tried before."""
+    with_tools: bool = False
+    """Whether there are tools to call."""
+    only_native: bool = False
+    """Whether tools may not be put into words."""
+
+    @property
+    def calls_tools(self) -> bool:
+        """Whether tools are sent as tools."""
+        return self.with_tools and self.accepted.tool_style < ToolStyle.TEXT
+
+    @property
+    def sends_schema(self) -> bool:
+        """Whether a schema is sent as one."""
+        asked = self.with_schema or (self.with_tools and not self.calls_tools)
+        return asked and self.accepted.schema_style < SchemaStyle.WORDS
+
+    @property
+    def in_words(self) -> Sent | None:
+        """The same with less that a server could break at; None when nothing is left."""
+        if self.calls_tools and not self.only_native:
+            return _but(self, tool_style=ToolStyle.TEXT)
+        return _but(self, schema_style=SchemaStyle.WORDS) if self.sends_schema else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +195,22 @@ def _ways(sent: Sent, failure: HttpFailure) -> Iterator[Sent]:
     if not sent.renamed and _is_about(failure, *get_args(LimitName)):
         (other,) = set(get_args(LimitName)) - {known.limit_name}
         yield replace(_but(sent, limit_name=other), renamed=True)
-    if sent.with_schema and known.schema_style < SchemaStyle.WORDS and failure.status != _TOO_LARGE:
+    if failure.status == _TOO_LARGE:
+        return
+    if sent.calls_tools:
+        yield from _less_of_tools(sent, failure)
+    if sent.sends_schema:
         yield _but(sent, schema_style=SchemaStyle(known.schema_style + 1))
+
+
+def _less_of_tools(sent: Sent, failure: HttpFailure) -> Iterator[Sent]:
+    known = sent.accepted
+    if known.thoughts and _is_about(failure, *_THOUGHTS):
+        yield _but(sent, thoughts=False)
+    if known.tool_style is ToolStyle.FREE and _is_about(failure, "tool_choice", "tool choice"):
+        yield _but(sent, tool_style=ToolStyle.REQUIRED)
+    if not sent.only_native:
+        yield _but(sent, tool_style=ToolStyle.TEXT)
 
 
 def _but(sent: Sent, *, limit: int | None = None, **learned: object) -> Sent:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
 import structlog
 
 from contracts.ports.model import ModelRequest
+from contracts.ports.text_form import in_text
 from multi_agent.models.adapters.accepted import (
     Accepted,
     LimitName,
     SchemaStyle,
     Sent,
     Told,
+    ToolStyle,
     adapted,
     room_in,
 )
@@ -25,11 +27,11 @@ from multi_agent.models.adapters.memory import ModelMemory
 
 T = TypeVar("T")
 
-_MOST_WAYS: Final = 8
+_MOST_WAYS: Final = 10
 _BROKEN: Final = 500
 """The status of a server that breaks at a schema instead of objecting to it."""
-_TRUSTED_FAILURES: Final = 2
-"""So often in a row that status is believed to be an accident."""
+_MOST_BROKEN: Final = 64
+"""Requests that are remembered to have met that status."""
 
 _log = structlog.get_logger(__name__)
 
@@ -47,12 +49,18 @@ class Knowledge:
 class Way:
     """How to send one request."""
 
+    request: ModelRequest
+    """Without tools where they are described in words."""
     schema_style: SchemaStyle
     temperature: float | None
     """None to leave it out."""
     limit_name: LimitName
     limit: int
     """Of output tokens."""
+    must_call: bool = False
+    """Whether a tool must be called."""
+    thoughts: bool = True
+    """Whether the model's own thoughts are sent back to it."""
 
 
 class Adapting:
@@ -64,7 +72,8 @@ class Adapting:
         self._told = knowledge.told
         self._memory = ModelMemory(knowledge.folder, endpoint)
         self._learned = self._memory.recall() or default
-        self._broken_in_a_row = 0
+        self._broken: list[ModelRequest] = []
+        """Met a broken server once, which may be an accident."""
 
     async def ask(
         self,
@@ -81,7 +90,7 @@ class Adapting:
                 return outcome
             if not tries_left:
                 raise rejected(self._endpoint, outcome)
-            sent = self._next(sent, outcome)
+            sent = self._next(sent, request, outcome)
         raise AssertionError("unreachable: the last round returns or raises")
 
     async def _try(
@@ -100,28 +109,36 @@ class Adapting:
 
     def _first(self, request: ModelRequest) -> Sent:
         known = self._told.over(self._learned)
-        characters = len(request.system) + sum(len(turn.text) for turn in request.messages)
         wanted = self._told.max_output_tokens or request.max_output_tokens
-        return Sent(known, known.limit(wanted, characters), request.response_schema is not None)
+        return Sent(
+            known,
+            known.limit(wanted, request.characters),
+            with_schema=request.response_schema is not None,
+            with_tools=bool(request.tools),
+            only_native=self._told.only_native,
+        )
 
     def _way(self, sent: Sent, request: ModelRequest) -> Way:
         known = sent.accepted
         temperature = request.temperature if self._told.temperature is None else self._told.temperature
+        asked = request if sent.calls_tools else in_text(request)
         return Way(
-            schema_style=known.schema_style if sent.with_schema else SchemaStyle.WORDS,
+            request=asked,
+            must_call=known.tool_style is ToolStyle.REQUIRED,
+            thoughts=known.thoughts,
+            schema_style=known.schema_style if asked.response_schema is not None else SchemaStyle.WORDS,
             temperature=temperature if known.temperature else None,
             limit_name=known.limit_name,
             limit=sent.limit,
         )
 
-    def _next(self, sent: Sent, failure: HttpFailure) -> Sent:
-        if failure.status == _BROKEN:
-            self._broken_in_a_row += 1
-            if self._broken_in_a_row < _TRUSTED_FAILURES:
+    def _next(self, sent: Sent, request: ModelRequest, failure: HttpFailure) -> Sent:
+        if failure.status == _BROKEN and (in_words := sent.in_words) is not None:
+            if request not in self._broken:
+                self._broken = [*self._broken[1 - _MOST_BROKEN :], request]
                 raise http_error(self._endpoint, failure)
-            self._broken_in_a_row = 0
-            in_words = sent.accepted.model_copy(update={"schema_style": SchemaStyle.WORDS})
-            return replace(sent, accepted=in_words)
+            self._broken.remove(request)
+            return in_words
         following = adapted(sent, failure)
         if following is not None:
             return following
@@ -130,8 +147,8 @@ class Adapting:
         raise rejected(self._endpoint, failure, advice)
 
     def _learn(self, sent: Sent) -> None:
-        if sent.with_schema and sent.accepted.schema_style < SchemaStyle.WORDS:
-            self._broken_in_a_row = 0
+        if sent.in_words is not None:
+            self._broken.clear()
         learned = self._told.without(sent.accepted, self._learned)
         if learned != self._learned:
             self._learned = learned
@@ -140,7 +157,7 @@ class Adapting:
 
 
 def _may_break(sent: Sent, failure: HttpFailure) -> bool:
-    return failure.status == _BROKEN and sent.with_schema and sent.accepted.schema_style < SchemaStyle.WORDS
+    return failure.status == _BROKEN and sent.in_words is not None
 
 
 def _advice(context: int) -> str:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from contracts.base.errors import ModelRefused, ModelUnavailable
 from contracts.base.strict_json import has_more_parts
 from contracts.ports.model import ModelResponse
 from multi_agent.models.adapters.endpoint import Endpoint
 from multi_agent.models.adapters.failures import HttpFailure
+from multi_agent.models.wire.chat_messages import chat_blocks
 
 _MAX_PARTS: Final = 50_000
 """Of names and values around the text of an answer, which is one of them."""
@@ -43,8 +45,8 @@ def _is_thought(part: object) -> bool:
     return isinstance(part, dict) and str(part.get("type", "text")) in ("thinking", "reasoning", "thought")
 
 
-def _json_of(arguments: object) -> object:
-    return json.dumps(arguments) if isinstance(arguments, dict) else arguments
+def _object(found: object) -> object:
+    return found if isinstance(found, dict) else None
 
 
 def _count(number: object) -> object:
@@ -56,26 +58,21 @@ _Text = Annotated[str | None, BeforeValidator(_text_of)]
 _Count = Annotated[int | None, BeforeValidator(_count)]
 
 
-class _Function(BaseModel):
-    arguments: Annotated[str | None, BeforeValidator(_json_of)] = None
-
-
-class _ToolCall(BaseModel):
-    function: _Function | None = None
-
-
 class _Message(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
     content: _Text = None
     refusal: str | None = None
-    tool_calls: list[_ToolCall] | None = None
+    tool_calls: list[dict[str, Any]] | None = None
 
     @property
     def text(self) -> str:
         """The content, or what the only tool was called with: some models answer so unasked."""
         if self.content or not self.tool_calls or len(self.tool_calls) > 1:
             return self.content or ""
-        function = self.tool_calls[0].function
-        return (function and function.arguments) or ""
+        function = self.tool_calls[0].get("function")
+        arguments = function.get("arguments") if isinstance(function, dict) else None
+        return json.dumps(arguments) if isinstance(arguments, dict) else str(arguments or "")
 
 
 class _Choice(BaseModel):
@@ -83,9 +80,22 @@ class _Choice(BaseModel):
     finish_reason: str | None = None
 
 
+class _Details(BaseModel):
+    cached_tokens: _Count = None
+
+
 class _Usage(BaseModel):
     prompt_tokens: _Count = None
     completion_tokens: _Count = None
+    prompt_tokens_details: Annotated[_Details | None, BeforeValidator(_object)] = None
+    prompt_cache_hit_tokens: _Count = None
+
+    @property
+    def cached(self) -> int:
+        """Input tokens that were cached, by either of two names."""
+        details = self.prompt_tokens_details or _Details()
+        cached = details.cached_tokens or self.prompt_cache_hit_tokens or 0
+        return min(cached, self.prompt_tokens or 0)
 
 
 class _Completion(BaseModel):
@@ -94,8 +104,42 @@ class _Completion(BaseModel):
     usage: _Usage | None = None
 
 
-def read_completion(endpoint: Endpoint, content: bytes) -> ModelResponse:
-    """Read the body of an answer. Raises ModelUnavailable for none, ModelRefused for a useless one."""
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The body of an answer, and what was asked for."""
+
+    content: bytes
+    calls_tools: bool
+    """Whether tools were sent as tools."""
+
+
+def read_completion(endpoint: Endpoint, received: Received, *, in_steps: bool) -> ModelResponse:
+    """Read an answer. Raises ModelUnavailable for none, ModelRefused for a useless one.
+
+    in_steps: whether the request had tools, in whatever form: whoever asked goes on from half an answer.
+    """
+    completion = _completion(endpoint, received.content)
+    if not completion.choices:
+        raise ModelRefused(f"model {endpoint.name} gave no answer")
+    choice = completion.choices[0]
+    was_cut = choice.finish_reason == "length"
+    _check(endpoint, choice, in_steps=in_steps)
+    usage = completion.usage or _Usage()
+    given, made = usage.prompt_tokens or 0, usage.completion_tokens or 0
+    message, native = choice.message, received.calls_tools
+    return ModelResponse(
+        text="" if native else message.text,
+        model=completion.model or endpoint.model,
+        input_tokens=given,
+        output_tokens=made,
+        cost_usd=endpoint.price.cost(given, made, usage.cached),
+        cached_input_tokens=usage.cached,
+        blocks=chat_blocks(message.model_dump(), message.content or "", endpoint.name) if native else (),
+        end="length" if was_cut else "",
+    )
+
+
+def _completion(endpoint: Endpoint, content: bytes) -> _Completion:
     completion = None
     if not has_more_parts(content, _MAX_PARTS):
         with suppress(ValidationError):
@@ -104,24 +148,12 @@ def read_completion(endpoint: Endpoint, content: bytes) -> ModelResponse:
         raise ModelUnavailable(
             f"model {endpoint.name}: the answer is no chat completion; check {endpoint.url_setting}"
         )
-    if not completion.choices:
-        raise ModelRefused(f"model {endpoint.name} gave no answer")
-    choice = completion.choices[0]
-    _check(endpoint, choice)
-    usage = completion.usage or _Usage()
-    given, made = usage.prompt_tokens or 0, usage.completion_tokens or 0
-    return ModelResponse(
-        text=choice.message.text,
-        model=completion.model or endpoint.model,
-        input_tokens=given,
-        output_tokens=made,
-        cost_usd=endpoint.price.cost(given, made),
-    )
+    return completion
 
 
-def _check(endpoint: Endpoint, choice: _Choice) -> None:
+def _check(endpoint: Endpoint, choice: _Choice, *, in_steps: bool) -> None:
     name = endpoint.name
-    if choice.finish_reason == "length":
+    if choice.finish_reason == "length" and not in_steps:
         raise ModelRefused(
             f"model {name}: the answer was cut off at the limit of output tokens "
             "(MULTI_AGENT_MAX_OUTPUT_TOKENS), or of the server's context"
@@ -130,7 +162,7 @@ def _check(endpoint: Endpoint, choice: _Choice) -> None:
         raise ModelRefused(f"model {name}: the answer was blocked by the content filter")
     if choice.message.refusal:
         raise ModelRefused(f"model {name} refused: {endpoint.scrub(choice.message.refusal)}")
-    if not choice.message.text:
+    if not choice.message.text and not in_steps:
         raise ModelRefused(f"model {name} gave an empty answer")
 
 

@@ -17,6 +17,7 @@ from multi_agent.models.adapters.failures import HttpFailure, check
 from multi_agent.models.adapters.gemini_finish import check_gemini_end, google_status
 from multi_agent.models.adapters.http_body import PLAIN_ANSWERS, body_limit, http_library
 from multi_agent.models.adapters.retry_after import google_retry_delay, retry_after_seconds
+from multi_agent.models.wire.gemini_contents import gemini_blocks, gemini_contents, gemini_tool
 
 _GOOGLE: Final = "https://generativelanguage.googleapis.com/"
 
@@ -24,8 +25,8 @@ _GOOGLE: Final = "https://generativelanguage.googleapis.com/"
 class Gemini:
     """A ModelClient for the Gemini API (not Vertex AI).
 
-    A schema is sent as `response_json_schema`. When the service calls such a request invalid, as it does with
-    large schemas, it is sent with the schema in the system text; what works is learned (`Adapting`).
+    A schema is sent as `response_json_schema`, tools as function declarations. When the service calls such a
+    request invalid, as it does with large schemas, they are sent in text; what works is learned (`Adapting`).
     """
 
     def __init__(self, endpoint: Endpoint, knowledge: Knowledge) -> None:
@@ -56,8 +57,8 @@ class Gemini:
         return self._endpoint.name
 
     async def complete(self, request: ModelRequest) -> ModelResponse:
-        response = await self._adapting.ask(request, partial(self._send, request), _read_failure)
-        return self._read(response)
+        response, calls_tools = await self._adapting.ask(request, self._send, _read_failure)
+        return self._read(response, calls_tools=calls_tools, in_steps=bool(request.tools))
 
     async def check(self) -> None:
         """See ServiceClient."""
@@ -70,45 +71,62 @@ class Gemini:
         self._client.close()
         await self._http.aclose()
 
-    async def _send(self, request: ModelRequest, way: Way) -> types.GenerateContentResponse:
-        turns: list[types.Content | types.ContentDict] = [
-            types.Content(role=turn.role, parts=[types.Part(text=turn.text)]) for turn in request.messages
-        ]
-        return await self._client.aio.models.generate_content(
-            model=self._endpoint.model, contents=[*turns], config=_config(request, way)
+    async def _send(self, way: Way) -> tuple[types.GenerateContentResponse, bool]:
+        """The answer, and whether tools were sent as tools."""
+        contents = gemini_contents(way.request, name=self.name, thoughts=way.thoughts)
+        answer = await self._client.aio.models.generate_content(
+            model=self._endpoint.model,
+            contents=[types.Content.model_validate(one) for one in contents],
+            config=_config(way),
         )
+        return answer, bool(way.request.tools)
 
-    def _read(self, response: types.GenerateContentResponse) -> ModelResponse:
+    def _read(
+        self, response: types.GenerateContentResponse, *, calls_tools: bool, in_steps: bool
+    ) -> ModelResponse:
         feedback = response.prompt_feedback
         candidate = response.candidates[0] if response.candidates else None
         parts = (candidate.content.parts if candidate and candidate.content else None) or []
         # Not `response.text`, which warns about parts that are not text.
         text = "".join(part.text for part in parts if part.text and not part.thought)
-        check_gemini_end(
+        end = check_gemini_end(
             self.name,
             blocked=_enum_text(feedback.block_reason if feedback else None),
             finish=_enum_text(candidate.finish_reason if candidate else None),
             text=text,
+            in_steps=in_steps,
         )
         usage = response.usage_metadata or types.GenerateContentResponseUsageMetadata()
         given = usage.prompt_token_count or 0
+        cached = min(usage.cached_content_token_count or 0, given)
         # Thoughts are billed as output.
         made = max((usage.total_token_count or 0) - given, usage.candidates_token_count or 0)
+        plain = (part.model_dump(mode="json", exclude_none=True) for part in parts)
         return ModelResponse(
-            text=text,
+            text="" if calls_tools else text,
             model=response.model_version or self._endpoint.model,
             input_tokens=given,
             output_tokens=made,
-            cost_usd=self._endpoint.price.cost(given, made),
+            cost_usd=self._endpoint.price.cost(given, made, cached),
+            cached_input_tokens=cached,
+            blocks=gemini_blocks(plain, self.name) if calls_tools else (),
+            end=end,
         )
 
 
-def _config(request: ModelRequest, way: Way) -> types.GenerateContentConfig:
+def _config(way: Way) -> types.GenerateContentConfig:
+    request = way.request
     config = types.GenerateContentConfig(
         system_instruction=request.system or None,
         temperature=way.temperature,
         max_output_tokens=way.limit,
     )
+    if request.tools:
+        declared = [types.FunctionDeclaration.model_validate(gemini_tool(tool)) for tool in request.tools]
+        mode = types.FunctionCallingConfigMode.ANY if way.must_call else types.FunctionCallingConfigMode.AUTO
+        config.tools = [types.Tool(function_declarations=declared)]
+        config.tool_config = types.ToolConfig(function_calling_config=types.FunctionCallingConfig(mode=mode))
+        config.automatic_function_calling = types.AutomaticFunctionCallingConfig(disable=True)
     if request.response_schema is None:
         return config
     schema = json.dumps(request.response_schema, default=dict)

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from contracts.base.errors import ModelRefused
 
 _FINE: Final = frozenset({"", "STOP", "FINISH_REASON_UNSPECIFIED"})
 _NOT_BLOCKED: Final = frozenset({"", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED"})
+_MALFORMED: Final = frozenset(
+    {"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE"}
+)
+
+End: TypeAlias = Literal["", "length", "malformed"]
 
 
-def check_gemini_end(name: str, *, blocked: str, finish: str, text: str) -> None:
-    """Raise ModelRefused unless the answer is complete.
+def check_gemini_end(name: str, *, blocked: str, finish: str, text: str, in_steps: bool = False) -> End:
+    """Raise ModelRefused unless the answer is of use; else return how it ended.
 
-    `blocked` and `finish` are the reasons as the API names them, "" for none.
+    `blocked` and `finish` are the reasons as the API names them, "" for none. In steps whoever asked goes on
+    from half an answer, or from none.
     """
     if blocked not in _NOT_BLOCKED:
         raise ModelRefused(f"model {name}: the request was blocked ({blocked})")
+    if in_steps and finish == "MAX_TOKENS":
+        return "length"
+    if in_steps and finish in _MALFORMED:
+        return "malformed"
     if finish == "MAX_TOKENS":
         raise ModelRefused(
             f"model {name}: the answer was cut off at the limit of output tokens "
@@ -25,8 +35,9 @@ def check_gemini_end(name: str, *, blocked: str, finish: str, text: str) -> None
         )
     if finish not in _FINE:
         raise ModelRefused(f"model {name}: the answer was blocked or broken off ({finish})")
-    if not text:
+    if not text and not in_steps:
         raise ModelRefused(f"model {name} gave an empty answer")
+    return ""
 
 
 def google_status(status: int, payload: object) -> int:

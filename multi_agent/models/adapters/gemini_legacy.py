@@ -3,7 +3,7 @@
 Its asyncio client is broken over REST, so the blocking client runs in a thread; its own retries are off. It
 does not know thoughts, whose parts would look like the answer, so they are removed from the body before the
 SDK parses it. It accepts only a small subset of JSON Schema, so the schema is sent in the system text, with
-the JSON MIME type.
+the JSON MIME type, and tools are described there too.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import asyncio
 import json
 import time
 import warnings
+from dataclasses import replace
 from importlib import import_module
 from io import BytesIO
 from typing import Any, Final, cast
 
 from contracts.base.errors import ModelRefused, ModelUnavailable
 from contracts.ports.model import ModelRequest, ModelResponse
-from multi_agent.models.adapters.accepted import Accepted, SchemaStyle
+from multi_agent.models.adapters.accepted import Accepted, SchemaStyle, ToolStyle
 from multi_agent.models.adapters.adapting import Adapting, Knowledge, Way
 from multi_agent.models.adapters.endpoint import Endpoint, with_schema_in_words
 from multi_agent.models.adapters.failures import HttpFailure
@@ -50,7 +51,10 @@ class GeminiLegacy:
 
     def __init__(self, endpoint: Endpoint, knowledge: Knowledge) -> None:
         self._endpoint = endpoint
-        self._adapting = Adapting(endpoint, knowledge, Accepted(schema_style=SchemaStyle.JSON_OBJECT))
+        in_text = replace(knowledge.told, tool_style=ToolStyle.TEXT, only_native=False)
+        self._adapting = Adapting(
+            endpoint, replace(knowledge, told=in_text), Accepted(schema_style=SchemaStyle.JSON_OBJECT)
+        )
         legacy.configure(
             api_key=endpoint.key_text,
             transport="rest",
@@ -70,9 +74,9 @@ class GeminiLegacy:
 
     async def complete(self, request: ModelRequest) -> ModelResponse:
         response = await self._adapting.ask(
-            request, lambda way: asyncio.to_thread(self._send, self._message(request, way)), _read_failure
+            request, lambda way: asyncio.to_thread(self._send, self._message(way)), _read_failure
         )
-        return self._read(response)
+        return self._read(response, in_steps=bool(request.tools))
 
     async def check(self) -> None:
         """See ServiceClient. Its SDK has no question that could be cancelled, so none is asked."""
@@ -80,8 +84,8 @@ class GeminiLegacy:
     async def close(self) -> None:
         await asyncio.to_thread(self._session.close)
 
-    def _message(self, request: ModelRequest, way: Way) -> Any:
-        protos = legacy.protos
+    def _message(self, way: Way) -> Any:
+        protos, request = legacy.protos, way.request
         system, mime = request.system, ""
         if request.response_schema is not None:
             system = with_schema_in_words(request, json.dumps(request.response_schema, default=dict))
@@ -121,14 +125,15 @@ class GeminiLegacy:
             response.raw.close()
         response.raw = BytesIO(_without_thoughts(bytes(body)))
 
-    def _read(self, response: Any) -> ModelResponse:
+    def _read(self, response: Any, *, in_steps: bool) -> ModelResponse:
         candidate = response.candidates[0] if response.candidates else None
         text = "".join(part.text for part in candidate.content.parts) if candidate else ""
-        check_gemini_end(
+        end = check_gemini_end(
             self.name,
             blocked=_enum_text(response.prompt_feedback.block_reason),
             finish=_enum_text(candidate.finish_reason) if candidate else "",
             text=text,
+            in_steps=in_steps,
         )
         usage = response.usage_metadata
         given = usage.prompt_token_count
@@ -139,6 +144,7 @@ class GeminiLegacy:
             input_tokens=given,
             output_tokens=made,
             cost_usd=self._endpoint.price.cost(given, made),
+            end=end,
         )
 
 

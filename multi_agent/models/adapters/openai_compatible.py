@@ -13,13 +13,13 @@ import structlog
 from contracts.ports.model import ModelRequest, ModelResponse
 from multi_agent.models.adapters.accepted import Accepted, SchemaStyle
 from multi_agent.models.adapters.adapting import Adapting, Knowledge, Way
-from multi_agent.models.adapters.chat_completion import failure_in, read_completion
+from multi_agent.models.adapters.chat_completion import Received, failure_in, read_completion
 from multi_agent.models.adapters.endpoint import Endpoint, with_schema_in_words
 from multi_agent.models.adapters.failures import ErrorInAnswer, HttpFailure, check
 from multi_agent.models.adapters.http_body import PLAIN_ANSWERS, body_limit
 from multi_agent.models.adapters.retry_after import retry_after_seconds
+from multi_agent.models.wire.chat_messages import chat_messages, chat_tool
 
-_ROLES: Final = {"user": "user", "model": "assistant"}
 _NO_KEY: Final = "none"
 
 _log = structlog.get_logger(__name__)
@@ -29,7 +29,8 @@ class OpenAiCompatible:
     """A ModelClient for chat completions.
 
     A schema is sent as `response_format` json_schema, as json_object with the schema in the system text, or
-    in that text alone; which of them works, and what else the server accepts, is learned (`Adapting`).
+    in that text alone, and tools as `tools` or in that text; which of them works, and what else the server
+    accepts, is learned (`Adapting`).
     """
 
     def __init__(self, endpoint: Endpoint, knowledge: Knowledge) -> None:
@@ -55,8 +56,8 @@ class OpenAiCompatible:
         return self._endpoint.name
 
     async def complete(self, request: ModelRequest) -> ModelResponse:
-        content = await self._adapting.ask(request, partial(self._send, request), _read_failure)
-        response = read_completion(self._endpoint, content)
+        received = await self._adapting.ask(request, self._send, _read_failure)
+        response = read_completion(self._endpoint, received, in_steps=bool(request.tools))
         if not response.input_tokens and not self._is_usage_missed:
             self._is_usage_missed = True
             _log.warning("model_usage_unknown", model=self.name, counted_as=0)
@@ -72,17 +73,17 @@ class OpenAiCompatible:
     async def close(self) -> None:
         await self._client.close()
 
-    async def _send(self, request: ModelRequest, way: Way) -> bytes:
+    async def _send(self, way: Way) -> Received:
         # The raw body: the SDK does not validate its models, so a wrong answer would fail later.
-        body = self._body(request, way)
+        body = self._body(way)
         raw = await self._client.chat.completions.with_raw_response.create(**body)
         content: bytes = raw.http_response.content
         if failure := failure_in(content):
             raise ErrorInAnswer(failure)
-        return content
+        return Received(content, bool(way.request.tools))
 
-    def _body(self, request: ModelRequest, way: Way) -> dict[str, Any]:
-        system = request.system
+    def _body(self, way: Way) -> dict[str, Any]:
+        request, system = way.request, way.request.system
         body: dict[str, Any] = {"model": self._endpoint.model}
         if request.response_schema is not None:
             schema = json.dumps(request.response_schema, default=dict)
@@ -93,8 +94,10 @@ class OpenAiCompatible:
                 system = with_schema_in_words(request, schema)
             if way.schema_style is SchemaStyle.JSON_OBJECT:
                 body["response_format"] = {"type": "json_object"}
-        turns = [{"role": _ROLES[turn.role], "content": turn.text} for turn in request.messages]
-        body["messages"] = [{"role": "system", "content": system}, *turns] if system else turns
+        body["messages"] = chat_messages(request, system, name=self.name, thoughts=way.thoughts)
+        if request.tools:
+            body["tools"] = [chat_tool(tool) for tool in request.tools]
+            body["tool_choice"] = "required" if way.must_call else "auto"
         if way.temperature is not None:
             body["temperature"] = way.temperature
         body[way.limit_name] = way.limit

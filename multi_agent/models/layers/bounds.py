@@ -8,7 +8,10 @@ from multi_agent.models.layers.wrapper import Wrapper
 
 
 class Bounded(Wrapper):
-    """Raises ModelRefused for an answer that is empty, over `max_bytes` of UTF-8, or invalid Unicode."""
+    """Raises ModelRefused for an answer that is empty, over `max_bytes` of UTF-8, or invalid Unicode.
+
+    Where tools were offered, an empty one is for whoever asked.
+    """
 
     def __init__(self, inner: ModelClient, max_bytes: int) -> None:
         super().__init__(inner)
@@ -16,9 +19,9 @@ class Bounded(Wrapper):
 
     async def complete(self, request: ModelRequest) -> ModelResponse:
         response = await self._inner.complete(request)
-        if not response.text.strip():
+        if not response.contents and not request.tools:
             raise ModelRefused(f"model {self.name} gave an empty answer to {request.purpose}")
-        size = self._size(response.text)
+        size = sum(map(self._size, response.texts))
         if size > self._max_bytes:
             raise ModelRefused(
                 f"model {self.name} answered {request.purpose} with {size:,} bytes, the limit is "

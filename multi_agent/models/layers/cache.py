@@ -69,15 +69,19 @@ class Cached(Wrapper):
 
     def _keep(self, key: str, response: ModelResponse) -> None:
         self._kept[key] = response
-        self._bytes += len(response.text)
+        self._bytes += _size(response)
         while self._bytes > self._max_bytes:
             _, oldest = self._kept.popitem(last=False)
-            self._bytes -= len(oldest.text)
+            self._bytes -= _size(oldest)
 
     async def close(self) -> None:
         for call in list(self._calls.values()):
             await _cancel(call.task)
         await super().close()
+
+
+def _size(response: ModelResponse) -> int:
+    return sum(map(len, response.texts))
 
 
 async def _cancel(task: asyncio.Task[ModelResponse]) -> None:

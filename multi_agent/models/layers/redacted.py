@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Final
 
 from contracts.base.errors import MultiAgentError
@@ -31,8 +30,6 @@ class Redacted(Wrapper):
         except MultiAgentError as error:
             error.args = tuple(self._redact(arg) if isinstance(arg, str) else arg for arg in error.args)
             raise
-        if len(response.text) < _LONG:
-            text = self._redact(response.text)
-        else:
-            text = await asyncio.to_thread(self._redact, response.text)
-        return replace(response, text=text, model=self._redact(response.model))
+        if sum(map(len, response.texts)) < _LONG:
+            return response.with_texts(self._redact)
+        return await asyncio.to_thread(response.with_texts, self._redact)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from contracts.base.errors import NotConfigured
 from contracts.base.model import Document, Model
+from contracts.ports.content import ContentBlock
 from contracts.ports.model import ModelRequest, ModelResponse
 from contracts.ports.request_hash import request_hash
+from contracts.ports.text_form import in_text
 
 SHIPPED: Final = Path(__file__).parent
 
@@ -27,8 +29,12 @@ class Exchange(Model):
     """The answer, unless it is in `response_lines`."""
     response_lines: tuple[str, ...] | None = None
     """The lines of the answer, unless it is in `response_text`."""
+    response_blocks: tuple[ContentBlock, ...] = ()
+    """The answer, where it has calls of tools."""
+    response_end: Literal["", "length", "malformed"] = ""
     input_tokens: int = Field(default=0, ge=0)
     output_tokens: int = Field(default=0, ge=0)
+    cached_input_tokens: int = Field(default=0, ge=0)
     cost_usd: float = Field(default=0.0, ge=0)
     request_lines: tuple[str, ...] = ()
     """The request as readable text. It shows what changed when a replay finds no answer."""
@@ -39,9 +45,19 @@ class Exchange(Model):
             raise ValueError("give either response_text or response_lines")
         return self
 
-    @property
-    def text(self) -> str:
-        return "\n".join(self.response_lines or ()) if self.response_text is None else self.response_text
+    def response(self) -> ModelResponse:
+        """The answer, which named its model."""
+        lines = self.response_lines or ()
+        return ModelResponse(
+            text="\n".join(lines) if self.response_text is None else self.response_text,
+            model=self.model,
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            cost_usd=self.cost_usd,
+            cached_input_tokens=self.cached_input_tokens,
+            blocks=self.response_blocks,
+            end=self.response_end,
+        )
 
 
 class Recording(Document):
@@ -65,15 +81,19 @@ def exchange_of(request: ModelRequest, response: ModelResponse) -> Exchange:
         model=response.model,
         response_text=response.text if len(lines) == 1 else None,
         response_lines=lines if len(lines) > 1 else None,
+        response_blocks=response.blocks,
+        response_end=response.end,
         input_tokens=response.input_tokens,
         output_tokens=response.output_tokens,
+        cached_input_tokens=response.cached_input_tokens,
         cost_usd=response.cost_usd,
         request_lines=tuple(request_text(request).split("\n")),
     )
 
 
 def request_text(request: ModelRequest) -> str:
-    """Format a whole request as readable text."""
+    """Format a whole request as readable text, tools described in words."""
+    request = in_text(request)
     parts = [
         f"purpose: {request.purpose}\n"
         f"temperature: {float(request.temperature)}\n"

@@ -50,13 +50,7 @@ class Replay:
         found = self._exchanges.get(key)
         if found is None:
             raise ReplayMiss(self._miss(request, key))
-        return ModelResponse(
-            text=found.text,
-            model=found.model,
-            input_tokens=found.input_tokens,
-            output_tokens=found.output_tokens,
-            cost_usd=found.cost_usd,
-        )
+        return found.response()
 
     async def close(self) -> None:
         """Do nothing: no resource is held."""
