@@ -59,4 +59,6 @@ class DeclaredTests:
 
     The assertion must be at the top level of the test, with no statement before it that may leave the test.
     """
+    plain: frozenset[str] = frozenset()
+    """Ids of those that run as they are written: nothing but pytest's marks decorates them."""
     skips: SkipPromises = field(default_factory=SkipPromises)

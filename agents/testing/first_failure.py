@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from agents.sdk.changed_tree import ChangedTree, is_changed
 from agents.testing.error_lines import first_error
 from agents.testing.verdict import Session
 from contracts.base.languages import serves_tests
@@ -50,7 +51,7 @@ def command_failure(run: CommandRun, ended: SandboxResult, files: Mapping[str, b
 
 def base_tree(
     failure: TestFailure, files: Mapping[str, bytes], start: Mapping[str, bytes]
-) -> dict[str, bytes] | None:
+) -> Mapping[str, bytes] | None:
     """Return the tree in which the unchanged base shows whether it fails in the same way.
 
     For tests that could not be loaded it also has the tests of `files`. None where it would show nothing:
@@ -58,13 +59,13 @@ def base_tree(
     """
     loads = failure.kind == "failed"
     concerned = {failure.path, failure.test.partition("::")[0] if loads else failure.path}
-    changed = any(path in files and files[path] != start.get(path) for path in concerned if path)
+    changed = any(path in files and is_changed(path, start, files) for path in concerned if path)
     if not start or changed or failure.kind == "not_verified":
         return None
     if loads:
-        return dict(start)
-    tests = {path: content for path, content in files.items() if serves_tests(path)}
-    return {**start, **tests} if failure.path else None
+        return start
+    tests = {path: files[path] for path in files if serves_tests(path) and is_changed(path, start, files)}
+    return ChangedTree(start, tests) if failure.path else None
 
 
 def _text(output: bytes) -> str:

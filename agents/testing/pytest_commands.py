@@ -91,8 +91,8 @@ def selected_files(command: PytestCommand, files: Mapping[str, bytes]) -> dict[s
     """Return the files with tests that the command runs."""
     targets = {target.partition("::")[0] for target in command.targets}
     return {
-        path: content
-        for path, content in files.items()
+        path: files[path]
+        for path in files
         if path in targets or (PYTHON.is_test_file(path) and any(_within(target, path) for target in targets))
     }
 

@@ -9,11 +9,12 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TypeAlias, TypeGuard
 
+from agents.sdk.source import parsed_python
 from agents.testing.declared import DeclaredTests, Phase, SkipPromises
-from agents.testing.source import parsed_python
 
 _Test: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 _MARKS: Final = frozenset({"skip", "skipif"})
+_MARK_NAMES: Final = frozenset({"pytest.mark", "mark"})
 _SKIPS: Final = _MARKS | {
     "skipIf",
     "skipUnless",
@@ -29,6 +30,7 @@ def declared_in_python(files: Mapping[str, bytes]) -> DeclaredTests:
     """Read files with tests, and the `conftest.py` files that belong to them."""
     expected: set[str] = set()
     failable: set[str] = set()
+    plain: set[str] = set()
     promises: set[tuple[str, Phase]] = set()
     for path, content in files.items():
         if (tree := parsed_python(content)) is None:
@@ -39,8 +41,11 @@ def declared_in_python(files: Mapping[str, bytes]) -> DeclaredTests:
         tests = {f"{path}::{name}": node for name, node in _tests_of(tree)}
         expected |= tests.keys()
         failable |= {test for test, node in tests.items() if _is_failable(node)}
+        plain |= {test for test, node in tests.items() if all(map(_is_pytest_mark, node.decorator_list))}
         promises |= set(_promises(path, tree.body))
-    return DeclaredTests(frozenset(expected), frozenset(failable), SkipPromises(frozenset(promises)))
+    return DeclaredTests(
+        frozenset(expected), frozenset(failable), frozenset(plain), SkipPromises(frozenset(promises))
+    )
 
 
 def _promises(scope: str, body: Iterable[ast.stmt]) -> Iterator[tuple[str, Phase]]:
@@ -78,6 +83,11 @@ def _phase(part: ast.Attribute | ast.Name) -> Phase:
 
 def _is_mark(part: ast.Attribute | ast.Name) -> TypeGuard[ast.Attribute]:
     return isinstance(part, ast.Attribute) and _names(part.value, "mark")
+
+
+def _is_pytest_mark(decorator: ast.expr) -> bool:
+    mark = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return isinstance(mark, ast.Attribute) and ast.unparse(mark.value) in _MARK_NAMES
 
 
 def _is_failable(node: _Test) -> bool:

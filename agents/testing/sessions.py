@@ -6,22 +6,31 @@ import json
 import random
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any, Final
 
+from agents.testing.apart import apart_files
 from agents.testing.declared import DeclaredTests
 from agents.testing.node_commands import as_node, declared_in_node
+from agents.testing.problems import Expectation
 from agents.testing.pytest_commands import PytestCommand, as_pytest, selected_files
-from agents.testing.pytest_settings import import_folders
+from agents.testing.pytest_settings import import_folders, plugin_settings
 from agents.testing.python_tests import declared_in_python
-from agents.testing.verdict import Expectation
+from agents.testing.unittest_commands import as_unittest
 from contracts.base.errors import AgentFailure, LimitExceeded
 from contracts.base.languages import NODE, PYTHON, Language, code_under_test, serves_tests
 from contracts.base.processes.bounded_call import bounded_call
 
-HARNESS_FOLDER: Final = ".test-harness"
+HARNESS_FOLDER: Final = "multi-agent-test-harness"
+"""Not hidden: for `pytest .` it is a part of the tree, where pytest finds no hidden folders."""
 _SUPERVISOR: Final = f"{HARNESS_FOLDER}/supervise.py"
+_PYTHON_HARNESS: Final = (
+    *("run_pytest.py", "session.py", "rewriting.py", "strict.py", "assertions.py", "integrity.py"),
+    *("watching.py", "meter.py", "apart/wire.py", "apart/stand_ins.py", "apart/peer.py"),
+    *("apart/tests_side.py", "apart/code_side.py"),
+)
+_NODE_HARNESS: Final = ("run_node.mjs", "node_reporter.mjs", "node_assertions.mjs")
 _MAX_TWINS: Final = 3
 _CANARIES: Final = (
     "assert 1 == 2",
@@ -31,12 +40,21 @@ _CANARIES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class ApartPlan:
+    """Tests that may run apart from the code."""
+
+    plan: SessionPlan
+    is_whole: bool
+    """Whether they are all tests of the command."""
+
+
+@dataclass(frozen=True, slots=True)
 class SessionPlan:
     """One execution of the harness in a sandbox."""
 
     language: Language
-    files: Mapping[str, bytes]
-    """path -> content of the harness's files, to be added to the tree."""
+    files: Mapping[str, bytes | None]
+    """Changes for the tree: the harness's files, and what goes because it has their places."""
     stdin: bytes
     """The order for `supervise.py`; it contains the nonce."""
     nonce: str
@@ -44,23 +62,42 @@ class SessionPlan:
     """What each run must show, in the order of the runs."""
     read_only: tuple[str, ...]
     """Files that must stay as they are: the harness's, and those that serve tests."""
+    apart: ApartPlan | None = None
+    """The tests that may run apart from their code, in a session of their own before this one."""
+
+    def alone(self, files: tuple[str, ...]) -> SessionPlan:
+        """The same, with the tests of these files in another process than the code."""
+        order = json.loads(self.stdin)
+        runs = [{**run, "order": {**run["order"], "apart": files}} for run in order["runs"]]
+        return replace(self, stdin=json.dumps({**order, "runs": runs}).encode())
 
     @property
     def argv(self) -> tuple[str, ...]:
         return ("python", "-I", "-S", _SUPERVISOR)
 
 
-async def plan_session(argv: tuple[str, ...], files: Mapping[str, bytes]) -> SessionPlan | None:
+async def plan_session(
+    argv: tuple[str, ...],
+    files: Mapping[str, bytes],
+    *,
+    plugins: bool = False,
+) -> SessionPlan | None:
     """Plan the session for an acceptance command; None when no harness supports the command.
+
+    plugins: whether plugins of the environment's test program take part.
 
     Names and choices are random in each plan. Raises InvalidInput for an option that may not be used, and
     AgentFailure for tests that take too long to read.
     """
-    command = as_pytest(argv)
+    command = as_pytest(argv) or as_unittest(argv, files)
     if command is not None:
         selected = selected_files(command, files)
         fixtures = {path: files[path] for path in files if path.rpartition("/")[2] == "conftest.py"}
-        return _python(command, files, await _declared(declared_in_python, {**selected, **fixtures}))
+        declared = await _declared(declared_in_python, {**selected, **fixtures})
+        plan = _python(command, files, declared, plugins=plugins)
+        alone = apart_files(selected, fixtures)
+        whole = len(alone) == len(selected)
+        return replace(plan, apart=ApartPlan(plan.alone(alone), is_whole=whole)) if alone else plan
     targets = as_node(argv, files)
     if targets is None:
         return None
@@ -77,7 +114,13 @@ async def _declared(
         raise AgentFailure(message, code="invalid_code") from error
 
 
-def _python(command: PytestCommand, files: Mapping[str, bytes], declared: DeclaredTests) -> SessionPlan:
+def _python(
+    command: PytestCommand,
+    files: Mapping[str, bytes],
+    declared: DeclaredTests,
+    *,
+    plugins: bool,
+) -> SessionPlan:
     names = [_name() for _ in _CANARIES]
     file = f"{HARNESS_FOLDER}/{_name()}.py"
     tests = [f"def {name}():\n    {body}\n" for name, body in zip(names, _CANARIES, strict=True)]
@@ -90,19 +133,26 @@ def _python(command: PytestCommand, files: Mapping[str, bytes], declared: Declar
     order = {
         "args": command.args,
         "tests": sorted(path for path in files if serves_tests(path) and path.endswith(PYTHON.suffixes)),
+        "plugins": plugins,
         "import_from": import_folders(files),
         "measure": code_under_test(files, PYTHON),
+        "apart": (),
         "canaries": {"file": file, "tests": canaries},
         "twins": by_file,
     }
     added = {
         file: "\n\n".join(["import pytest\n", *tests]).encode(),
-        f"{HARNESS_FOLDER}/pytest.ini": b"[pytest]\n",
+        f"{HARNESS_FOLDER}/pytest.ini": _pytest_ini(files if plugins else {}),
     }
     expected = frozenset[str]() if command.selective else declared.expected
-    expectation = Expectation(frozenset(canaries), expected, twins, declared.skips)
+    expectation = Expectation(frozenset(canaries), expected, twins, declared.skips, declared.plain)
     run = {"argv": ["python", "-B", "-I", f"{HARNESS_FOLDER}/run_pytest.py"], "order": order}
-    return _plan(PYTHON, [run], (expectation,), added, ("run_pytest.py", "strict.py", "meter.py"), files)
+    return _plan(PYTHON, [run], (expectation,), added, _PYTHON_HARNESS, files)
+
+
+def _pytest_ini(files: Mapping[str, bytes]) -> bytes:
+    lines = [f"{name} = {value}\n" for name, value in plugin_settings(files).items()]
+    return "".join(["[pytest]\n", *lines]).encode()
 
 
 def _chosen_twins(declared: DeclaredTests) -> dict[str, str]:
@@ -123,7 +173,7 @@ def _node(targets: tuple[str, ...], files: Mapping[str, bytes], declared: Declar
         canaries = frozenset(f"{path}::{name}" for name in names.values())
         expected = frozenset(test for test in declared.expected if test.startswith(f"{path}::"))
         expectations.append(Expectation(canaries, expected, skips=declared.skips))
-    return _plan(NODE, runs, tuple(expectations), {}, ("run_node.mjs", "node_reporter.mjs"), files)
+    return _plan(NODE, runs, tuple(expectations), {}, _NODE_HARNESS, files)
 
 
 def _node_argv() -> list[str]:
@@ -145,9 +195,16 @@ def _plan(
     harness = {
         f"{HARNESS_FOLDER}/{name}": folder.joinpath(name).read_bytes() for name in ("supervise.py", *scripts)
     }
-    read_only = (*harness, *added, *sorted(path for path in files if serves_tests(path)))
+    # Nothing of the tree may lie beside the harness, where it would be imported.
+    gone = dict.fromkeys((HARNESS_FOLDER, *(path for path in files if _is_beside_harness(path))))
+    tests = sorted(path for path in files if serves_tests(path) and path not in gone)
+    read_only = (*harness, *added, *tests)
     stdin = json.dumps({"nonce": nonce, "runs": runs, "unchanged": read_only}).encode()
-    return SessionPlan(language, {**harness, **added}, stdin, nonce, expectations, read_only)
+    return SessionPlan(language, {**gone, **harness, **added}, stdin, nonce, expectations, read_only)
+
+
+def _is_beside_harness(path: str) -> bool:
+    return path.startswith(f"{HARNESS_FOLDER}/")
 
 
 def _name() -> str:

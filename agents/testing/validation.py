@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from agents.sdk.changed_tree import ChangedTree
 from agents.sdk.task import Task
 from agents.testing.first_failure import command_failure
 from agents.testing.pytest_commands import split_command
@@ -35,15 +36,12 @@ async def run_rules(task: Task, files: Mapping[str, bytes | str | None]) -> Buil
     return BuildReport(passed=True, runs=tuple(runs))
 
 
-def merged_tree(base: Mapping[str, bytes], changes: Mapping[str, bytes | str | None]) -> dict[str, bytes]:
+def merged_tree(base: Mapping[str, bytes], changes: Mapping[str, bytes | str | None]) -> ChangedTree:
     """Apply the changes to the tree. None deletes a file."""
-    tree = dict(base)
-    for path, content in changes.items():
-        if content is None:
-            tree.pop(path, None)
-        else:
-            tree[path] = content.encode() if isinstance(content, str) else content
-    return tree
+    written = {
+        path: content.encode() if isinstance(content, str) else content for path, content in changes.items()
+    }
+    return ChangedTree(base, written)
 
 
 def command_run(cmd: str, ended: SandboxResult) -> CommandRun:

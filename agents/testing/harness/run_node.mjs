@@ -3,20 +3,36 @@
 // It reads its order as JSON from stdin: {"token", "pipe", "file", "canaries": {kind: name}}. The events do not say
 // which tests are canaries; the reader of the events knows.
 import assert from 'node:assert';
+import { EventEmitter } from 'node:events';
 import { readFileSync, writeSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
+import { Readable } from 'node:stream';
 import test from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { told } from './node_assertions.mjs';
 
 const order = JSON.parse(readFileSync(0, 'utf8'));
+// What the code under test could replace is taken before it is loaded.
 const { stringify } = JSON;
-const watched = { ...assert };
-const watchedStrict = { ...assert.strict };
+const { apply, ownKeys } = Reflect;
+const { from } = Buffer;
+const { subarray } = Uint8Array.prototype;
 
 export function send(kind, { name, ...values }) {
   const id = name === undefined ? order.file : `${order.file}::${name}`;
-  let data = Buffer.from(stringify({ token: order.token, kind, id, ...values }) + '\n');
-  while (data.length) data = data.subarray(writeSync(order.pipe, data));
+  // Without a prototype, so that nobody's `toJSON` is asked.
+  const event = { __proto__: null, token: order.token, kind, id, ...values };
+  let data = apply(from, Buffer, [stringify(event) + '\n']);
+  while (data.length) data = apply(subarray, data, [writeSync(order.pipe, data)]);
+}
+
+const [assertions] = told([assert, assert.strict], path.resolve(order.file), () => send('refuted', {}));
+syncBuiltinESMExports();
+const seals = [Readable, EventEmitter].map(({ prototype }) => [prototype, entries(prototype)]);
+
+function entries(prototype) {
+  return new Map(ownKeys(prototype).map((name) => [name, Object.getOwnPropertyDescriptor(prototype, name).value]));
 }
 
 // File and line of the first step of a stack that is in the tree.
@@ -24,17 +40,17 @@ export function place(error) {
   const folder = `${process.cwd()}/`;
   for (const [, name, line] of String(error?.stack ?? '').matchAll(/(?:file:\/\/)?(\/[^\s()]+?):(\d+)/g)) {
     const file = name.startsWith(folder) ? name.slice(folder.length) : '';
-    if (file && !file.startsWith('.test-harness/')) return { path: file, line: Number(line) };
+    if (file && !file.startsWith('multi-agent-test-harness/')) return { path: file, line: Number(line) };
   }
   return {};
 }
 
 const bodies = {
-  strictEqual: () => assert.strictEqual(1, 2),
-  deepStrictEqual: () => assert.deepStrictEqual({ a: [1] }, { a: [2] }),
-  ok: () => assert.ok(false),
-  throws: () => assert.throws(() => 1),
-  rejects: () => assert.rejects(Promise.resolve(1)),
+  strictEqual: () => assertions.strictEqual(1, 2),
+  deepStrictEqual: () => assertions.deepStrictEqual({ a: [1] }, { a: [2] }),
+  ok: () => assertions.ok(false),
+  throws: () => assertions.throws(() => 1),
+  rejects: () => assertions.rejects(Promise.resolve(1)),
 };
 
 test(order.canaries.first, () => { throw new Error('must fail'); });
@@ -50,7 +66,9 @@ if (broken !== undefined) {
 }
 for (const [kind, body] of Object.entries(bodies)) test(order.canaries[kind], body);
 process.on('exit', () => {
-  const names = Object.keys(watched).filter((name) => assert[name] !== watched[name]);
-  const strict = Object.keys(watchedStrict).filter((name) => assert.strict[name] !== watchedStrict[name]);
-  send('changed', { changed: [...names, ...strict.map((name) => `strict.${name}`)].slice(0, 5) });
+  const changed = seals.flatMap(([prototype, before]) => [...before]
+    .filter(([name, value]) => Object.getOwnPropertyDescriptor(prototype, name)?.value !== value)
+    .map(([name]) => `${prototype.constructor.name}.${String(name)}`));
+  if ('toJSON' in Object.prototype) changed.push('Object.toJSON');
+  send('changed', { changed: changed.slice(0, 5) });
 });

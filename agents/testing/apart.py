@@ -1,0 +1,40 @@
+"""Chooses the files whose tests may run in another process than the code they test.
+
+Such tests know the code by what it returns, prints and raises. What reaches into its process, to patch, to
+watch or to run inside of it, does not work from outside; the source says so by these words. What is
+overlooked here is noticed when it is tried, and costs only time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+_REACHES_INSIDE: Final = re.compile(
+    rb"\b(?:monkeypatch\.(?!setenv\b|delenv\b|chdir\b|syspath_prepend\b)|mock|mocker|patch|caplog|recwarn|capfd\w*"
+    rb"|capsysbinary|warns|deprecated_call|warnings|logging|gc|threading|asyncio|async|await|inspect|signal"
+    rb"|reload|importlib|freezegun|freeze_time|time_machine|weakref|multiprocessing|builtins|hypothesis"
+    rb"|getcontext|localcontext|\w*recursionlimit|umask|sys\.std\w+|\w*hook"
+    rb"|not\s+is(?:instance|subclass)\([^()]+,\s*\(?(?:str|int|float|bytes|list|dict|tuple|set|frozenset|complex)"
+    rb"|__subclasses__|getrefcount|random|locale|stdin|sys\.modules|sys\.exc\w+|sys\.settrace|sys\.argv)\b"
+)
+_MAX_FILES: Final = 20
+_MAX_BYTES: Final = 200_000
+APART_SECONDS: Final = 20.0
+"""How long the tests of a session may take apart; after that they run in one process alone."""
+
+
+def apart_files(selected: Mapping[str, bytes], fixtures: Mapping[str, bytes]) -> tuple[str, ...]:
+    """The files among `selected` whose tests may run apart; none of too many.
+
+    `fixtures`: `conftest.py` files, each for what is in its folder and below.
+    """
+    if len(selected) > _MAX_FILES or sum(map(len, selected.values())) > _MAX_BYTES:
+        return ()
+    inside = [path.removesuffix("conftest.py") for path in fixtures if _REACHES_INSIDE.search(fixtures[path])]
+    return tuple(
+        path
+        for path, content in sorted(selected.items())
+        if not _REACHES_INSIDE.search(content) and not any(path.startswith(folder) for folder in inside)
+    )

@@ -1,0 +1,1 @@
+"""Runs a repository's own tests on its unchanged base, in a workspace."""

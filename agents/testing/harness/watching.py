@@ -1,0 +1,75 @@
+"""Looks after the test program, the harness and what they are made of, while tests run."""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import importlib
+import math
+import operator
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+_MAX_CHANGED = 5
+_WATCHED = ("pytest", "_pytest", "pluggy", "unittest")
+# Built-in names that tests have no reason to replace permanently.
+_BUILTINS = frozenset(
+    {"AssertionError", "Exception", "BaseException", "__import__", "__build_class__", "abs", "all", "any"}
+    | {"bool", "dict", "float", "getattr", "hasattr", "int", "isinstance", "issubclass", "len", "list", "max"}
+    | {"min", "repr", "round", "set", "sorted", "str", "sum", "tuple", "type", "zip"}
+)
+
+
+class Watch:
+    """Looks after what was sealed, and keeps and tells what changed."""
+
+    def __init__(self, seals: Any, sources: Iterable[bytes], own: Mapping[str, Any]) -> None:
+        self._program, self._shared = seals(), seals()
+        self._quick = seals()
+        # Tests that patch may replace, for a while, what others have no reason to.
+        self._patching = any(word in source for source in sources for word in (b"patch", b"builtins"))
+        self._own = own
+        self.changed: list[str] = []
+
+    def begin(self) -> None:
+        """Seal everything. Before the tree can be imported."""
+        for name in importlib.import_module("_pytest.config").default_plugins:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(f"_pytest.{name}")
+        for name, module in list(sys.modules.items()):
+            if name.partition(".")[0] in _WATCHED:
+                self._seal(self._program, name, vars(module))
+        for name, space in self._own.items():
+            self._seal(self._program, name, space)
+        self._shared.add_module("", vars(builtins), only=_BUILTINS)
+        for module in (math, operator):
+            self._quick.add_module(module.__name__, vars(module))
+
+    def _seal(self, seal: Any, label: str, space: Mapping[str, Any]) -> None:
+        seal.add_module(label, space)
+        for name, value in list(space.items()):
+            if isinstance(value, type) and value.__module__ == space.get("__name__"):
+                seal.add_class(f"{label}.{name}", value)
+
+    def glance(self) -> None:
+        """Look at what an assertion is likely to call."""
+        if not self._patching:
+            self._note(self._quick.broken())
+
+    def look(self) -> bool:
+        """Look after a test: whether nothing has changed since the beginning."""
+        self._note(self._program.broken())
+        if not self._patching:
+            self._note(self._shared.broken())
+            self._note(self._quick.broken())
+        return not self.changed
+
+    def end(self) -> None:
+        """Look after everything."""
+        self._patching = False
+        self.look()
+
+    def _note(self, found: Iterator[str]) -> None:
+        if not self.changed:
+            self.changed += [label for label, _ in zip(found, range(_MAX_CHANGED), strict=False)]
