@@ -16,7 +16,8 @@ from benchmarks.ours import plan_of, settings_for
 from benchmarks.services import memory_of, private_redis
 from benchmarks.shapes import small
 from benchmarks.stopwatch import start
-from contracts.messages.journal import TaskDispatched, TaskSucceeded, kind_of
+from contracts.messages.journal import TaskDispatched, TaskSucceeded
+from contracts.messages.journal_rows import kind_of
 from multi_agent.bootstrap import make_artifacts, make_bus, make_database, make_orchestrator, upgrade_database
 from multi_agent.settings import Settings
 from orchestrator.core.sharding import shard_of

@@ -23,7 +23,8 @@ from contracts.bus.redis_subscription import RedisSubscription
 from contracts.documents.todo_list import TodoItem, TodoList
 from contracts.messages.channels import Channels
 from contracts.messages.events import decode
-from contracts.messages.journal import TaskSucceeded, kind_of
+from contracts.messages.journal import TaskSucceeded
+from contracts.messages.journal_rows import kind_of
 from contracts.messages.payloads import WorkflowNotice
 from multi_agent.bootstrap import make_bus, make_client, make_database, upgrade_database
 from multi_agent.settings import Settings

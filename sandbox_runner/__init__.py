@@ -9,9 +9,16 @@ from collections.abc import Callable
 from typing import Any
 
 from contracts.base.provided import provided
-from sandbox_runner.choose import choose_sandbox, survey
+from sandbox_runner.choose import choose_sandbox, survey, survey_until_ready
 from sandbox_runner.engine.settings import BackendStatus, SandboxSettings
 
-__all__ = ["BackendStatus", "SandboxRunner", "SandboxSettings", "choose_sandbox", "survey"]
+__all__ = [
+    "BackendStatus",
+    "SandboxRunner",
+    "SandboxSettings",
+    "choose_sandbox",
+    "survey",
+    "survey_until_ready",
+]
 
 __getattr__: Callable[[str], Any] = provided(__name__, "SandboxRunner")

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 
@@ -22,13 +22,15 @@ from sandbox_runner.local import bubblewrap, namespaces
 from sandbox_runner.local.sandbox import LocalSandbox
 from sandbox_runner.local.toolbox import ensure_toolbox
 from sandbox_runner.probes.model import SandboxFacts
-from sandbox_runner.probes.selftest import SelfTestFailed, self_test
+from sandbox_runner.probes.selftest import LastRun, SelfTestFailed, self_test
+from sandbox_runner.workspace.opening import WorkspaceBackend
 
 _log = structlog.get_logger(__name__)
+_S = TypeVar("_S", bound=Sandbox)
 _PROBE = SandboxRequest(argv=("python", "-c", ""), limits=SandboxLimits(wall_seconds=20, memory_mb=256))
 
 
-async def choose_sandbox(settings: SandboxSettings) -> Sandbox:
+async def choose_sandbox(settings: SandboxSettings) -> Backend:
     """Return the strongest backend that is ready, or the one that the settings name. The caller closes it.
 
     Does not install, start or build anything. Raises SandboxUnavailable, whose message says for each backend
@@ -47,13 +49,13 @@ async def choose_sandbox(settings: SandboxSettings) -> Sandbox:
     raise SandboxUnavailable("no sandbox is available, and nothing runs without one:\n" + "\n".join(failures))
 
 
-class FirstUseSandbox:
+class FirstUseSandbox(Generic[_S]):
     """The strongest backend, chosen when the first program must run: many agents never need one."""
 
-    def __init__(self, choose: Callable[[], Awaitable[Sandbox]]) -> None:
+    def __init__(self, choose: Callable[[], Awaitable[_S]]) -> None:
         self._choose = choose
         self._choosing = asyncio.Lock()
-        self._chosen: Sandbox | None = None
+        self._chosen: _S | None = None
 
     @property
     def backend(self) -> str:
@@ -67,11 +69,15 @@ class FirstUseSandbox:
 
     async def run(self, request: SandboxRequest) -> SandboxResult:
         """See contracts.ports.Sandbox."""
+        return await (await self.chosen()).run(request)
+
+    async def chosen(self) -> _S:
+        """The backend, chosen now if it was not. Raises as what chooses it."""
         async with self._choosing:
             if self._chosen is None:
                 with shortage_as(SandboxUnavailable):
                     self._chosen = await self._choose()
-        return await self._chosen.run(request)
+        return self._chosen
 
     async def close(self) -> None:
         """Close what was chosen."""
@@ -84,12 +90,25 @@ async def survey(settings: SandboxSettings) -> list[BackendStatus]:
     return [await _status(name, settings) for name in BACKENDS]
 
 
+async def survey_until_ready(settings: SandboxSettings) -> list[BackendStatus]:
+    """Try what the settings name, strongest first, as far as the one that will be used.
+
+    Raises NotConfigured for an unknown name.
+    """
+    found = []
+    for name in _wanted(settings):
+        found.append(await _status(name, settings))
+        if found[-1].ready:
+            break
+    return found
+
+
 async def open_untested(name: str, settings: SandboxSettings) -> Opened:
     """Open a backend without a self-test. The caller closes it. Raises SandboxUnavailable, NotConfigured."""
     return await _BACKENDS[name].open(settings)
 
 
-async def _tested(name: str, settings: SandboxSettings) -> tuple[Sandbox, str]:
+async def _tested(name: str, settings: SandboxSettings) -> tuple[Backend, str]:
     opened = await open_untested(name, settings)
     try:
         await self_test(opened.sandbox, opened.facts, opened.identity, settings.selftests)
@@ -157,26 +176,32 @@ async def _open_namespaces(settings: SandboxSettings) -> Opened:
 async def _probed(
     make: Callable[[], LocalSandbox], settings: SandboxSettings, launcher: tuple[str, ...]
 ) -> Opened:
-    """Run a program in the backend, because only that shows whether kernel and security policy allow it."""
+    """Run a program in the backend, because only that shows whether kernel and security policy allow it.
+
+    One that ran a moment ago, started by whichever process, need not show it again.
+    """
     if not seccomp.supported():
         raise SandboxUnavailable("only x86_64 and aarch64 are supported")
     sandbox = make()
-    result = await sandbox.run(_PROBE)
-    if result.verdict is not Verdict.OK:
-        complaint = result.stderr.decode("utf-8", "replace").strip()
-        raise SandboxUnavailable(f"its Python does not run: {result.verdict}, {complaint[:500]}")
+    toolbox = await asyncio.to_thread(ensure_toolbox, settings.toolbox)
+    identity = (toolbox.name, *launcher, sandbox.limits_in_words)
+    last_run = LastRun(settings.selftests, sandbox.backend, identity)
+    if not last_run.is_recent:
+        result = await sandbox.run(_PROBE)
+        if result.verdict is not Verdict.OK:
+            complaint = result.stderr.decode("utf-8", "replace").strip()
+            raise SandboxUnavailable(f"its Python does not run: {result.verdict}, {complaint[:500]}")
+        last_run.note()
     version = landlock.abi()
     remark = f"{sandbox.limits_in_words}; " + (
         f"Landlock ABI {version}" if version else "no Landlock in this kernel"
     )
-    toolbox = await asyncio.to_thread(ensure_toolbox, settings.toolbox)
-    identity = (toolbox.name, *launcher, sandbox.limits_in_words)
     facts = SandboxFacts(version, sandbox.counts_processes, started_by_root=os.geteuid() == 0)
     return Opened(sandbox, remark, identity, facts)
 
 
-class Backend(Sandbox, Protocol):
-    """A sandbox that runs on this machine."""
+class Backend(Sandbox, WorkspaceBackend, Protocol):
+    """A sandbox that runs on this machine, and has workspaces."""
 
     def keep_warm(self, size: int) -> None:
         """Keep up to `size` started sandboxes waiting from now on, for each of the limits used last."""

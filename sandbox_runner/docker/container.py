@@ -52,12 +52,12 @@ class Container:
             attached._response.close()
             self._client.start(self.name)
 
-    async def open_stream(self) -> None:
+    async def open_stream(self, *, workspace: bool = False) -> None:
         """Connect the streams of the attached socket, and send the guest's modules."""
         assert self._socket is not None
         self._socket.setblocking(False)
         self._reader, self._writer = await asyncio.open_unix_connection(sock=self._socket)
-        self._writer.write(boot_block())
+        self._writer.write(boot_block(workspace=workspace))
 
     def alive(self) -> bool:
         return self._reader is not None and not self._reader.at_eof()

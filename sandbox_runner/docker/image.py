@@ -14,7 +14,8 @@ from contracts.base.languages import LANGUAGES
 from sandbox_runner.docker.api import connect, image_id, translated
 from sandbox_runner.engine.settings import SandboxSettings
 
-PACKAGES = ",".join(package for language in LANGUAGES for package in language.image_packages)
+# A workspace has `.git`.
+PACKAGES = ",".join(("git", *(package for one in LANGUAGES for package in one.image_packages)))
 _COMMANDS = """\
 ln -s /usr/bin/python3 "$1/usr/local/bin/python"
 printf '#!/bin/sh\\nexec python -m pytest "$@"\\n' > "$1/usr/local/bin/pytest"

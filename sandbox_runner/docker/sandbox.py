@@ -12,6 +12,7 @@ import json
 import secrets
 import time
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -22,20 +23,23 @@ from contracts.ports.sandbox import Isolation, SandboxLimits, SandboxRequest, Sa
 from sandbox_runner.docker import orphans
 from sandbox_runner.docker.api import connect, has_image, image_id, translated
 from sandbox_runner.docker.container import Container
+from sandbox_runner.docker.ways import open_ways
 from sandbox_runner.engine.cancellation import run_to_completion
 from sandbox_runner.engine.execution import Executions
-from sandbox_runner.engine.payload import MEGABYTE, PYTHON_OPTIONS, UNPRIVILEGED, GuestSetup, make_job
+from sandbox_runner.engine.payload import MEGABYTE, PYTHON_OPTIONS, UNPRIVILEGED, WORK, GuestSetup, make_job
 from sandbox_runner.engine.pool import IDLE_SECONDS, Pool
 from sandbox_runner.engine.protocol import START_SECONDS
 from sandbox_runner.engine.reaper import Reaper
 from sandbox_runner.engine.seccomp import docker_profile
 from sandbox_runner.engine.settings import SandboxSettings
-from sandbox_runner.engine.tmpfs import tmpfs_mounts
+from sandbox_runner.engine.tmpfs import temporary_mounts, tmpfs_mounts
 
 NAME = "docker"
 
 _SPARE_SECONDS = 300
 """So long after its limit a container is an orphan if its process cannot be seen from here."""
+_WORKSPACE_SECONDS = 24 * 3_600
+"""So old the container of a workspace may get if its process cannot be seen from here."""
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
@@ -102,12 +106,33 @@ class DockerSandbox:
         assert isinstance(limits, SandboxLimits)
         return await self._start(limits, {})
 
+    async def start_workspace(
+        self, mounts: Mapping[str, str], limits: SandboxLimits, work: str, copied: int
+    ) -> Container:
+        """See workspace.opening.WorkspaceBackend. The tree is copied, as a container cannot mount."""
+        self._reaper.start()
+        # What is written stays in memory, and so does the copy.
+        memory_mb = limits.memory_mb + -(-copied // MEGABYTE)
+        room = replace(limits, wall_seconds=_WORKSPACE_SECONDS, memory_mb=memory_mb)
+        options = self._options(room, {}, [(WORK, work), *temporary_mounts(limits)])
+        opened = await asyncio.to_thread(open_ways, self._settings.toolbox, mounts)
+        binds = [f"{source}:{target}:ro" for target, source in {**opened, **mounts}.items()]
+        options["host_config"] |= self.client.create_host_config(binds=binds)
+        return await self._start_with(options, workspace=True)
+
+    def workspace_setup(self, _limits: SandboxLimits, *, services: bool) -> GuestSetup:
+        """See workspace.opening.WorkspaceBackend."""
+        return GuestSetup(environment=_ENVIRONMENT)
+
     async def _start(self, limits: SandboxLimits, labels: Mapping[str, str]) -> Container:
+        return await self._start_with(self._options(limits, labels, tmpfs_mounts(limits)))
+
+    async def _start_with(self, options: dict[str, Any], *, workspace: bool = False) -> Container:
         container = Container(self.client, f"multi-agent-sandbox-{secrets.token_hex(8)}", self._ended)
         self._in_use.add(container.name)
         try:
-            await run_to_completion(asyncio.to_thread(container.start, self._options(limits, labels)))
-            await container.open_stream()
+            await run_to_completion(asyncio.to_thread(container.start, options))
+            await container.open_stream(workspace=workspace)
         except BaseException:
             await run_to_completion(container.end())
             raise
@@ -135,7 +160,9 @@ class DockerSandbox:
         self._not_removed -= not_removed
         return count
 
-    def _options(self, limits: SandboxLimits, labels: Mapping[str, str]) -> dict[str, Any]:
+    def _options(
+        self, limits: SandboxLimits, labels: Mapping[str, str], mounts: list[tuple[str, str]]
+    ) -> dict[str, Any]:
         """Return the arguments of create_container."""
         expires = time.time() + IDLE_SECONDS + START_SECONDS + limits.wall_seconds + _SPARE_SECONDS
         return {
@@ -147,16 +174,16 @@ class DockerSandbox:
             "working_dir": "/",
             "hostname": "sandbox",
             "labels": {**labels, **orphans.labels(self._instance, expires)},
-            "host_config": self.client.create_host_config(**self._host_options(limits)),
+            "host_config": self.client.create_host_config(**self._host_options(limits, mounts)),
         }
 
-    def _host_options(self, limits: SandboxLimits) -> dict[str, Any]:
+    def _host_options(self, limits: SandboxLimits, mounts: list[tuple[str, str]]) -> dict[str, Any]:
         memory = limits.memory_mb * MEGABYTE
         return {
             "network_mode": "none",
             "ipc_mode": "none",
             "read_only": True,
-            "tmpfs": {path: f"{options},exec,nosuid,nodev" for path, options in tmpfs_mounts(limits)},
+            "tmpfs": {path: f"{options},exec,nosuid,nodev" for path, options in mounts},
             "cap_drop": ["ALL"],
             "security_opt": ["no-new-privileges:true", f"seccomp={seccomp_profile()}"],
             "mem_limit": memory,

@@ -49,8 +49,9 @@ sys.modules["sandbox_runner.guest.main"].main(boot["launch"])
 PYTHON_OPTIONS = ("-I", "-S", "-c", BOOT)
 
 _MODULES = ("wire", "linux", "landlock", "watchdog", "enter", "isolate", "collect", "supervise", "main")
+_WORKSPACE_MODULES = ("placement", "preparation", "operations", "services", "workspace")
 _OPEN_FILES = 256
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "HOME": "/nonexistent",
     "LANG": "C.UTF-8",
     "PYTHONDONTWRITEBYTECODE": "1",
@@ -76,15 +77,16 @@ class GuestSetup:
     """Whether the guest must measure and limit memory itself."""
 
 
-def boot_block(launch: Mapping[str, Any] | None = None) -> bytes:
+def boot_block(launch: Mapping[str, Any] | None = None, *, workspace: bool = False) -> bytes:
     """Encode the first block: the guest's modules, and how to enter namespaces (see guest.enter)."""
-    return _block(json.dumps({"modules": _guest_modules(), "launch": launch}).encode())
+    return block(json.dumps({"modules": _guest_modules(workspace), "launch": launch}).encode())
 
 
 @cache
-def _guest_modules() -> tuple[tuple[str, str], ...]:
+def _guest_modules(workspace: bool) -> tuple[tuple[str, str], ...]:
     folder = resources.files("sandbox_runner.guest")
-    loaded = [(f"sandbox_runner.guest.{n}", (folder / f"{n}.py").read_text("utf-8")) for n in _MODULES]
+    names = (*_MODULES, *(_WORKSPACE_MODULES if workspace else ()))
+    loaded = [(f"sandbox_runner.guest.{n}", (folder / f"{n}.py").read_text("utf-8")) for n in names]
     return (("sandbox_runner", ""), ("sandbox_runner.guest", ""), *loaded)
 
 
@@ -105,20 +107,21 @@ def make_job(request: SandboxRequest, setup: GuestSetup) -> Job:
     nonce = secrets.token_hex(16)
     job = {
         "argv": request.argv,
-        "env": {**_ENVIRONMENT, **setup.environment, **request.env},
+        "env": {**ENVIRONMENT, **setup.environment, **request.env},
         "files": [(path, len(content)) for path, content in request.files.items()],
         "read_only": request.read_only,
         "collect": request.collect,
         "workdir": WORK,
         "nonce": nonce,
         "isolation": setup.isolation,
-        "limits": _guest_limits(request.limits, setup),
+        "limits": guest_limits(request.limits, setup),
     }
     contents = b"".join(request.files.values())
-    return Job(_block(json.dumps(job).encode()) + _block(contents) + _block(request.stdin), nonce)
+    return Job(block(json.dumps(job).encode()) + block(contents) + block(request.stdin), nonce)
 
 
-def _guest_limits(limits: SandboxLimits, setup: GuestSetup) -> dict[str, Any]:
+def guest_limits(limits: SandboxLimits, setup: GuestSetup) -> dict[str, Any]:
+    """Return the limits that the guest enforces."""
     rlimits = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": _OPEN_FILES, "RLIMIT_MSGQUEUE": 0}
     rlimits["RLIMIT_FSIZE"] = limits.disk_mb * MEGABYTE
     return {
@@ -165,5 +168,6 @@ def check_request(request: SandboxRequest) -> None:
         raise UnsafePath(f"files: {len(request.files)} are more than limits.file_count = {limits.file_count}")
 
 
-def _block(data: bytes) -> bytes:
+def block(data: bytes) -> bytes:
+    """Encode a block of the protocol (see guest.wire)."""
     return LENGTH.pack(len(data)) + data

@@ -83,8 +83,8 @@ async def run_job(channel: GuestChannel, request: SandboxRequest, job: Job) -> T
     try:
         async with asyncio.timeout(START_SECONDS) as clock:
             await _send_job(channel, job)
-            heartbeats = asyncio.create_task(_send_heartbeats(channel))
-            frames = _Frames(channel)
+            heartbeats = asyncio.create_task(send_heartbeats(channel))
+            frames = Frames(channel)
             while not transcript.complete and (frame := await frames.next()) is not None:
                 kind, data = frame
                 _handle_frame(transcript, request, job, kind, data)
@@ -112,20 +112,23 @@ async def _send_job(channel: GuestChannel, job: Job) -> None:
         return  # what the guest sent before it ended says more
 
 
-async def _send_heartbeats(channel: GuestChannel) -> None:
+async def send_heartbeats(channel: GuestChannel) -> None:
     """Show the guest that the host still runs, until cancelled."""
     with contextlib.suppress(ConnectionError):
         while True:
             await asyncio.sleep(wire.BEAT_SECONDS)
-            await channel.send(b".")
+            await channel.send(wire.BEAT)
 
 
-class _Frames:
+class Frames:
+    """The frames that a guest sends."""
+
     def __init__(self, channel: GuestChannel) -> None:
         self._channel = channel
         self._buffer = bytearray()
 
     async def next(self) -> tuple[bytes, bytes] | None:
+        """Read the next frame as (kind, data); None at the end."""
         head = await self._read(wire.HEAD.size)
         if head is None:
             return None
@@ -178,7 +181,7 @@ def judge(
     transcript: Transcript, request: SandboxRequest, *, backend: str, isolation: Isolation, oom: bool
 ) -> SandboxResult:
     """Turn a transcript into a result. `oom`: the kernel killed a process of the sandbox for memory."""
-    verdict, exit_code = _verdict(transcript, oom)
+    verdict, exit_code = verdict_of(transcript, oom)
     files: dict[str, bytes] = {}
     if transcript.refused is None and transcript.complete and request.collect:
         try:
@@ -204,7 +207,8 @@ def judge(
     )
 
 
-def _verdict(transcript: Transcript, oom: bool) -> tuple[Verdict, int | None]:
+def verdict_of(transcript: Transcript, oom: bool) -> tuple[Verdict, int | None]:
+    """Return how the program ended, and its exit code unless it was ended from outside."""
     if transcript.result is None:
         if transcript.timed_out:
             return Verdict.TIMEOUT, None

@@ -24,7 +24,10 @@ _ARCHITECTURES = {
     "aarch64": (1, 0xC000_00B7, "SCMP_ARCH_AARCH64"),
 }
 # Memory that polling /proc does not see. A control group counts it.
-_UNCOUNTED_MEMORY = ("memfd_create", "shmget", "msgget")
+_UNCOUNTED_MEMORY = ("memfd_create", "msgget", "semget", "shmget")
+SMALL_SEGMENT = 4_096
+"""Bytes of a System V segment that a database server needs to know of another one."""
+_SHM_HUGETLB = 0o4000
 # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 _NEW_NAMESPACES = tuple(1 << bit for bit in (17, 25, 26, 27, 28, 29, 30))
 # TIOCSTI and TIOCLINUX put input into a terminal that another process reads.
@@ -34,7 +37,7 @@ _LOW_WORD = 0xFFFF_FFFF
 _ALLOW = 0x7FFF_0000
 _ERRNO = 0x0005_0000
 _LOAD, _EQUAL, _ABOVE, _ANY_BIT, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
-_NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16
+_NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT, _HIGH_WORD = 0, 4, 16, 4
 
 
 def supported() -> bool:
@@ -42,13 +45,20 @@ def supported() -> bool:
     return platform.machine() in _ARCHITECTURES
 
 
-def bpf_program(*, deny_uncounted_memory: bool) -> bytes:
-    """Build the filter for this machine as packed `struct sock_filter`."""
+def bpf_program(*, deny_uncounted_memory: bool, small_segments: bool = False) -> bytes:
+    """Build the filter for this machine as packed `struct sock_filter`.
+
+    small_segments: System V segments of up to SMALL_SEGMENT bytes are no uncounted memory. The kernel has
+    4,096 of them at most in a namespace, so they are 16 MB together.
+    """
     column, architecture, _ = _ARCHITECTURES[platform.machine()]
     special = {name: numbers[column] for name, numbers in SPECIAL.items()}
     forbidden = [numbers[column] for numbers in FORBIDDEN.values()]
+    checked = _argument_checks()
     if deny_uncounted_memory:
-        forbidden += [special[name] for name in _UNCOUNTED_MEMORY]
+        kept = {"shmget"} if small_segments else set()
+        forbidden += [special[name] for name in _UNCOUNTED_MEMORY if name not in kept]
+        checked |= {"shmget": _only_small_segments()} if small_segments else {}
     code: list[_Instruction] = [
         (_LOAD, 0, 0, _ARCHITECTURE_AT),
         (_EQUAL, 1, 0, architecture),
@@ -62,7 +72,7 @@ def bpf_program(*, deny_uncounted_memory: bool) -> bytes:
     for number in forbidden:
         if number is not None:
             code += [(_EQUAL, 0, 1, number), _refuse(errno.EPERM)]
-    for name, checks in _argument_checks().items():
+    for name, checks in checked.items():
         code += [(_EQUAL, 0, len(checks), special[name]), *checks]
     code.append((_RETURN, 0, 0, _ALLOW))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
@@ -87,6 +97,21 @@ def _argument_checks() -> dict[str, list[_Instruction]]:
         "personality": only_zero,
         "ioctl": [_argument(1), (_EQUAL, 1, 0, _TYPING[0]), (_EQUAL, 0, 1, _TYPING[1]), denied, allow],
     }
+
+
+def _only_small_segments() -> list[_Instruction]:
+    """Decide by the size, all of its 64 bits, and by the flag for huge pages."""
+    size_above: _Instruction = (_LOAD, 0, 0, _ARGUMENTS_AT + 8 + _HIGH_WORD)
+    return [
+        size_above,
+        (_EQUAL, 0, 4, 0),
+        _argument(1),
+        (_ABOVE, 2, 0, SMALL_SEGMENT),
+        _argument(2),
+        (_ANY_BIT, 0, 1, _SHM_HUGETLB),
+        _refuse(errno.EPERM),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
 
 
 def _argument(index: int) -> _Instruction:

@@ -86,6 +86,7 @@ SPECIAL: dict[str, tuple[int, int]] = {
     "msgget": (68, 186),
     "personality": (135, 92),
     "prlimit64": (302, 261),
+    "semget": (64, 190),
     "shmget": (29, 194),
     "socket": (41, 198),
     "socketpair": (53, 199),

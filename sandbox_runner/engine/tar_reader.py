@@ -1,7 +1,8 @@
 """A strict reader for untrusted tar streams.
 
-It accepts ustar with pax records (IEEE Std 1003.1, "pax"), regular files and folders, and nothing else. It
-works in memory and writes to a dict, so a hostile stream reaches no file of the host.
+It accepts ustar with pax records (IEEE Std 1003.1, "pax"), regular files and folders, symbolic links where
+they are asked for, and nothing else. It works in memory and writes to a dict, so a hostile stream reaches no
+file of the host.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 from contracts.base.errors import UnsafePath
 from contracts.base.paths import check_path, check_tree
+from contracts.ports.trees import TreeFile
 
 _BLOCK = 512
 _MAX_PAX_BYTES = 8_192
@@ -24,7 +26,9 @@ _REFUSED_TYPES = {
     b"S": ("sparse", "a sparse file"),
 }
 _HARMLESS_RECORDS = frozenset({"mtime", "atime", "ctime", "uid", "gid", "uname", "gname"})
-_SPECIAL_BITS, _OWNER_READ = 0o7000, 0o400
+_LINK = b"2"
+_SPECIAL_BITS, _OWNER_READ, _OWNER_EXECUTE = 0o7000, 0o400, 0o100
+_MAX_TARGET_BYTES = 4_095
 
 
 class TarRefused(UnsafePath):
@@ -41,6 +45,9 @@ class _Member:
     path: str
     size: int
     is_file: bool
+    executable: bool = False
+    target: bytes | None = None
+    """Of a symbolic link."""
 
 
 def read_tar(data: bytes | bytearray, *, max_bytes: int, max_members: int) -> dict[str, bytes]:
@@ -48,8 +55,16 @@ def read_tar(data: bytes | bytearray, *, max_bytes: int, max_members: int) -> di
 
     `max_bytes` limits all contents together, `max_members` the headers of any kind.
     """
+    files = read_tree_files(data, max_bytes=max_bytes, max_members=max_members, links=False)
+    return {path: file.content for path, file in files.items()}
+
+
+def read_tree_files(
+    data: bytes | bytearray | memoryview, *, max_bytes: int, max_members: int, links: bool
+) -> dict[str, TreeFile]:
+    """As `read_tar`, with modes, and with symbolic links if `links`. Where a link leads is not looked at."""
     view = memoryview(data)
-    files: dict[str, bytes] = {}
+    files: dict[str, TreeFile] = {}
     folders: set[str] = set()
     offset, members, left = 0, 0, max_bytes
     pax: dict[str, str] | None = None
@@ -67,7 +82,7 @@ def read_tar(data: bytes | bytearray, *, max_bytes: int, max_members: int) -> di
         if kind == _PAX:
             pax = _pax_records(bytes(_slice(view, offset, _pax_size(size, pax))))
         else:
-            member = _member(header, kind, size, pax or {})
+            member = _member(header, kind, size, pax or {}, links=links)
             pax = None
             left -= member.size
             if left < 0:
@@ -149,8 +164,10 @@ def _text(raw: bytes) -> str:
         raise TarRefused("encoding", f"the name {raw[:80]!r} is not UTF-8") from None
 
 
-def _member(header: bytes, kind: bytes, size: int, pax: dict[str, str]) -> _Member:
+def _member(header: bytes, kind: bytes, size: int, pax: dict[str, str], *, links: bool) -> _Member:
     path = pax["path"] if "path" in pax else _text(_name(header))
+    if links and kind == _LINK:
+        return _link(header, path, size, pax)
     if kind in _REFUSED_TYPES:
         reason, what = _REFUSED_TYPES[kind]
         raise TarRefused(reason, f"{path[:200]!r} is {what}")
@@ -162,9 +179,18 @@ def _member(header: bytes, kind: bytes, size: int, pax: dict[str, str]) -> _Memb
         raise TarRefused("size_lie", f"{path[:200]!r}: pax says {pax['size'][:30]} bytes, the header {size}")
     if kind == _FOLDER and size:
         raise TarRefused("size_lie", f"the folder {path[:200]!r} has content")
+    mode = _octal(header[100:108], "mode")
     if kind == _FILE:
-        _check_mode(path, _octal(header[100:108], "mode"))
-    return _Member(path.removesuffix("/") if kind == _FOLDER else path, size, kind == _FILE)
+        _check_mode(path, mode)
+    executable = kind == _FILE and bool(mode & _OWNER_EXECUTE)
+    return _Member(path.removesuffix("/") if kind == _FOLDER else path, size, kind == _FILE, executable)
+
+
+def _link(header: bytes, path: str, size: int, pax: dict[str, str]) -> _Member:
+    target = pax["linkpath"].encode() if "linkpath" in pax else header[157:257].split(b"\0", 1)[0]
+    if size or not target or b"\0" in target or len(target) > _MAX_TARGET_BYTES:
+        raise TarRefused("link_target", f"{path[:200]!r} is a symbolic link with content or no proper target")
+    return _Member(path, size, is_file=True, target=target)
 
 
 def _check_mode(path: str, mode: int) -> None:
@@ -179,7 +205,7 @@ def _name(header: bytes) -> bytes:
     return prefix + b"/" + name if prefix else name
 
 
-def _add(member: _Member, content: bytes, files: dict[str, bytes], folders: set[str]) -> None:
+def _add(member: _Member, content: bytes, files: dict[str, TreeFile], folders: set[str]) -> None:
     try:
         check_path(member.path)
     except UnsafePath as error:
@@ -187,7 +213,8 @@ def _add(member: _Member, content: bytes, files: dict[str, bytes], folders: set[
     if member.path in files or member.path in folders:
         raise TarRefused("duplicate", f"{member.path!r} occurs twice")
     if member.is_file:
-        files[member.path] = content
+        is_link = member.target is not None
+        files[member.path] = TreeFile(member.target or content, member.executable, is_link)
     else:
         folders.add(member.path)
 
@@ -200,7 +227,7 @@ def _check_end(view: memoryview, offset: int, pax: dict[str, str] | None) -> Non
         raise TarRefused("trailing_data", "there is data after the end of the tar stream")
 
 
-def _check_names(files: dict[str, bytes], folders: set[str]) -> None:
+def _check_names(files: dict[str, TreeFile], folders: set[str]) -> None:
     try:
         # check_tree knows files only: a name below each folder stands for the folder, empty or not.
         check_tree({*files, *(f"{folder}/-" for folder in folders)})

@@ -44,13 +44,18 @@ def send_files(patterns: list[str], limits: dict[str, Any]) -> None:
         left_bytes -= info.size
         if left_bytes < 0:
             raise Refused(f"more than {limits['collect_bytes']} bytes")
-        if info.isreg() and info.mode & stat.S_IRUSR:
-            with open(path, "rb") as file:
-                archive.addfile(info, file)
-        else:
-            info.size = 0
-            archive.addfile(info)
+        add_entry(archive, info, path)
     archive.close()
+
+
+def add_entry(archive: tarfile.TarFile, info: tarfile.TarInfo, path: bytes) -> None:
+    """Add what lies at a path; of what its owner may not read the entry alone."""
+    if info.isreg() and info.mode & stat.S_IRUSR:
+        with open(path, "rb") as file:
+            archive.addfile(info, file)
+    else:
+        info.size = 0
+        archive.addfile(info)
 
 
 def _named(patterns: list[str], path_bytes: int) -> Iterator[bytes]:

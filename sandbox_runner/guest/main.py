@@ -31,6 +31,8 @@ def _main(launch: dict[str, Any] | None) -> None:
         enter.enter_namespaces(launch)
     isolate.shield()
     job, watchdog = _await_job()
+    if "workspace" in job:
+        _serve(job, watchdog)
     contents, stdin = wire.read_block(), wire.read_block()
     stdin_fd = os.memfd_create("stdin")
     _write_all(stdin_fd, stdin)
@@ -51,6 +53,14 @@ def _main(launch: dict[str, Any] | None) -> None:
     if job["collect"]:
         collect.send_files(job["collect"], job["limits"])
     wire.send(wire.END, b"")
+
+
+def _serve(job: dict[str, Any], watchdog: Watchdog) -> None:
+    """Serve a workspace until the host is gone. Only its sandboxes get the modules for it."""
+    from sandbox_runner.guest import workspace  # noqa: PLC0415 - see above
+
+    watchdog.stop()
+    workspace.serve(job)
 
 
 def _await_job() -> tuple[dict[str, Any], Watchdog]:

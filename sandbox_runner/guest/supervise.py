@@ -8,7 +8,8 @@ import resource
 import select
 import signal
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Optional
 
 from sandbox_runner.guest import landlock, linux, wire
 from sandbox_runner.guest.watchdog import Watchdog
@@ -21,17 +22,33 @@ _NICE = 5
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 
 
-def run(job: dict[str, Any], stdin_fd: int, watchdog: Watchdog) -> dict[str, Any]:
-    """Run job["argv"] and return how it ended: {"end", "code", "seconds", "oom_kills"}.
+Work = Optional[Callable[[], None]]  # noqa: UP007,UP045,RUF100 - also valid for older Pythons in the sandbox
+
+
+EndOthers = Optional[Callable[[Callable[[], bool]], None]]  # noqa: UP007,UP045,RUF100 - as above
+
+
+def run(
+    job: dict[str, Any],
+    stdin_fd: int,
+    watchdog: Watchdog,
+    work: Work = None,
+    end_others: EndOthers = None,
+) -> dict[str, Any]:
+    """Run job["argv"], or `work` in a process of its own.
+
+    end_others: ends what must not stay, where not all must go. It is given what reaps ended processes.
+
+    Return how it ended: {"end", "code", "seconds", "oom_kills"}.
 
     `end` is "exit" (`code` is the exit status, 128 + n after signal n), or "timeout", "oom" or "output_limit"
     when the program was killed here. `oom_kills` counts processes that the kernel killed for memory. No other
-    process runs when this returns.
+    process runs when this returns, those that `end_others` leaves aside.
     """
-    supervisor = _Supervisor(job, stdin_fd)
+    supervisor = _Supervisor(job, stdin_fd, work)
     watchdog.begin_phase(job["limits"]["wall_seconds"] + _SPARE_SECONDS)
     end = supervisor.loop(watchdog)
-    supervisor.kill_everything()
+    supervisor.end_everything(end_others)
     if supervisor.drain() and end == "exit":
         end = "output_limit"
     return {
@@ -43,7 +60,7 @@ def run(job: dict[str, Any], stdin_fd: int, watchdog: Watchdog) -> dict[str, Any
 
 
 class _Supervisor:
-    def __init__(self, job: dict[str, Any], stdin_fd: int) -> None:
+    def __init__(self, job: dict[str, Any], stdin_fd: int, work: Work) -> None:
         self._limits = job["limits"]
         self._left = self._limits["output_bytes"]
         self.exit_code: int | None = None
@@ -53,7 +70,7 @@ class _Supervisor:
         self._outputs = {out_read: wire.STDOUT, err_read: wire.STDERR}
         self._main = os.fork()
         if self._main == 0:
-            _exec_program(job, (stdin_fd, out_write, err_write))
+            become_program(job, (stdin_fd, out_write, err_write), work)
         for fd in (stdin_fd, out_write, err_write):
             os.close(fd)
         self._started = time.monotonic()
@@ -119,7 +136,11 @@ class _Supervisor:
             if not options:
                 return True
 
-    def kill_everything(self) -> None:
+    def end_everything(self, end_others: EndOthers) -> None:
+        """End all processes, or those that must not stay."""
+        if end_others is not None:
+            end_others(lambda: self._reap(os.WNOHANG))
+            return
         # For process 1 of a pid namespace, -1 means the processes of this sandbox only. `isolate.shield` has
         # checked that this is process 1.
         while True:
@@ -129,23 +150,26 @@ class _Supervisor:
                 return
 
 
-def _exec_program(job: dict[str, Any], stdio: tuple[int, int, int]) -> None:
-    """Replace the child process by the program."""
+def become_program(job: dict[str, Any], stdio: tuple[int, int, int], work: Work) -> None:
+    """Let the child process do its work, or replace it by the program. Does not return."""
     try:
-        linux.set_dumpable(True)
+        linux.set_dumpable(work is None)
         _write_quietly("/proc/self/oom_score_adj", b"1000")
         os.setsid()
         for number, fd in enumerate(stdio):
             os.dup2(fd, number)
-        os.closerange(3, 1024)
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         os.umask(0o022)
         os.nice(_NICE)  # so that the supervisor gets CPU time under any load
         for name, value in job["limits"]["rlimits"].items():
             resource.setrlimit(getattr(resource, name), (value, value))
+        if work is not None:
+            work()
+            os._exit(0)
+        os.closerange(3, 1024)
         if job["isolation"]:
-            landlock.restrict([folder for folder, _ in job["isolation"]["tmpfs"]])
+            landlock.restrict(job["isolation"]["writable"])
         os.execvpe(job["argv"][0], job["argv"], job["env"])  # noqa: S606 - no shell is wanted
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)

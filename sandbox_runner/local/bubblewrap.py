@@ -21,6 +21,8 @@ NAME = "bubblewrap"
 HOW_TO_GET = "install it: apt install bubblewrap, dnf install bubblewrap, pacman -S bubblewrap"
 # Process 1 needs these for its last steps (guest.isolate). It drops them before the program starts.
 _CAPABILITIES = ("CAP_SYS_ADMIN", "CAP_SETPCAP", "CAP_SETUID", "CAP_SETGID")
+# An overlay takes what is written as its mounter, who may not be the owner of the files (guest.placement).
+_OVERLAY_CAPABILITIES = ("CAP_DAC_OVERRIDE", "CAP_CHOWN", "CAP_FOWNER")
 _NAMESPACES = ("ipc", "pid", "net", "uts", "cgroup-try")
 
 
@@ -45,11 +47,13 @@ def _planner(program: str) -> Planner:
         argv = (program, *_options(root, info_fd), "--", str(interpreter()), *PYTHON_OPTIONS)
         if os.geteuid():
             ids = ("--unshare-user", "--uid", str(UNPRIVILEGED), "--gid", str(UNPRIVILEGED))
-            return Launch((program, *ids, *argv[1:]), boot_block())
+            return Launch((program, *ids, *argv[1:]), boot_block(workspace=root.workspace))
         # Started by root, bubblewrap would run the program as the host's root. So it is started in a user
         # namespace that maps two ids.
         enter = {"kind": "bubblewrap", "identity": UNPRIVILEGED, "argv": argv}
-        return Launch((str(interpreter()), *PYTHON_OPTIONS), boot_block(enter) + boot_block())
+        return Launch(
+            (str(interpreter()), *PYTHON_OPTIONS), boot_block(enter) + boot_block(workspace=root.workspace)
+        )
 
     return plan
 
@@ -58,7 +62,7 @@ def _options(root: Root, info_fd: int) -> list[str]:
     options = [f"--unshare-{name}" for name in _NAMESPACES]
     options += ["--hostname", "sandbox", "--die-with-parent", "--new-session", "--as-pid-1", "--clearenv"]
     options += ["--info-fd", str(info_fd), "--cap-drop", "ALL"]
-    for capability in _CAPABILITIES:
+    for capability in (*_CAPABILITIES, *(_OVERLAY_CAPABILITIES if root.workspace else ())):
         options += ["--cap-add", capability]
     for folder in _parents(target for _, target in root.binds):
         options += ["--perms", "0755", "--dir", folder]

@@ -26,4 +26,4 @@ def make(settings: SandboxSettings) -> LocalSandbox:
 
 def _plan(root: Root, info_fd: int) -> Launch:
     enter = {"kind": NAME, "identity": UNPRIVILEGED, "info_fd": info_fd, "root": asdict(root)}
-    return Launch((str(interpreter()), *PYTHON_OPTIONS), boot_block(enter))
+    return Launch((str(interpreter()), *PYTHON_OPTIONS), boot_block(enter, workspace=root.workspace))

@@ -64,6 +64,7 @@ class LocalProcess:
         self._writer: asyncio.StreamWriter | None = None
         self._init: int | None = None
         self._init_pid = 0
+        self._oom_kills = 0
 
     @classmethod
     async def start(cls, plan: Planner, root: Root, cgroup_parent: Path | None) -> LocalProcess:
@@ -130,7 +131,8 @@ class LocalProcess:
             self._cgroup.add((self._popen.pid, self._init_pid))
 
     async def killed_for_memory(self, _transcript: Transcript) -> bool:
-        return self._cgroup is not None and self._cgroup.oom_kills() > 0
+        before, self._oom_kills = self._oom_kills, self._cgroup.oom_kills() if self._cgroup else 0
+        return self._oom_kills > before
 
     async def send(self, data: bytes) -> None:
         assert self._writer is not None

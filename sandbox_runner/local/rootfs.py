@@ -43,6 +43,9 @@ class Root:
     hidden: tuple[str, ...]
     """Folders over which an empty file system is mounted."""
 
+    workspace: bool = False
+    """Whether process 1 serves a workspace, for which it mounts more."""
+
     def is_complete(self) -> bool:
         """Tell whether the sources of all bind mounts exist."""
         return all(os.path.exists(source) for source, _ in self.binds)

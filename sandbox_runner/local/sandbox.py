@@ -7,22 +7,25 @@ import base64
 import math
 import os
 import platform
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 
 from contracts.ports.sandbox import Isolation, SandboxLimits, SandboxRequest, SandboxResult
 from sandbox_runner.engine import seccomp
 from sandbox_runner.engine.cancellation import run_to_completion
 from sandbox_runner.engine.execution import Executions
-from sandbox_runner.engine.payload import UNPRIVILEGED, GuestSetup, make_job
+from sandbox_runner.engine.payload import UNPRIVILEGED, WORK, GuestSetup, make_job
 from sandbox_runner.engine.pool import Pool
 from sandbox_runner.engine.reaper import Reaper
 from sandbox_runner.engine.settings import SandboxSettings
-from sandbox_runner.engine.tmpfs import tmpfs_mounts
+from sandbox_runner.engine.tmpfs import temporary_mounts, tmpfs_mounts
 from sandbox_runner.local.cgroups import find_parent, remove_abandoned
 from sandbox_runner.local.launchers import end_abandoned
 from sandbox_runner.local.process import LocalProcess, Planner
 from sandbox_runner.local.rootfs import ENVIRONMENT, Root, plan_root
 from sandbox_runner.local.toolbox import ensure_toolbox
+from sandbox_runner.workspace.opening import WRITTEN
 
 _NPROC_PER_NAMESPACE = (5, 14)
 """Older kernels count a user's processes over all namespaces, so RLIMIT_NPROC would hit other programs."""
@@ -49,18 +52,37 @@ class LocalSandbox:
         self._pool.size = size
 
     async def run(self, request: SandboxRequest) -> SandboxResult:
-        job = await asyncio.to_thread(make_job, request, self._guest_setup(request.limits))
+        job = await asyncio.to_thread(
+            make_job, request, self._guest_setup(request.limits, tmpfs_mounts(request.limits))
+        )
         self._reaper.start(at_once=True)
         return await self._executions.run(request, job, self.backend, self._start)
 
     async def _start(self) -> LocalProcess:
-        process = await LocalProcess.start(self._plan, await self._find_root(), self._cgroup_parent)
+        return await self._start_with(await self._find_root())
+
+    async def _start_with(self, root: Root) -> LocalProcess:
+        process = await LocalProcess.start(self._plan, root, self._cgroup_parent)
         try:
             await process.wait_entered()
         except BaseException:
             await run_to_completion(process.end())
             raise
         return process
+
+    async def start_workspace(
+        self, mounts: Mapping[str, str], _limits: SandboxLimits, _work: str, _copied: int
+    ) -> LocalProcess:
+        """See workspace.opening.WorkspaceBackend. The limits come later: by `confine`, and with the job."""
+        self._reaper.start(at_once=True)
+        root = await self._find_root()
+        binds = tuple((source, target) for target, source in mounts.items())
+        place = replace(root, folders=(*root.folders, WRITTEN), binds=(*root.binds, *binds), workspace=True)
+        return await self._start_with(place)
+
+    def workspace_setup(self, limits: SandboxLimits, *, services: bool) -> GuestSetup:
+        """See workspace.opening.WorkspaceBackend."""
+        return self._guest_setup(limits, temporary_mounts(limits), work=True, services=services)
 
     async def _find_root(self) -> Root:
         """Return the root. Plan it anew when a part of it no longer exists."""
@@ -95,15 +117,24 @@ class LocalSandbox:
         """Tell whether the number of a program's processes is limited."""
         return self._cgroup_parent is not None or _nproc_is_fair()
 
-    def _guest_setup(self, limits: SandboxLimits) -> GuestSetup:
+    def _guest_setup(
+        self,
+        limits: SandboxLimits,
+        mounts: list[tuple[str, str]],
+        *,
+        work: bool = False,
+        services: bool = False,
+    ) -> GuestSetup:
+        """`work`: the work folder is writable too, though none of the mounts."""
         counted = self._cgroup_parent is not None
         return GuestSetup(
             environment=ENVIRONMENT,
             isolation={
-                "tmpfs": tmpfs_mounts(limits),
+                "tmpfs": mounts,
+                "writable": [*([WORK] if work else []), *(folder for folder, _ in mounts)],
                 "identity": UNPRIVILEGED,
                 "cpu_count": 0 if counted else math.ceil(limits.cpus),
-                "filter": seccomp_filter(counted=counted),
+                "filter": seccomp_filter(counted=counted, services=services),
             },
             rlimits={} if counted or not _nproc_is_fair() else {"RLIMIT_NPROC": limits.processes + 2},
             poll_memory=not counted,
@@ -111,9 +142,10 @@ class LocalSandbox:
 
 
 @cache
-def seccomp_filter(*, counted: bool) -> str:
+def seccomp_filter(*, counted: bool, services: bool = False) -> str:
     """Return the filter in base64, as the guest reads it. `counted`: a control group counts all memory."""
-    return base64.b64encode(seccomp.bpf_program(deny_uncounted_memory=not counted)).decode("ascii")
+    program = seccomp.bpf_program(deny_uncounted_memory=not counted, small_segments=services)
+    return base64.b64encode(program).decode("ascii")
 
 
 def _nproc_is_fair() -> bool:

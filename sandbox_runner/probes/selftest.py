@@ -7,11 +7,14 @@ import json
 import os
 import platform
 import secrets
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Final
 
 from contracts.base.errors import SandboxUnavailable
 from contracts.ports.sandbox import Sandbox
@@ -19,9 +22,33 @@ from sandbox_runner.engine.seccomp import docker_profile
 from sandbox_runner.probes.model import Outcome, SandboxFacts, Status
 from sandbox_runner.probes.quick import run_quick_probes
 
+_RECENT_SECONDS: Final = 60.0
+
 
 class SelfTestFailed(SandboxUnavailable):
     """A backend runs programs but does not confine them as it must. It is not used."""
+
+
+class LastRun:
+    """When a backend of these parts last ran a program for anybody who uses the folder."""
+
+    def __init__(self, folder: Path, backend: str, identity: Sequence[str]) -> None:
+        """For the arguments see `self_test`."""
+        self._place = folder / f"{backend}-{_key([backend, *identity])}.ran"
+
+    @property
+    def is_recent(self) -> bool:
+        """Whether it was within the last minute; False when that is not known."""
+        try:
+            return 0 <= time.time() - self._place.stat().st_mtime < _RECENT_SECONDS
+        except OSError:
+            return False
+
+    def note(self) -> None:
+        """It was now."""
+        with suppress(OSError):
+            self._place.parent.mkdir(parents=True, exist_ok=True)
+            self._place.touch()
 
 
 async def self_test(sandbox: Sandbox, facts: SandboxFacts, identity: Sequence[str], folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -13,8 +12,8 @@ from contracts.base.errors import SandboxUnavailable
 from contracts.ports.sandbox import Sandbox
 from sandbox_runner import SandboxSettings, choose_sandbox
 from tests.sandbox.hosting import remote_sandbox, served_redis
-from tests.support import need
-from tests.support.docker_engine import IMAGE, missing, shared_engine
+from tests.support import need, of_this_run
+from tests.support.docker_engine import IMAGE, needed_engine
 
 BACKENDS = ("docker", "bubblewrap", "namespaces")
 
@@ -31,19 +30,13 @@ DEVIATIONS: dict[tuple[str, str], str] = {
 @pytest.fixture(scope="session")
 def toolbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A toolbox of this run's own, shared by its test processes."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    return shared / "toolbox"
+    return of_this_run(tmp_path_factory) / "toolbox"
 
 
 @pytest.fixture(scope="session")
 def docker_host() -> Iterator[str]:
     """Address of a private engine with the image."""
-    reason = missing()
-    need(not reason, reason)
-    with shared_engine() as address:
-        yield address
+    yield from needed_engine()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -15,7 +15,7 @@ from contracts.base.errors import NotConfigured, SandboxUnavailable, UnsafePath
 from contracts.ports.sandbox import Isolation, SandboxLimits
 from multi_agent.bootstrap import sandbox_settings
 from multi_agent.settings import load_settings
-from sandbox_runner import SandboxRunner, SandboxSettings, choose_sandbox, survey
+from sandbox_runner import SandboxRunner, SandboxSettings, choose_sandbox, survey, survey_until_ready
 from sandbox_runner.local.toolbox import ensure_toolbox, interpreter
 
 NO_ENGINE = "unix:///nonexistent/docker.sock"
@@ -86,6 +86,14 @@ async def test_the_survey_names_all(settings: SandboxSettings) -> None:
     tested = next(status for status in statuses if status.name == settings.backend)
     assert tested.ready
     assert statuses[0].isolation is Isolation.CONTAINER
+
+
+async def test_a_run_looks_no_further_than_what_it_uses(settings: SandboxSettings) -> None:
+    automatic = replace(settings, backend="auto", docker_host=settings.docker_host or NO_ENGINE)
+    everything, needed = await survey(automatic), await survey_until_ready(automatic)
+    assert [one.ready for one in needed] == [*[False] * (len(needed) - 1), True]
+    assert [one.name for one in needed] == [one.name for one in everything][: len(needed)]
+    assert [one.name for one in await survey_until_ready(settings)] == [settings.backend]
 
 
 async def test_auto_takes_the_first_that_is_ready(settings: SandboxSettings) -> None:

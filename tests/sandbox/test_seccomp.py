@@ -20,11 +20,18 @@ AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}.get(MACHINE, 0)
 ALLOW, ERRNO = 0x7FFF0000, 0x00050000
 
 
-def _verdict(number: int, *arguments: int, architecture: int = AUDIT, counted: bool = True) -> int | str:
+def _verdict(
+    number: int,
+    *arguments: int,
+    architecture: int = AUDIT,
+    counted: bool = True,
+    services: bool = False,
+) -> int | str:
     """What the filter says about a call: "allow", or the error number."""
     padded = [argument % 2**64 for argument in (*arguments, 0, 0, 0, 0, 0, 0)][:6]
     data = struct.pack("<IIQ6Q", number % 2**32, architecture, 0, *padded)
-    code = list(struct.iter_unpack("=HBBI", bpf_program(deny_uncounted_memory=not counted)))
+    program = bpf_program(deny_uncounted_memory=not counted, small_segments=services)
+    code = list(struct.iter_unpack("=HBBI", program))
     accumulator, at = 0, 0
     while True:
         operation, yes, no, operand = code[at]
@@ -44,7 +51,7 @@ def _special(name: str) -> int:
 
 def test_the_program_is_well_formed() -> None:
     """Every jump lands inside, the last instruction returns, and it is within the kernel's length."""
-    code = list(struct.iter_unpack("=HBBI", bpf_program(deny_uncounted_memory=True)))
+    code = list(struct.iter_unpack("=HBBI", bpf_program(deny_uncounted_memory=True, small_segments=True)))
     assert len(code) < 4096
     assert code[-1][0] == 0x06
     for at, (operation, yes, no, _) in enumerate(code):
@@ -103,9 +110,24 @@ def test_decisions_by_argument() -> None:
 
 
 def test_memory_that_polling_cannot_see() -> None:
-    for name in ("memfd_create", "shmget", "msgget"):
+    for name in ("memfd_create", "shmget", "semget", "msgget"):
         assert _verdict(_special(name)) == "allow"
         assert _verdict(_special(name), counted=False) == errno.EPERM
+
+
+def test_where_there_are_services_small_segments_can_be_had() -> None:
+    shmget = _special("shmget")
+    for size, flags, expected in [
+        (56, 0o1600, "allow"),
+        (4_096, 0o1600, "allow"),
+        (4_097, 0o1600, errno.EPERM),
+        (2**32 + 56, 0o1600, errno.EPERM),
+        (2**63, 0o1600, errno.EPERM),
+        (56, 0o5600, errno.EPERM),  # in huge pages
+    ]:
+        assert _verdict(shmget, 1, size, flags, counted=False, services=True) == expected, size
+    for name in ("memfd_create", "semget", "msgget"):
+        assert _verdict(_special(name), counted=False, services=True) == errno.EPERM
 
 
 def _profile_says(name: str, *arguments: int) -> int | str:

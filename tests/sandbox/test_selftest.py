@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,28 @@ def _says(stdout: bytes, verdict: Verdict = Verdict.OK) -> Recorded:
 def _without_facts(backend: str) -> SandboxFacts:
     """What is asked of any backend, whether or not the kernel has Landlock."""
     return SandboxFacts() if backend == "docker" else SandboxFacts(landlock=landlock.abi())
+
+
+async def test_what_ran_within_a_minute_is_not_tried_again(settings: SandboxSettings, tmp_path: Path) -> None:
+    own = replace(settings, selftests=tmp_path)
+    await (await choose_sandbox(own)).close()
+    if settings.backend == "docker":
+        assert _last_runs(tmp_path) == [], "an engine is asked each time"
+        return
+    (last,) = _last_runs(tmp_path)
+
+    async def kept(age: float) -> bool:
+        """Whether a choice leaves a last run so many seconds ago as it is."""
+        before = time.time() - age
+        os.utime(last, (before, before))
+        await (await choose_sandbox(own)).close()
+        return abs(last.stat().st_mtime - before) < 1
+
+    assert [await kept(age) for age in (30, 90, -90)] == [True, False, False]
+
+
+def _last_runs(folder: Path) -> list[Path]:
+    return list(folder.glob("*.ran"))
 
 
 async def test_it_runs_once_and_is_remembered(shared_sandbox: Sandbox, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from contracts.base.errors import UnsafePath
-from sandbox_runner.engine.tar_reader import TarRefused, read_tar
+from contracts.ports.trees import TreeFile
+from sandbox_runner.engine.tar_reader import TarRefused, read_tar, read_tree_files
 
 CAP = 1_000_000
 Edit = Callable[[tarfile.TarInfo], None]
@@ -247,3 +248,52 @@ def test_damage_never_surprises(changes: list[tuple[int, bytes]], mend: bool) ->
         return
     assert sum(map(len, files.values())) <= CAP
     assert all(not path.startswith("/") and ".." not in path.split("/") for path in files)
+
+
+def _links(data: bytes) -> dict[str, TreeFile]:
+    return read_tree_files(data, max_bytes=CAP, max_members=100, links=True)
+
+
+@pytest.mark.parametrize("target", ["a", "../../etc/passwd", "/etc/passwd", "x" * 3_000, "grüße"])
+def test_a_link_is_read_where_links_are_asked_for(target: str) -> None:
+    assert _links(_tar(("l", b""), edit=_retype(tarfile.SYMTYPE, target))) == {
+        "l": TreeFile(target.encode(), is_link=True)
+    }
+
+
+def test_modes_are_read() -> None:
+    def executable(info: tarfile.TarInfo) -> None:
+        info.mode = 0o755
+
+    assert _links(_tar(("a", b"x"))) == {"a": TreeFile(b"x")}
+    assert _links(_tar(("a", b"x"), edit=executable)) == {"a": TreeFile(b"x", executable=True)}
+
+
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
+def test_nothing_else_is_read_where_links_are(kind: bytes) -> None:
+    with pytest.raises(TarRefused):
+        _links(_tar(("l", b""), edit=_retype(kind, "a")))
+
+
+def test_a_link_has_a_target_and_no_content() -> None:
+    def with_content(info: tarfile.TarInfo) -> None:
+        info.type, info.linkname, info.size = tarfile.SYMTYPE, "a", 1
+
+    for data in (
+        _tar(("l", b""), edit=_retype(tarfile.SYMTYPE, "")),
+        _tar(("l", b""), edit=_retype(tarfile.SYMTYPE, "x" * 5_000)),
+        _tar(("l", b"x"), edit=with_content),
+    ):
+        with pytest.raises(TarRefused) as caught:
+            _links(data)
+        assert caught.value.reason == "link_target"
+
+
+def test_no_file_lies_behind_a_link() -> None:
+    def to_link(info: tarfile.TarInfo) -> None:
+        if info.name == "d":
+            info.type, info.linkname = tarfile.SYMTYPE, "/tmp"
+
+    with pytest.raises(TarRefused) as caught:
+        _links(_tar(("d", b""), ("d/x", b"x"), edit=to_link))
+    assert caught.value.reason == "twins"

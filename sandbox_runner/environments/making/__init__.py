@@ -1,0 +1,1 @@
+"""Fetches what is needed with a network, and builds it without one."""

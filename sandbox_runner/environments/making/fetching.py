@@ -1,0 +1,208 @@
+"""Fetches packages with a network, by programs of ours: no code of the repository or of a package runs.
+
+pip takes wheels alone, since a source archive would be executed to learn what it needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from packaging.utils import canonicalize_name
+
+from contracts.base.errors import EnvironmentFailed, InvalidInput
+from sandbox_runner.environments.interpreters import Interpreter
+from sandbox_runner.environments.making.steps import FOLDER_HELPS, failed, run_outside
+from sandbox_runner.environments.needs.requirement_lines import requirement_of
+
+RUN: Final = "run"
+BUILD: Final = "build"
+PIP: Final = "pip"
+_RESOLVED: Final = "resolved.json"
+_OPTIONS: Final = (
+    "--only-binary",
+    ":all:",
+    "--no-input",
+    "--no-color",
+    "--disable-pip-version-check",
+    "--progress-bar",
+    "off",
+    "--quiet",
+)
+# What backends ask for beside what a repository names, when it is installed editable.
+_BACKENDS: Final = {"setuptools": ("wheel",), "hatchling": ("editables",), "pdm-backend": ("editables",)}
+_MOST_LEFT_OUT: Final = 20
+_NO_WHEEL = re.compile(rb"(?:No matching distribution found for|that satisfies the requirement) ([^\n(]+)")
+_CONFLICT = re.compile(rb"Cannot install ([^\n]+?) because")
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """What pip is asked for."""
+
+    interpreter: Interpreter
+    lines: tuple[str, ...]
+    constraints: tuple[str, ...]
+    build: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    """Those of the lines that may be left out where there is no wheel."""
+
+    @property
+    def key(self) -> str:
+        """64 hex digits: the same question."""
+        python = (self.interpreter.version, self.interpreter.platform)
+        about = [python, self.lines, self.constraints, self.build, self.optional]
+        return hashlib.sha256(json.dumps(about).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """How packages are fetched.
+
+    variables: all that the programs see, such as where the user's settings are.
+    """
+
+    variables: Mapping[str, str]
+    seconds: float
+
+    async def fetch(self, wanted: Fetch, folder: Path) -> None:
+        """Fetch into a folder. Raises EnvironmentFailed, InvalidInput."""
+        pip = _place_pip(wanted.interpreter, folder / PIP)
+        without = await self._what_there_is(wanted, pip, folder / RUN)
+        extra = [more for name, more in _BACKENDS.items() if any(_names(line, name) for line in wanted.build)]
+        build = (*wanted.build, *(line for more in extra for line in more))
+        await self._download(wanted, pip, folder / BUILD, build, ())
+        await asyncio.to_thread(_record, folder, without)
+
+    async def _what_there_is(self, wanted: Fetch, pip: Path, folder: Path) -> list[str]:
+        """Fetch what is asked for; return the lines that are left out, as there is no wheel."""
+        without: list[str] = []
+        first: EnvironmentFailed | None = None
+        for _ in range(_MOST_LEFT_OUT + 1):
+            lines = [line for line in wanted.lines if line not in without]
+            try:
+                await self._download(wanted, pip, folder, lines, wanted.constraints)
+            except _NoWheel as error:
+                first = first or error
+                absent = [line for line in wanted.optional if _names(line, error.name) and line in lines]
+                if not absent:
+                    raise first from None
+                without += absent
+            else:
+                return without
+        raise first or EnvironmentFailed("")
+
+    async def _download(
+        self, wanted: Fetch, pip: Path, folder: Path, lines: Sequence[str], constraints: Sequence[str]
+    ) -> None:
+        options = _ask(folder, lines, constraints)
+        if not lines:
+            return
+        argv = (str(wanted.interpreter.path), "-I", f"{pip}/pip", "download", *_OPTIONS, *options)
+        code, output = await run_outside(
+            argv, folder=folder.parent, variables=self.variables, seconds=self.seconds
+        )
+        if code is None:
+            raise failed(
+                "fetch",
+                f"did not end within {self.seconds:.0f} s",
+                output,
+                "set MULTI_AGENT_ENVIRONMENT_SECONDS higher, or look at pip's settings of the index",
+            )
+        if code:
+            raise _explained(output, wanted.interpreter)
+
+
+def _place_pip(interpreter: Interpreter, folder: Path) -> Path:
+    """Copy pip to a folder, where sandboxes will find it."""
+    pip = find_pip(interpreter)
+    folder.mkdir()
+    return Path(shutil.copyfile(pip, folder / pip.name))
+
+
+def _ask(folder: Path, lines: Sequence[str], constraints: Sequence[str]) -> list[str]:
+    """Write what is asked for; the options that say so."""
+    folder.mkdir(exist_ok=True)
+    options = ["--dest", str(folder)]
+    for option, texts in (("requirement", lines), ("constraint", constraints)):
+        file = folder.with_name(f"{folder.name}-{option}.txt")
+        file.write_text("".join(f"{line}\n" for line in texts), "utf-8")
+        options += [f"--{option}", str(file)] if texts else []
+    return options
+
+
+def _record(folder: Path, without: Sequence[str]) -> None:
+    fetched = sorted(folder.glob("*/*.whl"))
+    resolved = {path.relative_to(folder).as_posix(): _sha256(path) for path in fetched}
+    (folder / _RESOLVED).write_text(json.dumps({"packages": resolved, "without": without}), "utf-8")
+
+
+def find_pip(interpreter: Interpreter) -> Path:
+    """The pip that comes with an interpreter, as a file that it can run. Raises InvalidInput without one."""
+    library = interpreter.path.parent.parent / "lib" / f"python{interpreter.minor}"
+    for folder in (library / "ensurepip/_bundled", Path("/usr/share/python-wheels")):
+        if found := sorted(folder.glob("pip-*.whl")):
+            return found[-1]
+    raise InvalidInput(
+        f"Python {interpreter.version} at {interpreter.path} has no pip; install its venv package "
+        f"(apt install python{interpreter.minor}-venv), {FOLDER_HELPS}"
+    )
+
+
+class Resolved(NamedTuple):
+    """What was fetched."""
+
+    packages: Mapping[str, str]
+    """File -> sha256, pip itself among it."""
+    without: Sequence[str]
+    """What was asked for and left out, as there is no wheel."""
+
+
+def read_resolved(folder: Path) -> Resolved:
+    """Read what was fetched into a folder."""
+    return Resolved(**json.loads((folder / _RESOLVED).read_text("utf-8")))
+
+
+def installed(packages: Mapping[str, str]) -> int:
+    """How many packages are installed; what builds need, and pip itself, aside."""
+    return sum(1 for path in packages if not path.startswith((f"{BUILD}/", f"{PIP}/")))
+
+
+class _NoWheel(EnvironmentFailed):
+    """There is no wheel of what was asked for."""
+
+    def __init__(self, message: str, name: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+def _explained(output: bytes, interpreter: Interpreter) -> EnvironmentFailed:
+    on = f"for Python {interpreter.version} on {interpreter.platform}"
+    if match := _CONFLICT.search(output):
+        names = match[1].decode("utf-8", "replace")
+        return failed(
+            "fetch", f"{names} need different versions of a package", output, f"change one, {FOLDER_HELPS}"
+        )
+    if match := _NO_WHEEL.search(output):
+        name = match[1].decode("utf-8", "replace").strip()
+        why = f"no wheel of {name!r} {on}"
+        change = f"allow a version that has one, add an index to pip's settings, {FOLDER_HELPS}"
+        return _NoWheel(str(failed("fetch", why, output, change)), name)
+    return failed("fetch", "pip failed", output, f"mend what it says, {FOLDER_HELPS}")
+
+
+def _names(line: str, name: str) -> bool:
+    """Tell whether a line asks for the package that another requirement names."""
+    return canonicalize_name(requirement_of(line).name) == canonicalize_name(re.split(r"[^\w.-]", name)[0])
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

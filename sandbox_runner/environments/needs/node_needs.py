@@ -1,0 +1,101 @@
+"""What a repository says that its JavaScript needs: package.json with its lock. Nothing is executed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from contracts.base.errors import InvalidInput
+
+PROJECT: Final = "package.json"
+LOCK: Final = "package-lock.json"
+_OLDEST: Final = 2
+_KINDS: Final = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
+_TAG: Final = re.compile(r"(?![vx]?[\d.x*]*$)[A-Za-z][\w.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeNeeds:
+    """What npm is asked for."""
+
+    files: Mapping[str, str]
+    """Path -> text of what it reads: each package.json, and the lock without the addresses in it."""
+    packages: Mapping[str, str]
+    """Path in node_modules with its version -> what it is known by."""
+
+    @property
+    def key(self) -> str:
+        """64 hex digits: the same question."""
+        return hashlib.sha256(json.dumps(self.files, sort_keys=True).encode()).hexdigest()
+
+
+def node_needs(files: Mapping[str, bytes]) -> NodeNeeds | None:
+    """Read what a tree needs; None without a lock. Raises InvalidInput for a lock that cannot be used.
+
+    files: path -> content, of the lock and of every package.json.
+    """
+    if PROJECT not in files or LOCK not in files:
+        return None
+    lock = _object(files, LOCK)
+    if not isinstance(lock.get("packages"), dict) or lock.get("lockfileVersion", 0) < _OLDEST:
+        raise _unusable(f"is of version {lock.get('lockfileVersion')}; write it with npm 7 or newer")
+    packages = {}
+    local = [PROJECT]
+    tagged = set(_asked_by_tag(lock["packages"].values()))
+    for path, about in lock["packages"].items():
+        if not isinstance(about, dict):
+            raise _unusable(f"package {path[:100]!r} is no object")
+        if "node_modules/" not in f"{path}/":
+            local += [f"{path}/{PROJECT}"] if path else []
+        elif not about.get("link") and not about.get("inBundle"):
+            packages[f"{path}@{about.get('version')}"] = _known_by(path, about)
+            # npm would ask any address that stands here; by name and version it asks the user's registry.
+            about.pop("resolved", None)
+            name = str(about.get("name", path.rpartition("node_modules/")[2]))
+            if name in tagged:
+                # What is asked for by a tag is locked only with an address. npm takes the user's for this.
+                file = f"{name.rpartition('/')[2]}-{about.get('version')}.tgz"
+                about["resolved"] = f"https://registry.npmjs.org/{name}/-/{file}"
+    lock.pop("dependencies", None)
+    texts = {path: json.dumps(_object(files, path)) for path in local if path in files}
+    return NodeNeeds({**texts, LOCK: json.dumps(lock)}, packages)
+
+
+def _asked_by_tag(packages: Iterable[Any]) -> Iterator[str]:
+    """Yield the names that are asked for by a tag, such as `latest`, and not by versions."""
+    for about in packages:
+        for kind in _KINDS if isinstance(about, dict) else ():
+            asked = about.get(kind)
+            for name, version in asked.items() if isinstance(asked, dict) else ():
+                if _TAG.fullmatch(str(version)):
+                    yield name
+
+
+def _known_by(path: str, about: dict[str, Any]) -> str:
+    resolved, integrity = str(about.get("resolved", "https://")), about.get("integrity")
+    if not integrity or not resolved.startswith(("https://", "http://")):
+        place = about.get("resolved", "an unknown place")
+        raise _unusable(
+            f"package {path[:100]!r} comes from {str(place)[:100]!r}, and only registries are asked"
+        )
+    return str(integrity)
+
+
+def _object(files: Mapping[str, bytes], path: str) -> dict[str, Any]:
+    try:
+        found = json.loads(files[path].decode("utf-8-sig", "replace"))
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"{path} of the repository cannot be read: {error}") from None
+    if not isinstance(found, dict):
+        raise InvalidInput(f"{path} of the repository cannot be read: it holds no object")
+    return found
+
+
+def _unusable(why: str) -> InvalidInput:
+    return InvalidInput(
+        f"{LOCK} of the repository: {why}; mend it, or name a folder of yours with --environment DIR"
+    )

@@ -1,0 +1,1 @@
+"""Servers beside the programs of a repository: this machine's own, one for each workspace."""
