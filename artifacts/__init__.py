@@ -12,8 +12,9 @@ from typing import Any
 from artifacts.git.creation import create_store
 from artifacts.store.git_store import GitArtifactStore, open_store
 from artifacts.store.history import CommitInfo
+from artifacts.store.importing import find_base
 from contracts.base.provided import provided
 
-__all__ = ["ArtifactStore", "CommitInfo", "GitArtifactStore", "create_store", "open_store"]
+__all__ = ["ArtifactStore", "CommitInfo", "GitArtifactStore", "create_store", "find_base", "open_store"]
 
 __getattr__: Callable[[str], Any] = provided(__name__, "ArtifactStore")

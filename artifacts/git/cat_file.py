@@ -25,6 +25,10 @@ class GitObject:
     content: bytes
 
 
+class TooLarge(ArtifactError):
+    """What was asked for is larger than its reader allows; it was not read."""
+
+
 class _Ended(Exception):
     """The process ended while it read the object of this name: it was killed, or the object is damaged."""
 
@@ -150,6 +154,9 @@ def _answer(stdout: IO[bytes], name: str, max_bytes: int | None) -> GitObject | 
     return GitObject(parts[0].decode(), parts[1], content)
 
 
-def too_large() -> ArtifactError:
+def too_large() -> TooLarge:
     """Make the error for more than `max_bytes`."""
-    return ArtifactError("the files are together larger than may be read: MULTI_AGENT_MAX_REPOSITORY_MB")
+    return TooLarge(
+        "these files are together larger than may be read; "
+        "for those of a repository MULTI_AGENT_MAX_REPOSITORY_MB sets the limit"
+    )

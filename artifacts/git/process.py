@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -118,12 +118,12 @@ def run(
     stdin: bytes = b"",
     protocol: str | None = None,
     inherit: tuple[int, ...] = (),
-    ceiling: Path | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> bytes:
     """Run git and return its output.
 
     inherit: file descriptors that the child keeps open.
-    ceiling: git looks for no repository in this folder or above it.
+    more: variables of its environment, which nobody else sees.
 
     Raises GitFailed for any status but 0, StoreUnavailable where the disk is full, NotConfigured without a
     usable git.
@@ -136,7 +136,7 @@ def run(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=cwd,
-        env=environment() | ({} if ceiling is None else {"GIT_CEILING_DIRECTORIES": str(ceiling)}),
+        env=environment() | dict(more or {}),
         pass_fds=inherit,
         start_new_session=True,
     ) as process:
@@ -166,6 +166,27 @@ def failure(name: str, returncode: int, stderr: bytes, stdout: bytes = b"") -> G
     if any(reason in said for reason in _NO_ROOM):
         return StoreUnavailable(f"the artifact store has no room left, free some space: {said[-500:]}")
     return GitFailed(name, returncode, said, stdout)
+
+
+def ceiling(folder: Path) -> dict[str, str]:
+    """With these variables Git looks for no repository in this folder or above it."""
+    return {"GIT_CEILING_DIRECTORIES": str(folder)}
+
+
+def users_setting(folder: Path, name: str) -> str | None:
+    """What the user's own settings of Git say in a folder; None for nothing. Reading them runs nothing."""
+    path, _ = _program()
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    said = subprocess.run(
+        [path, "config", "--get", name],
+        cwd=folder,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=LOCAL_SECONDS,
+        check=False,
+    )
+    return said.stdout.decode("utf-8", "replace").removesuffix("\n") if said.returncode == 0 else None
 
 
 def answers_at_once() -> bool:

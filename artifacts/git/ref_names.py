@@ -7,6 +7,7 @@ import re
 import unicodedata
 from typing import NamedTuple
 
+from artifacts.git.commit_form import CommitForm, body_of
 from contracts.base.errors import ArtifactError, InvalidInput
 from contracts.base.refs import EXCHANGES, HEADS, MERGES, META, PENDING, RESULT, SUPERSEDED, TAGS
 from contracts.ports.artifacts import PendingCommit
@@ -122,12 +123,18 @@ def subject_line(text: str) -> str:
     return one_line(text)[:_SUBJECT_LENGTH] or "no subject"
 
 
-def task_message(commit: PendingCommit, record: str) -> bytes:
-    """Write subject, blank line and trailers: provenance that can be read from the commit alone.
+def task_message(commit: PendingCommit, record: str, form: CommitForm | None = None) -> bytes:
+    """Write subject, body and trailers: provenance that can be read from the commit alone.
 
-    `record` is the name of the object that holds the metadata.
+    record: the name of the object that holds the metadata.
+    form: that of the repository which the work started from; None for work from nothing.
     """
     metadata = commit.metadata
+    subject, body = subject_line(commit.subject), ""
+    if form is not None and commit.title:
+        title = one_line(commit.title)
+        subject = subject_line(form.subject(title, list(commit.files)))
+        body = body_of(title, subject, one_line(commit.summary))
     trailers = {
         WORKFLOW: commit.workflow_id,
         TASK: commit.task_id,
@@ -137,7 +144,10 @@ def task_message(commit: PendingCommit, record: str) -> bytes:
         "Agent-Version": metadata.agent_version,
         "Model-Name": metadata.model_name,
         "Prompt-Hash": metadata.prompt_hash,
+        "Guidance": ", ".join(metadata.guidance) or None,
+        "Skills": ", ".join(metadata.skills) or None,
+        "Assisted-by": metadata.model_name and f"multi-agent:{metadata.model_name}",
         RECORD: record,
     }
     lines = [f"{key}: {one_line(value)}" for key, value in trailers.items() if value is not None]
-    return "\n".join([subject_line(commit.subject), "", *lines, ""]).encode()
+    return "\n".join([subject, "", *([body, ""] if body else []), *lines, ""]).encode()

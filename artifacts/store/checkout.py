@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from artifacts.git.process import GitFailed, run
+from artifacts.git.process import GitFailed, ceiling, run
 from artifacts.store.repository import Repository
 from contracts.base.errors import ArtifactError, InvalidInput
 from contracts.base.refs import BRANCHES
@@ -30,7 +30,9 @@ def checkout(repository: Repository, what: str, target: Path) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", "--"]
     try:
-        run(["init", "--quiet", "--template=", f"--initial-branch={branch}"], cwd=target, ceiling=target)
+        run(
+            ["init", "--quiet", "--template=", f"--initial-branch={branch}"], cwd=target, more=ceiling(target)
+        )
         # Not `clone`, which would link files; so only what the commit needs is copied.
         run(
             [*fetch, str(repository.git_dir), f"{commit}:refs/remotes/origin/{branch}"],

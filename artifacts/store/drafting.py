@@ -10,6 +10,7 @@ from artifacts.git.fast_import import FILE_MODE, SUBMODULE_MODE, SYMLINK_MODE, D
 from artifacts.git.objects import ObjectReader, TreeEntry, blob_name
 from artifacts.merge.merging import MergedTree, Merger
 from artifacts.merge.tree_check import check_fit
+from artifacts.store.commit_forms import CommitForms
 from contracts.base.errors import InvalidInput, UnsafePath
 from contracts.base.paths import check_new_path, check_path, check_tree
 from contracts.base.refs import METADATA_FOLDER, is_reserved
@@ -29,6 +30,7 @@ class Drafter:
     def __init__(self, reader: ObjectReader, merger: Merger) -> None:
         self._reader = reader
         self._merger = merger
+        self._forms = CommitForms(reader)
 
     def outcome(self, commit: PendingCommit) -> Draft:
         """Draft the outcome of a task under its pending ref."""
@@ -48,7 +50,7 @@ class Drafter:
             parents=merged.parents,
             role=commit.metadata.agent_role,
             when=ref_names.timestamp(commit.created_at),
-            message=ref_names.task_message(commit, blob_name(record)),
+            message=ref_names.task_message(commit, blob_name(record), self._forms.of(merged.parents)),
             changes=_changes(merged, [edit for edit in edits if edit is not None]),
             record=record,
         )
@@ -113,7 +115,9 @@ def _check_metadata(commit: PendingCommit) -> None:
 
 
 def _metadata_bytes(metadata: ArtifactMetadata) -> bytes:
-    document = metadata.model_dump(mode="json")
+    # Left out where there is none, as before there could be any: equal work stays an equal commit.
+    none = {name for name in ("guidance", "skills") if not getattr(metadata, name)}
+    document = metadata.model_dump(mode="json", exclude=none)
     return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode(
         "utf-8", "replace"
     )

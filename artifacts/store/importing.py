@@ -5,11 +5,20 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from artifacts.git.process import GitFailed, run
+from artifacts.git.process import GitFailed, ceiling, run
 from artifacts.git.ref_names import Ref
 from artifacts.store.repository import Repository
 from contracts.base.errors import ArtifactError, InvalidInput
-from contracts.base.refs import BASES
+from contracts.base.refs import BASES, TAGGED
+
+_FETCH = (
+    "fetch",
+    "--quiet",
+    "--no-tags",
+    "--no-write-fetch-head",
+    "--no-recurse-submodules",
+    "--update-shallow",
+)
 
 
 def import_base(repository: Repository, source: Path, rev: str = "HEAD") -> str:
@@ -19,22 +28,14 @@ def import_base(repository: Repository, source: Path, rev: str = "HEAD") -> str:
     `source` is no repository (its own root, not a folder inside one), has no such commit or lacks objects.
     """
     source = source.absolute()
-    commit = _resolve(source, rev)
+    commit = find_base(source, rev)
     ref = Ref(f"{BASES}/{commit}", commit)
-    args = [
-        "fetch",
-        "--quiet",
-        "--no-tags",
-        "--no-write-fetch-head",
-        "--no-recurse-submodules",
-        "--update-shallow",
-    ]
 
     def write() -> None:
         with repository.guard.writing() as held:
             refspec = f"+{commit}:{ref.name}"
             run(
-                [*args, "--", str(source), refspec],
+                [*_FETCH, "--", str(source), refspec],
                 git_dir=repository.git_dir,
                 protocol="file",
                 inherit=(held,),
@@ -51,11 +52,39 @@ def import_base(repository: Repository, source: Path, rev: str = "HEAD") -> str:
         raise ArtifactError(
             f"repository {str(source)!r}: commit {commit} cannot be copied: {error}"
         ) from None
-    repository.share([ref])
+    repository.share([ref, *_import_tags(repository, source, commit)])
     return commit
 
 
-def _resolve(source: Path, rev: str) -> str:
+def _import_tags(repository: Repository, source: Path, commit: str) -> list[Ref]:
+    """Copy the tags that the commit contains, so that workspaces have them; return the refs of new ones.
+
+    Each lies under the name of its object: a store holds several repositories, whose tags may be
+    called alike.
+    """
+    listed = run(
+        ["for-each-ref", f"--merged={commit}", "--format=%(objectname) %(refname:lstrip=2)", "refs/tags"],
+        cwd=source,
+    )
+    pairs = [line.split(" ", 1) for line in listed.decode("utf-8", "replace").splitlines()]
+    wanted = {f"{TAGGED}/{oid}/{name}": (oid, name) for oid, name in pairs if "\ufffd" not in name}
+    known = run(["for-each-ref", "--format=%(refname)", TAGGED], git_dir=repository.git_dir).decode().split()
+    new = {ref: found for ref, found in wanted.items() if ref not in set(known)}
+    if new:
+        refspecs = "".join(f"+refs/tags/{name}:{ref}\n" for ref, (_, name) in new.items())
+        with repository.guard.writing() as held:
+            run(
+                [*_FETCH, "--stdin", "--", str(source)],
+                git_dir=repository.git_dir,
+                stdin=refspecs.encode(),
+                protocol="file",
+                inherit=(held,),
+            )
+    return [Ref(ref, oid) for ref, (oid, _) in new.items()]
+
+
+def find_base(source: Path, rev: str = "HEAD") -> str:
+    """The commit that `import_base` would copy; raises what that raises for the same reasons."""
     if not source.is_dir():
         raise InvalidInput(f"repository {str(source)!r}: is not a folder")
     if rev.startswith("-"):
@@ -77,6 +106,11 @@ def _resolve(source: Path, rev: str) -> str:
     return commit
 
 
+def git_folder(source: Path) -> Path:
+    """Where the repository at `source` keeps its objects. Raises GitFailed for what is none."""
+    return Path(_ask(source, "--absolute-git-dir"))
+
+
 def _no_repository(source: Path) -> InvalidInput:
     try:
         top = run(["rev-parse", "--show-toplevel"], cwd=source).decode().removesuffix("\n")
@@ -95,4 +129,4 @@ def _is_partial(source: Path) -> bool:
 
 
 def _ask(source: Path, *question: str) -> str:
-    return run(["rev-parse", *question], cwd=source, ceiling=source.parent).decode().strip()
+    return run(["rev-parse", *question], cwd=source, more=ceiling(source.parent)).decode().strip()

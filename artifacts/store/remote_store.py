@@ -14,7 +14,7 @@ from artifacts.git.process import GitFailed, run
 from artifacts.git.ref_names import Ref
 from artifacts.store.repository import Repository
 from contracts.base.errors import ArtifactError, InvalidInput, StoreUnavailable
-from contracts.base.refs import FETCHED, HEADS, UNVERIFIED
+from contracts.base.refs import FETCHED, HEADS, TAGGED, UNVERIFIED
 from contracts.ports.artifacts import RefMove
 
 PROTOCOLS = frozenset({"file", "git", "http", "https", "ssh"})
@@ -68,6 +68,9 @@ class RemoteRepository(Repository):
     def refresh(self, workflow_id: str) -> None:
         folder = f"{HEADS}/{ref_names.identifier('workflow_id', workflow_id)}"
         self._fetch([f"+{folder}/*:{folder}/*"], f"workflow {workflow_id}")
+
+    def refresh_tags(self) -> None:
+        self._fetch([f"+{TAGGED}/*:{TAGGED}/*"], "tags")
 
     def _fetch(self, refspecs: Sequence[str], what: str) -> None:
         args = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"]

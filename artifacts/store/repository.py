@@ -22,7 +22,7 @@ from artifacts.merge.merging import Merger
 from artifacts.store import drafting
 from contracts.base.errors import ArtifactError, UnsafePath
 from contracts.base.paths import check_path
-from contracts.base.refs import MERGES, PENDING, RESERVED_TASKS, RESULT, UNVERIFIED
+from contracts.base.refs import MERGES, PENDING, RESERVED_TASKS, RESULT, SNAPSHOTS, UNVERIFIED
 from contracts.ports.artifacts import PendingCommit, RefMove
 
 # A commit with more parents is slow to show, so they are merged group by group.
@@ -125,7 +125,7 @@ class Repository:
         return found.content if found else None
 
     def prune_pending(self, older_than_seconds: float) -> int:
-        """Delete refs of older outcomes and merges (by commit time), pack the rest; return how many.
+        """Delete refs of older outcomes, merges and snapshots (by commit time); return how many.
 
         Accepted outcomes stay: their branches hold them.
         """
@@ -133,7 +133,7 @@ class Repository:
         query = ["for-each-ref", "--format=%(committerdate:unix) %(objectname) %(refname)"]
         rows = [
             line.split()
-            for line in run([*query, PENDING, MERGES], git_dir=self.git_dir).decode().splitlines()
+            for line in run([*query, PENDING, MERGES, SNAPSHOTS], git_dir=self.git_dir).decode().splitlines()
         ]
         drops = [(ref, oid) for when, oid, ref in rows if int(when) < limit]
         self.guard.persist(lambda: self._refs.delete(drops))
@@ -152,6 +152,9 @@ class Repository:
 
     def refresh(self, workflow_id: str) -> None:
         """Get what others have published of a workflow."""
+
+    def refresh_tags(self) -> None:
+        """Get the tags of users' repositories that others have imported."""
 
     def share(self, refs: Sequence[Ref]) -> None:
         """Copy refs and their objects to where other machines find them."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from artifacts.git import ref_names
 from artifacts.git.objects import FILE_MODES
-from artifacts.git.process import run
+from artifacts.store.listing import list_tree
 from artifacts.store.repository import Repository, safe_path
 
 _SUBMODULE: Final = b"160000"
@@ -31,11 +30,8 @@ class TreeSurvey:
 def survey_tree(repository: Repository, commit: str) -> TreeSurvey:
     """Survey the tree of a commit. Raises ArtifactError for one that is missing."""
     repository.ensure([commit])
-    args = ["ls-tree", "-r", "-l", "-z", "--full-tree", ref_names.commit_name(commit)]
     names, submodules, files = [], [], []
-    for row in run(args, git_dir=repository.git_dir).split(b"\0")[:-1]:
-        about, _, raw = row.partition(b"\t")
-        mode, _, oid, digits = about.split()
+    for mode, oid, size, raw in list_tree(repository.git_dir, commit):
         path = safe_path(raw)
         shown = raw.decode("utf-8", "backslashreplace")
         if mode == _SUBMODULE:
@@ -43,7 +39,7 @@ def survey_tree(repository: Repository, commit: str) -> TreeSurvey:
         elif mode in FILE_MODES and path is None:
             names.append(shown)
         elif mode in FILE_MODES:
-            files.append((shown, oid.decode(), int(digits)))
+            files.append((shown, oid, size))
     small = [(path, oid) for path, oid, size in files if size in _POINTER_BYTES]
     found = repository.objects.read_all([oid for _, oid in small])
     pointers = [

@@ -194,3 +194,27 @@ async def test_names_that_cannot_be_seen_stay_and_are_never_made(
     assert (await local.survey(changed)).names == ("\\xff.md", hidden)
     with pytest.raises(UnsafePath, match="U\\+FE0F cannot be seen"):
         await local.write([outcome(files={"new\ufe0f.md": b""}, parents=(base,))])
+
+
+async def test_tags_that_the_commit_contains_come_along_once(
+    store: GitArtifactStore, bare: Path, project: Path
+) -> None:
+    git(project, "tag", "light", "HEAD~1")
+    git(project, "tag", "-a", "-m", "of the first", "annotated", "HEAD~1")
+    git(project, "checkout", "-q", "-b", "beside")
+    git(project, "commit", "-q", "--allow-empty", "-m", "beside")
+    git(project, "tag", "elsewhere")
+    git(project, "checkout", "-q", "main")
+    for _ in range(2):
+        await store.import_base(project)
+    tags = {name: git(project, "rev-parse", name) for name in ("light", "annotated")}
+    found = git(bare, "for-each-ref", "--format=%(objectname) %(refname)", "refs/tagged", "refs/tags")
+    assert set(found.splitlines()) == {f"{oid} refs/tagged/{oid}/{name}" for name, oid in tags.items()}
+
+
+async def test_a_tag_that_moved_is_another_one(store: GitArtifactStore, bare: Path, project: Path) -> None:
+    git(project, "tag", "moving", "HEAD~1")
+    await store.import_base(project)
+    git(project, "tag", "-f", "moving", "HEAD")
+    await store.import_base(project)
+    assert len(git(bare, "for-each-ref", "refs/tagged").splitlines()) == 2

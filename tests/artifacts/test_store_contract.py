@@ -195,6 +195,7 @@ async def test_provenance_can_be_read_from_the_commit_alone(store: GitArtifactSt
         "Agent-Version: 1.0",
         "Model-Name: m Workflow-Id: forged",
         f"Prompt-Hash: {'a' * 64}",
+        "Assisted-by: multi-agent:m Workflow-Id: forged",
         f"Metadata: {git(bare, 'rev-parse', 'refs/pending/w1/t1/1/e1:metadata.json')}",
     ]
     await store.publish([RefMove("w1", "t1", sha)])
