@@ -13,7 +13,16 @@ from planner_service.plan_file import write_plan
 from planner_service.planning import Planner, PlannerSettings
 from planner_service.repository_summary import RepositorySummary
 from planner_service.request import todo_list_id
+from planner_service.single_plan import single_plan
 
-__all__ = ["Planner", "PlannerService", "PlannerSettings", "RepositorySummary", "todo_list_id", "write_plan"]
+__all__ = [
+    "Planner",
+    "PlannerService",
+    "PlannerSettings",
+    "RepositorySummary",
+    "single_plan",
+    "todo_list_id",
+    "write_plan",
+]
 
 __getattr__: Callable[[str], Any] = provided(__name__, "PlannerService")

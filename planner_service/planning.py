@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from contracts.base.errors import InvalidDocument, InvalidPlan, LimitExceeded, Problem
@@ -27,7 +27,7 @@ class PlannerSettings:
 
     limits: PlanLimits = field(default_factory=PlanLimits)
     known_roles: frozenset[str] = PLANNED_ROLES
-    """Roles that a plan may name. The debugger is never planned: failing tests add its tasks."""
+    """Roles that a plan may name. Debugger and planner are never planned: others call for them."""
     max_repairs: int = 2
     """How often the problems of an answer are sent back to the model."""
     max_output_tokens: int = 16_384
@@ -45,24 +45,28 @@ class Planner:
     def __init__(self, model: ModelClient, settings: PlannerSettings | None = None) -> None:
         self._model = model
         self._settings = settings or PlannerSettings()
-        self._roles = self._settings.known_roles - {Role.DEBUGGER}
+        self._roles = self._settings.known_roles - {Role.DEBUGGER, Role.PLANNER}
         self._schema = load_schema("todo")
-        self._system = system_prompt(self._schema, self._roles, self._settings.limits.max_tasks)
         self.usage = Usage()
         """What all answers so far consumed."""
 
-    async def plan(self, request: str, *, repository: RepositorySummary | None = None) -> TodoList:
+    async def plan(
+        self, request: str, *, repository: RepositorySummary | None = None, found: str = ""
+    ) -> TodoList:
         """Return a checked plan for the request. `repository` is None for an empty repository.
+
+        found: why an agent that was to do it alone asks for a plan, and what it found; "" for nobody.
 
         An answer whose code no test looks at is sent back too; as the last one it is taken.
         Raises InvalidInput for a request that is not accepted, InvalidPlan when the last of 1 + max_repairs
         answers is still not a valid plan, and the errors of the model client.
         """
         request = check_request(request)
-        turns = list(self.first_request(request, repository).messages)
+        first = self.first_request(request, repository, found)
+        turns = list(first.messages)
         problems: list[Problem] = []
         for repairs_left in reversed(range(1 + self._settings.max_repairs)):
-            response = await self._model.complete(self._ask(turns))
+            response = await self._model.complete(replace(first, messages=tuple(turns)))
             self._count(response)
             try:
                 check_size(response.text, self._settings.max_answer_bytes)
@@ -87,30 +91,25 @@ class Planner:
             "Say more precisely what should be built, split the request, or use another model."
         )
 
-    def first_request(self, request: str, repository: RepositorySummary | None = None) -> ModelRequest:
+    def first_request(
+        self, request: str, repository: RepositorySummary | None = None, found: str = ""
+    ) -> ModelRequest:
         """What the model is asked first. Raises InvalidInput for a request that is not accepted."""
-        return self._ask([ModelMessage("user", request_prompt(check_request(request), repository))])
+        most = self._settings.limits.max_tasks
+        return ModelRequest(
+            purpose=PURPOSE,
+            system=system_prompt(self._schema, self._roles, most, in_repository=repository is not None),
+            messages=(ModelMessage("user", request_prompt(check_request(request), repository, found)),),
+            response_schema=self._schema,
+            max_output_tokens=self._settings.max_output_tokens,
+        )
 
     async def close(self) -> None:
         """Close the model client."""
         await self._model.close()
 
     def _count(self, response: ModelResponse) -> None:
-        self.usage = Usage(
-            model_calls=self.usage.model_calls + 1,
-            input_tokens=self.usage.input_tokens + response.input_tokens,
-            output_tokens=self.usage.output_tokens + response.output_tokens,
-            cost_usd=self.usage.cost_usd + response.cost_usd,
-        )
-
-    def _ask(self, turns: list[ModelMessage]) -> ModelRequest:
-        return ModelRequest(
-            purpose=PURPOSE,
-            system=self._system,
-            messages=tuple(turns),
-            response_schema=self._schema,
-            max_output_tokens=self._settings.max_output_tokens,
-        )
+        self.usage = self.usage.plus(response.usage)
 
 
 def read_plan(

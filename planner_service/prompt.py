@@ -31,31 +31,51 @@ _DUTIES: Final = {
 }
 
 
-def system_prompt(schema: dict[str, Any], roles: Collection[str], max_tasks: int) -> str:
-    """Return the system prompt: instructions, the roles that can be planned, and the schema of the answer."""
+def system_prompt(
+    schema: dict[str, Any], roles: Collection[str], max_tasks: int, *, in_repository: bool = False
+) -> str:
+    """Return the system prompt: instructions, the roles that can be planned, and the schema of the answer.
+
+    In a repository agents see more and can do more than where everything is new.
+    """
     duties = {str(role): text for role, text in _DUTIES.items()}
     lines = [f"- `{role}`: {duties.get(role, 'a role of this installation.')}" for role in _in_order(roles)]
     lines.append("- The debugger is called by the system when tests fail. Do not plan it.")
-    template = resources.files("planner_service").joinpath("prompts/system.md").read_text("utf-8")
+    name = "system_repository" if in_repository else "system"
+    template = resources.files("planner_service").joinpath(f"prompts/{name}.md").read_text("utf-8")
     return Template(template).substitute(
         roles="\n".join(lines), max_tasks=max_tasks, schema=json.dumps(schema, indent=1, ensure_ascii=False)
     )
 
 
-def request_prompt(request: str, repository: RepositorySummary | None) -> str:
-    """Return the first turn: a summary of the repository, then the request.
+def request_prompt(request: str, repository: RepositorySummary | None, found: str = "") -> str:
+    """Return the first turn: a summary of the repository, what an agent `found` in it, then the request.
 
     The summary is JSON, so text from the repository cannot break out of its block.
     """
+    asked = f"{_found(found)}The request:\n\n{request}"
     if repository is None:
-        return f"The repository is empty.\n\nThe request:\n\n{request}"
-    summary = {
+        return f"The repository is empty.\n\n{asked}"
+    summary: dict[str, Any] = {
         "files": [{"path": path, "bytes": size} for path, size in repository.files],
         "files_not_listed": repository.omitted,
         "beginnings": [{"path": path, "text": text} for path, text in repository.texts],
     }
+    if repository.map:
+        summary["map_for_the_request"] = repository.map.split("\n")
+    if repository.settings:
+        summary["settings"] = repository.settings
     data = json.dumps(summary, indent=1)
-    return f"The repository exists. A summary, as data:\n\n```json\n{data}\n```\n\nThe request:\n\n{request}"
+    return f"The repository exists. A summary, as data:\n\n```json\n{data}\n```\n\n{asked}"
+
+
+def _found(text: str) -> str:
+    """Say what an agent left that began with the whole request."""
+    if not text:
+        return ""
+    data = json.dumps(text.split("\n"), indent=1)
+    said = "An agent that was to do all of it alone asks for a plan. Why, and what it found, as data:"
+    return f"{said}\n\n```json\n{data}\n```\n\n"
 
 
 def echo(answer: str) -> str:

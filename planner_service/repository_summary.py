@@ -6,11 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
+from contracts.documents.repository_settings import RepositorySettings
+from contracts.ports.code_index import RepositoryMap
+
 MAX_FILES: Final = 400
 MAX_TEXTS: Final = 6
 MAX_TEXT_CHARACTERS: Final = 6_000
 
-_KEY_FILES: Final = ("readme", "contributing", "pyproject.toml", "setup.cfg", "setup.py", "contract.json")
+_KEY_FILES: Final = (
+    "agents.md",
+    "claude.md",
+    "gemini.md",
+    "readme",
+    "contributing",
+    "pyproject.toml",
+    "setup.cfg",
+    "setup.py",
+    "contract.json",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,20 +36,40 @@ class RepositorySummary:
     """(path, beginning of the text) of a few files that explain the rest, such as the README."""
     omitted: int = 0
     """How many files are not listed."""
+    map: str = ""
+    """The files that the request is about with what they define; "" where nobody made a map."""
+    settings: tuple[str, ...] = ()
+    """What the repository says about work in it, each setting in words."""
 
     @classmethod
-    def of(cls, tree: Mapping[str, bytes]) -> Self:
-        """Summarise a tree as `CommitStore.read_tree` returns it; the same tree gives the same summary.
+    def of(
+        cls,
+        tree: Mapping[str, bytes],
+        seen: RepositoryMap | None = None,
+        settings: RepositorySettings | None = None,
+        sizes: Mapping[str, int] | None = None,
+    ) -> Self:
+        """Summarise a tree; the same tree gives the same summary.
 
-        When not all files can be listed, those nearest to the root are.
+        sizes: path -> bytes, where they are known without a look at the contents.
+
+        When not all files can be listed, those are that the map puts first, without one those nearest to
+        the root.
         """
         nearest = sorted(tree, key=lambda path: (path.count("/"), path))
+        first = nearest if seen is None else [path for path in seen.paths if path in tree]
         keys = [path for path in nearest if "/" not in path and path.lower().startswith(_KEY_FILES)]
         return cls(
-            files=tuple((path, len(tree[path])) for path in sorted(nearest[:MAX_FILES])),
+            files=tuple((path, _size(path, tree, sizes)) for path in sorted(first[:MAX_FILES])),
             texts=tuple((path, _beginning(tree[path])) for path in keys[:MAX_TEXTS]),
             omitted=max(0, len(tree) - MAX_FILES),
+            map="" if seen is None else seen.text,
+            settings=() if settings is None else settings.lines,
         )
+
+
+def _size(path: str, tree: Mapping[str, bytes], sizes: Mapping[str, int] | None) -> int:
+    return len(tree[path]) if sizes is None else sizes[path]
 
 
 def _beginning(content: bytes) -> str:

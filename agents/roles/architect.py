@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from agents.roles.context import assignment
-from agents.roles.system_prompt import system_prompt
+from agents.roles.system_prompt import role_prompt
 from agents.sdk.registry import agent
 from agents.sdk.result import AgentResult
 from agents.sdk.task import Task
@@ -34,7 +34,7 @@ class ArchitectAgent:
         schema = load_schema("contract")
         prompt = await assignment(task)
         return await task.ask_document(
-            Contract, prompt, system=system_prompt("architect", schema), schema=schema
+            Contract, prompt, system=role_prompt(task, "architect", schema), schema=schema
         )
 
 

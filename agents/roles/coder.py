@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from agents.roles.context import as_files, assignment, check_code, files_section, relevant_files
-from agents.roles.system_prompt import system_prompt
+from dataclasses import replace
+
+from agents.loop.step import NEEDS_PLAN
+from agents.roles.context import (
+    as_files,
+    assignment,
+    check_code,
+    files_section,
+    relevant_files,
+)
+from agents.roles.repository_work import change_repository, may_ask_for_plan, works_in_steps
+from agents.roles.system_prompt import role_prompt
 from agents.sdk.registry import agent
 from agents.sdk.result import AgentResult
 from agents.sdk.task import Task
@@ -16,26 +26,33 @@ from contracts.schema.registry import load_schema
 class CoderAgent:
     """Writes code from the contract, the task's description, its output paths and the existing files.
 
+    In a repository it works in steps (agents.loop).
+
     An answer is sent back to the model when it contains paths that may not be written or files that are not
     valid Python or JSON, or when it lacks output files. The task's `command` validation rules then run in the
     sandbox; a rule that fails fails the attempt. With such rules, the report is a BuildReport.
     """
 
     async def run(self, task: Task) -> AgentResult:
-        code = await self.generate_code(task)
-        files = as_files(code)
-        report = await run_rules(task, files)
-        return AgentResult(files=files, report=report, summary=code.summary)
+        if works_in_steps(task):
+            ends = [NEEDS_PLAN] if may_ask_for_plan(task) else []
+            result = await change_repository(task, await assignment(task), ends)
+        else:
+            code = await self.generate_code(task)
+            result = AgentResult(files=as_files(code), summary=code.summary)
+        return replace(result, report=await run_rules(task, result.files)) if result.files else result
 
     async def generate_code(self, task: Task) -> CodeArtifacts:
         """Ask the model for the files and check them. Raises AgentFailure and what `Task.ask` raises."""
         schema = load_schema("code")
-        prompt = await assignment(task) + "\n" + files_section("Files so far", relevant_files(task))
+        prompt = (
+            await assignment(task) + "\n" + files_section("Files so far", task, await relevant_files(task))
+        )
         needed = [path for path in task.item.output_artifacts if not path.endswith("/")]
         return await task.ask_document(
             CodeArtifacts,
             prompt,
-            system=system_prompt("coder", schema),
+            system=role_prompt(task, "coder", schema),
             schema=schema,
             check=lambda code: check_code(task, code, needed=needed),
         )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from agents.roles.context import bullets
 from agents.sdk.task import Task
 from contracts.base.errors import AgentFailure, InvalidDocument
 from contracts.base.model import Document
+from contracts.base.refs import amended_origin
 from contracts.base.strict_json import to_json, validate
+from contracts.documents.baseline import Baseline
 from contracts.documents.reports import ReviewReport, TestReport
 
 D = TypeVar("D", bound=Document)
@@ -22,17 +24,20 @@ class Found(NamedTuple):
     text: str
 
 
-def what_failed(task: Task) -> Found:
+def what_failed(task: Task, baseline: Baseline | None = None) -> Found:
     """Find the negative report of a dependency, else the last failing test report of another task.
+
+    For contested tests that is the last report of the tester whose they are.
+    What failed on the base already is left out, where something else failed.
 
     Raises AgentFailure.
     """
     dependencies = [task_id for task_id in task.item.dependencies if task_id in task.reports]
-    others = sorted((task_id for task_id in task.reports if task_id not in dependencies), reverse=True)
+    others = sorted(task.reports.keys() - set(dependencies), key=_nearness(task), reverse=True)
     for task_id in (*dependencies, *others):
         tests = _read(TestReport, "test", task.reports[task_id])
         if tests is not None and not tests.passed:
-            return Found("What failed", _failures(tests))
+            return Found("What failed", _failures(tests, baseline))
         review = _read(ReviewReport, "review", task.reports[task_id]) if task_id in dependencies else None
         if review is not None and not review.approved:
             return Found("What the review does not accept; no test failed", _findings(review))
@@ -41,6 +46,27 @@ def what_failed(task: Task) -> Found:
         code="no_report",
         retryable=False,
     )
+
+
+def _nearness(task: Task) -> Callable[[str], tuple[int, str]]:
+    """What other tasks are sorted by: their names; whose tests are looked at again is the greatest."""
+    origin = amended_origin(task.item.task_id)
+
+    def key(task_id: str) -> tuple[int, str]:
+        is_judge = bool(origin) and (task_id == origin or task_id.startswith(f"{origin}.retest"))
+        return len(task_id) if is_judge else 0, task_id
+
+    return key
+
+
+def failed_before_fix(task: Task) -> tuple[str, ...]:
+    """The ids of the tests that failed in the report of the task's first dependency, which is to be fixed."""
+    judge = next(iter(task.item.dependencies), "")
+    report = _read(TestReport, "test", task.reports[judge]) if judge in task.reports else None
+    if report is None or report.passed:
+        return ()
+    bad = (case.test_id for case in report.results if case.outcome in {"failed", "error"})
+    return tuple(dict.fromkeys(bad))
 
 
 def earlier_findings(task: Task) -> str:
@@ -65,10 +91,13 @@ def _findings(review: ReviewReport) -> str:
     return "\n\n".join([review.summary, bullets([finding.sentence for finding in review.findings])])
 
 
-def _failures(report: TestReport) -> str:
-    cases = [case for case in report.results if case.outcome in {"failed", "error"}]
+def _failures(report: TestReport, baseline: Baseline | None) -> str:
+    bad = [case for case in report.results if case.outcome in {"failed", "error"}]
+    cases = [case for case in bad if baseline is None or not baseline.failed_before(case.test_id)] or bad
     lines = [f"{case.test_id} ({case.outcome}): {case.message}" for case in cases[:50]]
     if len(cases) > len(lines):
         lines.append(f"and {len(cases) - len(lines)} more")
     tails = [f"{run.cmd} printed at its end:\n{run.output_tail}" for run in report.runs if run.output_tail]
+    if not cases and report.failure is not None:
+        lines = [report.failure.sentence]
     return "\n\n".join([bullets(lines), *tails])

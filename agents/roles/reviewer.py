@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from agents.roles.context import assignment, files_section, relevant_files
+from agents.roles.context import assignment, failed_before, files_section, likeliest_first, relevant_files
 from agents.roles.earlier_reports import earlier_findings
-from agents.roles.system_prompt import system_prompt
+from agents.roles.system_prompt import role_prompt
 from agents.sdk.prompting import section
 from agents.sdk.registry import agent
 from agents.sdk.result import AgentResult
@@ -40,14 +40,18 @@ class ReviewerAgent:
     async def review(self, task: Task) -> ReviewReport:
         """Ask the model for a review. Raises AgentFailure and what `Task.ask` raises."""
         schema = load_schema("review")
-        named = relevant_files(task)
-        rest = [(path, task.files[path]) for path in sorted(set(task.files) - dict(named).keys())]
-        parts = [await assignment(task), files_section("The files to review", named + rest)]
+        named = await relevant_files(task)
+        rest = await likeliest_first(task, set(task.files).difference(named))
+        parts = [
+            await assignment(task),
+            *await failed_before(task),
+            files_section("The files to review", task, named + rest),
+        ]
         if task.request.cycle and (earlier := earlier_findings(task)):
             parts.insert(1, section("What earlier reviews found, which was sent back to be fixed", earlier))
         prompt = "\n".join(parts)
         return await task.ask_document(
-            ReviewReport, prompt, system=system_prompt("reviewer", schema), schema=schema
+            ReviewReport, prompt, system=role_prompt(task, "reviewer", schema), schema=schema
         )
 
 

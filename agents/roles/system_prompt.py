@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
-from agents.sdk.prompting import canonical_json, fenced
+from agents.sdk.prompting import canonical_json
+from agents.sdk.task import Task
+from contracts.base.text import fenced
 
 
 def load_prompt(name: str) -> str:
@@ -14,7 +16,17 @@ def load_prompt(name: str) -> str:
     return resources.files("agents.roles").joinpath(f"prompts/{name}.md").read_text("utf-8")
 
 
-def system_prompt(name: str, schema: Mapping[str, Any]) -> str:
-    """Join the role's prompt, the rules that all roles share, and the schema that the answer must match."""
-    rules = load_prompt("common")
-    return f"{load_prompt(name)}\n{rules}\n{fenced(canonical_json(schema), 'json')}\n"
+def role_prompt(task: Task, role: str, schema: Mapping[str, Any]) -> str:
+    """Join the prompt of a role that answers once, its rules, and the schema of the answer."""
+    in_repository = task.request.base_commit is not None
+    return system_prompt(role, schema, "common_repository" if in_repository else "common")
+
+
+def system_prompt(name: str, schema: Mapping[str, Any], rules: str) -> str:
+    """Join the role's prompt, rules that several roles share, and the schema that the answer must match."""
+    return f"{load_prompt(name)}\n{load_prompt(rules)}\n{fenced(canonical_json(schema), 'json')}\n"
+
+
+def steps_prompt(role: str) -> str:
+    """Join the prompt of a role that works in steps, and the rules of such work."""
+    return f"{load_prompt(f'{role}_steps')}\n{load_prompt('common_steps')}"

@@ -4,76 +4,47 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
+from agents.roles.checks.acceptance_runs import run_test
+from agents.roles.checks.amending import amend, amends
+from agents.roles.checks.change_check import check_change, judges_a_change
+from agents.roles.checks.collected import Collected
 from agents.roles.context import (
     as_files,
     assignment,
     bullets,
     check_code,
+    failed_before,
     files_section,
     find_contract,
     relevant_files,
 )
-from agents.roles.system_prompt import system_prompt
+from agents.roles.system_prompt import role_prompt
+from agents.sdk.changed_tree import ChangedTree
 from agents.sdk.prompting import section
 from agents.sdk.registry import agent
 from agents.sdk.result import AgentResult
+from agents.sdk.source import absent_tests
 from agents.sdk.task import Task
-from agents.testing.first_failure import base_tree, command_failure, session_failure
-from agents.testing.harness_report import report_size
-from agents.testing.pytest_commands import split_command
-from agents.testing.sessions import SessionPlan, plan_session
-from agents.testing.source import absent_tests
-from agents.testing.stable_text import normalised_tail
-from agents.testing.validation import command_run, merged_tree
-from agents.testing.verdict import Session, read_session
-from contracts.base.errors import (
-    AgentFailure,
-    ArtifactError,
-    LimitExceeded,
-    SandboxUnavailable,
-    StoreUnavailable,
-)
-from contracts.base.languages import LANGUAGES, NODE, Language, steers_tests
+from agents.testing.baseline.excused import excused, on_base
+from agents.testing.first_failure import base_tree
+from agents.testing.validation import merged_tree
+from contracts.base.errors import AgentFailure, ArtifactError, SandboxUnavailable, StoreUnavailable
+from contracts.base.languages import LANGUAGES, NODE, steers_tests
 from contracts.base.paths import covers
 from contracts.base.processes.bounded_call import bounded_call
+from contracts.documents.baseline import Baseline
 from contracts.documents.failure import TestFailure
-from contracts.documents.reports import CodeArtifacts, CommandRun, TestCase, TestReport
+from contracts.documents.reports import CodeArtifacts, TestReport
 from contracts.documents.todo_list import AcceptanceTest
 from contracts.messages.payloads import TestSummary
-from contracts.ports.sandbox import SandboxResult
 from contracts.schema.registry import load_schema
 
 _ROLE: Final = "tester"
-_NOT_FOUND: Final = 127
 _LIMITS: Final = frozenset({"timeout", "oom", "output_limit"})
 _COMPARING_SECONDS: Final = 60.0
 """How long a look at the base may take of a task's time."""
-
-
-@dataclass(slots=True)
-class _Collected:
-    """The results of the acceptance tests that ran so far."""
-
-    results: list[TestCase] = field(default_factory=list)
-    runs: list[CommandRun] = field(default_factory=list)
-    coverage: list[float] = field(default_factory=list)
-    backend: str = "unknown"
-    isolation: str = "unknown"
-    failed: AcceptanceTest | None = None
-    failure: TestFailure | None = None
-    """The first acceptance test that did not pass, and why."""
-
-    def add(
-        self, test: AcceptanceTest, run: CommandRun, failure: TestFailure | None, ended: SandboxResult
-    ) -> None:
-        """Add how an acceptance test ended."""
-        self.runs.append(run)
-        self.backend, self.isolation = ended.backend, ended.isolation.value
-        if failure is not None and self.failure is None:
-            self.failed, self.failure = test, failure
 
 
 @agent(role=_ROLE)
@@ -81,11 +52,16 @@ class TesterAgent:
     """Writes test files and makes a TestReport, given the contract, the code and the acceptance tests.
 
     In the plan's own task (cycle 0) it asks the model for test files if the task may write any. In later
-    cycles it only runs the existing tests. The task succeeds whether or not the tests pass: the verdict says
-    "passed" or "failed". Raises SandboxUnavailable when the sandbox itself fails.
+    cycles it only runs the existing tests. A task with neither files to write nor tests to run judges what
+    the workflow has changed, without a model (change_check). The task succeeds whether or not the tests pass:
+    the verdict says "passed" or "failed". Raises SandboxUnavailable when the sandbox itself fails.
     """
 
     async def run(self, task: Task) -> AgentResult:
+        if amends(task):
+            return await amend(task)
+        if judges_a_change(task):
+            return await check_change(task)
         files: dict[str, bytes | str | None] = {}
         if task.request.cycle == 0 and task.request.writable:
             files = as_files(await self.write_tests(task))
@@ -93,6 +69,8 @@ class TesterAgent:
         passed = sum(case.outcome == "passed" for case in report.results)
         failed = sum(case.outcome in {"failed", "error"} for case in report.results)
         counts = f"{passed} passed, {failed} failed"
+        if report.passed and failed:
+            counts += ", all of which failed before this work"
         return AgentResult(
             files=files,
             report=report,
@@ -103,6 +81,7 @@ class TesterAgent:
                 failed=failed,
                 coverage_percent=report.coverage_percent,
                 failure=report.failure,
+                apart=sum(case.apart for case in report.results),
             ),
             backend=report.backend,
         )
@@ -116,8 +95,9 @@ class TesterAgent:
         prompt = "\n".join(
             [
                 await assignment(task),
+                *await failed_before(task),
                 section("Tests the contract asks for", bullets(wanted)),
-                files_section("Files so far", relevant_files(task)),
+                files_section("Files so far", task, await relevant_files(task)),
             ]
         )
 
@@ -132,7 +112,7 @@ class TesterAgent:
                 raise AgentFailure("these tests are missing: " + ", ".join(absent), code="invalid_code")
 
         return await task.ask_document(
-            CodeArtifacts, prompt, system=system_prompt("tester", schema), schema=schema, check=check
+            CodeArtifacts, prompt, system=role_prompt(task, "tester", schema), schema=schema, check=check
         )
 
     async def run_tests(
@@ -147,10 +127,12 @@ class TesterAgent:
         `written` names the files of the tree that the tester has just written. Raises SandboxUnavailable.
         """
         files = _without_steering(task, task.files if tree is None else tree, written or {})
-        collected = _Collected()
+        baseline = await task.baseline()
+        before = excused(baseline, task.request, files, await task.first_files() if baseline else {})
+        collected = Collected(excused=before)
         for test in _acceptance_tests(task, files):
-            await self._run_test(task, test, files, collected)
-        outcomes = {case.outcome for case in collected.results}
+            await run_test(task, test, files, collected)
+        outcomes = {case.outcome for case in collected.results if case.test_id not in before}
         return TestReport(
             passed="passed" in outcomes and outcomes <= {"passed", "skipped"},
             results=tuple(collected.results[:10_000]),
@@ -158,11 +140,11 @@ class TesterAgent:
             coverage_percent=max(collected.coverage, default=None),
             backend=collected.backend,
             isolation=collected.isolation,
-            failure=await self._compared(task, files, collected),
+            failure=await self._compared(task, files, collected, baseline),
         )
 
     async def _compared(
-        self, task: Task, files: Mapping[str, bytes], collected: _Collected
+        self, task: Task, files: Mapping[str, bytes], collected: Collected, baseline: Baseline | None
     ) -> TestFailure | None:
         """Return the first failure, which says whether the unchanged base fails in the same way."""
         test, failure = collected.failed, collected.failure
@@ -170,95 +152,17 @@ class TesterAgent:
             return None
         if collected.runs[-1].verdict in _LIMITS:
             return failure  # once more would take as long again
-        on_base = _Collected()
+        there = Collected()
         try:
             async with asyncio.timeout(_COMPARING_SECONDS):
                 tree = base_tree(failure, files, await task.first_files())
+                if tree is not None and (known := on_base(failure, baseline)) is not None:
+                    return failure.model_copy(update={"on_base": known})
                 if tree is not None:
-                    await self._run_test(task, test, tree, on_base)
+                    await run_test(task, test, tree, there, apart=False)
         except (AgentFailure, ArtifactError, SandboxUnavailable, StoreUnavailable, TimeoutError):
             return failure  # which is what there is to report
-        return failure.model_copy(update={"on_base": on_base.failure == failure})
-
-    async def _run_test(
-        self, task: Task, test: AcceptanceTest, files: Mapping[str, bytes], collected: _Collected
-    ) -> None:
-        plan = await plan_session(split_command(test.cmd), files)
-        if plan is None:
-            await self._run_command(task, test, files, collected)
-        else:
-            await self._run_session(task, test, plan, files, collected)
-
-    async def _run_command(
-        self, task: Task, test: AcceptanceTest, files: Mapping[str, bytes], collected: _Collected
-    ) -> None:
-        argv = split_command(test.cmd)
-        ended = await task.run_sandbox(argv, files=files, wall_seconds=test.timeout_seconds)
-        for language in LANGUAGES:
-            if argv[0] == language.program and ended.exit_code == _NOT_FOUND:
-                raise _missing_program(language, ended)
-        run = command_run(test.cmd, ended)
-        outcome = "passed" if run.verdict == "ok" else "failed"
-        message = "" if run.verdict == "ok" else f"{run.verdict}, exit code {run.exit_code}"
-        collected.results.append(
-            TestCase.model_validate({"test_id": run.cmd, "outcome": outcome, "message": message})
-        )
-        collected.add(test, run, command_failure(run, ended, files), ended)
-
-    async def _run_session(
-        self,
-        task: Task,
-        test: AcceptanceTest,
-        plan: SessionPlan,
-        files: Mapping[str, bytes],
-        collected: _Collected,
-    ) -> None:
-        # Each run has its own sandbox, so nothing that wrote or ran the code before can affect it.
-        ended = await task.run_sandbox(
-            plan.argv,
-            files={**files, **plan.files},
-            read_only=plan.read_only,
-            stdin=plan.stdin,
-            wall_seconds=test.timeout_seconds,
-        )
-        session = await _judged(plan, ended)
-        if session.missing:
-            raise _missing_program(plan.language, ended)
-        _add_session(collected, test, session, ended, files)
-
-
-async def _judged(plan: SessionPlan, ended: SandboxResult) -> Session:
-    size = report_size(ended.stdout)
-    try:
-        return await bounded_call(size, read_session, ended.stdout, plan.nonce, ended, plan.expectations)
-    except LimitExceeded as error:
-        return Session(problems=(f"the report of the tests {error}",))
-
-
-def _missing_program(language: Language, ended: SandboxResult) -> SandboxUnavailable:
-    return SandboxUnavailable(f"the sandbox {ended.backend} has no {language.name}: {language.how_to_get}")
-
-
-def _add_session(
-    collected: _Collected,
-    test: AcceptanceTest,
-    session: Session,
-    ended: SandboxResult,
-    files: Mapping[str, bytes],
-) -> None:
-    cmd = test.cmd[:300]
-    collected.results += session.results
-    collected.results += [
-        TestCase(test_id=cmd, outcome="error", message=problem) for problem in session.problems
-    ]
-    if session.coverage_percent is not None:
-        collected.coverage.append(session.coverage_percent)
-    run = command_run(cmd, ended)
-    if run.verdict == "ok" and not session.passed:
-        run = run.model_copy(update={"verdict": "failed", "exit_code": 1})
-    tail = normalised_tail(ended.stderr) if session.problems else ""
-    run = run.model_copy(update={"output_tail": tail})
-    collected.add(test, run, session_failure(cmd, session, ended, files), ended)
+        return failure.model_copy(update={"on_base": there.failure == failure})
 
 
 def _acceptance_tests(task: Task, files: Mapping[str, bytes]) -> tuple[AcceptanceTest, ...]:
@@ -277,12 +181,11 @@ def _acceptance_tests(task: Task, files: Mapping[str, bytes]) -> tuple[Acceptanc
     return tuple(commands)
 
 
-def _without_steering(
-    task: Task, tree: Mapping[str, bytes], written: Mapping[str, object]
-) -> dict[str, bytes]:
+def _without_steering(task: Task, tree: Mapping[str, bytes], written: Mapping[str, object]) -> ChangedTree:
     """Remove files that configure tests, unless a tester wrote them or they came with the base."""
-    return {
-        path: content
-        for path, content in tree.items()
-        if not steers_tests(path) or path in written or task.authors.get(path, _ROLE) == _ROLE
-    }
+    removed = (
+        path
+        for path in tree
+        if steers_tests(path) and path not in written and task.authors.get(path, _ROLE) != _ROLE
+    )
+    return ChangedTree(tree, dict.fromkeys(removed))

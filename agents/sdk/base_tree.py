@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
+from agents.sdk.changed_tree import ChangedTree
 from contracts.base.errors import InvalidDocument, LimitExceeded
 from contracts.base.processes.bounded_call import SMALL, bounded_call
 from contracts.base.refs import is_metadata
@@ -24,11 +25,13 @@ class BaseTree:
     """The files of a tree, and what is known of the tasks that made it."""
 
     files: Mapping[str, bytes] = field(default_factory=dict)
-    """path -> content of everything outside the metadata folder."""
+    """path -> content of everything outside the metadata folder, read when it is asked for."""
     reports: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """As `Task.reports`. Tasks share the reports, so they must not be modified."""
     authors: Mapping[str, str] = field(default_factory=dict)
     """As `Task.authors`."""
+    commit: str = ""
+    """What holds the files; "" for none."""
 
 
 EMPTY: Final = BaseTree()
@@ -57,7 +60,7 @@ async def read_base(workflow_id: str, request: TaskRequest, artifacts: CommitSto
             # A file that several roles wrote has no single author, so it gets none of an author's rights.
             known = authors.setdefault(artifact, metadata.agent_role)
             authors[artifact] = metadata.agent_role if known == metadata.agent_role else ""
-    return BaseTree(files, reports, authors)
+    return BaseTree(files, reports, authors, commit)
 
 
 async def read_start(request: TaskRequest, artifacts: CommitStore | None) -> Mapping[str, bytes]:
@@ -70,9 +73,10 @@ async def read_start(request: TaskRequest, artifacts: CommitStore | None) -> Map
     return await _files(artifacts, request.base_commit)
 
 
-async def _files(artifacts: CommitStore, commit: str) -> dict[str, bytes]:
-    tree = await artifacts.read_tree(commit)
-    return {path: content for path, content in tree.items() if not is_metadata(path)}
+async def _files(artifacts: CommitStore, commit: str) -> Mapping[str, bytes]:
+    tree = await artifacts.open_tree(commit)
+    metadata = dict.fromkeys(filter(is_metadata, tree))
+    return ChangedTree(tree, metadata) if metadata else tree
 
 
 async def _metadata(raw: bytes) -> ArtifactMetadata | None:

@@ -6,7 +6,9 @@ import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass, replace
-from typing import Final
+from typing import Any, Final
+
+from pydantic import TypeAdapter
 
 from contracts.base.errors import ModelRefused
 from contracts.base.failpoints import failpoint
@@ -17,6 +19,7 @@ from contracts.ports.request_hash import request_hash
 
 FRESH_SECONDS: Final = 1.0
 _NOTHING_USED: Final = Usage()
+_RESPONSE: Final = TypeAdapter(ModelResponse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +73,9 @@ class ExchangeLog:
             await self._save(key, _exchange(request, response))
             failpoint("worker.after_exchange", f"{self._scope.workflow_id} {self._scope.task_id} {key}")
         else:
-            response = ModelResponse(**json.loads(stored)["response"])
+            response = _RESPONSE.validate_python(json.loads(stored)["response"])
         self.model_name = response.model
-        if not response.text.strip():
+        if not response.contents and not request.tools:
             raise ModelRefused(f"the model's answer for {request.purpose} is empty")
         return response
 
@@ -87,6 +90,18 @@ class ExchangeLog:
         if stored is None and time.monotonic() - began > FRESH_SECONDS:
             stored = await self._load(key)
         return stored
+
+    async def step(self) -> bytes | None:
+        """What was stored with `note_step` behind the last answer, None when nothing was."""
+        return await self._load(self._step_key)
+
+    async def note_step(self, content: bytes) -> None:
+        """Store what followed the last answer; it is durable when this returns."""
+        await self._save(self._step_key, content)
+
+    @property
+    def _step_key(self) -> str:
+        return f"step:{len(self._hashes) - 1}:{self._hashes[-1]}"
 
     async def note_failure(self, reason: str) -> None:
         """Store why this attempt's answers were useless. `reason` must be the same text on any machine."""
@@ -105,12 +120,7 @@ class ExchangeLog:
         return self._earlier
 
     def _count(self, response: ModelResponse) -> None:
-        self.usage = Usage(
-            model_calls=self.usage.model_calls + 1,
-            input_tokens=self.usage.input_tokens + response.input_tokens,
-            output_tokens=self.usage.output_tokens + response.output_tokens,
-            cost_usd=self.usage.cost_usd + response.cost_usd,
-        )
+        self.usage = self.usage.plus(response.usage)
 
     async def _load(self, key: str) -> bytes | None:
         return await self._exchanges.load_exchange(self._scope.workflow_id, self._scope.task_id, key)
@@ -127,12 +137,17 @@ async def note_failure(exchanges: ExchangeStore, scope: ExchangeScope, reason: s
         await exchanges.save_exchange(scope.workflow_id, scope.task_id, key, content)
 
 
+def _without_empty(message: dict[str, Any]) -> dict[str, Any]:
+    """A message of text alone, as it was kept before there were blocks."""
+    return message if message["blocks"] else {"role": message["role"], "text": message["text"]}
+
+
 def _exchange(request: ModelRequest, response: ModelResponse) -> bytes:
     document = {
         "request": {
             "purpose": request.purpose,
             "system": request.system,
-            "messages": [asdict(message) for message in request.messages],
+            "messages": [_without_empty(asdict(message)) for message in request.messages],
         },
         "response": asdict(response),
     }

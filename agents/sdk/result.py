@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from contracts.base.model import Document
-from contracts.messages.payloads import ReviewSummary, TestSummary
+from contracts.documents.todo_list import TodoList
+from contracts.messages.payloads import Contested, PlanWanted, ReviewSummary, TestSummary
 
 if TYPE_CHECKING:
     from agents.sdk.task import Task
@@ -41,6 +42,12 @@ class AgentResult:
     """Approval and findings of a review."""
     backend: str = ""
     """The sandbox backend that ran the task's programs."""
+    contested: Contested | None = None
+    """Tests that are wrong instead of the code; of a fix."""
+    plan_wanted: PlanWanted | None = None
+    """Set when a planner must be asked first; of an agent that was given the whole request."""
+    plan: TodoList | None = None
+    """The plan that a planner made, with whose tasks the workflow goes on."""
 
 
 class Agent(Protocol):

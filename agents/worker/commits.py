@@ -5,8 +5,6 @@ from __future__ import annotations
 from agents.sdk.registry import AgentInfo
 from agents.sdk.result import AgentResult
 from agents.sdk.task import Task
-from contracts.base.errors import AgentFailure, UnsafePath
-from contracts.base.paths import check_tree
 from contracts.base.timestamps import rfc3339_whole
 from contracts.documents.reports import ArtifactMetadata
 from contracts.ports.artifacts import PendingCommit
@@ -18,12 +16,6 @@ def checked_files(task: Task, result: AgentResult) -> dict[str, bytes | None]:
     for path in sorted(result.files):
         content = result.files[path]
         files[task.check_writable(path)] = content.encode() if isinstance(content, str) else content
-    kept = set(task.files) | files.keys()
-    kept -= {path for path, content in files.items() if content is None}
-    try:
-        check_tree(sorted(kept))
-    except UnsafePath as error:
-        raise AgentFailure(str(error), code="path_not_allowed") from None
     return files
 
 
@@ -51,6 +43,8 @@ def pending_commit(
         parents=request.parents,
         attempt=request.attempt,
         report=None if result.report is None else result.report.model_dump(mode="json"),
+        guidance=task.guidance,
+        skills=tuple(skill.path for skill in task.skills),
     )
     return PendingCommit(
         workflow_id=task.workflow_id,
@@ -62,4 +56,6 @@ def pending_commit(
         metadata=metadata,
         subject=f"{item.agent_role}: {item.title}",
         created_at=request.created_at,
+        title=item.title,
+        summary=result.summary,
     )

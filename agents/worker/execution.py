@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -13,18 +16,29 @@ from agents.sdk.exchange_log import ExchangeLog, ExchangeScope
 from agents.sdk.registry import AgentTable, agent_info
 from agents.sdk.result import AgentResult
 from agents.sdk.task import Task
+from agents.sdk.workplace import Workplace
 from agents.worker.commits import leaves_something, pending_commit
 from agents.worker.failures import lesson, self_cancelled_error, task_error, timeout_error
-from contracts.base.errors import NotConfigured
+from contracts.base.errors import AgentFailure, InvalidInput, NotConfigured, UnsafePath
 from contracts.base.failpoints import failpoint
 from contracts.base.processes.bounded_call import SMALL
 from contracts.base.processes.shortage import shortage_of
 from contracts.base.text import bounded
 from contracts.messages.events import TaskEvent
 from contracts.messages.payloads import TaskError, TaskOutcome, TaskRequest
+from contracts.messages.steps import StepTaken
 from contracts.ports.artifacts import PendingCommit, WorkerArtifacts
+from contracts.ports.code_index import CodeIndex
+from contracts.ports.environments import Environments
 from contracts.ports.model import ModelClient
 from contracts.ports.sandbox import Sandbox
+from contracts.ports.workspace import (
+    NO_ENVIRONMENT,
+    USUAL_LIMITS,
+    Environment,
+    WorkspaceLimits,
+    Workspaces,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -36,13 +50,27 @@ class WorkerServices:
     artifacts: WorkerArtifacts
     model: ModelClient
     sandbox: Sandbox
+    index: CodeIndex | None = None
+    """None where agents are given no map of a repository."""
+    workspaces: Workspaces | None = None
+    """None where there are none, as with sandbox hosts."""
+    workspace_limits: WorkspaceLimits = USUAL_LIMITS
+    environments: Environments | None = None
+    """None where programs find nothing of what a repository needs."""
 
 
 class TaskExecutor:
     """Turns a request into an outcome. Raises nothing but CancelledError."""
 
-    def __init__(self, services: WorkerServices, agents: AgentTable, worker_id: str) -> None:
-        self._services = services
+    def __init__(
+        self,
+        services: WorkerServices,
+        agents: AgentTable,
+        worker_id: str,
+        tell_step: Callable[[TaskEvent[TaskRequest], StepTaken], Awaitable[None]],
+    ) -> None:
+        """`tell_step` is told each step of an agent that works in steps."""
+        self._services, self._tell_step = services, tell_step
         self._agents = agents
         self._worker_id = worker_id
         self._fresh = True
@@ -122,9 +150,11 @@ class TaskExecutor:
             raise NotConfigured(f"this worker has no agent for the role {item.agent_role!r}")
         name, services = event.workflowid or "", self._services
         base = await read_base(name, event.data, services.artifacts)
-        task = Task(event.data, name, exchanges, services.sandbox, base, services.artifacts)
+        task = Task(event.data, name, exchanges, services.sandbox, base, services.artifacts, services.index)
+        task = replace(task, on_step=partial(self._tell_step, event))
         failpoint("worker.before_run", f"{task.workflow_id} {task.request.dispatch_id}")
-        result = await cls().run(task)
+        async with _at_work(task, services) as at_work:
+            result = await cls().run(at_work)
         if not isinstance(result, AgentResult):
             raise TypeError(f"{cls.__qualname__}.run gave {type(result).__name__}, not an AgentResult")
         commit = None
@@ -132,7 +162,7 @@ class TaskExecutor:
             correlation_id = event.correlationid or task.workflow_id
             pending = await _pending(task, result, agent_info(cls), execution_id, correlation_id)
             failpoint("worker.before_write")
-            [commit] = await self._services.artifacts.write([pending])
+            commit = await self._write(pending)
             failpoint("worker.after_write")
         return {
             "status": "succeeded",
@@ -142,7 +172,17 @@ class TaskExecutor:
             "tests": result.tests,
             "review": result.review,
             "backend": bounded(result.backend, 100),
+            "contested": result.contested,
+            "plan_wanted": result.plan_wanted,
+            "plan": result.plan,
         }
+
+    async def _write(self, pending: PendingCommit) -> str:
+        try:
+            [commit] = await self._services.artifacts.write([pending])
+        except UnsafePath as error:
+            raise AgentFailure(str(error), code="path_not_allowed") from None
+        return commit
 
     async def _failed(
         self, event: TaskEvent[TaskRequest], exchanges: ExchangeLog, error: BaseException, *, fresh: bool
@@ -165,6 +205,38 @@ class TaskExecutor:
             # Without the note the next attempt would be given the same answers and fail the same way.
             return task_error(store_error)
         return found
+
+
+@asynccontextmanager
+async def _at_work(task: Task, services: WorkerServices) -> AsyncIterator[Task]:
+    """The task with a place for its workspaces, which end with it."""
+    if services.workspaces is None:
+        yield task
+        return
+    prepare = partial(_environment, task, services)
+    async with Workplace(
+        services.workspaces, services.artifacts, services.workspace_limits, prepare
+    ) as workplace:
+        yield replace(task, workplace=workplace)
+
+
+@asynccontextmanager
+async def _environment(task: Task, services: WorkerServices) -> AsyncIterator[Environment]:
+    """What the repository of the task needs; nothing without a repository."""
+    commit = task.request.base_commit
+    if commit is None or services.environments is None:
+        yield NO_ENVIRONMENT
+        return
+    async with AsyncExitStack() as stack:
+        try:
+            prepared = await stack.enter_async_context(services.environments.prepare(commit, _log_step))
+        except (InvalidInput, NotConfigured) as error:
+            raise AgentFailure(str(error), code="environment_failed", retryable=False) from None
+        yield prepared.environment if prepared else NO_ENVIRONMENT
+
+
+def _log_step(line: str) -> None:
+    _log.info("environment_step", step=line)
 
 
 async def _pending(task: Task, result: AgentResult, *others: Any) -> PendingCommit:

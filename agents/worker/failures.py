@@ -10,6 +10,7 @@ from contracts.base.errors import (
     AgentFailure,
     ArtifactError,
     BusUnavailable,
+    EnvironmentFailed,
     InvalidInput,
     MergeConflict,
     ModelRefused,
@@ -35,6 +36,7 @@ _CODES: Final[tuple[tuple[type[Exception], str, bool], ...]] = (
     (ReplayMiss, "replay_miss", False),
     (MergeConflict, "merge_conflict", False),
     (ArtifactError, "artifact_error", True),
+    (EnvironmentFailed, "environment_failed", False),
     (InvalidInput, "invalid_input", False),
 )
 _KINDS: Final = tuple(kind for kind, _, _ in _CODES)

@@ -11,6 +11,7 @@ from contracts.base.timestamps import rfc3339
 from contracts.messages.channels import Channels
 from contracts.messages.events import EventType, TaskEvent, decode, encode, encode_checked
 from contracts.messages.payloads import Heartbeat, TaskOutcome, TaskRequest, WorkerLeft
+from contracts.messages.steps import StepTaken
 from contracts.ports.bus import Outgoing
 
 # Looked up once: a model class finds its parametrised form by a search.
@@ -113,6 +114,23 @@ class WorkerMessages:
             data=WorkerLeft(worker_id=self.worker_id, reason=reason, handed_back=handed_back, logs=logs),
         )
         return Outgoing(Channels.HEARTBEATS, encode(event))
+
+    def step(self, event: TaskEvent[TaskRequest], taken: StepTaken) -> Outgoing:
+        """For whoever looks on."""
+        told = TaskEvent[StepTaken](
+            id=self.new_id(),
+            source=self.source,
+            type=EventType.STEP_TAKEN,
+            subject=event.subject,
+            time=self._time(),
+            correlationid=event.correlationid,
+            causationid=event.id,
+            workflowid=event.workflowid,
+            taskid=event.taskid,
+            attempt=event.attempt,
+            data=taken,
+        )
+        return Outgoing(Channels.steps(event.workflowid or ""), encode(told))
 
     def _time(self) -> str:
         return rfc3339(self.clock())

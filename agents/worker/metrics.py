@@ -45,6 +45,8 @@ class WorkerMetrics:
         if outcome.usage.model_calls:
             self._tokens.labels(role, "input").inc(outcome.usage.input_tokens)
             self._tokens.labels(role, "output").inc(outcome.usage.output_tokens)
+            # A part of the input.
+            self._tokens.labels(role, "cached_input").inc(outcome.usage.cached_input_tokens or 0)
 
     def paused(self, paused: bool) -> None:
         self._paused.set(paused)

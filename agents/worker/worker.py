@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import structlog
@@ -20,6 +21,7 @@ from contracts.base.errors import BusUnavailable, DecodeError
 from contracts.base.processes.shortage import shortage_of
 from contracts.messages.events import TaskEvent
 from contracts.messages.payloads import Control, Execution, Heartbeat, TaskOutcome, TaskRequest
+from contracts.messages.steps import StepTaken
 from contracts.ports.bus import Delivery, MessageBus, Outgoing
 from contracts.runtime.consumer import Consumer
 from contracts.runtime.handler import Handler
@@ -53,7 +55,7 @@ class Worker(Handler[TaskEvent[TaskRequest], TaskOutcome]):
         self._settings = settings
         self._table = AgentTable.of(agents, settings.roles)
         self._messages = WorkerMessages(settings.worker_id, clock, settings.new_id)
-        self._executor = TaskExecutor(services, self._table, settings.worker_id)
+        self._executor = TaskExecutor(services, self._table, settings.worker_id, self._tell_step)
         self._observer = WorkerObserver(settings.metrics)
         self._age = RequestAge(clock, settings.lease_seconds)
         self._reading = settings.reading(self._table)
@@ -65,6 +67,10 @@ class Worker(Handler[TaskEvent[TaskRequest], TaskOutcome]):
     def stepped_back(self) -> bool:
         """Whether it stopped by itself, so that a fresh process may take its place."""
         return self._stepped_back
+
+    async def _tell_step(self, event: TaskEvent[TaskRequest], taken: StepTaken) -> None:
+        with suppress(BusUnavailable):
+            await self._bus.broadcast([self._messages.step(event, taken)])
 
     def stop(self) -> None:
         """Take no new work, finish or hand back what is held, leave. Safe in a signal handler."""

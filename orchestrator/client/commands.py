@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 
 from contracts.base.errors import Busy
+from contracts.documents.repository_settings import RepositorySettings
 from contracts.documents.todo_list import TodoList
 from contracts.messages.payloads import Usage
 from orchestrator.client.queries import WorkflowQueries
@@ -56,14 +57,16 @@ class WorkflowCommands:
         workflow_id: str | None = None,
         wait_seconds: float = 0.0,
         planning: Usage | None = None,
+        repository: RepositorySettings | None = None,
     ) -> str:
         """Queue a workflow and return its id; the same `workflow_id` again is the same workflow.
 
-        `planning` is what making the plan consumed. Raises Busy when too many are open and none has ended
-        within `wait_seconds`, and InvalidInput for an id that cannot be one.
+        `planning` is what making the plan consumed, `repository` what the base says about work in it. Raises
+        Busy when too many are open and none has ended within `wait_seconds`, and InvalidInput for an id that
+        cannot be one.
         """
         name = workflow_id if workflow_id is not None else new_workflow_id(plan)
-        body = SubmitBody(plan=plan, base_commit=base_commit, planning=planning)
+        body = SubmitBody(plan=plan, base_commit=base_commit, planning=planning, repository=repository)
         await self._submit({name: body}, wait_seconds)
         return name
 

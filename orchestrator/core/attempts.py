@@ -6,17 +6,22 @@ from typing import Final
 
 from contracts.base.text import bounded
 from contracts.messages.journal import (
+    TaskContested,
     TaskDelayed,
     TaskDispatched,
     TaskLost,
+    TaskNeedsPlan,
+    TaskPlanned,
     TaskRetrying,
     TaskSucceeded,
     TaskToBeFixed,
 )
 from contracts.messages.payloads import TaskError, TaskOutcome, Usage
+from orchestrator.core.contest import ContestRefused, Disputed, amendment, dispute
 from orchestrator.core.cycles import debug_cycle
 from orchestrator.core.decision import Decision, conclude, end_badly, release
 from orchestrator.core.events import Dispatch, Finished, Lost, Overdue
+from orchestrator.core.planning import PlanRefused, ask_for_plan, follow_plan
 from orchestrator.core.state import TaskState, TaskStatus, Workflow
 
 MAX_CRASHES = 3
@@ -91,6 +96,8 @@ def finish(workflow: Workflow, event: Finished, now: float) -> Decision:
     if not succeeded:
         error = outcome.error or TaskError(code="unknown", message="the worker gave no reason")
         return _fail_attempt(workflow, done, error, now)
+    if outcome.plan_wanted is not None or outcome.plan is not None or outcome.contested is not None:
+        return _asked(workflow, done, outcome, now)
     if outcome.verdict == "failed":
         return _verdict_failed(workflow, done, outcome, now)
     return _succeed(workflow, done, outcome, now, [])
@@ -113,15 +120,66 @@ def _succeed(
     return conclude(workflow, [task, *more, *released], [succeeded], now)
 
 
+def _asked(workflow: Workflow, task: TaskState, outcome: TaskOutcome, now: float) -> Decision:
+    """Apply an outcome that asks for something else than what comes next."""
+    decide = _planning if outcome.contested is None else _contested
+    return decide(workflow, task, outcome, now)
+
+
+def _planning(workflow: Workflow, task: TaskState, outcome: TaskOutcome, now: float) -> Decision:
+    """Ask a planner, or go on with what it planned; a plan that cannot be followed fails the attempt."""
+    entry: TaskNeedsPlan | TaskPlanned
+    try:
+        if outcome.plan_wanted is not None:
+            added = ask_for_plan(workflow, task, outcome.plan_wanted)
+            entry = TaskNeedsPlan(task.task_id, outcome.plan_wanted.reason, _new(workflow, added))
+        else:
+            added = follow_plan(workflow, task, outcome.plan)
+            entry = TaskPlanned(task.task_id, _new(workflow, added))
+    except PlanRefused as refusal:
+        error = TaskError(code="plan_refused", message=bounded(str(refusal), _MOST_CHARACTERS))
+        return _fail_attempt(workflow, task._replace(status=TaskStatus.DISPATCHED, commit=None), error, now)
+    decision = _succeed(workflow, task, outcome, now, added)
+    return decision._replace(journal=(*decision.journal, entry))
+
+
+def _contested(workflow: Workflow, task: TaskState, outcome: TaskOutcome, now: float) -> Decision:
+    """Have the tests looked at again; where they were already, the end is a dispute.
+
+    What cannot be contested fails the attempt.
+    """
+    assert outcome.contested is not None
+    try:
+        added = amendment(workflow, task, outcome.contested)
+    except ContestRefused as refusal:
+        error = TaskError(code="contest_refused", message=bounded(str(refusal), _MOST_CHARACTERS))
+        return _fail_attempt(workflow, task._replace(status=TaskStatus.DISPATCHED, commit=None), error, now)
+    except Disputed as dispute_:
+        error = TaskError(code="disputed", message=bounded(str(dispute_), _MOST_CHARACTERS), retryable=False)
+        ended = task._replace(status=TaskStatus.DISPATCHED, error=error)
+        return end_badly(workflow, ended, TaskStatus.FAILED, now)
+    decision = _succeed(workflow, task, outcome, now, added)
+    entry = TaskContested(task.task_id, outcome.contested.reason, _new(workflow, added))
+    return decision._replace(journal=(*decision.journal, entry))
+
+
+def _new(workflow: Workflow, tasks: list[TaskState]) -> tuple[str, ...]:
+    return tuple(task.task_id for task in tasks if task.task_id not in workflow.tasks)
+
+
 def _verdict_failed(workflow: Workflow, task: TaskState, outcome: TaskOutcome, now: float) -> Decision:
-    """Add a debug cycle while one is left, else fail the task."""
-    added = debug_cycle(workflow, task)
+    """Add a debug cycle while one is left, else fail the task. No fix of the code helps the environment."""
+    failure = task.tests.failure if task.tests else None
+    added = [] if failure is not None and failure.environment else debug_cycle(workflow, task)
     if added:
         decision = _succeed(workflow, task, outcome, now, added)
-        names = tuple(one.task_id for one in added if one.task_id not in workflow.tasks)
-        to_be_fixed = TaskToBeFixed(task.task_id, max(one.cycle for one in added), names)
+        to_be_fixed = TaskToBeFixed(task.task_id, max(one.cycle for one in added), _new(workflow, added))
         return decision._replace(journal=(*decision.journal, to_be_fixed))
-    return end_badly(workflow, task._replace(error=_negative(task)), TaskStatus.FAILED, now)
+    error = _negative(task)
+    if said := dispute(workflow, task):
+        message = bounded(f"{error.message}; {said}", _MOST_CHARACTERS)
+        error = TaskError(code="disputed", message=message, retryable=False)
+    return end_badly(workflow, task._replace(error=error), TaskStatus.FAILED, now)
 
 
 def _negative(task: TaskState) -> TaskError:
@@ -199,9 +257,4 @@ def overdue(workflow: Workflow, event: Overdue, now: float) -> Decision:
 def _sum(one: Usage, other: Usage) -> Usage:
     if not (other.model_calls or other.input_tokens or other.output_tokens or other.cost_usd):
         return one
-    return Usage(
-        model_calls=one.model_calls + other.model_calls,
-        input_tokens=one.input_tokens + other.input_tokens,
-        output_tokens=one.output_tokens + other.output_tokens,
-        cost_usd=one.cost_usd + other.cost_usd,
-    )
+    return one.plus(other)

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from contracts.base.errors import InvalidInput
 from contracts.base.model import CommitName, Identifier, LongText, Model
+from contracts.documents.repository_settings import RepositorySettings
 from contracts.documents.todo_list import TodoList
 from contracts.messages.payloads import Usage
 from orchestrator.core.events import Approve, Cancel, Reject, Retry, WorkflowEvent
@@ -34,6 +35,8 @@ class SubmitBody(Model):
     base_commit: CommitName | None = None
     planning: Usage | None = None
     """What making the plan consumed."""
+    repository: RepositorySettings | None = None
+    """What the base says about work in it."""
 
 
 class ApproveBody(Model):

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from contracts.base.refs import is_amendment
+from contracts.base.text import bounded
 from contracts.documents.todo_list import Role, TodoItem
 from orchestrator.core.state import TaskState, TaskStatus, Workflow
 
 MAX_OUTPUTS = 200
 MAX_ORIGIN = 85
 """Limits of the TodoList's schema: outputs of a task, and what is left of an id for `.retest10`."""
+
+_MAX_ASKED, _MAX_CODERS, _MAX_SAID = 5_000, 10, 2_000
+"""Of what a fix is told: characters of a coder's task, how many of them, and characters of a summary."""
 
 _JUDGES = frozenset({Role.TESTER, Role.REVIEWER})
 _CODERS = frozenset({Role.CODER, Role.DEBUGGER})
@@ -23,7 +28,9 @@ def debug_cycle(workflow: Workflow, judge: TaskState, *, past_limit: bool = Fals
     its cycles are used up.
     """
     item = judge.item
-    if item.agent_role not in _JUDGES or (judge.cycle >= item.max_cycles and not past_limit):
+    if item.agent_role not in _JUDGES:
+        return []
+    if _fixes_so_far(workflow, judge) >= item.max_cycles and not past_limit:
         return []
     before = _ancestors(workflow, judge)
     writable = _folded(_code(before))
@@ -34,28 +41,44 @@ def debug_cycle(workflow: Workflow, judge: TaskState, *, past_limit: bool = Fals
     if any(len(origin_of(task)) > MAX_ORIGIN for task in (judge, *tests)):
         return []
     fix = _fix(item, f"{origin}.fix{cycle}", f"Fix what {origin} found (cycle {cycle})", writable)
+    if workflow.header.base_commit is not None:
+        fix = _informed(workflow, judge, fix, before)
     retests = [_again(workflow, test, (fix.task_id,)) for test in tests]
     again = _again(workflow, judge, tuple(task.task_id for task in retests) or (fix.task_id,))
-    rewired = [
-        workflow.tasks[name]._replace(
-            dependencies=tuple(
-                again.task_id if dependency == item.task_id else dependency
-                for dependency in workflow.tasks[name].dependencies
-            ),
-        )
-        for name in workflow.dependents[item.task_id]
-    ]
     return [
         TaskState(fix, fix.dependencies, TaskStatus.READY, cycle=cycle),
         *retests,
         again,
-        *rewired,
+        *rewired(workflow, item.task_id, (again.task_id,)),
+    ]
+
+
+def rewired(workflow: Workflow, task_id: str, instead: tuple[str, ...]) -> list[TaskState]:
+    """New versions of a task's dependents, which wait for others in its place."""
+    return [
+        dependent._replace(
+            dependencies=tuple(
+                dict.fromkeys(
+                    name
+                    for needed in dependent.dependencies
+                    for name in (instead if needed == task_id else (needed,))
+                )
+            )
+        )
+        for dependent in (workflow.tasks[name] for name in workflow.dependents[task_id])
     ]
 
 
 def origin_of(task: TaskState) -> str:
     """The id of the plan's task that a test or review is a repetition of."""
     return task.task_id.removesuffix(f".retest{task.cycle}") if task.cycle else task.task_id
+
+
+def _fixes_so_far(workflow: Workflow, judge: TaskState) -> int:
+    """How many fixes its findings have had. Less than its number where reviews had it repeated."""
+    fixes = f"{origin_of(judge)}.fix"
+    tasks = workflow.tasks.values()
+    return sum(1 for task in tasks if task.cycle and task.task_id == f"{fixes}{task.cycle}")
 
 
 def _next_cycle(workflow: Workflow, task: TaskState) -> int:
@@ -97,6 +120,21 @@ def _fix(judge: TodoItem, task_id: str, title: str, writable: tuple[str, ...]) -
     )
 
 
+def _informed(workflow: Workflow, judge: TaskState, fix: TodoItem, before: list[TaskState]) -> TodoItem:
+    """The fix with what was asked of the coders, how many cycles there are, and what earlier ones came to."""
+    origin, number = origin_of(judge), _fixes_so_far(workflow, judge) + 1
+    coders = [task.item for task in reversed(before) if task.item.agent_role == Role.CODER][-_MAX_CODERS:]
+    asked = [
+        bounded(f"{item.title}\n\n{item.description}".strip(), _MAX_ASKED) for item in coders[-_MAX_CODERS:]
+    ]
+    tried = [task for task in reversed(before) if task.task_id.startswith(f"{origin}.") and task.cycle]
+    said = [f"{task.task_id}: {bounded(task.summary, _MAX_SAID)}" for task in (*tried, judge)]
+    parts = ["What was asked of who wrote the code:", *asked, "What was tried and seen since:", *said]
+    of = f" of {judge.item.max_cycles}" if number <= judge.item.max_cycles else ""
+    title = f"Fix what {origin} found (cycle {number}{of})"
+    return fix.model_copy(update={"title": title, "description": "\n\n".join(parts)})
+
+
 def _folded(paths: tuple[str, ...]) -> tuple[str, ...]:
     """The paths, or their folders when they are more than a task can name."""
     if len(paths) <= MAX_OUTPUTS:
@@ -129,7 +167,7 @@ def _newest_tests(tasks: Iterable[TaskState]) -> list[TaskState]:
     """The tests among `tasks`, of each the last repetition."""
     newest: dict[str, TaskState] = {}
     for task in tasks:
-        if task.item.agent_role == Role.TESTER:
+        if task.item.agent_role == Role.TESTER and not (task.cycle and is_amendment(task.task_id)):
             known = newest.setdefault(origin_of(task), task)
             if task.cycle > known.cycle:
                 newest[origin_of(task)] = task

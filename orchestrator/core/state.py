@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from contracts.documents.repository_settings import RepositorySettings
 from contracts.documents.todo_list import TodoItem, TodoList
 from contracts.messages.payloads import ReviewSummary, TaskError, TestSummary, Usage
 
@@ -129,6 +130,8 @@ class Header(NamedTuple):
     """How many tasks are not terminal."""
     base_commit: str | None = None
     """The commit that the first tasks start from."""
+    repository: RepositorySettings | None = None
+    """What that commit says about work in it."""
     status: WorkflowStatus = WorkflowStatus.RUNNING
     reason: str = ""
     """Why the workflow failed or was cancelled."""
@@ -161,11 +164,25 @@ class Workflow:
 
     @classmethod
     def start(
-        cls, workflow_id: str, plan: TodoList, *, shard: int, now: float, base_commit: str | None = None
+        cls,
+        workflow_id: str,
+        plan: TodoList,
+        *,
+        shard: int,
+        now: float,
+        base_commit: str | None = None,
+        repository: RepositorySettings | None = None,
     ) -> Workflow:
         """Create a workflow in which nothing has happened yet. The plan must have passed its checks."""
         header = Header(
-            workflow_id, plan.todo_list_id, plan.request, shard, now, len(plan.items), base_commit=base_commit
+            workflow_id,
+            plan.todo_list_id,
+            plan.request,
+            shard,
+            now,
+            len(plan.items),
+            base_commit=base_commit,
+            repository=repository,
         )
         return cls.load(header, (TaskState(item, item.dependencies) for item in plan.items))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from contracts.base.timestamps import rfc3339
 from contracts.messages.channels import Channels
 from contracts.messages.events import EventType, TaskEvent, encode, encode_checked
@@ -31,7 +33,7 @@ def result_stream(workflow_id: str) -> str:
 
 def request_message(header: Header, task: TaskState) -> Outgoing:
     """The dispatch of a task; the same bytes each time it is published."""
-    data = {
+    data: dict[str, Any] = {
         "dispatch_id": task.dispatch_id,
         "reply_to": Channels.results(header.shard),
         "attempt": task.attempt,
@@ -44,6 +46,8 @@ def request_message(header: Header, task: TaskState) -> Outgoing:
     }
     if header.base_commit:
         data["base_commit"] = header.base_commit
+    if header.repository:
+        data["repository"] = header.repository
     payload = encode_checked(
         EventType.TASK_DISPATCHED,
         data,

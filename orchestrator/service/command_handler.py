@@ -81,7 +81,14 @@ class CommandHandler:
         name = command.workflow_id
         if command.known or name in self.engine.workflows:
             return "a workflow with this id exists already"
-        started = Workflow.start(name, body.plan, shard=shard_of(name), now=now, base_commit=body.base_commit)
+        started = Workflow.start(
+            name,
+            body.plan,
+            shard=shard_of(name),
+            now=now,
+            base_commit=body.base_commit,
+            repository=body.repository,
+        )
         self.engine.submit(started, now, monotonic, planning=body.planning)
         return None
 

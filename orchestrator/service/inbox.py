@@ -44,8 +44,22 @@ class Drained:
     """See DrainGate."""
 
 
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """Nothing but the end of a wait: the orchestrator stops."""
+
+
 InboxMessage = (
-    Delivery | Heartbeat | WorkerLeft | Command | MergeDone | OfferMade | BusAway | BusReset | Drained
+    Delivery
+    | Heartbeat
+    | WorkerLeft
+    | Command
+    | MergeDone
+    | OfferMade
+    | BusAway
+    | BusReset
+    | Drained
+    | StopAsked
 )
 
 

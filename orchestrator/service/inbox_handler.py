@@ -18,6 +18,7 @@ from contracts.messages.payloads import DeadLetteredMessage, Heartbeat, TaskOutc
 from contracts.ports.artifacts import RefMove
 from contracts.ports.bus import Delivery, Done, Outgoing
 from orchestrator.core.events import Finished
+from orchestrator.core.state import WorkflowStatus
 from orchestrator.scheduling.batch import Command, DeadLetter, OutboxEntry, OutboxKind
 from orchestrator.scheduling.dead_letters import unreadable
 from orchestrator.scheduling.engine import Effects, Engine
@@ -25,7 +26,15 @@ from orchestrator.scheduling.messages import result_stream, unreadable_dispatch_
 from orchestrator.scheduling.outcome_guard import Credibility, HeldOutcome
 from orchestrator.service.command_handler import CommandHandler
 from orchestrator.service.fleet.workers import Workers
-from orchestrator.service.inbox import BusAway, BusReset, Drained, InboxMessage, MergeDone, OfferMade
+from orchestrator.service.inbox import (
+    BusAway,
+    BusReset,
+    Drained,
+    InboxMessage,
+    MergeDone,
+    OfferMade,
+    StopAsked,
+)
 from orchestrator.service.metrics import OrchestratorMetrics
 from orchestrator.service.publisher import Publisher
 
@@ -103,15 +112,27 @@ class InboxHandler:
             case MergeDone():
                 self._apply_merge(item)
             case OfferMade():
-                self.engine.record(item.workflow_id, item.entry)
-            case BusAway():
-                self.workers.leases.suspend()
+                self._record_offer(item)
+            case BusAway() | BusReset():
+                await self._handle_bus(item)
             case Drained():
                 self.workers.handle_drained(item.ticket)
-            case BusReset():
-                await self.workers.handle_bus_reset()
+            case StopAsked():
+                pass
             case _:
                 assert_never(item)
+
+    async def _handle_bus(self, item: BusAway | BusReset) -> None:
+        if isinstance(item, BusAway):
+            self.workers.leases.suspend()
+        else:
+            await self.workers.handle_bus_reset()
+
+    def _record_offer(self, item: OfferMade) -> None:
+        # A workflow that was retried meanwhile offers nothing.
+        workflow = self.engine.workflows.get(item.workflow_id)
+        if workflow is None or workflow.header.status is WorkflowStatus.FAILED:
+            self.engine.record(item.workflow_id, item.entry)
 
     def _apply_merge(self, item: MergeDone) -> None:
         if item.workflow_id in self.engine.workflows:

@@ -30,7 +30,7 @@ from orchestrator.service.fleet.request_streams import RequestStreams
 from orchestrator.service.fleet.workers import Workers
 from orchestrator.service.git_publisher import GitPublisher
 from orchestrator.service.health import BusHealth
-from orchestrator.service.inbox import InboxMessage
+from orchestrator.service.inbox import InboxMessage, StopAsked
 from orchestrator.service.inbox_handler import InboxHandler
 from orchestrator.service.membership import Membership
 from orchestrator.service.metrics import OrchestratorMetrics
@@ -77,10 +77,15 @@ class OrchestratorService:
     new_id: Callable[[], str] = new_id
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
+    _inbox: asyncio.Queue[InboxMessage] | None = None
+    """Of the present term."""
 
     def stop(self) -> None:
         """End `run` after the batch at hand."""
         self.stopping.set()
+        if self._inbox is not None:
+            with suppress(asyncio.QueueFull):  # then nobody waits for a message
+                self._inbox.put_nowait(StopAsked())
 
     async def run(self) -> None:
         """Acquire shards and serve them, again after every change and outage, until `stop`."""
@@ -136,6 +141,7 @@ class OrchestratorService:
         guard = OutcomeGuard(leases)
         publisher = Publisher(self.bus, engine, self.new_id, self.clock.wall, guard.copied.update)
         inbox: asyncio.Queue[InboxMessage] = asyncio.Queue(maxsize=4 * self.settings.batch)
+        self._inbox = inbox
         git_publisher = GitPublisher(self.artifacts, inbox, publisher.delivered)
         offers = Offers(self.artifacts, inbox, publisher.delivered)
         gate = DrainGate()

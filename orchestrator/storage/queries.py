@@ -12,12 +12,12 @@ from sqlalchemy import Connection, func, or_, select, union
 from contracts.messages.journal import (
     JournalEvent,
     UnknownEvent,
+    WorkflowCompleted,
     WorkflowFailed,
     WorkflowOffered,
     WorkflowRetried,
-    decode_journal,
-    kind_of,
 )
+from contracts.messages.journal_rows import decode_journal, kind_of
 from orchestrator.core.state import Header, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.storage import tables as t
 from orchestrator.storage.loading import read_sizes, read_workflows
@@ -143,16 +143,20 @@ def read_last_sequence(connection: Connection) -> int:
 def read_offer(connection: Connection, workflow_id: str) -> WorkflowOffered | None:
     """What a failed workflow offers; None before that is known, and after a retry."""
     c = t.journal.c
-    kinds = [kind_of(event) for event in (WorkflowFailed, WorkflowRetried, WorkflowOffered)]
+    kinds = [kind_of(one) for one in (WorkflowOffered, WorkflowFailed, WorkflowRetried, WorkflowCompleted)]
     query = (
         select(c.kind, c.task_id, c.data)
         .where(c.workflow_id == workflow_id, c.kind.in_(kinds))
         .order_by(c.sequence.desc())
-        .limit(1)
     )
-    row = connection.execute(query).first()
-    event = decode_journal(*row) if row is not None else None
-    return event if isinstance(event, WorkflowOffered) else None
+    newest = None
+    for row in connection.execute(query):
+        event = decode_journal(*row)
+        if not isinstance(event, WorkflowOffered):
+            # One that was made before a retry may be recorded after it.
+            return newest if isinstance(event, WorkflowFailed) else None
+        newest = newest or event
+    return None
 
 
 def read_newest_sequences(connection: Connection, workflow_ids: Collection[str]) -> dict[str, int]:

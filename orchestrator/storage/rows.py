@@ -10,6 +10,7 @@ from pydantic_core import to_json
 from sqlalchemy import RowMapping
 
 from contracts.base.model import Model
+from contracts.documents.repository_settings import RepositorySettings
 from contracts.documents.todo_list import TodoItem
 from contracts.messages.payloads import ReviewSummary, TaskError, TestSummary, Usage
 from orchestrator.core.state import NO_USAGE, Header, TaskState, TaskStatus, Workflow, WorkflowStatus
@@ -176,7 +177,10 @@ def read_task(row: RowMapping, planned: TaskState | None) -> TaskState:
 
 def header_row(header: Header) -> Row:
     """The values of a workflow's row, in the order of Header's fields."""
-    return header._replace(request=storable(header.request), **_header_texts(header))
+    return tuple(
+        value.model_dump_json(exclude_defaults=True) if isinstance(value, RepositorySettings) else value
+        for value in header._replace(request=storable(header.request), **_header_texts(header))
+    )
 
 
 def header_changes(header: Header) -> Row:
@@ -196,4 +200,6 @@ def storable(text: str) -> str:
 
 def read_header(row: RowMapping) -> Header:
     """Read the version of a header from its row."""
-    return Header(**{**row, "status": WorkflowStatus(row["status"])})
+    said = row["repository"]
+    repository = RepositorySettings.model_validate_json(said) if said else None
+    return Header(**{**row, "status": WorkflowStatus(row["status"]), "repository": repository})

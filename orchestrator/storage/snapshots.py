@@ -18,9 +18,8 @@ from contracts.messages.journal import (
     TaskRetrying,
     TaskSucceeded,
     UnknownEvent,
-    decode_journal,
-    kind_of,
 )
+from contracts.messages.journal_rows import decode_journal, kind_of
 from orchestrator.core.state import TaskStatus, Workflow
 from orchestrator.scheduling.batch import OutboxEntry
 from orchestrator.storage import tables as t

@@ -18,7 +18,7 @@ from sqlalchemy import (
     false,
 )
 
-REVISION = "0005"
+REVISION = "0006"
 """The newest revision of `migrations`; these tables are what it leads to."""
 
 metadata = MetaData(
@@ -57,6 +57,7 @@ workflows = Table(
     Column("status", String(20), nullable=False),
     Column("reason", Text, nullable=False),
     Column("base_commit", String(40), nullable=True),
+    Column("repository", Text, nullable=True),
     Column("result_commit", String(40), nullable=True),
     Column("open_tasks", Integer, nullable=False),
     Column("created_at", Double, nullable=False),

@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, Executable, String, Table, bindparam, func, make_url, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from contracts.messages.journal import JournalEvent, encode_journal
+from contracts.messages.journal import JournalEvent
+from contracts.messages.journal_rows import encode_journal
 from orchestrator.core.state import Header
 from orchestrator.scheduling.batch import Batch, DeadLetter, OutboxEntry
 from orchestrator.storage import tables as t

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from agents import AgentResult, Task, agent
 from contracts.messages.payloads import TestSummary
+
+Work = Callable[[Task], Awaitable[AgentResult]]
 
 
 class Gate:
@@ -30,6 +33,17 @@ class Gate:
                 return AgentResult(files={}, summary="done")
 
         return Waiting
+
+
+def doing(work: Work) -> type:
+    """An agent that does this."""
+
+    @agent(role="coder")
+    class Doing:
+        async def run(self, task: Task) -> AgentResult:
+            return await work(task)
+
+    return Doing
 
 
 def failing(error: BaseException) -> type:

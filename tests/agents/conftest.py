@@ -13,8 +13,12 @@ from contracts.bus.memory_bus import MemoryBus
 from contracts.ports.sandbox import Sandbox
 from sandbox_runner.engine.settings import SandboxSettings
 from sandbox_runner.local import bubblewrap
+from sandbox_runner.local.sandbox import LocalSandbox
+from sandbox_runner.workspace.opening import SandboxWorkspaces
+from tests.agents.over_trees import OverTrees
 from tests.agents.owner import CODER, Owner
 from tests.support import need
+from tests.workspace.repositories import Project
 
 
 @pytest.fixture
@@ -31,13 +35,54 @@ def toolbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def sandbox(toolbox: Path) -> AsyncIterator[Sandbox]:
+async def sandbox(local_sandbox: LocalSandbox) -> Sandbox:
+    return local_sandbox
+
+
+@pytest.fixture
+async def over_trees(local_sandbox: LocalSandbox, tmp_path: Path) -> AsyncIterator[OverTrees]:
+    made = OverTrees(local_sandbox, tmp_path)
+    yield made
+    await made.close()
+
+
+@pytest.fixture(params=["sent", "over a tree"])
+def either_sandbox(request: pytest.FixtureRequest) -> Sandbox:
+    """Both ways to run tests: their files are sent to the sandbox, or lie in a store."""
+    name = "sandbox" if request.param == "sent" else "over_trees"
+    found: Sandbox = request.getfixturevalue(name)
+    return found
+
+
+@pytest.fixture
+async def local_sandbox(toolbox: Path) -> AsyncIterator[LocalSandbox]:
     program = bubblewrap.find()
     need(program is not None, "bubblewrap is not installed")
     assert program is not None
     made = bubblewrap.make(SandboxSettings(toolbox=toolbox), program)
     yield made
     await made.close()
+
+
+@pytest.fixture
+async def project(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Project]:
+    """A repository with everything that could get lost."""
+    made = Project(tmp_path_factory.mktemp("project"))
+    yield made
+    made.store.close()
+
+
+@pytest.fixture
+async def project_store(project: Project) -> AsyncIterator[GitArtifactStore]:
+    opened = GitArtifactStore(project.store)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def workspaces(project: Project, local_sandbox: LocalSandbox) -> SandboxWorkspaces:
+    """Those of the project."""
+    return SandboxWorkspaces(local_sandbox, project.trees)
 
 
 @pytest.fixture

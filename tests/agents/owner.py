@@ -15,8 +15,10 @@ from contracts.messages.events import EventType, TaskEvent, decode, encode
 from contracts.messages.payloads import Control, Heartbeat, TaskOutcome, TaskRequest, WorkerLeft
 from contracts.ports.artifacts import WorkerArtifacts
 from contracts.ports.bus import Delivery, MessageBus, Outgoing, Subscription
+from contracts.ports.environments import Environments
 from contracts.ports.model import ModelClient
 from contracts.ports.sandbox import Sandbox
+from contracts.ports.workspace import Workspaces
 from tests.agents.support import CREATED_AT, ScriptedModel, ScriptedSandbox, request_event
 
 RESULTS = Channels.results(0)
@@ -151,6 +153,8 @@ def worker(
     *agents: type,
     model: ModelClient | None = None,
     sandbox: Sandbox | None = None,
+    workspaces: Workspaces | None = None,
+    environments: Environments | None = None,
     **settings: Any,
 ) -> Worker:
     """A worker with short times, a fixed clock and counted ids."""
@@ -165,7 +169,13 @@ def worker(
     }
     return Worker(
         bus,
-        WorkerServices(store, model or ScriptedModel(), sandbox or ScriptedSandbox()),
+        WorkerServices(
+            store,
+            model or ScriptedModel(),
+            sandbox or ScriptedSandbox(),
+            workspaces=workspaces,
+            environments=environments,
+        ),
         agents,
         WorkerSettings(**{**values, **settings}),
         lambda: float(CREATED_AT),

@@ -16,10 +16,11 @@ from contracts.messages.payloads import TaskRequest
 from contracts.ports.exchanges import ExchangeStore
 from contracts.ports.model import ModelRequest, ModelResponse
 from contracts.ports.sandbox import Isolation, Sandbox, SandboxRequest, SandboxResult
+from tests.agents.over_trees import OverTrees
 
 CREATED_AT = 1_750_000_000
 
-Answer = str | Exception | Callable[[ModelRequest], str]
+Answer = str | ModelResponse | Exception | Callable[[ModelRequest], str]
 
 
 class ScriptedModel:
@@ -40,6 +41,8 @@ class ScriptedModel:
         answer = self._answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
+        if isinstance(answer, ModelResponse):
+            return answer
         text = answer if isinstance(answer, str) else answer(request)
         return ModelResponse(text, "scripted-1", input_tokens=10, output_tokens=5, cost_usd=0.01)
 
@@ -94,7 +97,8 @@ class TaskMaker:
     def __call__(self, *, base: BaseTree = EMPTY, **fields: Any) -> Task:
         request = task_request(**fields)
         scope = ExchangeScope("w1", request.item.task_id, request.attempt)
-        return Task(request, "w1", ExchangeLog(scope, self.model, self.store), self.sandbox, base)
+        task = Task(request, "w1", ExchangeLog(scope, self.model, self.store), self.sandbox, base)
+        return self.sandbox.give(task) if isinstance(self.sandbox, OverTrees) else task
 
 
 def task_request(

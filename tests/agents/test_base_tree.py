@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
-from agents.sdk.base_tree import read_base
-from artifacts import GitArtifactStore
+import pytest
+
+from agents.sdk.base_tree import read_base, read_start
+from artifacts import GitArtifactStore, create_store
+from artifacts.git.fast_import import FILE_MODE, Draft, Put
+from artifacts.store.repository import Repository
+from contracts.base.errors import ArtifactError
+from contracts.base.refs import METADATA_FOLDER, SNAPSHOTS
 from tests.agents.support import task_request
 from tests.artifacts.builders import outcome
 
@@ -31,3 +38,31 @@ async def test_a_task_without_a_report_has_none(store: GitArtifactStore) -> None
     [commit] = await store.write([outcome("t1")])
     base = await read_base("w1", task_request(parents=(commit,)), store)
     assert "t1" not in base.reports
+
+
+async def test_a_content_is_read_when_it_is_asked_for(tmp_path: Path) -> None:
+    repository = Repository(create_store(tmp_path / "s.git"))
+    store = GitArtifactStore(repository)
+    [commit] = await store.write([outcome("t1", {"a.py": b"a", "b.py": b"b"})])
+    name = (await store.open_tree(commit)).content_names["b.py"]
+    repository.close()
+    (tmp_path / "s.git/objects" / name[:2] / name[2:]).unlink()
+    request = task_request(parents=(commit,)).model_copy(update={"base_commit": commit})
+    base = await read_base("w1", request, store)
+    start = await read_start(request, store)
+    assert set(base.files) == set(start) == {"a.py", "b.py"}
+    assert base.files["a.py"] == b"a"
+    with pytest.raises(ArtifactError, match=r"'b\.py'"):
+        base.files["b.py"]
+    await store.close()
+
+
+async def test_what_a_commit_has_in_the_metadata_folder_is_not_of_the_tree(tmp_path: Path) -> None:
+    """A commit of the first release, or a user's repository, may have some."""
+    repository = Repository(create_store(tmp_path / "s.git"))
+    store = GitArtifactStore(repository)
+    puts = (Put(f"{METADATA_FOLDER}t.json".encode(), FILE_MODE, b"{}"), Put(b"a.py", FILE_MODE, b"a"))
+    [commit] = repository.commit([Draft(f"{SNAPSHOTS}/t", (), "t", 1, b"t\n", puts)])
+    base = await read_base("w1", task_request(parents=(commit,)), store)
+    assert dict(base.files) == {"a.py": b"a"}
+    await store.close()

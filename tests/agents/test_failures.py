@@ -10,7 +10,13 @@ import pytest
 from agents import AgentResult, Task, agent
 from agents.worker.failures import lesson, task_error
 from artifacts import GitArtifactStore
-from contracts.base.errors import AgentFailure, BusUnavailable, MultiAgentError
+from contracts.base.errors import (
+    AgentFailure,
+    BusUnavailable,
+    ModelRefused,
+    MultiAgentError,
+    SandboxUnavailable,
+)
 from contracts.base.text import bounded
 from contracts.bus.memory_bus import MemoryBus
 from tests.agents.owner import Owner, running, worker
@@ -30,6 +36,18 @@ def test_a_code_with_a_nul_is_no_code() -> None:
 
 def test_a_lesson_carries_no_nul() -> None:
     assert lesson(AgentFailure("a\0b")) == "a\ufffdb"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ModelRefused("too long"), "too long"),
+        (SandboxUnavailable("no engine"), None),
+        (ZeroDivisionError("in /home/me/x.py"), "the answer led to ZeroDivisionError"),
+    ],
+)
+def test_a_later_attempt_is_told_what_its_answers_led_to(error: Exception, told: str | None) -> None:
+    assert lesson(error) == told
 
 
 def test_texts_are_cut() -> None:

@@ -66,6 +66,8 @@ def double(x):
     return 3 * x
 """
 
+# What the kernel says to whoever moves a folder of a tree away from below its read-only tests.
+STOPPED = "Invalid cross-device link: 'tests' -> 'aside'"
 # A later test file becomes another before it is read; on the first call everything is as it was.
 LATER = {"tests/test_later.py": "from app.calc import double\ndef test_five():\n    assert double(5) == 10\n"}
 REPLACE_FOLDER = """
@@ -140,7 +142,7 @@ ATTACKS: dict[str, tuple[dict[str, str], str]] = {
     ),
     "patches the comparison": (
         {"app/calc.py": WRONG + "import builtins\nsetattr(builtins, '@strict_compare', lambda *a: True)\n"},
-        "must fail",
+        "assert 6 == 4",
     ),
     "rewrites the harness's words": (
         {
@@ -181,7 +183,7 @@ ATTACKS: dict[str, tuple[dict[str, str], str]] = {
     "plants reports": (
         {
             "app/calc.py": "import os, pathlib\n"
-            "for name in ('report.json', '.test-harness/report.json', 'junit.xml'):\n"
+            "for name in ('report.json', 'multi-agent-test-harness/report.json', 'junit.xml'):\n"
             '    pathlib.Path(name).write_text(\'{"nonce": "", "runs": []}\')\n'
             "print('2 passed in 0.01s')\nos.write(1, b'2 passed')\nos._exit(0)\n"
         },
@@ -248,6 +250,11 @@ ATTACKS: dict[str, tuple[dict[str, str], str]] = {
 }
 
 
+@pytest.fixture
+def sandbox(either_sandbox: Sandbox) -> Sandbox:
+    return either_sandbox
+
+
 async def _run(sandbox: Sandbox, files: dict[str, str]) -> tuple[AgentResult, str]:
     tree = {"tests/test_calc.py": TEST, "app/__init__.py": "", **files}
     base = BaseTree({path: text.encode() for path, text in tree.items()}, {}, dict.fromkeys(files, "coder"))
@@ -259,12 +266,20 @@ async def _run(sandbox: Sandbox, files: dict[str, str]) -> tuple[AgentResult, st
     return result, "; ".join(case.message for case in result.report.results)
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+# What goes for the tree is tried where the tree comes from a store as well.
+OVER_TREES = ("shadow modules", "configuration", "rewrites a later test file", "takes a test file away")
+
+
+@pytest.mark.parametrize(
+    ("name", "either_sandbox"),
+    [*((name, "sent") for name in ATTACKS), *((name, "over a tree") for name in OVER_TREES)],
+    indirect=["either_sandbox"],
+)
 async def test_a_forgery_is_not_verified(sandbox: Sandbox, name: str) -> None:
     files, reason = ATTACKS[name]
     result, messages = await _run(sandbox, files)
     assert result.verdict == "failed"
-    assert reason in messages
+    assert reason in messages or STOPPED in messages
 
 
 async def test_coverage_that_was_tampered_with_is_not_claimed(sandbox: Sandbox) -> None:
@@ -378,6 +393,14 @@ async def test_honest_code_of_many_kinds_passes(sandbox: Sandbox) -> None:
     assert result.verdict == "passed"
     assert result.tests is not None
     assert result.tests.passed == 9
+
+
+async def test_nothing_of_the_tree_lies_beside_the_harness(sandbox: Sandbox) -> None:
+    """There it would be imported before the tests are."""
+    names = ("dataclasses.py", "copy/__init__.py")
+    beside = {f"multi-agent-test-harness/{name}": "raise SystemExit(7)\n" for name in names}
+    result, messages = await _run(sandbox, {"app/calc.py": "def double(x): return 2 * x\n", **beside})
+    assert (result.verdict, messages.strip("; ")) == ("passed", "")
 
 
 async def test_honest_failures_read_as_pytest_says_them(sandbox: Sandbox) -> None:

@@ -40,7 +40,7 @@ def _filled(text: str, size: int = FILE_BYTES) -> str:
 NESTED = "x = " + "(" * 90 + "1" + ")" * 90 + "\n"
 SMALLER = 400_000
 SOURCES = {
-    "commas": _filled("1,"),
+    "commas": _filled("1,", 700_000),
     "semicolons": _filled("a;"),
     "lines": _filled("x=1\n", SMALLER),
     "operators": _filled("a+", SMALLER) + "a",
@@ -48,7 +48,7 @@ SOURCES = {
     "nested": _filled(NESTED, SMALLER),
 }
 ANSWERS = {
-    "empty objects": '{"summary": "s", "files": [' + "{}," * (ANSWER_BYTES // 3 - 20) + "{}]}",
+    "empty objects": '{"summary": "s", "files": [' + "{}," * 400_000 + "{}]}",
     "a long list": "[" + "1," * (ANSWER_BYTES // 2 - 10) + "1]",
     "unknown fields": "{" + ",".join(f'"k{number}":1' for number in range(ANSWER_BYTES // 12)) + "}",
     "prose": "[1] " * (ANSWER_BYTES // 4),
@@ -174,7 +174,7 @@ class OnlyRecords:
     async def merge(self, *_args: object, **_options: object) -> str:
         return "0" * 40
 
-    async def read_tree(self, *_args: object) -> dict[str, bytes]:
+    async def open_tree(self, *_args: object) -> dict[str, bytes]:
         return {}
 
     async def read_records(self, *_args: object) -> dict[str, bytes]:

@@ -32,12 +32,12 @@ ATTACKS = {
     "kills its parent": ("process.kill(process.ppid, 'SIGKILL');\n" + RIGHT, "ended"),
     "patches assertions": (
         "import a from 'node:assert';\na.strict.equal = a.strict.deepEqual = () => {};\n" + WRONG,
-        "changed the test program: strict.equal, strict.deepEqual",
+        "Cannot assign to read only property",
     ),
     "patches them all": (
         "import a from 'node:assert';\nfor (const m of [a, a.strict]) for (const k in m) m[k] = () => {};\n"
         + WRONG,
-        "must fail",
+        "Cannot assign to read only property",
     ),
     "prints a result": (
         "console.log('# pass 2\\n# fail 0');\nprocess.stdout.write('ok 1 - two\\n');\nprocess.exit(0);\n"
@@ -47,6 +47,11 @@ ATTACKS = {
     "does not load": ("import nothing from './nothing.mjs';\n", "nothing.mjs"),
     "fails to load": ("throw new Error('early');\n" + RIGHT, "early"),
 }
+
+
+@pytest.fixture
+def sandbox(either_sandbox: Sandbox) -> Sandbox:
+    return either_sandbox
 
 
 async def _run(sandbox: Sandbox, files: dict[str, str], cmd: str = "node --test tests") -> AgentResult:

@@ -6,7 +6,7 @@ import pytest
 
 from agents.roles.tester import TesterAgent
 from agents.sdk.base_tree import BaseTree
-from agents.testing.pytest_settings import import_folders
+from agents.testing.pytest_settings import import_folders, plugin_settings
 from contracts.ports.sandbox import Sandbox
 from tests.agents.support import TaskMaker
 
@@ -37,6 +37,25 @@ PYPROJECT = '[tool.pytest.ini_options]\npythonpath = ["lib/python", "."]\n'
 )
 def test_pythonpath_is_read_where_pytest_reads_it(files: dict[str, str], found: tuple[str, ...]) -> None:
     assert import_folders({path: text.encode() for path, text in files.items()}) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('asyncio_mode = "auto"', {"asyncio_mode": "auto"}),
+        (
+            'DJANGO_SETTINGS_MODULE = "site.settings"\nmarkers = ["x"]',
+            {"DJANGO_SETTINGS_MODULE": "site.settings"},
+        ),
+        ('addopts = "-k nothing"\nasyncio_mode = "auto"', {"asyncio_mode": "auto"}),
+        ('asyncio_mode = "auto\\naddopts = -k nothing"', {}),
+        ("asyncio_mode = 1", {}),
+    ],
+)
+def test_how_plugins_run_tests_is_read_and_nothing_that_leaves_tests_out(
+    text: str, found: dict[str, str]
+) -> None:
+    assert plugin_settings({"pyproject.toml": f"[tool.pytest.ini_options]\n{text}\n".encode()}) == found
 
 
 async def test_tests_import_from_there_and_never_what_hides_their_own_modules(sandbox: Sandbox) -> None:

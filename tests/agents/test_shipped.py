@@ -197,6 +197,13 @@ async def test_the_debugger_is_told_what_the_review_does_not_accept() -> None:
     assert "nearly\n\n- info: info\n- critical: critical\n- minor: minor" in text
 
 
+async def test_a_review_that_it_does_not_depend_on_is_not_its_task() -> None:
+    base = BaseTree({"app.py": b"x = 6\n"}, {"another": REFUSED})
+    task = TaskMaker()(base=base, role="debugger", dependencies=["review"], writable=["app.py"])
+    with pytest.raises(AgentFailure, match="no failing test report"):
+        await DebuggerAgent().run(task)
+
+
 async def test_a_repeated_review_knows_what_was_found_before() -> None:
     base = BaseTree({"app.py": b"x = 6\n"}, {"review": REFUSED})
     for cycle in (0, 1):

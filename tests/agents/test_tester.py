@@ -35,6 +35,11 @@ def pytest_runtest_makereport(item, call):
 """
 
 
+@pytest.fixture
+def sandbox(either_sandbox: Sandbox) -> Sandbox:
+    return either_sandbox
+
+
 async def _run(
     sandbox: Sandbox,
     files: dict[str, str],
@@ -72,6 +77,16 @@ async def test_right_code_passes_with_its_coverage(sandbox: Sandbox) -> None:
     assert report.coverage_percent == 75.0
     assert (report.backend, report.isolation) == (sandbox.backend, sandbox.isolation.value)
     assert report.runs[0].verdict == "ok"
+
+
+@pytest.mark.parametrize("cmd", ["pytest", "pytest .", "python -m pytest -q", "pytest tests ."])
+async def test_every_way_to_run_all_tests_is_verified(sandbox: Sandbox, cmd: str) -> None:
+    result = await _run(sandbox, {"app/calc.py": RIGHT}, cmd)
+    assert (result.verdict, _problems(result)) == ("passed", "")
+    assert [case.test_id for case in _report(result).results] == [
+        "tests/test_calc.py::test_two",
+        "tests/test_calc.py::test_zero",
+    ]
 
 
 async def test_the_same_work_gives_the_same_report(sandbox: Sandbox) -> None:
@@ -139,7 +154,7 @@ TAMPERING = {
         {
             "app/calc.py": "import json, os, pathlib\n"
             'report = {"nonce": "x", "exit_code": 1, "events": []}\n'
-            'pathlib.Path(".test-harness/report.json").write_text(json.dumps(report))\n'
+            'pathlib.Path("multi-agent-test-harness/report.json").write_text(json.dumps(report))\n'
             "print('2 passed in 0.01s')\nos._exit(0)\n"
         },
         "ended",

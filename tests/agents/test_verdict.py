@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from agents.testing.problems import Expectation
 from agents.testing.pytest_commands import as_pytest, selected_files, split_command
 from agents.testing.python_tests import declared_in_python
 from agents.testing.stable_text import normalised, normalised_tail
-from agents.testing.verdict import Expectation, read_session
+from agents.testing.verdict import read_session
 from contracts.base.errors import InvalidInput
 from contracts.base.languages import PYTHON, code_under_test
 from contracts.ports.sandbox import Isolation, SandboxResult, Verdict

@@ -99,7 +99,8 @@ class Fleet:
         self.clock, self._numbers, self._entries = 0.0, 0, 0
         self.bus, self.rows, self.journal = HeardBus(), Rows(), list[JournalEvent]()
         self.engine, self.leases, self.gate = Engine(self._new_id, 100), Leases(LEASE), DrainGate()
-        metrics, self.guard = OrchestratorMetrics(CollectorRegistry()), OutcomeGuard(self.leases)
+        self.counted = CollectorRegistry()
+        metrics, self.guard = OrchestratorMetrics(self.counted), OutcomeGuard(self.leases)
         publisher = Publisher(self.bus, self.engine, lambda: "m", lambda: 0.0, self.guard.copied.update)
         self.epochs = {shard: 1 for shard in range(64)}
         assignment = ShardAssignment(self.epochs)

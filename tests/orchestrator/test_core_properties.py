@@ -7,7 +7,9 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contracts.base.paths import EVERYWHERE
 from contracts.documents.todo_list import TodoList
+from contracts.messages.payloads import Contested, PlanWanted
 from orchestrator.core.events import Approve, Dispatch, Finished, Lost, Merged, Overdue, Retry, WorkflowEvent
 from orchestrator.core.operator_actions import action_hash
 from orchestrator.core.state import TaskStatus, Workflow, WorkflowStatus
@@ -15,6 +17,7 @@ from tests.orchestrator.plans import WORKFLOW, Play, commit_of, failed, item, ou
 
 STEPS = 6_000
 MOST_TASKS = 500
+WANTED = PlanWanted(reason="several parts")
 
 
 def random_plan(chance: random.Random) -> TodoList:
@@ -30,6 +33,7 @@ def random_plan(chance: random.Random) -> TodoList:
                 max_retries=chance.randint(0, 2),
                 max_cycles=chance.randint(0, 2),
                 requires_approval=chance.random() < 0.15,
+                output_artifacts=(chance.choice([EVERYWHERE, f"{name}.py"]),),
             )
         )
     return plan(*items)
@@ -88,12 +92,19 @@ class History:
             Finished(name, outcome(dispatch_id, commit=commit_of(name))),
             Finished(name, failed(dispatch_id)),
             Finished(name, red_tests(dispatch_id)),
+            Finished(name, outcome(dispatch_id, commit=commit_of(name), plan_wanted=WANTED)),
+            Finished(name, outcome(dispatch_id, commit=commit_of(name), contested=self.contested())),
+            Finished(name, outcome(dispatch_id, commit=commit_of(name), plan=random_plan(self.chance))),
             Lost(name, dispatch_id, "w"),
             Overdue(name, dispatch_id),
         ]
         choice = self.chance.choice(event)
         if self.play.give(choice).refused is None:
             self.accepted[dispatch_id] = self.accepted.get(dispatch_id, 0) + 1
+
+    def contested(self) -> Contested:
+        tests = (f"tests/test_{self.chance.randint(0, 2)}.py::test_it",)
+        return Contested(tests=tests, reason="wrong", of_repository=self.chance.random() < 0.3)
 
     def check(self) -> None:
         workflow = self.play.workflow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sqlite3
 import threading
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from contracts.base.errors import NotConfigured, StoreDamaged, StoreUnavailable
 from orchestrator.storage.migrate import upgrade
 from orchestrator.storage.sql.database import Database, SqliteDatabase, open_database
 from orchestrator.storage.sql.pipelining import commit_in_pipeline, pipelined_block, require, send_statement
-from orchestrator.storage.sql.transactions import Body, ConditionFailed
+from orchestrator.storage.sql.transactions import Body, ConditionFailed, sqlite_driver, translated
 from orchestrator.storage.tables import orchestrators, shards
 from orchestrator.storage.writing import Rows
 from tests.support.damage import break_pages
@@ -255,6 +256,43 @@ async def test_a_page_that_cannot_be_read_is_damage_and_no_outage(database_url: 
     break_pages(tmp_path / "state.db", "orchestrators")
     database = open_database(database_url)
     for attempt in (names(database), database.write(put("two")), database.write(put("two"), durable=True)):
-        with pytest.raises(StoreDamaged, match="the database is damaged"):
+        with pytest.raises(StoreDamaged, match=r"(?s)the database is damaged.*db backup"):
             await attempt
     await database.close()
+
+
+@on_sqlite
+async def test_quick_writes_share_a_connection(database: SqliteDatabase) -> None:
+    opened: list[Connection] = []
+    event.listen(database._quick, "engine_connect", opened.append)
+    for name in "abc":
+        await database.write(put(name))
+    assert len(opened) == 1
+
+
+@on_sqlite
+async def test_a_durable_write_whose_setting_failed_sets_it_again(database: SqliteDatabase) -> None:
+    asked: list[str | None] = []
+
+    def judge(action: int, name: str | None, value: str | None, *_: str | None) -> int:
+        if (action, name) != (sqlite3.SQLITE_PRAGMA, "synchronous"):
+            return sqlite3.SQLITE_OK
+        asked.append(value)
+        return sqlite3.SQLITE_DENY if len(asked) == 1 else sqlite3.SQLITE_OK
+
+    with database._writer.connect() as connection:
+        driver = sqlite_driver(connection)
+        assert driver is not None
+        driver.set_authorizer(judge)
+    with pytest.raises(sqlite3.DatabaseError, match="not authorized"):
+        await database.write(put("a"), durable=True)
+    for name in "bc":
+        await database.write(put(name), durable=True)
+    assert asked == ["FULL", "FULL"]
+    assert await names(database) == {"b", "c"}
+
+
+def test_an_error_of_the_driver_itself_is_an_outage_too() -> None:
+    found = translated(sqlite3.OperationalError("disk I/O error"), "/state.db")
+    assert isinstance(found, StoreUnavailable)
+    assert str(found) == "the database does not answer: disk I/O error (/state.db)"

@@ -79,6 +79,7 @@ NOTHING = hands([], [])
         ([hands(["a"], ["a"]), hands(["s1"], ["s1"])], {"a", "s1"}, {"s1"}),
         ([hands(["a"], ["a"]), hands(["s1"], None)], {"a", "s1"}, set()),
         ([hands(["a"], ["a"]), hands([], ["s1"])], {"a"}, set()),
+        ([hands(["a"], ["a"]), hands([], None)], {"a"}, set()),
         ([hands(["s2"], ["s2"]), hands(["s1"], ["s1"])], {"s1", "s2"}, set()),
         ([hands(["s1"], ["s1", "s2"]), hands(["a"], ["a"])], {"s1", "a"}, set()),
     ],

@@ -6,7 +6,7 @@ import pytest
 
 from contracts.documents.failure import TestFailure
 from contracts.documents.reports import ReviewFinding
-from contracts.messages.journal import TaskDelayed, WorkflowCompleted
+from contracts.messages.journal import TaskDelayed, TaskToBeFixed, WorkflowCompleted
 from contracts.messages.payloads import ReviewSummary
 from orchestrator.core.attempts import BACKOFF_MOST_SECONDS, MAX_CRASHES, backoff_seconds
 from orchestrator.core.events import (
@@ -20,6 +20,7 @@ from orchestrator.core.events import (
     Overdue,
     Reject,
     Retry,
+    Started,
 )
 from orchestrator.core.operator_actions import action_hash
 from orchestrator.scheduling.messages import request_stream
@@ -49,6 +50,14 @@ def test_only_tasks_without_open_dependencies_start() -> None:  # I6
     assert play.status("d") == "waiting"
     play.succeed("c")
     assert play.status("d") == "ready"
+
+
+def test_a_start_leaves_the_row_of_its_workflow_alone() -> None:
+    """It ends no task, so one row less is written."""
+    play = Play(plan(item("a"), item("b", "a")), start=False)
+    decision = play.give(Started())
+    assert [task.status for task in decision.tasks] == ["ready"]
+    assert decision.header is None
 
 
 def test_a_waiting_task_cannot_be_dispatched() -> None:  # I6
@@ -206,7 +215,8 @@ class TestCycle:
 
     def test_red_tests_add_a_fix_and_a_repetition_before_what_depends_on_them(self) -> None:
         play = self.play()
-        play.give(Finished("test", red_tests(play.dispatch("test"))))
+        decision = play.give(Finished("test", red_tests(play.dispatch("test"))))
+        assert decision.journal[-1] == TaskToBeFixed("test", 1, ("test.fix1", "test.retest1"))
         assert play.statuses == {
             "code": "succeeded",
             "test": "succeeded",
@@ -243,6 +253,11 @@ class TestCycle:
         assert play.status("review") == "blocked"
         assert "tests still fail" in play.workflow.header.reason
 
+    def test_a_verdict_without_tests_is_said_to_be_one(self) -> None:
+        play = self.play(max_cycles=0)
+        play.give(Finished("test", outcome(play.dispatch("test"), verdict="failed", summary="no good")))
+        assert play.workflow.header.reason == "test: the report is negative: no good"
+
     @pytest.mark.parametrize(
         ("failure", "code", "said"),
         [
@@ -266,6 +281,15 @@ class TestCycle:
         assert error is not None
         assert (error.code, error.message.startswith(said)) == (code, True)
         assert play.workflow.header.reason == f"test: {error.message}"
+
+    def test_no_fix_is_tried_for_what_the_code_cannot_help(self) -> None:
+        play = self.play(max_cycles=2)
+        missing = TestFailure(kind="not_loaded", test="t", error="ImportError: x", on_base=True)
+        play.give(Finished("test", red_tests(play.dispatch("test"), failure=missing)))
+        error = play.workflow.tasks["test"].error
+        assert error is not None
+        assert (error.code, play.workflow.header.status) == ("environment", "failed")
+        assert "test.fix1" not in play.workflow.tasks
 
     def reviewed(self, *, max_cycles: int = 2) -> Play:
         play = Play(
@@ -306,6 +330,10 @@ class TestCycle:
         assert play.status("test.retest2") == "ready"
         assert "test.fix2" not in play.workflow.tasks
         play.give(Finished("test.retest2", red_tests(play.dispatch("test.retest2"))))
+        assert play.status("test.fix3") == "ready", "the repetition for the review was no cycle of the test"
+        assert play.workflow.tasks["review.retest1"].dependencies == ("test.retest3",)
+        play.succeed("test.fix3")
+        play.give(Finished("test.retest3", red_tests(play.dispatch("test.retest3"))))
         assert play.workflow.header.status == "failed"
         assert play.status("review.retest1") == "blocked"
 

@@ -12,9 +12,11 @@ from contracts.messages.journal import TaskDelayed, TaskPassedOn
 from orchestrator.core.events import Finished, Lost, MergeFailed
 from orchestrator.diagnosis.explain import Holder, Observations, explain
 from orchestrator.diagnosis.observe import observe_surroundings
+from orchestrator.storage.sql.database import open_database
 from tests.orchestrator.hand import Hand
 from tests.orchestrator.plans import Play, failed, item, plan
 from tests.orchestrator.system import LEASE_SECONDS, running
+from tests.release.history import write_history
 from tests.support.redis_servers import PrivateRedis
 
 STREAM = Channels.requests("coder")
@@ -130,8 +132,31 @@ async def test_a_running_system_is_asked(database_url: str, redis: PrivateRedis,
             "b": "dependency",
             "c": "no_worker",
         }
+        beating = asyncio.create_task(_beats(hand))
+        found, around = await observe_surroundings(
+            system.database, system.bus, workflow, listen_seconds=LEASE_SECONDS
+        )
+        beating.cancel()
+        assert [one.worker_id for one in around.holders.values()] == [hand.name]
         await system.stop()
         await system.client.cancel(workflow, "me")
         found, around = await observe_surroundings(system.database, None, workflow, listen_seconds=0.0)
         assert around.orchestrator_alive is not True
         assert explain(found, around)[0].code == "command_queued"
+
+
+async def test_nobody_is_waited_for_where_a_workflow_has_ended(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'state.db'}"
+    await write_history(url)
+    database = open_database(url)
+    async with asyncio.timeout(10):
+        found, around = await observe_surroundings(database, None, "failed", listen_seconds=60.0)
+    await database.close()
+    assert found is not None
+    assert around.orchestrator_alive is None, "nobody looked"
+
+
+async def _beats(hand: Hand) -> None:
+    while True:
+        await hand.beat()
+        await asyncio.sleep(0.1)

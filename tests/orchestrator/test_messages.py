@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from contracts.bus.connect import open_message_bus
+from contracts.documents.repository_settings import RepositorySettings
 from contracts.messages.channels import SHARDS, Channels
 from contracts.messages.events import EventType, decode, encode
 from contracts.messages.payloads import CommandNotice, TaskRequest
@@ -30,6 +31,17 @@ def test_a_dispatch_is_what_its_model_makes_of_it() -> None:
         assert json.loads(encode(event)) == json.loads(sent.payload)
         assert isinstance(event.data, TaskRequest)
         assert (event.data.item, event.data.parents) == (task.item, parents)
+
+
+def test_a_dispatch_says_what_the_repository_says() -> None:
+    said = RepositorySettings(test="pytest -q", protected=("migrations/",))
+    workflow = Workflow.start("w", plan(item("a")), shard=5, now=1.0, base_commit="b" * 40, repository=said)
+    task = workflow.tasks["a"]._replace(status=TaskStatus.DISPATCHED, dispatch_id="d", attempt=1)
+    event = decode(request_message(workflow.header, task).payload)
+    assert isinstance(event.data, TaskRequest)
+    assert (event.data.base_commit, event.data.repository) == ("b" * 40, said)
+    without = request_message(workflow.header._replace(repository=None), task).payload
+    assert b"repository" not in without, "a worker of the release before reads it"
 
 
 async def test_a_stored_command_is_announced_to_the_orchestrators(database: Database) -> None:

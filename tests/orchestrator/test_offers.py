@@ -7,16 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, insert
 
 from contracts.base.errors import ArtifactError, MergeConflict, StoreUnavailable
 from contracts.base.refs import UNVERIFIED
 from contracts.messages.journal import WorkflowOffered
+from contracts.messages.journal_rows import encode_journal
 from contracts.ports.artifacts import RefMove
 from orchestrator.core.offers import accepted_tips
 from orchestrator.core.state import TaskState, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.scheduling.batch import OutboxEntry, OutboxKind
 from orchestrator.service.inbox import InboxMessage, OfferMade
-from orchestrator.service.offers import Offer, Offers, stored_offers
+from orchestrator.service.offers import RETRY_SECONDS, Offer, Offers, stored_offers
+from orchestrator.storage import tables
+from tests.orchestrator.fleet import NAME, Fleet
 from tests.orchestrator.hand import Hand, written
 from tests.orchestrator.plans import failed, item, outcome, plan
 from tests.orchestrator.system import System, running
@@ -41,6 +45,19 @@ class Store:
         if self.trouble is not None:
             raise self.trouble
         self.moves += moves
+
+
+class Clash(Store):
+    """Where each of these disagrees with everything else."""
+
+    def __init__(self, alone: set[str]) -> None:
+        super().__init__()
+        self._alone = alone
+
+    async def merge(self, parents: Sequence[str], *, subject: str, created_at: int) -> str:
+        if len(parents) > 1 and self._alone & set(parents):
+            raise MergeConflict("they disagree")
+        return await super().merge(parents, subject=subject, created_at=created_at)
 
 
 def workflow(
@@ -133,6 +150,31 @@ async def test_an_offer_that_cannot_be_made_is_left_to_the_next_term() -> None:
     assert (delivered, inbox.empty(), maker.idle) == ([], True, True)
 
 
+async def test_what_was_added_before_it_runs_is_made_and_nothing_waits_behind_it() -> None:
+    store = Store()
+    maker, inbox, _ = offers(store)
+    others = [workflow({name: (), "bad": ()}) for name in "ab"]
+    for number, one in enumerate(others):
+        named = Workflow.load(one.header._replace(workflow_id=f"w{number}"), one.tasks.values())
+        maker.add([Offer(f"offer-{number}", named)])
+    running = asyncio.create_task(maker.run())
+    async with asyncio.timeout(RETRY_SECONDS / 2):
+        first, second = await inbox.get(), await inbox.get()
+    running.cancel()
+    assert isinstance(first, OfferMade)
+    assert isinstance(second, OfferMade)
+    assert [move.workflow_id for move in store.moves] == ["w0", "w1"]
+
+
+async def test_what_several_started_from_is_tried_once() -> None:
+    """All that stands on `root` disagrees with `first`, and so does `root`."""
+    clash = Clash({"a", "b", "root"})
+    found = await made(clash, workflow({"first": (), "root": (), "a": ("root",), "b": ("root",), "bad": ()}))
+    assert found is not None
+    assert found.commit == "first"
+    assert [line.partition(":")[0] for line in found.left_out] == ["a", "root", "b"]
+
+
 async def test_of_one_workflow_the_newest_offer_counts() -> None:
     store = Store()
     maker, _, delivered = offers(store)
@@ -189,7 +231,23 @@ async def _fails_and_succeeds(system: System, hand: Hand) -> None:
     await system.client.retry(name, None, "somebody")
     delivery, request = await hand.take()
     assert await system.client.offered(name) is None
+    await system.database.write(lambda connection: _record(connection, name, WorkflowOffered(first)))
+    assert await system.client.offered(name) is None, "it was made before the retry, and recorded after it"
     commit = await written(system.store, request)
     await hand.finish(delivery, request, outcome(request.id, worker_id=hand.name, commit=commit))
     view = await system.until(name, lambda found: found.header.status == "completed")
     assert (name, UNVERIFIED) not in await system.store.accepted()
+    await system.database.write(lambda connection: _record(connection, name, WorkflowOffered(first)))
+    assert await system.client.offered(name) is None
+
+
+def _record(connection: Connection, name: str, event: WorkflowOffered) -> None:
+    kind, task_id, data = encode_journal(event)
+    row = {"workflow_id": name, "task_id": task_id, "at": 0.0, "kind": kind, "data": data}
+    connection.execute(insert(tables.journal).values(row))
+
+
+async def test_what_was_made_before_a_retry_is_not_recorded_after_it() -> None:
+    fleet = Fleet(item("a"))
+    await fleet.step(OfferMade(NAME, WorkflowOffered("c")))
+    assert not [one for one in fleet.journal if isinstance(one, WorkflowOffered)]

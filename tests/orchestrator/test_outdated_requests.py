@@ -54,7 +54,7 @@ async def test_while_the_bus_is_away_what_is_cancelled_waits_to_be_taken_off() -
     fleet = Fleet(*MANY)
     await fleet.step()
     broker = fleet.bus.broker
-    streams = broker._streams
+    streams = dict(broker._streams)
     broker.stop()
     await fleet.cancel()
     broker.start()

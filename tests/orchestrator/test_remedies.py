@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
-from contracts.base.processes.command_lines import Called, note_call
 from orchestrator.diagnosis.explain import Observations, explain
 from orchestrator.diagnosis.remedies import with_remedies
 from tests.orchestrator.plans import WORKFLOW, Play, item, plan
-
-
-@pytest.fixture(autouse=True)
-def _called_plainly() -> None:
-    """As if nothing else in this process had been called in another way."""
-    note_call(Called())
 
 
 def remedies(play: Play, around: Observations, *, workers_can_join: bool = True) -> dict[str | None, str]:

@@ -16,6 +16,7 @@ from alembic import command
 from sqlalchemy import Connection, create_engine, delete, insert, inspect, text
 
 from contracts.base.errors import InvalidInput, NotConfigured, StoreUnavailable
+from contracts.documents.repository_settings import RepositorySettings
 from contracts.messages.journal import CommandRefused, TaskDispatched
 from orchestrator.client.views import WorkerView
 from orchestrator.client.workflow_client import WorkflowClient
@@ -92,6 +93,17 @@ async def test_a_workflow_is_read_as_it_was_written(store: Store) -> None:
     assignment = await saved(store, play)
     assert same(await store.load("wf-1"), play.workflow)
     assert [same(one, play.workflow) for one in await opened(store, assignment)] == [True]
+
+
+async def test_what_a_repository_says_is_kept_with_its_workflow(store: Store) -> None:
+    said = RepositorySettings(test="pytest -q", protected=("migrations/", "\u00e9"), budget_usd=0.5)
+    play = Play(TODO)
+    play.workflow.header = play.workflow.header._replace(base_commit="a" * 40, repository=said)
+    await saved(store, play)
+    read = await store.load("wf-1")
+    assert same(read, play.workflow)
+    assert read is not None
+    assert read.header.repository == said
 
 
 async def test_changes_replace_what_was_there(store: Store) -> None:

@@ -14,7 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import text
 
 from contracts.base.errors import StoreUnavailable
-from contracts.messages.journal import CommandRefused, encode_journal
+from contracts.messages.journal import CommandRefused
+from contracts.messages.journal_rows import encode_journal
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.events import Cancel, Finished, Lost, Merged, Overdue, Retry, WorkflowEvent
 from orchestrator.core.sharding import shard_of

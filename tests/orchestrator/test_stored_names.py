@@ -8,7 +8,8 @@ import pytest
 from alembic import command
 from sqlalchemy import JSON, Engine, MetaData, Table, column, create_engine, insert, inspect, select, table
 
-from contracts.messages.journal import UnknownEvent, decode_journal
+from contracts.messages.journal import UnknownEvent
+from contracts.messages.journal_rows import decode_journal
 from orchestrator.core.sharding import ShardAssignment, shard_of
 from orchestrator.scheduling.batch import Batch, OutboxEntry, OutboxKind
 from orchestrator.storage.migrate import migration_config, upgrade

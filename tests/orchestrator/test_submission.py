@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from multi_agent.application.bases import RepositoryBase
 from multi_agent.application.submission import Submission
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.storage.migrate import upgrade
@@ -23,7 +24,7 @@ async def test_an_interrupted_submission_names_what_was_stored(tmp_path: Path) -
     holder = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     submission, client = Submission(), WorkflowClient(database)
-    submitting = asyncio.create_task(submission.submit(client, plan(item("a")), None, None))
+    submitting = asyncio.create_task(submission.submit(client, plan(item("a")), RepositoryBase(), None))
     await asyncio.sleep(0)
     assert submission.workflow_id is not None
     submitting.cancel()
@@ -43,6 +44,6 @@ async def test_a_refused_submission_names_none(tmp_path: Path) -> None:
     database = open_database(url)
     submission, client = Submission(), WorkflowClient(database, max_open=0)
     with pytest.raises(Exception, match="open"):
-        await submission.submit(client, plan(item("a")), None, None)
+        await submission.submit(client, plan(item("a")), RepositoryBase(), None)
     assert submission.workflow_id is None
     await database.close()

@@ -14,10 +14,13 @@ from sqlalchemy import Connection, Executable, delete, func, insert, update
 
 from contracts.base.errors import BusUnavailable
 from contracts.bus.connect import open_message_bus
+from contracts.messages.events import encode
+from contracts.ports.bus import Outgoing
 from orchestrator.diagnosis.verify import Violation, examine, verify_invariants
 from orchestrator.storage import tables as t
 from orchestrator.storage.sql.database import Database, open_database
-from tests.orchestrator.hand import Hand, written
+from tests.agents.support import request_event, task_request
+from tests.orchestrator.hand import STREAM, Hand, written
 from tests.orchestrator.plans import item, outcome, plan
 from tests.orchestrator.system import LEASE_SECONDS, System, running
 from tests.support.redis_servers import PrivateRedis
@@ -153,6 +156,10 @@ async def test_a_ready_task_that_an_idle_worker_does_not_get_is_found(
         redis.flush()
         looked = await watched(system, Hand(system.bus))
         assert [(one.promise, one.task_id) for one in looked] == [("I1", "a")]
+        waits = Outgoing(STREAM, encode(request_event(task_request())))
+        await system.bus.publish([waits])
+        assert await watched(system, Hand(system.bus)) == [], "what waits on the stream is given first"
+        redis.flush()
         busy = Hand(system.bus, "busy")
         await busy.beat()
         await change(system.database, of_task(half, "a", not_before=4e9))

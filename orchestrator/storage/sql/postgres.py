@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Final
 
 import psycopg
@@ -123,10 +123,9 @@ def _limit_idle(engine: Engine) -> None:
 def _outside_transaction(connection: Any, statement: str) -> Any:
     """Execute a statement on a new connection of the driver; the first value of what it returns."""
     connection.autocommit = True
-    cursor = connection.cursor()
-    cursor.execute(statement)
-    found = cursor.fetchone()[0] if cursor.description else None
-    cursor.close()
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(statement)
+        found = cursor.fetchone()[0] if cursor.description else None
     connection.autocommit = False
     return found
 

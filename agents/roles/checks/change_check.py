@@ -1,0 +1,223 @@
+"""Judges what a workflow has changed, without a model: by the tests that it wrote, and by all others."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from agents.roles.checks.acceptance_runs import run_test
+from agents.roles.checks.collected import Collected
+from agents.sdk.changed_tree import ChangedTree, is_changed
+from agents.sdk.result import AgentResult
+from agents.sdk.task import Task
+from agents.testing.baseline.regressions import gone, regressions
+from agents.testing.baseline.running import environment_hash, run_baseline
+from agents.testing.pytest_commands import split_command
+from contracts.base.errors import AgentFailure
+from contracts.base.languages import LANGUAGES, serves_tests, steers_tests
+from contracts.documents.baseline import Baseline, BaselineFailure
+from contracts.documents.failure import TestFailure
+from contracts.documents.reports import TestCase, TestReport
+from contracts.documents.todo_list import AcceptanceTest
+from contracts.messages.payloads import TestSummary
+from contracts.ports.trees import TreeBase
+
+_SECONDS: Final = 300
+"""How long the tests of the work may run."""
+_MOST_CHARACTERS: Final = 450
+"""Of a command, less than AcceptanceTest allows."""
+
+
+def judges_a_change(task: Task) -> bool:
+    """Whether the task names neither files to write nor tests to run: it is about whatever was changed."""
+    return not (task.request.writable or task.item.output_artifacts or task.item.acceptance_criteria.tests)
+
+
+@dataclass(slots=True)
+class _Findings:
+    """What was seen of a change."""
+
+    own: Collected
+    """Results of the tests that the work wrote or changed."""
+    shown_by: list[str] = field(default_factory=list)
+    """Tests that fail without the change and pass with it."""
+    broken: tuple[BaselineFailure, ...] = ()
+    """What passed before and fails now, or is gone."""
+    all_tests: Baseline | None = None
+    """All tests of the repository, with the change."""
+    failure: TestFailure | None = None
+
+
+async def check_change(task: Task) -> AgentResult:
+    """Run the tests that the work wrote, with the change and without, and all tests of the repository.
+
+    The verdict is "passed" when the first pass, one of them at least fails without the change, and nothing
+    fails, or is gone, that passed before. Work without a test is judged by the others alone, and called
+    untested. Raises SandboxUnavailable, ArtifactError, StoreUnavailable, AgentFailure.
+    """
+    start = await task.first_files()
+    files = _steered_as_before(task.files, start)
+    commands = list(_commands(_own_tests(files, start)))
+    if not commands and not start:
+        raise AgentFailure("there is nothing to run: no acceptance test, and no test file", code="no_tests")
+    before = await _run(task, list(_commands(_replaced_tests(files, start))), start)
+    seen = _Findings(await _own_results(task, commands, files, before))
+    seen.failure = seen.own.failure
+    if seen.failure is None:
+        _break(seen, gone(before.results, seen.own.results))
+    if commands and seen.failure is None:
+        await _look_without(task, commands, files, start, seen)
+    if seen.failure is None:
+        await _look_at_all(task, seen)
+    return _result(seen, untested=not commands)
+
+
+def _own_tests(files: Mapping[str, bytes], start: Mapping[str, bytes]) -> list[str]:
+    tests = (path for path in files if any(language.is_test_file(path) for language in LANGUAGES))
+    return sorted(path for path in tests if is_changed(path, start, files))
+
+
+def _replaced_tests(files: Mapping[str, bytes], start: Mapping[str, bytes]) -> list[str]:
+    """The base's files with tests that are changed or gone."""
+    tests = (path for path in start if any(language.is_test_file(path) for language in LANGUAGES))
+    return sorted(path for path in tests if is_changed(path, start, files))
+
+
+def _steered_as_before(files: Mapping[str, bytes], start: Mapping[str, bytes]) -> ChangedTree:
+    """The tree with the base's own files that configure how tests run; fixtures are those of the work."""
+    steering = {path for path in (*files, *start) if steers_tests(path) and not serves_tests(path)}
+    changed = (path for path in steering if is_changed(path, start, files))
+    return ChangedTree(files, {path: start.get(path) for path in changed})
+
+
+def _commands(paths: list[str]) -> Iterator[AcceptanceTest]:
+    """The commands that run these files with tests, as few as their length allows."""
+    for language in LANGUAGES:
+        argv = [*language.commands[0]]
+        for path in filter(language.is_test_file, paths):
+            if len(argv) > len(language.commands[0]) and len(shlex.join([*argv, path])) > _MOST_CHARACTERS:
+                yield AcceptanceTest(cmd=shlex.join(argv), timeout_seconds=_SECONDS)
+                argv = [*language.commands[0]]
+            argv.append(path)
+        if len(argv) > len(language.commands[0]):
+            yield AcceptanceTest(cmd=shlex.join(argv), timeout_seconds=_SECONDS)
+
+
+async def _run(
+    task: Task,
+    commands: list[AcceptanceTest],
+    files: Mapping[str, bytes],
+    excused: frozenset[str] = frozenset(),
+) -> Collected:
+    collected = Collected(excused=excused)
+    for test in commands:
+        await run_test(task, test, files, collected)
+    return collected
+
+
+async def _own_results(
+    task: Task, commands: list[AcceptanceTest], files: Mapping[str, bytes], before: Collected
+) -> Collected:
+    """Run the tests with the change; what failed before in the same files is excused."""
+    found = await _run(task, commands, files)
+    if found.failure is None:
+        return found
+    failed = frozenset(case.test_id for case in before.results if case.outcome in {"failed", "error"})
+    return await _run(task, commands, files, failed) if failed else found
+
+
+async def _look_without(
+    task: Task,
+    commands: list[AcceptanceTest],
+    files: Mapping[str, bytes],
+    start: Mapping[str, bytes],
+    seen: _Findings,
+) -> None:
+    """Find the tests that fail on the base; that there is none is a failure."""
+    paths = (path for path in {**dict.fromkeys(files), **dict.fromkeys(start)} if serves_tests(path))
+    tests = {path: files.get(path) for path in paths if is_changed(path, start, files)}
+    without = await _run(task, commands, ChangedTree(start, tests))
+    passed = {case.test_id for case in without.results if case.outcome == "passed"}
+    now = [case.test_id for case in seen.own.results if case.outcome == "passed"]
+    seen.shown_by = [test for test in now if test not in passed]
+    if not seen.shown_by:
+        error = "all tests of this work pass without it too, so they show nothing of it"
+        seen.failure = TestFailure(kind="not_verified", test=commands[0].cmd[:300], error=error)
+
+
+async def _look_at_all(task: Task, seen: _Findings) -> None:
+    """Run all tests, as the plan says; where they fail also on the base, if nobody did before."""
+    rules = task.item.acceptance_criteria.validation_rules
+    command = next((rule.command for rule in rules if rule.type == "command"), "")
+    start = task.request.base_commit
+    if not command or start is None or task.workplace is None:
+        return
+    argv = split_command(command)
+    after = seen.all_tests = await _all_tests(task, task.base.commit, argv, seen)
+    before = await task.baseline()
+    if before is None or before.command != shlex.join(argv):
+        is_well = after.state == "no_tests" or (after.state == "ran" and after.exit_code == 0)
+        before = None if is_well else await _all_tests(task, start, argv, seen)
+    _break(seen, () if before is None else regressions(before, after))
+
+
+def _break(seen: _Findings, broken: tuple[BaselineFailure, ...]) -> None:
+    seen.broken = broken
+    if broken:
+        error = f"it passed before this work: {broken[0].error}".rstrip(": ")[:600]
+        seen.failure = TestFailure(kind="failed", test=broken[0].test[:300], error=error)
+
+
+async def _all_tests(task: Task, commit: str, argv: tuple[str, ...], seen: _Findings) -> Baseline:
+    assert task.workplace is not None
+    seconds = task.item.timeout_seconds / 3  # once with the change, once without, and there are other tests
+    async with task.workplace.fresh(TreeBase(commit)) as workspace:
+        seen.own.backend, seen.own.isolation = workspace.backend, workspace.isolation.value
+        return await run_baseline(
+            workspace, commit, environment_hash(await task.environment()), argv, seconds
+        )
+
+
+def _result(seen: _Findings, *, untested: bool) -> AgentResult:
+    broken = [
+        TestCase(test_id=one.test[:300], outcome="failed", message=f"it passed before this work: {one.error}")
+        for one in seen.broken
+    ]
+    results = (*seen.own.results, *broken)[:10_000]
+    every = seen.all_tests
+    passed = every.passed if every and every.counted else sum(one.outcome == "passed" for one in results)
+    bad = sum(one.outcome in {"failed", "error"} for one in results)
+    failed = every.failed if every and every.counted else bad
+    report = TestReport(
+        passed=seen.failure is None,
+        results=results,
+        runs=tuple(seen.own.runs),
+        coverage_percent=max(seen.own.coverage, default=None),
+        backend=seen.own.backend,
+        isolation=seen.own.isolation,
+        failure=seen.failure,
+    )
+    return AgentResult(
+        report=report,
+        verdict="passed" if report.passed else "failed",
+        summary=_sentence(seen, untested=untested),
+        tests=TestSummary(
+            passed=passed,
+            failed=failed,
+            coverage_percent=report.coverage_percent,
+            failure=seen.failure,
+            untested=untested or None,
+        ),
+        backend=seen.own.backend,
+    )
+
+
+def _sentence(seen: _Findings, *, untested: bool) -> str:
+    if seen.failure is not None:
+        return seen.failure.sentence
+    own = f"{len(seen.shown_by)} tests of this work fail without it and pass with it"
+    first = "no test was written for this work" if untested else own
+    every = seen.all_tests
+    return f"{first}; of all tests: {every.sentence}, nothing that passed before fails" if every else first

@@ -1,0 +1,44 @@
+"""What each role that works in steps may do: its tools, and whose files it leaves as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from agents.tools.editing import EDITING
+from agents.tools.patching import PATCHING
+from agents.tools.planning import PLANNING
+from agents.tools.reading import READING
+from agents.tools.running import RUNNING
+from agents.tools.tool import Tool
+
+_TOOLS: Final[Mapping[str, Tool[Any]]] = {
+    tool.name: tool for tool in (*READING, *EDITING, *PATCHING, *RUNNING, *PLANNING)
+}
+_LOOKS: Final = ("read", "search", "find", "list")
+_CHANGES: Final = ("edit", "patch", "write")
+_RUNS: Final = ("run", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """What a role may do. Which paths its task may write says the task (`Task.refusal`)."""
+
+    tools: tuple[str, ...]
+    leaves: frozenset[str] = frozenset()
+    """Roles whose test files it leaves as they are."""
+
+    @property
+    def allowed(self) -> tuple[Tool[Any], ...]:
+        """The tools themselves."""
+        return tuple(_TOOLS[name] for name in self.tools)
+
+
+PERMISSIONS: Final[Mapping[str, Permissions]] = MappingProxyType(
+    {
+        "coder": Permissions((*_LOOKS, *_CHANGES, *_RUNS, "todo"), frozenset({"tester"})),
+        "debugger": Permissions((*_LOOKS, *_CHANGES, *_RUNS, "todo"), frozenset({"tester"})),
+    }
+)

@@ -1,0 +1,41 @@
+"""What tools work with: the workspace, what may be written in it, and how commands are counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from contracts.ports.workspace import CommandLimits, ExecResult, Workspace
+
+_OUTPUT_CHARACTERS = 16_000
+
+
+@dataclass(slots=True)
+class Bench:
+    """A workspace in the hands of one agent."""
+
+    workspace: Workspace
+    refusal: Callable[[str], str | None]
+    """Why a path may not be written; None when it may."""
+    output_characters: int = _OUTPUT_CHARACTERS
+    """The most of one answer that is shown."""
+    commands: int = 0
+    """How many commands were run."""
+    written: set[str] = field(default_factory=set)
+    """Paths that tools have changed."""
+    test: tuple[str, ...] = ()
+    """The command that runs the repository's tests, () where none is known."""
+    lint: tuple[str, ...] = ()
+    """The repository's linter, () for none; `{file}` in it stands for a file."""
+    lint_seconds: float = 20.0
+    """How long it may take each time."""
+    findings: dict[str, Counter[str]] = field(default_factory=dict)
+    """What the linter found in a file when it was looked at last."""
+    todo: tuple[tuple[str, str], ...] = ()
+    """What is to be done, and how far it is."""
+
+    async def exec(self, argv: tuple[str, ...], seconds: float | None = None) -> ExecResult:
+        """Run the next command."""
+        self.commands += 1
+        return await self.workspace.exec(self.commands, argv, limits=CommandLimits(wall_seconds=seconds))

@@ -1,0 +1,63 @@
+"""A tool: its name, its arguments with their JSON Schema, and what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from agents.tools.bench import Bench
+from contracts.base.model import Model
+from contracts.ports.model import ModelTool
+
+A = TypeVar("A", bound=Model)
+
+
+class ToolRefused(Exception):
+    """What was asked for cannot be done; the message tells the model why, and what to do instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool(Generic[A]):
+    """A tool. The docstring of its arguments says what it is for, and is part of prompts."""
+
+    name: str
+    arguments: type[A]
+    work: Callable[[Bench, A], Awaitable[str]]
+    """Raises ToolRefused, InvalidInput, SandboxUnavailable."""
+    reads_only: bool = False
+    """Whether it changes nothing, and may run beside others."""
+
+    @property
+    def described(self) -> ModelTool:
+        """The tool as a model is told of it."""
+        own = self.arguments.model_json_schema()
+        parameters = {key: value for key, value in own.items() if key not in {"title", "description"}}
+        return ModelTool(self.name, own.get("description", ""), _without_titles(parameters))
+
+    async def call(self, bench: Bench, arguments: Mapping[str, Any]) -> str:
+        """Do it. Raises ToolRefused for arguments that do not fit, and what `work` raises."""
+        try:
+            checked = self.arguments.model_validate(dict(arguments))
+        except ValidationError as error:
+            raise ToolRefused("; ".join(_problems(error))) from None
+        return await self.work(bench, checked)
+
+
+def _problems(error: ValidationError) -> Iterable[str]:
+    for one in error.errors(include_url=False, include_input=False)[:5]:
+        yield f"{'.'.join(map(str, one['loc'])) or 'arguments'}: {one['msg']}"
+
+
+def _without_titles(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {
+            key: _without_titles(value)
+            for key, value in schema.items()
+            if key != "title" or not isinstance(value, str)
+        }
+    if isinstance(schema, list):
+        return [_without_titles(one) for one in schema]
+    return schema

@@ -1,0 +1,163 @@
+"""A coder and a debugger that work in a repository: what becomes of what they changed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from agents.roles.coder import CoderAgent
+from agents.roles.debugger import DebuggerAgent
+from agents.sdk.base_tree import BaseTree
+from agents.sdk.result import AgentResult
+from contracts.base.errors import AgentFailure
+from contracts.base.paths import EVERYWHERE
+from contracts.ports.text_form import in_text
+from tests.agents.over_trees import OverTrees
+from tests.agents.support import ScriptedModel, TaskMaker
+from tests.agents.test_shipped import FAILING
+
+FILES = {
+    "src/app.py": b"def double(x):\r\n    return x + x + 1\r\n",
+    "src/data.bin": b"\0\1\2",
+    "tests/test_app.py": b"from src.app import double\n\n\ndef test_two():\n    assert double(2) == 4\n",
+    ".gitignore": b"*.log\n",
+}
+
+
+def step(*calls: tuple[str, dict[str, Any]]) -> str:
+    named = [{"tool": tool, "arguments": arguments} for tool, arguments in calls]
+    return json.dumps({"thought": "so", "calls": named})
+
+
+def run(command: str) -> str:
+    return step(("run", {"command": command}))
+
+
+MEND = step(("edit", {"path": "src/app.py", "old": "x + x + 1", "new": "x + x"}))
+DONE = step(("finish", {"summary": "mended"}))
+
+
+async def work(over_trees: OverTrees, *answers: str, agent: Any = CoderAgent, **fields: Any) -> AgentResult:
+    """What an agent makes of these answers, in a repository of which it may write `src/`."""
+    reports = {"test": FAILING.model_dump(mode="json")}
+    maker = TaskMaker(ScriptedModel(*answers), over_trees)
+    task = maker(base=BaseTree(FILES, reports, {"tests/test_app.py": "tester"}), writable=["src/"], **fields)
+    assert task.workplace is not None
+    async with task.workplace:
+        result: AgentResult = await agent().run(task)
+    return result
+
+
+async def test_what_it_changed_is_the_outcome_to_the_byte(over_trees: OverTrees) -> None:
+    result = await work(
+        over_trees, run("python -m pytest -q tests || true"), MEND, run("rm src/data.bin"), DONE
+    )
+    assert result.files == {"src/app.py": b"def double(x):\r\n    return x + x\r\n", "src/data.bin": None}
+    assert result.summary == "mended"
+
+
+async def test_what_it_may_not_write_is_left_out_and_named(over_trees: OverTrees) -> None:
+    made = "cd src; echo 1 > new.py; echo 2 > x.log; echo 3 > ../other.txt"
+    result = await work(over_trees, run(f"{made}; mkdir __pycache__; cp data.bin __pycache__"), DONE)
+    assert result.files == {"src/new.py": b"1\n"}
+    assert result.summary == "mended (left out, as they may not be written: other.txt)"
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "data.bin", "nowhere"])
+async def test_links_are_left_out(over_trees: OverTrees, target: str) -> None:
+    result = await work(over_trees, MEND, run(f"ln -s {target} src/link.txt"), DONE)
+    assert list(result.files) == ["src/app.py"]
+    assert "src/link.txt" in result.summary
+
+
+async def test_a_debugger_sees_the_failure_and_leaves_tests_alone(over_trees: OverTrees) -> None:
+    bend = step(("edit", {"path": "tests/test_app.py", "old": "== 4", "new": "== 5"}))
+    model = ScriptedModel(bend, MEND, DONE)
+    maker = TaskMaker(model, over_trees)
+    reports = {"test": FAILING.model_dump(mode="json")}
+    base = BaseTree(FILES, reports, {"tests/test_app.py": "tester"})
+    task = maker(base=base, writable=["src/", "tests/"], role="debugger", dependencies=["test"])
+    assert task.workplace is not None
+    async with task.workplace:
+        result = await DebuggerAgent().run(task)
+    assert list(result.files) == ["src/app.py"]
+    assert "assert 6 == 4" in model.requests[0].messages[0].text
+    assert (
+        "'tests/test_app.py' is a tester's and stays as it is" in in_text(model.requests[1]).messages[-1].text
+    )
+
+
+@pytest.mark.parametrize(
+    ("answers", "code", "says"),
+    [
+        ([DONE], "nothing_changed", "nothing was changed, and the end was: mended"),
+        ([step(("give_up", {"reason": "freezegun is missing"}))], "gave_up", "freezegun is missing"),
+        ([run("rm -rf .git"), DONE], "no_status", "git status: "),
+    ],
+)
+async def test_ends_without_a_result(over_trees: OverTrees, answers: list[str], code: str, says: str) -> None:
+    with pytest.raises(AgentFailure, match=says) as failure:
+        await work(over_trees, *answers)
+    assert failure.value.code == code
+
+
+async def test_a_fix_that_changes_nothing_is_not_asked_again(over_trees: OverTrees) -> None:
+    with pytest.raises(AgentFailure, match="nothing was changed") as caught:
+        await work(over_trees, DONE, agent=DebuggerAgent, role="debugger")
+    assert not caught.value.retryable
+
+
+WANTED = step(("needs_plan", {"reason": "two parts", "found": "src and tests"}))
+TWO = "tests/test_app.py::test_two"
+WRONG = step(("contest", {"tests": [TWO], "reason": "the request says 5"}))
+
+
+async def test_a_fix_may_contest_a_test_instead(over_trees: OverTrees) -> None:
+    report = FAILING.model_copy(update={"results": (FAILING.results[0].model_copy(update={"test_id": TWO}),)})
+    unknown = step(("contest", {"tests": [f"{TWO}[1]"], "reason": "the request says 5"}))
+    model = ScriptedModel(unknown, WRONG)
+    base = BaseTree(FILES, {"test": report.model_dump(mode="json")}, {"tests/test_app.py": "tester"})
+    task = TaskMaker(model, over_trees)(base=base, role="debugger", dependencies=["test"], writable=["src/"])
+    assert task.workplace is not None
+    async with task.workplace:
+        result = await DebuggerAgent().run(task)
+    told = in_text(model.requests[1]).messages[-1].text
+    assert f"{TWO}[1]' is no id of a test that failed; these are: {TWO}" in told
+    assert result.contested is not None
+    assert (result.contested.tests, result.files) == ((TWO,), {})
+    assert result.summary == "contests tests/test_app.py::test_two: the request says 5"
+
+
+async def test_the_fix_of_a_review_is_not_offered_to_contest_tests(over_trees: OverTrees) -> None:
+    finding = {"severity": "major", "path": "src/app.py", "message": "wrong"}
+    review = {"schema_version": "1.0", "approved": False, "summary": "no", "findings": [finding]}
+    model = ScriptedModel(MEND, DONE)
+    base = BaseTree(FILES, {"review": review})
+    task = TaskMaker(model, over_trees)(
+        base=base, role="debugger", dependencies=["review"], writable=["src/"]
+    )
+    assert task.workplace is not None
+    async with task.workplace:
+        await DebuggerAgent().run(task)
+    offered = {tool.name for tool in model.requests[0].tools}
+    assert "contest" not in offered
+    assert "blame_environment" in offered
+
+
+@pytest.mark.parametrize(
+    ("writable", "after", "offered"),
+    [("src/", [], False), (EVERYWHERE, [], True), (EVERYWHERE, ["a"], False)],
+)
+async def test_only_who_has_the_whole_request_may_ask_for_a_plan(
+    over_trees: OverTrees, writable: str, after: list[str], offered: bool
+) -> None:
+    model = ScriptedModel(WANTED, MEND, DONE)
+    task = TaskMaker(model, over_trees)(base=BaseTree(FILES), writable=[writable], dependencies=after)
+    assert task.workplace is not None
+    async with task.workplace:
+        result = await CoderAgent().run(task)
+    assert ("needs_plan" in {tool.name for tool in model.requests[0].tools}) == offered
+    assert (result.plan_wanted is not None) == offered
+    assert (result.plan_wanted and result.plan_wanted.found) == ("src and tests" if offered else None)

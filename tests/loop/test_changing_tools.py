@@ -1,0 +1,101 @@
+"""Diffs, tests by name, the list of what is to be done, and what the repository's linter says of a change."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from agents.tools.bench import Bench
+from tests.loop.test_tools import show
+
+TWO = "def one():\n    return 1\n\n\ndef two():\n    return 2\n"
+DIFF = """--- a/m.py
++++ b/m.py
+@@ -1,2 +1,3 @@
+ def one():
+-    return 1
++    value = 1
++    return value
+@@ -50,2 +51,2 @@ def two
+ def two():
+-    return 2
++    return 22
+--- /dev/null
++++ b/new/n.py
+@@ -0,0 +1,2 @@
++x = 1
++y = 2
+--- a/crlf.txt
++++ b/crlf.txt
+@@ -1,1 +1,1 @@
+-one
++1
+"""
+
+
+async def test_a_diff_is_applied_whole_whatever_its_line_numbers_say(bench: Bench) -> None:
+    await show(bench, "write", path="m.py", content=TWO)
+    assert await show(bench, "patch", diff=DIFF) == "4 hunks applied to m.py, new/n.py, crlf.txt"
+    changed = TWO.replace("    return 1", "    value = 1\n    return value").replace("2\n", "22\n")
+    assert await bench.workspace.read("m.py") == changed.encode()
+    assert await bench.workspace.read("new/n.py") == b"x = 1\ny = 2\n"
+    assert (await bench.workspace.read("crlf.txt")).startswith(b"1\r\n")
+    assert bench.written == {"m.py", "new/n.py", "crlf.txt"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (
+            "-    return 2\n",
+            "-    retrun 2\n",
+            "m.py, hunk 2 (@@ -50): its lines do not stand there; nearest are",
+        ),
+        (
+            " def two():\n-    return 2\n",
+            "-\n",
+            "m.py, hunk 2 (@@ -50): its lines stand at 4, 5, 8; give more",
+        ),
+        ("+    return 22", "+    return (22", "would break it: file 'm.py'"),
+        ("b/new/n.py", "b/deep/n.py", "the repository's own files stay"),
+        ("b/new/n.py", "b/a.txt", "a.txt is there already"),
+        ("+++ b/new/n.py", "+++ /dev/null", "deletes /dev/null"),
+        ("--- a/crlf.txt", "--- a/a.txt", "renames a.txt"),
+        ("crlf.txt", "m.py", "a file stands twice in it"),
+        ("--- ", "", "no unified diff"),
+    ],
+)
+async def test_a_diff_that_does_not_fit_changes_nothing(bench: Bench, old: str, new: str, says: str) -> None:
+    await show(bench, "write", path="m.py", content=TWO)
+    shown = await show(bench, "patch", diff=DIFF.replace(old, new))
+    assert shown.startswith("refused: ")
+    assert says in shown
+    assert await bench.workspace.read("m.py") == TWO.encode()
+    assert await show(bench, "find", pattern="new/*") == "nothing is there"
+
+
+async def test_tests_are_run_by_their_names(bench: Bench) -> None:
+    assert "no command is known" in await show(bench, "test")
+    bench.test = ("echo", "tests")
+    assert (await show(bench, "test", tests=["t/a.py::test_b", "x y"])).endswith("tests t/a.py::test_b x y")
+    assert await show(bench, "test", tests=["-p", "evil"]) == (
+        "refused: '-p' is no test; for options use `run`"
+    )
+
+
+async def test_the_linter_tells_what_is_new_alone(bench: Bench) -> None:
+    await show(bench, "write", path="m.txt", content="bad one\nfine\n")
+    finds = "import sys; lines = enumerate(open(sys.argv[1]), 1)"
+    finds += "; [print(f'{sys.argv[1]}:{n}: {t.strip()}') for n, t in lines if 'bad' in t]"
+    bench.lint = (sys.executable.rpartition("/")[2], "-c", finds, "{file}")
+    shown = await show(bench, "edit", path="m.txt", old="fine\n", new="fine\nbad two\n")
+    assert shown.endswith("\nnew for the linter:\nm.txt:3: bad two")
+    shown = await show(bench, "edit", path="m.txt", old="bad one", new="first\nbad one")
+    assert "linter" not in shown, "what was there has only moved"
+    commands = bench.commands
+    await show(bench, "edit", path="m.txt", old="first", new="second")
+    assert bench.commands == commands + 1, "what it said before is known"
+    bench.lint, bench.lint_seconds = ("sleep", "60"), 0.2
+    await show(bench, "edit", path="m.txt", old="second", new="third")
+    assert not bench.lint, "one that takes too long is not asked again"
