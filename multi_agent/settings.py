@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal
 from urllib.parse import quote
 from urllib.request import getproxies
 
@@ -14,13 +14,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.base.errors import NotConfigured
 from contracts.base.redaction import Redactor, url_secrets
+from multi_agent.forges.access import ForgeSettings
+from multi_agent.setting_words import wanted
 
 
 def _env(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(BaseSettings):
+class Settings(ForgeSettings, BaseSettings):
     """All settings, each from an environment variable; options of the command line override them.
 
     Every setting has a default that works on a machine without any services.
@@ -83,6 +85,10 @@ class Settings(BaseSettings):
         default=None,
         description="how the form of an answer is sent, `off` describes it in words; without it found out",
     )
+    model_tools: Literal["auto", "native", "text"] = Field(
+        default="auto",
+        description="how models call tools: `native`, or in `text` as JSON; `auto` finds it out",
+    )
     requests_per_minute: int | None = Field(
         default=None, gt=0, description="requests to the model of one worker, of all its processes together"
     )
@@ -91,6 +97,11 @@ class Settings(BaseSettings):
     )
     output_price: float | None = Field(
         default=None, ge=0, description="USD per million output tokens; without it costs are unknown"
+    )
+    cached_input_price: float | None = Field(
+        default=None,
+        ge=0,
+        description="USD per million input tokens that the service had cached; without it as the others",
     )
     sandbox: str = Field(default="auto", description="see [sandboxes](sandboxes.md)")
     host_sandbox: str = Field(
@@ -120,17 +131,43 @@ class Settings(BaseSettings):
         validation_alias=_env("DOCKER_HOST"),
         description="`unix://` address of the engine; without it the usual sockets",
     )
+    plan: Literal["auto", "full", "single"] = Field(
+        default="auto",
+        description="who makes the plan of a run: `full` the model, `single` nobody, one agent does all and "
+        "asks for a plan if it needs one; `auto` is `single` in a repository, else `full`",
+    )
     max_tasks: int = Field(default=200, ge=1, le=100_000, description="tasks in a plan")
     max_repository_files: int = Field(
-        default=5_000, ge=1, le=50_000, description="files of a repository given with `--repo`"
+        default=50_000,
+        ge=1,
+        le=1_000_000,
+        description="files of a repository given with `--repo`; 5000 where programs run at sandbox hosts",
     )
     max_repository_mb: int = Field(
-        default=50, ge=1, le=500, description="size of that repository, in 1,000,000 bytes"
+        default=1_000,
+        ge=1,
+        le=100_000,
+        description="size of that repository, in 1,000,000 bytes; 50 where programs run at sandbox hosts",
+    )
+    baseline_seconds: float = Field(
+        default=300.0,
+        ge=0,
+        le=3_600,
+        description="how long a repository's own tests may run on its base, beside planning; 0 for never",
     )
     max_open_workflows: int = Field(
         default=5_000,
         ge=1,
         description="open and queued workflows; beyond it `submit` is told to wait (`--wait SECONDS`)",
+    )
+    environment: str = Field(
+        default="auto",
+        description="a repository's packages: `auto` finds and builds them, `none` leaves them out, else a "
+        "folder of yours; see [environments](environments.md)",
+    )
+    environment_seconds: int = Field(default=900, ge=1, description="time for each step of building one")
+    environment_cache_mb: int = Field(
+        default=10_000, ge=1, description="size of all built environments; the ones used longest ago go"
     )
     workers: int = Field(default=2, ge=1, le=64, description="workers of `run` and `up`")
     slots: int = Field(
@@ -187,12 +224,11 @@ class Settings(BaseSettings):
     @property
     def redactor(self) -> Redactor:
         """Removes every key and password that is set here."""
-        keys = [key.get_secret_value() for key in (self.gemini_api_key, self.openai_api_key) if key]
+        given = [self.gemini_api_key, self.openai_api_key, *self.forge_tokens]
+        keys = [key.get_secret_value() for key in given if key]
         urls = [url.get_secret_value() for url in (self.redis_url, self.database_url) if url]
-        urls += filter(
-            None, (self.artifact_store, self.gemini_base_url, self.openai_base_url, self.docker_host)
-        )
-        urls += self.proxies.values()
+        more = (self.artifact_store, self.gemini_base_url, self.openai_base_url, self.docker_host)
+        urls += [*filter(None, more), *self.proxies.values()]
         return Redactor([*keys, *(secret for url in urls for secret in url_secrets(url))])
 
     @property
@@ -208,22 +244,10 @@ class Settings(BaseSettings):
         return "gemini:gemini-2.5-pro" if self.gemini_api_key else "replay"
 
 
-_BOUNDS = {"Ge": "at least", "Gt": "more than", "Le": "at most", "Lt": "less than"}
 _INHERITED = (
-    "model",
-    "max_output_tokens",
-    "max_output_tokens_name",
-    "model_temperature",
-    "model_schema",
-    "sandbox",
-    "host_sandbox",
-    "sandbox_image",
-    "sandbox_runtime",
-    "artifact_store",
-    "slots",
-    "worker_memory_mb",
-    "max_tasks",
-    "log_level",
+    *("model", "max_output_tokens", "max_output_tokens_name", "model_temperature", "model_schema"),
+    *("model_tools", "sandbox", "host_sandbox", "sandbox_image", "sandbox_runtime", "environment"),
+    *("artifact_store", "slots", "worker_memory_mb", "max_tasks", "log_level"),
 )
 
 
@@ -244,22 +268,10 @@ def load_settings(options: Mapping[str, Any] | None = None) -> Settings:
         field = next(
             name for name in Settings.model_fields if place.lower() in {name, variable_of(name).lower()}
         )
+        allowed = wanted(Settings.model_fields[field])
         raise NotConfigured(
-            f"{variable_of(field)} is {str(first['input'])[:80]!r}; set it to {_wanted(field)}, or unset it"
+            f"{variable_of(field)} is {str(first['input'])[:80]!r}; set it to {allowed}, or unset it"
         ) from None
-
-
-def _wanted(field: str) -> str:
-    """What a setting may be, in words. Those that are secret take any text, so none is ever refused."""
-    info = Settings.model_fields[field]
-    kinds = [kind for kind in (info.annotation, *get_args(info.annotation)) if kind is not type(None)]
-    choices = [name for kind in kinds if get_origin(kind) is Literal for name in get_args(kind)]
-    if int not in kinds and float not in kinds:
-        return f"one of {', '.join(choices)}" if choices else "a text"
-    kind = "a whole number" if int in kinds else "a number"
-    limits = {type(one).__name__: getattr(one, type(one).__name__.lower()) for one in info.metadata}
-    said = [f"{_BOUNDS[name]} {limit:,}" for name, limit in limits.items() if name in _BOUNDS]
-    return " or ".join([f"{kind} of {' and '.join(said)}" if said else kind, *choices])
 
 
 def child_environment(settings: Settings) -> dict[str, str]:

@@ -23,8 +23,8 @@ part() {
 
 # Every extra but `bench`: what ours is measured against is not developed with.
 compile pyproject.toml "$@" --extra dev --extra embedded --extra postgres --extra gemini --extra gemini-legacy \
-    --extra openai -o requirements/dev.lock
-part run --extra embedded
+    --extra openai --extra map -o requirements/dev.lock
+part run --extra embedded --extra map
 for extra in postgres gemini openai; do
     part "$extra" --extra "$extra"
 done

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from contracts.base.errors import NotConfigured
 
+_PRIVATE: Final = 0o700
+_PASSED_THROUGH: Final = 0o711
+
 
 def make_data_folder(folder: Path) -> Path:
-    """Make the data folder when it does not exist. Raises NotConfigured where it cannot be written."""
+    """Make the data folder when it does not exist, for its owner alone.
+
+    Sandboxes of the superuser run as another user: they go through it to what they are given, and cannot
+    list it. Raises NotConfigured where it cannot be written.
+    """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(_PASSED_THROUGH if os.geteuid() == 0 else _PRIVATE, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:

@@ -1,19 +1,13 @@
-"""Plans: read from a file, made from a request, checked against the agents that are there."""
+"""Plans: read from a file, checked against the agents that are there."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from contracts.base.errors import InvalidInput
-from contracts.documents.plan_checks import PlanLimits, parse_plan
+from contracts.base.errors import InvalidDocument, InvalidInput
+from contracts.documents.plan_checks import PlanLimits, parse_plan, protected_problems
 from contracts.documents.todo_list import TodoList
-from planner_service.repository_summary import RepositorySummary
-
-if TYPE_CHECKING:
-    from artifacts import GitArtifactStore
-    from planner_service.planning import Planner
 
 
 def read_plan(path: Path, max_tasks: int, *, hint: str = "") -> TodoList:
@@ -28,17 +22,10 @@ def read_plan(path: Path, max_tasks: int, *, hint: str = "") -> TodoList:
     return parse_plan(raw, PlanLimits(max_tasks=max_tasks))
 
 
-async def make_plan(
-    planner: Planner, request: str, artifacts: GitArtifactStore | None = None, base: str | None = None
-) -> TodoList:
-    """Make a plan for a request; with a base commit, for a change of what that commit holds.
-
-    Raises what Planner.plan raises, and ArtifactError for a base that cannot be read.
-    """
-    repository = None
-    if artifacts is not None and base is not None:
-        repository = RepositorySummary.of(await artifacts.read_tree(base))
-    return await planner.plan(request, repository=repository)
+def check_protected(plan: TodoList, protected: Sequence[str]) -> None:
+    """Raise InvalidDocument when the plan writes what one of these patterns protects."""
+    if problems := protected_problems(plan, protected):
+        raise InvalidDocument("todo", problems)
 
 
 def check_roles(plan: TodoList, served: Collection[str], *, hint: str) -> None:

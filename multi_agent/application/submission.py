@@ -7,6 +7,7 @@ from typing import Final
 
 from contracts.documents.todo_list import TodoList
 from contracts.messages.payloads import Usage
+from multi_agent.application.bases import RepositoryBase
 from orchestrator.client.commands import new_workflow_id
 from orchestrator.client.workflow_client import WorkflowClient
 
@@ -22,7 +23,7 @@ class Submission:
         """Set as long as the workflow is stored, or may be."""
 
     async def submit(
-        self, client: WorkflowClient, plan: TodoList, base: str | None, planning: Usage | None
+        self, client: WorkflowClient, plan: TodoList, base: RepositoryBase, planning: Usage | None
     ) -> str:
         """Submit and return the workflow's id. Raises as WorkflowClient.submit.
 
@@ -30,7 +31,13 @@ class Submission:
         """
         name = self.workflow_id = new_workflow_id(plan)
         submitting = asyncio.ensure_future(
-            client.submit(plan, base_commit=base, workflow_id=name, planning=planning)
+            client.submit(
+                plan,
+                base_commit=base.commit,
+                workflow_id=name,
+                planning=planning,
+                repository=base.settings,
+            )
         )
         try:
             return await asyncio.shield(submitting)

@@ -3,14 +3,16 @@
 from multi_agent.bootstrap.bus_and_stores import (
     connect_bus,
     create_artifacts,
-    is_current,
     make_artifacts,
     make_bus,
     make_database,
     make_local_artifacts,
     make_private_bus,
+    open_current_database,
     upgrade_database,
 )
+from multi_agent.bootstrap.environments import environment_cache, make_environments
+from multi_agent.bootstrap.indexes import make_index, open_index
 from multi_agent.bootstrap.models import (
     check_model,
     make_model,
@@ -34,22 +36,31 @@ from multi_agent.bootstrap.services import (
     make_client,
     make_orchestrator,
 )
+from multi_agent.bootstrap.workspaces import (
+    LocalWorkspaces,
+    make_worker_sandbox,
+    open_workspaces,
+    workspace_limits,
+)
 
 __all__ = [
     "HOST",
     "SCRATCH_MARK",
+    "LocalWorkspaces",
     "arm_failpoints",
     "check_model",
     "choose_sandbox",
     "connect_bus",
     "create_artifacts",
+    "environment_cache",
     "find_agents",
     "host_name",
-    "is_current",
     "make_artifacts",
     "make_bus",
     "make_client",
     "make_database",
+    "make_environments",
+    "make_index",
     "make_local_artifacts",
     "make_model",
     "make_orchestrator",
@@ -58,8 +69,13 @@ __all__ = [
     "make_sandbox",
     "make_sandbox_host",
     "make_window",
+    "make_worker_sandbox",
     "model_settings",
+    "open_current_database",
+    "open_index",
+    "open_workspaces",
     "planner_from_environment",
     "sandbox_settings",
     "upgrade_database",
+    "workspace_limits",
 ]

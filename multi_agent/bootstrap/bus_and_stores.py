@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,11 +58,19 @@ def make_database(settings: Settings) -> Database:
     return open_database(settings.database)
 
 
-async def is_current(database: Database) -> bool:
-    """Whether its tables are those of this version. Alembic, slow to load, is needed only where not."""
+async def open_current_database(settings: Settings) -> Database:
+    """The database with the tables of this version. The caller closes it. Raises as `upgrade_database`."""
     from orchestrator.storage.sql.database import is_current
 
-    return await is_current(database)
+    database = make_database(settings)
+    try:
+        # Alembic, slow to load, is needed only where there is something to do.
+        if not await is_current(database):
+            await asyncio.to_thread(upgrade_database, settings)
+    except BaseException:
+        await database.close()
+        raise
+    return database
 
 
 def upgrade_database(settings: Settings) -> None:

@@ -59,11 +59,13 @@ def model_settings(settings: Settings, window: RequestWindow | None = None) -> M
         window=window,
         input_usd_per_million=settings.input_price,
         output_usd_per_million=settings.output_price,
+        cached_usd_per_million=settings.cached_input_price,
         told=told(
             settings.max_output_tokens,
             settings.max_output_tokens_name,
             settings.model_temperature,
             settings.model_schema,
+            settings.model_tools,
         ),
         memory=settings.data / "models",
         proxies=settings.proxies,
@@ -71,8 +73,13 @@ def model_settings(settings: Settings, window: RequestWindow | None = None) -> M
     )
 
 
-def make_planner(settings: Settings, model: ModelClient, modules: Sequence[str] = ()) -> Planner:
-    """A planner that knows the roles of all agents that would be found here."""
+def make_planner(
+    settings: Settings, model: ModelClient, modules: Sequence[str] = (), protected: tuple[str, ...] = ()
+) -> Planner:
+    """A planner that knows the roles of all agents that would be found here.
+
+    protected: patterns of paths that no plan may write.
+    """
     from agents.sdk.registry import agent_info
     from contracts.documents.plan_checks import PlanLimits
     from planner_service.planning import PLANNED_ROLES, Planner, PlannerSettings
@@ -80,7 +87,7 @@ def make_planner(settings: Settings, model: ModelClient, modules: Sequence[str] 
     return Planner(
         model,
         PlannerSettings(
-            limits=PlanLimits(max_tasks=settings.max_tasks),
+            limits=PlanLimits(max_tasks=settings.max_tasks, protected=protected),
             known_roles=PLANNED_ROLES | {agent_info(found).role for found in find_agents(modules)},
         ),
     )

@@ -11,6 +11,7 @@ from multi_agent.settings import Settings
 
 if TYPE_CHECKING:
     from sandbox_runner import SandboxSettings
+    from sandbox_runner.choose import Backend, FirstUseSandbox
     from sandbox_runner.service.host import Host
 
 # Each part is imported where it is built: the command line must not load a database to print its help.
@@ -36,7 +37,7 @@ def sandbox_settings(settings: Settings, at_once: int | None = None) -> SandboxS
     )
 
 
-async def choose_sandbox(settings: SandboxSettings) -> Sandbox:
+async def choose_sandbox(settings: SandboxSettings) -> Backend:
     """The strongest ready backend of this machine. Raises SandboxUnavailable without one."""
     from sandbox_runner import choose_sandbox
 
@@ -50,6 +51,11 @@ def make_sandbox(settings: Settings, bus: MessageBus, caller_id: str, at_once: i
         from sandbox_runner.service.remote import RemoteSandbox
 
         return RemoteSandbox(bus, caller_id, timeouts=CallTimeouts(lease=settings.lease_seconds))
+    return make_own_sandbox(settings, at_once)
+
+
+def make_own_sandbox(settings: Settings, at_once: int | None = None) -> FirstUseSandbox[Backend]:
+    """The sandbox of this machine, chosen when it is first used."""
     from sandbox_runner.choose import FirstUseSandbox
 
     wanted = sandbox_settings(settings, at_once)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415
 
 SCRATCH_MARK = "chaos-scratch"
+_PLANNER = "multi_agent.bootstrap.planner_agent"
+"""Here, since neither of the packages that it joins imports the other."""
 
 
 def arm_failpoints(settings: Settings) -> None:
@@ -47,7 +49,7 @@ def find_agents(modules: Sequence[str]) -> list[type]:
     if modules and os.getcwd() not in sys.path:
         # Last, so that a folder of the user's never hides a package of ours.
         sys.path.append(os.getcwd())
-    return discover(modules)
+    return discover([_PLANNER, *modules])
 
 
 def make_client(settings: Settings, database: Database, bus: BroadcastPort | None = None) -> WorkflowClient:

@@ -31,6 +31,10 @@ _OBJECTS_BETWEEN_COLLECTIONS: Final = 100_000
 _COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "run": LazyCommand("workflows.run:run", "Turn a request into tested code, here and now."),
     "plan": LazyCommand("workflows.plan:plan", "Make a plan for a request and write it to a file."),
+    "map": LazyCommand("repository.map:show_map", "Show which files of a repository a request is about."),
+    "baseline": LazyCommand(
+        "repository.baseline:show_baseline", "Run a repository's own tests before anything changes."
+    ),
     "submit": LazyCommand("workflows.submit:submit", "Queue a plan for the orchestrator."),
     "status": LazyCommand("workflows.status:status", "Show workflows, or one with its tasks."),
     "watch": LazyCommand("workflows.watch:watch", "Follow a workflow until it ends."),
@@ -38,6 +42,9 @@ _COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "artifacts": LazyCommand(
         "workflows.artifacts:artifacts", "List what a workflow produced, or check it out."
     ),
+    "diff": LazyCommand("delivery.diff:diff", "Show what a workflow changed, as a patch."),
+    "apply": LazyCommand("delivery.apply:apply", "Put what a workflow changed into your repository."),
+    "pr": LazyCommand("delivery.pr:pull_request", "Open a pull or merge request, or update it."),
     "logs": LazyCommand("diagnosis.logs:logs", "Print the logs of the processes that serve a folder."),
     "why": LazyCommand("diagnosis.why:why", "Say what unfinished tasks wait for."),
     "verify": LazyCommand("diagnosis.verify:verify", "Check that nothing was lost, done twice or moved."),
@@ -54,6 +61,9 @@ _COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "doctor": LazyCommand("diagnosis.doctor:doctor", "Show what this machine has and what is missing."),
     "sandbox": LazyCommand(
         "sandbox.group:sandbox", "Build what programs run in, and test that they cannot get out."
+    ),
+    "environment": LazyCommand(
+        "environments.group:environment", "Build the packages that a repository's programs need."
     ),
     "db": LazyCommand("database.group:db", "Manage the database."),
     "chaos": LazyCommand(

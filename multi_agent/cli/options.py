@@ -28,6 +28,12 @@ sandbox_option = click.option(
     type=click.Choice(["auto", "docker", "bubblewrap", "namespaces", "host"]),
     help="Where programs run; `host` asks sandbox hosts. [default: auto, the strongest that is ready here]",
 )
+environment_option = click.option(
+    "--environment",
+    metavar="DIR",
+    help="The repository's packages: a virtual environment or node_modules of yours, `none`, or `auto`, "
+    "which finds and builds them. [default: auto, env MULTI_AGENT_ENVIRONMENT]",
+)
 agents_option = click.option(
     "--agents", "modules", multiple=True, metavar="MODULE", help="Module with agents of your own; repeatable."
 )

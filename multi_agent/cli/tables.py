@@ -43,6 +43,11 @@ class Terminal:
         self._status: Status | None = None
 
     @property
+    def is_read(self) -> bool:
+        """Whether a person looks at it."""
+        return self._console.is_terminal
+
+    @property
     def is_terminal(self) -> bool:
         """Whether a person looks at it, and lines can be drawn in place."""
         return self._console.is_terminal and not self._console.is_dumb_terminal

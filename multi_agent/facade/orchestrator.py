@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,11 +15,9 @@ from multi_agent.application.follow import Progress, follow_until_settled
 from multi_agent.application.plans import check_roles, read_plan
 from multi_agent.bootstrap import (
     find_agents,
-    is_current,
     make_artifacts,
     make_client,
-    make_database,
-    upgrade_database,
+    open_current_database,
 )
 from multi_agent.facade.options import settings_from
 from multi_agent.facade.outcome import WorkflowArtifacts, read_outcome
@@ -126,10 +123,8 @@ class Orchestrator:
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[WorkflowClient]:
-        database = make_database(self._settings)
+        database = await open_current_database(self._settings)
         try:
-            if not await is_current(database):
-                await asyncio.to_thread(upgrade_database, self._settings)
             yield make_client(self._settings, database)
         finally:
             await database.close()

@@ -8,7 +8,6 @@ from typing import Any, Self
 from contracts.base.errors import InvalidInput
 from contracts.base.processes.loop_thread import LoopThread
 from contracts.ports.model import ModelClient
-from multi_agent.application.plans import make_plan
 from multi_agent.bootstrap import make_model, make_planner
 from multi_agent.facade.options import settings_from
 from planner_service.plan_file import write_plan
@@ -51,7 +50,7 @@ class PlannerService:
         """
         if not isinstance(text, str):
             raise InvalidInput(f"the request is a {type(text).__name__}; say in words what to build")
-        plan = self._thread.run(make_plan(self._planner, text))
+        plan = self._thread.run(self._planner.plan(text))
         if self._output_dir is not None:
             write_plan(plan, self._output_dir)
         return plan.model_dump(mode="json")

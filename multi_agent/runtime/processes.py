@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import uuid
@@ -17,14 +16,12 @@ from multi_agent.bootstrap import (
     arm_failpoints,
     choose_sandbox,
     connect_bus,
-    is_current,
     make_artifacts,
     make_bus,
-    make_database,
     make_orchestrator,
     make_sandbox_host,
+    open_current_database,
     sandbox_settings,
-    upgrade_database,
 )
 from multi_agent.runtime.forking.forked_children import freeze_heap
 from multi_agent.runtime.locks import FileLock
@@ -70,9 +67,7 @@ async def run_orchestrator(settings: Settings, *, orchestrator_id: str, replaces
             f"another orchestrator (process {pid}) serves {settings.data}; a SQLite database allows only "
             "one. Use PostgreSQL (DATABASE_URL) for several."
         )
-    database = make_database(settings)
-    if not await is_current(database):
-        await asyncio.to_thread(upgrade_database, settings)
+    database = await open_current_database(settings)
     bus = await _checked_bus(settings)
     artifacts = make_artifacts(settings)
     # Every earlier orchestrator of a SQLite database is dead, because the lock was free.

@@ -23,8 +23,11 @@ from multi_agent.bootstrap import (
     host_name,
     make_artifacts,
     make_bus,
+    make_environments,
+    make_index,
     make_model,
-    make_sandbox,
+    make_worker_sandbox,
+    workspace_limits,
 )
 from multi_agent.runtime.forking.forked_children import Become
 from multi_agent.runtime.stopping import on_stop_signals
@@ -118,7 +121,7 @@ def _make_worker(
 
     settings = wanted.settings
     artifacts, model = make_artifacts(settings), make_model(settings, wanted.window)
-    sandbox = make_sandbox(settings, bus, order.worker_id, order.slots)
+    sandbox, workspaces = make_worker_sandbox(settings, bus, artifacts, order.worker_id, order.slots)
     worker_settings = WorkerSettings(
         worker_id=order.worker_id,
         host=host_name(),
@@ -132,8 +135,18 @@ def _make_worker(
         metrics=WorkerMetrics(),
     )
 
+    services = WorkerServices(
+        artifacts,
+        model,
+        sandbox,
+        make_index(settings, artifacts),
+        workspaces,
+        workspace_limits(settings),
+        make_environments(settings, artifacts, workspaces) if workspaces else None,
+    )
+
     async def close() -> None:
         for part in (sandbox, model, artifacts):
             await part.close()
 
-    return Worker(bus, WorkerServices(artifacts, model, sandbox), agents, worker_settings), close
+    return Worker(bus, services, agents, worker_settings), close

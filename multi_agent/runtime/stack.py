@@ -10,14 +10,14 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from contracts.base.errors import MultiAgentError
+from contracts.base.errors import InvalidInput, MultiAgentError
 from contracts.ports.bus import MessageBus
-from multi_agent.bootstrap import HOST, create_artifacts, make_bus, upgrade_database
+from multi_agent.bootstrap import HOST, create_artifacts, make_bus, open_current_database
 from multi_agent.embedded.redis_server import EmbeddedRedis, start_redis
 from multi_agent.runtime.beside import beside
 from multi_agent.runtime.forking.forked_processes import ForkedProcesses
 from multi_agent.runtime.locks import FileLock
-from multi_agent.runtime.observing.bus_watch import bus_trouble, check_bus
+from multi_agent.runtime.observing.bus_watch import BusTrouble, check_bus
 from multi_agent.runtime.processes import orchestrator_lock
 from multi_agent.runtime.supervisor import (
     OrchestratorArgv,
@@ -66,20 +66,24 @@ class Stack:
         self._redis: EmbeddedRedis | None = None
         self._bus: MessageBus | None = None
         self._supervisor: Supervisor | None = None
+        self._trouble = BusTrouble()
         self._jobs: list[asyncio.Task[None]] = []
 
-    async def start(self) -> None:
+    async def start(self, *, join: bool = True) -> None:
         """Start everything, or join what already runs.
 
-        Raises BusUnavailable when the Redis that the user named does not answer.
+        Raises BusUnavailable when the Redis that the user named does not answer, and without `join`
+        InvalidInput when the folder is served already.
         """
         await check_bus(self._wanted, self.say)
         lock = FileLock(self._wanted.data / "stack.lock")
         if orchestrator_lock(self._wanted).held_by_other() or not lock.acquire():
+            if not join:
+                raise InvalidInput(f"{_shown(self._wanted.data)} is served already; stop that first")
             self.joined = True
             self.settings = _with_redis(self._wanted, lock.note().get("redis_url"))
             self.say(f"joined the processes that already serve {_shown(self.settings.data)}")
-            await asyncio.to_thread(upgrade_database, self.settings)
+            await (await open_current_database(self.settings)).close()
             return
         self.joined, self._lock = False, lock
         try:
@@ -92,16 +96,13 @@ class Stack:
         self.settings = self._wanted
         make_process = self._given or self._fork()
         logs = self.settings.data / "logs"
-        if self.settings.redis_url is None:
-            self._redis = await start_redis(
-                logs, search_path=self.settings.search_path, runtime_dir=self.settings.runtime_base
-            )
-            self.settings = _with_redis(self.settings, self._redis.url)
-            self.say(f"started a private Redis ({self._redis.kind}: {self._redis.note})")
+        starting = asyncio.create_task(self._start_redis(logs))
+        self._jobs.append(starting)
+        await (await open_current_database(self.settings)).close()
+        await asyncio.to_thread(create_artifacts, self.settings)
+        await starting
         assert self.settings.redis_url is not None
         lock.describe({"redis_url": self.settings.redis_url.get_secret_value()})
-        await asyncio.to_thread(upgrade_database, self.settings)
-        await asyncio.to_thread(create_artifacts, self.settings)
         self._bus = make_bus(self.settings)
         self._supervisor = Supervisor(self._bus, child_environment(self.settings), logs, make_process)
         self._launch(self._supervisor)
@@ -109,6 +110,15 @@ class Stack:
         if self._redis is not None:
             self._jobs.append(asyncio.create_task(_keep_running(self._redis)))
         self.say(f"starting an orchestrator and {self.settings.workers} workers (logs in {_shown(logs)})")
+
+    async def _start_redis(self, logs: Path) -> None:
+        if self.settings.redis_url is not None:
+            return
+        self._redis = await start_redis(
+            logs, search_path=self.settings.search_path, runtime_dir=self.settings.runtime_base
+        )
+        self.settings = _with_redis(self.settings, self._redis.url)
+        self.say(f"started a private Redis ({self._redis.kind}: {self._redis.note})")
 
     def _fork(self) -> ForkedProcesses:
         self._forked = ForkedProcesses(child_environment(self.settings))
@@ -145,7 +155,7 @@ class Stack:
 
     async def trouble(self) -> str | None:
         """What everything waits for, in words; None when that is nothing."""
-        return await bus_trouble(self.settings)
+        return await self._trouble.of(self.settings)
 
     async def stop(self) -> None:
         """Stop what `start` started; joined processes keep running."""
@@ -157,6 +167,7 @@ class Stack:
             await self._supervisor.stop()
         if self._forked is not None:
             self._forked.close()
+        await self._trouble.close()
         if self._bus is not None:
             await self._bus.close()
         if self._redis is not None:

@@ -506,7 +506,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "a test session in which tests that must fail do not is no proof",
         (
             Edit(
-                "agents/testing/verdict.py",
+                "agents/testing/problems.py",
                 "elif not _all_failed(run.events, wanted.canaries) or ",
                 "elif False and ",
             ),

@@ -53,7 +53,9 @@ async def _write(data: Path) -> None:
     try:
         desk = Desk(database)
         await _processes(desk)
-        [commit] = await store.write([outcome("code", workflow_id="done", subject=HOSTILE)])
+        [commit] = await store.write(
+            [outcome("code", {"code.py": HOSTILE.encode()}, workflow_id="done", subject=HOSTILE)]
+        )
         await store.publish([RefMove("done", "code", commit), RefMove("done", RESULT, commit)])
         await _workflows(desk, commit)
         letter = DeadLetter(f"stream {EVIL}", HOSTILE, HOSTILE.encode(), logs=f"line\n{HOSTILE}")

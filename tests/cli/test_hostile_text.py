@@ -23,7 +23,12 @@ PLAN = {"todo_list_id": "p", "request": HOSTILE, "items": [{"task_id": HOSTILE, 
 
 # By command: the words of each call, its exit code, and whether it shows the hostile text (escaped).
 CALLS: dict[str, list[tuple[list[str], int, bool]]] = {
-    "run": [(["--resume", "waiting"], 3, True), (["--plan", "plan.json"], 2, True), ([ARGUMENT], 2, False)],
+    "run": [
+        (["--resume", "waiting"], 3, True),
+        (["--plan", "plan.json"], 2, True),
+        ([ARGUMENT], 2, False),
+        (["--issue", f"no{ARGUMENT}"], 2, True),
+    ],
     "plan": [([ARGUMENT, "--model", ARGUMENT], 2, True)],
     "submit": [(["plan.json"], 2, True), ([f"no{ARGUMENT}"], 2, True)],
     "status": [
@@ -34,8 +39,13 @@ CALLS: dict[str, list[tuple[list[str], int, bool]]] = {
     "watch": [(["failed"], 1, True), (["waiting"], 3, True)],
     "events": [([name], 0, True) for name in ("failed", "cancelled", "rejected")],
     "artifacts": [(["done"], 0, True), (["done", "--checkout", f"to{ARGUMENT}"], 0, True)],
+    "diff": [(["done"], 0, True), (["done", "--stat", f"no{ARGUMENT}"], 0, False)],
+    "apply": [(["done", "--repo", f"no{ARGUMENT}"], 2, True)],
+    "pr": [(["done", "--repo", f"no{ARGUMENT}"], 2, True)],
     "why": [(["waiting"], 0, False), ([ARGUMENT], 2, True)],
     "verify": [([], 0, False)],
+    "map": [([ARGUMENT, "--repo", f"no{ARGUMENT}"], 2, True)],
+    "baseline": [(["--repo", f"no{ARGUMENT}"], 2, True)],
     "approve": [(["waiting", "--show"], 0, True), (["waiting", "--hash", ARGUMENT], 2, True)],
     "reject": [(["waiting", "--hash", ARGUMENT], 2, True)],
     "cancel": [([f"x{ARGUMENT}"], 2, True)],
@@ -51,6 +61,9 @@ CALLS: dict[str, list[tuple[list[str], int, bool]]] = {
     "doctor": [(["--model", ARGUMENT], 1, True)],
     "sandbox build": [(["--from", ARGUMENT], 2, True)],
     "sandbox test": [(["--probe", ARGUMENT], 2, True)],
+    "environment build": [([f"no{ARGUMENT}"], 2, True)],
+    "environment list": [([], 0, False)],
+    "environment remove": [([ARGUMENT], 2, True)],
     "db upgrade": [(["--database-url", f"sqlite:///no{ARGUMENT}/x"], 1, False)],
     "db backup": [([f"no{ARGUMENT}/file"], 1, False)],
     "chaos": [(["--replay", ARGUMENT], 2, True)],
@@ -64,6 +77,7 @@ JSON_CALLS = [
     ["dead-letters", "list"],
     ["dead-letters", "show", "2"],
     ["artifacts", "done"],
+    ["diff", "done"],
 ]
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from artifacts.git.objects import ObjectReader
+from artifacts.store.tree_files import CommitFiles
+from contracts.documents.baseline import Baseline
 from contracts.documents.failure import TestFailure
 from contracts.documents.reports import ReviewFinding
 from contracts.messages.payloads import ReviewSummary, TestSummary, Usage
@@ -16,15 +20,23 @@ from tests.orchestrator.plans import Play, item, outcome, plan, red_tests, refus
 
 
 class NoStore:
-    """An artifact store in which every commit has one file of code."""
+    """An artifact store in which every commit has one file of code, and workflows may have a baseline."""
 
-    async def read_tree(self, commit: str) -> dict[str, bytes]:
-        return {"a.py": commit.encode()}
+    def __init__(self, baseline: Baseline | None = None) -> None:
+        self._baseline = baseline
+
+    async def load_exchange(self, *_: str) -> bytes | None:
+        return self._baseline.model_dump_json().encode() if self._baseline else None
+
+    async def open_tree(self, commit: str) -> CommitFiles:
+        return CommitFiles(commit, {"a.py": commit}, ObjectReader(Path("/nowhere")))
 
 
-async def _lines(play: Play, planning: Usage | None = None, **header: Any) -> list[str]:
+async def _lines(
+    play: Play, planning: Usage | None = None, baseline: Baseline | None = None, **header: Any
+) -> list[str]:
     view = WorkflowView(play.workflow.header._replace(**header), tuple(play.workflow.tasks.values()))
-    store: Any = NoStore()
+    store: Any = NoStore(baseline)
     return summary_lines(await summarise(view, store, "/store", planning or Usage()))
 
 
@@ -70,6 +82,10 @@ async def test_planning_counts() -> None:
     lines = await _lines(play, Usage(model_calls=2, input_tokens=100, output_tokens=50, cost_usd=0.25))
     assert _starting(lines, "model") == ["3 calls (2 to plan), 110 tokens in, 55 out, $0.7500"]
     assert _starting(await _lines(play), "model") == ["1 calls, 10 tokens in, 5 out, $0.5000"]
+    cached = Usage(model_calls=1, input_tokens=100, output_tokens=50, cached_input_tokens=80)
+    assert _starting(await _lines(play, cached), "model") == [
+        "2 calls (1 to plan), 110 tokens in (80 cached), 55 out, $0.5000"
+    ]
 
 
 async def test_findings_and_what_became_of_them() -> None:
@@ -112,6 +128,16 @@ async def test_code_that_no_test_looked_at_is_said_in_the_first_line() -> None:
     assert (await _lines(play))[1] == "Merging: build it"
 
 
+async def test_a_check_that_found_no_test_of_the_work_is_no_look_at_it() -> None:
+    play = Play(plan(item("change"), item("check", "change", role="tester")))
+    play.succeed("change")
+    result = outcome(play.dispatch("check"), verdict="passed", tests=TestSummary(passed=3, untested=True))
+    play.give(Finished("check", result))
+    lines = await _lines(play, **DONE)
+    assert lines[1] == "Done, UNTESTED: build it"
+    assert _starting(lines, "untested") == ["no test looked at the code of change"]
+
+
 async def test_the_request_is_one_line_and_the_reason_has_file_and_line() -> None:
     failure = TestFailure(kind="not_loaded", test="t.py", error="ImportError: x", path="a.py", line=3)
     play = Play(plan(item("code"), item("test", "code", role="tester", max_cycles=0)))
@@ -121,3 +147,25 @@ async def test_the_request_is_one_line_and_the_reason_has_file_and_line() -> Non
     assert lines[1].startswith("Failed: first second word word")
     assert len(lines[1]) <= 110
     assert _starting(lines, "why") == ["test: the tests could not be loaded: t.py: ImportError: x (a.py:3)"]
+
+
+async def test_the_first_line_says_when_the_repositorys_tests_cannot_run() -> None:
+    known: dict[str, Any] = {"tree": "a" * 40, "environment": "b" * 64, "command": "pytest"}
+    cannot = Baseline(**known, state="cannot_run", exit_code=4, error="no module x")
+    ran = Baseline(**known, state="ran", counted=True, found=2, passed=1, failed=1)
+    play = Play(plan(item("code")))
+    play.succeed("code")
+    header: dict[str, Any] = {
+        "status": WorkflowStatus.COMPLETED,
+        "base_commit": "c" * 40,
+        "result_commit": "d" * 40,
+    }
+    lines = await _lines(play, baseline=cannot, **header)
+    assert lines[1] == "Done, UNTESTED, the repository's tests cannot run: build it"
+    assert any(
+        line.startswith("  baseline   before this work: the repository's tests cannot") for line in lines
+    )
+    lines = await _lines(play, baseline=ran, **header)
+    assert lines[1] == "Done, UNTESTED: build it"
+    assert "  baseline   before this work: 1 passed, 1 failed, 0 skipped; 100 % ran" in "\n".join(lines)
+    assert "baseline" not in "\n".join(await _lines(play, baseline=cannot, **header | {"base_commit": None}))

@@ -6,14 +6,26 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Final
 
 import click
+from pydantic import BaseModel
 
+from artifacts.delivery.differences import ChangedFile
+from artifacts.delivery.working_tree import Applied
 from artifacts.store.history import CommitInfo
+from contracts.documents.baseline import Baseline
+from contracts.documents.failure import TestFailure
+from contracts.documents.reports import ReviewFinding
+from contracts.messages.payloads import ReviewSummary
+from contracts.ports.code_index import RepositoryMap
+from multi_agent.application.delivery.pull_requests import Proposed
 from multi_agent.application.doctor import Finding
+from multi_agent.application.ends.results import OfferedWork
+from multi_agent.application.ends.verdicts import Failure, FindingFate
+from multi_agent.application.environments import BuiltEnvironment
 from multi_agent.cli import cli
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from sandbox_runner.probe_report import BackendReport
@@ -34,33 +46,69 @@ OWN: Final = ("shard", "stream", "streams")
 
 
 def _of(kind: type, *before: str) -> list[str]:
-    return [*before, *(f"[].{one.name}" for one in fields(kind))]
+    return [*before, *(f"[].{name}" for name in _names(kind))]
 
 
+def _names(kind: type) -> list[str]:
+    if issubclass(kind, BaseModel):
+        return list(kind.model_fields)
+    assert is_dataclass(kind)
+    return [one.name for one in fields(kind)]
+
+
+ABOUT: Final = ("workflow_id", "base", "commit", "completed")
 # What a command prints that needs more than a history to print it.
 STATIC: Final[Mapping[str, Iterable[str]]] = {
     "submit": ["workflow_id"],
+    "map": ["commit", *_names(RepositoryMap)],
+    "baseline": ["commit", *_names(Baseline), "share", "obstacle", "summary"],
     "plan": ["path", "plan"],
     "artifacts": _of(CommitInfo),
+    "diff": [*ABOUT, "files", *(f"files[].{name}" for name in _names(ChangedFile))],
+    "pr": [*ABOUT, *_names(Proposed)],
+    "apply": [*ABOUT, "repository", "branch", *_names(Applied)],
+    "environment build": ["hash", "name"],
+    "environment list": _of(BuiltEnvironment),
+    "environment remove": _names(BuiltEnvironment),
     "doctor": _of(Finding),
     "verify": ["checked", "violations", "violations[].promise", "violations[].message"],
     "sandbox test": _of(BackendReport),
-    "dead-letters show": [one.name for one in fields(StoredDeadLetter)],
+    "dead-letters show": _names(StoredDeadLetter),
     "logs": ["source", "timestamp", "level", "event"],
+}
+# What is empty in the history that was written for this.
+NESTED: Final[Mapping[str, Mapping[str, type]]] = {
+    "run": {"failures[]": Failure, "findings[]": FindingFate, "unverified": OfferedWork},
+    "status WORKFLOW": {
+        "tasks[].review": ReviewSummary,
+        "tasks[].review.findings[]": ReviewFinding,
+        "tasks[].tests.failure": TestFailure,
+    },
 }
 WORDS: Final[Mapping[str, str]] = {
     "run": "One object at the end, the summary.",
     "plan": "One object: the file, and the plan as the schema `todo_list` has it; with `--check` too.",
+    "map": "One object: the commit that was read, all its paths, the likeliest first, and the map as text.",
+    "baseline": "One object: the commit, and what its own tests said of it; `share` is the part that ran, "
+    "`obstacle` why they say nothing, `summary` all of it in words.",
     "submit": "One object.",
     "status": "One object: the newest workflows, who serves them, and what waits for a person.",
     "status WORKFLOW": "One object: the workflow with its tasks.",
     "watch": "One object a line for each change, each as `status WORKFLOW` prints it.",
     "events": "One object a line, an entry of the journal each; `data` depends on `kind`.",
     "artifacts": "A list, one object for each accepted outcome, oldest first.",
+    "diff": "One object: the commit, its base, whether the workflow completed, and each file that "
+    "differs with the lines that were added and deleted, which are null in a binary file.",
+    "apply": "One object: the repository, and the files that were written and deleted; with `--branch` its "
+    "name instead.",
+    "pr": "One object: the request's address and branch; `opened` is false where one was updated.",
     "logs": "One object a line; further keys depend on `event`. A line that was no JSON is the event.",
     "why": "One object. `code` is for programs, `do` is a command that does something about it.",
     "verify": "One object.",
     "doctor": "A list, one object for each thing that was looked for.",
+    "environment build": "One object; both are empty where nothing is needed.",
+    "environment list": "A list, one object for each, the last used first.",
+    "environment remove": "One object, what was removed.",
     "dead-letters list": "A list, one object for each.",
     "dead-letters show": "One object; `raw` is in base64.",
     "sandbox test": "A list, one object for each backend.",
@@ -75,7 +123,9 @@ def page() -> str:
         printed: dict[str, Iterable[str]] = {**json_keys(Path(folder)), **STATIC}
     parts = [HEAD]
     for name, words in WORDS.items():
-        keys = sorted({_shown(key, name) for key in printed.get(name, ()) if not _is_own(key)})
+        known = {_shown(key, name) for key in printed.get(name, ()) if not _is_own(key)}
+        nested = NESTED.get(name, {}).items()
+        keys = sorted(known | {f"{before}.{one}" for before, kind in nested for one in _names(kind)})
         listed = ", ".join(f"`{key}`" for key in keys)
         parts.append(f"## {name}\n\n{words}" + (f"\n\n{listed}" if listed else "") + "\n\n")
     return "".join(parts).rstrip("\n") + "\n"

@@ -28,7 +28,7 @@ def answering(folder: Path, script: Mapping[str, Sequence[Any]]) -> Iterator[Non
                 purpose = prompt.name.split("-")[1]
                 if left.get(purpose):
                     seen.add(prompt)
-                    _write(prompt, left[purpose].pop(0))
+                    write_answer(prompt, left[purpose].pop(0))
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -39,7 +39,8 @@ def answering(folder: Path, script: Mapping[str, Sequence[Any]]) -> Iterator[Non
         thread.join()
 
 
-def _write(prompt: Path, answer: Any) -> None:
+def write_answer(prompt: Path, answer: Any) -> None:
+    """Answer a prompt, at once and as a whole."""
     final = prompt.with_name(prompt.name.replace(".prompt.md", ".answer.json"))
     unfinished = final.with_name(f"{final.name}.tmp")
     unfinished.write_text(json.dumps(answer))
@@ -50,6 +51,14 @@ def files(summary: str, **contents: str) -> dict[str, Any]:
     """A CodeArtifacts answer; `__` in a name stands for `/`, and `.py` is added."""
     changes = [{"path": name.replace("__", "/") + ".py", "content": text} for name, text in contents.items()]
     return {"summary": summary, "files": changes}
+
+
+def steps(summary: str, **contents: str) -> list[dict[str, Any]]:
+    """The same in a repository: a step that writes new files, and one that ends."""
+    paths = {name.replace("__", "/") + ".py": text for name, text in contents.items()}
+    writes = [{"tool": "write", "arguments": {"path": path, "content": text}} for path, text in paths.items()]
+    finish = {"tool": "finish", "arguments": {"summary": summary}}
+    return [{"thought": "write", "calls": writes}, {"thought": "done", "calls": [finish]}]
 
 
 def review(*, approved: bool, summary: str, **finding: str) -> dict[str, Any]:

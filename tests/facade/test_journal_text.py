@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.messages.journal import decode_journal
+from contracts.messages.journal_rows import decode_journal
 from multi_agent.cli.workflows.journal_text import entry_text
 from orchestrator.client.views import JournalEntry
 

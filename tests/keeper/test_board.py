@@ -80,8 +80,11 @@ def test_places_are_used_again_and_what_finds_none_is_not_shown(memory: int) -> 
     assert len(theirs.look()) == PLACES
 
 
-def test_a_successor_finds_it_empty(memory: int) -> None:
+async def test_a_successor_finds_it_empty(memory: int) -> None:
     ours, theirs = boards(memory)
+    showing = asyncio.create_task(ours.show_life())
+    await until(lambda: theirs.life > 0)
+    showing.cancel()
     ours.hold(held(1))
     ours.fail(NotConfigured("no"))
     theirs.look()

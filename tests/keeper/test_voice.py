@@ -131,6 +131,22 @@ async def test_a_farewell_that_the_bus_did_not_hear_is_said_again() -> None:
     await bus.close()
 
 
+async def test_what_it_no_longer_listens_for_is_not_heard(bus: MemoryBus) -> None:
+    async with keeping(bus) as (keeper, _):
+        for name in ("a", "b"):
+            keeper.voice.listen_for([name])
+
+            async def heard(name: str = name) -> bool:
+                await tell(bus, name, recalled=(f"to-{name}",))
+                return f"to-{name}" in keeper.recalled
+
+            await until(heard)
+        await tell(bus, "a", recalled=("late",))
+        await tell(bus, "b", recalled=("last",))
+        await until(lambda: "last" in keeper.recalled)
+        assert "late" not in keeper.recalled
+
+
 async def test_nothing_is_missed_while_it_begins_to_listen_to_a_new_process(bus: MemoryBus) -> None:
     async with keeping(bus) as (keeper, _):
         keeper.voice.listen_for(["a"])

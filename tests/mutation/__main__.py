@@ -39,7 +39,12 @@ ROOT = Path(__file__).parents[2]
 @click.option("--only", multiple=True, help="A file or folder; may be given several times.")
 @click.option("--jobs", type=int, default=1, show_default=True, help="Mutants tried at once.")
 @click.option("--seconds", type=float, default=60.0, show_default=True, help="The time of a mutant.")
-@click.option("--again", multiple=True, type=click.Choice(list(Verdict)), help="Try also these once more.")
+@click.option(
+    "--again",
+    multiple=True,
+    type=click.Choice(list(Verdict), case_sensitive=False),
+    help="Try also these once more.",
+)
 @click.option("--list", "listed", is_flag=True, help="Say what would be tried, and what is known of it.")
 @click.option("--measure", "measured", multiple=True, help="Add tests to the map of what they execute.")
 @click.option("--state", type=click.Path(path_type=Path), default=ROOT / "build/mutation", show_default=True)

@@ -36,6 +36,9 @@ FOLDERS = (
 command with an environment of its own, and most take longer than a mutant may.
 """
 
+_SLOWER = "[postgresql"
+"""How the name of a test goes on that has run on SQLite as well."""
+
 _SETTINGS = f"""[run]
 branch = false
 core = ctrace
@@ -75,13 +78,15 @@ class CoverageMap:
     def reaching(self, root: Path, file: str, lines: Iterable[int]) -> list[Timed]:
         """The tests that execute one of these lines, the nearest and fastest first.
 
-        A test is the nearer the larger the part of what it executes that lies in this file.
+        A test is the nearer the larger the part of what it executes that lies in this file. What runs on
+        both databases has its turn on the slower one when all others had theirs.
         """
-        found: dict[str, float] = {}
+        found: dict[str, tuple[bool, float]] = {}
         for part in self._parts:
             for test in part.reaching(file, part.old_lines(root, file, frozenset(lines))):
                 if self._home.get(test) is part:
-                    found[test] = (part.seconds[test] + 0.02) / part.share(test, file)
+                    cost = (part.seconds[test] + 0.02) / part.share(test, file)
+                    found[test] = (_SLOWER in test, cost)
         return [Timed(test, self._home[test].seconds[test]) for test in sorted(found, key=found.__getitem__)]
 
 

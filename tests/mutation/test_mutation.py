@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutation.arguments import arguments
+from tests.mutation.arguments import ARGUMENTS, arguments
 from tests.mutation.attempt import Result, Simulated, Verdict, attempt
 from tests.mutation.coverage_map import CoverageMap, Timed, measure
 from tests.mutation.finding import find, mutants_of, sample
@@ -242,3 +242,4 @@ def test_every_argument_is_about_a_mutant() -> None:
     known = {mutant.key for mutant in find(ROOT)}
     assert arguments().keys() <= known, "the source has changed: argue anew, or strike it"
     assert all(arguments().values()), "without a reason it is no argument"
+    assert ARGUMENTS.read_text("utf-8").count("[[argued]]") == len(arguments()), "one is argued twice"

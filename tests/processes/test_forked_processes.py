@@ -148,3 +148,9 @@ def test_no_server_is_started_for_a_folder_that_is_served(tmp_path: Path) -> Non
     other.release()
     with forked_early(settings) as forked:
         assert forked is not None
+
+
+def test_little_is_imported_before_the_server_starts() -> None:
+    program = "import sys, multi_agent.cli.workflows.run; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not {"sqlalchemy", "structlog", "rich", "redis"} & set(done.stdout.split())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts.documents.repository_settings import SETTINGS_FILES
 from tests.project.documented import ROOT, Command, commands_of, complaint, documented_commands
 from tests.project.test_repository import repository_files
 
@@ -61,6 +62,7 @@ def test_files_and_folders_that_are_named_exist(path: Path) -> None:
     """A source file may be named by the end of its path, a folder only by its whole path."""
     text = path.read_text("utf-8")
     sources = [f"/{file.relative_to(ROOT).as_posix()}" for file in repository_files()]
-    missing = {name for name in SOURCE.findall(text) if not any(one.endswith(f"/{name}") for one in sources)}
+    named = set(SOURCE.findall(text)) - set(SETTINGS_FILES)  # those are a user's
+    missing = {name for name in named if not any(one.endswith(f"/{name}") for one in sources)}
     missing |= {name for name in FOLDER.findall(text) if not (ROOT / name).is_dir()}
     assert not missing, "say what it is called now"

@@ -33,17 +33,23 @@ WIDE_FOLDERS: dict[str, str] = {}
 LONG_FILES: dict[str, str] = {}
 CLASSES_WITH_TWO_HOMES: dict[str, str] = {}
 READS_THE_ENVIRONMENT = {
-    "agents/testing/harness/run_pytest.py": "runs in the sandbox, whose environment is the interface",
+    "agents/testing/harness/session.py": "runs in the sandbox, whose environment is the interface",
+    "agents/testing/harness/apart/tests_side.py": "as above",
+    "agents/testing/harness/apart/peer.py": "as above, and tells the code's process of it",
+    "agents/testing/harness/apart/code_side.py": "as above",
     "agents/testing/harness/supervise.py": "runs in the sandbox, and drops what steers pytest",
     "artifacts/git/process.py": "gives Git the PATH, HOME and ssh agent of its caller",
     "multi_agent/chaos/forked.py": "gives a process the environment it would start with",
     "multi_agent/cli/processes/forked.py": "gives a forked process the environment it was ordered with",
     "multi_agent/runtime/observing/shared_metrics.py": "tells prometheus_client where to count",
+    "sandbox_runner/environments/making/installers.py": "gives pip and npm their user's settings of them",
     "sandbox_runner/probes/inside/quick.py": "looks for the host's environment in the sandbox",
 }
 # Everything else prints through contracts/base/printing.py, which makes text from outside visible.
 PRINTS = {
-    "agents/testing/harness/run_pytest.py": "runs in the sandbox, and flushes what tests print",
+    "agents/testing/harness/session.py": "runs in the sandbox, and flushes what tests print",
+    "agents/testing/harness/apart/peer.py": "runs in the sandbox, and passes on what the code prints",
+    "agents/testing/harness/apart/code_side.py": "runs in the sandbox, and keeps what the code prints",
     "contracts/base/printing.py": "lines, text and JSON",
     "multi_agent/chaos/forked.py": "opens the streams of a process anew",
     "multi_agent/cli/tables.py": "tables, and lines that change in place",

@@ -15,12 +15,12 @@ from tests.project.documented import ROOT
 FOLDER = ROOT / "requirements"
 LOCKS = sorted(FOLDER.glob("*.lock"))
 EXTRAS = {
-    "run": {"embedded"},
+    "run": {"embedded", "map"},
     "postgres": {"postgres"},
     "gemini": {"gemini"},
     "openai": {"openai"},
     "bench": {"bench", "postgres"},
-    "dev": {"embedded", "postgres", "gemini", "gemini-legacy", "openai", "dev"},
+    "dev": {"embedded", "postgres", "gemini", "gemini-legacy", "openai", "map", "dev"},
 }
 _ENTRY = re.compile(
     r"^([^\s;\[]+)(?:\[[a-z0-9, -]+\])?==([^\s;\\]+)([^\\\n]*)\\\n"

@@ -55,6 +55,7 @@ def test_it_is_typed(members: set[str], package: str) -> None:
         "agents/roles/prompts/coder.md",
         "agents/testing/harness/supervise.py",
         "agents/testing/harness/run_pytest.py",
+        "agents/testing/harness/baseline_plugin.py",
         "agents/testing/harness/run_node.mjs",
         "agents/testing/harness/node_reporter.mjs",
         "artifacts/git/hardened.gitconfig",

@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import select
 
 from contracts.messages.events import decode
-from contracts.messages.journal import JOURNAL_EVENTS, UnknownEvent, decode_journal
+from contracts.messages.journal import JOURNAL_EVENTS, UnknownEvent
+from contracts.messages.journal_rows import decode_journal
 from orchestrator.core.command_result import ACCEPTED
 from orchestrator.core.commands import read_body
 from orchestrator.storage.migrate import upgrade
@@ -54,7 +55,7 @@ def recorded(release: Path, name: str) -> Any:
     return json.loads((release / name).read_text("utf-8"))
 
 
-NEWER_KINDS = {"task.passed_on", "workflow.offered"}
+NEWER_KINDS = {"task.passed_on", "workflow.offered", "task.needs_plan", "task.planned", "task.contested"}
 """Of journal entries, that 0.1.0 did not write."""
 
 

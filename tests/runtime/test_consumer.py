@@ -14,7 +14,7 @@ import pytest
 
 from contracts.base.errors import DecodeError
 from contracts.base.failpoints import arm, disarm, parse_traps
-from contracts.bus.memory_broker import MemoryBroker
+from contracts.bus.memory_broker import MemoryBroker, MemorySubscription
 from contracts.bus.memory_bus import MemoryBus
 from contracts.messages.channels import Channels
 from contracts.messages.events import EventType, TaskEvent, decode, encode
@@ -54,6 +54,7 @@ class Echo(Handler[str, str]):
         self.begun: list[str] = []
         self.over: set[str] = set()
         self.left: list[tuple[str, ...]] = []
+        self.pauses: list[float] = []
         self.consumer = Consumer(bus, self, settings)
 
     def decode(self, delivery: Delivery) -> tuple[str, Callable[[], str]]:
@@ -89,6 +90,9 @@ class Echo(Handler[str, str]):
     def is_over(self, key: str) -> bool:
         return key in self.over
 
+    def paused(self, seconds: float, result: str) -> None:
+        self.pauses.append(seconds)
+
 
 class Listener:
     """What is said on channels."""
@@ -104,6 +108,24 @@ class Listener:
     async def _listen(self) -> None:
         async for message in self._subscription:
             self.heard.append(message)
+
+
+class LateToListen(MemoryBus):
+    """A bus whose subscriptions of a consumer are confirmed when a test says so."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        super().__init__(broker)
+        self.confirms = asyncio.Event()
+
+    def subscribe(self, channels: Sequence[str]) -> MemorySubscription:
+        confirms = self.confirms
+
+        class Late(MemorySubscription):
+            async def ready(self) -> None:
+                await confirms.wait()
+                await super().ready()
+
+        return Late(self.broker, channels, lambda _: None)
 
 
 @pytest.fixture
@@ -149,6 +171,18 @@ async def test_it_lives_before_it_reads_and_acknowledges_with_the_reply(bus: Mem
         assert await bus.entries(REQUESTS) == []
     assert set(heard.on(RESULTS)) == {b"ASK-A"}
     assert handler.left == [()]
+
+
+async def test_it_is_heard_of_once_it_listens() -> None:
+    """Whoever hears of it may have something to say to it at once."""
+    bus = LateToListen(MemoryBroker())
+    heard = Listener(MemoryBus(bus.broker))
+    async with serving(bus, replace(LATE, heartbeat_seconds=None)) as handler:
+        await asyncio.sleep(0.1)
+        assert heard.on(BEATS) == []
+        bus.confirms.set()
+        await until(lambda: heard.on(BEATS) == [b"0 0"])
+        assert handler.begun == []
 
 
 async def test_an_early_acknowledgement_comes_before_the_result(bus: MemoryBus) -> None:
@@ -279,3 +313,13 @@ async def test_one_whose_keeper_sends_the_heartbeats_sends_only_the_first(bus: M
         await until(lambda: len(handler.begun) == 5)
         await asyncio.sleep(0.2)
     assert listener.on(BEATS) == [b"0 0"]
+
+
+async def test_only_an_outage_holds_it_back(bus: MemoryBus) -> None:
+    """And nobody is told of a pause where there is none."""
+    await ask(bus, "ask-a", "ask-b")
+    async with serving(bus, LATE) as handler:
+        handler.door.set()
+        await until(lambda: handler.begun == ["ASK-A", "ASK-B"])
+        await until(lambda: len(handler.consumer.slots) == 0)
+    assert handler.pauses == []

@@ -101,6 +101,12 @@ async def test_in_turn_one_message_is_taken_from_one_stream_and_then_from_the_ne
     assert sorted(taken[:3]) == [b"a1", b"b1", b"c1"]
     assert sorted(taken[3:]) == [b"a2", b"b2", b"c2"]
     assert await reader.read(1) == []
+    assert await reader.read(1) == []
+    await bus.publish([Outgoing(streams[0], b"a3")])
+    assert len(await reader.read(1)) == 1, "it is looked at all streams again"
+    others = [stream for stream in streams if stream != next(iter(reader._turns))]
+    await bus.publish([Outgoing(stream, b"x") for stream in others])
+    assert len(await reader.read(1)) == 1, "an empty stream is passed over, not all are read at once"
 
 
 async def test_what_runs_alone_and_is_read_with_the_others_is_not_looked_for_besides(bus: DeafBus) -> None:

@@ -111,6 +111,19 @@ async def test_a_cancelled_message_is_finished_without_a_result_whether_it_had_s
     assert not stage.slots.cancel("runs")
 
 
+async def test_aborted_slots_end_what_runs_without_a_result() -> None:
+    stage = Stage(limit=1)
+    stage.add("runs")
+    stage.add("waits")
+    await settle()
+    running = asyncio.all_tasks() - {asyncio.current_task()}
+    stage.slots.abort()
+    await asyncio.wait(running, timeout=5)
+    assert all(task.done() for task in running)
+    assert stage.finished == []
+    assert list(stage.doors) == ["runs"]
+
+
 async def test_drained_slots_start_nothing_and_name_what_is_unfinished() -> None:
     stage = Stage(limit=2)
     for key in "abc":

@@ -21,7 +21,7 @@ from tests.simulation.running import play
 from tests.simulation.shrinking import shrunk
 from tests.simulation.wiring import replaced
 
-SCHEDULES = 3_000
+SCHEDULES = 1_000
 MOST_SCHEDULES_FOR_A_MUTANT = 3_000
 REGRESSIONS = [
     line.split()[0]

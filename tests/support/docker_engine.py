@@ -24,6 +24,7 @@ from contracts.base.errors import SandboxUnavailable
 from sandbox_runner import SandboxSettings
 from sandbox_runner.docker import image
 from sandbox_runner.docker.api import connect, has_image
+from tests.support import need
 
 IMAGE = "multi-agent-sandbox:test"
 _START_SECONDS = 30
@@ -54,6 +55,14 @@ def shared_engine() -> Iterator[str]:
         with _locked(folder):
             if _count(folder, -1) == 0:
                 _stop(folder)
+
+
+def needed_engine() -> Iterator[str]:
+    """For a fixture: the address, where an engine can be had."""
+    reason = missing()
+    need(not reason, reason)
+    with shared_engine() as address:
+        yield address
 
 
 @contextmanager

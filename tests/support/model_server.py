@@ -18,46 +18,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-Api = Literal["openai", "gemini"]
+from tests.support.model_wire import Api, Blocked, Received, Say, answer_of, fault_in
 
-
-@dataclass(frozen=True)
-class Received:
-    """A request as it came in; header names are in lower case."""
-
-    api: Api
-    path: str
-    headers: Mapping[str, str]
-    raw: bytes
-
-    @property
-    def body(self) -> Any:
-        return json.loads(self.raw)
-
-    @property
-    def prompt(self) -> str:
-        """The text of the last turn."""
-        if self.api == "openai":
-            return str(self.body["messages"][-1]["content"])
-        return "".join(part["text"] for part in self.body["contents"][-1]["parts"])
-
-
-@dataclass(frozen=True)
-class Say:
-    """An answer. `finish` is OpenAI's name ("stop", "length", "content_filter") and translated for Gemini."""
-
-    text: str
-    thoughts: tuple[str, ...] = ()
-    finish: str = "stop"
-    input_tokens: int = 11
-    output_tokens: int = 7
-
-
-@dataclass(frozen=True)
-class Blocked:
-    """The prompt itself is refused."""
+__all__ = ["Blocked", "ModelServer", "Received", "Say", "Status"]
 
 
 @dataclass(frozen=True)
@@ -104,8 +69,6 @@ class HangUp:
 
 Step = Say | Blocked | Status | Raw | Huge | Stall | HangUp
 Script = Sequence[Step] | Callable[[Received], Step]
-
-_GEMINI_FINISH = {"stop": ("STOP", 1), "length": ("MAX_TOKENS", 2), "content_filter": ("SAFETY", 3)}
 
 
 class ModelServer:
@@ -195,12 +158,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json(404, {"error": {"code": 404, "message": "no such path", "status": "NOT_FOUND"}})
             return
         with suppress(ConnectionError):
-            self._play(received, self.server.owner.step_for(received))
+            fault = fault_in(received)
+            self._play(received, Status(400, fault) if fault else self.server.owner.step_for(received))
 
     def _play(self, received: Received, step: Step) -> None:
         match step:
             case Say() | Blocked():
-                self._send_json(200, _answer(received, step))
+                self._send_json(200, answer_of(received, step))
             case Status():
                 self._send_json(step.code, _error(received.api, step), step.headers)
             case Raw():
@@ -238,7 +202,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(bytes([byte]))
 
     def _send_huge(self, received: Received, step: Huge) -> None:
-        whole = json.dumps(_answer(received, Say("@"))).encode()
+        whole = json.dumps(answer_of(received, Say("@"))).encode()
         before, after = whole.split(b"@")
         length = len(before) + len(after) + step.megabytes * 1_000_000
         self._head(200, "application/json", length if step.announced else None, {})
@@ -258,58 +222,6 @@ class _Handler(BaseHTTPRequestHandler):
 def _repeat(chunk: bytes, times: int) -> Iterator[bytes]:
     for _ in range(times):
         yield chunk
-
-
-def _answer(received: Received, step: Say | Blocked) -> dict[str, Any]:
-    return _openai_answer(received, step) if received.api == "openai" else _gemini_answer(received, step)
-
-
-def _openai_answer(received: Received, step: Say | Blocked) -> dict[str, Any]:
-    if isinstance(step, Blocked):
-        message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": "I will not."}
-        step = Say("")
-    else:
-        message = {"role": "assistant", "content": step.text}
-        if step.thoughts:
-            message["reasoning_content"] = "".join(step.thoughts)
-    return {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 1,
-        "model": f"{received.body['model']}-0001",
-        "choices": [{"index": 0, "message": message, "finish_reason": step.finish}],
-        "usage": {
-            "prompt_tokens": step.input_tokens,
-            "completion_tokens": step.output_tokens,
-            "total_tokens": step.input_tokens + step.output_tokens,
-        },
-    }
-
-
-def _gemini_answer(received: Received, step: Say | Blocked) -> dict[str, Any]:
-    # The older SDK asks for enumerations as numbers.
-    numbers = "enum-encoding" in received.path
-    if isinstance(step, Blocked):
-        reason = 1 if numbers else "SAFETY"
-        return {"promptFeedback": {"blockReason": reason}, "usageMetadata": {"promptTokenCount": 11}}
-    thoughts = [{"text": thought, "thought": True} for thought in step.thoughts]
-    parts = [*thoughts, {"text": step.text}] if step.text else thoughts
-    model = received.path.partition("/models/")[2].partition(":")[0]
-    return {
-        "candidates": [
-            {
-                "content": {"role": "model", "parts": parts},
-                "finishReason": _GEMINI_FINISH[step.finish][numbers],
-                "index": 0,
-            }
-        ],
-        "usageMetadata": {
-            "promptTokenCount": step.input_tokens,
-            "candidatesTokenCount": step.output_tokens,
-            "totalTokenCount": step.input_tokens + step.output_tokens,
-        },
-        "modelVersion": f"{model}-0001",
-    }
 
 
 def _error(api: Api, step: Status) -> dict[str, Any]:

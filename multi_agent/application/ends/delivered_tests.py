@@ -22,7 +22,7 @@ async def delivered_tests(
 ) -> tuple[str, ...]:
     """What runs the tests in a checkout of `commit`; () without one, or where it cannot be read."""
     try:
-        return commands_for_tests(view, await artifacts.read_tree(commit)) if commit else ()
+        return commands_for_tests(view, await artifacts.open_tree(commit)) if commit else ()
     except MultiAgentError:
         return ()
 
@@ -38,6 +38,8 @@ def _planned(item: TodoItem, paths: Collection[str]) -> Iterator[str]:
     if item.acceptance_criteria.tests:
         yield from (test.cmd for test in item.acceptance_criteria.tests)
         return
+    if not item.output_artifacts:
+        yield from (rule.command for rule in item.acceptance_criteria.validation_rules if rule.command)
     for language in LANGUAGES:
         own = [path for path in item.output_artifacts if language.is_test_file(path) and path in paths]
         if own:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from agents.sdk.baselines import load_baseline
 from contracts.base.errors import MultiAgentError
+from contracts.base.redaction import without_password
 from contracts.base.refs import branch_name, is_metadata
+from contracts.documents.baseline import Baseline
 from contracts.messages.journal import WorkflowSubmitted
 from contracts.messages.payloads import Usage
 from multi_agent.application.ends.verdicts import (
@@ -39,6 +42,8 @@ class Summary:
     tests_passed: int
     """Tests over the last report of each test task."""
     tests_failed: int
+    tests_apart: int
+    """Of those that passed, how many did so in another process than the code they test."""
     coverage_percent: float | None
     tasks: int
     attempts: int
@@ -62,6 +67,14 @@ class Summary:
     """Tasks of a completed workflow whose code no test looked at."""
     failures: tuple[Failure, ...] = ()
     findings: tuple[FindingFate, ...] = ()
+    repository_settings: tuple[str, ...] = ()
+    """What the repository says about work in it, each setting in words."""
+    baseline: str = ""
+    """How the repository's own tests ended before this work, in words; "" where that is not known."""
+    cached_input_tokens: int = 0
+    """Of the input tokens, those that the service had from an earlier request."""
+    baseline_obstacle: str = ""
+    """Why they cannot run; "" where they can, or that is not known."""
 
     def as_json(self) -> dict[str, Any]:
         """The fields as plain values."""
@@ -100,6 +113,7 @@ async def summarise(view: WorkflowView, store: GitArtifactStore, location: str, 
     header, tasks = view.header, view.tasks
     tests = count_tests(tasks)
     files = await _changed_files(view, store)
+    baseline = await _baseline(view, store)
     used = (planning, *(task.usage for task in tasks))
     return Summary(
         workflow_id=header.workflow_id,
@@ -109,6 +123,7 @@ async def summarise(view: WorkflowView, store: GitArtifactStore, location: str, 
         files=files,
         tests_passed=tests.passed,
         tests_failed=tests.failed,
+        tests_apart=tests.apart,
         coverage_percent=tests.coverage_percent,
         tasks=len(tasks),
         attempts=sum(task.attempt for task in tasks),
@@ -116,18 +131,31 @@ async def summarise(view: WorkflowView, store: GitArtifactStore, location: str, 
         model_calls=sum(one.model_calls for one in used),
         input_tokens=sum(one.input_tokens for one in used),
         output_tokens=sum(one.output_tokens for one in used),
+        cached_input_tokens=sum(one.cached_input_tokens or 0 for one in used),
         cost_usd=round(sum(one.cost_usd for one in used), 6),
         seconds=round((header.finished_at or header.created_at) - header.created_at, 2),
         sandbox=next((task.backend for task in reversed(tasks) if task.backend), ""),
         branch=branch_name(header.workflow_id) if header.result_commit else None,
         commit=header.result_commit,
-        store=location,
+        store=without_password(location),
         planning_calls=planning.model_calls,
         test_reports=tests.reports,
         untested=untested_tasks(tasks, files),
         failures=tuple(failures(tasks)),
         findings=tuple(findings(tasks)),
+        repository_settings=header.repository.lines if header.repository else (),
+        baseline=baseline.sentence if baseline else "",
+        baseline_obstacle=baseline.obstacle if baseline else "",
     )
+
+
+async def _baseline(view: WorkflowView, store: GitArtifactStore) -> Baseline | None:
+    if view.header.base_commit is None:
+        return None
+    try:
+        return await load_baseline(store, view.header.workflow_id)
+    except MultiAgentError:
+        return None
 
 
 async def _changed_files(view: WorkflowView, store: GitArtifactStore) -> tuple[str, ...]:
@@ -135,11 +163,10 @@ async def _changed_files(view: WorkflowView, store: GitArtifactStore) -> tuple[s
     if header.status is not WorkflowStatus.COMPLETED or header.result_commit is None:
         return ()
     try:
-        result = await store.read_tree(header.result_commit)
-        base = await store.read_tree(header.base_commit) if header.base_commit else {}
+        result = await store.open_tree(header.result_commit)
+        base = await store.open_tree(header.base_commit) if header.base_commit else None
     except MultiAgentError:
         return ()
-    changed = {path for path, content in result.items() if base.get(path) != content} | (
-        base.keys() - result.keys()
-    )
+    before, after = {} if base is None else base.content_names, result.content_names
+    changed = (path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
     return tuple(sorted(path for path in changed if not is_metadata(path)))

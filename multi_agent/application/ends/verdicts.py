@@ -49,6 +49,8 @@ class TestCounts:
 
     passed: int
     failed: int
+    apart: int
+    """Of those that passed, how many did so in another process than the code they test."""
     coverage_percent: float | None
     """The best of the reports; each is measured over all the code."""
     reports: int
@@ -61,6 +63,7 @@ def count_tests(tasks: Iterable[TaskState]) -> TestCounts:
     return TestCounts(
         sum(one.passed for one in reports),
         sum(one.failed for one in reports),
+        sum(one.apart or 0 for one in reports),
         max(covered, default=None),
         len(reports),
     )
@@ -87,7 +90,8 @@ def untested_tasks(tasks: Iterable[TaskState], files: Iterable[str]) -> tuple[st
     """Return the ids of the tasks whose code no test looked at, of a workflow that left `files`."""
     if not any(map(is_code, files)):
         return ()
-    items = [task.item.model_copy(update={"dependencies": task.dependencies}) for task in tasks]
+    looked = [task for task in tasks if task.tests is None or not task.tests.untested]
+    items = [task.item.model_copy(update={"dependencies": task.dependencies}) for task in looked]
     return tuple(items[number].task_id for number in untested(items))
 
 

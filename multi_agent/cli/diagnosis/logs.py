@@ -42,7 +42,7 @@ def logs(workflow: str | None, follow: bool, as_json: bool, **options: object) -
     while True:
         for line in files.new_lines():
             if workflow_id is None or line.is_about(workflow_id):
-                _print(terminal, line, as_json=as_json or not terminal.is_terminal)
+                _print(terminal, line, as_json=as_json or not terminal.is_read)
         if not follow:
             return
         time.sleep(_LOOK_SECONDS)
@@ -55,7 +55,8 @@ async def _resolve(settings: Settings, name: str) -> str:
 
 def _print(terminal: Terminal, line: LogLine, *, as_json: bool) -> None:
     if as_json:
-        print_json({"source": line.source, **line.fields}, indent=None)
+        source = {"source": line.source}
+        print_json(source | dict(line.fields) | source, indent=None)
         return
     terminal.print_line(_sentence(line), _STYLES.get(str(line.fields.get("level")), ""))
 

@@ -9,13 +9,14 @@ from typing import Final
 
 import click
 
-from contracts.base.errors import InvalidInput, ModelUnavailable
+from contracts.base.errors import ModelUnavailable
 from contracts.base.printing import print_line
 from multi_agent.application.data_folder import make_data_folder
 from multi_agent.bootstrap import check_model, find_agents
 from multi_agent.cli.options import (
     agents_option,
     data_dir_option,
+    environment_option,
     metrics_option,
     model_option,
     on_event_option,
@@ -25,7 +26,8 @@ from multi_agent.cli.options import (
 )
 from multi_agent.runtime.beside import beside
 from multi_agent.runtime.observing.bus_watch import watched
-from multi_agent.runtime.observing.event_hooks import Hook, read_hook, told
+from multi_agent.runtime.observing.event_hooks import told
+from multi_agent.runtime.observing.hooks import Hook, read_hook
 from multi_agent.runtime.observing.shared_metrics import served_metrics
 from multi_agent.runtime.served_paths import served_paths
 from multi_agent.runtime.services import open_client
@@ -44,6 +46,7 @@ _LOOK_SECONDS: Final = 0.2
 @agents_option
 @model_option
 @sandbox_option
+@environment_option
 @metrics_option
 @on_event_option
 @data_dir_option
@@ -71,10 +74,8 @@ async def _up(
         loop.add_signal_handler(number, stopped.set)
     begun = time.time()
     stack = Stack(settings, _say, roles=roles, modules=modules)
-    await stack.start()
+    await stack.start(join=False)
     try:
-        if stack.joined:
-            raise InvalidInput(f"{settings.data} is served already; stop that first")
         async with (
             watched(stack.trouble, _say, _say),
             told(stack.settings, hooks, _say),

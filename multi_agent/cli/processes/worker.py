@@ -11,6 +11,7 @@ from multi_agent.cli.options import (
     agents_option,
     artifacts_option,
     data_dir_option,
+    environment_option,
     metrics_option,
     model_option,
     redis_option,
@@ -33,6 +34,7 @@ SANDBOX_ROLE = "sandbox"
 @click.option("--worker-id", help="A name that no other worker ever had. [default: made up]")
 @model_option
 @sandbox_option
+@environment_option
 @data_dir_option
 @redis_option
 @artifacts_option

@@ -12,7 +12,7 @@ from agents.sdk.registry import agent_info
 from contracts.base.printing import print_json, print_line
 from contracts.base.processes.command_lines import command_line
 from contracts.documents.todo_list import TodoList
-from multi_agent.application.plans import check_roles, make_plan, read_plan
+from multi_agent.application.plans import check_roles, read_plan
 from multi_agent.bootstrap import check_model, find_agents, make_model, make_planner
 from multi_agent.cli.options import agents_option, json_option, model_option, settings_of
 from multi_agent.models import Asked
@@ -76,6 +76,6 @@ async def _plan(settings: Settings, request: str, modules: tuple[str, ...], comm
     try:
         planner = make_planner(settings, model, modules)
         await check_model(settings, Asked(planner.first_request(request), command))
-        return await make_plan(planner, request)
+        return await planner.plan(request)
     finally:
         await model.close()

@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -15,18 +15,20 @@ from contracts.base.processes.command_lines import command_line
 from multi_agent.application.data_folder import check_data_folder
 from multi_agent.cli import EXIT_APPROVAL, EXIT_INTERRUPTED
 from multi_agent.cli.completing import complete_workflow
+from multi_agent.cli.issue_options import asked_of, issue_options, read_request
 from multi_agent.cli.options import (
     agents_option,
     data_dir_option,
+    environment_option,
     json_option,
     metrics_option,
     model_option,
     on_event_option,
+    quiet_settings,
     sandbox_option,
-    settings_of,
 )
 from multi_agent.runtime.early import forked_early
-from multi_agent.runtime.observing.event_hooks import read_hook
+from multi_agent.runtime.observing.hooks import read_hook
 from multi_agent.runtime.observing.shared_metrics import served_metrics
 
 if TYPE_CHECKING:
@@ -36,14 +38,20 @@ if TYPE_CHECKING:
 # Everything else is imported while another process imports what the workers and the orchestrator need.
 # ruff: noqa: PLC0415
 
+_PLAN_KINDS: Final = frozenset({"auto", "full", "single"})
+
 
 @click.command()
 @click.argument("request", required=False)
 @click.option(
     "--repo", type=click.Path(file_okay=False, path_type=Path), help="Start from this repository's HEAD."
 )
+@issue_options
 @click.option(
-    "--plan", type=click.Path(dir_okay=False, path_type=Path), help="Run this plan instead of making one."
+    "--plan",
+    metavar="FILE|auto|full|single",
+    help="Run the plan in this file; or say who makes it: the model (full), or nobody, and one agent does "
+    "all (single). [default: auto, which is single in a repository, else full; env MULTI_AGENT_PLAN]",
 )
 @click.option(
     "--resume",
@@ -51,9 +59,11 @@ if TYPE_CHECKING:
     shell_complete=complete_workflow,
     help="Go on with a workflow that was interrupted.",
 )
+@click.option("--watch-steps", is_flag=True, help="Show each step of the agents in a repository.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Worker processes. [default: 2]")
 @model_option
 @sandbox_option
+@environment_option
 @agents_option
 @metrics_option
 @on_event_option
@@ -62,7 +72,7 @@ if TYPE_CHECKING:
 def run(
     request: str | None,
     repo: Path | None,
-    plan: Path | None,
+    plan: str | None,
     resume: str | None,
     modules: tuple[str, ...],
     hooks: tuple[str, ...],
@@ -73,18 +83,27 @@ def run(
 
     Starts whatever is needed and stops it again, or joins what already serves the data folder.
     """
-    if sum(value is not None for value in (request, plan, resume)) != 1:
-        raise click.UsageError("say what to build: a REQUEST, or --plan FILE, or --resume WORKFLOW")
+    kind = plan if plan in _PLAN_KINDS else None
+    file = Path(plan) if plan is not None and kind is None else None
+    watch_steps = bool(options.pop("watch_steps"))
+    asked = asked_of(request, options)
+    if sum(value is not None for value in (request, options["issue"], file, resume)) != 1:
+        raise click.UsageError(
+            "say what to build: a REQUEST, or --issue URL|FILE, or --plan FILE, or --resume WORKFLOW"
+        )
     told_to = tuple(map(read_hook, hooks))
-    again, typed = _again(modules, options), _typed(request, repo, modules, options)
-    settings = settings_of(**options)
+    again, typed = _again(modules, options), _typed(asked, repo, modules, {**options, "plan": kind})
+    settings = quiet_settings(**options, plan=kind)
     check_data_folder(settings.data)
+    request = request if options["issue"] is None else read_request(settings, options)
     with served_metrics(settings), forked_early(settings) as forked:
         from multi_agent.cli.tables import Terminal
         from multi_agent.cli.workflows.run_session import RunOptions, RunSession
         from multi_agent.cli.workflows.screen import Screen
+        from multi_agent.telemetry.logs import set_up_logs
 
-        wanted = RunOptions(request, plan, resume, repo, modules, told_to, again, typed)
+        set_up_logs("warning", settings.redactor, process="cli")
+        wanted = RunOptions(request, file, resume, repo, modules, told_to, again, typed, watch_steps)
         session = RunSession(settings, wanted, Screen(Terminal(err=as_json), quiet=as_json), forked)
         return asyncio.run(_interruptible(settings, session, wanted, as_json=as_json))
 
@@ -106,28 +125,34 @@ async def _interruptible(
     except asyncio.CancelledError:
         print_line(err=True)
         print_line("interrupted; everything started here is stopped", err=True)
-        for line in _after_interrupt(session.workflow_id, wanted.again):
+        for line in _after_interrupt(session.workflow_id, session.again):
             print_line(line, err=True)
         return EXIT_INTERRUPTED
-    code = report(finished, wanted.repo, as_json=as_json, again=wanted.again)
+    code = report(finished, wanted.repo, as_json=as_json, again=session.again)
     if code == EXIT_APPROVAL and not as_json:
         ShownActions(settings.data).note(pending_approvals(finished.view))
     return code
 
 
 def _again(modules: tuple[str, ...], options: Mapping[str, object]) -> tuple[str, ...]:
-    """The options of this run that one which goes on with it needs as well."""
-    given = [(f"--{name}", str(options[name])) for name in ("model", "sandbox") if options[name]]
+    """The options of this run that one which goes on with it needs as well.
+
+    Not whom to tell of events: addresses and commands may hold secrets.
+    """
+    names = ("model", "sandbox", "environment", "workers", "metrics_host", "metrics_port")
+    given = [(f"--{name.replace('_', '-')}", str(options[name])) for name in names if options[name]]
     given += [("--agents", module) for module in modules]
     return tuple(word for pair in given for word in pair)
 
 
 def _typed(
-    request: str | None, repo: Path | None, modules: tuple[str, ...], options: Mapping[str, object]
+    asked: tuple[str, ...], repo: Path | None, modules: tuple[str, ...], options: Mapping[str, object]
 ) -> tuple[str, ...]:
     """What follows this command's name for another choice of the model."""
-    given = [("--repo", repo), ("--workers", options["workers"]), *(("--agents", one) for one in modules)]
-    return (request or "", *(str(word) for pair in given if pair[1] is not None for word in pair))
+    others = _again(modules, {**options, "model": None})
+    given = [("--repo", repo), ("--plan", options["plan"])]
+    words = [word for name, value in given if value is not None for word in (name, str(value))]
+    return (*asked, *words, *others)
 
 
 def _after_interrupt(workflow_id: str | None, again: tuple[str, ...]) -> list[str]:

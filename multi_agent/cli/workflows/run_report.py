@@ -13,7 +13,7 @@ from multi_agent.application.ends.results import OfferedWork
 from multi_agent.application.ends.summary import FinishedRun, Summary
 from multi_agent.cli import EXIT_APPROVAL, EXIT_DONE, EXIT_FAILED
 from multi_agent.cli.decisions.action_text import print_waiting
-from multi_agent.cli.workflows.offer_text import offer_lines, take_line
+from multi_agent.cli.workflows.offer_text import offer_lines, take_lines
 from multi_agent.cli.workflows.summary_text import summary_lines
 from orchestrator.core.state import WorkflowStatus
 
@@ -54,8 +54,7 @@ def _test_lines(commands: Sequence[str]) -> list[str]:
 
 def _next_steps(summary: Summary, offered: OfferedWork | None, repo: Path | None) -> list[str]:
     name = summary.workflow_id
-    branch = offered.branch if offered else summary.branch
-    take = [take_line(name, branch, summary.store, repo)] if branch else []
+    take = take_lines(name, repo) if offered or summary.branch else []
     if summary.status == WorkflowStatus.COMPLETED.value and take:
         return take
     again = [f"  try again  {command_line('retry', name, '--fresh')}"] if offered else []

@@ -10,8 +10,8 @@ import click
 
 from contracts.base.printing import print_json, print_line
 from contracts.documents.todo_list import TodoList
-from multi_agent.application.bases import BaseLimits, take_base
-from multi_agent.application.plans import read_plan
+from multi_agent.application.bases import BaseLimits, RepositoryBase, find_base, take_base
+from multi_agent.application.plans import check_protected, read_plan
 from multi_agent.cli.options import data_dir_option, json_option, settings_of
 from multi_agent.runtime.services import open_artifacts, open_client
 from multi_agent.settings import Settings
@@ -63,15 +63,21 @@ def submit(
 
 
 async def _submit(settings: Settings, wanted: _Submission) -> str:
-    base = None
+    base = RepositoryBase()
     if wanted.repo is not None:
+        base = await find_base(wanted.repo, _say)
+        check_protected(wanted.plan, base.protected)
         async with open_artifacts(settings) as artifacts:
-            limits = BaseLimits.of(settings)
-            base = await take_base(artifacts, wanted.repo, limits, lambda text: print_line(text, err=True))
+            await take_base(artifacts, wanted.repo, base, BaseLimits.of(settings), _say)
     async with open_client(settings, create=True) as client:
         return await client.submit(
             wanted.plan,
-            base_commit=base,
+            base_commit=base.commit,
             workflow_id=wanted.workflow_id,
             wait_seconds=wanted.wait_seconds,
+            repository=base.settings,
         )
+
+
+def _say(text: str) -> None:
+    print_line(text, err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable, Iterator
 
 from contracts.base.text import flowing
 from multi_agent.application.ends.summary import Summary
@@ -10,23 +11,27 @@ from orchestrator.core.state import WorkflowStatus
 
 _SHOWN_FILES = 12
 _SHOWN_FINDINGS = 10
-_REQUEST_CHARACTERS = 100
+_COLUMNS = 80
 
 
 def summary_lines(summary: Summary) -> list[str]:
     """One line for each thing worth knowing, what kind of end it is and the request in the first."""
     done = summary.status == WorkflowStatus.COMPLETED.value
-    lines = ["", f"{_end(summary)}: {_one_line(summary.request)}"]
+    lines = ["", _first_line(summary)]
     if not done and summary.reason:
-        lines.append(f"  why        {flowing(summary.reason)}")
+        lines += field_lines("why", flowing(summary.reason))
     if summary.untested:
-        lines.append(f"  untested   no test looked at the code of {', '.join(summary.untested)}")
+        lines += field_lines("untested", f"no test looked at the code of {', '.join(summary.untested)}")
     if summary.files:
         more = " ..." if len(summary.files) > _SHOWN_FILES else ""
         shown = ", ".join(summary.files[:_SHOWN_FILES]) + more
-        lines += textwrap.wrap(f"  built      {shown}", 100, subsequent_indent=" " * 13)
+        lines += field_lines("built", shown)
+    if summary.repository_settings:
+        lines += field_lines("settings", f"of the repository: {'; '.join(summary.repository_settings)}")
+    if summary.baseline:
+        lines += field_lines("baseline", f"before this work: {flowing(summary.baseline)}")
     if summary.test_reports:
-        lines.append(_tests_line(summary))
+        lines += _tests_lines(summary)
     lines += _findings_lines(summary)
     lines.append(_work_line(summary))
     lines.append(_model_line(summary))
@@ -37,22 +42,38 @@ def summary_lines(summary: Summary) -> list[str]:
 
 
 def _end(summary: Summary) -> str:
-    if summary.status != WorkflowStatus.COMPLETED.value:
-        return summary.status.capitalize()
-    return "Done, UNTESTED" if summary.untested else "Done"
+    words = [summary.status.capitalize()]
+    if summary.status == WorkflowStatus.COMPLETED.value:
+        words = ["Done", *(["UNTESTED"] if summary.untested else [])]
+    return ", ".join([*words, *(["the repository's tests cannot run"] if summary.baseline_obstacle else [])])
 
 
-def _one_line(request: str) -> str:
-    return textwrap.shorten(flowing(request), _REQUEST_CHARACTERS, placeholder=" ...")
+def field_lines(name: str, text: str) -> list[str]:
+    """A name and its text, in lines of a usual terminal; a word that is longer stays whole."""
+    return textwrap.wrap(
+        text,
+        _COLUMNS,
+        initial_indent=f"  {name:10} ",
+        subsequent_indent=" " * 13,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
-def _tests_line(summary: Summary) -> str:
+def _first_line(summary: Summary) -> str:
+    begin = f"{_end(summary)}: "
+    return begin + textwrap.shorten(flowing(summary.request), _COLUMNS - len(begin), placeholder=" ...")
+
+
+def _tests_lines(summary: Summary) -> Iterator[str]:
     percent = summary.coverage_percent
     cover = "" if percent is None else f", {percent:.0f} % line coverage"
     total = summary.tests_passed + summary.tests_failed
     reports = f" in {summary.test_reports} reports" if summary.test_reports > 1 else ""
     passed = f"{summary.tests_passed} of {total} passed"
-    return f"  tests      {passed}{reports}{cover} (sandbox: {summary.sandbox})"
+    yield f"  tests      {passed}{reports}{cover} (sandbox: {summary.sandbox})"
+    if summary.tests_apart:
+        yield f"             {summary.tests_apart} of them in another process than the code"
 
 
 def _findings_lines(summary: Summary) -> list[str]:
@@ -62,7 +83,12 @@ def _findings_lines(summary: Summary) -> list[str]:
     ]
     if (more := len(summary.findings) - len(lines)) > 0:
         lines.append(f"and {more} more")
-    return [f"  {'' if number else 'findings':10} {line}" for number, line in enumerate(lines)]
+    return listed_lines("findings", lines)
+
+
+def listed_lines(name: str, texts: Iterable[str]) -> list[str]:
+    """Several texts under one name."""
+    return [line for number, text in enumerate(texts) for line in field_lines("" if number else name, text)]
 
 
 def _work_line(summary: Summary) -> str:
@@ -73,7 +99,8 @@ def _work_line(summary: Summary) -> str:
 
 def _model_line(summary: Summary) -> str:
     planning = f" ({summary.planning_calls} to plan)" if summary.planning_calls else ""
-    tokens = f"{summary.input_tokens} tokens in, {summary.output_tokens} out"
+    cached = f" ({summary.cached_input_tokens} cached)" if summary.cached_input_tokens else ""
+    tokens = f"{summary.input_tokens} tokens in{cached}, {summary.output_tokens} out"
     return f"  model      {summary.model_calls} calls{planning}, {tokens}, {_cost(summary)}"
 
 

@@ -17,7 +17,7 @@ from multi_agent.cli.served_text import unserved_text
 from multi_agent.cli.tables import Terminal
 from multi_agent.cli.workflows.screen import Screen
 from multi_agent.cli.workflows.workflow_json import workflow_json
-from multi_agent.runtime.observing.bus_watch import bus_trouble, watched
+from multi_agent.runtime.observing.bus_watch import BusTrouble, watched
 from multi_agent.runtime.observing.liveness import is_served
 from multi_agent.runtime.services import open_services, with_private_redis
 from multi_agent.settings import Settings
@@ -36,13 +36,13 @@ def watch(workflow: str | None, as_json: bool, **options: object) -> int:
 
 
 async def _watch(settings: Settings, name: str | None, *, as_json: bool) -> int:
-    screen = Screen(Terminal(err=as_json))
+    screen, bus = Screen(Terminal(err=as_json)), BusTrouble()
     async with open_services(settings) as services:
         client = services.client
         workflow_id = await client.resolve(name)
 
         async def look() -> str | None:
-            return await _trouble(settings, services.database)
+            return await _trouble(settings, services.database, bus)
 
         try:
             async with watched(look, screen.wait_for, screen.go_on):
@@ -52,6 +52,7 @@ async def _watch(settings: Settings, name: str | None, *, as_json: bool) -> int:
                         return _ended(settings, screen, progress, as_json=as_json)
         finally:
             screen.close()
+            await bus.close()
     return EXIT_FAILED
 
 
@@ -75,8 +76,8 @@ def _ended(settings: Settings, screen: Screen, progress: Progress, *, as_json: b
     return EXIT_APPROVAL
 
 
-async def _trouble(settings: Settings, database: Database) -> str | None:
+async def _trouble(settings: Settings, database: Database, bus: BusTrouble) -> str | None:
     """What the workflow waits for: somebody who serves the folder, or Redis."""
     if not await is_served(settings, database):
         return unserved_text()
-    return await bus_trouble(with_private_redis(settings))
+    return await bus.of(with_private_redis(settings))

@@ -7,16 +7,14 @@ processes are started the long way.
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
+import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
-
-import structlog
 
 from multi_agent.embedded.child import ChildProcess
 from multi_agent.runtime.forking.fork_server import ForkClient, socket_pair
@@ -26,8 +24,8 @@ _SERVER: Final = (sys.executable, "-P", "-m", "multi_agent.cli.processes.forked"
 _START_SECONDS: Final = 60.0
 """How long a start may take; the first waits for the imports."""
 _KILL_SECONDS: Final = 5.0
-
-log = structlog.get_logger(__name__)
+_MOST_OUTPUT: Final = 2_000
+"""Bytes of what a lost server said last."""
 
 
 class ForkedProcesses:
@@ -40,7 +38,8 @@ class ForkedProcesses:
         """
         ours, theirs = socket_pair()
         self._client = ForkClient(ours)
-        self._server = ChildProcess(_SERVER, log=Path(os.devnull), env=env, stdin=theirs.fileno())
+        self._log = tempfile.NamedTemporaryFile(prefix="multi-agent-forks-")  # noqa: SIM115 - see close
+        self._server = ChildProcess(_SERVER, log=Path(self._log.name), env=env, stdin=theirs.fileno())
         self._processes: set[ForkedCommand] = set()
         self._listens = False
         self._lost = False
@@ -67,7 +66,11 @@ class ForkedProcesses:
 
     def _handle_loss(self) -> None:
         self._lost = True
-        log.warning("fork_server_lost")
+        # It takes a tenth of a second to import, before the server starts.
+        import structlog  # noqa: PLC0415
+
+        log = structlog.get_logger(__name__)
+        log.warning("fork_server_lost", output=self._log.read()[-_MOST_OUTPUT:].decode(errors="replace"))
         for process in self._processes:
             process.ended.set()
         self._processes.clear()
@@ -76,6 +79,7 @@ class ForkedProcesses:
         """End the server and what it forked."""
         self._client.close()
         self._server.kill()
+        self._log.close()
 
 
 class ForkedCommand:

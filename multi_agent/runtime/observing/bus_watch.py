@@ -10,6 +10,7 @@ from typing import Final
 
 from contracts.base.errors import BusUnavailable, MultiAgentError, NotConfigured
 from contracts.bus.connect import connect_message_bus
+from contracts.ports.bus import MessageBus
 from contracts.runtime.outage import Outage
 from multi_agent.runtime.beside import beside
 from multi_agent.settings import Settings
@@ -46,18 +47,39 @@ def _named(error: BusUnavailable) -> BusUnavailable:
     return BusUnavailable(f"{error}; REDIS_URL names it")
 
 
-async def bus_trouble(settings: Settings) -> str | None:
-    """Ask the server once. Returns what is waited for, in words."""
-    if settings.redis_url is None:
+class BusTrouble:
+    """Asks the server again and again, over one connection while it answers."""
+
+    def __init__(self) -> None:
+        self._url = ""
+        self._bus: MessageBus | None = None
+
+    async def of(self, settings: Settings) -> str | None:
+        """Ask the server of these settings once. Returns what is waited for, in words."""
+        if settings.redis_url is None:
+            return None
+        try:
+            await self._ask(settings.redis_url.get_secret_value())
+        except BusUnavailable as error:
+            await self.close()
+            return f"waits for {error}"
+        except NotConfigured:
+            return None  # it answers
         return None
-    url = settings.redis_url.get_secret_value()
-    try:
-        await (await connect_message_bus(url, timeout=QUICK_SECONDS)).close()
-    except BusUnavailable as error:
-        return f"waits for {error}"
-    except NotConfigured:
-        return None  # it answers
-    return None
+
+    async def _ask(self, url: str) -> None:
+        if url != self._url:
+            await self.close()
+        if self._bus is None:
+            self._bus, self._url = await connect_message_bus(url, timeout=QUICK_SECONDS), url
+        else:
+            await self._bus.incarnation()
+
+    async def close(self) -> None:
+        """Close the connection; the next question opens another."""
+        bus, self._bus = self._bus, None
+        if bus is not None:
+            await bus.close()
 
 
 def watched(

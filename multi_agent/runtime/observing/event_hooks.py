@@ -3,50 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 import subprocess
-import urllib.request
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from functools import partial
 from http.client import HTTPException
-from typing import Final, NamedTuple
-from urllib.parse import urlsplit
+from typing import Final
 
-from contracts.base.errors import InvalidInput, StoreUnavailable
+from contracts.base.errors import StoreUnavailable
 from contracts.base.text import json_text
 from multi_agent.application.notices import Notice, Notices
 from multi_agent.bootstrap import make_client, make_database
+from multi_agent.runtime.observing.hooks import HOOK_SECONDS, Hook
 from multi_agent.settings import Settings
 
 LOOK_SECONDS: Final = 0.5
-HOOK_SECONDS: Final = 10.0
-"""How long a command or a server may take."""
-
-
-class Hook(NamedTuple):
-    """Whom to tell."""
-
-    shown: str
-    """Its host or program: what else stands in an address or a command may be secret."""
-    send: Callable[[bytes], None]
-
-
-def read_hook(given: str) -> Hook:
-    """Return the hook that a user named. Raises InvalidInput for neither a command nor an http address."""
-    try:
-        if "://" in given.partition(" ")[0]:
-            parts = urlsplit(given)
-            if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
-                raise InvalidInput("--on-event: an address begins with http:// or https:// and names a host")
-            return Hook(f"{parts.scheme}://{parts.hostname}", partial(_post, given))
-        words = shlex.split(given)
-    except ValueError as error:
-        raise InvalidInput(f"--on-event: {error}") from None
-    if not words:
-        raise InvalidInput("--on-event is empty; name a command or an http address")
-    return Hook(words[0], partial(_run, words))
 
 
 @asynccontextmanager
@@ -106,21 +77,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, subprocess.CalledProcessError):
         return f"exit code {error.returncode}"
     return str(error) if isinstance(error, OSError) else type(error).__name__
-
-
-def _post(url: str, body: bytes) -> None:
-    request = urllib.request.Request(  # noqa: S310 - see read_hook
-        url, data=body, headers={"Content-Type": "application/json"}, method="POST"
-    )
-    with urllib.request.urlopen(request, timeout=HOOK_SECONDS) as answer:  # noqa: S310
-        answer.read(1)
-
-
-def _run(words: Sequence[str], body: bytes) -> None:
-    subprocess.run(
-        words,
-        input=body,
-        stdout=subprocess.DEVNULL,
-        timeout=HOOK_SECONDS,
-        check=True,
-    )

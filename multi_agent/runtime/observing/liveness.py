@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multi_agent.bootstrap import host_name
@@ -22,17 +23,13 @@ async def is_served(settings: Settings, database: Database) -> bool:
     from orchestrator.storage.queries import read_orchestrators  # noqa: PLC0415
 
     known = await database.read(read_orchestrators)
-    if any(one.host == host_name() and lives(one.pid) for one in known):
+    if any(one.host == host_name() and _runs_orchestrator(one.pid) for one in known):
         return True
     return bool(known) and await orchestrator_alive(database, settings.lease_seconds / 2)
 
 
-def lives(pid: int) -> bool:
-    """Whether a process of this machine exists."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _runs_orchestrator(pid: int) -> bool:
+    """Whether a process of this machine shows itself as one; False where that cannot be seen."""
+    with suppress(OSError):
+        return b"orchestrator" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return False

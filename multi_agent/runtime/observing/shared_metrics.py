@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from multi_agent.runtime.observing.liveness import lives
 from multi_agent.runtime.observing.metrics_server import serve_metrics
 from multi_agent.settings import Settings
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
 _VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+_PREFIX: Final = "multi-agent-metrics-"
 _OF_A_PROCESS: Final = re.compile(r"_(\d+)\.db")
 
 
@@ -31,7 +31,7 @@ class SharedMetrics:
     def __init__(self, host: str, port: int) -> None:
         self._host = host
         self._port = port
-        self._folder = tempfile.mkdtemp(prefix="multi-agent-metrics-")
+        self._folder = tempfile.mkdtemp(prefix=_PREFIX)
         # The library is told in no other way.
         os.environ[_VARIABLE] = self._folder
 
@@ -64,7 +64,7 @@ class _Sums:
 
         for path in Path(self._folder).glob("gauge_live*.db"):
             found = _OF_A_PROCESS.search(path.name)
-            if found and not lives(int(found[1])):
+            if found and not _lives(int(found[1])):
                 mark_process_dead(int(found[1]), self._folder)  # type: ignore[no-untyped-call]
         unused = CollectorRegistry()
         metrics: Iterable[Metric] = MultiProcessCollector(unused, self._folder).collect()  # type: ignore[no-untyped-call]
@@ -73,7 +73,17 @@ class _Sums:
 
 def counted_together() -> bool:
     """Whether another process serves what this one counts."""
-    return _VARIABLE in os.environ
+    return Path(os.environ.get(_VARIABLE, "")).name.startswith(_PREFIX)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @contextmanager

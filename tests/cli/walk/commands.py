@@ -16,6 +16,7 @@ WORDS: Mapping[str, str] = {
     "file": "backup.db",
     "shell": "bash",
     "dead_letter_id": "1",
+    "environment_id": "0123",
 }
 """What each argument is given; a new one is put here."""
 OPTIONS: Mapping[str, tuple[str, ...]] = {
@@ -26,7 +27,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
 """So that a command takes no minutes."""
 SERVING = frozenset({"up", "orchestrator", "worker", "watch"})
 """Those that go on until they are stopped."""
-SLOW = SERVING | {"run", "why", "verify", "doctor", "sandbox build"}
+SLOW = SERVING | {"run", "why", "verify", "doctor", "sandbox build", "environment build"}
 """Those that serve, start processes or listen."""
 
 

@@ -95,6 +95,11 @@ TEXTS: Mapping[str, _Text] = {
         ("sandbox", "engine"),
         {"MULTI_AGENT_SANDBOX": "docker"},
     ),
+    "github_token": _Text({"form": "no token"}, ("GH_TOKEN",)),
+    "github_enterprise_token": _Text({"form": "no token"}, ("GH_ENTERPRISE_TOKEN",)),
+    "gitlab_token": _Text({"form": "no token"}, ("GITLAB_TOKEN",)),
+    "forges": _Text({"form": "nonsense"}, ("MULTI_AGENT_FORGES",)),
+    "environment": _Text({"absent": "/nonexistent", "file": "plan.json"}, ("environment",)),
     "metrics_host": _Text(
         {"form": "x" * 70, "unreachable": "203.0.113.1"},
         ("metrics", "METRICS"),

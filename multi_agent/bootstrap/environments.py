@@ -1,0 +1,63 @@
+"""Environments of repositories."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from contracts.base.processes.folder_cache import FolderCache
+from contracts.ports.environments import Environments, PreparedEnvironment
+from contracts.ports.workspace import Workspaces
+from multi_agent.settings import Settings
+
+if TYPE_CHECKING:
+    from artifacts import GitArtifactStore
+
+# What makes them is imported for the first one: many runs never need it.
+# ruff: noqa: PLC0415
+
+NO_ENVIRONMENT: Final = "none"
+FOUND: Final = "auto"
+_FOLDER: Final = "environments"
+_MB: Final = 1_000_000
+
+
+class _Nothing:
+    """The port, for a user who wants none."""
+
+    @asynccontextmanager
+    async def prepare(
+        self, _commit: str, _say: Callable[[str], None]
+    ) -> AsyncIterator[PreparedEnvironment | None]:
+        """See Environments."""
+        yield None
+
+
+def make_environments(settings: Settings, store: GitArtifactStore, workspaces: Workspaces) -> Environments:
+    """What gives the environments that the settings name, for commits in the store."""
+    from sandbox_runner.environments.found import FoundEnvironments, MakingSettings
+    from sandbox_runner.environments.making.installers import installer_environment
+    from sandbox_runner.environments.services.serving import ServedEnvironments
+    from sandbox_runner.environments.yours.user_folder import FolderEnvironments
+    from sandbox_runner.local.toolbox import interpreter
+
+    if settings.environment == NO_ENVIRONMENT:
+        return _Nothing()
+    trees, cache = store.trees(), environment_cache(settings)
+    if settings.environment == FOUND:
+        how = MakingSettings(
+            interpreter(), settings.search_path, installer_environment(), settings.environment_seconds
+        )
+        own: Environments = FoundEnvironments(trees, workspaces, cache, how)
+    else:
+        own = FolderEnvironments(Path(settings.environment), trees, cache)
+    return ServedEnvironments(
+        own, trees, cache, search_path=settings.search_path, seconds=settings.environment_seconds
+    )
+
+
+def environment_cache(settings: Settings) -> FolderCache:
+    """What keeps built environments."""
+    return FolderCache(settings.data / _FOLDER, settings.environment_cache_mb * _MB)

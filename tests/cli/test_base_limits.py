@@ -1,0 +1,33 @@
+"""How large a repository may be, by where programs run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from multi_agent.application.bases import BaseLimits
+from multi_agent.bootstrap import HOST, workspace_limits
+from multi_agent.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("named", "limits"),
+    [
+        ({}, (50_000, 1_000)),
+        ({"sandbox": HOST}, (5_000, 50)),
+        ({"sandbox": HOST, "max_repository_files": 6_000}, (6_000, 50)),
+        ({"sandbox": HOST, "max_repository_mb": 60}, (5_000, 60)),
+        ({"max_repository_files": 10, "max_repository_mb": 2}, (10, 2)),
+    ],
+)
+def test_trees_that_are_sent_to_hosts_are_small_unless_somebody_says_otherwise(
+    named: dict[str, Any], limits: tuple[int, int]
+) -> None:
+    found = BaseLimits.of(Settings(**named))
+    assert (found.files, found.megabytes) == limits
+
+
+def test_a_workspace_has_room_for_the_largest_repository_and_what_is_added() -> None:
+    limits = workspace_limits(Settings(max_repository_files=70_000))
+    assert limits.file_count == 70_000 + limits.changed_files
