@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -48,19 +48,24 @@ def main() -> None:
     place = Place(folder / "judge", options.build, options.tests)
     place.folder.mkdir(parents=True, exist_ok=True)
     if options.step == "choose":
-        asyncio.run(_choose(options.folders[0].absolute(), folder, place, options.cases, options.each))
+        names = tomllib.loads(_LIST.read_text("utf-8"))["names"]
+        mirrors = options.folders[0].absolute()
+        asyncio.run(choose(names, mirrors, folder, place, options.cases, options.each))
         return
     cases = [case for case in _cases(folder) if not options.only or int(case.name) in options.only]
     for case in cases:
-        _run(case) if options.step == "run" else _keep(case, "verdict", asyncio.run(_verdict(case, place)))
+        _run(case) if options.step == "run" else _keep(case, "verdict", asyncio.run(verdict(case, place)))
     if options.step == "judge":
         for line in _table(cases):
             print_line(line)
 
 
-async def _choose(mirrors: Path, folder: Path, place: Place, cases: int, each: int) -> None:
+async def choose(
+    names: Sequence[str], mirrors: Path, folder: Path, place: Place, cases: int, each: int
+) -> None:
+    """Make a folder for each fix that serves, until there are so many, and so many of each repository."""
     chosen: Counter[str] = Counter()
-    for name in tomllib.loads(_LIST.read_text("utf-8"))["names"]:
+    for name in names:
         mirror = mirrors / name.replace("/", "+") / "repo"
         for fix in candidates(name, Path(git("rev-parse", "--absolute-git-dir", at=mirror))):
             if chosen[name] == each or chosen.total() == cases:
@@ -90,7 +95,7 @@ def _run(case: Path) -> None:
         subprocess.run((*_COMMAND, *words), cwd=case, env=os.environ, stdout=summary, check=False)
 
 
-async def _verdict(case: Path, place: Place) -> dict[str, Any]:
+async def verdict(case: Path, place: Place) -> dict[str, Any]:
     """Lay the tests of the fix over the result and run them, then all tests of the result alone."""
     text = (case / "summary.json").read_text("utf-8") if (case / "summary.json").exists() else ""
     summary = json.loads(text) if text.strip() else {}
