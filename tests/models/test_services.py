@@ -170,7 +170,9 @@ async def test_anthropic_caches_a_conversation_with_tools_from_step_to_step() ->
         async with http_client("anthropic", server) as client:
             await client.complete(ModelRequest("coder.step", "You work.", turns, tools=(tool,)))
     body = server.requests[0].body
-    marked = [part["text"] for turn in body["messages"] for part in turn["content"] if "cache_control" in part]
+    marked = [
+        part["text"] for turn in body["messages"] for part in turn["content"] if "cache_control" in part
+    ]
     assert marked == ["c"]
     assert body["system"][0]["cache_control"] == {"type": "ephemeral"}
 
