@@ -20,7 +20,9 @@ from agents.roles.context import (
     find_contract,
     relevant_files,
 )
+from agents.roles.repository_work import works_in_steps
 from agents.roles.system_prompt import role_prompt
+from agents.roles.test_writing import write_tests_in_steps
 from agents.sdk.changed_tree import ChangedTree
 from agents.sdk.prompting import section
 from agents.sdk.registry import agent
@@ -51,8 +53,8 @@ _COMPARING_SECONDS: Final = 60.0
 class TesterAgent:
     """Writes test files and makes a TestReport, given the contract, the code and the acceptance tests.
 
-    In the plan's own task (cycle 0) it asks the model for test files if the task may write any. In later
-    cycles it only runs the existing tests. A task with neither files to write nor tests to run judges what
+    In the plan's own task (cycle 0) it asks the model for test files if the task may write any, in a
+    repository in steps (agents.loop). In later cycles it only runs the existing tests. A task with neither files to write nor tests to run judges what
     the workflow has changed, without a model (change_check). The task succeeds whether or not the tests pass:
     the verdict says "passed" or "failed". Raises SandboxUnavailable when the sandbox itself fails.
     """
@@ -62,15 +64,15 @@ class TesterAgent:
             return await amend(task)
         if judges_a_change(task):
             return await check_change(task)
-        files: dict[str, bytes | str | None] = {}
-        if task.request.cycle == 0 and task.request.writable:
-            files = as_files(await self.write_tests(task))
+        files, shown = await self._written(task)
         report = await self.run_tests(task, merged_tree(task.files, files), written=files)
         passed = sum(case.outcome == "passed" for case in report.results)
         failed = sum(case.outcome in {"failed", "error"} for case in report.results)
         counts = f"{passed} passed, {failed} failed"
         if report.passed and failed:
             counts += ", all of which failed before this work"
+        if shown:
+            counts += f"; {shown}"
         return AgentResult(
             files=files,
             report=report,
@@ -85,6 +87,15 @@ class TesterAgent:
             ),
             backend=report.backend,
         )
+
+    async def _written(self, task: Task) -> tuple[Mapping[str, bytes | str | None], str]:
+        """The tests that the task has the tester write, and what they say without the work, in words."""
+        if task.request.cycle or not task.request.writable:
+            return {}, ""
+        if works_in_steps(task):
+            written = await write_tests_in_steps(task)
+            return written.files, written.shown
+        return as_files(await self.write_tests(task)), ""
 
     async def write_tests(self, task: Task) -> CodeArtifacts:
         """Ask the model for the tests of the contract. Raises AgentFailure and what `Task.ask` raises."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
-from agents.roles.checks.acceptance_runs import run_test
 from agents.roles.checks.collected import Collected
+from agents.roles.checks.without_work import commands_for, run_commands, with_tests_alone
 from agents.sdk.changed_tree import ChangedTree, is_changed
 from agents.sdk.result import AgentResult
 from agents.sdk.task import Task
@@ -23,11 +22,6 @@ from contracts.documents.reports import TestCase, TestReport
 from contracts.documents.todo_list import AcceptanceTest
 from contracts.messages.payloads import TestSummary
 from contracts.ports.trees import TreeBase
-
-_SECONDS: Final = 300
-"""How long the tests of the work may run."""
-_MOST_CHARACTERS: Final = 450
-"""Of a command, less than AcceptanceTest allows."""
 
 
 def judges_a_change(task: Task) -> bool:
@@ -59,10 +53,10 @@ async def check_change(task: Task) -> AgentResult:
     """
     start = await task.first_files()
     files = _steered_as_before(task.files, start)
-    commands = list(_commands(_own_tests(files, start)))
+    commands = list(commands_for(_own_tests(files, start)))
     if not commands and not start:
         raise AgentFailure("there is nothing to run: no acceptance test, and no test file", code="no_tests")
-    before = await _run(task, list(_commands(_replaced_tests(files, start))), start)
+    before = await run_commands(task, list(commands_for(_replaced_tests(files, start))), start)
     seen = _Findings(await _own_results(task, commands, files, before))
     seen.failure = seen.own.failure
     if seen.failure is None:
@@ -92,40 +86,15 @@ def _steered_as_before(files: Mapping[str, bytes], start: Mapping[str, bytes]) -
     return ChangedTree(files, {path: start.get(path) for path in changed})
 
 
-def _commands(paths: list[str]) -> Iterator[AcceptanceTest]:
-    """The commands that run these files with tests, as few as their length allows."""
-    for language in LANGUAGES:
-        argv = [*language.commands[0]]
-        for path in filter(language.is_test_file, paths):
-            if len(argv) > len(language.commands[0]) and len(shlex.join([*argv, path])) > _MOST_CHARACTERS:
-                yield AcceptanceTest(cmd=shlex.join(argv), timeout_seconds=_SECONDS)
-                argv = [*language.commands[0]]
-            argv.append(path)
-        if len(argv) > len(language.commands[0]):
-            yield AcceptanceTest(cmd=shlex.join(argv), timeout_seconds=_SECONDS)
-
-
-async def _run(
-    task: Task,
-    commands: list[AcceptanceTest],
-    files: Mapping[str, bytes],
-    excused: frozenset[str] = frozenset(),
-) -> Collected:
-    collected = Collected(excused=excused)
-    for test in commands:
-        await run_test(task, test, files, collected)
-    return collected
-
-
 async def _own_results(
     task: Task, commands: list[AcceptanceTest], files: Mapping[str, bytes], before: Collected
 ) -> Collected:
     """Run the tests with the change; what failed before in the same files is excused."""
-    found = await _run(task, commands, files)
+    found = await run_commands(task, commands, files)
     if found.failure is None:
         return found
     failed = frozenset(case.test_id for case in before.results if case.outcome in {"failed", "error"})
-    return await _run(task, commands, files, failed) if failed else found
+    return await run_commands(task, commands, files, failed) if failed else found
 
 
 async def _look_without(
@@ -136,9 +105,7 @@ async def _look_without(
     seen: _Findings,
 ) -> None:
     """Find the tests that fail on the base; that there is none is a failure."""
-    paths = (path for path in {**dict.fromkeys(files), **dict.fromkeys(start)} if serves_tests(path))
-    tests = {path: files.get(path) for path in paths if is_changed(path, start, files)}
-    without = await _run(task, commands, ChangedTree(start, tests))
+    without = await run_commands(task, commands, with_tests_alone(files, start))
     passed = {case.test_id for case in without.results if case.outcome == "passed"}
     now = [case.test_id for case in seen.own.results if case.outcome == "passed"]
     seen.shown_by = [test for test in now if test not in passed]

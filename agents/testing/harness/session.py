@@ -25,6 +25,8 @@ from typing import Any
 
 _MESSAGE_CHARACTERS = 1_000
 _TRACEBACK_CHARACTERS = 20_000
+_TRACE_CHARACTERS = 7_000
+_TRACES_CHARACTERS = 300_000
 _ROOT = os.getcwd()
 _OWN = os.path.dirname(os.path.abspath(__file__))
 # A step of a traceback as pytest writes it, `tests/test_a.py:3: in test_one`, or as Python does; the
@@ -178,6 +180,8 @@ def _base(nodeid: str) -> str:
 
 
 def _recorder(pytest: Any, pipe: _Pipe, added: _AddedTests) -> Any:
+    traces = _Traces()
+
     class Recorder:
         def pytest_addoption(self, parser: Any) -> None:
             # The disabled terminal plugin defines this option; pytest 7 reads it when an assertion fails.
@@ -200,6 +204,7 @@ def _recorder(pytest: Any, pipe: _Pipe, added: _AddedTests) -> Any:
                     id=report.nodeid,
                     outcome=report.outcome,
                     message=_message(report.longrepr),
+                    trace=traces.of(report),
                     **_place(report.longrepr),
                 )
 
@@ -220,6 +225,7 @@ def _recorder(pytest: Any, pipe: _Pipe, added: _AddedTests) -> Any:
                 message=_message(report.longrepr) if report.outcome != "passed" else "",
                 slow=report.duration > _SLOW_SECONDS,
                 by=getattr(report, "skipped_by", ""),
+                trace=traces.of(report),
                 **(_place(report.longrepr) if report.outcome == "failed" else {}),
             )
 
@@ -257,6 +263,25 @@ def _raised_by(excinfo: Any) -> str:
     folder = f"{os.getcwd()}{os.sep}"
     inside = [name for name in frames if name.startswith(folder) and not name.startswith(_OWN)]
     return os.path.relpath(inside[-1]) if inside else ""
+
+
+class _Traces:
+    """Whole tracebacks, as long as there is room for them."""
+
+    def __init__(self) -> None:
+        self._room = _TRACES_CHARACTERS
+
+    def of(self, report: Any) -> str:
+        """That of a failure, cut in the middle; "" for what did not fail."""
+        if report.outcome != "failed":
+            return ""
+        text = str(report.longrepr)
+        half = min(_TRACE_CHARACTERS, self._room) // 2
+        if len(text) > 2 * half:
+            left_out = len(text) - 2 * half
+            text = f"{text[:half]}\n... {left_out} characters left out ...\n{text[-half:]}" if half else ""
+        self._room -= min(len(text), self._room)
+        return text
 
 
 def _message(longrepr: Any) -> str:

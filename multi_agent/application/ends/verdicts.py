@@ -39,6 +39,7 @@ class FindingFate:
     fate: Literal["fixed", "sent back", "open", "noted"]
     """Fixed: a fix followed, and the review then approved. Sent back: a fix was asked for, and no review
     approved. Open: the last review does not approve. Noted: the review approved all the same."""
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
