@@ -54,9 +54,10 @@ class TesterAgent:
     """Writes test files and makes a TestReport, given the contract, the code and the acceptance tests.
 
     In the plan's own task (cycle 0) it asks the model for test files if the task may write any, in a
-    repository in steps (agents.loop). In later cycles it only runs the existing tests. A task with neither files to write nor tests to run judges what
-    the workflow has changed, without a model (change_check). The task succeeds whether or not the tests pass:
-    the verdict says "passed" or "failed". Raises SandboxUnavailable when the sandbox itself fails.
+    repository in steps (agents.loop). In later cycles it only runs the existing tests. A task with neither
+    files to write nor tests to run judges what the workflow has changed, without a model (change_check). The
+    task succeeds whether or not the tests pass: the verdict says "passed" or "failed". Raises
+    SandboxUnavailable when the sandbox itself fails.
     """
 
     async def run(self, task: Task) -> AgentResult:

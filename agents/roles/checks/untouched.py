@@ -22,6 +22,8 @@ class _Part(NamedTuple):
 
     label: str
     text: str
+    inside: Names
+    """The classes around it."""
 
 
 def changed_besides(old: str, new: str, path: str, contested: Set[NamedTest]) -> list[str]:
@@ -71,6 +73,8 @@ def _is_addition(part: _Part, labels: Set[str], used: Set[str]) -> bool:
     """Whether a new part gives nothing of the file another meaning."""
     if part.label in labels or "autouse" in part.text:
         return False
+    if part.inside and "::".join(part.inside) not in labels:
+        return True  # of a class that is new as well
     names = [part.label.rpartition("::")[2]]
     if not part.text.startswith(("@", "def ", "async def ", "class ")):
         [node] = ast.parse(part.text).body
@@ -149,10 +153,10 @@ def _parts(body: list[ast.stmt], inside: Names = ()) -> Iterator[_Part]:
         if isinstance(node, ast.ClassDef):
             names, members = (*inside, node.name), node.body
             node.body = []
-            yield _Part("::".join(names), ast.unparse(node))
+            yield _Part("::".join(names), ast.unparse(node), inside)
             yield from _parts(members, names)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield _Part("::".join((*inside, node.name)), ast.unparse(node))
+            yield _Part("::".join((*inside, node.name)), ast.unparse(node), inside)
         else:
             text = ast.unparse(node)
-            yield _Part("::".join((*inside, text.partition("\n")[0][:_FIRST_LINE])), text)
+            yield _Part("::".join((*inside, text.partition("\n")[0][:_FIRST_LINE])), text, inside)
