@@ -132,10 +132,14 @@ def _findings(review: ReviewReport) -> str:
 def _failures(report: TestReport, baseline: Baseline | None) -> str:
     bad = [case for case in report.results if case.outcome in {"failed", "error"}]
     cases = [case for case in bad if baseline is None or not baseline.failed_before(case.test_id)] or bad
-    lines = [f"{case.test_id} ({case.outcome}): {case.message}" for case in cases[:50]]
+    lines = [f"{case.test_id} ({_how(case)}): {case.message}" for case in cases[:50]]
     if len(cases) > len(lines):
         lines.append(f"and {len(cases) - len(lines)} more")
     tails = [f"{run.cmd} printed at its end:\n{run.output_tail}" for run in report.runs if run.output_tail]
     if not cases and report.failure is not None:
         lines = [report.failure.sentence]
     return "\n\n".join([bullets(lines), *tails])
+
+
+def _how(case: TestCase) -> str:
+    return "flaky: it failed, and passed when the same was run again" if case.flaky else case.outcome

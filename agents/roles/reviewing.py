@@ -70,9 +70,7 @@ def _letter(path: str, start: Mapping[str, bytes], files: Mapping[str, bytes]) -
     return "A" if path not in start else "M" if path in files else "D"
 
 
-def _problems(
-    review: GiveReview, files: Mapping[str, bytes], start: Mapping[str, bytes]
-) -> Iterable[str]:
+def _problems(review: GiveReview, files: Mapping[str, bytes], start: Mapping[str, bytes]) -> Iterable[str]:
     """What a review says of places that are not there, and where it contradicts itself."""
     for number, finding in enumerate(review.findings):
         name = f"findings[{number}]"

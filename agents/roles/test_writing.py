@@ -84,9 +84,7 @@ async def write_tests_in_steps(task: Task) -> WrittenTests:
     return found
 
 
-async def _checked(
-    task: Task, loop: Loop, contract: Contract | None
-) -> Mapping[str, bytes | str | None]:
+async def _checked(task: Task, loop: Loop, contract: Contract | None) -> Mapping[str, bytes | str | None]:
     """The files that were written. Raises ToolRefused for what cannot be accepted of them."""
     changed = await changes_of(loop)
     if not changed.files:
@@ -115,9 +113,7 @@ async def _problems(task: Task, changed: Changed, contract: Contract | None) -> 
     return problems
 
 
-async def _without_work(
-    task: Task, files: Mapping[str, bytes | str | None], why_none_fails: str
-) -> str:
+async def _without_work(task: Task, files: Mapping[str, bytes | str | None], why_none_fails: str) -> str:
     """What the tests say on the base. Raises ToolRefused when none fails there, and nobody says why."""
     start, baseline = await task.first_files(), await task.baseline()
     tree = with_tests_alone(merged_tree(task.files, files), start)

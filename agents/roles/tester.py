@@ -10,6 +10,8 @@ from agents.roles.checks.acceptance_runs import run_test
 from agents.roles.checks.amending import amend, amends
 from agents.roles.checks.change_check import check_change, judges_a_change
 from agents.roles.checks.collected import Collected
+from agents.roles.checks.flaky import AGAIN, without_chance
+from agents.roles.checks.without_work import run_commands
 from agents.roles.context import (
     as_files,
     assignment,
@@ -69,9 +71,12 @@ class TesterAgent:
         report = await self.run_tests(task, merged_tree(task.files, files), written=files)
         passed = sum(case.outcome == "passed" for case in report.results)
         failed = sum(case.outcome in {"failed", "error"} for case in report.results)
+        flaky = _forgiven(report)
         counts = f"{passed} passed, {failed} failed"
-        if report.passed and failed:
-            counts += ", all of which failed before this work"
+        if report.passed and failed > len(flaky):
+            counts += ", all of which failed before this work" if not flaky else ", some before this work"
+        if flaky:
+            counts += f"; flaky: {', '.join(flaky)} {AGAIN}"
         if shown:
             counts += f"; {shown}"
         return AgentResult(
@@ -85,6 +90,7 @@ class TesterAgent:
                 coverage_percent=report.coverage_percent,
                 failure=report.failure,
                 apart=sum(case.apart for case in report.results),
+                flaky=flaky or None,
             ),
             backend=report.backend,
         )
@@ -139,12 +145,12 @@ class TesterAgent:
         `written` names the files of the tree that the tester has just written. Raises SandboxUnavailable.
         """
         files = _without_steering(task, task.files if tree is None else tree, written or {})
-        baseline = await task.baseline()
-        before = excused(baseline, task.request, files, await task.first_files() if baseline else {})
-        collected = Collected(excused=before)
-        for test in _acceptance_tests(task, files):
-            await run_test(task, test, files, collected)
-        outcomes = {case.outcome for case in collected.results if case.test_id not in before}
+        baseline, start = await task.baseline(), await task.first_files()
+        before = excused(baseline, task.request, files, start if baseline else {})
+        commands = _acceptance_tests(task, files)
+        collected = await run_commands(task, commands, files, before)
+        collected = await without_chance(task, commands, files, collected, start)
+        outcomes = {case.outcome for case in collected.results if case.test_id not in collected.excused}
         return TestReport(
             passed="passed" in outcomes and outcomes <= {"passed", "skipped"},
             results=tuple(collected.results[:10_000]),
@@ -175,6 +181,12 @@ class TesterAgent:
         except (AgentFailure, ArtifactError, SandboxUnavailable, StoreUnavailable, TimeoutError):
             return failure  # which is what there is to report
         return failure.model_copy(update={"on_base": there.failure == failure})
+
+
+def _forgiven(report: TestReport) -> tuple[str, ...]:
+    """The flaky tests of a report that passed in spite of them."""
+    flaky = (case.test_id for case in report.results if case.flaky and report.passed)
+    return tuple(flaky)
 
 
 def _acceptance_tests(task: Task, files: Mapping[str, bytes]) -> tuple[AcceptanceTest, ...]:

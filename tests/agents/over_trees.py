@@ -14,7 +14,7 @@ from artifacts.store.repository import Repository
 from artifacts.store.tree_files import open_tree
 from contracts.base.refs import SNAPSHOTS
 from contracts.ports.sandbox import Isolation, SandboxRequest, SandboxResult
-from contracts.ports.workspace import WorkspaceLimits
+from contracts.ports.workspace import WorkspaceLimits, Workspaces
 from sandbox_runner.workspace.opening import SandboxWorkspaces, WorkspaceBackend
 from tests.workspace.repositories import trees
 
@@ -32,7 +32,7 @@ class OverTrees:
         self.backend = backend.backend
         self.store = Repository(create_store(place / "store.git"))
         self.commits = GitArtifactStore(self.store)
-        self.workspaces = SandboxWorkspaces(backend, trees(self.store, place / "cache"))
+        self.workspaces: Workspaces = SandboxWorkspaces(backend, trees(self.store, place / "cache"))
 
     def give(self, task: Task, first: Mapping[str, bytes] | None = None) -> Task:
         """The same task, its files committed; the workflow started from `first`, or tests and old code."""

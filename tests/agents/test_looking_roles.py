@@ -74,9 +74,7 @@ async def test_a_reviewer_sees_what_was_changed_and_what_tests_said(over_trees: 
         (step(("finish", {"summary": "done"})), "there is no such tool; there are read"),
     ],
 )
-async def test_a_review_of_what_is_not_there_is_refused(
-    over_trees: OverTrees, review: str, why: str
-) -> None:
+async def test_a_review_of_what_is_not_there_is_refused(over_trees: OverTrees, review: str, why: str) -> None:
     result, model = await _work(over_trees, ReviewerAgent, "reviewer", review, GOOD)
     assert why in _last_told(model)
     assert result.verdict == "passed"

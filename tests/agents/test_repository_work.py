@@ -213,22 +213,18 @@ REPORTS = {"test": FAILING.model_dump(mode="json")}
 
 
 @pytest.mark.parametrize("before", [b"def double(x):\r\n    return x + x\r\n", b"other\n"])
-async def test_a_change_that_did_not_pass_before_ends_the_fix(
-    over_trees: OverTrees, before: bytes
-) -> None:
+async def test_a_change_that_did_not_pass_before_ends_the_fix(over_trees: OverTrees, before: bytes) -> None:
     """However it is written: here by a command, and before that by an edit."""
     judged = over_trees.commit({**FILES, "src/app.py": before})
     base = BaseTree(FILES, REPORTS, mended=(judged,))
     model = ScriptedModel(run("sed -i 's/ + 1//' src/app.py"), DONE)
-    task = TaskMaker(model, over_trees)(
-        base=base, role="debugger", dependencies=["test"], writable=["src/"]
-    )
+    task = TaskMaker(model, over_trees)(base=base, role="debugger", dependencies=["test"], writable=["src/"])
     assert task.workplace is not None
     async with task.workplace:
         if before == b"other\n":
             assert list((await DebuggerAgent().run(task)).files) == ["src/app.py"]
             return
-        with pytest.raises(AgentFailure, match="the same change again: .* mended") as caught:
+        with pytest.raises(AgentFailure, match=r"the same change again: .* mended") as caught:
             await DebuggerAgent().run(task)
     assert (caught.value.code, caught.value.retryable) == ("same_change", False)
 

@@ -80,7 +80,20 @@ async def test_failing_tests_are_reported_with_their_tracebacks(over_trees: Over
 
 
 PATH = "tests/test_a.py"
-FILE = "import os\n\nN = 1\n\n\ndef helper():\n    return N\n\n\nclass TestA:\n    def test_one(self):\n        assert helper()\n"
+FILE = """\
+import os
+
+N = 1
+
+
+def helper():
+    return N
+
+
+class TestA:
+    def test_one(self):
+        assert helper()
+"""
 
 
 @pytest.mark.parametrize(
@@ -95,7 +108,7 @@ FILE = "import os\n\nN = 1\n\n\ndef helper():\n    return N\n\n\nclass TestA:\n 
         ("del TestA\n", ["del TestA"]),
         ("\n\ndef setup_module():\n    pass\n", ["setup_module"]),
         ("\n\n@fixture(autouse=True)\ndef quiet():\n    pass\n", ["quiet"]),
-        ("\n\nclass TestA:\n    x = 1\n", ["TestA", "TestA::x = 1"]),
+        ("\n\nclass TestA:\n    x = 1\n", ["TestA"]),
         ("from x import helper\n", ["from x import helper"]),
         ("if N:\n    pass\n", ["if N:"]),
     ],

@@ -175,6 +175,6 @@ def test_a_long_conversation_is_compacted_seldom_and_keeps_its_end() -> None:
     assert [type(block) for block in before[-2].blocks] == [ThinkingBlock, ToolCall]
     [place, result] = before[2].blocks
     assert place == TextBlock("Step 1 of 100 is done.")
-    left_out = "(What this step showed is left out by now; look again if you need it.)"
-    assert result == ToolResult("run", left_out, "c0")
+    left_out = "characters that it showed are left out by now; make the call again if you need them.)"
+    assert result == ToolResult("run", f"(5,009 {left_out}", "c0")
     assert before[-1].blocks[1] == ToolResult("run", "shown 99: " + "x" * 5_000, "c99")
