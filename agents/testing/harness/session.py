@@ -25,8 +25,6 @@ from typing import Any
 
 _MESSAGE_CHARACTERS = 1_000
 _TRACEBACK_CHARACTERS = 20_000
-_TRACE_CHARACTERS = 7_000
-_TRACES_CHARACTERS = 300_000
 _ROOT = os.getcwd()
 _OWN = os.path.dirname(os.path.abspath(__file__))
 # A step of a traceback as pytest writes it, `tests/test_a.py:3: in test_one`, or as Python does; the
@@ -54,7 +52,8 @@ def main(order: dict[str, Any], own: Mapping[str, Any]) -> None:
     arguments = ["--continue-on-collection-errors", "-p", "no:cacheprovider", "-p", "no:terminal"]
     arguments += ["-c", f"{tests}/pytest.ini", "--rootdir=.", "--confcutdir=."]
     arguments += [*order["args"], order["canaries"]["file"]]
-    recorder = _recorder(pytest, pipe, _AddedTests(order["canaries"]["tests"], order["twins"]))
+    added = _AddedTests(order["canaries"]["tests"], order["twins"])
+    recorder = _recorder(pytest, pipe, added, own["traces"].Traces())
     # The last one is asked first.
     plugins += [recorder, _watch_of_skips(pytest), code, _Sealing(watch)]
     code.start()
@@ -179,9 +178,7 @@ def _base(nodeid: str) -> str:
     return nodeid.partition("[")[0]
 
 
-def _recorder(pytest: Any, pipe: _Pipe, added: _AddedTests) -> Any:
-    traces = _Traces()
-
+def _recorder(pytest: Any, pipe: _Pipe, added: _AddedTests, traces: Any) -> Any:
     class Recorder:
         def pytest_addoption(self, parser: Any) -> None:
             # The disabled terminal plugin defines this option; pytest 7 reads it when an assertion fails.
@@ -263,25 +260,6 @@ def _raised_by(excinfo: Any) -> str:
     folder = f"{os.getcwd()}{os.sep}"
     inside = [name for name in frames if name.startswith(folder) and not name.startswith(_OWN)]
     return os.path.relpath(inside[-1]) if inside else ""
-
-
-class _Traces:
-    """Whole tracebacks, as long as there is room for them."""
-
-    def __init__(self) -> None:
-        self._room = _TRACES_CHARACTERS
-
-    def of(self, report: Any) -> str:
-        """That of a failure, cut in the middle; "" for what did not fail."""
-        if report.outcome != "failed":
-            return ""
-        text = str(report.longrepr)
-        half = min(_TRACE_CHARACTERS, self._room) // 2
-        if len(text) > 2 * half:
-            left_out = len(text) - 2 * half
-            text = f"{text[:half]}\n... {left_out} characters left out ...\n{text[-half:]}" if half else ""
-        self._room -= min(len(text), self._room)
-        return text
 
 
 def _message(longrepr: Any) -> str:
