@@ -53,7 +53,8 @@ def main(order: dict[str, Any], own: Mapping[str, Any]) -> None:
     arguments = ["--continue-on-collection-errors", "-p", "no:cacheprovider", "-p", "no:terminal"]
     arguments += ["-c", f"{tests}/pytest.ini", "--rootdir=.", "--confcutdir=."]
     arguments += [*order["args"], order["canaries"]["file"]]
-    recorder = _recorder(pytest, pipe, _AddedTests(order["canaries"]["tests"], order["twins"]))
+    added = _AddedTests(order["canaries"]["tests"], order["twins"])
+    recorder = _recorder(pytest, pipe, added, own["traces"].Traces())
     # The last one is asked first.
     plugins += [recorder, _watch_of_skips(pytest), code, _Sealing(watch, list(plugins))]
     code.start()
@@ -178,7 +179,7 @@ def _base(nodeid: str) -> str:
     return nodeid.partition("[")[0]
 
 
-def _recorder(pytest: Any, pipe: _Pipe, added: _AddedTests) -> Any:
+def _recorder(pytest: Any, pipe: _Pipe, added: _AddedTests, traces: Any) -> Any:
     class Recorder:
         def pytest_addoption(self, parser: Any) -> None:
             # The disabled terminal plugin defines this option; pytest 7 reads it when an assertion fails.
@@ -201,6 +202,7 @@ def _recorder(pytest: Any, pipe: _Pipe, added: _AddedTests) -> Any:
                     id=report.nodeid,
                     outcome=report.outcome,
                     message=_message(report.longrepr),
+                    trace=traces.of(report),
                     **_place(report.longrepr),
                 )
 
@@ -221,6 +223,7 @@ def _recorder(pytest: Any, pipe: _Pipe, added: _AddedTests) -> Any:
                 message=_message(report.longrepr) if report.outcome != "passed" else "",
                 slow=report.duration > _SLOW_SECONDS,
                 by=getattr(report, "skipped_by", ""),
+                trace=traces.of(report),
                 **(_place(report.longrepr) if report.outcome == "failed" else {}),
             )
 
