@@ -1,4 +1,4 @@
-"""Reads what tox installs for a repository's tests: the packages, groups and extras of its base environment."""
+"""Reads what tox installs for a repository's tests: packages, groups and extras of its base environment."""
 
 from __future__ import annotations
 
