@@ -41,7 +41,7 @@ class PythonNeeds:
     lines: tuple[str, ...] = ()
     """Requirements for its programs and its tests."""
     optional: tuple[str, ...] = ()
-    """Those of the lines that only requirements files, tox or uv's default groups have: tools are among them."""
+    """Those of the lines that only requirements files, tox or uv's default groups have, with tools."""
     constraints: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     """Of its own package, for its tests."""
