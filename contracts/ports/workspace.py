@@ -106,9 +106,9 @@ class Environment:
     services: tuple[Service, ...] = ()
     """Started before the first command. Between commands they stand still."""
     private: PrivateFiles | None = None
-    """They lie among the tree's own as `beside` does, for programs alone. `diff` leaves them out even when they
-    were changed, `read`, `write`, `glob` and `grep` do not have them, and what looks like a key in them is
-    hidden in what programs print."""
+    """They lie among the tree's own as `beside` does, for programs alone. `diff` leaves them out even when
+    they were changed, `read`, `write`, `glob` and `grep` do not have them, and what looks like a key in them
+    is hidden in what programs print."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,9 @@ from contracts.base.errors import InvalidInput
 from contracts.base.processes.folder_cache import FolderCache
 from contracts.ports.trees import TreeBase
 from contracts.ports.workspace import PrivateFiles
+from multi_agent.application.bases import find_base, take_base
+from multi_agent.bootstrap import make_environments
+from multi_agent.settings import Settings
 from sandbox_runner.environments.yours.included import IncludedEnvironments
 from sandbox_runner.environments.yours.user_folder import FolderEnvironments
 from sandbox_runner.environments.yours.work_trees import INCLUDE, WorkTrees
@@ -36,6 +39,11 @@ def included(place: Place, data: Path) -> IncludedEnvironments:
     own = FolderEnvironments(modules, place.store.trees(), place.cache)
     copies = FolderCache(data / "private", 0)
     return IncludedEnvironments(own, place.store.trees(), WorkTrees(data), untracked_files, copies)
+
+
+def modes(folder: str) -> dict[str, int]:
+    """Who may do what with the entries of a folder."""
+    return {path.name: path.stat().st_mode & 0o777 for path in Path(folder).iterdir()}
 
 
 def fill(place: Place) -> None:
@@ -127,3 +135,22 @@ def test_only_what_looks_like_a_key_is_hidden(tmp_path: Path) -> None:
         "#4-word-in-a-comment\nexport A_LONG_NAME_1='[private]'\nurl: [private]\n"
         "PLAIN=configuration\nSHORT=a1\n-----BEGIN KEY-----\n[private]\n"
     )
+
+
+@one_backend
+async def test_where_a_run_starts_from_is_known_to_its_workers(place: Place, data: Path) -> None:
+    fill(place)
+    settings = Settings(data_dir=data, environment="auto")
+    base = await find_base(place.repository, place.said.append)
+    await take_base(place.store, place.repository, base, settings, place.said.append)
+    assert base.commit is not None
+    environments = make_environments(settings, place.store, place.workspaces)
+    async with environments.prepare(base.commit, place.said.append) as prepared:
+        assert prepared is not None
+        assert prepared.name == f"2 files of {INCLUDE}"
+        assert prepared.environment.private is not None
+        assert modes(prepared.environment.private.folder) == {".env.test": 0o600, "keys": 0o755}
+    async with make_environments(
+        settings.model_copy(update={"environment": "none"}), place.store, place.workspaces
+    ).prepare(base.commit, place.said.append) as nothing:
+        assert nothing is None
