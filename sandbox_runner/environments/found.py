@@ -161,9 +161,14 @@ class FoundEnvironments:
         )
 
     async def _fetched(self, task: _Task, fetch: Fetch) -> Path:
+        async def build(folder: Path, source: str) -> None:
+            task.say(f"building {source}, which there is no wheel of, without a network")
+            python = PythonBuild(fetch.interpreter, folder, itself=False)
+            await self._builder.wheel(Build(task.commit, task.tracked), python, source)
+
         async def make(folder: Path) -> None:
             task.say(f"fetching {len(fetch.lines) or len(fetch.build)} requirements, and what they need")
-            await self._fetching.fetch(fetch, folder)
+            await self._fetching.fetch(fetch, folder, build)
 
         return await task.keep(f"fetched-{fetch.key}", make)
 
