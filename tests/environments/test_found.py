@@ -8,6 +8,7 @@ import os
 import sys
 import tarfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
