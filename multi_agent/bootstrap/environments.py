@@ -38,7 +38,7 @@ class _Nothing:
 
 def make_environments(settings: Settings, store: GitArtifactStore, workspaces: Workspaces) -> Environments:
     """What gives the environments that the settings name, for commits in the store."""
-    from artifacts.store.untracked import untracked_files
+    from artifacts.trees.untracked import untracked_files
     from sandbox_runner.environments.found import FoundEnvironments, MakingSettings
     from sandbox_runner.environments.making.installers import installer_environment
     from sandbox_runner.environments.services.serving import ServedEnvironments

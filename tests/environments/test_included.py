@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.store.untracked import untracked_files
+from artifacts.trees.untracked import untracked_files
 from contracts.base.errors import InvalidInput
 from contracts.base.processes.folder_cache import FolderCache
 from contracts.ports.trees import TreeBase

@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 
 from contracts.base.errors import EnvironmentFailed, InvalidInput
 from sandbox_runner.environments.interpreters import Interpreter
-from sandbox_runner.environments.making.sources import SOURCES, WHEELS, Sources
+from sandbox_runner.environments.making.sources import SOURCES, WHEELS, SourceFetching
 from sandbox_runner.environments.making.steps import FOLDER_HELPS, failed, run_outside
 from sandbox_runner.environments.needs.requirement_lines import clean, requirement_of
 
@@ -111,7 +111,7 @@ class Fetching:
         self, wanted: Fetch, pip: Path, folder: Path, requirement: str, build: BuildWheel
     ) -> bool:
         """Make a wheel of a package that has none; False where there is no source either, or no need."""
-        sources = Sources(wanted.interpreter, pip, self.variables, self.seconds)
+        sources = SourceFetching(wanted.interpreter, pip, self.variables, self.seconds)
         source = await sources.fetch(requirement, folder / SOURCES)
         if source is None:
             return False

@@ -59,7 +59,7 @@ sys.exit(Source("index", "").main(["--no-input", "--disable-pip-version-check"])
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class FetchedSource:
     """The source of a package, in an archive."""
 
     file: Path
@@ -68,7 +68,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class SourceFetching:
     """How they are fetched.
 
     pip: the file of pip. variables: all that it sees.
@@ -79,7 +79,7 @@ class Sources:
     variables: Mapping[str, str]
     seconds: float
 
-    async def fetch(self, requirement: str, folder: Path) -> Source | None:
+    async def fetch(self, requirement: str, folder: Path) -> FetchedSource | None:
         """Fetch the newest that fits into a folder; None where there is a wheel, or no source.
 
         Raises EnvironmentFailed.
@@ -100,7 +100,7 @@ def _files(folder: Path) -> set[Path]:
     return set(folder.iterdir())
 
 
-def _opened(file: Path) -> Source:
+def _opened(file: Path) -> FetchedSource:
     """Read what its build needs."""
     try:
         with tarfile.open(file, "r:gz") as tar:
@@ -109,7 +109,7 @@ def _opened(file: Path) -> Source:
         raise EnvironmentFailed(
             f"environment, step fetch: {file.name} cannot be read: {error}; {FOLDER_HELPS[3:]}"
         ) from None
-    return Source(file, (needs.build if needs else None) or ())
+    return FetchedSource(file, (needs.build if needs else None) or ())
 
 
 def _settings(tar: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
