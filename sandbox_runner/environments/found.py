@@ -108,6 +108,9 @@ class FoundEnvironments:
             return None
         python = await self._python(task, asked) if asked else None
         modules = await self._modules(task, node) if node else None
+        if node and node.left_out:
+            named = "; ".join(node.left_out[:_NAMED])
+            task.say(f"left out, as only packages of a registry are fetched: {named}")
         packages = {**(python.resolved if python else {}), **(node.packages if node else {})}
         # The build and the set-up may look at everything, also at tags; installing looks at no file.
         reads = task.commit if setup or (python and python.build.itself) else ""
