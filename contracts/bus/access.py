@@ -1,7 +1,7 @@
 """Who may say what on the bus: users of a Redis server (7 or newer), one for each kind of process.
 
-Keys are streams, and a channel has the name of the stream that it mirrors. What a user may do to which of them
-stands in rules of their own, since to read a name is not to write it.
+Keys are streams, and a channel has the name of the stream that it mirrors. What a user may do to which of
+them stands in rules of their own, since to read a name is not to write it.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ _GROUPS: Final = "xgroup|create xgroup|delconsumer"
 
 # None of them names a stream or a channel.
 _EVERYBODY: Final = (
-    "auth hello ping reset select info client|setinfo client|setname multi exec discard "
-    "pubsub|numsub pubsub|numpat unsubscribe punsubscribe"
+    *("auth", "hello", "ping", "reset", "select", "info", "client|setname", "multi", "exec", "discard"),
+    *("pubsub|numsub", "pubsub|numpat", "unsubscribe", "punsubscribe"),
 )
 
 RULES: Final[Mapping[BusUser, tuple[Rule, ...]]] = MappingProxyType(
@@ -115,7 +115,7 @@ def _user(user: BusUser, password: str) -> str:
     digest = hashlib.sha256(password.encode()).hexdigest()
     words: Iterable[str] = [
         f"user {user} on sanitize-payload #{digest} resetkeys resetchannels -@all",
-        *(f"+{name}" for name in _EVERYBODY.split()),
+        *(f"+{name}" for name in _EVERYBODY),
         *map(str, RULES[user]),
     ]
     return " ".join(words)

@@ -52,8 +52,9 @@ def read_passwords(text: str) -> dict[BusUser, str]:
         try:
             user = BusUser(name.strip())
         except ValueError:
-            known = ", ".join(BusUser)
-            raise InvalidInput(f"passwords, line {number}: no user has that name; there are {known}") from None
+            raise InvalidInput(
+                f"passwords, line {number}: no user has that name; there are {', '.join(BusUser)}"
+            ) from None
         if user in found:
             raise InvalidInput(f"passwords, line {number}: {user} has one already; leave one of them")
         found[user] = password.strip()

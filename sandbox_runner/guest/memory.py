@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Optional
+from typing import Any
 
 from sandbox_runner.guest.processes import Held, Mappings, Process, all_processes
 from sandbox_runner.guest.sockets import SocketMeter
@@ -101,6 +101,6 @@ def _written() -> int:
     return sum(sizes.values())
 
 
-def meter_for(settings: Optional[dict[str, Any]]) -> Optional[MemoryMeter]:  # noqa: UP045,RUF100 - old Pythons
+def meter_for(settings: dict[str, Any] | None) -> MemoryMeter | None:
     """Return a meter where nothing else limits memory."""
     return MemoryMeter() if settings is not None and settings["measured"] else None

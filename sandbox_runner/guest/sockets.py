@@ -56,7 +56,7 @@ class SocketMeter:
         return base + held + max(0, used - seen) * self._most, unix
 
     def _listed(self, *, inet: bool) -> _Listed:
-        """Return (sockets listed, bytes in them, inodes of Unix sockets); None where the kernel lists none."""
+        """Return (sockets, bytes in them, inodes of Unix sockets); None where the kernel lists none."""
         seen = held = 0
         unix = set()
         try:
@@ -109,7 +109,7 @@ _ASKED = (
 )
 
 
-def _open_diag() -> Optional[socket.socket]:  # noqa: UP045,RUF100 - also valid for older Pythons in the sandbox
+def _open_diag() -> socket.socket | None:
     try:
         diag = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
     except OSError:

@@ -20,8 +20,8 @@ from multi_agent.application.bus_users import make_bus_users, read_passwords
 def redis_acl(passwords: BinaryIO | None) -> None:
     """Print users for a Redis of your own, one for each kind of process, as its `aclfile`.
 
-    Each may do what its processes do, and nothing else. Passwords stand there as hashes; new ones are shown once,
-    on standard error.
+    Each may do what its processes do, and nothing else. Passwords stand there as hashes; new ones are shown
+    once, on standard error.
     """
     given = read_passwords(_text(passwords)) if passwords else {}
     users = make_bus_users(given)
