@@ -56,9 +56,7 @@ _MODULES = (
     "enter",
     "isolate",
     "collect",
-    "sockets",
-    "processes",
-    "memory",
+    *(f"measuring.{name}" for name in ("sockets", "processes", "memory")),
     "supervise",
     "main",
 )
@@ -98,8 +96,12 @@ def boot_block(launch: Mapping[str, Any] | None = None, *, workspace: bool = Fal
 def _guest_modules(workspace: bool) -> tuple[tuple[str, str], ...]:
     folder = resources.files("sandbox_runner.guest")
     names = (*_MODULES, *(_WORKSPACE_MODULES if workspace else ()))
-    loaded = [(f"sandbox_runner.guest.{n}", (folder / f"{n}.py").read_text("utf-8")) for n in names]
-    return (("sandbox_runner", ""), ("sandbox_runner.guest", ""), *loaded)
+    loaded = [
+        (f"sandbox_runner.guest.{n}", (folder / f"{n.replace('.', '/')}.py").read_text("utf-8"))
+        for n in names
+    ]
+    packages = ("sandbox_runner", "sandbox_runner.guest", "sandbox_runner.guest.measuring")
+    return (*((name, "") for name in packages), *loaded)
 
 
 @dataclass(frozen=True, slots=True)

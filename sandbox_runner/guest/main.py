@@ -6,7 +6,8 @@ import json
 import os
 from typing import Any
 
-from sandbox_runner.guest import collect, enter, isolate, memory, supervise, wire
+from sandbox_runner.guest import collect, enter, isolate, supervise, wire
+from sandbox_runner.guest.measuring import memory
 from sandbox_runner.guest.watchdog import Watchdog, wait_for_host
 
 _PREPARE_SECONDS = 60.0

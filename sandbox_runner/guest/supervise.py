@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Optional
 
 from sandbox_runner.guest import landlock, linux, wire
-from sandbox_runner.guest.memory import MemoryMeter
+from sandbox_runner.guest.measuring.memory import MemoryMeter
 from sandbox_runner.guest.watchdog import Watchdog
 
 _IDLE_TICK = 0.25

@@ -6,7 +6,8 @@ import json
 import os
 from typing import Any
 
-from sandbox_runner.guest import isolate, memory, operations, placement, preparation, supervise, wire
+from sandbox_runner.guest import isolate, operations, placement, preparation, supervise, wire
+from sandbox_runner.guest.measuring import memory
 from sandbox_runner.guest.services import GuestServices
 from sandbox_runner.guest.watchdog import Watchdog, wait_for_host
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import redis
 
 from contracts.bus.access import BusUser
-from multi_agent.application.bus_users import make_bus_users
+from contracts.bus.bus_users import make_bus_users
 from tests.support.redis_servers import PrivateRedis
 
 

@@ -8,7 +8,7 @@ import click
 
 from contracts.base.errors import InvalidInput
 from contracts.base.printing import print_line, print_text
-from multi_agent.application.bus_users import make_bus_users, read_passwords
+from contracts.bus.bus_users import make_bus_users, read_passwords
 
 
 @click.command()

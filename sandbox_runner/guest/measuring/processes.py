@@ -32,7 +32,7 @@ _PROPORTIONAL = re.compile(rb"^Pss_Anon: +(\d+)", re.M)
 _SENT = re.compile(rb"^scm_fds:\s+(\d+)", re.M)
 
 
-class Process:
+class SandboxProcess:
     """What the kernel says of one process to everybody."""
 
     def __init__(self, pid: str) -> None:
@@ -80,7 +80,7 @@ class Mappings:
         self._extents: dict[bytes, int] = {}
         self._reading: dict[str, Iterator[bytes]] = {}
 
-    def measure(self, processes: list[Process]) -> int:
+    def measure(self, processes: list[SandboxProcess]) -> int:
         """Return the bytes. A long list is read on the next time, and counts as the longest until then."""
         number, seen, reading = 0, set(), self._reading
         self._reading = {}
@@ -111,7 +111,7 @@ class Mappings:
         return seen
 
 
-class Held:
+class HeldByDescriptors:
     """What descriptors hold."""
 
     def __init__(self, limit: int) -> None:
@@ -120,7 +120,7 @@ class Held:
         self._pipes: set[int] = set()
         self._sockets: set[int] = set()
 
-    def add(self, process: Process) -> bool:
+    def add(self, process: SandboxProcess) -> bool:
         """Add those of a process; return False when it hides them."""
         if process.has_ended:
             return True
@@ -140,7 +140,7 @@ class Held:
                 continue
         return True
 
-    def _add_one(self, process: Process, name: str, found: os.stat_result) -> None:
+    def _add_one(self, process: SandboxProcess, name: str, found: os.stat_result) -> None:
         kind = stat.S_IFMT(found.st_mode)
         if kind == stat.S_IFIFO:
             self._pipes.add(found.st_ino)
@@ -155,7 +155,7 @@ class Held:
             elif "inotify" in link:
                 self._bytes += _EVENTS + self._listed(process, name, b"inotify wd:") * _WATCHED_FILE
 
-    def _listed(self, process: Process, name: str, word: bytes) -> int:
+    def _listed(self, process: SandboxProcess, name: str, word: bytes) -> int:
         """Count lines that begin with a word, as far as they matter."""
         number, most = 0, self._limit // _WATCHED
         for block in process.blocks(f"fdinfo/{name}"):
@@ -170,9 +170,9 @@ class Held:
         return self._bytes + self._number * _DESCRIPTOR + (len(self._pipes) + sent) * _PIPE
 
 
-def all_processes() -> list[Process]:
+def all_processes() -> list[SandboxProcess]:
     """Return all processes of this pid namespace but the first."""
-    return [Process(name) for name in _names("/proc") if name.isdigit() and name != "1"]
+    return [SandboxProcess(name) for name in _names("/proc") if name.isdigit() and name != "1"]
 
 
 def _names(folder: str) -> list[str]:

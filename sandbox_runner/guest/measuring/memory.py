@@ -10,8 +10,13 @@ import os
 import time
 from typing import Any
 
-from sandbox_runner.guest.processes import Held, Mappings, Process, all_processes
-from sandbox_runner.guest.sockets import SocketMeter
+from sandbox_runner.guest.measuring.processes import (
+    HeldByDescriptors,
+    Mappings,
+    SandboxProcess,
+    all_processes,
+)
+from sandbox_runner.guest.measuring.sockets import SocketMeter
 
 _LOCK, _SEGMENT, _INODE = 256, 8_192, 1_536
 _FOLDERS = ("/work", "/tmp", "/dev/shm")  # noqa: S108 - inside
@@ -63,7 +68,7 @@ class MemoryMeter:
         self.tick = max(_SHORTEST, _SHARE * (measured - started), min(_LONGEST, room))
         return total > self._limit
 
-    def _look(self, processes: list[Process]) -> int:
+    def _look(self, processes: list[SandboxProcess]) -> int:
         """Return the bytes of all memory; more than the limit when a process hides what it holds."""
         resident = sum(each.private for each in processes)
         if resident > self._limit:
@@ -72,7 +77,7 @@ class MemoryMeter:
         total += max(0, _lines("/proc/sysvipc/shm") - 1) * _SEGMENT
         sockets, unix = self._sockets.measure()
         total += sockets + self._mappings.measure(processes)
-        held = Held(self._limit)
+        held = HeldByDescriptors(self._limit)
         hidden = {each.place for each in processes if not held.add(each)} - {f"/proc/{self._own}"}
         # Twice: some programs cannot be read, do little and end.
         twice, self._hidden = self._hidden & hidden, hidden
