@@ -112,15 +112,15 @@ def test_what_nobody_may_do(guarded: GuardedRedis, user: BusUser) -> None:
 def test_nobody_else_gets_in(guarded: GuardedRedis, user: str, password: str) -> None:
     words = f"AUTH {user} {password or 'none'}\r\nXLEN {REQUESTS}\r\n"
     with socket.socket(socket.AF_UNIX) as client:
-        client.connect(str(guarded.server.socket))
+        client.connect(str(guarded.socket))
         client.sendall(words.encode())
         with client.makefile("rb") as answers:
             assert [answers.readline()[:7] for _ in range(2)] == [b"-WRONGP", b"-NOAUTH"]
 
 
 async def test_a_bus_says_what_its_user_may_not(guarded: GuardedRedis) -> None:
-    bus = open_message_bus(guarded.url(WORKER))
-    with guarded.client("administrator") as client:
+    bus = open_message_bus(guarded.url_of(WORKER))
+    with guarded.client() as client:
         client.delete(REQUESTS, RESULTS)
     try:
         await bus.publish([Outgoing(RESULTS, b"mine")])
@@ -132,6 +132,6 @@ async def test_a_bus_says_what_its_user_may_not(guarded: GuardedRedis) -> None:
             await bus.answer(Done("workers", []), [Outgoing(RESULTS, b"mine"), Outgoing(REQUESTS, b"forged")])
     finally:
         await bus.close()
-    with guarded.client("administrator") as client:
+    with guarded.client() as client:
         assert client.xlen(RESULTS) == 1
         assert client.exists(REQUESTS) == 0

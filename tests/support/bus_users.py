@@ -6,33 +6,47 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Final
 
 import redis
 
 from contracts.bus.access import BusUser
 from contracts.bus.bus_users import make_bus_users
+from multi_agent.embedded.redis_server import redis_url
 from tests.support.redis_servers import PrivateRedis
 
+ADMINISTRATOR: Final = "administrator"
 
-class GuardedRedis:
-    """The server; `passwords` are those of its users."""
+
+class GuardedRedis(PrivateRedis):
+    """The server. Its `url` is that of the orchestrator; `command` is given by who may do all."""
 
     def __init__(self, folder: Path) -> None:
         users = make_bus_users({})
         self.passwords = users.made
         rules = folder / "users.acl"
-        rules.write_text(f"{users.acl}user administrator on >{'x' * 20} ~* &* +@all\n")
-        self.server = PrivateRedis(options=("--aclfile", str(rules)))
+        rules.write_text(f"{users.acl}user {ADMINISTRATOR} on nopass ~* &* +@all\n")
+        super().__init__(options=("--aclfile", str(rules)))
 
-    def url(self, user: BusUser) -> str:
-        return self.server.url.replace("unix://", f"unix://{user}:{self.passwords[user]}@")
+    @property
+    def url(self) -> str:
+        return self.url_of(BusUser.ORCHESTRATOR)
 
-    def client(self, user: str) -> redis.Redis:
-        """A connection as a user; commands that are refused raise NoPermissionError."""
-        password = self.passwords[BusUser(user)] if user in BusUser.__members__.values() else "x" * 20
+    def url_of(self, user: BusUser) -> str:
+        return redis_url(self.socket).replace("unix://", f"unix://{user}:{self.passwords[user]}@")
+
+    def client(self, user: BusUser | None = None) -> redis.Redis:
+        """A connection as a user, or as who may do all; what is refused raises NoPermissionError."""
         return redis.Redis(
-            unix_socket_path=str(self.server.socket), protocol=2, username=user, password=password
+            unix_socket_path=str(self.socket),
+            protocol=2,
+            username=user or ADMINISTRATOR,
+            password=self.passwords[user] if user else "any",
         )
+
+    def command(self, *words: str | bytes | int) -> Any:
+        with self.client() as client:
+            return client.execute_command(*words)
 
 
 @contextmanager
@@ -40,8 +54,8 @@ def guarded_redis() -> Iterator[GuardedRedis]:
     """Start one, and end it."""
     with tempfile.TemporaryDirectory(prefix="ma-acl-") as folder:
         guarded = GuardedRedis(Path(folder))
-        guarded.server.start()
+        guarded.start()
         try:
             yield guarded
         finally:
-            guarded.server.stop()
+            guarded.stop()
