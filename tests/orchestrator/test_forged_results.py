@@ -89,7 +89,7 @@ async def scene(guarded: GuardedRedis, folder: Path) -> AsyncIterator[Scene]:
         _, request = await honest.take()
         try:
             # In its first lease an orchestrator believes whom it has not heard yet.
-            await beating(honest, 2 * LEASE_SECONDS)
+            await beating(honest, 1.4 * LEASE_SECONDS)
             yield Scene(system, honest, request, buses[1])
         finally:
             await system.stop()
@@ -111,14 +111,14 @@ async def test_no_forged_result_is_accepted(guarded: GuardedRedis, tmp_path: Pat
             await at.honest.beat()
         other = Channels.results((int(stream.rpartition(".")[2]) + 1) % 64)
         await at.forger.publish([Outgoing(other, FORGED["in the name of the idle worker"](at.request))])
-        await beating(at.honest, 2 * LEASE_SECONDS)
+        await beating(at.honest, 1.4 * LEASE_SECONDS)
         view = await at.system.client.workflow(WORKFLOW)
         assert view is not None
         assert [(one.status, one.commit, one.attempt) for one in view.tasks] == [
             (TaskStatus.DISPATCHED, None, 1)
         ]
         assert (await at.system.kinds(WORKFLOW)).count("outcome.refused") >= 2
-        assert {one.stream for one in await at.system.letters(4)} == {stream}
+        assert {one.stream for one in await at.system.letters(5)} == {stream, other}
         await at.honest.report(at.request, outcome(at.request.id, worker_id="hand-1"))
         assert (await at.system.ended(WORKFLOW)).header.status.value == "completed"
 

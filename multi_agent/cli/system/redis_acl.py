@@ -27,7 +27,7 @@ def redis_acl(passwords: BinaryIO | None) -> None:
     users = make_bus_users(given)
     for user, password in users.made.items():
         print_line(f"{user}={password}", err=True)
-    print_text(users.acl)
+    print_text(users.acl.removesuffix("\n"))
 
 
 def _text(file: BinaryIO) -> str:
