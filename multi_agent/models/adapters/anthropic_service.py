@@ -160,7 +160,8 @@ class AnthropicService:
 
     def _check(self, message: _Message, *, was_cut: bool, in_steps: bool) -> None:
         if message.stop_reason == "refusal":
-            raise ModelRefused(f"model {self.name}: blocked, it refused: {self._endpoint.scrub(message.text)}")
+            said = self._endpoint.scrub(message.text)
+            raise ModelRefused(f"model {self.name}: blocked, it refused: {said}")
         if was_cut and not in_steps:
             raise ModelRefused(
                 f"model {self.name}: the answer was cut off at the limit of output tokens "
