@@ -171,7 +171,10 @@ class Loop:
         try:
             tree = await self._snapshot(step)
         except (LimitExceeded, UnsafePath) as error:
-            note = f"This step is not kept for whoever takes over: {error}"
+            note = (
+                f"Your work is there, but would be lost with this sandbox: {error}. Remove what you do not "
+                "need, and it is kept again."
+            )
         todo = self.bench.todo if self.bench else self._last.todo
         if todo and number % _TODO_SHOWN == 0:
             note = "\n\n".join(filter(None, (note, f"To do:\n{shown_todo(todo)}")))

@@ -25,18 +25,11 @@ from contracts.base.model import Model
 from contracts.base.paths import EVERYWHERE
 from contracts.documents.repository_settings import NO_SETTINGS
 from contracts.documents.todo_list import Role
+from contracts.ports.workspace import MADE_BY_PROGRAMS
 
 A = TypeVar("A", bound=Model)
 
 _STATUS: Final = ("git", "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames")
-_MADE_BY_PROGRAMS: Final = {
-    b"__pycache__",
-    b".pytest_cache",
-    b".mypy_cache",
-    b".ruff_cache",
-    b"node_modules",
-}
-"""Folders that are nobody's work, also where a repository does not tell Git to ignore them."""
 
 
 def works_in_steps(task: Task) -> bool:
@@ -161,7 +154,7 @@ async def _content(bench: Bench, path: str) -> bytes:
 
 def _entries(status: bytes) -> Iterator[bytes]:
     for entry in filter(None, status.split(b"\0")):
-        if not _MADE_BY_PROGRAMS & set(entry[3:].split(b"/")):
+        if not MADE_BY_PROGRAMS & set(entry[3:].decode("utf-8", "surrogateescape").split("/")):
             yield entry
 
 

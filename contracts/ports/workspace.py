@@ -23,6 +23,12 @@ class Placement(StrEnum):
     """All files were copied."""
 
 
+MADE_BY_PROGRAMS: Final = frozenset(
+    {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", "node_modules"}
+)
+"""Folders that are nobody's work, also where a repository does not tell Git to ignore them."""
+
+
 @dataclass(frozen=True, slots=True)
 class WorkspaceLimits:
     """Limits of a workspace. All are enforced from outside the programs."""
@@ -209,6 +215,8 @@ class Workspace(Protocol):
 
     async def diff(self) -> TreeChanges:
         """Read what differs from the tree that was opened, ignored files included.
+
+        What is new in MADE_BY_PROGRAMS is left out.
 
         Raises UnsafePath when a changed file may not be in a tree (contracts.base.paths), LimitExceeded above
         the limits for changes.

@@ -103,16 +103,26 @@ class Tree:
         found = self._files(start)
         return sorted(name for name, entry in found if entry.is_file(follow_symlinks=False))
 
-    def do_changes(self, most_bytes: int, most_files: int, path_bytes: int) -> None:
-        """Send the paths that are gone as a block of JSON, then what is new or changed as a tar stream."""
+    def do_changes(self, most_bytes: int, most_files: int, path_bytes: int, passed_over: list[str]) -> None:
+        """Send the paths that are gone as a block of JSON, then what is new or changed as a tar stream.
+
+        What is new in folders with the names passed over is left out.
+        """
         os.fchdir(self._placed.folder)
-        found = self._placed.changes()
-        present = [path for path in found.present if not self._placed.base.has_same(path)]
+        found, caches = self._placed.changes(), frozenset(map(os.fsencode, passed_over))
+        present = [path for path in found.present if self._is_told(path, caches)]
         text = json.dumps([os.fsdecode(path) for path in sorted(found.deleted)]).encode()
         if (count := max(len(present), len(found.deleted))) > most_files:
             _fail(f"{count} files changed, {most_files} are the most", TOO_MUCH)
         _send(wire.LENGTH.pack(len(text)) + text)
         _send_tar(present, most_bytes, path_bytes)
+
+    def _is_told(self, path: bytes, caches: frozenset[bytes]) -> bool:
+        """Whether a path that may have changed has, and is no part of a cache that the tree has not."""
+        base = self._placed.base
+        return not (
+            caches.intersection(path.split(b"/")) and base.status(path) is None
+        ) and not base.has_same(path)
 
     def _inside(self, path: str) -> bytes:
         """Resolve a path. Links are followed, but not to outside of the tree."""
@@ -180,9 +190,18 @@ def _send_tar(paths: list[bytes], most_bytes: int, path_bytes: int) -> None:
             continue  # sockets and pipes, which Git does not know either
         left -= info.size
         if left < 0:
-            _fail(f"more than {most_bytes} bytes changed", TOO_MUCH)
+            _fail(f"more than {most_bytes} bytes changed; large is {_largest(paths)}", TOO_MUCH)
         add_entry(archive, info, path)
     archive.close()
+
+
+def _largest(paths: list[bytes]) -> str:
+    """The folder at the top, or the file, in which most bytes changed."""
+    sizes: dict[bytes, int] = {}
+    for path in paths:
+        top = path.partition(b"/")[0]
+        sizes[top] = sizes.get(top, 0) + os.lstat(path).st_size
+    return os.fsdecode(max(sizes, key=lambda top: sizes[top]))
 
 
 class _Output:

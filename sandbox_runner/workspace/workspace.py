@@ -14,6 +14,7 @@ from contracts.base.paths import MAX_PATH_BYTES, check_new_path
 from contracts.ports.sandbox import Isolation
 from contracts.ports.trees import Checkout, TreeChanges, TreeStore
 from contracts.ports.workspace import (
+    MADE_BY_PROGRAMS,
     CommandLimits,
     ExecResult,
     FolderEntry,
@@ -125,11 +126,12 @@ class SandboxWorkspace:
             "most_bytes": limits.changed_bytes,
             "most_files": limits.changed_files,
             "path_bytes": MAX_PATH_BYTES,
+            "passed_over": sorted(MADE_BY_PROGRAMS),
         }
         transcript = await self._called(lambda: self._operate("changes", arguments, b"", most))
         if transcript.result is not None and transcript.result["code"] == TOO_MUCH:
             why = transcript.stderr.decode("utf-8", "replace")
-            raise LimitExceeded(f"the workspace's changes: {why}; remove what is not needed, or allow more")
+            raise LimitExceeded(f"the workspace's changes: {why}")
         answer = answer_of(transcript, "the workspace's changes")
         del transcript
         return self._privacy.without(await asyncio.to_thread(_changes, answer, limits))

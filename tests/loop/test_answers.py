@@ -84,4 +84,4 @@ async def test_whatever_was_said_and_shown_can_be_sent(form: Callable[[ModelRequ
     shown = model.requests[1].messages[2].blocks
     results = [block.text for block in shown if not isinstance(block, ToolCall)]
     assert results[1:3] == ["refused: no 'gr\ufffd\ufffde'", "gr\ufffd\ufffde \ufffd"]
-    assert "not kept for whoever takes over: 'gr\ufffd'" in results[-1]
+    assert "would be lost with this sandbox: 'gr\ufffd'" in results[-1]

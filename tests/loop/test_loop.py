@@ -147,8 +147,9 @@ async def test_what_is_too_much_to_keep_is_told_and_can_be_removed(around: Surro
     place = around(EDIT, much, step(("run", {"command": "rm much"})), DONE)
     loop, _ = place.loop()
     assert (await loop.run(WORK)).text == "doubled"
-    told = "This step is not kept for whoever takes over: the workspace's changes: more than 33554432 bytes"
-    assert told in turns_of(place.model.requests[2])[-1]
+    said = turns_of(place.model.requests[2])[-1]
+    assert "would be lost with this sandbox: the workspace's changes: more than 33554432 bytes" in said
+    assert "large is much" in said
     assert await content_of(open_at, loop.tree, "a.txt") == b"one\ntwo\ntwo\n"
 
 

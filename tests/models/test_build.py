@@ -79,7 +79,8 @@ except NotConfigured as error:
 def test_no_sdk_is_imported_before_it_is_chosen() -> None:
     code = (
         "import sys; from multi_agent.models import ModelSettings, build_model; build_model(ModelSettings());"
-        "print([name for name in ('openai', 'anthropic', 'google.genai', 'google.generativeai') if name in sys.modules])"
+        "sdks = ('openai', 'anthropic', 'google.genai', 'google.generativeai');"
+        "print([name for name in sdks if name in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60

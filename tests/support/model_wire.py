@@ -131,18 +131,25 @@ def _anthropic_fault(body: Mapping[str, Any]) -> str:
         answered = [part["tool_use_id"] for part in parts if part["type"] == "tool_result"]
         if answered != open_calls or any(part["type"] != "tool_result" for part in parts[: len(answered)]):
             return f"tool_use ids {open_calls} were found without tool_result blocks immediately after"
-        if not parts or any(part["type"] == "text" and not part["text"].strip() for part in parts):
-            return "text content blocks must be non-empty"
-        if any(part["type"] == "thinking" and part["signature"] != SIGNATURE for part in parts):
-            return "invalid signature in thinking block"
-        calls = [part for part in parts if part["type"] == "tool_use"]
-        if any(not _ANTHROPIC_NAME.fullmatch(name) for part in calls for name in (part["id"], part["name"])):
-            return "tool_use.id: string should match pattern"
-        open_calls = [part["id"] for part in calls]
+        if not parts or (fault := next(filter(None, map(_fault_of_part, parts)), "")):
+            return fault or "content must not be empty"
+        open_calls = [part["id"] for part in parts if part["type"] == "tool_use"]
     marks = json.dumps(body).count("cache_control")
     if body["messages"][-1]["role"] != "user" or marks > _ANTHROPIC_MARKS:
         return "the conversation must end with a user message; at most 4 blocks with cache_control"
     return f"calls without results: {open_calls}" if open_calls else ""
+
+
+def _fault_of_part(part: Mapping[str, Any]) -> str:
+    match part["type"]:
+        case "text" if not part["text"].strip():
+            return "text content blocks must be non-empty"
+        case "thinking" if part["signature"] != SIGNATURE:
+            return "invalid signature in thinking block"
+        case "tool_use" if not all(_ANTHROPIC_NAME.fullmatch(part[field]) for field in ("id", "name")):
+            return "tool_use.id: string should match pattern"
+        case _:
+            return ""
 
 
 def _anthropic_answer(received: Received, step: Say | Blocked) -> dict[str, Any]:
