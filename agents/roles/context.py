@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from agents.sdk.changed_tree import is_changed
 from agents.sdk.prompting import canonical_json, file_blocks, section
 from agents.sdk.source import CHECKED_SUFFIXES, content_problems
 from agents.sdk.task import Task
@@ -38,6 +39,8 @@ _BASELINE: Final = (
     "to change code, unless the request asks to mend them."
 )
 _FAILED_BEFORE: Final = 50
+_MOST_PATHS: Final = 300
+_CHANGED: Final = "What was changed, as `diff` shows it: A added, M changed, D deleted (data)"
 _SHOWN: Final = (*(suffix for language in LANGUAGES for suffix in language.suffixes), ".toml", ".md", ".txt")
 
 
@@ -81,6 +84,18 @@ async def failed_before(task: Task) -> list[str]:
     more = baseline.not_loaded + baseline.failed - len(lines[:_FAILED_BEFORE])
     said = "\n".join([*lines[:_FAILED_BEFORE], *([f"and {more} more"] if more > 0 else [])])
     return [section("Failed before this work", f"{_BASELINE}\n\n{fenced(said)}")]
+
+
+def changed_section(start: Mapping[str, bytes], files: Mapping[str, bytes]) -> str:
+    """The section that names what was changed since the start."""
+    paths = sorted(path for path in {*start, *files} if is_changed(path, start, files))
+    lines = [f"{_letter(path, start, files)} {path}" for path in paths[:_MOST_PATHS]]
+    more = [f"and {len(paths) - len(lines)} more"] if len(paths) > len(lines) else []
+    return section(_CHANGED, fenced("\n".join([*lines, *more]) or "nothing"))
+
+
+def _letter(path: str, start: Mapping[str, bytes], files: Mapping[str, bytes]) -> str:
+    return "A" if path not in start else "M" if path in files else "D"
 
 
 def _ways_of_working(said: RepositorySettings) -> str:

@@ -11,6 +11,7 @@ from agents.roles.asked_ends import contestable
 from agents.roles.context import (
     as_files,
     assignment,
+    changed_section,
     check_code,
     failed_before,
     files_section,
@@ -53,6 +54,7 @@ class DebuggerAgent:
         """Work in the repository. Raises AgentFailure, also for a change that was made before."""
         found = what_failed(task, await task.baseline())
         parts = [await assignment(task, found.text), section(found.title, found.text)]
+        parts.append(changed_section(await task.first_files(), task.files))
         if traces := failed_traces(task):
             parts.append(section(_TRACES, fenced(traces)))
         text = "\n".join([*parts, *await failed_before(task)])

@@ -45,6 +45,6 @@ PERMISSIONS: Final[Mapping[str, Permissions]] = MappingProxyType(
         "tester": Permissions((*_LOOKS, *_CHANGES, *_RUNS, "todo"), only_tests=True),
         "reviewer": Permissions((*_LOOKS, "diff")),
         "coder": Permissions((*_LOOKS, *_CHANGES, *_RUNS, "todo"), frozenset({"tester"})),
-        "debugger": Permissions((*_LOOKS, *_CHANGES, *_RUNS, "todo"), frozenset({"tester"})),
+        "debugger": Permissions((*_LOOKS, "diff", *_CHANGES, *_RUNS, "todo"), frozenset({"tester"})),
     }
 )

@@ -8,10 +8,9 @@ from typing import Final
 from pydantic import Field
 
 from agents.loop.ends import end
-from agents.roles.context import assignment, bullets, failed_before
+from agents.roles.context import assignment, bullets, changed_section, failed_before
 from agents.roles.earlier_reports import earlier_findings, test_reports
 from agents.roles.repository_work import look_around
-from agents.sdk.changed_tree import is_changed
 from agents.sdk.prompting import section
 from agents.sdk.task import Task
 from agents.tools.tool import ToolRefused
@@ -21,9 +20,7 @@ from contracts.documents.reports import ReviewFinding, ReviewReport
 
 EARLIER: Final = "What earlier reviews found, which was sent back to be fixed"
 
-_MOST_PATHS: Final = 300
 _REPORTS: Final = "What tests said of it (data)"
-_CHANGED: Final = "What was changed, as `diff` shows it: A added, M changed, D deleted (data)"
 
 
 class GiveReview(Model):
@@ -46,7 +43,7 @@ async def review_in_steps(task: Task) -> ReviewReport:
     if task.request.cycle and (earlier := earlier_findings(task)):
         parts.append(section(EARLIER, earlier))
     parts += [
-        section(_CHANGED, fenced(_changed(start, task.files))),
+        changed_section(start, task.files),
         section(_REPORTS, fenced(test_reports(task))),
         *await failed_before(task),
     ]
@@ -57,17 +54,6 @@ async def review_in_steps(task: Task) -> ReviewReport:
 
     found = await look_around(task, "\n".join(parts), REVIEW, check)
     return ReviewReport(approved=found.approved, summary=found.summary, findings=found.findings)
-
-
-def _changed(start: Mapping[str, bytes], files: Mapping[str, bytes]) -> str:
-    paths = sorted(path for path in {*start, *files} if is_changed(path, start, files))
-    lines = [f"{_letter(path, start, files)} {path}" for path in paths[:_MOST_PATHS]]
-    more = len(paths) - len(lines)
-    return "\n".join([*lines, *([f"and {more} more"] if more else [])]) or "nothing"
-
-
-def _letter(path: str, start: Mapping[str, bytes], files: Mapping[str, bytes]) -> str:
-    return "A" if path not in start else "M" if path in files else "D"
 
 
 def _problems(review: GiveReview, files: Mapping[str, bytes], start: Mapping[str, bytes]) -> Iterable[str]:
