@@ -53,6 +53,8 @@ def main() -> None:
         asyncio.run(choose(names, mirrors, folder, place, options.cases, options.each))
         return
     cases = [case for case in _cases(folder) if not options.only or int(case.name) in options.only]
+    if not cases:
+        parser.error(f"{folder} has no such case; `choose` makes them")
     for case in cases:
         _run(case) if options.step == "run" else _keep(case, "verdict", asyncio.run(verdict(case, place)))
     if options.step == "judge":
@@ -93,12 +95,21 @@ def _run(case: Path) -> None:
     words = ("--repo", "repository", "--issue", "request.md", "--data-dir", str(case / "data"))
     with (case / "summary.json").open("wb") as summary:
         subprocess.run((*_COMMAND, *words), cwd=case, env=os.environ, stdout=summary, check=False)
+    said = _summary(case)
+    print_line(f"{case.name}: {said.get('status', 'no summary')} {said.get('reason') or ''}".rstrip())
+
+
+def _summary(case: Path) -> dict[str, Any]:
+    """What the run said in the end; {} for nothing."""
+    path = case / "summary.json"
+    text = path.read_text("utf-8") if path.exists() else ""
+    found: dict[str, Any] = json.loads(text) if text.strip() else {}
+    return found
 
 
 async def verdict(case: Path, place: Place) -> dict[str, Any]:
     """Lay the tests of the fix over the result and run them, then all tests of the result alone."""
-    text = (case / "summary.json").read_text("utf-8") if (case / "summary.json").exists() else ""
-    summary = json.loads(text) if text.strip() else {}
+    summary = _summary(case)
     offered = summary.get("unverified") or {}
     commit = summary.get("commit") or offered.get("commit")
     found: dict[str, Any] = {"status": summary.get("status", "no summary"), "fixed": False, "broken": []}
