@@ -73,7 +73,7 @@ class MemoryMeter:
         resident = sum(each.private for each in processes)
         if resident > self._limit:
             resident = sum(each.proportional() for each in processes)
-        total = resident + _written() - self._written_before + _lines("/proc/locks") * _LOCK
+        total = resident + max(0, _written() - self._written_before) + _lines("/proc/locks") * _LOCK
         total += max(0, _lines("/proc/sysvipc/shm") - 1) * _SEGMENT
         sockets, unix = self._sockets.measure()
         total += sockets + self._mappings.measure(processes)
