@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from typing import Tuple  # noqa: UP035,RUF100 - as below
 
 _KB = 1_024
 _PAGE = 4_096
@@ -70,6 +71,10 @@ class SandboxProcess:
             return
 
 
+_Reading = Tuple[Iterator[bytes], int]  # noqa: UP006,RUF100 - valid for older Pythons too
+"""What is left of a list, and how many mappings were in what was read."""
+
+
 class Mappings:
     """The mappings of all processes, and the memory without a name in them that is shared.
 
@@ -78,29 +83,29 @@ class Mappings:
 
     def __init__(self) -> None:
         self._extents: dict[bytes, int] = {}
-        self._reading: dict[str, Iterator[bytes]] = {}
+        self._reading: dict[str, _Reading] = {}
 
     def measure(self, processes: list[SandboxProcess]) -> int:
-        """Return the bytes. A long list is read on the next time, and counts as the longest until then."""
-        number, seen, reading = 0, set(), self._reading
-        self._reading = {}
-        for each in processes:
-            blocks = reading.get(each.pid) or each.blocks("maps")
-            mine = 0
-            for count, block in enumerate(blocks, start=1):
-                mine += block.count(b"\n")
-                seen |= self._note(block)
-                if count == _BLOCKS:
-                    self._reading[each.pid] = blocks
-                    mine = min(each.pages, _MOST_MAPPINGS)
-                    break
-            number += max(mine, min(each.pages, _MOST_MAPPINGS)) if each.pid in reading else mine
-        if not reading and not self._reading:
+        """Return the bytes. A long list is read on the next time, and counts as a long one until then."""
+        began, self._reading, seen = self._reading, {}, set[bytes]()
+        number = sum(self._count(each, began.get(each.pid), seen) for each in processes)
+        if not began and not self._reading:
             self._extents = {inode: size for inode, size in self._extents.items() if inode in seen}
         few, more = _LEAST_SHARED
         sizes = sorted(self._extents.values(), reverse=True)
         shared = sum(max(size, few if at < 4 else more) for at, size in enumerate(sizes))
         return number * (_MAPPING + _MAPPING_OF_EACH * len(processes)) + shared
+
+    def _count(self, process: SandboxProcess, began: _Reading | None, seen: set[bytes]) -> int:
+        """Read on in the list of one process; return how many mappings it has, as far as is known."""
+        blocks, number = began or (process.blocks("maps"), 0)
+        for count, block in enumerate(blocks, start=1):
+            number += block.count(b"\n")
+            seen |= self._note(block)
+            if count == _BLOCKS:
+                self._reading[process.pid] = blocks, number
+                return max(number, min(process.pages, _MOST_MAPPINGS))
+        return max(number, min(process.pages, _MOST_MAPPINGS)) if began else number
 
     def _note(self, block: bytes) -> set[bytes]:
         seen = set()
