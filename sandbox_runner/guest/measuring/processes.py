@@ -14,6 +14,7 @@ _THREAD = 32 * _KB
 """A thread's stack in the kernel and what it knows of it."""
 _MAPPING, _MAPPING_OF_EACH = 384, 64
 """One mapping, and what it costs more for each process that may share it."""
+_MANY_MAPPINGS = 2_000
 _MOST_MAPPINGS = 65_530
 """Of one process, as kernels have it unless they are told otherwise."""
 _LEAST_SHARED = (1 << 20, 8 << 20)
@@ -82,22 +83,38 @@ class Mappings:
     """
 
     def __init__(self) -> None:
+        self.of_one = 0
+        """Bytes of the mappings of the process that has most, where these are many."""
         self._extents: dict[bytes, int] = {}
+        self._known: set[str] = set()
         self._reading: dict[str, _Reading] = {}
 
-    def measure(self, processes: list[SandboxProcess]) -> int:
-        """Return the bytes. A long list is read on the next time, and counts as a long one until then."""
+    def measure(self, processes: list[SandboxProcess], limit: int) -> int:
+        """Return the bytes. A long list is read on the next time, and counts as a long one until then.
+
+        No more is read than what shows that there are more than `limit`.
+        """
         began, self._reading, seen = self._reading, {}, set[bytes]()
-        number = sum(self._count(each, began.get(each.pid), seen) for each in processes)
+        cost, number, most = _MAPPING + _MAPPING_OF_EACH * len(processes), 0, 0
+        for each in processes:
+            count = self._count(each, began.get(each.pid), seen)
+            number, most = number + count, max(most, count)
+            if number * cost > limit:
+                break
+        self.of_one = most * cost if most > _MANY_MAPPINGS else 0
+        self._known = {each.pid for each in processes}
         if not began and not self._reading:
             self._extents = {inode: size for inode, size in self._extents.items() if inode in seen}
         few, more = _LEAST_SHARED
         sizes = sorted(self._extents.values(), reverse=True)
         shared = sum(max(size, few if at < 4 else more) for at, size in enumerate(sizes))
-        return number * (_MAPPING + _MAPPING_OF_EACH * len(processes)) + shared
+        return number * cost + shared
 
     def _count(self, process: SandboxProcess, began: _Reading | None, seen: set[bytes]) -> int:
         """Read on in the list of one process; return how many mappings it has, as far as is known."""
+        if self.of_one and process.pid not in self._known:
+            # It may be a child with all mappings of its parent: reading them takes as long as making more.
+            return min(process.pages, _MOST_MAPPINGS)
         blocks, number = began or (process.blocks("maps"), 0)
         for count, block in enumerate(blocks, start=1):
             number += block.count(b"\n")
