@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+from agents.tools.comparing import COMPARING
 from agents.tools.editing import EDITING
 from agents.tools.patching import PATCHING
 from agents.tools.planning import PLANNING
@@ -15,7 +16,7 @@ from agents.tools.running import RUNNING
 from agents.tools.tool import Tool
 
 _TOOLS: Final[Mapping[str, Tool[Any]]] = {
-    tool.name: tool for tool in (*READING, *EDITING, *PATCHING, *RUNNING, *PLANNING)
+    tool.name: tool for tool in (*READING, *COMPARING, *EDITING, *PATCHING, *RUNNING, *PLANNING)
 }
 _LOOKS: Final = ("read", "search", "find", "list")
 _CHANGES: Final = ("edit", "patch", "write")
@@ -29,6 +30,8 @@ class Permissions:
     tools: tuple[str, ...]
     leaves: frozenset[str] = frozenset()
     """Roles whose test files it leaves as they are."""
+    only_tests: bool = False
+    """Whether it writes files alone that serve tests."""
 
     @property
     def allowed(self) -> tuple[Tool[Any], ...]:
@@ -38,6 +41,9 @@ class Permissions:
 
 PERMISSIONS: Final[Mapping[str, Permissions]] = MappingProxyType(
     {
+        "architect": Permissions(_LOOKS),
+        "tester": Permissions((*_LOOKS, *_CHANGES, *_RUNS, "todo"), only_tests=True),
+        "reviewer": Permissions((*_LOOKS, "diff")),
         "coder": Permissions((*_LOOKS, *_CHANGES, *_RUNS, "todo"), frozenset({"tester"})),
         "debugger": Permissions((*_LOOKS, *_CHANGES, *_RUNS, "todo"), frozenset({"tester"})),
     }

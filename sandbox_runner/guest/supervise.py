@@ -55,6 +55,7 @@ def run(
     supervisor.end_everything(end_others)
     if supervisor.drain() and end == "exit":
         end = "output_limit"
+    supervisor.close()
     return {
         "end": end,
         "code": supervisor.exit_code,
@@ -131,6 +132,11 @@ class _Supervisor:
             while self._left >= 0 and self._forward(fd):
                 pass
         return bool(self._left < 0)
+
+    def close(self) -> None:
+        """Give back what this held: process 1 of a workspace runs many programs."""
+        for fd in (self._main_fd, *self._outputs):
+            os.close(fd)
 
     def _reap(self, options: int) -> bool:
         """Wait for children, adopted orphans included; return False when there are none."""

@@ -14,6 +14,7 @@ from contracts.messages.payloads import Control, Execution, Heartbeat, TaskError
 from contracts.ports.bus import Delivery, Done, Outgoing
 from contracts.runtime.reading import entry
 from tests.simulation import unreadable
+from tests.simulation.asking import asked
 from tests.simulation.choices import Choices
 from tests.simulation.hands import Held, Kept
 from tests.simulation.model_bus import ModelBus
@@ -23,7 +24,7 @@ from tests.simulation.stepping import run
 from tests.simulation.worker_reading import SteppedReader
 
 LEASE_SECONDS = 6.0
-ROLES = ("coder", "debugger", "tester")
+ROLES = ("coder", "debugger", "tester", "planner")
 STREAMS = tuple(Channels.requests(role) for role in ROLES)
 SUSPECTS = tuple(Channels.suspects(role) for role in ROLES)
 OUTAGE = TaskError(code="sandbox_unavailable", message="it is away")
@@ -216,6 +217,7 @@ class ModelWorker:
             commit=None if error else self.new_commit(),
             verdict=verdict if item.agent_role == Role.TESTER and not error else None,
             error=error,
+            **({} if error else asked(item, self.choices)),
         )
         event = Event(held.execution_id, held.event.workflowid, held.event.taskid, outcome)
         outgoing = Outgoing(Channels.results(0), wrap(event))

@@ -76,6 +76,8 @@ class Summary:
     """Of the input tokens, those that the service had from an earlier request."""
     baseline_obstacle: str = ""
     """Why they cannot run; "" where they can, or that is not known."""
+    tests_flaky: tuple[str, ...] = ()
+    """Tests of the repository that failed, and passed when the same was run again."""
 
     def as_json(self) -> dict[str, Any]:
         """The fields as plain values."""
@@ -152,6 +154,7 @@ async def summarise(view: WorkflowView, store: GitArtifactStore, location: str, 
         repository_settings=header.repository.lines if header.repository else (),
         baseline=baseline.sentence if baseline else "",
         baseline_obstacle=baseline.obstacle if baseline else "",
+        tests_flaky=tests.flaky,
     )
 
 
