@@ -41,13 +41,13 @@ class SandboxProcess:
         self.pid = pid
         self.place = f"/proc/{pid}"
         fields = _status(self.place)
-        if fields.get(b"State") == b"Z" and fields.get(b"Threads", b"1") != b"1":
+        if b"VmSize" not in fields and fields.get(b"Threads", b"1") != b"1":
             # Its first thread has ended; what it holds is seen at another one.
             for thread in _names(f"{self.place}/task"):
-                if thread != pid and (found := _status(f"{self.place}/task/{thread}")).get(b"State") != b"Z":
+                if b"VmSize" in (found := _status(f"{self.place}/task/{thread}")):
                     self.place, fields = f"{self.place}/task/{thread}", found
                     break
-        self.has_ended = fields.get(b"State", b"X") in {b"X", b"Z"}
+        self.has_ended = b"VmSize" not in fields
         sizes = {name: int(fields.get(name, b"0")) * _KB for name in _COUNTED}
         self.resident = sum(sizes.values()) + int(fields.get(b"Threads", b"1")) * _THREAD
         self.private = self.resident - sizes[b"RssShmem"]
