@@ -41,7 +41,7 @@ class MemoryMeter:
         self._mappings = Mappings()
         self._hidden: set[str] = set()
         self._next_look = 0.0
-        self._beside = 0
+        self._beside = self._looked_at = 0
         self.tick = _LONGEST
         """Seconds until the next measurement."""
 
@@ -49,7 +49,7 @@ class MemoryMeter:
         """Begin to measure. `own` is a process of ours, which may hide what it holds."""
         self._limit, self._own = limit, own
         self._next_look = 0.0
-        self._beside = 0
+        self._beside = self._looked_at = 0
         self.tick = _SHORTEST
 
     def exceeded(self) -> bool:
@@ -57,10 +57,12 @@ class MemoryMeter:
         started = time.monotonic()
         processes = all_processes()
         resident = sum(each.resident for each in processes)
-        total = resident + self._beside
+        # A new child has as many mappings as its parent.
+        new = max(0, len(processes) - self._looked_at)
+        total = resident + self._beside + new * self._mappings.of_one
         measured = time.monotonic()
         if total > self._limit or measured >= self._next_look:
-            total = self._look(processes)
+            total, self._looked_at = self._look(processes), len(processes)
             self._beside = total - resident
             now = time.monotonic()
             self._next_look = now + max(_LONGEST, _SHARE * (now - measured))
@@ -73,10 +75,10 @@ class MemoryMeter:
         resident = sum(each.private for each in processes)
         if resident > self._limit:
             resident = sum(each.proportional() for each in processes)
-        total = resident + _written() - self._written_before + _lines("/proc/locks") * _LOCK
+        total = resident + max(0, _written() - self._written_before) + _lines("/proc/locks") * _LOCK
         total += max(0, _lines("/proc/sysvipc/shm") - 1) * _SEGMENT
         sockets, unix = self._sockets.measure()
-        total += sockets + self._mappings.measure(processes)
+        total += sockets + self._mappings.measure(processes, self._limit)
         held = HeldByDescriptors(self._limit)
         hidden = {each.place for each in processes if not held.add(each)} - {f"/proc/{self._own}"}
         # Twice: some programs cannot be read, do little and end.

@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from typing import Tuple  # noqa: UP035,RUF100 - as below
 
 _KB = 1_024
 _PAGE = 4_096
@@ -13,6 +14,7 @@ _THREAD = 32 * _KB
 """A thread's stack in the kernel and what it knows of it."""
 _MAPPING, _MAPPING_OF_EACH = 384, 64
 """One mapping, and what it costs more for each process that may share it."""
+_MANY_MAPPINGS = 2_000
 _MOST_MAPPINGS = 65_530
 """Of one process, as kernels have it unless they are told otherwise."""
 _LEAST_SHARED = (1 << 20, 8 << 20)
@@ -39,13 +41,13 @@ class SandboxProcess:
         self.pid = pid
         self.place = f"/proc/{pid}"
         fields = _status(self.place)
-        if fields.get(b"State") == b"Z" and fields.get(b"Threads", b"1") != b"1":
+        if b"VmSize" not in fields and fields.get(b"Threads", b"1") != b"1":
             # Its first thread has ended; what it holds is seen at another one.
             for thread in _names(f"{self.place}/task"):
-                if thread != pid and (found := _status(f"{self.place}/task/{thread}")).get(b"State") != b"Z":
+                if b"VmSize" in (found := _status(f"{self.place}/task/{thread}")):
                     self.place, fields = f"{self.place}/task/{thread}", found
                     break
-        self.has_ended = fields.get(b"State", b"X") in {b"X", b"Z"}
+        self.has_ended = b"VmSize" not in fields
         sizes = {name: int(fields.get(name, b"0")) * _KB for name in _COUNTED}
         self.resident = sum(sizes.values()) + int(fields.get(b"Threads", b"1")) * _THREAD
         self.private = self.resident - sizes[b"RssShmem"]
@@ -70,6 +72,10 @@ class SandboxProcess:
             return
 
 
+_Reading = Tuple[Iterator[bytes], int]  # noqa: UP006,RUF100 - valid for older Pythons too
+"""What is left of a list, and how many mappings were in what was read."""
+
+
 class Mappings:
     """The mappings of all processes, and the memory without a name in them that is shared.
 
@@ -77,30 +83,46 @@ class Mappings:
     """
 
     def __init__(self) -> None:
+        self.of_one = 0
+        """Bytes of the mappings of the process that has most, where these are many."""
         self._extents: dict[bytes, int] = {}
-        self._reading: dict[str, Iterator[bytes]] = {}
+        self._known: set[str] = set()
+        self._reading: dict[str, _Reading] = {}
 
-    def measure(self, processes: list[SandboxProcess]) -> int:
-        """Return the bytes. A long list is read on the next time, and counts as the longest until then."""
-        number, seen, reading = 0, set(), self._reading
-        self._reading = {}
+    def measure(self, processes: list[SandboxProcess], limit: int) -> int:
+        """Return the bytes. A long list is read on the next time, and counts as a long one until then.
+
+        No more is read than what shows that there are more than `limit`.
+        """
+        began, self._reading, seen = self._reading, {}, set[bytes]()
+        cost, number, most = _MAPPING + _MAPPING_OF_EACH * len(processes), 0, 0
         for each in processes:
-            blocks = reading.get(each.pid) or each.blocks("maps")
-            mine = 0
-            for count, block in enumerate(blocks, start=1):
-                mine += block.count(b"\n")
-                seen |= self._note(block)
-                if count == _BLOCKS:
-                    self._reading[each.pid] = blocks
-                    mine = min(each.pages, _MOST_MAPPINGS)
-                    break
-            number += max(mine, min(each.pages, _MOST_MAPPINGS)) if each.pid in reading else mine
-        if not reading and not self._reading:
+            count = self._count(each, began.get(each.pid), seen)
+            number, most = number + count, max(most, count)
+            if number * cost > limit:
+                break
+        self.of_one = most * cost if most > _MANY_MAPPINGS else 0
+        self._known = {each.pid for each in processes}
+        if not began and not self._reading:
             self._extents = {inode: size for inode, size in self._extents.items() if inode in seen}
         few, more = _LEAST_SHARED
         sizes = sorted(self._extents.values(), reverse=True)
         shared = sum(max(size, few if at < 4 else more) for at, size in enumerate(sizes))
-        return number * (_MAPPING + _MAPPING_OF_EACH * len(processes)) + shared
+        return number * cost + shared
+
+    def _count(self, process: SandboxProcess, began: _Reading | None, seen: set[bytes]) -> int:
+        """Read on in the list of one process; return how many mappings it has, as far as is known."""
+        if self.of_one and process.pid not in self._known:
+            # It may be a child with all mappings of its parent: reading them takes as long as making more.
+            return min(process.pages, _MOST_MAPPINGS)
+        blocks, number = began or (process.blocks("maps"), 0)
+        for count, block in enumerate(blocks, start=1):
+            number += block.count(b"\n")
+            seen |= self._note(block)
+            if count == _BLOCKS:
+                self._reading[process.pid] = blocks, number
+                return max(number, min(process.pages, _MOST_MAPPINGS))
+        return max(number, min(process.pages, _MOST_MAPPINGS)) if began else number
 
     def _note(self, block: bytes) -> set[bytes]:
         seen = set()
