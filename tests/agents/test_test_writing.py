@@ -14,7 +14,7 @@ from contracts.base.errors import AgentFailure
 from contracts.documents.reports import TestReport
 from contracts.ports.text_form import in_text
 from tests.agents.over_trees import OverTrees
-from tests.agents.support import ScriptedModel, TaskMaker
+from tests.agents.support import ScriptedModel, TaskMaker, contract
 from tests.agents.test_repository_work import run, step
 
 OLD = "from calc import double\n\n\ndef test_zero():\n    assert double(0) == 0\n"
@@ -63,6 +63,19 @@ async def test_a_test_that_is_there_is_neither_weakened_nor_removed(over_trees: 
     assert "not as they were: tests/test_calc.py::test_zero" in _told(model, 2)
     assert "tests/test_calc.py is gone; what is there stays" in _told(model, 4)
     assert result.verdict == "passed"
+
+
+async def test_the_tests_of_the_contract_are_asked_for(over_trees: OverTrees) -> None:
+    model = ScriptedModel(ADD, DONE, step(("give_up", {"reason": "no"})))
+    base = BaseTree({**AFTER, "contract.json": contract("test_two", "test_six").encode()})
+    made = TaskMaker(model)(base=base, role="tester", writable=["tests/"], input_artifacts=["contract.json"])
+    task = over_trees.give(made, BEFORE)
+    assert task.workplace is not None
+    async with task.workplace:
+        with pytest.raises(AgentFailure, match="no"):
+            await TesterAgent().run(task)
+    assert "- test_two: as named\n- test_six: as named" in model.requests[0].messages[0].text
+    assert "these tests are missing: test_six" in _told(model)
 
 
 async def test_work_of_which_nothing_can_be_accepted_fails_the_attempt(over_trees: OverTrees) -> None:
