@@ -11,6 +11,7 @@ from agents.roles.tester import TesterAgent
 from agents.sdk.base_tree import BaseTree
 from agents.sdk.result import AgentResult
 from contracts.base.errors import AgentFailure
+from contracts.base.paths import EVERYWHERE
 from contracts.documents.reports import TestReport
 from contracts.ports.text_form import in_text
 from tests.agents.over_trees import OverTrees
@@ -27,7 +28,7 @@ DONE = step(("finish", {"summary": "tested"}))
 
 async def _write(over: OverTrees, *answers: str, **fields: Any) -> tuple[AgentResult, ScriptedModel]:
     model = ScriptedModel(*answers)
-    made = TaskMaker(model)(base=BaseTree(AFTER), role="tester", writable=["tests/", "calc.py"], **fields)
+    made = TaskMaker(model)(base=BaseTree(AFTER), role="tester", writable=[EVERYWHERE], **fields)
     task = over.give(made, BEFORE)
     assert task.workplace is not None
     async with task.workplace:
@@ -45,6 +46,16 @@ async def test_tests_are_added_that_fail_without_the_work(over_trees: OverTrees)
     assert result.verdict == "passed"
     assert result.summary == "2 passed, 0 failed; 1 of its tests fail without the work"
     assert "'calc.py' is no file of tests, and you write no other" in _told(model, 1)
+
+
+async def test_tests_of_another_language_are_not_called_wrong(over_trees: OverTrees) -> None:
+    other = step(("write", {"path": "spec/calc_spec.rb", "content": "expect(double(2)).to eq 4\n"}))
+    result, _ = await _write(
+        *(over_trees, other, DONE),
+        acceptance_criteria={"tests": [{"cmd": "test -e spec/calc_spec.rb"}]},
+    )
+    assert list(result.files) == ["spec/calc_spec.rb"]
+    assert result.summary.endswith("is not known, as their language is not")
 
 
 async def test_tests_that_pass_without_the_work_need_a_reason(over_trees: OverTrees) -> None:
