@@ -11,6 +11,7 @@ tests are canaries or twins; the reader of the events knows.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import os
 import random
@@ -55,7 +56,7 @@ def main(order: dict[str, Any], own: Mapping[str, Any]) -> None:
     added = _AddedTests(order["canaries"]["tests"], order["twins"])
     recorder = _recorder(pytest, pipe, added, own["traces"].Traces())
     # The last one is asked first.
-    plugins += [recorder, _watch_of_skips(pytest), code, _Sealing(watch)]
+    plugins += [recorder, _watch_of_skips(pytest), code, _Sealing(watch, list(plugins))]
     code.start()
     exit_code = int(pytest.main(arguments, plugins=plugins))
     percent = code.percent()
@@ -230,13 +231,24 @@ def _recorder(pytest: Any, pipe: _Pipe, added: _AddedTests, traces: Any) -> Any:
 
 
 class _Sealing:
-    """Seals pytest once it has set itself up, before anything of the tree is loaded, until it undoes that."""
+    """Seals pytest once it has set itself up, before anything of the tree is loaded, until it undoes that.
 
-    def __init__(self, watch: Any) -> None:
+    The environment's plugins configure themselves later, and some replace functions of unittest then.
+    """
+
+    def __init__(self, watch: Any, plugins: list[Any]) -> None:
         self._watch = watch
+        self._plugins = plugins
 
-    def pytest_load_initial_conftests(self) -> None:
+    def pytest_load_initial_conftests(self, early_config: Any) -> None:
         self._watch.begin()
+        own = [impl for impl in early_config.hook.pytest_configure.get_hookimpls() if self._is_plugin(impl)]
+        self._watch.seal_plugins(impl.function.__module__.partition(".")[0] for impl in own)
+        for impl in own:
+            impl.function = functools.partial(self._watch.configure, impl.function)
+
+    def _is_plugin(self, impl: Any) -> bool:
+        return any(impl.plugin is plugin for plugin in self._plugins) and not impl.hookwrapper
 
     def pytest_sessionfinish(self) -> None:
         self._watch.end()

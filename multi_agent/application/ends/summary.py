@@ -12,6 +12,7 @@ from contracts.base.refs import branch_name, is_metadata
 from contracts.documents.baseline import Baseline
 from contracts.messages.journal import WorkflowSubmitted
 from contracts.messages.payloads import Usage
+from multi_agent.application.ends.unmoved import check_unmoved
 from multi_agent.application.ends.verdicts import (
     Failure,
     FindingFate,
@@ -111,8 +112,13 @@ async def planning_usage(client: WorkflowQueries, workflow_id: str) -> Usage:
 
 
 async def summarise(view: WorkflowView, store: GitArtifactStore, location: str, planning: Usage) -> Summary:
-    """Gather the figures of a workflow. `location` is where the store is."""
+    """Gather the figures of a workflow. `location` is where the store is.
+
+    Raises ArtifactError when somebody moved the branch of its result.
+    """
     header, tasks = view.header, view.tasks
+    if header.result_commit is not None:
+        await check_unmoved(store, branch_name(header.workflow_id), header.result_commit)
     tests = count_tests(tasks)
     files = await _changed_files(view, store)
     baseline = await _baseline(view, store)
