@@ -20,7 +20,7 @@ from agents.tools.bench import Bench
 from agents.tools.reading import content_of
 from agents.tools.tool import Tool, ToolRefused
 from contracts.base.errors import AgentFailure
-from contracts.base.languages import serves_tests
+from contracts.base.languages import LANGUAGES, serves_tests
 from contracts.base.model import Model
 from contracts.base.paths import EVERYWHERE
 from contracts.documents.repository_settings import NO_SETTINGS
@@ -30,6 +30,7 @@ from contracts.ports.workspace import MADE_BY_PROGRAMS
 A = TypeVar("A", bound=Model)
 
 _STATUS: Final = ("git", "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames")
+_SOURCES: Final = tuple(suffix for language in LANGUAGES for suffix in language.suffixes)
 
 
 def works_in_steps(task: Task) -> bool:
@@ -115,7 +116,7 @@ async def _bench(task: Task, tree: str) -> Bench:
     def refusal(path: str) -> str | None:
         if "tester" in allowed.leaves and belongs_to_tester(task, path):
             return f"file {path!r} is a tester's and stays as it is"
-        if allowed.only_tests and not serves_tests(path):
+        if allowed.only_tests and _is_code(task, path):
             return f"file {path!r} is no file of tests, and you write no other"
         return task.refusal(path)
 
@@ -127,6 +128,13 @@ async def _bench(task: Task, tree: str) -> Bench:
         lint=tuple(shlex.split(said.lint or "")),
         base=task.request.base_commit or "HEAD",
     )
+
+
+def _is_code(task: Task, path: str) -> bool:
+    """Whether a file is code under test, as far as that is known; what the plan names is not."""
+    if serves_tests(path) or path in task.item.output_artifacts:
+        return False
+    return path in task.files or path.endswith(_SOURCES)
 
 
 async def changes_of(loop: Loop) -> Changed:

@@ -117,7 +117,10 @@ async def _without_work(task: Task, files: Mapping[str, bytes | str | None], why
     """What the tests say on the base. Raises ToolRefused when none fails there, and nobody says why."""
     start, baseline = await task.first_files(), await task.baseline()
     tree = with_tests_alone(merged_tree(task.files, files), start)
-    seen = await run_commands(task, commands_for(path for path in files if path in tree), tree)
+    commands = list(commands_for(path for path in files if path in tree))
+    if not commands:
+        return "what its tests say without the work is not known, as their language is not"
+    seen = await run_commands(task, commands, tree)
     bad = [case.test_id for case in seen.results if case.outcome in _BAD]
     failing = [test for test in bad if baseline is None or not baseline.failed_before(test)]
     if failing:

@@ -62,9 +62,11 @@ def amendment(workflow: Workflow, asking: TaskState, contested: Contested) -> li
         max_cycles=0,
     )
     status = TaskStatus.APPROVAL if contested.of_repository else TaskStatus.READY
-    added = [TaskState(item, item.dependencies, status, cycle=max(asking.cycle, 1))]
+    cycle = max(asking.cycle, 1)  # neither is a task of the plan
+    added = [TaskState(item, item.dependencies, status, cycle=cycle)]
     if asking.item.agent_role == Role.CODER:
-        added.append(_retest(asking, item))
+        again = _retest(asking, item)
+        added.append(TaskState(again, again.dependencies, cycle=cycle))
     return [*added, *rewired(workflow, asking.task_id, (added[-1].task_id,))]
 
 
@@ -82,9 +84,9 @@ def _like(workflow: Workflow, asking: TaskState, contested: Contested) -> TaskSt
     return judge
 
 
-def _retest(coder: TaskState, amending: TodoItem) -> TaskState:
+def _retest(coder: TaskState, amending: TodoItem) -> TodoItem:
     """Runs what a coder contested again, once it was looked at."""
-    item = TodoItem(
+    return TodoItem(
         task_id=amended_name(amending.task_id),
         title=f"Run the tests that {coder.task_id} contested",
         agent_role=Role.TESTER,
@@ -95,7 +97,6 @@ def _retest(coder: TaskState, amending: TodoItem) -> TaskState:
         timeout_seconds=_seconds(coder, len(amending.acceptance_criteria.tests)),
         priority=amending.priority,
     )
-    return TaskState(item, item.dependencies)
 
 
 def _seconds(like: TaskState, runs: int) -> int:

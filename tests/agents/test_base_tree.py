@@ -66,3 +66,12 @@ async def test_what_a_commit_has_in_the_metadata_folder_is_not_of_the_tree(tmp_p
     base = await read_base("w1", task_request(parents=(commit,)), store)
     assert dict(base.files) == {"a.py": b"a"}
     await store.close()
+
+
+async def test_where_earlier_fixes_went_on_from_is_known(store: GitArtifactStore) -> None:
+    [judged] = await store.write([outcome("t1", {"a.py": b"a"})])
+    fix = outcome("t1.fix1", {"a.py": b"b"}, parents=(judged,))
+    role = {"agent_role": "debugger", "parents": (judged,)}
+    [commit] = await store.write([replace(fix, metadata=fix.metadata.model_copy(update=role))])
+    assert (await read_base("w1", task_request(parents=(commit,)), store)).mended == (judged,)
+    assert (await read_base("w1", task_request(parents=(judged,)), store)).mended == ()

@@ -11,10 +11,11 @@ from agents.roles.tester import TesterAgent
 from agents.sdk.base_tree import BaseTree
 from agents.sdk.result import AgentResult
 from contracts.base.errors import AgentFailure
+from contracts.base.paths import EVERYWHERE
 from contracts.documents.reports import TestReport
 from contracts.ports.text_form import in_text
 from tests.agents.over_trees import OverTrees
-from tests.agents.support import ScriptedModel, TaskMaker
+from tests.agents.support import ScriptedModel, TaskMaker, contract
 from tests.agents.test_repository_work import run, step
 
 OLD = "from calc import double\n\n\ndef test_zero():\n    assert double(0) == 0\n"
@@ -27,7 +28,7 @@ DONE = step(("finish", {"summary": "tested"}))
 
 async def _write(over: OverTrees, *answers: str, **fields: Any) -> tuple[AgentResult, ScriptedModel]:
     model = ScriptedModel(*answers)
-    made = TaskMaker(model)(base=BaseTree(AFTER), role="tester", writable=["tests/", "calc.py"], **fields)
+    made = TaskMaker(model)(base=BaseTree(AFTER), role="tester", writable=[EVERYWHERE], **fields)
     task = over.give(made, BEFORE)
     assert task.workplace is not None
     async with task.workplace:
@@ -47,6 +48,16 @@ async def test_tests_are_added_that_fail_without_the_work(over_trees: OverTrees)
     assert "'calc.py' is no file of tests, and you write no other" in _told(model, 1)
 
 
+async def test_tests_of_another_language_are_not_called_wrong(over_trees: OverTrees) -> None:
+    other = step(("write", {"path": "spec/calc_spec.rb", "content": "expect(double(2)).to eq 4\n"}))
+    result, _ = await _write(
+        *(over_trees, other, DONE),
+        acceptance_criteria={"tests": [{"cmd": "test -e spec/calc_spec.rb"}]},
+    )
+    assert list(result.files) == ["spec/calc_spec.rb"]
+    assert result.summary.endswith("is not known, as their language is not")
+
+
 async def test_tests_that_pass_without_the_work_need_a_reason(over_trees: OverTrees) -> None:
     shows_nothing = step(("write", {"path": "tests/test_more.py", "content": OLD}))
     reason = step(("finish", {"summary": "tested", "why_none_fails": "it keeps what is there"}))
@@ -63,6 +74,19 @@ async def test_a_test_that_is_there_is_neither_weakened_nor_removed(over_trees: 
     assert "not as they were: tests/test_calc.py::test_zero" in _told(model, 2)
     assert "tests/test_calc.py is gone; what is there stays" in _told(model, 4)
     assert result.verdict == "passed"
+
+
+async def test_the_tests_of_the_contract_are_asked_for(over_trees: OverTrees) -> None:
+    model = ScriptedModel(ADD, DONE, step(("give_up", {"reason": "no"})))
+    base = BaseTree({**AFTER, "contract.json": contract("test_two", "test_six").encode()})
+    made = TaskMaker(model)(base=base, role="tester", writable=["tests/"], input_artifacts=["contract.json"])
+    task = over_trees.give(made, BEFORE)
+    assert task.workplace is not None
+    async with task.workplace:
+        with pytest.raises(AgentFailure, match="no"):
+            await TesterAgent().run(task)
+    assert "- test_two: as named\n- test_six: as named" in model.requests[0].messages[0].text
+    assert "these tests are missing: test_six" in _told(model)
 
 
 async def test_work_of_which_nothing_can_be_accepted_fails_the_attempt(over_trees: OverTrees) -> None:

@@ -249,13 +249,13 @@ async def test_each_run_has_a_sandbox_of_its_own(sandbox: Sandbox) -> None:
         assert (await _run(sandbox, files, cmd)).verdict == "passed"
 
 
-async def test_the_first_time_it_writes_the_tests_the_contract_asks_for(sandbox: Sandbox) -> None:
+async def test_the_first_time_it_writes_the_tests_the_contract_asks_for(local_sandbox: Sandbox) -> None:
     model = ScriptedModel(
         code(tests__test_calc="def test_other():\n    assert True\n"),
         code(tests__test_calc=TEST),
     )
     files = {"app/__init__.py": b"", "app/calc.py": RIGHT.encode(), "contract.json": _contract()}
-    task = TaskMaker(model, sandbox)(
+    task = TaskMaker(model, local_sandbox)(
         base=BaseTree(files), role="tester", writable=["tests/"], input_artifacts=["contract.json"]
     )
     result = await TesterAgent().run(task)

@@ -141,6 +141,16 @@ async def test_a_check_that_found_no_test_of_the_work_is_no_look_at_it() -> None
     assert _starting(lines, "untested") == ["no test looked at the code of change"]
 
 
+async def test_flaky_tests_are_named_each_once() -> None:
+    play = Play(plan(item("code"), item("one", "code", role="tester"), item("two", "code", role="tester")))
+    play.succeed("code")
+    for name in ("one", "two"):
+        tests = TestSummary(passed=3, failed=1, flaky=("tests/test_a.py::test_luck",))
+        play.give(Finished(name, outcome(play.dispatch(name), verdict="passed", tests=tests)))
+    said = " ".join(" ".join(await _lines(play, **DONE)).split())
+    assert "flaky failed, and passed when the same was run again: tests/test_a.py::test_luck work" in said
+
+
 async def test_the_request_is_one_line_and_the_reason_has_file_and_line() -> None:
     failure = TestFailure(kind="not_loaded", test="t.py", error="ImportError: x", path="a.py", line=3)
     play = Play(plan(item("code"), item("test", "code", role="tester", max_cycles=0)))

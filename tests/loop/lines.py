@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from agents.loop.ends import USUAL_ENDS, Ends
 from agents.loop.loop import Assignment, Loop
 from agents.sdk.exchange_log import ExchangeLog, ExchangeScope
 from agents.tools.bench import Bench
@@ -52,6 +53,7 @@ def lines_loop(
     model: ScriptedModel,
     tools: Sequence[Tool[Any]] = (ADD,),
     workspace: type[Lines] = Lines,
+    ends: Ends = USUAL_ENDS,
 ) -> tuple[Loop, ExchangeLog]:
     """A loop of one worker over a store."""
 
@@ -59,4 +61,4 @@ def lines_loop(
         return Bench(cast("Workspace", workspace(tree.split())), lambda _path: None)
 
     log = ExchangeLog(ExchangeScope("w", "t", 1), model, store)
-    return Loop(log, tools, open_bench), log
+    return Loop(log, tools, open_bench, ends=ends), log

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from agents.loop.ends import Ends
 from agents.loop.record import Ending
 from agents.tools.bench import Bench
 from agents.tools.tool import Tool, ToolRefused
@@ -85,3 +86,23 @@ async def test_whatever_was_said_and_shown_can_be_sent(form: Callable[[ModelRequ
     results = [block.text for block in shown if not isinstance(block, ToolCall)]
     assert results[1:3] == ["refused: no 'gr\ufffd\ufffde'", "gr\ufffd\ufffde \ufffd"]
     assert "would be lost with this sandbox: 'gr\ufffd'" in results[-1]
+
+
+async def test_what_was_refused_of_an_end_is_not_looked_at_again() -> None:
+    asked: list[Model] = []
+
+    async def check(end: Model) -> None:
+        asked.append(end)
+        if len(asked) == 1:
+            raise ToolRefused("no test fails")
+
+    store, done = ExchangesInMemory(), step(("finish", {"summary": "seen"}))
+    model = ScriptedModel(done, adds("a"))
+    loop, _ = lines_loop(store, model, ends=Ends(check=check))
+    with pytest.raises(AssertionError, match="no answer for request 3"):
+        await loop.run(WORK)
+    successor, log = lines_loop(store, ScriptedModel(done), ends=Ends(check=check))
+    assert await successor.run(WORK) == Ending("finished", "seen", 3)
+    assert len(asked) == 2, "once each"
+    assert log.usage.model_calls == 1
+    assert "refused: no test fails" in in_text(model.requests[1]).messages[-1].text

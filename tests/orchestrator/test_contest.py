@@ -134,13 +134,13 @@ def test_what_a_coder_contests_runs_again_before_anything_else_goes_on() -> None
         ("code.amended1",),
     )
     assert again.item.acceptance_criteria == amend.item.acceptance_criteria
-    assert (again.item.agent_role, again.item.output_artifacts, again.cycle) == ("tester", (), 0)
+    assert (again.item.agent_role, again.item.output_artifacts, again.cycle) == ("tester", (), 1)
     assert play.workflow.tasks["code"].commit is not None, "its work is kept"
     play.succeed("code.amend1", summary="the tests stay: the request says so")
     _fail(play, "code.amended1")
-    fix = play.workflow.tasks["code.amended1.fix1"]
+    fix = play.workflow.tasks["code.amended1.fix2"]
     assert (fix.item.output_artifacts, fix.item.agent_role) == (("src/",), "debugger")
-    _contest(play, "code.amended1.fix1")
+    _contest(play, "code.amended1.fix2")
     assert "the tests stay: the request says so" in play.workflow.header.reason
 
 

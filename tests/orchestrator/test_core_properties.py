@@ -45,6 +45,9 @@ class History:
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
         self.play = Play(random_plan(self.chance))
+        if seed % 2:  # in a repository coders contest as well
+            header = self.play.workflow.header
+            self.play.workflow.header = header._replace(base_commit="b" * 40)
         self.sent: list[tuple[str, str]] = []
         self.accepted: dict[str, int] = {}
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from agents.roles.checks.acceptance_runs import run_test
 from agents.roles.checks.collected import Collected
 from agents.roles.checks.without_work import run_commands
 from agents.sdk.changed_tree import is_changed
@@ -38,7 +39,9 @@ async def without_chance(
     if not start or not 0 < len(bad) <= MOST or None in alone:
         return seen
     for cmd in filter(None, alone):
-        if (await run_commands(task, [AcceptanceTest(cmd=cmd)], files)).failure is not None:
+        once = Collected()
+        await run_test(task, AcceptanceTest(cmd=cmd), files, once, apart=False)
+        if once.failure is not None:
             return seen
     again = await run_commands(task, commands, files, seen.excused)
     passed = {case.test_id for case in again.results if case.outcome == "passed"}
