@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+from agents.tools.asking import ASKING
 from agents.tools.editing import EDITING
 from agents.tools.patching import PATCHING
 from agents.tools.planning import PLANNING
@@ -15,7 +16,7 @@ from agents.tools.running import RUNNING
 from agents.tools.tool import Tool
 
 _TOOLS: Final[Mapping[str, Tool[Any]]] = {
-    tool.name: tool for tool in (*READING, *EDITING, *PATCHING, *RUNNING, *PLANNING)
+    tool.name: tool for tool in (*READING, *EDITING, *PATCHING, *RUNNING, *PLANNING, *ASKING)
 }
 _LOOKS: Final = ("read", "search", "find", "list")
 _CHANGES: Final = ("edit", "patch", "write")
@@ -38,7 +39,7 @@ class Permissions:
 
 PERMISSIONS: Final[Mapping[str, Permissions]] = MappingProxyType(
     {
-        "coder": Permissions((*_LOOKS, *_CHANGES, *_RUNS, "todo"), frozenset({"tester"})),
-        "debugger": Permissions((*_LOOKS, *_CHANGES, *_RUNS, "todo"), frozenset({"tester"})),
+        "coder": Permissions((*_LOOKS, *_CHANGES, *_RUNS, "todo", "ask"), frozenset({"tester"})),
+        "debugger": Permissions((*_LOOKS, *_CHANGES, *_RUNS, "todo", "ask"), frozenset({"tester"})),
     }
 )

@@ -93,6 +93,8 @@ def _of_task(workflow: Workflow, task: TaskState, around: Observations) -> tuple
             return "blocked", _blocker(workflow, task)
         case TaskStatus.APPROVAL:
             return "approval", "waits for approval"
+        case TaskStatus.ANSWER:
+            return "answer", f"asks a person: {task.question.text if task.question else ''}"
         case TaskStatus.READY:
             return _ready(task, around)
         case TaskStatus.DISPATCHED:

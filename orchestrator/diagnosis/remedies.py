@@ -24,6 +24,8 @@ def with_remedies(
                 return command_line("up")
             case "approval" if reason.task_id is not None:
                 return command_line("approve", workflow_id, reason.task_id)
+            case "answer" if reason.task_id is not None:
+                return command_line("answer", workflow_id, reason.task_id, "TEXT")
             case "blocked":
                 return command_line("retry", workflow_id)
             case "no_worker" if workers_can_join and not unserved and workflow and reason.task_id:

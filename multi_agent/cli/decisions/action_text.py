@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from contracts.base.printing import print_json, print_line
 from contracts.base.processes.command_lines import command_line
-from multi_agent.application.approvals import PendingApproval
+from multi_agent.application.waiting import PendingApproval
 
 
 def print_action(approval: PendingApproval) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from contracts.base.printing import print_json, print_line
 from contracts.base.processes.command_lines import command_line
-from multi_agent.application.approvals import pending_approvals
+from multi_agent.application.waiting import pending_approvals
 from multi_agent.application.ends.results import OfferedWork
 from multi_agent.application.ends.summary import FinishedRun, Summary
 from multi_agent.cli import EXIT_APPROVAL, EXIT_DONE, EXIT_FAILED

@@ -7,7 +7,7 @@ import asyncio
 import click
 
 from contracts.base.printing import print_json
-from multi_agent.application.approvals import pending_approvals
+from multi_agent.application.waiting import pending_approvals
 from multi_agent.application.follow import Progress, follow
 from multi_agent.application.shown_actions import ShownActions
 from multi_agent.cli import EXIT_APPROVAL, EXIT_DONE, EXIT_FAILED
