@@ -13,6 +13,7 @@ from contracts.base.processes.command_lines import command_line
 from contracts.base.text import encodable
 from contracts.messages.suspension import MOST_ANSWER, Question
 from contracts.ports.exchanges import ExchangeStore
+from multi_agent.application.status import find_workflow
 from multi_agent.application.waiting import (
     Pending,
     PendingApproval,
@@ -20,7 +21,6 @@ from multi_agent.application.waiting import (
     pending_approvals,
     pending_questions,
 )
-from multi_agent.application.status import find_workflow
 from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.command_result import CommandResult

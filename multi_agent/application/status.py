@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from contracts.base.errors import InvalidInput
-from multi_agent.application.waiting import Pending, PendingApproval, PendingQuestion, pending
 from multi_agent.application.ends.results import OfferedWork, offered_work
+from multi_agent.application.waiting import Pending, PendingApproval, PendingQuestion, pending
 from orchestrator.client.views import OrchestratorView, WorkerView, WorkflowOverview, WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.scheduling.dead_letters import StoredDeadLetter

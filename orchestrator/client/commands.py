@@ -64,8 +64,8 @@ class WorkflowCommands:
         """Queue a workflow and return its id; the same `workflow_id` again is the same workflow.
 
         `planning` is what making the plan consumed, `repository` what the base says about work in it,
-        `questions` whether agents may ask a person. Raises Busy when too many are open and none has ended within `wait_seconds`, and InvalidInput for an id that
-        cannot be one.
+        `questions` whether agents may ask a person. Raises Busy when too many are open and none has ended
+        within `wait_seconds`, and InvalidInput for an id that cannot be one.
         """
         name = workflow_id if workflow_id is not None else new_workflow_id(plan)
         body = SubmitBody(

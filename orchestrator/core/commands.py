@@ -13,7 +13,7 @@ from contracts.documents.repository_settings import RepositorySettings
 from contracts.documents.todo_list import TodoList
 from contracts.messages.payloads import Usage
 from contracts.messages.suspension import AnswerText
-from orchestrator.core.events import Answer, Approve, Cancel, Reject, Retry, WorkflowEvent
+from orchestrator.core.events import AnswerQuestion, Approve, Cancel, Reject, Retry, WorkflowEvent
 
 
 class CommandKind(StrEnum):
@@ -64,7 +64,7 @@ class RejectBody(Model):
 
 
 class AnswerBody(Model):
-    """Answer what a task asks."""
+    """AnswerQuestion what a task asks."""
 
     kind: Literal[CommandKind.ANSWER] = CommandKind.ANSWER
     task_id: Identifier
@@ -155,7 +155,7 @@ def as_event(body: TaskBody) -> WorkflowEvent:
         case RejectBody():
             return Reject(body.task_id, body.person, body.reason, body.action_hash)
         case AnswerBody():
-            return Answer(body.task_id, body.question_hash, body.text, body.person)
+            return AnswerQuestion(body.task_id, body.question_hash, body.text, body.person)
         case CancelBody():
             return Cancel(body.person)
         case RetryBody():

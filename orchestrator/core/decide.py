@@ -8,7 +8,7 @@ from contracts.messages.journal import WorkflowCompleted, WorkflowFailed, Workfl
 from orchestrator.core.attempts import dispatch, finish, lose, overdue
 from orchestrator.core.decision import Decision, conclude, release
 from orchestrator.core.events import (
-    Answer,
+    AnswerQuestion,
     Approve,
     Cancel,
     Dispatch,
@@ -44,7 +44,7 @@ def decide(workflow: Workflow, event: WorkflowEvent, now: float) -> Decision:  #
             return approve(workflow, event)
         case Reject():
             return reject(workflow, event, now)
-        case Answer():
+        case AnswerQuestion():
             return answer(workflow, event)
         case Cancel():
             return cancel(workflow, event, now)

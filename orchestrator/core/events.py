@@ -69,7 +69,7 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AnswerQuestion:
     """A person answers what a task asks."""
 
     task_id: str
@@ -119,7 +119,7 @@ WorkflowEvent = (
     | Overdue
     | Approve
     | Reject
-    | Answer
+    | AnswerQuestion
     | Cancel
     | Retry
     | Merged

@@ -8,7 +8,7 @@ from contracts.base.errors import MultiAgentError
 from contracts.messages.journal import TaskAnswered, TaskSuspended
 from contracts.messages.suspension import MOST_QUESTIONS, Answered, Suspension
 from orchestrator.core.decision import Decision
-from orchestrator.core.events import Answer
+from orchestrator.core.events import AnswerQuestion
 from orchestrator.core.state import Header, TaskState, TaskStatus, Workflow
 
 
@@ -42,7 +42,7 @@ def suspend(workflow: Workflow, task: TaskState, why: Suspension) -> Decision:
     return Decision((waiting,), journal=(asked,))
 
 
-def answer(workflow: Workflow, event: Answer) -> Decision:
+def answer(workflow: Workflow, event: AnswerQuestion) -> Decision:
     """Let a task go on with exactly the answer to what it asks."""
     task = workflow.tasks.get(event.task_id)
     if task is None or task.status is not TaskStatus.ANSWER or task.question is None:

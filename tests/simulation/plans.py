@@ -9,6 +9,8 @@ from contracts.documents.todo_list import TodoItem, TodoList
 from orchestrator.core.commands import SubmitBody, body_text
 
 PLANS = 400
+ASKS = "asks"
+"""The title of tasks that ask a person before they succeed."""
 POISON = "poison"
 """The title of tasks that kill their worker whenever they run."""
 SIZES = (1, 1, 2, 2, 3, 3, 4, 5)
@@ -18,15 +20,15 @@ SIZES = (1, 1, 2, 2, 3, 3, 4, 5)
 @lru_cache(PLANS)
 def submission(number: int) -> str:
     """The body of a submit command."""
-    return body_text(SubmitBody(plan=_plan(random.Random(number))))
+    return body_text(SubmitBody(plan=_plan(random.Random(number), asks=number % 3 == 1), questions=True))
 
 
-def _plan(chance: random.Random) -> TodoList:
+def _plan(chance: random.Random, *, asks: bool) -> TodoList:
     names = [f"t{n}" for n in range(chance.choice(SIZES))]
     items = tuple(
         TodoItem(
             task_id=name,
-            title=POISON if chance.random() < 0.03 else name,
+            title=POISON if chance.random() < 0.03 else ASKS if asks and not n else name,
             agent_role=chance.choice(("coder", "coder", "tester")),
             dependencies=tuple(chance.sample(names[:n], k=min(n, chance.randint(0, 2)))),
             output_artifacts=(f"{name}.py",),

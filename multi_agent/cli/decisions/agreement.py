@@ -13,7 +13,7 @@ from multi_agent.application.waiting import Pending
 def agreed(shown: ShownActions, pending: Pending, show: Callable[[], None], verb: str, command: str) -> bool:
     """Whether the person has seen exactly this, or says yes to it now.
 
-    verb: what is done to it. command: does it without a question. Raises InvalidInput where nobody can be asked.
+    verb: what is done to it. command: does it without asking. Raises InvalidInput where nobody can be asked.
     """
     last = shown.last(pending)
     if last == pending.action_hash:

@@ -12,7 +12,7 @@ from multi_agent.application.decisions import answer as answer_question
 from multi_agent.application.decisions import pending_question
 from multi_agent.application.shown_actions import ShownActions
 from multi_agent.application.waiting import PendingQuestion
-from multi_agent.cli import EXIT_APPROVAL, EXIT_DONE
+from multi_agent.cli import EXIT_DONE, EXIT_WAITING
 from multi_agent.cli.completing import complete_workflow
 from multi_agent.cli.decisions.agreement import agreed
 from multi_agent.cli.decisions.question_text import answer_command, print_question
@@ -34,16 +34,16 @@ class _Words:
         most = 2 if show else 3
         if len(words) > most or not (words or show):
             what = "[WORKFLOW] [TASK]" if show else "[WORKFLOW] [TASK] TEXT"
-            raise click.UsageError(f"{len(words)} words; give {what}, and an answer of several words in quotes")
+            raise click.UsageError(f"{len(words)} words: give {what}; quote an answer of several words")
         text = None if show else words[-1]
-        named = words if show else words[:-1]
-        return cls(*named, *(None,) * (2 - len(named)), text)
+        workflow, task = (*(words if show else words[:-1]), None, None)[:2]
+        return cls(workflow, task, text)
 
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="[WORKFLOW] [TASK] TEXT", shell_complete=complete_workflow)
 @click.option("--show", is_flag=True, help="Show what is asked, and do nothing; without TEXT.")
-@click.option("--hash", "expected", help="Answer only the question that hashes to this (as --show prints it).")
+@click.option("--hash", "expected", help="Answer only what hashes to this (as --show prints it).")
 @data_dir_option
 def answer(words: tuple[str, ...], show: bool, expected: str | None, data_dir: Path | None) -> int:
     """Answer what TASK of WORKFLOW asks, as you last saw it; the only one that asks needs no name.
@@ -69,7 +69,7 @@ class _Answering:
                 self._shown.note([asked])
                 return EXIT_DONE
             if expected is None and not self._agreed(asked, words.text):
-                return EXIT_APPROVAL
+                return EXIT_WAITING
             result = await answer_question(
                 client, asked, words.text, caller(), expected_hash=expected or asked.action_hash
             )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from contracts.base.printing import print_line, print_text
+from contracts.base.printing import print_line
 from contracts.base.processes.command_lines import command_line
 from multi_agent.application.waiting import PendingQuestion
 
@@ -15,18 +13,18 @@ TEXT = "TEXT"
 def print_question(asked: PendingQuestion) -> None:
     """Print everything that the hash covers, and the hash last."""
     print_line(f"{asked.task_id} ({asked.title}) asks:")
-    print_text(asked.question.text)
+    for line in asked.question.text.splitlines():
+        print_line(f"  {line}")
     for number, choice in enumerate(asked.question.choices, 1):
         print_line(f"  {number}. {choice}")
     print_line(f"hash {asked.action_hash}")
 
 
-def print_questions(questions: Iterable[PendingQuestion]) -> None:
-    """Print each question, and the command that answers it."""
-    for one in questions:
-        print_line(f"waiting for an answer: {one.task_id}")
-        print_question(one)
-        print_line(f"  answer   {answer_command(one)}")
+def print_waiting_question(asked: PendingQuestion) -> None:
+    """Print a question, and the command that answers it."""
+    print_line(f"waiting for an answer: {asked.task_id}")
+    print_question(asked)
+    print_line(f"  answer   {answer_command(asked)}")
 
 
 def answer_command(asked: PendingQuestion, text: str = TEXT) -> str:
