@@ -111,9 +111,7 @@ class WorkflowCommands:
         body = RejectBody(task_id=task_id, person=person, reason=reason, action_hash=action_hash)
         return await self._append_one(workflow_id, body)
 
-    async def answer(
-        self, workflow_id: str, task_id: str, question_hash: str, text: str, person: str
-    ) -> str:
+    async def answer(self, workflow_id: str, task_id: str, question_hash: str, text: str, person: str) -> str:
         """Answer exactly the question that hashes to `question_hash`. Returns the command's id."""
         body = AnswerBody(task_id=task_id, question_hash=question_hash, text=text, person=person)
         return await self._append_one(workflow_id, body)

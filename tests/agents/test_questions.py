@@ -63,7 +63,8 @@ async def test_it_goes_on_behind_the_question_with_nothing_repeated(over_trees: 
     with pytest.raises(Suspended):
         await attempts()  # a worker that died before it could report is followed by another
     result = await attempts(resumed((ASKED, "to even")))
-    assert result.files == {"src/app.py": b"def double(x):\r\n    return x + x\r\n", "src/count.txt": b"once\n"}
+    mended = b"def double(x):\r\n    return x + x\r\n"
+    assert result.files == {"src/app.py": mended, "src/count.txt": b"once\n"}
     assert [log.usage.model_calls for log in attempts.logs] == [3, 0, 2]
     turns = [message.text for message in in_text(attempts.model.requests[3]).messages]
     assert "The person answers:\nto even" in turns[-1]

@@ -217,9 +217,7 @@ class RunSession:
             client = make_client(settings, database)
             if plan is not None:
                 asks = may_ask(settings)
-                name = await self._submission.submit(
-                    client, plan, self._base, self._planning, questions=asks
-                )
+                name = await self._submission.submit(client, plan, self._base, self._planning, questions=asks)
                 self._screen.say(f"workflow {name}: {len(plan.items)} tasks")
                 self._baseline.keep(name)
             else:
