@@ -1,0 +1,150 @@
+"""How many real bug fixes agents make, judged by tests that they have not seen.
+
+    python -m benchmarks.fixes choose MIRRORS FOLDER [--cases 8] [--each 2]
+    python -m benchmarks.fixes run FOLDER [--only N]      (the model is that of the environment)
+    python -m benchmarks.fixes judge FOLDER
+
+MIRRORS holds a clone of each repository of the list as OWNER+NAME/repo. FOLDER gets a folder for each case:
+the repository before the fix, the request, and after `run` the summary. A build of an environment may take
+--build seconds, a run of tests --tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.fixes.choosing import Fix, candidates
+from benchmarks.fixes.judging import Place, evidence, git, judged, lay
+from contracts.base.printing import print_line
+from contracts.documents.baseline import Baseline
+
+_LIST: Final = Path(__file__).with_name("repositories.toml")
+_COMMAND: Final = (sys.executable, "-P", "-m", "multi_agent.cli", "run", "--json")
+
+
+def main() -> None:
+    """Do one of the three."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("step", choices=("choose", "run", "judge"))
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--cases", type=int, default=8)
+    parser.add_argument("--each", type=int, default=2)
+    parser.add_argument("--only", type=int, action="append", default=[])
+    parser.add_argument("--build", type=int, default=600)
+    parser.add_argument("--tests", type=int, default=300)
+    options = parser.parse_args()
+    folder = options.folders[-1].absolute()
+    place = Place(folder / "judge", options.build, options.tests)
+    place.folder.mkdir(parents=True, exist_ok=True)
+    if options.step == "choose":
+        names = tomllib.loads(_LIST.read_text("utf-8"))["names"]
+        mirrors = options.folders[0].absolute()
+        asyncio.run(choose(names, mirrors, folder, place, options.cases, options.each))
+        return
+    cases = [case for case in _cases(folder) if not options.only or int(case.name) in options.only]
+    for case in cases:
+        _run(case) if options.step == "run" else _keep(case, "verdict", asyncio.run(verdict(case, place)))
+    if options.step == "judge":
+        for line in _table(cases):
+            print_line(line)
+
+
+async def choose(
+    names: Sequence[str], mirrors: Path, folder: Path, place: Place, cases: int, each: int
+) -> None:
+    """Make a folder for each fix that serves, until there are so many, and so many of each repository."""
+    chosen: Counter[str] = Counter()
+    for name in names:
+        mirror = mirrors / name.replace("/", "+") / "repo"
+        for fix in candidates(name, Path(git("rev-parse", "--absolute-git-dir", at=mirror))):
+            if chosen[name] == each or chosen.total() == cases:
+                break
+            found = await evidence(fix, mirror, place)
+            reason = found if isinstance(found, str) else "" if found.serves else "its tests do not tell"
+            print_line(f"{name} {fix.commit[:12]} {fix.request.splitlines()[0][:60]}: {reason or 'chosen'}")
+            if not isinstance(found, str) and found.serves:
+                chosen[name] += 1
+                case = folder / str(chosen.total())
+                lay(mirror, fix.parent, case / "repository")
+                (case / "request.md").write_text(fix.request + "\n", "utf-8")
+                whole = await judged(case / "repository", place)
+                _keep(case, "case", {**asdict(fix), "mirror": str(mirror), "mended": sorted(found.mended)})
+                _keep(case, "base", whole.model_dump(mode="json"))
+
+
+def _cases(folder: Path) -> list[Path]:
+    found = [path for path in folder.iterdir() if path.name.isdecimal() and (path / "case.json").exists()]
+    return sorted(found, key=lambda path: int(path.name))
+
+
+def _run(case: Path) -> None:
+    """Give a case to agents, with a data folder of its own. What they say goes to this terminal."""
+    words = ("--repo", "repository", "--issue", "request.md", "--data-dir", str(case / "data"))
+    with (case / "summary.json").open("wb") as summary:
+        subprocess.run((*_COMMAND, *words), cwd=case, env=os.environ, stdout=summary, check=False)
+
+
+async def verdict(case: Path, place: Place) -> dict[str, Any]:
+    """Lay the tests of the fix over the result and run them, then all tests of the result alone."""
+    text = (case / "summary.json").read_text("utf-8") if (case / "summary.json").exists() else ""
+    summary = json.loads(text) if text.strip() else {}
+    offered = summary.get("unverified") or {}
+    commit = summary.get("commit") or offered.get("commit")
+    found: dict[str, Any] = {"status": summary.get("status", "no summary"), "fixed": False, "broken": []}
+    found |= {key: summary.get(key) for key in ("model_calls", "input_tokens", "output_tokens", "seconds")}
+    if not commit:
+        return found
+    stated = json.loads((case / "case.json").read_text("utf-8"))
+    mended, mirror = stated.pop("mended"), Path(stated.pop("mirror"))
+    fix = Fix(**{**stated, "sources": tuple(stated["sources"]), "tests": tuple(stated["tests"])})
+    tree = place.folder / "tree"
+    lay(mirror, fix.parent, tree)
+    git("fetch", "-q", summary["store"], commit, at=tree)
+    git("checkout", "-q", "-B", "main", commit, at=tree)
+    base = Baseline.model_validate_json((case / "base.json").read_text("utf-8"))
+    whole = await judged(tree, place)
+    found["broken"] = sorted(_failing(whole) - _failing(base))
+    git("fetch", "-q", str(mirror), fix.commit, at=tree)
+    git("checkout", "-q", fix.commit, "--", *fix.tests, at=tree)
+    git("commit", "-q", "--allow-empty", "-m", "The tests of the fix", at=tree)
+    told = await judged(tree, place, fix.tests)
+    still = sorted(set(mended) & _failing(told))
+    return found | {"fixed": told.complete and told.passed > 0 and not still, "failing": still}
+
+
+def _failing(run: Baseline) -> set[str]:
+    return {one.test for one in (*run.failing, *run.broken)}
+
+
+def _keep(case: Path, name: str, found: dict[str, Any]) -> None:
+    (case / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+
+
+def _table(cases: list[Path]) -> Iterator[str]:
+    """Yield the lines of a Markdown table, and the sums."""
+    yield "| fix | ended | right | false done | broken | calls | input | output | s |"
+    yield "|---|---|---|---|---:|---:|---:|---:|---:|"
+    for case in cases:
+        stated, verdict = (
+            json.loads((case / f"{name}.json").read_text("utf-8")) for name in ("case", "verdict")
+        )
+        false = verdict["status"] == "completed" and not verdict["fixed"]
+        cells = [f"{stated['repository']} {stated['commit'][:12]}", verdict["status"]]
+        cells += ["yes" if verdict["fixed"] else "no", "yes" if false else "no", len(verdict["broken"])]
+        cells += [verdict[key] for key in ("model_calls", "input_tokens", "output_tokens", "seconds")]
+        yield f"| {' | '.join(map(str, cells))} |"
+
+
+if __name__ == "__main__":
+    main()
