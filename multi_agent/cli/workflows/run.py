@@ -152,7 +152,7 @@ def _typed(
 ) -> tuple[str, ...]:
     """What follows this command's name for another choice of the model."""
     others = _again(modules, {**options, "model": None})
-    given = [("--repo", repo), ("--plan", options["plan"])]
+    given = [("--repo", repo), ("--plan", options["plan"]), ("--questions", options["questions"])]
     words = [word for name, value in given if value is not None for word in (name, str(value))]
     return (*asked, *words, *others)
 
