@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from pydantic import ValidationError
 
 from contracts.base.errors import InvalidInput
-from contracts.base.text import encodable
+from contracts.base.text import bounded, encodable
 from contracts.messages.payloads import TaskRequest
 from contracts.messages.suspension import Question, Suspension
+
+_SAID: Final = 2_000
+"""Characters of a question or an answer, for whoever tries again."""
 
 
 class Suspended(Exception):
@@ -41,4 +45,5 @@ def answer_to(request: TaskRequest, text: str, choices: Sequence[str]) -> str | 
 def said_so_far(request: TaskRequest) -> str:
     """What a person answered before, for whoever is told why an attempt failed; "" for nothing."""
     given = request.resume_from.answers if request.resume_from else ()
-    return "".join(f"; a person was asked {one.question.text!r} and answered {one.answer!r}" for one in given)
+    said = [(bounded(one.question.text, _SAID), bounded(one.answer, _SAID)) for one in given]
+    return "".join(f"; a person was asked {asked!r} and answered {answer!r}" for asked, answer in said)
