@@ -39,8 +39,8 @@ class TaskRequest(Model):
     repository: RepositorySettings | None = Field(
         default=None, description="what that says about work in it, None for nothing"
     )
-    questions: int = Field(
-        default=0, ge=0, description="how many more a person may be asked; 0 also where nobody can be asked"
+    questions: int | None = Field(
+        default=None, ge=1, description="how many more a person may be asked; None for none, or for nobody"
     )
     resume_from: ResumeFrom | None = Field(
         default=None, description="with what a task goes on that was suspended"

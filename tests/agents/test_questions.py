@@ -40,7 +40,7 @@ class Attempts:
         self._make = TaskMaker(self.model, over_trees, self.exchanges)
         self.logs: list[ExchangeLog] = []
 
-    async def __call__(self, resume_from: ResumeFrom | None = None, questions: int = 2) -> AgentResult:
+    async def __call__(self, resume_from: ResumeFrom | None = None, questions: int | None = 2) -> AgentResult:
         task = self._make(base=BaseTree(FILES), writable=["src/"], attempt=len(self.logs) + 1)
         update = {"questions": questions, "resume_from": resume_from}
         object.__setattr__(task, "request", task.request.model_copy(update=update))
@@ -73,7 +73,7 @@ async def test_it_goes_on_behind_the_question_with_nothing_repeated(over_trees: 
 
 async def test_where_nobody_can_be_asked_it_decides_itself(over_trees: OverTrees) -> None:
     attempts = Attempts(over_trees, MEND, ASK, DONE)
-    await attempts(questions=0)
+    await attempts(questions=None)
     assert f"Nobody can be asked, or all {MOST_QUESTIONS} questions are asked. Decide" in attempts.shown()
 
 

@@ -69,6 +69,13 @@ def test_the_next_dispatch_goes_on_with_the_answer(play: Play) -> None:
     assert request.resume_from is not None
     assert request.resume_from.answers == (Answered(question=WHICH, answer="to even"),)
     assert (request.attempt, request.questions) == (2, MOST_QUESTIONS - 1)
+    assert request_of(_nobody_asked()).questions is None
+
+
+def _nobody_asked() -> Play:
+    play = Play(plan(item("a")))
+    play.dispatch("a")
+    return play
 
 
 def test_an_answer_is_for_exactly_what_is_asked_and_used_once(play: Play) -> None:
