@@ -31,6 +31,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # What `make run` needs besides the core depends on what is configured.
 EXTRAS := $(if $(GEMINI_API_KEY)$(GOOGLE_API_KEY)$(MULTI_AGENT_GEMINI_BASE_URL),gemini) \
   $(if $(OPENAI_BASE_URL)$(OPENAI_API_KEY),openai) \
+  $(if $(ANTHROPIC_BASE_URL)$(ANTHROPIC_API_KEY),anthropic) \
   $(if $(DATABASE_URL)$(MULTI_AGENT_DATABASE_URL),postgres)
 RUN_LOCKS := $(patsubst %,$(LOCKS)/%.lock,build run $(EXTRAS))
 DEV_LOCKS := $(patsubst %,$(LOCKS)/%.lock,build dev)

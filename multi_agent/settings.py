@@ -68,6 +68,14 @@ class Settings(ForgeSettings, BaseSettings):
         validation_alias=_env("OPENAI_BASE_URL"),
         description="a server that speaks its protocol",
     )
+    anthropic_api_key: SecretStr | None = Field(
+        default=None, validation_alias=_env("ANTHROPIC_API_KEY"), description="key for Anthropic"
+    )
+    anthropic_base_url: str | None = Field(
+        default=None,
+        validation_alias=_env("ANTHROPIC_BASE_URL"),
+        description="a server that speaks its protocol",
+    )
     model_timeout_seconds: float = Field(default=120.0, gt=0, description="for one answer")
     max_output_tokens: int | None = Field(
         default=None,
@@ -228,11 +236,11 @@ class Settings(ForgeSettings, BaseSettings):
     @property
     def redactor(self) -> Redactor:
         """Removes every key and password that is set here."""
-        given = [self.gemini_api_key, self.openai_api_key, *self.forge_tokens]
+        given = [self.gemini_api_key, self.openai_api_key, self.anthropic_api_key, *self.forge_tokens]
         keys = [key.get_secret_value() for key in given if key]
         urls = [url.get_secret_value() for url in (self.redis_url, self.database_url) if url]
-        more = (self.artifact_store, self.gemini_base_url, self.openai_base_url, self.docker_host)
-        urls += [*filter(None, more), *self.proxies.values()]
+        bases = (self.gemini_base_url, self.openai_base_url, self.anthropic_base_url)
+        urls += [*filter(None, (self.artifact_store, self.docker_host, *bases)), *self.proxies.values()]
         return Redactor([*keys, *(secret for url in urls for secret in url_secrets(url))])
 
     @property

@@ -24,7 +24,7 @@ _TASK: Final = (
 _AGENT_SECONDS: Final = 3_600
 _CHECK_SECONDS: Final = 900
 """How long the agent may work, and what a check may take beside runs of all tests."""
-_RUNS: Final = 3
+_RUNS: Final = 4
 
 
 def single_plan(request: str, *, test_command: Sequence[str] = (), test_seconds: float = 0.0) -> TodoList:

@@ -13,7 +13,7 @@ from contracts.ports.content import ContentBlock, TextBlock, ThinkingBlock, Tool
 from contracts.ports.model import ModelMessage
 
 _FEW: Final = 5
-_LEFT_OUT: Final = "(What this step showed is left out by now; look again if you need it.)"
+_LEFT_OUT: Final = "({} characters that it showed are left out by now; make the call again if you need them.)"
 
 
 _TEXT: Final = 300
@@ -77,9 +77,9 @@ class Conversation:
     def _shown(self, number: int, taken: _Taken, is_whole: bool) -> Iterator[ContentBlock]:
         yield TextBlock(self._place(number))
         for call, text in zip(taken.step.calls, taken.results, strict=True):
-            yield ToolResult(call.name, text if is_whole else _LEFT_OUT, call.call_id)
+            yield ToolResult(call.name, text if is_whole else _brief_result(text), call.call_id)
         if taken.note:
-            yield TextBlock(taken.note if is_whole else _LEFT_OUT)
+            yield TextBlock(taken.note if is_whole else _beginning(taken.note, _TEXT))
 
     def _place(self, number: int) -> str:
         left = self.limit - number
@@ -107,6 +107,12 @@ def _brief(block: ContentBlock) -> ContentBlock:
         name: value if name == "path" else _brief_argument(value) for name, value in block.as_object.items()
     }
     return replace(block, arguments=json.dumps(kept, ensure_ascii=False))
+
+
+def _brief_result(text: str) -> str:
+    """What is said in place of what a call showed; what is no longer than that stays."""
+    said = _LEFT_OUT.format(f"{len(text):,}")
+    return text if len(text) <= len(said) else said
 
 
 def _brief_argument(value: object) -> object:

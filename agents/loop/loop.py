@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Protocol
 
 from agents.loop.conversation import Conversation
+from agents.loop.ends import FINISH, USUAL_ENDS, Ends, Finish, GiveUp
 from agents.loop.record import Ending, StepRecord
 from agents.loop.seen import step_taken
-from agents.loop.step import FINISH, GIVE_UP, ModelStep, asked_for, end_of, read_step, unreadable
+from agents.loop.step import ModelStep, read_step, unreadable
 from agents.sdk.questions import Suspended
 from agents.tools.bench import Bench
 from agents.tools.planning import shown_todo
 from agents.tools.tool import Tool, ToolRefused
 from contracts.base.errors import AgentFailure, InvalidInput, LimitExceeded, UnsafePath
-from contracts.base.model import Model
 from contracts.messages.payloads import Usage
 from contracts.messages.steps import StepTaken
 from contracts.ports.content import ToolCall
@@ -83,21 +82,17 @@ class Loop:
         tools: Sequence[Tool[Any]],
         open_bench: Callable[[str], Awaitable[Bench]],
         limits: LoopLimits = LoopLimits(),
-        ends: Sequence[Tool[Any]] = (),
-        check_end: Callable[[Model], None] = lambda _: None,
+        ends: Ends = USUAL_ENDS,
         on_step: Callable[[StepTaken], Awaitable[None]] | None = None,
     ) -> None:
         """`open_bench` opens the workspace at a tree, "" for that which the task starts from.
 
-        ends: tools that end this loop, beside those that end every one.
-        check_end: raises ToolRefused for what such an end asks for and cannot have; the loop then goes on.
         on_step: is told each step that is taken here.
         """
         self._on_step = on_step
         self._log = log
         self._ends = ends
-        self._check_end = check_end
-        self._tools = {tool.name: tool for tool in (*tools, FINISH, GIVE_UP, *ends)}
+        self._tools = {tool.name: tool for tool in (*tools, *ends.tools)}
         self._described = tuple(tool.described for tool in self._tools.values())
         self._open_bench = open_bench
         self._limits = limits
@@ -106,6 +101,8 @@ class Loop:
         self._last = StepRecord((), "", "", ())
         self._mistakes = 0
         self._prose = 0
+        self._refusal = ""
+        """Why the last step could not have the end that it asked for."""
         self._unkept = ""
         """Why what was changed is in no tree yet; "" where it is."""
 
@@ -123,14 +120,10 @@ class Loop:
             request = ModelRequest(
                 assignment.purpose, assignment.system, conversation.messages, tools=self._described
             )
-            step = await read_step(await self._log.complete(request), number)
-            if asked := end_of(step) or self._end_in_prose(step):
-                kind, text = asked
+            step = await read_step(await self._log.complete(request), number, self._ends.finish.name)
+            if ending := await self._ending(step, number):
                 await self._tell(assignment, number, step, ())
-                return Ending(kind, text, number)
-            if wanted := self._granted(step):
-                await self._tell(assignment, number, step, ())
-                return Ending("asked", "", number, wanted)
+                return ending
             record = await self._after(assignment, step, number)
             conversation.add(step, record.results, record.note)
             if conversation.repeats(_REPEATS):
@@ -138,14 +131,26 @@ class Loop:
                 raise AgentFailure(message, code="repeats_itself")
         return Ending("exhausted", f"its {self._limits.steps} steps are used", self._limits.steps)
 
-    def _granted(self, step: ModelStep) -> Model | None:
-        """What a step asks for, if it can have it."""
-        wanted = asked_for(step, self._ends)
-        with suppress(ToolRefused):
-            if wanted is not None:
-                self._check_end(wanted)
-                return wanted
-        return None
+    async def _ending(self, step: ModelStep, number: int) -> Ending | None:
+        """The end that a step asks for, if it can have it."""
+        self._refusal = ""
+        self._prose = self._prose + 1 if step.is_prose else 0
+        if self._prose >= _PROSE and self._ends.finish is FINISH:
+            # It was told how to end, and says again in its own words that it has ended.
+            return Ending("finished", step.text.strip()[:_SUMMARY], number)
+        asked = self._ends.asked_for(step)
+        if isinstance(asked, GiveUp):
+            return Ending("given_up", asked.reason, number)
+        if asked is None or await self._stored(step):
+            return None  # what is stored behind such a step is why it was refused
+        try:
+            await self._ends.check(asked)
+        except ToolRefused as error:
+            self._refusal = str(error)
+            return None
+        if isinstance(asked, Finish):
+            return Ending("finished", asked.summary, number)
+        return Ending("asked", "", number, asked)
 
     async def _tell(
         self, assignment: Assignment, number: int, step: ModelStep, results: Sequence[str]
@@ -153,11 +158,6 @@ class Loop:
         if self._on_step is not None:
             role = assignment.purpose.partition(".")[0]
             await self._on_step(step_taken(role, number, self._limits.steps, step, results))
-
-    def _end_in_prose(self, step: ModelStep) -> tuple[Literal["finished"], str] | None:
-        """The end of a model that was told how to end, and says again in its own words that it has ended."""
-        self._prose = self._prose + 1 if step.is_prose else 0
-        return ("finished", step.text.strip()[:_SUMMARY]) if self._prose >= _PROSE else None
 
     async def _after(self, assignment: Assignment, step: ModelStep, number: int) -> StepRecord:
         """What follows a step: as it was stored, or by taking it now."""
@@ -205,7 +205,7 @@ class Loop:
 
     async def _take(self, step: ModelStep) -> tuple[str, ...]:
         """Do the calls in their order, those side by side that follow each other and only look."""
-        bench = await self._opened()
+        bench = await self.opened()
         shown: list[str] = []
         numbered = enumerate(step.calls)
         for only_looks, group in groupby(numbered, lambda one: self._only_looks(one[1])):
@@ -226,15 +226,15 @@ class Loop:
                 raise ToolRefused(unreadable(call, step))
             if tool.alone and len(step.calls) > 1:
                 raise ToolRefused("it must be the only call of its step")
-            if tool in (FINISH, GIVE_UP, *self._ends):
-                if (wanted := asked_for(step, self._ends)) is not None:
-                    self._check_end(wanted)
-                raise ToolRefused("it must be the only call of its step, with its argument")
+            if tool in self._ends.tools:
+                tool.read(arguments)
+                raise ToolRefused(self._refusal or "it must be the only call of its step")
             return await tool.call(bench, arguments)
         except (ToolRefused, InvalidInput) as error:
             return f"refused: {error}"
 
-    async def _opened(self) -> Bench:
+    async def opened(self) -> Bench:
+        """The workspace, opened by the first call at the tree after the last step."""
         if self.bench is None:
             self.bench = await self._open_bench(self._last.tree)
             self.bench.written.update(self._last.written)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from agents.loop.ends import end
 from agents.roles.context import assignment
+from agents.roles.repository_work import look_around, works_in_steps
 from agents.roles.system_prompt import role_prompt
 from agents.sdk.registry import agent
 from agents.sdk.result import AgentResult
@@ -15,9 +17,18 @@ from contracts.schema.registry import load_schema
 DEFAULT_PATH: Final = "contract.json"
 
 
+class GiveContract(Contract):
+    """The contract is done. Alone, after everything else."""
+
+
+CONTRACT: Final = end("contract", GiveContract)
+
+
 @agent(role="architect")
 class ArchitectAgent:
     """Makes a Contract from the request and the task's description.
+
+    In a repository it looks around in steps first (agents.loop), and names what is to be kept and changed.
 
     The contract is written to the first output file of the task that ends in `.json`, or to `contract.json`.
     It is also the task's report.
@@ -31,6 +42,9 @@ class ArchitectAgent:
 
     async def generate_contract(self, task: Task) -> Contract:
         """Ask the model for a valid contract. Raises AgentFailure and what `Task.ask` raises."""
+        if works_in_steps(task):
+            found = await look_around(task, await assignment(task), CONTRACT)
+            return Contract.model_validate(found.model_dump())
         schema = load_schema("contract")
         prompt = await assignment(task)
         return await task.ask_document(

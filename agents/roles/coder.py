@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from agents.loop.step import NEEDS_PLAN
+from agents.loop.ends import CONTEST, NEEDS_PLAN
 from agents.roles.context import (
     as_files,
     assignment,
@@ -12,12 +13,13 @@ from agents.roles.context import (
     files_section,
     relevant_files,
 )
-from agents.roles.repository_work import change_repository, may_ask_for_plan, works_in_steps
+from agents.roles.repository_work import change_repository, does_everything, may_ask_for_plan, works_in_steps
 from agents.roles.system_prompt import role_prompt
 from agents.sdk.registry import agent
 from agents.sdk.result import AgentResult
 from agents.sdk.task import Task
 from agents.testing.validation import run_rules
+from agents.tools.tool import Tool
 from contracts.documents.reports import CodeArtifacts
 from contracts.schema.registry import load_schema
 
@@ -26,7 +28,7 @@ from contracts.schema.registry import load_schema
 class CoderAgent:
     """Writes code from the contract, the task's description, its output paths and the existing files.
 
-    In a repository it works in steps (agents.loop).
+    In a repository it works in steps (agents.loop), and may contest tests that it leaves as they are.
 
     An answer is sent back to the model when it contains paths that may not be written or files that are not
     valid Python or JSON, or when it lacks output files. The task's `command` validation rules then run in the
@@ -35,12 +37,14 @@ class CoderAgent:
 
     async def run(self, task: Task) -> AgentResult:
         if works_in_steps(task):
-            ends = [NEEDS_PLAN] if may_ask_for_plan(task) else []
-            result = await change_repository(task, await assignment(task), ends)
+            result = await change_repository(task, await assignment(task), _ends(task))
         else:
             code = await self.generate_code(task)
             result = AgentResult(files=as_files(code), summary=code.summary)
-        return replace(result, report=await run_rules(task, result.files)) if result.files else result
+        if not result.files:
+            return result
+        rules = await run_rules(task, result.files)
+        return replace(result, report=result.report or rules)
 
     async def generate_code(self, task: Task) -> CodeArtifacts:
         """Ask the model for the files and check them. Raises AgentFailure and what `Task.ask` raises."""
@@ -56,3 +60,10 @@ class CoderAgent:
             schema=schema,
             check=lambda code: check_code(task, code, needed=needed),
         )
+
+
+def _ends(task: Task) -> tuple[Tool[Any], ...]:
+    """Who has everything changes tests itself."""
+    if may_ask_for_plan(task):
+        return (NEEDS_PLAN,)
+    return () if does_everything(task) else (CONTEST,)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from agents.roles.context import bullets
 from agents.sdk.task import Task
@@ -12,9 +13,12 @@ from contracts.base.model import Document
 from contracts.base.refs import amended_origin
 from contracts.base.strict_json import to_json, validate
 from contracts.documents.baseline import Baseline
-from contracts.documents.reports import ReviewReport, TestReport
+from contracts.documents.reports import ReviewReport, TestCase, TestReport
 
 D = TypeVar("D", bound=Document)
+
+_FEW: Final = 10
+_TRACES_CHARACTERS: Final = 40_000
 
 
 class Found(NamedTuple):
@@ -61,12 +65,46 @@ def _nearness(task: Task) -> Callable[[str], tuple[int, str]]:
 
 def failed_before_fix(task: Task) -> tuple[str, ...]:
     """The ids of the tests that failed in the report of the task's first dependency, which is to be fixed."""
+    return tuple(dict.fromkeys(case.test_id for case in _to_fix(task)))
+
+
+def failed_traces(task: Task) -> str:
+    """The tracebacks of these tests, as far as there is room, those of failures that differ; "" for none."""
+    shown: list[str] = []
+    left_out, room, known = 0, _TRACES_CHARACTERS, set[str]()
+    for case in _to_fix(task):
+        text = f"{case.test_id}\n{case.traceback}"
+        if not case.traceback or case.message in known or len(text) > room:
+            left_out += bool(case.traceback)
+            continue
+        known.add(case.message)
+        shown.append(text)
+        room -= len(text)
+    return "\n\n".join([*shown, *([f"({left_out} more are left out)"] if left_out and shown else [])])
+
+
+def _to_fix(task: Task) -> list[TestCase]:
     judge = next(iter(task.item.dependencies), "")
     report = _read(TestReport, "test", task.reports[judge]) if judge in task.reports else None
     if report is None or report.passed:
-        return ()
-    bad = (case.test_id for case in report.results if case.outcome in {"failed", "error"})
-    return tuple(dict.fromkeys(bad))
+        return []
+    return [case for case in report.results if case.outcome in {"failed", "error"}]
+
+
+def test_reports(task: Task) -> str:
+    """What the tests of earlier tasks said, a report a line, with what did not pass; "" for none."""
+    lines: list[str] = []
+    for task_id in sorted(task.reports):
+        report = _read(TestReport, "test", task.reports[task_id])
+        if report is None:
+            continue
+        counts = Counter(case.outcome for case in report.results)
+        said = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+        lines.append(f"{task_id}: {'passed' if report.passed else 'failed'}; {said or 'no test ran'}")
+        bad = [case for case in report.results if case.outcome in {"failed", "error"}]
+        lines += [f"  {case.test_id} ({case.outcome}): {case.message}" for case in bad[:_FEW]]
+        lines += [f"  and {len(bad) - _FEW} more"] if len(bad) > _FEW else []
+    return "\n".join(lines)
 
 
 def earlier_findings(task: Task) -> str:
@@ -94,10 +132,14 @@ def _findings(review: ReviewReport) -> str:
 def _failures(report: TestReport, baseline: Baseline | None) -> str:
     bad = [case for case in report.results if case.outcome in {"failed", "error"}]
     cases = [case for case in bad if baseline is None or not baseline.failed_before(case.test_id)] or bad
-    lines = [f"{case.test_id} ({case.outcome}): {case.message}" for case in cases[:50]]
+    lines = [f"{case.test_id} ({_how(case)}): {case.message}" for case in cases[:50]]
     if len(cases) > len(lines):
         lines.append(f"and {len(cases) - len(lines)} more")
     tails = [f"{run.cmd} printed at its end:\n{run.output_tail}" for run in report.runs if run.output_tail]
     if not cases and report.failure is not None:
         lines = [report.failure.sentence]
     return "\n\n".join([bullets(lines), *tails])
+
+
+def _how(case: TestCase) -> str:
+    return "flaky: it failed, and passed when the same was run again" if case.flaky else case.outcome

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from agents.tools.asking import ASKING
+from agents.tools.comparing import COMPARING
 from agents.tools.editing import EDITING
 from agents.tools.patching import PATCHING
 from agents.tools.planning import PLANNING
@@ -16,7 +17,8 @@ from agents.tools.running import RUNNING
 from agents.tools.tool import Tool
 
 _TOOLS: Final[Mapping[str, Tool[Any]]] = {
-    tool.name: tool for tool in (*READING, *EDITING, *PATCHING, *RUNNING, *PLANNING, *ASKING)
+    tool.name: tool
+    for tool in (*READING, *COMPARING, *EDITING, *PATCHING, *RUNNING, *PLANNING, *ASKING)
 }
 _LOOKS: Final = ("read", "search", "find", "list")
 _CHANGES: Final = ("edit", "patch", "write")
@@ -30,6 +32,8 @@ class Permissions:
     tools: tuple[str, ...]
     leaves: frozenset[str] = frozenset()
     """Roles whose test files it leaves as they are."""
+    only_tests: bool = False
+    """Whether it writes files alone that serve tests."""
 
     @property
     def allowed(self) -> tuple[Tool[Any], ...]:
@@ -39,6 +43,9 @@ class Permissions:
 
 PERMISSIONS: Final[Mapping[str, Permissions]] = MappingProxyType(
     {
+        "architect": Permissions(_LOOKS),
+        "tester": Permissions((*_LOOKS, *_CHANGES, *_RUNS, "todo"), only_tests=True),
+        "reviewer": Permissions((*_LOOKS, "diff")),
         "coder": Permissions((*_LOOKS, *_CHANGES, *_RUNS, "todo", "ask"), frozenset({"tester"})),
         "debugger": Permissions((*_LOOKS, *_CHANGES, *_RUNS, "todo", "ask"), frozenset({"tester"})),
     }

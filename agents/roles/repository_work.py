@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, TypeVar
 
+from agents.loop.ends import Ends
 from agents.loop.loop import Assignment, Loop
 from agents.loop.record import Ending
-from agents.roles.asked_ends import asked_result, check_asked
+from agents.roles.asked_ends import AskedEnds, Changed
 from agents.roles.context import belongs_to_tester
 from agents.roles.permissions import PERMISSIONS
 from agents.roles.system_prompt import steps_prompt
@@ -19,12 +20,15 @@ from agents.tools.bench import Bench
 from agents.tools.reading import content_of
 from agents.tools.tool import Tool, ToolRefused
 from contracts.base.errors import AgentFailure
+from contracts.base.languages import serves_tests
+from contracts.base.model import Model
 from contracts.base.paths import EVERYWHERE
 from contracts.documents.repository_settings import NO_SETTINGS
 from contracts.documents.todo_list import Role
 
+A = TypeVar("A", bound=Model)
+
 _STATUS: Final = ("git", "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames")
-_NAMED: Final = 10
 _MADE_BY_PROGRAMS: Final = {
     b"__pycache__",
     b".pytest_cache",
@@ -50,6 +54,44 @@ def may_ask_for_plan(task: Task) -> bool:
     return does_everything(task) and not task.item.dependencies
 
 
+def steps_of(task: Task, ends: Ends) -> Loop:
+    """The loop of the task's role, over its workspace."""
+    tools = PERMISSIONS[task.item.agent_role].allowed
+    return Loop(task.exchanges, tools, lambda tree: _bench(task, tree), ends=ends, on_step=task.on_step)
+
+
+async def take_steps(task: Task, loop: Loop, text: str) -> Ending:
+    """Work on an assignment, to an end other than giving up.
+
+    Raises AgentFailure, and what the model and the workspace raise.
+    """
+    role = task.item.agent_role
+    system = steps_prompt("alone" if does_everything(task) else role)
+    ending = await loop.run(Assignment(f"{role}.step", system, text))
+    if ending.kind == "given_up":
+        raise AgentFailure(ending.text, code="gave_up")
+    return ending
+
+
+async def look_around(
+    task: Task, text: str, finish: Tool[A], check: Callable[[A], Awaitable[None]] | None = None
+) -> A:
+    """Let a role that changes nothing take steps until it ends with a document: the arguments of `finish`.
+
+    check: raises ToolRefused for one that cannot be used. Raises as `take_steps`.
+    """
+
+    async def checked(asked: Model) -> None:
+        if check is not None:
+            await check(finish.arguments.model_validate(asked))
+
+    loop = steps_of(task, Ends(finish, check=checked))
+    ending = await take_steps(task, loop, text)
+    if ending.asked is None:
+        raise AgentFailure(f"it ended without `{finish.name}`: {ending.text}", code="no_document")
+    return finish.arguments.model_validate(ending.asked)
+
+
 async def change_repository(task: Task, text: str, ends: Sequence[Tool[Any]] = ()) -> AgentResult:
     """Work on an assignment; the changed files and a line on what was done, or what the agent asks for.
 
@@ -58,37 +100,30 @@ async def change_repository(task: Task, text: str, ends: Sequence[Tool[Any]] = (
     Files that Git ignores are no part of it, nor those that the task may not write, which are named. Raises
     AgentFailure, also when nothing was changed, and what the model and the workspace raise.
     """
-    role = task.item.agent_role
-    tools = PERMISSIONS[role].allowed
-    loop = Loop(
-        task.exchanges,
-        tools,
-        lambda tree: _bench(task, tree),
-        ends=ends,
-        check_end=lambda asked: check_asked(task, asked),
-        on_step=task.on_step,
-    )
-    system = steps_prompt("alone" if does_everything(task) else role)
-    ending = await loop.run(Assignment(f"{role}.step", system, text))
-    if ending.kind == "given_up":
-        raise AgentFailure(ending.text, code="gave_up")
+    asked = AskedEnds(task, lambda: changes_of(loop))
+    loop = steps_of(task, Ends(others=tuple(ends), check=asked.check))
+    ending = await take_steps(task, loop, text)
     if ending.asked is not None:
-        return await asked_result(task, ending.asked)
-    files, left_out = await _changes(loop.bench or await _bench(task, loop.tree))
-    if not files:
+        return await asked.result(ending.asked)
+    found = await changes_of(loop)
+    if not found.files:
         # A fix that changes nothing is judged as before; another attempt would be asked the same.
         raise AgentFailure(
-            _nothing(ending, left_out), code="nothing_changed", retryable=role != Role.DEBUGGER
+            f"nothing was changed, and the end was: {ending.text}{found.note}",
+            code="nothing_changed",
+            retryable=task.item.agent_role != Role.DEBUGGER,
         )
-    return AgentResult(files=files, summary=ending.text + _note(left_out))
+    return AgentResult(files=found.files, summary=ending.text + found.note)
 
 
 async def _bench(task: Task, tree: str) -> Bench:
-    leaves = "tester" in PERMISSIONS[task.item.agent_role].leaves
+    allowed = PERMISSIONS[task.item.agent_role]
 
     def refusal(path: str) -> str | None:
-        if leaves and belongs_to_tester(task, path):
+        if "tester" in allowed.leaves and belongs_to_tester(task, path):
             return f"file {path!r} is a tester's and stays as it is"
+        if allowed.only_tests and not serves_tests(path):
+            return f"file {path!r} is no file of tests, and you write no other"
         return task.refusal(path)
 
     said = task.request.repository or NO_SETTINGS
@@ -98,11 +133,13 @@ async def _bench(task: Task, tree: str) -> Bench:
         test=test_command(task.files, said.test, task.files.get(PACKAGE_FILE)),
         lint=tuple(shlex.split(said.lint or "")),
         ask=task.ask_person,
+        base=task.request.base_commit or "HEAD",
     )
 
 
-async def _changes(bench: Bench) -> tuple[dict[str, bytes | str | None], list[str]]:
+async def changes_of(loop: Loop) -> Changed:
     """What differs from the task's base and is to be kept, and the paths that are not."""
+    bench = await loop.opened()
     result = await bench.exec(_STATUS)
     if result.exit_code != 0:
         raise AgentFailure(f"git status: {result.stderr.decode('utf-8', 'replace')[:500]}", code="no_status")
@@ -113,7 +150,7 @@ async def _changes(bench: Bench) -> tuple[dict[str, bytes | str | None], list[st
     for path, deleted in kept.items():
         if path not in links:
             files[path] = None if deleted else await _content(bench, path)
-    return files, sorted(changed.keys() - files.keys())
+    return Changed(files, tuple(sorted(changed.keys() - files.keys())))
 
 
 async def _content(bench: Bench, path: str) -> bytes:
@@ -138,14 +175,3 @@ async def _links(bench: Bench, paths: Iterable[str]) -> set[str]:
         for entry in await bench.workspace.list(folder)
         if entry.kind == "link"
     }
-
-
-def _note(left_out: list[str]) -> str:
-    if not left_out:
-        return ""
-    more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
-    return f" (left out, as they may not be written: {', '.join(left_out[:_NAMED])}{more})"
-
-
-def _nothing(ending: Ending, left_out: list[str]) -> str:
-    return f"nothing was changed, and the end was: {ending.text}{_note(left_out)}"

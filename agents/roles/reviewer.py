@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from agents.roles.context import assignment, failed_before, files_section, likeliest_first, relevant_files
 from agents.roles.earlier_reports import earlier_findings
+from agents.roles.repository_work import works_in_steps
+from agents.roles.reviewing import EARLIER, review_in_steps
 from agents.roles.system_prompt import role_prompt
 from agents.sdk.prompting import section
 from agents.sdk.registry import agent
@@ -25,6 +27,8 @@ _MAX_MESSAGE: Final = 1_000
 class ReviewerAgent:
     """Makes a ReviewReport of the tree, given the contract and the request. It writes no file.
 
+    In a repository it looks around in steps (agents.loop).
+
     The verdict is "failed" when the report does not approve.
     """
 
@@ -39,7 +43,9 @@ class ReviewerAgent:
 
     async def review(self, task: Task) -> ReviewReport:
         """Ask the model for a review. Raises AgentFailure and what `Task.ask` raises."""
-        schema = load_schema("review")
+        if works_in_steps(task):
+            return await review_in_steps(task)
+        schema = _schema()
         named = await relevant_files(task)
         rest = await likeliest_first(task, set(task.files).difference(named))
         parts = [
@@ -48,11 +54,18 @@ class ReviewerAgent:
             files_section("The files to review", task, named + rest),
         ]
         if task.request.cycle and (earlier := earlier_findings(task)):
-            parts.insert(1, section("What earlier reviews found, which was sent back to be fixed", earlier))
+            parts.insert(1, section(EARLIER, earlier))
         prompt = "\n".join(parts)
         return await task.ask_document(
             ReviewReport, prompt, system=role_prompt(task, "reviewer", schema), schema=schema
         )
+
+
+def _schema() -> dict[str, Any]:
+    """The schema of an answer that is given at once, by who has seen no numbers of lines."""
+    schema = load_schema("review")
+    del schema["$defs"]["ReviewFinding"]["properties"]["line"]
+    return schema
 
 
 def _summary(report: ReviewReport) -> ReviewSummary:

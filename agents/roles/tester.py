@@ -10,6 +10,8 @@ from agents.roles.checks.acceptance_runs import run_test
 from agents.roles.checks.amending import amend, amends
 from agents.roles.checks.change_check import check_change, judges_a_change
 from agents.roles.checks.collected import Collected
+from agents.roles.checks.flaky import AGAIN, without_chance
+from agents.roles.checks.without_work import run_commands
 from agents.roles.context import (
     as_files,
     assignment,
@@ -20,7 +22,9 @@ from agents.roles.context import (
     find_contract,
     relevant_files,
 )
+from agents.roles.repository_work import works_in_steps
 from agents.roles.system_prompt import role_prompt
+from agents.roles.test_writing import write_tests_in_steps
 from agents.sdk.changed_tree import ChangedTree
 from agents.sdk.prompting import section
 from agents.sdk.registry import agent
@@ -51,10 +55,11 @@ _COMPARING_SECONDS: Final = 60.0
 class TesterAgent:
     """Writes test files and makes a TestReport, given the contract, the code and the acceptance tests.
 
-    In the plan's own task (cycle 0) it asks the model for test files if the task may write any. In later
-    cycles it only runs the existing tests. A task with neither files to write nor tests to run judges what
-    the workflow has changed, without a model (change_check). The task succeeds whether or not the tests pass:
-    the verdict says "passed" or "failed". Raises SandboxUnavailable when the sandbox itself fails.
+    In the plan's own task (cycle 0) it asks the model for test files if the task may write any, in a
+    repository in steps (agents.loop). In later cycles it only runs the existing tests. A task with neither
+    files to write nor tests to run judges what the workflow has changed, without a model (change_check). The
+    task succeeds whether or not the tests pass: the verdict says "passed" or "failed". Raises
+    SandboxUnavailable when the sandbox itself fails.
     """
 
     async def run(self, task: Task) -> AgentResult:
@@ -62,15 +67,18 @@ class TesterAgent:
             return await amend(task)
         if judges_a_change(task):
             return await check_change(task)
-        files: dict[str, bytes | str | None] = {}
-        if task.request.cycle == 0 and task.request.writable:
-            files = as_files(await self.write_tests(task))
+        files, shown = await self._written(task)
         report = await self.run_tests(task, merged_tree(task.files, files), written=files)
         passed = sum(case.outcome == "passed" for case in report.results)
         failed = sum(case.outcome in {"failed", "error"} for case in report.results)
+        flaky = _forgiven(report)
         counts = f"{passed} passed, {failed} failed"
-        if report.passed and failed:
-            counts += ", all of which failed before this work"
+        if report.passed and failed > len(flaky):
+            counts += ", all of which failed before this work" if not flaky else ", some before this work"
+        if flaky:
+            counts += f"; flaky: {', '.join(flaky)} {AGAIN}"
+        if shown:
+            counts += f"; {shown}"
         return AgentResult(
             files=files,
             report=report,
@@ -82,9 +90,19 @@ class TesterAgent:
                 coverage_percent=report.coverage_percent,
                 failure=report.failure,
                 apart=sum(case.apart for case in report.results),
+                flaky=flaky or None,
             ),
             backend=report.backend,
         )
+
+    async def _written(self, task: Task) -> tuple[Mapping[str, bytes | str | None], str]:
+        """The tests that the task has the tester write, and what they say without the work, in words."""
+        if task.request.cycle or not task.request.writable:
+            return {}, ""
+        if works_in_steps(task):
+            written = await write_tests_in_steps(task)
+            return written.files, written.shown
+        return as_files(await self.write_tests(task)), ""
 
     async def write_tests(self, task: Task) -> CodeArtifacts:
         """Ask the model for the tests of the contract. Raises AgentFailure and what `Task.ask` raises."""
@@ -127,12 +145,12 @@ class TesterAgent:
         `written` names the files of the tree that the tester has just written. Raises SandboxUnavailable.
         """
         files = _without_steering(task, task.files if tree is None else tree, written or {})
-        baseline = await task.baseline()
-        before = excused(baseline, task.request, files, await task.first_files() if baseline else {})
-        collected = Collected(excused=before)
-        for test in _acceptance_tests(task, files):
-            await run_test(task, test, files, collected)
-        outcomes = {case.outcome for case in collected.results if case.test_id not in before}
+        baseline, start = await task.baseline(), await task.first_files()
+        before = excused(baseline, task.request, files, start if baseline else {})
+        commands = _acceptance_tests(task, files)
+        collected = await run_commands(task, commands, files, before)
+        collected = await without_chance(task, commands, files, collected, start)
+        outcomes = {case.outcome for case in collected.results if case.test_id not in collected.excused}
         return TestReport(
             passed="passed" in outcomes and outcomes <= {"passed", "skipped"},
             results=tuple(collected.results[:10_000]),
@@ -163,6 +181,12 @@ class TesterAgent:
         except (AgentFailure, ArtifactError, SandboxUnavailable, StoreUnavailable, TimeoutError):
             return failure  # which is what there is to report
         return failure.model_copy(update={"on_base": there.failure == failure})
+
+
+def _forgiven(report: TestReport) -> tuple[str, ...]:
+    """The flaky tests of a report that passed in spite of them."""
+    flaky = (case.test_id for case in report.results if case.flaky and report.passed)
+    return tuple(flaky)
 
 
 def _acceptance_tests(task: Task, files: Mapping[str, bytes]) -> tuple[AcceptanceTest, ...]:

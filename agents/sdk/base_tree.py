@@ -13,6 +13,7 @@ from contracts.base.processes.bounded_call import SMALL, bounded_call
 from contracts.base.refs import is_metadata
 from contracts.base.strict_json import has_more_parts, validate
 from contracts.documents.reports import ArtifactMetadata
+from contracts.documents.todo_list import Role
 from contracts.messages.payloads import TaskRequest
 from contracts.ports.artifacts import CommitStore
 
@@ -32,6 +33,8 @@ class BaseTree:
     """As `Task.authors`."""
     commit: str = ""
     """What holds the files; "" for none."""
+    mended: tuple[str, ...] = ()
+    """Commits from which earlier fixes of the workflow went on: what was judged there did not pass."""
 
 
 EMPTY: Final = BaseTree()
@@ -49,6 +52,7 @@ async def read_base(workflow_id: str, request: TaskRequest, artifacts: CommitSto
     files = await _files(artifacts, commit)
     reports: dict[str, Mapping[str, Any]] = {}
     authors: dict[str, str] = {}
+    mended: list[str] = []
     for record in (await artifacts.read_records(workflow_id, commit)).values():
         metadata = await _metadata(record)
         # A user's repository may hold metadata of other workflows in its tree.
@@ -56,11 +60,13 @@ async def read_base(workflow_id: str, request: TaskRequest, artifacts: CommitSto
             continue
         if metadata.report is not None:
             reports[metadata.task_id] = metadata.report
+        if metadata.agent_role == Role.DEBUGGER and len(metadata.parents) == 1:
+            mended += metadata.parents
         for artifact in metadata.artifacts:
             # A file that several roles wrote has no single author, so it gets none of an author's rights.
             known = authors.setdefault(artifact, metadata.agent_role)
             authors[artifact] = metadata.agent_role if known == metadata.agent_role else ""
-    return BaseTree(files, reports, authors, commit)
+    return BaseTree(files, reports, authors, commit, tuple(dict.fromkeys(mended)))
 
 
 async def read_start(request: TaskRequest, artifacts: CommitStore | None) -> Mapping[str, bytes]:

@@ -61,6 +61,12 @@ def is_changed(path: str, old: Mapping[str, bytes], new: Mapping[str, bytes]) ->
     return names[0] != names[1] if all(names) else old[path] != new[path]
 
 
+def is_same(one: Mapping[str, bytes], other: Mapping[str, bytes]) -> bool:
+    """Whether two trees have the same files with the same contents. Reads no more than it must."""
+    paths = set(one)
+    return paths == set(other) and not any(is_changed(path, one, other) for path in paths)
+
+
 def _content_name(path: str, tree: Mapping[str, bytes]) -> str | None:
     found = over_commit(tree)
     return None if found is None or path in found[1] else found[0].content_names[path]

@@ -21,6 +21,7 @@ class Event(BaseModel):
     when: str = ""
     outcome: str = ""
     message: str = ""
+    trace: str = ""
     path: str = ""
     line: int = Field(default=0, ge=0)
     slow: bool = False

@@ -24,11 +24,13 @@ _RULES: Final = (
 def normalised(message: str) -> str:
     """Return the first line that is not empty, without addresses, local folders, durations and hints."""
     line = next((part.strip() for part in message.splitlines() if part.strip()), "")
-    line = line[:_MAX_LINE]
-    for pattern, replacement in _RULES:
-        line = pattern.sub(replacement, line)
-    shown = "".join(char if char.isprintable() else "?" for char in line)
+    shown = _stable(line[:_MAX_LINE])
     return shown if len(shown) <= MAX_CHARACTERS else shown[:MAX_CHARACTERS] + "..."
+
+
+def normalised_lines(text: str) -> str:
+    """Return all lines, each without what differs between runs; how they are indented stays."""
+    return "\n".join(_stable(line.rstrip().expandtabs(4)[:_MAX_LINE]) for line in text.splitlines())
 
 
 def normalised_tail(output: bytes, *, lines: int = 20) -> str:
@@ -36,3 +38,9 @@ def normalised_tail(output: bytes, *, lines: int = 20) -> str:
     text = output[-20_000:].decode("utf-8", "replace")
     kept = [line for line in (normalised(part) for part in text.splitlines()) if line]
     return "\n".join(kept[-lines:])
+
+
+def _stable(line: str) -> str:
+    for pattern, replacement in _RULES:
+        line = pattern.sub(replacement, line)
+    return "".join(char if char.isprintable() else "?" for char in line)

@@ -12,14 +12,15 @@ from pydantic import ValidationError
 from agents.testing.declared import Phase, SkipPromises
 from agents.testing.harness_report import Event, Report, Run, unpacked
 from agents.testing.problems import Expectation, bounded, run_problems
-from agents.testing.stable_text import normalised
+from agents.testing.stable_text import normalised, normalised_lines
 from contracts.base.languages import serves_tests
-from contracts.documents.reports import TestCase
+from contracts.documents.reports import MAX_TRACEBACK, TestCase
 from contracts.ports.sandbox import SandboxResult, Verdict
 
 Outcome = Literal["passed", "failed", "error", "skipped"]
 
 _WORST: Final[tuple[Outcome, ...]] = ("error", "failed", "skipped", "passed")
+_TRACES_CHARACTERS: Final = 100_000
 _REFUSED: Final = 4
 _BAD: Final = frozenset({"failed", "error"})
 _UNPROMISED: Final = "skipped, or expected to fail, which its source does not say"
@@ -176,10 +177,29 @@ def _results(judged: Iterable[_Judged]) -> tuple[TestCase, ...]:
         known = found.get(one.event.id)
         if known is None or _WORST.index(one.outcome) < _WORST.index(known.outcome):
             found[one.event.id] = one
+    traces = _Room(_TRACES_CHARACTERS)
     return tuple(
-        TestCase(test_id=bounded(test), outcome=one.outcome, message=normalised(one.message))
+        TestCase(
+            test_id=bounded(test),
+            outcome=one.outcome,
+            message=normalised(one.message),
+            traceback=traces.fit(normalised_lines(one.event.trace)[:MAX_TRACEBACK]),
+        )
         for test, one in sorted(found.items())[:10_000]
     )
+
+
+class _Room:
+    """Lets texts through as long as they fit into so many characters."""
+
+    def __init__(self, characters: int) -> None:
+        self._left = characters
+
+    def fit(self, text: str) -> str:
+        if len(text) > self._left:
+            return ""
+        self._left -= len(text)
+        return text
 
 
 def _is_promised(event: Event, skips: SkipPromises) -> bool:

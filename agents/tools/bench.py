@@ -25,6 +25,8 @@ class Bench:
     """Why a path may not be written; None when it may."""
     output_characters: int = _OUTPUT_CHARACTERS
     """The most of one answer that is shown."""
+    base: str = "HEAD"
+    """The commit that work is compared with."""
     commands: int = 0
     """How many commands were run."""
     written: set[str] = field(default_factory=set)

@@ -39,13 +39,16 @@ class Tool(Generic[A]):
         parameters = {key: value for key, value in own.items() if key not in {"title", "description"}}
         return ModelTool(self.name, own.get("description", ""), _without_titles(parameters))
 
-    async def call(self, bench: Bench, arguments: Mapping[str, Any]) -> str:
-        """Do it. Raises ToolRefused for arguments that do not fit, and what `work` raises."""
+    def read(self, arguments: Mapping[str, Any]) -> A:
+        """Check the arguments of a call. Raises ToolRefused for those that do not fit."""
         try:
-            checked = self.arguments.model_validate(dict(arguments))
+            return self.arguments.model_validate(dict(arguments))
         except ValidationError as error:
             raise ToolRefused("; ".join(_problems(error))) from None
-        return await self.work(bench, checked)
+
+    async def call(self, bench: Bench, arguments: Mapping[str, Any]) -> str:
+        """Do it. Raises ToolRefused for arguments that do not fit, and what `work` raises."""
+        return await self.work(bench, self.read(arguments))
 
 
 def _problems(error: ValidationError) -> Iterable[str]:

@@ -22,7 +22,7 @@ def checkout(repository: Repository, what: str, target: Path) -> Path:
     attributes count; hooks and filters do not run, submodules stay empty. No other workflow is copied. Raises
     InvalidInput and ArtifactError.
     """
-    branch, commit = ("artifacts", what) if _COMMIT.match(what) else (what, _branch_tip(repository, what))
+    branch, commit = ("artifacts", what) if _COMMIT.match(what) else (what, branch_tip(repository, what))
     repository.ensure([commit])
     target = target.absolute()
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
@@ -45,7 +45,8 @@ def checkout(repository: Repository, what: str, target: Path) -> Path:
     return target
 
 
-def _branch_tip(repository: Repository, branch: str) -> str:
+def branch_tip(repository: Repository, branch: str) -> str:
+    """The commit that a branch is at. Raises InvalidInput for what names none, ArtifactError without it."""
     if not _BRANCH.match(branch) or ".." in branch:
         raise InvalidInput(f"branch {branch!r}: use a branch's full name or 40 hex digits of a commit")
     workflow_id, _, task_id = branch.removeprefix(f"{BRANCHES}/").partition("/")

@@ -12,7 +12,7 @@ from artifacts.git.in_thread import in_thread
 from artifacts.store import inspection
 from artifacts.store.batching import Batcher
 from artifacts.store.changes import changes_between
-from artifacts.store.checkout import checkout
+from artifacts.store.checkout import branch_tip, checkout
 from artifacts.store.history import CommitInfo, history
 from artifacts.store.importing import import_base
 from artifacts.store.listing import Trees
@@ -113,6 +113,10 @@ class GitArtifactStore:
     async def checkout(self, what: str, target_dir: Path) -> Path:
         """Clone a branch or commit into an empty folder; see artifacts.store.checkout."""
         return await in_thread(checkout, self._repository, what, target_dir)
+
+    async def branch_tip(self, branch: str) -> str:
+        """The commit that a branch of the store is at now. Raises ArtifactError when there is none."""
+        return await in_thread(branch_tip, self._repository, branch)
 
     async def history(self, workflow_id: str) -> list[CommitInfo]:
         """The accepted outcomes of a workflow, oldest first."""

@@ -63,13 +63,13 @@ def _read(results: Path) -> dict[str, dict[str, Any]]:
 def _table(results: Any) -> list[str]:
     """The lines of a Markdown table."""
     lines = [
-        "| repository | kind | files | environment | cold s | warm s | MB | outside | in bubblewrap |",
-        "|---|---|---:|---|---:|---:|---:|---:|---:|",
+        "| repository | kind | files | environment | cold s | warm s | MB | outside | in bubblewrap | kept |",
+        "|---|---|---:|---|---:|---:|---:|---:|---:|---:|",
     ]
     for one in results:
         cells = [one["name"], one["kind"], one["file_count"], one["obstacle"] or one["environment"]]
         cells += [one["cold_seconds"], one["warm_seconds"], one["megabytes"]]
-        cells += [_share(one["outside"]), _share(one["inside"])]
+        cells += [_share(one["outside"]), _share(one["inside"]), _kept(one["outside"], one["inside"])]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return lines
 
@@ -78,7 +78,15 @@ def _share(run: Mapping[str, Any]) -> str:
     if "share" not in run:
         return f"{run.get('state', '')} {run.get('exit_code', '')}".strip()
     ran = run["passed"] + run["failed"]
-    return f"{run['share']:.1%} of {ran}{' (time was up)' if run['state'] == 'timeout' else ''}"
+    return f"{run['passed']:,} of {ran:,}{' (time was up)' if run['state'] == 'timeout' else ''}"
+
+
+def _kept(outside: Mapping[str, Any], inside: Mapping[str, Any]) -> str:
+    """The share of what passes outside that passes inside as well, by what fails only there."""
+    if not outside.get("passed") or "passed" not in inside:
+        return "-"
+    lost = max(len(set(inside["failing"]) - set(outside["failing"])), outside["passed"] - inside["passed"])
+    return f"{max(0.0, 1 - lost / outside['passed']):.1%}"
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@
     │   └── NotConfigured       a setting is missing or wrong
     ├── Unavailable             an outside part cannot be reached now; trying again may help
     │   ├── BusUnavailable
+    │   │   └── NotPermitted    the bus does not let this user do it
     │   ├── StoreUnavailable
     │   ├── Busy                the limit of open workflows is reached; waiting helps
     │   ├── SandboxUnavailable  no backend, or the backend itself broke (never the program's fault)
@@ -93,6 +94,10 @@ class Unavailable(MultiAgentError):
 
 class BusUnavailable(Unavailable):
     """Redis cannot be reached, or answered with an error of its own."""
+
+
+class NotPermitted(BusUnavailable):
+    """Redis does not let the user that the URL names do this. It helps when somebody changes the rules."""
 
 
 class StoreUnavailable(Unavailable):

@@ -70,6 +70,11 @@ def amendment_name(origin: str, number: int) -> str:
     return f"{origin[:_MAX_ORIGIN].rstrip('.')}.amend{number}"
 
 
+def amended_name(amendment: str) -> str:
+    """The name of what runs the tests again that an amendment looked at, where nothing else does."""
+    return _AMENDMENT.sub(lambda end: end[0].replace("amend", "amended"), amendment)
+
+
 def amended_origin(task_id: str) -> str:
     """What the names of those begin with whose tests an amendment looks at; "" for another task."""
     return _AMENDMENT.sub("", task_id) if is_amendment(task_id) else ""

@@ -11,6 +11,7 @@ from typing import Any, Final
 from redis.exceptions import ResponseError
 
 from contracts.base.errors import BusUnavailable, GroupMissing
+from contracts.bus.access import INCARNATION_KEY
 from contracts.bus.mailbox import check_channels, check_read
 from contracts.bus.redis_connection import ConnectionPool
 from contracts.bus.redis_protocol import (
@@ -31,7 +32,6 @@ from contracts.bus.redis_protocol import (
 from contracts.bus.redis_subscription import RedisSubscription
 from contracts.ports.bus import Delivery, Done, Outgoing
 
-_INCARNATION_KEY: Final = "multi-agent:incarnation"
 _EARLY_SECONDS: Final = 0.01
 
 
@@ -155,7 +155,7 @@ class RedisBus:
     async def incarnation(self) -> str:
         mark = secrets.token_hex(16)
         [info] = await self._pool.try_run([("INFO", "server")])
-        _, value = await self._pool.run([("SET", _INCARNATION_KEY, mark, "NX"), ("GET", _INCARNATION_KEY)])
+        _, value = await self._pool.run([("SET", INCARNATION_KEY, mark, "NX"), ("GET", INCARNATION_KEY)])
         # INFO may be forbidden or unknown; the key alone still shows a flush and a restart without data.
         return f"{info_field(info, 'run_id')}:{(value or b'').decode()}"
 

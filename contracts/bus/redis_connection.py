@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 from redis.asyncio.connection import AbstractConnection, Connection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
-from contracts.base.errors import BusUnavailable, NotConfigured
+from contracts.base.errors import BusUnavailable, NotConfigured, NotPermitted
 from contracts.base.processes.shortage import shortage_as
 from contracts.bus.redis_protocol import Command, Place, packed
 
@@ -177,6 +177,8 @@ class ConnectionPool:
     def check(self, replies: Sequence[Any]) -> None:
         """Raise the first error among them."""
         for reply in replies:
+            if isinstance(reply, NoPermissionError):
+                raise NotPermitted(str(self.place.unavailable(reply))) from None
             if isinstance(reply, ResponseError):
                 raise self.place.failure(reply) from None
 

@@ -10,6 +10,8 @@ from contracts.base.model import CommitName, Document, Identifier, LongText, Mod
 from contracts.documents.failure import TestFailure
 from contracts.documents.todo_list import RoleName
 
+MAX_TRACEBACK = 8_000
+
 Signature = Annotated[str, StringConstraints(max_length=2_000)]
 
 
@@ -106,6 +108,10 @@ class TestCase(Model):
     test_id: ShortText
     outcome: Literal["passed", "failed", "error", "skipped"]
     message: LongText = ""
+    traceback: Annotated[str, StringConstraints(max_length=MAX_TRACEBACK)] = Field(
+        default="", description="of a failure, its lines normalised, cut in the middle"
+    )
+    flaky: bool = Field(default=False, description="it failed, and passed when the same was run again")
     apart: bool = Field(default=False, description="it passed in another process than the code it tests")
 
 
@@ -129,12 +135,14 @@ class ReviewFinding(Model):
 
     severity: Literal["info", "minor", "major", "critical"]
     path: PathText | None = None
+    line: int | None = Field(default=None, ge=1)
     message: LongText
 
     @property
     def sentence(self) -> str:
         """The remark on one line."""
-        where = f" ({self.path})" if self.path else ""
+        line = f":{self.line}" if self.line else ""
+        where = f" ({self.path}{line})" if self.path else ""
         return f"{self.severity}{where}: {' '.join(self.message.split())}"
 
 

@@ -100,6 +100,11 @@ class TestSummary(Model):
     coverage_percent: float | None = None
     failure: TestFailure | None = Field(default=None, description="the first thing that did not pass")
     apart: int | None = Field(default=None, ge=0, description="how many passed apart from the code they test")
+    flaky: Entries[ShortText] | None = Field(
+        default=None,
+        max_length=20,
+        description="tests that failed, passed when the same was run again, and were there before this work",
+    )
     untested: bool | None = Field(
         default=None,
         description="true where no test of the work was there, so that nothing shows what it does",

@@ -81,6 +81,16 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class PrivateFiles:
+    """Files of a user's own, such as keys for tests."""
+
+    folder: str
+    """Folder of this machine that holds them, and nothing else."""
+    hash: str
+    """64 hex digits that change when they do."""
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """What programs find beside the tree: the packages that a repository needs."""
 
@@ -95,6 +105,10 @@ class Environment:
     tried in a container, whose libraries are others."""
     services: tuple[Service, ...] = ()
     """Started before the first command. Between commands they stand still."""
+    private: PrivateFiles | None = None
+    """They lie among the tree's own as `beside` does, for programs alone. `diff` leaves them out even when
+    they were changed, `read`, `write`, `glob` and `grep` do not have them, and what looks like a key in them
+    is hidden in what programs print."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,7 @@ class Consumer(Generic[M, R]):
             bus,
             settings.source.group,
             settings.resend,
+            kept=self.receive,
             broadcast=not settings.acks_late,
             failpoints=settings.failpoints,
         )
@@ -202,8 +203,8 @@ class Consumer(Generic[M, R]):
 
     def _add(self, key: str, message: M, delivery: Delivery) -> None:
         exclusive = delivery.stream in self._settings.source.exclusive_streams
-        if self._settings.returns_excess and not self.slots.free:
-            self.outbox.put_back(delivery)
+        is_excess = self._settings.returns_excess and not self.slots.free
+        if is_excess and self.outbox.put_back(delivery):
             return
         in_flight = InFlight(key, message, delivery, self._settings.new_id(), exclusive)
         self._handler.received(in_flight)

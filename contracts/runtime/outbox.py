@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import structlog
 
-from contracts.base.errors import BusUnavailable
+from contracts.base.errors import BusUnavailable, NotPermitted
 from contracts.base.failpoints import failpoint_of
 from contracts.ports.bus import Delivery, Done, Outgoing, PublishPort
 from contracts.runtime.backoff import Backoff
@@ -35,11 +35,13 @@ class Outbox:
         group: str,
         policy: ResendPolicy,
         *,
+        kept: Callable[[Sequence[Delivery]], object] = list,
         broadcast: bool = False,
         failpoints: str | None = None,
     ) -> None:
         """`broadcast`: replies go out on channels, where nothing is stored, instead of streams.
 
+        `kept` is given what was to be put back, when that turns out not to be permitted.
         `failpoints`: see ConsumerSettings.
         """
         self._bus = bus
@@ -49,6 +51,7 @@ class Outbox:
         self._replies = UnconfirmedReplies(policy)
         self._successors: list[tuple[Outgoing, Delivery]] = []
         """Dead letters and messages put back, with the entries whose place they take."""
+        self._may_put_back, self._kept = True, kept
         self._acks: list[Delivery] = []
         self._work = asyncio.Event()
 
@@ -80,10 +83,12 @@ class Outbox:
         self._successors.append((letter, delivery))
         self._work.set()
 
-    def put_back(self, delivery: Delivery) -> None:
-        """Give an entry back to its stream, as its last one."""
-        self._successors.append((Outgoing(delivery.stream, delivery.payload), delivery))
-        self._work.set()
+    def put_back(self, delivery: Delivery) -> bool:
+        """Give an entry back to its stream, as its last one; False where that is not permitted."""
+        if self._may_put_back:
+            self._successors.append((Outgoing(delivery.stream, delivery.payload), delivery))
+            self._work.set()
+        return self._may_put_back
 
     def ack(self, *deliveries: Delivery) -> None:
         """Acknowledge entries that need no answer."""
@@ -159,12 +164,23 @@ class Outbox:
         done += [delivery for _, delivery in successors] + acks
         if not done and not messages:
             return
-        await self._bus.answer(Done(self._group, done), messages + [message for message, _ in successors])
+        try:
+            await self._bus.answer(Done(self._group, done), messages + [message for message, _ in successors])
+        except NotPermitted:
+            self._keep()
+            raise
         del self._successors[: len(successors)]
         del self._acks[: len(acks)]
         # A duplicate that arrived during the call waits for the next sending.
         for reply, deliveries in zip(replies, owed, strict=True):
             del reply.owed[: len(deliveries)]
+
+    def _keep(self) -> None:
+        """Put nothing back from now on: a worker may be forbidden to write where it reads."""
+        kept = [delivery for message, delivery in self._successors if message.stream == delivery.stream]
+        self._successors = [one for one in self._successors if one[1] not in kept]
+        self._may_put_back = False
+        self._kept(kept)
 
     async def _wait(self) -> None:
         due = self._replies.next_due

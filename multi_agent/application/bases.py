@@ -21,6 +21,7 @@ from contracts.documents.repository_settings import (
     read_settings,
 )
 from planner_service.repository_summary import RepositorySummary
+from sandbox_runner.environments.yours.work_trees import WorkTrees
 
 if TYPE_CHECKING:
     from artifacts import GitArtifactStore
@@ -121,10 +122,12 @@ async def take_base(
     artifacts: GitArtifactStore,
     repository: Path,
     base: RepositoryBase,
-    limits: BaseLimits,
+    settings: Settings,
     say: Callable[[str], None],
 ) -> None:
     """Copy what `find_base` found in the repository into the store; say what agents will not see of it.
+
+    Where it came from is remembered, for files that stay there.
 
     Raises InvalidInput for one above the limits, and as GitArtifactStore.import_base.
     """
@@ -132,7 +135,8 @@ async def take_base(
         return
     await artifacts.import_base(repository, base.commit)
     found = await artifacts.survey(base.commit)
-    _check(repository, found, limits)
+    _check(repository, found, BaseLimits.of(settings))
+    WorkTrees(settings.data).remember(base.commit, repository)
     if left_out := list(_left_out(found)):
         say(f"agents neither see nor change: {'; '.join(left_out)}")
 

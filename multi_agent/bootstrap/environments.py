@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 NO_ENVIRONMENT: Final = "none"
 FOUND: Final = "auto"
 _FOLDER: Final = "environments"
+_COPIES: Final = "private"
 _MB: Final = 1_000_000
 
 
@@ -37,10 +38,13 @@ class _Nothing:
 
 def make_environments(settings: Settings, store: GitArtifactStore, workspaces: Workspaces) -> Environments:
     """What gives the environments that the settings name, for commits in the store."""
+    from artifacts.trees.untracked import untracked_files
     from sandbox_runner.environments.found import FoundEnvironments, MakingSettings
     from sandbox_runner.environments.making.installers import installer_environment
     from sandbox_runner.environments.services.serving import ServedEnvironments
+    from sandbox_runner.environments.yours.included import IncludedEnvironments
     from sandbox_runner.environments.yours.user_folder import FolderEnvironments
+    from sandbox_runner.environments.yours.work_trees import WorkTrees
     from sandbox_runner.local.toolbox import interpreter
 
     if settings.environment == NO_ENVIRONMENT:
@@ -53,9 +57,11 @@ def make_environments(settings: Settings, store: GitArtifactStore, workspaces: W
         own: Environments = FoundEnvironments(trees, workspaces, cache, how)
     else:
         own = FolderEnvironments(Path(settings.environment), trees, cache)
-    return ServedEnvironments(
+    served = ServedEnvironments(
         own, trees, cache, search_path=settings.search_path, seconds=settings.environment_seconds
     )
+    copies = FolderCache(settings.data / _COPIES, 0)
+    return IncludedEnvironments(served, trees, WorkTrees(settings.data), untracked_files, copies)
 
 
 def environment_cache(settings: Settings) -> FolderCache:

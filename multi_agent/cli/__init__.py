@@ -67,6 +67,9 @@ _COMMANDS: Final[Mapping[str, LazyCommand]] = {
         "environments.group:environment", "Build the packages that a repository's programs need."
     ),
     "db": LazyCommand("database.group:db", "Manage the database."),
+    "redis-acl": LazyCommand(
+        "system.redis_acl:redis_acl", "Print users for a Redis, one for each kind of process."
+    ),
     "chaos": LazyCommand(
         "system.chaos:chaos", "Inject faults into a scratch system, and check that nothing is lost."
     ),

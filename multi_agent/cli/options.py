@@ -21,7 +21,9 @@ data_dir_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 model_option = click.option(
-    "--model", help="Model to ask, such as gemini:MODEL, openai:MODEL, replay, manual:DIR, record:DIR:MODEL."
+    "--model",
+    help="Model to ask, such as gemini:MODEL, openai:MODEL, anthropic:MODEL, replay, manual:DIR, "
+    "record:DIR:MODEL.",
 )
 sandbox_option = click.option(
     "--sandbox",

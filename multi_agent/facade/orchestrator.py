@@ -10,7 +10,9 @@ from typing import Any, Final
 from agents.sdk.registry import agent_info
 from contracts.base.errors import InvalidInput
 from contracts.base.processes.loop_thread import LoopThread
+from contracts.base.refs import branch_name
 from contracts.documents.todo_list import TodoList
+from multi_agent.application.ends.unmoved import check_unmoved
 from multi_agent.application.follow import Progress, follow_until_settled
 from multi_agent.application.plans import check_roles, read_plan
 from multi_agent.bootstrap import (
@@ -121,6 +123,7 @@ class Orchestrator:
             return WorkflowArtifacts()
         store = make_artifacts(self._settings)
         try:
+            await check_unmoved(store, branch_name(known), commit)
             tree = await store.read_tree(commit)
             records = await store.read_records(known, commit)
         finally:

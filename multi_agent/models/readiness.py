@@ -42,8 +42,9 @@ def _no_model(command: str) -> str:
         [
             "no model is set, and only recorded requests can do without:",
             *(f"  {title}" for title in recorded),
-            "For a request of your own set one, in one of three ways:",
+            "For a request of your own set one, in one of four ways:",
             f"  GEMINI_API_KEY=... {command}",
+            f"  ANTHROPIC_API_KEY=... {command} --model anthropic:NAME",
             f"  OPENAI_BASE_URL=http://127.0.0.1:11434/v1 {command} --model openai:NAME"
             "  # or OPENAI_API_KEY=...",
             f"  {command} --model manual:chat  # you are the model: prompts appear in the folder chat",

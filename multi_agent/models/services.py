@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from contracts.base.errors import NotConfigured
 from contracts.ports.model import ModelClient
 from multi_agent.models.adapters.adapting import Knowledge
@@ -41,6 +43,8 @@ class _Service:
     url_setting: str
     address: str
     """The service's own."""
+    endings: tuple[str, ...]
+    """Of addresses that the SDK adds by itself."""
     socks: str
     """What the SDK needs for SOCKS proxies: a module, and the package that has it."""
     socks_package: str
@@ -50,8 +54,20 @@ _GEMINI: Final = (
     "GEMINI_API_KEY",
     "MULTI_AGENT_GEMINI_BASE_URL",
     "https://generativelanguage.googleapis.com",
+    (),
 )
-_OPENAI: Final = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "https://api.openai.com/v1")
+_OPENAI: Final = (
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "https://api.openai.com/v1",
+    ("/chat/completions",),
+)
+_ANTHROPIC: Final = (
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_BASE_URL",
+    "https://api.anthropic.com",
+    ("/v1/messages", "/v1"),
+)
 _HTTPX: Final = ("socksio", "socksio")
 _REQUESTS: Final = ("socks", "pysocks")
 _PLACE: Final = "multi_agent.models.adapters"
@@ -61,7 +77,13 @@ SERVICES: Final = {
         f"{_PLACE}.gemini_legacy", "GeminiLegacy", "gemini-legacy", *_GEMINI, *_REQUESTS
     ),
     "openai": _Service(f"{_PLACE}.openai_compatible", "OpenAiCompatible", "openai", *_OPENAI, *_HTTPX),
+    "anthropic": _Service(
+        f"{_PLACE}.anthropic_service", "AnthropicService", "anthropic", *_ANTHROPIC, *_HTTPX
+    ),
 }
+_LOCAL: Final = "http://127.0.0.1:11434"
+_SPOKEN: Final = frozenset({"openai", "anthropic"})
+"""Whose protocol other servers speak, some without a key."""
 
 
 def make_adapter(settings: ModelSettings, kind: str, model: str) -> ServiceClient:
@@ -86,11 +108,10 @@ def _check_limits(settings: ModelSettings) -> None:
 
 
 def _endpoint(settings: ModelSettings, kind: str, model: str) -> Endpoint:
-    service, is_openai = SERVICES[kind], kind == "openai"
-    key = settings.openai_api_key if is_openai else settings.gemini_api_key
-    base_url = settings.openai_base_url if is_openai else settings.gemini_base_url
-    if not (key and key.get_secret_value()) and not (is_openai and base_url):
-        local = f", or {service.url_setting} to a server that needs none" if is_openai else ""
+    service, is_spoken = SERVICES[kind], kind in _SPOKEN
+    key, base_url = _access(settings, kind)
+    if not (key and key.get_secret_value()) and not (is_spoken and base_url):
+        local = f", or {service.url_setting} to a server that needs none" if is_spoken else ""
         raise NotConfigured(f"model {kind}:{model} needs an API key: set {service.key_setting}{local}")
     if key:
         _check_key(service.key_setting, key.get_secret_value())
@@ -112,6 +133,17 @@ def _endpoint(settings: ModelSettings, kind: str, model: str) -> Endpoint:
     )
 
 
+def _access(settings: ModelSettings, kind: str) -> tuple[SecretStr | None, str | None]:
+    """The key and the address that are set for a service."""
+    match kind:
+        case "openai":
+            return settings.openai_api_key, settings.openai_base_url
+        case "anthropic":
+            return settings.anthropic_api_key, settings.anthropic_base_url
+        case _:
+            return settings.gemini_api_key, settings.gemini_base_url
+
+
 def _check_key(setting: str, key: str) -> None:
     if key.isascii() and key.isprintable() and " " not in key:
         return
@@ -129,10 +161,11 @@ def _check_url(service: _Service, url: str) -> None:
     if not is_one or not url.isprintable() or _NO_URL & set(url):
         raise NotConfigured(
             f"{service.url_setting} is {shown!r}, which is no address; it must begin with http:// or "
-            "https:// and have no quotes or spaces, such as http://127.0.0.1:11434/v1"
+            f"https:// and have no quotes or spaces, such as {_LOCAL}{urlsplit(service.address).path}"
         )
-    if parts.path.rstrip("/").endswith("/chat/completions"):
-        raise NotConfigured(f"{service.url_setting} is {shown!r}; leave out /chat/completions at its end")
+    for ending in service.endings:
+        if parts.path.rstrip("/").endswith(ending):
+            raise NotConfigured(f"{service.url_setting} is {shown!r}; leave out {ending} at its end")
 
 
 def _proxy(proxies: Mapping[str, str], url: str) -> str | None:

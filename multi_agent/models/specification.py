@@ -28,6 +28,7 @@ MODEL_FORMS: Final = (
     "gemini:MODEL",
     "gemini-legacy:MODEL",
     "openai:MODEL",
+    "anthropic:MODEL",
 )
 """The forms of a specification. DIR must not contain a colon."""
 
@@ -40,10 +41,13 @@ class ModelSettings:
     """One of MODEL_FORMS."""
     gemini_api_key: SecretStr | None = None
     openai_api_key: SecretStr | None = None
+    anthropic_api_key: SecretStr | None = None
     gemini_base_url: str | None = None
     """None for Google's address."""
     openai_base_url: str | None = None
     """The address of any service with chat completions, None for OpenAI's."""
+    anthropic_base_url: str | None = None
+    """The address of any service with Anthropic messages, None for Anthropic's."""
     timeout_seconds: float = 180.0
     """The limit of one attempt."""
     max_attempts: int = 5

@@ -1,4 +1,4 @@
-"""Contested tests: a fix may have tests looked at again, once a test and twice a workflow."""
+"""Contested tests: an agent may have tests looked at again, once a test and twice a workflow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shlex
 from typing import Final
 
 from contracts.base.errors import MultiAgentError
-from contracts.base.refs import amendment_name, is_amendment
+from contracts.base.refs import amended_name, amendment_name, is_amendment
 from contracts.documents.test_ids import command_of, named_test
 from contracts.documents.todo_list import AcceptanceCriteria, AcceptanceTest, Role, TodoItem
 from contracts.messages.payloads import Contested
@@ -31,49 +31,80 @@ class ContestRefused(MultiAgentError):
     """Something is contested that cannot be; the message says what."""
 
 
-def amendment(workflow: Workflow, fix: TaskState, contested: Contested) -> list[TaskState]:
-    """The task that looks at the tests again, and new versions of what waits for the fix.
+def amendment(workflow: Workflow, asking: TaskState, contested: Contested) -> list[TaskState]:
+    """The task that looks at the tests again, and new versions of what waits for the task that asks.
 
-    Tests that were there before the workflow are changed only when a person approves. Raises ContestRefused,
-    Disputed.
+    A fix is followed by its retest; what a coder contests runs again in a task of its own. Tests that were
+    there before the workflow are changed only when a person approves. Raises ContestRefused, Disputed.
     """
     before = _amendments(workflow)
     known = {name for task in before for name in _tests_of(task)}
-    judge = workflow.tasks.get(fix.item.dependencies[0]) if fix.item.dependencies else None
-    if fix.item.agent_role != Role.DEBUGGER or judge is None or judge.item.agent_role != Role.TESTER:
-        raise ContestRefused(
-            f"only a fix of what tests found contests tests; {fix.task_id} says: {contested.reason}"
-        )
+    like = _like(workflow, asking, contested)
     tests = tuple(_acceptance(test) for test in contested.tests)
     if len(before) >= MOST or known.intersection(contested.tests):
         said = "; ".join(f"{task.task_id}: {task.summary}" for task in before)
-        raise Disputed(f"disputed: {fix.task_id} {_says(fix, contested)}; looked at already by {said}")
-    origin = origin_of(judge)
+        raise Disputed(f"disputed: {asking.task_id} {_says(asking, contested)}; looked at already by {said}")
     number = len(before) + 1
-    name = next(
-        one
-        for one in (amendment_name(origin, count) for count in itertools.count(number))
-        if one not in workflow.tasks
-    )
-    running = len(tests) * _TEST_RUNS * _TEST_SECONDS
+    name = _free_name(workflow, origin_of(like), number)
     item = TodoItem(
         task_id=name,
-        title=f"Look again at tests that {fix.task_id} contests ({number} of {MOST})",
+        title=f"Look again at tests that {asking.task_id} contests ({number} of {MOST})",
         description=contested.reason,
         agent_role=Role.TESTER,
-        dependencies=(fix.task_id,),
-        input_artifacts=judge.item.input_artifacts,
+        dependencies=(asking.task_id,),
+        input_artifacts=like.item.input_artifacts,
         output_artifacts=tuple(dict.fromkeys(named_test(test).path for test in contested.tests)),
         acceptance_criteria=AcceptanceCriteria(tests=tests),
-        max_retries=judge.item.max_retries,
-        timeout_seconds=min(judge.item.timeout_seconds + running, _MOST_SECONDS),
+        max_retries=like.item.max_retries,
+        timeout_seconds=_seconds(like, len(tests) * _TEST_RUNS),
         requires_approval=contested.of_repository,
-        priority=judge.item.priority,
+        priority=like.item.priority,
         max_cycles=0,
     )
     status = TaskStatus.APPROVAL if contested.of_repository else TaskStatus.READY
-    added = TaskState(item, item.dependencies, status, cycle=fix.cycle)
-    return [added, *rewired(workflow, fix.task_id, (name,))]
+    added = [TaskState(item, item.dependencies, status, cycle=max(asking.cycle, 1))]
+    if asking.item.agent_role == Role.CODER:
+        added.append(_retest(asking, item))
+    return [*added, *rewired(workflow, asking.task_id, (added[-1].task_id,))]
+
+
+def _like(workflow: Workflow, asking: TaskState, contested: Contested) -> TaskState:
+    """The task whose inputs, retries, time and priority an amendment has. Raises ContestRefused."""
+    item = asking.item
+    if item.agent_role == Role.CODER and workflow.header.base_commit is not None:
+        return asking
+    judge = workflow.tasks.get(item.dependencies[0]) if item.dependencies else None
+    if item.agent_role != Role.DEBUGGER or judge is None or judge.item.agent_role != Role.TESTER:
+        raise ContestRefused(
+            f"only a coder in a repository, or a fix of what tests found, contests tests; {asking.task_id} "
+            f"says: {contested.reason}"
+        )
+    return judge
+
+
+def _retest(coder: TaskState, amending: TodoItem) -> TaskState:
+    """Runs what a coder contested again, once it was looked at."""
+    item = TodoItem(
+        task_id=amended_name(amending.task_id),
+        title=f"Run the tests that {coder.task_id} contested",
+        agent_role=Role.TESTER,
+        dependencies=(amending.task_id,),
+        input_artifacts=amending.input_artifacts,
+        acceptance_criteria=amending.acceptance_criteria,
+        max_retries=amending.max_retries,
+        timeout_seconds=_seconds(coder, len(amending.acceptance_criteria.tests)),
+        priority=amending.priority,
+    )
+    return TaskState(item, item.dependencies)
+
+
+def _seconds(like: TaskState, runs: int) -> int:
+    return min(like.item.timeout_seconds + runs * _TEST_SECONDS, _MOST_SECONDS)
+
+
+def _free_name(workflow: Workflow, origin: str, number: int) -> str:
+    names = (amendment_name(origin, count) for count in itertools.count(number))
+    return next(one for one in names if not workflow.tasks.keys() & {one, amended_name(one)})
 
 
 def dispute(workflow: Workflow, judge: TaskState) -> str:
@@ -100,5 +131,5 @@ def _acceptance(test: str) -> AcceptanceTest:
     return AcceptanceTest(cmd=command, timeout_seconds=_TEST_SECONDS)
 
 
-def _says(fix: TaskState, contested: Contested) -> str:
-    return fix.summary or f"contests {', '.join(contested.tests)}: {contested.reason}"
+def _says(asking: TaskState, contested: Contested) -> str:
+    return asking.summary or f"contests {', '.join(contested.tests)}: {contested.reason}"

@@ -108,6 +108,9 @@ class FoundEnvironments:
             return None
         python = await self._python(task, asked) if asked else None
         modules = await self._modules(task, node) if node else None
+        if node and node.left_out:
+            named = "; ".join(node.left_out[:_NAMED])
+            task.say(f"left out, as only packages of a registry are fetched: {named}")
         packages = {**(python.resolved if python else {}), **(node.packages if node else {})}
         # The build and the set-up may look at everything, also at tags; installing looks at no file.
         reads = task.commit if setup or (python and python.build.itself) else ""
@@ -161,9 +164,14 @@ class FoundEnvironments:
         )
 
     async def _fetched(self, task: _Task, fetch: Fetch) -> Path:
+        async def build(folder: Path, source: str) -> None:
+            task.say(f"building {source}, which there is no wheel of, without a network")
+            python = PythonBuild(fetch.interpreter, folder, itself=False)
+            await self._builder.wheel(Build(task.commit, task.tracked), python, source)
+
         async def make(folder: Path) -> None:
             task.say(f"fetching {len(fetch.lines) or len(fetch.build)} requirements, and what they need")
-            await self._fetching.fetch(fetch, folder)
+            await self._fetching.fetch(fetch, folder, build)
 
         return await task.keep(f"fetched-{fetch.key}", make)
 

@@ -51,6 +51,15 @@ class KnownHosts:
             del self._hosts[name]
         return [host for host, _ in self._hosts.values()]
 
+    def believes(self, host_id: str, request_id: str, now: float) -> bool:
+        """Tell whether a result may be this host's: it is heard, and no other says that it has the request.
+
+        A host lists what it has until its result is confirmed, and sends that again until then.
+        """
+        hosts = self.alive(now)
+        holders = {host.host_id for host in hosts if request_id in host.held}
+        return host_id in (holders or {host.host_id for host in hosts})
+
 
 @dataclass(slots=True)
 class WaitingRequest:

@@ -185,6 +185,9 @@ class RemoteSandbox:
             call.waiting.note(host, now)
 
     async def _finish(self, outcome: SandboxOutcome) -> None:
+        if not self._known.believes(outcome.host_id, outcome.request_id, asyncio.get_running_loop().time()):
+            _log.warning("result_not_believed", host_id=outcome.host_id, request_id=outcome.request_id)
+            return
         self.backend, self.isolation = outcome.backend, Isolation(outcome.isolation)
         call = self._calls.get(outcome.request_id)
         if call is not None and not call.outcome.done():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ from sandbox_runner.engine.payload import ENVIRONMENT, MEGABYTE, WORK, GuestSetu
 from sandbox_runner.engine.pool import WarmSandbox
 from sandbox_runner.engine.tmpfs import work_options
 from sandbox_runner.workspace.beside import start_services, try_programs
+from sandbox_runner.workspace.private import privacy_of
 from sandbox_runner.workspace.session import GuestSession
 from sandbox_runner.workspace.workspace import SandboxWorkspace, WorkspaceParts
 
@@ -87,6 +89,7 @@ class SandboxWorkspaces:
             checkout = await holds.enter_async_context(
                 self._trees.checkout(base, most_files=limits.file_count)
             )
+            privacy = await asyncio.to_thread(privacy_of, environment.private)
             with shortage_as(SandboxUnavailable):
                 sandbox, session, placement = await self._start(
                     checkout, environment, preparation, bounds, setup
@@ -101,6 +104,7 @@ class SandboxWorkspaces:
                 limits=limits,
                 trees=self._trees,
                 checkout=checkout,
+                privacy=privacy,
                 holds=holds.pop_all(),
             )
             return SandboxWorkspace(parts)
@@ -117,7 +121,7 @@ class SandboxWorkspaces:
         work = work_options(
             limits.disk_mb * MEGABYTE + checkout.size, limits.file_count + checkout.file_count
         )
-        folders = [*map(str, checkout.layers), *filter(None, [environment.beside])]
+        folders = [*map(str, checkout.layers), *_among(environment)]
         layers = {f"{_LAYER}{number}": path for number, path in enumerate(folders)}
         mounts = {**layers, **environment.mounts}
         sandbox = await self._backend.start_workspace(mounts, limits, work, checkout.size)
@@ -192,6 +196,12 @@ def _check_preparation(preparation: Preparation, limits: WorkspaceLimits) -> Non
             )
 
 
+def _among(environment: Environment) -> list[str]:
+    """Folders whose files lie among the tree's own."""
+    private = environment.private.folder if environment.private else ""
+    return [folder for folder in (private, environment.beside) if folder]
+
+
 def _check(environment: Environment, limits: WorkspaceLimits) -> None:
     for name in limits.__slots__:
         if getattr(limits, name) <= 0:
@@ -202,7 +212,7 @@ def _check(environment: Environment, limits: WorkspaceLimits) -> None:
             raise InvalidInput(
                 f"environment.mounts {target!r}: must be an absolute path outside of {', '.join(_OURS)}"
             )
-    folders = (*environment.mounts.values(), *filter(None, [environment.beside]))
+    folders = (*environment.mounts.values(), *_among(environment))
     if missing := [source for source in folders if not Path(source).is_dir()]:
         raise InvalidInput(f"environment: {missing[0]!r} is no folder of this machine")
     if bad := next((name for name in environment.variables if not name or "=" in name or "\0" in name), None):

@@ -29,6 +29,7 @@ from sandbox_runner.engine.tar_reader import read_tree_files
 from sandbox_runner.guest.operations import TOO_MUCH
 from sandbox_runner.guest.wire import LENGTH
 from sandbox_runner.workspace.commands import NumberedCommands
+from sandbox_runner.workspace.private import Privacy
 from sandbox_runner.workspace.session import GuestSession, answer_of
 
 _OPERATION_SECONDS: Final = 60.0
@@ -51,6 +52,7 @@ class WorkspaceParts:
     limits: WorkspaceLimits
     trees: TreeStore
     checkout: Checkout
+    privacy: Privacy
     holds: AsyncExitStack
     """What is released when the sandbox has ended."""
 
@@ -62,6 +64,7 @@ class SandboxWorkspace:
         self.backend, self.isolation, self.placement = parts.backend, parts.isolation, parts.placement
         self._parts = parts
         self._limits, self._session = parts.limits, parts.session
+        self._privacy = parts.privacy
         self._commands = NumberedCommands()
         self._turn = asyncio.Lock()
         self._calls: set[asyncio.Task[Any]] = set()
@@ -87,16 +90,18 @@ class SandboxWorkspace:
         oom = await self._parts.sandbox.killed_for_memory(transcript)
         verdict, code = verdict_of(transcript, oom)
         seconds = float((transcript.result or {}).get("seconds", 0.0))
-        return ExecResult(number, verdict, code, bytes(transcript.stdout), bytes(transcript.stderr), seconds)
+        out, err = (self._privacy.hide(bytes(one)) for one in (transcript.stdout, transcript.stderr))
+        return ExecResult(number, verdict, code, out, err, seconds)
 
     async def read(self, path: str, *, offset: int = 0, size: int | None = None) -> bytes:
         if offset < 0 or (size is not None and size < 0):
             raise InvalidInput(f"offset {offset}, size {size}: must not be negative")
         most = self._limits.output_bytes if size is None else min(size, self._limits.output_bytes)
-        return await self._ask("read", path, most=most, path=_relative(path), offset=offset, size=most)
+        wanted = self._privacy.check(_relative(path))
+        return await self._ask("read", path, most=most, path=wanted, offset=offset, size=most)
 
     async def write(self, path: str, content: bytes) -> None:
-        await self._ask("write", path, stdin=content, path=check_new_path(path))
+        await self._ask("write", path, stdin=content, path=self._privacy.check(check_new_path(path)))
 
     async def list(self, path: str = "") -> tuple[FolderEntry, ...]:
         found = await self._ask("list", path, most=_LISTED_BYTES, path=_relative(path))
@@ -104,13 +109,14 @@ class SandboxWorkspace:
 
     async def glob(self, pattern: str) -> tuple[str, ...]:
         found = await self._ask("glob", pattern, most=_LISTED_BYTES, pattern=_relative(pattern))
-        return tuple(json.loads(found))
+        return tuple(path for path in json.loads(found) if not self._privacy.holds(path))
 
     async def grep(self, pattern: str, path: str = "", *, most: int = 200) -> tuple[GrepMatch, ...]:
         found = await self._ask(
             "grep", path, most=_LISTED_BYTES, pattern=pattern, path=_relative(path), lines=most
         )
-        return tuple(GrepMatch(*match) for match in json.loads(found))
+        matches = (GrepMatch(*match) for match in json.loads(found))
+        return tuple(match for match in matches if not self._privacy.holds(match.path))
 
     async def diff(self) -> TreeChanges:
         limits = self._limits
@@ -126,7 +132,7 @@ class SandboxWorkspace:
             raise LimitExceeded(f"the workspace's changes: {why}; remove what is not needed, or allow more")
         answer = answer_of(transcript, "the workspace's changes")
         del transcript
-        return await asyncio.to_thread(_changes, answer, limits)
+        return self._privacy.without(await asyncio.to_thread(_changes, answer, limits))
 
     async def snapshot(self) -> str:
         return await self._parts.trees.write_tree(self._parts.checkout.tree, await self.diff())

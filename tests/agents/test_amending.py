@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from agents.loop.step import BlameEnvironment, Contest
-from agents.roles.asked_ends import asked_result, check_asked, contestable
+from agents.loop.ends import BlameEnvironment, Contest
+from agents.roles.asked_ends import AskedEnds, Changed, contestable
 from agents.roles.checks.amending import OnBase
 from agents.roles.tester import TesterAgent
 from agents.sdk.base_tree import BaseTree
@@ -27,6 +27,15 @@ WEAK = WRONG.replace("double(3) == 7", "True")
 BESIDE = MENDED.replace("double(2)", "double(1) + double(1)")
 TEST = "tests/test_calc.py::test_three"
 REPORT = {"passed": False, "results": [{"test_id": TEST, "outcome": "failed", "message": "assert 6 == 7"}]}
+
+
+def ends(task: Task) -> AskedEnds:
+    """Ends of an agent that has changed nothing."""
+
+    async def nothing() -> Changed:
+        return Changed({})
+
+    return AskedEnds(task, nothing)
 
 
 async def _amended(
@@ -82,9 +91,9 @@ async def test_a_test_that_is_right_stays(over_trees: OverTrees) -> None:
 async def test_whose_test_it_is_depends_on_what_was_there(
     over_trees: OverTrees, first: str, old: bool
 ) -> None:
-    task = TaskMaker()(base=BaseTree({"tests/test_calc.py": WRONG.encode()}))
+    task = TaskMaker()(role="debugger", base=BaseTree({"tests/test_calc.py": WRONG.encode()}))
     task = over_trees.give(task, {"tests/test_calc.py": first.encode()})
-    result = await asked_result(task, Contest(tests=(TEST,), reason="wrong"))
+    result = await ends(task).result(Contest(tests=(TEST,), reason="wrong"))
     assert result.contested is not None
     assert (result.contested.tests, result.contested.of_repository) == ((TEST,), old)
 
@@ -96,9 +105,10 @@ BESIDE_TEST = "tests/test_calc.py::test_two[q[zz]]"
 async def test_parameters_do_not_hide_whose_test_it_is(
     over_trees: OverTrees, start: str | None, old: bool
 ) -> None:
-    task = TaskMaker()(base=BaseTree({"tests/test_calc.py": WRONG.encode()}))
+    task = TaskMaker()(role="debugger", base=BaseTree({"tests/test_calc.py": WRONG.encode()}))
     first = {"calc.py": b""} if start is None else {"tests/test_calc.py": start.encode()}
-    result = await asked_result(over_trees.give(task, first), Contest(tests=(BESIDE_TEST,), reason="wrong"))
+    asked = Contest(tests=(BESIDE_TEST,), reason="wrong")
+    result = await ends(over_trees.give(task, first)).result(asked)
     assert result.contested is not None
     assert result.contested.of_repository == old
 
@@ -117,20 +127,20 @@ def _bad(test: str, outcome: str = "failed") -> dict[str, str]:
     return {"test_id": test, "outcome": outcome}
 
 
-def test_what_failed_where_it_is_judged_may_be_contested() -> None:
+async def test_what_failed_where_it_is_judged_may_be_contested() -> None:
     others = ("pytest tests", "calc.py::double", "tests/none.py::test_x", f"{TEST}[{chr(39) * 200}]")
     listed = [_bad(TEST), _bad(BESIDE_TEST, "error"), _bad("tests/test_calc.py::test_ok", "passed")]
     fix = _fix({"passed": False, "results": [*listed, *map(_bad, others)]})
     assert contestable(fix) == (TEST, BESIDE_TEST)
-    check_asked(fix, Contest(tests=(TEST, BESIDE_TEST), reason="wrong"))
+    await ends(fix).check(Contest(tests=(TEST, BESIDE_TEST), reason="wrong"))
     assert contestable(_fix({"passed": True, "results": listed})) == ()
     assert contestable(_fix({"approved": False, "summary": "no", "findings": []})) == ()
 
 
 @pytest.mark.parametrize("name", ["test_three", "tests/test_calc.py::test_four", f"{TEST}[1]"])
-def test_what_did_not_fail_is_not_contested_and_what_did_is_named(name: str) -> None:
+async def test_what_did_not_fail_is_not_contested_and_what_did_is_named(name: str) -> None:
     with pytest.raises(ToolRefused, match=f"is no id of a test that failed; these are: {TEST}"):
-        check_asked(_fix(), Contest(tests=(TEST, name), reason="wrong"))
+        await ends(_fix()).check(Contest(tests=(TEST, name), reason="wrong"))
 
 
 async def test_what_the_contested_tests_said_is_shown_and_no_other_testers_failure(
@@ -147,5 +157,5 @@ async def test_what_the_contested_tests_said_is_shown_and_no_other_testers_failu
 
 async def test_an_environment_at_fault_is_an_end_that_is_not_tried_again() -> None:
     with pytest.raises(AgentFailure, match="the environment is at fault: no database") as caught:
-        await asked_result(TaskMaker()(), BlameEnvironment(reason="no database"))
+        await ends(TaskMaker()()).result(BlameEnvironment(reason="no database"))
     assert (caught.value.code, caught.value.retryable) == ("environment", False)

@@ -44,7 +44,7 @@ PLUGINS = "[pytest11]\nplug = plug\nbroken = none_such\n"
 
 
 PLUGIN = """
-import asyncio, inspect
+import asyncio, inspect, unittest.mock
 import pytest
 
 RAN = []
@@ -57,6 +57,13 @@ def plugged():
 def ran():
     return RAN
 
+def replaced():
+    return lambda mock: None
+
+def pytest_configure(config):
+    # As plugins do that make messages better.
+    unittest.mock.NonCallableMock.assert_called = replaced()
+
 def pytest_addoption(parser):
     parser.addini("asyncio_mode", "how coroutines are run", default="strict")
 
@@ -67,6 +74,8 @@ def pytest_pyfunc_call(pyfuncitem):
         asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
         return True
 """
+CALLED = {"app.py": b"def called(function): return function(1)\n", "tests/conftest.py": b"import app\n"}
+TOGETHER = b"import app\ndef test_one():\n    assert app.called(lambda x: x + 1) == 2\n"
 
 
 @pytest.fixture
@@ -111,6 +120,22 @@ async def test_its_plugins_have_the_project_s_settings(
     files = {"tests/test_async.py": test, "pytest.ini": settings, "tests/test_calc.py": b""}
     result = await _run(over_trees, environment, files)
     assert (result.verdict, result.summary) == ("passed", "2 passed, 0 failed")
+
+
+async def test_what_a_plugin_replaces_while_it_is_configured_is_its_own(
+    over_trees: OverTrees, environment: Environment
+) -> None:
+    result = await _run(over_trees, environment, {"tests/test_calc.py": TOGETHER, **CALLED})
+    assert (result.verdict, result.summary) == ("passed", "1 passed, 0 failed")
+
+
+async def test_what_the_code_does_to_a_plugin_before_that_is_noticed(
+    over_trees: OverTrees, environment: Environment
+) -> None:
+    code = CALLED["app.py"] + b"import plug\nplug.replaced = lambda: None\n"
+    result = await _run(over_trees, environment, {"tests/test_calc.py": TOGETHER, **CALLED, "app.py": code})
+    assert result.verdict == "failed"
+    assert "changed the test program: plug.replaced" in result.summary
 
 
 async def test_the_tree_names_no_plugins(over_trees: OverTrees, environment: Environment) -> None:

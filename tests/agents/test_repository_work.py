@@ -13,6 +13,7 @@ from agents.sdk.base_tree import BaseTree
 from agents.sdk.result import AgentResult
 from contracts.base.errors import AgentFailure
 from contracts.base.paths import EVERYWHERE
+from contracts.documents.reports import TestCase, TestReport
 from contracts.ports.text_form import in_text
 from tests.agents.over_trees import OverTrees
 from tests.agents.support import ScriptedModel, TaskMaker
@@ -161,3 +162,88 @@ async def test_only_who_has_the_whole_request_may_ask_for_a_plan(
     assert ("needs_plan" in {tool.name for tool in model.requests[0].tools}) == offered
     assert (result.plan_wanted is not None) == offered
     assert (result.plan_wanted and result.plan_wanted.found) == ("src and tests" if offered else None)
+
+
+CODERS = BaseTree(
+    {**FILES, "tests/test_app.py": FILES["tests/test_app.py"].replace(b"4", b"5")},
+    authors={"tests/test_app.py": "tester"},
+)
+
+
+async def _contests(over_trees: OverTrees, *answers: str) -> tuple[AgentResult, ScriptedModel]:
+    model = ScriptedModel(*answers)
+    task = TaskMaker(model, over_trees)(base=CODERS, writable=["src/"])
+    assert task.workplace is not None
+    async with task.workplace:
+        return await CoderAgent().run(task), model
+
+
+async def test_a_coder_contests_a_testers_test_and_its_work_is_kept(over_trees: OverTrees) -> None:
+    result, model = await _contests(over_trees, MEND, WRONG)
+    assert result.files == {"src/app.py": b"def double(x):\r\n    return x + x\r\n"}
+    assert result.contested is not None
+    assert result.contested.tests == (TWO,)
+    assert isinstance(result.report, TestReport)
+    assert [case.message for case in result.report.results] == ["assert 4 == 5"]
+    assert "contest" in {tool.name for tool in model.requests[0].tools}
+
+
+@pytest.mark.parametrize(
+    ("test", "why"),
+    [
+        ("src/app.py::double", "is no id of a test that is there"),
+        ("tests/none.py::test_x", "is no id of a test that is there"),
+        ("src/test_own.py::test_x", "is a file that you may write: correct the test yourself"),
+        (f"{TWO}x", "does not fail with your changes"),
+    ],
+)
+async def test_a_coder_contests_what_fails_and_is_not_its_own(
+    over_trees: OverTrees, test: str, why: str
+) -> None:
+    base = BaseTree({**CODERS.files, "src/test_own.py": b"def test_x():\n    pass\n"}, {}, CODERS.authors)
+    model = ScriptedModel(step(("contest", {"tests": [test], "reason": "no"})), MEND, DONE)
+    task = TaskMaker(model, over_trees)(base=base, writable=["src/"])
+    assert task.workplace is not None
+    async with task.workplace:
+        await CoderAgent().run(task)
+    assert why in in_text(model.requests[1]).messages[-1].text
+
+
+REPORTS = {"test": FAILING.model_dump(mode="json")}
+
+
+@pytest.mark.parametrize("before", [b"def double(x):\r\n    return x + x\r\n", b"other\n"])
+async def test_a_change_that_did_not_pass_before_ends_the_fix(over_trees: OverTrees, before: bytes) -> None:
+    """However it is written: here by a command, and before that by an edit."""
+    judged = over_trees.commit({**FILES, "src/app.py": before})
+    base = BaseTree(FILES, REPORTS, mended=(judged,))
+    model = ScriptedModel(run("sed -i 's/ + 1//' src/app.py"), DONE)
+    task = TaskMaker(model, over_trees)(base=base, role="debugger", dependencies=["test"], writable=["src/"])
+    assert task.workplace is not None
+    async with task.workplace:
+        if before == b"other\n":
+            assert list((await DebuggerAgent().run(task)).files) == ["src/app.py"]
+            return
+        with pytest.raises(AgentFailure, match=r"the same change again: .* mended") as caught:
+            await DebuggerAgent().run(task)
+    assert (caught.value.code, caught.value.retryable) == ("same_change", False)
+
+
+async def test_a_debugger_is_shown_whole_tracebacks_each_kind_once(over_trees: OverTrees) -> None:
+    def case(number: int, message: str) -> TestCase:
+        trace = f"tests/test_app.py:{number}: in test\nE   {message}"
+        return TestCase(test_id=f"t::test_{number}", outcome="failed", message=message, traceback=trace)
+
+    cases = tuple(case(number, message) for number, message in enumerate(("one", "one", "two"), 1))
+    report = FAILING.model_copy(update={"results": cases})
+    model = ScriptedModel(MEND, DONE)
+    base = BaseTree(FILES, {"test": report.model_dump(mode="json")})
+    task = TaskMaker(model, over_trees)(base=base, role="debugger", dependencies=["test"], writable=["src/"])
+    assert task.workplace is not None
+    async with task.workplace:
+        await DebuggerAgent().run(task)
+    text = model.requests[0].messages[0].text
+    assert "tests/test_app.py:1: in test\nE   one" in text
+    assert "tests/test_app.py:3: in test\nE   two" in text
+    assert "tests/test_app.py:2: in test" not in text
+    assert "(1 more are left out)" in text

@@ -495,7 +495,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 "contracts/runtime/consumer.py",
-                "if self._settings.returns_excess and not self.slots.free:",
+                "if is_excess and self.outbox.put_back(delivery):",
                 "if False:",
             ),
         ),

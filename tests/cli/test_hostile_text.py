@@ -72,6 +72,7 @@ CALLS: dict[str, list[tuple[list[str], int, bool]]] = {
     "db upgrade": [(["--database-url", f"sqlite:///no{ARGUMENT}/x"], 1, False)],
     "db backup": [([f"no{ARGUMENT}/file"], 1, False)],
     "chaos": [(["--replay", ARGUMENT], 2, True)],
+    "redis-acl": [(["--passwords", f"no{ARGUMENT}"], 2, True)],
     "completion": [([ARGUMENT], 2, True)],
 }
 JSON_CALLS = [

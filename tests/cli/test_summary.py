@@ -25,6 +25,9 @@ class NoStore:
     def __init__(self, baseline: Baseline | None = None) -> None:
         self._baseline = baseline
 
+    async def branch_tip(self, _: str) -> str:
+        return str(DONE["result_commit"])
+
     async def load_exchange(self, *_: str) -> bytes | None:
         return self._baseline.model_dump_json().encode() if self._baseline else None
 
@@ -158,7 +161,7 @@ async def test_the_first_line_says_when_the_repositorys_tests_cannot_run() -> No
     header: dict[str, Any] = {
         "status": WorkflowStatus.COMPLETED,
         "base_commit": "c" * 40,
-        "result_commit": "d" * 40,
+        "result_commit": "f" * 40,
     }
     lines = await _lines(play, baseline=cannot, **header)
     assert lines[1] == "Done, UNTESTED, the repository's tests cannot run: build it"

@@ -64,3 +64,9 @@ def steps(summary: str, **contents: str) -> list[dict[str, Any]]:
 def review(*, approved: bool, summary: str, **finding: str) -> dict[str, Any]:
     """A ReviewReport answer with at most one finding."""
     return {"approved": approved, "summary": summary, "findings": [finding] if finding else []}
+
+
+def reviewed(*, approved: bool, summary: str) -> list[dict[str, Any]]:
+    """The same in a repository."""
+    call = {"tool": "review", "arguments": review(approved=approved, summary=summary)}
+    return [{"thought": "seen", "calls": [call]}]

@@ -8,7 +8,7 @@ import pytest
 
 from tests.artifacts.builders import commit_all, git
 from tests.e2e.conftest import Cli
-from tests.e2e.person import answering, files, review, steps
+from tests.e2e.person import answering, reviewed, steps
 
 GOOD = "def add(a, b):\n    return a + b\n"
 OK = "from good import add\n\n\ndef test_ok():\n    assert add(1, 2) == 3\n"
@@ -49,8 +49,8 @@ def _run(
     script = {
         "planner.plan": [PLAN],
         "coder.step": steps("made", out=OUT),
-        "tester.CodeArtifacts": [files("tested", tests__test_new=NEW)],
-        "reviewer.ReviewReport": [review(approved=True, summary="good")],
+        "tester.step": steps("tested", tests__test_new=NEW),
+        "reviewer.step": reviewed(approved=True, summary="good"),
     }
     with answering(prompts, script):
         words = ("--repo", "repo", "--plan", "full", "--model", f"manual:{prompts}")
@@ -65,7 +65,7 @@ def test_a_failure_that_was_there_costs_no_debug_cycle_and_no_run(cli: Cli) -> N
     assert "\nDone: Make x\n" in said
     assert "  baseline   before this work: 1 passed, 1 failed, 0 skipped; 100 % ran" in said
     assert "2 of 3 passed" in said
-    for purpose in ("tester.CodeArtifacts", "reviewer.ReviewReport"):
+    for purpose in ("tester.step", "reviewer.step"):
         assert "tests/test_old.py::test_old: assert 3 == 4" in prompts[purpose], purpose
     assert "Failed before" not in prompts["coder.step"]
 
@@ -83,6 +83,6 @@ def test_a_baseline_that_is_not_there_stops_nothing(cli: Cli, seconds: str) -> N
     repository = {".multi-agent.toml": 'test = "sleep 60"\n', "tests/test_old.py": OK}
     said, prompts = _run(cli, repository, {"MULTI_AGENT_BASELINE_SECONDS": seconds})
     assert "\nDone: Make x\n" in said
-    assert "Failed before" not in prompts["reviewer.ReviewReport"]
+    assert "Failed before" not in prompts["reviewer.step"]
     assert "baseline: " not in said
     assert "before this work" not in said

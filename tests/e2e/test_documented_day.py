@@ -34,6 +34,7 @@ DAY = (
     ("dead-letters", "list"),
     ("doctor",),
     ("completion", "bash"),
+    ("redis-acl",),
     ("chaos", "--list"),
     ("--help",),
 )

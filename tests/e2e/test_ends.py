@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import COMMAND, Cli
-from tests.e2e.person import answering, files, review, steps
+from tests.e2e.person import answering, files, review, reviewed, steps
 from tests.e2e.test_example import git
 
 REQUEST = "Compare two hands of cards,\nand nothing else"
@@ -162,7 +162,7 @@ def test_trouble_of_the_unchanged_base_is_said_to_be_that(cli: Cli) -> None:
     repo = _repository(cli, needs)
     script = {
         "coder.step": steps("hands", hands=RIGHT),
-        "tester.CodeArtifacts": [files("tests", tests__test_hands=TEST)],
+        "tester.step": steps("tests", tests__test_hands=TEST),
     }
     lines = _run(cli, _plan(cycles=0, reviewer=False), 1, script, "--repo", str(repo))
     for place, text in _told(cli, lines).items():
@@ -175,7 +175,7 @@ def test_code_without_tests_is_called_untested_and_planning_counts(cli: Cli) -> 
     script = {
         "planner.plan": [plan, plan, plan],
         "coder.step": steps("hands", hands=RIGHT),
-        "reviewer.ReviewReport": [review(approved=True, summary="good")],
+        "reviewer.step": reviewed(approved=True, summary="good"),
     }
     repo = _repository(cli, {"pkg.py": "x = 1\n"})
     prompts = cli.folder / "my prompts"

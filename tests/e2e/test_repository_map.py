@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.artifacts.builders import commit_all, git
 from tests.e2e.conftest import Cli
-from tests.e2e.person import answering, review, steps
+from tests.e2e.person import answering, reviewed, steps
 
 MANY = {f"repo/src/a{number:03}.py": f"def part{number}():\n    return {number}\n" for number in range(60)}
 BASE = MANY | {
@@ -30,17 +30,17 @@ def test_planner_and_agents_see_the_map_and_the_files_of_the_request(cli: Cli) -
     script = {
         "planner.plan": [PLAN] * 3,
         "coder.step": steps("mended", out="x = 1\n"),
-        "reviewer.ReviewReport": [review(approved=True, summary="good")],
+        "reviewer.step": reviewed(approved=True, summary="good"),
     }
     with answering(prompts, script):
         words = ("--repo", "repo", "--plan", "full", "--model", f"manual:{prompts}")
         cli("run", "Leap seconds of a zone are wrong", *words)
     texts = {path.name.split("-")[1]: path.read_text() for path in sorted(prompts.glob("*.prompt.md"))}
     assert '"map_for_the_request": [\n  "src/zones.py",' in texts["planner.plan"]
-    for purpose in ("coder.step", "reviewer.ReviewReport"):
+    for purpose in ("coder.step", "reviewer.step"):
         shown = texts[purpose].partition("## Map of the repository")[2]
         assert shown.partition("```\n")[2].startswith("src/zones.py\n     1 class Zone:\n"), purpose
-    assert "File `src/zones.py`:" in texts["reviewer.ReviewReport"]
+    assert "```\nA out.py\n```" in texts["reviewer.step"]
     assert (
         "\n# user\n\nStep 1 of 60 is done.\n\nwrite:\n```\nout.py is written, 1 lines\n"
         in texts["coder.step"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.artifacts.builders import commit_all, git
 from tests.e2e.conftest import Cli
-from tests.e2e.person import answering, review, steps
+from tests.e2e.person import answering, reviewed, steps
 
 SETTINGS = '[tool.multi-agent]\ntest = "pytest -q"\nprotected = ["migrations/"]\nmodel = "gemini:gemini-x"\n'
 
@@ -33,7 +33,7 @@ def test_a_run_tells_and_keeps_them_and_the_user_comes_first(cli: Cli) -> None:
     script = {
         "planner.plan": [_plan("migrations/a.py"), _plan("out.py"), _plan("out.py")],
         "coder.step": [*steps("mended", migrations__a="x = 1\n")[:1], *steps("mended", out="x = 1\n")],
-        "reviewer.ReviewReport": [review(approved=True, summary="good")],
+        "reviewer.step": reviewed(approved=True, summary="good"),
     }
     with answering(prompts, script):
         ended = cli("run", "Mend it", "--repo", "repo", "--plan", "full", "--model", f"manual:{prompts}")

@@ -9,7 +9,7 @@ import pytest
 from contracts.base.errors import InvalidInput
 from contracts.documents.repository_settings import NO_SETTINGS
 from sandbox_runner.environments.interpreters import Interpreter
-from sandbox_runner.environments.needs.choosing import choose_interpreter
+from sandbox_runner.environments.needs.choosing import choose_interpreter, find_interpreters
 from sandbox_runner.environments.needs.core_metadata import needs_of_metadata
 from sandbox_runner.environments.needs.python_needs import PythonNeeds, python_needs
 from sandbox_runner.environments.needs.requirement_lines import clean, read_requirements
@@ -226,6 +226,20 @@ def test_which_interpreter_is_chosen_and_why(requires: str, preferred: str, chos
     found = choose_interpreter(requires, preferred, _known("3.11.7", "3.14.0", "3.12.4"))
     assert found.interpreter.version == chosen
     assert why in found.reason
+
+
+def test_those_of_pyenv_are_found_where_its_shim_runs_none(tmp_path: Path) -> None:
+    (tmp_path / "shims").mkdir()
+    shim = tmp_path / "shims/python3.12"
+    shim.write_text("#!/bin/sh\necho 'pyenv: python3.12: command not found' >&2; exit 127\n")
+    for version in ("3.12.1", "3.12.10"):
+        program = tmp_path / f"versions/{version}/bin/python3.12"
+        program.parent.mkdir(parents=True)
+        program.write_text(f"#!/bin/sh\nprintf '{version}\\n/base\\nlinux-x86_64\\n'\n")
+        program.chmod(0o755)
+    shim.chmod(0o755)
+    found = find_interpreters(tmp_path / "own", str(tmp_path / "shims"))
+    assert [one.version for one in found] == ["3.12.10", "3.12.1"]
 
 
 def test_no_interpreter_fits() -> None:

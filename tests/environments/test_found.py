@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,6 +77,37 @@ def files(more: str = "", requires: tuple[str, ...] = ()) -> dict[str, str]:
     }
 
 
+SOURCE_BACKEND = """
+import pathlib, zipfile
+def build_wheel(folder, config=None, metadata=None):
+    pathlib.Path({touching!r}).write_text("built")
+    about = "dependency-1.0.dist-info"
+    files = {{
+        "dependency.py": "VALUE = 7\\n",
+        about + "/METADATA": "Metadata-Version: 2.1\\nName: dependency\\nVersion: 1.0\\n",
+        about + "/WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+    }}
+    files[about + "/RECORD"] = "".join(f"{{path}},,\\n" for path in [*files, about + "/RECORD"])
+    with zipfile.ZipFile(pathlib.Path(folder, "dependency-1.0-py3-none-any.whl"), "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+    return "dependency-1.0-py3-none-any.whl"
+"""
+
+
+def source(touching: str) -> bytes:
+    """The source of a package, whose build writes a file."""
+    project = "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
+    texts = {"pyproject.toml": project, "backend.py": SOURCE_BACKEND.format(touching=touching)}
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for path, text in texts.items():
+            member = tarfile.TarInfo(f"dependency-1.0/{path}")
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return packed.getvalue()
+
+
 @pytest.fixture
 def index() -> Iterator[PackageIndex]:
     """A package index with what the repository needs."""
@@ -132,16 +165,31 @@ async def test_what_is_needed_is_there_and_the_tree_is_imported(place: Place, in
     assert len(place.said) == 1
 
 
-async def test_no_source_archive_is_run_with_a_network(
-    place: Place, index: PackageIndex, tmp_path: Path
-) -> None:
+async def test_a_source_without_a_wheel_is_built_inside(place: Place, index: PackageIndex) -> None:
     del index.files["dependency-1.0-py3-none-any.whl"]
-    index.files["dependency-1.0.tar.gz"] = b"never opened"
+    index.files["dependency-1.0.tar.gz"] = source(touching="/tmp/built-here")
+    place.write(files() | {"requirements.txt": "other\n"})
+    index.add("other", requires=("dependency>=1",), other="")
+    built_outside = Path("/tmp/built-here").exists
+    (told,) = await place.run(environments(place, index), ("thing",))
+    assert told.stdout.endswith(b" 7 /work/src/thing/__init__.py\n")
+    assert not await asyncio.to_thread(built_outside)
+    assert "building dependency-1.0.tar.gz, which there is no wheel of, without a network" in place.said
+
+
+async def test_a_source_that_cannot_be_built_is_told(place: Place, index: PackageIndex) -> None:
+    del index.files["dependency-1.0-py3-none-any.whl"]
     place.write(files())
     told = await refused(place, environments(place, index))
     assert told.startswith("environment, step fetch: no wheel of 'dependency' for Python 3.")
     assert told.endswith("or name a folder of yours with --environment DIR")
-    assert not any("tar.gz" in path for path in index.asked)
+    index.files["dependency-1.0.tar.gz"] = source(touching="/nowhere/at/all")
+    told = await refused(place, environments(place, index))
+    assert told.startswith("environment, step source: exit code 1: ")
+    assert "/nowhere/at/all" in told
+    index.files["dependency-1.0.tar.gz"] = b"no archive"
+    told = await refused(place, environments(place, index))
+    assert "step fetch: dependency-1.0.tar.gz cannot be read: not a gzip file; name a folder" in told
 
 
 async def test_a_wheel_for_another_machine_does_not_fit(place: Place, index: PackageIndex) -> None:

@@ -180,6 +180,33 @@ def test_what_comes_from_elsewhere_is_refused(about: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked", "resolved"),
+    [
+        ("https://elsewhere.invalid/tarball/v1", "https://elsewhere.invalid/tarball/v1"),
+        ("github:some/where#main", "git+ssh://git@github.com/some/where.git#0"),
+        ("some/where", "git+ssh://git@github.com/some/where.git#0"),
+    ],
+)
+def test_what_is_asked_for_by_an_address_is_left_out(asked: str, resolved: str) -> None:
+    locked = lock(b"")
+    packages = locked["packages"]
+    packages["node_modules/dependency"]["devDependencies"] = {
+        "far": asked,
+        "near": "^1.0.0",
+        "own": "npm:a@1",
+    }
+    packages["node_modules/far"] = {"version": "1.0.0", "resolved": resolved}
+    packages["node_modules/far/node_modules/below"] = {"version": "1.0.0"}
+    project = json.dumps({"dependencies": {"dependency": "^1.0.0"}, "devDependencies": {"far": asked}})
+    found = needs(locked, **{"package.json": project})
+    assert found is not None
+    assert found.left_out == (f"far {asked}",)
+    assert not any(word in text for text in found.files.values() for word in (asked, resolved, "below"))
+    assert found.packages.keys() == {"node_modules/dependency@1.0.0"}
+    assert '"near": "^1.0.0", "own": "npm:a@1"' in found.files["package-lock.json"]
+
+
+@pytest.mark.parametrize(
     ("locked", "told"),
     [
         ({"lockfileVersion": 1, "dependencies": {}}, "is of version 1; write it with npm 7 or newer"),

@@ -33,6 +33,12 @@ def result(verdict: Verdict, code: int | None, *, out: bytes = b"", err: bytes =
             "environment, step setup: did not end within 5 s: waits; "
             "set MULTI_AGENT_ENVIRONMENT_SECONDS higher, or change it",
         ),
+        (
+            result(
+                Verdict.FAILED, 1, err="a\n  b\n [end of output]\nnote: c\n× d\n╰─> e\nhint: f\n".encode()
+            ),
+            "environment, step setup: exit code 1: a | b; change it",
+        ),
         (result(Verdict.OOM, None), "environment, step setup: ended: oom: it printed nothing; change it"),
     ],
 )

@@ -19,7 +19,7 @@ from multi_agent.models.recordings.recording import Recording, exchange_of
 from tests.support.model_server import ModelServer, Say
 
 CANARY = "canary-5f1c-key-that-must-stay-secret"
-HTTP_KINDS = ("openai", "gemini", "gemini-legacy")
+HTTP_KINDS = ("openai", "gemini", "gemini-legacy", "anthropic")
 ALL_KINDS = ("replay", "manual", *HTTP_KINDS)
 
 Answer = Callable[[str], str]
@@ -40,9 +40,11 @@ def settings_for(kind: str, server: ModelServer, **changes: Any) -> ModelSetting
         "spec": f"{kind}:the-model",
         "gemini_api_key": SecretStr(CANARY),
         "openai_api_key": SecretStr(CANARY),
+        "anthropic_api_key": SecretStr(CANARY),
         "redact": Redactor([CANARY]),
         "gemini_base_url": server.gemini_url,
         "openai_base_url": server.openai_url,
+        "anthropic_base_url": server.url,
         "max_attempts": 1,
         "timeout_seconds": 30,
     }

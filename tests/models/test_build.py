@@ -24,12 +24,19 @@ def test_unknown_specification_lists_the_forms(spec: str) -> None:
 
 @pytest.mark.parametrize(
     ("spec", "setting"),
-    [("gemini:m", "GEMINI_API_KEY"), ("gemini-legacy:m", "GEMINI_API_KEY"), ("openai:m", "OPENAI_API_KEY")],
+    [
+        ("gemini:m", "GEMINI_API_KEY"),
+        ("gemini-legacy:m", "GEMINI_API_KEY"),
+        ("openai:m", "OPENAI_API_KEY"),
+        ("anthropic:m", "ANTHROPIC_API_KEY"),
+    ],
 )
 def test_missing_key_names_the_setting(spec: str, setting: str) -> None:
     for key in (None, SecretStr("")):
         with pytest.raises(NotConfigured, match=f"set {setting}"):
-            build_model(ModelSettings(spec=spec, gemini_api_key=key, openai_api_key=key))
+            build_model(
+                ModelSettings(spec=spec, gemini_api_key=key, openai_api_key=key, anthropic_api_key=key)
+            )
 
 
 @pytest.mark.parametrize(
@@ -47,6 +54,7 @@ def test_limits_must_make_sense(name: str) -> None:
         ("gemini:m", "google.genai", "gemini"),
         ("gemini-legacy:m", "google.generativeai", "gemini-legacy"),
         ("openai:m", "openai", "openai"),
+        ("anthropic:m", "anthropic", "anthropic"),
     ],
 )
 def test_missing_extra_says_how_to_install_it(spec: str, package: str, extra: str) -> None:
@@ -57,7 +65,8 @@ from pydantic import SecretStr
 from contracts.base.errors import NotConfigured
 from multi_agent.models import ModelSettings, build_model
 try:
-    build_model(ModelSettings(spec={spec!r}, gemini_api_key=SecretStr("k"), openai_api_key=SecretStr("k")))
+    keys = dict.fromkeys(("gemini_api_key", "openai_api_key", "anthropic_api_key"), SecretStr("k"))
+    build_model(ModelSettings(spec={spec!r}, **keys))
 except NotConfigured as error:
     print(error)
 """
@@ -70,7 +79,7 @@ except NotConfigured as error:
 def test_no_sdk_is_imported_before_it_is_chosen() -> None:
     code = (
         "import sys; from multi_agent.models import ModelSettings, build_model; build_model(ModelSettings());"
-        "print([name for name in ('openai', 'google.genai', 'google.generativeai') if name in sys.modules])"
+        "print([name for name in ('openai', 'anthropic', 'google.genai', 'google.generativeai') if name in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60

@@ -314,8 +314,9 @@ def test_no_model_is_set(tmp_path: Path) -> None:
         "Error: no model is set, and only recorded requests can do without:",
         "  Create momentum strategy",
         "  Create a simple SMA crossover strategy",
-        "For a request of your own set one, in one of three ways:",
+        "For a request of your own set one, in one of four ways:",
         "  GEMINI_API_KEY=... multi-agent plan 'Create a slug function'",
+        "  ANTHROPIC_API_KEY=... multi-agent plan 'Create a slug function' --model anthropic:NAME",
         "  OPENAI_BASE_URL=http://127.0.0.1:11434/v1 multi-agent plan 'Create a slug function' "
         "--model openai:NAME  # or OPENAI_API_KEY=...",
         "  multi-agent plan 'Create a slug function' --model manual:chat  "

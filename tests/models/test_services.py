@@ -6,11 +6,19 @@ from typing import Any
 
 import pytest
 
-from contracts.base.errors import ModelRejected
+from contracts.base.errors import ModelRejected, NotConfigured
+from contracts.ports.model import ModelMessage, ModelRequest, ModelTool
+from multi_agent.models import ModelSettings, build_model
 from multi_agent.models.prices import Price
 from tests.models.rigs import CANARY, HTTP_KINDS, asking, http_client
 from tests.support.model_server import ModelServer, Received, Say, Status, Step
 
+HEADERS = {
+    "openai": ("authorization",),
+    "anthropic": ("authorization", "x-api-key"),
+    "gemini": ("x-goog-api-key",),
+    "gemini-legacy": ("x-goog-api-key",),
+}
 SCHEMA = {"type": "object", "properties": {"colour": {"type": "string"}}}
 
 
@@ -25,8 +33,8 @@ async def sent(kind: str, steps: list[Step], *, schema: Any = SCHEMA, times: int
 @pytest.mark.parametrize("kind", HTTP_KINDS)
 async def test_key_goes_into_a_header_and_nowhere_else(kind: str) -> None:
     (received,) = await sent(kind, [Say("{}")])
-    header = "authorization" if kind == "openai" else "x-goog-api-key"
-    assert CANARY in received.headers.pop(header)  # type: ignore[attr-defined]  # the server made a dict
+    for header in HEADERS[kind]:
+        assert CANARY in received.headers.pop(header)  # type: ignore[attr-defined]  # the server made a dict
     assert CANARY not in f"{received.path} {received.headers} {received.raw!r}"
 
 
@@ -38,7 +46,7 @@ async def test_price(kind: str) -> None:
             assert (await client.complete(asking())).cost_usd == pytest.approx(7.0)
 
 
-@pytest.mark.parametrize("kind", ["openai", "gemini"])
+@pytest.mark.parametrize("kind", ["openai", "gemini", "anthropic"])
 async def test_cached_tokens_have_a_price_of_their_own(kind: str) -> None:
     with ModelServer([Say("ok", input_tokens=1_000_000, output_tokens=0, cached_tokens=400_000)]) as server:
         prices = {"input_usd_per_million": 2.0, "cached_usd_per_million": 0.5}
@@ -128,3 +136,58 @@ async def test_gemini_legacy_request() -> None:
 async def test_gemini_without_a_schema_asks_for_text(kind: str) -> None:
     (received,) = await sent(kind, [Say("free text")], schema=None)
     assert "responseMimeType" not in received.body["generationConfig"]
+
+
+async def test_anthropic_request() -> None:
+    """Its schemas are a subset: what is beyond it stands in descriptions."""
+    schema = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}}}
+    (received,) = await sent("anthropic", [Say("{}")], schema=schema)
+    assert received.path == "/v1/messages"
+    kept = {"type": "integer", "description": "{minimum: 1}"}
+    known = {"type": "object", "properties": {"n": kept}, "additionalProperties": False}
+    assert received.body == {
+        "model": "the-model",
+        "max_tokens": 16_384,
+        "system": [{"type": "text", "text": "You write code."}],
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "number 0"}]}],
+        "output_config": {"format": {"type": "json_schema", "schema": known}},
+    }
+
+
+async def test_anthropic_tells_a_refused_schema_in_words() -> None:
+    steps: list[Step] = [Status(400, "schema too complex"), Status(400, "the same"), Say("{}"), Say("{}")]
+    *_, third, fourth = await sent("anthropic", steps, times=2)
+    for received in (third, fourth):
+        assert "output_config" not in received.body
+        assert '"colour"' in received.body["system"][0]["text"]
+
+
+async def test_anthropic_caches_a_conversation_with_tools_from_step_to_step() -> None:
+    """Marked are the end of what all requests have in common, and the end of this one."""
+    turns = (ModelMessage("user", "a"), ModelMessage("model", "b"), ModelMessage("user", "c"))
+    tool = ModelTool("read", "Read a file.", {"type": "object"})
+    with ModelServer([Say("ok")]) as server:
+        async with http_client("anthropic", server) as client:
+            await client.complete(ModelRequest("coder.step", "You work.", turns, tools=(tool,)))
+    body = server.requests[0].body
+    marked = [
+        part["text"] for turn in body["messages"] for part in turn["content"] if "cache_control" in part
+    ]
+    assert marked == ["c"]
+    assert body["system"][0]["cache_control"] == {"type": "ephemeral"}
+
+
+async def test_an_anthropic_account_without_credit_ends_at_once() -> None:
+    low = Status(400, "Your credit balance is too low to access the API", name="invalid_request_error")
+    with ModelServer([low]) as server:
+        async with http_client("anthropic", server) as client:
+            with pytest.raises(ModelRejected, match="no credit left"):
+                await client.complete(asking(schema=SCHEMA))
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("ending", ["/v1", "/v1/messages"])
+def test_an_address_without_what_the_sdk_adds(ending: str) -> None:
+    settings = ModelSettings(spec="anthropic:m", anthropic_base_url=f"http://127.0.0.1:1{ending}")
+    with pytest.raises(NotConfigured, match=f"leave out {ending} at its end"):
+        build_model(settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contracts.documents.failure import TestFailure
+from contracts.documents.todo_list import TodoItem
 from contracts.messages.journal import TaskContested
 from contracts.messages.payloads import Contested
 from orchestrator.core.decision import Decision
@@ -117,15 +118,52 @@ def test_an_outcome_that_comes_again_adds_nothing() -> None:
     assert len(play.workflow.tasks) == count
 
 
+def _in_repository(*items: TodoItem) -> Play:
+    play = Play(plan(*items))
+    play.workflow.header = play.workflow.header._replace(base_commit="b" * 40)
+    return play
+
+
+def test_what_a_coder_contests_runs_again_before_anything_else_goes_on() -> None:
+    play = _in_repository(item("code", output_artifacts=("src/",)), item("next", "code"))
+    _contest(play, "code")
+    amend, again, after = (play.workflow.tasks[name] for name in ("code.amend1", "code.amended1", "next"))
+    assert (amend.dependencies, again.dependencies, after.dependencies) == (
+        ("code",),
+        ("code.amend1",),
+        ("code.amended1",),
+    )
+    assert again.item.acceptance_criteria == amend.item.acceptance_criteria
+    assert (again.item.agent_role, again.item.output_artifacts, again.cycle) == ("tester", (), 0)
+    assert play.workflow.tasks["code"].commit is not None, "its work is kept"
+    play.succeed("code.amend1", summary="the tests stay: the request says so")
+    _fail(play, "code.amended1")
+    fix = play.workflow.tasks["code.amended1.fix1"]
+    assert (fix.item.output_artifacts, fix.item.agent_role) == (("src/",), "debugger")
+    _contest(play, "code.amended1.fix1")
+    assert "the tests stay: the request says so" in play.workflow.header.reason
+
+
+def test_a_coders_contest_may_be_the_last_of_a_plan() -> None:
+    play = _in_repository(item("code"))
+    _contest(play, "code", of_repository=True)
+    assert play.workflow.tasks["code.amend1"].status == "waiting_approval"
+    wanted = action_hash(WORKFLOW, play.workflow.tasks["code.amend1"], (commit_of("code"),))
+    play.give(Approve("code.amend1", wanted, "me"))
+    play.succeed("code.amend1", summary="it was the old name")
+    play.succeed("code.amended1", verdict="passed")
+    assert play.workflow.header.status == "merging"
+
+
 def test_only_who_fixes_what_tests_found_contests() -> None:
     play = Play(plan(item("code"), item("review", "code", role="reviewer", output_artifacts=())))
     _contest(play, "code")
-    assert_refused(play, "code", "only a fix of what tests found")
+    assert_refused(play, "code", "only a coder in a repository")
     play = Play(plan(item("code"), item("review", "code", role="reviewer", output_artifacts=())))
     play.succeed("code")
     play.give(Finished("review", refused_review(play.dispatch("review"))))
     _contest(play, "review.fix1")
-    assert_refused(play, "review.fix1", "only a fix of what tests found")
+    assert_refused(play, "review.fix1", "a fix of what tests found, contests tests")
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import yaml
 
 from multi_agent.cli import cli
 from multi_agent.settings import Settings
 from tests.project.documented import ROOT, click_complaint, commands_of, complaint
+from tests.support.redis_servers import PrivateRedis
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -25,13 +29,14 @@ def test_every_network_volume_and_dependency_is_defined() -> None:
     for name, service in SERVICES.items():
         volumes = {volume.split(":")[0] for volume in service.get("volumes", [])} - {SOCKET}
         assert volumes <= set(COMPOSE["volumes"]), name
-        assert set(service["networks"]) <= set(COMPOSE["networks"]), name
+        assert set(service.get("networks", ())) <= set(COMPOSE["networks"]), name
         for needed, condition in service.get("depends_on", {}).items():
-            assert condition == {"condition": "service_healthy"}
-            assert "healthcheck" in SERVICES[needed]
+            ends = SERVICES[needed].get("restart") == "no"
+            assert condition == {"condition": f"service_{'completed_successfully' if ends else 'healthy'}"}
+            assert ends or "healthcheck" in SERVICES[needed]
 
 
-@pytest.mark.parametrize("name", [name for name in OURS if "command" in SERVICES[name]])
+@pytest.mark.parametrize("name", ["orchestrator", "worker", "sandbox"])
 def test_the_commands_exist(name: str) -> None:
     assert click_complaint(cli, SERVICES[name]["command"]) is None
 
@@ -62,13 +67,14 @@ def test_workers_hold_no_database_credential_and_reach_no_database() -> None:
 
 def test_only_who_asks_a_model_reaches_the_outside() -> None:
     inside = {name for name, network in COMPOSE["networks"].items() if (network or {}).get("internal")}
-    outside = {name for name, service in SERVICES.items() if set(service["networks"]) - inside}
+    outside = {name for name, service in SERVICES.items() if set(service.get("networks", ())) - inside}
+    assert SERVICES["redis-users"]["network_mode"] == "none"
     assert outside == {"worker", "cli"}
     assert not any("ports" in service for service in SERVICES.values())
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_our_containers_are_confined(name: str) -> None:
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_container_is_confined(name: str) -> None:
     service = SERVICES[name]
     assert service["cap_drop"] == ["ALL"]
     assert service["read_only"] is True
@@ -86,11 +92,58 @@ def test_only_the_sandbox_host_holds_the_engine_and_nothing_else() -> None:
     assert SERVICES["worker"]["environment"]["MULTI_AGENT_SANDBOX"] == "host"
 
 
-def test_redis_evicts_nothing_and_asks_for_a_password() -> None:
-    script = SERVICES["redis"]["command"][-1]
-    assert "maxmemory-policy noeviction" in script
-    assert "requirepass $$REDIS_PASSWORD" in script
-    assert SERVICES["redis"]["environment"]["REDIS_PASSWORD"].startswith("${REDIS_PASSWORD:?")
+@pytest.mark.parametrize(
+    ("name", "folders"), [("redis", {"/data"}), ("postgres", {"/var/run/postgresql", "/tmp"})]
+)
+def test_servers_of_others_have_limits_and_are_nobody_special(name: str, folders: set[str]) -> None:
+    server = SERVICES[name]
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", server["user"])
+    assert server["mem_limit"]
+    assert server["pids_limit"]
+    assert {mount.split(":")[0] for mount in server["tmpfs"]} == folders
+    assert all(COMPOSE["networks"][network] == {"internal": True} for network in server["networks"])
+    assert re.fullmatch(rf"\$\{{{name.upper()}_IMAGE:-{name}:[\w.-]+\}}", server["image"])
+
+
+def test_on_redis_every_kind_of_process_is_its_own_user() -> None:
+    users = {
+        "orchestrator": "orchestrator",
+        "worker": "worker",
+        "sandbox": "sandbox-host",
+        "cli": "command-line",
+    }
+    for name, user in users.items():
+        variable = f"REDIS_{user.upper().replace('-', '_')}_PASSWORD"
+        assert SERVICES[name]["environment"]["REDIS_URL"] == f"redis://{user}:${{{variable}}}@redis:6379/0"
+        assert [other for other in SERVICES if variable in str(SERVICES[other])] == ["redis-users", name]
+
+
+def test_redis_starts_as_compose_says(tmp_path: Path) -> None:
+    """The users that the first service writes are those with which the server starts."""
+    [script] = SERVICES["redis-users"]["command"]
+    secrets = {name: f"{name.lower()}-{'x' * 16}" for name in SERVICES["redis-users"]["environment"]}
+    program = Path(sys.executable).parent
+    subprocess.run(
+        ["sh", "-ec", script.replace("$$", "$").replace("/data", str(tmp_path))],
+        env={"PATH": f"{program}:{os.environ['PATH']}", **secrets},
+        check=True,
+    )
+    users = tmp_path / "users.acl"
+    assert users.stat().st_mode & 0o777 == 0o640
+    assert not any(secret in users.read_text() for secret in secrets.values())
+    words = [str(users) if word == "/users/users.acl" else word for word in SERVICES["redis"]["command"]]
+    server = PrivateRedis(options=words[1:]).start()
+    try:
+        password = secrets["REDIS_WORKER_PASSWORD"]
+        with redis.Redis(
+            unix_socket_path=str(server.socket), protocol=2, username="worker", password=password
+        ) as client:
+            assert client.info("memory")["maxmemory_policy"] == "noeviction"
+            assert client.execute_command("XADD", "agent.results.1", "*", "e", "x")
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                client.execute_command("XADD", "agent.requests.coder", "*", "e", "x")
+    finally:
+        server.stop()
 
 
 def test_the_image_runs_as_nobody_special_and_from_the_locks() -> None:

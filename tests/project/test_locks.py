@@ -19,8 +19,9 @@ EXTRAS = {
     "postgres": {"postgres"},
     "gemini": {"gemini"},
     "openai": {"openai"},
+    "anthropic": {"anthropic"},
     "bench": {"bench", "postgres"},
-    "dev": {"embedded", "postgres", "gemini", "gemini-legacy", "openai", "map", "dev"},
+    "dev": {"embedded", "postgres", "gemini", "gemini-legacy", "openai", "anthropic", "map", "dev"},
 }
 _ENTRY = re.compile(
     r"^([^\s;\[]+)(?:\[[a-z0-9, -]+\])?==([^\s;\\]+)([^\\\n]*)\\\n"

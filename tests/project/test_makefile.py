@@ -86,6 +86,7 @@ def test_what_make_run_runs(project: Path, arguments: list[str], expected: list[
         ({"GEMINI_API_KEY": "k"}, {"build", "run", "gemini"}),
         ({"GOOGLE_API_KEY": "k"}, {"build", "run", "gemini"}),
         ({"OPENAI_BASE_URL": "u", "DATABASE_URL": "d"}, {"build", "run", "openai", "postgres"}),
+        ({"ANTHROPIC_API_KEY": "k"}, {"build", "run", "anthropic"}),
     ],
 )
 def test_what_make_run_installs(project: Path, variables: dict[str, str], locks: set[str]) -> None:

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from contracts.base.errors import DecodeError
+from contracts.base.errors import DecodeError, NotPermitted
 from contracts.base.failpoints import arm, disarm, parse_traps
 from contracts.bus.memory_broker import MemoryBroker, MemorySubscription
 from contracts.bus.memory_bus import MemoryBus
 from contracts.messages.channels import Channels
 from contracts.messages.events import EventType, TaskEvent, decode, encode
 from contracts.messages.payloads import DeadLetteredMessage, WorkflowNotice
-from contracts.ports.bus import Delivery, Outgoing
+from contracts.ports.bus import Delivery, Done, Outgoing
 from contracts.runtime.consumer import Consumer
 from contracts.runtime.handler import ConsumerSettings, Handler
 from contracts.runtime.reading import Source
@@ -323,3 +323,27 @@ async def test_only_an_outage_holds_it_back(bus: MemoryBus) -> None:
         await until(lambda: handler.begun == ["ASK-A", "ASK-B"])
         await until(lambda: len(handler.consumer.slots) == 0)
     assert handler.pauses == []
+
+
+class ReadersMayNotWrite(MemoryBus):
+    """A bus whose user may not write to the streams that it reads."""
+
+    async def answer(self, done: Done, messages: Sequence[Outgoing]) -> None:
+        if any(one.stream in {REQUESTS, "more"} for one in messages):
+            raise NotPermitted("no permissions")
+        await super().answer(done, messages)
+
+
+async def test_what_may_not_be_put_back_waits_for_its_turn() -> None:
+    bus = ReadersMayNotWrite(MemoryBroker())
+    streams = [REQUESTS, "more"]
+    settings = replace(LATE, slots=1, returns_excess=True, source=replace(LATE.source, streams=streams))
+    for stream in streams:
+        await bus.ensure_group(stream, "group")
+    await bus.publish([Outgoing(stream, f"ask-{stream}".encode()) for stream in streams])
+    async with serving(bus, settings) as handler:
+        await until(lambda: handler.begun == ["ASK-REQUESTS"])
+        await until(lambda: len(handler.consumer.slots) == 2)
+        handler.door.set()
+        await until(lambda: handler.begun == ["ASK-REQUESTS", "ASK-MORE"])
+        await until(lambda: len(handler.consumer.slots) == 0)

@@ -41,6 +41,21 @@ def test_a_new_request_goes_out_and_is_waited_for() -> None:
     assert waiting.step([host()], PATIENCE, 2) is Step.WAIT
 
 
+def test_a_result_is_believed_of_who_has_the_request() -> None:
+    known = KnownHosts(lease=6)
+    assert not known.believes("h", "r", 0)
+    known.handle_heartbeat(host(), 0)
+    known.handle_heartbeat(host().model_copy(update={"host_id": "other"}), 0)
+    assert known.believes("h", "r", 1)
+    assert known.believes("other", "r", 1), "it may have been quick"
+    known.handle_heartbeat(host("r"), 2)
+    assert known.believes("h", "r", 3)
+    assert not known.believes("other", "r", 3)
+    assert known.believes("h", "another", 3)
+    known.handle_heartbeat(host().model_copy(update={"host_id": "other"}), 8)
+    assert known.believes("other", "r", 8.1), "who had it is silent"
+
+
 def test_nobody_is_waited_for_without_end() -> None:
     assert published(0).step([], PATIENCE, 15) is Step.WAIT
     assert published(0).step([], PATIENCE, 15.1) is Step.NOBODY

@@ -15,6 +15,7 @@ from contracts.messages.suspension import Question, Suspension
 from contracts.ports.bus import Delivery, Done, Outgoing
 from contracts.runtime.reading import entry
 from tests.simulation import unreadable
+from tests.simulation.asking import asked
 from tests.simulation.choices import Choices
 from tests.simulation.hands import Held, Kept
 from tests.simulation.model_bus import ModelBus
@@ -24,7 +25,7 @@ from tests.simulation.stepping import run
 from tests.simulation.worker_reading import SteppedReader
 
 LEASE_SECONDS = 6.0
-ROLES = ("coder", "debugger", "tester")
+ROLES = ("coder", "debugger", "tester", "planner")
 STREAMS = tuple(Channels.requests(role) for role in ROLES)
 SUSPECTS = tuple(Channels.suspects(role) for role in ROLES)
 OUTAGE = TaskError(code="sandbox_unavailable", message="it is away")
@@ -221,6 +222,7 @@ class ModelWorker:
             verdict=verdict if item.agent_role == Role.TESTER and succeeded else None,
             error=error,
             suspended=ASKED if asks else None,
+            **(asked(item, self.choices) if succeeded else {}),
         )
         event = Event(held.execution_id, held.event.workflowid, held.event.taskid, outcome)
         outgoing = Outgoing(Channels.results(0), wrap(event))

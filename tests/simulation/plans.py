@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from functools import lru_cache
 
-from contracts.documents.todo_list import TodoItem, TodoList
+from contracts.base.paths import EVERYWHERE
+from contracts.documents.todo_list import Role, TodoItem, TodoList
 from orchestrator.core.commands import SubmitBody, body_text
 
 PLANS = 400
@@ -20,7 +21,19 @@ SIZES = (1, 1, 2, 2, 3, 3, 4, 5)
 @lru_cache(PLANS)
 def submission(number: int) -> str:
     """The body of a submit command."""
-    return body_text(SubmitBody(plan=_plan(random.Random(number), asks=number % 3 == 1), questions=True))
+    base = "b" * 40 if number % 3 == 0 else None
+    plan = _asking(_plan(random.Random(number), asks=number % 3 == 1), number)
+    return body_text(SubmitBody(plan=plan, base_commit=base, questions=True))
+
+
+def _asking(plan: TodoList, number: int) -> TodoList:
+    """The plan, in some of which the first coder may ask for a plan, in others for a look at tests."""
+    first, *others = plan.items
+    outputs = {0: (EVERYWHERE,), 3: ("src/",)}.get(number % 6)
+    if outputs is None or first.agent_role != Role.CODER:
+        return plan
+    asking = first.model_copy(update={"output_artifacts": outputs})
+    return plan.model_copy(update={"items": (asking, *others)})
 
 
 def _plan(chance: random.Random, *, asks: bool) -> TodoList:

@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 
+from tests.simulation.asking import check_asked
 from tests.simulation.violations import Violation
 from tests.simulation.wiring import light_messages
 from tests.simulation.world import World
@@ -31,15 +32,24 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """stale: outcomes and losses of dispatches that were current no more; all of them were refused."""
+    """stale: outcomes and losses of dispatches that were current no more; all of them were refused.
+
+    plans, looks: what agents asked for and were given, plans and second looks at tests.
+    """
 
     schedules: int = 0
     stale: int = 0
     failures: tuple[Failure, ...] = ()
+    plans: int = 0
+    looks: int = 0
 
     def __add__(self, other: Summary) -> Summary:
         return Summary(
-            self.schedules + other.schedules, self.stale + other.stale, self.failures + other.failures
+            self.schedules + other.schedules,
+            self.stale + other.stale,
+            self.failures + other.failures,
+            self.plans + other.plans,
+            self.looks + other.looks,
         )
 
 
@@ -50,6 +60,10 @@ def broken(
     world = World(seed, recording, tell)
     try:
         world.run()
+        for tasks in world.store.tasks.values():
+            plans, looks = check_asked(tasks.values())
+            world.plans += plans
+            world.looks += looks
     except Violation as violation:
         return Failure(seed, str(violation)), world
     except Exception as error:
@@ -59,7 +73,7 @@ def broken(
 
 def play(seeds: Iterable[int]) -> Summary:
     """Schedules one after the other, in this process."""
-    schedules, stale, failures = 0, 0, []
+    schedules, stale, plans, looks, failures = 0, 0, 0, 0, []
     gc.freeze()  # or each collection looks at all that was imported
     gc.set_threshold(50_000)
     with light_messages():
@@ -67,9 +81,11 @@ def play(seeds: Iterable[int]) -> Summary:
             failure, world = broken(seed)
             schedules += 1
             stale += world.stale[0]
+            plans += world.plans
+            looks += world.looks
             if failure is not None:
                 failures.append(failure)
-    return Summary(schedules, stale, tuple(failures))
+    return Summary(schedules, stale, tuple(failures), plans, looks)
 
 
 def play_all(first: int, schedules: int, jobs: int) -> Iterator[Summary]:

@@ -34,6 +34,7 @@ def test_no_schedule_breaks_an_invariant() -> None:
     summary = play(range(SCHEDULES))
     assert summary.failures == ()
     assert summary.stale > SCHEDULES / 10, "hardly anything stale was tried"
+    assert min(summary.plans, summary.looks) > SCHEDULES / 100, "hardly anything was asked for"
 
 
 @contextmanager

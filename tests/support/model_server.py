@@ -1,4 +1,4 @@
-"""A local server that speaks OpenAI's chat completions and Gemini's generateContent, faults included.
+"""A local server that speaks chat completions, Gemini's generateContent and Anthropic messages, with faults.
 
     with ModelServer([Status(429, headers={"Retry-After": "1"}), Say("hello")]) as server:
         ... server.openai_url, server.gemini_url, server.requests ...
@@ -23,6 +23,9 @@ from typing import Any
 from tests.support.model_wire import Api, Blocked, Received, Say, answer_of, fault_in
 
 __all__ = ["Blocked", "ModelServer", "Received", "Say", "Status"]
+
+
+_APIS: Mapping[str, Api] = {"/v1/chat/completions": "openai", "/v1/messages": "anthropic"}
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json(owner.about_models, {"error": {"message": "scripted", "code": "scripted"}})
 
     def do_POST(self) -> None:
-        api: Api = "openai" if self.path == "/v1/chat/completions" else "gemini"
+        api = _APIS.get(self.path, "gemini")
         raw = self.rfile.read(int(self.headers["content-length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
         received = Received(api, self.path, headers, raw)
@@ -225,6 +228,8 @@ def _repeat(chunk: bytes, times: int) -> Iterator[bytes]:
 
 
 def _error(api: Api, step: Status) -> dict[str, Any]:
+    if api == "anthropic":
+        return {"type": "error", "error": {"type": step.name or "api_error", "message": step.message}}
     error: dict[str, Any] = {"message": step.message, "code": step.code}
     if api == "openai":
         error |= {"type": "scripted", "param": step.param, "code": step.name or str(step.code)}

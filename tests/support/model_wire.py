@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 SIGNATURE = "c2lnbmVkIQ=="
 """What Gemini wants back with a call."""
+_ANTHROPIC_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_ANTHROPIC_MARKS = 4
 _GEMINI_FINISH = {
     "stop": ("STOP", 1),
     "length": ("MAX_TOKENS", 2),
@@ -16,7 +19,9 @@ _GEMINI_FINISH = {
     "malformed": ("MALFORMED_FUNCTION_CALL", 10),
 }
 
-Api = Literal["openai", "gemini"]
+_ANTHROPIC_FINISH = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal"}
+
+Api = Literal["openai", "gemini", "anthropic"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,9 @@ class Received:
         """The text of the last turn."""
         if self.api == "openai":
             return str(self.body["messages"][-1]["content"])
+        if self.api == "anthropic":
+            parts = self.body["messages"][-1]["content"]
+            return "".join(part["text"] if "text" in part else part["content"] for part in parts)
         return "".join(
             part["text"] if "text" in part else str(part["functionResponse"]["response"]["output"])
             for part in self.body["contents"][-1]["parts"]
@@ -65,12 +73,14 @@ class Blocked:
 
 def answer_of(received: Received, step: Say | Blocked) -> dict[str, Any]:
     """The body of an answer."""
-    return _openai_answer(received, step) if received.api == "openai" else _gemini_answer(received, step)
+    makers = {"openai": _openai_answer, "gemini": _gemini_answer, "anthropic": _anthropic_answer}
+    return makers[received.api](received, step)
 
 
 def fault_in(received: Received) -> str:
     """What is wrong with the calls and results of a request; "" for nothing."""
-    return _openai_fault(received.body) if received.api == "openai" else _gemini_fault(received.body)
+    finders = {"openai": _openai_fault, "gemini": _gemini_fault, "anthropic": _anthropic_fault}
+    return finders[received.api](received.body)
 
 
 def _openai_fault(body: Mapping[str, Any]) -> str:
@@ -109,6 +119,58 @@ def _gemini_fault(body: Mapping[str, Any]) -> str:
             return "no parts, or a call without a name"
         calls = len(asked)
     return ""
+
+
+def _anthropic_fault(body: Mapping[str, Any]) -> str:
+    """Turns, results right after their calls, signed thoughts, marks of what is cached."""
+    if "temperature" in body or not body.get("max_tokens"):
+        return "temperature: not supported, or no max_tokens"
+    open_calls: list[str] = []
+    for turn in body["messages"]:
+        parts = turn["content"]
+        answered = [part["tool_use_id"] for part in parts if part["type"] == "tool_result"]
+        if answered != open_calls or any(part["type"] != "tool_result" for part in parts[: len(answered)]):
+            return f"tool_use ids {open_calls} were found without tool_result blocks immediately after"
+        if not parts or any(part["type"] == "text" and not part["text"].strip() for part in parts):
+            return "text content blocks must be non-empty"
+        if any(part["type"] == "thinking" and part["signature"] != SIGNATURE for part in parts):
+            return "invalid signature in thinking block"
+        calls = [part for part in parts if part["type"] == "tool_use"]
+        if any(not _ANTHROPIC_NAME.fullmatch(name) for part in calls for name in (part["id"], part["name"])):
+            return "tool_use.id: string should match pattern"
+        open_calls = [part["id"] for part in calls]
+    marks = json.dumps(body).count("cache_control")
+    if body["messages"][-1]["role"] != "user" or marks > _ANTHROPIC_MARKS:
+        return "the conversation must end with a user message; at most 4 blocks with cache_control"
+    return f"calls without results: {open_calls}" if open_calls else ""
+
+
+def _anthropic_answer(received: Received, step: Say | Blocked) -> dict[str, Any]:
+    if isinstance(step, Blocked):
+        step = Say("I will not.", finish="content_filter")
+    content: list[dict[str, Any]] = [
+        {"type": "thinking", "thinking": thought, "signature": SIGNATURE} for thought in step.thoughts
+    ]
+    content += [{"type": "text", "text": step.text}] if step.text else []
+    content += [
+        {"type": "tool_use", "id": f"toolu_{place}", "name": name, "input": json.loads(text)}
+        for place, (name, text) in enumerate(step.calls)
+    ]
+    return {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": f"{received.body['model']}-0001",
+        "content": content,
+        "stop_reason": "tool_use" if step.calls else _ANTHROPIC_FINISH[step.finish],
+        "stop_sequence": None,
+        "usage": {
+            "input_tokens": step.input_tokens - step.cached_tokens,
+            "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": step.cached_tokens,
+            "output_tokens": step.output_tokens,
+        },
+    }
 
 
 def _openai_answer(received: Received, step: Say | Blocked) -> dict[str, Any]:

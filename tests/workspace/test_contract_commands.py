@@ -14,7 +14,7 @@ from sandbox_runner.probes.host import new_marker, processes_with
 from sandbox_runner.workspace.commands import REMEMBERED
 from sandbox_runner.workspace.workspace import SandboxWorkspace
 from tests.sandbox.probing import until
-from tests.workspace.conftest import Opener, shell
+from tests.workspace.conftest import PLACES, Opener, shell
 
 
 async def test_the_tree_is_placed_in_the_way_asked_for(opener: Opener) -> None:
@@ -46,6 +46,15 @@ async def test_nothing_runs_between_commands(workspace: SandboxWorkspace) -> Non
     assert processes_with(marker) == []
     # Only process 1 and the command itself.
     assert (await shell(workspace, 2, "ls -d /proc/[0-9]* | wc -l")).stdout.strip() in {b"2", b"3", b"4"}
+
+
+@pytest.mark.parametrize("place", PLACES[:1], indirect=True, ids="-".join)
+async def test_many_commands_leave_nothing_open(workspace: SandboxWorkspace) -> None:
+    """A program may have 256 files open; what serves it has what the commands before it left, too."""
+    for number in range(1, 101):
+        await workspace.exec(number, ("true",))
+    assert [entry.name for entry in await workspace.list(".")]
+    assert (await shell(workspace, 101, "ls /proc/self/fd | wc -l")).stdout.strip() in {b"3", b"4"}
 
 
 async def test_a_repeated_number_is_answered_from_memory(workspace: SandboxWorkspace) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
-from typing import Final
 
-from agents.roles.checks.acceptance_runs import run_test
 from agents.roles.checks.collected import Collected
+from agents.roles.checks.flaky import AGAIN, MOST, as_before, without_chance
+from agents.roles.checks.without_work import commands_for, run_commands, with_tests_alone
 from agents.sdk.changed_tree import ChangedTree, is_changed
 from agents.sdk.result import AgentResult
 from agents.sdk.task import Task
@@ -18,16 +18,11 @@ from agents.testing.pytest_commands import split_command
 from contracts.base.errors import AgentFailure
 from contracts.base.languages import LANGUAGES, serves_tests, steers_tests
 from contracts.documents.baseline import Baseline, BaselineFailure
-from contracts.documents.failure import TestFailure
+from contracts.documents.failure import MAX_ERROR, TestFailure
 from contracts.documents.reports import TestCase, TestReport
 from contracts.documents.todo_list import AcceptanceTest
 from contracts.messages.payloads import TestSummary
 from contracts.ports.trees import TreeBase
-
-_SECONDS: Final = 300
-"""How long the tests of the work may run."""
-_MOST_CHARACTERS: Final = 450
-"""Of a command, less than AcceptanceTest allows."""
 
 
 def judges_a_change(task: Task) -> bool:
@@ -48,6 +43,8 @@ class _Findings:
     all_tests: Baseline | None = None
     """All tests of the repository, with the change."""
     failure: TestFailure | None = None
+    flaky: tuple[str, ...] = ()
+    """Tests of the base that failed, and passed when all were run again."""
 
 
 async def check_change(task: Task) -> AgentResult:
@@ -59,18 +56,19 @@ async def check_change(task: Task) -> AgentResult:
     """
     start = await task.first_files()
     files = _steered_as_before(task.files, start)
-    commands = list(_commands(_own_tests(files, start)))
+    commands = list(commands_for(_own_tests(files, start)))
     if not commands and not start:
         raise AgentFailure("there is nothing to run: no acceptance test, and no test file", code="no_tests")
-    before = await _run(task, list(_commands(_replaced_tests(files, start))), start)
-    seen = _Findings(await _own_results(task, commands, files, before))
+    before = await run_commands(task, list(commands_for(_replaced_tests(files, start))), start)
+    own = await _own_results(task, commands, files, before)
+    seen = _Findings(await without_chance(task, commands, files, own, start))
     seen.failure = seen.own.failure
     if seen.failure is None:
         _break(seen, gone(before.results, seen.own.results))
     if commands and seen.failure is None:
         await _look_without(task, commands, files, start, seen)
     if seen.failure is None:
-        await _look_at_all(task, seen)
+        await _look_at_all(task, files, start, seen)
     return _result(seen, untested=not commands)
 
 
@@ -92,40 +90,15 @@ def _steered_as_before(files: Mapping[str, bytes], start: Mapping[str, bytes]) -
     return ChangedTree(files, {path: start.get(path) for path in changed})
 
 
-def _commands(paths: list[str]) -> Iterator[AcceptanceTest]:
-    """The commands that run these files with tests, as few as their length allows."""
-    for language in LANGUAGES:
-        argv = [*language.commands[0]]
-        for path in filter(language.is_test_file, paths):
-            if len(argv) > len(language.commands[0]) and len(shlex.join([*argv, path])) > _MOST_CHARACTERS:
-                yield AcceptanceTest(cmd=shlex.join(argv), timeout_seconds=_SECONDS)
-                argv = [*language.commands[0]]
-            argv.append(path)
-        if len(argv) > len(language.commands[0]):
-            yield AcceptanceTest(cmd=shlex.join(argv), timeout_seconds=_SECONDS)
-
-
-async def _run(
-    task: Task,
-    commands: list[AcceptanceTest],
-    files: Mapping[str, bytes],
-    excused: frozenset[str] = frozenset(),
-) -> Collected:
-    collected = Collected(excused=excused)
-    for test in commands:
-        await run_test(task, test, files, collected)
-    return collected
-
-
 async def _own_results(
     task: Task, commands: list[AcceptanceTest], files: Mapping[str, bytes], before: Collected
 ) -> Collected:
     """Run the tests with the change; what failed before in the same files is excused."""
-    found = await _run(task, commands, files)
+    found = await run_commands(task, commands, files)
     if found.failure is None:
         return found
     failed = frozenset(case.test_id for case in before.results if case.outcome in {"failed", "error"})
-    return await _run(task, commands, files, failed) if failed else found
+    return await run_commands(task, commands, files, failed) if failed else found
 
 
 async def _look_without(
@@ -136,9 +109,7 @@ async def _look_without(
     seen: _Findings,
 ) -> None:
     """Find the tests that fail on the base; that there is none is a failure."""
-    paths = (path for path in {**dict.fromkeys(files), **dict.fromkeys(start)} if serves_tests(path))
-    tests = {path: files.get(path) for path in paths if is_changed(path, start, files)}
-    without = await _run(task, commands, ChangedTree(start, tests))
+    without = await run_commands(task, commands, with_tests_alone(files, start))
     passed = {case.test_id for case in without.results if case.outcome == "passed"}
     now = [case.test_id for case in seen.own.results if case.outcome == "passed"]
     seen.shown_by = [test for test in now if test not in passed]
@@ -147,8 +118,13 @@ async def _look_without(
         seen.failure = TestFailure(kind="not_verified", test=commands[0].cmd[:300], error=error)
 
 
-async def _look_at_all(task: Task, seen: _Findings) -> None:
-    """Run all tests, as the plan says; where they fail also on the base, if nobody did before."""
+async def _look_at_all(
+    task: Task, files: Mapping[str, bytes], first: Mapping[str, bytes], seen: _Findings
+) -> None:
+    """Run all tests, as the plan says; where they fail also on the base, if nobody did before.
+
+    Where few fail that passed before, all run once more: what fails by chance is no fault of a change.
+    """
     rules = task.item.acceptance_criteria.validation_rules
     command = next((rule.command for rule in rules if rule.type == "command"), "")
     start = task.request.base_commit
@@ -160,7 +136,22 @@ async def _look_at_all(task: Task, seen: _Findings) -> None:
     if before is None or before.command != shlex.join(argv):
         is_well = after.state == "no_tests" or (after.state == "ran" and after.exit_code == 0)
         before = None if is_well else await _all_tests(task, start, argv, seen)
-    _break(seen, () if before is None else regressions(before, after))
+    if before is None or not (broken := regressions(before, after)):
+        return
+    if len(broken) <= MOST:
+        again = regressions(before, await _all_tests(task, task.base.commit, argv, seen))
+        once = {one.test for one in broken} ^ {one.test for one in again}
+        seen.flaky = tuple(sorted(as_before(once, files, first)))
+        both = {one.test: one for one in (*again, *broken)}
+        broken = tuple(_by_chance(one, once) for test, one in both.items() if test not in seen.flaky)
+    _break(seen, broken)
+
+
+def _by_chance(one: BaselineFailure, once: Set[str]) -> BaselineFailure:
+    """A failure that says so when it was none in another run."""
+    if one.test not in once:
+        return one
+    return one.model_copy(update={"error": f"{AGAIN}: {one.error}".rstrip(": ")[:MAX_ERROR]})
 
 
 def _break(seen: _Findings, broken: tuple[BaselineFailure, ...]) -> None:
@@ -172,7 +163,7 @@ def _break(seen: _Findings, broken: tuple[BaselineFailure, ...]) -> None:
 
 async def _all_tests(task: Task, commit: str, argv: tuple[str, ...], seen: _Findings) -> Baseline:
     assert task.workplace is not None
-    seconds = task.item.timeout_seconds / 3  # once with the change, once without, and there are other tests
+    seconds = task.item.timeout_seconds / 4  # twice with the change, once without, and there are other tests
     async with task.workplace.fresh(TreeBase(commit)) as workspace:
         seen.own.backend, seen.own.isolation = workspace.backend, workspace.isolation.value
         return await run_baseline(
@@ -185,7 +176,11 @@ def _result(seen: _Findings, *, untested: bool) -> AgentResult:
         TestCase(test_id=one.test[:300], outcome="failed", message=f"it passed before this work: {one.error}")
         for one in seen.broken
     ]
-    results = (*seen.own.results, *broken)[:10_000]
+    flaky = [
+        TestCase(test_id=test[:300], outcome="failed", message=f"it {AGAIN}", flaky=True)
+        for test in seen.flaky
+    ]
+    results = (*seen.own.results, *broken, *flaky)[:10_000]
     every = seen.all_tests
     passed = every.passed if every and every.counted else sum(one.outcome == "passed" for one in results)
     bad = sum(one.outcome in {"failed", "error"} for one in results)
@@ -208,6 +203,7 @@ def _result(seen: _Findings, *, untested: bool) -> AgentResult:
             failed=failed,
             coverage_percent=report.coverage_percent,
             failure=seen.failure,
+            flaky=tuple(case.test_id for case in flaky) or None,
             untested=untested or None,
         ),
         backend=seen.own.backend,
@@ -220,4 +216,7 @@ def _sentence(seen: _Findings, *, untested: bool) -> str:
     own = f"{len(seen.shown_by)} tests of this work fail without it and pass with it"
     first = "no test was written for this work" if untested else own
     every = seen.all_tests
-    return f"{first}; of all tests: {every.sentence}, nothing that passed before fails" if every else first
+    if every is None:
+        return first
+    chance = f"; flaky: {', '.join(seen.flaky)} {AGAIN}" if seen.flaky else ""
+    return f"{first}; of all tests: {every.sentence}, nothing that passed before fails{chance}"

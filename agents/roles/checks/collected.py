@@ -28,7 +28,9 @@ class Collected:
     failure: TestFailure | None = None
     """The first acceptance test that did not pass, and why."""
     excused: frozenset[str] = frozenset()
-    """Ids of tests that may fail, since they did before."""
+    """Ids of tests that may fail, since they did before, or do now and then."""
+    flaky: tuple[str, ...] = ()
+    """Ids of tests that do now and then, and were there before."""
 
     def add(
         self, test: AcceptanceTest, run: CommandRun, failure: TestFailure | None, ended: SandboxResult

@@ -22,6 +22,8 @@ class _Part(NamedTuple):
 
     label: str
     text: str
+    inside: Names
+    """The classes around it."""
 
 
 def changed_besides(old: str, new: str, path: str, contested: Set[NamedTest]) -> list[str]:
@@ -43,6 +45,44 @@ def changed_besides(old: str, new: str, path: str, contested: Set[NamedTest]) ->
     if not differing and kept != found:
         differing = ["the order of what stands in it"]
     return [f"{path}::{label}" for label in (*dict.fromkeys(differing), *(f"{one} (gone)" for one in gone))]
+
+
+def weakened(old: str, new: str, path: str) -> list[str]:
+    """What of a file of tests is changed or gone; tests, fixtures and values may be added under new names.
+
+    What is no Python stays as it is.
+    """
+    try:
+        before, after = ast.parse(old), ast.parse(new)
+    except (SyntaxError, ValueError):
+        return [] if old == new else [path]
+    used = set(_mentioned(before))
+    before.body, after.body = _one_name_an_import(before.body), _one_name_an_import(after.body)
+    after.body = _without_new_imports(after.body, before)
+    kept, found = list(_parts(before.body)), list(_parts(after.body))
+    added = Counter(found) - Counter(kept)
+    labels = {part.label for part in kept}
+    differing = [part.label for part in Counter(kept) - Counter(found)]
+    differing += [part.label for part in added if not _is_addition(part, labels, used)]
+    if not differing and [part for part in found if part not in added] != kept:
+        differing = ["the order of what stands in it"]
+    return [f"{path}::{label}" for label in dict.fromkeys(differing)]
+
+
+def _is_addition(part: _Part, labels: Set[str], used: Set[str]) -> bool:
+    """Whether a new part gives nothing of the file another meaning."""
+    if part.label in labels or "autouse" in part.text:
+        return False
+    if part.inside and "::".join(part.inside) not in labels:
+        return True  # of a class that is new as well
+    names = [part.label.rpartition("::")[2]]
+    if not part.text.startswith(("@", "def ", "async def ", "class ")):
+        [node] = ast.parse(part.text).body
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        names = [target.id if isinstance(target, ast.Name) else "*" for target in targets] or ["*"]
+    elif names[0].lower().startswith("test"):
+        return True
+    return not any(_HOOK.match(name) or name in used for name in names)
 
 
 def _functions(body: list[ast.stmt], inside: Names = ()) -> set[Names]:
@@ -113,10 +153,10 @@ def _parts(body: list[ast.stmt], inside: Names = ()) -> Iterator[_Part]:
         if isinstance(node, ast.ClassDef):
             names, members = (*inside, node.name), node.body
             node.body = []
-            yield _Part("::".join(names), ast.unparse(node))
+            yield _Part("::".join(names), ast.unparse(node), inside)
             yield from _parts(members, names)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield _Part("::".join((*inside, node.name)), ast.unparse(node))
+            yield _Part("::".join((*inside, node.name)), ast.unparse(node), inside)
         else:
             text = ast.unparse(node)
-            yield _Part("::".join((*inside, text.partition("\n")[0][:_FIRST_LINE])), text)
+            yield _Part("::".join((*inside, text.partition("\n")[0][:_FIRST_LINE])), text, inside)

@@ -37,7 +37,8 @@ _NOT_FOUND: Final = frozenset({126, 127})
 
 def environment_hash(environment: Environment) -> str:
     """A name for what programs find beside the tree."""
-    parts = [sorted(environment.mounts.items()), sorted(environment.variables.items())]
+    parts: list[object] = [sorted(environment.mounts.items()), sorted(environment.variables.items())]
+    parts += [environment.private.hash] if environment.private else []
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -11,6 +11,7 @@ tests are canaries or twins; the reader of the events knows.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import os
 import random
@@ -52,9 +53,10 @@ def main(order: dict[str, Any], own: Mapping[str, Any]) -> None:
     arguments = ["--continue-on-collection-errors", "-p", "no:cacheprovider", "-p", "no:terminal"]
     arguments += ["-c", f"{tests}/pytest.ini", "--rootdir=.", "--confcutdir=."]
     arguments += [*order["args"], order["canaries"]["file"]]
-    recorder = _recorder(pytest, pipe, _AddedTests(order["canaries"]["tests"], order["twins"]))
+    added = _AddedTests(order["canaries"]["tests"], order["twins"])
+    recorder = _recorder(pytest, pipe, added, own["traces"].Traces())
     # The last one is asked first.
-    plugins += [recorder, _watch_of_skips(pytest), code, _Sealing(watch)]
+    plugins += [recorder, _watch_of_skips(pytest), code, _Sealing(watch, list(plugins))]
     code.start()
     exit_code = int(pytest.main(arguments, plugins=plugins))
     percent = code.percent()
@@ -177,7 +179,7 @@ def _base(nodeid: str) -> str:
     return nodeid.partition("[")[0]
 
 
-def _recorder(pytest: Any, pipe: _Pipe, added: _AddedTests) -> Any:
+def _recorder(pytest: Any, pipe: _Pipe, added: _AddedTests, traces: Any) -> Any:
     class Recorder:
         def pytest_addoption(self, parser: Any) -> None:
             # The disabled terminal plugin defines this option; pytest 7 reads it when an assertion fails.
@@ -200,6 +202,7 @@ def _recorder(pytest: Any, pipe: _Pipe, added: _AddedTests) -> Any:
                     id=report.nodeid,
                     outcome=report.outcome,
                     message=_message(report.longrepr),
+                    trace=traces.of(report),
                     **_place(report.longrepr),
                 )
 
@@ -220,6 +223,7 @@ def _recorder(pytest: Any, pipe: _Pipe, added: _AddedTests) -> Any:
                 message=_message(report.longrepr) if report.outcome != "passed" else "",
                 slow=report.duration > _SLOW_SECONDS,
                 by=getattr(report, "skipped_by", ""),
+                trace=traces.of(report),
                 **(_place(report.longrepr) if report.outcome == "failed" else {}),
             )
 
@@ -227,13 +231,24 @@ def _recorder(pytest: Any, pipe: _Pipe, added: _AddedTests) -> Any:
 
 
 class _Sealing:
-    """Seals pytest once it has set itself up, before anything of the tree is loaded, until it undoes that."""
+    """Seals pytest once it has set itself up, before anything of the tree is loaded, until it undoes that.
 
-    def __init__(self, watch: Any) -> None:
+    The environment's plugins configure themselves later, and some replace functions of unittest then.
+    """
+
+    def __init__(self, watch: Any, plugins: list[Any]) -> None:
         self._watch = watch
+        self._plugins = plugins
 
-    def pytest_load_initial_conftests(self) -> None:
+    def pytest_load_initial_conftests(self, early_config: Any) -> None:
         self._watch.begin()
+        own = [impl for impl in early_config.hook.pytest_configure.get_hookimpls() if self._is_plugin(impl)]
+        self._watch.seal_plugins(impl.function.__module__.partition(".")[0] for impl in own)
+        for impl in own:
+            impl.function = functools.partial(self._watch.configure, impl.function)
+
+    def _is_plugin(self, impl: Any) -> bool:
+        return any(impl.plugin is plugin for plugin in self._plugins) and not impl.hookwrapper
 
     def pytest_sessionfinish(self) -> None:
         self._watch.end()

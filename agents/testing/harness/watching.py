@@ -8,7 +8,7 @@ import importlib
 import math
 import operator
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 _MAX_CHANGED = 5
@@ -25,8 +25,7 @@ class Watch:
     """Looks after what was sealed, and keeps and tells what changed."""
 
     def __init__(self, seals: Any, sources: Iterable[bytes], own: Mapping[str, Any]) -> None:
-        self._program, self._shared = seals(), seals()
-        self._quick = seals()
+        self._seals = seals
         # Tests that patch may replace, for a while, what others have no reason to.
         self._patching = any(word in source for source in sources for word in (b"patch", b"builtins"))
         self._own = own
@@ -34,6 +33,7 @@ class Watch:
 
     def begin(self) -> None:
         """Seal everything. Before the tree can be imported."""
+        self._program, self._shared, self._quick = self._seals(), self._seals(), self._seals()
         for name in importlib.import_module("_pytest.config").default_plugins:
             with contextlib.suppress(ImportError):
                 importlib.import_module(f"_pytest.{name}")
@@ -45,6 +45,22 @@ class Watch:
         self._shared.add_module("", vars(builtins), only=_BUILTINS)
         for module in (math, operator):
             self._quick.add_module(module.__name__, vars(module))
+
+    def seal_plugins(self, packages: Iterable[str]) -> None:
+        """Seal the environment's plugins, until the last of them is configured."""
+        self._packages, self._plugins = frozenset(packages), self._seals()
+        for name, module in list(sys.modules.items()):
+            if name.partition(".")[0] in self._packages:
+                self._seal(self._plugins, name, vars(module))
+
+    def configure(self, plugin: Callable[..., object], *args: object) -> None:
+        """Let a plugin of the environment configure itself: what it replaces then is what is looked after."""
+        self._note(self._plugins.broken())
+        self.look()
+        plugin(*args)
+        if not self.changed and any(self._program.broken()):
+            self.begin()
+        self.seal_plugins(self._packages)
 
     def _seal(self, seal: Any, label: str, space: Mapping[str, Any]) -> None:
         seal.add_module(label, space)

@@ -88,7 +88,7 @@ def _not_proved(delivered: Delivered, summary: Summary) -> Iterator[str]:
     left_out = delivered.offered.left_out if delivered.offered else ()
     obstacle = (summary.baseline_obstacle,) if summary.baseline_obstacle else ()
     remarks = (
-        f"{one.severity}: {f'{one.path}: ' if one.path else ''}{one.message}"
+        f"{one.severity}: {f'{one.place}: ' if one.path else ''}{one.message}"
         for one in summary.findings
         if one.fate != "fixed"
     )
@@ -97,6 +97,7 @@ def _not_proved(delivered: Delivered, summary: Summary) -> Iterator[str]:
         ("Left out, since it conflicts:", left_out),
         ("The repository's own tests cannot run:", obstacle),
         ("No test looked at the code of:", summary.untested),
+        ("Failed, and passed when the same was run again:", summary.tests_flaky),
         ("Remarks of reviewers that stay:", tuple(remarks)),
     ):
         if entries:

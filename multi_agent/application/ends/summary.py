@@ -12,6 +12,7 @@ from contracts.base.refs import branch_name, is_metadata
 from contracts.documents.baseline import Baseline
 from contracts.messages.journal import WorkflowSubmitted
 from contracts.messages.payloads import Usage
+from multi_agent.application.ends.unmoved import check_unmoved
 from multi_agent.application.ends.verdicts import (
     Failure,
     FindingFate,
@@ -75,6 +76,8 @@ class Summary:
     """Of the input tokens, those that the service had from an earlier request."""
     baseline_obstacle: str = ""
     """Why they cannot run; "" where they can, or that is not known."""
+    tests_flaky: tuple[str, ...] = ()
+    """Tests of the repository that failed, and passed when the same was run again."""
 
     def as_json(self) -> dict[str, Any]:
         """The fields as plain values."""
@@ -116,8 +119,13 @@ async def planning_usage(client: WorkflowQueries, workflow_id: str) -> Usage:
 
 
 async def summarise(view: WorkflowView, store: GitArtifactStore, location: str, planning: Usage) -> Summary:
-    """Gather the figures of a workflow. `location` is where the store is."""
+    """Gather the figures of a workflow. `location` is where the store is.
+
+    Raises ArtifactError when somebody moved the branch of its result.
+    """
     header, tasks = view.header, view.tasks
+    if header.result_commit is not None:
+        await check_unmoved(store, branch_name(header.workflow_id), header.result_commit)
     tests = count_tests(tasks)
     files = await _changed_files(view, store)
     baseline = await _baseline(view, store)
@@ -153,6 +161,7 @@ async def summarise(view: WorkflowView, store: GitArtifactStore, location: str, 
         repository_settings=header.repository.lines if header.repository else (),
         baseline=baseline.sentence if baseline else "",
         baseline_obstacle=baseline.obstacle if baseline else "",
+        tests_flaky=tests.flaky,
     )
 
 

@@ -39,6 +39,12 @@ class FindingFate:
     fate: Literal["fixed", "sent back", "open", "noted"]
     """Fixed: a fix followed, and the review then approved. Sent back: a fix was asked for, and no review
     approved. Open: the last review does not approve. Noted: the review approved all the same."""
+    line: int | None = None
+
+    @property
+    def place(self) -> str:
+        """`file:line`, as far as it is known."""
+        return ":".join(str(part) for part in (self.path, self.line) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,8 @@ class TestCounts:
     coverage_percent: float | None
     """The best of the reports; each is measured over all the code."""
     reports: int
+    flaky: tuple[str, ...] = ()
+    """Those that failed, passed when the same was run again, and were there before."""
 
 
 def count_tests(tasks: Iterable[TaskState]) -> TestCounts:
@@ -66,6 +74,7 @@ def count_tests(tasks: Iterable[TaskState]) -> TestCounts:
         sum(one.apart or 0 for one in reports),
         max(covered, default=None),
         len(reports),
+        tuple(dict.fromkeys(test for one in reports for test in one.flaky or ())),
     )
 
 

@@ -11,6 +11,7 @@ import click
 
 from contracts.base.printing import print_line
 from multi_agent.application.delivery.delivered import Delivered, find_delivered
+from multi_agent.application.ends.unmoved import check_unmoved
 from multi_agent.cli.workflows.offer_text import offer_lines
 from multi_agent.runtime.services import open_artifacts, open_client
 from multi_agent.settings import Settings
@@ -34,6 +35,7 @@ async def opened(settings: Settings, name: str | None) -> AsyncIterator[tuple[Gi
     for line in offer_lines(delivered.offered) if delivered.offered else ():
         print_line(line, err=True)
     async with open_artifacts(settings) as store:
+        await check_unmoved(store, delivered.branch, delivered.commit)
         yield store, delivered
 
 

@@ -11,7 +11,7 @@ import click
 from contracts.base.errors import InvalidInput
 from contracts.base.printing import print_json, print_line
 from contracts.documents.baseline import Baseline, BaselineFailure
-from multi_agent.application.bases import BaseLimits, RepositoryBase, find_base, take_base
+from multi_agent.application.bases import RepositoryBase, find_base, take_base
 from multi_agent.cli import EXIT_DONE, EXIT_FAILED
 from multi_agent.cli.options import (
     data_dir_option,
@@ -62,7 +62,7 @@ def show_baseline(repo: Path, as_json: bool, **options: object) -> int:
 async def _baseline(settings: Settings, repo: Path) -> tuple[RepositoryBase, Baseline]:
     base = await find_base(repo, _say)
     async with open_artifacts(settings) as artifacts:
-        await take_base(artifacts, repo, base, BaseLimits.of(settings), _say)
+        await take_base(artifacts, repo, base, settings, _say)
         return base, await baseline_of(settings, artifacts, base, _say)
 
 

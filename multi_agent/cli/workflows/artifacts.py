@@ -9,7 +9,9 @@ from pathlib import Path
 import click
 
 from contracts.base.printing import print_json, print_line
+from contracts.base.refs import branch_name
 from multi_agent.application.ends.results import OfferedWork, check_out, offered_work
+from multi_agent.application.ends.unmoved import check_unmoved
 from multi_agent.application.status import find_workflow
 from multi_agent.cli.options import data_dir_option, json_option, newest_workflow_argument, quiet_settings
 from multi_agent.cli.workflows.offer_text import offer_lines
@@ -32,6 +34,7 @@ def artifacts(workflow: str | None, target: Path | None, as_json: bool, **option
     """List the commits of WORKFLOW, or of the newest one; or check its result out as a Git repository."""
     settings = quiet_settings(**options)
     view, offered = asyncio.run(_find(settings, workflow))
+    asyncio.run(_check(settings, view, offered))
     if target is not None:
         asyncio.run(_check_out(settings, view, target))
         print_line(f"{view.header.workflow_id} is in {target}", err=as_json)
@@ -46,6 +49,15 @@ async def _find(settings: Settings, name: str | None) -> tuple[WorkflowView, Off
     async with open_client(settings) as client:
         view = await find_workflow(client, name)
         return view, await offered_work(client, view)
+
+
+async def _check(settings: Settings, view: WorkflowView, offered: OfferedWork | None) -> None:
+    header = view.header
+    async with open_artifacts(settings) as store:
+        if header.result_commit is not None:
+            await check_unmoved(store, branch_name(header.workflow_id), header.result_commit)
+        elif offered is not None:
+            await check_unmoved(store, offered.branch, offered.commit)
 
 
 async def _check_out(settings: Settings, view: WorkflowView, target: Path) -> None:

@@ -15,7 +15,6 @@ from contracts.documents.todo_list import TodoList
 from contracts.messages.payloads import Usage
 from multi_agent.application.baselines import command_for_all_tests
 from multi_agent.application.bases import (
-    BaseLimits,
     RepositoryBase,
     find_base,
     look_at_base,
@@ -127,7 +126,7 @@ class RunSession:
             self._baseline = BaselineBeside(settings, artifacts, say)
             try:
                 if options.repo:
-                    await take_base(artifacts, options.repo, self._base, BaseLimits.of(settings), say)
+                    await take_base(artifacts, options.repo, self._base, settings, say)
                     await self._make_environment(settings, artifacts)
                 await self._stack.start()
                 self._baseline.start(self._base)

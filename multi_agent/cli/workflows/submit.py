@@ -10,7 +10,7 @@ import click
 
 from contracts.base.printing import print_json, print_line
 from contracts.documents.todo_list import TodoList
-from multi_agent.application.bases import BaseLimits, RepositoryBase, find_base, take_base
+from multi_agent.application.bases import RepositoryBase, find_base, take_base
 from multi_agent.application.plans import check_protected, read_plan
 from multi_agent.cli.options import data_dir_option, json_option, questions_option, settings_of
 from multi_agent.cli.output import may_ask
@@ -70,7 +70,7 @@ async def _submit(settings: Settings, wanted: _Submission) -> str:
         base = await find_base(wanted.repo, _say)
         check_protected(wanted.plan, base.protected)
         async with open_artifacts(settings) as artifacts:
-            await take_base(artifacts, wanted.repo, base, BaseLimits.of(settings), _say)
+            await take_base(artifacts, wanted.repo, base, settings, _say)
     async with open_client(settings, create=True) as client:
         return await client.submit(
             wanted.plan,

@@ -32,6 +32,9 @@ def summary_lines(summary: Summary) -> list[str]:
         lines += field_lines("baseline", f"before this work: {flowing(summary.baseline)}")
     if summary.test_reports:
         lines += _tests_lines(summary)
+    if summary.tests_flaky:
+        shown = ", ".join(flowing(test) for test in summary.tests_flaky[:_SHOWN_FINDINGS])
+        lines += field_lines("flaky", f"failed, and passed when the same was run again: {shown}")
     lines += _findings_lines(summary)
     lines.append(_work_line(summary))
     lines.append(_model_line(summary))
@@ -78,7 +81,7 @@ def _tests_lines(summary: Summary) -> Iterator[str]:
 
 def _findings_lines(summary: Summary) -> list[str]:
     lines = [
-        f"{one.fate}: {one.severity}{f' ({one.path})' if one.path else ''}: {flowing(one.message)}"
+        f"{one.fate}: {one.severity}{f' ({one.place})' if one.path else ''}: {flowing(one.message)}"
         for one in summary.findings[:_SHOWN_FINDINGS]
     ]
     if (more := len(summary.findings) - len(lines)) > 0:

@@ -8,9 +8,17 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
+
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+from packaging.version import InvalidVersion
 
 from contracts.base.errors import EnvironmentFailed, LimitExceeded, UnsafePath
 from contracts.ports.trees import TreeBase, TreeFile
@@ -20,6 +28,7 @@ from sandbox_runner.environments.built import BESIDE, VENV
 from sandbox_runner.environments.interpreters import Interpreter, program_mounts
 from sandbox_runner.environments.making.fetching import BUILD, PIP, RUN
 from sandbox_runner.environments.making.outcome import PACK, STREAM, read_stream, unpack
+from sandbox_runner.environments.making.sources import SOURCES, WHEELS
 from sandbox_runner.environments.making.steps import FOLDER_HELPS, check_step
 from sandbox_runner.environments.owning import give_to_programs, link_modules
 
@@ -29,9 +38,11 @@ _FETCHED: Final = "/opt/fetched"
 _HERE: Final = "/tmp/environment"  # noqa: S108 - inside
 """Where it is built; a link leads here from where it will be."""
 _REPORT: Final = ".environment-report.json"
-_QUIET: Final = ("--no-input", "--no-cache-dir", "--disable-pip-version-check", "--no-warn-script-location")
+_WHEELS: Final = ".environment-wheels"
+_QUIET: Final = ("--no-input", "--no-cache-dir", "--disable-pip-version-check")
 _OFFLINE: Final = ("--no-index", "--find-links", f"{_FETCHED}/{BUILD}", "--find-links", f"{_FETCHED}/{RUN}")
 _MEND_BUILD: Final = f"mend the repository's build, {FOLDER_HELPS}"
+_MEND_SOURCE: Final = f"allow a version that has a wheel, {FOLDER_HELPS}"
 _LITTER: Final = ("__pycache__", ".pytest_cache")
 
 
@@ -65,7 +76,15 @@ class PythonBuild:
 
     def install(self, *words: str) -> tuple[str, ...]:
         """The command that installs something into it."""
-        return (f"{places.VENV}/bin/python", "-I", self.pip, "install", *_QUIET, *words)
+        return (
+            f"{places.VENV}/bin/python",
+            "-I",
+            self.pip,
+            "install",
+            "--no-warn-script-location",
+            *_QUIET,
+            *words,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +137,18 @@ class Builder:
             raise EnvironmentFailed("environment, step metadata: pip's report cannot be read") from None
         return found if isinstance(found, dict) else {}
 
+    async def wheel(self, wanted: Build, python: PythonBuild, source: str) -> None:
+        """Build the wheel of a source that was fetched, into the folder for these among what was fetched."""
+        place = python.fetched
+        async with self._workspace(replace(wanted, python=python), place.parent) as (workspace, run):
+            program = (str(python.interpreter.path), "-I", python.pip, "wheel", *_QUIET)
+            which = ("--no-deps", "--wheel-dir", _WHEELS, f"{_FETCHED}/{SOURCES}/{source}")
+            await run("source", (*program, *_OFFLINE, *which), _MEND_SOURCE)
+            for entry in await workspace.list(_WHEELS):
+                _check_wheel(entry.name, source)
+                with (place / WHEELS / entry.name).open("xb") as target:
+                    await read_stream(workspace, target, f"{_WHEELS}/{entry.name}")
+
     @asynccontextmanager
     async def _workspace(self, wanted: Build, folder: Path) -> AsyncIterator[tuple[Workspace, _Runner]]:
         frame = _frame(folder)
@@ -131,6 +162,16 @@ class Builder:
                 await workspace.close()
         finally:
             shutil.rmtree(frame, ignore_errors=True)
+
+
+def _check_wheel(file: str, source: str) -> None:
+    """Raises EnvironmentFailed for a file that is no wheel of the source's package."""
+    try:
+        built, expected = parse_wheel_filename(file)[0], parse_sdist_filename(source)[0]
+    except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion) as error:
+        raise EnvironmentFailed(f"environment, step source: {error}; {_MEND_SOURCE}") from None
+    if built != expected or "/" in file:
+        raise EnvironmentFailed(f"environment, step source: {source} built {file!r}; {_MEND_SOURCE}")
 
 
 async def _install(python: PythonBuild, run: _Runner) -> None:

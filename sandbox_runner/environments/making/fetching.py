@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -19,13 +19,16 @@ from packaging.utils import canonicalize_name
 
 from contracts.base.errors import EnvironmentFailed, InvalidInput
 from sandbox_runner.environments.interpreters import Interpreter
+from sandbox_runner.environments.making.sources import SOURCES, WHEELS, SourceFetching
 from sandbox_runner.environments.making.steps import FOLDER_HELPS, failed, run_outside
-from sandbox_runner.environments.needs.requirement_lines import requirement_of
+from sandbox_runner.environments.needs.requirement_lines import clean, requirement_of
 
 RUN: Final = "run"
 BUILD: Final = "build"
 PIP: Final = "pip"
 _RESOLVED: Final = "resolved.json"
+BuildWheel = Callable[[Path, str], Awaitable[None]]
+"""(folder of what was fetched, name of an archive in its SOURCES) -> a wheel in its WHEELS."""
 _OPTIONS: Final = (
     "--only-binary",
     ":all:",
@@ -34,13 +37,13 @@ _OPTIONS: Final = (
     "--disable-pip-version-check",
     "--progress-bar",
     "off",
-    "--quiet",
 )
 # What backends ask for beside what a repository names, when it is installed editable.
 _BACKENDS: Final = {"setuptools": ("wheel",), "hatchling": ("editables",), "pdm-backend": ("editables",)}
 _MOST_LEFT_OUT: Final = 20
 _NO_WHEEL = re.compile(rb"(?:No matching distribution found for|that satisfies the requirement) ([^\n(]+)")
 _CONFLICT = re.compile(rb"Cannot install ([^\n]+?) because")
+_CAUSE = re.compile(rb"^ +[^\n]+ depends on ([^\n]+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,32 +75,50 @@ class Fetching:
     variables: Mapping[str, str]
     seconds: float
 
-    async def fetch(self, wanted: Fetch, folder: Path) -> None:
-        """Fetch into a folder. Raises EnvironmentFailed, InvalidInput."""
+    async def fetch(self, wanted: Fetch, folder: Path, build: BuildWheel) -> None:
+        """Fetch into a folder. Raises EnvironmentFailed, InvalidInput.
+
+        build: makes the wheel of a source in the folder, where nothing else is there of a package.
+        """
         pip = _place_pip(wanted.interpreter, folder / PIP)
-        without = await self._what_there_is(wanted, pip, folder / RUN)
-        extra = [more for name, more in _BACKENDS.items() if any(_names(line, name) for line in wanted.build)]
-        build = (*wanted.build, *(line for more in extra for line in more))
-        await self._download(wanted, pip, folder / BUILD, build, ())
+        without = await self._what_there_is(wanted, pip, folder, build)
+        await self._download(wanted, pip, folder / BUILD, _for_build(wanted.build), ())
         await asyncio.to_thread(_record, folder, without)
 
-    async def _what_there_is(self, wanted: Fetch, pip: Path, folder: Path) -> list[str]:
+    async def _what_there_is(self, wanted: Fetch, pip: Path, folder: Path, build: BuildWheel) -> list[str]:
         """Fetch what is asked for; return the lines that are left out, as there is no wheel."""
         without: list[str] = []
+        built: set[str] = set()
         first: EnvironmentFailed | None = None
         for _ in range(_MOST_LEFT_OUT + 1):
             lines = [line for line in wanted.lines if line not in without]
             try:
-                await self._download(wanted, pip, folder, lines, wanted.constraints)
+                await self._download(wanted, pip, folder / RUN, lines, wanted.constraints)
             except _NoWheel as error:
                 first = first or error
                 absent = [line for line in wanted.optional if _names(line, error.name) and line in lines]
-                if not absent:
+                without += absent if error.is_asked_for else []
+                if absent and error.is_asked_for:
+                    continue
+                if error.name in built or not await self._built(wanted, pip, folder, error.name, build):
                     raise first from None
-                without += absent
+                built.add(error.name)
             else:
                 return without
         raise first or EnvironmentFailed("")
+
+    async def _built(
+        self, wanted: Fetch, pip: Path, folder: Path, requirement: str, build: BuildWheel
+    ) -> bool:
+        """Make a wheel of a package that has none; False where there is no source either, or no need."""
+        sources = SourceFetching(wanted.interpreter, pip, self.variables, self.seconds)
+        source = await sources.fetch(requirement, folder / SOURCES)
+        if source is None:
+            return False
+        await self._download(wanted, pip, folder / BUILD, _for_build(source.needs), ())
+        (folder / WHEELS).mkdir(exist_ok=True)
+        await build(folder, source.file.name)
+        return True
 
     async def _download(
         self, wanted: Fetch, pip: Path, folder: Path, lines: Sequence[str], constraints: Sequence[str]
@@ -105,6 +126,8 @@ class Fetching:
         options = _ask(folder, lines, constraints)
         if not lines:
             return
+        made = folder.with_name(WHEELS)
+        options += ["--find-links", str(made)] if made.is_dir() else []
         argv = (str(wanted.interpreter.path), "-I", f"{pip}/pip", "download", *_OPTIONS, *options)
         code, output = await run_outside(
             argv, folder=folder.parent, variables=self.variables, seconds=self.seconds
@@ -118,6 +141,12 @@ class Fetching:
             )
         if code:
             raise _explained(output, wanted.interpreter)
+
+
+def _for_build(lines: Sequence[str]) -> list[str]:
+    """What a build asks for, and what its backend asks for beside it."""
+    extra = [more for name, more in _BACKENDS.items() if any(_names(line, name) for line in lines)]
+    return [*lines, *(line for more in extra for line in more)]
 
 
 def _place_pip(interpreter: Interpreter, folder: Path) -> Path:
@@ -176,31 +205,38 @@ def installed(packages: Mapping[str, str]) -> int:
 
 
 class _NoWheel(EnvironmentFailed):
-    """There is no wheel of what was asked for."""
+    """There is no wheel of what was asked for, or there may be none of what that depends on."""
 
-    def __init__(self, message: str, name: str) -> None:
+    def __init__(self, message: str, name: str, *, is_asked_for: bool) -> None:
         super().__init__(message)
-        self.name = name
+        self.name, self.is_asked_for = name, is_asked_for
 
 
 def _explained(output: bytes, interpreter: Interpreter) -> EnvironmentFailed:
     on = f"for Python {interpreter.version} on {interpreter.platform}"
     if match := _CONFLICT.search(output):
         names = match[1].decode("utf-8", "replace")
-        return failed(
-            "fetch", f"{names} need different versions of a package", output, f"change one, {FOLDER_HELPS}"
-        )
+        why, change = f"{names} need different versions of a package", f"change one, {FOLDER_HELPS}"
+        error = failed("fetch", why, output, change)
+        causes = [cause.decode("utf-8", "replace").strip() for cause in _CAUSE.findall(output)]
+        if causes and all(_is_requirement(cause) and _names(cause, causes[0]) for cause in causes):
+            return _NoWheel(str(error), causes[0].partition(";")[0], is_asked_for=False)
+        return error
     if match := _NO_WHEEL.search(output):
         name = match[1].decode("utf-8", "replace").strip()
         why = f"no wheel of {name!r} {on}"
         change = f"allow a version that has one, add an index to pip's settings, {FOLDER_HELPS}"
-        return _NoWheel(str(failed("fetch", why, output, change)), name)
+        return _NoWheel(str(failed("fetch", why, output, change)), name, is_asked_for=True)
     return failed("fetch", "pip failed", output, f"mend what it says, {FOLDER_HELPS}")
 
 
 def _names(line: str, name: str) -> bool:
     """Tell whether a line asks for the package that another requirement names."""
     return canonicalize_name(requirement_of(line).name) == canonicalize_name(re.split(r"[^\w.-]", name)[0])
+
+
+def _is_requirement(text: str) -> bool:
+    return clean(text) is not None
 
 
 def _sha256(file: Path) -> str:

@@ -43,10 +43,10 @@ with tarfile.open(stream, "w", format=tarfile.PAX_FORMAT) as tar:
 """
 
 
-async def read_stream(workspace: Workspace, target: BinaryIO) -> None:
-    """Copy the stream into a file of this process's own. Raises LimitExceeded."""
+async def read_stream(workspace: Workspace, target: BinaryIO, path: str = STREAM) -> None:
+    """Copy the stream, or another file, into a file of this process's own. Raises LimitExceeded."""
     size = 0
-    while part := await workspace.read(STREAM, offset=size, size=_PART):
+    while part := await workspace.read(path, offset=size, size=_PART):
         size += len(part)
         if size > MOST_BYTES:
             raise LimitExceeded(f"the environment has more than {MOST_BYTES // 1_000_000:,} MB")

@@ -18,13 +18,22 @@ from contracts.ports.workspace import ExecResult
 _LINES: Final = 4
 _LINE: Final = 200
 _KEPT: Final = 64_000
+_FRAME: Final = (
+    "note: ",
+    "hint: ",
+    "\N{MULTIPLICATION SIGN} ",
+    "\N{BOX DRAWINGS LIGHT ARC UP AND RIGHT}",
+    "[end of output]",
+)
+"""How lines begin that pip puts around what a build printed."""
 FOLDER_HELPS: Final = "or name a folder of yours with --environment DIR"
 
 
 def failed(step: str, why: str, output: bytes, change: str) -> EnvironmentFailed:
     """What is told of a step that failed: which, why, its last lines, what to change."""
     lines = [line.strip() for line in output[-_KEPT:].decode("utf-8", "replace").splitlines() if line.strip()]
-    said = " | ".join(visible_line(line[:_LINE]) for line in lines[-_LINES:])
+    told = [line for line in lines if not line.startswith(_FRAME)]
+    said = " | ".join(visible_line(line[:_LINE]) for line in told[-_LINES:])
     return EnvironmentFailed(f"environment, step {step}: {why}: {said or 'it printed nothing'}; {change}")
 
 

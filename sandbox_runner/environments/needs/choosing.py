@@ -26,7 +26,7 @@ class ChosenInterpreter(NamedTuple):
 
 
 def find_interpreters(own: Path, search_path: str) -> list[Interpreter]:
-    """Those of this machine, our own first, then the newest; what `uv` manages is among them."""
+    """Those of this machine, our own first, then the newest; what uv and pyenv manage is among them."""
     found = {one.path: one for path in _programs(own, search_path) if (one := ask_interpreter(path))}
     return list(found.values())
 
@@ -67,9 +67,19 @@ def _programs(own: Path, search_path: str) -> Iterator[Path]:
     uv = shutil.which("uv", path=search_path)
     for minor in _MINORS:
         if program := shutil.which(f"python{minor}", path=search_path):
+            yield from _kept_by_pyenv(Path(program))
             yield Path(program)
         if uv and (managed := _found_by_uv(uv, minor)):
             yield managed
+
+
+def _kept_by_pyenv(program: Path) -> list[Path]:
+    """Those of pyenv, newest first, that a program of its own stands for, which runs none by itself."""
+    folder = program.parent
+    if folder.name != "shims":
+        return []
+    found = folder.parent.glob(f"versions/{program.name.removeprefix('python')}.*/bin/{program.name}")
+    return sorted(found, key=lambda path: [int(n) for n in re.findall(r"\d+", path.parts[-3])], reverse=True)
 
 
 def _found_by_uv(uv: str, minor: str) -> Path | None:

@@ -15,6 +15,8 @@ PROJECT: Final = "package.json"
 LOCK: Final = "package-lock.json"
 _OLDEST: Final = 2
 _KINDS: Final = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
+_ADDRESS: Final = re.compile(r"(?!(?:npm|file|link|workspace):)(?:[\w+.-]+:|git@|[\w.-]+/[\w.-]+)")
+"""How a version begins that is an address; that of a repository may be USER/NAME alone."""
 _TAG: Final = re.compile(r"(?![vx]?[\d.x*]*$)[A-Za-z][\w.-]*")
 
 
@@ -26,6 +28,8 @@ class NodeNeeds:
     """Path -> text of what it reads: each package.json, and the lock without the addresses in it."""
     packages: Mapping[str, str]
     """Path in node_modules with its version -> what it is known by."""
+    left_out: tuple[str, ...] = ()
+    """What is asked for by an address."""
 
     @property
     def key(self) -> str:
@@ -45,6 +49,8 @@ def node_needs(files: Mapping[str, bytes]) -> NodeNeeds | None:
         raise _unusable(f"is of version {lock.get('lockfileVersion')}; write it with npm 7 or newer")
     packages = {}
     local = [PROJECT]
+    left_out = dict(_without_addresses(lock["packages"].values()))
+    lock["packages"] = _others(lock["packages"], left_out)
     tagged = set(_asked_by_tag(lock["packages"].values()))
     for path, about in lock["packages"].items():
         if not isinstance(about, dict):
@@ -61,8 +67,37 @@ def node_needs(files: Mapping[str, bytes]) -> NodeNeeds | None:
                 file = f"{name.rpartition('/')[2]}-{about.get('version')}.tgz"
                 about["resolved"] = f"https://registry.npmjs.org/{name}/-/{file}"
     lock.pop("dependencies", None)
-    texts = {path: json.dumps(_object(files, path)) for path in local if path in files}
-    return NodeNeeds({**texts, LOCK: json.dumps(lock)}, packages)
+    projects = {path: _object(files, path) for path in local if path in files}
+    left_out |= dict(_without_addresses(projects.values()))
+    texts = {path: json.dumps(about) for path, about in projects.items()}
+    return NodeNeeds({**texts, LOCK: json.dumps(lock)}, packages, tuple(map(" ".join, left_out.items())))
+
+
+def _without_addresses(packages: Iterable[Any]) -> Iterator[tuple[str, str]]:
+    """Strike what is asked for by an address, and yield it: npm would ask that address."""
+    for about in packages:
+        for kind in _KINDS if isinstance(about, dict) else ():
+            asked = about.get(kind)
+            for name, version in list(asked.items()) if isinstance(asked, dict) else ():
+                if _ADDRESS.match(str(version)):
+                    del asked[name]
+                    yield name, str(version)
+
+
+def _others(packages: dict[str, Any], left_out: Mapping[str, str]) -> dict[str, Any]:
+    """The packages of a lock, without those that are left out and what lies in these."""
+    gone = [path for path, about in packages.items() if _is_from(about, path, left_out)]
+    return {
+        path: about
+        for path, about in packages.items()
+        if path not in gone and not path.startswith(tuple(f"{one}/" for one in gone))
+    }
+
+
+def _is_from(about: Any, path: str, left_out: Mapping[str, str]) -> bool:
+    asked = left_out.get(path.rpartition("node_modules/")[2])
+    resolved = str(about.get("resolved", "")) if isinstance(about, dict) else ""
+    return asked is not None and (resolved == asked or resolved.startswith("git+"))
 
 
 def _asked_by_tag(packages: Iterable[Any]) -> Iterator[str]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import configparser
 import re
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,6 +17,8 @@ from sandbox_runner.environments.needs.requirement_lines import (
     read_requirements,
     requirement_of,
 )
+from sandbox_runner.environments.needs.texts import read_toml, text_of
+from sandbox_runner.environments.needs.tox_needs import ToxNeeds, tox_needs
 
 _TESTS: Final = ("test", "tests", "testing")
 _DEVELOPMENT: Final = ("dev",)
@@ -40,7 +41,7 @@ class PythonNeeds:
     lines: tuple[str, ...] = ()
     """Requirements for its programs and its tests."""
     optional: tuple[str, ...] = ()
-    """Those of the lines that only requirements files or uv's default groups have, which also hold tools."""
+    """Those of the lines that only requirements files, tox or uv's default groups have, with tools."""
     constraints: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     """Of its own package, for its tests."""
@@ -91,23 +92,25 @@ def python_needs(files: Mapping[str, bytes]) -> PythonNeeds | None:
 
     files: path -> content, of at least those that wanted.wanted_paths names.
     """
-    project = _toml(files, "pyproject.toml")
+    project = read_toml("pyproject.toml", files.get("pyproject.toml", b""))
     found = _Collected()
     _from_project(project, found)
     _from_setup(files, project, found)
     found.add_extras(_for_tests(found.offered))
     _from_groups(project, found)
-    texts = _requirement_files(files)
-    found.add_extras(texts.extras)
+    tox = tox_needs(files, project)
+    texts = _requirement_files(files, tox)
+    found.add_extras([*texts.extras, *tox.extras])
     required = set(found.lines)
     found.add(texts.lines)
+    found.add(_groups(project, tox.groups))
     found.add(_default_groups(project))
     build = _build(project, files)
     if not (found.read or texts.read or build is not None):
         return None
     return PythonNeeds(
         requires_python=found.requires_python,
-        preferred_python=next(iter(_text(files.get(".python-version", b"")).split()), ""),
+        preferred_python=next(iter(text_of(files.get(".python-version", b"")).split()), ""),
         lines=tuple(found.lines),
         optional=tuple(line for line in found.lines if line not in required),
         constraints=tuple(texts.constraints),
@@ -139,7 +142,7 @@ def _from_setup(files: Mapping[str, bytes], project: dict[str, Any], found: _Col
         return
     parser = configparser.RawConfigParser()
     try:
-        parser.read_string(_text(files.get("setup.cfg", b"")))
+        parser.read_string(text_of(files.get("setup.cfg", b"")))
     except configparser.Error as error:
         raise InvalidInput(f"setup.cfg of the repository cannot be read: {error.message}") from None
     found.name = canonicalize_name(parser.get("metadata", "name", fallback=""))
@@ -169,10 +172,16 @@ def _default_groups(project: dict[str, Any]) -> list[str]:
     """What uv installs for whoever works on it: tests may import what another group than theirs has."""
     groups, uv = project.get("dependency-groups"), project.get("tool", {}).get("uv")
     named = uv.get("default-groups") if isinstance(uv, dict) else None
+    if named == "all" and isinstance(groups, dict):
+        return _groups(project, list(groups))
+    return _groups(project, list(map(str, named)) if isinstance(named, list) else [])
+
+
+def _groups(project: dict[str, Any], names: Iterable[str]) -> list[str]:
+    groups = project.get("dependency-groups")
     if not isinstance(groups, dict):
         return []
-    names = list(groups) if named == "all" else named if isinstance(named, list) else []
-    return [line for name in names for line in _group(groups, str(name), ())]
+    return [line for name in names for line in _group(groups, name, ())]
 
 
 def _build(project: dict[str, Any], files: Mapping[str, bytes]) -> tuple[str, ...] | None:
@@ -182,13 +191,17 @@ def _build(project: dict[str, Any], files: Mapping[str, bytes]) -> tuple[str, ..
     return _OLD_BUILD if "setup.py" in files or b"[metadata]" in files.get("setup.cfg", b"") else None
 
 
-def _requirement_files(files: Mapping[str, bytes]) -> RequirementLines:
+def _requirement_files(files: Mapping[str, bytes], tox: ToxNeeds) -> RequirementLines:
     main = [path for path in ("requirements.txt", "requirements/requirements.txt") if path in files]
     purposes: dict[str, list[str]] = {}
     for path in sorted(files):
         if (match := _FILES.match(path)) and (purpose := _purpose(path, match)):
             purposes.setdefault(purpose, []).append(path)
-    return read_requirements(files, main + [path for name in _for_tests(purposes) for path in purposes[name]])
+    named = [path for name in _for_tests(purposes) for path in purposes[name]]
+    if not tox.file:
+        return read_requirements(files, main + named)
+    of_tox = {tox.file: "\n".join(tox.lines).encode()}
+    return read_requirements({**files, **of_tox}, [*main, *named, tox.file])
 
 
 def _purpose(path: str, match: re.Match[str]) -> str:
@@ -223,14 +236,3 @@ def _lists(value: object) -> dict[str, list[str]]:
 
 def _cfg_lines(value: str) -> list[str]:
     return [line.strip() for line in value.splitlines() if line.strip() and not line.strip().startswith("#")]
-
-
-def _toml(files: Mapping[str, bytes], path: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(_text(files.get(path, b"")))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InvalidInput(f"{path} of the repository cannot be read: {error}") from None
-
-
-def _text(content: bytes) -> str:
-    return content.decode("utf-8-sig", "replace")

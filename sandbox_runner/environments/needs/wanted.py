@@ -7,10 +7,20 @@ from typing import Final
 
 from contracts.documents.repository_settings import OWN_FILE
 from contracts.ports.environments import CommitReader
-from sandbox_runner.environments.needs import node_needs
+from sandbox_runner.environments.needs import node_needs, tox_needs
 
 _NAMES: Final = frozenset(
-    {"pyproject.toml", "setup.cfg", "setup.py", "uv.lock", ".python-version", node_needs.LOCK, OWN_FILE}
+    {
+        "pyproject.toml",
+        "setup.cfg",
+        "setup.py",
+        "uv.lock",
+        ".python-version",
+        tox_needs.INI,
+        tox_needs.TOML,
+        node_needs.LOCK,
+        OWN_FILE,
+    }
 )
 _TEXTS: Final = (".txt", ".in", ".pip")
 _FOLDERS_DEEP: Final = 2

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -14,7 +15,7 @@ from typing import Final
 from contracts.base.processes.folder_cache import FolderCache
 from contracts.documents.repository_settings import SETTINGS_FILES
 from contracts.ports.environments import CommitReader, Environments, PreparedEnvironment
-from contracts.ports.workspace import NO_ENVIRONMENT, Environment
+from contracts.ports.workspace import NO_ENVIRONMENT
 from sandbox_runner.environments.making.keeping import kept
 from sandbox_runner.environments.needs.said import said_settings
 from sandbox_runner.environments.services.known import FindService, FoundService
@@ -90,10 +91,10 @@ def _with_services(
         mounts |= one.mounts
         variables |= one.variables
         path = f"{path}:{one.server.parent}"
-    environment = Environment(
-        mounts,
-        MappingProxyType({**variables, "PATH": path}),
-        beside=before.beside,
+    environment = replace(
+        before,
+        mounts=mounts,
+        variables=MappingProxyType({**variables, "PATH": path}),
         host_programs=(*before.host_programs, *((str(one.server), "--version") for one in found)),
         services=tuple(one.service for one in found),
     )

@@ -44,6 +44,7 @@ class _Text(NamedTuple):
 
 
 _OPENAI = {"MULTI_AGENT_MODEL": "openai:x", "OPENAI_BASE_URL": f"http://{AWAY}/v1"}
+_ANTHROPIC = {"MULTI_AGENT_MODEL": "anthropic:x", "ANTHROPIC_BASE_URL": f"http://{AWAY}"}
 _GEMINI = {
     "MULTI_AGENT_MODEL": "gemini:x",
     "GEMINI_API_KEY": "k",
@@ -81,6 +82,10 @@ TEXTS: Mapping[str, _Text] = {
     "openai_api_key": _Text({"unreachable": "k"}, ("model", "openai"), _OPENAI),
     "openai_base_url": _Text(
         {"form": "nonsense", "unreachable": f"http://{AWAY}/v1"}, ("model", "openai"), _OPENAI
+    ),
+    "anthropic_api_key": _Text({"unreachable": "k"}, ("model", "anthropic"), _ANTHROPIC),
+    "anthropic_base_url": _Text(
+        {"form": "nonsense", "unreachable": f"http://{AWAY}"}, ("model", "anthropic"), _ANTHROPIC
     ),
     "sandbox": _Text(
         {"form": "nonsense", "unreachable": "docker"}, ("sandbox",), {"DOCKER_HOST": f"tcp://{AWAY}"}

@@ -16,6 +16,7 @@ from tests.cli.walk.walking import Walker
 NEEDS: Final[Mapping[str, Mapping[str, str]]] = {
     "postgres": {"DATABASE_URL": f"postgresql://nobody@{AWAY}/none", "MULTI_AGENT_MODEL": "replay"},
     "openai": {"MULTI_AGENT_MODEL": "openai:x", "OPENAI_BASE_URL": f"http://{AWAY}"},
+    "anthropic": {"MULTI_AGENT_MODEL": "anthropic:x", "ANTHROPIC_BASE_URL": f"http://{AWAY}"},
     "gemini": {"MULTI_AGENT_MODEL": "gemini:x", "GEMINI_API_KEY": "k"},
     "gemini-legacy": {"MULTI_AGENT_MODEL": "gemini-legacy:x", "GEMINI_API_KEY": "k"},
 }
@@ -24,6 +25,7 @@ _ON_DATABASES: Final = ("status", "events", "why", "verify", "submit", "cancel",
 USES: Final[Mapping[str, tuple[str, ...]]] = {
     "postgres": (*_ON_DATABASES, "doctor"),
     "openai": ("plan", "run", "doctor"),
+    "anthropic": ("plan", "run", "doctor"),
     "gemini": ("plan", "run", "doctor"),
     "gemini-legacy": ("plan", "run", "doctor"),
 }

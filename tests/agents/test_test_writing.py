@@ -1,0 +1,125 @@
+"""A tester in a repository: it writes tests alone, sees them fail on the base, and weakens none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agents.roles.checks.untouched import weakened
+from agents.roles.tester import TesterAgent
+from agents.sdk.base_tree import BaseTree
+from agents.sdk.result import AgentResult
+from contracts.base.errors import AgentFailure
+from contracts.documents.reports import TestReport
+from contracts.ports.text_form import in_text
+from tests.agents.over_trees import OverTrees
+from tests.agents.support import ScriptedModel, TaskMaker
+from tests.agents.test_repository_work import run, step
+
+OLD = "from calc import double\n\n\ndef test_zero():\n    assert double(0) == 0\n"
+BEFORE = {"calc.py": b"def double(x):\n    return x\n", "tests/test_calc.py": OLD.encode()}
+AFTER = {**BEFORE, "calc.py": b"def double(x):\n    return 2 * x\n"}
+TWO = "\n\ndef test_two():\n    assert double(2) == 4\n"
+ADD = step(("edit", {"path": "tests/test_calc.py", "old": OLD, "new": OLD + TWO}))
+DONE = step(("finish", {"summary": "tested"}))
+
+
+async def _write(over: OverTrees, *answers: str, **fields: Any) -> tuple[AgentResult, ScriptedModel]:
+    model = ScriptedModel(*answers)
+    made = TaskMaker(model)(base=BaseTree(AFTER), role="tester", writable=["tests/", "calc.py"], **fields)
+    task = over.give(made, BEFORE)
+    assert task.workplace is not None
+    async with task.workplace:
+        return await TesterAgent().run(task), model
+
+
+def _told(model: ScriptedModel, request: int = -1) -> str:
+    return in_text(model.requests[request]).messages[-1].text
+
+
+async def test_tests_are_added_that_fail_without_the_work(over_trees: OverTrees) -> None:
+    bends = step(("edit", {"path": "calc.py", "old": "2 * x", "new": "4"}))
+    result, model = await _write(over_trees, bends, ADD, DONE)
+    assert result.files == {"tests/test_calc.py": (OLD + TWO).encode()}
+    assert result.verdict == "passed"
+    assert result.summary == "2 passed, 0 failed; 1 of its tests fail without the work"
+    assert "'calc.py' is no file of tests, and you write no other" in _told(model, 1)
+
+
+async def test_tests_that_pass_without_the_work_need_a_reason(over_trees: OverTrees) -> None:
+    shows_nothing = step(("write", {"path": "tests/test_more.py", "content": OLD}))
+    reason = step(("finish", {"summary": "tested", "why_none_fails": "it keeps what is there"}))
+    result, model = await _write(over_trees, DONE, shows_nothing, DONE, reason)
+    assert "no test was written" in _told(model, 1)
+    assert "none of your tests fails (tests/test_more.py::test_zero)" in _told(model)
+    assert result.summary.endswith("; none of its tests fails without the work: it keeps what is there")
+
+
+async def test_a_test_that_is_there_is_neither_weakened_nor_removed(over_trees: OverTrees) -> None:
+    weak = run("sed -i 's/double(0) == 0/True/' tests/test_calc.py")
+    back = run("git checkout -q tests/test_calc.py")
+    result, model = await _write(over_trees, weak, DONE, run("rm -r tests"), DONE, back, ADD, DONE)
+    assert "not as they were: tests/test_calc.py::test_zero" in _told(model, 2)
+    assert "tests/test_calc.py is gone; what is there stays" in _told(model, 4)
+    assert result.verdict == "passed"
+
+
+async def test_work_of_which_nothing_can_be_accepted_fails_the_attempt(over_trees: OverTrees) -> None:
+    with pytest.raises(AgentFailure, match="no such thing"):
+        await _write(over_trees, ADD, step(("give_up", {"reason": "no such thing"})))
+
+
+async def test_failing_tests_are_reported_with_their_tracebacks(over_trees: OverTrees) -> None:
+    wrong = step(("edit", {"path": "tests/test_calc.py", "old": OLD, "new": OLD + TWO.replace("4", "5")}))
+    result, _ = await _write(over_trees, wrong, DONE)
+    assert isinstance(result.report, TestReport)
+    [failed] = [case for case in result.report.results if case.outcome == "failed"]
+    assert result.verdict == "failed"
+    assert ">       assert double(2) == 5\nE       assert 4 == 5" in failed.traceback
+
+
+PATH = "tests/test_a.py"
+FILE = """\
+import os
+
+N = 1
+
+
+def helper():
+    return N
+
+
+class TestA:
+    def test_one(self):
+        assert helper()
+"""
+
+
+@pytest.mark.parametrize(
+    ("added", "what"),
+    [
+        ("\n\ndef test_two():\n    assert N\n", []),
+        ("import re\nM = 2\n\n\nclass TestB:\n    'b'\n    def test_x(self):\n        pass\n", []),
+        ("\n    def test_two(self):\n        pass\n", []),
+        ("\n\ndef helper():\n    return 2\n", ["helper"]),
+        ("N = 2\n", ["N = 2"]),
+        ("pytestmark = 1\n", ["pytestmark = 1"]),
+        ("del TestA\n", ["del TestA"]),
+        ("\n\ndef setup_module():\n    pass\n", ["setup_module"]),
+        ("\n\n@fixture(autouse=True)\ndef quiet():\n    pass\n", ["quiet"]),
+        ("\n\nclass TestA:\n    x = 1\n", ["TestA"]),
+        ("from x import helper\n", ["from x import helper"]),
+        ("if N:\n    pass\n", ["if N:"]),
+    ],
+)
+def test_what_is_added_gives_nothing_that_is_there_another_meaning(added: str, what: list[str]) -> None:
+    assert weakened(FILE, FILE + added, PATH) == [f"{PATH}::{one}" for one in what]
+
+
+def test_what_is_changed_is_named() -> None:
+    assert weakened(FILE, FILE.replace("assert helper()", "pass"), PATH) == [f"{PATH}::TestA::test_one"]
+    assert weakened(FILE, FILE.replace("import os", "import re"), PATH) == [f"{PATH}::import os"]
+    assert weakened("test('a', () => {})", "test('b', () => {})", "a.test.mjs") == ["a.test.mjs"]
+    moved = FILE.replace("N = 1\n", "") + "N = 1\n"
+    assert weakened(FILE, moved, PATH) == [f"{PATH}::the order of what stands in it"]

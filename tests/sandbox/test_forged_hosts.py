@@ -1,0 +1,114 @@
+"""Results of a sandbox host that somebody else made up, on a real bus: none is believed but the true one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from contracts.base.errors import NotPermitted
+from contracts.bus.access import BusUser
+from contracts.bus.connect import open_message_bus
+from contracts.messages.channels import Channels
+from contracts.messages.sandbox import SandboxHost, SandboxOrder
+from contracts.ports.bus import MessageBus, Outgoing
+from contracts.ports.sandbox import Isolation, SandboxRequest, SandboxResult, Verdict
+from sandbox_runner.service.messages import Messages, outcome_of, read
+from tests.sandbox.hosting import remote_sandbox
+from tests.support.bus_users import GuardedRedis, guarded_redis
+
+SAY = Messages("test", time.time)
+GROUP = Channels.SANDBOX_GROUP
+
+
+def result(order: SandboxOrder, host_id: str, text: bytes = b"forged", **changes: str) -> Outgoing:
+    ended = SandboxResult(Verdict.OK, 0, text, b"", {}, 0.1, "docker", Isolation.CONTAINER)
+    outcome = outcome_of(ended, request_id=order.request_id, host_id=host_id)
+    return SAY.outcome(order.caller_id, outcome.model_copy(update=changes))
+
+
+def spoiled(order: SandboxOrder, spoil: Callable[[bytes], bytes]) -> Outgoing:
+    sent = result(order, "host-1")
+    return Outgoing(sent.stream, spoil(sent.payload))
+
+
+def sign_of_life(host_id: str, *held: str) -> Outgoing:
+    host = SandboxHost(
+        host_id=host_id, machine="m", backend="docker", isolation="container", slots=2, held=held
+    )
+    return SAY.host_heartbeat(host)
+
+
+FORGED: dict[str, Callable[[SandboxOrder], Outgoing]] = {
+    "of a host that nobody knows": lambda order: result(order, "stranger"),
+    "of a host that is idle": lambda order: result(order, "host-2"),
+    "in the caller's name": lambda order: result(order, order.caller_id),
+    "of another request": lambda order: result(order, "host-1", request_id="f" * 32),
+    "that is a sign of life": lambda order: spoiled(order, lambda _: sign_of_life("host-1").payload),
+    "that is the request": lambda order: spoiled(order, lambda _: SAY.order(order).payload),
+    "that ends early": lambda order: spoiled(order, lambda raw: raw[:-20]),
+    "that is no text": lambda order: spoiled(order, lambda _: b"\xff\xfe"),
+    "with another verdict": lambda order: spoiled(order, lambda raw: raw.replace(b'"ok"', b'"verified"')),
+}
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[GuardedRedis]:
+    with guarded_redis() as server:
+        yield server
+
+
+async def taken(bus: MessageBus) -> SandboxOrder:
+    """The next request, as a host reads it; two hosts say that they live."""
+    await bus.ensure_group(Channels.SANDBOX_REQUESTS, GROUP)
+    while True:
+        await bus.broadcast([sign_of_life("host-1"), sign_of_life("host-2")])
+        if found := await bus.read([Channels.SANDBOX_REQUESTS], GROUP, "host-1", count=1, block_ms=100):
+            await bus.ack(GROUP, found)
+            return read(found[0].payload, SandboxOrder)
+
+
+async def test_no_forged_result_is_believed(guarded: GuardedRedis) -> None:
+    host = open_message_bus(guarded.url_of(BusUser.SANDBOX_HOST))
+    async with remote_sandbox(guarded.url_of(BusUser.WORKER)) as remote:
+        asked = asyncio.create_task(remote.run(SandboxRequest(argv=("true",))))
+        order = await taken(host)
+        await host.broadcast([sign_of_life("host-1", order.request_id), sign_of_life("host-2")])
+        await asyncio.sleep(0.2)
+        for forge in FORGED.values():
+            await host.broadcast([forge(order)])
+        await asyncio.sleep(0.5)
+        assert not asked.done()
+        await host.broadcast([result(order, "host-1", b"true")])
+        assert (await asyncio.wait_for(asked, 10)).stdout == b"true"
+    await host.close()
+
+
+async def test_a_true_result_that_came_before_its_host_was_heard_is_believed_later(
+    guarded: GuardedRedis,
+) -> None:
+    host = open_message_bus(guarded.url_of(BusUser.SANDBOX_HOST))
+    async with remote_sandbox(guarded.url_of(BusUser.WORKER)) as remote:
+        asked = asyncio.create_task(remote.run(SandboxRequest(argv=("true",))))
+        order = await taken(host)
+        await host.broadcast([result(order, "host-3", b"true")])
+        await asyncio.sleep(0.3)
+        assert not asked.done()
+        # A host repeats both until it is told that the result has arrived.
+        await host.broadcast([sign_of_life("host-3", order.request_id)])
+        await host.broadcast([result(order, "host-3", b"true")])
+        assert (await asyncio.wait_for(asked, 10)).stdout == b"true"
+    await host.close()
+
+
+@pytest.mark.parametrize("user", [user for user in BusUser if user is not BusUser.SANDBOX_HOST])
+async def test_nobody_else_says_what_a_host_says(guarded: GuardedRedis, user: BusUser) -> None:
+    bus = open_message_bus(guarded.url_of(user))
+    try:
+        for channel in (Channels.sandbox_results("w-1"), Channels.SANDBOX_HOSTS):
+            with pytest.raises(NotPermitted):
+                await bus.broadcast([Outgoing(channel, b"a result")])
+    finally:
+        await bus.close()
