@@ -144,6 +144,10 @@ class Settings(ForgeSettings, BaseSettings):
         description="who makes the plan of a run: `full` the model, `single` nobody, one agent does all and "
         "asks for a plan if it needs one; `auto` is `single` in a repository, else `full`",
     )
+    questions: Literal["auto", "always", "never"] = Field(
+        default="auto",
+        description="whether agents may ask a person; `auto` where the work is started on a terminal",
+    )
     max_tasks: int = Field(default=200, ge=1, le=100_000, description="tasks in a plan")
     max_repository_files: int = Field(
         default=50_000,

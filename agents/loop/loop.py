@@ -13,6 +13,7 @@ from agents.loop.ends import FINISH, USUAL_ENDS, Ends, Finish, GiveUp
 from agents.loop.record import Ending, StepRecord
 from agents.loop.seen import step_taken
 from agents.loop.step import ModelStep, read_step, unreadable
+from agents.sdk.questions import Suspended
 from agents.tools.bench import Bench
 from agents.tools.planning import shown_todo
 from agents.tools.tool import Tool, ToolRefused
@@ -102,6 +103,8 @@ class Loop:
         self._prose = 0
         self._refusal = ""
         """Why the last step could not have the end that it asked for."""
+        self._unkept = ""
+        """Why what was changed is in no tree yet; "" where it is."""
 
     @property
     def tree(self) -> str:
@@ -166,11 +169,12 @@ class Loop:
         if stored := await self._stored(step):
             self._last = stored
             return stored
-        results = await self._take(step) if step.calls else ()
+        results = await self._results(step) if step.calls else ()
         note, tree = "" if step.calls else step.problem, self._last.tree
         try:
             tree = await self._snapshot(step)
         except (LimitExceeded, UnsafePath) as error:
+            self._unkept = str(error)
             note = (
                 f"Your work is there, but would be lost with this sandbox: {error}. Remove what you do not "
                 "need, and it is kept again."
@@ -193,6 +197,15 @@ class Loop:
         record = StepRecord.decode(stored)
         return record if record.follows(step.digest, len(step.calls)) else None
 
+    async def _results(self, step: ModelStep) -> tuple[str, ...]:
+        """Take a step. One that would suspend the work is refused where that would lose what was done."""
+        try:
+            return await self._take(step)
+        except Suspended:
+            if not self._unkept:
+                raise
+        return (f"refused: nobody can be asked now, as what was changed cannot be kept: {self._unkept}",)
+
     async def _take(self, step: ModelStep) -> tuple[str, ...]:
         """Do the calls in their order, those side by side that follow each other and only look."""
         bench = await self.opened()
@@ -214,6 +227,8 @@ class Loop:
                 raise ToolRefused(f"there is no such tool; there are {', '.join(self._tools)}")
             if arguments is None:
                 raise ToolRefused(unreadable(call, step))
+            if tool.alone and len(step.calls) > 1:
+                raise ToolRefused("it must be the only call of its step")
             if tool in self._ends.tools:
                 tool.read(arguments)
                 raise ToolRefused(self._refusal or "it must be the only call of its step")
@@ -237,7 +252,8 @@ class Loop:
         """The tree after a step; that of before where it can have changed nothing."""
         if self.bench is None or all(self._only_looks(call) for call in step.calls):
             return self._last.tree
-        return await self.bench.workspace.snapshot()
+        tree, self._unkept = await self.bench.workspace.snapshot(), ""
+        return tree
 
     def _written(self) -> tuple[str, ...]:
         return tuple(sorted(self.bench.written)) if self.bench else self._last.written

@@ -11,7 +11,7 @@ from contracts.ports.content import ToolCall
 from contracts.ports.text_form import MOST_CALLS
 
 _CHARACTERS: Final = 200
-_NAMED_BY: Final = ("path", "command", "pattern", "tests", "summary", "reason")
+_NAMED_BY: Final = ("path", "command", "pattern", "tests", "summary", "reason", "question")
 """Arguments that say best what a call is about, one of each tool."""
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+from agents.tools.asking import ASKING
 from agents.tools.comparing import COMPARING
 from agents.tools.editing import EDITING
 from agents.tools.patching import PATCHING
@@ -16,7 +17,8 @@ from agents.tools.running import RUNNING
 from agents.tools.tool import Tool
 
 _TOOLS: Final[Mapping[str, Tool[Any]]] = {
-    tool.name: tool for tool in (*READING, *COMPARING, *EDITING, *PATCHING, *RUNNING, *PLANNING)
+    tool.name: tool
+    for tool in (*READING, *COMPARING, *EDITING, *PATCHING, *RUNNING, *PLANNING, *ASKING)
 }
 _LOOKS: Final = ("read", "search", "find", "list")
 _CHANGES: Final = ("edit", "patch", "write")
@@ -44,7 +46,7 @@ PERMISSIONS: Final[Mapping[str, Permissions]] = MappingProxyType(
         "architect": Permissions(_LOOKS),
         "tester": Permissions((*_LOOKS, *_CHANGES, *_RUNS, "todo"), only_tests=True),
         "reviewer": Permissions((*_LOOKS, "diff")),
-        "coder": Permissions((*_LOOKS, *_CHANGES, *_RUNS, "todo"), frozenset({"tester"})),
-        "debugger": Permissions((*_LOOKS, "diff", *_CHANGES, *_RUNS, "todo"), frozenset({"tester"})),
+        "coder": Permissions((*_LOOKS, *_CHANGES, *_RUNS, "todo", "ask"), frozenset({"tester"})),
+        "debugger": Permissions((*_LOOKS, "diff", *_CHANGES, *_RUNS, "todo", "ask"), frozenset({"tester"})),
     }
 )

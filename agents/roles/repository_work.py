@@ -126,6 +126,7 @@ async def _bench(task: Task, tree: str) -> Bench:
         refusal,
         test=test_command(task.files, said.test, task.files.get(PACKAGE_FILE)),
         lint=tuple(shlex.split(said.lint or "")),
+        ask=task.ask_person,
         base=task.request.base_commit or "HEAD",
     )
 

@@ -12,6 +12,7 @@ from agents.sdk.changed_tree import over_commit
 from agents.sdk.exchange_log import ExchangeLog
 from agents.sdk.guidance import guidance_for
 from agents.sdk.prompting import material
+from agents.sdk.questions import answer_to
 from agents.sdk.skills import Skill, find_skills, skill_paths, skill_text
 from agents.sdk.structured_output import Check, Dialogue
 from agents.sdk.workplace import Workplace
@@ -141,6 +142,16 @@ class Task:
         text = "\n\n".join([prompt, *(material(part) for part in materials)])
         request = ModelRequest(f"{self.item.agent_role}.ask", system, (ModelMessage("user", text),))
         return (await self.exchanges.complete(request)).text
+
+    async def ask_person(self, question: str, choices: Sequence[str] = ()) -> str | None:
+        """Return a person's answer to a question; None where nobody can be asked, or none is left to ask.
+
+        As long as nobody has answered, the execution ends here, and that is no failure. The next one runs
+        the agent from its start, with the answer: what a model has answered is read back, and paid once.
+        choices: likely answers; the person may give any other. Raises Suspended, which no agent catches, and
+        InvalidInput for a question that is empty or too long.
+        """
+        return answer_to(self.request, question, choices)
 
     async def ask_document(
         self,

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from contracts.ports.workspace import CommandLimits, ExecResult, Workspace
 
 _OUTPUT_CHARACTERS = 16_000
+
+
+async def _nobody(_question: str, _choices: Sequence[str]) -> str | None:
+    """Answer where nobody can be asked."""
+    return None
 
 
 @dataclass(slots=True)
@@ -36,6 +41,8 @@ class Bench:
     """What the linter found in a file when it was looked at last."""
     todo: tuple[tuple[str, str], ...] = ()
     """What is to be done, and how far it is."""
+    ask: Callable[[str, Sequence[str]], Awaitable[str | None]] = _nobody
+    """Asks a person a question with likely answers; see `Task.ask_person`."""
 
     async def exec(self, argv: tuple[str, ...], seconds: float | None = None) -> ExecResult:
         """Run the next command."""

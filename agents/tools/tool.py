@@ -29,6 +29,8 @@ class Tool(Generic[A]):
     """Raises ToolRefused, InvalidInput, SandboxUnavailable."""
     reads_only: bool = False
     """Whether it changes nothing, and may run beside others."""
+    alone: bool = False
+    """Whether it must be the only call of its step."""
 
     @property
     def described(self) -> ModelTool:

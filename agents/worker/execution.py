@@ -13,6 +13,7 @@ import structlog
 
 from agents.sdk.base_tree import read_base
 from agents.sdk.exchange_log import ExchangeLog, ExchangeScope
+from agents.sdk.questions import Suspended, said_so_far
 from agents.sdk.registry import AgentTable, agent_info
 from agents.sdk.result import AgentResult
 from agents.sdk.task import Task
@@ -131,6 +132,8 @@ class TaskExecutor:
         try:
             async with deadline:
                 return await self._work(event, exchanges, execution_id)
+        except Suspended as suspended:
+            return {"status": "suspended", "suspended": suspended.suspension}
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             if _is_cancelled(error):
                 raise
@@ -200,7 +203,7 @@ class TaskExecutor:
         if reason is None or found.outage:
             return found
         try:
-            await exchanges.note_failure(reason)
+            await exchanges.note_failure(reason + said_so_far(event.data))
         except Exception as store_error:
             # Without the note the next attempt would be given the same answers and fail the same way.
             return task_error(store_error)

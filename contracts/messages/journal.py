@@ -127,6 +127,25 @@ class TaskContested(NamedTuple):
     added: tuple[str, ...]
 
 
+class TaskSuspended(NamedTuple):
+    """An execution ended with a question to a person, and left its slot; it goes on with the answer."""
+
+    task_id: str
+    attempt: int
+    question: str
+    choices: tuple[str, ...] | None = None
+    """Answers that are likely, None for none."""
+
+
+class TaskAnswered(NamedTuple):
+    """A person answered what a task asks."""
+
+    task_id: str
+    person: str
+    question: str
+    answer: str
+
+
 class TaskRetrying(NamedTuple):
     """An attempt failed and is repeated."""
 
@@ -234,6 +253,8 @@ JournalEvent: TypeAlias = (
     | TaskContested
     | TaskNeedsPlan
     | TaskPlanned
+    | TaskSuspended
+    | TaskAnswered
     | TaskRetrying
     | TaskDelayed
     | TaskLost
@@ -260,6 +281,8 @@ JOURNAL_EVENTS: Mapping[str, type[JournalEvent]] = {
     "task.contested": TaskContested,
     "task.needs_plan": TaskNeedsPlan,
     "task.planned": TaskPlanned,
+    "task.suspended": TaskSuspended,
+    "task.answered": TaskAnswered,
     "task.retrying": TaskRetrying,
     "task.delayed": TaskDelayed,
     "task.lost": TaskLost,

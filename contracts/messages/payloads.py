@@ -12,6 +12,7 @@ from contracts.documents.reports import ReviewFinding
 from contracts.documents.repository_settings import RepositorySettings
 from contracts.documents.todo_list import RoleName, TodoItem, TodoList
 from contracts.messages.channels import StreamName
+from contracts.messages.suspension import ResumeFrom, Suspension
 
 MAX_LOGS = 8_000
 
@@ -37,6 +38,12 @@ class TaskRequest(Model):
     )
     repository: RepositorySettings | None = Field(
         default=None, description="what that says about work in it, None for nothing"
+    )
+    questions: int | None = Field(
+        default=None, ge=1, description="how many more a person may be asked; None for none, or for nobody"
+    )
+    resume_from: ResumeFrom | None = Field(
+        default=None, description="with what a task goes on that was suspended"
     )
 
 
@@ -133,13 +140,14 @@ class Contested(Model):
 class TaskOutcome(Model):
     """The outcome of one execution of one dispatch.
 
-    A test task that ran its tests has succeeded even if tests failed; `verdict` says whether they passed.
+    A test task that ran its tests has succeeded even if tests failed; `verdict` says whether they passed. One
+    that is suspended has left all it did in the artifact store, and goes on there.
     """
 
     dispatch_id: Identifier
     execution_id: Identifier
     worker_id: Identifier
-    status: Literal["succeeded", "failed"]
+    status: Literal["succeeded", "failed", "suspended"]
     commit: CommitName | None = None
     verdict: Literal["passed", "failed"] | None = None
     summary: Annotated[str, StringConstraints(max_length=2_000)] = ""
@@ -152,6 +160,7 @@ class TaskOutcome(Model):
     )
     plan_wanted: PlanWanted | None = Field(default=None, description="of a task that needs a plan first")
     plan: TodoList | None = Field(default=None, description="of a task that planned")
+    suspended: Suspension | None = Field(default=None, description="what a suspended task waits for")
     usage: Usage = Usage()
     seconds: float = Field(default=0.0, ge=0)
 

@@ -10,15 +10,24 @@ from __future__ import annotations
 from agents.sdk.exchange_log import ExchangeScope, note_failure
 from contracts.base.errors import InvalidInput
 from contracts.base.processes.command_lines import command_line
+from contracts.base.text import encodable
+from contracts.messages.suspension import MOST_ANSWER, Question
 from contracts.ports.exchanges import ExchangeStore
-from multi_agent.application.approvals import PendingApproval, pending_approvals
 from multi_agent.application.status import find_workflow
+from multi_agent.application.waiting import (
+    Pending,
+    PendingApproval,
+    PendingQuestion,
+    pending_approvals,
+    pending_questions,
+)
 from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.command_result import CommandResult
 from orchestrator.core.state import TaskStatus
 
 _ANEW = "its answers led to a failure; a person asks for others"
+_MOST_LISTED = 100
 RESULT_SECONDS = 5.0
 """How long a result is waited for."""
 
@@ -44,7 +53,7 @@ async def approve(
     client: WorkflowClient, approval: PendingApproval, person: str, *, expected_hash: str | None = None
 ) -> CommandResult | None:
     """Allow exactly this action. Raises InvalidInput when it does not hash to `expected_hash`."""
-    _check_hash(approval, expected_hash)
+    _check_hash(approval, expected_hash, "approve")
     task_id = approval.item.task_id
     command_id = await client.approve(approval.workflow_id, task_id, approval.action_hash, person)
     return await client.result(command_id, RESULT_SECONDS)
@@ -63,17 +72,63 @@ async def reject(
     With `expected_hash` only as it hashes to that, else as it stands when the command is applied. Raises
     InvalidInput when it does not hash to it.
     """
-    _check_hash(approval, expected_hash)
+    _check_hash(approval, expected_hash, "approve")
     command_id = await client.reject(
         approval.workflow_id, approval.item.task_id, person, reason, action_hash=expected_hash
     )
     return await client.result(command_id, RESULT_SECONDS)
 
 
-def _check_hash(approval: PendingApproval, expected: str | None) -> None:
-    task_id, found = approval.item.task_id, approval.action_hash
+async def pending_question(
+    client: WorkflowClient, workflow: str | None, task_id: str | None
+) -> PendingQuestion:
+    """Find the task that waits for an answer; without a name, the only one.
+
+    Raises InvalidInput when that one does not wait, or when several do and none is named.
+    """
+    views = [await find_workflow(client, workflow)] if workflow else await client.waiting(_MOST_LISTED)
+    asked = [one for view in views for one in pending_questions(view)]
+    found = [one for one in asked if task_id in {None, one.task_id}]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(f"{one.workflow_id} {one.task_id}" for one in asked) or "none"
+    raise InvalidInput(f"tasks that wait for an answer: {names}; name one of them")
+
+
+async def answer(
+    client: WorkflowClient,
+    asked: PendingQuestion,
+    text: str,
+    person: str,
+    *,
+    expected_hash: str | None = None,
+) -> CommandResult | None:
+    """Answer exactly this question, with a text or the number of a choice.
+
+    Raises InvalidInput when it does not hash to `expected_hash`, and for a text that is no answer.
+    """
+    _check_hash(asked, expected_hash, "answer")
+    given = _chosen(asked.question, encodable(text).strip())
+    names = {asked.workflow_id, asked.task_id}
+    if not given or given in names:
+        command = command_line("answer", asked.workflow_id, asked.task_id, "TEXT")
+        raise InvalidInput(f"answer {given!r}: is no answer; say what you answer: {command}")
+    if len(given) > MOST_ANSWER:
+        raise InvalidInput(f"answer: has {len(given)} characters, the limit is {MOST_ANSWER}; shorten it")
+    command_id = await client.answer(asked.workflow_id, asked.task_id, asked.action_hash, given, person)
+    return await client.result(command_id, RESULT_SECONDS)
+
+
+def _chosen(question: Question, text: str) -> str:
+    """The choice that has this number, else the text itself."""
+    by_number = {str(number): choice for number, choice in enumerate(question.choices, 1)}
+    return text if text in question.choices else by_number.get(text, text)
+
+
+def _check_hash(pending: Pending, expected: str | None, verb: str) -> None:
+    task_id, found = pending.task_id, pending.action_hash
     if expected not in {None, found}:
-        command = command_line("approve", approval.workflow_id, task_id, "--show")
+        command = command_line(verb, pending.workflow_id, task_id, "--show")
         raise InvalidInput(
             f"task {task_id} hashes to {found}, not to {expected}; look at it again with `{command}`"
         )

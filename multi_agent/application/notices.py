@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from contracts.messages.journal import WorkflowCompleted, WorkflowFailed
-from multi_agent.application.approvals import pending_approvals
+from multi_agent.application.waiting import Pending, PendingApproval, pending
 from orchestrator.client.views import JournalEntry, WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 
@@ -21,12 +21,14 @@ class Notice:
     """Something that a person may want to know at once."""
 
     event: str
-    """workflow.completed, workflow.failed or approval.waiting."""
+    """workflow.completed, workflow.failed, approval.waiting or question.waiting."""
     workflow_id: str
     task_id: str | None = None
-    """The task that waits for approval."""
+    """The task that waits for approval, or asks."""
     reason: str = ""
     """Why it failed."""
+    question: str = ""
+    """What it asks."""
 
 
 class Notices:
@@ -62,10 +64,16 @@ class Notices:
         return found
 
     def _questions(self, views: Sequence[WorkflowView]) -> list[Notice]:
-        asked = {one.action_hash: one for view in views for one in pending_approvals(view)}
+        asked = {one.action_hash: one for view in views for one in pending(view)}
         new = [one for name, one in asked.items() if name not in self._known_questions]
         self._known_questions = frozenset(asked)
-        return [Notice("approval.waiting", one.workflow_id, one.item.task_id) for one in new]
+        return [_question(one) for one in new]
+
+
+def _question(one: Pending) -> Notice:
+    if isinstance(one, PendingApproval):
+        return Notice("approval.waiting", one.workflow_id, one.task_id)
+    return Notice("question.waiting", one.workflow_id, one.task_id, question=one.question.text)
 
 
 def _end(entry: JournalEntry) -> Notice | None:

@@ -10,13 +10,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from multi_agent.application.approvals import PendingApproval
+from multi_agent.application.waiting import Pending
 
 MOST_KEPT: Final = 500
 
 
 class ShownActions:
-    """The hash of each waiting action as it was last shown to the user of this process.
+    """The hash of each waiting action, or question, as it was last shown to the user of this process.
 
     Kept in the data folder, in a file of the user's own: one that somebody else could have written counts as
     none, since it could make a person allow what they never saw. What cannot be written is forgotten.
@@ -25,13 +25,13 @@ class ShownActions:
     def __init__(self, data: Path) -> None:
         self._file = data / f"shown-{os.geteuid()}.json"
 
-    def last(self, approval: PendingApproval) -> str | None:
+    def last(self, pending: Pending) -> str | None:
         """The hash under which the task was last shown; None when it never was."""
-        return self._read().get(_name(approval))
+        return self._read().get(_name(pending))
 
-    def note(self, approvals: Iterable[PendingApproval]) -> None:
+    def note(self, waiting: Iterable[Pending]) -> None:
         """Remember that these were shown just now, whole."""
-        now = {_name(one): one.action_hash for one in approvals}
+        now = {_name(one): one.action_hash for one in waiting}
         if not now:
             return
         kept = {name: value for name, value in self._read().items() if name not in now} | now
@@ -59,5 +59,5 @@ class ShownActions:
         unfinished.replace(self._file)
 
 
-def _name(approval: PendingApproval) -> str:
-    return f"{approval.workflow_id}/{approval.item.task_id}"
+def _name(pending: Pending) -> str:
+    return f"{pending.workflow_id}/{pending.task_id}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from contracts.base.errors import InvalidInput
-from multi_agent.application.approvals import PendingApproval, pending_approvals
 from multi_agent.application.ends.results import OfferedWork, offered_work
+from multi_agent.application.waiting import Pending, PendingApproval, PendingQuestion, pending
 from orchestrator.client.views import OrchestratorView, WorkerView, WorkflowOverview, WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
@@ -21,9 +21,19 @@ class Overview:
     workers: list[WorkerView]
     served: bool
     """Whether an orchestrator lives."""
-    waiting: tuple[PendingApproval, ...]
+    waiting: tuple[Pending, ...]
     """What waits for a person in the newest workflows in which anything does."""
     dead_letters: list[StoredDeadLetter]
+
+    @property
+    def approvals(self) -> tuple[PendingApproval, ...]:
+        """Of what waits, what must be approved."""
+        return tuple(one for one in self.waiting if isinstance(one, PendingApproval))
+
+    @property
+    def questions(self) -> tuple[PendingQuestion, ...]:
+        """Of what waits, what must be answered."""
+        return tuple(one for one in self.waiting if isinstance(one, PendingQuestion))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +42,8 @@ class WorkflowDetails:
 
     view: WorkflowView
     dead_letters: list[StoredDeadLetter]
-    waiting: tuple[PendingApproval, ...]
-    """What waits for approval."""
+    waiting: tuple[Pending, ...]
+    """What waits for a person."""
     served: bool
     """Whether an orchestrator lives."""
     offered: OfferedWork | None
@@ -50,7 +60,7 @@ async def overview(client: WorkflowClient, limit: int, *, served: bool) -> Overv
         await client.orchestrators(),
         await client.workers(),
         served,
-        tuple(one for view in await client.waiting(limit) for one in pending_approvals(view)),
+        tuple(one for view in await client.waiting(limit) for one in pending(view)),
         await client.dead_letters(limit=limit),
     )
 
@@ -72,4 +82,4 @@ async def workflow_details(client: WorkflowClient, name: str | None, *, served: 
     view = await find_workflow(client, name)
     letters = await client.dead_letters(workflow_id=view.header.workflow_id)
     offered = await offered_work(client, view)
-    return WorkflowDetails(view, letters, pending_approvals(view), served, offered)
+    return WorkflowDetails(view, letters, pending(view), served, offered)

@@ -23,7 +23,13 @@ class Submission:
         """Set as long as the workflow is stored, or may be."""
 
     async def submit(
-        self, client: WorkflowClient, plan: TodoList, base: RepositoryBase, planning: Usage | None
+        self,
+        client: WorkflowClient,
+        plan: TodoList,
+        base: RepositoryBase,
+        planning: Usage | None,
+        *,
+        questions: bool = False,
     ) -> str:
         """Submit and return the workflow's id. Raises as WorkflowClient.submit.
 
@@ -37,6 +43,7 @@ class Submission:
                 workflow_id=name,
                 planning=planning,
                 repository=base.settings,
+                questions=questions,
             )
         )
         try:

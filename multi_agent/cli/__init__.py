@@ -1,6 +1,6 @@
 """The command line: parses, calls `multi_agent.application`, prints. One file a command, in rooms by subject.
 
-Exit codes: 0 done, 1 the work failed, 2 wrong use or configuration, 3 waiting for approval,
+Exit codes: 0 done, 1 the work failed, 2 wrong use or configuration, 3 waiting for a person,
 4 busy: try again later, 130 interrupted.
 """
 
@@ -21,7 +21,7 @@ from multi_agent.cli.lazy import LazyCommand, LazyGroup
 EXIT_DONE: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
-EXIT_APPROVAL: Final = 3
+EXIT_WAITING: Final = 3
 EXIT_BUSY: Final = 4
 EXIT_INTERRUPTED: Final = 130
 
@@ -50,6 +50,7 @@ _COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "verify": LazyCommand("diagnosis.verify:verify", "Check that nothing was lost, done twice or moved."),
     "approve": LazyCommand("decisions.approve:approve", "Allow a task that waits for approval."),
     "reject": LazyCommand("decisions.reject:reject", "Refuse a task that waits for approval."),
+    "answer": LazyCommand("decisions.answer:answer", "Answer what an agent asks."),
     "cancel": LazyCommand("decisions.cancel:cancel", "End a workflow."),
     "retry": LazyCommand("decisions.retry:retry", "Try failed tasks again."),
     "dead-letters": LazyCommand(
@@ -81,7 +82,7 @@ _COMMANDS: Final[Mapping[str, LazyCommand]] = {
 def cli() -> None:
     """Turn a request in plain language into tested code in Git, made by agents on your own machines.
 
-    Exit codes: 0 done, 1 the work failed, 2 wrong use or configuration, 3 waiting for approval,
+    Exit codes: 0 done, 1 the work failed, 2 wrong use or configuration, 3 waiting for a person,
     4 busy: try again later, 130 interrupted.
     """
 

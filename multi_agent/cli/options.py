@@ -53,7 +53,13 @@ on_event_option = click.option(
     "hooks",
     multiple=True,
     metavar="COMMAND|URL",
-    help="Tell of a workflow that completed, failed or waits for approval, as JSON; repeatable.",
+    help="Tell of a workflow that completed, failed or waits for a person, as JSON; repeatable.",
+)
+questions_option = click.option(
+    "--questions",
+    type=click.Choice(["auto", "always", "never"]),
+    help="Whether agents in a repository may ask you (see `answer`), or decide themselves. [default: auto, "
+    "where this command runs on a terminal; env MULTI_AGENT_QUESTIONS]",
 )
 roles_option = click.option(
     "--role", "roles", multiple=True, help="Role to serve; repeatable. [default: all that have an agent]"

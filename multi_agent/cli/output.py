@@ -6,10 +6,11 @@ import getpass
 from typing import TYPE_CHECKING
 
 from contracts.base.errors import InvalidInput
-from contracts.base.printing import print_line
+from contracts.base.printing import can_ask, print_line
 from contracts.base.processes.command_lines import command_line
 
 if TYPE_CHECKING:
+    from multi_agent.settings import Settings
     from orchestrator.core.command_result import CommandResult
 
 
@@ -21,6 +22,11 @@ def print_result(result: CommandResult | None, what: str) -> None:
     if result.refusal is not None:
         raise InvalidInput(result.refusal)
     print_line(f"done: {what}")
+
+
+def may_ask(settings: Settings) -> bool:
+    """Whether agents of what this command starts may ask a person."""
+    return can_ask() if settings.questions == "auto" else settings.questions == "always"
 
 
 def caller() -> str:

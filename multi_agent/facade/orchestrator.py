@@ -30,7 +30,12 @@ from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.state import TaskStatus, WorkflowStatus
 
 _WAITING: Final = "waiting_for_approval"
-_SHOWN: Final = {TaskStatus.SUCCEEDED: "completed", TaskStatus.APPROVAL: _WAITING}
+_ASKING: Final = "waiting_for_answer"
+_SHOWN: Final = {
+    TaskStatus.SUCCEEDED: "completed",
+    TaskStatus.APPROVAL: _WAITING,
+    TaskStatus.ANSWER: _ASKING,
+}
 
 
 class Orchestrator:
@@ -63,7 +68,8 @@ class Orchestrator:
 
     async def _create(self, plan: TodoList, base_commit: str | None) -> str:
         async with self._client() as client:
-            return await client.submit(plan, base_commit=base_commit)
+            asks = self._settings.questions == "always"
+            return await client.submit(plan, base_commit=base_commit, questions=asks)
 
     def _read_plan(self, todo_list_id: object) -> TodoList:
         if not isinstance(todo_list_id, str):
@@ -81,7 +87,8 @@ class Orchestrator:
         {"workflow_id", "status", "reason", "tasks": {task_id: {"status", "commit", "attempt", "summary"}}}
 
         workflow_id: the id or an unambiguous beginning of it.
-        The workflow's status is "completed", "failed", "cancelled" or "waiting_for_approval". Starts an
+        The workflow's status is "completed", "failed", "cancelled", "waiting_for_approval" or, with
+        questions="always", "waiting_for_answer"; the commands `approve` and `answer` decide. Starts an
         orchestrator and workers where none serve the data folder, and stops them at the end.
         Raises InvalidInput for an unknown workflow, NotConfigured and SandboxUnavailable for what is missing.
         """
@@ -149,9 +156,10 @@ def _show_nothing(_: Progress) -> None:
 
 def _state(view: WorkflowView) -> dict[str, Any]:
     waiting = view.stands_still and not view.header.status.terminal
+    shown = _WAITING if view.waiting_for_approval else _ASKING
     return {
         "workflow_id": view.header.workflow_id,
-        "status": _WAITING if waiting else view.header.status.value,
+        "status": shown if waiting else view.header.status.value,
         "reason": view.header.reason,
         "tasks": {
             task.task_id: {

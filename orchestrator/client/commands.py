@@ -14,6 +14,7 @@ from contracts.messages.payloads import Usage
 from orchestrator.client.queries import WorkflowQueries
 from orchestrator.core.command_result import CommandResult
 from orchestrator.core.commands import (
+    AnswerBody,
     ApproveBody,
     Body,
     CancelBody,
@@ -58,15 +59,22 @@ class WorkflowCommands:
         wait_seconds: float = 0.0,
         planning: Usage | None = None,
         repository: RepositorySettings | None = None,
+        questions: bool = False,
     ) -> str:
         """Queue a workflow and return its id; the same `workflow_id` again is the same workflow.
 
-        `planning` is what making the plan consumed, `repository` what the base says about work in it. Raises
-        Busy when too many are open and none has ended within `wait_seconds`, and InvalidInput for an id that
-        cannot be one.
+        `planning` is what making the plan consumed, `repository` what the base says about work in it,
+        `questions` whether agents may ask a person. Raises Busy when too many are open and none has ended
+        within `wait_seconds`, and InvalidInput for an id that cannot be one.
         """
         name = workflow_id if workflow_id is not None else new_workflow_id(plan)
-        body = SubmitBody(plan=plan, base_commit=base_commit, planning=planning, repository=repository)
+        body = SubmitBody(
+            plan=plan,
+            base_commit=base_commit,
+            planning=planning,
+            repository=repository,
+            questions=questions,
+        )
         await self._submit({name: body}, wait_seconds)
         return name
 
@@ -101,6 +109,11 @@ class WorkflowCommands:
     ) -> str:
         """Refuse a task that waits for approval, with a hash only that action. Returns the command's id."""
         body = RejectBody(task_id=task_id, person=person, reason=reason, action_hash=action_hash)
+        return await self._append_one(workflow_id, body)
+
+    async def answer(self, workflow_id: str, task_id: str, question_hash: str, text: str, person: str) -> str:
+        """Answer exactly the question that hashes to `question_hash`. Returns the command's id."""
+        body = AnswerBody(task_id=task_id, question_hash=question_hash, text=text, person=person)
         return await self._append_one(workflow_id, body)
 
     async def cancel(self, workflow_id: str, person: str) -> str:

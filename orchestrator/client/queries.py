@@ -50,7 +50,7 @@ class WorkflowQueries:
         return await self._database.read(lambda connection: read_overviews(connection, limit))
 
     async def waiting(self, limit: int = 20) -> list[WorkflowView]:
-        """The newest workflows in which a task waits for approval, newest first."""
+        """The newest workflows in which a task waits for a person, newest first."""
         found = await self._database.read(lambda connection: read_waiting(connection, limit))
         return [WorkflowView(one.header, tuple(one.tasks.values())) for one in found]
 

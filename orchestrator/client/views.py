@@ -25,10 +25,16 @@ class WorkflowView:
         return tuple(task for task in self.tasks if task.status is TaskStatus.APPROVAL)
 
     @property
+    def waiting_for_answer(self) -> tuple[TaskState, ...]:
+        """Tasks that wait for an operator's answer."""
+        return tuple(task for task in self.tasks if task.status is TaskStatus.ANSWER)
+
+    @property
     def stands_still(self) -> bool:
-        """Whether nothing goes on until an operator approves something."""
+        """Whether nothing goes on until an operator approves or answers something."""
         active = {TaskStatus.READY, TaskStatus.DISPATCHED}
-        return bool(self.waiting_for_approval) and not any(task.status in active for task in self.tasks)
+        waits = bool(self.waiting_for_approval or self.waiting_for_answer)
+        return waits and not any(task.status in active for task in self.tasks)
 
     @property
     def settled(self) -> bool:

@@ -17,12 +17,14 @@ from contracts.messages.journal import (
     TaskToBeFixed,
 )
 from contracts.messages.payloads import TaskError, TaskOutcome, Usage
+from contracts.messages.suspension import Suspension
 from orchestrator.core.contest import ContestRefused, Disputed, amendment, dispute
 from orchestrator.core.cycles import debug_cycle
 from orchestrator.core.decision import Decision, conclude, end_badly, release
 from orchestrator.core.events import Dispatch, Finished, Lost, Overdue
 from orchestrator.core.planning import PlanRefused, ask_for_plan, follow_plan
 from orchestrator.core.state import TaskState, TaskStatus, Workflow
+from orchestrator.core.suspension import QuestionRefused, suspend
 
 MAX_CRASHES = 3
 """A task that took its worker down this often is dead-lettered."""
@@ -93,14 +95,19 @@ def finish(workflow: Workflow, event: Finished, now: float) -> Decision:
         seconds=task.seconds + outcome.seconds,
         error=None if succeeded else outcome.error,
     )
+    if outcome.suspended is not None:
+        return _suspended(workflow, done, outcome.suspended, now)
     if not succeeded:
         error = outcome.error or TaskError(code="unknown", message="the worker gave no reason")
         return _fail_attempt(workflow, done, error, now)
     if outcome.plan_wanted is not None or outcome.plan is not None or outcome.contested is not None:
         return _asked(workflow, done, outcome, now)
-    if outcome.verdict == "failed":
-        return _verdict_failed(workflow, done, outcome, now)
-    return _succeed(workflow, done, outcome, now, [])
+    said_no = outcome.verdict == "failed"
+    return (
+        _verdict_failed(workflow, done, outcome, now)
+        if said_no
+        else _succeed(workflow, done, outcome, now, [])
+    )
 
 
 def _succeed(
@@ -124,6 +131,15 @@ def _asked(workflow: Workflow, task: TaskState, outcome: TaskOutcome, now: float
     """Apply an outcome that asks for something else than what comes next."""
     decide = _planning if outcome.contested is None else _contested
     return decide(workflow, task, outcome, now)
+
+
+def _suspended(workflow: Workflow, task: TaskState, why: Suspension, now: float) -> Decision:
+    """Let the task wait for what it needs; what cannot be waited for fails the attempt."""
+    try:
+        return suspend(workflow, task, why)
+    except QuestionRefused as refusal:
+        error = TaskError(code="question_refused", message=bounded(str(refusal), _MOST_CHARACTERS))
+        return _fail_attempt(workflow, task._replace(status=TaskStatus.DISPATCHED, commit=None), error, now)
 
 
 def _planning(workflow: Workflow, task: TaskState, outcome: TaskOutcome, now: float) -> Decision:

@@ -12,7 +12,8 @@ from contracts.base.model import CommitName, Identifier, LongText, Model
 from contracts.documents.repository_settings import RepositorySettings
 from contracts.documents.todo_list import TodoList
 from contracts.messages.payloads import Usage
-from orchestrator.core.events import Approve, Cancel, Reject, Retry, WorkflowEvent
+from contracts.messages.suspension import AnswerText
+from orchestrator.core.events import AnswerQuestion, Approve, Cancel, Reject, Retry, WorkflowEvent
 
 
 class CommandKind(StrEnum):
@@ -21,6 +22,7 @@ class CommandKind(StrEnum):
     SUBMIT = "submit"
     APPROVE = "approve"
     REJECT = "reject"
+    ANSWER = "answer"
     CANCEL = "cancel"
     RETRY = "retry"
     RETRY_DEAD_LETTER = "retry-dead-letter"
@@ -37,6 +39,8 @@ class SubmitBody(Model):
     """What making the plan consumed."""
     repository: RepositorySettings | None = None
     """What the base says about work in it."""
+    questions: bool = False
+    """Whether agents may ask a person."""
 
 
 class ApproveBody(Model):
@@ -57,6 +61,16 @@ class RejectBody(Model):
     reason: LongText = ""
     action_hash: str | None = None
     """Refuse only the action that hashes to this; None for whatever waits."""
+
+
+class AnswerBody(Model):
+    """AnswerQuestion what a task asks."""
+
+    kind: Literal[CommandKind.ANSWER] = CommandKind.ANSWER
+    task_id: Identifier
+    question_hash: str
+    text: AnswerText
+    person: str
 
 
 class CancelBody(Model):
@@ -94,7 +108,7 @@ class DiscardDeadLetterBody(Model):
 
 
 DeadLetterBody = RetryDeadLetterBody | DiscardDeadLetterBody
-TaskBody = ApproveBody | RejectBody | CancelBody | RetryBody
+TaskBody = ApproveBody | RejectBody | AnswerBody | CancelBody | RetryBody
 Body = SubmitBody | TaskBody | DeadLetterBody
 _BODIES: dict[str, type[Body]] = {body.model_fields["kind"].default: body for body in get_args(Body)}
 
@@ -140,6 +154,8 @@ def as_event(body: TaskBody) -> WorkflowEvent:
             return Approve(body.task_id, body.action_hash, body.person)
         case RejectBody():
             return Reject(body.task_id, body.person, body.reason, body.action_hash)
+        case AnswerBody():
+            return AnswerQuestion(body.task_id, body.question_hash, body.text, body.person)
         case CancelBody():
             return Cancel(body.person)
         case RetryBody():

@@ -8,6 +8,7 @@ from contracts.messages.journal import WorkflowCompleted, WorkflowFailed, Workfl
 from orchestrator.core.attempts import dispatch, finish, lose, overdue
 from orchestrator.core.decision import Decision, conclude, release
 from orchestrator.core.events import (
+    AnswerQuestion,
     Approve,
     Cancel,
     Dispatch,
@@ -23,9 +24,10 @@ from orchestrator.core.events import (
 )
 from orchestrator.core.operator_actions import approve, cancel, reject, retry
 from orchestrator.core.state import Workflow, WorkflowStatus
+from orchestrator.core.suspension import answer
 
 
-def decide(workflow: Workflow, event: WorkflowEvent, now: float) -> Decision:  # noqa: C901, PLR0911 - one case an event
+def decide(workflow: Workflow, event: WorkflowEvent, now: float) -> Decision:  # noqa: C901, PLR0911, PLR0912 - one case an event
     """Decide what `event` does to `workflow` at `now` (seconds since 1970). Changes nothing itself."""
     match event:
         case Started():
@@ -42,6 +44,8 @@ def decide(workflow: Workflow, event: WorkflowEvent, now: float) -> Decision:  #
             return approve(workflow, event)
         case Reject():
             return reject(workflow, event, now)
+        case AnswerQuestion():
+            return answer(workflow, event)
         case Cancel():
             return cancel(workflow, event, now)
         case Retry():

@@ -69,6 +69,17 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerQuestion:
+    """A person answers what a task asks."""
+
+    task_id: str
+    question_hash: str
+    """See `suspension.question_hash`."""
+    text: str
+    person: str
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel:
     """A person ends the workflow."""
 
@@ -101,5 +112,16 @@ class MergeFailed:
 
 
 WorkflowEvent = (
-    Started | Dispatch | Finished | Lost | Overdue | Approve | Reject | Cancel | Retry | Merged | MergeFailed
+    Started
+    | Dispatch
+    | Finished
+    | Lost
+    | Overdue
+    | Approve
+    | Reject
+    | AnswerQuestion
+    | Cancel
+    | Retry
+    | Merged
+    | MergeFailed
 )

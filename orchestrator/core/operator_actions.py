@@ -68,7 +68,9 @@ def cancel(workflow: Workflow, event: Cancel, now: float) -> Decision:
         open_tasks=0,
         finished_at=now,
     )
-    tasks = tuple(task._replace(status=TaskStatus.CANCELLED, dispatch_id=None) for task in stopped)
+    tasks = tuple(
+        task._replace(status=TaskStatus.CANCELLED, dispatch_id=None, question=None) for task in stopped
+    )
     return Decision(tasks, header, (WorkflowCancelled(event.person),), recalls)
 
 
@@ -116,6 +118,7 @@ def _as_new(task: TaskState) -> TaskState:
         outages=0,
         suspect=False,
         dispatch_id=None,
+        question=None,
         error=None,
         not_before=0.0,
     )

@@ -10,13 +10,18 @@ from typing import NamedTuple
 from contracts.documents.repository_settings import RepositorySettings
 from contracts.documents.todo_list import TodoItem, TodoList
 from contracts.messages.payloads import ReviewSummary, TaskError, TestSummary, Usage
+from contracts.messages.suspension import Answered, Question
 
 
 class TaskStatus(StrEnum):
-    """The state of a task. WAITING is for dependencies, APPROVAL for a person; the last five are terminal."""
+    """The state of a task; the last five are terminal.
+
+    WAITING is for dependencies, APPROVAL for a person's, ANSWER for what its agent asked a person.
+    """
 
     WAITING = "waiting"
     APPROVAL = "waiting_approval"
+    ANSWER = "waiting_answer"
     READY = "ready"
     DISPATCHED = "dispatched"
     SUCCEEDED = "succeeded"
@@ -105,6 +110,10 @@ class TaskState(NamedTuple):
     """The sum over all attempts."""
     seconds: float = 0.0
     """How long the attempts took together."""
+    question: Question | None = None
+    """What waits for an answer, None when nothing does."""
+    answers: tuple[Answered, ...] = ()
+    """What was asked and answered, oldest first."""
 
     @property
     def task_id(self) -> str:
@@ -139,6 +148,8 @@ class Header(NamedTuple):
     """The merge of all commits, once the workflow is completed."""
     finished_at: float | None = None
     """Seconds since 1970."""
+    questions: bool = False
+    """Whether agents may ask a person."""
 
 
 @dataclass(slots=True)
@@ -172,6 +183,7 @@ class Workflow:
         now: float,
         base_commit: str | None = None,
         repository: RepositorySettings | None = None,
+        questions: bool = False,
     ) -> Workflow:
         """Create a workflow in which nothing has happened yet. The plan must have passed its checks."""
         header = Header(
@@ -183,6 +195,7 @@ class Workflow:
             len(plan.items),
             base_commit=base_commit,
             repository=repository,
+            questions=questions,
         )
         return cls.load(header, (TaskState(item, item.dependencies) for item in plan.items))
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from contracts.base.text import flowing
 from contracts.messages.journal import JournalEvent, TaskDelayed, TaskPassedOn, TaskRetrying, UnknownEvent
 from orchestrator.core.state import TaskState, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.scheduling.messages import request_stream
@@ -91,14 +92,20 @@ def _of_task(workflow: Workflow, task: TaskState, around: Observations) -> tuple
             return "dependency", _dependencies(workflow, task, around)
         case TaskStatus.BLOCKED:
             return "blocked", _blocker(workflow, task)
-        case TaskStatus.APPROVAL:
-            return "approval", "waits for approval"
+        case TaskStatus.APPROVAL | TaskStatus.ANSWER:
+            return _person(task)
         case TaskStatus.READY:
             return _ready(task, around)
         case TaskStatus.DISPATCHED:
             return _dispatched(task, around)
         case _:
             return _ended(task)
+
+
+def _person(task: TaskState) -> tuple[str, str]:
+    if task.question is None:
+        return "approval", "waits for approval"
+    return "answer", f"asks a person: {flowing(task.question.text)}"
 
 
 def _ended(task: TaskState) -> tuple[str, str]:

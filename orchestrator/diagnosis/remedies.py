@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from contracts.base.processes.command_lines import command_line
 from orchestrator.core.state import Workflow
 from orchestrator.diagnosis.explain import Reason
+
+_FOR_PEOPLE: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "approval": ("approve", ()),
+    "answer": ("answer", ("--show",)),
+}
+"""The command for what waits for a person, and its options."""
 
 
 def with_remedies(
@@ -22,8 +29,9 @@ def with_remedies(
         match reason.code:
             case "no_orchestrator":
                 return command_line("up")
-            case "approval" if reason.task_id is not None:
-                return command_line("approve", workflow_id, reason.task_id)
+            case "approval" | "answer" if reason.task_id is not None:
+                command, options = _FOR_PEOPLE[reason.code]
+                return command_line(command, workflow_id, reason.task_id, *options)
             case "blocked":
                 return command_line("retry", workflow_id)
             case "no_worker" if workers_can_join and not unserved and workflow and reason.task_id:

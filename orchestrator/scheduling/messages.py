@@ -15,9 +15,11 @@ from contracts.messages.payloads import (
     TaskRequest,
     WorkflowNotice,
 )
+from contracts.messages.suspension import ResumeFrom
 from contracts.ports.bus import Outgoing
 from orchestrator.core.sharding import shard_of
 from orchestrator.core.state import Header, TaskState
+from orchestrator.core.suspension import questions_left
 
 
 def request_stream(task: TaskState) -> str:
@@ -48,6 +50,10 @@ def request_message(header: Header, task: TaskState) -> Outgoing:
         data["base_commit"] = header.base_commit
     if header.repository:
         data["repository"] = header.repository
+    if left := questions_left(header, task):
+        data["questions"] = left
+    if task.answers:
+        data["resume_from"] = ResumeFrom(answers=task.answers)
     payload = encode_checked(
         EventType.TASK_DISPATCHED,
         data,

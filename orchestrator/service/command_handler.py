@@ -88,6 +88,7 @@ class CommandHandler:
             now=now,
             base_commit=body.base_commit,
             repository=body.repository,
+            questions=body.questions,
         )
         self.engine.submit(started, now, monotonic, planning=body.planning)
         return None

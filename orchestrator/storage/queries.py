@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, union
+from sqlalchemy import Connection, exists, func, or_, select, union
 
 from contracts.messages.journal import (
     JournalEvent,
@@ -22,6 +22,8 @@ from orchestrator.core.state import Header, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.storage import tables as t
 from orchestrator.storage.loading import read_sizes, read_workflows
 from orchestrator.storage.rows import read_header
+
+_FOR_PEOPLE = (TaskStatus.APPROVAL, TaskStatus.ANSWER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +89,21 @@ def read_overviews(connection: Connection, limit: int) -> list[WorkflowOverview]
 
 
 def read_waiting(connection: Connection, limit: int) -> list[Workflow]:
-    """The newest `limit` workflows in which a task waits for approval, newest first.
+    """The newest `limit` workflows in which a task waits for a person, newest first.
 
     What follows from a plan is not stored: those whose plan asks for approvals are read.
     """
-    w, p = t.workflows.c, t.plans.c
+    w, p, r = t.workflows.c, t.plans.c, t.tasks.c
     asking = select(p.workflow_id).where(p.definitions.contains('"requires_approval":true'))
-    query = select(w.workflow_id).where(w.status == WorkflowStatus.RUNNING.value, w.workflow_id.in_(asking))
+    waits = exists().where(r.workflow_id == w.workflow_id, r.status.in_([one.value for one in _FOR_PEOPLE]))
+    query = select(w.workflow_id).where(
+        w.status == WorkflowStatus.RUNNING.value, or_(w.workflow_id.in_(asking), waits)
+    )
     names = list(connection.execute(query.order_by(w.created_at.desc())).scalars())
     waiting = (
         workflow
         for workflow in read_workflows(connection, names)
-        if any(task.status is TaskStatus.APPROVAL for task in workflow.tasks.values())
+        if any(task.status in _FOR_PEOPLE for task in workflow.tasks.values())
     )
     return list(islice(waiting, limit))
 

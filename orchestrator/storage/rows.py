@@ -13,6 +13,7 @@ from contracts.base.model import Model
 from contracts.documents.repository_settings import RepositorySettings
 from contracts.documents.todo_list import TodoItem
 from contracts.messages.payloads import ReviewSummary, TaskError, TestSummary, Usage
+from contracts.messages.suspension import Answered, Question
 from orchestrator.core.state import NO_USAGE, Header, TaskState, TaskStatus, Workflow, WorkflowStatus
 
 Row: TypeAlias = tuple[Any, ...]
@@ -29,6 +30,8 @@ class StoredOutcome(Model):
     error: TaskError | None = None
     usage: Usage = Usage()
     seconds: float = 0.0
+    question: Question | None = None
+    answers: tuple[Answered, ...] = ()
 
 
 TASK_KEYS = ("workflow_id", "task_id")
@@ -142,6 +145,10 @@ def _stored_outcome(task: TaskState) -> str:
         found["usage"] = task.usage
     if task.seconds:
         found["seconds"] = task.seconds
+    if task.question is not None:
+        found["question"] = task.question
+    if task.answers:
+        found["answers"] = task.answers
     return json_text(found) if found else "{}"
 
 
@@ -172,6 +179,8 @@ def read_task(row: RowMapping, planned: TaskState | None) -> TaskState:
         error=outcome.error,
         usage=outcome.usage,
         seconds=outcome.seconds,
+        question=outcome.question,
+        answers=outcome.answers,
     )
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import (
     false,
 )
 
-REVISION = "0006"
+REVISION = "0007"
 """The newest revision of `migrations`; these tables are what it leads to."""
 
 metadata = MetaData(
@@ -62,6 +62,7 @@ workflows = Table(
     Column("open_tasks", Integer, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("finished_at", Double, nullable=True),
+    Column("questions", Boolean, nullable=False, server_default=false()),
     Index(None, "status", "shard"),
     Index(None, "created_at"),
 )

@@ -90,9 +90,12 @@ async def _workflows(desk: Desk, commit: str) -> None:
     wide = [item(f"t{number}").model_copy(update={"title": title}) for number, title in enumerate(WIDE)]
     await submit(desk, "wide", *wide)
     await submit(desk, "waiting", item("code", requires_approval=True))
+    await submit(desk, "asking", item("code"))
+    asked = {"question": {"text": f"{HOSTILE}\n{HOSTILE}", "choices": [HOSTILE]}}
+    await desk.finish("asking", "code", status="suspended", suspended=asked)
 
 
 async def submit(desk: Desk, workflow_id: str, *items: TodoItem) -> None:
     plan = TodoList(todo_list_id="plan", request=f"{HOSTILE}\n{HOSTILE}", items=items)
-    await desk.client.submit(plan, workflow_id=workflow_id)
+    await desk.client.submit(plan, workflow_id=workflow_id, questions=True)
     await desk.apply_commands()

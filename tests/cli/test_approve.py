@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from multi_agent.application.approvals import PendingApproval, pending_approvals
 from multi_agent.application.shown_actions import MOST_KEPT, ShownActions
+from multi_agent.application.waiting import PendingApproval, pending_approvals
 from orchestrator.storage.sql.database import open_database
 from tests.cli.terminals import run_on_terminal
 from tests.cli.unserved import DATA, unserved

@@ -45,6 +45,12 @@ async def _waits(desk: Desk) -> None:
     await desk.submit("sma", item("code", requires_approval=True))
 
 
+async def _asks(desk: Desk) -> None:
+    await desk.submit("sma", item("code"), questions=True)
+    asked = {"question": {"text": "Which rounding?", "choices": ["half up", "to even"]}}
+    await desk.finish("sma", "code", status="suspended", suspended=asked)
+
+
 async def _failed(desk: Desk) -> None:
     await desk.submit("sma", item("code", max_retries=0))
     await desk.fail("sma", "code", "broken")
@@ -59,6 +65,7 @@ async def _killed(desk: Desk) -> None:
 SITUATIONS: Sequence[tuple[Callable[[Desk], Awaitable[None]], tuple[tuple[str, ...], ...]]] = (
     (_waits, (("approve", "sma", "--show"), ("approve", "sma"))),
     (_waits, (("reject", "sma", "--reason", "not this way"),)),
+    (_asks, (("answer", "sma", "--show"), ("answer", "sma", "to even"))),
     (_waits, (("cancel", "sma"),)),
     (_failed, (("retry", "sma"),)),
     (_failed, (("retry", "sma", "--fresh"),)),

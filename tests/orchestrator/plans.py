@@ -63,8 +63,8 @@ def refused_review(dispatch_id: str) -> TaskOutcome:
 class Play:
     """A workflow in memory to which inputs are applied one after the other."""
 
-    def __init__(self, todo: TodoList, *, start: bool = True) -> None:
-        self.workflow = Workflow.start(WORKFLOW, todo, shard=0, now=0.0)
+    def __init__(self, todo: TodoList, *, start: bool = True, questions: bool = False) -> None:
+        self.workflow = Workflow.start(WORKFLOW, todo, shard=0, now=0.0, questions=questions)
         self.now = 100.0
         self.dispatched: list[str] = []
         if start:

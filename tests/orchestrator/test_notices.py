@@ -33,3 +33,7 @@ async def test_a_question_is_new_once(database: Database) -> None:
     await notices.begin()
     assert await notices.new() == [Notice("approval.waiting", "asks", "a")]
     assert await notices.new() == []
+    await desk.submit("agent", item("b"), questions=True)
+    await desk.finish("agent", "b", status="suspended", suspended={"question": {"text": "which one?"}})
+    assert await notices.new() == [Notice("question.waiting", "agent", "b", question="which one?")]
+    assert await notices.new() == []

@@ -69,9 +69,11 @@ class Desk:
         await self.commit(deliver=deliver)
         return [command.command_id for command in waiting]
 
-    async def submit(self, workflow_id: str, *items: TodoItem, deliver: bool = True) -> None:
+    async def submit(
+        self, workflow_id: str, *items: TodoItem, deliver: bool = True, questions: bool = False
+    ) -> None:
         plan = TodoList(todo_list_id="plan", request=f"make {workflow_id}", items=items)
-        await self.client.submit(plan, workflow_id=workflow_id)
+        await self.client.submit(plan, workflow_id=workflow_id, questions=questions)
         await self.apply_commands(deliver=deliver)
 
     async def give(self, workflow_id: str, event: WorkflowEvent, *, deliver: bool = True) -> None:

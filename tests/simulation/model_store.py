@@ -24,6 +24,7 @@ from tests.simulation.violations import Crash, check
 
 _MOVING = frozenset({TaskStatus.READY, TaskStatus.DISPATCHED})
 Key = tuple[str, str]
+OTHER = "no answer to this question"
 
 
 class ModelStore:
@@ -178,6 +179,10 @@ class ModelStore:
         if (task.status is TaskStatus.DEAD) != (task.crashes >= MAX_CRASHES):
             check(False, f"I7: {task.status} after {task.crashes} crashes")
         check(task.crashes - (old.crashes if old else 0) <= 1, "I7: a death was counted twice")
+        check(not old or task.answers[: len(old.answers)] == old.answers, "I1: an answer was lost")
+        check(len(task.answers) <= 1, "I2: a question was answered twice")
+        others = any(given.answer == OTHER for given in task.answers)
+        check(not others, "I3: what answers something else was accepted")
         if old is not None and old.status is TaskStatus.SUCCEEDED:
             check(task.status is TaskStatus.SUCCEEDED, "I4: a task that succeeded was opened again")
             check(task.commit == old.commit, "I2: a second outcome was accepted")
@@ -266,6 +271,8 @@ def _as_done(stored: TaskState, task: TaskState) -> TaskState:
         error=task.error,
         usage=task.usage,
         seconds=task.seconds,
+        question=task.question,
+        answers=task.answers,
     )
 
 

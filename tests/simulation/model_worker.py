@@ -11,6 +11,7 @@ from contracts.base.errors import BusUnavailable, GroupMissing
 from contracts.documents.todo_list import Role, TodoItem
 from contracts.messages.channels import Channels
 from contracts.messages.payloads import Control, Execution, Heartbeat, TaskError, TaskOutcome
+from contracts.messages.suspension import Question, Suspension
 from contracts.ports.bus import Delivery, Done, Outgoing
 from contracts.runtime.reading import entry
 from tests.simulation import unreadable
@@ -19,7 +20,7 @@ from tests.simulation.choices import Choices
 from tests.simulation.hands import Held, Kept
 from tests.simulation.model_bus import ModelBus
 from tests.simulation.parcels import Event, builder, unwrap, wrap
-from tests.simulation.plans import POISON
+from tests.simulation.plans import ASKS, POISON
 from tests.simulation.stepping import run
 from tests.simulation.worker_reading import SteppedReader
 
@@ -35,6 +36,7 @@ _ERRORS = (
     OUTAGE,
 )
 _NEGATIVE_VERDICT = 4
+ASKED = Suspension(question=Question(text="this or that?", choices=("this", "that")))
 _build_heartbeat = builder(Heartbeat)
 _build_outcome = builder(TaskOutcome)
 _build_execution = builder(Execution)
@@ -208,16 +210,19 @@ class ModelWorker:
     def _end(self, held: Held, item: TodoItem) -> None:
         kind = self.choices.fault(0.25, _NEGATIVE_VERDICT)
         error = None if kind == _NEGATIVE_VERDICT else _ERRORS[kind]
+        asks = item.title == ASKS and not held.event.answers and not error
         verdict: Literal["failed", "passed"] = "failed" if kind == _NEGATIVE_VERDICT else "passed"
+        succeeded = not error and not asks
         outcome = _build_outcome(
             dispatch_id=held.event.id,
             execution_id=held.execution_id,
             worker_id=self.name,
-            status="failed" if error else "succeeded",
-            commit=None if error else self.new_commit(),
-            verdict=verdict if item.agent_role == Role.TESTER and not error else None,
+            status="suspended" if asks else "succeeded" if succeeded else "failed",
+            commit=self.new_commit() if succeeded else None,
+            verdict=verdict if item.agent_role == Role.TESTER and succeeded else None,
             error=error,
-            **({} if error else asked(item, self.choices)),
+            suspended=ASKED if asks else None,
+            **(asked(item, self.choices) if succeeded else {}),
         )
         event = Event(held.execution_id, held.event.workflowid, held.event.taskid, outcome)
         outgoing = Outgoing(Channels.results(0), wrap(event))

@@ -122,6 +122,12 @@ MUTANTS: dict[str, list[tuple[Any, str, Any]]] = {
         (Recovery, "words", _confirm_all),
         (Workers, "drain_confirmed", _drain_all),
     ],
+    "an answer is forgotten": [
+        edited(orchestrator.core.decide, "answer", "(*task.answers, given)", "task.answers")
+    ],
+    "an answer is for whatever is asked": [
+        edited(orchestrator.core.decide, "answer", "if event.question_hash !=", "if not")
+    ],
     "an outage is a failure": [(TaskError, "outage", property(lambda _: False))],
     "a full page counts as the last": [
         edited(OutcomeReader, "_may_hold_more", "count >= self._batch", "False")

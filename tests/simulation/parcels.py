@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from contracts.messages.channels import Channels
 from contracts.messages.payloads import Control
+from contracts.messages.suspension import Answered
 from contracts.ports.bus import Outgoing
 from orchestrator.core.state import Header, TaskState
 from orchestrator.scheduling.messages import request_stream
@@ -44,6 +45,8 @@ class Event(NamedTuple):
     type: str = "simulated"
     at: float = 0.0
     """When a dispatch was decided, by the clock of the schedule."""
+    answers: tuple[Answered, ...] = ()
+    """With which a dispatch goes on."""
 
 
 class Parcel(bytes):
@@ -65,7 +68,14 @@ def unwrap(payload: bytes) -> Event:
 
 def request_parcel(header: Header, task: TaskState) -> Outgoing:
     assert task.dispatch_id is not None
-    event = Event(task.dispatch_id, header.workflow_id, task.task_id, task.item, at=task.dispatched_at - WALL)
+    event = Event(
+        task.dispatch_id,
+        header.workflow_id,
+        task.task_id,
+        task.item,
+        at=task.dispatched_at - WALL,
+        answers=task.answers,
+    )
     return Outgoing(request_stream(task), wrap(event))
 
 

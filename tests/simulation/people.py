@@ -6,6 +6,7 @@ from functools import lru_cache
 from itertools import count, islice
 
 from orchestrator.core.commands import (
+    AnswerBody,
     ApproveBody,
     CancelBody,
     DiscardDeadLetterBody,
@@ -17,10 +18,11 @@ from orchestrator.core.commands import (
 from orchestrator.core.operator_actions import action_hash
 from orchestrator.core.sharding import shard_of
 from orchestrator.core.state import TaskState, TaskStatus, Workflow, WorkflowStatus
+from orchestrator.core.suspension import question_hash
 from orchestrator.scheduling.batch import Command
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from tests.simulation.choices import Choices
-from tests.simulation.model_store import ModelStore
+from tests.simulation.model_store import OTHER, ModelStore
 from tests.simulation.plans import PLANS, submission
 
 
@@ -51,6 +53,8 @@ class People:
         if not names or (kind == 0 and len(names) == 1):
             self.submit()
             return
+        for asking in names:
+            self._reply(asking)
         name = names[self._choices.below(len(names))]
         if kind == 1:
             self._send("cancel", name, body_text(CancelBody(person="p")))
@@ -85,6 +89,15 @@ class People:
             body = body_text(ApproveBody(task_id=task.task_id, action_hash=wanted, person="p"))
             self._send("approve", name, body)
 
+    def _reply(self, name: str) -> None:
+        """Answer what is asked: once something else, then twice."""
+        for task in self._store.tasks[name].values():
+            if task.status is TaskStatus.ANSWER:
+                asked = question_hash(name, task)
+                for wanted, text in (("0" * 64, OTHER), (asked, "this"), (asked, "that")):
+                    body = AnswerBody(task_id=task.task_id, question_hash=wanted, text=text, person="p")
+                    self._send("answer", name, body_text(body))
+
     def _asking(self, name: str) -> list[TaskState]:
         return [task for task in self._store.tasks[name].values() if task.status is TaskStatus.APPROVAL]
 
@@ -99,6 +112,7 @@ class People:
             return True
         for name, header in self._store.headers.items():
             self._judge(name)
+            self._reply(name)
             if header.status is WorkflowStatus.FAILED and name not in self._given_up:
                 self._given_up.add(name)
                 if self._choices.below(2):

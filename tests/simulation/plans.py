@@ -10,6 +10,8 @@ from contracts.documents.todo_list import Role, TodoItem, TodoList
 from orchestrator.core.commands import SubmitBody, body_text
 
 PLANS = 400
+ASKS = "asks"
+"""The title of tasks that ask a person before they succeed."""
 POISON = "poison"
 """The title of tasks that kill their worker whenever they run."""
 SIZES = (1, 1, 2, 2, 3, 3, 4, 5)
@@ -20,7 +22,8 @@ SIZES = (1, 1, 2, 2, 3, 3, 4, 5)
 def submission(number: int) -> str:
     """The body of a submit command."""
     base = "b" * 40 if number % 3 == 0 else None
-    return body_text(SubmitBody(plan=_asking(_plan(random.Random(number)), number), base_commit=base))
+    plan = _asking(_plan(random.Random(number), asks=number % 3 == 1), number)
+    return body_text(SubmitBody(plan=plan, base_commit=base, questions=True))
 
 
 def _asking(plan: TodoList, number: int) -> TodoList:
@@ -33,12 +36,12 @@ def _asking(plan: TodoList, number: int) -> TodoList:
     return plan.model_copy(update={"items": (asking, *others)})
 
 
-def _plan(chance: random.Random) -> TodoList:
+def _plan(chance: random.Random, *, asks: bool) -> TodoList:
     names = [f"t{n}" for n in range(chance.choice(SIZES))]
     items = tuple(
         TodoItem(
             task_id=name,
-            title=POISON if chance.random() < 0.03 else name,
+            title=POISON if chance.random() < 0.03 else ASKS if asks and not n else name,
             agent_role=chance.choice(("coder", "coder", "tester")),
             dependencies=tuple(chance.sample(names[:n], k=min(n, chance.randint(0, 2)))),
             output_artifacts=(f"{name}.py",),

@@ -49,6 +49,11 @@ def first_edition() -> Iterator[None]:
     submission.cache_clear()
 
 
+def test_questions_are_answered_amid_faults() -> None:
+    with replaced([(tests.simulation.world, "faulty_steps", lambda _: 200)]):
+        assert play(range(150)).failures == ()
+
+
 @pytest.mark.parametrize("seed", REGRESSIONS)
 def test_what_failed_once_holds(seed: str) -> None:
     edition, _, number = seed.rpartition(":")

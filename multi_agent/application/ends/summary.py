@@ -86,7 +86,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
-    """A workflow that has ended, or waits for approval, and its figures."""
+    """A workflow that has ended, or waits for a person, and its figures."""
 
     view: WorkflowView
     summary: Summary
@@ -101,6 +101,13 @@ class FinishedRun:
         if not self.view.stands_still:
             return ()
         return tuple(task.task_id for task in self.view.waiting_for_approval)
+
+    @property
+    def waiting_for_answer(self) -> tuple[str, ...]:
+        """Tasks without an answer to which nothing goes on."""
+        if not self.view.stands_still:
+            return ()
+        return tuple(task.task_id for task in self.view.waiting_for_answer)
 
 
 async def planning_usage(client: WorkflowQueries, workflow_id: str) -> Usage:

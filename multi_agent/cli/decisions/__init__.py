@@ -1,1 +1,1 @@
-"""Commands by which operators decide: approve, reject, cancel, retry."""
+"""Commands by which operators decide: approve, reject, answer, cancel, retry."""

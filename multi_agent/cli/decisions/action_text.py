@@ -1,4 +1,4 @@
-"""How an action that waits for approval is shown: whole, with the hash that stands for it."""
+"""How what waits for a person is shown: whole, with the hash that stands for it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from contracts.base.printing import print_json, print_line
 from contracts.base.processes.command_lines import command_line
-from multi_agent.application.approvals import PendingApproval
+from multi_agent.application.waiting import Pending, PendingApproval, PendingQuestion
+from multi_agent.cli.decisions.question_text import print_waiting_question
 
 
 def print_action(approval: PendingApproval) -> None:
@@ -17,9 +18,12 @@ def print_action(approval: PendingApproval) -> None:
     print_line(f"hash {approval.action_hash}")
 
 
-def print_waiting(approvals: Iterable[PendingApproval]) -> None:
-    """Print each task that waits, and the command that allows it."""
-    for one in approvals:
+def print_waiting(waiting: Iterable[Pending]) -> None:
+    """Print all that waits for a person, each with the command that decides."""
+    for one in waiting:
+        if isinstance(one, PendingQuestion):
+            print_waiting_question(one)
+            continue
         print_line(f"waiting for approval: {one.item.task_id}")
         print_action(one)
         print_line(f"  allow    {approve_command(one)}")

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import click
 
-from contracts.base.errors import InvalidInput
-from contracts.base.printing import can_ask, confirm
-from multi_agent.application.approvals import PendingApproval
 from multi_agent.application.decisions import approve as approve_task
 from multi_agent.application.decisions import pending_approval
 from multi_agent.application.shown_actions import ShownActions
-from multi_agent.cli import EXIT_APPROVAL, EXIT_DONE
+from multi_agent.application.waiting import PendingApproval
+from multi_agent.cli import EXIT_DONE, EXIT_WAITING
 from multi_agent.cli.decisions.action_text import approve_command, print_action
+from multi_agent.cli.decisions.agreement import agreed
 from multi_agent.cli.options import data_dir_option, settings_of, task_argument, workflow_argument
 from multi_agent.cli.output import caller, print_result
 from multi_agent.runtime.services import open_client
@@ -49,7 +48,7 @@ class _Approving:
                 self._shown.note([pending])
                 return EXIT_DONE
             if expected is None and not self._agreed(pending):
-                return EXIT_APPROVAL
+                return EXIT_WAITING
             result = await approve_task(
                 client, pending, caller(), expected_hash=expected or pending.action_hash
             )
@@ -57,13 +56,5 @@ class _Approving:
         return EXIT_DONE
 
     def _agreed(self, pending: PendingApproval) -> bool:
-        """Whether the person has seen exactly this, or says yes to it now. Raises InvalidInput."""
-        last = self._shown.last(pending)
-        if last == pending.action_hash:
-            return True
-        print_action(pending)
-        task_id = pending.item.task_id
-        why = f"task {task_id} was not shown to you yet" if last is None else f"task {task_id} has changed"
-        if not can_ask():
-            raise InvalidInput(f"{why}; to allow exactly this: {approve_command(pending)}")
-        return confirm(f"{why}; allow exactly this?")
+        command = approve_command(pending)
+        return agreed(self._shown, pending, lambda: print_action(pending), "allow", command)

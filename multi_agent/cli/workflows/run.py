@@ -13,7 +13,7 @@ import click
 from contracts.base.printing import print_line
 from contracts.base.processes.command_lines import command_line
 from multi_agent.application.data_folder import check_data_folder
-from multi_agent.cli import EXIT_APPROVAL, EXIT_INTERRUPTED
+from multi_agent.cli import EXIT_INTERRUPTED, EXIT_WAITING
 from multi_agent.cli.completing import complete_workflow
 from multi_agent.cli.issue_options import asked_of, issue_options, read_request
 from multi_agent.cli.options import (
@@ -24,6 +24,7 @@ from multi_agent.cli.options import (
     metrics_option,
     model_option,
     on_event_option,
+    questions_option,
     quiet_settings,
     sandbox_option,
 )
@@ -66,6 +67,7 @@ _PLAN_KINDS: Final = frozenset({"auto", "full", "single"})
 @environment_option
 @agents_option
 @metrics_option
+@questions_option
 @on_event_option
 @data_dir_option
 @json_option
@@ -112,8 +114,8 @@ async def _interruptible(
     settings: Settings, session: RunSession, wanted: RunOptions, *, as_json: bool
 ) -> int:
     """Run until done, or until Ctrl-C, which stops what was started and says how to go on."""
-    from multi_agent.application.approvals import pending_approvals
     from multi_agent.application.shown_actions import ShownActions
+    from multi_agent.application.waiting import pending
     from multi_agent.cli.workflows.run_report import report
 
     work = asyncio.ensure_future(session.run())
@@ -129,8 +131,8 @@ async def _interruptible(
             print_line(line, err=True)
         return EXIT_INTERRUPTED
     code = report(finished, wanted.repo, as_json=as_json, again=session.again)
-    if code == EXIT_APPROVAL and not as_json:
-        ShownActions(settings.data).note(pending_approvals(finished.view))
+    if code == EXIT_WAITING and not as_json:
+        ShownActions(settings.data).note(pending(finished.view))
     return code
 
 
@@ -150,7 +152,7 @@ def _typed(
 ) -> tuple[str, ...]:
     """What follows this command's name for another choice of the model."""
     others = _again(modules, {**options, "model": None})
-    given = [("--repo", repo), ("--plan", options["plan"])]
+    given = [("--repo", repo), ("--plan", options["plan"]), ("--questions", options["questions"])]
     words = [word for name, value in given if value is not None for word in (name, str(value))]
     return (*asked, *words, *others)
 

@@ -42,6 +42,7 @@ from multi_agent.bootstrap import (
     open_workspaces,
     sandbox_settings,
 )
+from multi_agent.cli.output import may_ask
 from multi_agent.cli.workflows.screen import Screen
 from multi_agent.models import Asked
 from multi_agent.runtime.baselines import BaselineBeside
@@ -111,7 +112,7 @@ class RunSession:
         return (*more, *self._options.again)
 
     async def run(self) -> FinishedRun:
-        """Run until the workflow has ended or waits for approval. What was started is stopped in any case."""
+        """Run until the workflow has ended or waits for a person. What was started is stopped in any case."""
         options, say = self._options, self._screen.say
         await check_bus(self._settings, say)
         if options.repo:
@@ -214,7 +215,8 @@ class RunSession:
         try:
             client = make_client(settings, database)
             if plan is not None:
-                name = await self._submission.submit(client, plan, self._base, self._planning)
+                asks = may_ask(settings)
+                name = await self._submission.submit(client, plan, self._base, self._planning, questions=asks)
                 self._screen.say(f"workflow {name}: {len(plan.items)} tasks")
                 self._baseline.keep(name)
             else:

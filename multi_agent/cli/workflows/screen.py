@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _MARKS: Mapping[str, tuple[str, str]] = {
     "waiting": ("·", "dim"),
     "waiting_approval": ("?", "bold yellow"),
+    "waiting_answer": ("?", "bold yellow"),
     "ready": ("·", "white"),
     "dispatched": ("▶", "bold cyan"),
     "succeeded": ("✔", "green"),
@@ -26,6 +27,7 @@ _MARKS: Mapping[str, tuple[str, str]] = {
 }
 _WORDS: Mapping[str, str] = {
     "waiting_approval": "needs approval",
+    "waiting_answer": "asks you",
     "ready": "queued",
     "succeeded": "done",
     "dead_lettered": "dead-lettered",
@@ -48,6 +50,8 @@ def task_detail(task: TaskState) -> str:
         )
         failure = f"; {task.tests.failure.sentence}" if task.tests.failure else ""
         return f"{task.tests.passed} of {total} tests passed{cover}{failure}"
+    if task.question is not None:
+        return _first_line(task.question.text)
     if task.error is not None and task.status.value != "succeeded":
         return _first_line(task.error.message)
     return _first_line(task.summary)

@@ -13,6 +13,7 @@ from contracts.base.processes.command_lines import command_line
 from contracts.base.text import flowing
 from multi_agent.application.shown_actions import ShownActions
 from multi_agent.application.status import Overview, WorkflowDetails, overview, workflow_details
+from multi_agent.application.waiting import PendingApproval
 from multi_agent.cli.decisions.action_text import print_waiting
 from multi_agent.cli.options import (
     data_dir_option,
@@ -83,8 +84,18 @@ def _overview_json(found: Overview) -> dict[str, object]:
 def _waiting_json(found: Overview) -> dict[str, object]:
     return {
         "waiting": [
-            {"workflow_id": one.workflow_id, "task_id": one.item.task_id, "action_hash": one.action_hash}
-            for one in found.waiting
+            {"workflow_id": one.workflow_id, "task_id": one.task_id, "action_hash": one.action_hash}
+            for one in found.approvals
+        ],
+        "questions": [
+            {
+                "workflow_id": one.workflow_id,
+                "task_id": one.task_id,
+                "question": one.question.text,
+                "choices": list(one.question.choices),
+                "question_hash": one.action_hash,
+            }
+            for one in found.questions
         ],
         "dead_letters": [one.dead_letter_id for one in found.dead_letters],
     }
@@ -108,7 +119,8 @@ def _print_overview(found: Overview) -> None:
         roles = ", ".join(worker.roles)
         print_line(f"worker {worker.worker_id} on {worker.host}: {roles} ({worker.slots} slots)")
     if found.waiting or found.dead_letters:
-        what = f"{len(found.waiting)} approvals, {len(found.dead_letters)} dead letters"
+        asked = f", {len(found.questions)} questions" if found.questions else ""
+        what = f"{len(found.approvals)} approvals{asked}, {len(found.dead_letters)} dead letters"
         print_line(f"waits for a person: {what}; {command_line('status', '--waiting')}")
     if not found.served and not all(one.header.status.terminal for one in found.workflows):
         print_line(unserved_text())
@@ -120,7 +132,8 @@ def _print_waiting(found: Overview) -> None:
     for one in found.waiting:
         print_line(f"workflow {one.workflow_id}")
         print_waiting([one])
-        print_line(f"  refuse   {command_line('reject', one.workflow_id, one.item.task_id)}")
+        if isinstance(one, PendingApproval):
+            print_line(f"  refuse   {command_line('reject', one.workflow_id, one.task_id)}")
     for letter in found.dead_letters:
         command = command_line("dead-letters", "show", str(letter.dead_letter_id))
         print_line(f"dead letter {letter.dead_letter_id}: {flowing(letter.reason)[:100]}; {command}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from contracts.base.printing import print_line
 from contracts.base.processes.command_lines import command_line
 from contracts.base.refs import branch_name
@@ -13,12 +15,15 @@ from multi_agent.cli.tables import Terminal
 from multi_agent.cli.workflows.offer_text import offer_lines
 from multi_agent.cli.workflows.screen import TASK_COLUMNS, task_rows
 
+_PERSON: Final = "waiting for a person"
+
 
 def print_details(details: WorkflowDetails) -> None:
     """Print the workflow, a table of its tasks, and what an operator can do about it."""
     view, header = details.view, details.view.header
     reason = f"  {flowing(header.reason)}" if header.reason else ""
-    print_line(f"{header.workflow_id}  {status_word(header, served=details.served)}{reason}")
+    word = _PERSON if view.stands_still else status_word(header, served=details.served)
+    print_line(f"{header.workflow_id}  {word}{reason}")
     Terminal().print_table(TASK_COLUMNS, task_rows(view))
     if header.result_commit:
         print_line(f"result {header.result_commit[:12]} on {branch_name(header.workflow_id)}")

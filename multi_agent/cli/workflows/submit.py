@@ -12,7 +12,8 @@ from contracts.base.printing import print_json, print_line
 from contracts.documents.todo_list import TodoList
 from multi_agent.application.bases import RepositoryBase, find_base, take_base
 from multi_agent.application.plans import check_protected, read_plan
-from multi_agent.cli.options import data_dir_option, json_option, settings_of
+from multi_agent.cli.options import data_dir_option, json_option, questions_option, settings_of
+from multi_agent.cli.output import may_ask
 from multi_agent.runtime.services import open_artifacts, open_client
 from multi_agent.settings import Settings
 
@@ -39,6 +40,7 @@ class _Submission:
     metavar="SECONDS",
     help="When too many workflows are open, wait so long for room.",
 )
+@questions_option
 @data_dir_option
 @json_option
 def submit(
@@ -76,6 +78,7 @@ async def _submit(settings: Settings, wanted: _Submission) -> str:
             workflow_id=wanted.workflow_id,
             wait_seconds=wanted.wait_seconds,
             repository=base.settings,
+            questions=may_ask(settings),
         )
 
 

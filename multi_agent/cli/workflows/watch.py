@@ -7,10 +7,10 @@ import asyncio
 import click
 
 from contracts.base.printing import print_json
-from multi_agent.application.approvals import pending_approvals
 from multi_agent.application.follow import Progress, follow
 from multi_agent.application.shown_actions import ShownActions
-from multi_agent.cli import EXIT_APPROVAL, EXIT_DONE, EXIT_FAILED
+from multi_agent.application.waiting import pending
+from multi_agent.cli import EXIT_DONE, EXIT_FAILED, EXIT_WAITING
 from multi_agent.cli.decisions.action_text import print_waiting
 from multi_agent.cli.options import data_dir_option, json_option, newest_workflow_argument, quiet_settings
 from multi_agent.cli.served_text import unserved_text
@@ -70,10 +70,10 @@ def _ended(settings: Settings, screen: Screen, progress: Progress, *, as_json: b
         return EXIT_DONE if view.header.status is WorkflowStatus.COMPLETED else EXIT_FAILED
     screen.close()
     if not as_json:
-        waiting = pending_approvals(view)
+        waiting = pending(view)
         print_waiting(waiting)
         ShownActions(settings.data).note(waiting)
-    return EXIT_APPROVAL
+    return EXIT_WAITING
 
 
 async def _trouble(settings: Settings, database: Database, bus: BusTrouble) -> str | None:

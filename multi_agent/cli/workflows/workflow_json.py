@@ -32,6 +32,7 @@ def _task_json(task: TaskState) -> dict[str, Any]:
         "tests": task.tests.model_dump() if task.tests else None,
         "review": task.review.model_dump() if task.review else None,
         "error": task.error.model_dump() if task.error else None,
+        "question": task.question.model_dump() if task.question else None,
         "usage": task.usage.model_dump(),
         "seconds": task.seconds,
         "sandbox": task.backend,

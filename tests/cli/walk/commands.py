@@ -23,6 +23,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "chaos": ("--list",),
     "sandbox test": ("--list",),
     "approve": ("--show",),
+    "answer": ("--show",),
 }
 """So that a command takes no minutes."""
 SERVING = frozenset({"up", "orchestrator", "worker", "watch"})

@@ -1,0 +1,44 @@
+"""Executions that end suspended: what they wait for, and with what the next one goes on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import Field, StringConstraints
+
+from contracts.base.model import Entries, Model, ShortText
+
+MOST_QUESTIONS: Final = 3
+"""Of one task, however often it is tried."""
+MOST_ANSWER: Final = 20_000
+"""Characters of an answer."""
+
+AnswerText = Annotated[str, StringConstraints(min_length=1, max_length=MOST_ANSWER)]
+
+
+class Question(Model):
+    """What an agent asks a person. The same text with the same choices is the same question."""
+
+    text: Annotated[str, StringConstraints(min_length=1, max_length=4_000)]
+    choices: Entries[ShortText] = Field(
+        default=(), max_length=10, description="answers that are likely; any other may be given"
+    )
+
+
+class Answered(Model):
+    """A question with what a person answered."""
+
+    question: Question
+    answer: AnswerText
+
+
+class Suspension(Model):
+    """Why an execution ended before its work did. It goes on when that is met."""
+
+    question: Question = Field(description="what a person must answer first")
+
+
+class ResumeFrom(Model):
+    """What earlier executions of the task waited for, and was met since."""
+
+    answers: Entries[Answered] = Field(min_length=1, description="all that were given, oldest first")
