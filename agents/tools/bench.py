@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from contracts.ports.workspace import CommandLimits, ExecResult, Workspace
 
+_READ_CHARACTERS = 30_000
 _OUTPUT_CHARACTERS = 16_000
 
 
@@ -20,6 +21,8 @@ class Bench:
     """Why a path may not be written; None when it may."""
     output_characters: int = _OUTPUT_CHARACTERS
     """The most of one answer that is shown."""
+    read_characters: int = _READ_CHARACTERS
+    """The most that is shown of a file at once."""
     base: str = "HEAD"
     """The commit that work is compared with."""
     commands: int = 0
