@@ -68,7 +68,7 @@ def test_of_very_many_the_deepest_apply() -> None:
 def test_what_they_include_stands_behind_them_once() -> None:
     said = {
         "AGENTS.md": b"See @CLAUDE.md\n",
-        "CLAUDE.md": b"- @docs/style.md\r\nmail me@CLAUDE.md or @AGENTS.md\n@../out.md\n@/etc/passwd\n@gone.md\n",
+        "CLAUDE.md": b"- @docs/style.md\r\nor me@AGENTS.md\n@../out.md\n@/etc/passwd\n@gone.md\n",
         "docs/style.md": b"@more.md.\n@../AGENTS.md\n",
         "docs/more.md": b"@most.md",
         "docs/most.md": b"no further",

@@ -106,7 +106,8 @@ async def test_the_linter_tells_what_is_new_alone(bench: Bench) -> None:
 
 
 async def test_much_that_tests_print_ends_nothing_and_stays_in_a_file(bench: Bench) -> None:
-    noise = "echo begin; seq 1 300000; echo 'FAILED t/test_a.py::test_b - x'; echo '== 1 failed, 2 passed in 1s =='"
+    noise = "echo begin; seq 1 300000; echo 'FAILED t/test_a.py::test_b - x'"
+    noise += "; echo '== 1 failed, 2 passed in 1s =='"
     bench.test = ("sh", "-c", f"{noise}; exit 1", "sh")
     shown = await show(bench, "test")
     assert shown.startswith(
