@@ -35,7 +35,7 @@ async def test_what_is_shown_has_a_limit(bench: Bench) -> None:
     shown = await show(bench, "read", path="wide.txt")
     assert "x... (200 more characters)" in shown
     assert len(shown) < 2_500
-    assert shown.endswith("(245 more lines; read from 57 on)"), "as much as fits, to the line"
+    assert shown.endswith("(249 more lines; read from 53 on)"), "as much as fits, to the line"
     shown = await show(bench, "run", command="seq 1 2000; echo last")
     assert len(shown) < 1_200
     assert shown.startswith("exit code 0\n")
