@@ -72,9 +72,7 @@ class Settings(ForgeSettings, BaseSettings):
         default=None, validation_alias=_env("ANTHROPIC_API_KEY"), description="key for Anthropic"
     )
     anthropic_base_url: str | None = Field(
-        default=None,
-        validation_alias=_env("ANTHROPIC_BASE_URL"),
-        description="a server that speaks its protocol",
+        default=None, validation_alias=_env("ANTHROPIC_BASE_URL"), description="of a server that speaks it"
     )
     model_timeout_seconds: float = Field(default=120.0, gt=0, description="for one answer")
     max_output_tokens: int | None = Field(

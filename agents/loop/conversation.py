@@ -13,6 +13,7 @@ from contracts.ports.content import ContentBlock, TextBlock, ThinkingBlock, Tool
 from contracts.ports.model import ModelMessage
 
 _FEW: Final = 5
+_BEGIN: Final = "No step of {0} is done. {0} left."
 _LEFT_OUT: Final = "({} characters that it showed are left out by now; make the call again if you need them.)"
 
 
@@ -62,7 +63,7 @@ class Conversation:
     @property
     def messages(self) -> tuple[ModelMessage, ...]:
         """The turns of the conversation."""
-        turns = [ModelMessage("user", self.assignment)]
+        turns = [ModelMessage("user", f"{self.assignment}\n\n{_BEGIN.format(self.limit)}")]
         for number, taken in enumerate(self._taken):
             is_whole = number >= self._kept_from
             turns.append(ModelMessage("model", "", taken.step.blocks if is_whole else taken.brief))
@@ -83,8 +84,8 @@ class Conversation:
 
     def _place(self, number: int) -> str:
         left = self.limit - number
-        end = f" {left} left: come to an end." if left <= _FEW else ""
-        return f"Step {number} of {self.limit} is done.{end}"
+        end = ": come to an end." if left <= _FEW else "."
+        return f"Step {number} of {self.limit} is done. {left} left{end}"
 
     def _size(self) -> int:
         return sum(message.characters for message in self.messages)

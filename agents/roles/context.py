@@ -15,7 +15,7 @@ from contracts.base.languages import LANGUAGES, Language, serves_tests
 from contracts.base.paths import EVERYWHERE, covers
 from contracts.base.processes.bounded_call import bounded_call
 from contracts.base.strict_json import to_json, validate
-from contracts.base.text import fenced
+from contracts.base.text import fenced, flowing
 from contracts.documents.reports import CodeArtifacts, Contract
 from contracts.documents.repository_settings import NO_SETTINGS, RepositorySettings
 from contracts.ports.code_index import RepositoryMap
@@ -53,7 +53,7 @@ async def assignment(task: Task, about: str = "") -> str:
     contract = await find_contract(task)
     parts = [
         section("The whole request", task.request.request),
-        section("Your task", f"{item.title}\n\n{item.description}"),
+        section("Your task", _what(task)),
         section("Files you may write", _writable(task.request.writable)),
     ]
     if item.acceptance_criteria.tests:
@@ -86,6 +86,19 @@ async def failed_before(task: Task) -> list[str]:
     return [section("Failed before this work", f"{_BASELINE}\n\n{fenced(said)}")]
 
 
+async def on_base(task: Task) -> str:
+    """What the repository's tests said before any work; "" as long as that is not known."""
+    baseline = await task.baseline()
+    if baseline is None:
+        return ""
+    failing = [one.test for one in (*baseline.broken, *baseline.failing)]
+    more = baseline.not_loaded + baseline.failed - len(failing[:_FAILED_BEFORE])
+    named = [*failing[:_FAILED_BEFORE], *([f"and {more} more"] if more > 0 else [])]
+    return "\n".join(
+        [f"before any work: {baseline.sentence}", *(f"failed then, too: {one}" for one in named)]
+    )
+
+
 def changed_section(start: Mapping[str, bytes], files: Mapping[str, bytes]) -> str:
     """The section that names what was changed since the start."""
     paths = sorted(path for path in {*start, *files} if is_changed(path, start, files))
@@ -113,6 +126,16 @@ def _languages(task: Task) -> Iterator[Language]:
         used = any(path.endswith(language.suffixes) for path in paths)
         if language.rules and (used or language.program in words):
             yield language
+
+
+def _what(task: Task) -> str:
+    """What a task is; in a repository without a title that says the request again, or its beginning."""
+    title, request = task.item.title, flowing(task.request.request)
+    beginning = title.removesuffix("...").rstrip()
+    says_it_again = title == request or (beginning != title and request.startswith(beginning))
+    if task.request.base_commit is not None and says_it_again:
+        return task.item.description
+    return f"{title}\n\n{task.item.description}"
 
 
 def _writable(patterns: Sequence[str]) -> str:

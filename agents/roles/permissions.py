@@ -17,8 +17,7 @@ from agents.tools.running import RUNNING
 from agents.tools.tool import Tool
 
 _TOOLS: Final[Mapping[str, Tool[Any]]] = {
-    tool.name: tool
-    for tool in (*READING, *COMPARING, *EDITING, *PATCHING, *RUNNING, *PLANNING, *ASKING)
+    tool.name: tool for tool in (*READING, *COMPARING, *EDITING, *PATCHING, *RUNNING, *PLANNING, *ASKING)
 }
 _LOOKS: Final = ("read", "search", "find", "list")
 _CHANGES: Final = ("edit", "patch", "write")

@@ -10,7 +10,7 @@ from agents.loop.ends import Ends
 from agents.loop.loop import Assignment, Loop
 from agents.loop.record import Ending
 from agents.roles.asked_ends import AskedEnds, Changed
-from agents.roles.context import belongs_to_tester
+from agents.roles.context import belongs_to_tester, on_base
 from agents.roles.permissions import PERMISSIONS
 from agents.roles.system_prompt import steps_prompt
 from agents.sdk.result import AgentResult
@@ -126,6 +126,7 @@ async def _bench(task: Task, tree: str) -> Bench:
         refusal,
         test=test_command(task.files, said.test, task.files.get(PACKAGE_FILE)),
         lint=tuple(shlex.split(said.lint or "")),
+        on_base=lambda: on_base(task),
         ask=task.ask_person,
         base=task.request.base_commit or "HEAD",
     )

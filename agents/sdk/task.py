@@ -10,7 +10,7 @@ from agents.sdk.base_tree import EMPTY, BaseTree, read_start
 from agents.sdk.baselines import load_baseline
 from agents.sdk.changed_tree import over_commit
 from agents.sdk.exchange_log import ExchangeLog
-from agents.sdk.guidance import guidance_for
+from agents.sdk.guidance import guidance_for, with_included
 from agents.sdk.prompting import material
 from agents.sdk.questions import answer_to
 from agents.sdk.skills import Skill, find_skills, skill_paths, skill_text
@@ -75,9 +75,8 @@ class Task:
     def guidance(self) -> tuple[str, ...]:
         """The files in which the repository says how to work on what this task concerns, the nearest last."""
         item = self.item
-        return guidance_for(
-            self.files.keys(), (*self.request.writable, *item.output_artifacts, *item.input_artifacts)
-        )
+        places = (*self.request.writable, *item.output_artifacts, *item.input_artifacts)
+        return with_included(self.files, guidance_for(self.files.keys(), places))
 
     async def environment(self) -> Environment:
         """What programs of a task that started from a repository find beside its tree, prepared at first.

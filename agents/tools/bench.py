@@ -8,12 +8,17 @@ from dataclasses import dataclass, field
 
 from contracts.ports.workspace import CommandLimits, ExecResult, Workspace
 
+_READ_CHARACTERS = 30_000
 _OUTPUT_CHARACTERS = 16_000
 
 
 async def _nobody(_question: str, _choices: Sequence[str]) -> str | None:
     """Answer where nobody can be asked."""
     return None
+
+
+async def _not_known() -> str:
+    return ""
 
 
 @dataclass(slots=True)
@@ -25,6 +30,8 @@ class Bench:
     """Why a path may not be written; None when it may."""
     output_characters: int = _OUTPUT_CHARACTERS
     """The most of one answer that is shown."""
+    read_characters: int = _READ_CHARACTERS
+    """The most that is shown of a file at once."""
     base: str = "HEAD"
     """The commit that work is compared with."""
     commands: int = 0
@@ -33,6 +40,8 @@ class Bench:
     """Paths that tools have changed."""
     test: tuple[str, ...] = ()
     """The command that runs the repository's tests, () where none is known."""
+    on_base: Callable[[], Awaitable[str]] = _not_known
+    """What that command said before any work; "" as long as nobody knows."""
     lint: tuple[str, ...] = ()
     """The repository's linter, () for none; `{file}` in it stands for a file."""
     lint_seconds: float = 20.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from agents.tools.bench import Bench
-from agents.tools.shown_text import cut_line
+from agents.tools.shown_text import as_fit, cut_line
 from agents.tools.tool import Tool, ToolRefused
 from contracts.base.model import Model
 from contracts.ports.sandbox import Verdict
@@ -32,13 +32,7 @@ async def diff(bench: Bench, asked: Diff) -> str:
     start = asked.first - 1
     if start >= max(len(lines), 1):
         raise ToolRefused(f"the diff has {len(lines)} lines, and line {asked.first} is not one of them")
-    shown: list[str] = []
-    room = bench.output_characters
-    for line in map(cut_line, lines[start : start + _LINES]):
-        room -= len(line) + 1
-        if shown and room < 0:
-            break
-        shown.append(line)
+    shown = as_fit(map(cut_line, lines[start : start + _LINES]), bench.output_characters)
     last = start + len(shown)
     rest = [f"({len(lines) - last} more lines; go on from {last + 1})"] if last < len(lines) else []
     return "\n".join([*shown, *rest]) or "nothing is changed"

@@ -9,7 +9,7 @@ from agents.tools.bench import Bench
 from agents.tools.linting import linted
 from agents.tools.nearest import nearest
 from agents.tools.reading import text_of
-from agents.tools.shown_text import numbered
+from agents.tools.shown_text import region
 from agents.tools.tool import Tool, ToolRefused
 from contracts.base.errors import InvalidInput, LimitExceeded
 from contracts.base.model import Model, PathText
@@ -41,7 +41,8 @@ async def edit(bench: Bench, asked: Edit) -> str:
     await check_source(asked.path, changed, before=file.text)
     found = await linted(bench, {asked.path: file.with_text(changed)})
     line = file.text.count("\n", 0, at) + 1
-    return f"{asked.path} is changed; it reads now\n{_region(changed, line, new.count(chr(10)))}{found}"
+    reads = region(changed.splitlines(), line, line + new.count("\n"), _AROUND)
+    return f"{asked.path} is changed; it reads now\n{reads}{found}"
 
 
 class Write(Model):
@@ -105,11 +106,6 @@ def _places(text: str, old: str) -> list[int]:
         found.append(at)
         at = text.find(old, at + len(old))
     return found
-
-
-def _region(text: str, line: int, added: int) -> str:
-    first = max(1, line - _AROUND)
-    return numbered(text.splitlines()[first - 1 : line + added + _AROUND], first)
 
 
 EDITING = (Tool("edit", Edit, edit), Tool("write", Write, write))

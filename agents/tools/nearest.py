@@ -19,7 +19,7 @@ def nearest(text: str, old: str) -> str | None:
         return None
     at, offset = likest
     start = max(0, at - offset - 1)
-    return numbered(lines[start : at - offset + len(wanted) + 1], start + 1)
+    return "\n".join(numbered(lines[start : at - offset + len(wanted) + 1], start + 1))
 
 
 def _likest_line(lines: list[str], wanted: list[str]) -> tuple[int, int] | None:

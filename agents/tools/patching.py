@@ -14,11 +14,14 @@ from agents.tools.editing import check_path, check_source, is_there
 from agents.tools.linting import linted
 from agents.tools.nearest import nearest
 from agents.tools.reading import text_of
+from agents.tools.shown_text import excerpt
 from agents.tools.tool import Tool, ToolRefused
 from contracts.base.model import Model
 
 _HUNK: Final = re.compile(r"@@ -(\d+)(?:,\d+)? \+\d+(?:,\d+)? @@")
 _NOWHERE: Final = "/dev/null"
+_SHOWN: Final = 10
+"""Hunks of which lines are shown again; of others, where they are."""
 
 
 class Patch(Model):
@@ -34,6 +37,8 @@ class _Hunk:
     line: int
     old: list[str] = field(default_factory=list)
     new: list[str] = field(default_factory=list)
+    at: int = 0
+    """The line at which `new` begins, from 1 on, once it was applied."""
 
 
 @dataclass(slots=True)
@@ -52,8 +57,18 @@ async def patch(bench: Bench, asked: Patch) -> str:
         raise ToolRefused("a file stands twice in it; put its hunks together")
     files = {change.new: await _changed(bench, change) for change in changes}
     found = await linted(bench, files)
-    hunks = sum(len(change.hunks) for change in changes)
-    return f"{hunks} hunks applied to {', '.join(files)}{found}"
+    hunks = [(change.new, hunk) for change in changes for hunk in change.hunks]
+    places = [_reads(path, hunk, hunk.number <= _SHOWN) for path, hunk in hunks]
+    return "\n".join([f"{len(hunks)} hunks applied to {', '.join(files)}", *places]) + found
+
+
+def _reads(path: str, hunk: _Hunk, is_shown: bool) -> str:
+    """Where a hunk is now, and its first and last lines."""
+    if not hunk.new:
+        return f"{path}, line {hunk.at}: {len(hunk.old)} lines removed"
+    last = hunk.at + len(hunk.new) - 1
+    lines = f":\n{excerpt(hunk.new, hunk.at)}" if is_shown else ""
+    return f"{path}, lines {hunk.at}-{last}{lines}"
 
 
 async def _changed(bench: Bench, change: _FileChange) -> bytes:
@@ -123,6 +138,7 @@ def _applied(path: str, text: str, hunks: Sequence[_Hunk]) -> str:
     for hunk in hunks:
         at = _place(path, lines, hunk, cursor, hunk.line - 1 + moved)
         lines[at : at + len(hunk.old)] = hunk.new
+        hunk.at = at + 1
         cursor, moved = at + len(hunk.new), at - (hunk.line - 1) + len(hunk.new) - len(hunk.old)
     return "\n".join(lines)
 

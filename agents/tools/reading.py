@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from collections import Counter
+from collections.abc import Sequence
 
 from pydantic import Field
 
 from agents.tools.bench import Bench
-from agents.tools.shown_text import cut_line, numbered
+from agents.tools.shown_text import as_fit, cut_line, numbered
 from agents.tools.text_file import TextFile
 from agents.tools.tool import Tool, ToolRefused
 from contracts.base.errors import InvalidInput
 from contracts.base.model import Model, PathText
+from contracts.ports.workspace import GrepMatch
 
 _LINES = 400
+_MOST_LINES = 1_000
 _MATCHES = 60
+_COUNTED = 2_000
+_COUNTED_FILES = 20
 _PATHS = 300
 _FILE_BYTES = 4_000_000
 
 
 class Read(Model):
-    """Read a text file, with line numbers. A long file is shown in parts: ask for the lines you need."""
+    """Read a text file, with line numbers. A long file is shown in parts, of at most 1,000 lines and 30,000 characters, and a line up to 500: ask for the lines you need."""  # noqa: E501 - part of prompts
 
     path: PathText
     first: int = Field(default=1, ge=1, description="the first line to show")
-    lines: int = Field(default=_LINES, ge=1, le=_LINES, description="how many lines to show")
+    lines: int = Field(default=_LINES, ge=1, description="how many lines to show")
 
 
 async def read(bench: Bench, asked: Read) -> str:
@@ -34,12 +39,13 @@ async def read(bench: Bench, asked: Read) -> str:
     start = asked.first - 1
     if start >= max(len(lines), 1):
         raise ToolRefused(f"{asked.path} has {len(lines)} lines, and line {asked.first} is not one of them")
-    shown = list(islice(lines, start, start + asked.lines))
-    while len(shown) > 1 and len(numbered(shown, asked.first)) > bench.output_characters:
-        shown = shown[: len(shown) // 2]
+    asked_for = lines[start : start + asked.lines]
+    shown = as_fit(numbered(asked_for[:_MOST_LINES], asked.first), bench.read_characters)
     last = start + len(shown)
     rest = f"\n({len(lines) - last} more lines; read from {last + 1} on)" if last < len(lines) else ""
-    return f"{asked.path}, {len(lines)} lines\n{numbered(shown, asked.first)}{rest}"
+    if len(asked_for) > len(shown) == _MOST_LINES:
+        rest = f"\n({_MOST_LINES} lines are the most at once){rest}"
+    return "\n".join([f"{asked.path}, {len(lines)} lines", *shown]) + rest
 
 
 class Search(Model):
@@ -56,8 +62,21 @@ async def search(bench: Bench, asked: Search) -> str:
         return "nothing matches"
     shown = [f"{one.path}:{one.line}: {cut_line(one.text)}" for one in found[:_MATCHES]]
     if len(found) > _MATCHES:
-        shown.append("(there are more; narrow the pattern or the path)")
+        found = await bench.workspace.grep(asked.pattern, asked.path, most=_COUNTED)
+        shown += _counted(found[_MATCHES:], is_all=len(found) < _COUNTED)
     return "\n".join(shown)
+
+
+def _counted(left: Sequence[GrepMatch], *, is_all: bool) -> list[str]:
+    """Say how many matches in which files are not shown, most first."""
+    files = Counter(one.path for one in left).most_common()
+    some = "" if is_all else "at least "
+    more = [f"({len(files) - _COUNTED_FILES} more files)"] if len(files) > _COUNTED_FILES else []
+    return [
+        f"({some}{len(left)} more lines match; narrow the pattern or the path. They are in)",
+        *(f"{path}: {count}" for path, count in files[:_COUNTED_FILES]),
+        *more,
+    ]
 
 
 class Find(Model):

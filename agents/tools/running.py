@@ -6,9 +6,11 @@ from pydantic import Field
 
 from agents.tools.bench import Bench
 from agents.tools.shown_text import head_and_tail
+from agents.tools.test_output import FILE, INTO_FILE, SHOW
 from agents.tools.tool import Tool, ToolRefused
 from contracts.base.model import Model
 from contracts.ports.sandbox import Verdict
+from contracts.ports.workspace import ExecResult
 
 _SECONDS = 600
 _SCRIPTED = frozenset({"npm", "yarn", "pnpm"})
@@ -24,7 +26,10 @@ class RunCommand(Model):
 
 async def run(bench: Bench, asked: RunCommand) -> str:
     """Run a command and show how it ended."""
-    return await _shown(bench, ("sh", "-c", asked.command), asked.seconds)
+    result = await bench.exec(("sh", "-c", asked.command), asked.seconds)
+    text = head_and_tail(_text(result.stdout, result.stderr), bench.output_characters)
+    # No time: the same work must be the same request.
+    return f"{_end(result)}\n{text}".rstrip()
 
 
 class RunTests(Model):
@@ -37,27 +42,34 @@ class RunTests(Model):
 
 
 async def run_tests(bench: Bench, asked: RunTests) -> str:
-    """Run tests and show how they ended."""
+    """Run tests and show how they ended: what their runner counts and names, then the ends of its output.
+
+    All of the output stays in a file, however much it is and whatever ended them.
+    """
     if not bench.test:
         raise ToolRefused("no command is known that runs the tests here; use `run`")
     if options := [name for name in asked.tests if name.startswith("-") or not name.strip()]:
         raise ToolRefused(f"{options[0]!r} is no test; for options use `run`")
     between = ("--",) if asked.tests and bench.test[0] in _SCRIPTED else ()
-    return await _shown(bench, (*bench.test, *between, *asked.tests), asked.seconds)
+    command = (*bench.test, *between, *asked.tests)
+    result = await bench.exec(("sh", "-c", INTO_FILE, "sh", FILE, *command), asked.seconds)
+    shown = await bench.exec(("sh", "-c", SHOW, "sh", FILE, str(bench.output_characters)))
+    named = _text(shown.stderr)
+    before = await bench.on_base() if result.exit_code else ""
+    return "\n".join(filter(None, (_end(result), named, before, _text(shown.stdout, result.stderr))))
 
 
-async def _shown(bench: Bench, argv: tuple[str, ...], seconds: int | None) -> str:
-    result = await bench.exec(argv, seconds)
+def _end(result: ExecResult) -> str:
     ends = {
         Verdict.TIMEOUT: "it was ended at its limit of time",
         Verdict.OOM: "it was ended at its limit of memory",
         Verdict.OUTPUT_LIMIT: "it was ended at its limit of output",
     }
-    end = ends.get(result.verdict, f"exit code {result.exit_code}")
-    output = b"\n".join(part for part in (result.stdout.rstrip(), result.stderr.rstrip()) if part)
-    text = head_and_tail(output.decode("utf-8", "replace"), bench.output_characters)
-    # No time: the same work must be the same request.
-    return f"{end}\n{text}".rstrip()
+    return ends.get(result.verdict, f"exit code {result.exit_code}")
+
+
+def _text(*outputs: bytes) -> str:
+    return b"\n".join(filter(None, (output.rstrip() for output in outputs))).decode("utf-8", "replace")
 
 
 RUNNING = (Tool("run", RunCommand, run), Tool("test", RunTests, run_tests))

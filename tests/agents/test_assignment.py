@@ -38,3 +38,22 @@ def test_rules_are_true_where_the_task_is(base_commit: str | None, told: str, no
     assert not_told not in prompt
     assert prompt.startswith("You are a tester.")
     assert prompt.endswith('The JSON Schema:\n\n```json\n{\n "type": "object"\n}\n```\n')
+
+
+@pytest.mark.parametrize(
+    ("base_commit", "title", "shown"),
+    [
+        ("c" * 40, "Create a moving ...", False),
+        ("c" * 40, "Create a moving average", False),
+        ("c" * 40, "Write its tests", True),
+        (None, "Create a moving ...", True),
+    ],
+)
+async def test_a_title_that_says_the_request_again_is_left_out(
+    base_commit: str | None, title: str, shown: bool
+) -> None:
+    task = TaskMaker()(writable=["a.py"], title=title, description="Do all of it.")
+    request = task.request.model_copy(update={"base_commit": base_commit})
+    prompt = await assignment(replace(task, request=request))
+    said = f"{title}\n\n" if shown else ""
+    assert f"## Your task\n\n{said}Do all of it.\n" in prompt

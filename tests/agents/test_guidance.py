@@ -8,7 +8,7 @@ import pytest
 
 from agents.roles.coder import CoderAgent
 from agents.sdk.base_tree import BaseTree
-from agents.sdk.guidance import MOST, guidance_for
+from agents.sdk.guidance import MOST, guidance_for, with_included
 from agents.sdk.registry import agent_info
 from agents.worker.commits import pending_commit
 from artifacts import GitArtifactStore
@@ -63,6 +63,23 @@ def test_of_very_many_the_deepest_apply() -> None:
     found = guidance_for(["AGENTS.md", *(f"{folder}/AGENTS.md" for folder in folders)], [f"{folders[-1]}/x"])
     assert len(found) == MOST
     assert (found[0], found[-1]) == ("AGENTS.md", f"{folders[-1]}/AGENTS.md")
+
+
+def test_what_they_include_stands_behind_them_once() -> None:
+    said = {
+        "AGENTS.md": b"See @CLAUDE.md\n",
+        "CLAUDE.md": b"- @docs/style.md\r\nor me@AGENTS.md\n@../out.md\n@/etc/passwd\n@gone.md\n",
+        "docs/style.md": b"@more.md.\n@../AGENTS.md\n",
+        "docs/more.md": b"@most.md",
+        "docs/most.md": b"no further",
+        "src/AGENTS.md": b"@../docs/more.md\n",
+    }
+    behind = ["CLAUDE.md", "docs/style.md", "docs/more.md"]
+    found = with_included(said, ["AGENTS.md", "src/AGENTS.md"])
+    assert list(found) == ["AGENTS.md", *behind, "src/AGENTS.md"]
+    wide = {"AGENTS.md": b"".join(b"@%d.md\n" % number for number in range(50))}
+    wide |= {f"{number}.md": b"" for number in range(50)}
+    assert len(with_included(wide, ["AGENTS.md"])) == MOST
 
 
 async def test_it_is_shown_as_data_and_recorded_with_the_work(store: GitArtifactStore) -> None:

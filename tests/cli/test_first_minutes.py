@@ -95,7 +95,7 @@ def test_times_for_people_have_their_zone(monkeypatch: pytest.MonkeyPatch) -> No
         time.tzset()
 
 
-def finished(**usage: float) -> Summary:
+def finished(**usage: float | None) -> Summary:
     empty = {name: None for name in Summary.__dataclass_fields__}
     values = {
         "workflow_id": "w",
@@ -113,8 +113,8 @@ def finished(**usage: float) -> Summary:
 
 @pytest.mark.parametrize(
     ("tokens", "cost", "shown"),
-    [(0, 0.0, "$0.0000"), (10, 0.0, "cost unknown: no prices are set"), (10, 0.5, "$0.5000")],
+    [(0, 0.0, "$0.0000"), (10, None, "cost unknown: no prices are set"), (10, 0.5, "$0.5000")],
 )
-def test_a_cost_that_nobody_knows_is_not_zero(tokens: int, cost: float, shown: str) -> None:
+def test_a_cost_that_nobody_knows_is_not_zero(tokens: int, cost: float | None, shown: str) -> None:
     lines = summary_lines(finished(input_tokens=tokens, output_tokens=tokens, cost_usd=cost))
     assert any(line.startswith("  model") and line.endswith(shown) for line in lines)

@@ -80,6 +80,19 @@ async def test_tests_are_counted_over_the_last_report_of_each_test_task() -> Non
     assert _starting(lines, "untested") == _starting(lines, "findings") == []
 
 
+async def test_a_cost_without_prices_is_null_and_what_one_agent_did_is_covered_by_its_own_tests() -> None:
+    play = Play(plan(item("change", output_artifacts=("./",)), item("check", "change", role="tester")))
+    play.succeed("change", usage=Usage(model_calls=1, input_tokens=10))
+    play.succeed("check", verdict="passed", tests=_tests(2, cover=12.0), backend="box")
+    view = WorkflowView(play.workflow.header, tuple(play.workflow.tasks.values()))
+    store: Any = NoStore(None)
+    summary = await summarise(view, store, "/store", Usage())
+    assert summary.as_json()["cost_usd"] is None
+    lines = summary_lines(summary)
+    covered = "2 of 2 passed, 12 % line coverage by the tests of this work (sandbox: box)"
+    assert _starting(lines, "tests") == [covered]
+
+
 async def test_planning_counts() -> None:
     play = _two_tests()
     lines = await _lines(play, Usage(model_calls=2, input_tokens=100, output_tokens=50, cost_usd=0.25))

@@ -42,6 +42,6 @@ def test_planner_and_agents_see_the_map_and_the_files_of_the_request(cli: Cli) -
         assert shown.partition("```\n")[2].startswith("src/zones.py\n     1 class Zone:\n"), purpose
     assert "```\nA out.py\n```" in texts["reviewer.step"]
     assert (
-        "\n# user\n\nStep 1 of 60 is done.\n\nwrite:\n```\nout.py is written, 1 lines\n"
+        "\n# user\n\nStep 1 of 60 is done. 59 left.\n\nwrite:\n```\nout.py is written, 1 lines\n"
         in texts["coder.step"]
     )

@@ -36,7 +36,11 @@ DIFF = """--- a/m.py
 
 async def test_a_diff_is_applied_whole_whatever_its_line_numbers_say(bench: Bench) -> None:
     await show(bench, "write", path="m.py", content=TWO)
-    assert await show(bench, "patch", diff=DIFF) == "4 hunks applied to m.py, new/n.py, crlf.txt"
+    shown = await show(bench, "patch", diff=DIFF)
+    assert shown.startswith(
+        "4 hunks applied to m.py, new/n.py, crlf.txt\nm.py, lines 1-3:\n     1\tdef one():\n"
+    )
+    assert "\nm.py, lines 6-7:\n     6\tdef two():\n     7\t    return 22\nnew/n.py, lines 1-2:\n" in shown
     changed = TWO.replace("    return 1", "    value = 1\n    return value").replace("2\n", "22\n")
     assert await bench.workspace.read("m.py") == changed.encode()
     assert await bench.workspace.read("new/n.py") == b"x = 1\ny = 2\n"
@@ -99,3 +103,23 @@ async def test_the_linter_tells_what_is_new_alone(bench: Bench) -> None:
     bench.lint, bench.lint_seconds = ("sleep", "60"), 0.2
     await show(bench, "edit", path="m.txt", old="second", new="third")
     assert not bench.lint, "one that takes too long is not asked again"
+
+
+async def test_much_that_tests_print_ends_nothing_and_stays_in_a_file(bench: Bench) -> None:
+    noise = "echo begin; seq 1 300000; echo 'FAILED t/test_a.py::test_b - x'"
+    noise += "; echo '== 1 failed, 2 passed in 1s =='"
+    bench.test = ("sh", "-c", f"{noise}; exit 1", "sh")
+    shown = await show(bench, "test")
+    assert shown.startswith(
+        "exit code 1\n== 1 failed, 2 passed in 1s ==\nFAILED t/test_a.py::test_b - x\nbegin\n1\n2\n"
+    )
+    assert "all of it is in /tmp/test-output.txt: look with `run`" in shown
+    assert len(shown) < bench.output_characters + 500
+    assert (
+        await show(bench, "run", command="grep -n ^123456$ /tmp/test-output.txt")
+        == "exit code 0\n123457:123456"
+    )
+    bench.test = ("sh", "-c", "echo before; sleep 30", "sh")
+    assert await show(bench, "test", seconds=1) == "it was ended at its limit of time\nbefore"
+    bench.test = ("head", "-c", "17000000", "/dev/zero")
+    assert "(16000000 bytes before this are not kept)" in await show(bench, "test")

@@ -49,8 +49,8 @@ async def test_it_reads_edits_runs_and_ends_with_a_tree(around: Surround, open_a
     assert await content_of(open_at, loop.tree, "log") == b"one\ntwo\ntwo\n"
     assert log.usage.model_calls == 4
     turns = turns_of(place.model.requests[-1])
-    assert turns[0] == WORK.text
-    assert turns[2].startswith("Step 1 of 60 is done.\n\nread:\n```\na.txt, 2 lines\n")
+    assert turns[0] == f"{WORK.text}\n\nNo step of 60 is done. 60 left."
+    assert turns[2].startswith("Step 1 of 60 is done. 59 left.\n\nread:\n```\na.txt, 2 lines\n")
     assert "run:\n```\nexit code 0\n" in turns[6]
     for earlier, later in zip(place.model.requests, place.model.requests[1:], strict=False):
         assert later.messages[: len(earlier.messages)] == earlier.messages, "services cache what is the same"
@@ -175,7 +175,7 @@ def test_a_long_conversation_is_compacted_seldom_and_keeps_its_end() -> None:
     assert [type(block) for block in before[1].blocks] == [ToolCall]
     assert [type(block) for block in before[-2].blocks] == [ThinkingBlock, ToolCall]
     [place, result] = before[2].blocks
-    assert place == TextBlock("Step 1 of 100 is done.")
+    assert place == TextBlock("Step 1 of 100 is done. 99 left.")
     left_out = "characters that it showed are left out by now; make the call again if you need them.)"
     assert result == ToolResult("run", f"(5,009 {left_out}", "c0")
     assert before[-1].blocks[1] == ToolResult("run", "shown 99: " + "x" * 5_000, "c99")

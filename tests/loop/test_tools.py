@@ -30,12 +30,12 @@ async def test_a_file_is_read_with_line_numbers_and_in_parts(bench: Bench) -> No
 
 
 async def test_what_is_shown_has_a_limit(bench: Bench) -> None:
-    bench.output_characters = 1_000
+    bench.output_characters = bench.read_characters = 1_000
     await show(bench, "write", path="wide.txt", content="x" * 700 + "\n" + "y\n" * 300)
     shown = await show(bench, "read", path="wide.txt")
     assert "x... (200 more characters)" in shown
     assert len(shown) < 2_500
-    assert "read from" in shown
+    assert shown.endswith("(249 more lines; read from 53 on)"), "as much as fits, to the line"
     shown = await show(bench, "run", command="seq 1 2000; echo last")
     assert len(shown) < 1_200
     assert shown.startswith("exit code 0\n")
@@ -150,4 +150,35 @@ async def test_wrong_arguments_are_named(bench: Bench) -> None:
     assert await show(bench, "read", file="a.txt") == (
         "refused: path: Field required; file: Extra inputs are not permitted"
     )
-    assert (await show(bench, "read", path="a.txt", lines=100_000)).startswith("refused: lines: ")
+    assert (await show(bench, "read", path="a.txt", lines=0)).startswith("refused: lines: ")
+
+
+async def test_more_lines_than_there_may_be_are_cut_and_that_is_said(bench: Bench) -> None:
+    await show(bench, "write", path="long.txt", content="x\n" * 1_200)
+    shown = await show(bench, "read", path="long.txt", lines=100_000)
+    assert shown.endswith("  1000\tx\n(1000 lines are the most at once)\n(200 more lines; read from 1001 on)")
+    assert (await show(bench, "read", path="a.txt", lines=100_000)).endswith("     2\ttwo")
+
+
+async def test_matches_that_are_not_shown_are_counted_by_file(bench: Bench) -> None:
+    for path, lines in (("m/a.txt", 59), ("m/b.txt", 3), ("m/c.txt", 20)):
+        await show(bench, "write", path=path, content="it\n" * lines)
+    shown = await show(bench, "search", pattern="^it$", path="m")
+    assert shown.splitlines()[59:] == [
+        "m/b.txt:1: it",
+        "(22 more lines match; narrow the pattern or the path. They are in)",
+        "m/c.txt: 20",
+        "m/b.txt: 2",
+    ]
+    await show(bench, "write", path="m/d.txt", content="it\n" * 3_000)
+    assert "(at least 1940 more lines match" in await show(bench, "search", pattern="^it$", path="m")
+
+
+async def test_of_a_long_edit_its_two_ends_are_shown(bench: Bench) -> None:
+    new = "\n".join(f"new {number}" for number in range(1, 41))
+    shown = await show(bench, "edit", path="a.txt", old="two", new=new)
+    lines = [line.strip().partition("\t")[2] for line in shown.splitlines()]
+    assert lines[1:8] == ["one", *(f"new {number}" for number in range(1, 7))]
+    assert "lines, as they were given)" in shown
+    assert lines[-1] == "new 40"
+    assert len(lines) < 20

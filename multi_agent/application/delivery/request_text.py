@@ -112,7 +112,7 @@ def _listed(entries: Sequence[str]) -> Iterator[str]:
 
 
 def _cost(summary: Summary) -> str:
-    cost = f"${summary.cost_usd:.4f}" if summary.cost_usd else "cost unknown"
+    cost = "cost unknown" if summary.cost_usd is None else f"${summary.cost_usd:.4f}"
     tokens = f"{summary.input_tokens} tokens in, {summary.output_tokens} out"
     return f"{summary.model_calls} calls of models, {tokens}, {cost}, {summary.seconds:.0f} s."
 

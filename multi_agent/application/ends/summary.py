@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from agents.sdk.baselines import load_baseline
 from contracts.base.errors import MultiAgentError
+from contracts.base.paths import EVERYWHERE
 from contracts.base.redaction import without_password
 from contracts.base.refs import branch_name, is_metadata
 from contracts.documents.baseline import Baseline
@@ -21,7 +23,7 @@ from multi_agent.application.ends.verdicts import (
     findings,
     untested_tasks,
 )
-from orchestrator.core.state import WorkflowStatus
+from orchestrator.core.state import TaskState, WorkflowStatus
 
 if TYPE_CHECKING:
     from artifacts import GitArtifactStore
@@ -53,7 +55,8 @@ class Summary:
     """Calls, tokens and cost include those of planning, as far as this workflow knows of them."""
     input_tokens: int
     output_tokens: int
-    cost_usd: float
+    cost_usd: float | None
+    """None where it is not known, as no prices are set."""
     seconds: float
     """From submission to end."""
     sandbox: str
@@ -78,6 +81,8 @@ class Summary:
     """Why they cannot run; "" where they can, or that is not known."""
     tests_flaky: tuple[str, ...] = ()
     """Tests of the repository that failed, and passed when the same was run again."""
+    coverage_by: str = ""
+    """Which tests the coverage is of, in words; "" for all that the plan names."""
 
     def as_json(self) -> dict[str, Any]:
         """The fields as plain values."""
@@ -147,7 +152,7 @@ async def summarise(view: WorkflowView, store: GitArtifactStore, location: str, 
         input_tokens=sum(one.input_tokens for one in used),
         output_tokens=sum(one.output_tokens for one in used),
         cached_input_tokens=sum(one.cached_input_tokens or 0 for one in used),
-        cost_usd=round(sum(one.cost_usd for one in used), 6),
+        cost_usd=_cost(used),
         seconds=round((header.finished_at or header.created_at) - header.created_at, 2),
         sandbox=next((task.backend for task in reversed(tasks) if task.backend), ""),
         branch=branch_name(header.workflow_id) if header.result_commit else None,
@@ -162,7 +167,19 @@ async def summarise(view: WorkflowView, store: GitArtifactStore, location: str, 
         baseline=baseline.sentence if baseline else "",
         baseline_obstacle=baseline.obstacle if baseline else "",
         tests_flaky=tests.flaky,
+        coverage_by="the tests of this work" if _is_single(tasks) else "",
     )
+
+
+def _cost(used: Iterable[Usage]) -> float | None:
+    used = tuple(used)
+    cost = round(sum(one.cost_usd for one in used), 6)
+    return None if not cost and any(one.input_tokens + one.output_tokens for one in used) else cost
+
+
+def _is_single(tasks: Iterable[TaskState]) -> bool:
+    """Whether one agent did everything: what is measured then are the tests that are new or changed."""
+    return any(EVERYWHERE in task.item.output_artifacts for task in tasks)
 
 
 async def _baseline(view: WorkflowView, store: GitArtifactStore) -> Baseline | None:

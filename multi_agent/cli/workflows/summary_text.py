@@ -70,7 +70,8 @@ def _first_line(summary: Summary) -> str:
 
 def _tests_lines(summary: Summary) -> Iterator[str]:
     percent = summary.coverage_percent
-    cover = "" if percent is None else f", {percent:.0f} % line coverage"
+    by = f" by {summary.coverage_by}" if summary.coverage_by else ""
+    cover = "" if percent is None else f", {percent:.0f} % line coverage{by}"
     total = summary.tests_passed + summary.tests_failed
     reports = f" in {summary.test_reports} reports" if summary.test_reports > 1 else ""
     passed = f"{summary.tests_passed} of {total} passed"
@@ -108,5 +109,4 @@ def _model_line(summary: Summary) -> str:
 
 
 def _cost(summary: Summary) -> str:
-    tokens = summary.input_tokens + summary.output_tokens
-    return f"${summary.cost_usd:.4f}" if summary.cost_usd or not tokens else "cost unknown: no prices are set"
+    return "cost unknown: no prices are set" if summary.cost_usd is None else f"${summary.cost_usd:.4f}"
