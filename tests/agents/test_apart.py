@@ -136,7 +136,19 @@ def test_surroundings(tmp_path, monkeypatch):
     assert name() == "ours"
 """
 TOGETHER = """
+import contextlib
+import pytest
 from app.shop import *
+
+@contextlib.contextmanager
+def ended():
+    yield
+    applies(lambda text: int(text), "x")
+
+def test_an_end_that_raises():
+    with pytest.raises(ValueError) as caught, ended():
+        pass
+    assert "invalid literal" in str(caught.value)
 
 def test_a_function_of_the_tests():
     assert applies(lambda value: value + 1, 1) == 2

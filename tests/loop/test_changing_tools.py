@@ -123,3 +123,13 @@ async def test_much_that_tests_print_ends_nothing_and_stays_in_a_file(bench: Ben
     assert await show(bench, "test", seconds=1) == "it was ended at its limit of time\nbefore"
     bench.test = ("head", "-c", "17000000", "/dev/zero")
     assert "(16000000 bytes before this are not kept)" in await show(bench, "test")
+
+
+async def test_where_tests_fail_it_is_said_what_failed_before_any_work(bench: Bench) -> None:
+    async def on_base() -> str:
+        return "failed then, too: t/a.py::test_b"
+
+    bench.on_base = on_base
+    bench.test = ("sh", "-c", "echo shown; exit $1", "sh")
+    assert await show(bench, "test", tests=["1"]) == "exit code 1\nfailed then, too: t/a.py::test_b\nshown"
+    assert await show(bench, "test", tests=["0"]) == "exit code 0\nshown"

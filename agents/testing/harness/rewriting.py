@@ -89,7 +89,9 @@ class Rewriter:
         for part in list(ast.walk(node)):
             if isinstance(part, ast.With | ast.AsyncWith) and any(map(_expects_raise, part.items)):
                 call = ast.Call(self._constant(f"{test} unraised", guard.unraised), [], [])
-                part.body.append(ast.fix_missing_locations(ast.copy_location(ast.Expr(call), part.body[-1])))
+                end = ast.fix_missing_locations(ast.copy_location(ast.Expr(call), part.body[-1]))
+                _enclose_what_follows(part)
+                part.body.append(end)
         first = 1 if ast.get_docstring(node, clean=False) is not None else 0
         item = ast.withitem(self._constant(f"{test} guard", guard))
         held = ast.With([item], node.body[first:] or [ast.Pass()])
@@ -137,6 +139,14 @@ def _tests(body: list[ast.stmt], scope: str) -> Iterator[tuple[str, Any]]:
             yield from _tests(node.body, f"{scope}::{node.name}")
         elif isinstance(node, _FUNCTIONS) and node.name.startswith("test"):
             yield f"{scope}::{node.name}", node
+
+
+def _enclose_what_follows(block: ast.With | ast.AsyncWith) -> None:
+    """Make the items behind the last that expects a raise a block of its own: the end of one may raise."""
+    first = 1 + max(at for at, item in enumerate(block.items) if _expects_raise(item))
+    if inner := block.items[first:]:
+        block.items[first:] = []
+        block.body = [ast.copy_location(type(block)(inner, block.body), block)]
 
 
 def _expects_raise(item: ast.withitem) -> bool:
