@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from agents.loop.step import ModelStep
+from agents.tools.asking import ASK
 from contracts.base.text import encodable
 from contracts.ports.content import ContentBlock, TextBlock, ThinkingBlock, ToolCall, ToolResult
 from contracts.ports.model import ModelMessage
@@ -78,7 +79,8 @@ class Conversation:
     def _shown(self, number: int, taken: _Taken, is_whole: bool) -> Iterator[ContentBlock]:
         yield TextBlock(self._place(number))
         for call, text in zip(taken.step.calls, taken.results, strict=True):
-            yield ToolResult(call.name, text if is_whole else _brief_result(text), call.call_id)
+            kept = is_whole or call.name == ASK.name
+            yield ToolResult(call.name, text if kept else _brief_result(text), call.call_id)
         if taken.note:
             yield TextBlock(taken.note if is_whole else _beginning(taken.note, _TEXT))
 
@@ -99,10 +101,10 @@ def _sendable(block: ContentBlock) -> ContentBlock:
 
 
 def _brief(block: ContentBlock) -> ContentBlock:
-    """What a block begins with. The path that a call is about stays whole."""
+    """What a block begins with. The path that a call is about stays whole, and a question to a person."""
     if not isinstance(block, ToolCall):
         return replace(block, text=_beginning(block.text, _TEXT))
-    if len(block.arguments) <= _ARGUMENT:
+    if len(block.arguments) <= _ARGUMENT or block.name == ASK.name:
         return block
     kept = {
         name: value if name == "path" else _brief_argument(value) for name, value in block.as_object.items()

@@ -56,6 +56,11 @@ async def review_in_steps(task: Task) -> ReviewReport:
     return ReviewReport(approved=found.approved, summary=found.summary, findings=found.findings)
 
 
+def _lines(content: bytes) -> list[str]:
+    """As `read` numbers them."""
+    return content.decode("utf-8", "replace").splitlines()
+
+
 def _problems(review: GiveReview, files: Mapping[str, bytes], start: Mapping[str, bytes]) -> Iterable[str]:
     """What a review says of places that are not there, and where it contradicts itself."""
     for number, finding in enumerate(review.findings):
@@ -67,7 +72,7 @@ def _problems(review: GiveReview, files: Mapping[str, bytes], start: Mapping[str
         content = files.get(finding.path, start.get(finding.path))
         if content is None:
             yield f"{name}: there is no file {finding.path!r}, nor was there one"
-        elif finding.line is not None and finding.line > (lines := len(content.splitlines())):
+        elif finding.line is not None and finding.line > (lines := len(_lines(content))):
             yield f"{name}: {finding.path} has {lines} lines, and line {finding.line} is not one of them"
     critical = any(finding.severity == "critical" for finding in review.findings)
     if review.approved and critical:

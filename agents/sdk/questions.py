@@ -10,18 +10,26 @@ from pydantic import ValidationError
 from contracts.base.errors import InvalidInput
 from contracts.base.text import bounded, encodable
 from contracts.messages.payloads import TaskRequest
-from contracts.messages.suspension import Question, Suspension
+from contracts.messages.suspension import Answered, Question, Suspension
 
 _SAID: Final = 2_000
 """Characters of a question or an answer, for whoever tries again."""
 
 
-class Suspended(Exception):
-    """Ends an execution whose work goes on later. Agents let it pass."""
+class Suspended(BaseException):
+    """Ends an execution whose work goes on later. Agents let it pass, so that it is no Exception."""
 
     def __init__(self, suspension: Suspension) -> None:
         super().__init__(f"suspended: {suspension.question.text}")
         self.suspension = suspension
+
+
+def suspended_in(group: BaseExceptionGroup[BaseException]) -> Suspended | None:
+    """The first of a group, as a TaskGroup raises it; None where there is none."""
+    found: BaseException | None = group.subgroup(Suspended)
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found if isinstance(found, Suspended) else None
 
 
 def answer_to(request: TaskRequest, text: str, choices: Sequence[str]) -> str | None:
@@ -42,8 +50,7 @@ def answer_to(request: TaskRequest, text: str, choices: Sequence[str]) -> str | 
     raise Suspended(Suspension(question=question))
 
 
-def said_so_far(request: TaskRequest) -> str:
+def said_so_far(given: Sequence[Answered]) -> str:
     """What a person answered before, for whoever is told why an attempt failed; "" for nothing."""
-    given = request.resume_from.answers if request.resume_from else ()
     said = [(bounded(one.question.text, _SAID), bounded(one.answer, _SAID)) for one in given]
     return "".join(f"; a person was asked {asked!r} and answered {answer!r}" for asked, answer in said)

@@ -38,4 +38,5 @@ async def ask(bench: Bench, asked: Ask) -> str:
     return _NOBODY if answer is None else f"The person answers:\n{answer}"
 
 
-ASKING: Final = (Tool("ask", Ask, ask, reads_only=True, alone=True),)
+ASK: Final = Tool("ask", Ask, ask, reads_only=True, alone=True)
+ASKING: Final = (ASK,)

@@ -13,7 +13,7 @@ import structlog
 
 from agents.sdk.base_tree import read_base
 from agents.sdk.exchange_log import ExchangeLog, ExchangeScope
-from agents.sdk.questions import Suspended, said_so_far
+from agents.sdk.questions import Suspended, said_so_far, suspended_in
 from agents.sdk.registry import AgentTable, agent_info
 from agents.sdk.result import AgentResult
 from agents.sdk.task import Task
@@ -157,7 +157,12 @@ class TaskExecutor:
         task = replace(task, on_step=partial(self._tell_step, event))
         failpoint("worker.before_run", f"{task.workflow_id} {task.request.dispatch_id}")
         async with _at_work(task, services) as at_work:
-            result = await cls().run(at_work)
+            try:
+                result = await cls().run(at_work)
+            except BaseExceptionGroup as group:
+                if (suspended := suspended_in(group)) is not None:
+                    raise suspended from None
+                raise
         if not isinstance(result, AgentResult):
             raise TypeError(f"{cls.__qualname__}.run gave {type(result).__name__}, not an AgentResult")
         commit = None
@@ -203,7 +208,8 @@ class TaskExecutor:
         if reason is None or found.outage:
             return found
         try:
-            await exchanges.note_failure(reason + said_so_far(event.data))
+            resumed = event.data.resume_from
+            await exchanges.note_failure(reason + said_so_far(resumed.answers if resumed else ()))
         except Exception as store_error:
             # Without the note the next attempt would be given the same answers and fail the same way.
             return task_error(store_error)

@@ -8,6 +8,7 @@ beginning or end of their ids. `person` is who decides. All raise InvalidInput f
 from __future__ import annotations
 
 from agents.sdk.exchange_log import ExchangeScope, note_failure
+from agents.sdk.questions import said_so_far
 from contracts.base.errors import InvalidInput
 from contracts.base.processes.command_lines import command_line
 from contracts.base.text import encodable
@@ -168,7 +169,7 @@ async def note_useless_answers(exchanges: ExchangeStore, view: WorkflowView, tas
         asked = task.attempt > 0 and task.status in {TaskStatus.FAILED, TaskStatus.DEAD}
         if asked and task.verdict != "failed" and task_id in {None, task.task_id}:
             scope = ExchangeScope(view.header.workflow_id, task.task_id, task.attempt)
-            await note_failure(exchanges, scope, _ANEW)
+            await note_failure(exchanges, scope, _ANEW + said_so_far(task.answers))
 
 
 async def retry_dead_letter(client: WorkflowClient, dead_letter_id: int, person: str) -> CommandResult | None:

@@ -138,8 +138,9 @@ async def _look_at_all(
         before = None if is_well else await _all_tests(task, start, argv, seen)
     if before is None or not (broken := regressions(before, after)):
         return
-    if len(broken) <= MOST:
-        again = regressions(before, await _all_tests(task, task.base.commit, argv, seen))
+    second = await _all_tests(task, task.base.commit, argv, seen) if len(broken) <= MOST else None
+    again = regressions(before, second) if second is not None else ()
+    if second is not None and second.state == "ran" and len(again) <= MOST:
         once = {one.test for one in broken} ^ {one.test for one in again}
         seen.flaky = tuple(sorted(as_before(once, files, first)))
         both = {one.test: one for one in (*again, *broken)}

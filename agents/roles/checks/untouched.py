@@ -10,6 +10,8 @@ from typing import Final, NamedTuple
 
 from contracts.documents.test_ids import NamedTest
 
+_REACHES: Final = re.compile(r"^\s*global\s|(?<![.\w])(?:globals|exec)\s*\(|@exec\b", re.MULTILINE)
+"""How a part takes away or replaces what stands elsewhere in its file."""
 _HOOK: Final = re.compile(r"pytest_|pytestmark$|set_?up|tear_?down|test|\*|__", re.IGNORECASE)
 """Names that pytest heeds wherever they come from, and what may stand for any name."""
 _FIRST_LINE: Final = 100
@@ -71,7 +73,7 @@ def weakened(old: str, new: str, path: str) -> list[str]:
 
 def _is_addition(part: _Part, labels: Set[str], used: Set[str]) -> bool:
     """Whether a new part gives nothing of the file another meaning."""
-    if part.label in labels or "autouse" in part.text:
+    if part.label in labels or "autouse" in part.text or _REACHES.search(part.text):
         return False
     if part.inside and "::".join(part.inside) not in labels:
         return True  # of a class that is new as well

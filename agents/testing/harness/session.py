@@ -243,12 +243,14 @@ class _Sealing:
     def pytest_load_initial_conftests(self, early_config: Any) -> None:
         self._watch.begin()
         own = [impl for impl in early_config.hook.pytest_configure.get_hookimpls() if self._is_plugin(impl)]
-        self._watch.seal_plugins(impl.function.__module__.partition(".")[0] for impl in own)
+        modules = [getattr(impl.function, "__module__", None) or "" for impl in own]
+        self._watch.seal_plugins(name.partition(".")[0] for name in modules)
         for impl in own:
             impl.function = functools.partial(self._watch.configure, impl.function)
 
     def _is_plugin(self, impl: Any) -> bool:
-        return any(impl.plugin is plugin for plugin in self._plugins) and not impl.hookwrapper
+        wraps = impl.hookwrapper or getattr(impl, "wrapper", False)
+        return any(impl.plugin is plugin for plugin in self._plugins) and not wraps
 
     def pytest_sessionfinish(self) -> None:
         self._watch.end()

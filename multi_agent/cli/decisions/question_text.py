@@ -29,4 +29,5 @@ def print_waiting_question(asked: PendingQuestion) -> None:
 
 def answer_command(asked: PendingQuestion, text: str = TEXT) -> str:
     """The command that answers exactly this question."""
-    return command_line("answer", asked.workflow_id, asked.task_id, text, "--hash", asked.action_hash)
+    words, bound = (asked.workflow_id, asked.task_id, text), ("--hash", asked.action_hash)
+    return command_line("answer", *((*bound, "--", *words) if text.startswith("-") else (*words, *bound)))

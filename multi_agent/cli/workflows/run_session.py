@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from agents.sdk.baselines import load_baseline
 from agents.sdk.registry import agent_info
 from artifacts import GitArtifactStore
 from contracts.base.processes.command_lines import command_line
@@ -215,12 +216,13 @@ class RunSession:
         try:
             client = make_client(settings, database)
             if plan is not None:
-                asks = may_ask(settings)
+                asks = may_ask(settings) and (self._base.commit is not None or bool(self._options.modules))
                 name = await self._submission.submit(client, plan, self._base, self._planning, questions=asks)
                 self._screen.say(f"workflow {name}: {len(plan.items)} tasks")
                 self._baseline.keep(name)
             else:
                 name = self._resumed = await client.resolve(self._options.resume)
+                await self._make_baseline_of(client, name, artifacts)
             view = await self._follow(client, name)
             if view.header.status is WorkflowStatus.COMPLETED:
                 # Nothing more is asked of the processes: the summary is made while they end.
@@ -232,6 +234,14 @@ class RunSession:
             return FinishedRun(view, summary, offered, await delivered_tests(artifacts, view, commit))
         finally:
             await database.close()
+
+    async def _make_baseline_of(self, client: WorkflowClient, name: str, artifacts: GitArtifactStore) -> None:
+        """Make the baseline of a workflow that was interrupted before it had one."""
+        view = await client.workflow(name)
+        if view is None or view.header.status.terminal or await load_baseline(artifacts, name) is not None:
+            return
+        self._baseline.start(RepositoryBase(view.header.base_commit, view.header.repository))
+        self._baseline.keep(name)
 
     @asynccontextmanager
     async def _steps_told(self, workflow_id: str) -> AsyncIterator[None]:
