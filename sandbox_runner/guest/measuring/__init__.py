@@ -1,1 +1,0 @@
-"""Measures all memory of a sandbox, the kernel's for it included."""
