@@ -91,7 +91,9 @@ class SandboxWorkspace:
         oom = await self._parts.sandbox.killed_for_memory(transcript)
         verdict, code = verdict_of(transcript, oom)
         seconds = float((transcript.result or {}).get("seconds", 0.0))
-        out, err = (self._privacy.hide(bytes(one)) for one in (transcript.stdout, transcript.stderr))
+        out, err = bytes(transcript.stdout), bytes(transcript.stderr)
+        if self._privacy.words:
+            out, err = [await asyncio.to_thread(self._privacy.hide, one) for one in (out, err)]
         return ExecResult(number, verdict, code, out, err, seconds)
 
     async def read(self, path: str, *, offset: int = 0, size: int | None = None) -> bytes:

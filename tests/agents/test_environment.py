@@ -62,6 +62,7 @@ def replaced():
 
 def pytest_configure(config):
     # As plugins do that make messages better.
+    config.getini("asyncio_mode")
     unittest.mock.NonCallableMock.assert_called = replaced()
 
 def pytest_addoption(parser):
@@ -136,6 +137,31 @@ async def test_what_the_code_does_to_a_plugin_before_that_is_noticed(
     result = await _run(over_trees, environment, {"tests/test_calc.py": TOGETHER, **CALLED, "app.py": code})
     assert result.verdict == "failed"
     assert "changed the test program: plug.replaced" in result.summary
+
+
+async def test_what_the_tree_does_while_a_plugin_is_configured_is_noticed(
+    over_trees: OverTrees, environment: Environment
+) -> None:
+    conftest = b"""
+import app
+import _pytest.python
+
+def pytest_configure(config):
+    usual, kind = config.getini, _pytest.python.Function
+    runs = kind.runtest
+    def passes(name):
+        kind.runtest = lambda self: None if self.name == "test_one" else runs(self)
+        return usual(name)
+    config.getini = passes
+"""
+    files = {
+        **CALLED,
+        "tests/test_calc.py": TOGETHER.replace(b"== 2", b"== 3"),
+        "tests/conftest.py": conftest,
+    }
+    result = await _run(over_trees, environment, files)
+    assert result.verdict == "failed"
+    assert "changed the test program: _pytest.python.Function.runtest" in result.summary
 
 
 async def test_the_tree_names_no_plugins(over_trees: OverTrees, environment: Environment) -> None:

@@ -50,6 +50,14 @@ class Seal:
             if isinstance(part, types.FunctionType):
                 self._functions[id(part)] = (part, _parts(part), label)
 
+    def adopt(self, below: str, is_own: Callable[[Any], bool]) -> None:
+        """Let names below a label stand for what replaced them, where that is somebody's own."""
+        for at, (space, name, value, label) in enumerate(list(self._names)):
+            found = space.get(name, _MISSING)
+            if found is not value and label.startswith(below) and is_own(found):
+                self._names[at] = (space, name, found, label)
+                self._functions[id(found)] = (found, _parts(found), label)
+
     def broken(self) -> Iterator[str]:
         """Yield what is no longer as it was."""
         for space, name, value, label in self._names:

@@ -8,6 +8,7 @@ import importlib
 import math
 import operator
 import sys
+import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -49,18 +50,33 @@ class Watch:
     def seal_plugins(self, packages: Iterable[str]) -> None:
         """Seal the environment's plugins, until the last of them is configured."""
         self._packages, self._plugins = frozenset(packages), self._seals()
+        self._spaces: list[Mapping[str, Any]] = []
+        self._codes: list[types.CodeType] = []
         for name, module in list(sys.modules.items()):
             if name.partition(".")[0] in self._packages:
                 self._seal(self._plugins, name, vars(module))
+                self._spaces.append(vars(module))
+                self._codes += _codes_in(vars(module))
 
     def configure(self, plugin: Callable[..., object], *args: object) -> None:
-        """Let a plugin of the environment configure itself: what it replaces then is what is looked after."""
+        """Let a plugin of the environment configure itself.
+
+        What it then replaces in unittest.mock by functions that it had before the tree was there is looked
+        after from now on, and nothing else is excused.
+        """
         self._note(self._plugins.broken())
         self.look()
         plugin(*args)
-        if not self.changed and any(self._program.broken()):
-            self.begin()
-        self.seal_plugins(self._packages)
+        if not self.changed:
+            self._program.adopt("unittest.mock.", self._is_of_plugin)
+        self.look()
+
+    def _is_of_plugin(self, found: Any) -> bool:
+        return (
+            type(found) is types.FunctionType
+            and any(found.__globals__ is space for space in self._spaces)
+            and any(found.__code__ is code for code in self._codes)
+        )
 
     def _seal(self, seal: Any, label: str, space: Mapping[str, Any]) -> None:
         seal.add_module(label, space)
@@ -89,3 +105,12 @@ class Watch:
     def _note(self, found: Iterator[str]) -> None:
         if not self.changed:
             self.changed += [label for label, _ in zip(found, range(_MAX_CHANGED), strict=False)]
+
+
+def _codes_in(space: Mapping[str, Any]) -> Iterator[types.CodeType]:
+    """Yield the code of a module's functions, and of those that they make."""
+    left: list[Any] = [value.__code__ for value in space.values() if type(value) is types.FunctionType]
+    while left:
+        code = left.pop()
+        yield code
+        left += [constant for constant in code.co_consts if type(constant) is types.CodeType]

@@ -55,6 +55,11 @@ class _Usage(BaseModel):
         """All input tokens; the service counts those beside its cache alone."""
         return self.input_tokens + self.cache_creation_input_tokens + self.cache_read_input_tokens
 
+    @property
+    def surcharge(self) -> int:
+        """What tokens written to the cache cost more than others, in tokens."""
+        return self.cache_creation_input_tokens // 4
+
 
 class _Message(BaseModel):
     content: list[dict[str, Any]]
@@ -109,7 +114,7 @@ class AnthropicService:
             model=message.model or self._endpoint.model,
             input_tokens=given,
             output_tokens=usage.output_tokens,
-            cost_usd=self._endpoint.price.cost(given, usage.output_tokens, cached),
+            cost_usd=self._endpoint.price.cost(given + usage.surcharge, usage.output_tokens, cached),
             cached_input_tokens=cached,
             blocks=anthropic_blocks(message.content, self.name) if calls_tools else (),
             end="length" if was_cut else "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tarfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,20 +12,20 @@ from typing import Final
 
 from contracts.base.errors import EnvironmentFailed, InvalidInput
 from sandbox_runner.environments.interpreters import Interpreter
-from sandbox_runner.environments.making.steps import FOLDER_HELPS, failed, run_outside
+from sandbox_runner.environments.making.steps import FOLDER_HELPS, run_outside
 from sandbox_runner.environments.needs.python_needs import python_needs
 
 SOURCES: Final = "sources"
 WHEELS: Final = "wheels"
 """Folders of what was fetched: sources, and what was built of them."""
-_WHEEL_EXISTS: Final = 3
-_NONE: Final = 4
 _READ: Final = frozenset({"pyproject.toml", "setup.cfg", "setup.py"})
 _LARGEST: Final = 1_000_000
 _MOST_MEMBERS: Final = 100_000
+_MOST_UNPACKED: Final = 1_000_000_000
+"""Bytes of an archive behind which nothing is looked for."""
 
 # Run by the interpreter with its pip, whose settings say where packages come from. `pip download` would run
-# the source to learn what it is. The codes are _WHEEL_EXISTS and _NONE.
+# the source to learn what it is. Exit code 3: there is a wheel; 4: there is none, nor a source.
 _SCRIPT: Final = """
 import hashlib, os, sys
 pip, wanted, folder = sys.argv[1:]
@@ -86,12 +87,10 @@ class SourceFetching:
         """
         before = await asyncio.to_thread(_files, folder)
         argv = (str(self.interpreter.path), "-I", "-c", _SCRIPT, str(self.pip), requirement, str(folder))
-        code, output = await run_outside(argv, folder=folder, variables=self.variables, seconds=self.seconds)
-        if code in {_WHEEL_EXISTS, _NONE}:
-            return None
+        code, _ = await run_outside(argv, folder=folder, variables=self.variables, seconds=self.seconds)
         new = await asyncio.to_thread(_files, folder) - before
         if code or len(new) != 1:
-            raise failed("fetch", f"source of {requirement!r}", output, f"mend what it says, {FOLDER_HELPS}")
+            return None
         return await asyncio.to_thread(_opened, new.pop())
 
 
@@ -105,7 +104,7 @@ def _opened(file: Path) -> FetchedSource:
     try:
         with tarfile.open(file, "r:gz") as tar:
             needs = python_needs(dict(_settings(tar)))
-    except (tarfile.TarError, OSError, EOFError, InvalidInput) as error:
+    except (tarfile.TarError, zlib.error, OSError, EOFError, InvalidInput) as error:
         raise EnvironmentFailed(
             f"environment, step fetch: {file.name} cannot be read: {error}; {FOLDER_HELPS[3:]}"
         ) from None
@@ -114,7 +113,7 @@ def _opened(file: Path) -> FetchedSource:
 
 def _settings(tar: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
     for count, member in enumerate(tar):
-        if count >= _MOST_MEMBERS:
+        if count >= _MOST_MEMBERS or tar.offset > _MOST_UNPACKED:
             return
         top, _, path = member.name.partition("/")
         if top and path in _READ and member.isreg() and member.size <= _LARGEST:

@@ -78,7 +78,10 @@ class IncludedEnvironments:
         """Path, size and time of each file. Raises InvalidInput above the limits."""
         found = []
         for path in self._named(tree, INCLUDE):
-            status = os.lstat(tree / path)
+            try:
+                status = os.lstat(tree / path)
+            except OSError:
+                continue  # gone since it was listed
             # A link may lead anywhere; what is tracked is in the tree.
             if stat.S_ISREG(status.st_mode) and path not in tracked and _is_usable(path):
                 found.append((path, status.st_size, status.st_mtime_ns))
@@ -99,7 +102,13 @@ def _is_usable(path: str) -> bool:
 def _copy(tree: Path, paths: Sequence[str], folder: Path) -> None:
     for path in paths:
         (folder / path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        with open(os.open(tree / path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as source:
+        try:
+            opened_source = os.open(tree / path, os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError as error:
+            raise InvalidInput(
+                f"{INCLUDE}: {path}: {error.strerror}; make it readable, or name it no more"
+            ) from None
+        with open(opened_source, "rb") as source:
             mode = 0o700 if os.fstat(source.fileno()).st_mode & 0o100 else 0o600
             target = os.open(folder / path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
             with open(target, "wb") as opened:
