@@ -54,7 +54,7 @@ async def approve(
     client: WorkflowClient, approval: PendingApproval, person: str, *, expected_hash: str | None = None
 ) -> CommandResult | None:
     """Allow exactly this action. Raises InvalidInput when it does not hash to `expected_hash`."""
-    _check_hash(approval, expected_hash, "approve")
+    _check_hash(approval, expected_hash)
     task_id = approval.item.task_id
     command_id = await client.approve(approval.workflow_id, task_id, approval.action_hash, person)
     return await client.result(command_id, RESULT_SECONDS)
@@ -73,7 +73,7 @@ async def reject(
     With `expected_hash` only as it hashes to that, else as it stands when the command is applied. Raises
     InvalidInput when it does not hash to it.
     """
-    _check_hash(approval, expected_hash, "approve")
+    _check_hash(approval, expected_hash)
     command_id = await client.reject(
         approval.workflow_id, approval.item.task_id, person, reason, action_hash=expected_hash
     )
@@ -108,7 +108,7 @@ async def answer(
 
     Raises InvalidInput when it does not hash to `expected_hash`, and for a text that is no answer.
     """
-    _check_hash(asked, expected_hash, "answer")
+    _check_hash(asked, expected_hash)
     given = _chosen(asked.question, encodable(text).strip())
     names = {asked.workflow_id, asked.task_id}
     if not given or given in names:
@@ -126,10 +126,13 @@ def _chosen(question: Question, text: str) -> str:
     return text if text in question.choices else by_number.get(text, text)
 
 
-def _check_hash(pending: Pending, expected: str | None, verb: str) -> None:
+def _check_hash(pending: Pending, expected: str | None) -> None:
     task_id, found = pending.task_id, pending.action_hash
     if expected not in {None, found}:
-        command = command_line(verb, pending.workflow_id, task_id, "--show")
+        if isinstance(pending, PendingQuestion):
+            command = command_line("answer", pending.workflow_id, task_id, "--show")
+        else:
+            command = command_line("approve", pending.workflow_id, task_id, "--show")
         raise InvalidInput(
             f"task {task_id} hashes to {found}, not to {expected}; look at it again with `{command}`"
         )

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
 
 from contracts.base.processes.command_lines import command_line
 from orchestrator.core.state import Workflow
 from orchestrator.diagnosis.explain import Reason
-
-_FOR_PEOPLE: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
-    "approval": ("approve", ()),
-    "answer": ("answer", ("--show",)),
-}
-"""The command for what waits for a person, and its options."""
 
 
 def with_remedies(
@@ -30,8 +23,9 @@ def with_remedies(
             case "no_orchestrator":
                 return command_line("up")
             case "approval" | "answer" if reason.task_id is not None:
-                command, options = _FOR_PEOPLE[reason.code]
-                return command_line(command, workflow_id, reason.task_id, *options)
+                show = command_line("answer", workflow_id, reason.task_id, "--show")
+                is_asked = reason.code == "answer"
+                return show if is_asked else command_line("approve", workflow_id, reason.task_id)
             case "blocked":
                 return command_line("retry", workflow_id)
             case "no_worker" if workers_can_join and not unserved and workflow and reason.task_id:
