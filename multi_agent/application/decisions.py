@@ -29,6 +29,7 @@ from orchestrator.core.state import TaskStatus
 
 _ANEW = "its answers led to a failure; a person asks for others"
 _MOST_LISTED = 100
+_LEAST_NAME: Final = 3
 RESULT_SECONDS = 5.0
 """How long a result is waited for."""
 
@@ -103,21 +104,29 @@ async def answer(
     person: str,
     *,
     expected_hash: str | None = None,
+    may_be_name: bool = False,
 ) -> CommandResult | None:
     """Answer exactly this question, with a text or the number of a choice.
 
-    Raises InvalidInput when it does not hash to `expected_hash`, and for a text that is no answer.
+    may_be_name: whether the text may be what others type for the workflow or the task. Raises InvalidInput when
+    the question does not hash to `expected_hash`, and for a text that is no answer.
     """
     _check_hash(asked, expected_hash)
     given = _chosen(asked.question, encodable(text).strip())
-    names = {asked.workflow_id, asked.task_id}
-    if not given or given in names:
+    if not given or (not may_be_name and _is_name(asked, given)):
         command = command_line("answer", asked.workflow_id, asked.task_id, "TEXT")
         raise InvalidInput(f"answer {given!r}: is no answer; say what you answer: {command}")
     if len(given) > MOST_ANSWER:
         raise InvalidInput(f"answer: has {len(given)} characters, the limit is {MOST_ANSWER}; shorten it")
     command_id = await client.answer(asked.workflow_id, asked.task_id, asked.action_hash, given, person)
     return await client.result(command_id, RESULT_SECONDS)
+
+
+def _is_name(asked: PendingQuestion, text: str) -> bool:
+    """Whether a text is rather the name of what asks, or its beginning or end: the answer was forgotten."""
+    if len(text) < _LEAST_NAME or text in asked.question.choices:
+        return False
+    return any(name.startswith(text) or name.endswith(text) for name in (asked.workflow_id, asked.task_id))
 
 
 def _chosen(question: Question, text: str) -> str:

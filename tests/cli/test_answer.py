@@ -97,7 +97,7 @@ def test_mistakes_are_named(cli: Cli, words: list[str], says: str) -> None:
     assert says in cli("answer", *words, code=2).stderr
 
 
-@pytest.mark.parametrize("text", ["", "code"])
+@pytest.mark.parametrize("text", ["", "code", "cod", "sma"])
 def test_a_name_alone_is_no_answer(cli: Cli, text: str) -> None:
     cli("answer", "--show")
     ended = cli("answer", text, code=2)

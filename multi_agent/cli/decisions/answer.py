@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import click
 
@@ -20,8 +19,6 @@ from multi_agent.cli.decisions.question_text import answer_command, print_questi
 from multi_agent.cli.options import data_dir_option, settings_of
 from multi_agent.cli.output import caller, print_result
 from multi_agent.runtime.services import open_client
-
-_LEAST_NAME: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +68,15 @@ class _Answering:
                 print_question(asked)
                 self._shown.note([asked])
                 return EXIT_DONE
-            if expected is None and _is_name(asked, words.text):
-                how = "say what you answer, or name the question with --hash to answer just that"
-                raise click.UsageError(f"{words.text!r} is a name of what asks; {how}")
             if expected is None and not self._agreed(asked, words.text):
                 return EXIT_WAITING
             result = await answer_question(
-                client, asked, words.text, caller(), expected_hash=expected or asked.action_hash
+                client,
+                asked,
+                words.text,
+                caller(),
+                expected_hash=expected or asked.action_hash,
+                may_be_name=expected is not None,
             )
         print_result(result, f"{asked.task_id} of {asked.workflow_id} is answered")
         return EXIT_DONE
@@ -85,10 +84,3 @@ class _Answering:
     def _agreed(self, asked: PendingQuestion, text: str) -> bool:
         command = answer_command(asked, text)
         return agreed(self._shown, asked, lambda: print_question(asked), "answer", command)
-
-
-def _is_name(asked: PendingQuestion, text: str) -> bool:
-    """Whether a text is rather what somebody types for the workflow or the task, who forgot the answer."""
-    is_short = len(text) < _LEAST_NAME or " " in text or text in asked.question.choices
-    ids = (asked.workflow_id, asked.task_id)
-    return not is_short and any(name.startswith(text) or name.endswith(text) for name in ids)
