@@ -29,7 +29,7 @@ from orchestrator.core.state import TaskStatus
 
 _ANEW = "its answers led to a failure; a person asks for others"
 _MOST_LISTED = 100
-_LEAST_NAME: Final = 3
+_LEAST_NAME = 3
 RESULT_SECONDS = 5.0
 """How long a result is waited for."""
 
@@ -108,8 +108,8 @@ async def answer(
 ) -> CommandResult | None:
     """Answer exactly this question, with a text or the number of a choice.
 
-    may_be_name: whether the text may be what others type for the workflow or the task. Raises InvalidInput when
-    the question does not hash to `expected_hash`, and for a text that is no answer.
+    may_be_name: whether the text may be what others type for the workflow or the task.
+    Raises InvalidInput when the question does not hash to `expected_hash`, and for a text that is no answer.
     """
     _check_hash(asked, expected_hash)
     given = _chosen(asked.question, encodable(text).strip())
