@@ -48,8 +48,8 @@ def _many(first: int, schedules: int, jobs: int) -> int:
     seconds = time.perf_counter() - began
     print(
         f"{total.schedules:,} schedules in {seconds:.0f} s ({total.schedules / seconds:,.0f}/s), "
-        f"{total.stale:,} stale inputs refused, {total.plans:,} plans and {total.looks:,} looks at tests "
-        f"asked for, {len(total.failures)} failures"
+        f"{total.stale:,} stale inputs refused, {total.plans:,} plans, {total.answers:,} answers and "
+        f"{total.looks:,} looks at tests asked for, {len(total.failures)} failures"
     )
     for failure in total.failures[:20]:
         print(f"seed {failure.seed}: {failure.invariant}")

@@ -48,12 +48,12 @@ def asked(item: TodoItem, choices: Choices) -> dict[str, Any]:
     return {"contested": _CONTESTED[number - 1]} if 0 < number <= len(_CONTESTED) else {}
 
 
-def check_asked(tasks: Collection[TaskState]) -> tuple[int, int]:
-    """How many plans and looks at tests its agents were given: at most one and two, at no test twice."""
+def check_asked(tasks: Collection[TaskState]) -> tuple[int, int, int]:
+    """How many plans, looks at tests and answers its agents were given: at most one, two, at no test twice."""
     plans = sum(task.item.agent_role == Role.PLANNER for task in tasks)
     looks = [task.item for task in tasks if task.cycle and is_amendment(task.task_id)]
     tests = Counter(test.cmd for item in looks for test in item.acceptance_criteria.tests)
     check(plans <= 1, "planned twice")
     check(len(looks) <= MOST, "tests were looked at too often")
     check(all(count == 1 for count in tests.values()), "a test was looked at twice")
-    return plans, len(looks)
+    return plans, len(looks), sum(len(task.answers) for task in tasks)

@@ -34,7 +34,7 @@ class Failure:
 class Summary:
     """stale: outcomes and losses of dispatches that were current no more; all of them were refused.
 
-    plans, looks: what agents asked for and were given, plans and second looks at tests.
+    plans, looks, answers: what agents asked for and were given.
     """
 
     schedules: int = 0
@@ -42,6 +42,7 @@ class Summary:
     failures: tuple[Failure, ...] = ()
     plans: int = 0
     looks: int = 0
+    answers: int = 0
 
     def __add__(self, other: Summary) -> Summary:
         return Summary(
@@ -50,6 +51,7 @@ class Summary:
             self.failures + other.failures,
             self.plans + other.plans,
             self.looks + other.looks,
+            self.answers + other.answers,
         )
 
 
@@ -61,9 +63,10 @@ def broken(
     try:
         world.run()
         for tasks in world.store.tasks.values():
-            plans, looks = check_asked(tasks.values())
+            plans, looks, answers = check_asked(tasks.values())
             world.plans += plans
             world.looks += looks
+            world.answers += answers
     except Violation as violation:
         return Failure(seed, str(violation)), world
     except Exception as error:
@@ -73,7 +76,7 @@ def broken(
 
 def play(seeds: Iterable[int]) -> Summary:
     """Schedules one after the other, in this process."""
-    schedules, stale, plans, looks, failures = 0, 0, 0, 0, []
+    schedules, stale, plans, looks, answers, failures = 0, 0, 0, 0, 0, []
     gc.freeze()  # or each collection looks at all that was imported
     gc.set_threshold(50_000)
     with light_messages():
@@ -83,9 +86,10 @@ def play(seeds: Iterable[int]) -> Summary:
             stale += world.stale[0]
             plans += world.plans
             looks += world.looks
+            answers += world.answers
             if failure is not None:
                 failures.append(failure)
-    return Summary(schedules, stale, tuple(failures), plans, looks)
+    return Summary(schedules, stale, tuple(failures), plans, looks, answers)
 
 
 def play_all(first: int, schedules: int, jobs: int) -> Iterator[Summary]:

@@ -59,7 +59,7 @@ class World:
         self._numbers = itertools.count(1)
         self._batches = itertools.count(seed)
         self.stale = [0]
-        self.plans = self.looks = 0
+        self.plans = self.looks = self.answers = 0
         self.now = 1_000.0
         window = 1 + self.choices.below(4)
         self._batch = (256, 1, 3)[self.choices.below(3)]
