@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from agents import AgentResult, Task
@@ -27,8 +29,9 @@ from contracts.ports.workspace import (
 from sandbox_runner.workspace.opening import SandboxWorkspaces
 from tests.agents.actors import doing
 from tests.agents.owner import Owner, running, worker
-from tests.agents.support import ScriptedModel, code, request_event, task_request
+from tests.agents.support import ScriptedModel, request_event, task_request
 from tests.artifacts.builders import outcome as outcome_of
+from tests.e2e.person import steps
 from tests.workspace.repositories import Project
 
 
@@ -87,11 +90,14 @@ def test_tree():
         parents=[project.commit],
         acceptance_criteria={"tests": [{"cmd": "pytest tests"}]},
     ).model_copy(update={"base_commit": project.commit})
-    model = ScriptedModel(code(tests__test_tree=tests))
+    write, done = steps("written", tests__test_tree=tests)
+    done["calls"][0]["arguments"]["why_none_fails"] = "the tree is as it was"
+    model = ScriptedModel(json.dumps(write), json.dumps(done))
     async with running(worker(bus, project_store, TesterAgent, model=model, workspaces=workspaces)):
         await owner.dispatch_raw(encode(request_event(request)), stream=Channels.requests("tester"))
         outcome = await owner.outcome()
-    assert (outcome.verdict, outcome.summary) == ("passed", "1 passed, 0 failed")
+    why = "none of its tests fails without the work: the tree is as it was"
+    assert (outcome.verdict, outcome.summary) == ("passed", f"1 passed, 0 failed; {why}")
     assert outcome.backend == "bubblewrap"
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import Cli
+from tests.e2e.person import steps
 from tests.support.model_server import ModelServer, Received, Say, Status, Step
 
 Answers = dict[str, list[Any]]
@@ -202,6 +203,7 @@ def test_starting_from_a_repository_gives_a_change_to_take(cli: Cli, live: Live)
     answers: Answers = {
         **GOOD,
         "coder": _steps("raise NotImplementedError", draft),
+        "tester": steps("tests", tests__test_slug=TESTS["files"][0]["content"]),
         "debugger": _steps(draft, fixed),
     }
     model, settings = live(answers)

@@ -49,7 +49,7 @@ def asked(item: TodoItem, choices: Choices) -> dict[str, Any]:
 
 
 def check_asked(tasks: Collection[TaskState]) -> tuple[int, int, int]:
-    """How many plans, looks at tests and answers its agents were given: at most one, two, at no test twice."""
+    """How many plans, looks at tests and answers its agents got: at most one, two, at no test twice."""
     plans = sum(task.item.agent_role == Role.PLANNER for task in tasks)
     looks = [task.item for task in tasks if task.cycle and is_amendment(task.task_id)]
     tests = Counter(test.cmd for item in looks for test in item.acceptance_criteria.tests)

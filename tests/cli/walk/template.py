@@ -24,4 +24,6 @@ async def make_template(folder: Path) -> None:
     data = folder / ".multi_agent"
     data.mkdir(parents=True)
     (folder / "plan.json").write_text(_PLAN)
+    users = ("orchestrator", "worker", "sandbox-host", "command-line")
+    (folder / "passwords").write_text("".join(f"{user}=a-password-of-{user}\n" for user in users))
     await write_history(f"sqlite:///{data / 'state.db'}")
