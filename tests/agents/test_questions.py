@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -108,7 +109,12 @@ async def test_it_is_refused_where_what_was_done_would_be_lost(over_trees: OverT
 
 async def asks(task: Task) -> AgentResult:
     text = await task.ask("Write it")
-    chosen = await task.ask_person("Which rounding?", ["half up", "to even"])
+    try:
+        async with asyncio.TaskGroup() as group:
+            asked = group.create_task(task.ask_person("Which rounding?", ["half up", "to even"]))
+    except Exception as error:
+        raise AgentFailure("a question is no failure") from error
+    chosen = asked.result()
     if chosen == "fail":
         raise AgentFailure("it cannot be done so")
     return AgentResult(files={"out.py": f"{text} {chosen}\n"}, summary="done")

@@ -53,3 +53,14 @@ def test_short_arguments_stay_and_a_long_path_is_whole() -> None:
     assert cut.as_object["path"] == "p" * 1_000
     assert cut.as_object["first"] == 3
     assert str(cut.as_object["entries"]).endswith("left out by now)")
+
+
+def test_what_a_person_was_asked_and_answered_stays_whole() -> None:
+    asked = ToolCall("ask", json.dumps({"question": "Which of them? " + "w" * 300}), "q")
+    conversation = Conversation("work", 60, 10_000)
+    answer = "The person answers:\n" + "a" * 500
+    conversation.add(ModelStep((asked,)), (answer,), "")
+    conversation.add(ModelStep((ToolCall("run", "{}"),)), ("x" * 9_500,), "")
+    conversation.add(ModelStep((ToolCall("run", "{}"),)), ("x" * 9_500,), "")
+    assert conversation.messages[1].blocks == (asked,)
+    assert conversation.messages[2].blocks[-1].text == answer  # type: ignore[union-attr]  # a result
