@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,4 +61,5 @@ def asked(cli: Cli, prompts: Path, number: int) -> Path:
 def kill_workers(cli: Cli) -> None:
     """All processes of all workers, of which one waits for the answer."""
     for pid in processes(cli, "worker"):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # its keeper was killed before it, and it ended by itself
+            os.kill(pid, signal.SIGKILL)
