@@ -23,8 +23,11 @@ _ARCHITECTURES = {
     "x86_64": (0, 0xC000_003E, "SCMP_ARCH_X86_64"),
     "aarch64": (1, 0xC000_00B7, "SCMP_ARCH_AARCH64"),
 }
-# Memory that polling /proc does not see. A control group counts it.
-_UNCOUNTED_MEMORY = ("memfd_create", "msgget", "semget", "shmget")
+# Memory of which process 1 sees nothing, or not who holds it. A control group counts it.
+_UNCOUNTED_MEMORY = (
+    *("mbind", "memfd_create", "msgget", "semget", "set_mempolicy", "set_mempolicy_home_node", "shmget"),
+    "vmsplice",
+)
 SMALL_SEGMENT = 4_096
 """Bytes of a System V segment that a database server needs to know of another one."""
 _SHM_HUGETLB = 0o4000
@@ -33,6 +36,16 @@ _NEW_NAMESPACES = tuple(1 << bit for bit in (17, 25, 26, 27, 28, 29, 30))
 # TIOCSTI and TIOCLINUX put input into a terminal that another process reads.
 _TYPING = (0x5412, 0x541C)
 _LOW_WORD = 0xFFFF_FFFF
+_CLONE_FILES, _CLONE_THREAD = 0x400, 0x1_0000
+_CLOSE_RANGE_UNSHARE = 2
+_F_OFD_SETLK, _F_OFD_SETLKW, _F_SETPIPE_SZ = 37, 38, 1031
+_PR_SET_DUMPABLE, _PR_SET_SECCOMP = 4, 22
+_SOL_SOCKET = 1
+_BUFFER_SIZES = (7, 8)
+"""SO_SNDBUF and SO_RCVBUF."""
+_FILTERS_AND_PINS = (26, 51, 60)
+"""SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF, SO_ZEROCOPY."""
+_PROTOCOLS = (0, int(socket.IPPROTO_TCP), int(socket.IPPROTO_UDP))
 
 _ALLOW = 0x7FFF_0000
 _ERRNO = 0x0005_0000
@@ -58,6 +71,7 @@ def bpf_program(*, deny_uncounted_memory: bool, small_segments: bool = False) ->
     if deny_uncounted_memory:
         kept = {"shmget"} if small_segments else set()
         forbidden += [special[name] for name in _UNCOUNTED_MEMORY if name not in kept]
+        checked |= _measurable_only(checked["clone"], checked["socket"])
         checked |= {"shmget": _only_small_segments()} if small_segments else {}
     code: list[_Instruction] = [
         (_LOAD, 0, 0, _ARCHITECTURE_AT),
@@ -96,6 +110,71 @@ def _argument_checks() -> dict[str, list[_Instruction]]:
         "prlimit64": only_zero,
         "personality": only_zero,
         "ioctl": [_argument(1), (_EQUAL, 1, 0, _TYPING[0]), (_EQUAL, 0, 1, _TYPING[1]), denied, allow],
+    }
+
+
+def _measurable_only(
+    clone: list[_Instruction], families: list[_Instruction]
+) -> dict[str, list[_Instruction]]:
+    """What else process 1 needs to see all memory that a program holds.
+
+    Nothing comes of a wish for larger buffers or for a process that cannot be seen; calls for it succeed.
+    """
+    allow: _Instruction = (_RETURN, 0, 0, _ALLOW)
+    denied, ignored = _refuse(errno.EPERM), _refuse(0)
+    invalid = _refuse(errno.EINVAL)
+    shared_files: list[_Instruction] = [
+        _argument(0),
+        (_ANY_BIT, 0, 2, _CLONE_THREAD),
+        (_ANY_BIT, 1, 0, _CLONE_FILES),
+        denied,
+    ]
+    protocols: list[_Instruction] = [
+        (_EQUAL, 5, 0, int(socket.AF_UNIX)),
+        _argument(2),
+        *((_EQUAL, len(_PROTOCOLS) - i, 0, each) for i, each in enumerate(_PROTOCOLS)),
+        _refuse(errno.EPROTONOSUPPORT),
+        allow,
+    ]
+    return {
+        "clone": [*shared_files, *clone],
+        "close_range": [_argument(2), (_ANY_BIT, 0, 1, _CLOSE_RANGE_UNSHARE), denied, allow],
+        "fcntl": [
+            _argument(1),
+            (_EQUAL, 0, 1, _F_SETPIPE_SZ),
+            denied,
+            (_EQUAL, 1, 0, _F_OFD_SETLK),
+            (_EQUAL, 0, 1, _F_OFD_SETLKW),
+            invalid,
+            allow,
+        ],
+        "prctl": [
+            _argument(0),
+            (_EQUAL, 0, 1, _PR_SET_SECCOMP),
+            invalid,
+            (_EQUAL, 0, 3, _PR_SET_DUMPABLE),
+            _argument(1),
+            (_EQUAL, 1, 0, 1),
+            ignored,
+            allow,
+        ],
+        "seccomp": [invalid],
+        "setsockopt": [
+            _argument(1),
+            (_EQUAL, 0, 8, _SOL_SOCKET),
+            _argument(2),
+            (_EQUAL, 1, 0, _BUFFER_SIZES[0]),
+            (_EQUAL, 0, 1, _BUFFER_SIZES[1]),
+            ignored,
+            *(
+                (_EQUAL, len(_FILTERS_AND_PINS) - 1 - i, 0, each)
+                for i, each in enumerate(_FILTERS_AND_PINS[:-1])
+            ),
+            (_EQUAL, 0, 1, _FILTERS_AND_PINS[-1]),
+            denied,
+            allow,
+        ],
+        "socket": [*families[:-1], *protocols],
     }
 
 

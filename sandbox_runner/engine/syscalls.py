@@ -81,15 +81,24 @@ FORBIDDEN: dict[str, tuple[int | None, int | None]] = {
 SPECIAL: dict[str, tuple[int, int]] = {
     "clone": (56, 220),
     "clone3": (435, 435),
+    "close_range": (436, 436),
+    "fcntl": (72, 25),
     "ioctl": (16, 29),
+    "mbind": (237, 235),
     "memfd_create": (319, 279),
     "msgget": (68, 186),
     "personality": (135, 92),
+    "prctl": (157, 167),
     "prlimit64": (302, 261),
+    "seccomp": (317, 277),
     "semget": (64, 190),
+    "set_mempolicy": (238, 237),
+    "set_mempolicy_home_node": (450, 450),
+    "setsockopt": (54, 208),
     "shmget": (29, 194),
     "socket": (41, 198),
     "socketpair": (53, 199),
+    "vmsplice": (278, 75),
 }
 
 NEWEST = 462

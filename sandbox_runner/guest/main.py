@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from sandbox_runner.guest import collect, enter, isolate, supervise, wire
+from sandbox_runner.guest.measuring import memory
 from sandbox_runner.guest.watchdog import Watchdog, wait_for_host
 
 _PREPARE_SECONDS = 60.0
@@ -46,8 +47,9 @@ def _main(launch: dict[str, Any] | None) -> None:
         wire.send(wire.BAD_INPUT, f"{error.filename or 'files'}: {error.strerror}".encode())
         return
     isolate.protect(job["isolation"], job["read_only"])
+    meter = memory.meter_for(job["isolation"])
     isolate.drop_privileges(job["isolation"])
-    result = supervise.run(job, stdin_fd, watchdog)
+    result = supervise.run(job, stdin_fd, watchdog, meter)
     watchdog.begin_phase(_COLLECT_SECONDS)
     wire.send(wire.RESULT, json.dumps({**result, "nonce": job["nonce"]}).encode())
     if job["collect"]:

@@ -109,7 +109,8 @@ class LocalSandbox:
         if self._cgroup_parent:
             return f"limits by control group below {self._cgroup_parent}"
         return (
-            "no control group (v2) available: memory is measured every 25 ms, CPU is limited to whole cores"
+            "no control group (v2) available: memory is measured 40 to 500 times a second, "
+            "CPU is limited to whole cores"
         )
 
     @property
@@ -134,10 +135,10 @@ class LocalSandbox:
                 "writable": [*([WORK] if work else []), *(folder for folder, _ in mounts)],
                 "identity": UNPRIVILEGED,
                 "cpu_count": 0 if counted else math.ceil(limits.cpus),
+                "measured": not counted,
                 "filter": seccomp_filter(counted=counted, services=services),
             },
             rlimits={} if counted or not _nproc_is_fair() else {"RLIMIT_NPROC": limits.processes + 2},
-            poll_memory=not counted,
         )
 
 
