@@ -56,7 +56,7 @@ _MODULES = (
     "enter",
     "isolate",
     "collect",
-    *(f"measuring.{name}" for name in ("sockets", "processes", "memory")),
+    *(f"measuring.{name}" for name in ("sockets", "processes", "mappings", "descriptors", "memory")),
     "supervise",
     "main",
 )

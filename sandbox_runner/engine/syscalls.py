@@ -85,12 +85,11 @@ SPECIAL: dict[str, tuple[int, int]] = {
     "fcntl": (72, 25),
     "ioctl": (16, 29),
     "mbind": (237, 235),
+    "kcmp": (312, 272),
     "memfd_create": (319, 279),
     "msgget": (68, 186),
     "personality": (135, 92),
-    "prctl": (157, 167),
     "prlimit64": (302, 261),
-    "seccomp": (317, 277),
     "semget": (64, 190),
     "set_mempolicy": (238, 237),
     "set_mempolicy_home_node": (450, 450),
@@ -98,6 +97,8 @@ SPECIAL: dict[str, tuple[int, int]] = {
     "shmget": (29, 194),
     "socket": (41, 198),
     "socketpair": (53, 199),
+    "splice": (275, 76),
+    "tee": (276, 77),
     "vmsplice": (278, 75),
 }
 

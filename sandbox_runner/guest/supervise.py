@@ -74,18 +74,13 @@ class _Supervisor:
         out_read, out_write = os.pipe()
         err_read, err_write = os.pipe()
         self._outputs = {out_read: wire.STDOUT, err_read: wire.STDERR}
-        ready, held = os.pipe()
         self._main = os.fork()
         if self._main == 0:
             become_program(job, (stdin_fd, out_write, err_write), work)
-        for fd in (stdin_fd, out_write, err_write, held):
+        for fd in (stdin_fd, out_write, err_write):
             os.close(fd)
-        # The child is about to be the program, and hides nothing, when it has closed its end.
-        if not work:
-            os.read(ready, 1)
-        os.close(ready)
         if meter:
-            meter.begin(self._limits["memory_bytes"], self._main if work else 0)
+            meter.begin(self._limits["memory_bytes"])
         self._started = time.monotonic()
         self._ended: float | None = None
         self._main_fd = os.pidfd_open(self._main)
@@ -171,6 +166,7 @@ class _Supervisor:
 def become_program(job: dict[str, Any], stdio: tuple[int, int, int], work: Work) -> None:
     """Let the child process do its work, or replace it by the program. Does not return."""
     try:
+        linux.drop_capabilities()
         linux.set_dumpable(work is None)
         _write_quietly("/proc/self/oom_score_adj", b"1000")
         os.setsid()
@@ -185,7 +181,6 @@ def become_program(job: dict[str, Any], stdio: tuple[int, int, int], work: Work)
         if work is not None:
             work()
             os._exit(0)
-        os.closerange(3, 1024)
         os.closerange(3, 1024)
         if job["isolation"]:
             landlock.restrict(job["isolation"]["writable"])

@@ -10,21 +10,20 @@ import os
 import time
 from typing import Any
 
-from sandbox_runner.guest.measuring.processes import (
-    HeldByDescriptors,
-    Mappings,
-    SandboxProcess,
-    all_processes,
-)
+from sandbox_runner.guest.measuring.descriptors import HeldByDescriptors, Places
+from sandbox_runner.guest.measuring.mappings import Mappings
+from sandbox_runner.guest.measuring.processes import SandboxProcess, address_spaces, all_processes, names
 from sandbox_runner.guest.measuring.sockets import SocketMeter
 
-_LOCK, _SEGMENT, _INODE = 256, 8_192, 1_536
+_LOCK, _SEGMENT, _INODE, _TERMINAL = 256, 8_192, 1_536, 65_536
 _FOLDERS = ("/work", "/tmp", "/dev/shm")  # noqa: S108 - inside
-_SHORTEST, _LONGEST = 0.002, 0.025
+_SHORTEST, _BETWEEN_LOOKS, _LONGEST = 0.002, 0.004, 0.025
+_LOOKS = 3
+"""So many in a row must show too much: what moves while it is measured may count twice."""
 _FASTEST = 4 << 30
 """Bytes a second by which a program's memory may grow."""
-_SHARE = 3
-"""A measurement takes at most one part of so many of the time."""
+_SHARE, _LONGEST_BETWEEN = 8, 0.25
+"""A look at everything takes at most one part of so many of the time, but is due after these seconds."""
 
 
 class MemoryMeter:
@@ -34,56 +33,70 @@ class MemoryMeter:
     """
 
     def __init__(self) -> None:
-        self._sockets = SocketMeter()
-        self._written_before = _written()
-        self._limit = 0
-        self._own = 0
-        self._mappings = Mappings()
-        self._hidden: set[str] = set()
+        self._sockets, self._places, self._mappings = SocketMeter(), Places(), Mappings()
+        self._files_before, self._inodes_before = _written()
+        self._shared_before = _shared_memory()
+        self._unheld: set[int] = set()
+        self._limit = self._beside = self._looks_above = 0
         self._next_look = 0.0
-        self._beside = self._looked_at = 0
         self.tick = _LONGEST
         """Seconds until the next measurement."""
 
-    def begin(self, limit: int, own: int = 0) -> None:
-        """Begin to measure. `own` is a process of ours, which may hide what it holds."""
-        self._limit, self._own = limit, own
+    def begin(self, limit: int) -> None:
+        """Begin to measure another program."""
+        self._limit, self._beside, self._looks_above = limit, 0, 0
         self._next_look = 0.0
-        self._beside = self._looked_at = 0
         self.tick = _SHORTEST
 
     def exceeded(self) -> bool:
         """Measure: what is quick to see each time, all of it less often, or where it may matter."""
         started = time.monotonic()
         processes = all_processes()
-        resident = sum(each.resident for each in processes)
-        # A new child has as many mappings as its parent.
-        new = max(0, len(processes) - self._looked_at)
-        total = resident + self._beside + new * self._mappings.of_one
+        quick = sum(each.private + each.shared for each in processes)
+        total = quick + self._beside
         measured = time.monotonic()
         if total > self._limit or measured >= self._next_look:
-            total, self._looked_at = self._look(processes), len(processes)
-            self._beside = total - resident
+            total = self._look(address_spaces(processes))
+            self._beside = total - quick
             now = time.monotonic()
-            self._next_look = now + max(_LONGEST, _SHARE * (now - measured))
-        room = max(0, self._limit - total) / _FASTEST
-        self.tick = max(_SHORTEST, _SHARE * (measured - started), min(_LONGEST, room))
-        return total > self._limit
+            self._next_look = now + min(_LONGEST_BETWEEN, max(_LONGEST, _SHARE * (now - measured)))
+        above = total > self._limit
+        self._looks_above = self._looks_above + 1 if above else 0
+        room = _BETWEEN_LOOKS if above else (self._limit - total) / _FASTEST
+        self.tick = max(_SHORTEST, _SHARE / 2 * (measured - started), min(_LONGEST, room))
+        return self._looks_above >= _LOOKS
 
     def _look(self, processes: list[SandboxProcess]) -> int:
-        """Return the bytes of all memory; more than the limit when a process hides what it holds."""
-        resident = sum(each.private for each in processes)
-        if resident > self._limit:
-            resident = sum(each.proportional() for each in processes)
-        total = resident + max(0, _written() - self._written_before) + _lines("/proc/locks") * _LOCK
-        total += max(0, _lines("/proc/sysvipc/shm") - 1) * _SEGMENT
-        sockets, unix = self._sockets.measure()
-        total += sockets + self._mappings.measure(processes, self._limit)
-        held = HeldByDescriptors(self._limit)
-        hidden = {each.place for each in processes if not held.add(each)} - {f"/proc/{self._own}"}
-        # Twice: some programs cannot be read, do little and end.
-        twice, self._hidden = self._hidden & hidden, hidden
-        return self._limit + 1 if twice else total + held.total(unix)
+        """Return the bytes of all memory."""
+        files, inodes = _written()
+        files, inodes = max(0, files - self._files_before), max(0, inodes - self._inodes_before)
+        mapped, may_hold = self._mappings.measure(processes, self._limit)
+        beside = files + inodes + mapped + self._held(processes)
+        beside += _lines("/proc/locks") * _LOCK + max(0, _lines("/proc/sysvipc/shm") - 1) * _SEGMENT
+        beside += len(names("/dev/pts")) * _TERMINAL
+        # Shared memory may be out of sight. The machine knows how much there is, of all programs.
+        unseen = min(may_hold, max(0, _shared_memory() - self._shared_before - files))
+        parts = [(each.private, each.shared) for each in processes]
+        total = beside + _sum(parts, files, unseen)
+        if total > self._limit:
+            total = beside + _sum([each.proportional() for each in processes], files, unseen)
+        return total
+
+    def _held(self, processes: list[SandboxProcess]) -> int:
+        """Return the bytes of what descriptors hold, and sockets."""
+        held = HeldByDescriptors(self._places, self._limit)
+        for each in processes:
+            held.add(each)
+        sockets, unix = self._sockets.measure(held.sockets)
+        # Twice: others may have been opened since.
+        unheld, before = unix - held.sockets, self._unheld
+        self._unheld = unheld
+        return sockets + held.total(unseen=held.complete and bool(unheld & before))
+
+
+def _sum(parts: list[tuple[int, int]], files: int, unseen: int) -> int:
+    """Sum what processes have for themselves, and what they share beyond files in memory."""
+    return sum(private for private, _ in parts) + max(sum(shared for _, shared in parts) - files, unseen)
 
 
 def _lines(path: str) -> int:
@@ -94,8 +107,17 @@ def _lines(path: str) -> int:
         return 0
 
 
-def _written() -> int:
-    """Return the bytes of what lies in the writable folders, each file system counted once."""
+def _shared_memory() -> int:
+    """Return the bytes of shared memory and files in memory of all programs of this machine."""
+    try:
+        with open("/proc/meminfo", "rb") as file:
+            return next((int(line.split()[1]) << 10 for line in file if line.startswith(b"Shmem:")), 0)
+    except OSError:
+        return 0
+
+
+def _written() -> tuple[int, int]:
+    """Return the bytes of what lies in the writable folders, each file system counted once, and of inodes."""
     sizes = {}
     for folder in _FOLDERS:
         try:
@@ -104,8 +126,8 @@ def _written() -> int:
             continue
         if found.f_files:
             size = (found.f_blocks - found.f_bfree) * found.f_frsize
-            sizes[os.stat(folder).st_dev] = size + (found.f_files - found.f_ffree) * _INODE
-    return sum(sizes.values())
+            sizes[os.stat(folder).st_dev] = size, (found.f_files - found.f_ffree) * _INODE
+    return sum(size for size, _ in sizes.values()), sum(inodes for _, inodes in sizes.values())
 
 
 def meter_for(settings: dict[str, Any] | None) -> MemoryMeter | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterator
-from typing import Optional
 
 _EACH = 4_096
 """Bytes of a socket without what lies in it."""
@@ -26,9 +25,9 @@ _INODE_OF_UNIX_AT, _INODE_OF_INET_AT = 4, 68
 _NOWHERE = 0
 _BUFFER = 65_536
 _SECONDS = 2.0
-
-
-_Listed = Optional[tuple[int, int, set[int]]]  # noqa: UP045,RUF100 - valid for older Pythons too
+_STATES = _ALL & ~(1 << 3 | 1 << 6 | 1 << 12)
+"""Of TCP, all but TIME_WAIT and SYN_RECV, which are no sockets yet or any more."""
+_USUAL_MOST = 212_992
 
 
 class SocketMeter:
@@ -36,39 +35,33 @@ class SocketMeter:
 
     def __init__(self) -> None:
         self._diag = _open_diag()
-        one, other = socket.socketpair()
-        # What a socket may hold that is not listed: its peer was closed, and what it had sent was not read.
-        self._most = one.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
-        one.close()
-        other.close()
+        self._before = _counts()["used"]
+        # What a socket may hold that is not listed: it was closed, and what it had sent was not read.
+        self._most = 2 * _most_sent()
 
-    def measure(self) -> tuple[int, set[int]]:
-        """Return (bytes of memory of all sockets, inodes of the Unix sockets that are open)."""
+    def measure(self, held: set[int]) -> tuple[int, set[int]]:
+        """Return (bytes of memory of all sockets, inodes of the Unix sockets that are open).
+
+        held: inodes of the sockets that processes hold. One that the kernel does not list has no connection.
+        """
         counts = _counts()
-        used = counts["used"] - (self._diag is not None)
+        used = max(0, counts["used"] - self._before)
         base = used * _EACH + counts["tw"] * _AFTERLIFE
         if not used:
             return base, set()
-        found = self._listed(inet=bool(counts["TCP"] + counts["UDP"]))
-        if found is None:
-            return base + used * self._most, set()
-        seen, held, unix = found
-        return base + held + max(0, used - seen) * self._most, unix
-
-    def _listed(self, *, inet: bool) -> _Listed:
-        """Return (sockets, bytes in them, inodes of Unix sockets); None where the kernel lists none."""
-        seen = held = 0
-        unix = set()
+        number = size = 0
+        listed, unix = set[int](), set[int]()
         try:
-            for family, protocol in _ASKED if inet else _ASKED[:1]:
-                for inode, size in self._dump(family, protocol):
-                    seen += 1
-                    held += size
+            for family, protocol in _ASKED if counts["TCP"] + counts["UDP"] else _ASKED[:1]:
+                for inode, memory in self._dump(family, protocol):
+                    number += 1
+                    size += memory
+                    listed.add(inode)
                     if family == socket.AF_UNIX and inode != _NOWHERE:
                         unix.add(inode)
         except OSError:
-            return None
-        return seen, held, unix
+            return base + used * self._most, set()
+        return base + size + max(0, used - number - len(held - listed)) * self._most, unix
 
     def _dump(self, family: int, protocol: int) -> Iterator[tuple[int, int]]:
         """Yield (inode, bytes) of each socket. Raises OSError where the kernel cannot list them."""
@@ -78,7 +71,7 @@ class SocketMeter:
         if is_unix:
             body = struct.pack("=BBHIII8s", family, 0, 0, _ALL, 0, _UNIX_SHOW_MEMORY, b"\xff" * 8)
         else:
-            body = struct.pack("=BBBBI48s", family, protocol, _INET_MEMORY_BIT, 0, _ALL, b"")
+            body = struct.pack("=BBBBI48s", family, protocol, _INET_MEMORY_BIT, 0, _STATES, b"")
         request = _HEADER.pack(_HEADER.size + len(body), _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, 1, 0)
         self._diag.send(request + body)
         inode_at = _INODE_OF_UNIX_AT if is_unix else _INODE_OF_INET_AT
@@ -116,6 +109,15 @@ def _open_diag() -> socket.socket | None:
         return None
     diag.settimeout(_SECONDS)
     return diag
+
+
+def _most_sent() -> int:
+    """Return the largest buffer that a program may ask for; the kernel makes it twice that."""
+    try:
+        with open("/proc/sys/net/core/wmem_max", "rb") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return _USUAL_MOST
 
 
 def _memory_of(message: bytes, at: int, wanted: int) -> int:
