@@ -64,8 +64,9 @@ class HeldByDescriptors:
             self.complete = False
             self._bytes += process.descriptors * _PIPE
         for name in listed:
-            if self._bytes <= self._limit:
-                self._add_one(process, name)
+            if self.total(unseen=False) > self._limit:
+                return
+            self._add_one(process, name)
 
     def _add_one(self, process: SandboxProcess, name: str) -> None:
         fields, watched, files, known = dict[bytes, bytes](), 0, 0, False

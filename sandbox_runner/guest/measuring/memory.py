@@ -13,17 +13,17 @@ from typing import Any
 from sandbox_runner.guest.measuring.descriptors import HeldByDescriptors, Places
 from sandbox_runner.guest.measuring.mappings import Mappings
 from sandbox_runner.guest.measuring.processes import SandboxProcess, address_spaces, all_processes, names
-from sandbox_runner.guest.measuring.sockets import SocketMeter
+from sandbox_runner.guest.measuring.sockets import SocketList, SocketMeter
 
 _LOCK, _SEGMENT, _INODE, _TERMINAL = 256, 8_192, 1_536, 65_536
 _FOLDERS = ("/work", "/tmp", "/dev/shm")  # noqa: S108 - inside
-_SHORTEST, _BETWEEN_LOOKS, _LONGEST = 0.002, 0.004, 0.025
-_LOOKS = 3
-"""So many in a row must show too much: what moves while it is measured may count twice."""
+_SHORTEST, _LONGEST = 0.002, 0.025
+_LOOKS, _SLOW_LOOKS = (3, 0.0), (2, 0.05)
+"""So many in a row must show too much, so many seconds apart: what moves while it is measured may count twice."""
 _FASTEST = 4 << 30
 """Bytes a second by which a program's memory may grow."""
-_SHARE, _LONGEST_BETWEEN = 8, 0.25
-"""A look at everything takes at most one part of so many of the time, but is due after these seconds."""
+_SHARE, _SHORTEST_BETWEEN, _LONGEST_BETWEEN = 16, 0.01, 0.25
+"""A look at everything takes one part of so many of the time, as far as these seconds between two allow."""
 
 
 class MemoryMeter:
@@ -34,11 +34,10 @@ class MemoryMeter:
 
     def __init__(self) -> None:
         self._sockets, self._places, self._mappings = SocketMeter(), Places(), Mappings()
-        self._files_before, self._inodes_before = _written()
-        self._shared_before = _shared_memory()
+        self._written_before, self._shared_before = _written(), _shared_memory()
         self._unheld: set[int] = set()
         self._limit = self._beside = self._looks_above = 0
-        self._next_look = 0.0
+        self._next_look = self._above_since = 0.0
         self.tick = _LONGEST
         """Seconds until the next measurement."""
 
@@ -52,51 +51,66 @@ class MemoryMeter:
         """Measure: what is quick to see each time, all of it less often, or where it may matter."""
         started = time.monotonic()
         processes = all_processes()
-        quick = sum(each.private + each.shared for each in processes)
+        files = sum(_written()) - sum(self._written_before)
+        quick = sum(each.private for each in processes) + max(files, sum(each.shared for each in processes))
         total = quick + self._beside
         measured = time.monotonic()
         if total > self._limit or measured >= self._next_look:
             total = self._look(address_spaces(processes))
             self._beside = total - quick
             now = time.monotonic()
-            self._next_look = now + min(_LONGEST_BETWEEN, max(_LONGEST, _SHARE * (now - measured)))
-        above = total > self._limit
-        self._looks_above = self._looks_above + 1 if above else 0
-        room = _BETWEEN_LOOKS if above else (self._limit - total) / _FASTEST
-        self.tick = max(_SHORTEST, _SHARE / 2 * (measured - started), min(_LONGEST, room))
-        return self._looks_above >= _LOOKS
+            self._next_look = now + min(_LONGEST_BETWEEN, max(_SHORTEST_BETWEEN, _SHARE * (now - measured)))
+        self._looks_above = self._looks_above + 1 if total > self._limit else 0
+        if self._looks_above <= 1:
+            self._above_since = started
+        room = max(0, self._limit - total) / _FASTEST
+        self.tick = max(_SHORTEST, _SHARE / 4 * (measured - started), min(_LONGEST, room))
+        seen = (self._looks_above, started - self._above_since)
+        return any(seen[0] >= looks and seen[1] >= seconds for looks, seconds in (_LOOKS, _SLOW_LOOKS))
 
     def _look(self, processes: list[SandboxProcess]) -> int:
-        """Return the bytes of all memory."""
-        files, inodes = _written()
-        files, inodes = max(0, files - self._files_before), max(0, inodes - self._inodes_before)
-        mapped, may_hold = self._mappings.measure(processes, self._limit)
-        beside = files + inodes + mapped + self._held(processes)
-        beside += _lines("/proc/locks") * _LOCK + max(0, _lines("/proc/sysvipc/shm") - 1) * _SEGMENT
-        beside += len(names("/dev/pts")) * _TERMINAL
-        # Shared memory may be out of sight. The machine knows how much there is, of all programs.
-        unseen = min(may_hold, max(0, _shared_memory() - self._shared_before - files))
-        parts = [(each.private, each.shared) for each in processes]
-        total = beside + _sum(parts, files, unseen)
+        """Return the bytes of all memory, or more than the limit as soon as that is known."""
+        files = max(0, _written()[0] - self._written_before[0])
+        inodes = max(0, _written()[1] - self._written_before[1])
+        beside = files + inodes + _lines("/proc/locks") * _LOCK + len(names("/dev/pts")) * _TERMINAL
+        beside += max(0, _lines("/proc/sysvipc/shm") - 1) * _SEGMENT
+        sockets = self._sockets.listed()
+        total = beside + sockets.size + _own(processes, files, self._limit - beside - sockets.size)
         if total > self._limit:
-            total = beside + _sum([each.proportional() for each in processes], files, unseen)
-        return total
+            return total
+        mapped, may_hold = self._mappings.measure(processes, self._limit - total)
+        # Shared memory may be out of sight. The machine knows how much there is, of all programs.
+        seen = max(0, sum(each.shared for each in processes) - files)
+        grown = max(0, _shared_memory() - self._shared_before - files)
+        total += mapped + max(0, min(may_hold, grown) - seen)
+        return total if total > self._limit else total + self._held(processes, sockets, self._limit - total)
 
-    def _held(self, processes: list[SandboxProcess]) -> int:
-        """Return the bytes of what descriptors hold, and sockets."""
-        held = HeldByDescriptors(self._places, self._limit)
+    def _held(self, processes: list[SandboxProcess], sockets: SocketList, limit: int) -> int:
+        """Return the bytes of what descriptors hold, and of sockets that are not listed."""
+        held = HeldByDescriptors(self._places, limit)
         for each in processes:
             held.add(each)
-        sockets, unix = self._sockets.measure(held.sockets)
         # Twice: others may have been opened since.
-        unheld, before = unix - held.sockets, self._unheld
+        unheld, before = sockets.unix - held.sockets, self._unheld
         self._unheld = unheld
-        return sockets + held.total(unseen=held.complete and bool(unheld & before))
+        return sockets.unlisted(held.sockets) + held.total(unseen=held.complete and bool(unheld & before))
 
 
-def _sum(parts: list[tuple[int, int]], files: int, unseen: int) -> int:
-    """Sum what processes have for themselves, and what they share beyond files in memory."""
-    return sum(private for private, _ in parts) + max(sum(shared for _, shared in parts) - files, unseen)
+def _own(processes: list[SandboxProcess], files: int, limit: int) -> int:
+    """Return the bytes of pages of the processes beyond files, with their stacks and tables in the kernel.
+
+    What several have counts once, if the limit depends on it.
+    """
+    total = _sum([(each.private, each.shared) for each in processes], files)
+    # Which takes long to find out, and longest where there is most to end.
+    least = sum(each.beside_own for each in processes) + max((each.own for each in processes), default=0)
+    if total <= limit or least > limit:
+        return total
+    return _sum([each.proportional() for each in processes], files)
+
+
+def _sum(parts: list[tuple[int, int]], files: int) -> int:
+    return sum(private for private, _ in parts) + max(0, sum(shared for _, shared in parts) - files)
 
 
 def _lines(path: str) -> int:

@@ -43,7 +43,9 @@ class SandboxProcess:
         self.shared = sizes[b"RssShmem"]
         """Bytes that it sees of shared memory and of files in memory."""
         self.private = sum(sizes[name] for name in _COUNTED) + kernel
-        self._beside_own = self.private - sizes[b"RssAnon"]
+        self.own = sizes[b"RssAnon"]
+        """Bytes of it that a child made by fork may have too."""
+        self.beside_own = self.private - self.own
         self.descriptors = int(fields.get(b"FDSize", b"0"))
 
     def proportional(self) -> tuple[int, int]:
@@ -51,8 +53,9 @@ class SandboxProcess:
         for block in self.blocks("smaps_rollup"):
             sizes = {name: int(size) * _KB for name, size in _PROPORTIONAL.findall(block)}
             if len(sizes) == len((b"Anon", b"Shmem")):
-                return self._beside_own + sizes[b"Anon"], sizes[b"Shmem"]
-        return self.private, self.shared
+                return self.beside_own + sizes[b"Anon"], sizes[b"Shmem"]
+        again = SandboxProcess(self.pid)
+        return (0, 0) if again.has_ended else (again.private, again.shared)
 
     def shares_all_with(self, other: SandboxProcess) -> bool:
         """Tell whether both are one address space, as after vfork until the child is another program."""

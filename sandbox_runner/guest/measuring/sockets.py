@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 _EACH = 4_096
 """Bytes of a socket without what lies in it."""
@@ -30,38 +31,55 @@ _STATES = _ALL & ~(1 << 3 | 1 << 6 | 1 << 12)
 _USUAL_MOST = 212_992
 
 
+@dataclass
+class SocketList:
+    """What the kernel lists of the sockets of this network namespace."""
+
+    size: int
+    """Bytes of those listed, and of the others without what lies in them."""
+
+    number: int
+    used: int
+    """How many are listed, and how many there are."""
+
+    most: int
+    """Bytes that may lie in one that is not listed: it was closed, and what it had sent was not read."""
+
+    inodes: set[int] = field(default_factory=set)
+    unix: set[int] = field(default_factory=set)
+    """Inodes, those of Unix sockets also apart."""
+
+    def unlisted(self, held: set[int]) -> int:
+        """Return the bytes in sockets that are not listed. One that a process holds has no connection."""
+        return max(0, self.used - self.number - len(held - self.inodes)) * self.most
+
+
 class SocketMeter:
     """Asks the kernel. It must be made before a filter forbids such sockets."""
 
     def __init__(self) -> None:
         self._diag = _open_diag()
         self._before = _counts()["used"]
-        # What a socket may hold that is not listed: it was closed, and what it had sent was not read.
         self._most = 2 * _most_sent()
 
-    def measure(self, held: set[int]) -> tuple[int, set[int]]:
-        """Return (bytes of memory of all sockets, inodes of the Unix sockets that are open).
-
-        held: inodes of the sockets that processes hold. One that the kernel does not list has no connection.
-        """
+    def listed(self) -> SocketList:
+        """Ask for all sockets; where the kernel lists none, none is."""
         counts = _counts()
         used = max(0, counts["used"] - self._before)
-        base = used * _EACH + counts["tw"] * _AFTERLIFE
+        found = SocketList(used * _EACH + counts["tw"] * _AFTERLIFE, 0, used, self._most)
         if not used:
-            return base, set()
-        number = size = 0
-        listed, unix = set[int](), set[int]()
+            return found
         try:
             for family, protocol in _ASKED if counts["TCP"] + counts["UDP"] else _ASKED[:1]:
                 for inode, memory in self._dump(family, protocol):
-                    number += 1
-                    size += memory
-                    listed.add(inode)
+                    found.number += 1
+                    found.size += memory
+                    found.inodes.add(inode)
                     if family == socket.AF_UNIX and inode != _NOWHERE:
-                        unix.add(inode)
+                        found.unix.add(inode)
         except OSError:
-            return base + used * self._most, set()
-        return base + size + max(0, used - number - len(held - listed)) * self._most, unix
+            return SocketList(used * (_EACH + self._most), 0, 0, self._most)
+        return found
 
     def _dump(self, family: int, protocol: int) -> Iterator[tuple[int, int]]:
         """Yield (inode, bytes) of each socket. Raises OSError where the kernel cannot list them."""
