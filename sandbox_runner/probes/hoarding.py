@@ -21,14 +21,10 @@ WAYS = (
     "pipes",
     "hidden-pipes",
     "sent-pipes",
-    "named-pipes",
     "watches",
     "events",
     "semaphores",
-    "messages",
     "segments",
-    "nameless-file",
-    "terminals",
 )
 """See inside/hoarding.py."""
 

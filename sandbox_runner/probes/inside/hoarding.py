@@ -10,7 +10,6 @@ import ctypes
 import fcntl
 import mmap
 import os
-import pty
 import select
 import socket
 import sys
@@ -24,8 +23,8 @@ _WANTED = 256 * _MB
 _CHILDREN = 12
 _SECONDS = 1.0
 _NUMBERS = {
-    "x86_64": {"shmget": 29, "shmat": 30, "semget": 64, "msgget": 68, "msgsnd": 69, "exit": 60},
-    "aarch64": {"shmget": 194, "shmat": 196, "semget": 190, "msgget": 186, "msgsnd": 189, "exit": 93},
+    "x86_64": {"shmget": 29, "shmat": 30, "semget": 64, "exit": 60},
+    "aarch64": {"shmget": 194, "shmat": 196, "semget": 190, "exit": 93},
 }[os.uname().machine]
 _PR_SET_DUMPABLE, _F_SETPIPE_SZ, _SCM_RIGHTS = 4, 1031, 1
 _MAP_SHARED_ANONYMOUS, _MAP_NORESERVE_PRIVATE = 0x21, 0x4022
@@ -241,20 +240,6 @@ def sent_pipes() -> int:
     return _in_children(step)
 
 
-def named_pipes() -> int:
-    """Bytes in pipes that have a name."""
-
-    def step(kept: list[Any]) -> int:
-        name = f"{os.getpid()}-{len(kept)}"
-        os.mkfifo(name)
-        fd = os.open(name, os.O_RDWR | os.O_NONBLOCK)
-        kept.append(fd)
-        os.unlink(name)
-        return _fill(lambda data: os.write(fd, data))
-
-    return _in_children(step)
-
-
 def watches() -> int:
     """Descriptors watched by epoll, each by many numbers that it has had."""
 
@@ -293,16 +278,6 @@ def semaphores() -> int:
     return _take(lambda _: _call("semget", 0, 32_000, 0o1600) * 0 + 32_000 * 64)
 
 
-def messages() -> int:
-    """System V messages."""
-
-    def step(_: list[Any]) -> int:
-        queue, data = _call("msgget", 0, 0o1600), ctypes.create_string_buffer(b"\1" + b"\0" * 8_200)
-        return sum(_call("msgsnd", queue, data, 8_000, 0o4000) * 0 + 8_000 for _ in range(2))
-
-    return _take(step)
-
-
 def segments() -> int:
     """System V segments."""
 
@@ -312,29 +287,6 @@ def segments() -> int:
         return 8 * _MB
 
     return _take(step)
-
-
-def nameless_file() -> int:
-    """A file without a name in memory."""
-    return _take(_write_nameless)
-
-
-def _write_nameless(kept: list[Any]) -> int:
-    fd = os.memfd_create("x")
-    kept.append(fd)
-    return os.write(fd, b"x" * (8 * _MB))
-
-
-def terminals() -> int:
-    """Terminals, and what was typed into them."""
-
-    def step(kept: list[Any]) -> int:
-        one, other = pty.openpty()
-        os.set_blocking(one, False)
-        kept += [one, other]
-        return max(32_000, _fill(lambda data: os.write(one, data), 1_000))
-
-    return _in_children(step)
 
 
 def _held(size: int) -> None:
