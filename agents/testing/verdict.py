@@ -23,6 +23,7 @@ _WORST: Final[tuple[Outcome, ...]] = ("error", "failed", "skipped", "passed")
 _TRACES_CHARACTERS: Final = 100_000
 _REFUSED: Final = 4
 _BAD: Final = frozenset({"failed", "error"})
+_ASSERTIONS: Final = ("assert ", "AssertionError")
 _UNPROMISED: Final = "skipped, or expected to fail, which its source does not say"
 
 
@@ -55,11 +56,17 @@ class Session:
     """Ids of tests that may fail, since they failed before the work that is judged."""
     unfit: frozenset[str] = frozenset()
     """Ids of tests that cannot run apart from the code; "" where it was noticed outside of a test."""
+    unclear: frozenset[str] = frozenset()
+    """Ids of tests whose failure apart from the code may be another than beside it."""
 
     @property
     def is_conclusive(self) -> bool:
-        """Whether the tests of a session apart from the code need no other one."""
-        return self.passed and not self.unfit
+        """Whether the tests of a session apart from the code need no other one.
+
+        An assertion about plain values that functions returned fails in one process as well.
+        """
+        failed = {case.test_id for case in self.results if case.outcome in _BAD}
+        return not (self.unfit or self.problems or self.unclear & failed) and bool(self.passed or failed)
 
     @property
     def passed_apart(self) -> frozenset[str]:
@@ -115,8 +122,18 @@ def read_session(
     refused = any(run.exit_code == _REFUSED for run, _ in runs)
     coverage = None if problems else _coverage(report)
     first = _first(one for one in judged if one.event.id not in excused)
-    unfit = frozenset(event.id for run in report.runs for event in run.events if event.kind == "unfit")
-    return Session(results, problems, coverage, first=first, refused=refused, excused=excused, unfit=unfit)
+    events = [event for run in report.runs for event in run.events]
+    unfit = frozenset(event.id for event in events if event.kind == "unfit")
+    unclear = frozenset(bounded(event.id) for event in events if _is_unclear(event))
+    session = Session(results, problems, coverage, first=first, refused=refused, excused=excused)
+    return replace(session, unfit=unfit, unclear=unclear)
+
+
+def _is_unclear(event: Event) -> bool:
+    """Whether it says that a test has met more than plain values, or that no assertion of its own failed."""
+    if event.kind == "test" and event.outcome == "failed":
+        return event.when != "call" or not event.message.startswith(_ASSERTIONS)
+    return event.kind in {"involved", "not_collected"}
 
 
 def _coverage(report: Report) -> float | None:

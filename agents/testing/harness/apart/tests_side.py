@@ -95,11 +95,16 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """Nothing is left to do: the other side has loaded it."""
 
 
+def _running_test() -> str:
+    """Its id; "" while none runs."""
+    return os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
+
+
 class Apart:
     """The code under test in a process of its own; a plugin of pytest's."""
 
     def __init__(self, order: Mapping[str, Any], own: Mapping[str, Any], pipe: Any) -> None:
-        """`own`: modules of the harness. Why a test needs one process goes to `pipe`."""
+        """`own`: modules of the harness. `pipe` hears which tests need one process or see more than plain values."""
         # The code's process, of the same user, can then neither read nor change this one.
         if ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0):
             raise OSError("this process cannot be closed to others")
@@ -112,10 +117,18 @@ class Apart:
         self._ours, self._theirs = socket.socketpair()
 
         def unfit(reason: str) -> None:
-            test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
-            pipe.send("unfit", id=test, message=reason)
+            pipe.send("unfit", id=_running_test(), message=reason)
 
-        self._peer = own["peer"].Peer(own["wire"], own["stand_ins"], self._ours, self._folders, unfit)
+        told = [""]
+
+        def involved() -> None:
+            test = _running_test()
+            if test != told[-1]:
+                told[:] = [test]
+                pipe.send("involved", id=test)
+
+        parts = (own["wire"], own["stand_ins"], self._ours, self._folders)
+        self._peer = own["peer"].Peer(*parts, unfit, involved)
         self._none = (own["peer"].OneProcess, Exception)
         own["strict"].beside = own["stand_ins"].Beside
         canaries = order["canaries"]["file"]
