@@ -165,7 +165,7 @@ class Lease:
         self._number = 0
         self._turn = asyncio.Lock()
         self._calls: set[asyncio.Task[Body]] = set()
-        self._lost = ""
+        self._lost, self._gone = "", False
         self._closing: asyncio.Task[None] | None = None
 
     def order(self, kind: Any, number: int = 0, **part: Any) -> WorkspaceOrder:
@@ -181,7 +181,9 @@ class Lease:
 
     def hear(self, answer: WorkspaceAnswer) -> None:
         """Take what the host says. Beyond some, the rest is lost, and asked for again."""
-        if self._heard.qsize() < _MOST_HEARD:
+        if answer.state == "gone" and self._closing is None:
+            self._lose()
+        elif self._heard.qsize() < _MOST_HEARD:
             self._heard.put_nowait(answer)
 
     async def ask(
@@ -210,7 +212,7 @@ class Lease:
             await asyncio.wait(self._calls)
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS):
-                ended = False
+                ended = self._gone
                 while not ended and self._link.hears(self.host_id):
                     await self._link.send(self.host_id, self.order("close"))
                     answer = await self._next(0)
@@ -270,13 +272,18 @@ class Lease:
             raise HostFull(f"sandbox host {self.host_id} has no room for one more workspace")
         if answer.state == "refused":
             raise ERRORS.get(answer.error, SandboxUnavailable)(answer.reason)
-        self._lost = f"the workspace is gone: sandbox host {self.host_id} does not have it any more"
+        self._lose()
         raise SandboxUnavailable(self._lost)
+
+    def _lose(self) -> None:
+        self._gone = True
+        self._lost = self._lost or f"the workspace is gone: sandbox host {self.host_id} has it no more"
+        self._heard.put_nowait(None)
 
     async def _next(self, number: int) -> WorkspaceAnswer | None:
         """The next answer to a request; None when there is none in time."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(_REPEAT_SECONDS):
+            async with asyncio.timeout(min(self._link.timeouts.lease / 6, _REPEAT_SECONDS)):
                 while True:
                     answer = await self._heard.get()
                     if answer is None or answer.number == number:
