@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415
 
 _FOLDER: Final = "checkouts"
+_OUTPUT_BYTES: Final = 32_000_000
+"""The most of a command at a sandbox host: its output travels in parts, other than that of a program."""
 
 
 class LocalWorkspaces:
@@ -107,7 +109,8 @@ def make_served(settings: Settings, backend: Backend) -> tuple[Served, GitArtifa
 
     store = make_artifacts(settings)
     workspaces = _workspaces(backend, store, settings.data / _FOLDER)
-    most = replace(most_of_host(settings), file_count=workspace_limits(settings).file_count)
+    files = workspace_limits(settings).file_count
+    most = replace(most_of_host(settings), file_count=files, output_bytes=_OUTPUT_BYTES)
     return Served(workspaces, make_environments(settings, store, workspaces), most), store
 
 

@@ -159,6 +159,7 @@ class HostedWorkspaces:
 
         if held.workspace is None:
             held.workspace, answer = await self._served.begin(call, body.content, held.stack, say)
+            _log.info("workspace_call", call=call.call, caller_id=held.caller_id)
             return await asyncio.to_thread(fold, answer)
         answer, content = await self._served.serve(held.workspace, call, body.content)
         return await asyncio.to_thread(fold, answer, content)

@@ -145,8 +145,10 @@ class HostLink:
         if isinstance(event.data, SandboxHost):
             self._known.handle_heartbeat(event.data, _now())
         elif isinstance(event.data, WorkspaceAnswer):
-            lease = self._leases.get(event.data.workspace_id)
-            if lease is None or lease.host_id != event.data.host_id:
+            # Repeated answers may come when all is over.
+            if (lease := self._leases.get(event.data.workspace_id)) is None:
+                return
+            if lease.host_id != event.data.host_id:
                 _log.warning("answer_not_believed", host_id=event.data.host_id)
             else:
                 lease.hear(event.data)
