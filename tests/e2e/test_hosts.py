@@ -82,8 +82,7 @@ def test_a_worker_works_in_a_repository_at_a_sandbox_host_of_another_machine(cli
     script = {"coder.step": steps("made", out=OUT), "tester.step": steps("tested", tests__test_new=NEW)}
     with joined_hosts(2) as hosts, answering(prompts, script):
         redis_url = hosts.start_services(store, cli.env, logs)
-        central = {"MULTI_AGENT_ARTIFACT_STORE": str(store)}
-        env = {**cli.env, **central, "REDIS_URL": redis_url}
+        env = {**cli.env, "REDIS_URL": redis_url, "MULTI_AGENT_ARTIFACT_STORE": str(store)}
         hosts.start(hosts.central, [*COMMAND, "orchestrator"], env, cli.folder, logs / "orchestrator.log")
         worker = [*COMMAND, "worker", "--sandbox", "host", "--model", f"manual:{prompts}"]
         host = [*COMMAND, "worker", "--role", "sandbox", "--sandbox", "namespaces"]
@@ -99,8 +98,9 @@ def test_a_worker_works_in_a_repository_at_a_sandbox_host_of_another_machine(cli
             }
             hosts.start(machine, argv, env, home, logs / f"{name}.log")
         cli.until((cli.folder / ".multi_agent" / "state.db").exists, "the orchestrator's database")
-        name = cli("submit", "plan.json", "--repo", "repo", **central).stdout.strip()
-        watched = cli("watch", name, code=None, **central)
+        submitted = cli("submit", "plan.json", "--repo", "repo", MULTI_AGENT_ARTIFACT_STORE=str(store))
+        name = submitted.stdout.strip()
+        watched = cli("watch", name, code=None, MULTI_AGENT_ARTIFACT_STORE=str(store))
     told = {path.stem: path.read_text() for path in logs.glob("*.log")}
     assert watched.returncode == 0, watched.stdout + told["worker"][-3000:] + told["host"][-3000:]
     assert "workflow: completed" in watched.stdout

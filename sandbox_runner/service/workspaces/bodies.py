@@ -59,7 +59,7 @@ class Nothing(Model):
     model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
 
-class ChangedFile(Nothing):
+class ChangedEntry(Nothing):
     """A file of changes; its content lies among the contents, in the order of the files."""
 
     path: bytes
@@ -72,7 +72,7 @@ class ListedChanges(Nothing):
     """See TreeChanges."""
 
     deleted: tuple[bytes, ...] = ()
-    files: tuple[ChangedFile, ...] = ()
+    files: tuple[ChangedEntry, ...] = ()
 
 
 class PrepareCall(Nothing):
@@ -264,7 +264,7 @@ def unfold(parts: Sequence[str]) -> Body:
 def listed(changes: TreeChanges) -> tuple[ListedChanges, bytes]:
     """Changes as a text and their contents."""
     files = tuple(
-        ChangedFile(path=raw(path), size=len(file.content), executable=file.executable, is_link=file.is_link)
+        ChangedEntry(path=raw(path), size=len(file.content), executable=file.executable, is_link=file.is_link)
         for path, file in changes.files.items()
     )
     deleted = tuple(map(raw, changes.deleted))

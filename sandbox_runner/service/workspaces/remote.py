@@ -55,7 +55,8 @@ from sandbox_runner.service.workspaces.bodies import (
     raw,
     text_of,
 )
-from sandbox_runner.service.workspaces.link import HostFull, HostLink, Lease, unbelievable
+from sandbox_runner.service.workspaces.lease import HostFull, Lease, unbelievable
+from sandbox_runner.service.workspaces.link import HostLink
 from sandbox_runner.workspace.opening import check_preparation
 from sandbox_runner.workspace.workspace import check_argv, check_positive
 
