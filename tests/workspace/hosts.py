@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from contracts.ports.bus import MessageBus
-from contracts.ports.environments import PreparedEnvironment
+from contracts.ports.environments import Environments, PreparedEnvironment
 from contracts.ports.trees import TreeStore
 from contracts.ports.workspace import Environment, NamedEnvironment, Workspaces
 from sandbox_runner.service.admission import MOST
@@ -71,7 +71,7 @@ async def workspace_host(
     bus: MessageBus,
     workspaces: Workspaces | None,
     sandbox: WorkspaceBackend,
-    environments: GivenEnvironments | None = None,
+    environments: Environments | None = None,
     **settings: Any,
 ) -> AsyncIterator[Host]:
     """A host that opens workspaces in a sandbox; None opens none."""
