@@ -117,7 +117,7 @@ async def test_a_silent_holder_loses_it(world: World) -> None:
     await until("it runs", lambda: processes_with(marker))
     asked.cancel()
     await remote.close()
-    await until("it is ended", lambda: not processes_with(marker), seconds=20)
+    await until("it is ended", lambda: not processes_with(marker), seconds=12)
 
 
 async def test_whoever_holds_it_keeps_it(world: World) -> None:
