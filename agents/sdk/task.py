@@ -49,7 +49,7 @@ class Task:
     commits: WorkerArtifacts | None = None
     index: CodeIndex | None = None
     workplace: Workplace | None = None
-    """None where there are no workspaces, as with sandbox hosts."""
+    """None where there are no workspaces, as with sandbox hosts that know no artifact store."""
     on_step: Callable[[StepTaken], Awaitable[None]] | None = None
     """What is told each step of an agent that works in steps."""
 
@@ -180,7 +180,7 @@ class Task:
         AgentResult. Raises NotConfigured where there are no workspaces, and as Workspaces.open.
         """
         if self.workplace is None:
-            raise NotConfigured("there is no workspace here: sandbox hosts have none")
+            raise NotConfigured("there is no workspace here: no sandbox host knows the artifact store")
         commit = self.base.commit or await self._empty_commit()
         return await self.workplace.lasting(TreeBase(commit, tree))
 
