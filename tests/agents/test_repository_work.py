@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,11 +13,14 @@ from agents.roles.coder import CoderAgent
 from agents.roles.debugger import DebuggerAgent
 from agents.sdk.base_tree import BaseTree
 from agents.sdk.result import AgentResult
-from contracts.base.errors import AgentFailure
+from agents.sdk.workplace import Workplace
+from contracts.base.errors import AgentFailure, InvalidInput
 from contracts.base.paths import EVERYWHERE
 from contracts.documents.reports import TestCase, TestReport
 from contracts.ports.text_form import in_text
-from tests.agents.over_trees import OverTrees
+from contracts.ports.trees import TreeBase
+from contracts.ports.workspace import NO_ENVIRONMENT, FolderEntry, Workspace, Workspaces
+from tests.agents.over_trees import LIMITS, OverTrees
 from tests.agents.support import ScriptedModel, TaskMaker
 from tests.agents.test_shipped import FAILING
 
@@ -57,6 +62,41 @@ async def test_what_it_changed_is_the_outcome_to_the_byte(over_trees: OverTrees)
     )
     assert result.files == {"src/app.py": b"def double(x):\r\n    return x + x\r\n", "src/data.bin": None}
     assert result.summary == "mended"
+
+
+class FullWorkspaces:
+    """The first workspace that it opens cannot list folders."""
+
+    def __init__(self, usual: Workspaces) -> None:
+        self._usual = usual
+        self.opened: list[TreeBase] = []
+
+    async def open(self, base: TreeBase, *more: Any) -> Any:
+        self.opened.append(base)
+        found = await self._usual.open(base, *more)
+        return FullWorkspace(found) if len(self.opened) == 1 else found
+
+
+class FullWorkspace:
+    def __init__(self, usual: Workspace) -> None:
+        self._usual = usual
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._usual, name)
+
+    async def list(self, path: str = "") -> tuple[FolderEntry, ...]:
+        raise InvalidInput(f"list {path!r}: Too many open files")
+
+
+async def test_what_was_done_is_not_lost_with_a_workspace_that_serves_no_more(over_trees: OverTrees) -> None:
+    task = TaskMaker(ScriptedModel(MEND, DONE), over_trees)(base=BaseTree(FILES), writable=["src/"])
+    assert task.workplace is not None
+    workspaces = FullWorkspaces(over_trees.workspaces)
+    place = Workplace(workspaces, over_trees.commits, LIMITS, lambda: nullcontext(NO_ENVIRONMENT))
+    async with place:
+        result = await CoderAgent().run(replace(task, workplace=place))
+    assert result.files == {"src/app.py": b"def double(x):\r\n    return x + x\r\n"}
+    assert [bool(base.tree) for base in workspaces.opened] == [False, True]
 
 
 async def test_what_it_may_not_write_is_left_out_and_named(over_trees: OverTrees) -> None:

@@ -55,7 +55,9 @@ def as_request(issue: Issue) -> str:
     shown = text if len(text) <= most else text[: most - len(_CUT)] + _CUT
     if not shown:
         return f"Resolve this issue: {title}\n\n{_DATA.format('The title is all of')}"
-    return f"Resolve this issue: {title}\n\n{_DATA.format('The title, and what follows, is')}\n\n{fenced(shown)}"
+    return (
+        f"Resolve this issue: {title}\n\n{_DATA.format('The title, and what follows, is')}\n\n{fenced(shown)}"
+    )
 
 
 def _from_file(path: Path) -> Issue:
