@@ -272,9 +272,10 @@ async def test_a_change_that_did_not_pass_before_ends_the_fix(over_trees: OverTr
 async def test_a_debugger_is_shown_whole_tracebacks_each_kind_once(over_trees: OverTrees) -> None:
     def case(number: int, message: str) -> TestCase:
         trace = f"tests/test_app.py:{number}: in test\nE   {message}"
-        return TestCase(test_id=f"t::test_{number}", outcome="failed", message=message, traceback=trace)
+        name = f"t::test_{number}" if number < 4 else f"t::test_3[{number}]"
+        return TestCase(test_id=name, outcome="failed", message=message, traceback=trace)
 
-    cases = tuple(case(number, message) for number, message in enumerate(("one", "one", "two"), 1))
+    cases = tuple(case(number, message) for number, message in enumerate(("one", "one", "two", "three"), 1))
     report = FAILING.model_copy(update={"results": cases})
     model = ScriptedModel(MEND, DONE)
     base = BaseTree(FILES, {"test": report.model_dump(mode="json")})
@@ -286,4 +287,22 @@ async def test_a_debugger_is_shown_whole_tracebacks_each_kind_once(over_trees: O
     assert "tests/test_app.py:1: in test\nE   one" in text
     assert "tests/test_app.py:3: in test\nE   two" in text
     assert "tests/test_app.py:2: in test" not in text
+    assert "t::test_3[4]\nE   three" in text
     assert "(1 more are left out)" in text
+
+
+async def test_of_what_is_written_for_people_the_beginning_is_sent_with_every_step(
+    over_trees: OverTrees,
+) -> None:
+    long = "# Contributing\n\nRun tox.\n" + "Be kind.\n" * 400 + "## Releases\n\nNobody else does.\n"
+    model = ScriptedModel(MEND, DONE)
+    base = BaseTree({**FILES, "CONTRIBUTING.md": long.encode(), "src/AGENTS.md": b"Short lines.\n" * 400})
+    task = TaskMaker(model, over_trees)(base=base, writable=["src/"])
+    assert task.workplace is not None
+    async with task.workplace:
+        await CoderAgent().run(task)
+    text = model.requests[0].messages[0].text
+    assert "Run tox." in text
+    assert "Nobody else does." not in text
+    assert "more characters; `read` them where they concern you, about: Releases\n```" in text
+    assert text.count("Short lines.") == 400, "what is written for agents stays whole"
