@@ -78,7 +78,7 @@ async def assignment(task: Task, about: str = "") -> str:
 
 
 def _for_people_short(path: str, text: str) -> str:
-    """What is written for people is long, and sent with every step: whoever can read it sees its beginning."""
+    """Show the beginning of what is written for people: it is long, and sent with every step."""
     return beginning(text) if path in FOR_PEOPLE else text
 
 

@@ -39,7 +39,9 @@ def file_blocks(
 ) -> str:
     """Put files of a tree into marked blocks, in order, up to MAX_CONTEXT_CHARACTERS; name those left out.
 
-    shorten: makes what is shown of a path's text. At most MAX_READ_BYTES are read; what does not fit into them is left out.
+    shorten: makes what is shown of a path's text.
+
+    At most MAX_READ_BYTES are read; what does not fit into them is left out.
     """
     blocks: list[str] = []
     left_out: list[str] = []

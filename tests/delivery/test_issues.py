@@ -45,7 +45,8 @@ def test_an_issue_is_read_with_what_maintainers_wrote(server: ForgeServer, kind:
         {"body": "closed", "author_association": "NONE", "author": {"id": 1}, "system": True},
     ]
     request = read(server, kind)
-    assert request.startswith("Resolve this issue: Slugs lose umlauts\n\nThe title, and what follows, is what people")
+    first = "Resolve this issue: Slugs lose umlauts"
+    assert request.startswith(f"{first}\n\nThe title, and what follows, is what people wrote")
     assert request.count("Slugs lose umlauts") == 1
     assert "```\n`slug('ä')` is empty.\n```" in request
     said = read(server, kind, comments=True)
@@ -73,7 +74,7 @@ def test_an_issue_of_a_line_is_said_once(tmp_path: Path) -> None:
     file = tmp_path / "issue.md"
     file.write_text("Slugs lose umlauts\n")
     request = issue_request(Settings(), str(file))
-    assert request.startswith("Resolve this issue: Slugs lose umlauts\n\nThe title is all of what people wrote")
+    assert "lose umlauts\n\nThe title is all of what people wrote" in request
     assert request.count("Slugs lose umlauts") == 1
     assert "```" not in request
 
