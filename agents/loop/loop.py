@@ -111,6 +111,11 @@ class Loop:
         """The tree after the last step; "" when nothing was changed."""
         return self._last.tree
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether all that was changed is in that tree."""
+        return not self._unkept
+
     async def run(self, assignment: Assignment) -> Ending:
         """Work. Raises AgentFailure for a model that makes no usable step or repeats itself."""
         conversation = Conversation(assignment.text, self._limits.steps, self._limits.characters)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from agents.sdk.changed_tree import is_changed
+from agents.sdk.guidance import FOR_PEOPLE, beginning
 from agents.sdk.prompting import canonical_json, file_blocks, section
 from agents.sdk.source import CHECKED_SUFFIXES, content_problems
 from agents.sdk.task import Task
@@ -67,12 +68,18 @@ async def assignment(task: Task, about: str = "") -> str:
     if ways := _ways_of_working(task.request.repository or NO_SETTINGS):
         parts.append(section("What this repository says about changes", f"{_SETTINGS}\n\n{fenced(ways)}"))
     if guidance := task.guidance:
-        said = file_blocks(guidance, task.files)
+        can_read = task.request.base_commit is not None and task.workplace is not None
+        said = file_blocks(guidance, task.files, _for_people_short if can_read else None)
         parts.append(section("How this repository wants to be worked on", f"{_GUIDANCE}\n\n{said}"))
     if skills := task.skills:
         listed = bullets([f"{skill.name}: {skill.description}" for skill in skills])
         parts.append(section("Skills of this repository", f"{_SKILLS}\n\n{fenced(listed)}"))
     return "\n".join(parts)
+
+
+def _for_people_short(path: str, text: str) -> str:
+    """Show the beginning of what is written for people: it is long, and sent with every step."""
+    return beginning(text) if path in FOR_PEOPLE else text
 
 
 async def failed_before(task: Task) -> list[str]:

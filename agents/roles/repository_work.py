@@ -19,7 +19,7 @@ from agents.testing.baseline.commands import PACKAGE_FILE, test_command
 from agents.tools.bench import Bench
 from agents.tools.reading import content_of
 from agents.tools.tool import Tool, ToolRefused
-from contracts.base.errors import AgentFailure
+from contracts.base.errors import AgentFailure, InvalidInput
 from contracts.base.languages import LANGUAGES, serves_tests
 from contracts.base.model import Model
 from contracts.base.paths import EVERYWHERE
@@ -94,12 +94,12 @@ async def change_repository(task: Task, text: str, ends: Sequence[Tool[Any]] = (
     Files that Git ignores are no part of it, nor those that the task may not write, which are named. Raises
     AgentFailure, also when nothing was changed, and what the model and the workspace raise.
     """
-    asked = AskedEnds(task, lambda: changes_of(loop))
+    asked = AskedEnds(task, lambda: _last_look(task, loop))
     loop = steps_of(task, Ends(others=tuple(ends), check=asked.check))
     ending = await take_steps(task, loop, text)
     if ending.asked is not None:
         return await asked.result(ending.asked)
-    found = await changes_of(loop)
+    found = await _last_look(task, loop)
     if not found.files:
         # A fix that changes nothing is judged as before; another attempt would be asked the same.
         raise AgentFailure(
@@ -110,7 +110,18 @@ async def change_repository(task: Task, text: str, ends: Sequence[Tool[Any]] = (
     return AgentResult(files=found.files, summary=ending.text + found.note)
 
 
-async def _bench(task: Task, tree: str) -> Bench:
+async def _last_look(task: Task, loop: Loop) -> Changed:
+    """What was changed; where the workspace cannot be looked at any more, what its last tree holds."""
+    try:
+        return await changes_of(loop)
+    except InvalidInput:
+        if not loop.is_kept:
+            raise
+        loop.bench = await _bench(task, loop.tree, anew=True)
+        return await changes_of(loop)
+
+
+async def _bench(task: Task, tree: str, *, anew: bool = False) -> Bench:
     allowed = PERMISSIONS[task.item.agent_role]
 
     def refusal(path: str) -> str | None:
@@ -122,7 +133,7 @@ async def _bench(task: Task, tree: str) -> Bench:
 
     said = task.request.repository or NO_SETTINGS
     return Bench(
-        await task.workspace(tree),
+        await task.workspace(tree, anew=anew),
         refusal,
         test=test_command(task.files, said.test, task.files.get(PACKAGE_FILE)),
         lint=tuple(shlex.split(said.lint or "")),

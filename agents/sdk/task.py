@@ -171,10 +171,11 @@ class Task:
         request = ModelRequest(purpose, system, (ModelMessage("user", prompt),), schema)
         return await Dialogue(self.exchanges, model_cls, check).run(request)
 
-    async def workspace(self, tree: str = "") -> Workspace:
+    async def workspace(self, tree: str = "", *, anew: bool = False) -> Workspace:
         """Return the task's tree in a sandbox that lasts as long as the task; every call gives the same one.
 
         tree: what lies in it instead, such as what an earlier execution left; it counts for the first call.
+        anew: end the one that is open, which serves no more, and open another.
 
         The caller does not close it. What was changed in it becomes part of the outcome only through
         AgentResult. Raises NotConfigured where there are no workspaces, and as Workspaces.open.
@@ -182,7 +183,8 @@ class Task:
         if self.workplace is None:
             raise NotConfigured("there is no workspace here: no sandbox host knows the artifact store")
         commit = self.base.commit or await self._empty_commit()
-        return await self.workplace.lasting(TreeBase(commit, tree))
+        base = TreeBase(commit, tree)
+        return await (self.workplace.again(base) if anew else self.workplace.lasting(base))
 
     async def _empty_commit(self) -> str:
         if self.commits is None:

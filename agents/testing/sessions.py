@@ -27,8 +27,8 @@ HARNESS_FOLDER: Final = "multi-agent-test-harness"
 _SUPERVISOR: Final = f"{HARNESS_FOLDER}/supervise.py"
 _PYTHON_HARNESS: Final = (
     *("run_pytest.py", "session.py", "rewriting.py", "strict.py", "assertions.py", "integrity.py"),
-    *("watching.py", "meter.py", "traces.py", "apart/wire.py", "apart/stand_ins.py", "apart/peer.py"),
-    *("apart/tests_side.py", "apart/code_side.py"),
+    *("watching.py", "meter.py", "traces.py", "quiet.py"),
+    *("apart/wire.py", "apart/stand_ins.py", "apart/peer.py", "apart/tests_side.py", "apart/code_side.py"),
 )
 _NODE_HARNESS: Final = ("run_node.mjs", "node_reporter.mjs", "node_assertions.mjs")
 _MAX_TWINS: Final = 3

@@ -65,11 +65,17 @@ def main() -> None:
 async def choose(
     names: Sequence[str], mirrors: Path, folder: Path, place: Place, cases: int, each: int
 ) -> None:
-    """Make a folder for each fix that serves, until there are so many, and so many of each repository."""
-    chosen: Counter[str] = Counter()
+    """Make a folder for each fix that serves, until there are so many, and so many of each repository.
+
+    What was chosen stays; of its repository it goes on behind the last.
+    """
+    kept = {case.name: _stated(case) for case in _cases(folder)}
+    chosen: Counter[str] = Counter(stated["repository"] for stated in kept.values())
+    last = {stated["repository"]: stated["commit"] for stated in kept.values()}
     for name in names:
         mirror = mirrors / name.replace("/", "+") / "repo"
-        for fix in candidates(name, Path(git("rev-parse", "--absolute-git-dir", at=mirror))):
+        found_there = candidates(name, Path(git("rev-parse", "--absolute-git-dir", at=mirror)))
+        for fix in _behind(last.get(name), found_there):
             if chosen[name] == each or chosen.total() == cases:
                 break
             found = await evidence(fix, mirror, place)
@@ -83,6 +89,18 @@ async def choose(
                 whole = await judged(case / "repository", place)
                 _keep(case, "case", {**asdict(fix), "mirror": str(mirror), "mended": sorted(found.mended)})
                 _keep(case, "base", whole.model_dump(mode="json"))
+
+
+def _behind(commit: str | None, fixes: Iterator[Fix]) -> Iterator[Fix]:
+    """Those behind the fix that a commit is; all for None."""
+    if commit is not None:
+        next((fix for fix in fixes if fix.commit == commit), None)
+    return fixes
+
+
+def _stated(case: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((case / "case.json").read_text("utf-8"))
+    return found
 
 
 def _cases(folder: Path) -> list[Path]:
@@ -116,7 +134,7 @@ async def verdict(case: Path, place: Place) -> dict[str, Any]:
     found |= {key: summary.get(key) for key in ("model_calls", "input_tokens", "output_tokens", "seconds")}
     if not commit:
         return found
-    stated = json.loads((case / "case.json").read_text("utf-8"))
+    stated = _stated(case)
     mended, mirror = stated.pop("mended"), Path(stated.pop("mirror"))
     fix = Fix(**{**stated, "sources": tuple(stated["sources"]), "tests": tuple(stated["tests"])})
     tree = place.folder / "tree"
@@ -149,9 +167,7 @@ def _table(cases: list[Path]) -> Iterator[str]:
     yield "| fix | ended | right | false done | broken | calls | input | output | s |"
     yield "|---|---|---|---|---:|---:|---:|---:|---:|"
     for case in cases:
-        stated, verdict = (
-            json.loads((case / f"{name}.json").read_text("utf-8")) for name in ("case", "verdict")
-        )
+        stated, verdict = _stated(case), json.loads((case / "verdict.json").read_text("utf-8"))
         false = verdict["status"] == "completed" and not verdict["fixed"]
         cells = [f"{stated['repository']} {stated['commit'][:12]}", verdict["status"]]
         broken = verdict["broken"]

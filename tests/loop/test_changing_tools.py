@@ -125,6 +125,14 @@ async def test_much_that_tests_print_ends_nothing_and_stays_in_a_file(bench: Ben
     assert "(16000000 bytes before this are not kept)" in await show(bench, "test")
 
 
+async def test_the_count_of_a_pytest_within_the_tests_is_not_theirs(bench: Bench) -> None:
+    inner = "echo \"E  and: '== 1 passed in 2s =='\"; echo '== 1 passed in 1s =='"
+    bench.test = ("sh", "-c", f"seq 1 9999; {inner}; echo '== 1 failed in 3s =='; exit 1", "sh")
+    assert (await show(bench, "test")).startswith("exit code 1\n== 1 failed in 3s ==\n1\n2\n")
+    bench.test = ("echo", "== 1 passed in 1s ==")
+    assert await show(bench, "test") == "exit code 0\n== 1 passed in 1s ==", "said once where all is shown"
+
+
 async def test_where_tests_fail_it_is_said_what_failed_before_any_work(bench: Bench) -> None:
     async def on_base() -> str:
         return "failed then, too: t/a.py::test_b"
