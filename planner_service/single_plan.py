@@ -17,9 +17,8 @@ CHECK: Final = "check"
 
 _TITLE: Final = 70
 _TASK: Final = (
-    "Do all of the request. Write the tests that show it as well, where and how there are tests of such "
-    "things already: at least one must fail without your work and pass with it. Write none where there is "
-    "nothing that a test could show."
+    "Do all of the request, with tests that show it: one at least must fail without your work and pass with "
+    "it. Write none where there is nothing that a test could show."
 )
 _AGENT_SECONDS: Final = 3_600
 _CHECK_SECONDS: Final = 900

@@ -10,6 +10,9 @@ FILE: Final = "/tmp/test-output.txt"  # noqa: S108 - inside
 INTO_FILE: Final = 'file=$1; shift; exec "$@" >"$file" 2>&1'
 """Arguments: the file, then a command. Runs it with all that it prints in the file."""
 
+MOST_SHOWN: Final = 4_000
+"""Characters that are shown at most: the first failures and the last, which stay in the conversation."""
+
 _MOST_BYTES: Final = 16_000_000
 _END_BYTES: Final = 1_000_000
 """Above the first, this much of the end is kept: it lies in memory."""
@@ -44,11 +47,11 @@ if [ "$size" -gt {_MOST_BYTES} ]; then
     size=$(wc -c <"$file")
 fi
 export LC_ALL=C
-grep -aE '{_COUNTS}' "$file" | tail -n 4 | cut -b 1-300 >&2
-grep -aE '{_FAILED}' "$file" | head -n 50 | cut -b 1-300 >&2
 if [ "$size" -le "$most" ]; then
     cat "$file"
 else
+    grep -aE '{_COUNTS}' "$file" | tail -n 4 | cut -b 1-300 >&2
+    grep -aE '{_FAILED}' "$file" | head -n 50 | cut -b 1-300 >&2
     head -c $((most / 3)) "$file"
     printf '\\n... %s bytes left out; all of it is in %s: look with `run` and grep, tail or sed -n ...\\n' \\
         $((size - most / 3 * 3)) "$file"
@@ -57,5 +60,6 @@ fi
 """
 """Arguments: the file, and how many bytes of it are shown, of its beginning and twice as much of its end.
 
-On standard error come what the runner counted and the tests that it says failed, as far as it is known.
+Of what is not shown whole, standard error has what the runner counted and the tests that it says failed, as
+far as it is known.
 """
