@@ -67,7 +67,7 @@ async def assignment(task: Task, about: str = "") -> str:
     parts += [section(f"Files in {language.name}", language.rules) for language in _languages(task)]
     if contract is not None:
         parts.append(section("The contract", canonical_json(contract.model_dump(mode="json"))))
-    if (whole := _whole(task)) is not None:
+    if (whole := shown_whole(task)) is not None:
         parts.append(section(_WHOLE, whole))
     elif (found := await repository_map(task, about)) is not None:
         parts.append(section(_MAP, fenced(found.text)))
@@ -82,8 +82,8 @@ async def assignment(task: Task, about: str = "") -> str:
     return "\n".join(parts)
 
 
-def _whole(task: Task) -> str | None:
-    """The files of a repository of which little is code, in which an agent works in steps; else None."""
+def shown_whole(task: Task) -> str | None:
+    """Return the files of a repository of which little is code, for an agent that works in steps; else None."""
     if task.workplace is None or task.request.base_commit is None or not 0 < len(task.files) <= _MOST_FILES:
         return None
     shown, others, room = [], [], _MOST_WHOLE

@@ -10,7 +10,7 @@ from agents.loop.ends import Ends
 from agents.loop.loop import Assignment, Loop
 from agents.loop.record import Ending
 from agents.roles.asked_ends import AskedEnds, Changed
-from agents.roles.context import belongs_to_tester, on_base
+from agents.roles.context import belongs_to_tester, on_base, shown_whole
 from agents.roles.permissions import PERMISSIONS
 from agents.roles.system_prompt import steps_prompt
 from agents.sdk.result import AgentResult
@@ -50,8 +50,10 @@ def may_ask_for_plan(task: Task) -> bool:
 
 
 def steps_of(task: Task, ends: Ends) -> Loop:
-    """The loop of the task's role, over its workspace."""
-    tools = [tool for tool in PERMISSIONS[task.item.agent_role].allowed if tool is not ASK or task.may_ask]
+    """The loop of the task's role, over its workspace, without tools that are of no use there."""
+    unused = {"search", "find", "list"} if shown_whole(task) is not None else set()
+    unused |= set() if task.may_ask else {ASK.name}
+    tools = [tool for tool in PERMISSIONS[task.item.agent_role].allowed if tool.name not in unused]
     return Loop(task.exchanges, tools, lambda tree: _bench(task, tree), ends=ends, on_step=task.on_step)
 
 
