@@ -83,7 +83,7 @@ async def assignment(task: Task, about: str = "") -> str:
 
 
 def shown_whole(task: Task) -> str | None:
-    """Return the files of a repository of which little is code, for an agent that works in steps; else None."""
+    """Return the files of a repository of which little is code, for work in steps; else None."""
     if task.workplace is None or task.request.base_commit is None or not 0 < len(task.files) <= _MOST_FILES:
         return None
     shown, others, room = [], [], _MOST_WHOLE
