@@ -55,7 +55,8 @@ async def check_change(task: Task) -> AgentResult:
 
     The verdict is "passed" when the first pass, one of them at least fails without the change, and nothing
     fails, or is gone, that passed before. Work without a test is judged by the others alone, and called
-    untested unless it mends one of them. Raises SandboxUnavailable, ArtifactError, StoreUnavailable, AgentFailure.
+    untested unless it mends one of them. Raises SandboxUnavailable, ArtifactError, StoreUnavailable,
+    AgentFailure.
     """
     start = await task.first_files()
     files = _steered_as_before(task.files, start)
