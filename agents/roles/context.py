@@ -114,6 +114,8 @@ async def failed_before(task: Task) -> list[str]:
     lines = [f"{one.test}: {one.error}" for one in (*baseline.broken, *baseline.failing)]
     more = baseline.not_loaded + baseline.failed - len(lines[:_FAILED_BEFORE])
     said = "\n".join([*lines[:_FAILED_BEFORE], *([f"and {more} more"] if more > 0 else [])])
+    if baseline.state == "timeout":
+        said += "\n(time was up before all tests ran: of those that did not run nothing is known)"
     return [section("Failed before this work", f"{_BASELINE}\n\n{fenced(said)}")]
 
 
