@@ -50,11 +50,13 @@ def may_ask_for_plan(task: Task) -> bool:
 
 
 def steps_of(task: Task, ends: Ends) -> Loop:
-    """The loop of the task's role, over its workspace, without tools that are of no use there."""
+    """The loop of the task's role, over its workspace; tools that are of no use there are not offered."""
     unused = {"search", "find", "list"} if shown_whole(task) is not None else set()
     unused |= set() if task.may_ask else {ASK.name}
-    tools = [tool for tool in PERMISSIONS[task.item.agent_role].allowed if tool.name not in unused]
-    return Loop(task.exchanges, tools, lambda tree: _bench(task, tree), ends=ends, on_step=task.on_step)
+    tools, told = PERMISSIONS[task.item.agent_role].allowed, task.on_step
+    return Loop(
+        task.exchanges, tools, lambda tree: _bench(task, tree), ends=ends, on_step=told, unoffered=unused
+    )
 
 
 async def take_steps(task: Task, loop: Loop, text: str) -> Ending:
