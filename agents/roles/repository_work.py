@@ -10,12 +10,13 @@ from agents.loop.ends import Ends
 from agents.loop.loop import Assignment, Loop
 from agents.loop.record import Ending
 from agents.roles.asked_ends import AskedEnds, Changed
-from agents.roles.context import belongs_to_tester, on_base
+from agents.roles.context import belongs_to_tester, on_base, shown_whole
 from agents.roles.permissions import PERMISSIONS
 from agents.roles.system_prompt import steps_prompt
 from agents.sdk.result import AgentResult
 from agents.sdk.task import Task
 from agents.testing.baseline.commands import PACKAGE_FILE, test_command
+from agents.tools.asking import ASK
 from agents.tools.bench import Bench
 from agents.tools.reading import content_of
 from agents.tools.tool import Tool, ToolRefused
@@ -49,9 +50,13 @@ def may_ask_for_plan(task: Task) -> bool:
 
 
 def steps_of(task: Task, ends: Ends) -> Loop:
-    """The loop of the task's role, over its workspace."""
-    tools = PERMISSIONS[task.item.agent_role].allowed
-    return Loop(task.exchanges, tools, lambda tree: _bench(task, tree), ends=ends, on_step=task.on_step)
+    """The loop of the task's role, over its workspace; tools that are of no use there are not offered."""
+    unused = {"search", "find", "list"} if shown_whole(task) is not None else set()
+    unused |= set() if task.may_ask else {ASK.name}
+    tools, told = PERMISSIONS[task.item.agent_role].allowed, task.on_step
+    return Loop(
+        task.exchanges, tools, lambda tree: _bench(task, tree), ends=ends, on_step=told, unoffered=unused
+    )
 
 
 async def take_steps(task: Task, loop: Loop, text: str) -> Ending:
@@ -60,7 +65,8 @@ async def take_steps(task: Task, loop: Loop, text: str) -> Ending:
     Raises AgentFailure, and what the model and the workspace raise.
     """
     role = task.item.agent_role
-    system = steps_prompt("alone" if does_everything(task) else role)
+    unasked = ASK.name in PERMISSIONS[role].tools and not task.may_ask
+    system = steps_prompt("alone" if does_everything(task) else role, unasked=unasked)
     ending = await loop.run(Assignment(f"{role}.step", system, text))
     if ending.kind == "given_up":
         raise AgentFailure(ending.text, code="gave_up")
@@ -136,6 +142,7 @@ async def _bench(task: Task, tree: str, *, anew: bool = False) -> Bench:
         await task.workspace(tree, anew=anew),
         refusal,
         test=test_command(task.files, said.test, task.files.get(PACKAGE_FILE)),
+        test_for=lambda paths: test_command(paths, None, None),
         lint=tuple(shlex.split(said.lint or "")),
         on_base=lambda: on_base(task),
         ask=task.ask_person,

@@ -142,6 +142,11 @@ class Task:
         request = ModelRequest(f"{self.item.agent_role}.ask", system, (ModelMessage("user", text),))
         return (await self.exchanges.complete(request)).text
 
+    @property
+    def may_ask(self) -> bool:
+        """Whether a person can be asked, or was."""
+        return bool(self.request.questions or self.request.resume_from)
+
     async def ask_person(self, question: str, choices: Sequence[str] = ()) -> str | None:
         """Return a person's answer to a question; None where nobody can be asked, or none is left to ask.
 

@@ -10,6 +10,9 @@ FILE: Final = "/tmp/test-output.txt"  # noqa: S108 - inside
 INTO_FILE: Final = 'file=$1; shift; exec "$@" >"$file" 2>&1'
 """Arguments: the file, then a command. Runs it with all that it prints in the file."""
 
+MOST_SHOWN: Final = 4_000
+"""Characters that are shown at most: the first failures and the last, which stay in the conversation."""
+
 _MOST_BYTES: Final = 16_000_000
 _END_BYTES: Final = 1_000_000
 """Above the first, this much of the end is kept: it lies in memory."""

@@ -13,10 +13,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
-import subprocess
-import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,13 +20,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.fixes.cases import give, keep, kept
 from benchmarks.fixes.choosing import Fix, candidates
 from benchmarks.fixes.judging import Place, evidence, git, judged, lay
 from contracts.base.printing import print_line
 from contracts.documents.baseline import Baseline
 
 _LIST: Final = Path(__file__).with_name("repositories.toml")
-_COMMAND: Final = (sys.executable, "-P", "-m", "multi_agent.cli", "run", "--json")
 
 
 def main() -> None:
@@ -56,7 +52,7 @@ def main() -> None:
     if not cases:
         parser.error(f"{folder} has no such case; `choose` makes them")
     for case in cases:
-        _run(case) if options.step == "run" else _keep(case, "verdict", asyncio.run(verdict(case, place)))
+        _run(case) if options.step == "run" else keep(case, "verdict", asyncio.run(verdict(case, place)))
     if options.step == "judge":
         for line in _table(cases):
             print_line(line)
@@ -69,9 +65,9 @@ async def choose(
 
     What was chosen stays; of its repository it goes on behind the last.
     """
-    kept = {case.name: _stated(case) for case in _cases(folder)}
-    chosen: Counter[str] = Counter(stated["repository"] for stated in kept.values())
-    last = {stated["repository"]: stated["commit"] for stated in kept.values()}
+    known = [kept(case, "case") for case in _cases(folder)]
+    chosen: Counter[str] = Counter(stated["repository"] for stated in known)
+    last = {stated["repository"]: stated["commit"] for stated in known}
     for name in names:
         mirror = mirrors / name.replace("/", "+") / "repo"
         found_there = candidates(name, Path(git("rev-parse", "--absolute-git-dir", at=mirror)))
@@ -87,8 +83,8 @@ async def choose(
                 lay(mirror, fix.parent, case / "repository")
                 (case / "request.md").write_text(fix.request + "\n", "utf-8")
                 whole = await judged(case / "repository", place)
-                _keep(case, "case", {**asdict(fix), "mirror": str(mirror), "mended": sorted(found.mended)})
-                _keep(case, "base", whole.model_dump(mode="json"))
+                keep(case, "case", {**asdict(fix), "mirror": str(mirror), "mended": sorted(found.mended)})
+                keep(case, "base", whole.model_dump(mode="json"))
 
 
 def _behind(commit: str | None, fixes: Iterator[Fix]) -> Iterator[Fix]:
@@ -98,43 +94,26 @@ def _behind(commit: str | None, fixes: Iterator[Fix]) -> Iterator[Fix]:
     return fixes
 
 
-def _stated(case: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((case / "case.json").read_text("utf-8"))
-    return found
-
-
 def _cases(folder: Path) -> list[Path]:
     found = [path for path in folder.iterdir() if path.name.isdecimal() and (path / "case.json").exists()]
     return sorted(found, key=lambda path: int(path.name))
 
 
 def _run(case: Path) -> None:
-    """Give a case to agents, with a data folder of its own. What they say goes to this terminal."""
-    words = ("--repo", "repository", "--issue", "request.md", "--data-dir", str(case / "data"))
-    with (case / "summary.json").open("wb") as summary:
-        subprocess.run((*_COMMAND, *words), cwd=case, env=os.environ, stdout=summary, check=False)
-    said = _summary(case)
+    said = give(case, "--issue", "request.md")
     print_line(f"{case.name}: {said.get('status', 'no summary')} {said.get('reason') or ''}".rstrip())
-
-
-def _summary(case: Path) -> dict[str, Any]:
-    """What the run said in the end; {} for nothing."""
-    path = case / "summary.json"
-    text = path.read_text("utf-8") if path.exists() else ""
-    found: dict[str, Any] = json.loads(text) if text.strip() else {}
-    return found
 
 
 async def verdict(case: Path, place: Place) -> dict[str, Any]:
     """Lay the tests of the fix over the result and run them, then all tests of the result alone."""
-    summary = _summary(case)
+    summary = kept(case, "summary")
     offered = summary.get("unverified") or {}
     commit = summary.get("commit") or offered.get("commit")
     found: dict[str, Any] = {"status": summary.get("status", "no summary"), "fixed": False, "broken": []}
     found |= {key: summary.get(key) for key in ("model_calls", "input_tokens", "output_tokens", "seconds")}
     if not commit:
         return found
-    stated = _stated(case)
+    stated = kept(case, "case")
     mended, mirror = stated.pop("mended"), Path(stated.pop("mirror"))
     fix = Fix(**{**stated, "sources": tuple(stated["sources"]), "tests": tuple(stated["tests"])})
     tree = place.folder / "tree"
@@ -158,16 +137,12 @@ def _failing(run: Baseline) -> set[str]:
     return {one.test for one in (*run.failing, *run.broken)}
 
 
-def _keep(case: Path, name: str, found: dict[str, Any]) -> None:
-    (case / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-
-
 def _table(cases: list[Path]) -> Iterator[str]:
     """Yield the lines of a Markdown table, and the sums."""
     yield "| fix | ended | right | false done | broken | calls | input | output | s |"
     yield "|---|---|---|---|---:|---:|---:|---:|---:|"
     for case in cases:
-        stated, verdict = _stated(case), json.loads((case / "verdict.json").read_text("utf-8"))
+        stated, verdict = kept(case, "case"), kept(case, "verdict")
         false = verdict["status"] == "completed" and not verdict["fixed"]
         cells = [f"{stated['repository']} {stated['commit'][:12]}", verdict["status"]]
         broken = verdict["broken"]

@@ -469,6 +469,7 @@ def test_what_is_too_long_or_cut_off_ends(sockets: Sockets) -> None:
     with pytest.raises(EOFError):
         ours.receive()
 
+
 # Wrong code, and how many sandboxes its tests need: one where what failed was said of plain values.
 FAILING = {
     "plain values": ("def double(x): return [x, x]\n", "assert double(2) == [4]", 1),
