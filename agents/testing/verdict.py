@@ -54,7 +54,7 @@ class Session:
     excused: frozenset[str] = frozenset()
     """Ids of tests that may fail, since they failed before the work that is judged."""
     unfit: frozenset[str] = frozenset()
-    """Ids of tests that cannot run apart from the code; "" where it was noticed outside of a test."""
+    """Ids of tests that cannot run apart from the code, or of a file of them; "" where no test is known."""
 
     @property
     def is_conclusive(self) -> bool:
@@ -66,7 +66,8 @@ class Session:
         """The tests that passed in a session apart from the code."""
         if self.problems:
             return frozenset()
-        return frozenset(case.test_id for case in self.results if case.outcome == "passed") - self.unfit
+        passed = [case.test_id for case in self.results if case.outcome == "passed"]
+        return frozenset(test for test in passed if not {test, test.partition("::")[0]} & self.unfit)
 
     def marked(self, alone: frozenset[str]) -> Session:
         """The same, which says of those of its tests that passed that they did so apart from the code."""

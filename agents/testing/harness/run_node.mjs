@@ -1,7 +1,8 @@
 // Runs one file of tests in Node's test runner, between canaries: tests that must fail. `supervise.py` starts it.
 //
-// It reads its order as JSON from stdin: {"token", "pipe", "file", "canaries": {kind: name}}. The events do not say
-// which tests are canaries; the reader of the events knows.
+// It reads its order as JSON from stdin: {"token", "pipe", "file", "canaries": {kind: name}, "apart": null, or the
+// paths of "tests" and "code" where the code has a process of its own, which `supervise.py` starts; then also "peer" and
+// "bell", descriptors}. The events do not say which tests are canaries; the reader of the events knows.
 import assert from 'node:assert';
 import { EventEmitter } from 'node:events';
 import { readFileSync, writeSync } from 'node:fs';
@@ -45,6 +46,13 @@ export function place(error) {
   return {};
 }
 
+async function load(file) {
+  if (!order.apart) return import(pathToFileURL(path.resolve(file)));
+  const { Apart } = await import('./node_apart/tests_side.mjs');
+  const unfit = (message) => send('unfit', { message: String(message).slice(0, 1000) });
+  return new Apart({ ...order.apart, peer: order.peer, bell: order.bell }, unfit).load(file);
+}
+
 const bodies = {
   strictEqual: () => assertions.strictEqual(1, 2),
   deepStrictEqual: () => assertions.deepStrictEqual({ a: [1] }, { a: [2] }),
@@ -56,7 +64,7 @@ const bodies = {
 test(order.canaries.first, () => { throw new Error('must fail'); });
 let broken;
 try {
-  await import(pathToFileURL(path.resolve(order.file)));
+  await load(order.file);
 } catch (error) {
   broken = error;
 }
