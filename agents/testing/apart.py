@@ -20,9 +20,9 @@ _REACHES_INSIDE: Final = re.compile(
     rb"|__subclasses__|getrefcount|random|locale|stdin|sys\.modules|sys\.exc\w+|sys\.settrace|sys\.argv)\b"
 )
 _REACHES_INSIDE_NODE: Final = re.compile(
-    rb"\b(?:mock|process|global|globalThis|prototype|child_process|worker_threads|vm|cluster|inspector|v8"
-    rb"|async_hooks|diagnostics_channel|setPrototypeOf|__proto__|hasInstance|defineProperty|prepareStackTrace"
-    rb")\b|\b(?:console|Math|Date|JSON|Object|Number|String|Array|Error)\.\w+\s*=[^=]"
+    rb"\b(?:mock|process|global|globalThis|child_process|worker_threads|vm|cluster|inspector|v8|async_hooks"
+    rb"|setPrototypeOf|__proto__|hasInstance|defineProperty|prepareStackTrace)\b"
+    rb"|\b(?:console|Math|Date|JSON|Object|Number|String|Array|Error|\w+\.prototype)(?:\.\w+|\[.*?\])\s*=[^=>]"
 )
 _MAX_FILES: Final = 20
 _MAX_BYTES: Final = 200_000

@@ -32,7 +32,8 @@ _PYTHON_HARNESS: Final = (
 )
 _NODE_HARNESS: Final = (
     *("run_node.mjs", "node_reporter.mjs", "node_assertions.mjs", "node_apart/wire.mjs"),
-    *("node_apart/peer.mjs", "node_apart/tests_side.mjs", "node_apart/code_side.mjs"),
+    *("node_apart/peer.mjs", "node_apart/running.mjs", "node_apart/tests_side.mjs"),
+    "node_apart/code_side.mjs",
 )
 _NODE_CODE: Final = ["node", "--no-warnings", f"{HARNESS_FOLDER}/node_apart/code_side.mjs"]
 _MAX_TWINS: Final = 3

@@ -54,7 +54,7 @@ class Session:
     excused: frozenset[str] = frozenset()
     """Ids of tests that may fail, since they failed before the work that is judged."""
     unfit: frozenset[str] = frozenset()
-    """Ids of tests that cannot run apart from the code, or of a file of them; "" where no test is known."""
+    """Ids of tests, suites and files that cannot run apart from the code; "" where none is known."""
 
     @property
     def is_conclusive(self) -> bool:
@@ -67,7 +67,7 @@ class Session:
         if self.problems:
             return frozenset()
         passed = [case.test_id for case in self.results if case.outcome == "passed"]
-        return frozenset(test for test in passed if not {test, test.partition("::")[0]} & self.unfit)
+        return frozenset(test for test in passed if self.unfit.isdisjoint(_around(test)))
 
     def marked(self, alone: frozenset[str]) -> Session:
         """The same, which says of those of its tests that passed that they did so apart from the code."""
@@ -118,6 +118,13 @@ def read_session(
     first = _first(one for one in judged if one.event.id not in excused)
     unfit = frozenset(event.id for run in report.runs for event in run.events if event.kind == "unfit")
     return Session(results, problems, coverage, first=first, refused=refused, excused=excused, unfit=unfit)
+
+
+def _around(test: str) -> set[str]:
+    """The ids of a test, of its file, and of the suites it is in."""
+    path, _, name = test.partition("::")
+    parts = name.split(" > ")
+    return {test, path, *(f"{path}::{' > '.join(parts[:count])}" for count in range(1, len(parts)))}
 
 
 def _coverage(report: Report) -> float | None:

@@ -49,7 +49,7 @@ export function place(error) {
 async function load(file) {
   if (!order.apart) return import(pathToFileURL(path.resolve(file)));
   const { Apart } = await import('./node_apart/tests_side.mjs');
-  const unfit = (message) => send('unfit', { message: String(message).slice(0, 1000) });
+  const unfit = (message, name) => send('unfit', { name, message: `${message}`.slice(0, 1000) });
   return new Apart({ ...order.apart, peer: order.peer, bell: order.bell }, unfit).load(file);
 }
 

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import vm from 'node:vm';
 import { Peer } from './peer.mjs';
+import { exported as noted, running } from './running.mjs';
 
 const PACKAGES = '/node_modules/'; // an environment's, which nobody can change
 const USED = new Set(['assert', 'assert/strict', 'buffer', 'crypto', 'events', 'fs', 'fs/promises', 'module', 'os', 'path', 'path/posix',
@@ -18,13 +19,13 @@ export class Apart {
   #modules = new Map();
   #loaded = new Map();
 
-  // `order`: descriptors, and the `tests` and the `code` of the tree by their paths. `unfit` is told why tests need one
-  // process.
+  // `order`: descriptors, and the `tests` and the `code` of the tree by their paths. `unfit` is told why a test needs one
+  // process, and its name, undefined where none is known.
   constructor(order, unfit) {
     // Else this signal would open a debugger.
     process.on('SIGUSR1', () => {});
     [this.#tests, this.#code] = [order.tests, order.code].map((paths) => new Set(paths));
-    this.#peer = new Peer(order, unfit);
+    this.#peer = new Peer(order, (reason) => unfit(reason, running()));
     const load = Module._load;
     Module._load = (request, parent, ...rest) => {
       if (parent?.filename?.startsWith(PACKAGES)) return load(request, parent, ...rest);
@@ -72,6 +73,7 @@ export class Apart {
   async #made({ kind, key }) {
     const address = kind === 'tests' || kind === 'code' ? pathToFileURL(key).href : key;
     if (kind === 'code') return this.#stand(address, this.#peer.ask(...(key.endsWith('.json') ? ['require', key] : ['load', address])), key);
+    if (key === 'node:test') return synthetic(address, noted);
     if (kind !== 'tests') return synthetic(address, await import(key));
     if (!isModule(key)) return synthetic(address, { default: createRequire(address)(key) });
     return new vm.SourceTextModule(readFileSync(key, 'utf8'), {
@@ -100,7 +102,7 @@ export class Apart {
   #required(request, parent, load) {
     if (isBuiltin(request)) {
       this.#place(request);
-      return load();
+      return request === 'node:test' ? noted.default : load();
     }
     const { kind, key } = this.#placed(Module._resolveFilename(request, parent), request);
     if (kind === 'code') return this.#peer.ask('require', key);
