@@ -176,13 +176,18 @@ def _node(
 ) -> SessionPlan:
     runs: list[dict[str, Any]] = []
     expectations: list[Expectation] = []
-    tree = {"tests": list(filter(serves_tests, files)), "code": [path for path in files if not serves_tests(path)]}
+    tree = {
+        "tests": list(filter(serves_tests, files)),
+        "code": [path for path in files if not serves_tests(path)],
+    }
     for path in targets:
         names = {
             kind: _name() for kind in ("first", "strictEqual", "deepStrictEqual", "ok", "throws", "rejects")
         }
         order = {"file": path, "canaries": names, "apart": tree if apart else None}
-        runs.append({"argv": _node_argv(apart=apart), "beside": _NODE_CODE if apart else None, "order": order})
+        runs.append(
+            {"argv": _node_argv(apart=apart), "beside": _NODE_CODE if apart else None, "order": order}
+        )
         canaries = frozenset(f"{path}::{name}" for name in names.values())
         expected = frozenset(test for test in declared.expected if test.startswith(f"{path}::"))
         expectations.append(Expectation(canaries, expected, skips=declared.skips))

@@ -6,7 +6,7 @@
 import assert from 'node:assert';
 import { EventEmitter } from 'node:events';
 import { readFileSync, writeSync } from 'node:fs';
-import { syncBuiltinESMExports } from 'node:module';
+import Module, { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import test from 'node:test';
@@ -28,8 +28,10 @@ export function send(kind, { name, ...values }) {
   while (data.length) data = apply(subarray, data, [writeSync(order.pipe, data)]);
 }
 
-const [assertions] = told([assert, assert.strict], path.resolve(order.file), () => send('refuted', {}));
+const [assertions, strict] = told([assert, assert.strict], path.resolve(order.file), () => send('refuted', {}));
 syncBuiltinESMExports();
+// What carries the report out of the process.
+for (const name of ['writeBuffer', 'writeString']) Object.defineProperty(process.binding('fs'), name, { writable: false, configurable: false });
 const seals = [Readable, EventEmitter].map(({ prototype }) => [prototype, entries(prototype)]);
 
 function entries(prototype) {
@@ -47,10 +49,20 @@ export function place(error) {
 }
 
 async function load(file) {
-  if (!order.apart) return import(pathToFileURL(path.resolve(file)));
+  if (!order.apart) return file.endsWith('.cjs') ? required(path.resolve(file)) : import(pathToFileURL(path.resolve(file)));
   const { Apart } = await import('./node_apart/tests_side.mjs');
   const unfit = (message, name) => send('unfit', { name, message: `${message}`.slice(0, 1000) });
   return new Apart({ ...order.apart, peer: order.peer, bell: order.bell }, unfit).load(file);
+}
+
+// Load a file of CommonJS, which gets assertions and the test runner from here, whatever loads other modules meanwhile.
+function required(file) {
+  const module = new Module(file, null);
+  const { require } = Module.prototype;
+  const own = new Map(Object.entries({ assert: assertions, 'node:assert': assertions, 'assert/strict': strict, 'node:assert/strict': strict, 'node:test': test }));
+  const value = (name) => own.get(name) ?? apply(require, module, [name]);
+  Object.defineProperty(module, 'require', { value });
+  module.load(file);
 }
 
 const bodies = {

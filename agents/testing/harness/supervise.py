@@ -111,12 +111,12 @@ def _start_beside(argv: list[str], tests: int, descriptors: list[int], environme
             stdout=2,
             pass_fds=descriptors,
             env=environment,
-            preexec_fn=fence,
+            preexec_fn=fence,  # noqa: PLW1509  # no other thread runs yet
         )
 
 
 def _fence() -> None:
-    """Enter a domain of Landlock's, which keeps this process out of those that are in none, or in one around it.
+    """Enter a domain of Landlock's, which keeps this process out of those around it and outside of it.
 
     It forbids nothing else. Does nothing where the kernel has no Landlock.
     """

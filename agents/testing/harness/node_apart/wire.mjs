@@ -57,7 +57,9 @@ export class Line {
     head.writeUInt32BE(data.length);
     for (let rest = Buffer.concat([head, data]); rest.length;) {
       try {
-        rest = rest.subarray(writeSync(this.descriptor, rest));
+        const written = writeSync(this.descriptor, rest);
+        if (!(written > 0)) throw new Error('nothing can be written');
+        rest = rest.subarray(written);
       } catch (error) {
         if (error.code !== 'EAGAIN') throw error;
       }
@@ -181,7 +183,8 @@ export class Shared {
     if (kind === 'number') return Number(content);
     if (kind === 'undefined') return undefined;
     if (kind === 'bigint') return BigInt(content);
-    if (kind === 'symbol') return content === null ? Symbol.for(key) : Symbol[WELL_KNOWN.find((name) => name === content)];
+    if (kind === 'symbol' && content === null) return Symbol.for(key);
+    if (kind === 'symbol' && WELL_KNOWN.includes(content)) return Symbol[content];
     if (kind === 'named' && named.has(content)) return named.get(content);
     if (kind === 'object' && this.#objects.has(content)) return this.#objects.get(content);
     throw new Error(`no value: ${kind}`);
