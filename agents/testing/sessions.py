@@ -31,9 +31,9 @@ _PYTHON_HARNESS: Final = (
     *("apart/tests_side.py", "apart/code_side.py"),
 )
 _NODE_HARNESS: Final = (
-    *("run_node.mjs", "node_reporter.mjs", "node_assertions.mjs", "node_apart/wire.mjs"),
-    *("node_apart/peer.mjs", "node_apart/running.mjs", "node_apart/tests_side.mjs"),
-    "node_apart/code_side.mjs",
+    *("run_node.mjs", "node_reporter.mjs", "node_assertions.mjs", "node_apart/kinds.mjs"),
+    *("node_apart/wire.mjs", "node_apart/peer.mjs", "node_apart/running.mjs"),
+    *("node_apart/tests_side.mjs", "node_apart/code_side.mjs"),
 )
 _NODE_CODE: Final = ["node", "--no-warnings", f"{HARNESS_FOLDER}/node_apart/code_side.mjs"]
 _MAX_TWINS: Final = 3
@@ -176,29 +176,28 @@ def _node(
 ) -> SessionPlan:
     runs: list[dict[str, Any]] = []
     expectations: list[Expectation] = []
-    tree = {
-        "tests": list(filter(serves_tests, files)),
-        "code": [path for path in files if not serves_tests(path)],
-    }
+    serving = set(filter(serves_tests, files))
+    tree = {"tests": sorted(serving), "code": sorted(files.keys() - serving)}
+    program, *arguments = _node_argv()
     for path in targets:
         names = {
             kind: _name() for kind in ("first", "strictEqual", "deepStrictEqual", "ok", "throws", "rejects")
         }
         order = {"file": path, "canaries": names, "apart": tree if apart else None}
-        runs.append(
-            {"argv": _node_argv(apart=apart), "beside": _NODE_CODE if apart else None, "order": order}
-        )
+        run: dict[str, Any] = {"argv": [program, *arguments], "order": order}
+        if apart:
+            run |= {"argv": [program, "--experimental-vm-modules", *arguments], "beside": _NODE_CODE}
+        runs.append(run)
         canaries = frozenset(f"{path}::{name}" for name in names.values())
         expected = frozenset(test for test in declared.expected if test.startswith(f"{path}::"))
         expectations.append(Expectation(canaries, expected, skips=declared.skips))
     return _plan(NODE, runs, tuple(expectations), {}, _NODE_HARNESS, files)
 
 
-def _node_argv(*, apart: bool) -> list[str]:
+def _node_argv() -> list[str]:
     reporter = f"./{HARNESS_FOLDER}/node_reporter.mjs"
     options = [f"--test-reporter={reporter}", "--test-reporter-destination=stderr", "--no-warnings"]
-    modules = ["--experimental-vm-modules"] if apart else []
-    return ["node", *options, *modules, f"{HARNESS_FOLDER}/run_node.mjs"]
+    return ["node", *options, f"{HARNESS_FOLDER}/run_node.mjs"]
 
 
 def _plan(

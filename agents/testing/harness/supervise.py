@@ -6,9 +6,9 @@ runs are executed one after the other, and all that a run has started is ended b
 its own order from its stdin, with two additions: `token`, and `pipe`, the descriptor for events. An event is
 one line of JSON that contains the token. The output of the runs goes to stderr.
 
-`beside` is the program of the code under test, where that has a process of its own. It gets two descriptors as
-arguments, and the run finds their other ends in its order, as `peer` and `bell`. It does not start where it
-could reach into the process of the tests.
+`beside` is the program of the code under test, where that has a process of its own. It gets two descriptors
+as arguments, and the run finds their other ends in its order, as `peer` and `bell`. It does not start where
+it could reach into the process of the tests.
 
 The report goes to stdout, which no run can write to: zlib over JSON,
 `{"nonce", "runs": [{"exit_code", "events", "missing", "rewritten"}]}`. `missing` says that the program does

@@ -6,7 +6,8 @@ import { writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
 import { types } from 'node:util';
-import { Line, NotPlain, Shared } from './wire.mjs';
+import { NotPlain } from './kinds.mjs';
+import { Line, Shared } from './wire.mjs';
 
 const [descriptor, bell] = process.argv.splice(2).map(Number);
 const line = new Line(descriptor);

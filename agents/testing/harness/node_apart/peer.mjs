@@ -1,7 +1,8 @@
 // Asks the process of the code under test, and gives out what it answers as if it were there.
 import { Socket } from 'node:net';
 import { types } from 'node:util';
-import { Line, NotPlain, Shared } from './wire.mjs';
+import { NotPlain } from './kinds.mjs';
+import { Line, Shared } from './wire.mjs';
 
 export class OneProcess extends Error {} // these tests cannot run apart from the code they test
 
@@ -74,9 +75,13 @@ export class Peer {
     } catch (error) {
       throw this.refuse(error.message);
     }
+    // Nothing is asked while an answer is read: what it changes is then half changed.
+    this.#lost = 'an answer asked for something';
     try {
       this.#line.send(data);
-      return this.#answer(this.#shared.unpacked(this.#line.receive()));
+      const answer = this.#answer(this.#shared.unpacked(this.#line.receive()));
+      this.#lost = '';
+      return answer;
     } catch (error) {
       this.#lost = `no answer of the code under test: ${error.message}`;
       throw this.refuse(this.#lost);

@@ -5,46 +5,15 @@
 // with the same properties, and whatever has changed since the last message travels with the next. A function of the
 // code is a function there that asks for a call. So the tests compare data of their own process, and nothing is
 // executed to read a message, which is JSON after four bytes with its length.
-import { AssertionError } from 'node:assert';
 import { readSync, writeSync } from 'node:fs';
-import { types } from 'node:util';
+import { NotPlain, VIEWS, WELL_KNOWN, isBytes, isClosed, isItem, kindOf, named, names, prototypes, viewOf } from './kinds.mjs';
 
-export const MAX_BYTES = 32 * 1024 * 1024;
+const MAX_BYTES = 32 * 1024 * 1024;
 const MAX_SHARED = 20_000;
 const DEFAULT = 7; // writable, enumerable, configurable
 const FROZEN = 3;
 const HIDDEN = { writable: true, enumerable: false, configurable: true };
 const UNSEEN = ['symbol', 'closed'];
-const WELL_KNOWN = ['iterator', 'asyncIterator', 'toPrimitive', 'toStringTag', 'species', 'isConcatSpreadable', 'match', 'matchAll',
-  'replace', 'search', 'split', 'unscopables'];
-const PLAIN = ['Object', 'Array', 'Map', 'Set', 'Date', 'RegExp', 'Promise', 'Number', 'String', 'Boolean', 'Symbol', 'BigInt', 'Error',
-  'AggregateError', 'EvalError', 'RangeError', 'ReferenceError', 'SyntaxError', 'TypeError', 'URIError', 'ArrayBuffer', 'Buffer'];
-const VIEWS = ['Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array', 'Uint16Array', 'Int32Array', 'Uint32Array', 'Float32Array',
-  'Float64Array', 'BigInt64Array', 'BigUint64Array', 'DataView'];
-const FUNCTIONS = ['parseInt', 'parseFloat', 'isNaN', 'isFinite'];
-
-export class NotPlain extends Error {} // a value that cannot travel
-
-const named = new Map(namedObjects());
-const names = new Map([...named].map(([name, value]) => [value, name]));
-// What only its own process can make sense of.
-const others = new Set(Reflect.ownKeys(globalThis).map((name) => Object.getOwnPropertyDescriptor(globalThis, name).value)
-  .flatMap((value) => [value, typeof value === 'function' ? value.prototype : undefined]).filter((value) => Object(value) === value));
-
-const timer = setTimeout(() => {});
-others.add(Object.getPrototypeOf(timer)).add(Object.getPrototypeOf(process));
-clearTimeout(timer);
-
-function* namedObjects() {
-  for (const name of [...PLAIN, ...VIEWS]) yield* [[name, globalThis[name]], [`${name}.prototype`, globalThis[name].prototype]];
-  for (const name of FUNCTIONS) yield [name, globalThis[name]];
-  for (const name of Object.getOwnPropertyNames(Math)) if (typeof Math[name] === 'function') yield [`Math.${name}`, Math[name]];
-  yield* [['Math', Math], ['JSON', JSON], ['AssertionError', AssertionError], ['AssertionError.prototype', AssertionError.prototype]];
-  const functions = [function () {}, async function () {}, function* () {}, async function* () {}];
-  for (const [i, made] of functions.entries()) yield [`function ${i}`, Object.getPrototypeOf(made)];
-  yield ['iterator', Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]()))];
-  yield ['async iterator', Object.getPrototypeOf(Object.getPrototypeOf(functions[3].prototype))];
-}
 
 // Reads and writes messages at a descriptor that blocks.
 export class Line {
@@ -136,7 +105,7 @@ export class Shared {
       this.#add(number, this.#shell(number, description));
     }
     for (const [number, [kind, proto]] of made) {
-      if (!UNSEEN.includes(kind)) Object.setPrototypeOf(this.#objects.get(number), this.#unpack(proto));
+      if (!UNSEEN.includes(kind)) Object.setPrototypeOf(this.#objects.get(number), this.#prototype(kind, proto));
     }
     for (const [number, , content] of updates) if (content !== null) this.#fill(this.#objects.get(number), content);
     for (const [number] of updates) this.#known.set(number, JSON.stringify(this.#content(this.#objects.get(number))));
@@ -167,7 +136,10 @@ export class Shared {
       const known = WELL_KNOWN.find((name) => Symbol[name] === value);
       if (known || Symbol.keyFor(value) !== undefined) return ['symbol', known ?? null, Symbol.keyFor(value) ?? null];
     }
-    if (names.has(value)) return ['named', names.get(value)];
+    if (names.has(value)) {
+      if (!named.has(names.get(value))) throw new NotPlain('a prototype of the process itself is passed on');
+      return ['named', names.get(value)];
+    }
     if (!this.#numbers.has(value)) {
       this.side.shares(value, isClosed(value));
       if (isClosed(value)) this.#closed.add(value);
@@ -190,15 +162,21 @@ export class Shared {
     throw new Error(`no value: ${kind}`);
   }
 
+  #prototype(kind, proto) {
+    if (Array.isArray(proto) && prototypes.has(proto[1])) return prototypes.get(proto[1]);
+    if (isBytes(kind)) throw new Error('bytes with another prototype');
+    return this.#unpack(proto);
+  }
+
   // What the other side makes an object from: its kind, its prototype, and what stays as it is.
   #description(value) {
     if (typeof value === 'symbol') return ['symbol', null, value.description ?? null];
     if (this.#closed.has(value)) return ['closed', null, typeof value];
     const kind = kindOf(value);
     const proto = Object.getPrototypeOf(value);
-    const about = { function: () => Object.hasOwn(value, 'prototype'), view: () => viewOf(value), regexp: () => [value.source, value.flags],
+    const about = { function: () => Object.hasOwn(value, 'prototype'), view: () => [viewOf(value), value.byteLength], regexp: () => [value.source, value.flags],
       buffer: () => value.byteLength }[kind]?.();
-    return [kind, this.#pack(proto), kind === 'view' ? [about, value.byteLength] : about ?? null];
+    return [kind, prototypes.has(names.get(proto)) ? ['named', names.get(proto)] : this.#pack(proto), about ?? null];
   }
 
   #shell(number, [kind, , about]) {
@@ -238,6 +216,7 @@ export class Shared {
       if ('value' in found) properties.push(flags === DEFAULT ? [name, this.#pack(found.value)] : [name, flags, this.#pack(found.value)]);
       else properties.push([name, flags, this.#pack(found.get), this.#pack(found.set)]);
     }
+    if (isBytes(kind) && properties.length) throw new NotPlain('bytes with properties');
     return [level, properties, this.#items(kind, value)];
   }
 
@@ -266,6 +245,7 @@ export class Shared {
     for (const [name, ...rest] of properties) {
       const flags = rest.length === 1 ? DEFAULT : rest[0];
       const made = { enumerable: (flags & 2) > 0, configurable: (flags & 4) > 0 };
+      if ((rest.length === 3 && kind === 'error' && name === 'stack') || isBytes(kind)) throw new Error('a property that nothing has');
       if (rest.length < 3) Object.assign(made, { writable: (flags & 1) > 0, value: this.#unpack(rest.at(-1)) });
       else Object.assign(made, { get: this.#unpack(rest[1]), set: this.#unpack(rest[2]) });
       Object.defineProperty(value, typeof name === 'string' ? name : this.#unpack(name), made);
@@ -292,33 +272,3 @@ export class Shared {
   }
 }
 
-// Whether a property is told as an item, or follows from the items.
-function isItem(kind, key) {
-  if (typeof key !== 'string' || (kind !== 'array' && kind !== 'view')) return false;
-  return /^\d+$/.test(key) || (kind === 'array' && key === 'length');
-}
-
-function viewOf(value) {
-  const name = ArrayBuffer.isView(value) && (types.isTypedArray(value) ? value[Symbol.toStringTag] : 'DataView');
-  return VIEWS.find((view) => view === name);
-}
-
-// Whether an object means more than its properties say, to its own process alone.
-function isClosed(value) {
-  if (typeof value === 'symbol') return false;
-  if (SEALED.some((is) => is(value)) || Object.hasOwn(value, Symbol.hasInstance)) return true;
-  for (let part = value; part !== null && !names.has(part); part = Object.getPrototypeOf(part)) if (others.has(part)) return true;
-  return false;
-}
-
-function kindOf(value) {
-  if (typeof value === 'function') return 'function';
-  if (Array.isArray(value)) return 'array';
-  if (ArrayBuffer.isView(value)) return 'view';
-  const found = KINDS.find(([is]) => is(value));
-  return found ? found[1] : 'object';
-}
-
-const SEALED = [types.isProxy, types.isBoxedPrimitive, types.isArgumentsObject, types.isSharedArrayBuffer, types.isExternal];
-const KINDS = [[types.isMap, 'map'], [types.isSet, 'set'], [types.isDate, 'date'], [types.isRegExp, 'regexp'], [types.isNativeError, 'error'],
-  [types.isPromise, 'promise'], [types.isArrayBuffer, 'buffer'], [types.isModuleNamespaceObject, 'namespace']];
