@@ -70,6 +70,20 @@ async def test_the_memory_of_the_tests_is_out_of_reach(sandbox: Sandbox) -> None
     assert {test for test, (_, apart) in _cases(result).items() if apart} <= {"two"}
 
 
+REACHES: Final = """
+import fs from 'node:fs';
+export const reached = fs.readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name) && Number(name) !== process.pid)
+  .flatMap((pid) => ['mem', 'environ', 'fd/0'].map((name) => `/proc/${pid}/${name}`))
+  .filter((path) => { try { fs.closeSync(fs.openSync(path, 'r')); return true; } catch { return false; } });
+"""
+
+
+async def test_code_apart_opens_nothing_of_another_process(sandbox: Sandbox) -> None:
+    body = "import { reached } from '../app/calc.mjs';\ntest('it', () => assert.deepEqual(reached, []));\n"
+    files = {"app/calc.mjs": REACHES, "tests/calc.test.mjs": _HEAD + body}
+    assert _cases(await Program("reaches", files, "mjs").run(sandbox)) == {"it": ("passed", True)}
+
+
 # Wrong code, not malicious: what it does is seen from another process as it is from its own.
 MISTAKEN: Final = {
     "changes its input": (
