@@ -23,7 +23,6 @@ _WORST: Final[tuple[Outcome, ...]] = ("error", "failed", "skipped", "passed")
 _TRACES_CHARACTERS: Final = 100_000
 _REFUSED: Final = 4
 _BAD: Final = frozenset({"failed", "error"})
-_ASSERTIONS: Final = ("assert ", "AssertionError")
 _UNPROMISED: Final = "skipped, or expected to fail, which its source does not say"
 
 
@@ -55,25 +54,23 @@ class Session:
     excused: frozenset[str] = frozenset()
     """Ids of tests that may fail, since they failed before the work that is judged."""
     unfit: frozenset[str] = frozenset()
-    """Ids of tests that cannot run apart from the code; "" where it was noticed outside of a test."""
-    unclear: frozenset[str] = frozenset()
-    """Ids of tests whose failure apart from the code may be another than beside it."""
+    """Ids of tests, suites and files that cannot run apart from the code; "" where none is known."""
+    plain: frozenset[str] = frozenset()
+    """Ids of tests that failed in an assertion about plain values, as they would beside the code."""
 
     @property
     def is_conclusive(self) -> bool:
-        """Whether the tests of a session apart from the code need no other one.
-
-        An assertion about plain values that functions returned fails in one process as well.
-        """
+        """Whether the tests of a session apart from the code need no other one."""
         failed = {case.test_id for case in self.results if case.outcome in _BAD}
-        return not (self.unfit or self.problems or self.unclear & failed) and bool(self.passed or failed)
+        return not (self.unfit or self.problems or failed - self.plain) and bool(self.passed or failed)
 
     @property
     def passed_apart(self) -> frozenset[str]:
         """The tests that passed in a session apart from the code."""
         if self.problems:
             return frozenset()
-        return frozenset(case.test_id for case in self.results if case.outcome == "passed") - self.unfit
+        passed = [case.test_id for case in self.results if case.outcome == "passed"]
+        return frozenset(test for test in passed if self.unfit.isdisjoint(_around(test)))
 
     def marked(self, alone: frozenset[str]) -> Session:
         """The same, which says of those of its tests that passed that they did so apart from the code."""
@@ -124,16 +121,16 @@ def read_session(
     first = _first(one for one in judged if one.event.id not in excused)
     events = [event for run in report.runs for event in run.events]
     unfit = frozenset(event.id for event in events if event.kind == "unfit")
-    unclear = frozenset(bounded(event.id) for event in events if _is_unclear(event))
+    plain = frozenset(bounded(event.id) for event in events if event.kind == "plain")
     session = Session(results, problems, coverage, first=first, refused=refused, excused=excused)
-    return replace(session, unfit=unfit, unclear=unclear)
+    return replace(session, unfit=unfit, plain=plain)
 
 
-def _is_unclear(event: Event) -> bool:
-    """Whether it says that a test has met more than plain values, or that no assertion of its own failed."""
-    if event.kind == "test" and event.outcome == "failed":
-        return event.when != "call" or not event.message.startswith(_ASSERTIONS)
-    return event.kind in {"involved", "not_collected"}
+def _around(test: str) -> set[str]:
+    """The ids of a test, of its file, and of the suites it is in."""
+    path, _, name = test.partition("::")
+    parts = name.split(" > ")
+    return {test, path, *(f"{path}::{' > '.join(parts[:count])}" for count in range(1, len(parts)))}
 
 
 def _coverage(report: Report) -> float | None:

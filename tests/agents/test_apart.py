@@ -475,7 +475,8 @@ FAILING = {
     "plain values": ("def double(x): return [x, x]\n", "assert double(2) == [4]", 1),
     "a module's function": ("def double(x): return {'x': 1}\n", "assert calc.double(2) == {'x': 2}", 1),
     "a value of the code": (
-        "class Number:\n    def __init__(self, value): self.value = value\n\ndef double(x): return Number(x)\n",
+        "class Number:\n    def __init__(self, value): self.value = value\n\n"
+        "def double(x): return Number(x)\n",
         "assert double(2).value == 4",
         2,
     ),

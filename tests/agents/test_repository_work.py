@@ -71,6 +71,9 @@ class FullWorkspaces:
         self._usual = usual
         self.opened: list[TreeBase] = []
 
+    async def offered(self) -> bool:
+        return await self._usual.offered()
+
     async def open(self, base: TreeBase, *more: Any) -> Any:
         self.opened.append(base)
         found = await self._usual.open(base, *more)

@@ -73,8 +73,8 @@ class Peer:
         raise value
 
     def _plain_when(self, action: str, arguments: tuple[Any, ...]) -> int:
-        """How many values of the code a plain request has: what is called; or a module, its function, and its kind."""
-        if action == "call":
+        """How many values of the code a plain request has: what is called or shown; a module and its own."""
+        if action == "call" or (action == "special" and arguments[1] == "__repr__"):
             return 1
         return 3 if action == "get" and self._stand_ins.is_module(arguments[0]) else 0
 
