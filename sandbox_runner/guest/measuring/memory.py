@@ -22,7 +22,7 @@ _LOOKS, _SLOW_LOOKS = (3, 0.0), (2, 0.05)
 """So many in a row must show too much, so many seconds apart: what moves while it is measured may count twice."""
 _FASTEST = 4 << 30
 """Bytes a second by which a program's memory may grow."""
-_SHARE, _SHORTEST_BETWEEN, _LONGEST_BETWEEN = 16, 0.01, 0.25
+_SHARE, _SHORTEST_BETWEEN, _LONGEST_BETWEEN = 16, 0.01, 0.1
 """A look at everything takes one part of so many of the time, as far as these seconds between two allow."""
 
 
