@@ -19,7 +19,7 @@ _LOCK, _SEGMENT, _INODE, _TERMINAL = 256, 8_192, 1_536, 65_536
 _FOLDERS = ("/work", "/tmp", "/dev/shm")  # noqa: S108 - inside
 _SHORTEST, _LONGEST = 0.002, 0.025
 _LOOKS, _SLOW_LOOKS = (3, 0.0), (2, 0.05)
-"""So many in a row must show too much, so many seconds apart: what moves while it is measured may count twice."""
+"""So many in a row must show too much, so many seconds apart: what moves meanwhile may count twice."""
 _FASTEST = 4 << 30
 """Bytes a second by which a program's memory may grow."""
 _SHARE, _SHORTEST_BETWEEN, _LONGEST_BETWEEN = 16, 0.01, 0.1

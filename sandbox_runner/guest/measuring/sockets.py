@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -17,11 +18,17 @@ _REQUEST_DUMP = 0x301
 _DONE, _ERROR = 3, 2
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
+_MEMORY = struct.Struct("=8I")
 _ALL = 0xFFFF_FFFF
-_UNIX_SHOW_MEMORY = 0x20
+_UNIX_SHOW_QUEUES_AND_MEMORY = 0x30
 _INET_MEMORY_BIT = 1 << 6
 _UNIX_ATTRIBUTES_AT, _INET_ATTRIBUTES_AT = 16, 72
-_UNIX_MEMORY, _INET_MEMORY = 5, 7
+_UNIX_QUEUES, _UNIX_MEMORY, _INET_MEMORY = 4, 5, 7
+_STREAM = 1
+_QUEUED_MESSAGES = 11
+"""Most messages in a Unix socket for datagrams."""
+_OF_ONE_BYTE = 1_024
+"""Most bytes that a message takes for each byte in it."""
 _INODE_OF_UNIX_AT, _INODE_OF_INET_AT = 4, 68
 _NOWHERE = 0
 _BUFFER = 65_536
@@ -43,15 +50,21 @@ class SocketList:
     """How many are listed, and how many there are."""
 
     most: int
-    """Bytes that may lie in one that is not listed: it was closed, and what it had sent was not read."""
+    """Bytes that one may have sent which is not listed: it was closed, and not all was read."""
+
+    unread: int = 0
+    """Most bytes in the listed ones that others have sent, as far as those may be closed."""
 
     inodes: set[int] = field(default_factory=set)
     unix: set[int] = field(default_factory=set)
     """Inodes, those of Unix sockets also apart."""
 
     def unlisted(self, held: set[int]) -> int:
-        """Return the bytes in sockets that are not listed. One that a process holds has no connection."""
-        return max(0, self.used - self.number - len(held - self.inodes)) * self.most
+        """Return the bytes in sockets that are not listed. One that a process holds has no connection.
+
+        A closed one stays, empty or not, until its other end is closed.
+        """
+        return min(self.unread, max(0, self.used - self.number - len(held - self.inodes)) * self.most)
 
 
 class SocketMeter:
@@ -71,23 +84,29 @@ class SocketMeter:
             return found
         try:
             for family, protocol in _ASKED if counts["TCP"] + counts["UDP"] else _ASKED[:1]:
-                for inode, memory in self._dump(family, protocol):
+                for inode, memory, unread in self._dump(family, protocol):
                     found.number += 1
                     found.size += memory
+                    found.unread += unread
                     found.inodes.add(inode)
                     if family == socket.AF_UNIX and inode != _NOWHERE:
                         found.unix.add(inode)
         except OSError:
             return SocketList(used * (_EACH + self._most), 0, 0, self._most)
+        # Some may have been closed meanwhile.
+        found.used = min(used, max(0, _counts()["used"] - self._before))
         return found
 
-    def _dump(self, family: int, protocol: int) -> Iterator[tuple[int, int]]:
-        """Yield (inode, bytes) of each socket. Raises OSError where the kernel cannot list them."""
+    def _dump(self, family: int, protocol: int) -> Iterator[tuple[int, int, int]]:
+        """Yield (inode, bytes, bytes that closed ones may have sent to it) of each socket.
+
+        Raises OSError where the kernel cannot list them.
+        """
         if self._diag is None:
             raise OSError("no sock_diag")
         is_unix = family == socket.AF_UNIX
         if is_unix:
-            body = struct.pack("=BBHIII8s", family, 0, 0, _ALL, 0, _UNIX_SHOW_MEMORY, b"\xff" * 8)
+            body = struct.pack("=BBHIII8s", family, 0, 0, _ALL, 0, _UNIX_SHOW_QUEUES_AND_MEMORY, b"\xff" * 8)
         else:
             body = struct.pack("=BBBBI48s", family, protocol, _INET_MEMORY_BIT, 0, _STATES, b"")
         request = _HEADER.pack(_HEADER.size + len(body), _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, 1, 0)
@@ -106,8 +125,18 @@ class SocketMeter:
                     raise OSError("sock_diag refused")
                 message = data[at + _HEADER.size : at + length]
                 (inode,) = struct.unpack_from("=I", message, inode_at)
-                yield inode, _memory_of(message, start, wanted)
+                found = _attributes(message, start)
+                unread = self._unread(message[1], found) if is_unix else 0
+                yield inode, _memory(found.get(wanted, b"")), unread
                 at += (length + 3) & ~3
+
+    def _unread(self, kind: int, found: dict[int, bytes]) -> int:
+        """Return the most bytes of memory that senders which are closed may have in a Unix socket."""
+        if kind != _STREAM:
+            # Its messages may be empty, and of many senders.
+            return _QUEUED_MESSAGES * self._most
+        queued = int.from_bytes(found.get(_UNIX_QUEUES, b"")[:4], sys.byteorder)
+        return min(self._most, queued * _OF_ONE_BYTE)
 
 
 _ASKED = (
@@ -138,16 +167,21 @@ def _most_sent() -> int:
         return _USUAL_MOST
 
 
-def _memory_of(message: bytes, at: int, wanted: int) -> int:
-    """Sum what is received, sent and set, as SK_MEMINFO has it."""
+def _attributes(message: bytes, at: int) -> dict[int, bytes]:
+    found = {}
     while at + _ATTRIBUTE.size <= len(message):
         length, kind = _ATTRIBUTE.unpack_from(message, at)
-        if kind == wanted:
-            words = struct.unpack_from("=8I", message, at + _ATTRIBUTE.size)
-            received, _, sent, _, _, queued, options, backlog = words
-            return int(received + max(sent, queued) + options + backlog)
+        found[kind] = message[at + _ATTRIBUTE.size : at + length]
         at += max(_ATTRIBUTE.size, (length + 3) & ~3)
-    return 0
+    return found
+
+
+def _memory(words: bytes) -> int:
+    """Sum what is received, sent and set, as SK_MEMINFO has it."""
+    if len(words) < _MEMORY.size:
+        return 0
+    received, _, sent, _, _, queued, options, backlog = _MEMORY.unpack_from(words)
+    return int(received + max(sent, queued) + options + backlog)
 
 
 def _counts() -> dict[str, int]:
