@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
-from contracts.base.errors import DecodeError, SandboxUnavailable
+from contracts.base.errors import DecodeError, NotPermitted, SandboxUnavailable
 from contracts.base.model import Model
 from contracts.messages.workspaces import WorkspaceAnswer, WorkspaceOrder
 from sandbox_runner.service.call_policy import CallTimeouts
@@ -103,7 +103,8 @@ class Lease:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 ended = self._gone
                 while not ended and self._link.hears(self.host_id):
-                    await self._link.send(self.host_id, self.order("close"))
+                    with suppress(NotPermitted):
+                        await self._link.send(self.host_id, self.order("close"))
                     answer = await self._next(0)
                     ended = answer is not None and answer.state == "gone"
         self._link.release(self.workspace_id)
