@@ -99,12 +99,11 @@ class Lease:
         self._heard.put_nowait(None)
         if self._calls:
             await asyncio.wait(self._calls)
-        with suppress(TimeoutError):
+        with suppress(TimeoutError, NotPermitted):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 ended = self._gone
                 while not ended and self._link.hears(self.host_id):
-                    with suppress(NotPermitted):
-                        await self._link.send(self.host_id, self.order("close"))
+                    await self._link.send(self.host_id, self.order("close"))
                     answer = await self._next(0)
                     ended = answer is not None and answer.state == "gone"
         self._link.release(self.workspace_id)
