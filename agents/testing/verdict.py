@@ -55,14 +55,11 @@ class Session:
     """Ids of tests that may fail, since they failed before the work that is judged."""
     unfit: frozenset[str] = frozenset()
     """Ids of tests, suites and files that cannot run apart from the code; "" where none is known."""
-    plain: frozenset[str] = frozenset()
-    """Ids of tests that failed in an assertion about plain values, as they would beside the code."""
 
     @property
     def is_conclusive(self) -> bool:
         """Whether the tests of a session apart from the code need no other one."""
-        failed = {case.test_id for case in self.results if case.outcome in _BAD}
-        return not (self.unfit or self.problems or failed - self.plain) and bool(self.passed or failed)
+        return self.passed and not self.unfit
 
     @property
     def passed_apart(self) -> frozenset[str]:
@@ -119,11 +116,8 @@ def read_session(
     refused = any(run.exit_code == _REFUSED for run, _ in runs)
     coverage = None if problems else _coverage(report)
     first = _first(one for one in judged if one.event.id not in excused)
-    events = [event for run in report.runs for event in run.events]
-    unfit = frozenset(event.id for event in events if event.kind == "unfit")
-    plain = frozenset(bounded(event.id) for event in events if event.kind == "plain")
-    session = Session(results, problems, coverage, first=first, refused=refused, excused=excused)
-    return replace(session, unfit=unfit, plain=plain)
+    unfit = frozenset(event.id for run in report.runs for event in run.events if event.kind == "unfit")
+    return Session(results, problems, coverage, first=first, refused=refused, excused=excused, unfit=unfit)
 
 
 def _around(test: str) -> set[str]:

@@ -103,8 +103,6 @@ class Host(Handler[Program, SandboxOutcome]):
             self._workspaces.obey(event.data)
 
     async def leave(self, handed_back: tuple[str, ...]) -> None:
-        if self._workspaces:
-            await self._workspaces.close()
         await self._announcer.leave()
         await self._peers.remove(self._settings.host_id)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.base.errors import EnvironmentFailed, InvalidInput, SandboxUnavailable
+from contracts.base.errors import EnvironmentFailed, InvalidInput, NotPermitted, SandboxUnavailable
 from contracts.bus.connect import open_message_bus
 from contracts.bus.memory_broker import MemoryBroker
 from contracts.bus.memory_bus import MemoryBus
@@ -42,6 +42,13 @@ class Lossy(MemoryBus):
         self.said += 1
         if self.said % 2 == 0:
             await super().broadcast([*messages, *messages])
+
+
+class Forbidden(MemoryBus):
+    """A bus whose user may tell hosts nothing."""
+
+    async def broadcast(self, messages: Sequence[Outgoing]) -> None:
+        raise NotPermitted("channel sandbox.workspaces: not allowed")
 
 
 @dataclass
@@ -90,6 +97,13 @@ async def test_what_is_lost_or_doubled_is_done_once(world: World) -> None:
     await world.host()
     workspace = await world.open(await world.remote(Lossy(world.broker)))
     assert [(await workspace.exec(number, COUNT)).stdout for number in (1, 2, 1)] == [b"1\n", b"2\n", b"1\n"]
+
+
+async def test_who_may_not_tell_a_host_anything_hears_it_at_once(world: World) -> None:
+    await world.host()
+    with pytest.raises(NotPermitted, match=r"sandbox\.workspaces"):
+        async with asyncio.timeout(20):
+            await world.open(await world.remote(Forbidden(world.broker)))
 
 
 async def test_large_contents_travel_in_parts_over_redis(opener: Opener, redis: PrivateRedis) -> None:

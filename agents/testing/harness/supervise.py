@@ -102,6 +102,10 @@ def _start_beside(argv: list[str], tests: int, descriptors: list[int], environme
         with contextlib.suppress(OSError):
             os.close(os.open(f"/proc/{tests}/mem", os.O_RDONLY))
             os._exit(1)
+        # Memory may be closed to it by other rules, which leave open what the process has open.
+        with contextlib.suppress(OSError):
+            os.readlink(f"/proc/{tests}/fd/0")
+            os._exit(1)
 
     arguments = [*argv, *map(str, descriptors)]
     with contextlib.suppress(subprocess.SubprocessError, OSError):

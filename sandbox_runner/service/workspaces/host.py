@@ -83,7 +83,9 @@ class HostedWorkspaces:
         """End all, and tell their holders."""
         self._closed = True
         held = list(self._held.items())
-        await asyncio.gather(*(self._end(name, one) for name, one in held))
+        if endings := [self._end(name, one) for name, one in held]:
+            # Not gather: who gives up this wait must not give up what it waits for.
+            await asyncio.wait(endings)
         for name, one in held:
             await self._tell(one.caller_id, self._answer(name, one.number, "gone"))
 
@@ -102,6 +104,8 @@ class HostedWorkspaces:
             _log.warning("order_not_of_the_holder", workspace_id=name, caller_id=order.caller_id)
             return None
         held.heard = _now()
+        if held.ending is not None and order.kind != "close":
+            return self._reply(order.caller_id, self._answer(name, order.number, "gone"))
         if order.kind == "request":
             self._receive(name, held, order)
         elif order.kind == "answer":
@@ -182,11 +186,11 @@ class HostedWorkspaces:
                 held.work.cancel()
             if held.work is not None:
                 await asyncio.wait([held.work])
-            await held.stack.aclose()
         except Exception:
             _log.exception("workspace_not_ended", workspace_id=name)
         finally:
             self._held.pop(name, None)
+            await held.stack.aclose()
 
     def _answer(self, name: str, number: int, state: Any, **more: Any) -> WorkspaceAnswer:
         host_id = self._settings.host_id

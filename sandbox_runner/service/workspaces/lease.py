@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
-from contracts.base.errors import DecodeError, SandboxUnavailable
+from contracts.base.errors import DecodeError, NotPermitted, SandboxUnavailable
 from contracts.base.model import Model
 from contracts.messages.workspaces import WorkspaceAnswer, WorkspaceOrder
 from sandbox_runner.service.call_policy import CallTimeouts
@@ -99,7 +99,7 @@ class Lease:
         self._heard.put_nowait(None)
         if self._calls:
             await asyncio.wait(self._calls)
-        with suppress(TimeoutError):
+        with suppress(TimeoutError, NotPermitted):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 ended = self._gone
                 while not ended and self._link.hears(self.host_id):

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import structlog
 
-from contracts.base.errors import BusUnavailable, SandboxUnavailable
+from contracts.base.errors import BusUnavailable, NotPermitted, SandboxUnavailable
 from contracts.base.processes.command_lines import Advice
 from contracts.messages.channels import Channels
 from contracts.messages.events import TaskEvent
@@ -93,9 +93,13 @@ class HostLink:
         return any(host.host_id == host_id for host in self._known.alive(_now()))
 
     async def send(self, host_id: str, order: WorkspaceOrder) -> None:
-        """Tell a host; what is lost is told again."""
-        with suppress(BusUnavailable):
+        """Tell a host; what is lost is told again. Raises NotPermitted, which no repetition mends."""
+        try:
             await self._bus.broadcast([self._messages.workspace_order(host_id, order)])
+        except NotPermitted:
+            raise
+        except BusUnavailable as error:
+            _log.info("workspace_order_lost", host_id=host_id, reason=str(error))
 
     async def close(self) -> None:
         """Stop listening. Call it when no lease is held."""
@@ -126,7 +130,8 @@ class HostLink:
         while True:
             await asyncio.sleep(self.timeouts.lease / 3)
             for lease in list(self._leases.values()):
-                await self.send(lease.host_id, lease.order("alive"))
+                with suppress(NotPermitted):
+                    await self.send(lease.host_id, lease.order("alive"))
 
     async def _hear(self, event: TaskEvent[Any]) -> None:
         if isinstance(event.data, SandboxHost):

@@ -108,10 +108,10 @@ class RemoteWorkspaces:
         """See Environments. Another host than the one that has it makes it again, where a workspace opens."""
         lease, made = await self._first(PrepareCall(commit=commit), b"", PreparedAnswer, say=say)
         await run_to_completion(lease.close())
-        self._made_at[made.hash] = lease.host_id
         if not made.hash:
             yield None
             return
+        self._made_at[made.hash] = lease.host_id
         environment = Environment(at_host=NamedEnvironment(commit, made.hash))
         yield PreparedEnvironment(environment, made.name, made.hash)
 
