@@ -61,7 +61,8 @@ def serving() -> Iterator[PackageIndex]:
             there = index.pages.get(self.path[1:]) or index.page(name) or index.pages.get(kind)
             content = index.files.get(name) if kind == "files" else there
             self.send_response(200 if content is not None else 404)
-            self.send_header("Content-Type", "text/html" if kind == "simple" else "application/octet-stream")
+            kinds = {"simple": "text/html", "files": "application/octet-stream"}
+            self.send_header("Content-Type", kinds.get(kind, "application/json"))
             self.send_header("Content-Length", str(len(content or b"")))
             self.end_headers()
             self.wfile.write(content or b"")

@@ -13,6 +13,8 @@ from contracts.base.errors import InvalidInput
 
 PROJECT: Final = "package.json"
 LOCK: Final = "package-lock.json"
+PUBLIC: Final = "https://registry.npmjs.org/"
+"""What stands in a lock for the user's registry."""
 _OLDEST: Final = 2
 _KINDS: Final = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
 _ADDRESS: Final = re.compile(r"(?!(?:npm|file|link|workspace):)(?:[\w+.-]+:|git@|[\w.-]+/[\w.-]+)")
@@ -28,6 +30,8 @@ class NodeNeeds:
     """Path -> text of what it reads: each package.json, and the lock without the addresses in it."""
     packages: Mapping[str, str]
     """Path in node_modules with its version -> what it is known by."""
+    tagged: frozenset[str] = frozenset()
+    """Names that are asked for by a tag, which npm takes from the address that the lock has."""
     left_out: tuple[str, ...] = ()
     """What is asked for by an address."""
 
@@ -63,14 +67,16 @@ def node_needs(files: Mapping[str, bytes]) -> NodeNeeds | None:
             about.pop("resolved", None)
             name = str(about.get("name", path.rpartition("node_modules/")[2]))
             if name in tagged:
-                # What is asked for by a tag is locked only with an address. npm takes the user's for this.
+                # What is asked for by a tag is locked only with an address. It is that of the user's later.
                 file = f"{name.rpartition('/')[2]}-{about.get('version')}.tgz"
-                about["resolved"] = f"https://registry.npmjs.org/{name}/-/{file}"
+                about["resolved"] = f"{PUBLIC}{name}/-/{file}"
     lock.pop("dependencies", None)
     projects = {path: _object(files, path) for path in local if path in files}
     left_out |= dict(_without_addresses(projects.values()))
     texts = {path: json.dumps(about) for path, about in projects.items()}
-    return NodeNeeds({**texts, LOCK: json.dumps(lock)}, packages, tuple(map(" ".join, left_out.items())))
+    return NodeNeeds(
+        {**texts, LOCK: json.dumps(lock)}, packages, frozenset(tagged), tuple(map(" ".join, left_out.items()))
+    )
 
 
 def _without_addresses(packages: Iterable[Any]) -> Iterator[tuple[str, str]]:
