@@ -17,7 +17,7 @@ from sandbox_runner.environments.indexes.proxy import IndexProxy, serving_indexe
 from sandbox_runner.environments.indexes.sources import IndexSource
 from sandbox_runner.environments.indexes.upstream import NetworkWay
 from sandbox_runner.environments.interpreters import Interpreter
-from sandbox_runner.environments.making.steps import FOLDER_HELPS
+from sandbox_runner.environments.steps import FOLDER_HELPS
 
 CACHE: Final = ".npm-cache"
 """In the folder that npm works in; its addresses are of no use later."""

@@ -17,7 +17,7 @@ from contracts.base.errors import EnvironmentFailed
 from sandbox_runner.environments.indexes.network import by_proxies, no_proxies
 from sandbox_runner.environments.indexes.sources import IndexRefused, IndexSource, origin, without_password
 from sandbox_runner.environments.indexes.upstream import NetworkWay
-from sandbox_runner.environments.making.steps import run_outside
+from sandbox_runner.environments.steps import run_outside
 
 _PUBLIC: Final = "https://registry.npmjs.org/"
 _VARIABLE: Final = re.compile(r"(?<!\\)\$\{([^${}]+?)(\?)?\}")

@@ -23,7 +23,7 @@ from sandbox_runner.environments.indexes.sources import (
 )
 from sandbox_runner.environments.indexes.upstream import NetworkWay
 from sandbox_runner.environments.interpreters import Interpreter
-from sandbox_runner.environments.making.steps import run_outside
+from sandbox_runner.environments.steps import run_outside
 
 _SECTIONS: Final = ("global", "download", ":env:")
 _PLACES: Final = ("index-url", "extra-index-url", "find-links", "constraint")

@@ -21,7 +21,7 @@ class IndexRefused(Exception):
     """An address that is not asked. The text says which host, and why."""
 
 
-class Origin(NamedTuple):
+class AskedHost(NamedTuple):
     """Whom a password is for."""
 
     scheme: str
@@ -39,7 +39,7 @@ class IndexSource:
     """Address -> the header that is sent to it; "" for none."""
 
 
-def origin(address: str) -> Origin:
+def origin(address: str) -> AskedHost:
     """Whom an address asks. Raises IndexRefused for what is no address of HTTP."""
     try:
         parts = urlsplit(address)
@@ -48,7 +48,7 @@ def origin(address: str) -> Origin:
         port, host, parts = None, None, urlsplit("")
     if parts.scheme not in _PORTS or not host:
         raise IndexRefused(f"{shown(address)!r} is no address of HTTP")
-    return Origin(parts.scheme, host.lower(), port or _PORTS[parts.scheme])
+    return AskedHost(parts.scheme, host.lower(), port or _PORTS[parts.scheme])
 
 
 def shown(address: str) -> str:

@@ -29,8 +29,8 @@ from sandbox_runner.environments.interpreters import Interpreter, program_mounts
 from sandbox_runner.environments.making.fetching import BUILD, PIP, RUN
 from sandbox_runner.environments.making.outcome import PACK, STREAM, read_stream, unpack
 from sandbox_runner.environments.making.sources import SOURCES, WHEELS
-from sandbox_runner.environments.making.steps import FOLDER_HELPS, check_step
 from sandbox_runner.environments.owning import give_to_programs, link_modules
+from sandbox_runner.environments.steps import FOLDER_HELPS, check_step
 
 BUILDER: Final = 1
 """Raised when the same packages lead to another environment."""

@@ -21,8 +21,8 @@ from contracts.base.errors import EnvironmentFailed, InvalidInput
 from sandbox_runner.environments.indexes.access import IndexAccess, check_indexes, pip_access
 from sandbox_runner.environments.interpreters import Interpreter
 from sandbox_runner.environments.making.sources import SOURCES, WHEELS, SourceFetching
-from sandbox_runner.environments.making.steps import FOLDER_HELPS, failed, run_outside
 from sandbox_runner.environments.needs.requirement_lines import clean, requirement_of
+from sandbox_runner.environments.steps import FOLDER_HELPS, failed, run_outside
 
 RUN: Final = "run"
 BUILD: Final = "build"

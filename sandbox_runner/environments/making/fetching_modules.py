@@ -12,8 +12,8 @@ from contracts.base.errors import InvalidInput
 from sandbox_runner.engine.payload import WORK
 from sandbox_runner.environments.built import MODULES
 from sandbox_runner.environments.indexes.access import IndexAccess, check_indexes, npm_access
-from sandbox_runner.environments.making.steps import FOLDER_HELPS, failed, run_outside
 from sandbox_runner.environments.needs.node_needs import LOCK, PUBLIC, NodeNeeds
+from sandbox_runner.environments.steps import FOLDER_HELPS, failed, run_outside
 
 _LINES: Final = 4
 _OPTIONS: Final = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-progress", "--loglevel=error")
