@@ -44,6 +44,7 @@ _BACKENDS: Final = {"setuptools": ("wheel",), "hatchling": ("editables",), "pdm-
 _MOST_LEFT_OUT: Final = 20
 _NO_WHEEL = re.compile(rb"(?:No matching distribution found for|that satisfies the requirement) ([^\n(]+)")
 _CONFLICT = re.compile(rb"Cannot install ([^\n]+?) because")
+_OTHER_CONTENT = re.compile(rb"DO NOT MATCH THE HASHES.*?\n\s+([\w.-]+)==", re.DOTALL)
 _CAUSE = re.compile(rb"^ +[^\n]+ depends on ([^\n]+)$", re.MULTILINE)
 
 
@@ -57,12 +58,15 @@ class Fetch:
     build: tuple[str, ...]
     optional: tuple[str, ...] = ()
     """Those of the lines that may be left out where there is no wheel."""
+    pinned: tuple[str, ...] = ()
+    """Further lines, each one version with its hashes, and with all that these need."""
 
     @property
     def key(self) -> str:
         """64 hex digits: the same question."""
         python = (self.interpreter.version, self.interpreter.platform)
         about = [python, self.lines, self.constraints, self.build, self.optional]
+        about += [self.pinned] if self.pinned else []
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 
 
@@ -106,12 +110,18 @@ class _Pip:
         built: set[str] = set()
         first: EnvironmentFailed | None = None
         for _ in range(_MOST_LEFT_OUT + 1):
-            lines = [line for line in wanted.lines if line not in without]
+            lines, pinned = (
+                [line for line in several if line not in without] for several in (wanted.lines, wanted.pinned)
+            )
             try:
-                await self.download(RUN, lines, wanted.constraints)
+                await self.download(RUN, self._with_made(pinned), (), ("--no-deps", "--require-hashes"))
+                pins = [line.partition(" ")[0] for line in pinned]
+                await self.download(RUN, lines, [*wanted.constraints, *pins])
             except _NoWheel as error:
                 first = first or error
-                absent = [line for line in wanted.optional if _names(line, error.name) and line in lines]
+                absent = [
+                    line for line in wanted.optional if _names(line, error.name) and line not in without
+                ]
                 without += absent if error.is_asked_for else []
                 if absent and error.is_asked_for:
                     continue
@@ -128,14 +138,35 @@ class _Pip:
         source = await sources.fetch(requirement, self.folder / SOURCES)
         if source is None:
             return False
+        self._check_source(source.file)
         await self.download(BUILD, _for_build(source.needs), ())
         (self.folder / WHEELS).mkdir(exist_ok=True)
         await build(self.folder, source.file.name)
         return True
 
-    async def download(self, into: str, lines: Sequence[str], constraints: Sequence[str]) -> None:
+    def _check_source(self, file: Path) -> None:
+        """Check that a source is one that a line with hashes asks for. Raises EnvironmentFailed."""
+        name = file.name.rpartition("-")[0]
+        for line in [*self.wanted.pinned, *self.wanted.lines]:
+            if "--hash=" in line and _names(line, name) and f"--hash=sha256:{_sha256(file)}" not in line:
+                raise EnvironmentFailed(
+                    f"environment, step fetch: {file.name} has another content than its lock says; "
+                    f"lock it again, {FOLDER_HELPS}"
+                )
+
+    def _with_made(self, lines: Sequence[str]) -> list[str]:
+        """The lines, where those of packages whose wheel was built here have its hash too."""
+        made = [(path.name.partition("-")[0], _sha256(path)) for path in (self.folder / WHEELS).glob("*.whl")]
+        return [
+            " ".join([line, *(f"--hash=sha256:{digest}" for name, digest in made if _names(line, name))])
+            for line in lines
+        ]
+
+    async def download(
+        self, into: str, lines: Sequence[str], constraints: Sequence[str], how: Sequence[str] = ()
+    ) -> None:
         """Fetch wheels into a folder, with all that they need. Raises EnvironmentFailed."""
-        options = _ask(self.folder / into, lines, constraints)
+        options = [*how, *_ask(self.folder / into, lines, constraints)]
         if not lines:
             return
         made = self.folder / WHEELS
@@ -244,6 +275,9 @@ def _explained(access: IndexAccess, output: bytes, interpreter: Interpreter) -> 
         why = f"no wheel of {name!r} {on}{denied}"
         change = f"allow a version that has one, add an index to pip's settings, {FOLDER_HELPS}"
         return _NoWheel(str(failed("fetch", why, output, change)), name, is_asked_for=True)
+    if match := _OTHER_CONTENT.search(output):
+        why = f"what the index has of {match[1].decode()} is another content than the lock's"
+        return failed("fetch", why, output, f"lock it again, {FOLDER_HELPS}")
     return failed("fetch", "pip failed", output, f"mend what it says, {FOLDER_HELPS}")
 
 
