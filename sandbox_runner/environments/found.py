@@ -37,7 +37,7 @@ from sandbox_runner.environments.making.keeping import kept
 from sandbox_runner.environments.needs import uv_lock
 from sandbox_runner.environments.needs.choosing import choose_interpreter, find_interpreters
 from sandbox_runner.environments.needs.core_metadata import needs_of_metadata
-from sandbox_runner.environments.needs.node_needs import PROJECT, NodeNeeds, node_needs
+from sandbox_runner.environments.needs.node_needs import OTHER_LOCKS, PROJECT, NodeNeeds, node_needs
 from sandbox_runner.environments.needs.python_needs import PythonNeeds, python_needs
 from sandbox_runner.environments.needs.requirement_lines import requirement_of
 from sandbox_runner.environments.needs.said import said_settings
@@ -108,7 +108,7 @@ class FoundEnvironments:
         setup = tuple(shlex.split((await said_settings(task.files)).setup or ""))
         asked, node = python_needs(task.files), node_needs(task.files)
         if node is None and PROJECT in task.files:
-            task.say("package.json is there without package-lock.json: its packages are not fetched")
+            task.say(_without_lock(task.files))
         if not (setup or asked or node):
             return None
         python = await self._python(task, asked) if asked else None
@@ -214,6 +214,17 @@ class FoundEnvironments:
             )
 
         return await task.keep(f"{MODULES_KEPT}{needs.key}", make) / MODULES
+
+
+def _without_lock(files: Mapping[str, bytes]) -> str:
+    """What is told of a repository whose JavaScript has no lock that is read."""
+    for lock, program in OTHER_LOCKS.items():
+        if lock in files:
+            return (
+                f"{lock} of {program} is not read: its packages are not fetched; "
+                f"install them with {program}, and name the folder with --environment DIR"
+            )
+    return "package.json is there without package-lock.json: its packages are not fetched"
 
 
 async def _locked(task: _Task, needs: PythonNeeds, interpreter: Interpreter) -> LockedVersions | None:

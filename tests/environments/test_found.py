@@ -328,7 +328,13 @@ async def test_a_repository_that_needs_nothing_gets_nothing(place: Place, index:
     assert await prepare_repository(place.store, found, place.repository, place.said.append) is None
     place.write({"package.json": "{}"})
     assert await prepare_repository(place.store, found, place.repository, place.said.append) is None
-    assert place.said == ["package.json is there without package-lock.json: its packages are not fetched"]
+    place.write({"yarn.lock": ""})
+    assert await prepare_repository(place.store, found, place.repository, place.said.append) is None
+    assert place.said == [
+        "package.json is there without package-lock.json: its packages are not fetched",
+        "yarn.lock of Yarn is not read: its packages are not fetched; install them with Yarn, and name the "
+        "folder with --environment DIR",
+    ]
     assert index.asked == []
 
 
