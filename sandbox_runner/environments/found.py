@@ -30,7 +30,7 @@ from sandbox_runner.environments.built import (
     write_about,
 )
 from sandbox_runner.environments.interpreters import Interpreter, program_mounts
-from sandbox_runner.environments.making.building import BUILDER, Build, Builder, PythonBuild
+from sandbox_runner.environments.making.building import BUILDER, Build, Builder, PythonBuild, build_limits
 from sandbox_runner.environments.making.fetching import Fetch, Fetching, installed, read_resolved
 from sandbox_runner.environments.making.fetching_modules import fetch_modules
 from sandbox_runner.environments.making.keeping import kept
@@ -88,7 +88,7 @@ class FoundEnvironments:
         self, files: CommitReader, workspaces: Workspaces, cache: FolderCache, settings: MakingSettings
     ) -> None:
         self._files, self._cache, self._settings = files, cache, settings
-        self._builder = Builder(workspaces, settings.seconds)
+        self._builder = Builder(workspaces, build_limits(settings.seconds))
         self._fetching = Fetching(settings.variables, settings.seconds)
 
     @asynccontextmanager
