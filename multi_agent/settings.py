@@ -151,13 +151,13 @@ class Settings(ForgeSettings, BaseSettings):
         default=50_000,
         ge=1,
         le=1_000_000,
-        description="files of a repository given with `--repo`; 5000 where programs run at sandbox hosts",
+        description="files of a repository given with `--repo`",
     )
     max_repository_mb: int = Field(
         default=1_000,
         ge=1,
         le=100_000,
-        description="size of that repository, in 1,000,000 bytes; 50 where programs run at sandbox hosts",
+        description="size of that repository, in 1,000,000 bytes",
     )
     baseline_seconds: float = Field(
         default=300.0,

@@ -16,11 +16,7 @@ CHANGE: Final = "change"
 CHECK: Final = "check"
 
 _TITLE: Final = 70
-_TASK: Final = (
-    "Do all of the request. Write the tests that show it as well, where and how there are tests of such "
-    "things already: at least one must fail without your work and pass with it. Write none where there is "
-    "nothing that a test could show."
-)
+_TASK: Final = "Do all of the request, with the tests that show it."
 _AGENT_SECONDS: Final = 3_600
 _CHECK_SECONDS: Final = 900
 """How long the agent may work, and what a check may take beside runs of all tests."""

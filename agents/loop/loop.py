@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final, Protocol
@@ -84,16 +84,19 @@ class Loop:
         limits: LoopLimits = LoopLimits(),
         ends: Ends = USUAL_ENDS,
         on_step: Callable[[StepTaken], Awaitable[None]] | None = None,
+        unoffered: Collection[str] = (),
     ) -> None:
         """`open_bench` opens the workspace at a tree, "" for that which the task starts from.
 
-        on_step: is told each step that is taken here.
+        on_step: is told each step that is taken here. unoffered: tools that a model is not told of, and may
+        call by habit all the same.
         """
         self._on_step = on_step
         self._log = log
         self._ends = ends
         self._tools = {tool.name: tool for tool in (*tools, *ends.tools)}
-        self._described = tuple(tool.described for tool in self._tools.values())
+        offered = (tool for tool in self._tools.values() if tool.name not in unoffered)
+        self._described = tuple(tool.described for tool in offered)
         self._open_bench = open_bench
         self._limits = limits
         self.bench: Bench | None = None
@@ -110,6 +113,11 @@ class Loop:
     def tree(self) -> str:
         """The tree after the last step; "" when nothing was changed."""
         return self._last.tree
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether all that was changed is in that tree."""
+        return not self._unkept
 
     async def run(self, assignment: Assignment) -> Ending:
         """Work. Raises AgentFailure for a model that makes no usable step or repeats itself."""

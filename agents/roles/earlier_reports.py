@@ -69,18 +69,28 @@ def failed_before_fix(task: Task) -> tuple[str, ...]:
 
 
 def failed_traces(task: Task) -> str:
-    """The tracebacks of these tests, as far as there is room, those of failures that differ; "" for none."""
+    """The tracebacks of these tests, as far as there is room, those of failures that differ; "" for none.
+
+    Of a test with several parameters the source is shown once.
+    """
     shown: list[str] = []
-    left_out, room, known = 0, _TRACES_CHARACTERS, set[str]()
+    left_out, room, known, sources = 0, _TRACES_CHARACTERS, set[str](), set[str]()
     for case in _to_fix(task):
-        text = f"{case.test_id}\n{case.traceback}"
+        function = case.test_id.partition("[")[0]
+        text = f"{case.test_id}\n{_errors(case.traceback) if function in sources else case.traceback}"
         if not case.traceback or case.message in known or len(text) > room:
             left_out += bool(case.traceback)
             continue
         known.add(case.message)
+        sources.add(function)
         shown.append(text)
         room -= len(text)
     return "\n\n".join([*shown, *([f"({left_out} more are left out)"] if left_out and shown else [])])
+
+
+def _errors(traceback: str) -> str:
+    """What pytest marks as the error; the whole where it marks nothing."""
+    return "\n".join(line for line in traceback.splitlines() if line.startswith("E ")) or traceback
 
 
 def _to_fix(task: Task) -> list[TestCase]:

@@ -10,16 +10,17 @@ from agents.loop.ends import Ends
 from agents.loop.loop import Assignment, Loop
 from agents.loop.record import Ending
 from agents.roles.asked_ends import AskedEnds, Changed
-from agents.roles.context import belongs_to_tester, on_base
+from agents.roles.context import belongs_to_tester, on_base, shown_whole
 from agents.roles.permissions import PERMISSIONS
 from agents.roles.system_prompt import steps_prompt
 from agents.sdk.result import AgentResult
 from agents.sdk.task import Task
 from agents.testing.baseline.commands import PACKAGE_FILE, test_command
+from agents.tools.asking import ASK
 from agents.tools.bench import Bench
 from agents.tools.reading import content_of
 from agents.tools.tool import Tool, ToolRefused
-from contracts.base.errors import AgentFailure
+from contracts.base.errors import AgentFailure, InvalidInput
 from contracts.base.languages import LANGUAGES, serves_tests
 from contracts.base.model import Model
 from contracts.base.paths import EVERYWHERE
@@ -49,9 +50,13 @@ def may_ask_for_plan(task: Task) -> bool:
 
 
 def steps_of(task: Task, ends: Ends) -> Loop:
-    """The loop of the task's role, over its workspace."""
-    tools = PERMISSIONS[task.item.agent_role].allowed
-    return Loop(task.exchanges, tools, lambda tree: _bench(task, tree), ends=ends, on_step=task.on_step)
+    """The loop of the task's role, over its workspace; tools that are of no use there are not offered."""
+    unused = {"search", "find", "list"} if shown_whole(task) is not None else set()
+    unused |= set() if task.may_ask else {ASK.name}
+    tools, told = PERMISSIONS[task.item.agent_role].allowed, task.on_step
+    return Loop(
+        task.exchanges, tools, lambda tree: _bench(task, tree), ends=ends, on_step=told, unoffered=unused
+    )
 
 
 async def take_steps(task: Task, loop: Loop, text: str) -> Ending:
@@ -60,7 +65,8 @@ async def take_steps(task: Task, loop: Loop, text: str) -> Ending:
     Raises AgentFailure, and what the model and the workspace raise.
     """
     role = task.item.agent_role
-    system = steps_prompt("alone" if does_everything(task) else role)
+    unasked = ASK.name in PERMISSIONS[role].tools and not task.may_ask
+    system = steps_prompt("alone" if does_everything(task) else role, unasked=unasked)
     ending = await loop.run(Assignment(f"{role}.step", system, text))
     if ending.kind == "given_up":
         raise AgentFailure(ending.text, code="gave_up")
@@ -94,12 +100,12 @@ async def change_repository(task: Task, text: str, ends: Sequence[Tool[Any]] = (
     Files that Git ignores are no part of it, nor those that the task may not write, which are named. Raises
     AgentFailure, also when nothing was changed, and what the model and the workspace raise.
     """
-    asked = AskedEnds(task, lambda: changes_of(loop))
+    asked = AskedEnds(task, lambda: _last_look(task, loop))
     loop = steps_of(task, Ends(others=tuple(ends), check=asked.check))
     ending = await take_steps(task, loop, text)
     if ending.asked is not None:
         return await asked.result(ending.asked)
-    found = await changes_of(loop)
+    found = await _last_look(task, loop)
     if not found.files:
         # A fix that changes nothing is judged as before; another attempt would be asked the same.
         raise AgentFailure(
@@ -110,7 +116,18 @@ async def change_repository(task: Task, text: str, ends: Sequence[Tool[Any]] = (
     return AgentResult(files=found.files, summary=ending.text + found.note)
 
 
-async def _bench(task: Task, tree: str) -> Bench:
+async def _last_look(task: Task, loop: Loop) -> Changed:
+    """What was changed; where the workspace cannot be looked at any more, what its last tree holds."""
+    try:
+        return await changes_of(loop)
+    except InvalidInput:
+        if not loop.is_kept:
+            raise
+        loop.bench = await _bench(task, loop.tree, anew=True)
+        return await changes_of(loop)
+
+
+async def _bench(task: Task, tree: str, *, anew: bool = False) -> Bench:
     allowed = PERMISSIONS[task.item.agent_role]
 
     def refusal(path: str) -> str | None:
@@ -122,9 +139,10 @@ async def _bench(task: Task, tree: str) -> Bench:
 
     said = task.request.repository or NO_SETTINGS
     return Bench(
-        await task.workspace(tree),
+        await task.workspace(tree, anew=anew),
         refusal,
         test=test_command(task.files, said.test, task.files.get(PACKAGE_FILE)),
+        test_for=lambda paths: test_command(paths, None, None),
         lint=tuple(shlex.split(said.lint or "")),
         on_base=lambda: on_base(task),
         ask=task.ask_person,

@@ -27,6 +27,10 @@ def system_prompt(name: str, schema: Mapping[str, Any], rules: str) -> str:
     return f"{load_prompt(name)}\n{load_prompt(rules)}\n{fenced(canonical_json(schema), 'json')}\n"
 
 
-def steps_prompt(role: str) -> str:
-    """Join the prompt of a role that works in steps, and the rules of such work."""
-    return f"{load_prompt(f'{role}_steps')}\n{load_prompt('common_steps')}"
+def steps_prompt(role: str, *, unasked: bool = False) -> str:
+    """Join the prompt of a role that works in steps, and the rules of such work.
+
+    unasked: whether it would ask a person, and nobody can be asked.
+    """
+    rules = f"{load_prompt(f'{role}_steps')}\n{load_prompt('common_steps')}"
+    return rules + load_prompt("unasked_steps") if unasked else rules

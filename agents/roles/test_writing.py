@@ -11,6 +11,7 @@ from pydantic import Field
 from agents.loop.ends import Ends, end
 from agents.loop.loop import Loop
 from agents.roles.asked_ends import Changed
+from agents.roles.checks.still_run import no_longer_run
 from agents.roles.checks.untouched import weakened
 from agents.roles.checks.without_work import commands_for, run_commands, with_tests_alone
 from agents.roles.context import assignment, bullets, failed_before, find_contract
@@ -108,6 +109,8 @@ async def _problems(task: Task, changed: Changed, contract: Contract | None) -> 
     contents = list(texts.values())
     if absent := await bounded_call(sum(map(len, contents)), absent_tests, names, contents, python=python):
         problems.append("these tests are missing: " + ", ".join(absent))
+    if not problems and (lost := await no_longer_run(task, changed.files)):
+        problems.append(f"tests that are there run no more: {', '.join(lost[:_NAMED])}")
     needed = (path for path in task.item.output_artifacts if not path.endswith("/"))
     problems += [f"file {path!r} is missing" for path in needed if path not in {*task.files, *texts}]
     return problems

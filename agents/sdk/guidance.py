@@ -22,14 +22,17 @@ _INCLUDE: Final = re.compile(
 )
 _INCLUDING_BYTES: Final = 100_000
 """A larger file is not looked through."""
-_FOR_PEOPLE: Final = ("CONTRIBUTING.md", "CONTRIBUTING.rst", ".github/CONTRIBUTING.md")
+FOR_PEOPLE: Final = ("CONTRIBUTING.md", "CONTRIBUTING.rst", ".github/CONTRIBUTING.md")
 """Of these, the first, where the root has none for agents."""
+_BEGINNING: Final = 3_000
+_HEADING: Final = re.compile(r"^#+ +(.+)$|^(\S.*)\n[=~^\"'-]{3,}$", re.MULTILINE)
+_MOST_HEADINGS: Final = 30
 
 
 def guidance_for(files: Collection[str], places: Iterable[str]) -> tuple[str, ...]:
     """The paths of what applies to these files, and to folders (ending in '/'), the farthest first."""
     places = tuple(places)
-    root = _first(files, NAMES) or _first(files, _FOR_PEOPLE)
+    root = _first(files, NAMES) or _first(files, FOR_PEOPLE)
     folders = sorted({path.rpartition("/")[0] for path in files if path.rpartition("/")[2] in NAMES} - {""})
     near = [folder for folder in folders if any(_concerns(f"{folder}/", place) for place in places)]
     deepest = sorted(near, key=lambda folder: folder.count("/"))[1 - MOST :]
@@ -55,6 +58,19 @@ def with_included(tree: Mapping[str, bytes], paths: Iterable[str]) -> tuple[str,
             known.update(behind)
             found += behind
     return tuple(found)
+
+
+def beginning(text: str) -> str:
+    """The beginning of a long text, to a line's end, and what the rest is about; a shorter one whole."""
+    end = text.rfind("\n", 0, _BEGINNING) + 1 or _BEGINNING
+    if len(text) <= _BEGINNING:
+        return text
+    rest = text[end:]
+    headings = ["".join(found) for found in _HEADING.findall(rest)][:_MOST_HEADINGS]
+    about = f", about: {'; '.join(headings)}" if headings else ""
+    return (
+        f"{text[:end].rstrip()}\n... {len(rest):,} more characters; `read` them where they concern you{about}"
+    )
 
 
 def _included(tree: Mapping[str, bytes], path: str) -> Iterator[str]:

@@ -49,7 +49,7 @@ class Task:
     commits: WorkerArtifacts | None = None
     index: CodeIndex | None = None
     workplace: Workplace | None = None
-    """None where there are no workspaces, as with sandbox hosts."""
+    """None where there are no workspaces, as with sandbox hosts that know no artifact store."""
     on_step: Callable[[StepTaken], Awaitable[None]] | None = None
     """What is told each step of an agent that works in steps."""
 
@@ -142,6 +142,11 @@ class Task:
         request = ModelRequest(f"{self.item.agent_role}.ask", system, (ModelMessage("user", text),))
         return (await self.exchanges.complete(request)).text
 
+    @property
+    def may_ask(self) -> bool:
+        """Whether a person can be asked, or was."""
+        return bool(self.request.questions or self.request.resume_from)
+
     async def ask_person(self, question: str, choices: Sequence[str] = ()) -> str | None:
         """Return a person's answer to a question; None where nobody can be asked, or none is left to ask.
 
@@ -171,18 +176,20 @@ class Task:
         request = ModelRequest(purpose, system, (ModelMessage("user", prompt),), schema)
         return await Dialogue(self.exchanges, model_cls, check).run(request)
 
-    async def workspace(self, tree: str = "") -> Workspace:
+    async def workspace(self, tree: str = "", *, anew: bool = False) -> Workspace:
         """Return the task's tree in a sandbox that lasts as long as the task; every call gives the same one.
 
         tree: what lies in it instead, such as what an earlier execution left; it counts for the first call.
+        anew: end the one that is open, which serves no more, and open another.
 
         The caller does not close it. What was changed in it becomes part of the outcome only through
         AgentResult. Raises NotConfigured where there are no workspaces, and as Workspaces.open.
         """
         if self.workplace is None:
-            raise NotConfigured("there is no workspace here: sandbox hosts have none")
+            raise NotConfigured("there is no workspace here: no sandbox host knows the artifact store")
         commit = self.base.commit or await self._empty_commit()
-        return await self.workplace.lasting(TreeBase(commit, tree))
+        base = TreeBase(commit, tree)
+        return await (self.workplace.again(base) if anew else self.workplace.lasting(base))
 
     async def _empty_commit(self) -> str:
         if self.commits is None:

@@ -80,6 +80,14 @@ class Workplace:
                 self._open.push_async_callback(self._lasting.close)
         return self._lasting
 
+    async def again(self, base: TreeBase) -> Workspace:
+        """Return the task's own workspace anew, opened at `base`; the one of before ends."""
+        async with self._opening:
+            before, self._lasting = self._lasting, None
+            if before is not None:
+                await before.close()
+        return await self.lasting(base)
+
     @asynccontextmanager
     async def fresh(self, base: TreeBase) -> AsyncIterator[Workspace]:
         """Open a workspace that nothing has run in; it ends with the context. Raises as Workspaces.open."""

@@ -8,7 +8,7 @@ overlooked here is noticed when it is tried, and costs only time.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 _REACHES_INSIDE: Final = re.compile(
@@ -18,6 +18,11 @@ _REACHES_INSIDE: Final = re.compile(
     rb"|getcontext|localcontext|\w*recursionlimit|umask|sys\.std\w+|\w*hook"
     rb"|not\s+is(?:instance|subclass)\([^()]+,\s*\(?(?:str|int|float|bytes|list|dict|tuple|set|frozenset|complex)"
     rb"|__subclasses__|getrefcount|random|locale|stdin|sys\.modules|sys\.exc\w+|sys\.settrace|sys\.argv)\b"
+)
+_REACHES_INSIDE_NODE: Final = re.compile(
+    rb"\b(?:mock|process|global|globalThis|child_process|worker_threads|vm|cluster|inspector|v8|async_hooks"
+    rb"|setPrototypeOf|__proto__|hasInstance|defineProperty|prepareStackTrace)\b"
+    rb"|\b(?:console|Math|Date|JSON|Object|Number|String|Array|Error|\w+\.prototype)(?:\.\w+|\[.*?\])\s*=[^=>]"
 )
 _MAX_FILES: Final = 20
 _MAX_BYTES: Final = 200_000
@@ -30,7 +35,7 @@ def apart_files(selected: Mapping[str, bytes], fixtures: Mapping[str, bytes]) ->
 
     `fixtures`: `conftest.py` files, each for what is in its folder and below.
     """
-    if len(selected) > _MAX_FILES or sum(map(len, selected.values())) > _MAX_BYTES:
+    if not _are_few(selected):
         return ()
     inside = [path.removesuffix("conftest.py") for path in fixtures if _REACHES_INSIDE.search(fixtures[path])]
     return tuple(
@@ -38,3 +43,15 @@ def apart_files(selected: Mapping[str, bytes], fixtures: Mapping[str, bytes]) ->
         for path, content in sorted(selected.items())
         if not _REACHES_INSIDE.search(content) and not any(path.startswith(folder) for folder in inside)
     )
+
+
+def apart_node_files(targets: Sequence[str], files: Mapping[str, bytes]) -> tuple[str, ...]:
+    """The same for files with tests for Node.js, which are `targets`."""
+    selected = {path: files[path] for path in targets}
+    if not _are_few(selected):
+        return ()
+    return tuple(path for path in targets if not _REACHES_INSIDE_NODE.search(selected[path]))
+
+
+def _are_few(selected: Mapping[str, bytes]) -> bool:
+    return len(selected) <= _MAX_FILES and sum(map(len, selected.values())) <= _MAX_BYTES

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any, Final
 
-from agents.testing.apart import apart_files
+from agents.testing.apart import apart_files, apart_node_files
 from agents.testing.declared import DeclaredTests
 from agents.testing.node_commands import as_node, declared_in_node
 from agents.testing.problems import Expectation
@@ -27,10 +27,15 @@ HARNESS_FOLDER: Final = "multi-agent-test-harness"
 _SUPERVISOR: Final = f"{HARNESS_FOLDER}/supervise.py"
 _PYTHON_HARNESS: Final = (
     *("run_pytest.py", "session.py", "rewriting.py", "strict.py", "assertions.py", "integrity.py"),
-    *("watching.py", "meter.py", "traces.py", "apart/wire.py", "apart/stand_ins.py", "apart/peer.py"),
-    *("apart/tests_side.py", "apart/code_side.py"),
+    *("watching.py", "meter.py", "traces.py", "quiet.py"),
+    *("apart/wire.py", "apart/stand_ins.py", "apart/peer.py", "apart/tests_side.py", "apart/code_side.py"),
 )
-_NODE_HARNESS: Final = ("run_node.mjs", "node_reporter.mjs", "node_assertions.mjs")
+_NODE_HARNESS: Final = (
+    *("run_node.mjs", "node_reporter.mjs", "node_assertions.mjs", "node_apart/kinds.mjs"),
+    *("node_apart/wire.mjs", "node_apart/peer.mjs", "node_apart/running.mjs"),
+    *("node_apart/tests_side.mjs", "node_apart/code_side.mjs"),
+)
+_NODE_CODE: Final = ["node", "--no-warnings", f"{HARNESS_FOLDER}/node_apart/code_side.mjs"]
 _MAX_TWINS: Final = 3
 _CANARIES: Final = (
     "assert 1 == 2",
@@ -101,7 +106,11 @@ async def plan_session(
     targets = as_node(argv, files)
     if targets is None:
         return None
-    return _node(targets, files, await _declared(declared_in_node, {path: files[path] for path in targets}))
+    declared = await _declared(declared_in_node, {path: files[path] for path in targets})
+    plan = _node(targets, files, declared)
+    alone = apart_node_files(targets, files)
+    whole = len(alone) == len(targets)
+    return replace(plan, apart=ApartPlan(_node(alone, files, declared, apart=True), whole)) if alone else plan
 
 
 async def _declared(
@@ -162,14 +171,23 @@ def _chosen_twins(declared: DeclaredTests) -> dict[str, str]:
     return {test: test[: test.rindex("::") + 2] + _name() for test in chosen}
 
 
-def _node(targets: tuple[str, ...], files: Mapping[str, bytes], declared: DeclaredTests) -> SessionPlan:
+def _node(
+    targets: tuple[str, ...], files: Mapping[str, bytes], declared: DeclaredTests, *, apart: bool = False
+) -> SessionPlan:
     runs: list[dict[str, Any]] = []
     expectations: list[Expectation] = []
+    serving = set(filter(serves_tests, files))
+    tree = {"tests": sorted(serving), "code": sorted(files.keys() - serving)}
+    program, *arguments = _node_argv()
     for path in targets:
         names = {
             kind: _name() for kind in ("first", "strictEqual", "deepStrictEqual", "ok", "throws", "rejects")
         }
-        runs.append({"argv": _node_argv(), "order": {"file": path, "canaries": names}})
+        order = {"file": path, "canaries": names, "apart": tree if apart else None}
+        run: dict[str, Any] = {"argv": [program, *arguments], "order": order}
+        if apart:
+            run |= {"argv": [program, "--experimental-vm-modules", *arguments], "beside": _NODE_CODE}
+        runs.append(run)
         canaries = frozenset(f"{path}::{name}" for name in names.values())
         expected = frozenset(test for test in declared.expected if test.startswith(f"{path}::"))
         expectations.append(Expectation(canaries, expected, skips=declared.skips))

@@ -54,19 +54,23 @@ class Session:
     excused: frozenset[str] = frozenset()
     """Ids of tests that may fail, since they failed before the work that is judged."""
     unfit: frozenset[str] = frozenset()
-    """Ids of tests that cannot run apart from the code; "" where it was noticed outside of a test."""
+    """Ids of tests, suites and files that cannot run apart from the code; "" where none is known."""
+    plain: frozenset[str] = frozenset()
+    """Ids of tests that failed in an assertion about plain values, as they would beside the code."""
 
     @property
     def is_conclusive(self) -> bool:
         """Whether the tests of a session apart from the code need no other one."""
-        return self.passed and not self.unfit
+        failed = {case.test_id for case in self.results if case.outcome in _BAD}
+        return not (self.unfit or self.problems or failed - self.plain) and bool(self.passed or failed)
 
     @property
     def passed_apart(self) -> frozenset[str]:
         """The tests that passed in a session apart from the code."""
         if self.problems:
             return frozenset()
-        return frozenset(case.test_id for case in self.results if case.outcome == "passed") - self.unfit
+        passed = [case.test_id for case in self.results if case.outcome == "passed"]
+        return frozenset(test for test in passed if self.unfit.isdisjoint(_around(test)))
 
     def marked(self, alone: frozenset[str]) -> Session:
         """The same, which says of those of its tests that passed that they did so apart from the code."""
@@ -115,8 +119,18 @@ def read_session(
     refused = any(run.exit_code == _REFUSED for run, _ in runs)
     coverage = None if problems else _coverage(report)
     first = _first(one for one in judged if one.event.id not in excused)
-    unfit = frozenset(event.id for run in report.runs for event in run.events if event.kind == "unfit")
-    return Session(results, problems, coverage, first=first, refused=refused, excused=excused, unfit=unfit)
+    events = [event for run in report.runs for event in run.events]
+    unfit = frozenset(event.id for event in events if event.kind == "unfit")
+    plain = frozenset(bounded(event.id) for event in events if event.kind == "plain")
+    session = Session(results, problems, coverage, first=first, refused=refused, excused=excused)
+    return replace(session, unfit=unfit, plain=plain)
+
+
+def _around(test: str) -> set[str]:
+    """The ids of a test, of its file, and of the suites it is in."""
+    path, _, name = test.partition("::")
+    parts = name.split(" > ")
+    return {test, path, *(f"{path}::{' > '.join(parts[:count])}" for count in range(1, len(parts)))}
 
 
 def _coverage(report: Report) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from contracts.ports.workspace import CommandLimits, ExecResult, Workspace
@@ -19,6 +19,10 @@ async def _nobody(_question: str, _choices: Sequence[str]) -> str | None:
 
 async def _not_known() -> str:
     return ""
+
+
+def _unknown(_paths: Collection[str]) -> tuple[str, ...]:
+    return ()
 
 
 @dataclass(slots=True)
@@ -40,6 +44,8 @@ class Bench:
     """Paths that tools have changed."""
     test: tuple[str, ...] = ()
     """The command that runs the repository's tests, () where none is known."""
+    test_for: Callable[[Collection[str]], tuple[str, ...]] = _unknown
+    """The command for tests in new files, where the repository has none."""
     on_base: Callable[[], Awaitable[str]] = _not_known
     """What that command said before any work; "" as long as nobody knows."""
     lint: tuple[str, ...] = ()

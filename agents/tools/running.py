@@ -6,7 +6,7 @@ from pydantic import Field
 
 from agents.tools.bench import Bench
 from agents.tools.shown_text import head_and_tail
-from agents.tools.test_output import FILE, INTO_FILE, SHOW
+from agents.tools.test_output import FILE, INTO_FILE, MOST_SHOWN, SHOW
 from agents.tools.tool import Tool, ToolRefused
 from contracts.base.model import Model
 from contracts.ports.sandbox import Verdict
@@ -46,14 +46,15 @@ async def run_tests(bench: Bench, asked: RunTests) -> str:
 
     All of the output stays in a file, however much it is and whatever ended them.
     """
-    if not bench.test:
+    known = bench.test or bench.test_for(bench.written)
+    if not known:
         raise ToolRefused("no command is known that runs the tests here; use `run`")
     if options := [name for name in asked.tests if name.startswith("-") or not name.strip()]:
         raise ToolRefused(f"{options[0]!r} is no test; for options use `run`")
-    between = ("--",) if asked.tests and bench.test[0] in _SCRIPTED else ()
-    command = (*bench.test, *between, *asked.tests)
+    between = ("--",) if asked.tests and known[0] in _SCRIPTED else ()
+    command = (*known, *between, *asked.tests)
     result = await bench.exec(("sh", "-c", INTO_FILE, "sh", FILE, *command), asked.seconds)
-    shown = await bench.exec(("sh", "-c", SHOW, "sh", FILE, str(bench.output_characters)))
+    shown = await bench.exec(("sh", "-c", SHOW, "sh", FILE, str(min(MOST_SHOWN, bench.output_characters))))
     named = _text(shown.stderr)
     before = await bench.on_base() if result.exit_code else ""
     return "\n".join(filter(None, (_end(result), named, before, _text(shown.stdout, result.stderr))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 _LINE_CHARACTERS = 500
-_EDGE = 5
+_EDGE = 3
 """Lines that are shown of each end of a piece that the reader knows."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -13,6 +13,9 @@ from contracts.base.model import Model
 from contracts.ports.model import ModelTool
 
 A = TypeVar("A", bound=Model)
+
+_UNSAID: Final = frozenset({"title", "minLength", "maxLength", "additionalProperties"})
+_NOTHING: Final = {"type": "null"}
 
 
 class ToolRefused(Exception):
@@ -37,7 +40,7 @@ class Tool(Generic[A]):
         """The tool as a model is told of it."""
         own = self.arguments.model_json_schema()
         parameters = {key: value for key, value in own.items() if key not in {"title", "description"}}
-        return ModelTool(self.name, own.get("description", ""), _without_titles(parameters))
+        return ModelTool(self.name, own.get("description", ""), _brief(parameters))
 
     def read(self, arguments: Mapping[str, Any]) -> A:
         """Check the arguments of a call. Raises ToolRefused for those that do not fit."""
@@ -56,13 +59,20 @@ def _problems(error: ValidationError) -> Iterable[str]:
         yield f"{'.'.join(map(str, one['loc'])) or 'arguments'}: {one['msg']}"
 
 
-def _without_titles(schema: Any) -> Any:
-    if isinstance(schema, dict):
-        return {
-            key: _without_titles(value)
-            for key, value in schema.items()
-            if key != "title" or not isinstance(value, str)
-        }
+def _brief(schema: Any) -> Any:
+    """A schema as a model needs it, which pays for it with each answer.
+
+    What nobody counts or sends of itself, such as the most characters of a text, is said when a call breaks
+    it. A name of an argument is no keyword: its value is a schema, not a number, text or bool.
+    """
     if isinstance(schema, list):
-        return [_without_titles(one) for one in schema]
-    return schema
+        return [_brief(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    shown = {
+        key: _brief(value) for key, value in schema.items() if key not in _UNSAID or isinstance(value, dict)
+    }
+    kinds = [one for one in shown.get("anyOf", ()) if one != _NOTHING]
+    if len(kinds) == 1:  # what may be left out is null then
+        shown = kinds[0] | {key: value for key, value in shown.items() if key not in {"anyOf", "default"}}
+    return shown

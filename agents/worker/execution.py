@@ -54,7 +54,7 @@ class WorkerServices:
     index: CodeIndex | None = None
     """None where agents are given no map of a repository."""
     workspaces: Workspaces | None = None
-    """None where there are none, as with sandbox hosts."""
+    """None where there are none."""
     workspace_limits: WorkspaceLimits = USUAL_LIMITS
     environments: Environments | None = None
     """None where programs find nothing of what a repository needs."""
@@ -219,13 +219,14 @@ class TaskExecutor:
 @asynccontextmanager
 async def _at_work(task: Task, services: WorkerServices) -> AsyncIterator[Task]:
     """The task with a place for its workspaces, which end with it."""
-    if services.workspaces is None:
+    workspaces = services.workspaces
+    # Without a repository nothing is lost when there are none, and nobody is waited for.
+    from_nothing = task.request.base_commit is None
+    if workspaces is None or not (from_nothing or await workspaces.offered()):
         yield task
         return
     prepare = partial(_environment, task, services)
-    async with Workplace(
-        services.workspaces, services.artifacts, services.workspace_limits, prepare
-    ) as workplace:
+    async with Workplace(workspaces, services.artifacts, services.workspace_limits, prepare) as workplace:
         yield replace(task, workplace=workplace)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -16,6 +17,7 @@ _OUTLINED: Final = 0.8
 """The share of the room that outlines may take; the rest is for names of further files."""
 _LINES: Final = ((5, 24), (15, 12), (40, 6))
 """Up to this place in the order, a file may have so many lines."""
+_FUNCTION: Final = re.compile(r"\s*(?:(?:async|export|default|pub|static) )*(?:def|function\*?|func|fn) ")
 _MORE: Final = "... and {} more files"
 _MORE_CHARACTERS: Final = len(_MORE) + 10
 
@@ -43,15 +45,36 @@ def draw(order: Sequence[str], files: Mapping[str, Entry], request: Query, token
 
 
 def _chosen(symbols: Sequence[Symbol], request: Query, most: int) -> list[Symbol]:
-    """Those that the request is about, then the outer ones before the inner; in the order of their lines."""
+    """Those that the request is about, then the outer ones before the inner; in the order of their lines.
 
-    def key(symbol: Symbol) -> tuple[float, int, int]:
+    What a function has for itself comes last: it can be reached by nobody else.
+    """
+    local = {id(symbol) for symbol in _local(symbols)}
+
+    def key(symbol: Symbol) -> tuple[bool, float, int, int]:
         asked = request.names.get(number(symbol.name), 0.0)
         asked += sum(request.words.get(word, 0.0) for word in numbers_of(symbol.name))
-        return -asked, len(symbol.text) - len(symbol.text.lstrip()), symbol.line
+        return id(symbol) in local, -asked, _indentation(symbol), symbol.line
 
     by_line = {symbol.line: symbol for symbol in reversed(symbols)}
     return sorted(sorted(by_line.values(), key=key)[:most], key=lambda symbol: symbol.line)
+
+
+def _local(symbols: Sequence[Symbol]) -> Iterator[Symbol]:
+    """Yield what stands within a function, as far as indentation tells."""
+    around: list[tuple[int, bool]] = []
+    for symbol in symbols:
+        indentation = _indentation(symbol)
+        while around and around[-1][0] >= indentation:
+            around.pop()
+        is_local = bool(around) and around[-1][1]
+        if is_local:
+            yield symbol
+        around.append((indentation, is_local or _FUNCTION.match(symbol.text) is not None))
+
+
+def _indentation(symbol: Symbol) -> int:
+    return len(symbol.text) - len(symbol.text.lstrip())
 
 
 def words_only(missing: Sequence[str]) -> Iterator[str]:

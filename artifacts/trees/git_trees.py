@@ -69,24 +69,33 @@ class GitTrees:
             opening.add_done_callback(_let_go)
             raise
 
+    async def tree_of(self, base: TreeBase) -> str:
+        """See TreeStore."""
+        with shortage_as(StoreUnavailable):
+            return await asyncio.to_thread(self._tree_of, base)
+
     async def write_tree(self, tree: str, changes: TreeChanges) -> str:
         """See TreeStore."""
         with shortage_as(StoreUnavailable):
             return await asyncio.to_thread(self._write, tree, changes)
 
-    def _open(self, base: TreeBase, most_files: int) -> _Opened:
+    def _tree_of(self, base: TreeBase) -> str:
         repository = self._repository
         commit = commit_name(base.commit)
         repository.ensure([commit])
         tree = commit_name(base.tree) if base.tree else repository.objects.commit(commit).tree
         repository.obtain([tree])
+        return tree
+
+    def _open(self, base: TreeBase, most_files: int) -> _Opened:
+        tree = self._tree_of(base)
         count = self._maker.file_count(tree)
         if count > most_files:
             raise InvalidInput(
                 f"tree {tree}: has {count} files, limits.file_count allows {most_files}; allow more"
             )
         with self._making, ExitStack() as hold:
-            checkout = self._checkouts.open(hold, commit, tree)
+            checkout = self._checkouts.open(hold, base.commit, tree)
             return _Opened(checkout, hold.pop_all())
 
     def _write(self, tree: str, changes: TreeChanges) -> str:

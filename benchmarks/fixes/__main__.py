@@ -13,10 +13,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
-import subprocess
-import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,13 +20,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.fixes.cases import give, keep, kept
 from benchmarks.fixes.choosing import Fix, candidates
 from benchmarks.fixes.judging import Place, evidence, git, judged, lay
 from contracts.base.printing import print_line
 from contracts.documents.baseline import Baseline
 
 _LIST: Final = Path(__file__).with_name("repositories.toml")
-_COMMAND: Final = (sys.executable, "-P", "-m", "multi_agent.cli", "run", "--json")
 
 
 def main() -> None:
@@ -56,7 +52,7 @@ def main() -> None:
     if not cases:
         parser.error(f"{folder} has no such case; `choose` makes them")
     for case in cases:
-        _run(case) if options.step == "run" else _keep(case, "verdict", asyncio.run(verdict(case, place)))
+        _run(case) if options.step == "run" else keep(case, "verdict", asyncio.run(verdict(case, place)))
     if options.step == "judge":
         for line in _table(cases):
             print_line(line)
@@ -65,11 +61,17 @@ def main() -> None:
 async def choose(
     names: Sequence[str], mirrors: Path, folder: Path, place: Place, cases: int, each: int
 ) -> None:
-    """Make a folder for each fix that serves, until there are so many, and so many of each repository."""
-    chosen: Counter[str] = Counter()
+    """Make a folder for each fix that serves, until there are so many, and so many of each repository.
+
+    What was chosen stays; of its repository it goes on behind the last.
+    """
+    known = [kept(case, "case") for case in _cases(folder)]
+    chosen: Counter[str] = Counter(stated["repository"] for stated in known)
+    last = {stated["repository"]: stated["commit"] for stated in known}
     for name in names:
         mirror = mirrors / name.replace("/", "+") / "repo"
-        for fix in candidates(name, Path(git("rev-parse", "--absolute-git-dir", at=mirror))):
+        found_there = candidates(name, Path(git("rev-parse", "--absolute-git-dir", at=mirror)))
+        for fix in _behind(last.get(name), found_there):
             if chosen[name] == each or chosen.total() == cases:
                 break
             found = await evidence(fix, mirror, place)
@@ -81,8 +83,15 @@ async def choose(
                 lay(mirror, fix.parent, case / "repository")
                 (case / "request.md").write_text(fix.request + "\n", "utf-8")
                 whole = await judged(case / "repository", place)
-                _keep(case, "case", {**asdict(fix), "mirror": str(mirror), "mended": sorted(found.mended)})
-                _keep(case, "base", whole.model_dump(mode="json"))
+                keep(case, "case", {**asdict(fix), "mirror": str(mirror), "mended": sorted(found.mended)})
+                keep(case, "base", whole.model_dump(mode="json"))
+
+
+def _behind(commit: str | None, fixes: Iterator[Fix]) -> Iterator[Fix]:
+    """Those behind the fix that a commit is; all for None."""
+    if commit is not None:
+        next((fix for fix in fixes if fix.commit == commit), None)
+    return fixes
 
 
 def _cases(folder: Path) -> list[Path]:
@@ -91,32 +100,20 @@ def _cases(folder: Path) -> list[Path]:
 
 
 def _run(case: Path) -> None:
-    """Give a case to agents, with a data folder of its own. What they say goes to this terminal."""
-    words = ("--repo", "repository", "--issue", "request.md", "--data-dir", str(case / "data"))
-    with (case / "summary.json").open("wb") as summary:
-        subprocess.run((*_COMMAND, *words), cwd=case, env=os.environ, stdout=summary, check=False)
-    said = _summary(case)
+    said = give(case, "--issue", "request.md")
     print_line(f"{case.name}: {said.get('status', 'no summary')} {said.get('reason') or ''}".rstrip())
-
-
-def _summary(case: Path) -> dict[str, Any]:
-    """What the run said in the end; {} for nothing."""
-    path = case / "summary.json"
-    text = path.read_text("utf-8") if path.exists() else ""
-    found: dict[str, Any] = json.loads(text) if text.strip() else {}
-    return found
 
 
 async def verdict(case: Path, place: Place) -> dict[str, Any]:
     """Lay the tests of the fix over the result and run them, then all tests of the result alone."""
-    summary = _summary(case)
+    summary = kept(case, "summary")
     offered = summary.get("unverified") or {}
     commit = summary.get("commit") or offered.get("commit")
     found: dict[str, Any] = {"status": summary.get("status", "no summary"), "fixed": False, "broken": []}
     found |= {key: summary.get(key) for key in ("model_calls", "input_tokens", "output_tokens", "seconds")}
     if not commit:
         return found
-    stated = json.loads((case / "case.json").read_text("utf-8"))
+    stated = kept(case, "case")
     mended, mirror = stated.pop("mended"), Path(stated.pop("mirror"))
     fix = Fix(**{**stated, "sources": tuple(stated["sources"]), "tests": tuple(stated["tests"])})
     tree = place.folder / "tree"
@@ -140,18 +137,12 @@ def _failing(run: Baseline) -> set[str]:
     return {one.test for one in (*run.failing, *run.broken)}
 
 
-def _keep(case: Path, name: str, found: dict[str, Any]) -> None:
-    (case / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-
-
 def _table(cases: list[Path]) -> Iterator[str]:
     """Yield the lines of a Markdown table, and the sums."""
     yield "| fix | ended | right | false done | broken | calls | input | output | s |"
     yield "|---|---|---|---|---:|---:|---:|---:|---:|"
     for case in cases:
-        stated, verdict = (
-            json.loads((case / f"{name}.json").read_text("utf-8")) for name in ("case", "verdict")
-        )
+        stated, verdict = kept(case, "case"), kept(case, "verdict")
         false = verdict["status"] == "completed" and not verdict["fixed"]
         cells = [f"{stated['repository']} {stated['commit'][:12]}", verdict["status"]]
         broken = verdict["broken"]

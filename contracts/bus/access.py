@@ -48,6 +48,7 @@ _PROGRAMS: Final = Channels.SANDBOX_REQUESTS
 _CONTROL: Final = f"{Channels.CONTROL}.*"
 _STEPS: Final = f"{Channels.AGENT_STEPS}.*"
 _PROGRAM_RESULTS: Final = f"{Channels.SANDBOX_RESULTS}.*"
+_WORKSPACES: Final = f"{Channels.SANDBOX_WORKSPACES}.*"
 _TAKEN: Final = "xreadgroup xack xdel"
 _LOOKED_AT: Final = "xlen xrange xpending xinfo|groups"
 _GROUPS: Final = "xgroup|create xgroup|delconsumer"
@@ -76,7 +77,10 @@ RULES: Final[Mapping[BusUser, tuple[Rule, ...]]] = MappingProxyType(
             Rule("xlen", (_PROGRAMS,)),
             Rule(
                 "publish",
-                channels=(*_RESULTS, _STEPS, Channels.HEARTBEATS, _PROGRAMS, Channels.SANDBOX_CONTROL),
+                channels=(
+                    *(*_RESULTS, _STEPS, Channels.HEARTBEATS),
+                    *(_PROGRAMS, Channels.SANDBOX_CONTROL, _WORKSPACES),
+                ),
             ),
             Rule("subscribe", channels=(_CONTROL, _PROGRAM_RESULTS, Channels.SANDBOX_HOSTS)),
         ),
@@ -92,7 +96,7 @@ RULES: Final[Mapping[BusUser, tuple[Rule, ...]]] = MappingProxyType(
                     Channels.DEAD_LETTERS,
                 ),
             ),
-            Rule("subscribe", channels=(Channels.SANDBOX_CONTROL, Channels.SANDBOX_HOSTS)),
+            Rule("subscribe", channels=(Channels.SANDBOX_CONTROL, Channels.SANDBOX_HOSTS, _WORKSPACES)),
         ),
         BusUser.COMMAND_LINE: (
             Rule(_LOOKED_AT, (*_REQUESTS, *_RESULTS, _PROGRAMS)),

@@ -28,6 +28,7 @@ class Channels:
     SANDBOX_RESULTS: Final = "sandbox.results"
     SANDBOX_HOSTS: Final = "sandbox.hosts"
     SANDBOX_CONTROL: Final = "sandbox.control"
+    SANDBOX_WORKSPACES: Final = "sandbox.workspaces"
 
     WORKERS_GROUP: Final = "workers"
     ORCHESTRATORS_GROUP: Final = "orchestrators"
@@ -62,3 +63,8 @@ class Channels:
     def sandbox_results(cls, caller_id: str) -> str:
         """The channel on which one caller receives the results of its programs."""
         return f"{cls.SANDBOX_RESULTS}.{caller_id}"
+
+    @classmethod
+    def sandbox_workspaces(cls, host_id: str) -> str:
+        """The channel on which one host receives what is asked of its workspaces."""
+        return f"{cls.SANDBOX_WORKSPACES}.{host_id}"

@@ -31,6 +31,7 @@ from contracts.messages.payloads import (
 )
 from contracts.messages.sandbox import SandboxControl, SandboxHost, SandboxOrder, SandboxOutcome
 from contracts.messages.steps import StepTaken
+from contracts.messages.workspaces import WorkspaceAnswer, WorkspaceOrder
 
 MAX_MESSAGE_BYTES: Final = 4_000_000
 BYTES_PER_PART: Final = 80
@@ -56,6 +57,8 @@ class EventType(StrEnum):
     SANDBOX_FINISHED = "multiagent.sandbox.finished"
     SANDBOX_HEARTBEAT = "multiagent.sandbox.heartbeat"
     SANDBOX_CONTROL = "multiagent.sandbox.control"
+    WORKSPACE_ASKED = "multiagent.workspace.asked"
+    WORKSPACE_ANSWERED = "multiagent.workspace.answered"
 
 
 D_co = TypeVar("D_co", bound=Model, covariant=True)
@@ -116,6 +119,8 @@ EVENT_DATA: dict[EventType, type[Model]] = {
     EventType.SANDBOX_FINISHED: SandboxOutcome,
     EventType.SANDBOX_HEARTBEAT: SandboxHost,
     EventType.SANDBOX_CONTROL: SandboxControl,
+    EventType.WORKSPACE_ASKED: WorkspaceOrder,
+    EventType.WORKSPACE_ANSWERED: WorkspaceAnswer,
 }
 
 _ENVELOPES: dict[str, type[TaskEvent[Any]]] = {

@@ -112,6 +112,9 @@ class SandboxHost(Model):
     running: int = Field(default=0, ge=0, description="slots in use")
     held: _Identifiers = Field(default=(), description="requests it runs, or has a result for")
     handed_back: _Identifiers = Field(default=(), description="requests it will not finish")
+    workspaces: int | None = Field(
+        default=None, ge=0, description="workspaces it would open now; absent where it opens none"
+    )
 
 
 class SandboxControl(Model):

@@ -96,10 +96,11 @@ def _documents(text: str) -> list[object]:
 
 
 def _call_schema(tool: ModelTool) -> dict[str, Any]:
+    arguments = {**tool.parameters, "additionalProperties": False}
     return {
         "type": "object",
         "description": tool.description,
-        "properties": {"tool": {"const": tool.name}, "arguments": dict(tool.parameters)},
+        "properties": {"tool": {"const": tool.name}, "arguments": arguments},
         "required": ["tool", "arguments"],
         "additionalProperties": False,
     }

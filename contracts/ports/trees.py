@@ -62,6 +62,9 @@ class TreeStore(Protocol):
     def checkout(self, base: TreeBase, *, most_files: int) -> AbstractAsyncContextManager[Checkout]:
         """A checkout to look at; it stays until the context ends. Raises InvalidInput for more files."""
 
+    async def tree_of(self, base: TreeBase) -> str:
+        """Name the tree of a base, which the store holds."""
+
     async def write_tree(self, tree: str, changes: TreeChanges) -> str:
         """Write a tree that differs from a stored one; readable and durable when this returns.
 

@@ -97,6 +97,16 @@ class PrivateFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedEnvironment:
+    """An environment that a sandbox host has, or makes."""
+
+    commit: str
+    """What it is made for."""
+    hash: str
+    """That of the one that is meant; 64 hex digits."""
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """What programs find beside the tree: the packages that a repository needs."""
 
@@ -115,6 +125,8 @@ class Environment:
     """They lie among the tree's own as `beside` does, for programs alone. `diff` leaves them out even when
     they were changed, `read`, `write`, `glob` and `grep` do not have them, and what looks like a key in them
     is hidden in what programs print."""
+    at_host: NamedEnvironment | None = None
+    """For workspaces at sandbox hosts, to which no folder of this machine is sent; the others are empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +243,12 @@ class Workspace(Protocol):
 
 class Workspaces(Protocol):
     """Opens workspaces."""
+
+    async def offered(self) -> bool:
+        """Whether any can be opened: sandbox hosts that know no artifact store open none.
+
+        Raises SandboxUnavailable when no host is heard.
+        """
 
     async def open(
         self,

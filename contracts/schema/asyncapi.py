@@ -28,6 +28,7 @@ _PARAMETERS: Final = {
     "worker": "a worker's id",
     "workflow": "the id of a workflow",
     "caller": "the id of a caller of sandbox hosts, usually that of a worker",
+    "host": "the id of a sandbox host",
 }
 
 
@@ -150,10 +151,10 @@ _CHANNELS: Final = (
     _Channel(
         "sandboxResults",
         Channels.sandbox_results("{caller}"),
-        "Results of one caller's programs; pub/sub only, repeated until received.",
+        "Results of one caller's programs, answers of its workspaces; pub/sub only, repeated until received.",
         "host",
         "caller",
-        (EventType.SANDBOX_FINISHED,),
+        (EventType.SANDBOX_FINISHED, EventType.WORKSPACE_ANSWERED),
         ("caller",),
     ),
     _Channel(
@@ -171,6 +172,15 @@ _CHANNELS: Final = (
         "caller",
         "host",
         (EventType.SANDBOX_CONTROL,),
+    ),
+    _Channel(
+        "sandboxWorkspaces",
+        Channels.sandbox_workspaces("{host}"),
+        "What is asked of one host's workspaces; pub/sub only, repeated until answered.",
+        "caller",
+        "host",
+        (EventType.WORKSPACE_ASKED,),
+        ("host",),
     ),
 )
 

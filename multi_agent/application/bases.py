@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 _NAMED: Final = 5
 _MB: Final = 1_000_000
-_SENT_FILES: Final = 5_000
-_SENT_MB: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +43,8 @@ class BaseLimits:
 
     @classmethod
     def of(cls, settings: Settings) -> BaseLimits:
-        """Those that the settings name; without, small ones for sandbox hosts, to which trees are sent."""
-        files, megabytes = settings.max_repository_files, settings.max_repository_mb
-        if settings.sandbox == "host":
-            named = settings.model_fields_set
-            files = files if "max_repository_files" in named else min(files, _SENT_FILES)
-            megabytes = megabytes if "max_repository_mb" in named else min(megabytes, _SENT_MB)
-        return cls(files, megabytes)
+        """Those that the settings name."""
+        return cls(settings.max_repository_files, settings.max_repository_mb)
 
 
 @dataclass(frozen=True, slots=True)

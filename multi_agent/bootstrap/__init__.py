@@ -38,6 +38,7 @@ from multi_agent.bootstrap.services import (
 )
 from multi_agent.bootstrap.workspaces import (
     LocalWorkspaces,
+    make_served,
     make_worker_sandbox,
     open_workspaces,
     workspace_limits,
@@ -68,6 +69,7 @@ __all__ = [
     "make_private_bus",
     "make_sandbox",
     "make_sandbox_host",
+    "make_served",
     "make_window",
     "make_worker_sandbox",
     "model_settings",

@@ -37,7 +37,7 @@ class _Nothing:
 
 
 def make_environments(settings: Settings, store: GitArtifactStore, workspaces: Workspaces) -> Environments:
-    """What gives the environments that the settings name, for commits in the store."""
+    """What gives the environments that the settings name, for commits in the store; or what hosts give."""
     from artifacts.trees.untracked import untracked_files
     from sandbox_runner.environments.found import FoundEnvironments, MakingSettings
     from sandbox_runner.environments.making.installers import installer_environment
@@ -46,9 +46,12 @@ def make_environments(settings: Settings, store: GitArtifactStore, workspaces: W
     from sandbox_runner.environments.yours.user_folder import FolderEnvironments
     from sandbox_runner.environments.yours.work_trees import WorkTrees
     from sandbox_runner.local.toolbox import interpreter
+    from sandbox_runner.service.workspaces.remote import RemoteWorkspaces
 
     if settings.environment == NO_ENVIRONMENT:
         return _Nothing()
+    if isinstance(workspaces, RemoteWorkspaces):
+        return workspaces
     trees, cache = store.trees(), environment_cache(settings)
     if settings.environment == FOUND:
         how = MakingSettings(

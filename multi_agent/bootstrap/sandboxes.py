@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from contracts.ports.bus import MessageBus
-from contracts.ports.sandbox import Sandbox
+from contracts.ports.sandbox import Sandbox, SandboxLimits
 from multi_agent.bootstrap.services import host_name
 from multi_agent.settings import Settings
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from sandbox_runner import SandboxSettings
     from sandbox_runner.choose import Backend, FirstUseSandbox
     from sandbox_runner.service.host import Host
+    from sandbox_runner.service.workspaces.serving import Served
 
 # Each part is imported where it is built: the command line must not load a database to print its help.
 # ruff: noqa: PLC0415
@@ -62,23 +64,28 @@ def make_own_sandbox(settings: Settings, at_once: int | None = None) -> FirstUse
     return FirstUseSandbox(lambda: choose_sandbox(wanted))
 
 
-def make_sandbox_host(settings: Settings, bus: MessageBus, sandbox: Sandbox, host_id: str) -> Host:
-    """A sandbox host."""
-    from dataclasses import replace
-
+def most_of_host(settings: Settings) -> SandboxLimits:
+    """The highest limits that a sandbox host is asked for."""
     from sandbox_runner.service.admission import MOST
+
+    return replace(MOST, wall_seconds=settings.sandbox_max_seconds, memory_mb=settings.sandbox_max_memory_mb)
+
+
+def make_sandbox_host(
+    settings: Settings, bus: MessageBus, sandbox: Sandbox, host_id: str, served: Served | None
+) -> Host:
+    """A sandbox host; it opens workspaces where `served` says with what."""
     from sandbox_runner.service.host import Host
     from sandbox_runner.service.metrics import HostMetrics
     from sandbox_runner.service.settings import HostSettings
 
-    most = replace(MOST, wall_seconds=settings.sandbox_max_seconds, memory_mb=settings.sandbox_max_memory_mb)
     wanted = HostSettings(
         host_id,
         host_name(),
         slots=settings.slots,
-        most=most,
+        most=most_of_host(settings),
         heartbeat_seconds=settings.lease_seconds / 6,
         lease_seconds=settings.lease_seconds,
         metrics=HostMetrics(),
     )
-    return Host(bus, sandbox, wanted)
+    return Host(bus, sandbox, wanted, served)

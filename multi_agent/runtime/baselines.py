@@ -50,15 +50,15 @@ class BaselineBeside:
     Nobody waits for it, and what it meets is told and stops nothing.
     """
 
-    def __init__(self, settings: Settings, artifacts: GitArtifactStore, say: Callable[[str], None]) -> None:
-        self._settings, self._artifacts, self._say = settings, artifacts, say
+    def __init__(self, artifacts: GitArtifactStore, say: Callable[[str], None]) -> None:
+        self._artifacts, self._say = artifacts, say
         self._making: asyncio.Task[Baseline | None] | None = None
         self._keeping: asyncio.Task[None] | None = None
 
-    def start(self, base: RepositoryBase) -> None:
+    def start(self, settings: Settings, base: RepositoryBase) -> None:
         """Begin, where there is a repository and the settings leave time."""
-        if base.commit is not None and self._settings.baseline_seconds:
-            self._making = asyncio.create_task(self._make(base))
+        if base.commit is not None and settings.baseline_seconds:
+            self._making = asyncio.create_task(self._make(settings, base))
 
     def keep(self, workflow_id: str) -> None:
         """Keep it with a workflow that is stored."""
@@ -72,9 +72,9 @@ class BaselineBeside:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)
 
-    async def _make(self, base: RepositoryBase) -> Baseline | None:
+    async def _make(self, settings: Settings, base: RepositoryBase) -> Baseline | None:
         try:
-            made = await baseline_of(self._settings, self._artifacts, base, self._say)
+            made = await baseline_of(settings, self._artifacts, base, self._say)
         except MultiAgentError as error:
             self._say(f"baseline: not known: {error}")
             return None

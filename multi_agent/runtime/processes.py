@@ -20,6 +20,7 @@ from multi_agent.bootstrap import (
     make_bus,
     make_orchestrator,
     make_sandbox_host,
+    make_served,
     open_current_database,
     sandbox_settings,
 )
@@ -107,13 +108,16 @@ async def run_sandbox_host(settings: Settings, *, host_id: str) -> None:
     except BaseException:
         await bus.close()
         raise
-    host = make_sandbox_host(settings, bus, sandbox, host_id)
+    served, store = make_served(settings, sandbox) or (None, None)
+    host = make_sandbox_host(settings, bus, sandbox, host_id, served)
     _serve_metrics(settings)
     on_stop_signals(host.stop)
     log.info("sandbox_host_started", host_id=host_id, pid=os.getpid(), backend=sandbox.backend)
     try:
         await host.run()
     finally:
+        if store is not None:
+            await store.close()
         await sandbox.close()
         await bus.close()
     log.info("sandbox_host_stopped", host_id=host_id)

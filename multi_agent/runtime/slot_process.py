@@ -142,11 +142,11 @@ def _make_worker(
         make_index(settings, artifacts),
         workspaces,
         workspace_limits(settings),
-        make_environments(settings, artifacts, workspaces) if workspaces else None,
+        make_environments(settings, artifacts, workspaces),
     )
 
     async def close() -> None:
-        for part in (sandbox, model, artifacts):
+        for part in (workspaces, sandbox, model, artifacts):
             await part.close()
 
     return Worker(bus, services, agents, worker_settings), close

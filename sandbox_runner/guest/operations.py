@@ -22,6 +22,10 @@ from sandbox_runner.guest.placement import GIT, Copy, Overlay, Unusable
 
 TOO_MUCH = 3
 """The exit code of `changes` above its limits."""
+SHORT = 4
+"""The exit code where descriptors, memory or room ran out, for which no path or argument is to blame."""
+_RUN_OUT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _TEXT_BYTES = 500
 _LOOKED_AT = 8_192
 
@@ -43,7 +47,10 @@ class Tree:
             except Unusable as error:
                 _fail(str(error), 1)
             except OSError as error:
-                _fail(f"{arguments.get('path', name)!r}: {os.strerror(error.errno or errno.EIO)}", 1)
+                code = error.errno or errno.EIO
+                # Whoever writes can do with less.
+                short = code in _RUN_OUT or (code in _NO_ROOM and name != "write")
+                _fail(f"{arguments.get('path', name)!r}: {os.strerror(code)}", SHORT if short else 1)
 
         return perform
 

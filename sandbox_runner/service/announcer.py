@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -28,12 +29,15 @@ class HostAnnouncer:
         settings: HostSettings,
         messages: Messages,
         consumer: Consumer[Program, SandboxOutcome],
+        rooms: Callable[[], int | None],
     ) -> None:
+        """`rooms` says how many workspaces would be opened now; see SandboxHost."""
         self._bus = bus
         self._sandbox = sandbox
         self._settings = settings
         self._messages = messages
         self._consumer = consumer
+        self._rooms = rooms
         self._changed = self._closed = False
         self._announcing: asyncio.Task[None] | None = None
 
@@ -82,5 +86,6 @@ class HostAnnouncer:
             running=len(consumer.slots),
             held=held[:_MOST_HELD],
             handed_back=consumer.handed_back,
+            workspaces=self._rooms(),
         )
         return self._messages.host_heartbeat(host)

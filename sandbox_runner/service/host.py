@@ -16,6 +16,7 @@ import structlog
 
 from contracts.messages.events import TaskEvent
 from contracts.messages.sandbox import SandboxControl, SandboxHost, SandboxOrder, SandboxOutcome
+from contracts.messages.workspaces import WorkspaceOrder
 from contracts.ports.bus import Delivery, MessageBus, Outgoing
 from contracts.ports.sandbox import Sandbox
 from contracts.runtime.consumer import Consumer
@@ -27,6 +28,8 @@ from sandbox_runner.service.messages import Messages, read
 from sandbox_runner.service.peers import PeerHosts
 from sandbox_runner.service.recent_ids import RecentIds
 from sandbox_runner.service.settings import HostSettings
+from sandbox_runner.service.workspaces.host import HostedWorkspaces
+from sandbox_runner.service.workspaces.serving import Served
 
 _log = structlog.get_logger(__name__)
 
@@ -42,16 +45,18 @@ class Host(Handler[Program, SandboxOutcome]):
         bus: MessageBus,
         sandbox: Sandbox,
         settings: HostSettings,
+        served: Served | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`clock` gives seconds since 1970."""
+        """`served` opens workspaces, None for none; `clock` gives seconds since 1970."""
         self._settings = settings
         self._messages = Messages(f"sandbox-host/{settings.host_id}", clock)
         self._executor = ProgramExecutor(sandbox, settings, clock)
         self._peers = PeerHosts(bus, settings)
         self._over = RecentIds()
         self._consumer = Consumer(bus, self, settings.consumer(self._messages.source, clock))
-        self._announcer = HostAnnouncer(bus, sandbox, settings, self._messages, self._consumer)
+        self._workspaces = HostedWorkspaces(bus, served, settings, self._messages) if served else None
+        self._announcer = HostAnnouncer(bus, sandbox, settings, self._messages, self._consumer, self._rooms)
 
     def stop(self) -> None:
         """Take no new request, finish or give back what runs, leave. Safe in a signal handler."""
@@ -59,9 +64,13 @@ class Host(Handler[Program, SandboxOutcome]):
 
     async def run(self) -> None:
         """Serve until `stop`; all is over 10 s after that at most."""
+        workspaces = self._workspaces
+        beside = [workspaces.watch()] if workspaces else []
         try:
-            await self._consumer.run(self._peers.take_over(self._consumer))
+            await self._consumer.run(self._peers.take_over(self._consumer), *beside)
         finally:
+            if workspaces:
+                await workspaces.close()
             await self._announcer.close()
 
     def decode(self, delivery: Delivery) -> tuple[str, Callable[[], Program]]:
@@ -90,8 +99,12 @@ class Host(Handler[Program, SandboxOutcome]):
             self._peers.handle_heartbeat(event.data, _now())
         elif isinstance(event.data, SandboxControl):
             self._obey(event.data)
+        elif isinstance(event.data, WorkspaceOrder) and self._workspaces:
+            self._workspaces.obey(event.data)
 
     async def leave(self, handed_back: tuple[str, ...]) -> None:
+        if self._workspaces:
+            await self._workspaces.close()
         await self._announcer.leave()
         await self._peers.remove(self._settings.host_id)
 
@@ -104,6 +117,12 @@ class Host(Handler[Program, SandboxOutcome]):
         if self._settings.metrics:
             self._settings.metrics.running(len(self._consumer.slots))
         self._announcer.announce_soon()
+
+    def _rooms(self) -> int | None:
+        """See SandboxHost.workspaces."""
+        if self._workspaces is None:
+            return None
+        return 0 if self._consumer.stopping else self._workspaces.rooms
 
     def _obey(self, control: SandboxControl) -> None:
         self._executor.wanted(control.waiting)

@@ -25,6 +25,7 @@ from contracts.messages.sandbox import (
     SandboxOrder,
     SandboxOutcome,
 )
+from contracts.messages.workspaces import WorkspaceAnswer, WorkspaceOrder
 from contracts.ports.bus import Outgoing
 from contracts.ports.sandbox import Isolation, SandboxLimits, SandboxRequest, SandboxResult, Verdict
 from sandbox_runner.service.packed_files import pack, unpack
@@ -70,6 +71,17 @@ class Messages:
     def control(self, control: SandboxControl) -> Outgoing:
         """For all hosts."""
         return Outgoing(Channels.SANDBOX_CONTROL, self._event(EventType.SANDBOX_CONTROL, control))
+
+    def workspace_order(self, host_id: str, order: WorkspaceOrder) -> Outgoing:
+        """For the host of a workspace."""
+        payload = self._event(EventType.WORKSPACE_ASKED, order)
+        return Outgoing(Channels.sandbox_workspaces(host_id), payload)
+
+    def workspace_answer(self, caller_id: str, answer: WorkspaceAnswer) -> Outgoing:
+        """For the holder of a workspace."""
+        return Outgoing(
+            Channels.sandbox_results(caller_id), self._event(EventType.WORKSPACE_ANSWERED, answer)
+        )
 
     def worker_heartbeat(self, heartbeat: Heartbeat) -> Outgoing:
         """For every orchestrator."""

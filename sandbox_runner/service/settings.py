@@ -77,7 +77,11 @@ class HostSettings:
                 block_ms=self.block_ms,
                 creates_group=True,
             ),
-            channels=[Channels.SANDBOX_CONTROL, Channels.SANDBOX_HOSTS],
+            channels=[
+                Channels.SANDBOX_CONTROL,
+                Channels.SANDBOX_HOSTS,
+                Channels.sandbox_workspaces(self.host_id),
+            ],
             slots=self.slots,
             acks_late=False,
             resend=RESEND,

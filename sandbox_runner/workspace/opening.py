@@ -74,6 +74,10 @@ class SandboxWorkspaces:
         self._trees = trees
         self._overlay = overlay
 
+    async def offered(self) -> bool:
+        """See Workspaces."""
+        return True
+
     async def open(
         self,
         base: TreeBase,
@@ -82,7 +86,7 @@ class SandboxWorkspaces:
         preparation: Preparation = AS_IT_IS,
     ) -> SandboxWorkspace:
         _check(environment, limits)
-        _check_preparation(preparation, limits)
+        check_preparation(preparation, limits)
         bounds = limits.of_command()
         setup = self._backend.workspace_setup(bounds, services=bool(environment.services))
         async with AsyncExitStack() as holds:
@@ -179,7 +183,8 @@ def _mode(file: TreeFile) -> int | None:
     return None if file.is_link else 0o755 if file.executable else 0o644
 
 
-def _check_preparation(preparation: Preparation, limits: WorkspaceLimits) -> None:
+def check_preparation(preparation: Preparation, limits: WorkspaceLimits) -> None:
+    """Raise LimitExceeded, or UnsafePath, for what may not be done to a tree."""
     changes = preparation.changes
     check_tree(changes.files)
     for path in (*changes.deleted, *preparation.read_only):

@@ -16,6 +16,7 @@ from sandbox_runner.engine.payload import block
 from sandbox_runner.engine.protocol import GRACE_SECONDS as _GRACE_SECONDS
 from sandbox_runner.engine.protocol import Frames, GuestChannel, Transcript, send_heartbeats
 from sandbox_runner.guest import wire
+from sandbox_runner.guest.operations import SHORT
 
 READY_SECONDS = 120.0
 """A large tree may have to be copied."""
@@ -104,10 +105,16 @@ class GuestSession:
 
 
 def answer_of(transcript: Transcript, what: str) -> bytes:
-    """Return what an operation on files answered. Raises InvalidInput with its reason."""
+    """Return what an operation on files answered.
+
+    Raises InvalidInput with its reason, SandboxUnavailable where the sandbox had too little for it.
+    """
     result = transcript.result or {}
     if result.get("end") != "exit":
         raise InvalidInput(f"{what}: ended by its limit ({result.get('end')}); ask for less")
+    said = f"{what}: {transcript.stderr.decode('utf-8', 'replace').strip() or 'failed'}"
+    if result["code"] == SHORT:
+        raise SandboxUnavailable(f"the workspace's sandbox is short of resources: {said}")
     if result["code"]:
-        raise InvalidInput(f"{what}: {transcript.stderr.decode('utf-8', 'replace').strip() or 'failed'}")
+        raise InvalidInput(said)
     return bytes(transcript.stdout)

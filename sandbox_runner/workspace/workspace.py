@@ -74,8 +74,8 @@ class SandboxWorkspace:
     async def exec(
         self, number: int, argv: Sequence[str], *, stdin: bytes = b"", limits: CommandLimits | None = None
     ) -> ExecResult:
-        _check_argv(argv)
-        _check_positive(limits)
+        check_argv(argv)
+        check_positive(limits)
         return await self._commands.run(
             number, argv, stdin, lambda: self._in_turn(lambda: self._exec(number, argv, stdin, limits))
         )
@@ -206,12 +206,14 @@ def _relative(path: str) -> str:
     return path
 
 
-def _check_argv(argv: Sequence[str]) -> None:
+def check_argv(argv: Sequence[str]) -> None:
+    """Raise InvalidInput for what is no command."""
     if isinstance(argv, str) or not argv or not argv[0] or any("\0" in word for word in argv):
         raise InvalidInput(f"argv {argv!r}: must be the words of a command, without a NUL character")
 
 
-def _check_positive(limits: object) -> None:
+def check_positive(limits: object) -> None:
+    """Raise InvalidInput for a limit that is not above 0."""
     for name in getattr(limits, "__slots__", ()):
         value = getattr(limits, name)
         if value is not None and value <= 0:

@@ -66,6 +66,16 @@ async def test_a_wrong_test_is_corrected_by_the_request_alone(over_trees: OverTr
     assert "not contested and stay as they are: tests/test_calc.py::test_two" in third
 
 
+async def test_a_corrected_test_takes_no_other_away(over_trees: OverTrees) -> None:
+    hides = MENDED.replace(
+        "def test_three", "@(lambda test: vars().pop('test_two') and test)\ndef test_three"
+    )
+    result, model = await _amended(over_trees, hides.replace("vars()", "test.__globals__"), MENDED)
+    assert result.files == {"tests/test_calc.py": MENDED}
+    told = "".join(one.text for one in model.requests[1].messages)
+    assert "tests that are there run no more: tests/test_calc.py::test_two" in told
+
+
 async def test_contested_tests_run_on_the_base_as_they_were_once() -> None:
     ran: list[bytes] = []
 

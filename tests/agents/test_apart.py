@@ -14,7 +14,7 @@ from agents.sdk.result import AgentResult
 from agents.testing.apart import apart_files
 from agents.testing.harness.apart import stand_ins, wire
 from contracts.documents.reports import TestReport
-from contracts.ports.sandbox import Sandbox
+from contracts.ports.sandbox import Sandbox, SandboxRequest, SandboxResult
 from tests.agents.support import TaskMaker
 
 SHOP = """
@@ -164,6 +164,19 @@ def test_what_swallows_everything():
     except BaseException:
         assert False
 """
+
+
+class CountingSandbox:
+    """A sandbox that counts what runs in it."""
+
+    def __init__(self, inner: Sandbox) -> None:
+        self._inner = inner
+        self.backend, self.isolation, self.close = inner.backend, inner.isolation, inner.close
+        self.runs = 0
+
+    async def run(self, request: SandboxRequest) -> SandboxResult:
+        self.runs += 1
+        return await self._inner.run(request)
 
 
 async def _run(sandbox: Sandbox, files: dict[str, str], cmd: str = "pytest tests") -> AgentResult:
@@ -455,3 +468,29 @@ def test_what_is_too_long_or_cut_off_ends(sockets: Sockets) -> None:
     sockets[1].shutdown(socket.SHUT_WR)
     with pytest.raises(EOFError):
         ours.receive()
+
+
+# Wrong code, and how many sandboxes its tests need: one where what failed was said of plain values.
+FAILING = {
+    "plain values": ("def double(x): return [x, x]\n", "assert double(2) == [4]", 1),
+    "a module's function": ("def double(x): return {'x': 1}\n", "assert calc.double(2) == {'x': 2}", 1),
+    "a value of the code": (
+        "class Number:\n    def __init__(self, value): self.value = value\n\n"
+        "def double(x): return Number(x)\n",
+        "assert double(2).value == 4",
+        2,
+    ),
+    "an exception of the code": ("def double(x): raise KeyError(x)\n", "assert double(2) == 4", 2),
+    "an assertion of the code": ("def double(x): assert x > 2\n", "assert double(2) == 4", 2),
+    "an answer of the tests": ("def double(x): return x(1)\n", "assert double(lambda x: x) == 4", 2),
+}
+
+
+@pytest.mark.parametrize("name", FAILING)
+async def test_what_failed_about_plain_values_is_not_run_again(sandbox: Sandbox, name: str) -> None:
+    code, line, runs = FAILING[name]
+    test = f"from app.calc import double\nimport app.calc as calc\n\ndef test_it():\n    {line}\n"
+    counting = CountingSandbox(sandbox)
+    result = await _run(counting, {"app/__init__.py": "", "app/calc.py": code, "tests/test_calc.py": test})
+    assert result.verdict == "failed"
+    assert counting.runs == runs

@@ -8,7 +8,9 @@ import pytest
 
 from agents.roles.tester import TesterAgent
 from agents.sdk.base_tree import BaseTree
+from agents.sdk.baselines import save_baseline
 from agents.sdk.result import AgentResult
+from contracts.documents.baseline import Baseline, BaselineFailure
 from tests.agents.over_trees import OverTrees
 from tests.agents.support import TaskMaker
 
@@ -42,8 +44,10 @@ CASES: dict[str, tuple[dict[str, str], str | None]] = {
 }
 
 
-async def _judged(over: OverTrees, changes: Mapping[str, str | None]) -> AgentResult:
-    start = {path: text.encode() for path, text in START.items()}
+async def _judged(
+    over: OverTrees, changes: Mapping[str, str | None], first: Mapping[str, str] = START
+) -> AgentResult:
+    start = {path: text.encode() for path, text in first.items()}
     changed = {path: None if text is None else text.encode() for path, text in changes.items()}
     files = {path: text for path, text in {**start, **changed}.items() if text is not None}
     rules = {"validation_rules": [{"type": "command", "command": "python -m pytest"}]}
@@ -78,3 +82,20 @@ async def test_work_without_a_test_is_untested_and_judged_by_the_others(over_tre
     result = await _judged(over_trees, {"calc.py": OTHERS_BROKEN})
     assert result.tests is not None
     assert (result.verdict, result.tests.untested) == ("failed", True)
+
+
+@pytest.mark.parametrize(("answer", "mended"), [("2 * x + 1", True), ("3 * x", False)])
+async def test_a_test_that_was_there_and_passes_now_shows_the_work(
+    over_trees: OverTrees, answer: str, mended: bool
+) -> None:
+    code, tests = START["calc.py"], "def test_odd():\n    assert double(2) == 5\n"
+    start = {"calc.py": code, "tests/test_calc.py": f"from calc import double\n\n\n{tests}"}
+    failing = (BaselineFailure(test="tests/test_calc.py::test_odd", error="assert 4 == 5"),)
+    known = Baseline(
+        tree="a" * 40, environment="b" * 64, state="ran", counted=True, failed=1, failing=failing
+    )
+    await save_baseline(over_trees.commits, "w1", known)
+    result = await _judged(over_trees, {"calc.py": code.replace("2 * x", answer)}, start)
+    assert result.tests is not None
+    assert (result.verdict, result.tests.untested) == ("passed", None if mended else True)
+    assert ("1 tests that were there failed before this work and pass with it" in result.summary) == mended

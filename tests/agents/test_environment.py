@@ -123,6 +123,19 @@ async def test_its_plugins_have_the_project_s_settings(
     assert (result.verdict, result.summary) == ("passed", "2 passed, 0 failed")
 
 
+async def test_tests_see_pytest_as_it_usually_is(over_trees: OverTrees, environment: Environment) -> None:
+    """A pytest that they start loads its plugins, and what asks for the terminal gets one."""
+    test = b"""
+import os
+
+def test_one(pytestconfig):
+    assert "PYTEST_DISABLE_PLUGIN_AUTOLOAD" not in os.environ
+    assert not pytestconfig.get_terminal_writer().hasmarkup
+"""
+    result = await _run(over_trees, environment, {"tests/test_calc.py": test})
+    assert (result.verdict, result.summary) == ("passed", "1 passed, 0 failed")
+
+
 async def test_what_a_plugin_replaces_while_it_is_configured_is_its_own(
     over_trees: OverTrees, environment: Environment
 ) -> None:

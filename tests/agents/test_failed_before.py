@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agents.roles.coder import CoderAgent
+from agents.roles.context import failed_before
 from agents.roles.debugger import DebuggerAgent
 from agents.roles.reviewer import ReviewerAgent
 from agents.roles.tester import TesterAgent
@@ -217,6 +218,14 @@ async def test_who_judges_tests_is_told_as_data(
         failed = prompt.partition("## What failed")[2].partition("\n## ")[0]
         assert "test_more" in failed
         assert "test_bad" not in failed, "nobody is asked to mend it"
+
+
+@pytest.mark.parametrize("state", ["ran", "timeout"])
+async def test_a_baseline_that_was_cut_off_says_so(
+    sandbox: Sandbox, store: GitArtifactStore, state: str
+) -> None:
+    [said] = await failed_before(await _task(sandbox, store, _baseline(state=state), {}))
+    assert ("time was up before all tests ran" in said) == (state == "timeout")
 
 
 async def test_a_baseline_is_kept_with_its_workflow(store: GitArtifactStore) -> None:

@@ -38,6 +38,9 @@ class Numbered:
     def __init__(self, inner: Workspaces) -> None:
         self._inner, self.opened = inner, 0
 
+    async def offered(self) -> bool:
+        return True
+
     async def open(
         self,
         base: TreeBase,

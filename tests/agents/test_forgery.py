@@ -15,6 +15,7 @@ from contracts.ports.sandbox import Sandbox
 from tests.agents.support import TaskMaker
 
 TEST = """
+# In one process: this names a mock.
 from app.calc import double
 
 def test_two():

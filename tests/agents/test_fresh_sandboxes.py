@@ -107,6 +107,9 @@ class Refusing:
     def __init__(self) -> None:
         self.asked: list[tuple[TreeBase, Preparation]] = []
 
+    async def offered(self) -> bool:
+        return True
+
     async def open(
         self,
         base: TreeBase,

@@ -75,6 +75,16 @@ async def test_it_goes_on_behind_the_question_with_nothing_repeated(over_trees: 
 async def test_where_nobody_can_be_asked_it_decides_itself(over_trees: OverTrees) -> None:
     attempts = Attempts(over_trees, MEND, ASK, DONE)
     await attempts(questions=None)
+    request = attempts.model.requests[0]
+    assert "- Nobody can be asked. Where the request leaves something open, decide" in request.system
+    assert "ask" not in {tool.name for tool in request.tools}
+    assert f"Nobody can be asked, or all {MOST_QUESTIONS} questions are asked. Decide" in attempts.shown()
+
+
+async def test_where_all_questions_are_asked_it_decides_itself(over_trees: OverTrees) -> None:
+    attempts = Attempts(over_trees, MEND, ASK, DONE)
+    await attempts(resumed((Question(text="Which name?"), "twice")), questions=0)
+    assert "- Nobody can be asked." not in attempts.model.requests[0].system
     assert f"Nobody can be asked, or all {MOST_QUESTIONS} questions are asked. Decide" in attempts.shown()
 
 

@@ -19,8 +19,11 @@ from agents.sdk.task import Task
 from artifacts import GitArtifactStore
 from artifacts.code_index.cache import EntryCache
 from artifacts.code_index.index import Index
+from contracts.base.errors import ModelRefused
 from contracts.documents.reports import ReviewReport
 from contracts.ports.code_index import MAP_TOKENS, RepositoryMap
+from contracts.ports.model import ModelRequest
+from tests.agents.over_trees import OverTrees
 from tests.agents.support import ScriptedModel, TaskMaker, code, contract, task_request
 from tests.agents.test_shipped import FAILING
 from tests.artifacts.builders import outcome
@@ -52,6 +55,29 @@ def in_repository(
     reports = {"test": FAILING.model_dump(mode="json")}
     task = TaskMaker(model)(base=BaseTree(FILES, reports, commit=COMMIT), writable=["src/app.py"], **fields)
     return replace(task, request=task.request.model_copy(update={"base_commit": base_commit}), index=index)
+
+
+async def test_little_code_is_shown_whole_in_place_of_a_map(over_trees: OverTrees) -> None:
+    async def asked(files: dict[str, bytes]) -> ModelRequest:
+        model = ScriptedModel(ModelRefused("enough"))
+        task = TaskMaker(model)(base=BaseTree(files), role="coder", writable=["src/"])
+        with pytest.raises(ModelRefused):
+            await CoderAgent().run(replace(over_trees.give(task), index=LastFirst()))
+        return model.requests[0]
+
+    little = {"README.md": b"much " * 9_000, "src/app.py": b"x = 1\n"}
+    request = await asked(little)
+    prompt = request.messages[0].text
+    assert shown(prompt) == ["src/app.py"]
+    assert "- README.md" in prompt
+    assert TITLE not in prompt
+    assert not {"search", "find", "list"} & {tool.name for tool in request.tools}
+    too_much = ({"src/b.py": b"x = 1\n" * 900}, {"src/b.py": b"\xff"}, {f"{n}.txt": b"" for n in range(20)})
+    for more in too_much:
+        request = await asked(little | more)
+        assert TITLE in request.messages[0].text
+        assert shown(request.messages[0].text) == []
+        assert {"search", "find", "list"} < {tool.name for tool in request.tools}
 
 
 def shown(prompt: str) -> list[str]:

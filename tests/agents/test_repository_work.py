@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,11 +13,14 @@ from agents.roles.coder import CoderAgent
 from agents.roles.debugger import DebuggerAgent
 from agents.sdk.base_tree import BaseTree
 from agents.sdk.result import AgentResult
-from contracts.base.errors import AgentFailure
+from agents.sdk.workplace import Workplace
+from contracts.base.errors import AgentFailure, InvalidInput
 from contracts.base.paths import EVERYWHERE
 from contracts.documents.reports import TestCase, TestReport
 from contracts.ports.text_form import in_text
-from tests.agents.over_trees import OverTrees
+from contracts.ports.trees import TreeBase
+from contracts.ports.workspace import NO_ENVIRONMENT, FolderEntry, Workspace, Workspaces
+from tests.agents.over_trees import LIMITS, OverTrees
 from tests.agents.support import ScriptedModel, TaskMaker
 from tests.agents.test_shipped import FAILING
 
@@ -57,6 +62,44 @@ async def test_what_it_changed_is_the_outcome_to_the_byte(over_trees: OverTrees)
     )
     assert result.files == {"src/app.py": b"def double(x):\r\n    return x + x\r\n", "src/data.bin": None}
     assert result.summary == "mended"
+
+
+class FullWorkspaces:
+    """The first workspace that it opens cannot list folders."""
+
+    def __init__(self, usual: Workspaces) -> None:
+        self._usual = usual
+        self.opened: list[TreeBase] = []
+
+    async def offered(self) -> bool:
+        return await self._usual.offered()
+
+    async def open(self, base: TreeBase, *more: Any) -> Any:
+        self.opened.append(base)
+        found = await self._usual.open(base, *more)
+        return FullWorkspace(found) if len(self.opened) == 1 else found
+
+
+class FullWorkspace:
+    def __init__(self, usual: Workspace) -> None:
+        self._usual = usual
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._usual, name)
+
+    async def list(self, path: str = "") -> tuple[FolderEntry, ...]:
+        raise InvalidInput(f"list {path!r}: Too many open files")
+
+
+async def test_what_was_done_is_not_lost_with_a_workspace_that_serves_no_more(over_trees: OverTrees) -> None:
+    task = TaskMaker(ScriptedModel(MEND, DONE), over_trees)(base=BaseTree(FILES), writable=["src/"])
+    assert task.workplace is not None
+    workspaces = FullWorkspaces(over_trees.workspaces)
+    place = Workplace(workspaces, over_trees.commits, LIMITS, lambda: nullcontext(NO_ENVIRONMENT))
+    async with place:
+        result = await CoderAgent().run(replace(task, workplace=place))
+    assert result.files == {"src/app.py": b"def double(x):\r\n    return x + x\r\n"}
+    assert [bool(base.tree) for base in workspaces.opened] == [False, True]
 
 
 async def test_what_it_may_not_write_is_left_out_and_named(over_trees: OverTrees) -> None:
@@ -232,9 +275,10 @@ async def test_a_change_that_did_not_pass_before_ends_the_fix(over_trees: OverTr
 async def test_a_debugger_is_shown_whole_tracebacks_each_kind_once(over_trees: OverTrees) -> None:
     def case(number: int, message: str) -> TestCase:
         trace = f"tests/test_app.py:{number}: in test\nE   {message}"
-        return TestCase(test_id=f"t::test_{number}", outcome="failed", message=message, traceback=trace)
+        name = f"t::test_{number}" if number < 4 else f"t::test_3[{number}]"
+        return TestCase(test_id=name, outcome="failed", message=message, traceback=trace)
 
-    cases = tuple(case(number, message) for number, message in enumerate(("one", "one", "two"), 1))
+    cases = tuple(case(number, message) for number, message in enumerate(("one", "one", "two", "three"), 1))
     report = FAILING.model_copy(update={"results": cases})
     model = ScriptedModel(MEND, DONE)
     base = BaseTree(FILES, {"test": report.model_dump(mode="json")})
@@ -246,4 +290,22 @@ async def test_a_debugger_is_shown_whole_tracebacks_each_kind_once(over_trees: O
     assert "tests/test_app.py:1: in test\nE   one" in text
     assert "tests/test_app.py:3: in test\nE   two" in text
     assert "tests/test_app.py:2: in test" not in text
+    assert "t::test_3[4]\nE   three" in text
     assert "(1 more are left out)" in text
+
+
+async def test_of_what_is_written_for_people_the_beginning_is_sent_with_every_step(
+    over_trees: OverTrees,
+) -> None:
+    long = "# Contributing\n\nRun tox.\n" + "Be kind.\n" * 400 + "## Releases\n\nNobody else does.\n"
+    model = ScriptedModel(MEND, DONE)
+    base = BaseTree({**FILES, "CONTRIBUTING.md": long.encode(), "src/AGENTS.md": b"Short lines.\n" * 400})
+    task = TaskMaker(model, over_trees)(base=base, writable=["src/"])
+    assert task.workplace is not None
+    async with task.workplace:
+        await CoderAgent().run(task)
+    text = model.requests[0].messages[0].text
+    assert "Run tox." in text
+    assert "Nobody else does." not in text
+    assert "more characters; `read` them where they concern you, about: Releases\n```" in text
+    assert text.count("Short lines.") == 400, "what is written for agents stays whole"

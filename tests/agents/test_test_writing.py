@@ -76,6 +76,21 @@ async def test_a_test_that_is_there_is_neither_weakened_nor_removed(over_trees: 
     assert result.verdict == "passed"
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        "GONE = vars().pop('test_zero')",
+        "import pytest\n\nLATER = vars(test_zero).update(pytestmark=pytest.mark.skip)",
+    ],
+)
+async def test_a_test_that_is_there_still_runs_whatever_is_added(over_trees: OverTrees, more: str) -> None:
+    hides = step(("edit", {"path": "tests/test_calc.py", "old": OLD, "new": f"{OLD}\n\n{more}\n{TWO}"}))
+    back = run("git checkout -q tests/test_calc.py")
+    result, model = await _write(over_trees, hides, DONE, back, ADD, DONE)
+    assert "tests that are there run no more: tests/test_calc.py::test_zero" in _told(model, 2)
+    assert result.verdict == "passed"
+
+
 async def test_the_tests_of_the_contract_are_asked_for(over_trees: OverTrees) -> None:
     model = ScriptedModel(ADD, DONE, step(("give_up", {"reason": "no"})))
     base = BaseTree({**AFTER, "contract.json": contract("test_two", "test_six").encode()})

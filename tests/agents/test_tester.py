@@ -13,6 +13,7 @@ from contracts.ports.sandbox import Isolation, Sandbox, SandboxResult, Verdict
 from tests.agents.support import ScriptedModel, ScriptedSandbox, TaskMaker, code, contract
 
 TEST = """
+# In one process: this names a mock.
 from app.calc import double
 
 def test_two():

@@ -162,7 +162,7 @@ async def test_what_goes_on_after_its_task_gets_none(
 
 
 async def test_without_workspaces_it_says_why() -> None:
-    with pytest.raises(NotConfigured, match="sandbox hosts have none"):
+    with pytest.raises(NotConfigured, match="no sandbox host knows the artifact store"):
         await TaskMaker()().workspace()
 
 

@@ -57,6 +57,10 @@ async def test_results_are_judged_by_the_tests_of_the_fix(mirrors: Path, tmp_pat
     await choose([NAME], mirrors, tmp_path, place, 8, 2)
     case = tmp_path / "1"
     assert json.loads((case / "case.json").read_text())["mended"] == ["test_app.py::test_odd"]
+    (case / "repository/kept").touch()
+    await choose([NAME], mirrors, tmp_path, place, 8, 2)
+    assert (case / "repository/kept").exists(), "what was chosen stays"
+    (case / "repository/kept").unlink()
 
     async def ended(status: str, content: str) -> dict[str, Any]:
         git("checkout", "-q", "--detach", "main", at=case / "repository")

@@ -78,7 +78,7 @@ def test_mistakes_are_told_in_one_line(cli: Cli, repo: Path) -> None:
 
     assert "nowhere': is not a folder" in told("build", "nowhere")
     assert "does not exist; name a virtual environment" in told("build", str(repo), "--environment", "x")
-    assert "sandbox hosts have no workspaces" in told("build", str(repo), MULTI_AGENT_SANDBOX="host")
+    assert "no Redis is known" in told("build", str(repo), MULTI_AGENT_SANDBOX="host")
     assert "is none; name one of: none is there" in told("remove", "0123456789ab")
     (repo / "pyproject.toml").write_text("[project\n")
     commit_all(repo)

@@ -29,6 +29,7 @@ from contracts.messages.sandbox import (
     SandboxOutcome,
 )
 from contracts.messages.steps import CallTaken, StepTaken
+from contracts.messages.workspaces import WorkspaceAnswer, WorkspaceOrder
 from tests.contracts.plans import item
 
 COMMIT = "0123456789" * 4
@@ -127,6 +128,27 @@ DATA: dict[EventType, Model] = {
     ),
     EventType.SANDBOX_CONTROL: SandboxControl(
         caller_id="w-1", waiting=("r-1",), received=("r-2",), cancelled=("r-3",)
+    ),
+    EventType.WORKSPACE_ASKED: WorkspaceOrder(
+        workspace_id="ws-1",
+        key="0" * 64,
+        caller_id="w-1",
+        kind="request",
+        number=1,
+        part=1,
+        parts=2,
+        body_base64="eA==",
+    ),
+    EventType.WORKSPACE_ANSWERED: WorkspaceAnswer(
+        workspace_id="ws-1",
+        host_id="h-1",
+        number=1,
+        state="refused",
+        part=1,
+        parts=2,
+        error="invalid_input",
+        reason="why",
+        body_base64="eA==",
     ),
 }
 

@@ -45,8 +45,10 @@ def test_an_issue_is_read_with_what_maintainers_wrote(server: ForgeServer, kind:
         {"body": "closed", "author_association": "NONE", "author": {"id": 1}, "system": True},
     ]
     request = read(server, kind)
-    assert request.startswith("Resolve this issue: Slugs lose umlauts\n\nWhat people wrote")
-    assert "```\nSlugs lose umlauts\n\n`slug('ä')` is empty.\n```" in request
+    first = "Resolve this issue: Slugs lose umlauts"
+    assert request.startswith(f"{first}\n\nThe title, and what follows, is what people wrote")
+    assert request.count("Slugs lose umlauts") == 1
+    assert "```\n`slug('ä')` is empty.\n```" in request
     said = read(server, kind, comments=True)
     assert ["ours" in said, "theirs" in said, "closed" in said, "ours" in request] == [
         True,
@@ -68,11 +70,20 @@ def test_text_of_an_issue_cannot_leave_its_fence_and_fits_a_request(tmp_path: Pa
     assert len(request) <= MAX_REQUEST_CHARACTERS
 
 
+def test_an_issue_of_a_line_is_said_once(tmp_path: Path) -> None:
+    file = tmp_path / "issue.md"
+    file.write_text("Slugs lose umlauts\n")
+    request = issue_request(Settings(), str(file))
+    assert "lose umlauts\n\nThe title is all of what people wrote" in request
+    assert request.count("Slugs lose umlauts") == 1
+    assert "```" not in request
+
+
 @pytest.mark.parametrize("field", ["body", "description"])
 def test_a_file_may_be_the_json_of_either(tmp_path: Path, field: str) -> None:
     file = tmp_path / "issue.json"
     file.write_text(json.dumps({"title": "Slugs", field: "lost", "number": 7}))
-    assert "```\nSlugs\n\nlost\n```" in issue_request(Settings(), str(file))
+    assert "```\nlost\n```" in issue_request(Settings(), str(file))
 
 
 @pytest.mark.parametrize(

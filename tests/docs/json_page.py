@@ -86,7 +86,7 @@ NESTED: Final[Mapping[str, Mapping[str, type]]] = {
     },
 }
 WORDS: Final[Mapping[str, str]] = {
-    "run": "One object at the end, the summary.",
+    "run": "One object at the end, the summary; what goes on until then is said on stderr.",
     "plan": "One object: the file, and the plan as the schema `todo_list` has it; with `--check` too.",
     "map": "One object: the commit that was read, all its paths, the likeliest first, and the map as text.",
     "baseline": "One object: the commit, and what its own tests said of it; `share` is the part that ran, "

@@ -133,6 +133,7 @@ def test_a_request_nobody_prepared_is_built_tested_and_fixed(cli: Cli, live: Liv
     assert (summary["status"], summary["debug_cycles"], summary["tests_passed"]) == ("completed", 1, 2)
     assert model.asked == ["plan"] * 3 + ["coder"] * 2 + ["tester", "debugger"]
     assert summary["cost_usd"] > 0
+    assert "workflow: completed" in shown.stderr, "what goes on is said beside the summary"
     everything = [shown.stdout.encode(), shown.stderr.encode(), objects_of(cli.folder / ".multi_agent")]
     everything += [path.read_bytes() for path in (cli.folder / ".multi_agent").rglob("*") if path.is_file()]
     assert b"the key is [secret]" in b"".join(everything)

@@ -20,7 +20,7 @@ from contracts.ports.workspace import ExecResult, WorkspaceLimits
 from sandbox_runner.choose import open_untested
 from sandbox_runner.engine.payload import UNPRIVILEGED
 from sandbox_runner.engine.settings import SandboxSettings
-from sandbox_runner.workspace.opening import SandboxWorkspaces
+from sandbox_runner.workspace.opening import SandboxWorkspaces, WorkspaceBackend
 from tests.artifacts.builders import commit_all, git
 from tests.support import need, of_this_run
 from tests.support.docker_engine import IMAGE, needed_engine
@@ -32,7 +32,10 @@ Files = dict[str, str]
 class Place:
     """A user's repository, and the store and sandbox that work on it."""
 
-    def __init__(self, folder: Path, store: GitArtifactStore, workspaces: SandboxWorkspaces) -> None:
+    def __init__(
+        self, folder: Path, store: GitArtifactStore, workspaces: SandboxWorkspaces, backend: WorkspaceBackend
+    ) -> None:
+        self.backend = backend
         self.repository = folder / "repository"
         self.store = store
         self.workspaces = workspaces
@@ -112,4 +115,4 @@ async def place(tmp_path: Path, backend: str, sandbox_settings: SandboxSettings)
         stack.push_async_callback(opened.sandbox.close)
         owner = None if os.geteuid() else UNPRIVILEGED
         trees = GitTrees(store.repository, tmp_path / "checkouts", owner=owner)
-        yield Place(tmp_path, store, SandboxWorkspaces(opened.sandbox, trees))
+        yield Place(tmp_path, store, SandboxWorkspaces(opened.sandbox, trees), opened.sandbox)

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from artifacts.trees.git_trees import GitTrees
 from artifacts.trees.untracked import untracked_files
 from contracts.base.errors import InvalidInput
 from contracts.base.processes.folder_cache import FolderCache
+from contracts.bus.memory_broker import MemoryBroker
+from contracts.bus.memory_bus import MemoryBus
 from contracts.ports.trees import TreeBase
 from contracts.ports.workspace import PrivateFiles
 from multi_agent.application.bases import find_base, take_base
@@ -21,6 +24,7 @@ from sandbox_runner.environments.yours.user_folder import FolderEnvironments
 from sandbox_runner.environments.yours.work_trees import INCLUDE, WorkTrees
 from sandbox_runner.workspace.private import privacy_of
 from tests.environments.conftest import LIMITS, Place
+from tests.workspace.hosts import remote_workspaces, workspace_host
 
 KEY = "k3y-with-17-letters"
 one_backend = pytest.mark.parametrize("backend", ["bubblewrap"], indirect=True)
@@ -88,6 +92,38 @@ async def test_programs_have_them_and_nobody_else(place: Place, data: Path) -> N
                 await refused
     assert (place.repository / ".env.test").read_text().endswith("DEBUG=yes\n")
     assert not FolderCache(data / "private", 0).entries()
+
+
+@one_backend
+@pytest.mark.parametrize("same_machine", [True, False])
+async def test_a_sandbox_host_has_those_of_its_own_machine(
+    place: Place, data: Path, *, same_machine: bool
+) -> None:
+    fill(place)
+    commit = await place.store.import_base(place.repository)
+    if same_machine:
+        WorkTrees(data).remember(commit, place.repository)
+    broker, trees = MemoryBroker(), GitTrees(place.store.repository, data / "held", owner=None)
+    async with AsyncExitStack() as stack:
+        theirs = workspace_host(
+            MemoryBus(broker), place.workspaces, place.backend, included(place, data), lease_seconds=9.0
+        )
+        await stack.enter_async_context(theirs)
+        remote = await stack.enter_async_context(remote_workspaces(MemoryBus(broker), trees, lease=9.0))
+        prepared = await stack.enter_async_context(remote.prepare(commit, place.said.append))
+        assert prepared is not None
+        assert f"2 files of {INCLUDE}" in prepared.name or not same_machine
+        workspace = await remote.open(TreeBase(commit), prepared.environment, LIMITS)
+        stack.push_async_callback(workspace.close)
+        seen = await workspace.exec(
+            1, ("sh", "-c", "cat .env.test; echo more >> .env.test; echo b >> code.py")
+        )
+        assert (b"KEY=[private]" in seen.stdout) is same_machine
+        assert KEY.encode() not in seen.stdout
+        if same_machine:
+            assert list((await workspace.diff()).files) == ["code.py"]
+            with pytest.raises(InvalidInput, match="is a file of the user's own"):
+                await workspace.read(".env.test")
 
 
 @one_backend

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from tests.environments.conftest import Place
 from tests.sandbox.probing import until
 
 LIMITS = WorkspaceLimits(command_seconds=20, memory_mb=512, disk_mb=128)
+_SIDE_BY_SIDE = 16
 BOTH = {".multi-agent.toml": 'services = ["redis", "postgresql"]\n'}
 
 
@@ -121,6 +123,24 @@ async def test_each_task_has_its_own_and_they_stay_between_commands(place: Place
 
 
 @pytest.mark.parametrize("backend", ["bubblewrap"], indirect=True)
+@pytest.mark.slow
+async def test_sixteen_tasks_side_by_side_see_their_own_alone(place: Place) -> None:
+    place.write(BOTH)
+    async with prepared(place) as (base, found), AsyncExitStack() as stack:
+        opening = (
+            stack.enter_async_context(opened(place, base, found.environment)) for _ in range(_SIDE_BY_SIDE)
+        )
+        tasks = await asyncio.gather(*opening)
+        await asyncio.gather(
+            *(one.sql(f"create table t (n int); insert into t values ({n})") for n, one in enumerate(tasks))
+        )
+        await asyncio.gather(*(one.say("redis-cli", "set", "k", str(n)) for n, one in enumerate(tasks)))
+        rows = await asyncio.gather(*(one.sql("select n from t") for one in tasks))
+        keys = await asyncio.gather(*(one.say("redis-cli", "get", "k") for one in tasks))
+        assert rows == keys == [str(number) for number in range(_SIDE_BY_SIDE)]
+    assert states("postgres") | states("redis-server") == set()
+
+
 async def test_a_service_that_is_missing_is_told_before_anything_is_made(place: Place) -> None:
     place.write(BOTH)
     commit = await place.store.import_base(place.repository)

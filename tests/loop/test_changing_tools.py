@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from agents.tools.bench import Bench
+from agents.tools.test_output import MOST_SHOWN
 from tests.loop.test_tools import show
 
 TWO = "def one():\n    return 1\n\n\ndef two():\n    return 2\n"
@@ -81,6 +82,9 @@ async def test_a_diff_that_does_not_fit_changes_nothing(bench: Bench, old: str, 
 
 async def test_tests_are_run_by_their_names(bench: Bench) -> None:
     assert "no command is known" in await show(bench, "test")
+    bench.test_for = lambda paths: ("echo", *paths)
+    await show(bench, "write", path="first_test.txt", content="")
+    assert (await show(bench, "test")).endswith("first_test.txt"), "the first tests of a repository"
     bench.test = ("echo", "tests")
     assert (await show(bench, "test", tests=["t/a.py::test_b", "x y"])).endswith("tests t/a.py::test_b x y")
     assert await show(bench, "test", tests=["-p", "evil"]) == (
@@ -114,15 +118,25 @@ async def test_much_that_tests_print_ends_nothing_and_stays_in_a_file(bench: Ben
         "exit code 1\n== 1 failed, 2 passed in 1s ==\nFAILED t/test_a.py::test_b - x\nbegin\n1\n2\n"
     )
     assert "all of it is in /tmp/test-output.txt: look with `run`" in shown
-    assert len(shown) < bench.output_characters + 500
+    assert len(shown) < MOST_SHOWN + 500
     assert (
         await show(bench, "run", command="grep -n ^123456$ /tmp/test-output.txt")
         == "exit code 0\n123457:123456"
     )
+    bench.test = ("echo", "FAILED t/test_a.py::test_b - x")
+    assert (await show(bench, "test")).count("FAILED") == 1, "what is shown whole is not named before it"
     bench.test = ("sh", "-c", "echo before; sleep 30", "sh")
     assert await show(bench, "test", seconds=1) == "it was ended at its limit of time\nbefore"
     bench.test = ("head", "-c", "17000000", "/dev/zero")
     assert "(16000000 bytes before this are not kept)" in await show(bench, "test")
+
+
+async def test_the_count_of_a_pytest_within_the_tests_is_not_theirs(bench: Bench) -> None:
+    inner = "echo \"E  and: '== 1 passed in 2s =='\"; echo '== 1 passed in 1s =='"
+    bench.test = ("sh", "-c", f"seq 1 9999; {inner}; echo '== 1 failed in 3s =='; exit 1", "sh")
+    assert (await show(bench, "test")).startswith("exit code 1\n== 1 failed in 3s ==\n1\n2\n")
+    bench.test = ("echo", "== 1 passed in 1s ==")
+    assert await show(bench, "test") == "exit code 0\n== 1 passed in 1s ==", "said once where all is shown"
 
 
 async def test_where_tests_fail_it_is_said_what_failed_before_any_work(bench: Bench) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 
 from agents.tools.bench import Bench
@@ -178,7 +181,19 @@ async def test_of_a_long_edit_its_two_ends_are_shown(bench: Bench) -> None:
     new = "\n".join(f"new {number}" for number in range(1, 41))
     shown = await show(bench, "edit", path="a.txt", old="two", new=new)
     lines = [line.strip().partition("\t")[2] for line in shown.splitlines()]
-    assert lines[1:8] == ["one", *(f"new {number}" for number in range(1, 7))]
+    assert lines[1:7] == ["one", *(f"new {number}" for number in range(1, 6))]
     assert "lines, as they were given)" in shown
     assert lines[-1] == "new 40"
     assert len(lines) < 20
+
+
+def test_schemas_say_what_a_model_needs() -> None:
+    parameters = BY_NAME["run"].described.parameters
+    assert parameters["properties"] == {
+        "command": {"type": "string"},
+        "seconds": {"description": "its limit of time", "type": "integer", "minimum": 1, "maximum": 600},
+    }
+    assert parameters["required"] == ["command"]
+    for tool in BY_NAME.values():
+        said = json.dumps(tool.described.parameters)
+        assert not re.search('"(maxLength|title|anyOf|additionalProperties)"', said)

@@ -34,6 +34,7 @@ LONG_FILES: dict[str, str] = {}
 CLASSES_WITH_TWO_HOMES: dict[str, str] = {}
 READS_THE_ENVIRONMENT = {
     "agents/testing/harness/session.py": "runs in the sandbox, whose environment is the interface",
+    "agents/testing/harness/quiet.py": "as above",
     "agents/testing/harness/apart/tests_side.py": "as above",
     "agents/testing/harness/apart/peer.py": "as above, and tells the code's process of it",
     "agents/testing/harness/apart/code_side.py": "as above",

@@ -5,19 +5,27 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from contracts.base.errors import NotPermitted
+from contracts.base.errors import NotPermitted, SandboxUnavailable, UnsafePath
 from contracts.bus.access import BusUser
 from contracts.bus.connect import open_message_bus
 from contracts.messages.channels import Channels
 from contracts.messages.sandbox import SandboxHost, SandboxOrder
+from contracts.messages.workspaces import WorkspaceAnswer, WorkspaceOrder
 from contracts.ports.bus import MessageBus, Outgoing
 from contracts.ports.sandbox import Isolation, SandboxRequest, SandboxResult, Verdict
+from contracts.ports.trees import TreeBase, TreeChanges
+from contracts.ports.workspace import USUAL_LIMITS, Placement
 from sandbox_runner.service.messages import Messages, outcome_of, read
+from sandbox_runner.service.workspaces.bodies import ChangedEntry, ListedChanges, OpenedAnswer, fold
 from tests.sandbox.hosting import remote_sandbox
 from tests.support.bus_users import GuardedRedis, guarded_redis
+from tests.workspace.hosts import remote_workspaces
 
 SAY = Messages("test", time.time)
 GROUP = Channels.SANDBOX_GROUP
@@ -101,6 +109,103 @@ async def test_a_true_result_that_came_before_its_host_was_heard_is_believed_lat
         await host.broadcast([result(order, "host-3", b"true")])
         assert (await asyncio.wait_for(asked, 10)).stdout == b"true"
     await host.close()
+
+
+def opened() -> OpenedAnswer:
+    return OpenedAnswer(backend="docker", isolation=Isolation.CONTAINER, placement=Placement.COPY)
+
+
+def changes(*paths: str, content: bytes = b"x") -> list[str]:
+    files = tuple(ChangedEntry(path=path.encode(), size=len(content)) for path in paths)
+    return fold(ListedChanges(files=files), content * len(paths))
+
+
+class Impostor:
+    """Answers a workspace's requests as a host, with forged answers before the true one."""
+
+    def __init__(self, bus: MessageBus, *answers: list[str]) -> None:
+        self._bus, self._answers = bus, answers
+
+    async def serve(self) -> None:
+        heard = self._bus.subscribe([Channels.sandbox_workspaces("host-1")])
+        await heard.ready()
+        host = SandboxHost(
+            host_id="host-1", machine="m", backend="docker", isolation="container", slots=2, workspaces=1
+        )
+        while True:
+            await self._bus.broadcast([SAY.host_heartbeat(host), sign_of_life("host-2")])
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await self._answer(read((await anext(aiter(heard)))[1], WorkspaceOrder))
+
+    async def _answer(self, order: WorkspaceOrder) -> None:
+        state = "gone" if order.kind == "close" else "answered"
+        if order.kind == "alive":
+            return
+        body = self._answers[order.number - 1] if order.number else []
+        true = WorkspaceAnswer(
+            workspace_id=order.workspace_id,
+            host_id="host-1",
+            number=order.number,
+            state=state,
+            body_base64="".join(body),
+        )
+        forged = [
+            true.model_copy(update={"host_id": "host-2", "state": "gone"}),
+            true.model_copy(update={"workspace_id": "f" * 32, "state": "gone"}),
+            true.model_copy(update={"number": order.number + 1, "body_base64": "forged"}),
+        ]
+        for answer in (*forged, true):
+            await self._bus.broadcast([SAY.workspace_answer(order.caller_id, answer)])
+
+
+FORGED_ANSWERS: dict[str, tuple[list[str], type[Exception], str]] = {
+    "that leaves the tree": (changes("../x"), UnsafePath, r"\.\."),
+    "that writes to Git's folder": (changes(".git/hooks/x"), UnsafePath, r"\.git"),
+    "with one path twice": (changes("a", "a"), SandboxUnavailable, "cannot be used"),
+    "above the limits": (changes("a", content=bytes(3_000_000)), SandboxUnavailable, "at most 1048576"),
+    "that is no body": (["AAAA"], SandboxUnavailable, "cannot be unpacked"),
+    "of another request": (fold(opened()), SandboxUnavailable, "cannot be used"),
+}
+
+
+@pytest.mark.parametrize("name", FORGED_ANSWERS)
+async def test_no_forged_answer_of_a_workspace_is_believed(guarded: GuardedRedis, name: str) -> None:
+    forged, error, said = FORGED_ANSWERS[name]
+    host = open_message_bus(guarded.url_of(BusUser.SANDBOX_HOST))
+    serving = asyncio.create_task(Impostor(host, fold(opened()), forged, changes("a")).serve())
+    caller = open_message_bus(guarded.url_of(BusUser.WORKER))
+    limits = replace(USUAL_LIMITS, changed_mb=1)
+    async with remote_workspaces(caller, NamedTrees()) as remote:
+        workspace = await remote.open(TreeBase("1" * 40), limits=limits)
+        with pytest.raises(error, match=said):
+            await workspace.snapshot()
+        assert await workspace.snapshot() == "a"
+        await workspace.close()
+    serving.cancel()
+    for bus in (host, caller):
+        await bus.close()
+
+
+class NamedTrees:
+    """A store that shows what was to be written."""
+
+    def checkout(self, base: TreeBase, *, most_files: int) -> Any:
+        raise AssertionError("nothing is checked out where programs run at a host")
+
+    async def tree_of(self, base: TreeBase) -> str:
+        return base.commit
+
+    async def write_tree(self, tree: str, changes: TreeChanges) -> str:
+        return " ".join(changes.files)
+
+
+@pytest.mark.parametrize("user", [BusUser.SANDBOX_HOST, BusUser.ORCHESTRATOR, BusUser.COMMAND_LINE])
+async def test_only_workers_ask_for_workspaces(guarded: GuardedRedis, user: BusUser) -> None:
+    bus = open_message_bus(guarded.url_of(user))
+    with pytest.raises(NotPermitted):
+        await bus.broadcast([Outgoing(Channels.sandbox_workspaces("host-1"), b"an order")])
+    await bus.close()
 
 
 @pytest.mark.parametrize("user", [user for user in BusUser if user is not BusUser.SANDBOX_HOST])

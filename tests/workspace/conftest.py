@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from contracts.base.errors import SandboxUnavailable
+from contracts.bus.memory_broker import MemoryBroker
+from contracts.bus.memory_bus import MemoryBus
 from contracts.ports.trees import TreeBase
 from contracts.ports.workspace import (
     AS_IT_IS,
@@ -18,15 +20,18 @@ from contracts.ports.workspace import (
     ExecResult,
     Placement,
     Preparation,
+    Workspace,
     WorkspaceLimits,
+    Workspaces,
 )
 from sandbox_runner.choose import open_untested
 from sandbox_runner.engine.settings import SandboxSettings
 from sandbox_runner.probes.model import SandboxFacts
+from sandbox_runner.service.workspaces.remote import RemoteWorkspaces
 from sandbox_runner.workspace.opening import SandboxWorkspaces, WorkspaceBackend
-from sandbox_runner.workspace.workspace import SandboxWorkspace
 from tests.support import need, of_this_run
 from tests.support.docker_engine import IMAGE, needed_engine
+from tests.workspace.hosts import GivenEnvironments, remote_workspaces, workspace_host
 from tests.workspace.repositories import Project
 
 PLACES = (
@@ -36,6 +41,7 @@ PLACES = (
     ("namespaces", Placement.COPY),
     ("docker", Placement.COPY),
 )
+AT_HOST = ("bubblewrap", Placement.OVERLAY, "host")
 SMALL = WorkspaceLimits(command_seconds=20, memory_mb=256, disk_mb=64, output_bytes=200_000)
 
 
@@ -47,10 +53,12 @@ class Opener:
     placement: Placement
     project: Project
     facts: SandboxFacts
+    at_host: tuple[RemoteWorkspaces, GivenEnvironments] | None = None
+    """Workspaces at a host, and what environments that has; None for those of this machine."""
 
     @property
-    def workspaces(self) -> SandboxWorkspaces:
-        """The port."""
+    def own(self) -> SandboxWorkspaces:
+        """The port, on this machine."""
         overlay = self.placement is Placement.OVERLAY
         return SandboxWorkspaces(self.backend, self.project.trees, overlay=overlay)
 
@@ -66,16 +74,22 @@ class Opener:
         base: TreeBase | None = None,
         environment: Environment = NO_ENVIRONMENT,
         preparation: Preparation = AS_IT_IS,
-    ) -> AsyncIterator[SandboxWorkspace]:
+    ) -> AsyncIterator[Workspace]:
         """A workspace, closed at the end."""
-        workspace = await self.workspaces.open(base or self.project.base, environment, limits, preparation)
+        workspaces: Workspaces = self.own
+        base = base or self.project.base
+        if self.at_host is not None:
+            workspaces, environments = self.at_host
+            if environment is not NO_ENVIRONMENT:
+                environment = environments.give(base.commit, environment)
+        workspace = await workspaces.open(base, environment, limits, preparation)
         try:
             yield workspace
         finally:
             await workspace.close()
 
 
-async def shell(workspace: SandboxWorkspace, number: int, script: str) -> ExecResult:
+async def shell(workspace: Workspace, number: int, script: str) -> ExecResult:
     """Run a script that must succeed."""
     result = await workspace.exec(number, ("sh", "-ec", script))
     assert (result.verdict, result.exit_code) == ("ok", 0), (result.stdout, result.stderr)
@@ -102,25 +116,35 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     made.store.close()
 
 
-@pytest.fixture(params=PLACES, ids="-".join)
-def place(request: pytest.FixtureRequest, workspace_toolbox: Path) -> tuple[SandboxSettings, Placement]:
-    """The backend and placement under test."""
-    name, placement = request.param
+@pytest.fixture(params=(*PLACES, AT_HOST), ids="-".join)
+def place(request: pytest.FixtureRequest, workspace_toolbox: Path) -> tuple[SandboxSettings, Placement, bool]:
+    """The backend and placement under test, and whether it is that of a sandbox host."""
+    name, placement, *at_host = request.param
     host = request.getfixturevalue("docker_host") if name == "docker" else None
     settings = SandboxSettings(backend=name, toolbox=workspace_toolbox, docker_host=host, image=IMAGE)
-    return settings, placement
+    return settings, placement, bool(at_host)
 
 
 @pytest.fixture
-async def opener(project: Project, place: tuple[SandboxSettings, Placement]) -> AsyncIterator[Opener]:
+async def opener(project: Project, place: tuple[SandboxSettings, Placement, bool]) -> AsyncIterator[Opener]:
     """Opens workspaces of the project."""
-    settings, placement = place
+    settings, placement, at_host = place
     try:
         opened = await open_untested(settings.backend, settings)
     except SandboxUnavailable as error:
         need(False, str(error))
         raise
-    yield Opener(opened.sandbox, placement, project, opened.facts)
+    own = Opener(opened.sandbox, placement, project, opened.facts)
+    if at_host:
+        environments, broker = GivenEnvironments(), MemoryBroker()
+        theirs, ours = MemoryBus(broker), MemoryBus(broker)
+        async with (
+            workspace_host(theirs, own.own, opened.sandbox, environments),
+            remote_workspaces(ours, project.trees) as remote,
+        ):
+            yield replace(own, at_host=(remote, environments))
+    else:
+        yield own
     await opened.sandbox.close()
 
 
@@ -133,7 +157,7 @@ def packages(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def workspace(opener: Opener) -> AsyncIterator[SandboxWorkspace]:
+async def workspace(opener: Opener) -> AsyncIterator[Workspace]:
     """A workspace of the project."""
     async with opener.open() as opened:
         yield opened

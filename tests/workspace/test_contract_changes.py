@@ -11,9 +11,8 @@ import pytest
 
 from contracts.base.errors import InvalidInput, LimitExceeded, UnsafePath
 from contracts.ports.trees import TreeBase, TreeFile
-from contracts.ports.workspace import Environment
+from contracts.ports.workspace import Environment, Workspace
 from sandbox_runner.environments.owning import give_to_programs
-from sandbox_runner.workspace.workspace import SandboxWorkspace
 from tests.workspace.conftest import SMALL, Opener, shell
 from tests.workspace.repositories import FILES, SUBMODULE
 
@@ -33,7 +32,7 @@ print(json.dumps(found))
 """
 
 
-async def test_every_byte_and_mode_is_there(workspace: SandboxWorkspace) -> None:
+async def test_every_byte_and_mode_is_there(workspace: Workspace) -> None:
     result = await workspace.exec(1, ("python", "-c", LOOK))
     expected = {
         path.decode("utf-8", "surrogateescape"): [mode, hashlib.sha256(content).hexdigest()]
@@ -42,7 +41,7 @@ async def test_every_byte_and_mode_is_there(workspace: SandboxWorkspace) -> None
     assert json.loads(result.stdout) == expected
 
 
-async def test_nothing_changed_is_the_same_tree(opener: Opener, workspace: SandboxWorkspace) -> None:
+async def test_nothing_changed_is_the_same_tree(opener: Opener, workspace: Workspace) -> None:
     await workspace.exec(1, ("python", "-c", LOOK))
     # Written again, touched, or changed and changed back: none of it is a change.
     await shell(workspace, 2, "cp run.sh /tmp/r; cat /tmp/r > run.sh; touch a.txt; chmod 600 empty; rm link")
@@ -52,7 +51,7 @@ async def test_nothing_changed_is_the_same_tree(opener: Opener, workspace: Sandb
     assert await workspace.snapshot() == opener.project.tree
 
 
-async def test_only_what_changed_is_in_the_snapshot(opener: Opener, workspace: SandboxWorkspace) -> None:
+async def test_only_what_changed_is_in_the_snapshot(opener: Opener, workspace: Workspace) -> None:
     script = """
 printf 'one\\r\\n2' > crlf.txt; chmod +x a.txt; rm empty; rm -r deep/er
 mkdir -p fresh build; echo new > fresh/file; echo ignored > build/out.log
@@ -107,7 +106,7 @@ KINDS: dict[str, dict[bytes, bytes | None]] = {
 
 
 @pytest.mark.parametrize("script", KINDS)
-async def test_every_kind_of_change(opener: Opener, workspace: SandboxWorkspace, script: str) -> None:
+async def test_every_kind_of_change(opener: Opener, workspace: Workspace, script: str) -> None:
     await shell(workspace, 1, script)
     tree = await workspace.snapshot()
     assert opener.project.changed(tree) == KINDS[script]
@@ -115,12 +114,12 @@ async def test_every_kind_of_change(opener: Opener, workspace: SandboxWorkspace,
         assert await successor.glob("**") == await workspace.glob("**")
 
 
-async def test_a_change_that_keeps_size_and_time_is_seen(workspace: SandboxWorkspace) -> None:
+async def test_a_change_that_keeps_size_and_time_is_seen(workspace: Workspace) -> None:
     await shell(workspace, 1, "touch -r a.txt /tmp/t; printf 'ONE\\ntwo\\n' > a.txt; touch -r /tmp/t a.txt")
     assert (await workspace.diff()).files == {"a.txt": TreeFile(b"ONE\ntwo\n")}
 
 
-async def test_a_successor_goes_on_with_the_tree(opener: Opener, workspace: SandboxWorkspace) -> None:
+async def test_a_successor_goes_on_with_the_tree(opener: Opener, workspace: Workspace) -> None:
     await shell(workspace, 1, "echo more >> a.txt; chmod +x a.txt; rm empty; echo ONE > bom.txt")
     tree = await workspace.snapshot()
     async with opener.open(base=TreeBase(opener.project.commit, tree)) as successor:
@@ -154,7 +153,7 @@ async def test_workspaces_of_one_tree_do_not_see_each_other(opener: Opener) -> N
         "touch .gitmodules",
     ],
 )
-async def test_a_change_that_no_tree_may_hold_is_refused(workspace: SandboxWorkspace, script: str) -> None:
+async def test_a_change_that_no_tree_may_hold_is_refused(workspace: Workspace, script: str) -> None:
     await shell(workspace, 1, script)
     with pytest.raises(UnsafePath):
         await workspace.diff()
@@ -162,12 +161,12 @@ async def test_a_change_that_no_tree_may_hold_is_refused(workspace: SandboxWorks
         await workspace.snapshot()
 
 
-async def test_a_submodule_goes_with_its_folder(opener: Opener, workspace: SandboxWorkspace) -> None:
+async def test_a_submodule_goes_with_its_folder(opener: Opener, workspace: Workspace) -> None:
     await shell(workspace, 1, "rmdir vendored")
     assert SUBMODULE not in opener.project.listed(await workspace.snapshot())
 
 
-async def test_a_file_in_a_submodule_is_refused(workspace: SandboxWorkspace) -> None:
+async def test_a_file_in_a_submodule_is_refused(workspace: Workspace) -> None:
     await shell(workspace, 1, "echo x > vendored/file")
     with pytest.raises(InvalidInput, match="submodule 'vendored'"):
         await workspace.snapshot()

@@ -5,16 +5,16 @@ from __future__ import annotations
 from artifacts.git.fast_import import FILE_MODE, Draft, Drop, Put
 from contracts.base.refs import SNAPSHOTS
 from contracts.ports.trees import TreeBase
-from sandbox_runner.workspace.workspace import SandboxWorkspace
+from contracts.ports.workspace import Workspace
 from tests.workspace.conftest import Opener, shell
 
 
-async def test_head_is_at_the_base(opener: Opener, workspace: SandboxWorkspace) -> None:
+async def test_head_is_at_the_base(opener: Opener, workspace: Workspace) -> None:
     told = await shell(workspace, 1, "git rev-parse HEAD; git log --format=%s; git status --porcelain")
     assert told.stdout.decode().split() == [opener.project.commit, "second", "first"]
 
 
-async def test_tags_of_the_history_are_there_and_no_others(workspace: SandboxWorkspace) -> None:
+async def test_tags_of_the_history_are_there_and_no_others(workspace: Workspace) -> None:
     told = await shell(workspace, 1, "git tag; git cat-file -t v1.0; git cat-file -t light")
     assert told.stdout.split() == [b"light", b"v1.0", b"tag", b"commit"]
     described = await shell(workspace, 2, "git describe; git describe --tags --match light")
@@ -22,7 +22,7 @@ async def test_tags_of_the_history_are_there_and_no_others(workspace: SandboxWor
 
 
 async def test_there_is_no_remote_no_hook_and_nothing_of_the_store(
-    opener: Opener, workspace: SandboxWorkspace
+    opener: Opener, workspace: Workspace
 ) -> None:
     look = "git remote; ls .git/hooks 2>/dev/null || true; git for-each-ref refs/heads refs/stash"
     assert (await shell(workspace, 1, look)).stdout == b""
@@ -32,7 +32,7 @@ async def test_there_is_no_remote_no_hook_and_nothing_of_the_store(
     assert b"alternates" not in (await shell(workspace, 4, "find .git")).stdout
 
 
-async def test_changes_are_seen_and_can_be_committed(opener: Opener, workspace: SandboxWorkspace) -> None:
+async def test_changes_are_seen_and_can_be_committed(opener: Opener, workspace: Workspace) -> None:
     await shell(workspace, 1, "echo three >> a.txt; echo new > new.txt; echo no > no.log")
     told = await shell(workspace, 2, "git status --porcelain; git diff --shortstat")
     assert told.stdout.splitlines() == [b" M a.txt", b"?? new.txt", b" 1 file changed, 1 insertion(+)"]
@@ -44,7 +44,7 @@ async def test_changes_are_seen_and_can_be_committed(opener: Opener, workspace: 
     assert changed.keys() == {b"a.txt", b"new.txt", b"no.log"}
 
 
-async def test_content_changed_to_the_same_size_is_seen(workspace: SandboxWorkspace) -> None:
+async def test_content_changed_to_the_same_size_is_seen(workspace: Workspace) -> None:
     await shell(workspace, 1, "printf 'ONE\\ntwo\\n' > a.txt")
     assert (await shell(workspace, 2, "git status --porcelain")).stdout == b" M a.txt\n"
 

@@ -8,8 +8,7 @@ import pytest
 
 from contracts.base.errors import ArtifactError, InvalidInput
 from contracts.ports.trees import TreeBase
-from contracts.ports.workspace import WorkspaceLimits
-from sandbox_runner.workspace.workspace import SandboxWorkspace
+from contracts.ports.workspace import Workspace, WorkspaceLimits
 from tests.workspace.conftest import SMALL, Opener, shell
 from tests.workspace.repositories import FILES
 
@@ -86,7 +85,7 @@ async def test_what_the_store_does_not_hold_is_told(opener: Opener) -> None:
                 pass
 
 
-async def test_the_sandbox_is_that_of_every_program(workspace: SandboxWorkspace) -> None:
+async def test_the_sandbox_is_that_of_every_program(workspace: Workspace) -> None:
     code = """
 import os
 print(os.getuid(), [line.split(":")[0].strip() for line in open("/proc/net/dev") if ":" in line])

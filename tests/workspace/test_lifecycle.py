@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from contracts.base.errors import SandboxUnavailable
 from sandbox_runner.choose import open_untested
+from sandbox_runner.engine.protocol import Transcript
 from sandbox_runner.engine.settings import SandboxSettings
 from sandbox_runner.guest import wire
+from sandbox_runner.workspace.session import answer_of
 from tests.sandbox.leftovers import sandboxes_of
 from tests.sandbox.probing import until
 
@@ -36,6 +39,24 @@ async def main(folder, name, toolbox):
 
 asyncio.run(main(Path(sys.argv[1]), *sys.argv[2:]))
 """
+
+
+STARVED = """
+import resource, sys
+from sandbox_runner.guest.operations import Tree
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+Tree(None, sys.argv[1]).work("list", {"path": ""})()
+"""
+
+
+def test_a_look_that_runs_out_of_descriptors_is_an_outage_and_no_mistake(tmp_path: Path) -> None:
+    look = subprocess.run(
+        [sys.executable, "-c", STARVED, str(tmp_path)], cwd=ROOT, capture_output=True, check=False
+    )
+    assert b"Too many open files" in look.stderr
+    ended = Transcript(stderr=bytearray(look.stderr), result={"end": "exit", "code": look.returncode})
+    with pytest.raises(SandboxUnavailable, match=r"short of resources: list '': .*Too many open files"):
+        answer_of(ended, "list ''")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from agents.roles.checks.acceptance_runs import run_test
 from agents.roles.checks.collected import Collected
+from agents.roles.checks.still_run import no_longer_run
 from agents.roles.checks.untouched import changed_besides
 from agents.roles.context import as_files, bullets, check_code, files_section, find_contract
 from agents.roles.earlier_reports import what_failed
@@ -59,6 +60,11 @@ async def amend(task: Task) -> AgentResult:
         old = b"".join(task.files[path] for path in changes if path in task.files)
         if found := await bounded_call(len(old), _changed_besides, _texts(task.files, changes), tests):
             raise AgentFailure(f"these are not contested and stay as they are: {found}", code="invalid_code")
+        changed = {path: text for path, text in changes.items() if _differs(task.files.get(path), text)}
+        if lost := await no_longer_run(task, changed, frozenset(map(named_test, tests))):
+            raise AgentFailure(
+                f"tests that are there run no more: {', '.join(lost[:10])}", code="invalid_code"
+            )
         if start and (passing := await base.now_passing(task.files, changes)):
             raise AgentFailure(
                 f"without the work these tests failed, and now they pass: {', '.join(passing)}; a test must "

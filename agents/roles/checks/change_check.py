@@ -20,6 +20,7 @@ from contracts.base.languages import LANGUAGES, serves_tests, steers_tests
 from contracts.documents.baseline import Baseline, BaselineFailure
 from contracts.documents.failure import MAX_ERROR, TestFailure
 from contracts.documents.reports import TestCase, TestReport
+from contracts.documents.test_ids import named_test
 from contracts.documents.todo_list import AcceptanceTest
 from contracts.messages.payloads import TestSummary
 from contracts.ports.trees import TreeBase
@@ -45,6 +46,8 @@ class _Findings:
     failure: TestFailure | None = None
     flaky: tuple[str, ...] = ()
     """Tests of the base that failed, and passed when all were run again."""
+    mended: list[str] = field(default_factory=list)
+    """Tests of the base that failed there, and pass with the change, where the work wrote none."""
 
 
 async def check_change(task: Task) -> AgentResult:
@@ -52,7 +55,8 @@ async def check_change(task: Task) -> AgentResult:
 
     The verdict is "passed" when the first pass, one of them at least fails without the change, and nothing
     fails, or is gone, that passed before. Work without a test is judged by the others alone, and called
-    untested. Raises SandboxUnavailable, ArtifactError, StoreUnavailable, AgentFailure.
+    untested unless it mends one of them. Raises SandboxUnavailable, ArtifactError, StoreUnavailable,
+    AgentFailure.
     """
     start = await task.first_files()
     files = _steered_as_before(task.files, start)
@@ -69,7 +73,9 @@ async def check_change(task: Task) -> AgentResult:
         await _look_without(task, commands, files, start, seen)
     if seen.failure is None:
         await _look_at_all(task, files, start, seen)
-    return _result(seen, untested=not commands)
+    if not commands and seen.failure is None:
+        seen.mended = await _mended(task, files, start)
+    return _result(seen, untested=not (commands or seen.mended))
 
 
 def _own_tests(files: Mapping[str, bytes], start: Mapping[str, bytes]) -> list[str]:
@@ -116,6 +122,17 @@ async def _look_without(
     if not seen.shown_by:
         error = "all tests of this work pass without it too, so they show nothing of it"
         seen.failure = TestFailure(kind="not_verified", test=commands[0].cmd[:300], error=error)
+
+
+async def _mended(task: Task, files: Mapping[str, bytes], start: Mapping[str, bytes]) -> list[str]:
+    """The tests that failed before any work, or could not be loaded, and pass: they show it."""
+    if (baseline := await task.baseline()) is None:
+        return []
+    failed, broken = ({one.test for one in found} for found in (baseline.failing, baseline.broken))
+    paths = sorted({named_test(test).path for test in as_before((*failed, *broken), files, start)})
+    found = await run_commands(task, list(commands_for(paths)), files)
+    passed = [case.test_id for case in found.results if case.outcome == "passed"]
+    return [test for test in passed if test in failed or named_test(test).path in broken]
 
 
 async def _look_at_all(
@@ -214,8 +231,11 @@ def _result(seen: _Findings, *, untested: bool) -> AgentResult:
 def _sentence(seen: _Findings, *, untested: bool) -> str:
     if seen.failure is not None:
         return seen.failure.sentence
-    own = f"{len(seen.shown_by)} tests of this work fail without it and pass with it"
-    first = "no test was written for this work" if untested else own
+    first = f"{len(seen.shown_by)} tests of this work fail without it and pass with it"
+    if seen.mended:
+        first = f"{len(seen.mended)} tests that were there failed before this work and pass with it"
+    if untested:
+        first = "no test was written for this work"
     every = seen.all_tests
     if every is None:
         return first

@@ -39,6 +39,7 @@ def environment_hash(environment: Environment) -> str:
     """A name for what programs find beside the tree."""
     parts: list[object] = [sorted(environment.mounts.items()), sorted(environment.variables.items())]
     parts += [environment.private.hash] if environment.private else []
+    parts += [environment.at_host.hash] if environment.at_host else []
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

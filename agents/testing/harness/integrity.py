@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import chain
+from operator import attrgetter, is_, itemgetter
 from typing import Any
 
 _KINDS = (
@@ -18,6 +20,8 @@ _KINDS = (
 _DATA = (str, int, float, tuple, frozenset)
 _CHANGING = frozenset({"__doc__", "__abstractmethods__", "__dict__", "__weakref__", "__annotations__"})
 _MISSING = object()
+_slots = attrgetter("__code__", "__defaults__", "__kwdefaults__")
+_SLOTS = 3
 
 
 class Seal:
@@ -27,6 +31,7 @@ class Seal:
         self._names: list[tuple[Mapping[str, Any], str, Any, str]] = []
         self._functions: dict[int, tuple[types.FunctionType, tuple[Any, ...], str]] = {}
         self._complete: list[tuple[Mapping[str, Any], frozenset[str], str]] = []
+        self._quick: _Quick | None = None
 
     def add_module(self, label: str, space: Mapping[str, Any], *, only: Iterable[str] | None = None) -> None:
         """Watch what a module's names stand for, those in `only` whatever it is."""
@@ -44,6 +49,7 @@ class Seal:
         self._complete.append((space, frozenset(space), label))
 
     def _add(self, space: Mapping[str, Any], name: str, value: Any, label: str) -> None:
+        self._quick = None
         self._names.append((space, name, value, label))
         function = getattr(value, "__func__", value)  # of static and class methods
         for part in (function, *_accessors(value)):
@@ -52,6 +58,7 @@ class Seal:
 
     def adopt(self, below: str, is_own: Callable[[Any], bool]) -> None:
         """Let names below a label stand for what replaced them, where that is somebody's own."""
+        self._quick = None
         for at, (space, name, value, label) in enumerate(list(self._names)):
             found = space.get(name, _MISSING)
             if found is not value and label.startswith(below) and is_own(found):
@@ -60,15 +67,56 @@ class Seal:
 
     def broken(self) -> Iterator[str]:
         """Yield what is no longer as it was."""
+        if self._quick is None:
+            self._quick = _Quick(self._names, self._functions.values())
+        if not self._quick.is_whole():
+            yield from self._replaced()
+        for space, names, label in self._complete:
+            if len(space) > len(names):
+                yield from (f"{label}.{name}" for name in _added(space, names))
+
+    def _replaced(self) -> Iterator[str]:
         for space, name, value, label in self._names:
             if space.get(name, _MISSING) is not value:
                 yield label
         for function, parts, label in self._functions.values():
             if any(old is not new for old, new in zip(parts, _parts(function), strict=True)):
                 yield label
-        for space, names, label in self._complete:
-            if len(space) > len(names):
-                yield from (f"{label}.{name}" for name in _added(space, names))
+
+
+class _Quick:
+    """Tells whether any name or part of a function was replaced, but not which.
+
+    Each test is followed by looks at thousands of them, nearly all in vain: so they are compared all at once.
+    """
+
+    def __init__(
+        self,
+        names: Iterable[tuple[Mapping[str, Any], str, Any, str]],
+        functions: Collection[tuple[types.FunctionType, tuple[Any, ...], str]],
+    ) -> None:
+        known: dict[int, tuple[Mapping[str, Any], list[str], list[Any]]] = {}
+        for space, name, value, _ in names:
+            _, ids, values = known.setdefault(id(space), (space, [], []))
+            ids.append(name)
+            values.append(value)
+        # The first one twice, since the getter of a single name gives no tuple.
+        self._spaces = [(itemgetter(*ids, ids[0]), space) for space, ids, _ in known.values()]
+        sealed = [(*values, values[0]) for _, _, values in known.values()]
+        self._functions = [function for function, *_ in functions]
+        self._cells = [cell for function in self._functions for cell in function.__closure__ or ()]
+        parts = [parts for _, parts, _ in functions]
+        slots, contents = [one[:_SLOTS] for one in parts], [one[_SLOTS:] for one in parts]
+        self._sealed = tuple(chain(*sealed, *slots, *contents))
+
+    def is_whole(self) -> bool:
+        """Whether everything is as it was when this was made."""
+        spaces = (names(space) for names, space in self._spaces)
+        found = chain(spaces, map(_slots, self._functions), (map(_content, self._cells),))
+        try:
+            return all(map(is_, chain.from_iterable(found), self._sealed))
+        except KeyError:
+            return False
 
 
 def _added(space: Mapping[str, Any], names: frozenset[str]) -> Iterator[str]:
@@ -82,7 +130,7 @@ def _accessors(value: Any) -> tuple[Any, ...]:
 
 def _parts(function: types.FunctionType) -> tuple[Any, ...]:
     cells = tuple(_content(cell) for cell in function.__closure__ or ())
-    return (function.__code__, function.__defaults__, function.__kwdefaults__, *cells)
+    return (*_slots(function), *cells)
 
 
 def _content(cell: types.CellType) -> Any:

@@ -1,7 +1,12 @@
 // Makes the functions of node:assert tell when they refute something, and keeps them from being replaced.
 
+import { AssertionError } from 'node:assert';
+import { inspect, types } from 'node:util';
+
 const { apply } = Reflect;
+const { exec } = RegExp.prototype;
 const { captureStackTrace } = Error;
+const hasInstance = Function.prototype[Symbol.hasInstance];
 const holds = { throws: true, doesNotThrow: true, rejects: true, doesNotReject: true };
 
 // Changes each module in place. `tell` is called when an assertion that stands in `file` does not hold, unless it was
@@ -14,6 +19,7 @@ export function told(modules, file, tell) {
     function assertion(...values) {
       const ours = calledFrom(assertion) === file;
       const nests = ours && name in holds;
+      if (nests) values[1] = judged(values[1]);
       let result;
       inside += nests ? 1 : 0;
       try {
@@ -55,11 +61,31 @@ export function told(modules, file, tell) {
   for (const module of modules) {
     for (const [name, original] of Object.entries(module)) {
       if (typeof original !== 'function' || name[0] === name[0].toUpperCase()) continue;
-      if (!wrappers.has(original)) wrappers.set(original, wrapped(name, original));
+      if (!wrappers.has(original)) wrappers.set(original, wrapped(name, matching(name, original)));
       if (name !== 'strict') module[name] = wrappers.get(original);
     }
   }
   return modules.map(Object.freeze);
+}
+
+// Node.js tells `match` from `doesNotMatch` by what the module holds, which is then another function.
+function matching(name, original) {
+  if (name !== 'match' && name !== 'doesNotMatch') return original;
+  return (text, pattern, message) => {
+    if (!types.isRegExp(pattern)) return original(text, pattern, message);
+    const holds = typeof text === 'string' && (apply(exec, pattern, [text]) !== null) === (name === 'match');
+    if (holds) return undefined;
+    if (types.isNativeError(message)) throw message;
+    const not = name === 'match' ? '' : 'not ';
+    const generated = `The input was expected to ${not}match the regular expression ${inspect(pattern)}. Input: ${inspect(text)}`;
+    throw new AssertionError({ message: message ?? generated, actual: text, expected: pattern, operator: name });
+  };
+}
+
+// What an error is compared with: a class by its prototype, whatever it says itself of what is of it.
+function judged(expected) {
+  if (typeof expected !== 'function' || expected[Symbol.hasInstance] === hasInstance) return expected;
+  return (error) => apply(hasInstance, expected, [error]);
 }
 
 // The file that called a function.

@@ -1,11 +1,12 @@
 // Runs one file of tests in Node's test runner, between canaries: tests that must fail. `supervise.py` starts it.
 //
-// It reads its order as JSON from stdin: {"token", "pipe", "file", "canaries": {kind: name}}. The events do not say
-// which tests are canaries; the reader of the events knows.
+// It reads its order as JSON from stdin: {"token", "pipe", "file", "canaries": {kind: name}, "apart": null, or the
+// paths of "tests" and "code" where the code has a process of its own, which `supervise.py` starts; then also "peer" and
+// "bell", descriptors}. The events do not say which tests are canaries; the reader of the events knows.
 import assert from 'node:assert';
 import { EventEmitter } from 'node:events';
 import { readFileSync, writeSync } from 'node:fs';
-import { syncBuiltinESMExports } from 'node:module';
+import Module, { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import test from 'node:test';
@@ -27,8 +28,10 @@ export function send(kind, { name, ...values }) {
   while (data.length) data = apply(subarray, data, [writeSync(order.pipe, data)]);
 }
 
-const [assertions] = told([assert, assert.strict], path.resolve(order.file), () => send('refuted', {}));
+const [assertions, strict] = told([assert, assert.strict], path.resolve(order.file), () => send('refuted', {}));
 syncBuiltinESMExports();
+// What carries the report out of the process.
+for (const name of ['writeBuffer', 'writeString']) Object.defineProperty(process.binding('fs'), name, { writable: false, configurable: false });
 const seals = [Readable, EventEmitter].map(({ prototype }) => [prototype, entries(prototype)]);
 
 function entries(prototype) {
@@ -45,6 +48,23 @@ export function place(error) {
   return {};
 }
 
+async function load(file) {
+  if (!order.apart) return file.endsWith('.cjs') ? required(path.resolve(file)) : import(pathToFileURL(path.resolve(file)));
+  const { Apart } = await import('./node_apart/tests_side.mjs');
+  const unfit = (message, name) => send('unfit', { name, message: `${message}`.slice(0, 1000) });
+  return new Apart({ ...order.apart, peer: order.peer, bell: order.bell }, unfit).load(file);
+}
+
+// Load a file of CommonJS, which gets assertions and the test runner from here, whatever loads other modules meanwhile.
+function required(file) {
+  const module = new Module(file, null);
+  const { require } = Module.prototype;
+  const own = new Map(Object.entries({ assert: assertions, 'node:assert': assertions, 'assert/strict': strict, 'node:assert/strict': strict, 'node:test': test }));
+  const value = (name) => own.get(name) ?? apply(require, module, [name]);
+  Object.defineProperty(module, 'require', { value });
+  module.load(file);
+}
+
 const bodies = {
   strictEqual: () => assertions.strictEqual(1, 2),
   deepStrictEqual: () => assertions.deepStrictEqual({ a: [1] }, { a: [2] }),
@@ -56,7 +76,7 @@ const bodies = {
 test(order.canaries.first, () => { throw new Error('must fail'); });
 let broken;
 try {
-  await import(pathToFileURL(path.resolve(order.file)));
+  await load(order.file);
 } catch (error) {
   broken = error;
 }

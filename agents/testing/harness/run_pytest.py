@@ -12,8 +12,10 @@ import types
 from pathlib import Path
 from typing import Any
 
-_MODULES = ("strict", "assertions", "integrity", "watching", "rewriting", "meter", "traces", "session")
-
+_MODULES = (
+    *("strict", "assertions", "integrity", "watching", "rewriting", "meter", "traces", "quiet"),
+    "session",
+)
 _APART = ("apart/wire", "apart/stand_ins", "apart/peer", "apart/tests_side")
 
 

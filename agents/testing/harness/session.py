@@ -18,7 +18,7 @@ import random
 import re
 import sys
 import unittest
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from json.encoder import encode_basestring_ascii
 from pathlib import Path
@@ -38,7 +38,6 @@ _SLOW_SECONDS = 1.0
 def main(order: dict[str, Any], own: Mapping[str, Any]) -> None:
     """Run the session and exit with pytest's exit code. `own`: the other modules of the harness."""
     pipe = _Pipe(order["pipe"], order["token"])
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     # Isolated mode ignores PYTHONPATH, but some sandboxes provide pytest there. The tree cannot set it.
     sys.path += [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     import pytest  # noqa: PLC0415  # the tree is not importable yet
@@ -55,9 +54,10 @@ def main(order: dict[str, Any], own: Mapping[str, Any]) -> None:
     arguments += [*order["args"], order["canaries"]["file"]]
     added = _AddedTests(order["canaries"]["tests"], order["twins"])
     recorder = _recorder(pytest, pipe, added, own["traces"].Traces())
-    # The last one is asked first.
-    plugins += [recorder, _watch_of_skips(pytest), code, _Sealing(watch, list(plugins))]
     code.start()
+    quiet = own["quiet"].Quiet()
+    # The last one is asked first.
+    plugins += [recorder, _watch_of_skips(pytest), code, _Sealing(watch, list(plugins), quiet.hide)]
     exit_code = int(pytest.main(arguments, plugins=plugins))
     percent = code.percent()
     changed = [*rewriter.replaced, *watch.changed]
@@ -236,11 +236,13 @@ class _Sealing:
     The environment's plugins configure themselves later, and some replace functions of unittest then.
     """
 
-    def __init__(self, watch: Any, plugins: list[Any]) -> None:
+    def __init__(self, watch: Any, plugins: list[Any], before: Callable[[Any], None]) -> None:
         self._watch = watch
         self._plugins = plugins
+        self._before = before
 
     def pytest_load_initial_conftests(self, early_config: Any) -> None:
+        self._before(early_config)
         self._watch.begin()
         own = [impl for impl in early_config.hook.pytest_configure.get_hookimpls() if self._is_plugin(impl)]
         modules = [getattr(impl.function, "__module__", None) or "" for impl in own]

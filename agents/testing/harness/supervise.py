@@ -1,10 +1,14 @@
 """Starts test sessions, collects their events, and writes the report.
 
 It runs inside the sandbox as `python -I -S supervise.py` and reads an order as JSON from stdin:
-`{"nonce": str, "runs": [{"argv": [str], "order": {...}}], "unchanged": [path]}`. The runs are executed one
-after the other, and all that a run has started is ended before the next. Each run reads its own order from
-its stdin, with two additions: `token`, and `pipe`, the descriptor for events. An event is one line of JSON
-that contains the token. The output of the runs goes to stderr.
+`{"nonce": str, "runs": [{"argv": [str], "beside": [str] or null, "order": {...}}], "unchanged": [path]}`. The
+runs are executed one after the other, and all that a run has started is ended before the next. Each run reads
+its own order from its stdin, with two additions: `token`, and `pipe`, the descriptor for events. An event is
+one line of JSON that contains the token. The output of the runs goes to stderr.
+
+`beside` is the program of the code under test, where that has a process of its own. It gets two descriptors
+as arguments, and the run finds their other ends in its order, as `peer` and `bell`. It does not start where
+it could reach into the process of the tests.
 
 The report goes to stdout, which no run can write to: zlib over JSON,
 `{"nonce", "runs": [{"exit_code", "events", "missing", "rewritten"}]}`. `missing` says that the program does
@@ -23,6 +27,8 @@ import json
 import os
 import secrets
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -32,6 +38,9 @@ from typing import Any
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
+_LANDLOCK_CREATE, _LANDLOCK_ALLOW, _LANDLOCK_ENTER = 444, 445, 446
+_LANDLOCK_REFER = 1 << 13
 _MAX_EVENT_BYTES = 32 * 1024 * 1024
 _PIPE_SECONDS = 2
 _END_SECONDS = 0.002
@@ -48,31 +57,80 @@ def main() -> None:
     order = json.loads(sys.stdin.buffer.read())
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     before = {path: _digest(path) for path in order["unchanged"]}
-    runs = [_run(run["argv"], run["order"], before) for run in order["runs"]]
+    runs = [_run(run["argv"], run.get("beside"), run["order"], before) for run in order["runs"]]
     report = zlib.compress(json.dumps({"nonce": order["nonce"], "runs": runs}).encode())
     while report:
         report = report[os.write(1, report) :]
 
 
-def _run(argv: list[str], order: dict[str, Any], before: dict[str, str]) -> dict[str, Any]:
+def _run(
+    argv: list[str], beside: list[str] | None, order: dict[str, Any], before: dict[str, str]
+) -> dict[str, Any]:
     read_end, write_end = os.pipe()
     token = secrets.token_hex(16)
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COV"))}
+    ours, theirs = zip(socket.socketpair(), socket.socketpair(), strict=True) if beside else ((), ())
+    peer, bell = [end.fileno() for end in ours] or (None, None)
     try:
-        child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=2, pass_fds=[write_end], env=environment)
+        passed = [write_end, *(end.fileno() for end in ours)]
+        child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=2, pass_fds=passed, env=environment)
+        if beside:
+            _start_beside(beside, child.pid, [end.fileno() for end in theirs], environment)
     except FileNotFoundError:
         return {"exit_code": 127, "events": [], "missing": True}
     finally:
         os.close(write_end)
+        for end in (*ours, *theirs):
+            end.close()
     lines: list[bytes] = []
     reader = threading.Thread(target=_read_lines, args=(read_end, lines), daemon=True)
     reader.start()
-    child.communicate(json.dumps({**order, "token": token, "pipe": write_end}).encode())
+    told = {**order, "token": token, "pipe": write_end, "peer": peer, "bell": bell}
+    child.communicate(json.dumps(told).encode())
     _end_descendants()
     reader.join(_PIPE_SECONDS)
     events = [event for event in map(_parse_event, list(lines)) if event.pop("token", None) == token]
     rewritten = [path for path, digest in before.items() if _digest(path) != digest]
     return {"exit_code": child.returncode, "events": events, "rewritten": rewritten}
+
+
+def _start_beside(argv: list[str], tests: int, descriptors: list[int], environment: dict[str, str]) -> None:
+    """Start a program that cannot reach into the process `tests`; none where it could."""
+
+    def fence() -> None:
+        _fence()
+        with contextlib.suppress(OSError):
+            os.close(os.open(f"/proc/{tests}/mem", os.O_RDONLY))
+            os._exit(1)
+
+    arguments = [*argv, *map(str, descriptors)]
+    with contextlib.suppress(subprocess.SubprocessError, OSError):
+        subprocess.Popen(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=2,
+            pass_fds=descriptors,
+            env=environment,
+            preexec_fn=fence,  # noqa: PLW1509  # no other thread runs yet
+        )
+
+
+def _fence() -> None:
+    """Enter a domain of Landlock's, which keeps this process out of those around it and outside of it.
+
+    It forbids nothing else. Does nothing where the kernel has no Landlock.
+    """
+    libc = ctypes.CDLL(None)
+    attributes = struct.pack("=Q", _LANDLOCK_REFER)
+    ruleset = libc.syscall(_LANDLOCK_CREATE, attributes, len(attributes), 0)
+    if ruleset < 0:
+        return
+    # What every domain would forbid.
+    rule = ctypes.create_string_buffer(struct.pack("=Qi", _LANDLOCK_REFER, os.open("/", os.O_PATH)))
+    libc.syscall(_LANDLOCK_ALLOW, ruleset, 1, rule, 0)
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    libc.syscall(_LANDLOCK_ENTER, ruleset, 0)
+    os.close(ruleset)
 
 
 def _digest(path: str) -> str:

@@ -49,11 +49,11 @@ class Watch:
 
     def seal_plugins(self, packages: Iterable[str]) -> None:
         """Seal the environment's plugins, until the last of them is configured."""
-        self._packages, self._plugins = frozenset(packages), self._seals()
+        plugins, self._plugins = frozenset(packages), self._seals()
         self._spaces: list[Mapping[str, Any]] = []
         self._codes: list[types.CodeType] = []
         for name, module in list(sys.modules.items()):
-            if name.partition(".")[0] in self._packages:
+            if name.partition(".")[0] in plugins:
                 self._seal(self._plugins, name, vars(module))
                 self._spaces.append(vars(module))
                 self._codes += _codes_in(vars(module))

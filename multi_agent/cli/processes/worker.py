@@ -45,7 +45,7 @@ def worker(
     """Run the tasks of some or all roles until stopped. Needs Redis and the artifact store only.
 
     With `--role sandbox` it is a sandbox host instead: it runs programs for workers that were started with
-    `--sandbox host`, and needs Redis and a sandbox only.
+    `--sandbox host`, and needs Redis and a sandbox only; one that knows the artifact store opens workspaces.
     """
     settings = settings_of(**options)
     set_up_logs(settings.log_level, settings.redactor, process="worker", cache=True)

@@ -106,7 +106,7 @@ def run(
 
         set_up_logs("warning", settings.redactor, process="cli")
         wanted = RunOptions(request, file, resume, repo, modules, told_to, again, typed, watch_steps)
-        session = RunSession(settings, wanted, Screen(Terminal(err=as_json), quiet=as_json), forked)
+        session = RunSession(settings, wanted, Screen(Terminal(err=as_json)), forked)
         return asyncio.run(_interruptible(settings, session, wanted, as_json=as_json))
 
 

@@ -124,13 +124,17 @@ class RunSession:
         await self._check_agents_and_model(settings, plan)
         await self._check_sandbox(settings)
         async with open_artifacts(settings) as artifacts:
-            self._baseline = BaselineBeside(settings, artifacts, say)
+            self._baseline = BaselineBeside(artifacts, say)
             try:
                 if options.repo:
                     await take_base(artifacts, options.repo, self._base, settings, say)
+                if settings.sandbox != HOST:
                     await self._make_environment(settings, artifacts)
                 await self._stack.start()
-                self._baseline.start(self._base)
+                if settings.sandbox == HOST:
+                    # Where the hosts have it, or make it.
+                    await self._make_environment(self._stack.settings, artifacts)
+                self._baseline.start(self._stack.settings, self._base)
                 if plan is None and options.request is not None:
                     plan = await self._make_plan(options.request, artifacts)
                 served = served_paths(self._stack.settings)
@@ -172,7 +176,7 @@ class RunSession:
 
     async def _make_environment(self, settings: Settings, artifacts: GitArtifactStore) -> None:
         """Make what the repository needs before anything is asked or paid, and say which it is."""
-        if settings.sandbox == HOST or self._base.commit is None:
+        if self._base.commit is None:
             return
         workspaces, say = open_workspaces(settings, artifacts), self._screen.say
         try:
@@ -187,8 +191,7 @@ class RunSession:
     def _is_single(self) -> bool:
         """Whether no plan is made before the work: nobody knows how large it is."""
         wanted = self._settings.plan
-        in_steps = self._options.repo is not None and self._settings.sandbox != HOST
-        return wanted == "single" or (wanted == "auto" and in_steps)
+        return wanted == "single" or (wanted == "auto" and self._options.repo is not None)
 
     async def _make_plan(self, request: str, artifacts: GitArtifactStore) -> TodoList:
         settings, base = self._stack.settings, self._base
@@ -240,7 +243,9 @@ class RunSession:
         view = await client.workflow(name)
         if view is None or view.header.status.terminal or await load_baseline(artifacts, name) is not None:
             return
-        self._baseline.start(RepositoryBase(view.header.base_commit, view.header.repository))
+        self._baseline.start(
+            self._stack.settings, RepositoryBase(view.header.base_commit, view.header.repository)
+        )
         self._baseline.keep(name)
 
     @asynccontextmanager

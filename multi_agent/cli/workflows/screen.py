@@ -98,28 +98,24 @@ def task_rows(view: WorkflowView) -> Iterator[list[Cell]]:
 
 
 class Screen:
-    """Shows a run as it goes: a live table on a terminal, plain lines elsewhere, nothing when `quiet`."""
+    """Shows a run as it goes: a live table on a terminal, plain lines elsewhere."""
 
-    def __init__(self, terminal: Terminal, *, quiet: bool = False) -> None:
+    def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
-        self._quiet = quiet
         self._view: WorkflowView | None = None
         self._note: Cell | None = None
 
     @property
     def live(self) -> bool:
         """Whether the table is drawn in place."""
-        return self._terminal.is_terminal and not self._quiet
+        return self._terminal.is_terminal
 
     def say(self, text: str) -> None:
         """Print a line about what goes on."""
-        if not self._quiet:
-            self._terminal.print_line(text, "dim")
+        self._terminal.print_line(text, "dim")
 
     def show(self, progress: Progress) -> None:
         """Show the newest state, and what has happened since the one before."""
-        if self._quiet:
-            return
         view = progress.view
         if not self.live:
             for entry in progress.entries:

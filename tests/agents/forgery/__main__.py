@@ -33,16 +33,15 @@ async def _try(backend: str) -> int:
     limited = sum(bool(program.limit) for program, _ in wrong)
     believed = [program.name for program, result in wrong if result.verdict == "passed" and not program.limit]
     blocked = [program.name for program, result in right if result.verdict == "failed"]
-    counts = [result.tests for program, result in right if result.tests and program.language == "py"]
-    apart = sum(one.apart or 0 for one in counts)
     click.echo(f"{refused.total()} of {len(wrong)} forging programs refused ({dict(refused)})")
     click.echo(f"{limited} are beyond what a verdict rules out; others believed: {believed or 'none'}")
     click.echo(
         f"{len(right) - len(blocked)} of {len(right)} honest ones passed; blocked: {blocked or 'none'}"
     )
-    click.echo(
-        f"{apart} of {sum(one.passed for one in counts)} honest tests in Python ran apart from the code"
-    )
+    for suffix, language in (("py", "Python"), ("mjs", "Node.js")):
+        counts = [result.tests for program, result in right if result.tests and program.language == suffix]
+        apart = sum(one.apart or 0 for one in counts)
+        click.echo(f"{apart} of {sum(one.passed for one in counts)} honest tests in {language} ran apart")
     return 1 if believed or blocked else 0
 
 

@@ -40,5 +40,15 @@ def test_symbols_of_the_request_are_shown_in_the_order_of_their_lines() -> None:
     assert len(block) <= 25
 
 
+def test_what_a_test_has_for_itself_does_not_displace_tests() -> None:
+    tests = "".join(
+        f"def test_{at}():\n    class Plugin{at}:\n        def hook(self): pass\n\n" for at in range(20)
+    )
+    text = make_map(entries({"tests/test_plugins.py": tests}), "the hook of a plugin", 2_000).text
+    shown = text.splitlines()[1:]
+    assert [line.split()[-1] for line in shown if "def test_" in line] == [f"test_{n}():" for n in range(20)]
+    assert len(shown) == 24
+
+
 def test_the_same_map_twice_is_the_same() -> None:
     assert make_map(FILES, "step", 700) == make_map(dict(reversed(FILES.items())), "step", 700)

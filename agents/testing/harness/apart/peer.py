@@ -25,12 +25,18 @@ class Peer:
         connection: Any,
         roots: Sequence[str],
         unfit: Callable[[str], None],
+        involved: Callable[[], None],
     ) -> None:
-        """`wire`, `stand_ins`: modules. `unfit` is told why the test that runs now needs one process."""
+        """`wire`, `stand_ins`: modules. `unfit` is told why the test that runs now needs one process.
+
+        `involved` hears of what is more than a call of a function with plain values, answered by plain ones.
+        """
         self._wire = wire.Wire(connection, 1, self._pack, self._unpack, of_tests=True)
         self._not_plain = wire.NotPlain
         self._roots = tuple(roots)
         self._unfit = unfit
+        self._involved = involved
+        self._met = 0
         self._lock = threading.RLock()
         self._stand_ins = stand_ins
         self._values: dict[int | None, Any] = {}
@@ -50,6 +56,9 @@ class Peer:
             telling = None if now == self._told else (now[0], {**now[1]}, now[2])
             went, value, shown, told = self._exchange((action, telling, arguments))
             self._told = now
+            raised = action == "call" and not went
+            if raised or self._met > self._plain_when(action, arguments):
+                self._involved()
         for stream, text in zip((sys.stdout, sys.stderr), shown, strict=True):
             if text:
                 stream.write(text)
@@ -63,10 +72,17 @@ class Peer:
             raise self.refuse("the code under test raised what is no exception")
         raise value
 
+    def _plain_when(self, action: str, arguments: tuple[Any, ...]) -> int:
+        """How many values of the code a plain request has: what is called or shown; a module and its own."""
+        if action == "call" or (action == "special" and arguments[1] == "__repr__"):
+            return 1
+        return 3 if action == "get" and self._stand_ins.is_module(arguments[0]) else 0
+
     def _exchange(self, request: Any) -> Any:
         """Send a request and read its answer. What is not read to its end leaves nothing to go on with."""
         if self._lost:
             raise self.refuse(self._lost)
+        self._met = 0
         try:
             self._wire.send(request)
         except self._not_plain as error:
@@ -101,10 +117,12 @@ class Peer:
         number = self._stand_ins.number_of(value)
         if number is None:
             raise self._not_plain(f"a {type(value).__name__} of the tests is passed to the code")
+        self._met += 1
         return ["ours", number]
 
     def _unpack(self, value: list[Any]) -> Any:
         kind, number, *rest = value
+        self._met += 1
         if number not in self._values:
             self._values[number] = (
                 self._class(number, *rest) if kind == "class" else self._value(number, *rest)

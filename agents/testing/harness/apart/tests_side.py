@@ -16,6 +16,7 @@ from typing import Any
 
 _PR_SET_DUMPABLE = 4
 _ALL = 100
+_ASSERTIONS = ("assert ", "AssertionError")
 
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -95,11 +96,16 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """Nothing is left to do: the other side has loaded it."""
 
 
+def _running_test() -> str:
+    """Its id; "" while none runs."""
+    return os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
+
+
 class Apart:
     """The code under test in a process of its own; a plugin of pytest's."""
 
     def __init__(self, order: Mapping[str, Any], own: Mapping[str, Any], pipe: Any) -> None:
-        """`own`: modules of the harness. Why a test needs one process goes to `pipe`."""
+        """`own`: modules of the harness. `pipe` hears of tests that need one process, or none."""
         # The code's process, of the same user, can then neither read nor change this one.
         if ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0):
             raise OSError("this process cannot be closed to others")
@@ -112,10 +118,15 @@ class Apart:
         self._ours, self._theirs = socket.socketpair()
 
         def unfit(reason: str) -> None:
-            test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
-            pipe.send("unfit", id=test, message=reason)
+            pipe.send("unfit", id=_running_test(), message=reason)
 
-        self._peer = own["peer"].Peer(own["wire"], own["stand_ins"], self._ours, self._folders, unfit)
+        def involved() -> None:
+            self._involved.add(_running_test())
+
+        self._pipe = pipe
+        self._involved: set[str] = set()
+        parts = (own["wire"], own["stand_ins"], self._ours, self._folders)
+        self._peer = own["peer"].Peer(*parts, unfit, involved)
         self._none = (own["peer"].OneProcess, Exception)
         own["strict"].beside = own["stand_ins"].Beside
         canaries = order["canaries"]["file"]
@@ -147,6 +158,14 @@ class Apart:
         """Leave out the files whose tests need one process."""
         left_out = collection_path.suffix == ".py" and str(collection_path) not in self._files
         return True if left_out else None
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Say which assertions failed about nothing but plain values: they do in one process as well."""
+        if report.when != "call" or report.outcome != "failed" or report.nodeid in self._involved:
+            return
+        crash = getattr(report.longrepr, "reprcrash", None)
+        if str(getattr(crash, "message", "")).startswith(_ASSERTIONS):
+            self._pipe.send("plain", id=report.nodeid)
 
     def percent(self) -> float | None:
         """The line coverage as the other process says."""

@@ -1,0 +1,1 @@
+"""Workspaces at sandbox hosts: their holder's side, and the host's."""
