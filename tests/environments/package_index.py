@@ -40,6 +40,8 @@ class PackageIndex:
         """What it must be asked with; "" for nothing."""
         self.given: list[str | None] = []
         """What it was asked with."""
+        self.agents: list[str] = []
+        """Which programs asked."""
         self.moved: dict[str, str] = {}
         """Path -> the address that it leads to."""
         self.look: Callable[[], None] = lambda: None
@@ -66,6 +68,7 @@ def serving() -> Iterator[PackageIndex]:
         def do_GET(self) -> None:
             index.asked.append(self.path)
             index.given.append(self.headers["Authorization"] or self.headers["Proxy-Authorization"])
+            index.agents.append(self.headers["User-Agent"] or "")
             index.look()
             if self.path in index.moved:
                 self.say(302, Location=index.moved[self.path])

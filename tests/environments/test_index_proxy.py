@@ -140,7 +140,10 @@ async def test_pip_is_given_no_password(index: PackageIndex, home: Path, folder:
     index.files["dependency-1.0.metadata"] = b""
     more = {}
     if place == "pip.conf":
-        (home / "pip.conf").write_text(f"[global]\nindex-url = {with_password(index.url)}\n")
+        more = {"PIP_CONFIG_FILE": ""}
+        (home / ".config/pip").mkdir(parents=True)
+        lines = f"index-url = {with_password(index.url)}\nextra-index-url = {with_password(index.url)}"
+        (home / ".config/pip/pip.conf").write_text(f"[global]\n{lines}\n")
     elif place == "variable":
         more = {"PIP_INDEX_URL": with_password(index.url)}
     else:
@@ -148,10 +151,11 @@ async def test_pip_is_given_no_password(index: PackageIndex, home: Path, folder:
         (home / ".netrc").write_text(f"machine 127.0.0.1 login someone password {PASSWORD}\n")
     assert await fetch(home, folder, "dependency", **more) == ["dependency-1.0-py3-none-any.whl"]
     assert set(index.given) == {BASIC}
+    assert not any(agent.startswith("pip/") for agent in index.agents)
     assert Path(python().path).name in watch.programs
     assert watch.found == []
     assert files_with_a_secret(folder) == []
-    assert files_with_a_secret(home) in ([], [home / "pip.conf"], [home / ".netrc"])
+    assert files_with_a_secret(home) in ([], [home / ".config/pip/pip.conf"], [home / ".netrc"])
 
 
 async def test_npm_is_given_no_password(home: Path, folder: Path) -> None:
