@@ -73,7 +73,8 @@ async def _run_session(
 ) -> None:
     alone: frozenset[str] = frozenset()
     if plan.apart is not None:
-        session, ended = await _ran(task, plan.apart.plan, files, min(test.timeout_seconds, APART_SECONDS))
+        seconds = min(test.timeout_seconds, APART_SECONDS)
+        session, ended = await _ran(task, plan.apart.plan, files, seconds, collected.excused)
         alone = session.passed_apart
         if plan.apart.is_whole and session.is_conclusive:
             collected.add_session(test, session.marked(alone), ended, files)
