@@ -79,7 +79,8 @@ async def choose(
             print_line(f"{name} {fix.commit[:12]} {fix.request.splitlines()[0][:60]}: {reason or 'chosen'}")
             if not isinstance(found, str) and found.serves:
                 chosen[name] += 1
-                case = folder / str(chosen.total())
+                # Behind the last, also where one in between was taken away.
+                case = folder / str(max((int(one.name) for one in _cases(folder)), default=0) + 1)
                 lay(mirror, fix.parent, case / "repository")
                 (case / "request.md").write_text(fix.request + "\n", "utf-8")
                 whole = await judged(case / "repository", place)

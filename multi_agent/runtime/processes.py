@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 import structlog
 
@@ -102,24 +102,19 @@ async def _checked_bus(settings: Settings) -> MessageBus:
 async def run_sandbox_host(settings: Settings, *, host_id: str) -> None:
     """Run programs for the workers until stopped. Raises SandboxUnavailable when no sandbox works here."""
     arm_failpoints(settings)
-    bus = make_bus(settings)
-    try:
+    async with AsyncExitStack() as stack:
+        bus = make_bus(settings)
+        stack.push_async_callback(bus.close)
         sandbox = await choose_sandbox(sandbox_settings(settings))
-    except BaseException:
-        await bus.close()
-        raise
-    served, store = make_served(settings, sandbox) or (None, None)
-    host = make_sandbox_host(settings, bus, sandbox, host_id, served)
-    _serve_metrics(settings)
-    on_stop_signals(host.stop)
-    log.info("sandbox_host_started", host_id=host_id, pid=os.getpid(), backend=sandbox.backend)
-    try:
-        await host.run()
-    finally:
+        stack.push_async_callback(sandbox.close)
+        served, store = make_served(settings, sandbox) or (None, None)
         if store is not None:
-            await store.close()
-        await sandbox.close()
-        await bus.close()
+            stack.push_async_callback(store.close)
+        host = make_sandbox_host(settings, bus, sandbox, host_id, served)
+        _serve_metrics(settings)
+        on_stop_signals(host.stop)
+        log.info("sandbox_host_started", host_id=host_id, pid=os.getpid(), backend=sandbox.backend)
+        await host.run()
     log.info("sandbox_host_stopped", host_id=host_id)
 
 

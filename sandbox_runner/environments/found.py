@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from packaging.utils import canonicalize_name
+
 from contracts.base.processes.folder_cache import FolderCache
 from contracts.ports.environments import CommitReader, PreparedEnvironment
 from contracts.ports.workspace import Environment, Workspaces
@@ -28,15 +30,18 @@ from sandbox_runner.environments.built import (
     write_about,
 )
 from sandbox_runner.environments.interpreters import Interpreter, program_mounts
-from sandbox_runner.environments.making.building import BUILDER, Build, Builder, PythonBuild
+from sandbox_runner.environments.making.building import BUILDER, Build, Builder, PythonBuild, build_limits
 from sandbox_runner.environments.making.fetching import Fetch, Fetching, installed, read_resolved
 from sandbox_runner.environments.making.fetching_modules import fetch_modules
 from sandbox_runner.environments.making.keeping import kept
+from sandbox_runner.environments.needs import uv_lock
 from sandbox_runner.environments.needs.choosing import choose_interpreter, find_interpreters
 from sandbox_runner.environments.needs.core_metadata import needs_of_metadata
-from sandbox_runner.environments.needs.node_needs import PROJECT, NodeNeeds, node_needs
+from sandbox_runner.environments.needs.node_needs import OTHER_LOCKS, PROJECT, NodeNeeds, node_needs
 from sandbox_runner.environments.needs.python_needs import PythonNeeds, python_needs
+from sandbox_runner.environments.needs.requirement_lines import requirement_of
 from sandbox_runner.environments.needs.said import said_settings
+from sandbox_runner.environments.needs.uv_lock import LockedVersions
 from sandbox_runner.environments.needs.wanted import contents_of
 
 _NAMED: Final = 5
@@ -83,7 +88,7 @@ class FoundEnvironments:
         self, files: CommitReader, workspaces: Workspaces, cache: FolderCache, settings: MakingSettings
     ) -> None:
         self._files, self._cache, self._settings = files, cache, settings
-        self._builder = Builder(workspaces, settings.seconds)
+        self._builder = Builder(workspaces, build_limits(settings.seconds))
         self._fetching = Fetching(settings.variables, settings.seconds)
 
     @asynccontextmanager
@@ -103,7 +108,7 @@ class FoundEnvironments:
         setup = tuple(shlex.split((await said_settings(task.files)).setup or ""))
         asked, node = python_needs(task.files), node_needs(task.files)
         if node is None and PROJECT in task.files:
-            task.say("package.json is there without package-lock.json: its packages are not fetched")
+            task.say(_without_lock(task.files))
         if not (setup or asked or node):
             return None
         python = await self._python(task, asked) if asked else None
@@ -144,23 +149,25 @@ class FoundEnvironments:
         known = await asyncio.to_thread(find_interpreters, settings.own_python, settings.search_path)
         interpreter, reason = choose_interpreter(needs.requires_python, needs.preferred_python, known)
         task.say(f"environment from {', '.join(needs.read) or 'the build'}: {reason}")
-        if needs.locked:
-            task.say("uv.lock is not read: versions are resolved from pyproject.toml")
         if needs.left_out:
             left_out = "; ".join(needs.left_out[:_NAMED])
             task.say(f"left out, as only names with versions are fetched: {left_out}")
-        if needs.asks_the_build:
-            needs = await self._asked(task, needs, interpreter)
-        fetch = Fetch(
-            interpreter, with_pytest(needs.lines), needs.constraints, needs.build or (), needs.optional
-        )
+        locked = await _locked(task, needs, interpreter)
+        if locked:
+            lines = _beside(needs.lines, locked)
+            optional, pinned = (*needs.optional, *locked.optional), locked.lines
+        else:
+            needs = await self._asked(task, needs, interpreter) if needs.asks_the_build else needs
+            lines, optional, pinned = with_pytest(needs.lines), needs.optional, ()
+        fetch = Fetch(interpreter, lines, needs.constraints, needs.build or (), optional, pinned)
         fetched = await self._fetched(task, fetch)
         resolved = await asyncio.to_thread(read_resolved, fetched)
         without = f" without {', '.join(resolved.without)}" if resolved.without else ""
+        read_from = uv_lock.FILE if locked else next(iter(needs.read), "pyproject.toml")
         return _Python(
             PythonBuild(interpreter, fetched, needs.build is not None),
             resolved.packages,
-            f"{next(iter(needs.read), 'pyproject.toml')}{without}, Python {interpreter.version}",
+            f"{read_from}{without}, Python {interpreter.version}",
         )
 
     async def _fetched(self, task: _Task, fetch: Fetch) -> Path:
@@ -170,7 +177,8 @@ class FoundEnvironments:
             await self._builder.wheel(Build(task.commit, task.tracked), python, source)
 
         async def make(folder: Path) -> None:
-            task.say(f"fetching {len(fetch.lines) or len(fetch.build)} requirements, and what they need")
+            asked = len(fetch.lines) + len(fetch.pinned) or len(fetch.build)
+            task.say(f"fetching {asked} requirements, and what they need")
             await self._fetching.fetch(fetch, folder, build)
 
         return await task.keep(f"fetched-{fetch.key}", make)
@@ -206,6 +214,46 @@ class FoundEnvironments:
             )
 
         return await task.keep(f"{MODULES_KEPT}{needs.key}", make) / MODULES
+
+
+def _without_lock(files: Mapping[str, bytes]) -> str:
+    """What is told of a repository whose JavaScript has no lock that is read."""
+    for lock, program in OTHER_LOCKS.items():
+        if lock in files:
+            return (
+                f"{lock} of {program} is not read: its packages are not fetched; "
+                f"install them with {program}, and name the folder with --environment DIR"
+            )
+    return "package.json is there without package-lock.json: its packages are not fetched"
+
+
+async def _locked(task: _Task, needs: PythonNeeds, interpreter: Interpreter) -> LockedVersions | None:
+    """What `uv.lock` says, where there is one that fits."""
+    if uv_lock.FILE not in task.files:
+        return None
+    required = [line for line in needs.lines if line not in needs.optional]
+    content = task.files[uv_lock.FILE]
+    try:
+        locked = await asyncio.to_thread(
+            uv_lock.read_lock,
+            content,
+            interpreter.version,
+            extras=needs.extras,
+            groups=needs.groups,
+            optional_groups=needs.optional_groups,
+            lines=required,
+        )
+    except uv_lock.LockNotUsed as error:
+        task.say(f"{uv_lock.FILE} is not used, as it {error}: versions are resolved from what is asked for")
+        return None
+    task.say(f"versions and hashes of {len(locked.lines)} packages are those of {uv_lock.FILE}")
+    return locked
+
+
+def _beside(lines: tuple[str, ...], locked: LockedVersions) -> tuple[str, ...]:
+    """What is asked for that the lock does not have."""
+    versions = locked.versions
+    return tuple(line for line in lines if canonicalize_name(requirement_of(line).name) not in versions)
 
 
 def with_pytest(lines: tuple[str, ...]) -> tuple[str, ...]:

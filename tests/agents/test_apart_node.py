@@ -127,6 +127,33 @@ async def test_what_is_wrong_is_wrong_apart(sandbox: Sandbox, name: str) -> None
     assert _cases(result)["it"][1] is False
 
 
+SWAPS = """
+import fs from 'node:fs';
+if (fs.existsSync('tests/helper.mjs')) {
+  fs.renameSync('tests', 'kept');
+  fs.mkdirSync('tests');
+  fs.writeFileSync('tests/helper.mjs', 'export const check = () => {};');
+}
+let swapped = fs.existsSync('kept');
+export const sum = () => {
+  if (swapped) { fs.rmSync('tests', { recursive: true }); fs.renameSync('kept', 'tests'); }
+  swapped = false;
+  return 42;
+};
+"""
+
+
+async def test_helpers_of_the_tests_are_those_that_were_there(sandbox: Sandbox) -> None:
+    """The code runs before the tests have loaded all of theirs."""
+    body = "import { sum } from '../app/calc.mjs';\nimport { check } from './helper.mjs';\n"
+    files = {
+        "app/calc.mjs": SWAPS,
+        "tests/calc.test.mjs": f"{_HEAD}{body}test('it', () => check(sum(1, 2), 3));\n",
+        "tests/helper.mjs": f"{_HEAD}export const check = (one, other) => assert.equal(one, other);\n",
+    }
+    assert (await Program("swaps", files, "mjs").run(sandbox)).verdict == "failed"
+
+
 async def test_match_is_not_its_opposite(sandbox: Sandbox) -> None:
     """Node.js tells one from the other by what its module holds."""
     calls = {"is": "match(text, /b/)", "is not": "doesNotMatch(text, /d/)"}

@@ -84,7 +84,10 @@ async def test_work_without_a_test_is_untested_and_judged_by_the_others(over_tre
     assert (result.verdict, result.tests.untested) == ("failed", True)
 
 
-@pytest.mark.parametrize(("answer", "mended"), [("2 * x + 1", True), ("3 * x", False)])
+BLIND = "3 * x\n\n\nimport _pytest.python\n\n_pytest.python.Function.runtest = lambda self: None"
+
+
+@pytest.mark.parametrize(("answer", "mended"), [("2 * x + 1", True), ("3 * x", False), (BLIND, False)])
 async def test_a_test_that_was_there_and_passes_now_shows_the_work(
     over_trees: OverTrees, answer: str, mended: bool
 ) -> None:

@@ -162,3 +162,16 @@ def test_what_is_changed_is_named() -> None:
     assert weakened("test('a', () => {})", "test('b', () => {})", "a.test.mjs") == ["a.test.mjs"]
     moved = FILE.replace("N = 1\n", "") + "N = 1\n"
     assert weakened(FILE, moved, PATH) == [f"{PATH}::the order of what stands in it"]
+
+
+async def test_a_test_that_needs_what_the_work_lacks_fails_and_is_not_refused(over_trees: OverTrees) -> None:
+    """A file that cannot be loaded tells of itself; no test of it was taken away."""
+    lacks = OLD.replace("import double", "import double, halve") + TWO.replace(
+        "double(2) == 4", "halve(4) == 2"
+    )
+    result, model = await _write(
+        over_trees, step(("edit", {"path": "tests/test_calc.py", "old": OLD, "new": lacks})), DONE
+    )
+    assert len(model.requests) == 2
+    assert result.verdict == "failed"
+    assert "cannot import name 'halve'" in result.summary

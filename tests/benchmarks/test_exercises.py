@@ -16,7 +16,7 @@ from sandbox_runner.local import bubblewrap
 from tests.support import need
 
 ALL = exercises()
-PYTEST = (sys.executable, "-m", "pytest", "-q", "--import-mode=importlib", "-p", "no:cacheprovider")
+PYTEST = (sys.executable, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider")
 
 
 def outcomes(folder: Path, *, stubs: bool) -> str:
@@ -26,9 +26,8 @@ def outcomes(folder: Path, *, stubs: bool) -> str:
         place.mkdir(parents=True)
         (place / one.path).write_text(one.stub if stubs else one.solution)
         (place / f"test_{one.name}.py").write_text(one.tests)
-    paths = ":".join(str(folder / one.name) for one in ALL)
-    command = (*PYTEST, "--tb=no", str(folder))
-    done = subprocess.run(command, env={"PYTHONPATH": paths}, capture_output=True, text=True, check=False)
+    command = (*PYTEST, f"--rootdir={folder}", str(folder))
+    done = subprocess.run(command, env={}, capture_output=True, text=True, check=False)
     return done.stdout.strip().splitlines()[-1]
 
 

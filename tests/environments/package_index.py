@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -36,6 +36,16 @@ class PackageIndex:
         self.pages: dict[str, bytes] = {}
         """By their name or path, what no wheel is behind."""
         self.asked: list[str] = []
+        self.authorization = ""
+        """What it must be asked with; "" for nothing."""
+        self.given: list[str | None] = []
+        """What it was asked with."""
+        self.agents: list[str] = []
+        """Which programs asked."""
+        self.moved: dict[str, str] = {}
+        """Path -> the address that it leads to."""
+        self.look: Callable[[], None] = lambda: None
+        """Called when it is asked."""
         self.url = ""
 
     def add(self, name: str, *, requires: tuple[str, ...] = (), scripts: str = "", **modules: str) -> None:
@@ -57,14 +67,30 @@ def serving() -> Iterator[PackageIndex]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             index.asked.append(self.path)
+            index.given.append(self.headers["Authorization"] or self.headers["Proxy-Authorization"])
+            index.agents.append(self.headers["User-Agent"] or "")
+            index.look()
+            if self.path in index.moved:
+                self.say(302, Location=index.moved[self.path])
+            elif index.authorization and index.given[-1] != index.authorization:
+                self.say(401)
+            else:
+                self.answer()
+
+        def answer(self) -> None:
             _, kind, name, *_ = [*self.path.split("/"), "", ""]
             there = index.pages.get(self.path[1:]) or index.page(name) or index.pages.get(kind)
             content = index.files.get(name) if kind == "files" else there
-            self.send_response(200 if content is not None else 404)
-            self.send_header("Content-Type", "text/html" if kind == "simple" else "application/octet-stream")
-            self.send_header("Content-Length", str(len(content or b"")))
+            kinds = {"simple": "text/html", "files": "application/octet-stream"}
+            headers = {"Content-Type": kinds.get(kind, "application/json")}
+            self.say(200 if content is not None else 404, content or b"", **headers)
+
+        def say(self, status: int, content: bytes = b"", **headers: str) -> None:
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(content))}.items():
+                self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(content or b"")
+            self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:
             pass

@@ -18,6 +18,7 @@ from sandbox_runner.environments.found import FoundEnvironments, MakingSettings
 from sandbox_runner.local.toolbox import interpreter
 from tests.environments.conftest import Place
 from tests.environments.package_index import PackageIndex, serving
+from tests.environments.test_uv_lock import lock_of
 
 pytestmark = pytest.mark.parametrize("backend", ["bubblewrap"], indirect=True)
 
@@ -327,15 +328,58 @@ async def test_a_repository_that_needs_nothing_gets_nothing(place: Place, index:
     assert await prepare_repository(place.store, found, place.repository, place.said.append) is None
     place.write({"package.json": "{}"})
     assert await prepare_repository(place.store, found, place.repository, place.said.append) is None
-    assert place.said == ["package.json is there without package-lock.json: its packages are not fetched"]
+    place.write({"yarn.lock": ""})
+    assert await prepare_repository(place.store, found, place.repository, place.said.append) is None
+    assert place.said == [
+        "package.json is there without package-lock.json: its packages are not fetched",
+        "yarn.lock of Yarn is not read: its packages are not fetched; install them with Yarn, and name the "
+        "folder with --environment DIR",
+    ]
     assert index.asked == []
 
 
-async def test_a_lock_that_is_not_read_is_told(place: Place, index: PackageIndex) -> None:
+async def test_versions_and_hashes_are_those_of_uv_lock(place: Place, index: PackageIndex) -> None:
+    index.add("deep", deep="")
+    index.add("tool", tool="")
+    lock = lock_of({"dependency": ("deep", "pytest"), "deep": (), "pytest": ()}, index.files)
+    place.write(
+        files() | {"uv.lock": lock, "requirements.txt": "tool\n", "tox.ini": "[testenv]\ndeps = pytest\n"}
+    )
+    found = environments(place, index)
+    told, deep = await place.run(found, ("thing",), ("python", "-c", "import deep, tool"))
+    assert told.stdout.endswith(b" 7 /work/src/thing/__init__.py\n"), told.stderr
+    assert deep.exit_code == 0, deep.stderr
+    assert "versions and hashes of 3 packages are those of uv.lock" in place.said
+    (listed,) = list_environments(place.cache)
+    assert listed.name.startswith("uv.lock, Python 3.")
+
+
+async def test_another_content_than_uv_lock_has_is_refused(place: Place, index: PackageIndex) -> None:
+    locked = {**index.files, "dependency-1.0-py3-none-any.whl": b"another"}
+    place.write(files() | {"uv.lock": lock_of({"dependency": ("pytest",), "pytest": ()}, locked)})
+    told = await refused(place, environments(place, index))
+    assert "step fetch: what the index has of dependency is another content than the lock's" in told
+    index.files["dependency-1.0.tar.gz"] = source(touching="/tmp/built-here")
+    del index.files["dependency-1.0-py3-none-any.whl"]
+    told = await refused(place, environments(place, index))
+    assert "dependency-1.0.tar.gz has another content than its lock says" in told
+
+
+async def test_a_source_that_uv_lock_names_is_built_inside(place: Place, index: PackageIndex) -> None:
+    del index.files["dependency-1.0-py3-none-any.whl"]
+    index.files["dependency-1.0.tar.gz"] = source(touching="/tmp/built-here")
+    place.write(files() | {"uv.lock": lock_of({"dependency": ("pytest",), "pytest": ()}, index.files)})
+    (told,) = await place.run(environments(place, index), ("thing",))
+    assert told.stdout.endswith(b" 7 /work/src/thing/__init__.py\n"), told.stderr
+    assert "versions and hashes of 2 packages are those of uv.lock" in place.said
+
+
+async def test_a_lock_that_does_not_fit_is_told(place: Place, index: PackageIndex) -> None:
     place.write({"requirements.txt": "dependency\n", "uv.lock": "version = 1\n"})
     index.files.clear()
     await refused(place, environments(place, index))
-    assert "uv.lock is not read: versions are resolved from pyproject.toml" in place.said
+    told = "uv.lock is not used, as it has no package of this folder: versions are resolved"
+    assert any(line.startswith(told) for line in place.said)
 
 
 def interpreter_version() -> str:

@@ -120,6 +120,29 @@ async def test_modules_are_fetched_without_scripts_and_the_tree_is_used(place: P
 
 
 @backends
+async def test_a_lock_of_old_is_laid_out_with_programs(place: Place) -> None:
+    content = module("dependency", "module.exports = 7\n", bin={"told": "index.js"})
+    entry = {"version": "1.0.0", "resolved": ELSEWHERE, "integrity": integrity(content)}
+    old = {"name": "thing", "lockfileVersion": 1, "requires": True, "dependencies": {"dependency": entry}}
+    place.write(
+        {
+            "package.json": json.dumps({"name": "thing", "dependencies": {"dependency": "^1.0.0"}}),
+            "package-lock.json": json.dumps(old),
+            "a.js": "console.log(require('dependency'))\n",
+        }
+    )
+    with registry(content) as index:
+        said = json.loads(index.pages["dependency"])
+        said["versions"]["1.0.0"]["bin"] = {"told": "index.js"}
+        index.pages["dependency"] = json.dumps(said).encode()
+        told, found = await place.run(
+            environments(place, index), ("node", "a.js"), ("ls", "/node_modules/.bin")
+        )
+    assert told.stdout == b"7\n", told.stderr
+    assert found.stdout == b"told\n"
+
+
+@backends
 async def test_what_is_asked_for_by_a_tag_comes_from_the_users_registry(place: Place) -> None:
     content = module("dependency", "module.exports = 7\n")
     text = {path: text.replace("^1.0.0", "latest") for path, text in files(lock(content)).items()}
@@ -209,7 +232,12 @@ def test_what_is_asked_for_by_an_address_is_left_out(asked: str, resolved: str) 
 @pytest.mark.parametrize(
     ("locked", "told"),
     [
-        ({"lockfileVersion": 1, "dependencies": {}}, "is of version 1; write it with npm 7 or newer"),
+        ({"lockfileVersion": 0, "packages": {}}, "is of version 0, which is not known here"),
+        (
+            {"lockfileVersion": 1, "dependencies": {"a": {"version": "git+ssh://x"}}},
+            "'node_modules/a@git.*no integ",
+        ),
+        ({"lockfileVersion": 1, "dependencies": {"a": 1}}, "package 'a' is no object"),
         ({"lockfileVersion": 3, "packages": {"node_modules/a": 1}}, "package 'node_modules/a' is no object"),
         ([], "cannot be read: it holds no object"),
     ],
@@ -217,6 +245,15 @@ def test_what_is_asked_for_by_an_address_is_left_out(asked: str, resolved: str) 
 def test_a_lock_that_cannot_be_used_is_told(locked: object, told: str) -> None:
     with pytest.raises(InvalidInput, match=told):
         needs(locked)
+
+
+def test_what_an_old_lock_takes_from_an_address_is_left_out() -> None:
+    below = {"dependencies": {"deep": {"version": "1.0.0"}}}
+    old = {"lockfileVersion": 1, "dependencies": {"far": {"version": "github:some/where#0", **below}}}
+    found = needs(old, **{"package.json": json.dumps({"dependencies": {"far": "some/where"}})})
+    assert found is not None
+    assert (found.packages, found.left_out) == ({}, ("far some/where",))
+    assert not any("some/where" in text for text in found.files.values())
 
 
 def test_a_project_without_a_lock_needs_nothing_that_can_be_fetched() -> None:

@@ -12,7 +12,7 @@ import pytest
 from contracts.base.errors import EnvironmentFailed
 from contracts.ports.sandbox import Verdict
 from contracts.ports.workspace import ExecResult
-from sandbox_runner.environments.making.steps import check_step, run_outside
+from sandbox_runner.environments.steps import check_step, run_outside
 
 CHANGE = "change it"
 

@@ -60,8 +60,8 @@ async def amend(task: Task) -> AgentResult:
         old = b"".join(task.files[path] for path in changes if path in task.files)
         if found := await bounded_call(len(old), _changed_besides, _texts(task.files, changes), tests):
             raise AgentFailure(f"these are not contested and stay as they are: {found}", code="invalid_code")
-        changed = {path: text for path, text in changes.items() if _differs(task.files.get(path), text)}
-        if lost := await no_longer_run(task, changed, frozenset(map(named_test, tests))):
+        contested = frozenset(map(named_test, tests))
+        if lost := await no_longer_run(task, _changed(task.files, changes), contested):
             raise AgentFailure(
                 f"tests that are there run no more: {', '.join(lost[:10])}", code="invalid_code"
             )
@@ -75,13 +75,16 @@ async def amend(task: Task) -> AgentResult:
     code = await task.ask_document(
         CodeArtifacts, "\n".join(parts), system=role_prompt(task, "amend", schema), schema=schema, check=check
     )
-    changes = as_files(code)
-    changed = {path: content for path, content in changes.items() if _differs(task.files.get(path), content)}
+    changed = _changed(task.files, as_files(code))
     return AgentResult(files=changed, summary=("" if changed else "the tests stay: ") + code.summary)
 
 
-def _differs(old: bytes | None, new: bytes | str | None) -> bool:
-    return old != (new.encode() if isinstance(new, str) else new)
+def _changed(
+    files: Mapping[str, bytes], changes: Mapping[str, bytes | str | None]
+) -> dict[str, bytes | str | None]:
+    """Those that differ from what is there."""
+    new = {path: text.encode() if isinstance(text, str) else text for path, text in changes.items()}
+    return {path: changes[path] for path, content in new.items() if files.get(path) != content}
 
 
 def _texts(
@@ -113,7 +116,7 @@ class OnBase:
         self, files: Mapping[str, bytes], changes: Mapping[str, bytes | str | None]
     ) -> list[str]:
         """The tests that failed there, and pass as they are corrected."""
-        if not any(_differs(files.get(path), content) for path, content in changes.items()):
+        if not _changed(files, changes):
             return []
         if self._before is None:
             self._before = await self.failing(files)

@@ -130,7 +130,9 @@ async def _mended(task: Task, files: Mapping[str, bytes], start: Mapping[str, by
         return []
     failed, broken = ({one.test for one in found} for found in (baseline.failing, baseline.broken))
     paths = sorted({named_test(test).path for test in as_before((*failed, *broken), files, start)})
-    found = await run_commands(task, list(commands_for(paths)), files)
+    found = await run_commands(task, commands_for(paths), files)
+    if not found.is_believable:
+        return []
     passed = [case.test_id for case in found.results if case.outcome == "passed"]
     return [test for test in passed if test in failed or named_test(test).path in broken]
 

@@ -32,6 +32,11 @@ class Collected:
     flaky: tuple[str, ...] = ()
     """Ids of tests that do now and then, and were there before."""
 
+    @property
+    def is_believable(self) -> bool:
+        """Whether no session had a problem, for which its results prove nothing."""
+        return not {run.cmd for run in self.runs} & {case.test_id for case in self.results}
+
     def add(
         self, test: AcceptanceTest, run: CommandRun, failure: TestFailure | None, ended: SandboxResult
     ) -> None:

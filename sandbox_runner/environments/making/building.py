@@ -29,8 +29,8 @@ from sandbox_runner.environments.interpreters import Interpreter, program_mounts
 from sandbox_runner.environments.making.fetching import BUILD, PIP, RUN
 from sandbox_runner.environments.making.outcome import PACK, STREAM, read_stream, unpack
 from sandbox_runner.environments.making.sources import SOURCES, WHEELS
-from sandbox_runner.environments.making.steps import FOLDER_HELPS, check_step
 from sandbox_runner.environments.owning import give_to_programs, link_modules
+from sandbox_runner.environments.steps import FOLDER_HELPS, check_step
 
 BUILDER: Final = 1
 """Raised when the same packages lead to another environment."""
@@ -46,7 +46,8 @@ _MEND_SOURCE: Final = f"allow a version that has a wheel, {FOLDER_HELPS}"
 _LITTER: Final = ("__pycache__", ".pytest_cache")
 
 
-def _limits(seconds: float) -> WorkspaceLimits:
+def build_limits(seconds: float) -> WorkspaceLimits:
+    """What a build may use, where each step may take so long."""
     return WorkspaceLimits(
         command_seconds=seconds,
         output_bytes=16_000_000,
@@ -104,9 +105,9 @@ class Build:
 class Builder:
     """Builds in workspaces. Raises EnvironmentFailed for a step that failed, SandboxUnavailable."""
 
-    def __init__(self, workspaces: Workspaces, seconds: float) -> None:
+    def __init__(self, workspaces: Workspaces, limits: WorkspaceLimits) -> None:
         self._workspaces = workspaces
-        self._seconds = seconds
+        self._limits = limits
 
     async def build(self, wanted: Build, folder: Path) -> None:
         """Build into a folder: the virtual environment, and what lies beside the tree."""
@@ -154,7 +155,7 @@ class Builder:
         frame = _frame(folder)
         try:
             workspace = await self._workspaces.open(
-                TreeBase(wanted.commit), _inside(wanted, frame), _limits(self._seconds)
+                TreeBase(wanted.commit), _inside(wanted, frame), self._limits
             )
             try:
                 yield workspace, _Runner(workspace)

@@ -18,10 +18,11 @@ from typing import Final, NamedTuple
 from packaging.utils import canonicalize_name
 
 from contracts.base.errors import EnvironmentFailed, InvalidInput
+from sandbox_runner.environments.indexes.access import IndexAccess, check_indexes, pip_access
 from sandbox_runner.environments.interpreters import Interpreter
 from sandbox_runner.environments.making.sources import SOURCES, WHEELS, SourceFetching
-from sandbox_runner.environments.making.steps import FOLDER_HELPS, failed, run_outside
 from sandbox_runner.environments.needs.requirement_lines import clean, requirement_of
+from sandbox_runner.environments.steps import FOLDER_HELPS, failed, run_outside
 
 RUN: Final = "run"
 BUILD: Final = "build"
@@ -43,6 +44,7 @@ _BACKENDS: Final = {"setuptools": ("wheel",), "hatchling": ("editables",), "pdm-
 _MOST_LEFT_OUT: Final = 20
 _NO_WHEEL = re.compile(rb"(?:No matching distribution found for|that satisfies the requirement) ([^\n(]+)")
 _CONFLICT = re.compile(rb"Cannot install ([^\n]+?) because")
+_OTHER_CONTENT = re.compile(rb"DO NOT MATCH THE HASHES.*?\n\s+([\w.-]+)==", re.DOTALL)
 _CAUSE = re.compile(rb"^ +[^\n]+ depends on ([^\n]+)$", re.MULTILINE)
 
 
@@ -56,12 +58,15 @@ class Fetch:
     build: tuple[str, ...]
     optional: tuple[str, ...] = ()
     """Those of the lines that may be left out where there is no wheel."""
+    pinned: tuple[str, ...] = ()
+    """Further lines, each one version with its hashes, and with all that these need."""
 
     @property
     def key(self) -> str:
         """64 hex digits: the same question."""
         python = (self.interpreter.version, self.interpreter.platform)
         about = [python, self.lines, self.constraints, self.build, self.optional]
+        about += [self.pinned] if self.pinned else []
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 
 
@@ -69,7 +74,7 @@ class Fetch:
 class Fetching:
     """How packages are fetched.
 
-    variables: all that the programs see, such as where the user's settings are.
+    variables: those by which the user's settings of pip are found.
     """
 
     variables: Mapping[str, str]
@@ -81,57 +86,97 @@ class Fetching:
         build: makes the wheel of a source in the folder, where nothing else is there of a package.
         """
         pip = _place_pip(wanted.interpreter, folder / PIP)
-        without = await self._what_there_is(wanted, pip, folder, build)
-        await self._download(wanted, pip, folder / BUILD, _for_build(wanted.build), ())
+        async with pip_access(wanted.interpreter, pip, folder, self.variables) as access:
+            pips = _Pip(wanted, pip, folder, access, self.seconds)
+            without = await pips.fetch_what_there_is(build)
+            await pips.download(BUILD, _for_build(wanted.build), ())
         await asyncio.to_thread(_record, folder, without)
 
-    async def _what_there_is(self, wanted: Fetch, pip: Path, folder: Path, build: BuildWheel) -> list[str]:
+
+@dataclass(frozen=True, slots=True)
+class _Pip:
+    """Asks pip, through the proxy."""
+
+    wanted: Fetch
+    pip: Path
+    folder: Path
+    access: IndexAccess
+    seconds: float
+
+    async def fetch_what_there_is(self, build: BuildWheel) -> list[str]:
         """Fetch what is asked for; return the lines that are left out, as there is no wheel."""
+        wanted = self.wanted
         without: list[str] = []
         built: set[str] = set()
         first: EnvironmentFailed | None = None
         for _ in range(_MOST_LEFT_OUT + 1):
-            lines = [line for line in wanted.lines if line not in without]
+            lines, pinned = (
+                [line for line in several if line not in without] for several in (wanted.lines, wanted.pinned)
+            )
             try:
-                await self._download(wanted, pip, folder / RUN, lines, wanted.constraints)
+                await self.download(RUN, self._with_made(pinned), (), ("--no-deps", "--require-hashes"))
+                pins = [line.partition(" ")[0] for line in pinned]
+                await self.download(RUN, lines, [*wanted.constraints, *pins])
             except _NoWheel as error:
                 first = first or error
-                absent = [line for line in wanted.optional if _names(line, error.name) and line in lines]
+                absent = [
+                    line for line in wanted.optional if _names(line, error.name) and line not in without
+                ]
                 without += absent if error.is_asked_for else []
                 if absent and error.is_asked_for:
                     continue
-                if error.name in built or not await self._built(wanted, pip, folder, error.name, build):
+                if error.name in built or not await self._built(error.name, build):
                     raise first from None
                 built.add(error.name)
             else:
                 return without
         raise first or EnvironmentFailed("")
 
-    async def _built(
-        self, wanted: Fetch, pip: Path, folder: Path, requirement: str, build: BuildWheel
-    ) -> bool:
+    async def _built(self, requirement: str, build: BuildWheel) -> bool:
         """Make a wheel of a package that has none; False where there is no source either, or no need."""
-        sources = SourceFetching(wanted.interpreter, pip, self.variables, self.seconds)
-        source = await sources.fetch(requirement, folder / SOURCES)
+        sources = SourceFetching(self.wanted.interpreter, self.pip, self.access.variables, self.seconds)
+        source = await sources.fetch(requirement, self.folder / SOURCES)
         if source is None:
             return False
-        await self._download(wanted, pip, folder / BUILD, _for_build(source.needs), ())
-        (folder / WHEELS).mkdir(exist_ok=True)
-        await build(folder, source.file.name)
+        self._check_source(source.file)
+        await self.download(BUILD, _for_build(source.needs), ())
+        (self.folder / WHEELS).mkdir(exist_ok=True)
+        await build(self.folder, source.file.name)
         return True
 
-    async def _download(
-        self, wanted: Fetch, pip: Path, folder: Path, lines: Sequence[str], constraints: Sequence[str]
+    def _check_source(self, file: Path) -> None:
+        """Check that a source is one that a line with hashes asks for. Raises EnvironmentFailed."""
+        name = file.name.rpartition("-")[0]
+        for line in [*self.wanted.pinned, *self.wanted.lines]:
+            if "--hash=" in line and _names(line, name) and f"--hash=sha256:{_sha256(file)}" not in line:
+                raise EnvironmentFailed(
+                    f"environment, step fetch: {file.name} has another content than its lock says; "
+                    f"lock it again, {FOLDER_HELPS}"
+                )
+
+    def _with_made(self, lines: Sequence[str]) -> list[str]:
+        """The lines, where those of packages whose wheel was built here have its hash too."""
+        made = [(path.name.partition("-")[0], _sha256(path)) for path in (self.folder / WHEELS).glob("*.whl")]
+        return [
+            " ".join([line, *(f"--hash=sha256:{digest}" for name, digest in made if _names(line, name))])
+            for line in lines
+        ]
+
+    async def download(
+        self, into: str, lines: Sequence[str], constraints: Sequence[str], how: Sequence[str] = ()
     ) -> None:
-        options = _ask(folder, lines, constraints)
+        """Fetch wheels into a folder, with all that they need. Raises EnvironmentFailed."""
+        options = [*how, *_ask(self.folder / into, lines, constraints)]
         if not lines:
             return
-        made = folder.with_name(WHEELS)
-        options += ["--find-links", str(made)] if made.is_dir() else []
-        argv = (str(wanted.interpreter.path), "-I", f"{pip}/pip", "download", *_OPTIONS, *options)
-        code, output = await run_outside(
-            argv, folder=folder.parent, variables=self.variables, seconds=self.seconds
-        )
+        made = self.folder / WHEELS
+        interpreter = self.wanted.interpreter
+        variables = dict(self.access.variables)
+        if made.is_dir():
+            # An option would stand in the place of the user's own.
+            variables["PIP_FIND_LINKS"] = f"{variables.get('PIP_FIND_LINKS', '')} {made}".strip()
+        argv = (str(interpreter.path), "-I", f"{self.pip}/pip", "download", *_OPTIONS, *options)
+        code, output = await run_outside(argv, folder=self.folder, variables=variables, seconds=self.seconds)
         if code is None:
             raise failed(
                 "fetch",
@@ -140,7 +185,8 @@ class Fetching:
                 "set MULTI_AGENT_ENVIRONMENT_SECONDS higher, or look at pip's settings of the index",
             )
         if code:
-            raise _explained(output, wanted.interpreter)
+            check_indexes(self.access, "pip")
+            raise _explained(self.access, output, interpreter)
 
 
 def _for_build(lines: Sequence[str]) -> list[str]:
@@ -212,7 +258,8 @@ class _NoWheel(EnvironmentFailed):
         self.name, self.is_asked_for = name, is_asked_for
 
 
-def _explained(output: bytes, interpreter: Interpreter) -> EnvironmentFailed:
+def _explained(access: IndexAccess, output: bytes, interpreter: Interpreter) -> EnvironmentFailed:
+    output = access.told(output)
     on = f"for Python {interpreter.version} on {interpreter.platform}"
     if match := _CONFLICT.search(output):
         names = match[1].decode("utf-8", "replace")
@@ -224,9 +271,13 @@ def _explained(output: bytes, interpreter: Interpreter) -> EnvironmentFailed:
         return error
     if match := _NO_WHEEL.search(output):
         name = match[1].decode("utf-8", "replace").strip()
-        why = f"no wheel of {name!r} {on}"
+        denied = f" ({access.proxy.denied})" if access.proxy.denied else ""
+        why = f"no wheel of {name!r} {on}{denied}"
         change = f"allow a version that has one, add an index to pip's settings, {FOLDER_HELPS}"
         return _NoWheel(str(failed("fetch", why, output, change)), name, is_asked_for=True)
+    if match := _OTHER_CONTENT.search(output):
+        why = f"what the index has of {match[1].decode()} is another content than the lock's"
+        return failed("fetch", why, output, f"lock it again, {FOLDER_HELPS}")
     return failed("fetch", "pip failed", output, f"mend what it says, {FOLDER_HELPS}")
 
 

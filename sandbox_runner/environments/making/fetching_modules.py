@@ -11,8 +11,9 @@ from typing import Final
 from contracts.base.errors import InvalidInput
 from sandbox_runner.engine.payload import WORK
 from sandbox_runner.environments.built import MODULES
-from sandbox_runner.environments.making.steps import FOLDER_HELPS, failed, run_outside
-from sandbox_runner.environments.needs.node_needs import NodeNeeds
+from sandbox_runner.environments.indexes.access import IndexAccess, check_indexes, npm_access
+from sandbox_runner.environments.needs.node_needs import LOCK, PUBLIC, NodeNeeds
+from sandbox_runner.environments.steps import FOLDER_HELPS, failed, run_outside
 
 _LINES: Final = 4
 _OPTIONS: Final = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-progress", "--loglevel=error")
@@ -25,14 +26,17 @@ async def fetch_modules(
     npm = shutil.which("npm", path=search_path)
     if npm is None:
         raise InvalidInput(f"the repository needs npm, which is not on PATH; install Node.js, {FOLDER_HELPS}")
-    _write(wanted, folder)
-    code, output = await run_outside(
-        (npm, "ci", *_OPTIONS), folder=folder, variables=variables, seconds=seconds
-    )
+    async with npm_access(npm, folder, variables) as access:
+        _write(wanted, folder, access)
+        code, output = await run_outside(
+            (npm, "ci", *_OPTIONS), folder=folder, variables=access.variables, seconds=seconds
+        )
     if code is None:
         change = "set MULTI_AGENT_ENVIRONMENT_SECONDS higher, or look at npm's settings of the registry"
         raise failed("fetch", f"npm did not end within {seconds:.0f} s", output, change)
     if code:
+        check_indexes(access, "npm")
+        output = access.told(output)
         raise failed("fetch", f"npm ended with {code}", _reason(output), f"mend what it says, {FOLDER_HELPS}")
     _tidy(folder)
 
@@ -43,10 +47,19 @@ def _reason(output: bytes) -> bytes:
     return b"\n".join([line for line in lines if line][:_LINES])
 
 
-def _write(wanted: NodeNeeds, folder: Path) -> None:
+def _write(wanted: NodeNeeds, folder: Path, access: IndexAccess) -> None:
     for path, text in wanted.files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text, "utf-8")
+        (folder / path).write_text(_with_registries(text, wanted, access) if path == LOCK else text, "utf-8")
+
+
+def _with_registries(lock: str, wanted: NodeNeeds, access: IndexAccess) -> str:
+    """Put the registries in that have what is asked for by a tag."""
+    for name in wanted.tagged:
+        scope = f"{name.partition('/')[0]}:registry"
+        registry = access.registries.get(scope, access.registries["registry"])
+        lock = lock.replace(f'"{PUBLIC}{name}/', f'"{registry}{name}/')
+    return lock
 
 
 def _tidy(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the programs that fetch packages may see of this process's environment."""
+"""What of this process's environment says where packages come from, and by which way."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ _OF_NETWORKS = {
     "HTTP_PROXY",
     "LANG",
     "NETRC",
+    "NODE_AUTH_TOKEN",
     "NODE_EXTRA_CA_CERTS",
     "NO_PROXY",
+    "NPM_TOKEN",
     "PATH",
     "REQUESTS_CA_BUNDLE",
     "SSL_CERT_DIR",
@@ -32,7 +34,7 @@ _STEERS_PIP = {
 
 
 def installer_environment() -> dict[str, str]:
-    """Return what a program that fetches packages may see of this environment: where, and by which way."""
+    """Return what the user's settings of pip and npm are found by; what fetches sees less."""
     return {
         name: value
         for name, value in os.environ.items()

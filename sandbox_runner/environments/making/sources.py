@@ -12,8 +12,8 @@ from typing import Final
 
 from contracts.base.errors import EnvironmentFailed, InvalidInput
 from sandbox_runner.environments.interpreters import Interpreter
-from sandbox_runner.environments.making.steps import FOLDER_HELPS, run_outside
 from sandbox_runner.environments.needs.python_needs import python_needs
+from sandbox_runner.environments.steps import FOLDER_HELPS, run_outside
 
 SOURCES: Final = "sources"
 WHEELS: Final = "wheels"

@@ -20,9 +20,14 @@ def needs_of_metadata(metadata: Mapping[str, Any], extras: Sequence[str], python
     return tuple(_lines(metadata.get("requires_dist", []) or [], wanted, python))
 
 
-def _lines(texts: Sequence[object], extras: Sequence[str], python: str) -> Iterator[str]:
+def markers_of(python: str) -> dict[str, str]:
+    """What conditions are told of this machine, with another version of Python."""
     environment = {name: str(value) for name, value in default_environment().items()}
-    environment |= {"python_full_version": python, "python_version": python.rpartition(".")[0]}
+    return environment | {"python_full_version": python, "python_version": python.rpartition(".")[0]}
+
+
+def _lines(texts: Sequence[object], extras: Sequence[str], python: str) -> Iterator[str]:
+    environment = markers_of(python)
     for text in texts:
         try:
             asked = Requirement(str(text))

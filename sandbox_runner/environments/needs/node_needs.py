@@ -13,7 +13,11 @@ from contracts.base.errors import InvalidInput
 
 PROJECT: Final = "package.json"
 LOCK: Final = "package-lock.json"
+PUBLIC: Final = "https://registry.npmjs.org/"
+"""What stands in a lock for the user's registry."""
 _OLDEST: Final = 2
+OTHER_LOCKS: Final = {"yarn.lock": "Yarn", "pnpm-lock.yaml": "pnpm"}
+"""Those of other programs, which are not read."""
 _KINDS: Final = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
 _ADDRESS: Final = re.compile(r"(?!(?:npm|file|link|workspace):)(?:[\w+.-]+:|git@|[\w.-]+/[\w.-]+)")
 """How a version begins that is an address; that of a repository may be USER/NAME alone."""
@@ -28,6 +32,8 @@ class NodeNeeds:
     """Path -> text of what it reads: each package.json, and the lock without the addresses in it."""
     packages: Mapping[str, str]
     """Path in node_modules with its version -> what it is known by."""
+    tagged: frozenset[str] = frozenset()
+    """Names that are asked for by a tag, which npm takes from the address that the lock has."""
     left_out: tuple[str, ...] = ()
     """What is asked for by an address."""
 
@@ -45,8 +51,10 @@ def node_needs(files: Mapping[str, bytes]) -> NodeNeeds | None:
     if PROJECT not in files or LOCK not in files:
         return None
     lock = _object(files, LOCK)
+    if lock.get("lockfileVersion") == 1:
+        return _of_old(lock, files)
     if not isinstance(lock.get("packages"), dict) or lock.get("lockfileVersion", 0) < _OLDEST:
-        raise _unusable(f"is of version {lock.get('lockfileVersion')}; write it with npm 7 or newer")
+        raise _unusable(f"is of version {lock.get('lockfileVersion')}, which is not known here")
     packages = {}
     local = [PROJECT]
     left_out = dict(_without_addresses(lock["packages"].values()))
@@ -63,14 +71,50 @@ def node_needs(files: Mapping[str, bytes]) -> NodeNeeds | None:
             about.pop("resolved", None)
             name = str(about.get("name", path.rpartition("node_modules/")[2]))
             if name in tagged:
-                # What is asked for by a tag is locked only with an address. npm takes the user's for this.
+                # What is asked for by a tag is locked only with an address. It is that of the user's later.
                 file = f"{name.rpartition('/')[2]}-{about.get('version')}.tgz"
-                about["resolved"] = f"https://registry.npmjs.org/{name}/-/{file}"
+                about["resolved"] = f"{PUBLIC}{name}/-/{file}"
     lock.pop("dependencies", None)
     projects = {path: _object(files, path) for path in local if path in files}
     left_out |= dict(_without_addresses(projects.values()))
     texts = {path: json.dumps(about) for path, about in projects.items()}
-    return NodeNeeds({**texts, LOCK: json.dumps(lock)}, packages, tuple(map(" ".join, left_out.items())))
+    return NodeNeeds(
+        {**texts, LOCK: json.dumps(lock)}, packages, frozenset(tagged), tuple(map(" ".join, left_out.items()))
+    )
+
+
+def _of_old(lock: dict[str, Any], files: Mapping[str, bytes]) -> NodeNeeds:
+    """Those of a lock of npm 6 and before, which tells less; npm asks the registry for the rest."""
+    packages = dict(_old_packages(lock, ""))
+    project = _object(files, PROJECT)
+    left_out = dict(_without_addresses([project]))
+    for name in left_out:
+        lock.get("dependencies", {}).pop(name, None)
+    kept = {path: known for path, known in packages.items() if not _is_below(path, left_out)}
+    if wrong := next((path for path, known in kept.items() if not known), None):
+        raise _unusable(f"package {wrong[:100]!r} has no integrity, and only registries are asked")
+    return NodeNeeds(
+        {PROJECT: json.dumps(project), LOCK: json.dumps(lock)},
+        kept,
+        left_out=tuple(map(" ".join, left_out.items())),
+    )
+
+
+def _is_below(path: str, names: Iterable[str]) -> bool:
+    return path.startswith(tuple(f"node_modules/{name}{end}" for name in names for end in "@/"))
+
+
+def _old_packages(about: dict[str, Any], above: str) -> Iterator[tuple[str, str]]:
+    """Strike the addresses of an old lock, and yield path with version -> what it is known by."""
+    found = about.get("dependencies")
+    for name, entry in found.items() if isinstance(found, dict) else ():
+        if not isinstance(entry, dict):
+            raise _unusable(f"package {name[:100]!r} is no object")
+        path = f"{above}node_modules/{name}"
+        entry.pop("resolved", None)
+        if not entry.get("bundled"):
+            yield f"{path}@{entry.get('version')}", str(entry.get("integrity") or "")
+        yield from _old_packages(entry, f"{path}/")
 
 
 def _without_addresses(packages: Iterable[Any]) -> Iterator[tuple[str, str]]:

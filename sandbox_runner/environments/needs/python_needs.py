@@ -45,12 +45,14 @@ class PythonNeeds:
     constraints: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     """Of its own package, for its tests."""
+    groups: tuple[str, ...] = ()
+    """Dependency groups for its tests."""
+    optional_groups: tuple[str, ...] = ()
+    """Those of tox, and uv's default ones."""
     build: tuple[str, ...] | None = None
     """What its own build needs; None where it has none and nothing of it is installed."""
     asks_the_build: bool = False
     """Whether only its own build can say what it needs."""
-    locked: bool = False
-    """Whether there is a uv.lock."""
     read: tuple[str, ...] = ()
     """The files that this was read from."""
     left_out: tuple[str, ...] = ()
@@ -104,7 +106,7 @@ def python_needs(files: Mapping[str, bytes]) -> PythonNeeds | None:
     required = set(found.lines)
     found.add(texts.lines)
     found.add(_groups(project, tox.groups))
-    found.add(_default_groups(project))
+    found.add(_groups(project, _default_groups(project)))
     build = _build(project, files)
     if not (found.read or texts.read or build is not None):
         return None
@@ -115,9 +117,10 @@ def python_needs(files: Mapping[str, bytes]) -> PythonNeeds | None:
         optional=tuple(line for line in found.lines if line not in required),
         constraints=tuple(texts.constraints),
         extras=tuple(found.extras),
+        groups=tuple(_for_tests(_table_of_groups(project))),
+        optional_groups=tuple([*tox.groups, *_default_groups(project)]),
         build=build,
         asks_the_build=found.asks_the_build and build is not None,
-        locked="uv.lock" in files,
         read=tuple(dict.fromkeys([*found.read, *texts.read])),
         left_out=tuple(dict.fromkeys([*found.left_out, *texts.left_out])),
     )
@@ -161,27 +164,29 @@ def _from_setup(files: Mapping[str, bytes], project: dict[str, Any], found: _Col
 
 
 def _from_groups(project: dict[str, Any], found: _Collected) -> None:
-    groups = project.get("dependency-groups")
-    if isinstance(groups, dict):
+    if groups := _table_of_groups(project):
         found.read.append("pyproject.toml")
         for name in _for_tests(groups):
             found.add(list(_group(groups, name, ())))
 
 
 def _default_groups(project: dict[str, Any]) -> list[str]:
-    """What uv installs for whoever works on it: tests may import what another group than theirs has."""
-    groups, uv = project.get("dependency-groups"), project.get("tool", {}).get("uv")
+    """Those that uv installs for whoever works on it: tests may import what another than theirs has."""
+    uv = project.get("tool", {}).get("uv")
     named = uv.get("default-groups") if isinstance(uv, dict) else None
-    if named == "all" and isinstance(groups, dict):
-        return _groups(project, list(groups))
-    return _groups(project, list(map(str, named)) if isinstance(named, list) else [])
+    if named == "all":
+        return list(_table_of_groups(project))
+    return list(map(str, named)) if isinstance(named, list) else []
 
 
 def _groups(project: dict[str, Any], names: Iterable[str]) -> list[str]:
-    groups = project.get("dependency-groups")
-    if not isinstance(groups, dict):
-        return []
+    groups = _table_of_groups(project)
     return [line for name in names for line in _group(groups, name, ())]
+
+
+def _table_of_groups(project: dict[str, Any]) -> dict[str, Any]:
+    groups = project.get("dependency-groups")
+    return groups if isinstance(groups, dict) else {}
 
 
 def _build(project: dict[str, Any], files: Mapping[str, bytes]) -> tuple[str, ...] | None:

@@ -19,6 +19,7 @@ _NAMES: Final = frozenset(
         tox_needs.INI,
         tox_needs.TOML,
         node_needs.LOCK,
+        *node_needs.OTHER_LOCKS,
         OWN_FILE,
     }
 )

@@ -13,8 +13,8 @@ from typing import Final
 from contracts.ports.workspace import Service
 from sandbox_runner.engine.payload import UNPRIVILEGED
 from sandbox_runner.environments.interpreters import program_mounts
-from sandbox_runner.environments.making.steps import failed, run_outside
 from sandbox_runner.environments.services.known import FoundService, missing, version_of
+from sandbox_runner.environments.steps import failed, run_outside
 from sandbox_runner.workspace.beside import FOLDER
 
 NAME: Final = "postgresql"

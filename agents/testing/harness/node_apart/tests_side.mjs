@@ -16,6 +16,7 @@ export class Apart {
   #root = process.cwd();
   #tests;
   #code;
+  #sources;
   #modules = new Map();
   #loaded = new Map();
 
@@ -25,6 +26,8 @@ export class Apart {
     // Else this signal would open a debugger.
     process.on('SIGUSR1', () => {});
     [this.#tests, this.#code] = [order.tests, order.code].map((paths) => new Set(paths));
+    // Before the other side loads anything: the code may rename folders, and put other files in the place of these.
+    this.#sources = new Map(order.tests.map((file) => [path.resolve(file), readFileSync(file)]));
     this.#peer = new Peer(order, (reason) => unfit(reason, running()));
     const load = Module._load;
     Module._load = (request, parent, ...rest) => {
@@ -66,7 +69,7 @@ export class Apart {
     const inside = path.relative(this.#root, file);
     if (this.#tests.has(inside)) return { kind: 'tests', key: file };
     if (this.#code.has(inside)) return { kind: 'code', key: file };
-    if (file.startsWith(PACKAGES)) return { kind: 'outside', key: name };
+    if (file.startsWith(PACKAGES)) return { kind: 'outside', key: pathToFileURL(file).href };
     throw this.#peer.refuse(`${name} is neither a module of the tests nor one of the code`);
   }
 
@@ -76,7 +79,7 @@ export class Apart {
     if (key === 'node:test') return synthetic(address, noted);
     if (kind !== 'tests') return synthetic(address, await import(key));
     if (!isModule(key)) return synthetic(address, { default: createRequire(address)(key) });
-    return new vm.SourceTextModule(readFileSync(key, 'utf8'), {
+    return new vm.SourceTextModule(this.#source(key), {
       identifier: address,
       initializeImportMeta: (meta) => Object.assign(meta, { url: address, filename: key, dirname: path.dirname(key) }),
       importModuleDynamically: (name) => this.#imported(name, address),
@@ -106,8 +109,17 @@ export class Apart {
     }
     const { kind, key } = this.#placed(Module._resolveFilename(request, parent), request);
     if (kind === 'code') return this.#peer.ask('require', key);
-    if (kind === 'outside' || key.endsWith('.json')) return load();
-    return (this.#loaded.get(key) ?? this.#compiled(key)).exports;
+    if (kind === 'outside') return load();
+    return (this.#loaded.get(key) ?? (key.endsWith('.json') ? this.#data(key) : this.#compiled(key))).exports;
+  }
+
+  #source(file) {
+    return this.#sources.get(file).toString('utf8');
+  }
+
+  #data(file) {
+    this.#loaded.set(file, { exports: JSON.parse(this.#source(file)) });
+    return this.#loaded.get(file);
   }
 
   // As Node.js does it, but for what such a file imports.
@@ -118,7 +130,7 @@ export class Apart {
     const address = pathToFileURL(file).href;
     const parameters = ['exports', 'require', 'module', '__filename', '__dirname'];
     const options = { filename: file, importModuleDynamically: (name) => this.#imported(name, address) };
-    const body = vm.compileFunction(readFileSync(file, 'utf8'), parameters, options);
+    const body = vm.compileFunction(this.#source(file), parameters, options);
     Reflect.apply(body, module.exports, [module.exports, createRequire(file), module, file, path.dirname(file)]);
     module.loaded = true;
     return module;
