@@ -145,15 +145,16 @@ def keep_capabilities() -> None:
 def drop_capabilities(kept: int = 0) -> None:
     """Empty the ambient, effective, permitted and inheritable sets.
 
-    kept: those of the first 32, as bits, that stay permitted and effective if they are permitted.
+    kept: those of the first 32, as bits, that stay permitted and effective. Raises OSError if they are not.
     """
     _prctl("PR_CAP_AMBIENT", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
     now = ctypes.create_string_buffer(24)
     _check(_libc.capget(header, now), "capget")
     _, permitted, *_ = struct.unpack("=6I", now.raw)
-    left = permitted & kept
-    _check(_libc.capset(header, struct.pack("=6I", left, left, 0, 0, 0, 0)), "capset")
+    if kept & ~permitted:
+        raise OSError(f"capabilities {kept:#x} are needed, and not permitted here")
+    _check(_libc.capset(header, struct.pack("=6I", kept, kept, 0, 0, 0, 0)), "capset")
 
 
 def load_filter(program: bytes) -> None:

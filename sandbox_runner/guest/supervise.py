@@ -100,7 +100,7 @@ class _Supervisor:
             left = deadline - time.monotonic()
             if left <= 0:
                 return "timeout"
-            tick = meter.tick if meter else _IDLE_TICK
+            tick = meter.wait if meter else _IDLE_TICK
             for fd, _ in poller.poll(min(tick, left) * 1000):
                 if fd == 0:
                     watchdog.check()

@@ -27,6 +27,8 @@ WAYS = (
     "segments",
 )
 """See inside/hoarding.py."""
+UNSEEN = ("sent-events", "cloned-events", "standard-input")
+"""See inside/hoarding_unseen.py."""
 
 
 def _judge(result: SandboxResult) -> str:
@@ -39,11 +41,14 @@ def _judge(result: SandboxResult) -> str:
 
 
 def _way(name: str) -> Abuse:
+    programs = ("hoarding", "hoarding_unseen") if name in UNSEEN else ("hoarding",)
+    files = {path: content for one in programs for path, content in program(one).items()}
+
     async def attempt(sandbox: Sandbox) -> str:
-        argv = ("python", "-m", module("hoarding"), name)
-        return _judge(await sandbox.run(SandboxRequest(argv=argv, files=program("hoarding"), limits=LIMITS)))
+        argv = ("python", "-m", module(programs[-1]), name)
+        return _judge(await sandbox.run(SandboxRequest(argv=argv, files=files, limits=LIMITS)))
 
     return Abuse(f"hoard-{name}", "ends as oom, or holds no more than a limit and a quarter", attempt)
 
 
-HOARDING = tuple(map(_way, WAYS))
+HOARDING = tuple(map(_way, (*WAYS, *UNSEEN)))

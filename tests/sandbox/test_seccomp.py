@@ -116,9 +116,10 @@ def test_memory_that_polling_cannot_see() -> None:
     for name in UNCOUNTED:
         assert _verdict(_special(name)) == "allow"
         assert _verdict(_special(name), counted=False) == errno.EPERM
-    for name in ("splice", "tee"):
+    for name in ("sendfile", "splice", "tee"):
         assert _verdict(_special(name)) == "allow"
-        assert _verdict(_special(name), counted=False) == errno.ENOSYS
+        assert _verdict(_special(name), counted=False) == errno.EINVAL
+    assert _verdict(_special("io_setup"), counted=False) == errno.ENOSYS
 
 
 # What is asked, whether memory is counted by the kernel: allowed then, else what the filter says.
@@ -130,6 +131,12 @@ ARGUMENTS = [
     ("fcntl", (3, 1031, 65_536), "allow"),
     ("prctl", (4, 0), "allow"),  # what a process says of itself stays true
     ("prctl", (22, 2), "allow"),
+    ("prctl", (78, 1, 1 << 21), errno.EINVAL),  # PR_FUTEX_HASH
+    ("landlock_add_rule", (3, 1), "allow"),
+    ("landlock_add_rule", (3, 2), errno.EINVAL),  # a rule for a port
+    ("getsockopt", (3, 6, 35), errno.EINVAL),  # TCP_ZEROCOPY_RECEIVE
+    ("getsockopt", (3, 6, 11), "allow"),
+    ("getsockopt", (3, 1, 35), "allow"),
     ("kcmp", (7, 8, 0), errno.EPERM),
     ("kcmp", (7, 8, 1), "allow"),
     ("kcmp", (7, 8, 2), errno.EPERM),
@@ -156,8 +163,7 @@ ARGUMENTS = [
 
 @pytest.mark.parametrize(("name", "arguments", "verdict"), ARGUMENTS)
 def test_what_is_measured_can_be_seen(name: str, arguments: tuple[int, ...], verdict: int | str) -> None:
-    number = SPECIAL.get(name, (157, 167))[COLUMN]
-    assert _verdict(number, *arguments, counted=False) == verdict
+    assert _verdict(_special(name), *arguments, counted=False) == verdict
 
 
 def test_where_there_are_services_small_segments_can_be_had() -> None:

@@ -16,10 +16,14 @@ from sandbox_runner.guest.measuring.processes import SandboxProcess, names
 _KB = 1_024
 _DESCRIPTOR, _PIPE, _PROC_FILE, _WATCHED = _KB, 64 * _KB, 32 * _KB, 256
 _WATCHED_FILE = 2 * _KB
+_TERMINALS = range(136, 144)
+"""Major numbers of the ends of terminals that programs have."""
 _EVENTS = 16_384 * 320
 """The events of an inotify instance that nobody reads."""
 _MOST_SENT = 512
 """Descriptors that may be in messages at most: twice RLIMIT_NOFILE."""
+_OUT_OF_SIGHT = 16 << 20
+"""What one in a message may hold, such as an epoll with all that it can watch; or rules of Landlock."""
 _FIELD = re.compile(rb"^(mnt_id|ino|scm_fds):\s+(\d+)", re.M)
 _KNOWN_ANONYMOUS = (b"tfd:", b"eventfd-count:", b"sigmask:", b"clockid:", b"Pid:", b"inotify ")
 
@@ -47,8 +51,9 @@ class HeldByDescriptors:
 
     def __init__(self, places: Places, limit: int) -> None:
         self._places, self._limit = places, limit
-        self._bytes = self._sent = self._proc_files = self._most_watched = 0
+        self._bytes = self._sent = self._proc_files = self._most_watched = self._rulesets = 0
         self._pipes: set[object] = set()
+        self._terminals: set[int] = set()
         self.sockets: set[int] = set()
         """Inodes."""
         self.complete = True
@@ -64,7 +69,7 @@ class HeldByDescriptors:
             self.complete = False
             self._bytes += process.descriptors * _PIPE
         for name in listed:
-            if self.total(unseen=False) > self._limit:
+            if self.total() > self._limit:
                 return
             self._add_one(process, name)
 
@@ -90,7 +95,9 @@ class HeldByDescriptors:
                 self.sockets.add(int(inode))
                 self._sent += int(fields.get(b"scm_fds", b"0"))
         elif mount == self._places.anonymous:
-            self._bytes += _EVENTS if files or (not known and _may_be_inotify(path)) else 0
+            link = "" if known or files else _link(path)
+            self._bytes += _EVENTS if files or "inotify" in link else 0
+            self._rulesets += "landlock" in link
         elif mount is not None:
             self._add_file(path)
 
@@ -104,20 +111,31 @@ class HeldByDescriptors:
         else:
             if stat.S_ISFIFO(found.st_mode):
                 self._pipes.add((found.st_dev, found.st_ino))
+            if stat.S_ISCHR(found.st_mode) and os.major(found.st_rdev) in _TERMINALS:
+                self._terminals.add(found.st_rdev)
             self._proc_files += found.st_dev == self._places.proc
 
-    def total(self, *, unseen: bool) -> int:
-        """Return the bytes. `unseen`: there are sockets that no process holds, so they are in messages."""
-        sent = _MOST_SENT if unseen else self._sent
+    def note_sent(self, *, unseen: bool) -> None:
+        """Note whether there are sockets that no process holds: those are in messages, and more may be."""
+        self._sent = _MOST_SENT if unseen else self._sent
+
+    @property
+    def out_of_sight(self) -> int:
+        """Bytes that may be held where nobody sees them."""
+        return (self._sent + self._rulesets) * _OUT_OF_SIGHT
+
+    def total(self) -> int:
+        """Return the bytes."""
         # What is read from an fdinfo stays with its descriptor.
         proc_files = self._proc_files * (_PROC_FILE + self._most_watched * _WATCHED)
-        return self._bytes + proc_files + (len(self._pipes) + sent) * _PIPE
+        return self._bytes + proc_files + (len(self._pipes) + len(self._terminals) + self._sent) * _PIPE
 
 
-def _may_be_inotify(path: str) -> bool:
+def _link(path: str) -> str:
+    """Return what a descriptor is; of one that is hidden the costly kinds, "" for one that is gone."""
     try:
-        return "inotify" in os.readlink(path)
+        return os.readlink(path)
     except PermissionError:
-        return True
+        return "inotify landlock"
     except OSError:
-        return False
+        return ""

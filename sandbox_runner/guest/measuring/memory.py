@@ -7,6 +7,7 @@ What the kernel gives back by itself, such as files read and names looked up, do
 from __future__ import annotations
 
 import os
+import re
 import time
 from typing import Any
 
@@ -16,8 +17,9 @@ from sandbox_runner.guest.measuring.processes import SandboxProcess, address_spa
 from sandbox_runner.guest.measuring.sockets import SocketList, SocketMeter
 
 _LOCK, _SEGMENT, _INODE, _TERMINAL = 256, 8_192, 1_536, 65_536
+_OF_MACHINE = re.compile(rb"^(Shmem|SUnreclaim|VmallocUsed): +(\d+)", re.M)
 _FOLDERS = ("/work", "/tmp", "/dev/shm")  # noqa: S108 - inside
-_SHORTEST, _LONGEST = 0.002, 0.025
+_SHORTEST, _LONGEST = 0.002, 0.05
 _LOOKS, _SLOW_LOOKS = (3, 0.0), (2, 0.05)
 """So many in a row must show too much, so many seconds apart: what moves meanwhile may count twice."""
 _FASTEST = 4 << 30
@@ -34,29 +36,35 @@ class MemoryMeter:
 
     def __init__(self) -> None:
         self._sockets, self._places, self._mappings = SocketMeter(), Places(), Mappings()
-        self._written_before, self._shared_before = _written(), _shared_memory()
+        self._written_before, (self._shared_before, self._kernel_before) = _written(), _of_machine()
         self._unheld: set[int] = set()
         self._limit = self._beside = self._looks_above = 0
-        self._next_look = self._above_since = 0.0
-        self.tick = _LONGEST
-        """Seconds until the next measurement."""
+        self._next = self._next_look = self._above_since = 0.0
 
     def begin(self, limit: int) -> None:
         """Begin to measure another program."""
         self._limit, self._beside, self._looks_above = limit, 0, 0
-        self._next_look = 0.0
-        self.tick = _SHORTEST
+        self._kernel_before = _of_machine()[1]
+        self._next = self._next_look = 0.0
+
+    @property
+    def wait(self) -> float:
+        """Seconds until the next measurement."""
+        return max(0.0, self._next - time.monotonic())
 
     def exceeded(self) -> bool:
-        """Measure: what is quick to see each time, all of it less often, or where it may matter."""
+        """Measure if it is time: what is quick to see each time, all less often, or where it may matter."""
         started = time.monotonic()
-        processes = all_processes()
+        if started < self._next:
+            return False
+        processes, sockets = all_processes(), self._sockets.listed()
         files = sum(_written()) - sum(self._written_before)
         quick = sum(each.private for each in processes) + max(files, sum(each.shared for each in processes))
+        quick += sockets.size
         total = quick + self._beside
         measured = time.monotonic()
         if total > self._limit or measured >= self._next_look:
-            total = self._look(address_spaces(processes))
+            total = self._look(processes, sockets)
             self._beside = total - quick
             now = time.monotonic()
             self._next_look = now + min(_LONGEST_BETWEEN, max(_SHORTEST_BETWEEN, _SHARE * (now - measured)))
@@ -64,24 +72,25 @@ class MemoryMeter:
         if self._looks_above <= 1:
             self._above_since = started
         room = max(0, self._limit - total) / _FASTEST
-        self.tick = max(_SHORTEST, _SHARE / 4 * (measured - started), min(_LONGEST, room))
+        wait = max(_SHORTEST, _SHARE / 4 * (measured - started), min(_LONGEST, room))
+        self._next = time.monotonic() + wait
         seen = (self._looks_above, started - self._above_since)
         return any(seen[0] >= looks and seen[1] >= seconds for looks, seconds in (_LOOKS, _SLOW_LOOKS))
 
-    def _look(self, processes: list[SandboxProcess]) -> int:
+    def _look(self, processes: list[SandboxProcess], sockets: SocketList) -> int:
         """Return the bytes of all memory, or more than the limit as soon as that is known."""
-        files = max(0, _written()[0] - self._written_before[0])
-        inodes = max(0, _written()[1] - self._written_before[1])
+        now, before = _written(), self._written_before
+        files, inodes = max(0, now[0] - before[0]), max(0, now[1] - before[1])
         beside = files + inodes + _lines("/proc/locks") * _LOCK + len(names("/dev/pts")) * _TERMINAL
         beside += max(0, _lines("/proc/sysvipc/shm") - 1) * _SEGMENT
-        sockets = self._sockets.listed()
-        total = beside + sockets.size + _own(processes, files, self._limit - beside - sockets.size)
+        spaces = address_spaces(processes)
+        total = beside + sockets.size + _own(spaces, files, self._limit - beside - sockets.size)
         if total > self._limit:
             return total
-        mapped, may_hold = self._mappings.measure(processes, self._limit - total)
+        mapped, may_hold = self._mappings.measure(spaces, self._limit - total)
         # Shared memory may be out of sight. The machine knows how much there is, of all programs.
-        seen = max(0, sum(each.shared for each in processes) - files)
-        grown = max(0, _shared_memory() - self._shared_before - files)
+        seen = max(0, sum(each.shared for each in spaces) - files)
+        grown = max(0, _of_machine()[0] - self._shared_before - files)
         total += mapped + max(0, min(may_hold, grown) - seen)
         return total if total > self._limit else total + self._held(processes, sockets, self._limit - total)
 
@@ -93,7 +102,10 @@ class MemoryMeter:
         # Twice: others may have been opened since.
         unheld, before = sockets.unix - held.sockets, self._unheld
         self._unheld = unheld
-        return sockets.unlisted(held.sockets) + held.total(unseen=held.complete and bool(unheld & before))
+        held.note_sent(unseen=held.complete and bool(unheld & before))
+        # The same of what nobody sees.
+        grown = max(0, _of_machine()[1] - self._kernel_before)
+        return sockets.unlisted(held.sockets) + held.total() + min(held.out_of_sight, grown)
 
 
 def _own(processes: list[SandboxProcess], files: int, limit: int) -> int:
@@ -121,13 +133,14 @@ def _lines(path: str) -> int:
         return 0
 
 
-def _shared_memory() -> int:
-    """Return the bytes of shared memory and files in memory of all programs of this machine."""
-    try:
-        with open("/proc/meminfo", "rb") as file:
-            return next((int(line.split()[1]) << 10 for line in file if line.startswith(b"Shmem:")), 0)
-    except OSError:
-        return 0
+def _of_machine() -> tuple[int, int]:
+    """Return what all programs of this machine have, in bytes.
+
+    First shared memory and files in memory, then the kernel's objects that it cannot give back by itself.
+    """
+    with open("/proc/meminfo", "rb") as file:
+        sizes = {name: int(size) << 10 for name, size in _OF_MACHINE.findall(file.read())}
+    return sizes[b"Shmem"], sizes[b"SUnreclaim"] + sizes[b"VmallocUsed"]
 
 
 def _written() -> tuple[int, int]:

@@ -37,12 +37,14 @@ class SandboxProcess:
         self.pid = pid
         self.parent = fields.get(b"PPid", b"0").decode()
         self.has_ended = b"VmSize" not in fields
-        sizes = {name: int(fields.get(name, b"0")) * _KB for name in (*_COUNTED, b"RssShmem")}
+        sizes = {name: int(fields.get(name, b"0")) * _KB for name in (*_COUNTED, b"RssShmem", b"RssFile", b"VmLck")}
         filters = max(0, int(fields.get(b"Seccomp_filters", b"1")) - 1)
         kernel = int(fields.get(b"Threads", b"1")) * _THREAD + filters * _FILTER
         self.shared = sizes[b"RssShmem"]
         """Bytes that it sees of shared memory and of files in memory."""
-        self.private = sum(sizes[name] for name in _COUNTED) + kernel
+        # The kernel gives back pages of files by itself, unless they are locked.
+        locked = min(sizes[b"RssFile"], sizes[b"VmLck"])
+        self.private = sum(sizes[name] for name in _COUNTED) + kernel + locked
         self.own = sizes[b"RssAnon"]
         """Bytes of it that a child made by fork may have too."""
         self.beside_own = self.private - self.own
@@ -61,8 +63,7 @@ class SandboxProcess:
         """Tell whether both are one address space, as after vfork until the child is another program."""
         if self.has_ended or other.has_ended:
             return False
-        number = _SYS_KCMP[platform.machine()]
-        return linux.syscall(number, int(self._task), int(other._task), _KCMP_VM, 0, 0) == 0
+        return same_memory(int(self._task), int(other._task))
 
     def blocks(self, name: str) -> Iterator[bytes]:
         """Yield one of its files in blocks of whole lines; nothing when it cannot be read."""
@@ -74,6 +75,11 @@ class SandboxProcess:
                     yield whole + end
         except OSError:
             return
+
+
+def same_memory(one: int, other: int) -> bool:
+    """Tell whether two processes are one address space; False where the kernel does not tell (kcmp)."""
+    return linux.syscall(_SYS_KCMP[platform.machine()], one, other, _KCMP_VM, 0, 0) == 0
 
 
 def all_processes() -> list[SandboxProcess]:

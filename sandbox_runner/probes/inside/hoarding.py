@@ -51,14 +51,14 @@ def _call(name: str, *arguments: object) -> int:
 def _take(step: Step) -> int:
     """Take all that can be had; return the bytes."""
     taken, kept = 0, list[Any]()
-    _KEPT.append(kept)
+    KEPT.append(kept)
     with contextlib.suppress(OSError, ValueError):
         while taken < _WANTED:
             taken += step(kept)
     return taken
 
 
-_KEPT: list[Any] = []
+KEPT: list[Any] = []
 
 
 def _in_children(step: Step) -> int:
@@ -90,7 +90,7 @@ def shared_unseen() -> int:
     for at in range(0, _WANTED, 8 * _MB):
         area[at : at + 8 * _MB] = b"x" * (8 * _MB)
         area.madvise(mmap.MADV_DONTNEED, at, 8 * _MB)
-    _KEPT.append(area)
+    KEPT.append(area)
     return _WANTED
 
 
@@ -143,8 +143,8 @@ def first_thread_ended() -> int:
 
     def work() -> None:
         time.sleep(0.1)
-        _KEPT.append([b"x" * (4 * _MB) for _ in range(64)])
-        _held(_WANTED)
+        KEPT.append([b"x" * (4 * _MB) for _ in range(64)])
+        held(_WANTED)
 
     threading.Thread(target=work).start()
     return _call("exit", 0)
@@ -289,11 +289,12 @@ def segments() -> int:
     return _take(step)
 
 
-def _held(size: int) -> None:
+def held(size: int) -> None:
+    """Hold it for a while, print the megabytes and exit."""
     time.sleep(_SECONDS)
     os.write(1, b"%d\n" % (size // _MB))
     os._exit(0)
 
 
 if __name__ == "__main__":
-    _held(globals()[sys.argv[1].replace("-", "_")]())
+    held(globals()[sys.argv[1].replace("-", "_")]())
