@@ -15,7 +15,7 @@ from sandbox_runner.probes.inside import hoarding
 _MB = 1 << 20
 _WANTED = 256 * _MB
 _CLONE_VM = 0x100
-_INSTANCES, _FILES = 60, 5_000
+_INSTANCES, _FILES = 60, 6_000
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
