@@ -124,14 +124,17 @@ class Apart:
         self._finder = Finder(self._peer, is_stand_in, (tests, order["measure"]))
         self._files = {os.path.join(self._root, path) for path in (*order["apart"], canaries)}
 
-    def start(self) -> None:
-        """Start the other process."""
+    def launch(self) -> None:
+        """Start the other process, which loads nothing of the tree before it is asked to."""
         program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "code_side.py")
         told = json.dumps({"folders": self._folders, "measure": self._order["measure"]})
         descriptor = self._theirs.fileno()
         argv = [sys.executable, "-B", "-I", program, str(descriptor), told]
         subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=2, pass_fds=[descriptor])
         self._theirs.close()
+
+    def start(self) -> None:
+        """Open the tree to imports."""
         # The standard library comes before anything that the code may write into the tree.
         installed = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
         place = sys.path.index(installed[0]) if installed else len(sys.path)
