@@ -131,8 +131,7 @@ class Consumer(Generic[M, R]):
     async def _read(self) -> None:
         await self._control.listening.wait()
         await self._heartbeats.send_until_heard()
-        backoff, outage = Backoff(), logged_outage()
-        absent = Backoff(0.02, 0.2)
+        backoff, absent, outage = Backoff(), Backoff(0.02, 0.2), logged_outage()
         while not self._stopping.is_set():
             count = await self.slots.wait_free()
             try:
@@ -163,8 +162,7 @@ class Consumer(Generic[M, R]):
                 await self._heartbeats.send()
 
     async def _group_missing(self, absent: Backoff) -> None:
-        source = self._settings.source
-        if source.creates_group:
+        if (source := self._settings.source).creates_group:
             with suppress(BusUnavailable):
                 for stream in source.streams:
                     await self._bus.ensure_group(stream, source.group)
