@@ -99,7 +99,10 @@ class Apart:
     """The code under test in a process of its own; a plugin of pytest's."""
 
     def __init__(self, order: Mapping[str, Any], own: Mapping[str, Any], pipe: Any) -> None:
-        """`own`: modules of the harness. Why a test needs one process goes to `pipe`."""
+        """Start the other process, beside what this one imports; it loads nothing of the tree unasked.
+
+        `own`: modules of the harness. Why a test needs one process goes to `pipe`.
+        """
         # The code's process, of the same user, can then neither read nor change this one.
         if ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0):
             raise OSError("this process cannot be closed to others")
@@ -123,9 +126,9 @@ class Apart:
         is_stand_in = own["stand_ins"].is_module
         self._finder = Finder(self._peer, is_stand_in, (tests, order["measure"]))
         self._files = {os.path.join(self._root, path) for path in (*order["apart"], canaries)}
+        self._launch()
 
-    def launch(self) -> None:
-        """Start the other process, which loads nothing of the tree before it is asked to."""
+    def _launch(self) -> None:
         program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "code_side.py")
         told = json.dumps({"folders": self._folders, "measure": self._order["measure"]})
         descriptor = self._theirs.fileno()
