@@ -116,6 +116,8 @@ class Refusing:
         environment: Environment = NO_ENVIRONMENT,
         limits: WorkspaceLimits = USUAL_LIMITS,
         preparation: Preparation = AS_IT_IS,
+        *,
+        brief: bool = False,
     ) -> Workspace:
         self.asked.append((base, preparation))
         raise SandboxUnavailable("refused")

@@ -22,7 +22,8 @@ from contracts.ports.sandbox import Isolation, SandboxRequest, SandboxResult, Ve
 from contracts.ports.trees import TreeBase, TreeChanges
 from contracts.ports.workspace import USUAL_LIMITS, Placement
 from sandbox_runner.service.messages import Messages, outcome_of, read
-from sandbox_runner.service.workspaces.bodies import ChangedEntry, ListedChanges, OpenedAnswer, fold
+from sandbox_runner.service.workspaces.bodies import fold
+from sandbox_runner.service.workspaces.calls import ChangedEntry, ListedChanges, OpenedAnswer
 from tests.sandbox.hosting import remote_sandbox
 from tests.support.bus_users import GuardedRedis, guarded_redis
 from tests.workspace.hosts import remote_workspaces

@@ -5,28 +5,27 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from contracts.base.errors import EnvironmentFailed, InvalidInput, NotPermitted, SandboxUnavailable
+from contracts.base.errors import InvalidInput, NotPermitted, SandboxUnavailable
 from contracts.bus.connect import open_message_bus
-from contracts.bus.memory_broker import MemoryBroker
 from contracts.bus.memory_bus import MemoryBus
 from contracts.messages.workspaces import WorkspaceOrder
-from contracts.ports.bus import MessageBus, Outgoing
+from contracts.ports.bus import Outgoing
 from contracts.ports.trees import TreeBase
-from contracts.ports.workspace import Environment, NamedEnvironment, Workspace, WorkspaceLimits
+from contracts.ports.workspace import Environment, WorkspaceLimits
 from sandbox_runner.probes.host import new_marker, processes_with
 from sandbox_runner.service.messages import Messages
-from sandbox_runner.service.workspaces.remote import RemoteWorkspaces
 from tests.sandbox.probing import until
 from tests.support.redis_servers import PrivateRedis
 from tests.workspace.conftest import AT_HOST, SMALL, Opener, shell
-from tests.workspace.hosts import GivenEnvironments, remote_workspaces, workspace_host
+from tests.workspace.hosts import remote_workspaces, workspace_host
+from tests.workspace.world import World
 
 COUNT = ("sh", "-c", "echo x >> count; wc -l < count")
 SAY = Messages("test", lambda: 0.0)
@@ -49,41 +48,6 @@ class Forbidden(MemoryBus):
 
     async def broadcast(self, messages: Sequence[Outgoing]) -> None:
         raise NotPermitted("channel sandbox.workspaces: not allowed")
-
-
-@dataclass
-class World:
-    """A bus, and what the hosts on it open workspaces with."""
-
-    opener: Opener
-    broker: MemoryBroker
-    stack: AsyncExitStack
-
-    async def host(self, **settings: object) -> GivenEnvironments:
-        """Start a host that ends with the test."""
-        environments = GivenEnvironments()
-        own, backend = self.opener.own, self.opener.backend
-        host = workspace_host(MemoryBus(self.broker), own, backend, environments, **settings)
-        await self.stack.enter_async_context(host)
-        return environments
-
-    async def remote(self, bus: MessageBus | None = None, **patience: float) -> RemoteWorkspaces:
-        """A holder's port."""
-        bus = bus or MemoryBus(self.broker)
-        remote = remote_workspaces(bus, self.opener.project.trees, **patience)
-        return await self.stack.enter_async_context(remote)
-
-    async def open(self, remote: RemoteWorkspaces, limits: WorkspaceLimits = SMALL) -> Workspace:
-        """A workspace of the project, closed with the test."""
-        opened = await remote.open(self.opener.project.base, limits=limits)
-        self.stack.push_async_callback(opened.close)
-        return opened
-
-
-@pytest.fixture
-async def world(opener: Opener) -> AsyncIterator[World]:
-    async with AsyncExitStack() as stack:
-        yield World(opener, MemoryBroker(), stack)
 
 
 @pytest.fixture(scope="module")
@@ -217,14 +181,6 @@ async def test_its_environment_is_the_hosts(world: World, packages: Path) -> Non
         assert (told.stdout, environments.held) == (b"7\n", 1)
         await workspace.close()
     assert environments.held == 0
-    other = replace(prepared.environment, at_host=NamedEnvironment(commit, "f" * 64))
-    with pytest.raises(
-        EnvironmentFailed, match=r"makes environment .* where ffffffffffff is meant"
-    ) as refused:
-        await remote.open(world.opener.project.base, other, SMALL)
-    assert "\n" not in str(refused.value)
-    async with remote.prepare("0" * 40, said.append) as nothing:
-        assert nothing is None
     with pytest.raises(InvalidInput, match="no folder of this machine"):
         await remote.open(world.opener.project.base, environments.given[commit], SMALL)
 
@@ -239,17 +195,6 @@ async def test_a_host_without_a_store_opens_none(world: World) -> None:
     with pytest.raises(SandboxUnavailable, match="set MULTI_AGENT_ARTIFACT_STORE to its URL") as refused:
         await remote.open(world.opener.project.base)
     assert "\n" not in str(refused.value)
-
-
-async def test_a_full_host_opens_the_next_when_one_ends(world: World) -> None:
-    await world.host(slots=1)
-    remote = await world.remote()
-    held = [await world.open(remote) for _ in range(4)]
-    waiting = asyncio.create_task(world.open(remote))
-    await asyncio.sleep(0.5)
-    assert not waiting.done()
-    await held[0].close()
-    assert await (await waiting).read("a.txt") == b"one\ntwo\n"
 
 
 @pytest.mark.parametrize(
