@@ -15,12 +15,12 @@ import pytest
 from contracts.base.errors import InvalidInput, NotPermitted, SandboxUnavailable
 from contracts.bus.connect import open_message_bus
 from contracts.bus.memory_bus import MemoryBus
-from contracts.messages.workspaces import WorkspaceOrder
+from contracts.messages.workspaces import WorkspaceAnswer, WorkspaceOrder
 from contracts.ports.bus import Outgoing
 from contracts.ports.trees import TreeBase
-from contracts.ports.workspace import Environment, WorkspaceLimits
+from contracts.ports.workspace import Environment, Workspace, WorkspaceLimits
 from sandbox_runner.probes.host import new_marker, processes_with
-from sandbox_runner.service.messages import Messages
+from sandbox_runner.service.messages import Messages, read
 from tests.sandbox.probing import until
 from tests.support.redis_servers import PrivateRedis
 from tests.workspace.conftest import AT_HOST, SMALL, Opener, shell
@@ -141,9 +141,8 @@ async def test_a_host_that_stops_says_that_it_is_gone(world: World) -> None:
         await workspace.read("a.txt")
 
 
-async def test_only_who_has_the_key_is_answered(world: World) -> None:
-    await world.host()
-    bus = MemoryBus(world.broker)
+async def overheard(world: World, bus: MemoryBus) -> tuple[Workspace, str, str, str]:
+    """A workspace, its id, its key, and who holds it."""
     listening = bus.subscribe(["sandbox.workspaces.*"])
     await listening.ready()
     workspace = await world.open(await world.remote())
@@ -151,6 +150,31 @@ async def test_only_who_has_the_key_is_answered(world: World) -> None:
     true = re.search(rb'"workspace_id":"(\w+)","key":"(\w+)","caller_id":"([\w-]+)"', raw)
     assert true is not None
     name, key, caller = (word.decode() for word in true.groups())
+    return workspace, name, key, caller
+
+
+async def test_the_host_keeps_nothing_that_has_arrived_but_the_end(world: World) -> None:
+    await world.host()
+    bus = MemoryBus(world.broker)
+    workspace, name, key, caller = await overheard(world, bus)
+    await workspace.write("large", os.urandom(3_500_000))
+    await workspace.diff()
+    answers = bus.subscribe([f"sandbox.results.{caller}"])
+    await answers.ready()
+    for part in range(4):
+        order = WorkspaceOrder(
+            workspace_id=name, key=key, caller_id=caller, kind="answer", number=3, part=part
+        )
+        await bus.broadcast([SAY.workspace_order("host-1", order)])
+    told = read((await anext(aiter(answers)))[1], WorkspaceAnswer)
+    assert (told.number, told.part, told.parts) == (3, 3, 4)
+    await bus.close()
+
+
+async def test_only_who_has_the_key_is_answered(world: World) -> None:
+    await world.host()
+    bus = MemoryBus(world.broker)
+    workspace, name, key, caller = await overheard(world, bus)
     answers = bus.subscribe([f"sandbox.results.{caller}", "sandbox.results.thief"])
     await answers.ready()
     for forged in (("0" * 64, caller), (key, "thief")):
