@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import structlog
 
 from contracts.base.errors import BusUnavailable, DecodeError, NotPermitted
-from contracts.base.processes.command_lines import command_line
+from contracts.base.processes.command_lines import Advice
 from contracts.messages.events import MAX_MESSAGE_BYTES, TaskEvent, decode
 from contracts.ports.bus import SubscribePort
 from contracts.runtime.backoff import Backoff
 
+RENEW_USERS: Final = Advice("an earlier release made the users of this Redis; renew them", ("redis-acl",))
 _log = structlog.get_logger(__name__)
 
 HandleEvent: TypeAlias = Callable[[TaskEvent[Any]], Awaitable[None]]
@@ -69,8 +70,8 @@ class SubscriptionLoop:
         """Say once what to do about a server whose rules are older than this program."""
         if not self._refused:
             self._refused = True
-            advice = f"renew the users of Redis by `{command_line('redis-acl')}`"
-            _log.warning("channels_forbidden", channels=self._channels, reason=str(error), advice=advice)
+            reason = f"{error}; {RENEW_USERS}"
+            _log.warning("channels_forbidden", channels=self._channels, reason=reason)
 
     async def _hand_over(self, channel: str, payload: bytes) -> None:
         try:

@@ -20,7 +20,7 @@ from contracts.messages.events import TaskEvent
 from contracts.messages.sandbox import MAX_SANDBOX_MESSAGE_BYTES, SandboxHost
 from contracts.messages.workspaces import WorkspaceAnswer, WorkspaceOrder
 from contracts.ports.bus import MessageBus
-from contracts.runtime.subscription import SubscriptionLoop
+from contracts.runtime.subscription import RENEW_USERS, SubscriptionLoop
 from sandbox_runner.service.call_policy import CallTimeouts, KnownHosts
 from sandbox_runner.service.messages import Messages
 from sandbox_runner.service.remote import NO_HOST
@@ -102,8 +102,8 @@ class HostLink:
         """Tell a host; what is lost is told again. Raises NotPermitted, which no repetition mends."""
         try:
             await self._bus.broadcast([self._messages.workspace_order(host_id, order)])
-        except NotPermitted:
-            raise
+        except NotPermitted as error:
+            raise NotPermitted(f"{error}; {RENEW_USERS}") from None
         except BusUnavailable as error:
             _log.info("workspace_order_lost", host_id=host_id, reason=str(error))
 
