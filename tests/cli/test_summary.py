@@ -11,7 +11,9 @@ from artifacts.store.tree_files import CommitFiles
 from contracts.documents.baseline import Baseline
 from contracts.documents.failure import TestFailure
 from contracts.documents.reports import ReviewFinding
+from contracts.messages.journal import WorkflowOffered
 from contracts.messages.payloads import ReviewSummary, TaskError, TestSummary, Usage
+from multi_agent.application.ends.results import offered_work
 from multi_agent.application.ends.summary import summarise
 from multi_agent.cli.workflows.summary_text import summary_lines
 from orchestrator.client.views import WorkflowView
@@ -223,3 +225,22 @@ async def test_what_waits_for_a_person_says_how_long_it_took_and_what_there_is()
     found = (await summarise(view, store, "/store", Usage())).as_json()
     assert (found["status"], found["files"], found["untested"]) == ("running", ("a.py",), ())
     assert 60 <= found["seconds"] < 600
+
+
+class Offering:
+    """What is offered of a workflow, as its journal says."""
+
+    async def offered(self, _: str) -> WorkflowOffered:
+        return WorkflowOffered("f" * 40, ())
+
+
+async def test_what_is_unfinished_is_said_to_be_in_what_is_offered() -> None:
+    play = Play(plan(item("code", max_retries=0), item("test", "code", role="tester")))
+    error = TaskError(code="timeout", message="the attempt took longer than 600 s")
+    result = outcome(play.dispatch("code"), status="failed", error=error, commit="f" * 40)
+    play.give(Finished("code", result))
+    view = WorkflowView(play.workflow.header, tuple(play.workflow.tasks.values()))
+    client: Any = Offering()
+    offered = await offered_work(client, view)
+    assert offered is not None
+    assert offered.against[0] == f"code: {error.message}; its work is unfinished, as its last step left it"

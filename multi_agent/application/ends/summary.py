@@ -206,8 +206,13 @@ async def _changed_files(view: WorkflowView, store: GitArtifactStore) -> tuple[s
     except MultiAgentError:
         return ()
     before = {} if base is None else base.content_names
-    paths = (path for after in trees for path in before.keys() | after.keys() if before.get(path) != after.get(path))
-    return tuple(sorted({path for path in paths if not is_metadata(path)}))
+    paths = {
+        path
+        for after in trees
+        for path in before.keys() | after.keys()
+        if before.get(path) != after.get(path) and not is_metadata(path)
+    }
+    return tuple(sorted(paths))
 
 
 def _so_far(view: WorkflowView) -> list[str | None]:
