@@ -21,7 +21,9 @@ class SlowLink:
     caller_id = "caller"
     timeouts = CallTimeouts(lease=0.3)
 
-    def __init__(self, answer: list[str]) -> None:
+    def __init__(self, answer: list[str], works: int = 0) -> None:
+        """`works`: how often the host says that it works before it answers."""
+        self._works = works
         self.sent: list[WorkspaceOrder] = []
         self.lease = Lease(self, "host-1")
         self._answer, self._arrived, self._parts = answer, 0, 1
@@ -54,6 +56,9 @@ class SlowLink:
             return WorkspaceAnswer.model_validate({**told, "state": "gone"})
         if self._arrived < self._parts:
             return WorkspaceAnswer.model_validate({**told, "state": "taken", "part": self._arrived - 1})
+        if self._works:
+            self._works -= 1
+            return WorkspaceAnswer.model_validate({**told, "state": "working"})
         part = order.part if order.kind == "answer" else 0
         found = {"state": "answered", "part": part, "parts": len(self._answer)}
         return WorkspaceAnswer.model_validate({**told, **found, "body_base64": self._answer[part]})
@@ -85,6 +90,14 @@ async def test_parts_of_a_request_that_are_under_way_are_not_sent_again_and_agai
     await link.lease.close()
     assert sorted(set(sent)) == [*range(PARTS)]
     assert len(sent) <= 2 * PARTS, sent
+
+
+async def test_a_request_that_is_worked_on_is_not_sent_again() -> None:
+    link = SlowLink(fold(Nothing()), works=8)
+    await link.lease.ask(PrepareCall(commit="0" * 40))
+    sent = [order.part for order in link.sent if order.kind == "request"]
+    await link.lease.close()
+    assert len(sent) <= 4, "as long as nothing was heard of it"
 
 
 def test_the_wait_doubles_until_something_arrives_and_follows_how_long_that_took() -> None:

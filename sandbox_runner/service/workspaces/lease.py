@@ -138,6 +138,8 @@ class Lease:
                 # It may be under way still: what has arrived is asked once, but not before the first.
                 asks = at != asked and (self._number, at) != (1, 0)
                 asked = at
+            elif answer.state == "working":
+                at, asks = len(parts), False
             elif answer.state in {"taken", "unknown"}:
                 at, asks = answer.part + 1 if answer.state == "taken" else 0, False
             else:
@@ -145,9 +147,10 @@ class Lease:
 
     async def _part(self, part: int) -> str:
         order = self.order("answer", self._number, part=part)
-        while (answer := await self._reply(order, partial(_is_part, part))) is None:
-            pass
-        return answer.body_base64
+        while True:
+            answer = await self._reply(order, partial(_is_part, part))
+            if answer is not None and answer.state == "answered":
+                return answer.body_base64
 
     async def _reply(
         self,
@@ -155,24 +158,24 @@ class Lease:
         fits: Callable[[WorkspaceAnswer], bool],
         say: Callable[[str], None] = lambda _: None,
     ) -> WorkspaceAnswer | None:
-        """Say it, and wait for an answer that fits; None when it is time to say more."""
+        """Say it, and wait for an answer that fits; when it is time to say more, None or that it works."""
         clock = asyncio.get_running_loop().time
         await self._link.send(self.host_id, order)
-        sent, works = clock(), False
+        sent, working = clock(), None
         while clock() - sent < self._pace.seconds:
             answer = await self._next(self._number)
             if answer is None:
                 self._check()
             elif answer.state == "working":
-                works = True
+                working = answer
                 say(answer.reason)
             elif fits(answer):
-                if not works:
+                if working is None:
                     self._pace.arrived(clock() - sent)
                 return answer
-        if not works:
+        if working is None:
             self._pace.repeated()
-        return None
+        return working
 
     def _answered(self, answer: WorkspaceAnswer) -> WorkspaceAnswer:
         """The answer. Raises what it says."""
