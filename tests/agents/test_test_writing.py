@@ -112,7 +112,7 @@ async def test_tests_whose_time_was_up_are_not_called_gone(sandbox: Sandbox) -> 
     task = TaskMaker(sandbox=Hasty(sandbox))(base=BaseTree(AFTER))
     slow = OLD.replace("import double\n", "import double\nimport time\n\ntime.sleep(60)\n")
     told = await no_longer_run(task, {"tests/test_calc.py": slow})
-    assert told == "time was up after 300 s: 0 of 1 tests that are there have run with the change"
+    assert told == "time was up after 300 s: 0 of the 1 tests that are there have run with the change"
     gone = await no_longer_run(task, {"tests/test_calc.py": OLD.replace("test_zero", "zero")})
     assert gone == "tests that are there run no more: tests/test_calc.py::test_zero"
 

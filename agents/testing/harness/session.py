@@ -73,7 +73,7 @@ def _rewriter(order: dict[str, Any], own: Mapping[str, Any], pipe: _Pipe) -> tup
     sources = {path: Path(path).read_bytes() for path in order["tests"]}
     sealed: Mapping[str, Any] = {} if order["apart"] else own  # what nothing could reach
     spaces = {**{name: vars(module) for name, module in sealed.items()}, "session": globals()}
-    watch = own["watching"].Watch(own["integrity"].Seal, sources.values(), spaces)
+    watch = own["watching"].Watch(own["integrity"].Seal, sources.values(), spaces, order["known"])
     tools = own["strict"]
     tools.asserted = own["assertions"].Assertions(tools, unittest.TestCase).call
     tools.glance = watch.glance
