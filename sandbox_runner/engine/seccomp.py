@@ -28,8 +28,8 @@ _UNCOUNTED_MEMORY = (
     *("mbind", "memfd_create", "msgget", "semget", "set_mempolicy", "set_mempolicy_home_node", "shmget"),
     "vmsplice",
 )
-# Pages that would stay in pipes and sockets, when the files and sockets that they are from are gone. Who calls
-# these can do without, and knows this error, which some pairs of descriptors give.
+# Pages that would stay in pipes and sockets, when the files and sockets that they are from are gone. Who
+# calls these can do without, and knows this error, which some pairs of descriptors give.
 _UNCOUNTED_PAGES = ("sendfile", "splice", "tee")
 SMALL_SEGMENT = 4_096
 """Bytes of a System V segment that a database server needs to know of another one."""

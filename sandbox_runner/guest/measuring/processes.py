@@ -37,7 +37,8 @@ class SandboxProcess:
         self.pid = pid
         self.parent = fields.get(b"PPid", b"0").decode()
         self.has_ended = b"VmSize" not in fields
-        sizes = {name: int(fields.get(name, b"0")) * _KB for name in (*_COUNTED, b"RssShmem", b"RssFile", b"VmLck")}
+        wanted = (*_COUNTED, b"RssShmem", b"RssFile", b"VmLck")
+        sizes = {name: int(fields.get(name, b"0")) * _KB for name in wanted}
         filters = max(0, int(fields.get(b"Seccomp_filters", b"1")) - 1)
         kernel = int(fields.get(b"Threads", b"1")) * _THREAD + filters * _FILTER
         self.shared = sizes[b"RssShmem"]
