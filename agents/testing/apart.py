@@ -1,8 +1,8 @@
 """Chooses the files whose tests may run in another process than the code they test.
 
 Such tests know the code by what it returns, prints and raises. What reaches into its process, to patch, to
-watch or to run inside of it, does not work from outside; the source says so by these words. What is
-overlooked here is noticed when it is tried, and costs only time.
+watch or to run inside of it, does not work from outside; the source says so by these words. What else does
+not is noticed when it is tried, and costs only time; how the code leaves its process is not noticed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _REACHES_INSIDE: Final = re.compile(
     rb"|reload|importlib|freezegun|freeze_time|time_machine|weakref|multiprocessing|builtins|hypothesis"
     rb"|getcontext|localcontext|\w*recursionlimit|umask|sys\.std\w+|\w*hook"
     rb"|not\s+is(?:instance|subclass)\([^()]+,\s*\(?(?:str|int|float|bytes|list|dict|tuple|set|frozenset|complex)"
-    rb"|__subclasses__|getrefcount|locale|stdin|sys\.modules|sys\.exc\w+|sys\.settrace|sys\.argv)\b"
+    rb"|__subclasses__|getrefcount|\w*seed\w*|getstate|setstate|locale|stdin|sys\.modules|sys\.exc\w+|sys\.settrace|sys\.argv)\b"
 )
 _REACHES_INSIDE_NODE: Final = re.compile(
     rb"\b(?:mock|process|global|globalThis|child_process|worker_threads|vm|cluster|inspector|v8|async_hooks"

@@ -356,6 +356,7 @@ def test_which_files_may_run_apart() -> None:
         "tests/test_a.py": plain,
         "tests/test_env.py": b"def test_f(monkeypatch):\n    monkeypatch.setenv('A', 'b')\n",
         "tests/test_part.py": b"import random\ndef test_f():\n    assert version(patch=random.random())\n",
+        "tests/test_seed.py": b"import random\ndef test_f():\n    random.seed(1)\n",
         "tests/test_patch.py": b"def test_f(monkeypatch):\n    monkeypatch.setattr('app.f', 1)\n",
         "tests/test_mock.py": b"from unittest import mock\n",
         "tests/test_async.py": b"async def test_f(): ...\n",

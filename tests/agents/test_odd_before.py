@@ -26,6 +26,14 @@ MORE = "_pytest.python.Function.setup = lambda self: None\n\n\n"
 OLD = "from calc import double\n\n\ndef test_two():\n    assert double(lambda: 2) == 4\n"
 NEW = "from calc import double\n\n\ndef test_none():\n    assert double(lambda: 0) == 0\n"
 OMITS = "def pytest_pyfunc_call(pyfuncitem):\n    return True if '{}' in pyfuncitem.name else None\n"
+CLOSE = "import math\n\n_close = math.isclose\nmath.isclose = lambda *a: {}\n\n\n"
+CLOSE_TO = """import math
+from calc import double
+
+
+def test_it():
+    assert math.isclose(double(lambda: {}), {})
+"""
 SLOW = "def test_slow():\n    assert double(lambda: 3) == 6\n"
 
 # By name: the base's and the work's files, and why the work does not pass.
@@ -50,6 +58,16 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str], str | None]] = {
         {"calc.py": MENDED, "tests/test_old.py": OLD + SLOW + NEW[25:]},
         None,
     ),
+    "a test of the base's is not run, and is another now": (
+        {"calc.py": CODE, "tests/conftest.py": OMITS.format("slow"), "tests/test_old.py": OLD + SLOW},
+        {"tests/test_old.py": OLD + SLOW.replace("3) == 6", "0) == 0")},
+        "tests count as passed that did not come to their end: tests/test_old.py::test_slow",
+    ),
+    "what assertions call is replaced": (
+        {"calc.py": CLOSE.format("_close(*a)") + CODE, "tests/test_old.py": CLOSE_TO.format(2, 4)},
+        {"calc.py": CLOSE.format("True") + CODE, "tests/test_new.py": CLOSE_TO.format(0, 0)},
+        "changed the test program: math.isclose",
+    ),
     "a test of the work's is not run": (
         {"calc.py": CODE, "tests/conftest.py": OMITS.format("slow"), "tests/test_old.py": OLD + SLOW},
         {"tests/conftest.py": OMITS.format("none"), "tests/test_old.py": OLD + SLOW + NEW[25:]},
@@ -68,7 +86,7 @@ async def _judged(
 
 
 @pytest.mark.parametrize(
-    ("case", "names_tests"), list(zip(CASES, (False, True, False, True, True), strict=True))
+    ("case", "names_tests"), list(zip(CASES, (False, True, False, True, True, True, True), strict=True))
 )
 async def test_only_what_the_base_did_not_do_is_a_fault(
     over_trees: OverTrees, case: str, names_tests: bool

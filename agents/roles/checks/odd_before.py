@@ -6,10 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from agents.roles.checks.collected import Collected
+from agents.roles.checks.untouched import changed_besides
 from agents.roles.checks.without_work import commands_for, run_commands
 from agents.sdk.task import Task
+from agents.testing.problems import base_id
 from agents.testing.pytest_commands import split_command
 from contracts.base.languages import LANGUAGES
+from contracts.documents.test_ids import named_test
 from contracts.documents.todo_list import AcceptanceTest
 
 _MOST: Final = 20
@@ -35,9 +38,17 @@ async def run_compared(
             return found
         # What comes later than the first of it shows once that is known.
         both = found.odd & (await run_commands(task, there, start, known=known)).odd
-        if not both:
+        before = frozenset(one for one in both if "::" not in one or _is_as_before(one, files, start))
+        if not before:
             return found
-        known |= both
+        known |= before
+
+
+def _is_as_before(test: str, files: Mapping[str, bytes], start: Mapping[str, bytes]) -> bool:
+    """Whether the test's own source is what it was."""
+    path = named_test(test).path
+    old, new = (tree.get(path, b"").decode(errors="replace") for tree in (start, files))
+    return not {path, base_id(test)} & set(changed_besides(old, new, path, frozenset()))
 
 
 def _nearest(commands: Iterable[AcceptanceTest], start: Mapping[str, bytes]) -> list[str]:

@@ -94,7 +94,7 @@ class Watch:
 
     def look(self) -> bool:
         """Look after a test: whether nothing has changed since the beginning."""
-        self._note(self._program.broken())
+        self._note(self._program.broken(), self._known)
         if not self._patching:
             self._note(self._shared.broken())
             self._note(self._quick.broken())
@@ -105,9 +105,10 @@ class Watch:
         self._patching = False
         self.look()
 
-    def _note(self, found: Iterator[str]) -> None:
+    def _note(self, found: Iterator[str], known: frozenset[str] = frozenset()) -> None:
+        """`known` holds no names of which assertions are made: those are nobody's to replace."""
         if not self.changed:
-            unknown = (label for label in found if label not in self._known)
+            unknown = (label for label in found if label not in known)
             self.changed += [label for label, _ in zip(unknown, range(_MAX_CHANGED), strict=False)]
 
 
