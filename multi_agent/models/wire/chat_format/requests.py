@@ -1,0 +1,170 @@
+"""Requests for chat completions, both ways."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from multi_agent.models.wire.canonical import (
+    WireChoice,
+    WireRequest,
+    WireSchema,
+    WireService,
+    WireTool,
+    merged,
+)
+from multi_agent.models.wire.chat_format.messages import read_turn, write_messages
+from multi_agent.models.wire.fields import Fields, Notes
+from multi_agent.models.wire.parameters import read_parameters, write_parameters
+
+MODES: Final = frozenset({"auto", "required", "none"})
+ANSWER: Final = "answer"
+"""The name of a schema that has none."""
+_OLD_NAMES: Final = (("max_tokens", "max_tokens", int), ("user", "user", str))
+"""Fields that have newer names: ours, theirs, the kind."""
+_REFUSED: Final = {
+    "functions": "functions are the form before tools; send tools",
+    "function_call": "functions are the form before tools; send tools",
+    "audio": "sound is known to OpenAI alone",
+    "web_search_options": "searches by the service are known to OpenAI alone",
+}
+
+
+def read_request(body: Any, notes: Notes) -> WireRequest:
+    """A request."""
+    top = Fields(body, "$", notes)
+    top.refuse(_REFUSED)
+    turns = [read_turn(message) for message in top.children("messages")]
+    if not turns:
+        notes.wrong("$.messages", "must hold at least one message")
+    parameters, places = read_parameters(top, "chat")
+    for name, old, kind in _OLD_NAMES:
+        if (value := top.take(old, kind)) is not None and name not in parameters:
+            parameters[name], places[name] = value, top.at(old)
+    if (top.take("n", int) or 1) > 1:
+        notes.refuse("$.n", "several answers at once are known to OpenAI and Gemini alone; ask again instead")
+    if options := top.child("stream_options"):
+        options.ignore("include_usage", "include_obfuscation")
+    return WireRequest(
+        model=top.need("model", str),
+        turns=merged(turns),
+        tools=tuple(tool for one in top.children("tools") if (tool := _read_tool(one)) is not None),
+        choice=_read_choice(top, places),
+        schema=_read_schema(top, places),
+        parameters=parameters,
+        places=places,
+    )
+
+
+def wants_stream_usage(body: Any) -> bool:
+    """Whether a client asked for the usage of a stream."""
+    options = body.get("stream_options")
+    return isinstance(options, dict) and options.get("include_usage") is True
+
+
+def write_request(request: WireRequest, notes: Notes, service: WireService) -> dict[str, Any]:
+    """The body of a request. Of a stream the usage is always asked for."""
+    body: dict[str, Any] = {
+        "model": service.model or request.model,
+        "messages": write_messages(request.turns, notes),
+    }
+    if request.tools:
+        body["tools"] = [write_tool(tool, notes) for tool in request.tools]
+    if choice := _written_choice(request.choice):
+        body["tool_choice"] = choice
+    body |= write_parameters(request, "chat", notes)
+    if "max_completion_tokens" in body:
+        body[service.limit_name] = body.pop("max_completion_tokens")
+    if body.get("stream"):
+        body["stream_options"] = {"include_usage": True}
+    if wanted := request.schema:
+        body["response_format"] = _written_schema(wanted)
+    return body
+
+
+def write_tool(tool: WireTool, notes: Notes) -> dict[str, Any]:
+    """A tool as services take it."""
+    if tool.cache:
+        notes.lose(f"{tool.at}.cache", "services of chat completions keep a cache without marks")
+    described = {} if tool.description is None else {"description": tool.description}
+    strict = {"strict": True} if tool.strict else {}
+    function = {"name": tool.name, **described, "parameters": dict(tool.schema), **strict}
+    return {"type": "function", "function": function}
+
+
+def _read_tool(tool: Fields) -> WireTool | None:
+    kind = tool.need("type", str)
+    function = tool.child("function")
+    if kind != "function" or function is None:
+        tool.everything()
+        tool.notes.refuse(tool.path, f"tools of type {kind!r} are known to OpenAI alone")
+        return None
+    return WireTool(
+        function.need("name", str),
+        function.take("description", str),
+        function.take("parameters", dict) or {"type": "object", "properties": {}},
+        function.take("strict", bool) or False,
+        at=tool.path,
+    )
+
+
+def _read_choice(top: Fields, places: dict[str, str]) -> WireChoice:
+    places["tool_choice"] = top.at("tool_choice")
+    found = top.raw("tool_choice")
+    if found is None:
+        return WireChoice()
+    if isinstance(found, str):
+        if found not in MODES:
+            top.notes.wrong("$.tool_choice", f"must be one of auto, required, none, got {found!r}")
+        return WireChoice(found if found in MODES else "auto")  # type: ignore[arg-type]
+    choice = top.child("tool_choice")
+    assert choice is not None, "it is there"
+    match choice.need("type", str):
+        case "function" if function := choice.child("function"):
+            return WireChoice("required", (function.need("name", str),))
+        case "allowed_tools" if allowed := choice.child("allowed_tools"):
+            mode = "required" if allowed.text("mode") == "required" else "auto"
+            tools = (tool.everything().get("function") for tool in allowed.children("tools"))
+            names = tuple(str(one.get("name", "")) for one in tools if isinstance(one, dict))
+            return WireChoice(mode, names)  # type: ignore[arg-type]
+        case other:
+            choice.everything()
+            choice.notes.refuse(choice.path, f"a choice of type {other!r} is known to OpenAI alone")
+            return WireChoice()
+
+
+def _written_choice(choice: WireChoice) -> Any:
+    if not choice.names:
+        return None if choice.mode == "auto" else choice.mode
+    named = [{"type": "function", "function": {"name": name}} for name in choice.names]
+    if choice.mode == "required" and len(named) == 1:
+        return named[0]
+    return {"type": "allowed_tools", "allowed_tools": {"mode": choice.mode, "tools": named}}
+
+
+def _read_schema(top: Fields, places: dict[str, str]) -> WireSchema | None:
+    wanted = top.child("response_format")
+    if wanted is None:
+        return None
+    places["schema"] = wanted.path
+    match wanted.need("type", str):
+        case "text":
+            return None
+        case "json_object":
+            return WireSchema()
+        case "json_schema" if said := wanted.child("json_schema"):
+            schema = said.take("schema", dict)
+            strict = said.take("strict", bool) or False
+            name = said.need("name", str)
+            return WireSchema(schema, "" if name == ANSWER else name, said.text("description"), strict)
+        case other:
+            wanted.everything()
+            wanted.notes.refuse(wanted.path, f"a format of type {other!r} is known to OpenAI alone")
+            return None
+
+
+def _written_schema(wanted: WireSchema) -> dict[str, Any]:
+    if wanted.schema is None:
+        return {"type": "json_object"}
+    said: dict[str, Any] = {"name": wanted.name or ANSWER, "schema": dict(wanted.schema)}
+    said |= {"description": wanted.description} if wanted.description else {}
+    return {"type": "json_schema", "json_schema": said | ({"strict": True} if wanted.strict else {})}

@@ -1,0 +1,23 @@
+"""How many tokens a request has at most, without asking anybody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from multi_agent.models.wire.canonical import FormatName
+
+
+def token_bound(body: bytes) -> int:
+    """An upper bound: no tokenizer makes more tokens of a text than it has bytes."""
+    return len(body)
+
+
+def counted(name: FormatName, tokens: int) -> dict[str, Any]:
+    """The answer to a client that asked for the tokens of a request, which chat completions cannot ask."""
+    match name:
+        case "anthropic":
+            return {"input_tokens": tokens}
+        case "gemini":
+            return {"totalTokens": tokens}
+        case _:
+            return {"object": "response.input_tokens", "input_tokens": tokens}

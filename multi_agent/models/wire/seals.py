@@ -1,0 +1,89 @@
+"""Carries what a service wants back through clients of other formats, where those keep theirs."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any, Final, get_args
+
+from multi_agent.models.wire.canonical import (
+    FormatName,
+    WireBlock,
+    WireCall,
+    WireSeal,
+    WireText,
+    WireThought,
+    with_seal,
+)
+
+_PREFIX: Final = "sealed."
+_OF_TEXT: Final = "text"
+
+
+def wrapped(seal: WireSeal) -> str:
+    """A seal as text without spaces, for a client that hands it back as it was."""
+    plain = json.dumps([seal.owner, seal.raw, seal.of], separators=(",", ":"), sort_keys=True)
+    return _PREFIX + base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
+
+
+def unwrapped(text: str) -> WireSeal | None:
+    """The seal that `wrapped` wrote; None for any other text."""
+    if not text.startswith(_PREFIX):
+        return None
+    coded = text.removeprefix(_PREFIX)
+    try:
+        found: Any = json.loads(base64.urlsafe_b64decode(coded + "=" * (-len(coded) % 4)))
+        owner, raw, of = found
+    except (ValueError, TypeError, RecursionError):
+        return None
+    if owner not in get_args(FormatName) or not isinstance(of, str):
+        return None
+    return WireSeal(owner, raw, of)
+
+
+def shown_to(own: FormatName, blocks: Iterable[WireBlock]) -> Iterator[WireBlock]:
+    """Blocks for a client of a format: others' seals at calls and texts become thoughts beside them."""
+    for block in blocks:
+        if isinstance(block, WireCall) and block.seal and block.seal.owner != own:
+            yield beside(block, block.seal)
+            yield replace(block, seal=None)
+        elif isinstance(block, WireText) and block.seal and block.seal.owner != own:
+            yield replace(block, seal=None)
+            yield beside(block, block.seal)
+        else:
+            yield block
+
+
+def beside(block: WireBlock, seal: WireSeal) -> WireThought:
+    """The thought that carries the seal of a call or a text."""
+    return WireThought("", replace(seal, of=block.call_id if isinstance(block, WireCall) else _OF_TEXT))
+
+
+def gathered(blocks: Iterable[WireBlock]) -> tuple[WireBlock, ...]:
+    """Blocks as a client handed them back, with the seals at their calls and texts again."""
+    found = list(blocks)
+    carried = [block for block in found if isinstance(block, WireThought) and block.seal and block.seal.of]
+    for thought in carried:
+        here = next(index for index, block in enumerate(found) if block is thought)
+        seal = thought.seal
+        assert seal is not None, "chosen above"
+        place = _place(found, here, seal.of)
+        if place is not None:
+            found[place] = with_seal(found[place], replace(seal, of=""))
+        del found[here]
+    return tuple(found)
+
+
+def _place(blocks: list[WireBlock], here: int, of: str) -> int | None:
+    """Where the block is that a seal belongs to: the call of this id, or the text nearest before or after."""
+    if of != _OF_TEXT:
+        calls = (index for index, block in enumerate(blocks) if _is_call(block, of))
+        return next(calls, None)
+    order = (*range(here - 1, -1, -1), *range(here + 1, len(blocks)))
+    return next((index for index in order if isinstance(blocks[index], WireText)), None)
+
+
+def _is_call(block: WireBlock, call_id: str) -> bool:
+    return isinstance(block, WireCall) and block.call_id == call_id
