@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 FormatName: TypeAlias = Literal["anthropic", "chat", "responses", "gemini"]
 Role: TypeAlias = Literal["system", "user", "assistant"]
@@ -18,8 +17,6 @@ StopReason: TypeAlias = Literal[
 ]
 """Why an answer ended; `context` where the model had no room left, `malformed` where its service could not
 read a call."""
-
-NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +120,7 @@ class WireTool:
 
     name: str
     description: str | None = None
-    schema: Mapping[str, Any] = NOTHING
+    schema: Mapping[str, Any] = field(default_factory=dict)
     """The JSON Schema of its arguments."""
     strict: bool = False
     """Whether the service holds the model to the schema."""
@@ -161,9 +158,9 @@ class WireRequest:
     tools: tuple[WireTool, ...] = ()
     choice: WireChoice = WireChoice()
     schema: WireSchema | None = None
-    parameters: Mapping[str, Any] = NOTHING
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     """By their names in `parameters.PARAMETERS`; what is not said is not there."""
-    places: Mapping[str, str] = field(default=NOTHING, compare=False)
+    places: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Where parameters, "tool_choice" and "schema" stood, as JSON paths."""
 
     def place(self, name: str) -> str:
@@ -200,7 +197,7 @@ class WireResponse:
 
 
 def merged(turns: list[WireTurn]) -> tuple[WireTurn, ...]:
-    """Turns of one role in a row as one, as every service reads them, and results before other blocks."""
+    """Turns of one role in a row as one, as every service reads them; results first, and no empty texts."""
     found: list[WireTurn] = []
     for turn in turns:
         if found and found[-1].role == turn.role:
@@ -211,7 +208,12 @@ def merged(turns: list[WireTurn]) -> tuple[WireTurn, ...]:
 
 
 def _results_first(blocks: tuple[WireBlock, ...]) -> tuple[WireBlock, ...]:
-    return tuple(sorted(blocks, key=lambda block: not isinstance(block, WireResult)))
+    return tuple(sorted(filter(_says_something, blocks), key=lambda block: not isinstance(block, WireResult)))
+
+
+def _says_something(block: WireBlock) -> bool:
+    """Whether it is no text of no characters, which clients send and services refuse."""
+    return not isinstance(block, WireText) or bool(block.text or block.seal or block.cache)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,13 +246,13 @@ class WireCaller:
         return f"call_{self.response_id}_{index}"
 
 
-def with_ids(blocks: Iterable[WireBlock], caller: WireCaller) -> tuple[WireBlock, ...]:
-    """The blocks of an answer, in which each call has an id."""
+def answered(blocks: Iterable[WireBlock], caller: WireCaller) -> tuple[WireBlock, ...]:
+    """The blocks of an answer, without empty texts; each call has an id."""
     return tuple(
         replace(block, call_id=block.call_id or caller.call_id(index))
         if isinstance(block, WireCall)
         else block
-        for index, block in enumerate(blocks)
+        for index, block in enumerate(filter(_says_something, blocks))
     )
 
 

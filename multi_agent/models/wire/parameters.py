@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from multi_agent.models.wire.canonical import NOTHING, FormatName, WireRequest
+from multi_agent.models.wire.canonical import FormatName, WireRequest
 from multi_agent.models.wire.fields import Fields, Notes
 
 _LEVELS: Final = ("minimal", "low", "medium", "high", "xhigh")
@@ -20,9 +20,9 @@ class Parameter:
     kind: type
     places: Mapping[FormatName, str]
     """Where it stands, as names of fields with dots between."""
-    words: Mapping[FormatName, Mapping[str, str]] = NOTHING  # type: ignore[assignment]
+    words: Mapping[FormatName, Mapping[str, str]] = field(default_factory=dict)
     """The values that a format takes, where it does not take them all, and what it calls them."""
-    most: Mapping[FormatName, float] = NOTHING  # type: ignore[assignment]
+    most: Mapping[FormatName, float] = field(default_factory=dict)
     """The largest value or longest list that a format takes."""
     idle: Any = None
     """The value that says no more than its absence."""

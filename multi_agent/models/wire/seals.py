@@ -15,8 +15,11 @@ from multi_agent.models.wire.canonical import (
     WireSeal,
     WireText,
     WireThought,
+    WireTurn,
+    merged,
     with_seal,
 )
+from multi_agent.models.wire.fields import Notes
 
 _PREFIX: Final = "sealed."
 _OF_TEXT: Final = "text"
@@ -54,6 +57,30 @@ def shown_to(own: FormatName, blocks: Iterable[WireBlock]) -> Iterator[WireBlock
             yield beside(block, block.seal)
         else:
             yield block
+
+
+def kept_for(owner: FormatName, turns: Iterable[WireTurn], notes: Notes) -> tuple[WireTurn, ...]:
+    """Turns for a service: without the thoughts of others' models, and what others want back."""
+    found: list[WireTurn] = []
+    for turn in turns:
+        blocks = [block for one in turn.blocks if (block := _kept(owner, one, notes)) is not None]
+        if blocks or not turn.blocks:
+            found.append(replace(turn, blocks=tuple(blocks)))
+    return merged(found)
+
+
+def _kept(owner: FormatName, block: WireBlock, notes: Notes) -> WireBlock | None:
+    if not isinstance(block, WireText | WireThought | WireCall):
+        return block
+    if block.seal and block.seal.owner == owner:
+        return block
+    if isinstance(block, WireThought):
+        notes.lose(block.at, "a thought that is not of this service's model")
+        return None
+    if block.seal is None:
+        return block
+    notes.lose(f"{block.at}.signature", "what another service wants back with it")
+    return None if block == WireText("", seal=block.seal) else replace(block, seal=None)
 
 
 def beside(block: WireBlock, seal: WireSeal) -> WireThought:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from multi_agent.models.wire.anthropic_format.blocks import read_content, write_blocks
-from multi_agent.models.wire.canonical import StopReason, WireCaller, WireResponse, WireUsage
+from multi_agent.models.wire.canonical import StopReason, WireCaller, WireResponse, WireUsage, answered
 from multi_agent.models.wire.fields import Fields, Notes
 from multi_agent.models.wire.seals import shown_to
 
@@ -28,7 +28,7 @@ def read_response(body: Any, notes: Notes, caller: WireCaller) -> WireResponse:
     return WireResponse(
         response_id=top.text("id") or caller.response_id,
         model=top.text("model") or caller.model,
-        blocks=tuple(read_content(top, "content")),
+        blocks=answered(read_content(top, "content"), caller),
         stop=read_stop(top.text("stop_reason")),
         stop_sequence=top.text("stop_sequence"),
         usage=read_usage(top.child("usage")),

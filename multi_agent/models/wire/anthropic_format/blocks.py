@@ -149,30 +149,23 @@ _READERS: Final[Mapping[str, Callable[[Fields], WireBlock | None]]] = {
 def _written(block: WireBlock, notes: Notes, *, to_client: bool) -> dict[str, Any] | None:
     match block:
         case WireText():
-            if block.seal:
-                notes.lose(block.at, "what another service wants back with this text")
             return marked({"type": "text", "text": block.text}, block.cache, block.at, notes)
         case WireMedia():
             return _write_media(block, notes)
         case WireThought():
-            return _write_thought(block, notes, to_client=to_client)
+            return _write_thought(block) if to_client or block.seal else None
         case WireCall():
-            if block.seal:
-                notes.lose(block.at, "what another service wants back with this call")
             called = {"type": "tool_use", "id": block.call_id, "name": block.name}
             return marked({**called, "input": _input(block, notes)}, block.cache, block.at, notes)
         case WireResult():
             return marked(_write_result(block, notes), block.cache, block.at, notes)
 
 
-def _write_thought(block: WireThought, notes: Notes, *, to_client: bool) -> dict[str, Any] | None:
+def _write_thought(block: WireThought) -> dict[str, Any]:
     if block.seal and block.seal.owner == "anthropic":
         return dict(block.seal.raw)
-    if to_client:
-        signature = wrapped(block.seal) if block.seal else ""
-        return {"type": "thinking", "thinking": block.text, "signature": signature}
-    notes.lose(block.at, "a thought of another service's model")
-    return None
+    signature = wrapped(block.seal) if block.seal else ""
+    return {"type": "thinking", "thinking": block.text, "signature": signature}
 
 
 def _input(call: WireCall, notes: Notes) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from multi_agent.models.wire.canonical import (
 )
 from multi_agent.models.wire.fields import Fields, Notes
 from multi_agent.models.wire.parameters import put, read_parameters, write_parameters
-from multi_agent.models.wire.seals import gathered
+from multi_agent.models.wire.seals import gathered, kept_for
 
 _ROLES: Final[dict[str, Role]] = {"user": "user", "assistant": "assistant", "system": "system"}
 _REFUSED: Final = {
@@ -62,7 +62,7 @@ def read_request(body: Any, notes: Notes, *, counts: bool = False) -> WireReques
 
 def write_request(request: WireRequest, notes: Notes, service: WireService) -> dict[str, Any]:
     """The body of a request."""
-    system, turns = _split(request.turns)
+    system, turns = _split(kept_for("anthropic", request.turns, notes))
     body: dict[str, Any] = {
         "model": service.model or request.model,
         "max_tokens": request.parameters.get("max_tokens", service.most_output),

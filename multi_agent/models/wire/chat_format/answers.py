@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from multi_agent.models.wire.canonical import StopReason, WireCaller, WireResponse, WireUsage, with_ids
+from multi_agent.models.wire.canonical import StopReason, WireCaller, WireResponse, WireUsage, answered
 from multi_agent.models.wire.chat_format.messages import read_blocks, write_answer
 from multi_agent.models.wire.fields import Fields, Notes
 from multi_agent.models.wire.seals import shown_to
@@ -45,7 +45,7 @@ def read_response(body: Any, notes: Notes, caller: WireCaller) -> WireResponse:
     return WireResponse(
         response_id=top.text("id") or caller.response_id,
         model=top.text("model") or caller.model,
-        blocks=with_ids(read_blocks(message), caller),
+        blocks=answered(read_blocks(message), caller),
         stop="refusal" if is_refusal else read_stop(choices[0].text("finish_reason")),
         usage=read_usage(top.child("usage")),
     )

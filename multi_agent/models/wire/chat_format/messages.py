@@ -84,11 +84,13 @@ def write_answer(blocks: Iterable[WireBlock], notes: Notes, *, to_client: bool =
     blocks = tuple(blocks)
     message: dict[str, Any] = {"role": "assistant", "content": None}
     thoughts = [block for block in blocks if isinstance(block, WireThought)]
-    message |= shown_thoughts(thoughts) if to_client else _kept_thoughts(thoughts, notes)
+    message |= shown_thoughts(thoughts) if to_client else _own_thoughts(thoughts)
     calls = [block for block in blocks if isinstance(block, WireCall)]
     texts = [block for block in blocks if isinstance(block, WireText)]
-    if texts or not calls:
-        message["content"] = _content(texts, notes) if not to_client else "".join(one.text for one in texts)
+    if to_client and texts:
+        message["content"] = "".join(text.text for text in texts)
+    elif texts or not (calls or to_client):
+        message["content"] = _content(texts, notes)
     if calls:
         message["tool_calls"] = [write_call(call, notes) for call in calls]
     _note_order(blocks, notes)
@@ -97,9 +99,7 @@ def write_answer(blocks: Iterable[WireBlock], notes: Notes, *, to_client: bool =
 
 def write_call(call: WireCall, notes: Notes) -> dict[str, Any]:
     """A call, with what its own service wants back with it."""
-    own = call.seal.raw if call.seal and call.seal.owner == "chat" else {}
-    if call.seal and not own:
-        notes.lose(call.at, "what another service wants back with this call")
+    own = call.seal.raw if call.seal else {}
     if call.cache:
         notes.lose(f"{call.at}.cache", "chat completions mark nothing for the cache")
     function = {"name": call.name, "arguments": call.arguments}
@@ -129,6 +129,8 @@ def _read_part(part: Fields) -> WireBlock | None:
         case "refusal":
             return WireText(part.need("refusal", str), at=part.path)
         case "image_url" if image := part.child("image_url"):
+            if image.text("detail") not in ("", "auto"):
+                part.notes.lose(image.at("detail"), "how closely to look is known to OpenAI alone")
             return WireMedia("image", cache=cache, at=part.path, **media.of_url(image.need("url", str)))
         case "file" if file := part.child("file"):
             said = {"cache": cache, "title": media.title_of(file.text("filename")), "at": part.path}
@@ -199,8 +201,6 @@ def _content(parts: list[WireText] | list[WireText | WireMedia], notes: Notes) -
     for part in parts:
         if part.cache:
             notes.lose(f"{part.at}.cache", "services of chat completions keep a cache without marks")
-        if isinstance(part, WireText) and part.seal:
-            notes.lose(part.at, "what another service wants back with this text")
     match parts:
         case []:
             return ""
@@ -231,14 +231,9 @@ def _part(part: WireText | WireMedia, notes: Notes) -> dict[str, Any] | None:
     return None
 
 
-def _kept_thoughts(thoughts: list[WireThought], notes: Notes) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for thought in thoughts:
-        if thought.seal and thought.seal.owner == "chat":
-            fields |= thought.seal.raw
-        else:
-            notes.lose(thought.at, "a thought of another service's model")
-    return fields
+def _own_thoughts(thoughts: list[WireThought]) -> dict[str, Any]:
+    seals = [thought.seal.raw for thought in thoughts if thought.seal]
+    return {name: value for raw in seals for name, value in raw.items()}
 
 
 def _note_order(blocks: tuple[WireBlock, ...], notes: Notes) -> None:

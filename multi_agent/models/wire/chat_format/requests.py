@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from multi_agent.models.wire.canonical import (
     WireChoice,
@@ -15,6 +15,7 @@ from multi_agent.models.wire.canonical import (
 from multi_agent.models.wire.chat_format.messages import read_turn, write_messages
 from multi_agent.models.wire.fields import Fields, Notes
 from multi_agent.models.wire.parameters import read_parameters, write_parameters
+from multi_agent.models.wire.seals import kept_for
 
 MODES: Final = frozenset({"auto", "required", "none"})
 ANSWER: Final = "answer"
@@ -65,7 +66,7 @@ def write_request(request: WireRequest, notes: Notes, service: WireService) -> d
     """The body of a request. Of a stream the usage is always asked for."""
     body: dict[str, Any] = {
         "model": service.model or request.model,
-        "messages": write_messages(request.turns, notes),
+        "messages": write_messages(kept_for("chat", request.turns, notes), notes),
     }
     if request.tools:
         body["tools"] = [write_tool(tool, notes) for tool in request.tools]
@@ -122,14 +123,19 @@ def _read_choice(top: Fields, places: dict[str, str]) -> WireChoice:
         case "function" if function := choice.child("function"):
             return WireChoice("required", (function.need("name", str),))
         case "allowed_tools" if allowed := choice.child("allowed_tools"):
-            mode = "required" if allowed.text("mode") == "required" else "auto"
-            tools = (tool.everything().get("function") for tool in allowed.children("tools"))
-            names = tuple(str(one.get("name", "")) for one in tools if isinstance(one, dict))
-            return WireChoice(mode, names)  # type: ignore[arg-type]
+            mode: Literal["auto", "required"] = "required" if allowed.text("mode") == "required" else "auto"
+            return WireChoice(mode, tuple(_named(tool) for tool in allowed.children("tools")))
         case other:
             choice.everything()
             choice.notes.refuse(choice.path, f"a choice of type {other!r} is known to OpenAI alone")
             return WireChoice()
+
+
+def _named(tool: Fields) -> str:
+    if tool.need("type", str) != "function":
+        tool.notes.refuse(tool.path, "tools of other types are known to OpenAI alone")
+    function = tool.child("function")
+    return function.need("name", str) if function else ""
 
 
 def _written_choice(choice: WireChoice) -> Any:

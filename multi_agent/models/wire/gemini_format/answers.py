@@ -13,7 +13,7 @@ from multi_agent.models.wire.canonical import (
     WireMedia,
     WireResponse,
     WireUsage,
-    with_ids,
+    answered,
 )
 from multi_agent.models.wire.fields import Fields, Notes
 from multi_agent.models.wire.gemini_format.parts import read_parts, write_parts
@@ -53,7 +53,7 @@ def read_response(body: Any, notes: Notes, caller: WireCaller) -> WireResponse:
     return WireResponse(
         response_id=top.text("responseId") or caller.response_id,
         model=top.text("modelVersion") or caller.model,
-        blocks=with_ids(blocks, caller),
+        blocks=answered(blocks, caller),
         stop=read_stop(top, candidates[0] if candidates else None, blocks) or "end",
         usage=read_usage(top.child("usageMetadata")),
     )

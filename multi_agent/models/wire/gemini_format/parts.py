@@ -168,16 +168,11 @@ def _written(block: WireBlock, notes: Notes, *, to_client: bool) -> Iterator[dic
     if getattr(block, "cache", ""):
         notes.lose(f"{block.at}.cache", "Gemini keeps a cache without marks")
     seal = getattr(block, "seal", None)
-    if seal and seal.owner != "gemini" and not to_client:
-        notes.lose(block.at, "what another service wants back with this block")
-        seal = None
     match block:
         case WireText(text=text):
             yield sealed({"text": text}, seal)
         case WireThought(text=text) if seal or to_client:
             yield sealed({"text": text, "thought": True}, seal)
-        case WireThought() if not block.seal:
-            notes.lose(block.at, "a thought without a signature")
         case WireCall():
             called = {"id": block.call_id, "name": block.name, "args": _arguments(block, notes)}
             yield sealed({"functionCall": called}, seal)

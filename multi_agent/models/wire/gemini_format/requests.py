@@ -19,7 +19,7 @@ from multi_agent.models.wire.fields import Fields, Notes
 from multi_agent.models.wire.gemini_format.parts import CallIds, read_parts, write_contents, write_parts
 from multi_agent.models.wire.gemini_format.schemas import NO_ARGUMENTS, as_json_schema
 from multi_agent.models.wire.parameters import put, read_parameters, write_parameters
-from multi_agent.models.wire.seals import gathered
+from multi_agent.models.wire.seals import gathered, kept_for
 
 _ROLES: Final[dict[str, Role]] = {"": "user", "user": "user", "function": "user", "model": "assistant"}
 _MODES: Final[dict[str, Literal["auto", "required", "none"]]] = {
@@ -65,7 +65,7 @@ def read_request(body: Any, notes: Notes) -> WireRequest:
 
 def write_request(request: WireRequest, notes: Notes, service: WireService) -> dict[str, Any]:
     """The body of a request; `service` says nothing that stands in it."""
-    system, turns = _split(request.turns, notes)
+    system, turns = _split(kept_for("gemini", request.turns, notes), notes)
     body: dict[str, Any] = {"contents": write_contents(turns, notes)}
     if system:
         body["systemInstruction"] = {"parts": write_parts(system, notes)}

@@ -13,7 +13,7 @@ from multi_agent.models.wire.canonical import (
     WireText,
     WireThought,
     WireUsage,
-    with_ids,
+    answered,
 )
 from multi_agent.models.wire.fields import Fields, Notes
 from multi_agent.models.wire.responses_format.items import read_item, write_reasoning
@@ -63,7 +63,7 @@ def read_response(body: Any, notes: Notes, caller: WireCaller) -> WireResponse:
     return WireResponse(
         response_id=top.text("id") or caller.response_id,
         model=top.text("model") or caller.model,
-        blocks=with_ids(blocks, caller),
+        blocks=answered(blocks, caller),
         stop=read_stop(body, blocks, top),
         usage=read_usage(top.child("usage")),
     )

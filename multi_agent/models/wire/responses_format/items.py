@@ -78,6 +78,8 @@ def read_part(part: Fields) -> WireBlock | None:
     if kind == "refusal":
         return WireText(part.need("refusal", str), at=part.path)
     said = {"cache": _read_cache(part), "at": part.path}
+    if part.text("detail") not in ("", "auto"):
+        part.notes.lose(part.at("detail"), "how closely to look is known to OpenAI alone")
     if kind == "input_image":
         if file_id := part.text("file_id"):
             return WireMedia("image", file_id=file_id, owner="openai", **said)
@@ -160,10 +162,8 @@ def _write_said(block: WireBlock, notes: Notes) -> Iterator[dict[str, Any]]:
     match block:
         case WireText():
             yield {"type": "message", "role": "assistant", "content": _content([block], notes)}
-        case WireThought(seal=seal) if seal and seal.owner == "responses":
-            yield dict(seal.raw)
-        case WireThought():
-            notes.lose(block.at, "a thought of another service's model")
+        case WireThought(seal=WireSeal(raw=raw)):
+            yield dict(raw)
         case WireCall():
             _note_marks(block, notes)
             called = {"call_id": block.call_id, "name": block.name, "arguments": block.arguments}
@@ -197,8 +197,6 @@ def _content(parts: list[WireText] | list[WireText | WireMedia], notes: Notes) -
 def _note_marks(block: WireText | WireMedia | WireCall | WireResult, notes: Notes) -> None:
     if block.cache:
         notes.lose(f"{block.at}.cache", "services of responses keep a cache without marks")
-    if isinstance(block, WireText | WireCall) and block.seal:
-        notes.lose(block.at, "what another service wants back with this block")
 
 
 def _text(text: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from multi_agent.models.wire.canonical import (
     WireChoice,
@@ -18,7 +18,7 @@ from multi_agent.models.wire.chat_format.requests import ANSWER, MODES
 from multi_agent.models.wire.fields import Fields, Notes
 from multi_agent.models.wire.parameters import put, read_parameters, write_parameters
 from multi_agent.models.wire.responses_format.items import read_item, write_items
-from multi_agent.models.wire.seals import gathered
+from multi_agent.models.wire.seals import gathered, kept_for
 
 _SEALS: Final = "reasoning.encrypted_content"
 _REFUSED: Final = {
@@ -59,7 +59,7 @@ def read_request(body: Any, notes: Notes) -> WireRequest:
 
 def write_request(request: WireRequest, notes: Notes, service: WireService) -> dict[str, Any]:
     """The body of a request. Nothing is kept at the service unless the request says so."""
-    instructions, turns = _split(request.turns)
+    instructions, turns = _split(kept_for("responses", request.turns, notes))
     body: dict[str, Any] = {
         "model": service.model or request.model,
         "input": write_items(turns, notes),
@@ -135,13 +135,18 @@ def _read_choice(top: Fields, places: dict[str, str]) -> WireChoice:
         case "function":
             return WireChoice("required", (choice.need("name", str),))
         case "allowed_tools":
-            mode = "required" if choice.text("mode") == "required" else "auto"
-            names = tuple(str(tool.everything().get("name", "")) for tool in choice.children("tools"))
-            return WireChoice(mode, names)  # type: ignore[arg-type]
+            mode: Literal["auto", "required"] = "required" if choice.text("mode") == "required" else "auto"
+            return WireChoice(mode, tuple(_named(tool) for tool in choice.children("tools")))
         case other:
             choice.everything()
             choice.notes.refuse(choice.path, f"a choice of type {other!r} is known to OpenAI alone")
             return WireChoice()
+
+
+def _named(tool: Fields) -> str:
+    if tool.need("type", str) != "function":
+        tool.notes.refuse(tool.path, "tools of other types are known to OpenAI alone")
+    return tool.need("name", str)
 
 
 def _written_choice(choice: WireChoice) -> Any:
