@@ -88,8 +88,8 @@ class WireResult:
     call_id: str
     content: tuple[WireText | WireMedia, ...] = ()
     is_error: bool = False
-    name: str = ""
-    """Of the tool."""
+    name: str = field(default="", compare=False)
+    """Of the tool, which the call says too."""
     cache: str = ""
     at: str = field(default="", compare=False)
 

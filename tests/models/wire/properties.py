@@ -75,7 +75,7 @@ def check_round_trips(request: WireRequest) -> None:
 
 
 def check_unknown_fields_are_named(request: WireRequest) -> None:
-    """A field that no format knows, anywhere in a body but in schemas and arguments, is named when it is lost."""
+    """A field that nobody knows, anywhere but in schemas and arguments, is named when it is lost."""
     for one, other in zip(NAMES, NAMES[1:] + NAMES[:1], strict=True):
         body, _ = written(request, one)
         for path, holder in objects(body, "$"):

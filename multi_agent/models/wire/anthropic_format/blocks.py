@@ -76,7 +76,9 @@ def _read_text(part: Fields) -> WireText:
 def _read_thought(part: Fields) -> WireThought:
     text = part.text("thinking")
     signature = part.text("signature")
-    seal = unwrapped(signature) or (WireSeal("anthropic", part.everything()) if signature else None)
+    # An empty one is what a client was given for a thought that no service wants back.
+    is_nobodys = part.has("signature") and not signature
+    seal = unwrapped(signature) or (None if is_nobodys else WireSeal("anthropic", part.everything()))
     return WireThought(text, seal, at=part.path)
 
 
