@@ -60,7 +60,7 @@ def problems_for(request: WireRequest, name: FormatName, *, continues: bool = Fa
 
 
 def _unanswered(turns: list[WireTurn]) -> Iterator[Problem]:
-    for turn, following in zip(turns, [*turns[1:], None], strict=True):
+    for turn, following in zip(turns, [*turns[1:], None], strict=False):
         answered = {result.call_id for result in following.results} if following else set()
         for call in turn.calls:
             if call.call_id not in answered:

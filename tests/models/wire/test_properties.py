@@ -8,7 +8,7 @@ from multi_agent.models.wire.canonical import WireRequest, WireResponse
 from tests.models.wire import properties
 from tests.models.wire.strategies import requests, responses
 
-FEW = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 
 @FEW
@@ -23,7 +23,7 @@ def test_round_trips(request: WireRequest) -> None:
     properties.check_round_trips(request)
 
 
-@settings(FEW, max_examples=10)
+@settings(FEW, max_examples=4)
 @given(requests())
 def test_unknown_fields_are_named(request: WireRequest) -> None:
     properties.check_unknown_fields_are_named(request)

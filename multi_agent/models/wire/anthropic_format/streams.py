@@ -36,7 +36,7 @@ from multi_agent.models.wire.events import (
 )
 from multi_agent.models.wire.failures import WireFailure, failure_body, read_failure
 from multi_agent.models.wire.fields import Fields, Notes
-from multi_agent.models.wire.seals import unwrapped
+from multi_agent.models.wire.seals import unwrapped, wrapped
 
 _DELTAS: Final = {
     "text_delta": "text",
@@ -192,7 +192,9 @@ class AnthropicWriter:
         if event.seal is None:
             return [stop]
         (block,) = write_blocks((WireThought("", event.seal),), self._notes, to_client=True)
-        return [self._delta(event.index, "signature_delta", block["signature"]), stop]
+        # A redacted thought of this format's has none, and did not begin as one where another carried it.
+        signature = block.get("signature") or wrapped(event.seal)
+        return [self._delta(event.index, "signature_delta", signature), stop]
 
     def _ended(self, event: AnswerEnded) -> list[dict[str, Any]]:
         stop = write_stop(event.stop, self._notes)

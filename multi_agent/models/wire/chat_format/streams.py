@@ -98,6 +98,8 @@ class _OpenBlocks:
     def closed(self) -> Iterator[WireEvent]:
         if self.owner is None:
             return
+        if isinstance(self.owner, _Call):
+            self.owner.is_over = True
         first, *more = read_thoughts(self._thoughts, "$") if self._thoughts else [WireThought("")]
         yield BlockEnded(self.index, first.seal)
         for thought in more:

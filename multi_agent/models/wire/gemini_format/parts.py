@@ -152,7 +152,7 @@ def _read_result(answer: Fields, ids: CallIds, at: str) -> WireResult:
     if len(found) == 1 and (key := next(iter(found))) in (*_OUTPUTS, "error"):
         value = found[key]
     texts = value if isinstance(value, list) and all(isinstance(one, str) for one in value) else [value]
-    content: list[WireText | WireMedia] = [WireText(_as_text(one), at=at) for one in texts]
+    content: list[WireText | WireMedia] = [WireText(_as_text(one), at=at) for one in texts if one != ""]
     for part in answer.children("parts"):
         if isinstance(block := _read_part(part, None), WireMedia):
             content.append(block)
@@ -215,6 +215,8 @@ def _write_result(result: WireResult, names: dict[str, str], notes: Notes) -> di
     for marked in (result, *result.content):
         if marked.cache:
             notes.lose(f"{marked.at}.cache", "Gemini keeps a cache without marks")
+    if list(result.content) != sorted(result.content, key=lambda part: isinstance(part, WireMedia)):
+        notes.lose(f"{result.at}.content", "Gemini has texts before images and documents of a result")
     value: Any = texts if len(texts) > 1 else "".join(texts)
     answer: dict[str, Any] = {
         "id": result.call_id,
