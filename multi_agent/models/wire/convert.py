@@ -18,7 +18,7 @@ from multi_agent.models.wire.canonical import (
     WireService,
 )
 from multi_agent.models.wire.checks import problems_for
-from multi_agent.models.wire.events import AnswerFailed, Collected, WireEvent, events_of
+from multi_agent.models.wire.events import AnswerFailed, CollectedAnswer, WireEvent, events_of
 from multi_agent.models.wire.failures import FailureKind, WireFailure
 from multi_agent.models.wire.fields import Notes
 from multi_agent.models.wire.formats import FORMATS
@@ -104,7 +104,7 @@ class ConvertedStream:
         self._notes = Notes()
         self._reader = FORMATS[source].stream_reader(self._notes, caller)
         self._writer = FORMATS[target].stream_writer(self._notes, caller)
-        self._collected = Collected()
+        self._collected = CollectedAnswer()
 
     @property
     def response(self) -> WireResponse:

@@ -100,7 +100,7 @@ class StreamWriter(Protocol):
         """The events that say it, none where the format has no word for it."""
 
 
-class Collected:
+class CollectedAnswer:
     """The answer that a stream of events amounts to."""
 
     def __init__(self) -> None:

@@ -15,13 +15,14 @@ from multi_agent.models.wire.canonical import (
     WireCaller,
     WireRequest,
     WireResponse,
+    WireSeal,
     WireService,
     WireText,
     WireThought,
     WireTurn,
 )
-from multi_agent.models.wire.convert import ConvertedStream, convert_request, convert_response, streamed
-from multi_agent.models.wire.events import Collected
+from multi_agent.models.wire.convert import ConvertedStream, convert_request, convert_response
+from multi_agent.models.wire.events import BlockGrew, CollectedAnswer, WireEvent, events_of
 from multi_agent.models.wire.fields import Notes
 from multi_agent.models.wire.formats import FORMATS
 from multi_agent.models.wire.seals import gathered
@@ -108,12 +109,13 @@ def objects(value: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def carried(blocks: tuple[WireBlock, ...]) -> list[WireBlock]:
     """Blocks by kind: some formats have one order alone."""
     order = (WireThought, WireText, WireCall)
-    return sorted(gathered(blocks), key=lambda block: order.index(type(block)))  # type: ignore[arg-type]
+    return sorted(gathered(blocks), key=lambda block: order.index(type(block)))
 
 
 def check_an_answer_comes_back(response: WireResponse) -> None:
     """A service is sent its own answer as it gave it, through a client of any format."""
-    owners = {block.seal.owner for block in response.blocks if getattr(block, "seal", None)}  # type: ignore[union-attr]
+    seals = [getattr(block, "seal", None) for block in response.blocks]
+    owners = {seal.owner for seal in seals if isinstance(seal, WireSeal)}
     for service, client in product(owners or NAMES, NAMES):
         given = FORMATS[service].write_response(response, Notes(), CALLER)
         shown = convert_response(json.loads(json.dumps(given)), service, client, CALLER)
@@ -138,7 +140,7 @@ def written_by_client(answer: dict[str, Any], client: FormatName) -> dict[str, A
             messages = [{"role": "user", "content": "Go."}, answer["choices"][0]["message"]]
             return {"model": "m", "max_completion_tokens": 9, "messages": messages}
         case "responses":
-            user = {"role": "user", "content": "Go."}
+            user: dict[str, Any] = {"role": "user", "content": "Go."}
             return {"model": "m", "max_output_tokens": 9, "input": [user, *answer["output"]]}
         case _:
             user = {"role": "user", "parts": [{"text": "Go."}]}
@@ -151,17 +153,29 @@ def written_by_client(answer: dict[str, Any], client: FormatName) -> dict[str, A
 def folded(events: list[dict[str, Any]], name: FormatName) -> WireResponse:
     """The answer that a client of this format makes of a stream."""
     reader = FORMATS[name].stream_reader(Notes(), CALLER)
-    collected = Collected()
+    collected = CollectedAnswer()
     for event in [found for one in events for found in reader.read(one)] + reader.end():
         collected.add(event)
     assert collected.failure is None, collected.failure
     return replace(collected.answer, blocks=tuple(carried(collected.answer.blocks)))
 
 
+def in_pieces(response: WireResponse, name: FormatName) -> list[dict[str, Any]]:
+    """An answer as a service streams it, a few characters at a time."""
+    writer = FORMATS[name].stream_writer(Notes(), CALLER)
+    events: list[WireEvent] = []
+    for event in events_of(response):
+        if isinstance(event, BlockGrew):
+            events += [BlockGrew(event.index, event.text[at : at + 3]) for at in range(0, len(event.text), 3)]
+        else:
+            events.append(event)
+    return [said for event in events for said in writer.write(event)]
+
+
 def check_streams_add_up(response: WireResponse) -> None:
     """The converted stream, folded, is the converted answer."""
     for service, client in product(NAMES, NAMES):
-        stream = json.loads(json.dumps(streamed(response, service, CALLER)))
+        stream = json.loads(json.dumps(in_pieces(response, service)))
         whole = FORMATS[service].write_response(response, Notes(), CALLER)
         conversion = ConvertedStream(service, client, CALLER)
         events = [found for event in stream for found in conversion.feed(event)] + conversion.end()

@@ -48,7 +48,7 @@ SEALS = (
 )
 GEMINI_SEAL = WireSeal("gemini", {"thoughtSignature": "c2lnbmF0dXJl"})
 
-said = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), min_size=1, max_size=12)
+said = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=12)
 arguments = st.dictionaries(
     st.text("abc", min_size=1, max_size=3),
     st.one_of(st.integers(-5, 5), said, st.booleans(), st.lists(st.integers(0, 3), max_size=2)),
@@ -214,12 +214,15 @@ usages = st.builds(
 def responses(draw: st.DrawFn) -> WireResponse:
     """Answers as services give them: thoughts, then text, then calls, with what their service wants back."""
     owner = draw(st.sampled_from(["anthropic", "chat", "responses", "gemini"]))
+    is_thinking = draw(st.booleans())
     own = [seal for seal in SEALS if seal.owner == owner]
     blocks: list[WireBlock] = []
-    if own and draw(st.booleans()):
-        seal = draw(st.sampled_from(own))
-        blocks.append(WireThought("" if "data" in seal.raw else "Hm.", seal))
-    on_parts = st.sampled_from([None, GEMINI_SEAL] if owner == "gemini" else [None])
+    if own and is_thinking:
+        kept = draw(st.sampled_from(own))
+        blocks.append(WireThought("" if "data" in kept.raw else "Hm.", kept))
+    on_parts: st.SearchStrategy[WireSeal | None] = st.none()
+    if owner == "gemini":
+        on_parts = st.sampled_from([None, GEMINI_SEAL])
     if draw(st.booleans()):
         blocks.append(WireText(draw(said), seal=draw(on_parts)))
     for at in range(draw(st.integers(0, 2))):

@@ -22,7 +22,7 @@ from multi_agent.models.wire.events import (
     BlockBegun,
     BlockEnded,
     BlockGrew,
-    Collected,
+    CollectedAnswer,
     SealsShown,
     WireEvent,
 )
@@ -126,7 +126,7 @@ class GeminiWriter:
         self._notes = notes
         self._caller = caller
         self._seals = SealsShown("gemini")
-        self._all = Collected()
+        self._all = CollectedAnswer()
         self._head: dict[str, Any] = {}
 
     def write(self, event: WireEvent) -> list[dict[str, Any]]:

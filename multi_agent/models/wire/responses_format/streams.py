@@ -13,7 +13,7 @@ from multi_agent.models.wire.events import (
     BlockBegun,
     BlockEnded,
     BlockGrew,
-    Collected,
+    CollectedAnswer,
     SealsShown,
     StillAlive,
     WireEvent,
@@ -173,7 +173,7 @@ class ResponsesWriter:
         self._notes = notes
         self._caller = caller
         self._seals = SealsShown("responses")
-        self._all = Collected()
+        self._all = CollectedAnswer()
         self._head: dict[str, Any] = {}
         self._number = 0
         """Of the next event."""
