@@ -19,9 +19,10 @@ from multi_agent.models.wire.canonical import (
 )
 from multi_agent.models.wire.checks import problems_for
 from multi_agent.models.wire.events import AnswerFailed, CollectedAnswer, WireEvent, events_of
-from multi_agent.models.wire.failures import FailureKind, WireFailure
+from multi_agent.models.wire.failures import FailureKind, WireFailure, read_failure
 from multi_agent.models.wire.fields import Notes
 from multi_agent.models.wire.formats import FORMATS
+from multi_agent.models.wire.seals import has_others, kept_for, without_others
 
 _CONTINUES: Final = ("previous_response_id", "conversation")
 """Fields with which a service goes on with what it has."""
@@ -67,13 +68,12 @@ def convert_request(
     continues = source == target and any(body.get(field) for field in _CONTINUES if isinstance(body, dict))
     problems = [*notes.problems, *problems_for(request, source, continues=continues)]
     if source == target:
-        sent = {**body, "model": service.model} if service.model and "model" in body else body
-        return ConvertedRequest(request, sent, refused=tuple(problems))
+        return _passed(request, body, target, service, problems)
     notes.finish()
     written = FORMATS[target].write_request(request, notes, service)
     told = {str(problem) for problem in problems}
     problems += [one for one in problems_for(request, target) if str(one) not in told]
-    return ConvertedRequest(request, written, tuple(notes.lost), (*problems, *notes.refused))
+    return ConvertedRequest(request, written, notes.lost, (*problems, *notes.refused))
 
 
 def convert_response(
@@ -83,11 +83,27 @@ def convert_response(
     notes = Notes()
     response = FORMATS[source].read_response(body, notes, caller)
     failure = None if response.blocks else _failure(notes.problems, "server")
+    if not response.blocks and isinstance(body, dict) and body.get("error"):
+        # Some say with status 200 that something went wrong.
+        failure = read_failure(body)
     if source == target:
         return ConvertedResponse(response, body, failure=failure)
     notes.finish()
     written = FORMATS[target].write_response(response, notes, caller)
     return ConvertedResponse(response, written, (*notes.problems, *notes.refused, *notes.lost), failure)
+
+
+def _passed(
+    request: WireRequest, body: Any, name: FormatName, service: WireService, problems: list[Problem]
+) -> ConvertedRequest:
+    """A request in the service's own format, as it is but for the model and what other services made."""
+    sent, lost = body, Notes()
+    if has_others(name, request.turns):
+        kept_for(name, request.turns, lost)
+        sent = without_others(name, sent)
+    if service.model and "model" in sent:
+        sent = {**sent, "model": service.model}
+    return ConvertedRequest(request, sent, lost.lost, tuple(problems))
 
 
 def streamed(response: WireResponse, target: FormatName, caller: WireCaller) -> list[dict[str, Any]]:
@@ -119,12 +135,12 @@ class ConvertedStream:
     @property
     def lost(self) -> tuple[Problem, ...]:
         """What the client's format cannot say."""
-        self._notes.finish()
-        return tuple((*self._notes.problems, *self._notes.refused, *self._notes.lost))
+        return (*self._notes.problems, *self._notes.refused, *self._notes.lost)
 
     def feed(self, event: dict[str, Any]) -> list[dict[str, Any]]:
         """The events for the client, when one of the service has come."""
         written = self._written(self._reader.read(event))
+        self._notes.finish()
         return [event] if self._passes else written
 
     def end(self) -> list[dict[str, Any]]:

@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from multi_agent.models.wire.canonical import FormatName
+from multi_agent.models.wire.convert import ConvertedRequest, convert_request
 
 
 def token_bound(body: bytes) -> int:
     """An upper bound: no tokenizer makes more tokens of a text than it has bytes."""
     return len(body)
+
+
+def asked_to_count(name: FormatName, body: Any) -> ConvertedRequest:
+    """What a client asks to count the tokens of, checked as a request; it needs no limit for an answer."""
+    if name == "anthropic" and isinstance(body, dict):
+        return convert_request({"max_tokens": 1, **body}, name, name)
+    whole = body.get("generateContentRequest") if isinstance(body, dict) else None
+    return convert_request(whole or body, name, name)
 
 
 def counted(name: FormatName, tokens: int) -> dict[str, Any]:

@@ -26,22 +26,34 @@ class Notes:
     """What was noticed on the way to another format, each with its JSON path in the body that was read."""
 
     def __init__(self) -> None:
-        self.problems: list[Problem] = []
-        """Not valid in its own format."""
-        self.refused: list[Problem] = []
-        """Cannot be said in the other format, and the request would mean something else without it."""
-        self.lost: list[Problem] = []
-        """Cannot be said in the other format, or not as it was; the request is sent without it."""
+        self._problems: dict[Problem, None] = {}
+        self._refused: dict[Problem, None] = {}
+        self._lost: dict[Problem, None] = {}
         self._read: list[Fields] = []
 
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Not valid in its own format."""
+        return tuple(self._problems)
+
+    @property
+    def refused(self) -> tuple[Problem, ...]:
+        """Cannot be said in the other format, and the request would mean something else without it."""
+        return tuple(self._refused)
+
+    @property
+    def lost(self) -> tuple[Problem, ...]:
+        """Cannot be said in the other format, or not as it was; the request is sent without it."""
+        return tuple(self._lost)
+
     def wrong(self, path: str, message: str) -> None:
-        self.problems.append(Problem(path, message))
+        self._problems[Problem(path, message)] = None
 
     def refuse(self, path: str, message: str) -> None:
-        self.refused.append(Problem(path, message))
+        self._refused[Problem(path, message)] = None
 
     def lose(self, path: str, message: str) -> None:
-        self.lost.append(Problem(path, message))
+        self._lost[Problem(path, message)] = None
 
     def add(self, fields: Fields) -> None:
         """Remember what is being read."""
@@ -82,8 +94,10 @@ class Fields:
 
     def spelled(self, key: str) -> str:
         """A field's name as this body has it."""
+        if key in self._found or key.islower():
+            return key
         other = _CAPITAL.sub(lambda found: f"_{found[1].lower()}", key)
-        return other if key not in self._found and other in self._found else key
+        return other if other in self._found else key
 
     def take(self, key: str, kind: type[T]) -> T | None:
         """A field's value; None where it is missing, null or of another kind, which is noted."""

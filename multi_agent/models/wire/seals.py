@@ -22,6 +22,7 @@ from multi_agent.models.wire.canonical import (
 from multi_agent.models.wire.fields import Notes
 
 _PREFIX: Final = "sealed."
+_CODED_PREFIX: Final = base64.b64encode(_PREFIX.encode()).decode()[:9]
 _OF_TEXT: Final = "text"
 
 
@@ -46,6 +47,21 @@ def unwrapped(text: str) -> WireSeal | None:
     return WireSeal(owner, raw, of)
 
 
+def signature(seal: WireSeal) -> str:
+    """`wrapped` as base64, which is all that a signature of Gemini's can be."""
+    return base64.b64encode(wrapped(seal).encode()).decode()
+
+
+def unwrapped_signature(text: str) -> WireSeal | None:
+    """The seal that `signature` wrote, which the SDK may have written in the other alphabet."""
+    if not text.startswith(_CODED_PREFIX):
+        return None
+    try:
+        return unwrapped(base64.b64decode(text.replace("-", "+").replace("_", "/")).decode("ascii"))
+    except ValueError:
+        return None
+
+
 def shown_to(own: FormatName, blocks: Iterable[WireBlock]) -> Iterator[WireBlock]:
     """Blocks for a client of a format: others' seals at calls and texts become thoughts beside them."""
     for block in blocks:
@@ -57,6 +73,42 @@ def shown_to(own: FormatName, blocks: Iterable[WireBlock]) -> Iterator[WireBlock
             yield beside(block, block.seal)
         else:
             yield block
+
+
+def has_others(owner: FormatName, turns: Iterable[WireTurn]) -> bool:
+    """Whether turns hold what only another service made: its client was answered by more than one."""
+    blocks = (block for turn in turns for block in turn.blocks)
+    return any(
+        block.seal.owner != owner if block.seal else owner == "anthropic" and isinstance(block, WireThought)
+        for block in blocks
+        if isinstance(block, WireText | WireThought | WireCall)
+    )
+
+
+def without_others(owner: FormatName, value: Any) -> Any:
+    """A body of the service's own format without what other services made."""
+    if isinstance(value, list):
+        return [without_others(owner, one) for one in value if not _is_others(owner, one)]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: without_others(owner, one)
+        for key, one in value.items()
+        if not (isinstance(one, str) and _is_sealed_by_others(owner, one))
+    }
+
+
+def _is_others(owner: FormatName, part: Any) -> bool:
+    if not isinstance(part, dict) or "functionCall" in part or ("text" in part and not part.get("thought")):
+        return False
+    if part.get("type") == "thinking" and part.get("signature") == "":
+        return True
+    return any(_is_sealed_by_others(owner, one) for one in part.values() if isinstance(one, str))
+
+
+def _is_sealed_by_others(owner: FormatName, text: str) -> bool:
+    seal = unwrapped(text) or unwrapped_signature(text)
+    return seal is not None and seal.owner != owner
 
 
 def kept_for(owner: FormatName, turns: Iterable[WireTurn], notes: Notes) -> tuple[WireTurn, ...]:

@@ -25,7 +25,7 @@ from multi_agent.models.wire.convert import ConvertedStream, convert_request, co
 from multi_agent.models.wire.events import BlockGrew, CollectedAnswer, WireEvent, events_of
 from multi_agent.models.wire.fields import Notes
 from multi_agent.models.wire.formats import FORMATS
-from multi_agent.models.wire.seals import gathered
+from multi_agent.models.wire.seals import gathered, has_others
 
 NAMES: tuple[FormatName, ...] = get_args(FormatName)
 CALLER = WireCaller("req_1", "asked-model", 1_700_000_000)
@@ -128,6 +128,13 @@ def check_an_answer_comes_back(response: WireResponse) -> None:
         sent_back = written_by_client(shown.body, client)
         again = convert_request(sent_back, client, service, SERVICE)
         assert read(again.body, service).turns == read(direct, service).turns, (service, client)
+        # Another service, of the client's own format, hears nothing of what this one wants back.
+        passed = convert_request(sent_back, client, client, SERVICE)
+        if client == service or not owners:
+            assert passed.body == {**sent_back, **({"model": "model-1"} if "model" in sent_back else {})}
+        else:
+            assert passed.lost
+            assert not has_others(client, read(passed.body, client).turns), (service, client)
 
 
 def written_by_client(answer: dict[str, Any], client: FormatName) -> dict[str, Any]:

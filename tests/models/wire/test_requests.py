@@ -9,7 +9,7 @@ import pytest
 from multi_agent.models.wire.canonical import FormatName, WireService
 from multi_agent.models.wire.checks import too_large
 from multi_agent.models.wire.convert import convert_request
-from multi_agent.models.wire.counting import counted, token_bound
+from multi_agent.models.wire.counting import asked_to_count, counted, token_bound
 from multi_agent.models.wire.failures import (
     FailureKind,
     WireFailure,
@@ -248,6 +248,10 @@ def test_sizes_and_tokens_have_bounds() -> None:
     assert failure is not None
     assert failure_status("anthropic", failure) == 413
     assert counted("anthropic", token_bound("ü".encode())) == {"input_tokens": 2}
+    body = {key: value for key, value in ANTHROPIC.items() if key != "max_tokens"}
+    assert asked_to_count("anthropic", body).failure is None
+    assert asked_to_count("anthropic", {**body, "messages": []}).failure is not None
+    assert asked_to_count("gemini", {"generateContentRequest": CONTENTS}).failure is None
     assert counted("gemini", 3) == {"totalTokens": 3}
     assert counted("responses", 3) == {"object": "response.input_tokens", "input_tokens": 3}
 

@@ -35,8 +35,8 @@ _OWN: Final = frozenset(
 )
 
 
-def read_request(body: Any, notes: Notes, *, counts: bool = False) -> WireRequest:
-    """A request; one that only `counts` tokens needs no limit for an answer."""
+def read_request(body: Any, notes: Notes) -> WireRequest:
+    """A request."""
     top = Fields(body, "$", notes)
     top.refuse(_REFUSED)
     turns = [_read_turn(message) for message in top.children("messages")]
@@ -45,7 +45,7 @@ def read_request(body: Any, notes: Notes, *, counts: bool = False) -> WireReques
     if top.has("system"):
         turns.insert(0, WireTurn("system", tuple(read_content(top, "system")), top.at("system")))
     parameters, places = read_parameters(top, "anthropic")
-    if "max_tokens" not in parameters and not counts:
+    if "max_tokens" not in parameters:
         notes.wrong("$.max_tokens", "required field is missing")
     choice = _read_choice(top, parameters, places)
     _read_thinking(top, parameters, places)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import mimetypes
 from collections.abc import Iterable, Iterator
@@ -20,7 +19,7 @@ from multi_agent.models.wire.canonical import (
     WireTurn,
 )
 from multi_agent.models.wire.fields import Fields, Notes
-from multi_agent.models.wire.seals import unwrapped, wrapped
+from multi_agent.models.wire.seals import signature, unwrapped_signature
 
 _SIGNATURE: Final = "thoughtSignature"
 _OUTPUTS: Final = ("output", "result")
@@ -90,7 +89,7 @@ def sealed(part: dict[str, Any], seal: WireSeal | None) -> dict[str, Any]:
         return part
     if seal.owner == "gemini":
         return {**part, **seal.raw}
-    return {**part, _SIGNATURE: media.coded(wrapped(seal))}
+    return {**part, _SIGNATURE: signature(seal)}
 
 
 def _read_part(part: Fields, ids: CallIds | None) -> WireBlock | None:
@@ -119,14 +118,9 @@ def _read_call(call: Fields, part: Fields, ids: CallIds | None) -> WireCall:
 
 
 def _read_seal(part: Fields) -> WireSeal | None:
-    signature = part.text(_SIGNATURE)
-    if not signature:
-        return None
-    try:
-        plain = base64.b64decode(signature.replace("-", "+").replace("_", "/")).decode("ascii")
-    except ValueError:
-        plain = ""
-    return unwrapped(plain) or WireSeal("gemini", {part.spelled(_SIGNATURE): signature})
+    if text := part.text(_SIGNATURE):
+        return unwrapped_signature(text) or WireSeal("gemini", {part.spelled(_SIGNATURE): text})
+    return None
 
 
 def _read_media(source: Fields, part: Fields) -> WireMedia | None:
