@@ -19,6 +19,7 @@ from multi_agent.models.wire.canonical import (
     WireTurn,
 )
 from multi_agent.models.wire.fields import Fields, Notes
+from multi_agent.models.wire.openai_shared import ERROR, read_cache, read_content
 from multi_agent.models.wire.seals import gathered, unwrapped, wrapped
 
 THOUGHTS: Final = ("reasoning_content", "reasoning", "reasoning_details")
@@ -30,8 +31,6 @@ _ROLES: Final[dict[str, Role]] = {
     "assistant": "assistant",
     "tool": "user",
 }
-_ERROR: Final = "Error: "
-"""Before the text of a result that is an error, since there is no field for that."""
 
 
 def read_turn(message: Fields) -> WireTurn:
@@ -42,7 +41,11 @@ def read_turn(message: Fields) -> WireTurn:
     elif role not in _ROLES:
         message.notes.wrong(message.at("role"), f"must be one of {', '.join(_ROLES)}, got {role!r}")
     if role == "tool":
-        content = tuple(part for part in _read_content(message) if isinstance(part, WireText | WireMedia))
+        content = tuple(
+            part
+            for part in read_content(message, "content", _read_part)
+            if isinstance(part, WireText | WireMedia)
+        )
         blocks: tuple[WireBlock, ...] = (
             WireResult(message.need("tool_call_id", str), content, at=message.path),
         )
@@ -54,7 +57,7 @@ def read_turn(message: Fields) -> WireTurn:
 def read_blocks(message: Fields) -> list[WireBlock]:
     """Thoughts, texts and calls of a message."""
     found = {name: value for name in THOUGHTS if (value := message.raw(name))}
-    blocks = [*read_thoughts(found, message.path), *_read_content(message)]
+    blocks = [*read_thoughts(found, message.path), *read_content(message, "content", _read_part)]
     if refusal := message.text("refusal"):
         blocks.append(WireText(refusal, at=message.at("refusal")))
     return [*blocks, *(_read_call(call) for call in message.children("tool_calls"))]
@@ -114,15 +117,8 @@ def shown_thoughts(thoughts: Iterable[WireThought]) -> dict[str, Any]:
     return ({"reasoning_content": shown} if shown else {}) | ({"reasoning_details": seals} if seals else {})
 
 
-def _read_content(message: Fields) -> list[WireBlock]:
-    if isinstance(text := message.raw("content"), str):
-        return [WireText(text, at=message.at("content"))]
-    parts = message.children("content")
-    return [block for part in parts if (block := _read_part(part)) is not None]
-
-
 def _read_part(part: Fields) -> WireBlock | None:
-    cache = _read_cache(part)
+    cache = read_cache(part)
     match part.need("type", str):
         case "text":
             return WireText(part.need("text", str), cache, at=part.path)
@@ -141,14 +137,6 @@ def _read_part(part: Fields) -> WireBlock | None:
             part.everything()
             part.notes.refuse(part.path, f"parts of type {other!r} are known to chat completions alone")
             return None
-
-
-def _read_cache(part: Fields) -> str:
-    mark = part.child("prompt_cache_breakpoint")
-    if mark is None:
-        return ""
-    mark.ignore("mode")
-    return mark.text("ttl") or "default"
 
 
 def _read_call(call: Fields) -> WireCall:
@@ -192,9 +180,9 @@ def _result(result: WireResult, moved: list[WireMedia], notes: Notes) -> Any:
     if not result.is_error:
         return content
     notes.lose(
-        f"{result.at}.is_error", f"chat completions have no errors of tools; {_ERROR!r} stands before it"
+        f"{result.at}.is_error", f"chat completions have no errors of tools; {ERROR!r} stands before it"
     )
-    return _ERROR + "\n\n".join(text.text for text in texts)
+    return ERROR + "\n\n".join(text.text for text in texts)
 
 
 def _content(parts: list[WireText] | list[WireText | WireMedia], notes: Notes) -> Any:

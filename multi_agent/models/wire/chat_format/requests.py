@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from multi_agent.models.wire.canonical import (
-    WireChoice,
     WireRequest,
-    WireSchema,
     WireService,
     WireTool,
     merged,
 )
 from multi_agent.models.wire.chat_format.messages import read_turn, write_messages
 from multi_agent.models.wire.fields import Fields, Notes
+from multi_agent.models.wire.openai_shared import read_choice, read_schema, write_choice, write_schema
 from multi_agent.models.wire.parameters import read_parameters, write_parameters
 from multi_agent.models.wire.seals import kept_for
 
-MODES: Final = frozenset({"auto", "required", "none"})
-ANSWER: Final = "answer"
-"""The name of a schema that has none."""
 _OLD_NAMES: Final = (("max_tokens", "max_tokens", int), ("user", "user", str))
 """Fields that have newer names: ours, theirs, the kind."""
 _REFUSED: Final = {
@@ -49,8 +45,8 @@ def read_request(body: Any, notes: Notes) -> WireRequest:
         model=top.need("model", str),
         turns=merged(turns),
         tools=tuple(tool for one in top.children("tools") if (tool := _read_tool(one)) is not None),
-        choice=_read_choice(top, places),
-        schema=_read_schema(top, places),
+        choice=read_choice(top, places, deeper=True),
+        schema=read_schema(top.child("response_format"), places, deeper=True),
         parameters=parameters,
         places=places,
     )
@@ -70,7 +66,7 @@ def write_request(request: WireRequest, notes: Notes, service: WireService) -> d
     }
     if request.tools:
         body["tools"] = [write_tool(tool, notes) for tool in request.tools]
-    if choice := _written_choice(request.choice):
+    if choice := write_choice(request.choice, deeper=True):
         body["tool_choice"] = choice
     body |= write_parameters(request, "chat", notes)
     if "max_completion_tokens" in body:
@@ -78,7 +74,7 @@ def write_request(request: WireRequest, notes: Notes, service: WireService) -> d
     if body.get("stream"):
         body["stream_options"] = {"include_usage": True}
     if wanted := request.schema:
-        body["response_format"] = _written_schema(wanted)
+        body["response_format"] = write_schema(wanted, deeper=True)
     return body
 
 
@@ -106,71 +102,3 @@ def _read_tool(tool: Fields) -> WireTool | None:
         function.take("strict", bool) or False,
         at=tool.path,
     )
-
-
-def _read_choice(top: Fields, places: dict[str, str]) -> WireChoice:
-    places["tool_choice"] = top.at("tool_choice")
-    found = top.raw("tool_choice")
-    if found is None:
-        return WireChoice()
-    if isinstance(found, str):
-        if found not in MODES:
-            top.notes.wrong("$.tool_choice", f"must be one of auto, required, none, got {found!r}")
-        return WireChoice(found if found in MODES else "auto")  # type: ignore[arg-type]
-    choice = top.child("tool_choice")
-    assert choice is not None, "it is there"
-    match choice.need("type", str):
-        case "function" if function := choice.child("function"):
-            return WireChoice("required", (function.need("name", str),))
-        case "allowed_tools" if allowed := choice.child("allowed_tools"):
-            mode: Literal["auto", "required"] = "required" if allowed.text("mode") == "required" else "auto"
-            return WireChoice(mode, tuple(_named(tool) for tool in allowed.children("tools")))
-        case other:
-            choice.everything()
-            choice.notes.refuse(choice.path, f"a choice of type {other!r} is known to OpenAI alone")
-            return WireChoice()
-
-
-def _named(tool: Fields) -> str:
-    if tool.need("type", str) != "function":
-        tool.notes.refuse(tool.path, "tools of other types are known to OpenAI alone")
-    function = tool.child("function")
-    return function.need("name", str) if function else ""
-
-
-def _written_choice(choice: WireChoice) -> Any:
-    if not choice.names:
-        return None if choice.mode == "auto" else choice.mode
-    named = [{"type": "function", "function": {"name": name}} for name in choice.names]
-    if choice.mode == "required" and len(named) == 1:
-        return named[0]
-    return {"type": "allowed_tools", "allowed_tools": {"mode": choice.mode, "tools": named}}
-
-
-def _read_schema(top: Fields, places: dict[str, str]) -> WireSchema | None:
-    wanted = top.child("response_format")
-    if wanted is None:
-        return None
-    places["schema"] = wanted.path
-    match wanted.need("type", str):
-        case "text":
-            return None
-        case "json_object":
-            return WireSchema()
-        case "json_schema" if said := wanted.child("json_schema"):
-            schema = said.take("schema", dict)
-            strict = said.take("strict", bool) or False
-            name = said.need("name", str)
-            return WireSchema(schema, "" if name == ANSWER else name, said.text("description"), strict)
-        case other:
-            wanted.everything()
-            wanted.notes.refuse(wanted.path, f"a format of type {other!r} is known to OpenAI alone")
-            return None
-
-
-def _written_schema(wanted: WireSchema) -> dict[str, Any]:
-    if wanted.schema is None:
-        return {"type": "json_object"}
-    said: dict[str, Any] = {"name": wanted.name or ANSWER, "schema": dict(wanted.schema)}
-    said |= {"description": wanted.description} if wanted.description else {}
-    return {"type": "json_schema", "json_schema": said | ({"strict": True} if wanted.strict else {})}

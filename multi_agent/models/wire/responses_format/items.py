@@ -18,6 +18,7 @@ from multi_agent.models.wire.canonical import (
     WireTurn,
 )
 from multi_agent.models.wire.fields import Fields, Notes
+from multi_agent.models.wire.openai_shared import ERROR, read_cache, read_content
 from multi_agent.models.wire.seals import unwrapped, wrapped
 
 _ROLES: Final[dict[str, Role]] = {
@@ -27,8 +28,6 @@ _ROLES: Final[dict[str, Role]] = {
     "assistant": "assistant",
 }
 _TEXTS: Final = frozenset({"input_text", "output_text", "text"})
-_ERROR: Final = "Error: "
-"""Before the output of a call that is an error, since there is no field for that."""
 
 
 def read_item(item: Fields) -> WireTurn:
@@ -74,10 +73,10 @@ def read_part(part: Fields) -> WireBlock | None:
         part.ignore("logprobs")
         if part.take("annotations", list):
             part.notes.lose(part.at("annotations"), "notes at a text are known to OpenAI alone")
-        return WireText(part.need("text", str), _read_cache(part), at=part.path)
+        return WireText(part.need("text", str), read_cache(part), at=part.path)
     if kind == "refusal":
         return WireText(part.need("refusal", str), at=part.path)
-    said = {"cache": _read_cache(part), "at": part.path}
+    said = {"cache": read_cache(part), "at": part.path}
     if part.text("detail") not in ("", "auto"):
         part.notes.lose(part.at("detail"), "how closely to look is known to OpenAI alone")
     if kind == "input_image":
@@ -100,26 +99,12 @@ def _read_file(part: Fields, said: dict[str, str]) -> WireMedia:
     return WireMedia("document", **media.of_url(part.need("file_data", str)), **said)
 
 
-def _read_cache(part: Fields) -> str:
-    mark = part.child("prompt_cache_breakpoint")
-    if mark is None:
-        return ""
-    mark.ignore("mode")
-    return mark.text("ttl") or "default"
-
-
 def _read_message(item: Fields) -> WireTurn:
     role = item.need("role", str)
     if role not in _ROLES:
         item.notes.wrong(item.at("role"), f"must be one of {', '.join(_ROLES)}, got {role!r}")
     item.ignore("id", "status", "phase")
-    return WireTurn(_ROLES.get(role, "user"), tuple(_read_content(item, "content")), item.path)
-
-
-def _read_content(item: Fields, key: str) -> list[WireBlock]:
-    if isinstance(text := item.raw(key), str):
-        return [WireText(text, at=item.at(key))]
-    return [block for part in item.children(key) if (block := read_part(part)) is not None]
+    return WireTurn(_ROLES.get(role, "user"), tuple(read_content(item, "content", read_part)), item.path)
 
 
 def _read_call(item: Fields) -> WireTurn:
@@ -130,7 +115,9 @@ def _read_call(item: Fields) -> WireTurn:
 
 def _read_output(item: Fields) -> WireTurn:
     item.ignore("id", "status")
-    content = tuple(part for part in _read_content(item, "output") if isinstance(part, WireText | WireMedia))
+    content = tuple(
+        part for part in read_content(item, "output", read_part) if isinstance(part, WireText | WireMedia)
+    )
     return WireTurn("user", (WireResult(item.need("call_id", str), content, at=item.path),), item.path)
 
 
@@ -177,8 +164,8 @@ def _output(result: WireResult, notes: Notes) -> Any:
     _note_marks(result, notes)
     if not result.is_error:
         return content
-    notes.lose(f"{result.at}.is_error", f"responses have no errors of tools; {_ERROR!r} stands before it")
-    return f"{_ERROR}{content}" if isinstance(content, str) else [_text(_ERROR), *content]
+    notes.lose(f"{result.at}.is_error", f"responses have no errors of tools; {ERROR!r} stands before it")
+    return f"{ERROR}{content}" if isinstance(content, str) else [_text(ERROR), *content]
 
 
 def _content(parts: list[WireText] | list[WireText | WireMedia], notes: Notes) -> Any:

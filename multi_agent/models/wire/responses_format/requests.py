@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from multi_agent.models.wire.canonical import (
-    WireChoice,
     WireRequest,
-    WireSchema,
     WireService,
     WireText,
     WireTool,
     WireTurn,
     merged,
 )
-from multi_agent.models.wire.chat_format.requests import ANSWER, MODES
 from multi_agent.models.wire.fields import Fields, Notes
+from multi_agent.models.wire.openai_shared import read_choice, read_schema, write_choice, write_schema
 from multi_agent.models.wire.parameters import put, read_parameters, write_parameters
 from multi_agent.models.wire.responses_format.items import read_item, write_items
 from multi_agent.models.wire.seals import gathered, kept_for
@@ -44,14 +42,15 @@ def read_request(body: Any, notes: Notes) -> WireRequest:
             notes.lose(f"$.include[{index}]", f"{wanted!r} is known to OpenAI alone")
     if top.text("truncation") not in ("", "disabled"):
         notes.lose("$.truncation", "requests are sent whole")
+    text = top.child("text")
     return WireRequest(
         model=top.need("model", str),
         turns=tuple(
             WireTurn(turn.role, gathered(turn.blocks), turn.at) for turn in merged(turns) if turn.blocks
         ),
         tools=tuple(tool for one in top.children("tools") if (tool := _read_tool(one)) is not None),
-        choice=_read_choice(top, places),
-        schema=_read_schema(top, places),
+        choice=read_choice(top, places, deeper=False),
+        schema=read_schema(text.child("format") if text else None, places, deeper=False),
         parameters=parameters,
         places=places,
     )
@@ -72,7 +71,7 @@ def write_request(request: WireRequest, notes: Notes, service: WireService) -> d
         body["instructions"] = instructions.text
     if request.tools:
         body["tools"] = [write_tool(tool, notes) for tool in request.tools]
-    if choice := _written_choice(request.choice):
+    if choice := write_choice(request.choice, deeper=False):
         body["tool_choice"] = choice
     shown = request.parameters.get("show_thoughts")
     if shown is False:
@@ -81,7 +80,7 @@ def write_request(request: WireRequest, notes: Notes, service: WireService) -> d
     if shown:
         put(body, "reasoning.summary", "auto")
     if wanted := request.schema:
-        put(body, "text.format", _written_schema(wanted))
+        put(body, "text.format", write_schema(wanted, deeper=False))
     return body
 
 
@@ -118,73 +117,6 @@ def _read_tool(tool: Fields) -> WireTool | None:
         strict is not False,
         at=tool.path,
     )
-
-
-def _read_choice(top: Fields, places: dict[str, str]) -> WireChoice:
-    places["tool_choice"] = top.at("tool_choice")
-    found = top.raw("tool_choice")
-    if found is None:
-        return WireChoice()
-    if isinstance(found, str):
-        if found not in MODES:
-            top.notes.wrong("$.tool_choice", f"must be one of auto, required, none, got {found!r}")
-        return WireChoice(found if found in MODES else "auto")  # type: ignore[arg-type]
-    choice = top.child("tool_choice")
-    assert choice is not None, "it is there"
-    match choice.need("type", str):
-        case "function":
-            return WireChoice("required", (choice.need("name", str),))
-        case "allowed_tools":
-            mode: Literal["auto", "required"] = "required" if choice.text("mode") == "required" else "auto"
-            return WireChoice(mode, tuple(_named(tool) for tool in choice.children("tools")))
-        case other:
-            choice.everything()
-            choice.notes.refuse(choice.path, f"a choice of type {other!r} is known to OpenAI alone")
-            return WireChoice()
-
-
-def _named(tool: Fields) -> str:
-    if tool.need("type", str) != "function":
-        tool.notes.refuse(tool.path, "tools of other types are known to OpenAI alone")
-    return tool.need("name", str)
-
-
-def _written_choice(choice: WireChoice) -> Any:
-    if not choice.names:
-        return None if choice.mode == "auto" else choice.mode
-    named = [{"type": "function", "name": name} for name in choice.names]
-    if choice.mode == "required" and len(named) == 1:
-        return named[0]
-    return {"type": "allowed_tools", "mode": choice.mode, "tools": named}
-
-
-def _read_schema(top: Fields, places: dict[str, str]) -> WireSchema | None:
-    text = top.child("text")
-    wanted = text.child("format") if text else None
-    if wanted is None:
-        return None
-    places["schema"] = wanted.path
-    match wanted.need("type", str):
-        case "text":
-            return None
-        case "json_object":
-            return WireSchema()
-        case "json_schema":
-            name, strict = wanted.need("name", str), wanted.take("strict", bool) or False
-            name = "" if name == ANSWER else name
-            return WireSchema(wanted.need("schema", dict), name, wanted.text("description"), strict)
-        case other:
-            wanted.everything()
-            wanted.notes.refuse(wanted.path, f"a format of type {other!r} is known to OpenAI alone")
-            return None
-
-
-def _written_schema(wanted: WireSchema) -> dict[str, Any]:
-    if wanted.schema is None:
-        return {"type": "json_object"}
-    described = {"description": wanted.description} if wanted.description else {}
-    said = {"type": "json_schema", "name": wanted.name or ANSWER, **described}
-    return {**said, "schema": dict(wanted.schema), "strict": wanted.strict}
 
 
 def _split(turns: tuple[WireTurn, ...]) -> tuple[WireText | None, tuple[WireTurn, ...]]:
