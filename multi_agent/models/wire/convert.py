@@ -135,6 +135,8 @@ class ConvertedStream:
     @property
     def lost(self) -> tuple[Problem, ...]:
         """What the client's format cannot say."""
+        if self._passes:
+            return ()
         return (*self._notes.problems, *self._notes.refused, *self._notes.lost)
 
     def feed(self, event: dict[str, Any]) -> list[dict[str, Any]]:

@@ -122,9 +122,10 @@ class CollectedAnswer:
             case BlockEnded() if event.seal:
                 self._blocks[event.index] = with_seal(self._blocks[event.index], event.seal)
             case AnswerEnded():
-                usage = event.usage or self._answer.usage
-                ended = {"stop": event.stop, "stop_sequence": event.stop_sequence}
-                self._answer = replace(self._answer, usage=usage, **ended)  # type: ignore[arg-type]
+                sequence = event.stop_sequence
+                self._answer = replace(
+                    self._answer, usage=event.usage, stop=event.stop, stop_sequence=sequence
+                )
             case AnswerFailed():
                 self.failure = event.failure
 

@@ -56,10 +56,43 @@ def check_what_is_said_is_read_again(request: WireRequest) -> None:
         reading.finish()
         assert not reading.problems, (name, reading.problems)
         assert not reading.lost, (name, reading.lost)
-        if not notes.lost and not notes.refused:
+        told = [problem.path for problem in (*notes.lost, *notes.refused)]
+        if not told:
             assert bare(again) == bare(request), name
-        if bare(again) != bare(request):
-            assert notes.lost or notes.refused, name
+        assert set(changed(request, again)) <= {place for path in told for place in above(path)}, (name, told)
+        assert not (set(again.parameters) - set(request.parameters)), name
+
+
+def changed(request: WireRequest, again: WireRequest) -> Iterator[str]:
+    """Where a request says what it does not say again."""
+    for key, value in request.parameters.items():
+        if again.parameters.get(key) != value:
+            yield f"$.{key}"
+    if again.choice != request.choice:
+        yield "$.tool_choice"
+    if again.schema != request.schema:
+        yield "$.schema"
+    left = list(again.tools)
+    yield from (tool.at for tool in request.tools if not taken(tool, left))
+    left_blocks = [block for turn in again.turns for block in turn.blocks]
+    for turn in request.turns:
+        lost = [block for block in turn.blocks if not taken(block, left_blocks)]
+        yield from (block.at for block in lost)
+
+
+def taken(one: object, left: list[Any]) -> bool:
+    """Whether it is one of those that are left, where the next such one is another."""
+    if one not in left:
+        return False
+    left.remove(one)
+    return True
+
+
+def above(path: str) -> Iterator[str]:
+    """A path and those that it lies in. What a turn's position is lost by is lost by all its blocks."""
+    if path.endswith(".position"):
+        yield from (f"{path.removesuffix('.position')}.blocks[{at}]" for at in range(9))
+    yield from (path[:end] for end in range(3, len(path) + 1))
 
 
 def check_round_trips(request: WireRequest) -> None:

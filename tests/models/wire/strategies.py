@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -23,6 +24,7 @@ from multi_agent.models.wire.canonical import (
     WireTool,
     WireTurn,
     WireUsage,
+    merged,
 )
 
 NAMES = ("read", "write", "look_up")
@@ -109,14 +111,10 @@ def exchanges(draw: st.DrawFn, start: int) -> list[WireTurn]:
     if spoken or calls:
         turns.append(WireTurn("assistant", (*spoken, *calls)))
     if calls:
-        results = [
-            WireResult(
-                call.call_id,
-                tuple(draw(st.lists(st.one_of(texts(cached=False), medias), min_size=1, max_size=2))),
-                draw(st.booleans()),
-            )
-            for call in calls
-        ]
+        results = []
+        for call in calls:
+            parts = draw(st.lists(st.one_of(texts(cached=False), medias), min_size=1, max_size=2))
+            results.append(WireResult(call.call_id, tuple(parts), draw(st.booleans())))
         turns.append(WireTurn("user", tuple(results)))
     return turns
 
@@ -179,14 +177,10 @@ schemas = st.one_of(
 
 @st.composite
 def requests(draw: st.DrawFn) -> WireRequest:
-    turns = [turn for at in range(draw(st.integers(1, 2))) for turn in draw(exchanges(at))]
     joined: list[WireTurn] = []
-    for turn in turns:
+    for at in range(draw(st.integers(1, 2))):
         # What a user says after results is the same turn.
-        if joined and joined[-1].role == turn.role:
-            joined[-1] = WireTurn(turn.role, joined[-1].blocks + turn.blocks)
-        else:
-            joined.append(turn)
+        joined = list(merged([*joined, *draw(exchanges(at))]))
     if draw(st.booleans()):
         joined.insert(0, WireTurn("system", tuple(draw(st.lists(texts(), min_size=1, max_size=2)))))
     if draw(st.integers(0, 5)) == 0:
@@ -197,9 +191,34 @@ def requests(draw: st.DrawFn) -> WireRequest:
     choices = [WireChoice(), WireChoice("none")]
     if names:
         choices += [WireChoice("required"), WireChoice("required", names[:1]), WireChoice("auto", names)]
-    return WireRequest(
-        "model-1", tuple(joined), offered, draw(st.sampled_from(choices)), draw(schemas), draw(parameters())
+    return placed(
+        WireRequest(
+            "model-1",
+            tuple(joined),
+            offered,
+            draw(st.sampled_from(choices)),
+            draw(schemas),
+            draw(parameters()),
+        )
     )
+
+
+def placed_block(block: WireBlock, at: str) -> WireBlock:
+    if isinstance(block, WireResult):
+        content = tuple(replace(part, at=f"{at}.part") for part in block.content)
+        return replace(block, content=content, at=at)
+    return replace(block, at=at)
+
+
+def placed(request: WireRequest) -> WireRequest:
+    """With a place for everything, by which it is named when it is lost."""
+    turns = []
+    for number, turn in enumerate(request.turns):
+        at = f"$.turns[{number}]"
+        blocks = [placed_block(block, f"{at}.blocks[{index}]") for index, block in enumerate(turn.blocks)]
+        turns.append(replace(turn, blocks=tuple(blocks), at=at))
+    tools = [replace(tool, at=f"$.tools[{index}]") for index, tool in enumerate(request.tools)]
+    return replace(request, turns=tuple(turns), tools=tuple(tools))
 
 
 usages = st.builds(

@@ -150,6 +150,22 @@ def test_gemini_requests_in_either_spelling_and_without_ids() -> None:
     assert (found.body["max_tokens"], found.body["top_k"]) == (9, 3)
 
 
+def test_a_tool_of_responses_is_strict_unless_it_says_otherwise() -> None:
+    tool = {"type": "function", "parameters": OBJECT}
+    tools = [{**tool, "name": "a"}, {**tool, "name": "b", "strict": False}]
+    found = convert_request({**ASKED, "tools": tools}, "responses", "chat")
+    assert [tool["function"].get("strict", False) for tool in found.body["tools"]] == [True, False]
+
+
+def test_a_thought_goes_back_to_its_own_service_alone() -> None:
+    thought = {"type": "thinking", "thinking": "Hm.", "signature": ""}
+    answer = {"role": "assistant", "content": [thought, {"type": "text", "text": "y"}]}
+    turns = [*said({"type": "text", "text": "x"}), answer]
+    found = convert_request(anthropic(messages=turns), "anthropic", "anthropic")
+    assert found.body["messages"][1]["content"] == [{"type": "text", "text": "y"}]
+    assert paths(found.lost) == {"$.messages[1].content[0]"}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_format_passes_unchanged(name: FormatName) -> None:
     body = convert_request(ANTHROPIC, "anthropic", name, WireService("m")).body | {"beta_field": {"a": [1]}}

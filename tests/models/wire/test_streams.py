@@ -142,6 +142,31 @@ def test_what_no_format_knows_is_named() -> None:
     assert "server_tool_use" in told
 
 
+def test_a_field_that_nobody_knows_is_named_once() -> None:
+    stream = ConvertedStream("chat", "anthropic", CALLER)
+    for _ in range(3):
+        stream.feed({**chunk({"content": "Hi", "strange": 1}), "odd": 2})
+    assert [problem.path for problem in stream.lost] == ["$.odd", "$.choices[0].delta.strange"]
+
+
+def test_a_thought_between_calls_begins_none_of_them_again() -> None:
+    stream = ConvertedStream("chat", "anthropic", CALLER)
+    stream.feed(chunk({"tool_calls": [call_part(0, "{}", id="c0", name="read")]}))
+    stream.feed(chunk({"reasoning_content": "Hm."}))
+    stream.feed(chunk({"tool_calls": [call_part(1, "{}", id="c1", name="write")]}, "tool_calls"))
+    stream.end()
+    kinds = [getattr(block, "call_id", "thought") for block in stream.response.blocks]
+    assert kinds == ["c0", "thought", "c1"]
+
+
+def test_what_is_said_at_the_end_alone_is_not_missed() -> None:
+    stream = ConvertedStream("responses", "chat", CALLER)
+    call = {"type": "function_call", "call_id": "c", "name": "read"}
+    stream.feed({"type": "response.output_item.added", "output_index": 0, "item": {**call, "arguments": ""}})
+    stream.feed({"type": "response.output_item.done", "output_index": 0, "item": {**call, "arguments": "{}"}})
+    assert stream.response.blocks == (WireCall("c", "read", "{}"),)
+
+
 def test_pings_are_pings_where_there_are_some() -> None:
     for client, said in (("anthropic", [{"type": "ping"}]), ("chat", []), ("gemini", [])):
         stream = ConvertedStream("responses", client, CALLER)  # type: ignore[arg-type]
@@ -157,6 +182,7 @@ def test_events_are_found_in_bytes_of_any_size(size: int) -> None:
     decoder = sse.EventDecoder()
     found = [one for at in range(0, len(sent), size) for one in decoder.feed(sent[at : at + size])]
     assert found + decoder.end() == events
+    assert sse.EventDecoder().feed(b'data: {"a": 1}\r\n\r\n') == [{"a": 1}]
     assert sse.EventDecoder().feed(b"data: {\ndata: }\n\n") == [{}]
     with pytest.raises(ValueError, match="no JSON object"):
         sse.EventDecoder().feed(b"data: 1\n\n")

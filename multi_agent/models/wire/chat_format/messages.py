@@ -228,6 +228,9 @@ def _note_order(blocks: tuple[WireBlock, ...], notes: Notes) -> None:
     order = {WireThought: 0, WireText: 1, WireCall: 2}
     last = 0
     for block in blocks:
+        if isinstance(block, WireThought) and block.seal and block.seal.of:
+            # Says itself where it belongs.
+            continue
         rank = order.get(type(block), last)
         if rank < last:
             notes.lose(f"{block.at}.position", "chat completions have thoughts, then text, then calls")
