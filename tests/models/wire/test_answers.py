@@ -88,6 +88,12 @@ def test_ends_in_anthropics_words(service: FormatName, body: dict[str, Any], sto
     assert convert_response(body, service, "anthropic", CALLER).body["stop_reason"] == stop
 
 
+def test_refusals_and_cut_answers_are_incomplete_responses() -> None:
+    for finish, reason in (("length", "max_output_tokens"), ("content_filter", "content_filter")):
+        body = convert_response(choice({"content": "Hi"}, finish), "chat", "responses", CALLER).body
+        assert (body["status"], body["incomplete_details"]) == ("incomplete", {"reason": reason})
+
+
 def test_calls_without_ids_get_some() -> None:
     call = {"function": {"name": "read", "arguments": {"a": 1}}}
     body = {

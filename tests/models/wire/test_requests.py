@@ -150,6 +150,103 @@ def test_gemini_requests_in_either_spelling_and_without_ids() -> None:
     assert (found.body["max_tokens"], found.body["top_k"]) == (9, 3)
 
 
+ALL_PARAMETERS = {
+    "max_completion_tokens": 9,
+    "temperature": 1.5,
+    "top_p": 0.5,
+    "seed": 3,
+    "stop": "END",
+    "reasoning_effort": "minimal",
+    "parallel_tool_calls": False,
+    "user": "u",
+    "verbosity": "low",
+    "stream": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("target", "said", "lost"),
+    [
+        (
+            "anthropic",
+            {
+                "max_tokens": 9,
+                "temperature": 1.0,
+                "top_p": 0.5,
+                "stop_sequences": ["END"],
+                "metadata": {"user_id": "u"},
+                "tool_choice": {"type": "auto", "disable_parallel_tool_use": True},
+                "stream": True,
+            },
+            {"$.temperature", "$.seed", "$.reasoning_effort", "$.verbosity"},
+        ),
+        (
+            "responses",
+            {
+                "max_output_tokens": 9,
+                "temperature": 1.5,
+                "top_p": 0.5,
+                "reasoning": {"effort": "minimal"},
+                "parallel_tool_calls": False,
+                "safety_identifier": "u",
+                "text": {"verbosity": "low"},
+                "stream": True,
+                "store": False,
+                "include": ["reasoning.encrypted_content"],
+            },
+            {"$.seed", "$.stop"},
+        ),
+        (
+            "gemini",
+            {
+                "generationConfig": {
+                    "maxOutputTokens": 9,
+                    "temperature": 1.5,
+                    "topP": 0.5,
+                    "seed": 3,
+                    "stopSequences": ["END"],
+                    "thinkingConfig": {"thinkingLevel": "MINIMAL"},
+                }
+            },
+            {"$.parallel_tool_calls", "$.user", "$.verbosity"},
+        ),
+    ],
+)
+def test_parameters_by_their_other_names(target: FormatName, said: dict[str, Any], lost: set[str]) -> None:
+    found = convert_request(chat(**ALL_PARAMETERS), "chat", target)
+    turns = {"model", "messages", "input", "contents"}
+    assert {key: value for key, value in found.body.items() if key not in turns} == said
+    assert paths(found.lost) == lost
+
+
+def test_lists_have_ends() -> None:
+    stops = anthropic(stop_sequences=["a", "b", "c", "d", "e"])
+    assert "$.stop_sequences" in paths(convert_request(stops, "anthropic", "chat").refused)
+    assert convert_request(stops, "anthropic", "gemini").failure is None
+
+
+def test_images_of_results_find_a_place() -> None:
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
+    content = [image, {"type": "text", "text": "It is red."}]
+    result = {"type": "tool_result", "tool_use_id": "t1", "content": content}
+    body = anthropic(messages=[*ANTHROPIC["messages"][:2], {"role": "user", "content": [result]}])
+    found = convert_request(body, "anthropic", "chat")
+    assert found.body["messages"][-2]["content"] == "It is red."
+    assert found.body["messages"][-1]["content"] == [
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
+    ]
+    place = "$.messages[2].content[0].content"
+    assert f"{place}[0]" in paths(found.lost)
+    found = convert_request(body, "anthropic", "gemini")
+    assert found.body["contents"][-1]["parts"][0]["functionResponse"] == {
+        "id": "t1",
+        "name": "read",
+        "response": {"output": "It is red."},
+        "parts": [{"inlineData": {"mimeType": "image/png", "data": "aGk="}}],
+    }
+    assert place in paths(found.lost)
+
+
 def test_a_tool_of_responses_is_strict_unless_it_says_otherwise() -> None:
     tool = {"type": "function", "parameters": OBJECT}
     tools = [{**tool, "name": "a"}, {**tool, "name": "b", "strict": False}]
