@@ -65,6 +65,8 @@ def request_prompt(request: str, repository: RepositorySummary | None, found: st
         summary["map_for_the_request"] = repository.map.split("\n")
     if repository.settings:
         summary["settings"] = repository.settings
+    if repository.tests:
+        summary["tests_of_the_repository"] = repository.tests
     data = json.dumps(summary, indent=1)
     return f"The repository exists. A summary, as data:\n\n```json\n{data}\n```\n\n{asked}"
 

@@ -40,6 +40,8 @@ class RepositorySummary:
     """The files that the request is about with what they define; "" where nobody made a map."""
     settings: tuple[str, ...] = ()
     """What the repository says about work in it, each setting in words."""
+    tests: tuple[str, ...] = ()
+    """How its own tests ended before any work, in words; () as long as that is not known."""
 
     @classmethod
     def of(
@@ -48,10 +50,12 @@ class RepositorySummary:
         seen: RepositoryMap | None = None,
         settings: RepositorySettings | None = None,
         sizes: Mapping[str, int] | None = None,
+        tests: str = "",
     ) -> Self:
         """Summarise a tree; the same tree gives the same summary.
 
-        sizes: path -> bytes, where they are known without a look at the contents.
+        sizes: path -> bytes, where they are known without a look at the contents. tests: see the field, in
+        lines.
 
         When not all files can be listed, those are that the map puts first, without one those nearest to
         the root.
@@ -65,6 +69,7 @@ class RepositorySummary:
             omitted=max(0, len(tree) - MAX_FILES),
             map="" if seen is None else seen.text,
             settings=() if settings is None else settings.lines,
+            tests=tuple(tests.splitlines()),
         )
 
 

@@ -13,6 +13,7 @@ from agents.loop.ends import FINISH, USUAL_ENDS, Ends, Finish, GiveUp
 from agents.loop.record import Ending, StepRecord
 from agents.loop.seen import step_taken
 from agents.loop.step import ModelStep, read_step, unreadable
+from agents.sdk.exchange_log import LastStep
 from agents.sdk.questions import Suspended
 from agents.tools.bench import Bench
 from agents.tools.planning import shown_todo
@@ -34,6 +35,8 @@ _TODO_SHOWN: Final = 5
 
 class StepLog(Protocol):
     """Asks the model, and keeps what followed its answers. Raises what ExchangeLog does."""
+
+    last_step: LastStep
 
     @property
     def usage(self) -> Usage: ...
@@ -175,8 +178,7 @@ class Loop:
                 f"{_MISTAKES} answers in a row cannot be used: {step.problem}", code="invalid_answer"
             )
         if stored := await self._stored(step):
-            self._last = stored
-            return stored
+            return self._done(stored)
         results = await self._results(step) if step.calls else ()
         note, tree = "" if step.calls else step.problem, self._last.tree
         try:
@@ -190,10 +192,14 @@ class Loop:
         todo = self.bench.todo if self.bench else self._last.todo
         if todo and number % _TODO_SHOWN == 0:
             note = "\n\n".join(filter(None, (note, f"To do:\n{shown_todo(todo)}")))
-        self._last = StepRecord(results, note, tree, self._written(), todo, step.digest)
-        await self._log.note_step(self._last.encode())
+        record = self._done(StepRecord(results, note, tree, self._written(), todo, step.digest))
+        await self._log.note_step(record.encode())
         await self._tell(assignment, number, step, results)
-        return self._last
+        return record
+
+    def _done(self, record: StepRecord) -> StepRecord:
+        self._last, self._log.last_step = record, LastStep(record.tree, record.written)
+        return record
 
     async def _stored(self, step: ModelStep) -> StepRecord | None:
         """What is stored behind this very answer; None once a workspace is open here, where it must be done.

@@ -110,7 +110,7 @@ async def _problems(task: Task, changed: Changed, contract: Contract | None) -> 
     if absent := await bounded_call(sum(map(len, contents)), absent_tests, names, contents, python=python):
         problems.append("these tests are missing: " + ", ".join(absent))
     if not problems and (lost := await no_longer_run(task, changed.files)):
-        problems.append(f"tests that are there run no more: {', '.join(lost[:_NAMED])}")
+        problems.append(lost)
     needed = (path for path in task.item.output_artifacts if not path.endswith("/"))
     problems += [f"file {path!r} is missing" for path in needed if path not in {*task.files, *texts}]
     return problems

@@ -11,7 +11,7 @@ from agents.roles.checks.amending import amend, amends
 from agents.roles.checks.change_check import check_change, judges_a_change
 from agents.roles.checks.collected import Collected
 from agents.roles.checks.flaky import AGAIN, without_chance
-from agents.roles.checks.without_work import run_commands
+from agents.roles.checks.odd_before import run_compared
 from agents.roles.context import (
     as_files,
     assignment,
@@ -148,7 +148,7 @@ class TesterAgent:
         baseline, start = await task.baseline(), await task.first_files()
         before = excused(baseline, task.request, files, start if baseline else {})
         commands = _acceptance_tests(task, files)
-        collected = await run_commands(task, commands, files, before)
+        collected = await run_compared(task, commands, files, start, before)
         collected = await without_chance(task, commands, files, collected, start)
         outcomes = {case.outcome for case in collected.results if case.test_id not in collected.excused}
         return TestReport(

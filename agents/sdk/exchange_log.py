@@ -31,6 +31,16 @@ class ExchangeScope:
     attempt: int
 
 
+@dataclass(frozen=True, slots=True)
+class LastStep:
+    """What a workspace held after a step."""
+
+    tree: str
+    """The name of its tree; "" as long as nothing was changed."""
+    written: tuple[str, ...]
+    """Paths that tools have written."""
+
+
 class ExchangeLog:
     """Asks the model during one execution of one task.
 
@@ -47,6 +57,8 @@ class ExchangeLog:
         self._hashes: list[str] = []
         self._earlier: str | None = None
         self.usage = _NOTHING_USED
+        self.last_step = LastStep("", ())
+        """For whoever ends this execution before its work is done."""
         self.model_name: str | None = None
 
     @property

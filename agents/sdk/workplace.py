@@ -90,8 +90,11 @@ class Workplace:
 
     @asynccontextmanager
     async def fresh(self, base: TreeBase) -> AsyncIterator[Workspace]:
-        """Open a workspace that nothing has run in; it ends with the context. Raises as Workspaces.open."""
-        workspace = await self._workspaces.open(base, await self.environment(), self._limits)
+        """Open a workspace that nothing has run in; it ends with the context. Raises as Workspaces.open.
+
+        No other one is opened within the context: whoever does so may wait for itself at a sandbox host.
+        """
+        workspace = await self._workspaces.open(base, await self.environment(), self._limits, brief=True)
         try:
             yield workspace
         finally:
@@ -106,7 +109,7 @@ class Workplace:
         base, before = await self._based(start, commit)
         preparation = Preparation(_laid_over(before, changes), request.read_only)
         environment = await self.environment()
-        workspace = await self._workspaces.open(base, environment, self._limits, preparation)
+        workspace = await self._workspaces.open(base, environment, self._limits, preparation, brief=True)
         try:
             limits = CommandLimits(request.limits.wall_seconds, request.limits.output_bytes)
             ended = await workspace.exec(_FIRST, request.argv, stdin=request.stdin, limits=limits)

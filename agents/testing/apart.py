@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 _REACHES_INSIDE: Final = re.compile(
-    rb"\b(?:monkeypatch\.(?!setenv\b|delenv\b|chdir\b|syspath_prepend\b)|mock|mocker|patch|caplog|recwarn|capfd\w*"
+    rb"\b(?:monkeypatch\.(?!setenv\b|delenv\b|chdir\b|syspath_prepend\b)|mock|mocker|caplog|recwarn|capfd\w*"
     rb"|capsysbinary|warns|deprecated_call|warnings|logging|gc|threading|asyncio|async|await|inspect|signal"
     rb"|reload|importlib|freezegun|freeze_time|time_machine|weakref|multiprocessing|builtins|hypothesis"
     rb"|getcontext|localcontext|\w*recursionlimit|umask|sys\.std\w+|\w*hook"
     rb"|not\s+is(?:instance|subclass)\([^()]+,\s*\(?(?:str|int|float|bytes|list|dict|tuple|set|frozenset|complex)"
-    rb"|__subclasses__|getrefcount|random|locale|stdin|sys\.modules|sys\.exc\w+|sys\.settrace|sys\.argv)\b"
+    rb"|__subclasses__|getrefcount|locale|stdin|sys\.modules|sys\.exc\w+|sys\.settrace|sys\.argv)\b"
 )
 _REACHES_INSIDE_NODE: Final = re.compile(
     rb"\b(?:mock|process|global|globalThis|child_process|worker_threads|vm|cluster|inspector|v8|async_hooks"

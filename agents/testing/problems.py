@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -35,13 +35,26 @@ class Expectation:
         return test_id in self.canaries or base_id(test_id) in self.twins.values()
 
 
-def run_problems(run: Run, wanted: Expectation, *, fails: bool) -> tuple[str, ...]:
-    """Why a run cannot be trusted. `fails`: whether a test of the project failed in it."""
-    return tuple(session_problems(run, wanted, fails=fails)) or tuple(_missing(run.events, wanted))
+def run_problems(run: Run, wanted: Expectation, *, fails: bool, known: Set[str]) -> tuple[str, ...]:
+    """Why a run cannot be trusted.
+
+    fails: whether a test of the project failed in it.
+    known: what is odd and no problem, see `oddities`; names among them the harness did not look after.
+    """
+    found = session_problems(run, wanted, fails=fails, known=known)
+    return tuple(found) or tuple(_missing(run.events, wanted))
 
 
-def session_problems(run: Run, wanted: Expectation, *, fails: bool) -> Iterable[str]:
-    """Why the outcomes of a run cannot be trusted. `fails`: see run_problems."""
+def oddities(run: Run, wanted: Expectation) -> frozenset[str]:
+    """What honest code may do too: names of the test program that it changed, else ids of unended tests.
+
+    Once such a name is changed, no test says any more that it came to its end.
+    """
+    return frozenset(_changed(run.events) or _passed_without_end(run.events, wanted.plain))
+
+
+def session_problems(run: Run, wanted: Expectation, *, fails: bool, known: Set[str]) -> Iterable[str]:
+    """Why the outcomes of a run cannot be trusted. `fails` and `known`: see run_problems."""
     ends = [event for event in run.events if event.kind == "end"]
     if run.rewritten:
         shown = ", ".join(map(bounded, run.rewritten[:_MAX_SHOWN]))
@@ -54,12 +67,12 @@ def session_problems(run: Run, wanted: Expectation, *, fails: bool) -> Iterable[
         yield "tests that must fail did not fail: the outcomes are tampered with"
     elif [event.exit_code for event in ends] != [run.exit_code] or run.exit_code != _TESTS_FAILED:
         yield "the exit code of the test program contradicts the outcomes: they are tampered with"
-    elif changed := [name for event in run.events for name in event.changed]:
+    elif changed := _changed(run.events):
         yield "the code under test changed the test program: " + ", ".join(map(bounded, changed[:_MAX_SHOWN]))
     elif _refuted(run.events) and not fails:
         yield "an assertion of the tests did not hold, and none of them failed"
-    elif unended := _passed_without_end(run.events, wanted.plain):
-        shown = ", ".join(map(bounded, unended[:_MAX_SHOWN]))
+    elif unended := [test for test in _passed_without_end(run.events, wanted.plain) if test not in known]:
+        shown = ", ".join(map(bounded, dict.fromkeys(map(base_id, unended[:_MAX_SHOWN]))))
         yield f"tests count as passed that did not come to their end: {shown}"
 
 
@@ -69,14 +82,21 @@ def _refuted(events: list[Event]) -> bool:
     return counts["refuted"] > counts["skipped"]
 
 
+def _changed(events: list[Event]) -> list[str]:
+    return [name for event in events for name in event.changed]
+
+
 def _passed_without_end(events: list[Event], plain: frozenset[str]) -> list[str]:
+    """The ids of such tests, with their parameters, all of which count where one did not end."""
     ended = Counter(event.id for event in events if event.kind == "ran")
-    passed = Counter(
-        base_id(event.id)
+    passed = [
+        event.id
         for event in events
         if event.kind == "test" and event.when == "call" and event.outcome == "passed"
-    )
-    return sorted(test for test, count in passed.items() if test in plain and count > ended[test])
+    ]
+    counts = Counter(map(base_id, passed))
+    bad = {test for test, count in counts.items() if test in plain and count > ended[test]}
+    return sorted(test for test in set(passed) if base_id(test) in bad)
 
 
 def _all_failed(events: list[Event], canaries: frozenset[str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any, Final
@@ -86,10 +86,12 @@ async def plan_session(
     files: Mapping[str, bytes],
     *,
     plugins: bool = False,
+    known: Collection[str] = (),
 ) -> SessionPlan | None:
     """Plan the session for an acceptance command; None when no harness supports the command.
 
     plugins: whether plugins of the environment's test program take part.
+    known: names of the test program that are not looked after.
 
     Names and choices are random in each plan. Raises InvalidInput for an option that may not be used, and
     AgentFailure for tests that take too long to read.
@@ -99,7 +101,7 @@ async def plan_session(
         selected = selected_files(command, files)
         fixtures = {path: files[path] for path in files if path.rpartition("/")[2] == "conftest.py"}
         declared = await _declared(declared_in_python, {**selected, **fixtures})
-        plan = _python(command, files, declared, plugins=plugins)
+        plan = _python(command, files, declared, plugins=plugins, known=known)
         alone = apart_files(selected, fixtures)
         whole = len(alone) == len(selected)
         return replace(plan, apart=ApartPlan(plan.alone(alone), is_whole=whole)) if alone else plan
@@ -129,6 +131,7 @@ def _python(
     declared: DeclaredTests,
     *,
     plugins: bool,
+    known: Collection[str],
 ) -> SessionPlan:
     names = [_name() for _ in _CANARIES]
     file = f"{HARNESS_FOLDER}/{_name()}.py"
@@ -143,6 +146,7 @@ def _python(
         "args": command.args,
         "tests": sorted(path for path in files if serves_tests(path) and path.endswith(PYTHON.suffixes)),
         "plugins": plugins,
+        "known": sorted(known),
         "import_from": import_folders(files),
         "measure": code_under_test(files, PYTHON),
         "apart": (),

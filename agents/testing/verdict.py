@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from agents.testing.declared import Phase, SkipPromises
 from agents.testing.harness_report import Event, Report, Run, unpacked
-from agents.testing.problems import Expectation, bounded, run_problems
+from agents.testing.problems import Expectation, bounded, oddities, run_problems
 from agents.testing.stable_text import normalised, normalised_lines
 from contracts.base.languages import serves_tests
 from contracts.documents.reports import MAX_TRACEBACK, TestCase
@@ -53,6 +53,8 @@ class Session:
     """The test program ended before it looked for tests; its output says why."""
     excused: frozenset[str] = frozenset()
     """Ids of tests that may fail, since they failed before the work that is judged."""
+    odd: frozenset[str] = frozenset()
+    """What makes results doubtful and may be the way of the code that was there: see `oddities`."""
     unfit: frozenset[str] = frozenset()
     """Ids of tests, suites and files that cannot run apart from the code; "" where none is known."""
 
@@ -88,12 +90,13 @@ def read_session(
     ended: SandboxResult,
     expectations: tuple[Expectation, ...],
     excused: frozenset[str] = frozenset(),
+    known: frozenset[str] = frozenset(),
 ) -> Session:
     """Judge the report of the harness (`agents/testing/harness/supervise.py`), with one expectation per run.
 
     The results are trusted when the report contains the nonce, each run completed, the exit codes agree, the
     tests that must fail failed, every collected test has an outcome and every expected test was collected.
-    `excused`: see Session.
+    `excused`: see Session. `known`: what is odd and no problem, as it was so before.
     """
     if ended.verdict is not Verdict.OK or ended.exit_code != 0:
         return Session(problems=(_ending(ended),))
@@ -110,14 +113,18 @@ def read_session(
         one for run, wanted in runs for event in run.events if (one := _judge(event, wanted)) is not None
     ]
     results = _results(judged)
-    problems = tuple(dict.fromkeys(problem for run, wanted in runs for problem in _problems(run, wanted)))
+    found = (problem for run, wanted in runs for problem in _problems(run, wanted, known))
+    problems = tuple(dict.fromkeys(found))
     if not problems and all(case.outcome == "skipped" for case in results):
         problems = ("every test was skipped",) if results else ("no test was found",)
     refused = any(run.exit_code == _REFUSED for run, _ in runs)
     coverage = None if problems else _coverage(report)
     first = _first(one for one in judged if one.event.id not in excused)
     unfit = frozenset(event.id for run in report.runs for event in run.events if event.kind == "unfit")
-    return Session(results, problems, coverage, first=first, refused=refused, excused=excused, unfit=unfit)
+    odd = frozenset(one for run, wanted in runs for one in oddities(run, wanted))
+    return Session(
+        results, problems, coverage, first=first, refused=refused, excused=excused, odd=odd, unfit=unfit
+    )
 
 
 def _around(test: str) -> set[str]:
@@ -132,8 +139,8 @@ def _coverage(report: Report) -> float | None:
     return max((figure for figure in figures if figure is not None), default=None)
 
 
-def _problems(run: Run, wanted: Expectation) -> tuple[str, ...]:
-    return run_problems(run, wanted, fails=_fails(run.events, wanted))
+def _problems(run: Run, wanted: Expectation, known: frozenset[str]) -> tuple[str, ...]:
+    return run_problems(run, wanted, fails=_fails(run.events, wanted), known=known)
 
 
 def _ending(ended: SandboxResult) -> str:

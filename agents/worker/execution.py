@@ -20,6 +20,7 @@ from agents.sdk.task import Task
 from agents.sdk.workplace import Workplace
 from agents.worker.commits import leaves_something, pending_commit
 from agents.worker.failures import lesson, self_cancelled_error, task_error, timeout_error
+from agents.worker.unfinished import unfinished_work
 from contracts.base.errors import AgentFailure, InvalidInput, NotConfigured, UnsafePath
 from contracts.base.failpoints import failpoint
 from contracts.base.processes.bounded_call import SMALL
@@ -128,12 +129,13 @@ class TaskExecutor:
     ) -> dict[str, Any]:
         """The fields of the outcome that say how it ended."""
         seconds = event.data.item.timeout_seconds
-        deadline = asyncio.timeout(seconds)
+        deadline, begun = asyncio.timeout(seconds), list[Task]()
         try:
             async with deadline:
-                return await self._work(event, exchanges, execution_id)
+                return await self._work(event, exchanges, execution_id, begun)
         except Suspended as suspended:
-            return {"status": "suspended", "suspended": suspended.suspension}
+            left = await self._unfinished(event, execution_id, begun)
+            return {"status": "suspended", "suspended": suspended.suspension, "commit": left}
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             if _is_cancelled(error):
                 raise
@@ -142,11 +144,26 @@ class TaskExecutor:
             else:
                 found = await self._failed(event, exchanges, error, fresh=fresh)
                 self.is_short |= found.outage and shortage_of(error) is not None
-        return {"status": "failed", "error": found}
+        left = None if found.outage else await self._unfinished(event, execution_id, begun)
+        return {"status": "failed", "error": found, "commit": left}
+
+    async def _unfinished(
+        self, event: TaskEvent[TaskRequest], execution_id: str, begun: list[Task]
+    ) -> str | None:
+        """The commit of what an execution leaves that ends before its work."""
+        cls = self._agents.find(event.data.item.agent_role, event.data.item.required_tag)
+        if cls is None or not begun:
+            return None
+        [task] = begun
+        correlation_id = event.correlationid or task.workflow_id
+        return await unfinished_work(
+            task, self._services.artifacts, agent_info(cls), execution_id, correlation_id
+        )
 
     async def _work(
-        self, event: TaskEvent[TaskRequest], exchanges: ExchangeLog, execution_id: str
+        self, event: TaskEvent[TaskRequest], exchanges: ExchangeLog, execution_id: str, begun: list[Task]
     ) -> dict[str, Any]:
+        """The fields of the outcome of work that came to its end; its task is the first of `begun`."""
         item = event.data.item
         cls = self._agents.find(item.agent_role, item.required_tag)
         if cls is None:
@@ -155,6 +172,7 @@ class TaskExecutor:
         base = await read_base(name, event.data, services.artifacts)
         task = Task(event.data, name, exchanges, services.sandbox, base, services.artifacts, services.index)
         task = replace(task, on_step=partial(self._tell_step, event))
+        begun.append(task)
         failpoint("worker.before_run", f"{task.workflow_id} {task.request.dispatch_id}")
         async with _at_work(task, services) as at_work:
             try:

@@ -14,13 +14,12 @@ _PROGRAM: Final = b"100755"
 
 
 def changes_between(repository: Repository, old: str, new: str, max_bytes: int) -> TreeChanges:
-    """Read what makes the tree of one commit that of another.
+    """Read what makes the tree of one commit that of another; either name may be that of a tree itself.
 
     A file whose mode differs is among the deleted ones too. Raises ArtifactError, also for a submodule.
     """
-    repository.ensure([old, new])
     objects = repository.objects
-    found = list(objects.diff(objects.commit(old).tree, objects.commit(new).tree))
+    found = list(objects.diff(_tree(repository, old), _tree(repository, new)))
     deleted = tuple(_text(path) for path, before, after in found if before and _mode(before) != _mode(after))
     there = [(path, after) for path, _, after in found if after is not None]
     if any(entry.mode == SUBMODULE_MODE for _, entry in there):
@@ -34,6 +33,15 @@ def changes_between(repository: Repository, old: str, new: str, max_bytes: int) 
             blob.content, executable=entry.mode == _PROGRAM, is_link=entry.mode == SYMLINK_MODE
         )
     return TreeChanges(deleted, files)
+
+
+def _tree(repository: Repository, name: str) -> str:
+    repository.obtain([name])
+    found = repository.objects.read(name)
+    if found is not None and found.kind == b"tree":
+        return name
+    repository.ensure([name])
+    return repository.objects.commit(name).tree
 
 
 def _mode(entry: TreeEntry | None) -> bytes | None:

@@ -85,6 +85,7 @@ class GitTrees:
         repository.ensure([commit])
         tree = commit_name(base.tree) if base.tree else repository.objects.commit(commit).tree
         repository.obtain([tree])
+        repository.objects.tree(tree)
         return tree
 
     def _open(self, base: TreeBase, most_files: int) -> _Opened:

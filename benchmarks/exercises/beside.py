@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from agents.loop.loop import Assignment, Loop
+from agents.sdk.exchange_log import LastStep
 from agents.tools.bench import Bench
 from agents.tools.editing import EDITING
 from agents.tools.reading import READING, content_of
@@ -34,6 +35,7 @@ class _Counted:
     def __init__(self, model: ModelClient) -> None:
         self._model = model
         self.usage = Usage()
+        self.last_step = LastStep("", ())
 
     async def complete(self, request: ModelRequest) -> ModelResponse:
         response = await self._model.complete(request)

@@ -101,6 +101,8 @@ class RedisConnection:
     async def receive(self, seconds: float) -> Any:
         try:
             return await self._connection.read_response(timeout=seconds, disconnect_on_error=False)
+        except NoPermissionError as error:
+            raise NotPermitted(str(self._place.unavailable(error))) from None
         except (RedisError, OSError) as error:
             raise self._place.unavailable(error) from None
 

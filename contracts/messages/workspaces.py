@@ -31,12 +31,16 @@ class WorkspaceOrder(Model):
     )
     caller_id: Identifier = Field(description="names the channel that expects the answers")
     kind: Literal["request", "answer", "alive", "close"] = Field(
-        description="a part of a request; asks for a part of the answer; says nothing more; ends it"
+        description="a part of a request; asks for a part of the answer, when those before it have arrived; "
+        "says nothing more; ends it"
     )
     number: int = Field(default=0, ge=0)
     part: _Part = 0
     parts: _Parts = 1
     body_base64: str = ""
+    brief: bool = Field(
+        default=False, description="whether the holder asks for no other workspace while it has this one"
+    )
 
 
 class WorkspaceAnswer(Model):

@@ -63,9 +63,9 @@ class CommitStore(Protocol):
         """The regular files of a commit, not their contents. Raises ArtifactError for a missing commit."""
 
     async def changes(self, old: str, new: str, *, max_bytes: int) -> TreeChanges:
-        """What makes the tree of one commit that of another.
+        """What makes the tree of one commit that of another; either name may be that of a tree itself.
 
-        Raises ArtifactError for a missing commit, above `max_bytes`, and when a submodule differs.
+        Raises ArtifactError for a missing one, above `max_bytes`, and when a submodule differs.
         """
 
     async def read_tree(self, commit: str, *, max_bytes: int | None = None) -> dict[str, bytes]:

@@ -63,7 +63,7 @@ class TreeStore(Protocol):
         """A checkout to look at; it stays until the context ends. Raises InvalidInput for more files."""
 
     async def tree_of(self, base: TreeBase) -> str:
-        """Name the tree of a base, which the store holds."""
+        """Name the tree of a base. Raises ArtifactError unless the store holds it."""
 
     async def write_tree(self, tree: str, changes: TreeChanges) -> str:
         """Write a tree that differs from a stored one; readable and durable when this returns.

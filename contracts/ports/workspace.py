@@ -256,8 +256,13 @@ class Workspaces(Protocol):
         environment: Environment = NO_ENVIRONMENT,
         limits: WorkspaceLimits = USUAL_LIMITS,
         preparation: Preparation = AS_IT_IS,
+        *,
+        brief: bool = False,
     ) -> Workspace:
         """Open a tree. The caller closes it.
+
+        brief: whether the caller closes it before it opens another one. There is room for such a one also
+        where all others wait for room.
 
         `.git` is there: HEAD at the base's commit, with its history and the tags in it, no remote, no hook.
         Raises InvalidInput for a tree above the limits, LimitExceeded for changes above them, UnsafePath for

@@ -41,7 +41,6 @@ from contracts.runtime.slots import InFlight, Slots
 from contracts.runtime.subscription import SubscriptionLoop
 
 _CLOSE_SECONDS: Final = 0.2
-_GROUP_WAIT_SECONDS: Final = 0.2
 _log = structlog.get_logger(__name__)
 
 M = TypeVar("M")
@@ -132,15 +131,16 @@ class Consumer(Generic[M, R]):
     async def _read(self) -> None:
         await self._control.listening.wait()
         await self._heartbeats.send_until_heard()
-        backoff, outage = Backoff(), logged_outage()
+        backoff, absent, outage = Backoff(), Backoff(0.02, 0.2), logged_outage()
         while not self._stopping.is_set():
             count = await self.slots.wait_free()
             try:
                 deliveries = await self._reader.read(count)
                 backoff.reset()
                 outage.back()
+                absent.reset()
             except GroupMissing:
-                await self._group_missing()
+                await self._group_missing(absent)
             except BusUnavailable as error:
                 outage.away(error)
                 self._handler.unreachable(error)
@@ -161,18 +161,18 @@ class Consumer(Generic[M, R]):
             with suppress(BusUnavailable):
                 await self._heartbeats.send()
 
-    async def _group_missing(self) -> None:
-        source = self._settings.source
-        if source.creates_group:
+    async def _group_missing(self, absent: Backoff) -> None:
+        if (source := self._settings.source).creates_group:
             with suppress(BusUnavailable):
                 for stream in source.streams:
                     await self._bus.ensure_group(stream, source.group)
             return
-        _log.info("group_missing")
+        if absent.fresh:
+            _log.info("group_missing")
         # Whoever creates groups does so for a consumer that it hears.
         self.outbox.resend_all()
         await self._heartbeats.send_until_heard()
-        await asyncio.sleep(_GROUP_WAIT_SECONDS)
+        await absent.wait()
 
     def _receive(self, delivery: Delivery) -> None:
         try:

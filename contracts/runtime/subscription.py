@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import structlog
 
-from contracts.base.errors import BusUnavailable, DecodeError
+from contracts.base.errors import BusUnavailable, DecodeError, NotPermitted
+from contracts.base.processes.command_lines import Advice
 from contracts.messages.events import MAX_MESSAGE_BYTES, TaskEvent, decode
 from contracts.ports.bus import SubscribePort
 from contracts.runtime.backoff import Backoff
 
+RENEW_USERS: Final = Advice("an earlier release made the users of this Redis; renew them", ("redis-acl",))
 _log = structlog.get_logger(__name__)
 
 HandleEvent: TypeAlias = Callable[[TaskEvent[Any]], Awaitable[None]]
@@ -36,6 +38,7 @@ class SubscriptionLoop:
         self._channels = channels
         self._handle = handle
         self._max_bytes = max_bytes
+        self._refused = False
         self.listening = asyncio.Event()
         """Set from the bus's confirmation until the subscription ends.
 
@@ -43,22 +46,32 @@ class SubscriptionLoop:
         """
 
     async def run(self) -> None:
-        """Listen until cancelled; an absent bus is waited for."""
+        """Listen until cancelled. An absent bus is waited for, and one that forbids it; that is logged."""
         backoff = Backoff()
         while True:
             subscription = self._bus.subscribe(self._channels)
             try:
                 await subscription.ready()
                 self.listening.set()
+                self._refused = False
                 backoff.reset()
                 async for channel, payload in subscription:
                     await self._hand_over(channel, payload)
+            except NotPermitted as error:
+                self._tell_refused(error)
             except BusUnavailable as error:
                 _log.debug("subscription_lost", channels=self._channels, error=str(error))
             finally:
                 self.listening.clear()
                 await subscription.close()
             await backoff.wait()
+
+    def _tell_refused(self, error: NotPermitted) -> None:
+        """Say once what to do about a server whose rules are older than this program."""
+        if not self._refused:
+            self._refused = True
+            reason = f"{error}; {RENEW_USERS}"
+            _log.warning("channels_forbidden", channels=self._channels, reason=reason)
 
     async def _hand_over(self, channel: str, payload: bytes) -> None:
         try:

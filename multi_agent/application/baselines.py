@@ -84,7 +84,7 @@ class BaselineMaker:
         if (known := self.cache.find(tree, name, command)) is not None:
             return known
         limits = replace(USUAL_LIMITS, file_count=self.file_count + USUAL_LIMITS.changed_files)
-        workspace = await self.workspaces.open(TreeBase(base.commit), environment, limits)
+        workspace = await self.workspaces.open(TreeBase(base.commit), environment, limits, brief=True)
         try:
             made = await run_baseline(workspace, tree, name, command, self.seconds)
         finally:

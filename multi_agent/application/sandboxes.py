@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from contracts.base.errors import MultiAgentError, NotConfigured
+from contracts.messages.sandbox import SandboxHost
 from contracts.ports.bus import MessageBus
 from multi_agent.application.doctor import Finding
 from sandbox_runner import BackendStatus
@@ -60,5 +61,10 @@ async def examine_hosts(open_bus: Callable[[], MessageBus], listen_seconds: floa
         return [Finding("sandbox hosts", False, str(error), needed=True)]
     finally:
         await bus.close()
-    shown = ", ".join(f"{one.backend} on {one.machine} ({one.slots} slots)" for one in hosts)
+    shown = ", ".join(map(_shown, hosts))
     return [Finding("sandbox hosts", bool(hosts), shown or str(NO_HOST), needed=True)]
+
+
+def _shown(host: SandboxHost) -> str:
+    opens = "no workspaces" if host.workspaces is None else f"workspaces, room for {host.workspaces}"
+    return f"{host.backend} on {host.machine} ({host.slots} slots, {opens})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +16,7 @@ from multi_agent.settings import Settings
 if TYPE_CHECKING:
     from artifacts import GitArtifactStore
 
-# What makes them is imported for the first one: many runs never need it.
+# See _WhenAsked.
 # ruff: noqa: PLC0415
 
 NO_ENVIRONMENT: Final = "none"
@@ -36,8 +37,37 @@ class _Nothing:
         yield None
 
 
+class _WhenAsked:
+    """The port, for what is made for the first who asks: its parts take a tenth of a second to import."""
+
+    def __init__(self, make: Callable[[], Environments]) -> None:
+        self._make = make
+
+    @cached_property
+    def _made(self) -> Environments:
+        return self._make()
+
+    @asynccontextmanager
+    async def prepare(
+        self, commit: str, say: Callable[[str], None]
+    ) -> AsyncIterator[PreparedEnvironment | None]:
+        """See Environments."""
+        async with self._made.prepare(commit, say) as prepared:
+            yield prepared
+
+
 def make_environments(settings: Settings, store: GitArtifactStore, workspaces: Workspaces) -> Environments:
     """What gives the environments that the settings name, for commits in the store; or what hosts give."""
+    from sandbox_runner.service.workspaces.remote import RemoteWorkspaces
+
+    if settings.environment == NO_ENVIRONMENT:
+        return _Nothing()
+    if isinstance(workspaces, RemoteWorkspaces):
+        return workspaces
+    return _WhenAsked(partial(_made_here, settings, store, workspaces))
+
+
+def _made_here(settings: Settings, store: GitArtifactStore, workspaces: Workspaces) -> Environments:
     from artifacts.trees.untracked import untracked_files
     from sandbox_runner.environments.found import FoundEnvironments, MakingSettings
     from sandbox_runner.environments.making.installers import installer_environment
@@ -46,12 +76,7 @@ def make_environments(settings: Settings, store: GitArtifactStore, workspaces: W
     from sandbox_runner.environments.yours.user_folder import FolderEnvironments
     from sandbox_runner.environments.yours.work_trees import WorkTrees
     from sandbox_runner.local.toolbox import interpreter
-    from sandbox_runner.service.workspaces.remote import RemoteWorkspaces
 
-    if settings.environment == NO_ENVIRONMENT:
-        return _Nothing()
-    if isinstance(workspaces, RemoteWorkspaces):
-        return workspaces
     trees, cache = store.trees(), environment_cache(settings)
     if settings.environment == FOUND:
         how = MakingSettings(

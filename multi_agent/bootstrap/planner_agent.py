@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agents.roles.context import on_base
 from agents.sdk.exchange_log import ExchangeLog
 from agents.sdk.registry import agent
 from agents.sdk.result import AgentResult
@@ -32,7 +33,7 @@ class _Recorded:
 
 @agent(role="planner")
 class PlannerAgent:
-    """Makes a plan from the request, the repository, and the description: why it is wanted, what was found.
+    """Makes a plan from the request, the repository, its tests, and the description: why, what was found.
 
     Raises InvalidPlan, and what `Task.ask` raises.
     """
@@ -42,7 +43,12 @@ class PlannerAgent:
         said = request.repository or NO_SETTINGS
         seen = None
         if request.base_commit is not None:
-            seen = RepositorySummary.of(task.files, await task.map(request.request), request.repository)
+            seen = RepositorySummary.of(
+                task.files,
+                await task.map(request.request),
+                request.repository,
+                tests=await on_base(task),
+            )
         limits = PlanLimits(protected=said.protected, in_parts=True)
         planner = Planner(_Recorded(task.exchanges), PlannerSettings(limits=limits))
         plan = await planner.plan(request.request, repository=seen, found=task.item.description)

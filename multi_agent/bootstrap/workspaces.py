@@ -64,11 +64,13 @@ class LocalWorkspaces:
         environment: Environment = NO_ENVIRONMENT,
         limits: WorkspaceLimits = USUAL_LIMITS,
         preparation: Preparation = AS_IT_IS,
+        *,
+        brief: bool = False,
     ) -> Workspace:
         """See Workspaces."""
         if self._made is None:
             self._made = _workspaces(await self._sandbox.chosen(), self._store, self._folder)
-        return await self._made.open(base, environment, limits, preparation)
+        return await self._made.open(base, environment, limits, preparation, brief=brief)
 
     async def close(self) -> None:
         """Release what was opened; the workspaces are closed already."""

@@ -33,8 +33,8 @@ class EmbeddedRedis:
     """The folder of the socket."""
 
     async def stop(self) -> None:
-        """Stop the server and remove its folder. A second call does nothing."""
-        await self.process.stop()
+        """End the server, which has nothing to save, and remove its folder. A second call does nothing."""
+        self.process.kill()
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
 
 

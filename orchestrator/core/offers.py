@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contracts.base.refs import UNVERIFIED
+from contracts.documents.todo_list import Role
 from orchestrator.core.state import TaskState, TaskStatus, Workflow
 
 
@@ -38,7 +39,16 @@ def accepted_below(workflow: Workflow, task: TaskState) -> list[TaskState]:
 
 
 def is_accepted(task: TaskState) -> bool:
-    """Whether the task left a commit; also one that ran its tests, or looked, and said "failed"."""
+    """Whether the task left a commit; also one that ran its tests, or looked, and said "failed".
+
+    And one that is unfinished.
+    """
     done = task.status is TaskStatus.SUCCEEDED
     said_no = task.status is TaskStatus.FAILED and task.verdict == "failed"
-    return task.commit is not None and (done or said_no)
+    return (task.commit is not None and (done or said_no)) or is_unfinished(task)
+
+
+def is_unfinished(task: TaskState) -> bool:
+    """Whether a coder failed, and left what it had after its last step."""
+    ended = task.status in {TaskStatus.FAILED, TaskStatus.DEAD} and task.verdict is None
+    return ended and task.commit is not None and task.item.agent_role == Role.CODER

@@ -29,15 +29,16 @@ def question_hash(workflow_id: str, task: TaskState) -> str:
 
 
 def suspend(workflow: Workflow, task: TaskState, why: Suspension) -> Decision:
-    """Let a task wait for an answer; it uses no retry. Raises QuestionRefused."""
+    """Let a task wait for an answer; it uses no retry. Its commit, if any, is unfinished work.
+
+    Raises QuestionRefused.
+    """
     question = why.question
     if not questions_left(workflow.header, task):
         raise QuestionRefused(f"it asks what nobody may be asked any more: {question.text}")
     if any(known.question == question for known in task.answers):
         raise QuestionRefused(f"it asks what was answered already: {question.text}")
-    waiting = task._replace(
-        status=TaskStatus.ANSWER, dispatch_id=None, commit=None, error=None, question=question
-    )
+    waiting = task._replace(status=TaskStatus.ANSWER, dispatch_id=None, error=None, question=question)
     asked = TaskSuspended(task.task_id, task.attempt, question.text, question.choices or None)
     return Decision((waiting,), journal=(asked,))
 

@@ -7,11 +7,11 @@ much as the database does.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
-from sqlalchemy import Connection, Executable, String, Table, bindparam, func, make_url, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Dialect, Executable, String, Table, bindparam, func, make_url, update
+from sqlalchemy.dialects import sqlite
 
 from contracts.messages.journal import JournalEvent
 from contracts.messages.journal_rows import encode_journal
@@ -45,7 +45,11 @@ from orchestrator.storage.sql.transactions import sqlite_driver
 _FEW = 3
 """Up to this many rows PostgreSQL gets one by one: the driver needs long to write an array."""
 
-_POSTGRES = make_url("postgresql://").get_dialect()()
+
+@cache
+def _postgres() -> Dialect:
+    """Slow to import, and most databases are SQLite's."""
+    return make_url("postgresql://").get_dialect()()
 
 
 class Rows:
@@ -118,7 +122,7 @@ class Rows:
     def _array(self, column: str) -> str:
         kind = self._table.c[column].type
         # A cast to a limited type would cut what is too long instead of refusing it.
-        text = "TEXT" if isinstance(kind, String) else kind.compile(_POSTGRES)
+        text = "TEXT" if isinstance(kind, String) else kind.compile(_postgres())
         return f"%s::{text}[]"
 
 
@@ -223,6 +227,8 @@ def write_dead_letters(connection: Connection, batch: Batch) -> None:
 def _insert_dead_letters(connection: Connection) -> Executable:
     """A dead letter whose origin is stored already is not stored again."""
     if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - see _postgres
+
         return postgresql.insert(t.dead_letters).on_conflict_do_nothing(index_elements=["origin"])
     return sqlite.insert(t.dead_letters).on_conflict_do_nothing(index_elements=["origin"])
 

@@ -16,7 +16,9 @@ def socket_paths(docker_host: str | None) -> list[str]:
     """
     if docker_host:
         if not docker_host.startswith(_UNIX):
-            raise NotConfigured(f"docker_host {docker_host!r}: must be a unix:// address of this machine")
+            raise NotConfigured(
+                f"DOCKER_HOST is {docker_host!r}; it must be a unix:// address of this machine"
+            )
         candidates = [docker_host.removeprefix(_UNIX)]
     else:
         candidates = ["/var/run/docker.sock", f"/run/user/{os.geteuid()}/docker.sock"]

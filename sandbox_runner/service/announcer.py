@@ -15,6 +15,7 @@ from contracts.runtime.consumer import Consumer
 from sandbox_runner.service.executor import Program
 from sandbox_runner.service.messages import Messages
 from sandbox_runner.service.settings import HostSettings
+from sandbox_runner.service.workspaces.host import Rooms
 
 _MOST_HELD: Final = 10_000
 
@@ -29,9 +30,9 @@ class HostAnnouncer:
         settings: HostSettings,
         messages: Messages,
         consumer: Consumer[Program, SandboxOutcome],
-        rooms: Callable[[], int | None],
+        rooms: Callable[[], Rooms | None],
     ) -> None:
-        """`rooms` says how many workspaces would be opened now; see SandboxHost."""
+        """`rooms` says how many workspaces would be opened now, None where none ever is."""
         self._bus = bus
         self._sandbox = sandbox
         self._settings = settings
@@ -75,7 +76,7 @@ class HostAnnouncer:
                 await self._bus.broadcast([self._state()])
 
     def _state(self) -> Outgoing:
-        consumer = self._consumer
+        consumer, rooms = self._consumer, self._rooms()
         held = (*(message.key for message in consumer.slots), *consumer.outbox.keys)
         host = SandboxHost(
             host_id=self._settings.host_id,
@@ -86,6 +87,7 @@ class HostAnnouncer:
             running=len(consumer.slots),
             held=held[:_MOST_HELD],
             handed_back=consumer.handed_back,
-            workspaces=self._rooms(),
+            workspaces=rooms and rooms.all,
+            lasting_workspaces=rooms and rooms.lasting,
         )
         return self._messages.host_heartbeat(host)

@@ -32,6 +32,33 @@ class CallTimeouts:
 
 
 @dataclass(slots=True)
+class RepeatPace:
+    """After how many seconds something is said again.
+
+    Over a slow link a part takes long, and what is said again too soon makes all that follows later. So the
+    wait doubles with each repetition, and follows how long that took which was said once (RFC 6298).
+    """
+
+    least: float
+    most: float = 30.0
+    seconds: float = field(init=False)
+    _repeats: bool = False
+
+    def __post_init__(self) -> None:
+        self.seconds = self.least
+
+    def repeated(self) -> None:
+        """It is said again."""
+        self.seconds, self._repeats = min(2 * self.seconds, self.most), True
+
+    def arrived(self, took: float) -> None:
+        """It was answered so many seconds after it was said last."""
+        if not self._repeats:  # else nobody knows which one was answered
+            self.seconds = min(max(self.least, 2 * took, self.seconds / 2), self.most)
+        self._repeats = False
+
+
+@dataclass(slots=True)
 class KnownHosts:
     """The hosts as one caller has heard them; times on its monotonic clock."""
 

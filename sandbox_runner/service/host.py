@@ -16,7 +16,6 @@ import structlog
 
 from contracts.messages.events import TaskEvent
 from contracts.messages.sandbox import SandboxControl, SandboxHost, SandboxOrder, SandboxOutcome
-from contracts.messages.workspaces import WorkspaceOrder
 from contracts.ports.bus import Delivery, MessageBus, Outgoing
 from contracts.ports.sandbox import Sandbox
 from contracts.runtime.consumer import Consumer
@@ -28,7 +27,7 @@ from sandbox_runner.service.messages import Messages, read
 from sandbox_runner.service.peers import PeerHosts
 from sandbox_runner.service.recent_ids import RecentIds
 from sandbox_runner.service.settings import HostSettings
-from sandbox_runner.service.workspaces.host import HostedWorkspaces
+from sandbox_runner.service.workspaces.host import NO_ROOMS, HostedWorkspaces, Rooms
 from sandbox_runner.service.workspaces.serving import Served
 
 _log = structlog.get_logger(__name__)
@@ -65,7 +64,7 @@ class Host(Handler[Program, SandboxOutcome]):
     async def run(self) -> None:
         """Serve until `stop`; all is over 10 s after that at most."""
         workspaces = self._workspaces
-        beside = [workspaces.watch()] if workspaces else []
+        beside = [workspaces.listen(), workspaces.watch()] if workspaces else []
         try:
             await self._consumer.run(self._peers.take_over(self._consumer), *beside)
         finally:
@@ -99,8 +98,6 @@ class Host(Handler[Program, SandboxOutcome]):
             self._peers.handle_heartbeat(event.data, _now())
         elif isinstance(event.data, SandboxControl):
             self._obey(event.data)
-        elif isinstance(event.data, WorkspaceOrder) and self._workspaces:
-            self._workspaces.obey(event.data)
 
     async def leave(self, handed_back: tuple[str, ...]) -> None:
         await self._announcer.leave()
@@ -116,11 +113,11 @@ class Host(Handler[Program, SandboxOutcome]):
             self._settings.metrics.running(len(self._consumer.slots))
         self._announcer.announce_soon()
 
-    def _rooms(self) -> int | None:
-        """See SandboxHost.workspaces."""
+    def _rooms(self) -> Rooms | None:
+        """See HostAnnouncer."""
         if self._workspaces is None:
             return None
-        return 0 if self._consumer.stopping else self._workspaces.rooms
+        return NO_ROOMS if self._consumer.stopping else self._workspaces.rooms
 
     def _obey(self, control: SandboxControl) -> None:
         self._executor.wanted(control.waiting)

@@ -77,11 +77,7 @@ class HostSettings:
                 block_ms=self.block_ms,
                 creates_group=True,
             ),
-            channels=[
-                Channels.SANDBOX_CONTROL,
-                Channels.SANDBOX_HOSTS,
-                Channels.sandbox_workspaces(self.host_id),
-            ],
+            channels=[Channels.SANDBOX_CONTROL, Channels.SANDBOX_HOSTS],
             slots=self.slots,
             acks_late=False,
             resend=RESEND,

@@ -84,7 +84,10 @@ class SandboxWorkspaces:
         environment: Environment = NO_ENVIRONMENT,
         limits: WorkspaceLimits = USUAL_LIMITS,
         preparation: Preparation = AS_IT_IS,
+        *,
+        brief: bool = False,
     ) -> SandboxWorkspace:
+        """See Workspaces; there is room for as many as anybody opens."""
         _check(environment, limits)
         check_preparation(preparation, limits)
         bounds = limits.of_command()

@@ -15,6 +15,7 @@ from sandbox_runner.engine.settings import SandboxSettings
 from sandbox_runner.local import bubblewrap
 from sandbox_runner.local.sandbox import LocalSandbox
 from sandbox_runner.workspace.opening import SandboxWorkspaces
+from tests.agents.at_work import AtWork
 from tests.agents.over_trees import OverTrees
 from tests.agents.owner import CODER, Owner
 from tests.support import need
@@ -80,12 +81,6 @@ async def project_store(project: Project) -> AsyncIterator[GitArtifactStore]:
 
 
 @pytest.fixture
-def workspaces(project: Project, local_sandbox: LocalSandbox) -> SandboxWorkspaces:
-    """Those of the project."""
-    return SandboxWorkspaces(local_sandbox, project.trees)
-
-
-@pytest.fixture
 def broker() -> MemoryBroker:
     return MemoryBroker()
 
@@ -105,3 +100,16 @@ async def owner(broker: MemoryBroker) -> AsyncIterator[Owner]:
     yield made
     await made.close()
     await bus.close()
+
+
+@pytest.fixture
+def at_work(
+    bus: MemoryBus,
+    owner: Owner,
+    project_store: GitArtifactStore,
+    project: Project,
+    local_sandbox: LocalSandbox,
+) -> AtWork:
+    """Workers over the project."""
+    workspaces = SandboxWorkspaces(local_sandbox, project.trees)
+    return AtWork(bus, owner, project_store, project, workspaces)

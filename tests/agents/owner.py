@@ -87,8 +87,8 @@ class Owner:
                 found += [decode(delivery.payload) for delivery in deliveries]
         return found
 
-    async def outcome(self) -> TaskOutcome:
-        [event] = await self.outcomes(1)
+    async def outcome(self, seconds: float = SECONDS) -> TaskOutcome:
+        [event] = await self.outcomes(1, seconds=seconds)
         assert isinstance(event.data, TaskOutcome)
         return event.data
 

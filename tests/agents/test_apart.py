@@ -355,13 +355,14 @@ def test_which_files_may_run_apart() -> None:
     files = {
         "tests/test_a.py": plain,
         "tests/test_env.py": b"def test_f(monkeypatch):\n    monkeypatch.setenv('A', 'b')\n",
+        "tests/test_part.py": b"import random\ndef test_f():\n    assert version(patch=random.random())\n",
         "tests/test_patch.py": b"def test_f(monkeypatch):\n    monkeypatch.setattr('app.f', 1)\n",
         "tests/test_mock.py": b"from unittest import mock\n",
         "tests/test_async.py": b"async def test_f(): ...\n",
         "tests/deep/test_b.py": plain,
     }
     fixtures = {"tests/conftest.py": b"", "tests/deep/conftest.py": b"import logging\n"}
-    assert apart_files(files, fixtures) == ("tests/test_a.py", "tests/test_env.py")
+    assert apart_files(files, fixtures) == ("tests/test_a.py", "tests/test_env.py", "tests/test_part.py")
     assert apart_files({f"tests/test_{number}.py": plain for number in range(21)}, {}) == ()
     assert apart_files({"tests/test_a.py": plain * 10_000}, {}) == ()
 

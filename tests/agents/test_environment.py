@@ -97,11 +97,15 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 
 async def _run(
-    over_trees: OverTrees, environment: Environment, files: Mapping[str, bytes] = MappingProxyType({})
+    over_trees: OverTrees,
+    environment: Environment,
+    files: Mapping[str, bytes] = MappingProxyType({}),
+    first: Mapping[str, bytes] | None = None,
 ) -> AgentResult:
     base = BaseTree({"tests/test_calc.py": TEST.format(prefix=PLACE).encode(), **files})
     criteria = {"tests": [{"cmd": "pytest tests"}]}
     task = TaskMaker(sandbox=over_trees)(base=base, role="tester", cycle=1, acceptance_criteria=criteria)
+    task = over_trees.give(task, first) if first else task
     workplace = Workplace(over_trees.workspaces, over_trees.commits, LIMITS, lambda: nullcontext(environment))
     return await TesterAgent().run(replace(task, workplace=workplace))
 
@@ -172,7 +176,7 @@ def pytest_configure(config):
         "tests/test_calc.py": TOGETHER.replace(b"== 2", b"== 3"),
         "tests/conftest.py": conftest,
     }
-    result = await _run(over_trees, environment, files)
+    result = await _run(over_trees, environment, files, {"tests/test_calc.py": TOGETHER, **CALLED})
     assert result.verdict == "failed"
     assert "changed the test program: _pytest.python.Function.runtest" in result.summary
 

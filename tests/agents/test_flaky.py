@@ -47,6 +47,8 @@ class Numbered:
         environment: Environment = NO_ENVIRONMENT,
         limits: WorkspaceLimits = USUAL_LIMITS,
         preparation: Preparation = AS_IT_IS,
+        *,
+        brief: bool = False,
     ) -> Workspace:
         self.opened += 1
         before = preparation.changes

@@ -12,9 +12,6 @@ from agents.sdk.changed_tree import ChangedTree
 from agents.sdk.workplace import Workplace
 from artifacts.store.git_store import GitArtifactStore
 from contracts.base.errors import SandboxUnavailable
-from contracts.bus.memory_bus import MemoryBus
-from contracts.messages.channels import Channels
-from contracts.messages.events import encode
 from contracts.ports.sandbox import SandboxRequest, SandboxResult
 from contracts.ports.trees import TreeBase, TreeFile
 from contracts.ports.workspace import (
@@ -26,22 +23,14 @@ from contracts.ports.workspace import (
     Workspace,
     WorkspaceLimits,
 )
-from sandbox_runner.workspace.opening import SandboxWorkspaces
 from tests.agents.actors import doing
-from tests.agents.owner import Owner, running, worker
-from tests.agents.support import ScriptedModel, request_event, task_request
+from tests.agents.at_work import AtWork
+from tests.agents.support import ScriptedModel
 from tests.artifacts.builders import outcome as outcome_of
 from tests.e2e.person import steps
-from tests.workspace.repositories import Project
 
 
-async def test_programs_of_a_run_from_a_repository_get_the_whole_tree(
-    bus: MemoryBus,
-    owner: Owner,
-    project_store: GitArtifactStore,
-    project: Project,
-    workspaces: SandboxWorkspaces,
-) -> None:
+async def test_programs_of_a_run_from_a_repository_get_the_whole_tree(at_work: AtWork) -> None:
     """Links and modes are there, with what the agent lays over it; a fresh sandbox each time."""
     ends: list[SandboxResult] = []
     look = (
@@ -55,10 +44,7 @@ async def test_programs_of_a_run_from_a_repository_get_the_whole_tree(
             ends.append(ended)
         return AgentResult(summary="done")
 
-    request = task_request(parents=[project.commit]).model_copy(update={"base_commit": project.commit})
-    async with running(worker(bus, project_store, doing(work), workspaces=workspaces)):
-        await owner.dispatch(request)
-        outcome = await owner.outcome()
+    outcome = await at_work.outcome(at_work.request(), doing(work))
     assert outcome.status == "succeeded", outcome
     for ended in ends:
         assert ended.stdout == b"a.txt\nruns\nnew\nsecond\nfirst\n"
@@ -67,13 +53,7 @@ async def test_programs_of_a_run_from_a_repository_get_the_whole_tree(
     assert len(ends) == 2
 
 
-async def test_tests_that_are_not_committed_yet_run_over_links_programs_and_history(
-    bus: MemoryBus,
-    owner: Owner,
-    project_store: GitArtifactStore,
-    project: Project,
-    workspaces: SandboxWorkspaces,
-) -> None:
+async def test_tests_that_are_not_committed_yet_run_over_links_programs_and_history(at_work: AtWork) -> None:
     tests = """
 import os, subprocess
 
@@ -83,19 +63,15 @@ def test_tree():
     assert open("folder-link/file.py").read() == "x = 1\\n"
     assert subprocess.check_output(["git", "tag"]).split() == [b"light", b"v1.0"]
 """
-    await owner.serve(Channels.requests("tester"))
-    request = task_request(
+    request = at_work.request(
         role="tester",
         writable=["tests/"],
-        parents=[project.commit],
         acceptance_criteria={"tests": [{"cmd": "pytest tests"}]},
-    ).model_copy(update={"base_commit": project.commit})
+    )
     write, done = steps("written", tests__test_tree=tests)
     done["calls"][0]["arguments"]["why_none_fails"] = "the tree is as it was"
     model = ScriptedModel(json.dumps(write), json.dumps(done))
-    async with running(worker(bus, project_store, TesterAgent, model=model, workspaces=workspaces)):
-        await owner.dispatch_raw(encode(request_event(request)), stream=Channels.requests("tester"))
-        outcome = await owner.outcome()
+    outcome = await at_work.outcome(request, TesterAgent, model=model)
     why = "none of its tests fails without the work: the tree is as it was"
     assert (outcome.verdict, outcome.summary) == ("passed", f"1 passed, 0 failed; {why}")
     assert outcome.backend == "bubblewrap"
@@ -116,6 +92,8 @@ class Refusing:
         environment: Environment = NO_ENVIRONMENT,
         limits: WorkspaceLimits = USUAL_LIMITS,
         preparation: Preparation = AS_IT_IS,
+        *,
+        brief: bool = False,
     ) -> Workspace:
         self.asked.append((base, preparation))
         raise SandboxUnavailable("refused")

@@ -74,9 +74,9 @@ class FullWorkspaces:
     async def offered(self) -> bool:
         return await self._usual.offered()
 
-    async def open(self, base: TreeBase, *more: Any) -> Any:
+    async def open(self, base: TreeBase, *more: Any, brief: bool = False) -> Any:
         self.opened.append(base)
-        found = await self._usual.open(base, *more)
+        found = await self._usual.open(base, *more, brief=brief)
         return FullWorkspace(found) if len(self.opened) == 1 else found
 
 

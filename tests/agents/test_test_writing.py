@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from agents.roles.checks.still_run import no_longer_run
 from agents.roles.checks.untouched import weakened
 from agents.roles.tester import TesterAgent
 from agents.sdk.base_tree import BaseTree
@@ -13,6 +15,7 @@ from agents.sdk.result import AgentResult
 from contracts.base.errors import AgentFailure
 from contracts.base.paths import EVERYWHERE
 from contracts.documents.reports import TestReport
+from contracts.ports.sandbox import Sandbox, SandboxRequest, SandboxResult
 from contracts.ports.text_form import in_text
 from tests.agents.over_trees import OverTrees
 from tests.agents.support import ScriptedModel, TaskMaker, contract
@@ -89,6 +92,29 @@ async def test_a_test_that_is_there_still_runs_whatever_is_added(over_trees: Ove
     result, model = await _write(over_trees, hides, DONE, back, ADD, DONE)
     assert "tests that are there run no more: tests/test_calc.py::test_zero" in _told(model, 2)
     assert result.verdict == "passed"
+
+
+class Hasty:
+    """A sandbox in which programs over a slow test have no time."""
+
+    def __init__(self, usual: Sandbox) -> None:
+        self._usual, self.backend, self.isolation = usual, usual.backend, usual.isolation
+
+    async def run(self, request: SandboxRequest) -> SandboxResult:
+        slow = b"sleep" in request.files["tests/test_calc.py"]
+        limits = replace(request.limits, wall_seconds=1.0) if slow else request.limits
+        return await self._usual.run(replace(request, limits=limits))
+
+    async def close(self) -> None: ...
+
+
+async def test_tests_whose_time_was_up_are_not_called_gone(sandbox: Sandbox) -> None:
+    task = TaskMaker(sandbox=Hasty(sandbox))(base=BaseTree(AFTER))
+    slow = OLD.replace("import double\n", "import double\nimport time\n\ntime.sleep(60)\n")
+    told = await no_longer_run(task, {"tests/test_calc.py": slow})
+    assert told == "time was up after 300 s: 0 of the 1 tests that are there have run with the change"
+    gone = await no_longer_run(task, {"tests/test_calc.py": OLD.replace("test_zero", "zero")})
+    assert gone == "tests that are there run no more: tests/test_calc.py::test_zero"
 
 
 async def test_the_tests_of_the_contract_are_asked_for(over_trees: OverTrees) -> None:

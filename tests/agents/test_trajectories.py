@@ -13,16 +13,9 @@ from typing import Any
 import pytest
 
 from agents.roles.coder import CoderAgent
-from artifacts.store.git_store import GitArtifactStore
-from contracts.bus.memory_bus import MemoryBus
-from contracts.messages.payloads import TaskOutcome
-from contracts.ports.model import ModelClient
-from sandbox_runner.workspace.opening import SandboxWorkspaces
-from tests.agents.owner import Owner, running, worker
-from tests.agents.support import task_request
+from tests.agents.at_work import AtWork
 from tests.models.rigs import http_client
 from tests.support.model_server import ModelServer, Raw
-from tests.workspace.repositories import Project
 
 RECORDED = Path(__file__).parent / "trajectories"
 TASK: dict[str, Any] = {
@@ -31,19 +24,6 @@ TASK: dict[str, Any] = {
     "writable": ["a.txt", "notes.txt"],
     "timeout_seconds": 60,
 }
-
-
-async def work(
-    model: ModelClient, bus: MemoryBus, owner: Owner, project: Project, workspaces: SandboxWorkspaces
-) -> TaskOutcome:
-    """The outcome of a coder's task in the project."""
-    request = task_request(parents=[project.commit], **TASK)
-    store = GitArtifactStore(project.store)
-    async with running(worker(bus, store, CoderAgent, model=model, workspaces=workspaces)):
-        await owner.dispatch(request.model_copy(update={"base_commit": project.commit}))
-        [event] = await owner.outcomes(1, seconds=60)
-    assert isinstance(event.data, TaskOutcome)
-    return event.data
 
 
 @pytest.mark.parametrize(
@@ -59,21 +39,18 @@ async def test_a_recorded_trajectory_ends_as_it_did(
     name: str,
     summary: str,
     shown: str,
-    bus: MemoryBus,
-    owner: Owner,
-    project: Project,
-    workspaces: SandboxWorkspaces,
+    at_work: AtWork,
 ) -> None:
     answers = json.loads((RECORDED / f"{name}.json").read_text())
     with ModelServer([Raw(json.dumps(answer).encode()) for answer in answers]) as server:
         async with http_client("openai", server) as model:
-            outcome = await work(model, bus, owner, project, workspaces)
+            outcome = await at_work.outcome(at_work.request(**TASK), CoderAgent, model=model)
     assert len(server.requests) == len(answers)
     assert outcome.usage.model_calls == len(answers)
     assert shown in server.requests[-1].raw.decode()
     if outcome.status == "succeeded":
         assert outcome.summary == summary
-        written = project.store.objects.read(f"{outcome.commit}:a.txt")
+        written = at_work.project.store.objects.read(f"{outcome.commit}:a.txt")
         assert written is not None
         assert written.content == b"one\ntwo\nthree\n"
     else:

@@ -12,21 +12,15 @@ from artifacts.store.git_store import GitArtifactStore
 from contracts.base.errors import AgentFailure, InvalidInput, NotConfigured
 from contracts.bus.memory_bus import MemoryBus
 from sandbox_runner.local.sandbox import LocalSandbox
-from sandbox_runner.workspace.opening import SandboxWorkspaces
 from tests.agents.actors import Work, doing
+from tests.agents.at_work import AtWork
 from tests.agents.owner import Owner, running, until, worker
 from tests.agents.support import TaskMaker, task_request
 from tests.sandbox.leftovers import sandboxes_of
 from tests.workspace.repositories import FILES, Project
 
 
-async def test_it_is_opened_at_the_merged_outcomes_and_only_the_result_is_committed(
-    bus: MemoryBus,
-    owner: Owner,
-    project_store: GitArtifactStore,
-    project: Project,
-    workspaces: SandboxWorkspaces,
-) -> None:
+async def test_it_is_opened_at_the_merged_outcomes_and_only_the_result_is_committed(at_work: AtWork) -> None:
     """Every byte, mode and name of a repository with all kinds stays as it is, n/n, beside the one change."""
     same: list[bool] = []
 
@@ -36,18 +30,17 @@ async def test_it_is_opened_at_the_merged_outcomes_and_only_the_result_is_commit
         await workspace.exec(1, ("sh", "-c", "echo three >> a.txt; echo x > not-given-back; rm run.sh"))
         return AgentResult(files={"a.txt": await workspace.read("a.txt")}, summary="done")
 
-    request = task_request(writable=["a.txt"], parents=[project.commit])
-    async with running(worker(bus, project_store, doing(work), workspaces=workspaces)):
-        await owner.dispatch(request)
-        outcome = await owner.outcome()
+    request = task_request(writable=["a.txt"], parents=[at_work.project.commit])
+    outcome = await at_work.outcome(request, doing(work))
     assert (outcome.status, same) == ("succeeded", [True])
     assert outcome.commit is not None
+    project = at_work.project
     before, after = (
         project.listed(project.store.objects.commit(name).tree) for name in (project.commit, outcome.commit)
     )
     changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
     assert (changed, len(before)) == ({b"a.txt"}, len(FILES) + 1)
-    written = project.store.objects.read(f"{outcome.commit}:a.txt")
+    written = at_work.project.store.objects.read(f"{outcome.commit}:a.txt")
     assert written is not None
     assert written.content == b"one\ntwo\nthree\n"
 
@@ -74,11 +67,7 @@ async def _takes_for_ever(task: Task) -> AgentResult:
     [(_succeeds, ""), (_fails, "agent_failed"), (_crashes, "agent_crashed"), (_takes_for_ever, "timeout")],
 )
 async def test_it_ends_with_its_task(
-    bus: MemoryBus,
-    owner: Owner,
-    project_store: GitArtifactStore,
-    project: Project,
-    workspaces: SandboxWorkspaces,
+    at_work: AtWork,
     local_sandbox: LocalSandbox,
     then: Work,
     ends: str,
@@ -90,20 +79,17 @@ async def test_it_ends_with_its_task(
         held.extend(sandboxes_of(os.getpid(), local_sandbox))
         return await then(task)
 
-    request = task_request(parents=[project.commit], timeout_seconds=5 if then is _takes_for_ever else 60)
-    async with running(worker(bus, project_store, doing(work), workspaces=workspaces)):
-        await owner.dispatch(request)
-        outcome = await owner.outcome()
+    request = task_request(
+        parents=[at_work.project.commit], timeout_seconds=5 if then is _takes_for_ever else 60
+    )
+    async with at_work.sent(request, doing(work)):
+        outcome = await at_work.owner.outcome()
         assert sandboxes_of(os.getpid(), local_sandbox) == []
     assert (len(held), outcome.error.code if outcome.error else "") == (1, ends)
 
 
 async def test_it_ends_when_its_task_is_recalled(
-    bus: MemoryBus,
-    owner: Owner,
-    project_store: GitArtifactStore,
-    project: Project,
-    workspaces: SandboxWorkspaces,
+    at_work: AtWork,
     local_sandbox: LocalSandbox,
 ) -> None:
     opened = asyncio.Event()
@@ -114,49 +100,33 @@ async def test_it_ends_when_its_task_is_recalled(
         await workspace.exec(1, ("sleep", "600"))
         raise AssertionError("it was recalled")
 
-    async with running(worker(bus, project_store, doing(work), workspaces=workspaces)):
-        await owner.dispatch(task_request(parents=[project.commit], timeout_seconds=600))
+    request = task_request(parents=[at_work.project.commit], timeout_seconds=600)
+    async with at_work.sent(request, doing(work)):
         async with asyncio.timeout(60):
             await opened.wait()
-        await owner.say(recalled=["d1"])
+        await at_work.owner.say(recalled=["d1"])
         await until(lambda: sandboxes_of(os.getpid(), local_sandbox) == [])
 
 
-async def test_a_task_that_starts_from_nothing_has_an_empty_one(
-    bus: MemoryBus,
-    owner: Owner,
-    project_store: GitArtifactStore,
-    project: Project,
-    workspaces: SandboxWorkspaces,
-) -> None:
+async def test_a_task_that_starts_from_nothing_has_an_empty_one(at_work: AtWork) -> None:
     found: list[object] = []
 
     async def work(task: Task) -> AgentResult:
         found.append(await (await task.workspace()).glob("**"))
         return AgentResult(summary="done")
 
-    async with running(worker(bus, project_store, doing(work), workspaces=workspaces)):
-        await owner.dispatch(task_request())
-        outcome = await owner.outcome()
+    outcome = await at_work.outcome(task_request(), doing(work))
     assert (outcome.status, found) == ("succeeded", [()])
 
 
-async def test_what_goes_on_after_its_task_gets_none(
-    bus: MemoryBus,
-    owner: Owner,
-    project_store: GitArtifactStore,
-    project: Project,
-    workspaces: SandboxWorkspaces,
-) -> None:
+async def test_what_goes_on_after_its_task_gets_none(at_work: AtWork) -> None:
     kept: list[Task] = []
 
     async def work(task: Task) -> AgentResult:
         kept.append(task)
         return AgentResult(summary="done")
 
-    async with running(worker(bus, project_store, doing(work), workspaces=workspaces)):
-        await owner.dispatch(task_request(parents=[project.commit]))
-        await owner.outcome()
+    await at_work.outcome(task_request(parents=[at_work.project.commit]), doing(work))
     with pytest.raises(InvalidInput, match="the task has ended"):
         await kept[0].workspace()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from artifacts.store.tree_files import CommitFiles
 from contracts.documents.baseline import Baseline
 from contracts.documents.failure import TestFailure
 from contracts.documents.reports import ReviewFinding
-from contracts.messages.payloads import ReviewSummary, TestSummary, Usage
+from contracts.messages.journal import WorkflowOffered
+from contracts.messages.payloads import ReviewSummary, TaskError, TestSummary, Usage
+from multi_agent.application.ends.results import offered_work
 from multi_agent.application.ends.summary import summarise
 from multi_agent.cli.workflows.summary_text import summary_lines
 from orchestrator.client.views import WorkflowView
@@ -195,3 +198,49 @@ async def test_the_first_line_says_when_the_repositorys_tests_cannot_run() -> No
     assert lines[1] == "Done, UNTESTED: build it"
     assert "  baseline   before this work: 1 passed, 1 failed, 0 skipped; 100 % ran" in "\n".join(lines)
     assert "baseline" not in "\n".join(await _lines(play, baseline=cannot, **header | {"base_commit": None}))
+
+
+async def test_an_environment_at_fault_is_said_in_the_first_line_with_what_to_do() -> None:
+    play = Play(plan(item("code"), item("test", "code", role="tester")))
+    play.succeed("code")
+    play.give(Finished("test", red_tests(play.dispatch("test"))))
+    said = "the environment is at fault: no database\non port 5432"
+    error = TaskError(code="environment", message=said, retryable=False)
+    play.give(Finished("test.fix1", outcome(play.dispatch("test.fix1"), status="failed", error=error)))
+    assert play.workflow.header.status is WorkflowStatus.FAILED, "nothing is tried again"
+    lines = await _lines(play)
+    assert lines[1] == "Failed: the environment is at fault: no database on port 5432"
+    assert _starting(lines, "request") == ["build it"]
+    assert _starting(lines, "mend")[0].startswith("it    no change of the code helps: give the repository")
+
+
+async def test_what_waits_for_a_person_says_how_long_it_took_and_what_there_is() -> None:
+    play = Play(plan(item("code"), item("test", "code", role="tester", requires_approval=True)))
+    play.succeed("code")
+    submitted = time.time() - 60
+    view = WorkflowView(
+        play.workflow.header._replace(created_at=submitted), tuple(play.workflow.tasks.values())
+    )
+    store: Any = NoStore(None)
+    found = (await summarise(view, store, "/store", Usage())).as_json()
+    assert (found["status"], found["files"], found["untested"]) == ("running", ("a.py",), ())
+    assert 60 <= found["seconds"] < 600
+
+
+class Offering:
+    """What is offered of a workflow, as its journal says."""
+
+    async def offered(self, _: str) -> WorkflowOffered:
+        return WorkflowOffered("f" * 40, ())
+
+
+async def test_what_is_unfinished_is_said_to_be_in_what_is_offered() -> None:
+    play = Play(plan(item("code", max_retries=0), item("test", "code", role="tester")))
+    error = TaskError(code="timeout", message="the attempt took longer than 600 s")
+    result = outcome(play.dispatch("code"), status="failed", error=error, commit="f" * 40)
+    play.give(Finished("code", result))
+    view = WorkflowView(play.workflow.header, tuple(play.workflow.tasks.values()))
+    client: Any = Offering()
+    offered = await offered_work(client, view)
+    assert offered is not None
+    assert offered.against[0] == f"code: {error.message}; its work is unfinished, as its last step left it"

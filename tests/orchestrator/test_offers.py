@@ -11,6 +11,7 @@ from sqlalchemy import Connection, insert
 
 from contracts.base.errors import ArtifactError, MergeConflict, StoreUnavailable
 from contracts.base.refs import UNVERIFIED
+from contracts.documents.todo_list import Role
 from contracts.messages.journal import WorkflowOffered
 from contracts.messages.journal_rows import encode_journal
 from contracts.ports.artifacts import RefMove
@@ -251,3 +252,14 @@ async def test_what_was_made_before_a_retry_is_not_recorded_after_it() -> None:
     fleet = Fleet(item("a"))
     await fleet.step(OfferMade(NAME, WorkflowOffered("c")))
     assert not [one for one in fleet.journal if isinstance(one, WorkflowOffered)]
+
+
+def test_what_a_coder_left_unfinished_is_offered_and_no_other_roles_half_of_a_fix() -> None:
+    started = workflow({"a": (), "bad": ("a",), "blocked": ("bad",)})
+    tasks = {**started.tasks, "bad": started.tasks["bad"]._replace(commit="half")}
+    tasks["blocked"] = tasks["blocked"]._replace(status=TaskStatus.BLOCKED, commit=None)
+    left = Workflow.load(started.header, tasks.values())
+    assert [task.commit for task in accepted_tips(left)] == ["half"]
+    fix = tasks["bad"].item.model_copy(update={"agent_role": Role.DEBUGGER})
+    tasks["bad"] = tasks["bad"]._replace(item=fix)
+    assert [task.commit for task in accepted_tips(Workflow.load(started.header, tasks.values()))] == ["a"]

@@ -24,6 +24,7 @@ from sandbox_runner.service.host import Host
 from sandbox_runner.service.messages import read
 from sandbox_runner.service.remote import RemoteSandbox, find_hosts
 from sandbox_runner.service.settings import HostSettings
+from sandbox_runner.service.workspaces.serving import Served
 from tests.support.measuring import measuring
 from tests.support.redis_servers import PrivateRedis
 
@@ -115,11 +116,15 @@ async def remote_sandbox(url: str, **patience: float) -> AsyncIterator[RemoteSan
 
 @asynccontextmanager
 async def hosted(
-    bus: MessageBus, sandbox: Sandbox, host_id: str = "host-1", **settings: Any
+    bus: MessageBus,
+    sandbox: Sandbox,
+    host_id: str = "host-1",
+    served: Served | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Host]:
     """A host in this process."""
     wanted = {"lease_seconds": LEASE, "heartbeat_seconds": 0.2, "block_ms": 100, **settings}
-    host = Host(bus, sandbox, HostSettings(host_id, "here", **wanted))
+    host = Host(bus, sandbox, HostSettings(host_id, "here", **wanted), served)
     task = asyncio.create_task(host.run())
     await answers(bus, host_id)
     try:

@@ -38,7 +38,7 @@ async def test_an_unknown_backend_is_named(toolbox: Path) -> None:
 
 
 async def test_only_engines_of_this_machine(toolbox: Path) -> None:
-    with pytest.raises(NotConfigured, match="tcp://"):
+    with pytest.raises(NotConfigured, match="DOCKER_HOST is 'tcp://"):
         await choose_sandbox(SandboxSettings(backend="docker", docker_host="tcp://x:1", toolbox=toolbox))
 
 

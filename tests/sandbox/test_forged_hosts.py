@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from contracts.base.errors import NotPermitted, SandboxUnavailable, UnsafePath
-from contracts.bus.access import BusUser
+from contracts.bus.access import RULES, BusUser, Rule
 from contracts.bus.connect import open_message_bus
+from contracts.bus.redis_bus import RedisBus
 from contracts.messages.channels import Channels
 from contracts.messages.sandbox import SandboxHost, SandboxOrder
 from contracts.messages.workspaces import WorkspaceAnswer, WorkspaceOrder
@@ -21,11 +24,17 @@ from contracts.ports.bus import MessageBus, Outgoing
 from contracts.ports.sandbox import Isolation, SandboxRequest, SandboxResult, Verdict
 from contracts.ports.trees import TreeBase, TreeChanges
 from contracts.ports.workspace import USUAL_LIMITS, Placement
+from sandbox_runner import SandboxSettings, choose_sandbox
+from sandbox_runner.service.admission import MOST
 from sandbox_runner.service.messages import Messages, outcome_of, read
-from sandbox_runner.service.workspaces.bodies import ChangedEntry, ListedChanges, OpenedAnswer, fold
-from tests.sandbox.hosting import remote_sandbox
+from sandbox_runner.service.workspaces.bodies import fold
+from sandbox_runner.service.workspaces.calls import ChangedEntry, ListedChanges, OpenedAnswer
+from sandbox_runner.service.workspaces.serving import Served
+from sandbox_runner.workspace.opening import SandboxWorkspaces
+from tests.agents.owner import until
+from tests.sandbox.hosting import hosted, remote_sandbox
 from tests.support.bus_users import GuardedRedis, guarded_redis
-from tests.workspace.hosts import remote_workspaces
+from tests.workspace.hosts import GivenEnvironments, remote_workspaces
 
 SAY = Messages("test", time.time)
 GROUP = Channels.SANDBOX_GROUP
@@ -217,3 +226,37 @@ async def test_nobody_else_says_what_a_host_says(guarded: GuardedRedis, user: Bu
                 await bus.broadcast([Outgoing(channel, b"a result")])
     finally:
         await bus.close()
+
+
+def _allow(server: GuardedRedis, rules: Iterable[Rule]) -> None:
+    server.command("ACL", "SETUSER", BusUser.SANDBOX_HOST, "clearselectors", *map(str, rules))
+
+
+async def test_rules_that_let_a_host_hear_no_workspace_leave_it_its_programs(toolbox: Path) -> None:
+    """Those of an earlier release; one line says what to renew."""
+    rules = RULES[BusUser.SANDBOX_HOST]
+    heard = (Channels.SANDBOX_CONTROL, Channels.SANDBOX_HOSTS)
+    before = [replace(rule, channels=heard) if rule.commands == "subscribe" else rule for rule in rules]
+    sandbox = await choose_sandbox(SandboxSettings(backend="namespaces", toolbox=toolbox))
+    served = Served(SandboxWorkspaces(sandbox, NamedTrees()), GivenEnvironments(), MOST)
+    with guarded_redis() as server, capture_logs() as logs:
+        _allow(server, before)
+        theirs = RedisBus(server.url_of(BusUser.SANDBOX_HOST), timeout=0.5)
+        ours = open_message_bus(server.url_of(BusUser.WORKER))
+        async with (
+            hosted(theirs, sandbox, served=served),
+            remote_sandbox(server.url_of(BusUser.WORKER)) as remote,
+            remote_workspaces(ours, NamedTrees()) as workspaces,
+        ):
+            assert (await remote.run(SandboxRequest(argv=("echo", "ran")))).stdout == b"ran\n"
+            await until(lambda: any(log["event"] == "channels_forbidden" for log in logs))
+            assert not await workspaces.offered()
+            await asyncio.sleep(1.5)
+            [told] = [log for log in logs if log["event"] == "channels_forbidden"]
+            assert told["channels"] == [Channels.sandbox_workspaces("host-1")]
+            assert told["reason"].endswith("renew them: multi-agent redis-acl")
+            _allow(server, rules)
+            await until(workspaces.offered)
+        for bus in (theirs, ours):
+            await bus.close()
+    await sandbox.close()

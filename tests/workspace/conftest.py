@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from tests.support import need, of_this_run
 from tests.support.docker_engine import IMAGE, needed_engine
 from tests.workspace.hosts import GivenEnvironments, remote_workspaces, workspace_host
 from tests.workspace.repositories import Project
+from tests.workspace.world import World
 
 PLACES = (
     ("bubblewrap", Placement.OVERLAY),
@@ -146,6 +147,13 @@ async def opener(project: Project, place: tuple[SandboxSettings, Placement, bool
     else:
         yield own
     await opened.sandbox.close()
+
+
+@pytest.fixture
+async def world(opener: Opener) -> AsyncIterator[World]:
+    """A bus with no host on it yet."""
+    async with AsyncExitStack() as stack:
+        yield World(opener, SMALL, stack)
 
 
 @pytest.fixture

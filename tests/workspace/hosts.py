@@ -38,16 +38,22 @@ class NoPrograms:
 
 
 class GivenEnvironments:
-    """The port: for each commit the environment that a test gave."""
+    """The port: for each commit the environment that a test gave.
 
-    def __init__(self) -> None:
+    kind: those of two kinds differ.
+    """
+
+    def __init__(self, kind: str = "0") -> None:
         self.given: dict[str, Environment] = {}
-        self.held = 0
+        self.held, self._kind = 0, kind
 
     def give(self, commit: str, environment: Environment) -> Environment:
         """What a workspace at the host is opened with, for this to be there."""
         self.given[commit] = environment
-        return Environment(at_host=NamedEnvironment(commit, _hash(commit)))
+        return Environment(at_host=NamedEnvironment(commit, self._hash(commit)))
+
+    def _hash(self, commit: str) -> str:
+        return (commit + self._kind * 64)[:64]
 
     @asynccontextmanager
     async def prepare(
@@ -57,13 +63,11 @@ class GivenEnvironments:
         say(f"looking for what {commit[:12]} needs")
         self.held += 1
         try:
-            yield PreparedEnvironment(found, f"what {commit[:12]} needs", _hash(commit)) if found else None
+            yield (
+                PreparedEnvironment(found, f"what {commit[:12]} needs", self._hash(commit)) if found else None
+            )
         finally:
             self.held -= 1
-
-
-def _hash(commit: str) -> str:
-    return (commit + "0" * 64)[:64]
 
 
 @asynccontextmanager

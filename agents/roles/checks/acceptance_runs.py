@@ -40,7 +40,7 @@ async def run_test(
     apart: whether its tests are tried apart from the code first.
     """
     plugins = await task.environment() != NO_ENVIRONMENT
-    plan = await plan_session(split_command(test.cmd), files, plugins=plugins)
+    plan = await plan_session(split_command(test.cmd), files, plugins=plugins, known=collected.known)
     if plan is None:
         await _run_command(task, test, files, collected)
     else:
@@ -73,12 +73,13 @@ async def _run_session(
 ) -> None:
     alone: frozenset[str] = frozenset()
     if plan.apart is not None:
-        session, ended = await _ran(task, plan.apart.plan, files, min(test.timeout_seconds, APART_SECONDS))
+        seconds = min(test.timeout_seconds, APART_SECONDS)
+        session, ended = await _ran(task, plan.apart.plan, files, seconds, Collected())
         alone = session.passed_apart
         if plan.apart.is_whole and session.is_conclusive:
             collected.add_session(test, session.marked(alone), ended, files)
             return
-    session, ended = await _ran(task, plan, files, test.timeout_seconds, collected.excused)
+    session, ended = await _ran(task, plan, files, test.timeout_seconds, collected)
     if session.missing:
         raise _missing_program(plan.language, ended)
     collected.add_session(test, session.marked(alone), ended, files)
@@ -89,7 +90,7 @@ async def _ran(
     plan: SessionPlan,
     files: Mapping[str, bytes],
     seconds: float,
-    excused: frozenset[str] = frozenset(),
+    before: Collected,
 ) -> tuple[Session, SandboxResult]:
     # Each session has its own sandbox, so nothing that wrote or ran the code before can affect it.
     ended = await task.run_sandbox(
@@ -99,14 +100,15 @@ async def _ran(
         stdin=plan.stdin,
         wall_seconds=seconds,
     )
-    return await _judged(plan, ended, excused), ended
+    return await _judged(plan, ended, before), ended
 
 
-async def _judged(plan: SessionPlan, ended: SandboxResult, before: frozenset[str]) -> Session:
+async def _judged(plan: SessionPlan, ended: SandboxResult, before: Collected) -> Session:
     size = report_size(ended.stdout)
+    excused, known = before.excused, before.known
     try:
         return await bounded_call(
-            size, read_session, ended.stdout, plan.nonce, ended, plan.expectations, before
+            size, read_session, ended.stdout, plan.nonce, ended, plan.expectations, excused, known
         )
     except LimitExceeded as error:
         return Session(problems=(f"the report of the tests {error}",))

@@ -62,9 +62,7 @@ async def amend(task: Task) -> AgentResult:
             raise AgentFailure(f"these are not contested and stay as they are: {found}", code="invalid_code")
         contested = frozenset(map(named_test, tests))
         if lost := await no_longer_run(task, _changed(task.files, changes), contested):
-            raise AgentFailure(
-                f"tests that are there run no more: {', '.join(lost[:10])}", code="invalid_code"
-            )
+            raise AgentFailure(lost, code="invalid_code")
         if start and (passing := await base.now_passing(task.files, changes)):
             raise AgentFailure(
                 f"without the work these tests failed, and now they pass: {', '.join(passing)}; a test must "

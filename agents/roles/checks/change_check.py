@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from agents.roles.checks.collected import Collected
 from agents.roles.checks.flaky import AGAIN, MOST, as_before, without_chance
+from agents.roles.checks.odd_before import run_compared
 from agents.roles.checks.without_work import commands_for, run_commands, with_tests_alone
 from agents.sdk.changed_tree import ChangedTree, is_changed
 from agents.sdk.result import AgentResult
@@ -64,7 +65,7 @@ async def check_change(task: Task) -> AgentResult:
     if not commands and not start:
         raise AgentFailure("there is nothing to run: no acceptance test, and no test file", code="no_tests")
     before = await run_commands(task, list(commands_for(_replaced_tests(files, start))), start)
-    own = await _own_results(task, commands, files, before)
+    own = await _own_results(task, commands, files, before, start)
     seen = _Findings(await without_chance(task, commands, files, own, start))
     seen.failure = seen.own.failure
     if seen.failure is None:
@@ -97,14 +98,18 @@ def _steered_as_before(files: Mapping[str, bytes], start: Mapping[str, bytes]) -
 
 
 async def _own_results(
-    task: Task, commands: list[AcceptanceTest], files: Mapping[str, bytes], before: Collected
+    task: Task,
+    commands: list[AcceptanceTest],
+    files: Mapping[str, bytes],
+    before: Collected,
+    start: Mapping[str, bytes],
 ) -> Collected:
-    """Run the tests with the change; what failed before in the same files is excused."""
-    found = await run_commands(task, commands, files)
+    """Run the tests with the change; what failed before in the same files is excused, and what was odd."""
+    found = await run_compared(task, commands, files, start)
     if found.failure is None:
         return found
     failed = frozenset(case.test_id for case in before.results if case.outcome in {"failed", "error"})
-    return await run_commands(task, commands, files, failed) if failed else found
+    return await run_commands(task, commands, files, failed, found.known) if failed else found
 
 
 async def _look_without(
@@ -130,7 +135,7 @@ async def _mended(task: Task, files: Mapping[str, bytes], start: Mapping[str, by
         return []
     failed, broken = ({one.test for one in found} for found in (baseline.failing, baseline.broken))
     paths = sorted({named_test(test).path for test in as_before((*failed, *broken), files, start)})
-    found = await run_commands(task, commands_for(paths), files)
+    found = await run_compared(task, list(commands_for(paths)), files, start)
     if not found.is_believable:
         return []
     passed = [case.test_id for case in found.results if case.outcome == "passed"]

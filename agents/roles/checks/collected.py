@@ -29,6 +29,10 @@ class Collected:
     """The first acceptance test that did not pass, and why."""
     excused: frozenset[str] = frozenset()
     """Ids of tests that may fail, since they did before, or do now and then."""
+    known: frozenset[str] = frozenset()
+    """What makes results doubtful, and was so before any work: see `oddities`."""
+    odd: frozenset[str] = frozenset()
+    """What else does."""
     flaky: tuple[str, ...] = ()
     """Ids of tests that do now and then, and were there before."""
 
@@ -52,6 +56,7 @@ class Collected:
         """Add what a session says of an acceptance test."""
         cmd = test.cmd[:300]
         self.results += session.results
+        self.odd |= session.odd - self.known
         self.results += [
             TestCase(test_id=cmd, outcome="error", message=problem) for problem in session.problems
         ]

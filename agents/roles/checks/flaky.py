@@ -39,11 +39,11 @@ async def without_chance(
     if not start or not 0 < len(bad) <= MOST or None in alone:
         return seen
     for cmd in filter(None, alone):
-        once = Collected()
+        once = Collected(known=seen.known)
         await run_test(task, AcceptanceTest(cmd=cmd), files, once, apart=False)
         if once.failure is not None:
             return seen
-    again = await run_commands(task, commands, files, seen.excused)
+    again = await run_commands(task, commands, files, seen.excused, seen.known)
     passed = {case.test_id for case in again.results if case.outcome == "passed"}
     flaky = {case.test_id for case in bad} & passed
     return _marked(seen, flaky, frozenset(as_before(flaky, files, start)))

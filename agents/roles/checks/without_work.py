@@ -44,9 +44,10 @@ async def run_commands(
     commands: Iterable[AcceptanceTest],
     files: Mapping[str, bytes],
     excused: frozenset[str] = frozenset(),
+    known: frozenset[str] = frozenset(),
 ) -> Collected:
-    """Run them on `files`, each in a sandbox of its own. Raises as `run_test`."""
-    collected = Collected(excused=excused)
+    """Run them on `files`, each in a sandbox of its own; see Collected. Raises as `run_test`."""
+    collected = Collected(excused=excused, known=known)
     for test in commands:
         await run_test(task, test, files, collected)
     return collected

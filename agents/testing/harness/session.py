@@ -38,6 +38,7 @@ _SLOW_SECONDS = 1.0
 def main(order: dict[str, Any], own: Mapping[str, Any]) -> None:
     """Run the session and exit with pytest's exit code. `own`: the other modules of the harness."""
     pipe = _Pipe(order["pipe"], order["token"])
+    code: Any = order["apart"] and own["tests_side"].Apart(order, own, pipe)
     # Isolated mode ignores PYTHONPATH, but some sandboxes provide pytest there. The tree cannot set it.
     sys.path += [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     import pytest  # noqa: PLC0415  # the tree is not importable yet
@@ -48,7 +49,7 @@ def main(order: dict[str, Any], own: Mapping[str, Any]) -> None:
     pytest.register_assert_rewrite(*_modules(order["tests"]))
     # Before the tree can be imported: it must not name plugins.
     plugins = list(_environment_plugins()) if order["plugins"] else []
-    code: Any = own["tests_side"].Apart(order, own, pipe) if order["apart"] else _Together(order, own)
+    code = code or _Together(order, own)
     arguments = ["--continue-on-collection-errors", "-p", "no:cacheprovider", "-p", "no:terminal"]
     arguments += ["-c", f"{tests}/pytest.ini", "--rootdir=.", "--confcutdir=."]
     arguments += [*order["args"], order["canaries"]["file"]]
@@ -72,7 +73,7 @@ def _rewriter(order: dict[str, Any], own: Mapping[str, Any], pipe: _Pipe) -> tup
     sources = {path: Path(path).read_bytes() for path in order["tests"]}
     sealed: Mapping[str, Any] = {} if order["apart"] else own  # what nothing could reach
     spaces = {**{name: vars(module) for name, module in sealed.items()}, "session": globals()}
-    watch = own["watching"].Watch(own["integrity"].Seal, sources.values(), spaces)
+    watch = own["watching"].Watch(own["integrity"].Seal, sources.values(), spaces, order["known"])
     tools = own["strict"]
     tools.asserted = own["assertions"].Assertions(tools, unittest.TestCase).call
     tools.glance = watch.glance

@@ -12,7 +12,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-_MAX_CHANGED = 5
+_MAX_CHANGED = 100
 _WATCHED = ("pytest", "_pytest", "pluggy", "unittest")
 # Built-in names that tests have no reason to replace permanently.
 _BUILTINS = frozenset(
@@ -25,8 +25,11 @@ _BUILTINS = frozenset(
 class Watch:
     """Looks after what was sealed, and keeps and tells what changed."""
 
-    def __init__(self, seals: Any, sources: Iterable[bytes], own: Mapping[str, Any]) -> None:
+    def __init__(
+        self, seals: Any, sources: Iterable[bytes], own: Mapping[str, Any], known: Iterable[str]
+    ) -> None:
         self._seals = seals
+        self._known = frozenset(known)
         # Tests that patch may replace, for a while, what others have no reason to.
         self._patching = any(word in source for source in sources for word in (b"patch", b"builtins"))
         self._own = own
@@ -104,7 +107,8 @@ class Watch:
 
     def _note(self, found: Iterator[str]) -> None:
         if not self.changed:
-            self.changed += [label for label, _ in zip(found, range(_MAX_CHANGED), strict=False)]
+            unknown = (label for label in found if label not in self._known)
+            self.changed += [label for label, _ in zip(unknown, range(_MAX_CHANGED), strict=False)]
 
 
 def _codes_in(space: Mapping[str, Any]) -> Iterator[types.CodeType]:

@@ -14,7 +14,7 @@ from contracts.base.refs import UNVERIFIED, branch_name
 from contracts.base.text import flowing
 from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
-from orchestrator.core.offers import accepted_tips
+from orchestrator.core.offers import accepted_tips, is_unfinished
 from orchestrator.core.state import TaskState, TaskStatus, Workflow, WorkflowStatus
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 OFFER_SECONDS = 10.0
 """How long a run that failed waits for its work to be offered."""
 _POLL_SECONDS = 0.1
+_UNFINISHED = "; its work is unfinished, as its last step left it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def _may_offer(view: WorkflowView) -> bool:
 
 def _against(view: WorkflowView) -> Iterator[str]:
     bad = [task for task in view.tasks if task.status is not TaskStatus.SUCCEEDED]
-    yield from (f"{task.task_id}: {_why(task)}" for task in bad)
+    yield from (f"{task.task_id}: {_why(task)}{_UNFINISHED if is_unfinished(task) else ''}" for task in bad)
     if not bad:
         yield flowing(view.header.reason)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,11 +20,13 @@ from multi_agent.application.ends.verdicts import (
     Failure,
     FindingFate,
     count_tests,
+    environment_fault,
     failures,
     findings,
     untested_tasks,
 )
-from orchestrator.core.state import TaskState, WorkflowStatus
+from orchestrator.core.offers import accepted_tips
+from orchestrator.core.state import TaskState, Workflow, WorkflowStatus
 
 if TYPE_CHECKING:
     from artifacts import GitArtifactStore
@@ -41,7 +44,7 @@ class Summary:
     reason: str
     request: str
     files: tuple[str, ...]
-    """What differs from the base commit."""
+    """What differs from the base commit; of a workflow that is not at its end, in what there is so far."""
     tests_passed: int
     """Tests over the last report of each test task."""
     tests_failed: int
@@ -58,7 +61,7 @@ class Summary:
     cost_usd: float | None
     """None where it is not known, as no prices are set."""
     seconds: float
-    """From submission to end."""
+    """From submission to end, or until now."""
     sandbox: str
     """The backend that was used last."""
     branch: str | None
@@ -83,6 +86,8 @@ class Summary:
     """Tests of the repository that failed, and passed when the same was run again."""
     coverage_by: str = ""
     """Which tests the coverage is of, in words; "" for all that the plan names."""
+    environment_fault: str = ""
+    """What is missing or broken around the code, for which the workflow failed; "" for nothing."""
 
     def as_json(self) -> dict[str, Any]:
         """The fields as plain values."""
@@ -153,14 +158,14 @@ async def summarise(view: WorkflowView, store: GitArtifactStore, location: str, 
         output_tokens=sum(one.output_tokens for one in used),
         cached_input_tokens=sum(one.cached_input_tokens or 0 for one in used),
         cost_usd=_cost(used),
-        seconds=round((header.finished_at or header.created_at) - header.created_at, 2),
+        seconds=round(max(0.0, (header.finished_at or time.time()) - header.created_at), 2),
         sandbox=next((task.backend for task in reversed(tasks) if task.backend), ""),
         branch=branch_name(header.workflow_id) if header.result_commit else None,
         commit=header.result_commit,
         store=without_password(location),
         planning_calls=planning.model_calls,
         test_reports=tests.reports,
-        untested=untested_tasks(tasks, files),
+        untested=untested_tasks(tasks, files if header.status is WorkflowStatus.COMPLETED else ()),
         failures=tuple(failures(tasks)),
         findings=tuple(findings(tasks)),
         repository_settings=header.repository.lines if header.repository else (),
@@ -168,6 +173,7 @@ async def summarise(view: WorkflowView, store: GitArtifactStore, location: str, 
         baseline_obstacle=baseline.obstacle if baseline else "",
         tests_flaky=tests.flaky,
         coverage_by="the tests of this work" if _is_single(tasks) else "",
+        environment_fault="" if header.result_commit else environment_fault(tasks),
     )
 
 
@@ -193,13 +199,25 @@ async def _baseline(view: WorkflowView, store: GitArtifactStore) -> Baseline | N
 
 async def _changed_files(view: WorkflowView, store: GitArtifactStore) -> tuple[str, ...]:
     header = view.header
-    if header.status is not WorkflowStatus.COMPLETED or header.result_commit is None:
-        return ()
+    commits = [header.result_commit] if header.status is WorkflowStatus.COMPLETED else _so_far(view)
     try:
-        result = await store.open_tree(header.result_commit)
         base = await store.open_tree(header.base_commit) if header.base_commit else None
+        trees = [(await store.open_tree(commit)).content_names for commit in commits if commit is not None]
     except MultiAgentError:
         return ()
-    before, after = {} if base is None else base.content_names, result.content_names
-    changed = (path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
-    return tuple(sorted(path for path in changed if not is_metadata(path)))
+    before = {} if base is None else base.content_names
+    paths = {
+        path
+        for after in trees
+        for path in before.keys() | after.keys()
+        if before.get(path) != after.get(path) and not is_metadata(path)
+    }
+    return tuple(sorted(paths))
+
+
+def _so_far(view: WorkflowView) -> list[str | None]:
+    """The commits of a workflow that goes on, as those of which it waits for a person."""
+    if view.header.status.terminal:
+        return []
+    accepted = accepted_tips(Workflow.load(view.header, view.tasks))
+    return [task.commit for task in (*accepted, *view.waiting_for_answer)]

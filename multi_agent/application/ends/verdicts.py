@@ -95,6 +95,12 @@ def findings(tasks: Iterable[TaskState]) -> Iterator[FindingFate]:
             yield FindingFate(task.task_id, **finding.model_dump(), fate=_fate(task, final))
 
 
+def environment_fault(tasks: Iterable[TaskState]) -> str:
+    """Return what an agent, or tests of the unchanged base, say is wrong around the code; "" for nothing."""
+    failed = (task.error for task in tasks if task.status is TaskStatus.FAILED)
+    return next((error.message for error in failed if error and error.code == "environment"), "")
+
+
 def untested_tasks(tasks: Iterable[TaskState], files: Iterable[str]) -> tuple[str, ...]:
     """Return the ids of the tasks whose code no test looked at, of a workflow that left `files`."""
     if not any(map(is_code, files)):

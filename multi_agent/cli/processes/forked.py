@@ -22,6 +22,8 @@ _PRELOADED: Final = (
     "orchestrator.service.orchestrator",
     "agents.worker.worker",
     "agents.worker.metrics",
+    *(f"agents.roles.{role}" for role in ("architect", "coder", "tester", "debugger", "reviewer")),
+    "multi_agent.bootstrap.planner_agent",
     "artifacts",
     "contracts.bus.redis_bus",
     "sandbox_runner.choose",

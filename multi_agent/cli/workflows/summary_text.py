@@ -12,12 +12,24 @@ from orchestrator.core.state import WorkflowStatus
 _SHOWN_FILES = 12
 _SHOWN_FINDINGS = 10
 _COLUMNS = 80
+_REASON = 300
+_MEND = (
+    "no change of the code helps: give the repository the package, program, service or setting that is "
+    "missing (`environment build` shows what it has), then try again"
+)
 
 
 def summary_lines(summary: Summary) -> list[str]:
-    """One line for each thing worth knowing, what kind of end it is and the request in the first."""
+    """One line for each thing worth knowing, what kind of end it is and the request in the first.
+
+    Where something around the code is at fault, that and the reason are in the first, and what to do follows.
+    """
     done = summary.status == WorkflowStatus.COMPLETED.value
     lines = ["", _first_line(summary)]
+    if summary.environment_fault:
+        request = textwrap.shorten(flowing(summary.request), _REASON, placeholder=" ...")
+        lines += field_lines("request", request)
+        lines += field_lines("mend it", _MEND)
     if not done and summary.reason:
         lines += field_lines("why", flowing(summary.reason))
     if summary.untested:
@@ -65,6 +77,8 @@ def field_lines(name: str, text: str) -> list[str]:
 
 def _first_line(summary: Summary) -> str:
     begin = f"{_end(summary)}: "
+    if summary.environment_fault:
+        return begin + textwrap.shorten(flowing(summary.environment_fault), _REASON, placeholder=" ...")
     return begin + textwrap.shorten(flowing(summary.request), _COLUMNS - len(begin), placeholder=" ...")
 
 

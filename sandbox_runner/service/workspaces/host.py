@@ -9,25 +9,46 @@ import asyncio
 import hmac
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 from pydantic import ValidationError
 
 from contracts.base.errors import BusUnavailable, DecodeError, MultiAgentError
 from contracts.base.text import bounded
+from contracts.messages.channels import Channels
+from contracts.messages.events import TaskEvent
+from contracts.messages.sandbox import MAX_SANDBOX_MESSAGE_BYTES
 from contracts.messages.workspaces import WorkspaceAnswer, WorkspaceOrder
-from contracts.ports.bus import BroadcastPort
+from contracts.ports.bus import MessageBus
 from contracts.ports.workspace import Workspace
+from contracts.runtime.subscription import SubscriptionLoop
 from sandbox_runner.service.messages import Messages
 from sandbox_runner.service.settings import HostSettings
-from sandbox_runner.service.workspaces.bodies import CALLS, ERRORS, fold, unfold, unreadable
+from sandbox_runner.service.workspaces.bodies import ERRORS, fold, unfold, unreadable
+from sandbox_runner.service.workspaces.calls import CALLS
 from sandbox_runner.service.workspaces.serving import Served
 
 _ROOMS_PER_SLOT: Final = 4
-"""A task may hold one while it wants a fresh one."""
 _SILENCES: Final = 2
 _log = structlog.get_logger(__name__)
+
+
+class Rooms(NamedTuple):
+    """How many workspaces would be opened now.
+
+    A task may hold one that lasts while it wants a fresh one. Were all rooms held by such tasks, each would
+    wait for another one until its lease ends. So those that last get half of the rooms. In the other half are
+    brief ones alone, whose holders end them whatever happens elsewhere, and each of them makes room for the
+    next fresh one.
+    """
+
+    all: int
+    """For brief ones."""
+    lasting: int
+
+
+NO_ROOMS: Final = Rooms(0, 0)
 
 
 @dataclass(slots=True)
@@ -36,6 +57,7 @@ class _Held:
 
     key: str
     caller_id: str
+    brief: bool
     heard: float
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     """Releases what it has."""
@@ -47,27 +69,49 @@ class _Held:
     work: asyncio.Task[None] | None = None
     working_at: str = ""
     answer: list[str] = field(default_factory=list)
+    """Its parts; those before one that was asked for have arrived, and are "" from then on."""
     refusal: tuple[str, str] | None = None
     """Error and reason."""
     ending: asyncio.Task[None] | None = None
+
+    def has_arrived(self, order: WorkspaceOrder) -> None:
+        """Drop the parts of the answer that are before the one that is asked for."""
+        if order.number == self.number and order.part < len(self.answer):
+            self.answer[: order.part] = [""] * order.part
 
 
 class HostedWorkspaces:
     """Answers orders. Raises nothing: what fails is told to the holder."""
 
-    def __init__(
-        self, bus: BroadcastPort, served: Served, settings: HostSettings, messages: Messages
-    ) -> None:
+    def __init__(self, bus: MessageBus, served: Served, settings: HostSettings, messages: Messages) -> None:
         self._bus, self._served, self._messages = bus, served, messages
         self._settings = settings
+        # Apart from what the host hears besides: a server may allow that alone.
+        self._orders = SubscriptionLoop(
+            bus, [Channels.sandbox_workspaces(settings.host_id)], self._hear, MAX_SANDBOX_MESSAGE_BYTES
+        )
         self._held: dict[str, _Held] = {}
         self._jobs: set[asyncio.Task[None]] = set()
         self._closed = False
 
     @property
-    def rooms(self) -> int:
-        """How many more would be opened now."""
-        return 0 if self._closed else max(self._settings.slots * _ROOMS_PER_SLOT - len(self._held), 0)
+    def rooms(self) -> Rooms | None:
+        """How many more would be opened now; None where no order is heard."""
+        return self._rooms() if self._orders.listening.is_set() else None
+
+    def _rooms(self) -> Rooms:
+        most = 0 if self._closed else self._settings.slots * _ROOMS_PER_SLOT
+        free = max(most - len(self._held), 0)
+        lasting = sum(not held.brief for held in self._held.values())
+        return Rooms(free, min(free, max(most // 2 - lasting, 0)))
+
+    async def listen(self) -> None:
+        """Hear orders, until cancelled."""
+        await self._orders.run()
+
+    async def _hear(self, event: TaskEvent[Any]) -> None:
+        if isinstance(event.data, WorkspaceOrder):
+            self.obey(event.data)
 
     async def watch(self) -> None:
         """End the workspaces of holders that are silent, until cancelled."""
@@ -97,9 +141,9 @@ class HostedWorkspaces:
                 return None
             if order.kind != "request" or order.number != 1:
                 return self._reply(order.caller_id, self._answer(name, order.number, "gone"))
-            if not self.rooms:
+            if not (self._rooms().all if order.brief else self._rooms().lasting):
                 return self._reply(order.caller_id, self._answer(name, order.number, "full"))
-            held = self._held[name] = _Held(order.key, order.caller_id, _now())
+            held = self._held[name] = _Held(order.key, order.caller_id, order.brief, _now())
         elif not hmac.compare_digest(held.key, order.key) or held.caller_id != order.caller_id:
             _log.warning("order_not_of_the_holder", workspace_id=name, caller_id=order.caller_id)
             return None
@@ -109,6 +153,7 @@ class HostedWorkspaces:
         if order.kind == "request":
             self._receive(name, held, order)
         elif order.kind == "answer":
+            held.has_arrived(order)
             self._reply(held.caller_id, self._state(name, held, order.number, order.part))
         elif order.kind == "close":
             self._run(self._farewell(name, held))
@@ -125,8 +170,8 @@ class HostedWorkspaces:
                 held.work = self._run(self._work(name, held))
         self._reply(held.caller_id, self._state(name, held, order.number, 0))
 
-    def _state(self, name: str, held: _Held, number: int, part: int) -> WorkspaceAnswer:
-        """What is known of a request."""
+    def _state(self, name: str, held: _Held, number: int, part: int) -> WorkspaceAnswer | None:
+        """What is known of a request; None for a part that its holder has."""
         if number != held.number:
             return self._answer(name, number, "unknown")
         if held.work is None:
@@ -138,9 +183,9 @@ class HostedWorkspaces:
             return self._answer(name, number, "working", reason=held.working_at)
         if part >= len(held.answer):
             return self._answer(name, number, "unknown")
-        return self._answer(
-            name, number, "answered", part=part, parts=len(held.answer), body_base64=held.answer[part]
-        )
+        body, parts = held.answer[part], len(held.answer)
+        answer = self._answer(name, number, "answered", part=part, parts=parts, body_base64=body)
+        return answer if body else None
 
     async def _work(self, name: str, held: _Held) -> None:
         try:
@@ -197,12 +242,13 @@ class HostedWorkspaces:
         more["part"] = max(more.get("part", 0), 0)
         return WorkspaceAnswer(workspace_id=name, host_id=host_id, number=number, state=state, **more)
 
-    def _reply(self, caller_id: str, answer: WorkspaceAnswer) -> None:
+    def _reply(self, caller_id: str, answer: WorkspaceAnswer | None) -> None:
         self._run(self._tell(caller_id, answer))
 
-    async def _tell(self, caller_id: str, answer: WorkspaceAnswer) -> None:
-        with suppress(BusUnavailable):
-            await self._bus.broadcast([self._messages.workspace_answer(caller_id, answer)])
+    async def _tell(self, caller_id: str, answer: WorkspaceAnswer | None) -> None:
+        if answer is not None:
+            with suppress(BusUnavailable):
+                await self._bus.broadcast([self._messages.workspace_answer(caller_id, answer)])
 
     def _run(self, work: Any) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(work)

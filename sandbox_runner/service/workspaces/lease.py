@@ -7,12 +7,13 @@ import secrets
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, Protocol
 
 from contracts.base.errors import DecodeError, NotPermitted, SandboxUnavailable
 from contracts.base.model import Model
 from contracts.messages.workspaces import WorkspaceAnswer, WorkspaceOrder
-from sandbox_runner.service.call_policy import CallTimeouts
+from sandbox_runner.service.call_policy import CallTimeouts, RepeatPace
 from sandbox_runner.service.workspaces.bodies import ERRORS, Body, fold, unfold
 
 _REPEAT_SECONDS: Final = 1.0
@@ -47,11 +48,12 @@ class Lease:
     A request raises what its answer says, and SandboxUnavailable when the host or the workspace is gone.
     """
 
-    def __init__(self, link: ToHosts, host_id: str) -> None:
-        self.host_id, self.workspace_id = host_id, uuid.uuid4().hex
+    def __init__(self, link: ToHosts, host_id: str, *, brief: bool = False) -> None:
+        self.host_id, self.workspace_id, self._brief = host_id, uuid.uuid4().hex, brief
         self._heard: asyncio.Queue[WorkspaceAnswer | None] = asyncio.Queue()
         self._link, self._key = link, secrets.token_hex(32)
         self._number = 0
+        self._pace = RepeatPace(min(link.timeouts.lease / 6, _REPEAT_SECONDS))
         self._turn = asyncio.Lock()
         self._calls: set[asyncio.Task[Body]] = set()
         self._lost, self._gone = "", False
@@ -65,6 +67,7 @@ class Lease:
             caller_id=self._link.caller_id,
             kind=kind,
             number=number,
+            brief=self._brief,
             **part,
         )
 
@@ -82,7 +85,7 @@ class Lease:
 
         say: gets what the host says that it works on.
         """
-        task = asyncio.ensure_future(self._asked(call, content, say))
+        task = asyncio.ensure_future(self._asked(call, content, _once(say)))
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
         # Nobody may be waiting for it any more.
@@ -123,35 +126,56 @@ class Lease:
                 raise unbelievable(self.host_id, error) from None
 
     async def _request(self, parts: list[str], say: Callable[[str], None]) -> WorkspaceAnswer:
-        at, said = 0, ""
+        at, asks, asked = 0, False, -1
         while True:
-            if at < len(parts):
+            if asks or at == len(parts):
+                order = self.order("answer", self._number)
+            else:
                 part = {"part": at, "parts": len(parts), "body_base64": parts[at]}
                 order = self.order("request", self._number, **part)
-            else:
-                order = self.order("answer", self._number)
-            await self._link.send(self.host_id, order)
-            answer = await self._next(self._number)
-            while answer is not None and answer.state == "working":
-                at = len(parts)
-                if answer.reason and answer.reason != said:
-                    say(said := answer.reason)
-                answer = await self._next(self._number)
+            answer = await self._reply(order, partial(_goes_on, at, asks), say)
             if answer is None:
-                self._check()
+                # It may be under way still: what has arrived is asked once, but not before the first.
+                asks = at != asked and (self._number, at) != (1, 0)
+                asked = at
+            elif answer.state == "working":
+                at, asks = len(parts), False
             elif answer.state in {"taken", "unknown"}:
-                at = min(answer.part + 1, len(parts) - 1) if answer.state == "taken" else 0
-            elif answer.part == 0:
+                at, asks = answer.part + 1 if answer.state == "taken" else 0, False
+            else:
                 return self._answered(answer)
 
     async def _part(self, part: int) -> str:
+        order = self.order("answer", self._number, part=part)
         while True:
-            await self._link.send(self.host_id, self.order("answer", self._number, part=part))
+            answer = await self._reply(order, partial(_is_part, part))
+            if answer is not None and answer.state == "answered":
+                return answer.body_base64
+
+    async def _reply(
+        self,
+        order: WorkspaceOrder,
+        fits: Callable[[WorkspaceAnswer], bool],
+        say: Callable[[str], None] = lambda _: None,
+    ) -> WorkspaceAnswer | None:
+        """Say it, and wait for an answer that fits; when it is time to say more, None or that it works."""
+        clock = asyncio.get_running_loop().time
+        await self._link.send(self.host_id, order)
+        sent, working = clock(), None
+        while clock() - sent < self._pace.seconds:
             answer = await self._next(self._number)
             if answer is None:
                 self._check()
-            elif answer.part == part or answer.state not in {"answered", "working"}:
-                return self._answered(answer).body_base64
+            elif answer.state == "working":
+                working = answer
+                say(answer.reason)
+            elif fits(answer):
+                if working is None:
+                    self._pace.arrived(clock() - sent)
+                return answer
+        if working is None:
+            self._pace.repeated()
+        return working
 
     def _answered(self, answer: WorkspaceAnswer) -> WorkspaceAnswer:
         """The answer. Raises what it says."""
@@ -172,7 +196,7 @@ class Lease:
     async def _next(self, number: int) -> WorkspaceAnswer | None:
         """The next answer to a request; None when there is none in time."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(min(self._link.timeouts.lease / 6, _REPEAT_SECONDS)):
+            async with asyncio.timeout(self._pace.least):
                 while True:
                     answer = await self._heard.get()
                     if answer is None or answer.number == number:
@@ -185,6 +209,34 @@ class Lease:
             self._lost = f"the workspace is gone: sandbox host {self.host_id} is silent"
         if self._lost:
             raise SandboxUnavailable(self._lost)
+
+
+def _goes_on(at: int, asks: bool, answer: WorkspaceAnswer) -> bool:
+    """Whether it is news to whoever has sent the part `at` of a request, or then asked what has arrived."""
+    match answer.state:
+        case "taken":
+            return asks or answer.part >= at
+        case "unknown":
+            return asks
+        case _:
+            return answer.part == 0
+
+
+def _is_part(part: int, answer: WorkspaceAnswer) -> bool:
+    return answer.state == "answered" and answer.part == part
+
+
+def _once(say: Callable[[str], None]) -> Callable[[str], None]:
+    """Say what is new."""
+    said = ""
+
+    def say_new(line: str) -> None:
+        nonlocal said
+        if line and line != said:
+            said = line
+            say(line)
+
+    return say_new
 
 
 def unbelievable(host_id: str, error: Exception) -> SandboxUnavailable:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from contracts.messages.events import TaskEvent
 from contracts.messages.sandbox import MAX_SANDBOX_MESSAGE_BYTES, SandboxHost
 from contracts.messages.workspaces import WorkspaceAnswer, WorkspaceOrder
 from contracts.ports.bus import MessageBus
-from contracts.runtime.subscription import SubscriptionLoop
+from contracts.runtime.subscription import RENEW_USERS, SubscriptionLoop
 from sandbox_runner.service.call_policy import CallTimeouts, KnownHosts
 from sandbox_runner.service.messages import Messages
 from sandbox_runner.service.remote import NO_HOST
@@ -65,10 +66,13 @@ class HostLink:
         """Whether a host opens workspaces. Raises SandboxUnavailable when no host is heard in time."""
         return any(host.workspaces is not None for host in await self._hosts())
 
-    async def lease(self, wanted: str = "") -> Lease:
-        """A lease at a host with room for a workspace: at `wanted`, if that is one, else where most are free.
+    async def lease(self, worth: Callable[[str], int | None], *, brief: bool = False) -> Lease | None:
+        """A lease at a host with room: the one that is worth most; among equals, the one with most room.
 
-        Raises SandboxUnavailable when there is none in time.
+        worth: by a host's id; None for one that is not asked. There is no lease where all are such ones.
+        brief: see Workspaces.open.
+
+        Raises SandboxUnavailable when no host opens workspaces, or none has room in time.
         """
         clock = asyncio.get_running_loop().time
         deadline = clock() + self.timeouts.queue
@@ -76,10 +80,12 @@ class HostLink:
             opening = [host for host in await self._hosts() if host.workspaces is not None]
             if not opening:
                 raise SandboxUnavailable(str(NO_WORKSPACES))
-            best = max(opening, key=lambda host: (host.host_id == wanted, host.workspaces or 0))
-            best = max(opening, key=lambda host: host.workspaces or 0) if not best.workspaces else best
-            if best.workspaces:
-                return self._hold(best)
+            asked = [(value, host) for host in opening if (value := worth(host.host_id)) is not None]
+            if not asked:
+                return None
+            rooms = [(value, _rooms(host, brief), host.host_id) for value, host in asked]
+            if free := [one for one in rooms if one[1]]:
+                return self._hold(max(free)[-1], brief)
             if clock() > deadline:
                 raise SandboxUnavailable("the sandbox hosts have no room for one more workspace")
             await asyncio.sleep(_LOOK_SECONDS)
@@ -96,8 +102,8 @@ class HostLink:
         """Tell a host; what is lost is told again. Raises NotPermitted, which no repetition mends."""
         try:
             await self._bus.broadcast([self._messages.workspace_order(host_id, order)])
-        except NotPermitted:
-            raise
+        except NotPermitted as error:
+            raise NotPermitted(f"{error}; {RENEW_USERS}") from None
         except BusUnavailable as error:
             _log.info("workspace_order_lost", host_id=host_id, reason=str(error))
 
@@ -121,8 +127,8 @@ class HostLink:
             await asyncio.sleep(_LOOK_SECONDS)
         return hosts
 
-    def _hold(self, host: SandboxHost) -> Lease:
-        lease = Lease(self, host.host_id)
+    def _hold(self, host_id: str, brief: bool) -> Lease:
+        lease = Lease(self, host_id, brief=brief)
         self._leases[lease.workspace_id] = lease
         return lease
 
@@ -144,6 +150,11 @@ class HostLink:
                 _log.warning("answer_not_believed", host_id=event.data.host_id)
             else:
                 lease.hear(event.data)
+
+
+def _rooms(host: SandboxHost, brief: bool) -> int:
+    of_these = host.lasting_workspaces
+    return (host.workspaces if brief or of_these is None else of_these) or 0
 
 
 def _now() -> float:

@@ -7,12 +7,14 @@ here as if a stranger had sent it, and written to the store by who holds the wor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Container, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
 
-from contracts.base.errors import DecodeError, InvalidInput
+from contracts.base.errors import DecodeError, InvalidInput, SandboxUnavailable
 from contracts.base.paths import check_tree
 from contracts.ports.environments import PreparedEnvironment
 from contracts.ports.trees import TreeBase, TreeChanges, TreeStore
@@ -30,40 +32,30 @@ from contracts.ports.workspace import (
     WorkspaceLimits,
 )
 from sandbox_runner.engine.cancellation import run_to_completion
-from sandbox_runner.service.workspaces.bodies import (
-    Body,
-    Call,
-    DiffCall,
-    EntriesAnswer,
-    ExecAnswer,
-    ExecCall,
-    GlobCall,
-    GrepCall,
-    ListCall,
-    ListedChanges,
-    MatchesAnswer,
-    Nothing,
-    OpenCall,
-    OpenedAnswer,
-    PathsAnswer,
-    PrepareCall,
-    PreparedAnswer,
-    ReadCall,
-    WriteCall,
-    changes_of,
-    listed,
-    raw,
-    text_of,
-)
+from sandbox_runner.service.workspaces import calls
+from sandbox_runner.service.workspaces.bodies import Body, Unsuited
 from sandbox_runner.service.workspaces.lease import HostFull, Lease, unbelievable
 from sandbox_runner.service.workspaces.link import HostLink
 from sandbox_runner.workspace.opening import check_preparation
 from sandbox_runner.workspace.workspace import check_argv, check_positive
 
-_A = TypeVar("_A", bound=Nothing)
+_A = TypeVar("_A", bound=calls.Nothing)
 _T = TypeVar("_T")
 _FULL_SECONDS: Final = 0.2
 _KINDS: Final = frozenset({"file", "folder", "link", "other"})
+_REMEMBERED: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class _First:
+    """What a lease begins with."""
+
+    call: calls.OpenCall | calls.PrepareCall
+    content: bytes = b""
+    wanted: str = ""
+    """Hash of the environment that is meant."""
+    brief: bool = False
+    """See Workspaces.open."""
 
 
 class RemoteWorkspaces:
@@ -72,6 +64,8 @@ class RemoteWorkspaces:
     def __init__(self, link: HostLink, trees: TreeStore) -> None:
         self._link, self._trees = link, trees
         self._made_at: dict[str, str] = {}
+        self._declined: deque[tuple[str, str]] = deque(maxlen=_REMEMBERED)
+        """Hosts, and the hash of the environment for which each was not suited, "" where none was meant."""
 
     async def offered(self) -> bool:
         """See Workspaces."""
@@ -83,22 +77,25 @@ class RemoteWorkspaces:
         environment: Environment = NO_ENVIRONMENT,
         limits: WorkspaceLimits = USUAL_LIMITS,
         preparation: Preparation = AS_IT_IS,
+        *,
+        brief: bool = False,
     ) -> RemoteWorkspace:
         check_preparation(preparation, limits)
         if environment.mounts or environment.beside or environment.private:
             raise InvalidInput("environment: a sandbox host has no folder of this machine")
         tree = await self._trees.tree_of(base)
-        changes, content = listed(preparation.changes)
-        call = OpenCall(
+        changes, content = calls.listed(preparation.changes)
+        call = calls.OpenCall(
             commit=base.commit,
             tree=tree,
             environment=environment.at_host,
             limits=limits,
             changes=changes,
-            read_only=tuple(map(raw, preparation.read_only)),
+            read_only=tuple(map(calls.raw, preparation.read_only)),
         )
         wanted = environment.at_host.hash if environment.at_host else ""
-        lease, opened = await self._first(call, content, OpenedAnswer, wanted=wanted)
+        first = _First(call, content, wanted, brief=brief)
+        lease, opened = await self._first(first, calls.OpenedAnswer)
         return RemoteWorkspace(lease, opened, limits, self._trees, tree)
 
     @asynccontextmanager
@@ -106,7 +103,9 @@ class RemoteWorkspaces:
         self, commit: str, say: Callable[[str], None]
     ) -> AsyncIterator[PreparedEnvironment | None]:
         """See Environments. Another host than the one that has it makes it again, where a workspace opens."""
-        lease, made = await self._first(PrepareCall(commit=commit), b"", PreparedAnswer, say=say)
+        await self._trees.tree_of(TreeBase(commit))
+        first = _First(calls.PrepareCall(commit=commit), brief=True)
+        lease, made = await self._first(first, calls.PreparedAnswer, say)
         await run_to_completion(lease.close())
         if not made.hash:
             yield None
@@ -120,33 +119,47 @@ class RemoteWorkspaces:
         await self._link.close()
 
     async def _first(
-        self,
-        call: OpenCall | PrepareCall,
-        content: bytes,
-        kind: type[_A],
-        *,
-        wanted: str = "",
-        say: Callable[[str], None] = lambda _: None,
+        self, first: _First, kind: type[_A], say: Callable[[str], None] = lambda _: None
     ) -> tuple[Lease, _A]:
-        """Ask for what a lease begins with; there is no lease when that raises."""
+        """Ask for what a lease begins with; there is no lease when that raises.
+
+        A host that is not suited is passed over. Raises SandboxUnavailable when there is no other one.
+        """
+        declined: dict[str, str] = {}
         while True:
-            lease = await self._link.lease(self._made_at.get(wanted, ""))
+            lease = await self._link.lease(partial(self._worth, first.wanted, declined), brief=first.brief)
+            if lease is None:
+                raise SandboxUnavailable(
+                    "; ".join(f"sandbox host {name} {why}" for name, why in declined.items())
+                )
             try:
-                body = await lease.ask(call, content, say)
+                body = await lease.ask(first.call, first.content, say)
                 return lease, await _read(lease, partial(body.of, kind))
             except HostFull:
                 await run_to_completion(lease.close())
                 await asyncio.sleep(_FULL_SECONDS)
+            except Unsuited as error:
+                await run_to_completion(lease.close())
+                declined[lease.host_id] = str(error)
+                self._declined.append((lease.host_id, first.wanted))
             except BaseException:
                 await run_to_completion(lease.close())
                 raise
+
+    def _worth(self, wanted: str, declined: Container[str], host_id: str) -> int | None:
+        """How good a host is for an environment; None for one that has said no. Others are asked last."""
+        if host_id in declined:
+            return None
+        if not {(host_id, wanted), (host_id, "")}.isdisjoint(self._declined):
+            return 0
+        return 2 if host_id == self._made_at.get(wanted) else 1
 
 
 class RemoteWorkspace:
     """The port, over a lease."""
 
     def __init__(
-        self, lease: Lease, opened: OpenedAnswer, limits: WorkspaceLimits, trees: TreeStore, tree: str
+        self, lease: Lease, opened: calls.OpenedAnswer, limits: WorkspaceLimits, trees: TreeStore, tree: str
     ) -> None:
         self.backend, self.isolation, self.placement = opened.backend, opened.isolation, opened.placement
         self._lease, self._limits = lease, limits
@@ -158,9 +171,9 @@ class RemoteWorkspace:
         check_argv(argv)
         check_positive(limits)
         own = limits or CommandLimits()
-        call = ExecCall(
+        call = calls.ExecCall(
             number=number,
-            argv=tuple(map(raw, argv)),
+            argv=tuple(map(calls.raw, argv)),
             wall_seconds=own.wall_seconds,
             output_bytes=own.output_bytes,
         )
@@ -169,24 +182,25 @@ class RemoteWorkspace:
 
     async def read(self, path: str, *, offset: int = 0, size: int | None = None) -> bytes:
         most = self._limits.output_bytes if size is None else min(size, self._limits.output_bytes)
-        call = ReadCall(path=raw(path), offset=offset, size=size)
+        call = calls.ReadCall(path=calls.raw(path), offset=offset, size=size)
         return await self._ask(call, lambda body: _at_most(body.content, most))
 
     async def write(self, path: str, content: bytes) -> None:
-        await self._ask(WriteCall(path=raw(path)), lambda _: None, content)
+        await self._ask(calls.WriteCall(path=calls.raw(path)), lambda _: None, content)
 
     async def list(self, path: str = "") -> tuple[FolderEntry, ...]:
-        return await self._ask(ListCall(path=raw(path)), _entries)
+        return await self._ask(calls.ListCall(path=calls.raw(path)), _entries)
 
     async def glob(self, pattern: str) -> tuple[str, ...]:
-        call = GlobCall(pattern=raw(pattern))
-        return await self._ask(call, lambda body: tuple(map(text_of, body.of(PathsAnswer).paths)))
+        call = calls.GlobCall(pattern=calls.raw(pattern))
+        return await self._ask(call, lambda body: tuple(map(calls.text_of, body.of(calls.PathsAnswer).paths)))
 
     async def grep(self, pattern: str, path: str = "", *, most: int = 200) -> tuple[GrepMatch, ...]:
-        return await self._ask(GrepCall(pattern=raw(pattern), path=raw(path), most=most), _matches)
+        call = calls.GrepCall(pattern=calls.raw(pattern), path=calls.raw(path), most=most)
+        return await self._ask(call, _matches)
 
     async def diff(self) -> TreeChanges:
-        return await self._ask(DiffCall(), lambda body: _changes(body, self._limits))
+        return await self._ask(calls.DiffCall(), lambda body: _changes(body, self._limits))
 
     async def snapshot(self) -> str:
         return await self._trees.write_tree(self._tree, await self.diff())
@@ -194,7 +208,7 @@ class RemoteWorkspace:
     async def close(self) -> None:
         await run_to_completion(self._lease.close())
 
-    async def _ask(self, call: Call, read: Callable[[Body], _T], content: bytes = b"") -> _T:
+    async def _ask(self, call: calls.Call, read: Callable[[Body], _T], content: bytes = b"") -> _T:
         body = await self._lease.ask(call, content)
         return await _read(self._lease, lambda: read(body))
 
@@ -208,7 +222,7 @@ async def _read(lease: Lease, read: Callable[[], _T]) -> _T:
 
 
 def _result(number: int, body: Body, most: int) -> ExecResult:
-    found = body.of(ExecAnswer)
+    found = body.of(calls.ExecAnswer)
     output = _at_most(body.content, most)
     out, err = output[: found.stdout_size], output[found.stdout_size :]
     return ExecResult(number, found.verdict, found.exit_code, out, err, found.seconds)
@@ -216,7 +230,8 @@ def _result(number: int, body: Body, most: int) -> ExecResult:
 
 def _entries(body: Body) -> tuple[FolderEntry, ...]:
     found = tuple(
-        FolderEntry(text_of(name), kind, size) for name, kind, size in body.of(EntriesAnswer).entries
+        FolderEntry(calls.text_of(name), kind, size)
+        for name, kind, size in body.of(calls.EntriesAnswer).entries
     )
     if strange := next((one.kind for one in found if one.kind not in _KINDS), None):
         raise _unlike(f"has an entry of the kind {strange[:80]!r}")
@@ -224,13 +239,13 @@ def _entries(body: Body) -> tuple[FolderEntry, ...]:
 
 
 def _matches(body: Body) -> tuple[GrepMatch, ...]:
-    found = body.of(MatchesAnswer).matches
-    return tuple(GrepMatch(text_of(path), line, text_of(text)) for path, line, text in found)
+    found = body.of(calls.MatchesAnswer).matches
+    return tuple(GrepMatch(calls.text_of(path), line, calls.text_of(text)) for path, line, text in found)
 
 
 def _changes(body: Body, limits: WorkspaceLimits) -> TreeChanges:
     """The changes. Raises UnsafePath as Workspace.diff, for what the host should have refused too."""
-    changes = changes_of(body.of(ListedChanges), body.content)
+    changes = calls.changes_of(body.of(calls.ListedChanges), body.content)
     _at_most(body.content, limits.changed_bytes)
     if max(len(changes.files), len(changes.deleted)) > 2 * limits.changed_files:
         raise _unlike("has more files than the limits allow")

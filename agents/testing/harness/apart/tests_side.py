@@ -99,7 +99,10 @@ class Apart:
     """The code under test in a process of its own; a plugin of pytest's."""
 
     def __init__(self, order: Mapping[str, Any], own: Mapping[str, Any], pipe: Any) -> None:
-        """`own`: modules of the harness. Why a test needs one process goes to `pipe`."""
+        """Start the other process, beside what this one imports; it loads nothing of the tree unasked.
+
+        `own`: modules of the harness. Why a test needs one process goes to `pipe`.
+        """
         # The code's process, of the same user, can then neither read nor change this one.
         if ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0):
             raise OSError("this process cannot be closed to others")
@@ -123,15 +126,18 @@ class Apart:
         is_stand_in = own["stand_ins"].is_module
         self._finder = Finder(self._peer, is_stand_in, (tests, order["measure"]))
         self._files = {os.path.join(self._root, path) for path in (*order["apart"], canaries)}
+        self._launch()
 
-    def start(self) -> None:
-        """Start the other process."""
+    def _launch(self) -> None:
         program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "code_side.py")
         told = json.dumps({"folders": self._folders, "measure": self._order["measure"]})
         descriptor = self._theirs.fileno()
         argv = [sys.executable, "-B", "-I", program, str(descriptor), told]
         subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=2, pass_fds=[descriptor])
         self._theirs.close()
+
+    def start(self) -> None:
+        """Open the tree to imports."""
         # The standard library comes before anything that the code may write into the tree.
         installed = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
         place = sys.path.index(installed[0]) if installed else len(sys.path)

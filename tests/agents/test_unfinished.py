@@ -1,0 +1,97 @@
+"""A coder that ends before its work leaves what its last step left, as a commit that says so."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from agents import AgentResult, Task, agent
+from agents.roles.coder import CoderAgent
+from agents.sdk.exchange_log import LastStep
+from artifacts.store.git_store import GitArtifactStore
+from contracts.base.errors import ModelRejected
+from contracts.bus.memory_bus import MemoryBus
+from contracts.messages.payloads import TaskOutcome
+from contracts.messages.suspension import Question
+from contracts.ports.trees import TreeChanges, TreeFile
+from sandbox_runner.workspace.opening import SandboxWorkspaces
+from tests.agents.owner import Owner, running, worker
+from tests.agents.support import ScriptedModel, task_request
+from tests.agents.test_repository_work import step
+from tests.workspace.repositories import Project
+
+EDIT = step(("edit", {"path": "a.txt", "old": "two\n", "new": "two\nthree\n"}))
+MORE = step(
+    ("write", {"path": "notes.txt", "content": "n\n"}),
+    ("run", {"command": "echo x > made.txt; echo x > deep/other.py; rm crlf.txt; mkdir -p __pycache__"}),
+)
+ASK = step(("ask", {"question": "Which?"}))
+WRITABLE = ["a.txt", "notes.txt", "made.txt", "crlf.txt"]
+
+
+async def outcome_of(
+    bus: MemoryBus,
+    owner: Owner,
+    project: Project,
+    agent_class: type,
+    *,
+    questions: int | None = None,
+    **more: Any,
+) -> TaskOutcome:
+    """What becomes of a task in the project."""
+    request = task_request(
+        parents=[project.commit], writable=WRITABLE, timeout_seconds=more.pop("seconds", 60)
+    ).model_copy(update={"base_commit": project.commit, "questions": questions})
+    async with running(worker(bus, GitArtifactStore(project.store), agent_class, **more)):
+        await owner.dispatch(request)
+        [event] = await owner.outcomes(1, seconds=60)
+    assert isinstance(event.data, TaskOutcome)
+    return event.data
+
+
+def left(project: Project, commit: str | None) -> dict[str, bytes | None]:
+    """What a commit changed, beside the record of how it was made."""
+    assert commit is not None
+    found = project.changed(project.store.objects.commit(commit).tree)
+    return {path.decode(): content for path, content in found.items() if not path.startswith(b".multi-agent")}
+
+
+async def test_what_the_last_step_left_is_kept_when_the_model_is_gone(
+    bus: MemoryBus, owner: Owner, project: Project, workspaces: SandboxWorkspaces
+) -> None:
+    model = ScriptedModel(EDIT, MORE, ModelRejected("the account is closed"))
+    found = await outcome_of(bus, owner, project, CoderAgent, model=model, workspaces=workspaces)
+    assert (found.status, found.error and found.error.code) == ("failed", "model_rejected")
+    changed = {"a.txt": b"one\ntwo\nthree\n", "notes.txt": b"n\n", "crlf.txt": None}
+    assert left(project, found.commit) == changed
+    message = project.store.objects.read(found.commit or "")
+    assert message is not None
+    assert b"Task t1 (unfinished)\n" in message.content
+
+
+async def test_what_an_agent_that_asks_a_person_has_so_far_is_kept(
+    bus: MemoryBus, owner: Owner, project: Project, workspaces: SandboxWorkspaces
+) -> None:
+    model = ScriptedModel(EDIT, ASK)
+    found = await outcome_of(bus, owner, project, CoderAgent, questions=1, model=model, workspaces=workspaces)
+    assert found.suspended is not None
+    assert found.suspended.question == Question(text="Which?")
+    assert left(project, found.commit) == {"a.txt": b"one\ntwo\nthree\n"}
+
+
+async def test_it_is_kept_at_the_deadline(bus: MemoryBus, owner: Owner, project: Project) -> None:
+    changes = TreeChanges(("a.txt",), {"notes.txt": TreeFile(b"n\n")})
+    tree = await project.trees.write_tree(project.tree, changes)
+
+    @agent(role="coder")
+    class Waiting:
+        """Waits for an answer that never comes."""
+
+        async def run(self, task: Task) -> AgentResult:
+            task.exchanges.last_step = LastStep(tree, ("notes.txt",))
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    found = await outcome_of(bus, owner, project, Waiting, seconds=1)
+    assert (found.status, found.error and found.error.code) == ("failed", "timeout")
+    assert left(project, found.commit) == {"a.txt": None, "notes.txt": b"n\n"}
