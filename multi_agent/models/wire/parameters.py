@@ -86,7 +86,7 @@ PARAMETERS: Final = (
     replace(_same("stream", bool, "anthropic", "chat", "responses"), idle=False),
 )
 BY_NAME: Final = {parameter.name: parameter for parameter in PARAMETERS}
-OWN: Final = frozenset({"thinking_adaptive", "thinking_budget", "show_thoughts"})
+THINKING: Final = frozenset({"thinking_adaptive", "thinking_budget", "show_thoughts"})
 """Parameters that formats read and write themselves, where more than one field says them."""
 
 

@@ -142,10 +142,6 @@ def parameters(draw: st.DrawFn) -> dict[str, Any]:
     }
     chosen = draw(st.lists(st.sampled_from(sorted(possible)), unique=True, max_size=5))
     found = {name: draw(possible[name]) for name in chosen}
-    if "thinking_budget" in found or found.get("effort") == "none":
-        found.pop("thinking_adaptive", None)
-    if found.get("effort") == "none":
-        found.pop("thinking_budget", None)
     return {"max_tokens": draw(st.integers(1, 9_000)), **found}
 
 

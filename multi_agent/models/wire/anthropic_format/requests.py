@@ -21,7 +21,7 @@ from multi_agent.models.wire.canonical import (
     merged,
 )
 from multi_agent.models.wire.fields import Fields, Notes
-from multi_agent.models.wire.parameters import put, read_parameters, write_parameters
+from multi_agent.models.wire.parameters import THINKING, put, read_parameters, write_parameters
 from multi_agent.models.wire.seals import gathered, kept_for
 
 _ROLES: Final[dict[str, Role]] = {"user": "user", "assistant": "assistant", "system": "system"}
@@ -30,9 +30,7 @@ _REFUSED: Final = {
     "mcp_servers": "MCP servers at the service are known to Anthropic alone",
 }
 _MODES: Final = {"auto": "auto", "required": "any", "none": "none"}
-_OWN: Final = frozenset(
-    {"thinking_adaptive", "thinking_budget", "show_thoughts", "parallel_tool_calls", "max_tokens"}
-)
+_OWN: Final = THINKING | {"parallel_tool_calls", "max_tokens"}
 
 
 def read_request(body: Any, notes: Notes) -> WireRequest:
@@ -176,22 +174,20 @@ def _read_thinking(top: Fields, parameters: dict[str, Any], places: dict[str, st
 
 def _write_thinking(request: WireRequest, body: dict[str, Any], notes: Notes) -> frozenset[str]:
     """Set `thinking`; return the parameters that it says beyond its own."""
-    parameters = request.parameters
+    parameters, said = request.parameters, {""}
     if parameters.get("effort") == "none":
-        body["thinking"] = {"type": "disabled"}
-        return frozenset({"effort"})
-    budget, shown = parameters.get("thinking_budget"), parameters.get("show_thoughts")
-    if budget is not None:
-        body["thinking"] = {"type": "enabled", "budget_tokens": budget}
-    elif parameters.get("thinking_adaptive") or shown is not None:
-        body["thinking"] = {"type": "adaptive"}
-    if shown is not None and "thinking_adaptive" not in parameters and budget is None:
-        notes.lose(
-            request.place("show_thoughts"), "anthropic says it with thinking alone, here of any length"
-        )
-    if shown is not None:
-        body["thinking"]["display"] = "summarized" if shown else "omitted"
-    return frozenset()
+        body["thinking"], said = {"type": "disabled"}, {"effort"}
+    elif "thinking_budget" in parameters:
+        budget = parameters["thinking_budget"]
+        body["thinking"], said = {"type": "enabled", "budget_tokens": budget}, {"thinking_budget"}
+    elif "thinking_adaptive" in parameters:
+        body["thinking"], said = {"type": "adaptive"}, {"thinking_adaptive"}
+    if "show_thoughts" in parameters and said & THINKING:
+        body["thinking"]["display"] = "summarized" if parameters["show_thoughts"] else "omitted"
+        said.add("show_thoughts")
+    for name in sorted((THINKING - said) & set(parameters)):
+        notes.lose(request.place(name), "anthropic says it with thinking alone, in one way")
+    return frozenset(said)
 
 
 def _read_schema(top: Fields, places: dict[str, str]) -> WireSchema | None:

@@ -18,7 +18,7 @@ from multi_agent.models.wire.canonical import (
 from multi_agent.models.wire.fields import Fields, Notes
 from multi_agent.models.wire.gemini_format.parts import CallIds, read_parts, write_contents, write_parts
 from multi_agent.models.wire.gemini_format.schemas import NO_ARGUMENTS, as_json_schema
-from multi_agent.models.wire.parameters import put, read_parameters, write_parameters
+from multi_agent.models.wire.parameters import THINKING, put, read_parameters, write_parameters
 from multi_agent.models.wire.seals import gathered, kept_for
 
 _ROLES: Final[dict[str, Role]] = {"": "user", "user": "user", "function": "user", "model": "assistant"}
@@ -31,7 +31,6 @@ _MODES: Final[dict[str, Literal["auto", "required", "none"]]] = {
     "NONE": "none",
 }
 _SAID: Final = {"auto": "AUTO", "required": "ANY", "none": "NONE"}
-_OWN: Final = frozenset({"thinking_adaptive", "thinking_budget", "show_thoughts"})
 _THINKING: Final = "generationConfig.thinkingConfig"
 _JSON: Final = "application/json"
 _REFUSED: Final = {"cachedContent": "contents kept at the service are known to it alone; send them again"}
@@ -74,7 +73,7 @@ def write_request(request: WireRequest, notes: Notes, service: WireService) -> d
     if request.choice != WireChoice():
         body["toolConfig"] = {"functionCallingConfig": _written_choice(request.choice)}
     said = _write_thinking(request, body, notes)
-    written = write_parameters(request, "gemini", notes, _OWN | said).get("generationConfig", {})
+    written = write_parameters(request, "gemini", notes, THINKING | said).get("generationConfig", {})
     thinking = body.get("generationConfig", {}).get("thinkingConfig", {}) | written.get("thinkingConfig", {})
     if written or thinking:
         body["generationConfig"] = written | ({"thinkingConfig": thinking} if thinking else {})
@@ -165,9 +164,11 @@ def _write_thinking(request: WireRequest, body: dict[str, Any], notes: Notes) ->
     budget, is_off = parameters.get("thinking_budget"), parameters.get("effort") == "none"
     if "show_thoughts" in parameters:
         put(body, f"{_THINKING}.includeThoughts", parameters["show_thoughts"])
-    if parameters.get("thinking_adaptive") and (is_off or budget is not None):
-        notes.lose(request.place("thinking_adaptive"), "Gemini takes one length of thoughts")
-    if is_off or budget is not None or parameters.get("thinking_adaptive"):
+    said = "" if is_off else "thinking_budget" if budget is not None else "thinking_adaptive"
+    for name in ("thinking_adaptive", "thinking_budget"):
+        if name in parameters and name != said:
+            notes.lose(request.place(name), "Gemini takes one length of thoughts")
+    if is_off or budget is not None or "thinking_adaptive" in parameters:
         put(body, f"{_THINKING}.thinkingBudget", 0 if is_off else -1 if budget is None else budget)
     return frozenset({"effort"}) if is_off else frozenset()
 
