@@ -18,7 +18,7 @@ from multi_agent.models.wire.canonical import (
     WireService,
 )
 from multi_agent.models.wire.checks import problems_for
-from multi_agent.models.wire.events import AnswerFailed, CollectedAnswer, WireEvent, events_of
+from multi_agent.models.wire.events import AnswerFailed, CollectedAnswer, InOrder, WireEvent, events_of
 from multi_agent.models.wire.failures import FailureKind, WireFailure, read_failure
 from multi_agent.models.wire.fields import Notes
 from multi_agent.models.wire.formats import FORMATS
@@ -101,7 +101,7 @@ def _passed(
     if has_others(name, request.turns):
         kept_for(name, request.turns, lost)
         sent = without_others(name, sent)
-    if service.model and "model" in sent:
+    if service.model and isinstance(sent, dict) and "model" in sent:
         sent = {**sent, "model": service.model}
     return ConvertedRequest(request, sent, lost.lost, tuple(problems))
 
@@ -120,6 +120,7 @@ class ConvertedStream:
         self._notes = Notes()
         self._reader = FORMATS[source].stream_reader(self._notes, caller)
         self._writer = FORMATS[target].stream_writer(self._notes, caller)
+        self._ordered = InOrder(self._notes, caller)
         self._collected = CollectedAnswer()
 
     @property
@@ -154,7 +155,7 @@ class ConvertedStream:
 
     def _written(self, events: Iterable[WireEvent]) -> list[dict[str, Any]]:
         written: list[dict[str, Any]] = []
-        for event in events:
+        for event in (ordered for one in events for ordered in self._ordered.passed(one)):
             self._collected.add(event)
             written += self._writer.write(event)
         return written

@@ -11,6 +11,7 @@ from multi_agent.models.wire.canonical import (
     StopReason,
     WireBlock,
     WireCall,
+    WireCaller,
     WireResponse,
     WireSeal,
     WireText,
@@ -19,6 +20,7 @@ from multi_agent.models.wire.canonical import (
     with_seal,
 )
 from multi_agent.models.wire.failures import WireFailure
+from multi_agent.models.wire.fields import Notes
 from multi_agent.models.wire.seals import beside
 
 
@@ -98,6 +100,49 @@ class StreamWriter(Protocol):
 
     def write(self, event: WireEvent) -> list[dict[str, object]]:
         """The events that say it, none where the format has no word for it."""
+
+
+class InOrder:
+    """Puts what a service streams in order: a beginning first, one block at a time, each with its end."""
+
+    def __init__(self, notes: Notes, caller: WireCaller) -> None:
+        self._notes = notes
+        self._caller = caller
+        self._has_begun = False
+        self._count = 0
+        """Of blocks that have begun."""
+        self._open: int | None = None
+        """What the service's reader calls the block that has not ended."""
+
+    def passed(self, event: WireEvent) -> Iterator[WireEvent]:
+        """The events instead of this one."""
+        if not self._has_begun and not isinstance(event, AnswerFailed | StillAlive):
+            self._has_begun = True
+            if not isinstance(event, AnswerBegun):
+                yield AnswerBegun(self._caller.response_id, self._caller.model)
+        match event:
+            case BlockBegun():
+                yield from self._closed()
+                self._open = event.index
+                self._count += 1
+                yield replace(event, index=self._count - 1)
+            case BlockGrew() | BlockEnded() if event.index != self._open:
+                self._notes.wrong(f"$.blocks[{event.index}]", "more of a block that is not open")
+            case BlockGrew():
+                yield replace(event, index=self._count - 1)
+            case BlockEnded():
+                self._open = None
+                yield replace(event, index=self._count - 1)
+            case AnswerEnded():
+                yield from self._closed()
+                yield event
+            case _:
+                yield event
+
+    def _closed(self) -> Iterator[WireEvent]:
+        if self._open is not None:
+            yield BlockEnded(self._count - 1)
+        self._open = None
 
 
 class CollectedAnswer:

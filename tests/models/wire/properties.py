@@ -123,6 +123,38 @@ def check_unknown_fields_are_named(request: WireRequest) -> None:
             assert passed.body == {**body, "x_unknown": {"a": [1]}}
 
 
+def check_odd_bodies_are_answered(request: WireRequest, response: WireResponse, odd: Any, at: int) -> None:
+    """Whatever stands wherever in a body, there is an answer in words, and no exception."""
+    for name, other in product(NAMES, NAMES):
+        body, _ = written(request, name)
+        found = convert_request(with_odd(body, odd, at), name, other, SERVICE)
+        assert found.failure is None or found.failure.message
+        answer = json.loads(json.dumps(FORMATS[name].write_response(response, Notes(), CALLER)))
+        convert_response(with_odd(answer, odd, at), name, other, CALLER)
+        stream = ConvertedStream(name, other, CALLER)
+        for event in in_pieces(response, name):
+            stream.feed(with_odd(json.loads(json.dumps(event)), odd, at, within=True))
+        stream.end()
+
+
+def with_odd(body: Any, odd: Any, number: int, *, within: bool = False) -> Any:
+    """A body in which something else stands somewhere; `within` it if it must stay an object."""
+    places = list(slots(body))
+    if not within:
+        places.append(([body], 0))
+    holder, key = places[number % len(places)]
+    holder[key] = odd
+    return holder[key] if holder == [odd] and not within else body
+
+
+def slots(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every place in a JSON value at which another could stand."""
+    found = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in found:
+        yield value, key
+        yield from slots(one)
+
+
 OPAQUE = ("input_schema", "parameters", "parametersJsonSchema", "schema", "responseJsonSchema", "input")
 """Fields of objects whose content is not the format's."""
 

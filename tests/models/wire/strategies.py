@@ -56,6 +56,9 @@ arguments = st.dictionaries(
     st.one_of(st.integers(-5, 5), said, st.booleans(), st.lists(st.integers(0, 3), max_size=2)),
     max_size=3,
 ).map(lambda found: json.dumps(found, ensure_ascii=False))
+ODD: list[Any] = [None, True, -1, 1.5, "x", "", [], [1], {}, {"type": "x"}, [[]], {"a": None}, [{}]]
+"""What does not belong where it stands."""
+odds = st.sampled_from(ODD)
 caches = st.sampled_from(["", "", "", "default", "5m", "1h"])
 coded = st.binary(min_size=1, max_size=6).map(lambda data: base64.b64encode(data).decode())
 

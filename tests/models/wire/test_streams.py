@@ -159,6 +159,21 @@ def test_a_thought_between_calls_begins_none_of_them_again() -> None:
     assert kinds == ["c0", "thought", "c1"]
 
 
+def test_what_a_service_streams_in_no_order_is_put_in_order() -> None:
+    sent: list[dict[str, Any]] = [
+        {"type": "content_block_start", "index": 4, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_start", "index": 2, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 4, "delta": {"type": "text_delta", "text": "late"}},
+        {"type": "content_block_delta", "index": 2, "delta": {"type": "text_delta", "text": "Hi"}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}},
+    ]
+    stream = ConvertedStream("anthropic", "responses", CALLER)
+    told = [one for event in sent for one in stream.feed(event)] + stream.end()
+    assert (told[0]["type"], told[-1]["type"]) == ("response.created", "response.completed")
+    assert stream.response.blocks == (WireText(""), WireText("Hi"))
+    assert [problem.message for problem in stream.lost] == ["more of a block that is not open"]
+
+
 def test_what_is_said_at_the_end_alone_is_not_missed() -> None:
     stream = ConvertedStream("responses", "chat", CALLER)
     call = {"type": "function_call", "call_id": "c", "name": "read"}

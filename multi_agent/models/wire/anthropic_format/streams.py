@@ -56,12 +56,12 @@ class AnthropicReader:
         self._usage: WireUsage | None = None
         self._ended: AnswerEnded | None = None
         self._is_over = False
-        self._indexes: dict[object, int] = {}
+        self._indexes: dict[str, int] = {}
         """Ours by theirs: blocks that nobody knows have none."""
         self._block: WireBlock | None = None
         self._thought = ""
         self._signature = ""
-        self._readers: Final[Mapping[object, Callable[[dict[str, Any]], list[WireEvent]]]] = {
+        self._readers: Final[Mapping[str, Callable[[dict[str, Any]], list[WireEvent]]]] = {
             "message_start": self._begun,
             "content_block_start": self._block_begun,
             "content_block_delta": self._grown,
@@ -73,7 +73,7 @@ class AnthropicReader:
         }
 
     def read(self, event: dict[str, Any]) -> list[WireEvent]:
-        read = self._readers.get(event.get("type"))
+        read = self._readers.get(str(event.get("type")))
         if read is None:
             self._notes.lose("$", f"an event of type {event.get('type')!r}")
             return []
@@ -102,7 +102,7 @@ class AnthropicReader:
         if block is None:
             return []
         self._block, self._thought, self._signature = block, "", ""
-        index = self._indexes[event.get("index")] = len(self._indexes)
+        index = self._indexes[str(event.get("index"))] = len(self._indexes)
         text = getattr(block, "text", "")
         if isinstance(block, WireCall):
             block = replace(block, arguments="")
@@ -111,7 +111,7 @@ class AnthropicReader:
         return [BlockBegun(index, block), *([BlockGrew(index, text)] if text else [])]
 
     def _grown(self, event: dict[str, Any]) -> list[WireEvent]:
-        index = self._indexes.get(event.get("index"))
+        index = self._indexes.get(str(event.get("index")))
         delta = Fields(event.get("delta"), f"$.content[{event.get('index')}]", self._notes)
         kind = delta.text("type")
         if index is None or kind not in _DELTAS:
@@ -125,7 +125,7 @@ class AnthropicReader:
         return [BlockGrew(index, text)] if text else []
 
     def _block_ended(self, event: dict[str, Any]) -> list[WireEvent]:
-        index = self._indexes.get(event.get("index"))
+        index = self._indexes.get(str(event.get("index")))
         return [] if index is None else [BlockEnded(index, self._seal())]
 
     def _seal(self) -> WireSeal | None:

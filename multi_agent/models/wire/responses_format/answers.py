@@ -176,7 +176,8 @@ def write_usage(usage: WireUsage) -> dict[str, Any]:
 
 def _has_refusal(body: Any) -> bool:
     items = body.get("output") if isinstance(body, dict) else None
-    parts = [part for item in items or () if isinstance(item, dict) for part in _parts(item)]
+    items = items if isinstance(items, list) else []
+    parts = [part for item in items if isinstance(item, dict) for part in _parts(item)]
     return any(isinstance(part, dict) and part.get("type") == "refusal" for part in parts)
 
 

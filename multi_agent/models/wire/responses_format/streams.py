@@ -59,7 +59,7 @@ class ResponsesReader:
         self._index = -1
         """Of the last block that began."""
         self._has_grown = False
-        self._readers: Final[Mapping[object, Callable[[dict[str, Any]], Iterator[WireEvent]]]] = {
+        self._readers: Final[Mapping[str, Callable[[dict[str, Any]], Iterator[WireEvent]]]] = {
             **dict.fromkeys(_GROWN, self._grown),
             **dict.fromkeys(_SILENT, lambda _: iter(())),
             "response.created": self._begun,
@@ -77,7 +77,7 @@ class ResponsesReader:
         }
 
     def read(self, event: dict[str, Any]) -> list[WireEvent]:
-        read = self._readers.get(event.get("type"))
+        read = self._readers.get(str(event.get("type")))
         if read is None:
             self._notes.lose("$", f"an event of type {event.get('type')!r}")
             return []
@@ -252,6 +252,6 @@ class ResponsesWriter:
         yield "response.output_item.done", {"item": item, "output_index": index}
 
 
-def _kind(event: dict[str, Any], key: str) -> object:
+def _kind(event: dict[str, Any], key: str) -> str:
     part = event.get(key)
-    return part.get("type") if isinstance(part, Mapping) else None
+    return str(part.get("type")) if isinstance(part, Mapping) else ""
