@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final, get_args
 
@@ -23,6 +23,14 @@ from multi_agent.models.wire.fields import Notes
 
 _PREFIX: Final = "sealed."
 _CODED_PREFIX: Final = base64.b64encode(_PREFIX.encode()).decode()[:9]
+_KEPT_TYPES: Final[Mapping[FormatName, tuple[str, ...]]] = {
+    "anthropic": ("thinking", "redacted_thinking"),
+    "responses": ("reasoning",),
+}
+_KEPT_FIELDS: Final[Mapping[FormatName, frozenset[str]]] = {
+    "chat": frozenset({"reasoning_content", "reasoning", "reasoning_details", "extra_content"}),
+    "gemini": frozenset({"thoughtSignature", "thought_signature"}),
+}
 _OF_TEXT: Final = "text"
 
 
@@ -42,9 +50,17 @@ def unwrapped(text: str) -> WireSeal | None:
         owner, raw, of = found
     except (ValueError, TypeError, RecursionError):
         return None
-    if owner not in get_args(FormatName) or not isinstance(of, str):
-        return None
-    return WireSeal(owner, raw, of)
+    is_one = owner in get_args(FormatName) and isinstance(of, str) and _may_be_kept(owner, raw)
+    return WireSeal(owner, raw, of) if is_one else None
+
+
+def _may_be_kept(owner: FormatName, raw: Any) -> bool:
+    """Whether a service may have given this to keep: clients can write what they like."""
+    if not isinstance(raw, dict):
+        return False
+    if owner in _KEPT_TYPES:
+        return raw.get("type") in _KEPT_TYPES[owner]
+    return raw.keys() <= _KEPT_FIELDS[owner]
 
 
 def signature(seal: WireSeal) -> str:
