@@ -58,6 +58,14 @@ def anthropic(**changes: Any) -> dict[str, Any]:
     return {**ANTHROPIC, **changes}
 
 
+def part(one: dict[str, Any]) -> dict[str, Any]:
+    return {"contents": [{"parts": [one]}]}
+
+
+def config(**said: Any) -> dict[str, Any]:
+    return {**CONTENTS, "generationConfig": said}
+
+
 def said(part: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"role": "user", "content": [part]}]
 
@@ -67,6 +75,10 @@ def chat(**changes: Any) -> dict[str, Any]:
 
 
 OLDER = {"type": "OBJECT", "properties": {"a": {"type": "STRING", "nullable": True}}}
+BAD_IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "!"}}
+OF_BLOCKS = {"type": "document", "source": {"type": "content"}}
+PART = "$.contents[0].parts[0]"
+GOOGLES = "https://generativelanguage.googleapis.com/v1beta/files/a"
 SAID = "$.messages[0].content"
 ASKED = {"model": "m", "input": "x"}
 CONTENTS = {"contents": [{"parts": [{"text": "x"}]}]}
@@ -220,6 +232,25 @@ def test_parameters_by_their_other_names(target: FormatName, said: dict[str, Any
     assert paths(found.lost) == lost
 
 
+def test_marks_for_the_cache_go_where_there_are_marks() -> None:
+    marked = {"type": "text", "text": "x", "prompt_cache_breakpoint": {"mode": "explicit"}}
+    found = convert_request(chat(messages=said(marked)), "chat", "anthropic")
+    assert found.body["messages"][0]["content"] == [
+        {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}
+    ]
+    assert paths(convert_request(chat(messages=said(marked)), "chat", "responses").lost) == {
+        f"{SAID}[0].cache"
+    }
+
+
+def test_json_of_any_kind_is_asked_for_where_that_can_be() -> None:
+    asked = chat(response_format={"type": "json_object"})
+    assert paths(convert_request(asked, "chat", "anthropic").lost) == {"$.response_format"}
+    found = convert_request(asked, "chat", "gemini")
+    assert found.body["generationConfig"] == {"responseMimeType": "application/json"}
+    assert not found.lost
+
+
 def test_lists_have_ends() -> None:
     stops = anthropic(stop_sequences=["a", "b", "c", "d", "e"])
     assert "$.stop_sequences" in paths(convert_request(stops, "anthropic", "chat").refused)
@@ -350,6 +381,28 @@ def test_what_is_not_valid_is_said_by_name(changes: dict[str, Any], message: str
         ("chat", chat(n=2), "anthropic", "$.n"),
         ("chat", chat(messages=said({"type": "input_audio"})), "gemini", f"{SAID}[0]"),
         ("chat", chat(messages=said({"type": "file", "file": {"file_id": "f"}})), "anthropic", f"{SAID}[0]"),
+        ("chat", chat(tools=[{"type": "custom", "custom": {}}]), "anthropic", "$.tools[0]"),
+        ("chat", chat(tool_choice={"type": "custom"}), "anthropic", "$.tool_choice"),
+        ("chat", chat(response_format={"type": "grammar"}), "anthropic", "$.response_format"),
+        (
+            "chat",
+            chat(messages=[{"role": "function", "name": "f", "content": "x"}]),
+            "gemini",
+            "$.messages[0]",
+        ),
+        ("anthropic", anthropic(messages=said(OF_BLOCKS)), "chat", f"{SAID}[0].source"),
+        ("responses", {**ASKED, "background": True}, "chat", "$.background"),
+        ("responses", {**ASKED, "tools": [{"type": "web_search"}]}, "chat", "$.tools[0]"),
+        (
+            "gemini",
+            part({"inlineData": {"mimeType": "audio/wav", "data": "aGk="}}),
+            "chat",
+            f"{PART}.inlineData",
+        ),
+        ("gemini", part({"fileData": {"fileUri": GOOGLES, "mimeType": "image/png"}}), "chat", PART),
+        ("gemini", part({"executableCode": {"code": "1"}}), "anthropic", PART),
+        ("gemini", config(candidateCount=2), "chat", "$.generationConfig.candidateCount"),
+        ("gemini", config(responseModalities=["IMAGE"]), "chat", "$.generationConfig.responseModalities"),
         ("responses", {**ASKED, "previous_response_id": "r"}, "chat", "$.previous_response_id"),
         ("responses", {**ASKED, "input": [{"type": "item_reference", "id": "i"}]}, "chat", "$.input[0]"),
         ("gemini", {**CONTENTS, "cachedContent": "c"}, "chat", "$.cachedContent"),
