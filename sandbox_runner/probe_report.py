@@ -10,8 +10,8 @@ from contracts.base.errors import InvalidInput, NotConfigured, SandboxUnavailabl
 from contracts.ports.sandbox import Sandbox
 from sandbox_runner.choose import Opened, open_untested
 from sandbox_runner.engine.settings import SandboxSettings
-from sandbox_runner.probes.abuse import ABUSE, Abuse
-from sandbox_runner.probes.model import Outcome, Status, outcome
+from sandbox_runner.probes.abuse import ABUSE
+from sandbox_runner.probes.model import Abuse, Outcome, Status, outcome
 from sandbox_runner.probes.quick import QUICK, run_quick_probes
 
 BACKEND_SECONDS = 180

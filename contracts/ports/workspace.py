@@ -39,7 +39,7 @@ class WorkspaceLimits:
     """Output of one command."""
     cpus: float = 1.0
     memory_mb: int = 2_048
-    """Of all processes. Where a control group counts, what was written counts as well."""
+    """Of all processes, and of what was written."""
     processes: int = 256
     disk_mb: int = 1_024
     """What is written, beside the tree."""

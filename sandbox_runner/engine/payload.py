@@ -48,9 +48,22 @@ sys.modules["sandbox_runner.guest.main"].main(boot["launch"])
 """
 PYTHON_OPTIONS = ("-I", "-S", "-c", BOOT)
 
-_MODULES = ("wire", "linux", "landlock", "watchdog", "enter", "isolate", "collect", "supervise", "main")
+_MODULES = (
+    "wire",
+    "linux",
+    "landlock",
+    "watchdog",
+    "enter",
+    "isolate",
+    "collect",
+    *(f"measuring.{name}" for name in ("sockets", "processes", "mappings", "descriptors", "memory")),
+    "supervise",
+    "main",
+)
 _WORKSPACE_MODULES = ("placement", "preparation", "operations", "services", "workspace")
 _OPEN_FILES = 256
+# Of signals that wait, and of timers.
+_SIGNALS = 1_024
 ENVIRONMENT = {
     "HOME": "/nonexistent",
     "LANG": "C.UTF-8",
@@ -73,9 +86,6 @@ class GuestSetup:
     rlimits: Mapping[str, int] = field(default_factory=dict)
     """Resource limits in addition to those that every backend sets, by name, such as RLIMIT_NPROC."""
 
-    poll_memory: bool = False
-    """Whether the guest must measure and limit memory itself."""
-
 
 def boot_block(launch: Mapping[str, Any] | None = None, *, workspace: bool = False) -> bytes:
     """Encode the first block: the guest's modules, and how to enter namespaces (see guest.enter)."""
@@ -86,8 +96,12 @@ def boot_block(launch: Mapping[str, Any] | None = None, *, workspace: bool = Fal
 def _guest_modules(workspace: bool) -> tuple[tuple[str, str], ...]:
     folder = resources.files("sandbox_runner.guest")
     names = (*_MODULES, *(_WORKSPACE_MODULES if workspace else ()))
-    loaded = [(f"sandbox_runner.guest.{n}", (folder / f"{n}.py").read_text("utf-8")) for n in names]
-    return (("sandbox_runner", ""), ("sandbox_runner.guest", ""), *loaded)
+    loaded = [
+        (f"sandbox_runner.guest.{n}", (folder / f"{n.replace('.', '/')}.py").read_text("utf-8"))
+        for n in names
+    ]
+    packages = ("sandbox_runner", "sandbox_runner.guest", "sandbox_runner.guest.measuring")
+    return (*((name, "") for name in packages), *loaded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +136,17 @@ def make_job(request: SandboxRequest, setup: GuestSetup) -> Job:
 
 def guest_limits(limits: SandboxLimits, setup: GuestSetup) -> dict[str, Any]:
     """Return the limits that the guest enforces."""
-    rlimits = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": _OPEN_FILES, "RLIMIT_MSGQUEUE": 0}
+    rlimits = {
+        "RLIMIT_CORE": 0,
+        "RLIMIT_NOFILE": _OPEN_FILES,
+        "RLIMIT_MSGQUEUE": 0,
+        "RLIMIT_SIGPENDING": _SIGNALS,
+    }
     rlimits["RLIMIT_FSIZE"] = limits.disk_mb * MEGABYTE
     return {
         "wall_seconds": limits.wall_seconds,
         "output_bytes": limits.output_bytes,
-        "memory_bytes": limits.memory_mb * MEGABYTE if setup.poll_memory else 0,
+        "memory_bytes": limits.memory_mb * MEGABYTE,
         "collect_bytes": collect_bytes(limits),
         "collect_files": collect_files(limits),
         "path_bytes": MAX_PATH_BYTES,

@@ -23,8 +23,14 @@ _ARCHITECTURES = {
     "x86_64": (0, 0xC000_003E, "SCMP_ARCH_X86_64"),
     "aarch64": (1, 0xC000_00B7, "SCMP_ARCH_AARCH64"),
 }
-# Memory that polling /proc does not see. A control group counts it.
-_UNCOUNTED_MEMORY = ("memfd_create", "msgget", "semget", "shmget")
+# Memory of which process 1 sees nothing, or not who holds it. A control group counts it.
+_UNCOUNTED_MEMORY = (
+    *("mbind", "memfd_create", "msgget", "semget", "set_mempolicy", "set_mempolicy_home_node", "shmget"),
+    "vmsplice",
+)
+# Pages that would stay in pipes and sockets, when the files and sockets that they are from are gone. Who
+# calls these can do without, and knows this error, which some pairs of descriptors give.
+_UNCOUNTED_PAGES = ("sendfile", "splice", "tee")
 SMALL_SEGMENT = 4_096
 """Bytes of a System V segment that a database server needs to know of another one."""
 _SHM_HUGETLB = 0o4000
@@ -33,6 +39,18 @@ _NEW_NAMESPACES = tuple(1 << bit for bit in (17, 25, 26, 27, 28, 29, 30))
 # TIOCSTI and TIOCLINUX put input into a terminal that another process reads.
 _TYPING = (0x5412, 0x541C)
 _LOW_WORD = 0xFFFF_FFFF
+_CLONE_FILES, _CLONE_THREAD = 0x400, 0x1_0000
+_CLOSE_RANGE_UNSHARE = 2
+_F_OFD_SETLK, _F_OFD_SETLKW, _F_SETPIPE_SZ = 37, 38, 1031
+_PIPE_BYTES = 65_536
+_KCMP_VM = 1
+_LANDLOCK_RULE_NET_PORT = 2
+_PR_FUTEX_HASH = 78
+_SOL_SOCKET = 1
+_TCP_ZEROCOPY_RECEIVE = 35
+_FILTERS_AND_PINS = (26, 51, 60)
+"""SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF, SO_ZEROCOPY."""
+_PROTOCOLS = (0, int(socket.IPPROTO_TCP), int(socket.IPPROTO_UDP))
 
 _ALLOW = 0x7FFF_0000
 _ERRNO = 0x0005_0000
@@ -58,6 +76,9 @@ def bpf_program(*, deny_uncounted_memory: bool, small_segments: bool = False) ->
     if deny_uncounted_memory:
         kept = {"shmget"} if small_segments else set()
         forbidden += [special[name] for name in _UNCOUNTED_MEMORY if name not in kept]
+        forbidden.remove(FORBIDDEN["kcmp"][column])
+        checked |= {name: [_refuse(errno.EINVAL)] for name in _UNCOUNTED_PAGES}
+        checked |= _measurable_only(checked["clone"], checked["socket"])
         checked |= {"shmget": _only_small_segments()} if small_segments else {}
     code: list[_Instruction] = [
         (_LOAD, 0, 0, _ARCHITECTURE_AT),
@@ -95,8 +116,55 @@ def _argument_checks() -> dict[str, list[_Instruction]]:
         "clone": [_argument(0), (_ANY_BIT, 0, 1, sum(_NEW_NAMESPACES)), denied, allow],
         "prlimit64": only_zero,
         "personality": only_zero,
-        "ioctl": [_argument(1), (_EQUAL, 1, 0, _TYPING[0]), (_EQUAL, 0, 1, _TYPING[1]), denied, allow],
+        "ioctl": _refused(1, _TYPING, errno.EPERM),
     }
+
+
+def _measurable_only(
+    clone: list[_Instruction], families: list[_Instruction]
+) -> dict[str, list[_Instruction]]:
+    """What else process 1 needs to see all memory that a program holds, and to see it once."""
+    allow: _Instruction = (_RETURN, 0, 0, _ALLOW)
+    denied = _refuse(errno.EPERM)
+    shared_files: list[_Instruction] = [
+        _argument(0),
+        (_ANY_BIT, 0, 2, _CLONE_THREAD),
+        (_ANY_BIT, 1, 0, _CLONE_FILES),
+        denied,
+    ]
+    protocols: list[_Instruction] = [
+        (_EQUAL, 5, 0, int(socket.AF_UNIX)),
+        _argument(2),
+        *((_EQUAL, len(_PROTOCOLS) - i, 0, each) for i, each in enumerate(_PROTOCOLS)),
+        _refuse(errno.EPROTONOSUPPORT),
+        allow,
+    ]
+    pipes: list[_Instruction] = [_argument(2), (_ABOVE, 0, 1, _PIPE_BYTES), denied, allow]
+    return {
+        "clone": [*shared_files, *clone],
+        "close_range": [_argument(2), (_ANY_BIT, 0, 1, _CLOSE_RANGE_UNSHARE), denied, allow],
+        "fcntl": [
+            *(_argument(1), (_EQUAL, 0, len(pipes), _F_SETPIPE_SZ), *pipes),
+            *_refused(1, (_F_OFD_SETLK, _F_OFD_SETLKW), errno.EINVAL),
+        ],
+        "getsockopt": _at_level(socket.IPPROTO_TCP, _refused(2, (_TCP_ZEROCOPY_RECEIVE,), errno.EINVAL)),
+        "io_setup": [_refuse(errno.ENOSYS)],
+        "kcmp": [_argument(2), (_EQUAL, 1, 0, _KCMP_VM), denied, allow],
+        "landlock_add_rule": _refused(1, (_LANDLOCK_RULE_NET_PORT,), errno.EINVAL),
+        "prctl": _refused(0, (_PR_FUTEX_HASH,), errno.EINVAL),
+        "setsockopt": _at_level(_SOL_SOCKET, _refused(2, _FILTERS_AND_PINS, errno.EPERM)),
+        "socket": [*families[:-1], *protocols],
+    }
+
+
+def _refused(index: int, values: tuple[int, ...], code: int) -> list[_Instruction]:
+    """Refuse a call with one of the values as an argument."""
+    compared: list[_Instruction] = [(_EQUAL, len(values) - i, 0, each) for i, each in enumerate(values)]
+    return [_argument(index), *compared, (_RETURN, 0, 0, _ALLOW), _refuse(code)]
+
+
+def _at_level(level: int, then: list[_Instruction]) -> list[_Instruction]:
+    return [_argument(1), (_EQUAL, 1, 0, int(level)), (_RETURN, 0, 0, _ALLOW), *then]
 
 
 def _only_small_segments() -> list[_Instruction]:

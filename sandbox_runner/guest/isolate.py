@@ -70,20 +70,22 @@ def drop_privileges(settings: dict[str, Any] | None) -> None:
     """Drop capabilities and root, and load the seccomp filter.
 
     Does nothing if `settings` is None, because then the container engine has done it. The filter is loaded
-    here and not with bubblewrap's --seccomp, because it forbids mounting.
+    here and not with bubblewrap's --seccomp, because it forbids mounting. Where memory is measured, process 1
+    alone keeps the capability to look at processes that hide what they hold; it is one of this sandbox only.
     """
     if settings is None:
         return
     if settings["cpu_count"]:
         os.sched_setaffinity(0, _some_cpus(settings["cpu_count"]))
     linux.empty_bounding_set()
+    linux.keep_capabilities()
     if os.geteuid() == 0:
         identity = settings["identity"]
         os.setgroups([])
         os.setresgid(identity, identity, identity)
         os.setresuid(identity, identity, identity)
         linux.die_with_parent()
-    linux.drop_capabilities()
+    linux.drop_capabilities(kept=linux.CAP_SYS_PTRACE if settings["measured"] else 0)
     linux.set_dumpable(False)
     linux.load_filter(base64.b64decode(settings["filter"]))
 

@@ -29,6 +29,7 @@ _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
+_PR_SET_KEEPCAPS = 8
 _PR_SET_SECCOMP = 22
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
@@ -37,6 +38,7 @@ _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _SECCOMP_MODE_FILTER = 2
 _CAPABILITY_VERSION_3 = 0x2008_0522
 _LAST_POSSIBLE_CAPABILITY = 63
+CAP_SYS_PTRACE = 1 << 19
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -135,11 +137,24 @@ def empty_bounding_set() -> None:
             return
 
 
-def drop_capabilities() -> None:
-    """Empty the ambient, effective, permitted and inheritable sets."""
+def keep_capabilities() -> None:
+    """Let a change of the user id leave what is permitted."""
+    _prctl("PR_SET_KEEPCAPS", _PR_SET_KEEPCAPS, 1)
+
+
+def drop_capabilities(kept: int = 0) -> None:
+    """Empty the ambient, effective, permitted and inheritable sets.
+
+    kept: those of the first 32, as bits, that stay permitted and effective. Raises OSError if they are not.
+    """
     _prctl("PR_CAP_AMBIENT", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
-    _check(_libc.capset(header, bytes(24)), "capset")
+    now = ctypes.create_string_buffer(24)
+    _check(_libc.capget(header, now), "capget")
+    _, permitted, *_ = struct.unpack("=6I", now.raw)
+    if kept & ~permitted:
+        raise OSError(f"capabilities {kept:#x} are needed, and not permitted here")
+    _check(_libc.capset(header, struct.pack("=6I", kept, kept, 0, 0, 0, 0)), "capset")
 
 
 def load_filter(program: bytes) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from typing import Any
 
 from sandbox_runner.guest import collect, enter, isolate, supervise, wire
+from sandbox_runner.guest.measuring import memory
 from sandbox_runner.guest.watchdog import Watchdog, wait_for_host
 
 _PREPARE_SECONDS = 60.0
@@ -34,9 +36,7 @@ def _main(launch: dict[str, Any] | None) -> None:
     if "workspace" in job:
         _serve(job, watchdog)
     contents, stdin = wire.read_block(), wire.read_block()
-    stdin_fd = os.memfd_create("stdin")
-    _write_all(stdin_fd, stdin)
-    os.lseek(stdin_fd, 0, os.SEEK_SET)
+    stdin_fd = _sealed(stdin)
     isolate.mount(job["isolation"])
     os.chdir(job["workdir"])
     try:
@@ -46,8 +46,9 @@ def _main(launch: dict[str, Any] | None) -> None:
         wire.send(wire.BAD_INPUT, f"{error.filename or 'files'}: {error.strerror}".encode())
         return
     isolate.protect(job["isolation"], job["read_only"])
+    meter = memory.meter_for(job["isolation"])
     isolate.drop_privileges(job["isolation"])
-    result = supervise.run(job, stdin_fd, watchdog)
+    result = supervise.run(job, stdin_fd, watchdog, meter)
     watchdog.begin_phase(_COLLECT_SECONDS)
     wire.send(wire.RESULT, json.dumps({**result, "nonce": job["nonce"]}).encode())
     if job["collect"]:
@@ -74,6 +75,16 @@ def _await_job() -> tuple[dict[str, Any], Watchdog]:
         if block := wire.read_block():
             return json.loads(block), watchdog
         watchdog.stop()
+
+
+def _sealed(data: bytes) -> int:
+    """Return a file with the data, to which nobody can write: nothing limits what it holds."""
+    fd = os.memfd_create("stdin", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    _write_all(fd, data)
+    os.lseek(fd, 0, os.SEEK_SET)
+    seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
+    return fd
 
 
 def _write_files(files: list[tuple[str, int]], contents: bytes, read_only: frozenset[str]) -> None:

@@ -12,12 +12,11 @@ from collections.abc import Callable
 from typing import Any, Optional
 
 from sandbox_runner.guest import landlock, linux, wire
+from sandbox_runner.guest.measuring.memory import MemoryMeter
 from sandbox_runner.guest.watchdog import Watchdog
 
-_MEMORY_TICK = 0.025
 _IDLE_TICK = 0.25
 _SPARE_SECONDS = 5.0
-_PAGE_KB = 1024
 _NICE = 5
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 
@@ -28,15 +27,20 @@ Work = Optional[Callable[[], None]]  # noqa: UP007,UP045,RUF100 - also valid for
 EndOthers = Optional[Callable[[Callable[[], bool]], None]]  # noqa: UP007,UP045,RUF100 - as above
 
 
+Meter = Optional[MemoryMeter]  # noqa: UP007,UP045,RUF100 - as above
+
+
 def run(
     job: dict[str, Any],
     stdin_fd: int,
     watchdog: Watchdog,
+    meter: Meter,
     work: Work = None,
     end_others: EndOthers = None,
 ) -> dict[str, Any]:
     """Run job["argv"], or `work` in a process of its own.
 
+    meter: measures memory, where nothing else limits it.
     end_others: ends what must not stay, where not all must go. It is given what reaps ended processes.
 
     Return how it ended: {"end", "code", "seconds", "oom_kills"}.
@@ -45,7 +49,7 @@ def run(
     when the program was killed here. `oom_kills` counts processes that the kernel killed for memory. No other
     process runs when this returns, those that `end_others` leaves aside.
     """
-    supervisor = _Supervisor(job, stdin_fd, work)
+    supervisor = _Supervisor(job, stdin_fd, meter, work)
     watchdog.begin_phase(job["limits"]["wall_seconds"] + _SPARE_SECONDS)
     end = supervisor.loop(watchdog)
     supervisor.end_everything(end_others)
@@ -61,7 +65,8 @@ def run(
 
 
 class _Supervisor:
-    def __init__(self, job: dict[str, Any], stdin_fd: int, work: Work) -> None:
+    def __init__(self, job: dict[str, Any], stdin_fd: int, meter: Meter, work: Work) -> None:
+        self._meter = meter
         self._limits = job["limits"]
         self._left = self._limits["output_bytes"]
         self.exit_code: int | None = None
@@ -74,6 +79,8 @@ class _Supervisor:
             become_program(job, (stdin_fd, out_write, err_write), work)
         for fd in (stdin_fd, out_write, err_write):
             os.close(fd)
+        if meter:
+            meter.begin(self._limits["memory_bytes"])
         self._started = time.monotonic()
         self._ended: float | None = None
         self._main_fd = os.pidfd_open(self._main)
@@ -88,12 +95,12 @@ class _Supervisor:
         for fd in (0, self._main_fd, *self._outputs):
             poller.register(fd, select.POLLIN)
         deadline = self._started + self._limits["wall_seconds"]
-        memory: int = self._limits["memory_bytes"]
-        tick = _MEMORY_TICK if memory else _IDLE_TICK
+        meter = self._meter
         while self.exit_code is None:
             left = deadline - time.monotonic()
             if left <= 0:
                 return "timeout"
+            tick = meter.wait if meter else _IDLE_TICK
             for fd, _ in poller.poll(min(tick, left) * 1000):
                 if fd == 0:
                     watchdog.check()
@@ -101,7 +108,7 @@ class _Supervisor:
                     poller.unregister(fd)
             if self._left < 0:
                 return "output_limit"
-            if memory and _memory_in_use(memory) > memory:
+            if meter and meter.exceeded():
                 return "oom"
             self._reap(os.WNOHANG)
         return "exit"
@@ -159,6 +166,7 @@ class _Supervisor:
 def become_program(job: dict[str, Any], stdio: tuple[int, int, int], work: Work) -> None:
     """Let the child process do its work, or replace it by the program. Does not return."""
     try:
+        linux.drop_capabilities()
         linux.set_dumpable(work is None)
         _write_quietly("/proc/self/oom_score_adj", b"1000")
         os.setsid()
@@ -212,31 +220,3 @@ def _oom_kills() -> int:
         except OSError:
             continue
     return 0
-
-
-def _memory_in_use(limit: int) -> int:
-    """Return the bytes of memory of all processes but this one.
-
-    Shared pages count once for each process, which is quick to measure. If the sum is above `limit`, it is
-    measured again with shared pages counted once.
-    """
-    pids = [name for name in os.listdir("/proc") if name.isdigit() and name != "1"]
-    counted = sum(map(_resident, pids))
-    return counted if counted <= limit else sum(map(_proportional, pids))
-
-
-def _resident(pid: str) -> int:
-    return _fields(f"/proc/{pid}/status", (b"RssAnon:", b"RssShmem:"))
-
-
-def _proportional(pid: str) -> int:
-    # A process can make its smaps unreadable for us, but not its status.
-    return _fields(f"/proc/{pid}/smaps_rollup", (b"Pss_Anon:", b"Pss_Shmem:")) or _resident(pid)
-
-
-def _fields(path: str, names: tuple[bytes, bytes]) -> int:
-    try:
-        with open(path, "rb") as file:
-            return sum(int(line.split()[1]) * _PAGE_KB for line in file if line.startswith(names))
-    except (OSError, ValueError):
-        return 0

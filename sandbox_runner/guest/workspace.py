@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from sandbox_runner.guest import isolate, operations, placement, preparation, supervise, wire
+from sandbox_runner.guest.measuring import memory
 from sandbox_runner.guest.services import GuestServices
 from sandbox_runner.guest.watchdog import Watchdog, wait_for_host
 
@@ -21,16 +22,17 @@ def serve(job: dict[str, Any]) -> None:
     placed = placement.place(job["workspace"], job["isolation"])
     preparation.prepare(job["workspace"], contents, job["isolation"])
     os.chdir("/")
+    meter = memory.meter_for(job["isolation"])
     isolate.drop_privileges(job["isolation"])
-    workspace = _Workspace(job, operations.Tree(placed, job["workdir"]))
+    workspace = _Workspace(job, meter, operations.Tree(placed, job["workdir"]))
     wire.send(wire.READY, json.dumps({"placement": placed.name, "nonce": job["nonce"]}).encode())
     while True:
         workspace.serve_one()
 
 
 class _Workspace:
-    def __init__(self, job: dict[str, Any], tree: operations.Tree) -> None:
-        self._job, self._tree = job, tree
+    def __init__(self, job: dict[str, Any], meter: supervise.Meter, tree: operations.Tree) -> None:
+        self._job, self._meter, self._tree = job, meter, tree
         self._services: GuestServices | None = None
 
     def serve_one(self) -> None:
@@ -69,7 +71,7 @@ class _Workspace:
         self, job: dict[str, Any], stdin_fd: int, watchdog: Watchdog, work: supervise.Work = None
     ) -> dict[str, Any]:
         end_others = self._services.end_others if self._services else None
-        return supervise.run(job, stdin_fd, watchdog, work, end_others)
+        return supervise.run(job, stdin_fd, watchdog, self._meter, work, end_others)
 
 
 def _file_of(data: bytes) -> int:

@@ -19,8 +19,8 @@ from sandbox_runner.local.toolbox import interpreter
 
 NAME = "bubblewrap"
 HOW_TO_GET = "install it: apt install bubblewrap, dnf install bubblewrap, pacman -S bubblewrap"
-# Process 1 needs these for its last steps (guest.isolate). It drops them before the program starts.
-_CAPABILITIES = ("CAP_SYS_ADMIN", "CAP_SETPCAP", "CAP_SETUID", "CAP_SETGID")
+# Process 1 needs these for its last steps (guest.isolate), and one to measure memory. No program has any.
+_CAPABILITIES = ("CAP_SYS_ADMIN", "CAP_SETPCAP", "CAP_SETUID", "CAP_SETGID", "CAP_SYS_PTRACE")
 # An overlay takes what is written as its mounter, who may not be the owner of the files (guest.placement).
 _OVERLAY_CAPABILITIES = ("CAP_DAC_OVERRIDE", "CAP_CHOWN", "CAP_FOWNER")
 _NAMESPACES = ("ipc", "pid", "net", "uts", "cgroup-try")

@@ -20,6 +20,7 @@ from sandbox_runner.engine.pool import Pool
 from sandbox_runner.engine.reaper import Reaper
 from sandbox_runner.engine.settings import SandboxSettings
 from sandbox_runner.engine.tmpfs import temporary_mounts, tmpfs_mounts
+from sandbox_runner.guest.measuring.processes import same_memory
 from sandbox_runner.local.cgroups import find_parent, remove_abandoned
 from sandbox_runner.local.launchers import end_abandoned
 from sandbox_runner.local.process import LocalProcess, Planner
@@ -29,6 +30,7 @@ from sandbox_runner.workspace.opening import WRITTEN
 
 _NPROC_PER_NAMESPACE = (5, 14)
 """Older kernels count a user's processes over all namespaces, so RLIMIT_NPROC would hit other programs."""
+_NO_KCMP = ", a program above half its limit may be ended when it starts another one (no kcmp here)"
 
 
 class LocalSandbox:
@@ -109,8 +111,9 @@ class LocalSandbox:
         if self._cgroup_parent:
             return f"limits by control group below {self._cgroup_parent}"
         return (
-            "no control group (v2) available: memory is measured every 25 ms, CPU is limited to whole cores"
-        )
+            "no control group (v2) available: memory is measured 20 to 500 times a second, "
+            "CPU is limited to whole cores"
+        ) + ("" if same_memory(os.getpid(), os.getpid()) else _NO_KCMP)
 
     @property
     def counts_processes(self) -> bool:
@@ -134,10 +137,10 @@ class LocalSandbox:
                 "writable": [*([WORK] if work else []), *(folder for folder, _ in mounts)],
                 "identity": UNPRIVILEGED,
                 "cpu_count": 0 if counted else math.ceil(limits.cpus),
+                "measured": not counted,
                 "filter": seccomp_filter(counted=counted, services=services),
             },
             rlimits={} if counted or not _nproc_is_fair() else {"RLIMIT_NPROC": limits.processes + 2},
-            poll_memory=not counted,
         )
 
 

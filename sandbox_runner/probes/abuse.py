@@ -8,15 +8,16 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from contracts.ports.sandbox import Sandbox, SandboxLimits, SandboxRequest, SandboxResult, Verdict
 from sandbox_runner.engine.payload import MEGABYTE
+from sandbox_runner.probes.hoarding import HOARDING
 from sandbox_runner.probes.host import CANARY, Listeners, new_marker, processes_with
-from sandbox_runner.probes.model import LIMITS, module, program
+from sandbox_runner.probes.model import LIMITS, Abuse, module, program
 from sandbox_runner.probes.trees import TREES
 
 SHORT = replace(LIMITS, wall_seconds=1.0)
@@ -30,19 +31,6 @@ _KEY = os.path.expanduser("~/.ssh/id_ed25519")
 
 Judge = Callable[[SandboxResult], str]
 """Returns what is wrong with a result; "" when nothing is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Abuse:
-    """One way to misbehave."""
-
-    name: str
-
-    must: str
-    """What must happen, in words."""
-
-    attempt: Callable[[Sandbox], Awaitable[str]]
-    """Runs it in a sandbox and returns what was wrong; "" when nothing was."""
 
 
 async def _run(
@@ -297,4 +285,4 @@ def _confinement() -> tuple[Abuse, ...]:
     )
 
 
-ABUSE = (*_confinement(), *_usage(), *_endings(), *map(_tree, TREES))
+ABUSE = (*_confinement(), *_usage(), *_endings(), *HOARDING, *map(_tree, TREES))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from importlib import resources
 
-from contracts.ports.sandbox import SandboxLimits
+from contracts.ports.sandbox import Sandbox, SandboxLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,19 @@ class Outcome:
 def outcome(probe: str, must: str, seen: str) -> Outcome:
     """Make the outcome of a probe that ran. It is ok when `seen` is empty."""
     return Outcome(probe, must, Status.DIFFERENT if seen else Status.OK, seen)
+
+
+@dataclass(frozen=True, slots=True)
+class Abuse:
+    """One way to misbehave."""
+
+    name: str
+
+    must: str
+    """What must happen, in words."""
+
+    attempt: Callable[[Sandbox], Awaitable[str]]
+    """Runs it in a sandbox and returns what was wrong; "" when nothing was."""
 
 
 _INSIDE = "sandbox_runner.probes.inside"

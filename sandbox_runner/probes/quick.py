@@ -49,7 +49,9 @@ def _looks() -> tuple[QuickProbe, ...]:
         ),
         QuickProbe("other-families", "no address family except unix, inet and inet6 can be used", nothing),
         QuickProbe(
-            "raw-sockets", "no raw socket can be opened", _is(["EPERM", "EPERM"], ["EACCES", "EACCES"])
+            "raw-sockets",
+            "no raw socket can be opened",
+            _is(*([reason] * 2 for reason in ("EPERM", "EACCES", "EPROTONOSUPPORT"))),
         ),
         *(
             QuickProbe(name, "the system call is refused (EPERM)", _is("EPERM", "ENOSYS"))

@@ -44,7 +44,7 @@ def raw(family):
     return "open"
 print(json.dumps([raw(socket.AF_INET), raw(socket.AF_INET6)]))
 """
-    assert await ask(sandbox, code) == ["Operation not permitted"] * 2
+    assert set(await ask(sandbox, code)) <= {"Operation not permitted", "Protocol not supported"}
 
 
 async def test_only_loopback_and_no_route(sandbox: Sandbox) -> None:

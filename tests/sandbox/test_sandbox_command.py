@@ -19,7 +19,7 @@ from multi_agent.cli.sandbox.report import show
 from sandbox_runner import SandboxSettings, probe_report
 from sandbox_runner.probe_report import PROBES, BackendReport, try_backend
 from sandbox_runner.probes import abuse, host
-from sandbox_runner.probes.model import Outcome, Status
+from sandbox_runner.probes.model import Abuse, Outcome, Status
 from tests.sandbox.probing import netlink_let_through
 
 NO_ENGINE = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
@@ -89,7 +89,7 @@ async def test_a_backend_without_time_left_is_different(
         await asyncio.sleep(3600)
         return ""
 
-    slow = tuple(abuse.Abuse(one.name, one.must, hang) for one in abuse.ABUSE)
+    slow = tuple(Abuse(one.name, one.must, hang) for one in abuse.ABUSE)
     monkeypatch.setattr(probe_report, "ABUSE", slow)
     found = await try_backend(settings.backend, settings, ("sleep", "spin"))
     assert [one.seen for one in found.different] == ["did not end within the time for all"] * 2

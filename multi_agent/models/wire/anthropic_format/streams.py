@@ -151,7 +151,7 @@ class AnthropicWriter:
         self._caller = caller
         self._seals = SealsShown("anthropic")
         self._kind = ""
-        """Of the parts by which the block grows."""
+        """Of the parts by which the block grows; "" for one that was whole when it began."""
 
     def write(self, event: WireEvent) -> list[dict[str, Any]]:
         return [written for shown in self._seals.passed(event) for written in self._written(shown)]
@@ -162,7 +162,7 @@ class AnthropicWriter:
                 yield self._begun(event)
             case BlockBegun():
                 yield from self._block_begun(event)
-            case BlockGrew():
+            case BlockGrew() if self._kind:
                 yield self._delta(event.index, self._kind, event.text)
             case BlockEnded():
                 yield from self._block_ended(event)

@@ -1,0 +1,1 @@
+"""Measures all memory of a sandbox, the kernel's for it included."""
