@@ -21,12 +21,11 @@ from multi_agent.models.adapters.endpoint import Endpoint, with_schema_in_words
 from multi_agent.models.adapters.failures import ErrorInAnswer, HttpFailure, check
 from multi_agent.models.adapters.http_body import PLAIN_ANSWERS, body_limit
 from multi_agent.models.adapters.retry_after import retry_after_seconds
-from multi_agent.models.wire.anthropic_messages import (
-    anthropic_blocks,
-    anthropic_messages,
-    anthropic_system,
-    anthropic_tool,
-)
+from multi_agent.models.wire.anthropic_format.blocks import read_content, write_blocks
+from multi_agent.models.wire.anthropic_format.requests import write_tool, write_turns
+from multi_agent.models.wire.canonical import WireBlock, WireText
+from multi_agent.models.wire.fields import Fields, Notes
+from multi_agent.models.wire.port import PortReader, port_blocks, port_tool
 
 _ADDRESS: Final = "https://api.anthropic.com"
 _NO_KEY: Final = "none"
@@ -66,6 +65,11 @@ class _Message(BaseModel):
     model: str = ""
     stop_reason: str | None = None
     usage: _Usage = _Usage()
+
+    @property
+    def blocks(self) -> list[WireBlock]:
+        """What it says, thoughts and calls."""
+        return read_content(Fields({"content": self.content}, "$", Notes()), "content")
 
     @property
     def text(self) -> str:
@@ -116,7 +120,7 @@ class AnthropicService:
             output_tokens=usage.output_tokens,
             cost_usd=self._endpoint.price.cost(given + usage.surcharge, usage.output_tokens, cached),
             cached_input_tokens=cached,
-            blocks=anthropic_blocks(message.content, self.name) if calls_tools else (),
+            blocks=port_blocks(message.blocks, self.name) if calls_tools else (),
             end="length" if was_cut else "",
         )
 
@@ -147,7 +151,8 @@ class AnthropicService:
 
     def _body(self, way: Way) -> dict[str, Any]:
         request, system = way.request, way.request.system
-        messages = anthropic_messages(request, name=self.name, thoughts=way.thoughts)
+        reader, notes = PortReader("anthropic", self.name if way.thoughts else ""), Notes()
+        messages = write_turns(reader.turns(request), notes)
         body: dict[str, Any] = {"model": self._endpoint.model, "max_tokens": way.limit, "messages": messages}
         if request.response_schema is not None:
             schema = json.dumps(request.response_schema, default=dict)
@@ -157,10 +162,12 @@ class AnthropicService:
             else:
                 system = with_schema_in_words(request, schema)
         if request.tools:
-            body["tools"] = [anthropic_tool(tool) for tool in request.tools]
+            body["tools"] = [write_tool(port_tool(tool), notes) for tool in request.tools]
             body["tool_choice"] = {"type": "any" if way.must_call else "auto"}
-        if blocks := anthropic_system(request, system):
-            body["system"] = blocks
+        if system.strip():
+            # After the tools the part that all requests of a conversation have in common.
+            cache = "default" if request.tools else ""
+            body["system"] = write_blocks((WireText(system, cache),), notes)
         return body
 
     def _check(self, message: _Message, *, was_cut: bool, in_steps: bool) -> None:

@@ -15,7 +15,10 @@ from contracts.base.strict_json import has_more_parts
 from contracts.ports.model import ModelResponse
 from multi_agent.models.adapters.endpoint import Endpoint
 from multi_agent.models.adapters.failures import HttpFailure
-from multi_agent.models.wire.chat_messages import chat_blocks
+from multi_agent.models.wire.canonical import WireBlock
+from multi_agent.models.wire.chat_format.messages import read_blocks
+from multi_agent.models.wire.fields import Fields, Notes
+from multi_agent.models.wire.port import port_blocks
 
 _MAX_PARTS: Final = 50_000
 """Of names and values around the text of an answer, which is one of them."""
@@ -64,6 +67,11 @@ class _Message(BaseModel):
     content: _Text = None
     refusal: str | None = None
     tool_calls: list[dict[str, Any]] | None = None
+
+    @property
+    def blocks(self) -> list[WireBlock]:
+        """Its thoughts, text and calls."""
+        return read_blocks(Fields(self.model_dump(), "$", Notes()))
 
     @property
     def text(self) -> str:
@@ -134,7 +142,7 @@ def read_completion(endpoint: Endpoint, received: Received, *, in_steps: bool) -
         output_tokens=made,
         cost_usd=endpoint.price.cost(given, made, usage.cached),
         cached_input_tokens=usage.cached,
-        blocks=chat_blocks(message.model_dump(), message.content or "", endpoint.name) if native else (),
+        blocks=port_blocks(message.blocks, endpoint.name) if native else (),
         end="length" if was_cut else "",
     )
 

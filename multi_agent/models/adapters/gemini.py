@@ -17,7 +17,10 @@ from multi_agent.models.adapters.failures import HttpFailure, check
 from multi_agent.models.adapters.gemini_finish import check_gemini_end, google_status
 from multi_agent.models.adapters.http_body import PLAIN_ANSWERS, body_limit, http_library
 from multi_agent.models.adapters.retry_after import google_retry_delay, retry_after_seconds
-from multi_agent.models.wire.gemini_contents import gemini_blocks, gemini_contents, gemini_tool
+from multi_agent.models.wire.fields import Fields, Notes
+from multi_agent.models.wire.gemini_format.parts import read_parts, write_contents
+from multi_agent.models.wire.gemini_format.requests import write_tool
+from multi_agent.models.wire.port import PortReader, port_blocks, port_tool
 
 _GOOGLE: Final = "https://generativelanguage.googleapis.com/"
 
@@ -73,7 +76,8 @@ class Gemini:
 
     async def _send(self, way: Way) -> tuple[types.GenerateContentResponse, bool]:
         """The answer, and whether tools were sent as tools."""
-        contents = gemini_contents(way.request, name=self.name, thoughts=way.thoughts)
+        reader = PortReader("gemini", self.name if way.thoughts else "")
+        contents = write_contents(reader.turns(way.request), Notes())
         answer = await self._client.aio.models.generate_content(
             model=self._endpoint.model,
             contents=[types.Content.model_validate(one) for one in contents],
@@ -101,7 +105,8 @@ class Gemini:
         cached = min(usage.cached_content_token_count or 0, given)
         # Thoughts are billed as output.
         made = max((usage.total_token_count or 0) - given, usage.candidates_token_count or 0)
-        plain = (part.model_dump(mode="json", exclude_none=True) for part in parts)
+        plain = [part.model_dump(mode="json", exclude_none=True) for part in parts]
+        blocks = read_parts(Fields({"parts": plain}, "$", Notes()))
         return ModelResponse(
             text="" if calls_tools else text,
             model=response.model_version or self._endpoint.model,
@@ -109,7 +114,7 @@ class Gemini:
             output_tokens=made,
             cost_usd=self._endpoint.price.cost(given, made, cached),
             cached_input_tokens=cached,
-            blocks=gemini_blocks(plain, self.name) if calls_tools else (),
+            blocks=port_blocks(blocks, self.name) if calls_tools else (),
             end=end,
         )
 
@@ -122,7 +127,8 @@ def _config(way: Way) -> types.GenerateContentConfig:
         max_output_tokens=way.limit,
     )
     if request.tools:
-        declared = [types.FunctionDeclaration.model_validate(gemini_tool(tool)) for tool in request.tools]
+        tools = (write_tool(port_tool(tool), Notes()) for tool in request.tools)
+        declared = [types.FunctionDeclaration.model_validate(tool) for tool in tools]
         mode = types.FunctionCallingConfigMode.ANY if way.must_call else types.FunctionCallingConfigMode.AUTO
         config.tools = [types.Tool(function_declarations=declared)]
         config.tool_config = types.ToolConfig(function_calling_config=types.FunctionCallingConfig(mode=mode))

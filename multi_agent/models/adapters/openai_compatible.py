@@ -18,7 +18,10 @@ from multi_agent.models.adapters.endpoint import Endpoint, with_schema_in_words
 from multi_agent.models.adapters.failures import ErrorInAnswer, HttpFailure, check
 from multi_agent.models.adapters.http_body import PLAIN_ANSWERS, body_limit
 from multi_agent.models.adapters.retry_after import retry_after_seconds
-from multi_agent.models.wire.chat_messages import chat_messages, chat_tool
+from multi_agent.models.wire.chat_format.messages import write_messages
+from multi_agent.models.wire.chat_format.requests import write_tool
+from multi_agent.models.wire.fields import Notes
+from multi_agent.models.wire.port import PortReader, port_tool
 
 _NO_KEY: Final = "none"
 
@@ -94,9 +97,11 @@ class OpenAiCompatible:
                 system = with_schema_in_words(request, schema)
             if way.schema_style is SchemaStyle.JSON_OBJECT:
                 body["response_format"] = {"type": "json_object"}
-        body["messages"] = chat_messages(request, system, name=self.name, thoughts=way.thoughts)
+        reader, notes = PortReader("chat", self.name if way.thoughts else ""), Notes()
+        said = write_messages(reader.turns(request), notes)
+        body["messages"] = [{"role": "system", "content": system}, *said] if system else said
         if request.tools:
-            body["tools"] = [chat_tool(tool) for tool in request.tools]
+            body["tools"] = [write_tool(port_tool(tool), notes) for tool in request.tools]
             body["tool_choice"] = "required" if way.must_call else "auto"
         if way.temperature is not None:
             body["temperature"] = way.temperature

@@ -1,0 +1,54 @@
+"""Server-sent events, as all formats stream: bytes to JSON and back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from multi_agent.models.wire.canonical import FormatName
+from multi_agent.models.wire.chat_format.streams import DONE
+
+_NAMED: Final = frozenset({"anthropic", "responses"})
+"""Formats whose events have their type as a name too."""
+
+
+class EventDecoder:
+    """Finds events in bytes that come in any parts. Raises ValueError for data that is no JSON object."""
+
+    def __init__(self) -> None:
+        self._left = b""
+        self._data: list[str] = []
+
+    def feed(self, part: bytes) -> list[dict[str, Any]]:
+        """The events that are whole by now; what marks the end of a stream is none."""
+        *lines, self._left = (self._left + part).replace(b"\r\n", b"\n").split(b"\n")
+        return [event for line in lines if (event := self._line(line.decode())) is not None]
+
+    def end(self) -> list[dict[str, Any]]:
+        """The event that was not ended by an empty line."""
+        return self.feed(b"\n\n")
+
+    def _line(self, line: str) -> dict[str, Any] | None:
+        if line:
+            field, _, value = line.partition(":")
+            if field == "data":
+                self._data.append(value.removeprefix(" "))
+            return None
+        data, self._data = "\n".join(self._data), []
+        if not data or data == DONE:
+            return None
+        event = json.loads(data)
+        if not isinstance(event, dict):
+            raise ValueError("an event is no JSON object")
+        return event
+
+
+def encoded(name: FormatName, event: dict[str, Any]) -> bytes:
+    """An event as bytes."""
+    data = f"data: {json.dumps(event, ensure_ascii=False, separators=(',', ':'))}\n\n"
+    return (f"event: {event.get('type')}\n{data}" if name in _NAMED else data).encode()
+
+
+def ended(name: FormatName) -> bytes:
+    """What follows the last event of an answer that did not fail."""
+    return f"data: {DONE}\n\n".encode() if name == "chat" else b""
