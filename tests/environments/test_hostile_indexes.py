@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import queue
+import socket
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from sandbox_runner.environments.indexes.access import npm_access, pip_access
+from sandbox_runner.environments.indexes.proxy import serving_indexes
 from sandbox_runner.environments.indexes.sources import IndexRefused, IndexSource, Routes, origin
 from sandbox_runner.environments.making.fetching import find_pip
-from tests.environments.test_index_proxy import python, variables
+from tests.environments.test_index_proxy import DIRECT, python, variables
 
 INDEX = "http://packages.example:8080/simple/"
 ROUTES = ("http://127.0.0.1:1", "0" * 64)
@@ -59,3 +67,58 @@ async def test_pip_waits_for_the_proxy_whatever_its_user_says(tmp_path: Path, na
 async def test_npm_waits_for_the_proxy(tmp_path: Path) -> None:
     async with npm_access("npm", tmp_path, variables(tmp_path, npm_config_fetch_timeout="7")) as access:
         assert access.variables["npm_config_fetch_timeout"] == "600000"
+
+
+@contextmanager
+def answering(*answers: bytes) -> Iterator[tuple[IndexSource, queue.SimpleQueue[bool]]]:
+    """An index that gives these answers, each over a connection of its own; which of them were taken whole."""
+    taken: queue.SimpleQueue[bool] = queue.SimpleQueue()
+
+    def serve() -> None:
+        for answer in answers:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                try:
+                    connection.sendall(answer)
+                    taken.put(True)
+                except OSError:
+                    taken.put(False)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(20)
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield IndexSource(f"http://127.0.0.1:{server.getsockname()[1]}/x.whl", lambda _: ""), taken
+        thread.join(20)
+
+
+SECOND = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL"
+
+
+@pytest.mark.parametrize(
+    ("headers", "content"),
+    [
+        (
+            b"Content-Length: 2\r\nTransfer-Encoding: chunked",
+            b"%x\r\nok%b\r\n0\r\n\r\n" % (len(SECOND) + 2, SECOND),
+        ),
+        (b"Content-Length: 2, 2", b"ok" + SECOND),
+        (b"Content-Length: 2\r\nContent-Length: 2", b"ok" + SECOND),
+        (b"Content-Length: 2", b"ok" + SECOND),
+    ],
+)
+def test_an_answer_is_never_two(headers: bytes, content: bytes) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n%b\r\n\r\n%b"
+    with answering(answer % (headers, content)) as (source, _), serving_indexes([source], DIRECT) as proxy:
+        here = urlsplit(proxy.routes.local(0))
+        with socket.create_connection((here.hostname, here.port), 20) as connection:
+            connection.sendall(f"GET {here.path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            said = connection.makefile("rb").read()
+    head, _, body = said.partition(b"\r\n\r\n")
+    if b"Transfer-Encoding: chunked" in head:
+        assert b"Content-Length" not in head
+        size, _, rest = body.partition(b"\r\n")
+        assert rest[int(size, 16) :] in (b"\r\n0\r\n\r\n", b"\r\n")
+    else:
+        assert (b"Content-Length: 2\r\n" in head + b"\r\n", body) == (True, b"ok")

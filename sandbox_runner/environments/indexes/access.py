@@ -23,7 +23,7 @@ CACHE: Final = ".npm-cache"
 """In the folder that npm works in; its addresses are of no use later."""
 _SEEN: Final = ("HOME", "LANG", "PATH", "TMPDIR")
 _PATIENCE: Final = 600
-"""Seconds without a byte from the proxy, which has all of a page before it sends any; it keeps the user's own."""
+"""Seconds without a byte from the proxy, which has a whole page before it sends any of it."""
 
 
 @dataclass(frozen=True, slots=True)
