@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import socket
 import threading
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from sandbox_runner.environments.indexes.access import npm_access, pip_access
 from sandbox_runner.environments.indexes.proxy import serving_indexes
 from sandbox_runner.environments.indexes.sources import IndexRefused, IndexSource, Routes, origin
+from sandbox_runner.environments.indexes.upstream import Upstream
 from sandbox_runner.environments.making.fetching import find_pip
 from tests.environments.test_index_proxy import DIRECT, python, variables
 
@@ -71,7 +71,7 @@ async def test_npm_waits_for_the_proxy(tmp_path: Path) -> None:
 
 @contextmanager
 def answering(*answers: bytes) -> Iterator[tuple[IndexSource, queue.SimpleQueue[bool]]]:
-    """An index that gives these answers, each over a connection of its own; which of them were taken whole."""
+    """An index that gives these answers, each over its own connection; which of them were taken whole."""
     taken: queue.SimpleQueue[bool] = queue.SimpleQueue()
 
     def serve() -> None:
@@ -122,3 +122,21 @@ def test_an_answer_is_never_two(headers: bytes, content: bytes) -> None:
         assert rest[int(size, 16) :] in (b"\r\n0\r\n\r\n", b"\r\n")
     else:
         assert (b"Content-Length: 2\r\n" in head + b"\r\n", body) == (True, b"ok")
+
+
+def test_what_is_not_used_of_an_answer_is_not_fetched() -> None:
+    head = "HTTP/1.1 {} x\r\nLocation: /y.whl\r\nContent-Length: 64000000\r\n\r\n"
+    moved, failed = (head.format(status).encode() + bytes(64_000_000) for status in (302, 503))
+    with answering(moved, failed, SECOND) as (source, taken):
+        response, there = Upstream(DIRECT).get(source, source.address, {})
+        assert (response.data, there) == (b"EVIL", source.address.replace("x.whl", "y.whl"))
+        assert [taken.get(timeout=20) for _ in range(3)] == [False, False, True]
+
+
+def test_an_index_that_fails_four_times_and_a_step_to_no_address_are_told() -> None:
+    failed = b"HTTP/1.1 503 x\r\nContent-Length: 0\r\n\r\n"
+    with answering(*[failed] * 4) as (source, _):
+        assert Upstream(DIRECT).get(source, source.address, {})[0].status == 503
+    moved = b"HTTP/1.1 302 x\r\nLocation: http://[\r\nContent-Length: 0\r\n\r\n"
+    with answering(moved) as (source, _), pytest.raises(IndexRefused, match="leads to what is no address"):
+        Upstream(DIRECT).get(source, source.address, {})

@@ -156,7 +156,8 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 self._pass_on(response)
         finally:
-            response.release_conn()
+            # What was not read is not waited for.
+            response.close()
 
     def _pass_on(self, response: BaseHTTPResponse) -> None:
         headers = {name: response.headers[name] for name in _PASSED_ON if name in response.headers}
