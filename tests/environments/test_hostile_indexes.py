@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import queue
 import socket
 import threading
@@ -12,11 +13,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from contracts.base.errors import EnvironmentFailed
 from sandbox_runner.environments.indexes.access import npm_access, pip_access
 from sandbox_runner.environments.indexes.proxy import serving_indexes
 from sandbox_runner.environments.indexes.sources import IndexRefused, IndexSource, Routes, origin
 from sandbox_runner.environments.indexes.upstream import Upstream
-from sandbox_runner.environments.making.fetching import find_pip
+from sandbox_runner.environments.making.fetching import Fetch, Fetching, find_pip
+from tests.environments.package_index import serving
 from tests.environments.test_index_proxy import DIRECT, python, variables
 
 INDEX = "http://packages.example:8080/simple/"
@@ -140,3 +143,28 @@ def test_an_index_that_fails_four_times_and_a_step_to_no_address_are_told() -> N
     moved = b"HTTP/1.1 302 x\r\nLocation: http://[\r\nContent-Length: 0\r\n\r\n"
     with answering(moved) as (source, _), pytest.raises(IndexRefused, match="leads to what is no address"):
         Upstream(DIRECT).get(source, source.address, {})
+
+
+async def fetch_pinned(folder: Path, pinned: bytes, *lines: str, **own: str) -> list[str]:
+    """Fetch lines beside a `dependency` of which a lock has one content; the names of the wheels."""
+
+    async def build(_folder: Path, source: str) -> None:
+        raise AssertionError(source)
+
+    pin = f"dependency==1.0 --hash=sha256:{hashlib.sha256(pinned).hexdigest()}"
+    await Fetching(variables(folder, **own), 60).fetch(
+        Fetch(python(), lines, (), (), pinned=(pin,)), folder, build
+    )
+    return sorted(path.name for path in (folder / "run").iterdir())
+
+
+async def test_what_went_wrong_earlier_is_not_why_something_fails(tmp_path: Path) -> None:
+    with serving() as index, serving() as second:
+        index.add("dependency", dependency="")
+        second.moved["/simple/dependency/"] = "ftp://elsewhere.example/"
+        pinned = index.files["dependency-1.0-py3-none-any.whl"]
+        with pytest.raises(EnvironmentFailed, match="fetch: no wheel of 'other'"):
+            await fetch_pinned(
+                tmp_path, pinned, "other", PIP_INDEX_URL=index.url, PIP_EXTRA_INDEX_URL=second.url
+            )
+        assert "/simple/dependency/" in second.asked

@@ -58,6 +58,12 @@ class IndexProxy:
         with self._lock:
             return next(iter(self._denied), "")
 
+    def forget(self) -> None:
+        """Forget what went wrong: it is not why a program fails that begins now."""
+        with self._lock:
+            self._complaints.clear()
+            self._denied.clear()
+
     def complain(self, what: str) -> None:
         """Remember what went wrong."""
         with self._lock:

@@ -176,6 +176,7 @@ class _Pip:
             # An option would stand in the place of the user's own.
             variables["PIP_FIND_LINKS"] = f"{variables.get('PIP_FIND_LINKS', '')} {made}".strip()
         argv = (str(interpreter.path), "-I", f"{self.pip}/pip", "download", *_OPTIONS, *options)
+        self.access.proxy.forget()
         code, output = await run_outside(argv, folder=self.folder, variables=variables, seconds=self.seconds)
         if code is None:
             raise failed(
