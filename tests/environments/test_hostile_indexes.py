@@ -16,7 +16,13 @@ import pytest
 from contracts.base.errors import EnvironmentFailed
 from sandbox_runner.environments.indexes.access import npm_access, pip_access
 from sandbox_runner.environments.indexes.proxy import serving_indexes
-from sandbox_runner.environments.indexes.sources import IndexRefused, IndexSource, Routes, origin
+from sandbox_runner.environments.indexes.sources import (
+    IndexRefused,
+    IndexSource,
+    Routes,
+    check_step_to,
+    origin,
+)
 from sandbox_runner.environments.indexes.upstream import Upstream
 from sandbox_runner.environments.making.fetching import Fetch, Fetching, find_pip
 from tests.environments.package_index import serving
@@ -57,6 +63,33 @@ def test_a_link_to_a_host_that_others_read_otherwise_is_not_followed() -> None:
         "http://[2A00::1]:8080/x%5C.whl"
     )
     assert origin("https://Files.example:443/x") == origin("https://files.example/x")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.1",
+        "0x7f.1",
+        "2130706433",
+        "0",
+        "0251.0376.0251.0376",
+        "127.0.0.1.",
+        "localhost.",
+        "LOCALHOST",
+        "ip6-localhost",
+        "localhost.localdomain",
+        "[::ffff:127.0.0.1]",
+    ],
+)
+def test_no_spelling_of_a_near_host_is_reached_from_afar(host: str) -> None:
+    source = IndexSource(INDEX, lambda _: "")
+    with pytest.raises(IndexRefused, match="within a network of yours"):
+        check_step_to(source, INDEX, f"http://{host}/x.whl")
+
+
+def test_hosts_that_are_afar() -> None:
+    for host in ("8.8.8.8", "files.example.", "2130706433.example", "localhost.example"):
+        check_step_to(IndexSource(INDEX, lambda _: ""), INDEX, f"http://{host}/x.whl")
 
 
 @pytest.mark.parametrize("name", ["PIP_TIMEOUT", "PIP_DEFAULT_TIMEOUT"])

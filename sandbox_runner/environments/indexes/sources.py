@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ _PORTS: Final = {"http": 80, "https": 443}
 _ASKED: Final = re.compile(r"/([0-9a-f]{64})/(\d{1,3})/(https?)/([^/?#]+)(/[^#]*)?", re.ASCII)
 _AUTHORITY: Final = re.compile(r"[A-Za-z0-9._:\[\]-]+", re.ASCII)
 """A host and a port. What has more in it is read as one host by some, and as another by others."""
+_OF_THIS_MACHINE: Final = frozenset({"", "localhost", "ip6-localhost", "ip6-loopback"})
 _SHOWN: Final = 200
 
 
@@ -87,10 +89,16 @@ def check_step_to(source: IndexSource, before: str, target: str) -> None:
 
 def _is_near(host: str) -> bool:
     """Tell whether a host is named as one that only this machine or its network has."""
+    name = host.rstrip(".")
     try:
-        return not ipaddress.ip_address(host).is_global
+        return not ipaddress.ip_address(name).is_global
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        pass
+    try:
+        # As the system reads `127.1` or `0x7f.1`.
+        return not ipaddress.ip_address(socket.inet_aton(name)).is_global
+    except OSError:
+        return name in _OF_THIS_MACHINE or name.endswith((".localhost", ".localdomain"))
 
 
 class Routes:
