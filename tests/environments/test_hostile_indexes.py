@@ -25,7 +25,7 @@ from sandbox_runner.environments.indexes.sources import (
 )
 from sandbox_runner.environments.indexes.upstream import Upstream
 from sandbox_runner.environments.making.fetching import Fetch, Fetching, find_pip
-from tests.environments.package_index import serving
+from tests.environments.package_index import serving, wheel
 from tests.environments.test_index_proxy import DIRECT, python, variables
 
 INDEX = "http://packages.example:8080/simple/"
@@ -201,3 +201,19 @@ async def test_what_went_wrong_earlier_is_not_why_something_fails(tmp_path: Path
                 tmp_path, pinned, "other", PIP_INDEX_URL=index.url, PIP_EXTRA_INDEX_URL=second.url
             )
         assert "/simple/dependency/" in second.asked
+
+
+async def test_another_wheel_of_a_version_in_the_lock_is_not_installed(tmp_path: Path) -> None:
+    with serving() as index:
+        index.add("dependency", dependency="")
+        locked = index.files["dependency-1.0-py3-none-any.whl"]
+        # pip prefers what was built later.
+        index.files["dependency-1.0-1-py3-none-any.whl"] = wheel("dependency", {"dependency": "other"})
+        links = (
+            f'<a href="/files/{name}#sha256={hashlib.sha256(content).hexdigest()}">{name}</a>'
+            for name, content in index.files.items()
+        )
+        index.pages["simple/dependency/"] = "".join(links).encode()
+        fetched = await fetch_pinned(tmp_path, locked, "dependency", PIP_INDEX_URL=index.url)
+    assert fetched == ["dependency-1.0-py3-none-any.whl"]
+    assert "/files/dependency-1.0-1-py3-none-any.whl" in index.asked
