@@ -29,6 +29,7 @@ from sandbox_runner.service.admission import MOST
 from sandbox_runner.service.messages import Messages, outcome_of, read
 from sandbox_runner.service.workspaces.bodies import fold
 from sandbox_runner.service.workspaces.calls import ChangedEntry, ListedChanges, OpenedAnswer
+from sandbox_runner.service.workspaces.remote import RemoteWorkspaces
 from sandbox_runner.service.workspaces.serving import Served
 from sandbox_runner.workspace.opening import SandboxWorkspaces
 from tests.agents.owner import until
@@ -232,6 +233,10 @@ def _allow(server: GuardedRedis, rules: Iterable[Rule]) -> None:
     server.command("ACL", "SETUSER", BusUser.SANDBOX_HOST, "clearselectors", *map(str, rules))
 
 
+async def _withdrawn(workspaces: RemoteWorkspaces) -> bool:
+    return not await workspaces.offered()
+
+
 async def test_rules_that_let_a_host_hear_no_workspace_leave_it_its_programs(toolbox: Path) -> None:
     """Those of an earlier release; one line says what to renew."""
     rules = RULES[BusUser.SANDBOX_HOST]
@@ -250,7 +255,7 @@ async def test_rules_that_let_a_host_hear_no_workspace_leave_it_its_programs(too
         ):
             assert (await remote.run(SandboxRequest(argv=("echo", "ran")))).stdout == b"ran\n"
             await until(lambda: any(log["event"] == "channels_forbidden" for log in logs))
-            assert not await workspaces.offered()
+            await until(lambda: _withdrawn(workspaces))
             await asyncio.sleep(1.5)
             [told] = [log for log in logs if log["event"] == "channels_forbidden"]
             assert told["channels"] == [Channels.sandbox_workspaces("host-1")]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from contracts.base.errors import ArtifactError, SandboxUnavailable
+from contracts.bus.memory_broker import MemoryBroker, MemorySubscription
 from contracts.bus.memory_bus import MemoryBus
+from contracts.messages.channels import Channels
 from contracts.ports.trees import TreeBase, TreeChanges
 from contracts.ports.workspace import Environment
 from sandbox_runner.workspace.opening import SandboxWorkspaces
@@ -33,6 +36,36 @@ class OtherTrees:
 
     async def write_tree(self, tree: str, changes: TreeChanges) -> str:
         raise AssertionError("a host writes nothing")
+
+
+class LateSubscription(MemorySubscription):
+    """Listens a moment after that is asked."""
+
+    async def ready(self) -> None:
+        await asyncio.sleep(0.3)
+        await super().ready()
+
+
+class LateBus(MemoryBus):
+    """Begins late to hear orders."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        super().__init__(broker)
+        self._own = broker
+
+    def subscribe(self, channels: Sequence[str]) -> MemorySubscription:
+        if list(channels) == [Channels.sandbox_workspaces("host-1")]:
+            return LateSubscription(self._own, channels, lambda _: None)
+        return super().subscribe(channels)
+
+
+async def test_a_host_that_does_not_listen_yet_is_waited_for(world: World) -> None:
+    remote = await world.remote()
+    offered = asyncio.create_task(remote.offered())
+    host = workspace_host(LateBus(world.broker), world.opener.own, world.opener.backend)
+    await world.stack.enter_async_context(host)
+    assert await offered
+    assert await (await world.open(remote)).read("a.txt") == b"one\ntwo\n"
 
 
 async def test_tasks_that_wait_for_one_more_do_not_hold_all_rooms(world: World) -> None:
