@@ -16,6 +16,8 @@ from structlog.testing import capture_logs
 from contracts.base.errors import NotPermitted, SandboxUnavailable, UnsafePath
 from contracts.bus.access import RULES, BusUser, Rule
 from contracts.bus.connect import open_message_bus
+from contracts.bus.memory_broker import MemoryBroker
+from contracts.bus.memory_bus import MemoryBus
 from contracts.bus.redis_bus import RedisBus
 from contracts.messages.channels import Channels
 from contracts.messages.sandbox import SandboxHost, SandboxOrder
@@ -29,6 +31,8 @@ from sandbox_runner.service.admission import MOST
 from sandbox_runner.service.messages import Messages, outcome_of, read
 from sandbox_runner.service.workspaces.bodies import fold
 from sandbox_runner.service.workspaces.calls import ChangedEntry, ListedChanges, OpenedAnswer
+from sandbox_runner.service.workspaces.lease import Lease
+from sandbox_runner.service.workspaces.link import HostLink
 from sandbox_runner.service.workspaces.remote import RemoteWorkspaces
 from sandbox_runner.service.workspaces.serving import Served
 from sandbox_runner.workspace.opening import SandboxWorkspaces
@@ -231,6 +235,14 @@ async def test_nobody_else_says_what_a_host_says(guarded: GuardedRedis, user: Bu
 
 def _allow(server: GuardedRedis, rules: Iterable[Rule]) -> None:
     server.command("ACL", "SETUSER", BusUser.SANDBOX_HOST, "clearselectors", *map(str, rules))
+
+
+def test_what_says_nothing_is_not_sent() -> None:
+    """Those of an earlier release read no field that they do not know."""
+    link, say = HostLink(MemoryBus(MemoryBroker()), "caller-1"), Messages("test", time.time)
+    lasting, brief = (Lease(link, "host-1", brief=brief).order("alive") for brief in (False, True))
+    assert b"brief" not in say.workspace_order("host-1", lasting).payload
+    assert b'"brief":true' in say.workspace_order("host-1", brief).payload
 
 
 async def _withdrawn(workspaces: RemoteWorkspaces) -> bool:

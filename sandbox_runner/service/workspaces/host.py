@@ -146,7 +146,7 @@ class HostedWorkspaces:
                 return self._reply(order.caller_id, self._answer(name, order.number, "gone"))
             if not (self._rooms().all if order.brief else self._rooms().lasting):
                 return self._reply(order.caller_id, self._answer(name, order.number, "full"))
-            held = self._held[name] = _Held(order.key, order.caller_id, order.brief, _now())
+            held = self._held[name] = _Held(order.key, order.caller_id, bool(order.brief), _now())
         elif not hmac.compare_digest(held.key, order.key) or held.caller_id != order.caller_id:
             _log.warning("order_not_of_the_holder", workspace_id=name, caller_id=order.caller_id)
             return None
