@@ -12,7 +12,7 @@ from agents.sdk.registry import AgentInfo
 from agents.sdk.result import AgentResult
 from agents.sdk.task import Task
 from agents.worker.commits import pending_commit
-from contracts.base.errors import MultiAgentError
+from contracts.base.text import bounded
 from contracts.documents.todo_list import Role
 from contracts.ports.artifacts import WorkerArtifacts
 from contracts.ports.workspace import MADE_BY_PROGRAMS
@@ -20,19 +20,31 @@ from contracts.ports.workspace import MADE_BY_PROGRAMS
 _log = structlog.get_logger(__name__)
 
 _SECONDS: Final = 1.5
-"""Less than the time that an execution has behind its deadline."""
+_BEHIND_DEADLINE: Final = 1.8
+"""Less than what an execution has before its process is ended."""
 _MOST_BYTES: Final = 32 << 20
 _SAID: Final = " (unfinished)"
 
 
 async def unfinished_work(
-    task: Task, artifacts: WorkerArtifacts, info: AgentInfo, execution_id: str, correlation_id: str
+    task: Task,
+    artifacts: WorkerArtifacts,
+    info: AgentInfo,
+    execution_id: str,
+    correlation_id: str,
+    *,
+    deadline: float,
 ) -> str | None:
-    """Commit what the last step left; None where there is nothing, or it cannot be had soon."""
+    """Commit what the last step left; None where there is nothing, or it cannot be had soon.
+
+    deadline: that of the execution, by the clock of the event loop. Raises nothing but CancelledError: why it
+    ended is told whatever happens here.
+    """
     if task.item.agent_role != Role.CODER or not task.exchanges.last_step.tree or not task.base.commit:
         return None
     try:
-        async with asyncio.timeout(_SECONDS):
+        now = asyncio.get_running_loop().time()
+        async with asyncio.timeout_at(min(now + _SECONDS, deadline + _BEHIND_DEADLINE)):
             files = await _changed(task, artifacts)
             if not files:
                 return None
@@ -41,8 +53,9 @@ async def unfinished_work(
             subject, title = f"{pending.subject}{_SAID}", f"{pending.title}{_SAID}"
             pending = replace(pending, subject=subject, title=title)
             [commit] = await artifacts.write([pending])
-    except (MultiAgentError, TimeoutError, OSError) as error:
-        _log.warning("unfinished_work_not_kept", task_id=task.item.task_id, reason=str(error))
+    except Exception as error:
+        reason = bounded(f"{type(error).__name__}: {error}")
+        _log.warning("unfinished_work_not_kept", task_id=task.item.task_id, reason=reason)
         return None
     return commit
 
