@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import Final
 
 import structlog
@@ -61,14 +62,36 @@ async def unfinished_work(
 
 
 async def _changed(task: Task, artifacts: WorkerArtifacts) -> dict[str, bytes | str | None]:
-    """Files that were there, and those that tools wrote; others may be what programs made on their way."""
+    """Files that were there, and those that tools wrote; others may be what programs made on their way.
+
+    What a command moved is kept at its new place; where that is not possible, it stays at its old one.
+    """
     step = task.exchanges.last_step
     found = await artifacts.changes(task.base.commit, step.tree, max_bytes=_MOST_BYTES)
-    files: dict[str, bytes | str | None] = {path: None for path in found.deleted if path in task.files}
-    files |= {path: file.content for path, file in found.files.items() if not file.is_link}
+    files = {path: file.content for path, file in found.files.items() if not file.is_link}
+    deleted = [path for path in found.deleted if path in task.files and path not in found.files]
     mine = {path for path in files if path in task.files or path in step.written}
-    return {path: files[path] for path in sorted(mine) if _is_kept(task, path)}
+    new = {path: files[path] for path in files.keys() - mine if not _is_of_programs(path)}
+    gone = await asyncio.to_thread(lambda: {path: task.files[path] for path in deleted if new})
+    moved = set(gone.values())
+    mine |= {path for path, content in new.items() if content in moved}
+    kept: dict[str, bytes | str | None] = {path: files[path] for path in mine if _is_kept(task, path)}
+    contents, kinds = set(kept.values()), {_kind(path) for path in new if path not in kept}
+    for path in deleted:
+        # What is left out may be this file, moved and changed since.
+        is_whole = path in step.written or gone.get(path) in contents or _kind(path) not in kinds
+        if is_whole and _is_kept(task, path):
+            kept[path] = None
+    return {path: kept[path] for path in sorted(kept)}
+
+
+def _kind(path: str) -> str:
+    return PurePosixPath(path).suffix
 
 
 def _is_kept(task: Task, path: str) -> bool:
-    return task.refusal(path) is None and not MADE_BY_PROGRAMS & set(path.split("/"))
+    return task.refusal(path) is None and not _is_of_programs(path)
+
+
+def _is_of_programs(path: str) -> bool:
+    return not MADE_BY_PROGRAMS.isdisjoint(path.split("/"))

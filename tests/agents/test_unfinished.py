@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 
 from agents import AgentResult, Task, agent
@@ -28,10 +29,10 @@ from tests.workspace.repositories import Project
 EDIT = step(("edit", {"path": "a.txt", "old": "two\n", "new": "two\nthree\n"}))
 MORE = step(
     ("write", {"path": "notes.txt", "content": "n\n"}),
-    ("run", {"command": "echo x > made.txt; echo x > deep/other.py; rm crlf.txt; mkdir -p __pycache__"}),
+    ("run", {"command": "echo x > made.log; echo x > deep/other.py; rm crlf.txt; mkdir -p __pycache__"}),
 )
 ASK = step(("ask", {"question": "Which?"}))
-WRITABLE = ["a.txt", "notes.txt", "made.txt", "crlf.txt"]
+WRITABLE = ["a.txt", "notes.txt", "made.log", "crlf.txt"]
 
 
 async def outcome_of(
@@ -79,8 +80,8 @@ async def test_what_an_agent_that_asks_a_person_has_so_far_is_kept(
     bus: MemoryBus, owner: Owner, project: Project, at_work: AtWork
 ) -> None:
     model = ScriptedModel(EDIT, ASK)
-    more = {"model": model, "workspaces": at_work.workspaces}
-    found = await outcome_of(bus, owner, project, CoderAgent, questions=1, **more)
+    places = at_work.workspaces
+    found = await outcome_of(bus, owner, project, CoderAgent, questions=1, model=model, workspaces=places)
     assert found.suspended is not None
     assert found.suspended.question == Question(text="Which?")
     assert left(project, found.commit) == {"a.txt": b"one\ntwo\nthree\n"}
@@ -102,6 +103,29 @@ async def test_it_is_kept_at_the_deadline(bus: MemoryBus, owner: Owner, project:
     found = await outcome_of(bus, owner, project, Waiting, seconds=1)
     assert (found.status, found.error and found.error.code) == ("failed", "timeout")
     assert left(project, found.commit) == {"a.txt": None, "notes.txt": b"n\n"}
+
+
+@pytest.mark.parametrize(
+    ("place", "content", "expected"),
+    [
+        ("notes.txt", b"one\ntwo\n", {"a.txt": None, "notes.txt": b"one\ntwo\n"}),
+        ("deep/other.txt", b"one\ntwo\n", {}),
+        ("notes.txt", b"one\nand two\n", {}),
+    ],
+    ids=["kept", "to where it may not write", "changed since"],
+)
+async def test_what_a_command_moved_is_kept_whole_or_stays(
+    place: str,
+    content: bytes,
+    expected: dict[str, bytes | None],
+    bus: MemoryBus,
+    owner: Owner,
+    project: Project,
+) -> None:
+    files = {place: TreeFile(content), "crlf.txt": TreeFile(b"new\n")}
+    tree = await project.trees.write_tree(project.tree, TreeChanges(("a.txt",), files))
+    found = await outcome_of(bus, owner, project, failing(tree))
+    assert left(project, found.commit) == {"crlf.txt": b"new\n", **expected}
 
 
 class BreakingStore(GitArtifactStore):
