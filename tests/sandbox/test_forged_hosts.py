@@ -255,7 +255,8 @@ async def test_rules_that_let_a_host_hear_no_workspace_leave_it_its_programs(too
     heard = (Channels.SANDBOX_CONTROL, Channels.SANDBOX_HOSTS)
     before = [replace(rule, channels=heard) if rule.commands == "subscribe" else rule for rule in rules]
     sandbox = await choose_sandbox(SandboxSettings(backend="namespaces", toolbox=toolbox))
-    served = Served(SandboxWorkspaces(sandbox, NamedTrees()), GivenEnvironments(), MOST)
+    trees = NamedTrees()
+    served = Served(SandboxWorkspaces(sandbox, trees), GivenEnvironments(), MOST, trees.tree_of)
     with guarded_redis() as server, capture_logs() as logs:
         _allow(server, before)
         theirs = RedisBus(server.url_of(BusUser.SANDBOX_HOST), timeout=0.5)

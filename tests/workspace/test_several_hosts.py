@@ -28,11 +28,11 @@ class OtherTrees:
     asked = 0
 
     def checkout(self, base: TreeBase, *, most_files: int) -> Any:
-        self.asked += 1
-        raise ArtifactError(f"commit {base.commit} is missing in the store")
+        raise ArtifactError("a checkout cannot be copied: it is damaged")
 
     async def tree_of(self, base: TreeBase) -> str:
-        raise AssertionError("a host names no tree")
+        self.asked += 1
+        raise ArtifactError(f"commit {base.commit} is missing in the store")
 
     async def write_tree(self, tree: str, changes: TreeChanges) -> str:
         raise AssertionError("a host writes nothing")
@@ -88,7 +88,7 @@ async def test_tasks_that_wait_for_one_more_do_not_hold_all_rooms(world: World) 
 async def test_a_host_that_has_not_the_tree_is_passed_over(world: World) -> None:
     trees = OtherTrees()
     strange = SandboxWorkspaces(world.opener.backend, trees)
-    await world.host(strange, host_id="strange", slots=8)
+    await world.host(strange, host_id="strange", slots=8, tree_of=trees.tree_of)
     remote = await world.remote()
     with pytest.raises(
         SandboxUnavailable, match=r"host strange cannot get .*MULTI_AGENT_ARTIFACT_STORE"
@@ -103,6 +103,12 @@ async def test_a_host_that_has_not_the_tree_is_passed_over(world: World) -> None
     other = await world.remote()
     assert await (await world.open(other, brief=True)).read("a.txt") == b"one\ntwo\n"
     assert trees.asked == 2
+
+
+async def test_what_fails_with_the_tree_at_hand_is_no_outage(world: World) -> None:
+    await world.host(SandboxWorkspaces(world.opener.backend, OtherTrees()))
+    with pytest.raises(ArtifactError, match="it is damaged"):
+        await world.open(await world.remote())
 
 
 async def test_an_environment_that_no_host_has_any_more_is_an_outage(world: World) -> None:
