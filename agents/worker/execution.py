@@ -134,7 +134,7 @@ class TaskExecutor:
             async with deadline:
                 return await self._work(event, exchanges, execution_id, begun)
         except Suspended as suspended:
-            left = await self._unfinished(event, execution_id, begun)
+            left = await self._unfinished(event, execution_id, begun, deadline)
             return {"status": "suspended", "suspended": suspended.suspension, "commit": left}
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             if _is_cancelled(error):
@@ -144,20 +144,25 @@ class TaskExecutor:
             else:
                 found = await self._failed(event, exchanges, error, fresh=fresh)
                 self.is_short |= found.outage and shortage_of(error) is not None
-        left = None if found.outage else await self._unfinished(event, execution_id, begun)
+        left = None if found.outage else await self._unfinished(event, execution_id, begun, deadline)
         return {"status": "failed", "error": found, "commit": left}
 
     async def _unfinished(
-        self, event: TaskEvent[TaskRequest], execution_id: str, begun: list[Task]
+        self,
+        event: TaskEvent[TaskRequest],
+        execution_id: str,
+        begun: list[Task],
+        deadline: asyncio.Timeout,
     ) -> str | None:
         """The commit of what an execution leaves that ends before its work."""
         cls = self._agents.find(event.data.item.agent_role, event.data.item.required_tag)
         if cls is None or not begun:
             return None
-        [task] = begun
+        [task], artifacts, until = begun, self._services.artifacts, deadline.when()
         correlation_id = event.correlationid or task.workflow_id
+        assert until is not None
         return await unfinished_work(
-            task, self._services.artifacts, agent_info(cls), execution_id, correlation_id
+            task, artifacts, agent_info(cls), execution_id, correlation_id, deadline=until
         )
 
     async def _work(

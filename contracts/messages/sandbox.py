@@ -116,7 +116,9 @@ class SandboxHost(Model):
         default=None, ge=0, description="workspaces it would open now; absent where it opens none"
     )
     lasting_workspaces: int | None = Field(
-        default=None, ge=0, description="how many of these for holders that may ask for another one meanwhile"
+        default=None,
+        ge=0,
+        description="how many of these for holders that may ask for another one meanwhile; absent for all",
     )
 
 

@@ -38,8 +38,9 @@ class WorkspaceOrder(Model):
     part: _Part = 0
     parts: _Parts = 1
     body_base64: str = ""
-    brief: bool = Field(
-        default=False, description="whether the holder asks for no other workspace while it has this one"
+    brief: bool | None = Field(
+        default=None,
+        description="whether the holder asks for no other workspace while it has this one; absent for no",
     )
 
 

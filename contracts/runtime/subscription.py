@@ -38,27 +38,33 @@ class SubscriptionLoop:
         self._channels = channels
         self._handle = handle
         self._max_bytes = max_bytes
-        self._refused = False
+        self.refused = False
+        """Whether the server forbade it when it was last asked."""
         self.listening = asyncio.Event()
         """Set from the bus's confirmation until the subscription ends.
 
         It stays set while a subscription reconnects by itself; what is sent meanwhile is lost.
         """
 
-    async def run(self) -> None:
-        """Listen until cancelled. An absent bus is waited for, and one that forbids it; that is logged."""
+    async def run(self, changed: Callable[[], None] | None = None) -> None:
+        """Listen until cancelled. An absent bus is waited for, and one that forbids it; that is logged.
+
+        changed: called whenever it begins to listen, and when that is forbidden.
+        """
         backoff = Backoff()
         while True:
             subscription = self._bus.subscribe(self._channels)
             try:
                 await subscription.ready()
                 self.listening.set()
-                self._refused = False
+                self.refused = False
                 backoff.reset()
+                if changed:
+                    changed()
                 async for channel, payload in subscription:
                     await self._hand_over(channel, payload)
             except NotPermitted as error:
-                self._tell_refused(error)
+                self._tell_refused(error, changed)
             except BusUnavailable as error:
                 _log.debug("subscription_lost", channels=self._channels, error=str(error))
             finally:
@@ -66,12 +72,14 @@ class SubscriptionLoop:
                 await subscription.close()
             await backoff.wait()
 
-    def _tell_refused(self, error: NotPermitted) -> None:
+    def _tell_refused(self, error: NotPermitted, changed: Callable[[], None] | None) -> None:
         """Say once what to do about a server whose rules are older than this program."""
-        if not self._refused:
-            self._refused = True
+        if not self.refused:
+            self.refused = True
             reason = f"{error}; {RENEW_USERS}"
             _log.warning("channels_forbidden", channels=self._channels, reason=reason)
+            if changed:
+                changed()
 
     async def _hand_over(self, channel: str, payload: bytes) -> None:
         try:

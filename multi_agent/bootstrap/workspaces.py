@@ -113,7 +113,8 @@ def make_served(settings: Settings, backend: Backend) -> tuple[Served, GitArtifa
     workspaces = _workspaces(backend, store, settings.data / _FOLDER)
     files = workspace_limits(settings).file_count
     most = replace(most_of_host(settings), file_count=files, output_bytes=_OUTPUT_BYTES)
-    return Served(workspaces, make_environments(settings, store, workspaces), most), store
+    environments = make_environments(settings, store, workspaces)
+    return Served(workspaces, environments, most, _trees(store, settings.data / _FOLDER).tree_of), store
 
 
 def workspace_limits(settings: Settings) -> WorkspaceLimits:

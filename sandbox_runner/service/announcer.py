@@ -88,6 +88,6 @@ class HostAnnouncer:
             held=held[:_MOST_HELD],
             handed_back=consumer.handed_back,
             workspaces=rooms and rooms.all,
-            lasting_workspaces=rooms and rooms.lasting,
+            lasting_workspaces=rooms.lasting if rooms and rooms.lasting < rooms.all else None,
         )
         return self._messages.host_heartbeat(host)

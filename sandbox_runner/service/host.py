@@ -64,7 +64,7 @@ class Host(Handler[Program, SandboxOutcome]):
     async def run(self) -> None:
         """Serve until `stop`; all is over 10 s after that at most."""
         workspaces = self._workspaces
-        beside = [workspaces.listen(), workspaces.watch()] if workspaces else []
+        beside = [workspaces.listen(self._announcer.announce_soon), workspaces.watch()] if workspaces else []
         try:
             await self._consumer.run(self._peers.take_over(self._consumer), *beside)
         finally:

@@ -136,6 +136,9 @@ def test_what_extras_groups_and_conditions_lead_to() -> None:
         ),
         (WHOLE.replace("sha256:", "md5:"), "has no hashes of below"),
         (WHOLE.replace("sys_platform ==", "what is"), "has a condition that cannot be read: what is 'win32'"),
+        (WHOLE.replace("sys_platform ==", "os_name ~="), "that cannot be read: os_name ~= 'win32'"),
+        (WHOLE.replace("sys_platform ==", "(" * 3000), r"that cannot be read: \(\("),
+        (WHOLE.replace('["colour"]', "5"), "has extras of rich-tests that are no list"),
     ],
 )
 def test_a_lock_that_is_not_used_says_why(text: str, told: str) -> None:

@@ -59,13 +59,14 @@ async def test_it_subscribes_again_when_its_subscription_ends() -> None:
     async def hear(_event: TaskEvent[Any]) -> None:
         heard.set()
 
-    loop = SubscriptionLoop(bus, ["c"], hear)
-    task = asyncio.create_task(loop.run())
+    loop, begun = SubscriptionLoop(bus, ["c"], hear), list[bool]()
+    task = asyncio.create_task(loop.run(lambda: begun.append(loop.listening.is_set())))
     await loop.listening.wait()
     await opened[0].close()
     await until(lambda: len(opened) == 2 and loop.listening.is_set())
     await bus.broadcast([Outgoing("c", notice("w1"))])
     await heard.wait()
+    assert begun == [True, True], "whoever asked is told"
     task.cancel()
     await asyncio.wait([task])
     await bus.close()

@@ -16,6 +16,8 @@ from structlog.testing import capture_logs
 from contracts.base.errors import NotPermitted, SandboxUnavailable, UnsafePath
 from contracts.bus.access import RULES, BusUser, Rule
 from contracts.bus.connect import open_message_bus
+from contracts.bus.memory_broker import MemoryBroker
+from contracts.bus.memory_bus import MemoryBus
 from contracts.bus.redis_bus import RedisBus
 from contracts.messages.channels import Channels
 from contracts.messages.sandbox import SandboxHost, SandboxOrder
@@ -29,6 +31,9 @@ from sandbox_runner.service.admission import MOST
 from sandbox_runner.service.messages import Messages, outcome_of, read
 from sandbox_runner.service.workspaces.bodies import fold
 from sandbox_runner.service.workspaces.calls import ChangedEntry, ListedChanges, OpenedAnswer
+from sandbox_runner.service.workspaces.lease import Lease
+from sandbox_runner.service.workspaces.link import HostLink
+from sandbox_runner.service.workspaces.remote import RemoteWorkspaces
 from sandbox_runner.service.workspaces.serving import Served
 from sandbox_runner.workspace.opening import SandboxWorkspaces
 from tests.agents.owner import until
@@ -232,13 +237,26 @@ def _allow(server: GuardedRedis, rules: Iterable[Rule]) -> None:
     server.command("ACL", "SETUSER", BusUser.SANDBOX_HOST, "clearselectors", *map(str, rules))
 
 
+def test_what_says_nothing_is_not_sent() -> None:
+    """Those of an earlier release read no field that they do not know."""
+    link, say = HostLink(MemoryBus(MemoryBroker()), "caller-1"), Messages("test", time.time)
+    lasting, brief = (Lease(link, "host-1", brief=brief).order("alive") for brief in (False, True))
+    assert b"brief" not in say.workspace_order("host-1", lasting).payload
+    assert b'"brief":true' in say.workspace_order("host-1", brief).payload
+
+
+async def _withdrawn(workspaces: RemoteWorkspaces) -> bool:
+    return not await workspaces.offered()
+
+
 async def test_rules_that_let_a_host_hear_no_workspace_leave_it_its_programs(toolbox: Path) -> None:
     """Those of an earlier release; one line says what to renew."""
     rules = RULES[BusUser.SANDBOX_HOST]
     heard = (Channels.SANDBOX_CONTROL, Channels.SANDBOX_HOSTS)
     before = [replace(rule, channels=heard) if rule.commands == "subscribe" else rule for rule in rules]
     sandbox = await choose_sandbox(SandboxSettings(backend="namespaces", toolbox=toolbox))
-    served = Served(SandboxWorkspaces(sandbox, NamedTrees()), GivenEnvironments(), MOST)
+    trees = NamedTrees()
+    served = Served(SandboxWorkspaces(sandbox, trees), GivenEnvironments(), MOST, trees.tree_of)
     with guarded_redis() as server, capture_logs() as logs:
         _allow(server, before)
         theirs = RedisBus(server.url_of(BusUser.SANDBOX_HOST), timeout=0.5)
@@ -250,7 +268,7 @@ async def test_rules_that_let_a_host_hear_no_workspace_leave_it_its_programs(too
         ):
             assert (await remote.run(SandboxRequest(argv=("echo", "ran")))).stdout == b"ran\n"
             await until(lambda: any(log["event"] == "channels_forbidden" for log in logs))
-            assert not await workspaces.offered()
+            await until(lambda: _withdrawn(workspaces))
             await asyncio.sleep(1.5)
             [told] = [log for log in logs if log["event"] == "channels_forbidden"]
             assert told["channels"] == [Channels.sandbox_workspaces("host-1")]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 from contracts.ports.bus import MessageBus
 from contracts.ports.environments import Environments, PreparedEnvironment
-from contracts.ports.trees import TreeStore
+from contracts.ports.trees import TreeBase, TreeStore
 from contracts.ports.workspace import Environment, NamedEnvironment, Workspaces
 from sandbox_runner.service.admission import MOST
 from sandbox_runner.service.call_policy import CallTimeouts
@@ -70,20 +70,29 @@ class GivenEnvironments:
             self.held -= 1
 
 
+async def _at_hand(base: TreeBase) -> str:
+    return base.tree or base.commit
+
+
 @asynccontextmanager
 async def workspace_host(
     bus: MessageBus,
     workspaces: Workspaces | None,
     sandbox: WorkspaceBackend,
     environments: Environments | None = None,
+    tree_of: Callable[[TreeBase], Awaitable[str]] | None = None,
     **settings: Any,
 ) -> AsyncIterator[Host]:
-    """A host that opens workspaces in a sandbox; None opens none."""
+    """A host that opens workspaces in a sandbox; None opens none.
+
+    tree_of: None has every tree.
+    """
     quick = {"lease_seconds": LEASE, "heartbeat_seconds": 0.1, "block_ms": 50}
     wanted = {"host_id": "host-1", **quick, **settings}
     served = None
     if workspaces is not None:
-        served = Served(workspaces, environments or GivenEnvironments(), replace(MOST, wall_seconds=60))
+        most = replace(MOST, wall_seconds=60)
+        served = Served(workspaces, environments or GivenEnvironments(), most, tree_of or _at_hand)
     host = Host(bus, NoPrograms(sandbox), HostSettings(machine="here", **wanted), served)
     running = asyncio.create_task(host.run())
     try:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from contracts.base.errors import ArtifactError, SandboxUnavailable
+from contracts.bus.memory_broker import MemoryBroker, MemorySubscription
 from contracts.bus.memory_bus import MemoryBus
+from contracts.messages.channels import Channels
 from contracts.ports.trees import TreeBase, TreeChanges
 from contracts.ports.workspace import Environment
 from sandbox_runner.workspace.opening import SandboxWorkspaces
@@ -25,14 +28,44 @@ class OtherTrees:
     asked = 0
 
     def checkout(self, base: TreeBase, *, most_files: int) -> Any:
+        raise ArtifactError("a checkout cannot be copied: it is damaged")
+
+    async def tree_of(self, base: TreeBase) -> str:
         self.asked += 1
         raise ArtifactError(f"commit {base.commit} is missing in the store")
 
-    async def tree_of(self, base: TreeBase) -> str:
-        raise AssertionError("a host names no tree")
-
     async def write_tree(self, tree: str, changes: TreeChanges) -> str:
         raise AssertionError("a host writes nothing")
+
+
+class LateSubscription(MemorySubscription):
+    """Listens a moment after that is asked."""
+
+    async def ready(self) -> None:
+        await asyncio.sleep(0.3)
+        await super().ready()
+
+
+class LateBus(MemoryBus):
+    """Begins late to hear orders."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        super().__init__(broker)
+        self._own = broker
+
+    def subscribe(self, channels: Sequence[str]) -> MemorySubscription:
+        if list(channels) == [Channels.sandbox_workspaces("host-1")]:
+            return LateSubscription(self._own, channels, lambda _: None)
+        return super().subscribe(channels)
+
+
+async def test_a_host_that_does_not_listen_yet_is_waited_for(world: World) -> None:
+    remote = await world.remote()
+    offered = asyncio.create_task(remote.offered())
+    host = workspace_host(LateBus(world.broker), world.opener.own, world.opener.backend)
+    await world.stack.enter_async_context(host)
+    assert await offered
+    assert await (await world.open(remote)).read("a.txt") == b"one\ntwo\n"
 
 
 async def test_tasks_that_wait_for_one_more_do_not_hold_all_rooms(world: World) -> None:
@@ -55,7 +88,7 @@ async def test_tasks_that_wait_for_one_more_do_not_hold_all_rooms(world: World) 
 async def test_a_host_that_has_not_the_tree_is_passed_over(world: World) -> None:
     trees = OtherTrees()
     strange = SandboxWorkspaces(world.opener.backend, trees)
-    await world.host(strange, host_id="strange", slots=8)
+    await world.host(strange, host_id="strange", slots=8, tree_of=trees.tree_of)
     remote = await world.remote()
     with pytest.raises(
         SandboxUnavailable, match=r"host strange cannot get .*MULTI_AGENT_ARTIFACT_STORE"
@@ -70,6 +103,12 @@ async def test_a_host_that_has_not_the_tree_is_passed_over(world: World) -> None
     other = await world.remote()
     assert await (await world.open(other, brief=True)).read("a.txt") == b"one\ntwo\n"
     assert trees.asked == 2
+
+
+async def test_what_fails_with_the_tree_at_hand_is_no_outage(world: World) -> None:
+    await world.host(SandboxWorkspaces(world.opener.backend, OtherTrees()))
+    with pytest.raises(ArtifactError, match="it is damaged"):
+        await world.open(await world.remote())
 
 
 async def test_an_environment_that_no_host_has_any_more_is_an_outage(world: World) -> None:

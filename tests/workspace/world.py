@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from contracts.bus.memory_broker import MemoryBroker
 from contracts.bus.memory_bus import MemoryBus
@@ -30,7 +30,7 @@ class World:
         self,
         workspaces: Workspaces | None = None,
         environments: GivenEnvironments | None = None,
-        **settings: object,
+        **settings: Any,
     ) -> GivenEnvironments:
         """Start a host."""
         environments = environments or GivenEnvironments()

@@ -22,6 +22,8 @@ from sandbox_runner.environments.steps import FOLDER_HELPS
 CACHE: Final = ".npm-cache"
 """In the folder that npm works in; its addresses are of no use later."""
 _SEEN: Final = ("HOME", "LANG", "PATH", "TMPDIR")
+_PATIENCE: Final = 600
+"""Seconds without a byte from the proxy, which has a whole page before it sends any of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ async def pip_access(
             "PIP_CONFIG_FILE": os.devnull,
             "PIP_NO_CACHE_DIR": "1",
             "PIP_RETRIES": "0",
+            "PIP_TIMEOUT": str(_PATIENCE),
         }
         seen |= {_pip(name): value for name, value in settings.kept.items()}
         for name, values in settings.places.items():
@@ -73,6 +76,7 @@ async def npm_access(npm: str, folder: Path, variables: Mapping[str, str]) -> As
             "npm_config_update_notifier": "false",
             "npm_config_replace_registry_host": "never",
             "npm_config_fetch_retries": "0",
+            "npm_config_fetch_timeout": str(_PATIENCE * 1000),
         }
         seen |= {f"npm_config_{name.replace('-', '_')}": value for name, value in settings.kept.items()}
         seen |= {f"npm_config_{name}": address for name, address in registries.items()}

@@ -28,7 +28,7 @@ from sandbox_runner.environments.steps import run_outside
 _SECTIONS: Final = ("global", "download", ":env:")
 _PLACES: Final = ("index-url", "extra-index-url", "find-links", "constraint")
 """Settings that hold addresses."""
-_KEPT: Final = ("no-index", "pre", "prefer-binary", "timeout", "default-timeout", "uploaded-prior-to")
+_KEPT: Final = ("no-index", "pre", "prefer-binary", "uploaded-prior-to")
 """Further settings that pip may see: they hold no password, and steer nothing that is asked of it."""
 _PUBLIC: Final = "https://pypi.org/simple"
 _SECONDS: Final = 60.0

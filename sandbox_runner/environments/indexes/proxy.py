@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 from collections.abc import Iterator, Sequence
@@ -28,7 +29,7 @@ _MOST_OF_A_PAGE: Final = 128_000_000
 _MOST_BYTES: Final = 16_000_000_000
 """Of all that one fetch may take."""
 _MOST_COMPLAINTS: Final = 20
-_PASSED_ON: Final = ("Content-Type", "Content-Length", "Content-Encoding")
+_PASSED_ON: Final = ("Content-Type", "Content-Encoding")
 _WRONG: Final = frozenset({401, 407, 429, *range(500, 600)})
 
 
@@ -56,6 +57,12 @@ class IndexProxy:
         """The first answer of an index that it may not give this; some say so of what they do not have."""
         with self._lock:
             return next(iter(self._denied), "")
+
+    def forget(self) -> None:
+        """Forget what went wrong: it is not why a program fails that begins now."""
+        with self._lock:
+            self._complaints.clear()
+            self._denied.clear()
 
     def complain(self, what: str) -> None:
         """Remember what went wrong."""
@@ -155,15 +162,21 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 self._pass_on(response)
         finally:
-            response.release_conn()
+            # What was not read is not waited for.
+            response.close()
 
     def _pass_on(self, response: BaseHTTPResponse) -> None:
         headers = {name: response.headers[name] for name in _PASSED_ON if name in response.headers}
-        in_chunks = "Content-Length" not in headers
-        self._begin(response.status, headers | ({"Transfer-Encoding": "chunked"} if in_chunks else {}))
+        length = _length(response)
+        in_chunks, left = length is None, length or 0
+        size = {"Transfer-Encoding": "chunked"} if in_chunks else {"Content-Length": str(length)}
+        self._begin(response.status, headers | size)
         try:
             for part in response.stream(_PART, decode_content=False):
                 self.server.proxy.take(len(part))
+                left -= len(part)
+                if left < 0 and not in_chunks:
+                    raise IndexRefused("an answer is longer than it says")
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part) if in_chunks else part)
             self.wfile.write(b"0\r\n\r\n" if in_chunks else b"")
         except (HTTPError, IndexRefused) as error:
@@ -184,6 +197,12 @@ class _Handler(BaseHTTPRequestHandler):
             status, {"Content-Type": "text/plain", "Content-Length": str(len(content)), "Connection": "close"}
         )
         self.wfile.write(content)
+
+
+def _length(response: BaseHTTPResponse) -> int | None:
+    """How many bytes follow; None where that is seen at their end alone."""
+    said = response.headers.get("Content-Length", "")
+    return int(said) if re.fullmatch(r"[0-9]{1,15}", said) and not response.chunked else None
 
 
 def _whole(response: BaseHTTPResponse, proxy: IndexProxy) -> bytes:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
+
 from contracts.base.text import visible_line
 
 _PORTS: Final = {"http": 80, "https": 443}
 _ASKED: Final = re.compile(r"/([0-9a-f]{64})/(\d{1,3})/(https?)/([^/?#]+)(/[^#]*)?", re.ASCII)
+_AUTHORITY: Final = re.compile(r"[A-Za-z0-9._:\[\]-]+", re.ASCII)
+"""A host and a port. What has more in it is read as one host by some, and as another by others."""
+_OF_THIS_MACHINE: Final = frozenset({"", "localhost", "ip6-localhost", "ip6-loopback"})
 _SHOWN: Final = 200
 
 
@@ -40,15 +47,20 @@ class IndexSource:
 
 
 def origin(address: str) -> AskedHost:
-    """Whom an address asks. Raises IndexRefused for what is no address of HTTP."""
+    """Whom an address without a password asks.
+
+    Raises IndexRefused for what is no address of HTTP, or asks somebody else for who will ask it.
+    """
     try:
-        parts = urlsplit(address)
-        port, host = parts.port, parts.hostname
-    except ValueError:
-        port, host, parts = None, None, urlsplit("")
-    if parts.scheme not in _PORTS or not host:
+        parts, asks = urlsplit(address), parse_url(address)
+        port, host = parts.port, (parts.hostname or "").lower()
+    except (ValueError, LocationParseError):
+        raise IndexRefused(f"{shown(address)!r} is no address of HTTP") from None
+    if parts.scheme not in _PORTS or not _AUTHORITY.fullmatch(parts.netloc):
         raise IndexRefused(f"{shown(address)!r} is no address of HTTP")
-    return AskedHost(parts.scheme, host.lower(), port or _PORTS[parts.scheme])
+    if (asks.scheme, (asks.host or "").strip("[]"), asks.port) != (parts.scheme, host, port):
+        raise IndexRefused(f"{shown(address)!r} is no address of HTTP")
+    return AskedHost(parts.scheme, host, port or _PORTS[parts.scheme])
 
 
 def shown(address: str) -> str:
@@ -77,10 +89,16 @@ def check_step_to(source: IndexSource, before: str, target: str) -> None:
 
 def _is_near(host: str) -> bool:
     """Tell whether a host is named as one that only this machine or its network has."""
+    name = host.rstrip(".")
     try:
-        return not ipaddress.ip_address(host).is_global
+        return not ipaddress.ip_address(name).is_global
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        pass
+    try:
+        # As the system reads `127.1` or `0x7f.1`.
+        return not ipaddress.ip_address(socket.inet_aton(name)).is_global
+    except OSError:
+        return name in _OF_THIS_MACHINE or name.endswith((".localhost", ".localdomain"))
 
 
 class Routes:
@@ -101,10 +119,11 @@ class Routes:
 
     def link(self, number: int, page: str, target: str) -> str:
         """What stands for a link of a source's page; the fragment stays. Raises IndexRefused."""
+        target = without_password(target)[0]
         check_step_to(self._sources[number], page, target)
         with self._lock:
             self._allowed[number].add(origin(target))
-        return self._written(number, without_password(target)[0])
+        return self._written(number, target)
 
     def asked(self, path: str) -> tuple[int, IndexSource, str]:
         """What a path of the proxy asks for: the source and its address. Raises IndexRefused."""

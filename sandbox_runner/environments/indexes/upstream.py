@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import ssl
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,14 +24,11 @@ from sandbox_runner.environments.indexes.sources import (
 
 _ELSEWHERE: Final = frozenset({301, 302, 303, 307, 308})
 _MOST_STEPS: Final = 5
-_AGAIN: Final = Retry(
-    3,
-    redirect=False,
-    status_forcelist=(429, 500, 502, 503, 504, 520, 524),
-    backoff_factor=0.2,
-    raise_on_status=False,
-    respect_retry_after_header=False,
-)
+_AGAIN: Final = Retry(3, redirect=False, backoff_factor=0.2, respect_retry_after_header=False)
+"""Where there is no answer. It reads all of those that it repeats, so answers are repeated here."""
+_PASSING: Final = frozenset({429, 500, 502, 503, 504, 520, 524})
+_WAITS: Final = (0.0, 0.4, 0.8)
+"""Seconds before each time that it is asked again."""
 _CONNECT_SECONDS: Final = 15.0
 _POOL: Final = 16
 
@@ -79,18 +77,30 @@ class Upstream:
         for _ in range(_MOST_STEPS + 1):
             authorization = source.authorization(address) if origin(address) == asked else ""
             sent = {**headers, **({"Authorization": authorization} if authorization else {})}
-            response = self._pool_of(address).request(
-                "GET", address, headers=sent, preload_content=False, redirect=False, retries=_AGAIN
-            )
+            response = self._asked(address, sent)
             target = response.headers.get("Location")
             if response.status not in _ELSEWHERE or not target:
                 return response, address
-            response.drain_conn()
-            response.release_conn()
-            target = without_password(urljoin(address, target))[0]
+            response.close()
+            try:
+                target = without_password(urljoin(address, target))[0]
+            except ValueError:
+                raise IndexRefused("it leads to what is no address") from None
             check_step_to(source, address, target)
             address = target
         raise IndexRefused(f"it leads elsewhere more than {_MOST_STEPS} times")
+
+    def _asked(self, address: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
+        pool = self._pool_of(address)
+        for wait in (*_WAITS, None):
+            response = pool.request(
+                "GET", address, headers=headers, preload_content=False, redirect=False, retries=_AGAIN
+            )
+            if wait is None or response.status not in _PASSING:
+                break
+            response.close()
+            time.sleep(wait)
+        return response
 
     def close(self) -> None:
         """Close what is kept open."""

@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from packaging.utils import canonicalize_name
-
 from contracts.base.errors import EnvironmentFailed, InvalidInput
 from sandbox_runner.environments.indexes.access import IndexAccess, check_indexes, pip_access
 from sandbox_runner.environments.interpreters import Interpreter
+from sandbox_runner.environments.making.hashes import check_source, drop_others, names, sha256, with_made
 from sandbox_runner.environments.making.sources import SOURCES, WHEELS, SourceFetching
-from sandbox_runner.environments.needs.requirement_lines import clean, requirement_of
+from sandbox_runner.environments.needs.requirement_lines import clean
 from sandbox_runner.environments.steps import FOLDER_HELPS, failed, run_outside
 
 RUN: Final = "run"
@@ -114,14 +113,14 @@ class _Pip:
                 [line for line in several if line not in without] for several in (wanted.lines, wanted.pinned)
             )
             try:
-                await self.download(RUN, self._with_made(pinned), (), ("--no-deps", "--require-hashes"))
+                exact = with_made(pinned, self.folder / WHEELS)
+                await self.download(RUN, exact, (), ("--no-deps", "--require-hashes"))
                 pins = [line.partition(" ")[0] for line in pinned]
                 await self.download(RUN, lines, [*wanted.constraints, *pins])
+                await asyncio.to_thread(drop_others, self.folder / RUN, exact)
             except _NoWheel as error:
                 first = first or error
-                absent = [
-                    line for line in wanted.optional if _names(line, error.name) and line not in without
-                ]
+                absent = [line for line in wanted.optional if names(line, error.name) and line not in without]
                 without += absent if error.is_asked_for else []
                 if absent and error.is_asked_for:
                     continue
@@ -138,29 +137,11 @@ class _Pip:
         source = await sources.fetch(requirement, self.folder / SOURCES)
         if source is None:
             return False
-        self._check_source(source.file)
+        check_source(source.file, [*self.wanted.pinned, *self.wanted.lines])
         await self.download(BUILD, _for_build(source.needs), ())
         (self.folder / WHEELS).mkdir(exist_ok=True)
         await build(self.folder, source.file.name)
         return True
-
-    def _check_source(self, file: Path) -> None:
-        """Check that a source is one that a line with hashes asks for. Raises EnvironmentFailed."""
-        name = file.name.rpartition("-")[0]
-        for line in [*self.wanted.pinned, *self.wanted.lines]:
-            if "--hash=" in line and _names(line, name) and f"--hash=sha256:{_sha256(file)}" not in line:
-                raise EnvironmentFailed(
-                    f"environment, step fetch: {file.name} has another content than its lock says; "
-                    f"lock it again, {FOLDER_HELPS}"
-                )
-
-    def _with_made(self, lines: Sequence[str]) -> list[str]:
-        """The lines, where those of packages whose wheel was built here have its hash too."""
-        made = [(path.name.partition("-")[0], _sha256(path)) for path in (self.folder / WHEELS).glob("*.whl")]
-        return [
-            " ".join([line, *(f"--hash=sha256:{digest}" for name, digest in made if _names(line, name))])
-            for line in lines
-        ]
 
     async def download(
         self, into: str, lines: Sequence[str], constraints: Sequence[str], how: Sequence[str] = ()
@@ -176,6 +157,7 @@ class _Pip:
             # An option would stand in the place of the user's own.
             variables["PIP_FIND_LINKS"] = f"{variables.get('PIP_FIND_LINKS', '')} {made}".strip()
         argv = (str(interpreter.path), "-I", f"{self.pip}/pip", "download", *_OPTIONS, *options)
+        self.access.proxy.forget()
         code, output = await run_outside(argv, folder=self.folder, variables=variables, seconds=self.seconds)
         if code is None:
             raise failed(
@@ -191,7 +173,7 @@ class _Pip:
 
 def _for_build(lines: Sequence[str]) -> list[str]:
     """What a build asks for, and what its backend asks for beside it."""
-    extra = [more for name, more in _BACKENDS.items() if any(_names(line, name) for line in lines)]
+    extra = [more for name, more in _BACKENDS.items() if any(names(line, name) for line in lines)]
     return [*lines, *(line for more in extra for line in more)]
 
 
@@ -215,7 +197,7 @@ def _ask(folder: Path, lines: Sequence[str], constraints: Sequence[str]) -> list
 
 def _record(folder: Path, without: Sequence[str]) -> None:
     fetched = sorted(folder.glob("*/*.whl"))
-    resolved = {path.relative_to(folder).as_posix(): _sha256(path) for path in fetched}
+    resolved = {path.relative_to(folder).as_posix(): sha256(path) for path in fetched}
     (folder / _RESOLVED).write_text(json.dumps({"packages": resolved, "without": without}), "utf-8")
 
 
@@ -262,11 +244,11 @@ def _explained(access: IndexAccess, output: bytes, interpreter: Interpreter) -> 
     output = access.told(output)
     on = f"for Python {interpreter.version} on {interpreter.platform}"
     if match := _CONFLICT.search(output):
-        names = match[1].decode("utf-8", "replace")
-        why, change = f"{names} need different versions of a package", f"change one, {FOLDER_HELPS}"
+        several = match[1].decode("utf-8", "replace")
+        why, change = f"{several} need different versions of a package", f"change one, {FOLDER_HELPS}"
         error = failed("fetch", why, output, change)
         causes = [cause.decode("utf-8", "replace").strip() for cause in _CAUSE.findall(output)]
-        if causes and all(_is_requirement(cause) and _names(cause, causes[0]) for cause in causes):
+        if causes and all(_is_requirement(cause) and names(cause, causes[0]) for cause in causes):
             return _NoWheel(str(error), causes[0].partition(";")[0], is_asked_for=False)
         return error
     if match := _NO_WHEEL.search(output):
@@ -281,15 +263,5 @@ def _explained(access: IndexAccess, output: bytes, interpreter: Interpreter) -> 
     return failed("fetch", "pip failed", output, f"mend what it says, {FOLDER_HELPS}")
 
 
-def _names(line: str, name: str) -> bool:
-    """Tell whether a line asks for the package that another requirement names."""
-    return canonicalize_name(requirement_of(line).name) == canonicalize_name(re.split(r"[^\w.-]", name)[0])
-
-
 def _is_requirement(text: str) -> bool:
     return clean(text) is not None
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

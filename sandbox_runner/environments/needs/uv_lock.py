@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from packaging.markers import InvalidMarker, Marker, UndefinedEnvironmentName
+from packaging.markers import InvalidMarker, Marker, UndefinedComparison, UndefinedEnvironmentName
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
@@ -91,7 +91,7 @@ def _check_new_enough(versions: Mapping[str, str], lines: Sequence[str], python:
     environment = markers_of(python)
     for line in lines:
         asked = requirement_of(line)
-        if asked.marker is not None and not asked.marker.evaluate({**environment, "extra": ""}):
+        if not _holds(str(asked.marker or ""), environment):
             continue
         locked = versions.get(canonicalize_name(asked.name), "")
         if not locked or not asked.specifier.contains(locked.removeprefix("=="), prereleases=True):
@@ -166,10 +166,12 @@ class _Graph:
 
     def _chosen(self, asked: object) -> Iterator[tuple[_Reached, str]]:
         for about in _objects(asked):
-            if self._holds(str(about.get("marker", ""))):
-                one = self._found(about)
+            if _holds(str(about.get("marker", "")), self.environment):
+                one, extras = self._found(about), about.get("extra", [])
+                if not isinstance(extras, list):
+                    raise LockNotUsed(f"has extras of {one[0][:80]} that are no list")
                 yield one, ""
-                for extra in about.get("extra", []):
+                for extra in extras:
                     yield one, str(extra)
 
     def _found(self, about: dict[str, Any]) -> _Reached:
@@ -179,11 +181,13 @@ class _Graph:
             raise LockNotUsed(f"does not say which version of {name[:80]} is meant")
         return fitting[0]
 
-    def _holds(self, marker: str) -> bool:
-        try:
-            return not marker or Marker(marker).evaluate({**self.environment, "extra": ""})
-        except (InvalidMarker, UndefinedEnvironmentName):
-            raise LockNotUsed(f"has a condition that cannot be read: {marker[:80]}") from None
+
+def _holds(marker: str, environment: Mapping[str, str]) -> bool:
+    """Tell whether a condition holds; "" does."""
+    try:
+        return not marker or Marker(marker).evaluate({**environment, "extra": ""})
+    except (InvalidMarker, UndefinedComparison, UndefinedEnvironmentName, RecursionError):
+        raise LockNotUsed(f"has a condition that cannot be read: {marker[:80]}") from None
 
 
 def _is_root(about: dict[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -96,8 +97,10 @@ class HostedWorkspaces:
 
     @property
     def rooms(self) -> Rooms | None:
-        """How many more would be opened now; None where no order is heard."""
-        return self._rooms() if self._orders.listening.is_set() else None
+        """How many more would be opened now; None where the server forbids to hear orders."""
+        if self._orders.listening.is_set():
+            return self._rooms()
+        return None if self._orders.refused else NO_ROOMS
 
     def _rooms(self) -> Rooms:
         most = 0 if self._closed else self._settings.slots * _ROOMS_PER_SLOT
@@ -105,9 +108,9 @@ class HostedWorkspaces:
         lasting = sum(not held.brief for held in self._held.values())
         return Rooms(free, min(free, max(most // 2 - lasting, 0)))
 
-    async def listen(self) -> None:
-        """Hear orders, until cancelled."""
-        await self._orders.run()
+    async def listen(self, changed: Callable[[], None]) -> None:
+        """Hear orders, until cancelled. changed: see SubscriptionLoop.run."""
+        await self._orders.run(changed)
 
     async def _hear(self, event: TaskEvent[Any]) -> None:
         if isinstance(event.data, WorkspaceOrder):
@@ -143,7 +146,7 @@ class HostedWorkspaces:
                 return self._reply(order.caller_id, self._answer(name, order.number, "gone"))
             if not (self._rooms().all if order.brief else self._rooms().lasting):
                 return self._reply(order.caller_id, self._answer(name, order.number, "full"))
-            held = self._held[name] = _Held(order.key, order.caller_id, order.brief, _now())
+            held = self._held[name] = _Held(order.key, order.caller_id, bool(order.brief), _now())
         elif not hmac.compare_digest(held.key, order.key) or held.caller_id != order.caller_id:
             _log.warning("order_not_of_the_holder", workspace_id=name, caller_id=order.caller_id)
             return None

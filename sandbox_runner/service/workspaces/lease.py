@@ -67,7 +67,7 @@ class Lease:
             caller_id=self._link.caller_id,
             kind=kind,
             number=number,
-            brief=self._brief,
+            brief=self._brief or None,
             **part,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
@@ -34,6 +34,8 @@ class Served:
     environments: Environments
     most: SandboxLimits
     """The highest limits that a workspace may ask for."""
+    tree_of: Callable[[TreeBase], Awaitable[str]]
+    """Gets what a workspace starts from; see TreeStore."""
 
     async def begin(
         self, call: calls.Call, content: bytes, stack: AsyncExitStack, say: Callable[[str], None]
@@ -42,18 +44,23 @@ class Served:
 
         Raises Unsuited where another host may do it.
         """
+        if isinstance(call, calls.PrepareCall):
+            await self._get(TreeBase(call.commit))
+            return None, await self._prepare(call, stack, say)
+        if isinstance(call, calls.OpenCall):
+            await self._get(TreeBase(call.commit, call.tree))
+            return await self._open(call, content, stack, say)
+        raise InvalidInput(f"call {call.call!r}: the workspace is not open; open it first")
+
+    async def _get(self, base: TreeBase) -> None:
         try:
-            if isinstance(call, calls.PrepareCall):
-                return None, await self._prepare(call, stack, say)
-            if isinstance(call, calls.OpenCall):
-                return await self._open(call, content, stack, say)
+            await self.tree_of(base)
         except (ArtifactError, StoreUnavailable) as error:
             # Who asks has seen it in the store.
             raise Unsuited(
                 f"cannot get what the work starts from ({error}); give it the artifact store of the workers: "
                 "set MULTI_AGENT_ARTIFACT_STORE to its URL"
             ) from None
-        raise InvalidInput(f"call {call.call!r}: the workspace is not open; open it first")
 
     async def _prepare(
         self, call: calls.PrepareCall, stack: AsyncExitStack, say: Callable[[str], None]
