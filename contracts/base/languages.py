@@ -98,6 +98,9 @@ NODE: Final = Language(
 
 LANGUAGES: Final = (PYTHON, NODE)
 
+CHECKERS: Final = ("bandit", "black", "flake8", "mypy", "ruff")
+"""What Python files are checked with, by the names of package, module and program: the extra `checks`."""
+
 
 _NO_CODE: Final = (
     *(".md", ".rst", ".txt", ".html", ".css", ".svg", ".png", ".csv"),
