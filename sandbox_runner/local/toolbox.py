@@ -1,4 +1,4 @@
-"""Makes the toolbox: a folder with pytest, coverage and checkers, for sandboxes that use this machine's Python.
+"""Makes the toolbox: pytest, coverage and checkers in a folder, for sandboxes with this machine's Python.
 
 Layout of a toolbox: `lib/` for PYTHONPATH, `bin/` with `python`, `pytest` and the checkers that are installed
 here, `checks/` with their packages, which other programs do not see, `etc/` with the few files that programs
@@ -102,9 +102,7 @@ def _make(
             (unfinished / name).mkdir()
         for dist in distributions:
             _copy(dist, unfinished / "lib")
-        compileall.compile_dir(
-            unfinished / "lib", quiet=2, stripdir=str(unfinished), prependdir=TOOLBOX
-        )
+        compileall.compile_dir(unfinished / "lib", quiet=2, stripdir=str(unfinished), prependdir=TOOLBOX)
         for name, text in _ETC.items():
             (unfinished / "etc" / name).write_text(text, encoding="utf-8")
         for name in ("python", "python3"):

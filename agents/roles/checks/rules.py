@@ -1,0 +1,210 @@
+"""Checks what a task wrote by commands: the rules of its plan, and what its repository's settings name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from agents.sdk.changed_tree import ChangedTree
+from agents.sdk.structured_output import MAX_REPAIRS
+from agents.sdk.task import Task
+from agents.testing.first_failure import command_failure
+from agents.testing.pytest_commands import split_command
+from agents.testing.stable_text import normalised_lines
+from agents.testing.validation import command_run, merged_tree
+from agents.tools.checkers import (
+    FILE,
+    checking,
+    files_for,
+    filled,
+    findings,
+    is_checker,
+    new_findings,
+    without_places,
+)
+from agents.tools.shown_text import head_and_tail
+from contracts.base.errors import AgentFailure
+from contracts.base.languages import CHECKERS, HOW_TO_GET_CHECKERS
+from contracts.documents.reports import BuildReport, CommandRun
+from contracts.documents.repository_settings import NO_SETTINGS
+from contracts.documents.todo_list import Role
+from contracts.ports.sandbox import SandboxResult, Verdict
+
+Files = Mapping[str, bytes | str | None]
+
+_OF_REPOSITORY: Final = ("lint", "type", "format")
+_SECONDS: Final = 120.0
+"""For a command of the repository, which looks at all of it."""
+_CHARACTERS: Final = 3_000
+_NOT_FOUND: Final = 127
+_ENDED: Final = frozenset({Verdict.OK, Verdict.FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """One command."""
+
+    command: str
+    setting: str = ""
+    """Which setting of the repository names it; "" for a rule of the plan."""
+
+    @property
+    def name(self) -> str:
+        return f"the repository's {self.setting} command" if self.setting else "validation command"
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        return checking(split_command(self.command))
+
+    @property
+    def compares(self) -> bool:
+        """Whether what it says is a list of findings, some of which may be older than the work."""
+        return bool(self.setting) or FILE in self.command or is_checker(self.argv)
+
+
+@dataclass(slots=True)
+class Checks:
+    """The commands of one task, and what they said of its files last."""
+
+    task: Task
+    report: BuildReport | None = None
+    """How the rules of the plan ended; None without any."""
+    remarks: list[str] = field(default_factory=list)
+    """What the repository's own commands say all the same, or could not say."""
+    _judged: Files | None = None
+    _sent_back: int = 0
+
+    @property
+    def note(self) -> str:
+        """The remarks, as they stand behind a summary."""
+        return "".join(f" ({remark})" for remark in self.remarks)
+
+    @property
+    def can_be_mended(self) -> bool:
+        """Whether who wrote the files is asked once more after the last failure."""
+        return self._sent_back <= MAX_REPAIRS
+
+    async def judge(self, files: Files, *, at_end: bool = False) -> None:
+        """Run all commands on the task's tree with `files`, unless they are those that passed last.
+
+        Raises AgentFailure (validation_failed) with all that is wrong, of the repository's own commands only
+        as long as it can be mended, else it becomes a remark; checker_missing, which is no fault of the
+        files, for a program that a rule needs; SandboxUnavailable.
+
+        at_end: nothing will be mended any more.
+        """
+        if files == self._judged or not (checks := _checks(self.task)):
+            return
+        runs: list[CommandRun] = []
+        problems: list[str] = []
+        own: list[str] = []
+        self.remarks, tree = [], merged_tree(self.task.files, files)
+        for check in checks:
+            run, problem = await self._run(check, files, tree)
+            if not check.setting and run is not None:
+                runs.append(run)
+            if problem:
+                (own if check.setting else problems).append(problem)
+        if not at_end and self._sent_back < MAX_REPAIRS:
+            problems += own
+        else:
+            self.remarks += [problem.partition("\n")[0] for problem in own]
+        if problems:
+            self._sent_back += 1
+            raise AgentFailure("\n\n".join(problems), code="validation_failed")
+        self._judged = files
+        if any(not check.setting for check in checks):
+            self.report = BuildReport(passed=True, runs=tuple(runs))
+
+    async def _run(self, check: _Check, files: Files, tree: ChangedTree) -> tuple[CommandRun | None, str]:
+        """How a command ended, None where it has nothing to look at, and what is wrong, "" for nothing."""
+        argv, written = check.argv, [path for path, content in files.items() if content is not None]
+        paths = files_for(argv, written)
+        if FILE in check.command and not paths:
+            return None, ""
+        ended = await self._sandbox(check, filled(argv, paths), tree)
+        run = command_run(check.command, ended)
+        if run.verdict == "ok":
+            return run, ""
+        if missing := _missing(argv, ended):
+            self._without(check, missing)
+            return None, ""
+        return run, await self._problem(check, argv, paths, tree, ended, run)
+
+    async def _problem(
+        self,
+        check: _Check,
+        argv: tuple[str, ...],
+        paths: list[str],
+        tree: ChangedTree,
+        ended: SandboxResult,
+        run: CommandRun,
+    ) -> str:
+        """What the work has to do with a command that did not succeed; "" for nothing."""
+        named, has_ended = f"{check.name} {check.command!r}", ended.verdict in _ENDED
+        if check.setting and not has_ended:
+            self.remarks.append(f"{named} did not end: {run.verdict}")
+            return ""
+        found = _found(ended, tree) if check.compares and has_ended else []
+        before = await self._before(check, argv, paths) if found or check.setting else None
+        if found:
+            old = _found(before, self.task.files) if before else []
+            if not (new := new_findings(found, without_places(old))):
+                return ""
+            more = "" if len(new) == 1 else f", and {len(new) - 1} more"
+            return f"{named} failed: {new[0]}{more}\n{head_and_tail(chr(10).join(new), _CHARACTERS)}"
+        if before is not None and before.verdict is not Verdict.OK:
+            self.remarks.append(f"{named} fails without this work too")
+            return ""
+        failure = command_failure(run, ended, tree)
+        return f"{named} failed: {failure.said if failure else run.verdict}\n{run.output_tail}"
+
+    async def _before(self, check: _Check, argv: tuple[str, ...], paths: list[str]) -> SandboxResult | None:
+        """How a command ends without the work; None where it had nothing to look at."""
+        there = [path for path in paths if path in self.task.files]
+        if not (there if FILE in check.command else self.task.files):
+            return None
+        return await self._sandbox(check, filled(argv, there), self.task.files)
+
+    async def _sandbox(
+        self, check: _Check, argv: tuple[str, ...], tree: Mapping[str, bytes]
+    ) -> SandboxResult:
+        seconds = _SECONDS if check.setting else None
+        return await self.task.run_sandbox(argv, files=tree, wall_seconds=seconds)
+
+    def _without(self, check: _Check, program: str) -> None:
+        """Say that a program is not there. Raises AgentFailure for a rule of the plan."""
+        advice = (
+            str(HOW_TO_GET_CHECKERS) if program in CHECKERS else "it must be in the repository's environment"
+        )
+        if check.setting:
+            self.remarks.append(f"not checked: {check.setting}, as {program} is not in the sandbox")
+            return
+        message = f"the rule {check.command!r} cannot be checked: {program} is not in the sandbox; {advice}"
+        raise AgentFailure(message, code="checker_missing", retryable=False)
+
+
+def _checks(task: Task) -> list[_Check]:
+    """The rules of a coder's task that are commands, then the commands of the repository's settings."""
+    item, said = task.item, task.request.repository or NO_SETTINGS
+    rules = item.acceptance_criteria.validation_rules if item.agent_role == Role.CODER else ()
+    own = ((name, said.commands.get(name)) for name in _OF_REPOSITORY)
+    return [
+        *(_Check(rule.command) for rule in rules if rule.type == "command"),
+        *(_Check(command, name) for name, command in own if command is not None),
+    ]
+
+
+def _found(ended: SandboxResult, tree: Mapping[str, bytes]) -> list[str]:
+    output = (ended.stdout + b"\n" + ended.stderr).decode("utf-8", "replace")
+    return findings(normalised_lines(output), tree)
+
+
+def _missing(argv: tuple[str, ...], ended: SandboxResult) -> str:
+    """The program of a command that is not there; "" when it is."""
+    said = ended.stderr.decode("utf-8", "replace")
+    if ended.exit_code == _NOT_FOUND and f"{argv[0]}:" in said:
+        return argv[0]
+    module = argv[2] if argv[1:2] == ("-m",) and len(argv) > 2 else ""
+    return module if module and said.rstrip().endswith(f"No module named {module}") else ""
