@@ -35,6 +35,16 @@ def checkers_here() -> dict[str, str]:
     return found
 
 
+def checkers_in_words() -> str:
+    """Say which checkers programs find, for `doctor`."""
+    here = checkers_here()
+    absent = [name for name in CHECKERS if name not in here]
+    shown = ", ".join(f"{name} {version}" for name, version in here.items())
+    if not absent:
+        return f"checkers: {shown}"
+    return f"checkers: {shown or 'none'} (multi-agent[checks] has {', '.join(absent)})"
+
+
 def files_of(dist: metadata.Distribution) -> Iterator[tuple[Path, Path]]:
     """Yield the files of a distribution in its site-packages: the path there, and where each is."""
     for file in dist.files or []:

@@ -152,13 +152,14 @@ class Checks:
             old = _found(before, self.task.files) if before else []
             if not (new := new_findings(found, without_places(old))):
                 return ""
+            if not (check.setting or is_checker(argv)):
+                return _failed(named, run, ended, tree)
             more = "" if len(new) == 1 else f", and {len(new) - 1} more"
             return f"{named} failed: {new[0]}{more}\n{head_and_tail(chr(10).join(new), _CHARACTERS)}"
         if before is not None and before.verdict is not Verdict.OK:
             self.remarks.append(f"{named} fails without this work too")
             return ""
-        failure = command_failure(run, ended, tree)
-        return f"{named} failed: {failure.said if failure else run.verdict}\n{run.output_tail}"
+        return _failed(named, run, ended, tree)
 
     async def _before(self, check: _Check, argv: tuple[str, ...], paths: list[str]) -> SandboxResult | None:
         """How a command ends without the work; None where it had nothing to look at."""
@@ -199,6 +200,11 @@ def _checks(task: Task) -> list[_Check]:
 def _found(ended: SandboxResult, tree: Mapping[str, bytes]) -> list[str]:
     output = (ended.stdout + b"\n" + ended.stderr).decode("utf-8", "replace")
     return findings(normalised_lines(output), tree)
+
+
+def _failed(named: str, run: CommandRun, ended: SandboxResult, tree: Mapping[str, bytes]) -> str:
+    failure = command_failure(run, ended, tree)
+    return f"{named} failed: {failure.said if failure else run.verdict}\n{run.output_tail}"
 
 
 def _missing(argv: tuple[str, ...], ended: SandboxResult) -> str:
