@@ -15,6 +15,7 @@ from contracts.base.errors import AgentFailure
 from contracts.documents.reports import BuildReport
 from contracts.documents.repository_settings import RepositorySettings
 from contracts.ports.sandbox import Isolation, Sandbox, SandboxResult, Verdict
+from contracts.ports.text_form import in_text
 from tests.agents.over_trees import OverTrees
 from tests.agents.support import ScriptedModel, ScriptedSandbox, TaskMaker, code
 from tests.agents.test_repository_work import DONE, step
@@ -155,18 +156,18 @@ async def in_steps(
 async def test_in_steps_an_end_is_refused_with_the_findings(over_trees: OverTrees) -> None:
     model = ScriptedModel(WRITE, DONE, MEND, DONE)
     result = await in_steps(over_trees, model, None, RUFF)
-    assert "refused: validation command" in model.requests[2].messages[-1].text
-    assert "src/app.py:1:8: F401" in model.requests[2].messages[-1].text
+    assert "refused: validation command" in in_text(model.requests[2]).messages[-1].text
+    assert "src/app.py:1:8: F401" in in_text(model.requests[2]).messages[-1].text
     assert result.files == {"src/app.py": b"x = 1\n"}
     assert isinstance(result.report, BuildReport)
 
 
 async def test_the_repositorys_own_commands_are_held_up_twice_and_then_told(over_trees: OverTrees) -> None:
-    said = RepositorySettings(lint="ruff check .", type="no-such-checker", format="ruff format --check .")
+    said = RepositorySettings(lint="ruff check .", type="no-such-checker", format="true")
     again = step(("read", {"path": "src/app.py"}))
     model = ScriptedModel(WRITE, DONE, again, DONE, again, DONE)
     result = await in_steps(over_trees, model, said)
-    refused = model.requests[2].messages[-1].text
+    refused = in_text(model.requests[2]).messages[-1].text
     assert "refused: the repository's lint command 'ruff check .' failed: src/app.py:1:8: F401" in refused
     assert "old.py" not in refused
     assert result.report is None

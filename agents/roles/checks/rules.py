@@ -74,6 +74,7 @@ class Checks:
     """What the repository's own commands say all the same, or could not say."""
     _judged: Files | None = None
     _sent_back: int = 0
+    _before_work: dict[tuple[str, ...], SandboxResult] = field(default_factory=dict)
 
     @property
     def note(self) -> str:
@@ -166,7 +167,10 @@ class Checks:
         there = [path for path in paths if path in self.task.files]
         if not (there if FILE in check.command else self.task.files):
             return None
-        return await self._sandbox(check, filled(argv, there), self.task.files)
+        words = filled(argv, there)
+        if words not in self._before_work:
+            self._before_work[words] = await self._sandbox(check, words, self.task.files)
+        return self._before_work[words]
 
     async def _sandbox(
         self, check: _Check, argv: tuple[str, ...], tree: Mapping[str, bytes]
