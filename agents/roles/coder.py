@@ -39,6 +39,7 @@ class CoderAgent:
         if works_in_steps(task):
             return await change_repository(task, await assignment(task), _ends(task))
         checks = Checks(task)
+        await checks.look()
         code = await self.generate_code(task, checks)
         return AgentResult(files=as_files(code), summary=code.summary + checks.note, report=checks.report)
 

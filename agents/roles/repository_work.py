@@ -107,9 +107,10 @@ async def change_repository(task: Task, text: str, ends: Sequence[Tool[Any]] = (
 
     async def check(wanted: Model) -> None:
         await asked.check(wanted)
-        if isinstance(wanted, Finish) and (files := (await _last_look(task, loop)).files):
-            await _refused(checks, files)
+        if isinstance(wanted, Finish) and checks.checks and (found := await _last_look(task, loop)).files:
+            await _refused(checks, found.files)
 
+    await checks.look()
     loop = steps_of(task, Ends(others=tuple(ends), check=check))
     ending = await take_steps(task, loop, text)
     if ending.asked is not None:

@@ -103,13 +103,13 @@ async def test_findings_go_back_to_who_wrote_the_file(sandbox: Sandbox) -> None:
 
 async def test_only_files_of_the_programs_language_are_checked() -> None:
     page = code(src__app="x = 1\n").replace("src/app.py", "src/app.mjs")
-    sandbox = ScriptedSandbox(ended(0))
+    sandbox = ScriptedSandbox(ended(0), ended(0))
     await answer(ScriptedModel(page), sandbox, RUFF, "node --check {file}")
-    assert [request.argv[-1] for request in sandbox.requests] == ["src/app.mjs"], "no Python, so no ruff"
+    assert [request.argv[-1] for request in sandbox.requests[1:]] == ["src/app.mjs"], "no Python, so no ruff"
 
 
 async def test_three_bad_answers_fail_the_attempt() -> None:
-    sandbox = ScriptedSandbox(*[ended(1, "src/app.py:1:1: F401 no\n")] * 3)
+    sandbox = ScriptedSandbox(ended(0), *[ended(1, "src/app.py:1:1: F401 no\n")] * 3)
     model = ScriptedModel(*[code(src__app="import os\n")] * 3)
     with pytest.raises(AgentFailure, match="F401 no") as caught:
         await answer(model, sandbox, RUFF)
@@ -117,16 +117,18 @@ async def test_three_bad_answers_fail_the_attempt() -> None:
 
 
 async def test_a_checker_that_is_not_there_is_no_fault_of_the_code() -> None:
-    for result, rule in (
-        (ended(127, stderr="ruff: No such file or directory\n"), RUFF),
-        (ended(127, stderr="sh: 1: eslint: not found\n"), "eslint {file}"),
-        (ended(1, stderr="/opt/toolbox/bin/python: No module named pylint\n"), "python -m pylint {file}"),
+    for before, result, rule in (
+        (ended(0, "ruff\n"), None, RUFF),
+        (ended(0), ended(127, stderr="sh: 1: eslint: not found\n"), "sh -c 'eslint $1' sh {file}"),
+        (ended(0), ended(1, stderr="/usr/bin/python: No module named pylint\n"), "python -m pylint {file}"),
     ):
+        model = ScriptedModel(code(src__app="x = 1\n"))
         with pytest.raises(AgentFailure, match="is not in the sandbox") as caught:
-            await answer(ScriptedModel(code(src__app="x = 1\n")), ScriptedSandbox(result), rule)
+            await answer(model, ScriptedSandbox(*filter(None, (before, result))), rule)
         assert (caught.value.code, caught.value.retryable) == ("checker_missing", False)
         assert ("multi-agent[checks]" in str(caught.value)) == (rule == RUFF)
         assert "\n" not in str(caught.value)
+        assert bool(model.requests) == (rule != RUFF), "nothing is paid for what can be known before"
 
 
 async def test_a_checker_that_cannot_run_is_no_pass(sandbox: Sandbox) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -35,10 +36,16 @@ Files = Mapping[str, bytes | str | None]
 
 _OF_REPOSITORY: Final = ("lint", "type", "format")
 _SECONDS: Final = 120.0
-"""For a command of the repository, which looks at all of it."""
+_SHARE: Final = 20
+"""For a command of the repository, which looks at all of it: at most, and which part of the task's time."""
 _CHARACTERS: Final = 3_000
 _NOT_FOUND: Final = 127
 _ENDED: Final = frozenset({Verdict.OK, Verdict.FAILED})
+_ABSENT: Final = 'for name; do command -v "$name" >/dev/null || echo "$name"; done'
+_UNKNOWN: Final = re.compile(
+    r"(?:^|\s)([^\s:]+): (?:(?:command )?not found|No such file or directory)$", re.M
+)
+_NO_MODULE: Final = re.compile(r"No module named ([\w.]+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +78,39 @@ class Checks:
     report: BuildReport | None = None
     """How the rules of the plan ended; None without any."""
     remarks: list[str] = field(default_factory=list)
-    """What the repository's own commands say all the same, or could not say."""
+    """What the repository's own commands still say."""
     _judged: Files | None = None
     _sent_back: int = 0
+    _given_up: dict[str, str] = field(default_factory=dict)
+    """Commands of the repository that say nothing here, and why; they are not run again."""
     _before_work: dict[tuple[str, ...], SandboxResult] = field(default_factory=dict)
+
+    async def look(self) -> None:
+        """Look for the programs of the plan's rules. Raises AgentFailure (checker_missing), SandboxUnavailable."""
+        checks = [check for check in self.checks if check.compares and not check.setting]
+        programs = sorted({check.argv[0] for check in checks})
+        if not programs:
+            return
+        absent = (await self.task.run_sandbox(("sh", "-c", _ABSENT, "sh", *programs))).stdout.decode()
+        for check in checks:
+            if check.argv[0] in absent.split():
+                self._without(check, check.argv[0])
+
+    @property
+    def checks(self) -> tuple[_Check, ...]:
+        """The rules of a coder's task that are commands, then the commands of the repository's settings."""
+        item, said = self.task.item, self.task.request.repository or NO_SETTINGS
+        rules = item.acceptance_criteria.validation_rules if item.agent_role == Role.CODER else ()
+        own = ((name, said.commands.get(name)) for name in _OF_REPOSITORY if name not in self._given_up)
+        return (
+            *(_Check(rule.command) for rule in rules if rule.type == "command"),
+            *(_Check(command, name) for name, command in own if command is not None),
+        )
 
     @property
     def note(self) -> str:
         """The remarks, as they stand behind a summary."""
-        return "".join(f" ({remark})" for remark in self.remarks)
+        return "".join(f" ({remark})" for remark in (*self.remarks, *self._given_up.values()))
 
     @property
     def can_be_mended(self) -> bool:
@@ -95,7 +126,7 @@ class Checks:
 
         at_end: nothing will be mended any more.
         """
-        if files == self._judged or not (checks := _checks(self.task)):
+        if files == self._judged or not (checks := self.checks):
             return
         runs: list[CommandRun] = []
         problems: list[str] = []
@@ -145,7 +176,7 @@ class Checks:
         """What the work has to do with a command that did not succeed; "" for nothing."""
         named, has_ended = f"{check.name} {check.command!r}", ended.verdict in _ENDED
         if check.setting and not has_ended:
-            self.remarks.append(f"{named} did not end: {run.verdict}")
+            self._given_up[check.setting] = f"{named} did not end: {run.verdict}"
             return ""
         found = _found(ended, tree) if check.compares and has_ended else []
         before = await self._before(check, argv, paths) if found or check.setting else None
@@ -175,7 +206,7 @@ class Checks:
     async def _sandbox(
         self, check: _Check, argv: tuple[str, ...], tree: Mapping[str, bytes]
     ) -> SandboxResult:
-        seconds = _SECONDS if check.setting else None
+        seconds = min(_SECONDS, self.task.item.timeout_seconds / _SHARE) if check.setting else None
         return await self.task.run_sandbox(argv, files=tree, wall_seconds=seconds)
 
     def _without(self, check: _Check, program: str) -> None:
@@ -184,21 +215,12 @@ class Checks:
             str(HOW_TO_GET_CHECKERS) if program in CHECKERS else "it must be in the repository's environment"
         )
         if check.setting:
-            self.remarks.append(f"not checked: {check.setting}, as {program} is not in the sandbox")
+            self._given_up[check.setting] = (
+                f"not checked: {check.setting}, as {program} is not in the sandbox"
+            )
             return
         message = f"the rule {check.command!r} cannot be checked: {program} is not in the sandbox; {advice}"
         raise AgentFailure(message, code="checker_missing", retryable=False)
-
-
-def _checks(task: Task) -> list[_Check]:
-    """The rules of a coder's task that are commands, then the commands of the repository's settings."""
-    item, said = task.item, task.request.repository or NO_SETTINGS
-    rules = item.acceptance_criteria.validation_rules if item.agent_role == Role.CODER else ()
-    own = ((name, said.commands.get(name)) for name in _OF_REPOSITORY)
-    return [
-        *(_Check(rule.command) for rule in rules if rule.type == "command"),
-        *(_Check(command, name) for name, command in own if command is not None),
-    ]
 
 
 def _found(ended: SandboxResult, tree: Mapping[str, bytes]) -> list[str]:
@@ -212,9 +234,9 @@ def _failed(named: str, run: CommandRun, ended: SandboxResult, tree: Mapping[str
 
 
 def _missing(argv: tuple[str, ...], ended: SandboxResult) -> str:
-    """The program of a command that is not there; "" when it is."""
-    said = ended.stderr.decode("utf-8", "replace")
-    if ended.exit_code == _NOT_FOUND and f"{argv[0]}:" in said:
-        return argv[0]
-    module = argv[2] if argv[1:2] == ("-m",) and len(argv) > 2 else ""
-    return module if module and said.rstrip().endswith(f"No module named {module}") else ""
+    """The program, or the module, that a command runs and that is not there; "" when it is."""
+    said = ended.stderr.decode("utf-8", "replace").rstrip()
+    if ended.exit_code == _NOT_FOUND and (found := _UNKNOWN.search(said)):
+        return found[1]
+    module = _NO_MODULE.search(said) if argv[1:2] == ("-m",) else None
+    return module[1] if module and module[1] == argv[2] else ""
