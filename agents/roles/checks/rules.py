@@ -75,18 +75,21 @@ class Checks:
     """The commands of one task, and what they said of its files last."""
 
     task: Task
-    report: BuildReport | None = None
+    report: BuildReport | None = field(default=None, init=False)
     """How the rules of the plan ended; None without any."""
-    remarks: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list, init=False)
     """What the repository's own commands still say."""
-    _judged: Files | None = None
-    _sent_back: int = 0
-    _given_up: dict[str, str] = field(default_factory=dict)
+    _judged: Files | None = field(default=None, init=False)
+    _sent_back: int = field(default=0, init=False)
+    _given_up: dict[str, str] = field(default_factory=dict, init=False)
     """Commands of the repository that say nothing here, and why; they are not run again."""
-    _before_work: dict[tuple[str, ...], SandboxResult] = field(default_factory=dict)
+    _before_work: dict[tuple[str, ...], SandboxResult] = field(default_factory=dict, init=False)
 
     async def look(self) -> None:
-        """Look for the programs of the plan's rules. Raises AgentFailure (checker_missing), SandboxUnavailable."""
+        """Look for the programs of the plan's rules.
+
+        Raises AgentFailure (checker_missing), and SandboxUnavailable.
+        """
         checks = [check for check in self.checks if check.compares and not check.setting]
         programs = sorted({check.argv[0] for check in checks})
         if not programs:
