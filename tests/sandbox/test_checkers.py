@@ -49,6 +49,25 @@ async def test_each_finds_what_is_wrong_and_programs_see_none_of_them(toolbox: P
     assert checkers_in_words() in opened.remark
 
 
+MADE = f"""
+packages=v/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages
+mkdir -p v/bin $packages/dep; ln -s "$(command -v python)" v/bin/python; touch $packages/dep/py.typed
+echo "home = $(dirname "$(readlink -f "$(command -v python)")")" > v/pyvenv.cfg
+echo 'X: int = 1' > $packages/dep/__init__.py
+VIRTUAL_ENV=$PWD/v exec mypy a.py
+"""
+
+
+async def test_mypy_reads_the_packages_of_an_environment_and_pytest(toolbox: Path) -> None:
+    tree = {"a.py": b"import pytest\nfrom dep import X\nY: str = X\n"}
+    opened = await open_untested("namespaces", SandboxSettings(toolbox=toolbox))
+    ended = await opened.sandbox.run(SandboxRequest(argv=("sh", "-c", MADE), files=tree))
+    await opened.sandbox.close()
+    found = ended.stdout.decode().splitlines()
+    assert len(found) == 2, "one finding, and their number"
+    assert found[0].startswith("a.py:3: error: Incompatible types in assignment")
+
+
 def test_they_are_linked_and_stay_as_they_are(tmp_path: Path) -> None:
     installed = Path(sysconfig.get_path("purelib"), "mypy", "main.py")
     mode = installed.stat().st_mode
