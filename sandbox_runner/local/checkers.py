@@ -42,7 +42,7 @@ def checkers_in_words() -> str:
     shown = ", ".join(f"{name} {version}" for name, version in here.items())
     if not absent:
         return f"checkers: {shown}"
-    return f"checkers: {shown or 'none'} (multi-agent[checks] has {', '.join(absent)})"
+    return f"checkers: {shown or 'none'} (pip install 'multi-agent[checks]' for {', '.join(absent)})"
 
 
 def files_of(dist: metadata.Distribution) -> Iterator[tuple[Path, Path]]:

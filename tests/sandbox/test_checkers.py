@@ -99,7 +99,9 @@ def test_without_them_a_toolbox_is_as_before(tmp_path: Path) -> None:
         check=True,
     ).stdout.splitlines()
     place = Path(said[1])
-    assert said[0] == "checkers: none (multi-agent[checks] has bandit, black, flake8, mypy, ruff)"
+    assert (
+        said[0] == "checkers: none (pip install 'multi-agent[checks]' for bandit, black, flake8, mypy, ruff)"
+    )
     assert sorted(path.name for path in place.iterdir()) == ["bin", "etc", "lib"]
     assert sorted(path.name for path in (place / "bin").iterdir()) == ["pytest", "python", "python3"]
 
