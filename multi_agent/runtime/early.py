@@ -9,7 +9,9 @@ from multi_agent.settings import Settings
 
 def only_if_unserved(settings: Settings, forked: ForkedProcesses | None) -> ForkedProcesses | None:
     """What was started early; None, and it is closed, where the data folder is served already."""
-    served = any(FileLock(settings.data / name).held_by_other() for name in ("stack.lock", "orchestrator.lock"))
+    served = any(
+        FileLock(settings.data / name).held_by_other() for name in ("stack.lock", "orchestrator.lock")
+    )
     if served and forked is not None:
         forked.close()
         return None
