@@ -31,7 +31,13 @@ _PYTHON_HARNESS: Final = (
     *("apart/wire.py", "apart/stand_ins.py", "apart/peer.py", "apart/tests_side.py", "apart/code_side.py"),
 )
 _NODE_HARNESS: Final = (
-    *("run_node.mjs", "node_reporter.mjs", "node_assertions.mjs", "node_apart/kinds.mjs"),
+    *(
+        "run_node.mjs",
+        "node_reporter.mjs",
+        "node_assertions.mjs",
+        "node_apart/files.mjs",
+        "node_apart/kinds.mjs",
+    ),
     *("node_apart/wire.mjs", "node_apart/peer.mjs", "node_apart/running.mjs"),
     *("node_apart/tests_side.mjs", "node_apart/code_side.mjs"),
 )

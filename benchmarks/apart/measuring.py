@@ -117,16 +117,30 @@ class Judge:
         )
         session = read_session(ended.stdout, alone.nonce, ended, alone.expectations)
         try:
-            events = [event for run in Report.model_validate_json(unpacked(ended.stdout)).runs for event in run.events]
+            events = [
+                event
+                for run in Report.model_validate_json(unpacked(ended.stdout)).runs
+                for event in run.events
+            ]
         except ValueError:
             return [str(session.problems)] * len(together)
         unfit = {event.id: event.message for event in events if event.kind == "unfit"}
-        failed = {case.test_id: f"fails apart: {case.message}" for case in session.results if case.outcome != "passed"}
+        failed = {
+            case.test_id: f"fails apart: {case.message}"
+            for case in session.results
+            if case.outcome != "passed"
+        }
         collected = {case.test_id for case in session.results}
         return [_reason(test, unfit, failed, collected, session.problems) for test in together]
 
 
-def _reason(test: str, unfit: Mapping[str, str], failed: Mapping[str, str], collected: set[str], problems: Sequence[str]) -> str:
+def _reason(
+    test: str,
+    unfit: Mapping[str, str],
+    failed: Mapping[str, str],
+    collected: set[str],
+    problems: Sequence[str],
+) -> str:
     path = test.partition("::")[0]
     if test in unfit:
         return unfit[test]
@@ -142,13 +156,19 @@ def _reason(test: str, unfit: Mapping[str, str], failed: Mapping[str, str], coll
 @asynccontextmanager
 async def judge(tree: Path, folder: Path, seconds: int) -> AsyncIterator[tuple[Judge, str]]:
     """A judge of a repository whose HEAD has the bug fixed and HEAD^ not, and the commit of HEAD."""
-    settings = Settings(data_dir=folder / "data", environment_seconds=seconds, sandbox="bubblewrap", environment_cache_mb=20_000)
+    settings = Settings(
+        data_dir=folder / "data",
+        environment_seconds=seconds,
+        sandbox="bubblewrap",
+        environment_cache_mb=20_000,
+    )
     artifacts = make_artifacts(settings)
     try:
         workspaces = open_workspaces(settings, artifacts)
         try:
             await find_base(tree, lambda _: None)
             from benchmarks.fixes.judging import git
+
             mended = await artifacts.import_base(tree)
             git("checkout", "-q", "HEAD^", at=tree)
             start = await artifacts.import_base(tree)
