@@ -51,7 +51,7 @@ class Cart:
     def total(self): return sum(item.price for item in self.items)
     def __len__(self): return len(self.items)
     def __iter__(self): return iter(self.items)
-    def __contains__(self, item): return item in self.items
+    def __contains__(self, item): return item in self.items or item in self.names
     def __enter__(self): return self
     def __exit__(self, *_): self.items.clear()
     @property
@@ -86,7 +86,7 @@ def test_objects(cart):
     item = Item("pen", 2.5)
     assert cart.add(item) is cart and len(cart) == 1
     assert cart.items == [Item("pen", 2.5)] and cart.items[0] is item
-    assert item in cart and cart.names == ["pen"] and cart.log == {"pen": item}
+    assert item in cart and "pen" in cart and "cap" not in cart and "pen" in cart.log.keys() and cart.names == ["pen"] and cart.log == {"pen": item}
     item.price = 3
     assert cart.total() == 3
     cart.items.append(Item("cap"))
@@ -312,6 +312,10 @@ MISTAKEN = {
         "import os\ndef build(place): os.chdir(place)\n",
         "import os\ndef test_it(tmp_path):\n    before = os.getcwd()\n    build(tmp_path)\n"
         "    assert os.getcwd() == before\n",
+    ),
+    "holds everything": (
+        "class Box:\n    def __contains__(self, item): return True\n",
+        "def test_it():\n    assert 1 in Box()\n",
     ),
     "exports nothing by name": (
         "def total(): return 1\n",

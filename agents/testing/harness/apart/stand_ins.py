@@ -168,14 +168,14 @@ class Beside:
 
     @staticmethod
     def holds(item: Any, container: Any) -> None:
-        """Raise OneProcess where `item in container` would let values of the code meet others."""
+        """Raise OneProcess where `item in container` would let values of the code meet others.
+
+        A container of the code answers for what is in it, as any method of the code does.
+        """
         parts = (item, *container) if type(container) in _CONTAINERS else (item,)
         code = [part for part in parts if is_stand_in(part)]
-        if is_stand_in(container) and not code:
-            code = [container]
-        elif len(code) in (0, len(parts)):
-            return
-        raise _peer_of(type(code[0])).refuse("values of the code are looked for among others")
+        if not is_stand_in(container) and len(code) not in (0, len(parts)):
+            raise _peer_of(type(code[0])).refuse("values of the code are looked for among others")
 
     @staticmethod
     def lies(suspect: Any, expected: Any) -> bool | None:
