@@ -125,6 +125,7 @@ class Apart:
         tests = (*order["tests"], canaries)
         is_stand_in = own["stand_ins"].is_module
         self._finder = Finder(self._peer, is_stand_in, (tests, order["measure"]))
+        self._together = frozenset(order["together"])
         self._files = {os.path.join(self._root, path) for path in (*order["apart"], canaries)}
         self._launch()
 
@@ -154,6 +155,10 @@ class Apart:
         left_out = collection_path.suffix == ".py" and str(collection_path) not in self._files
         return True if left_out else None
 
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        """Leave out the tests that need one process."""
+        items[:] = [item for item in items if self._together.isdisjoint(_around(item.nodeid))]
+
     def percent(self) -> float | None:
         """The line coverage as the other process says."""
         try:
@@ -161,3 +166,9 @@ class Apart:
         except self._none:
             return None
         return float(found) if isinstance(found, int | float) and 0 <= found <= _ALL else None
+
+
+def _around(test: str) -> list[str]:
+    """A test's id without parameters, and those of its classes and its file."""
+    parts = test.partition("[")[0].split("::")
+    return ["::".join(parts[:count]) for count in range(1, len(parts) + 1)]
