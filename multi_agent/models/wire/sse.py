@@ -45,8 +45,16 @@ class EventDecoder:
 
 def encoded(name: FormatName, event: dict[str, Any]) -> bytes:
     """An event as bytes."""
-    data = f"data: {json.dumps(event, ensure_ascii=False, separators=(',', ':'))}\n\n"
-    return (f"event: {event.get('type')}\n{data}" if name in _NAMED else data).encode()
+    data = b"data: " + as_bytes(event) + b"\n\n"
+    return f"event: {event.get('type')}\n".encode() + data if name in _NAMED else data
+
+
+def as_bytes(body: dict[str, Any]) -> bytes:
+    """JSON as bytes. Half a character, as some services stream them, stays an escape: UTF-8 has none."""
+    try:
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        return json.dumps(body, separators=(",", ":")).encode()
 
 
 def ended(name: FormatName) -> bytes:

@@ -1,0 +1,133 @@
+"""The gateway: lets a caller in, prepares its request, asks the service, answers in the caller's format."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from dataclasses import dataclass, field
+
+import aiohttp
+from aiohttp import web
+
+from contracts.base.processes.bounded_call import bounded_call
+from multi_agent.gateway.admission import Admission
+from multi_agent.gateway.answers import AnswerWay, counted_answer, stream_answer, whole_answer
+from multi_agent.gateway.keys import EVERYBODY, KeyFile, VirtualKey
+from multi_agent.gateway.preparing import GatewayRules, PreparedRequest, prepare
+from multi_agent.gateway.providers import Providers
+from multi_agent.gateway.questions import CallerQuestion, format_at, listed, question_at
+from multi_agent.gateway.refusals import GatewayRefusal
+from multi_agent.gateway.replies import (
+    EVENTS,
+    JSON,
+    headers_of,
+    read_body,
+    refusal_for,
+    reply_refused,
+    reply_with,
+    shown_key,
+)
+from multi_agent.gateway.request_line import RequestLine
+from multi_agent.models.wire import sse
+from multi_agent.models.wire.canonical import WireCaller
+from multi_agent.models.wire.failures import WireFailure
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Answers requests of callers who are trusted with nothing but what their keys say."""
+
+    rules: GatewayRules
+    providers: Providers
+    keys: KeyFile | None = None
+    """None to let everybody in, which only a gateway on the loopback may."""
+    admission: Admission = field(default_factory=Admission)
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request, and log it."""
+        question = question_at(request.path, is_post=request.method == "POST")
+        name = question.format if question else format_at(request.path)
+        line = RequestLine(uuid.uuid4().hex, name, question.wish if question else "nothing")
+        try:
+            with self.admission.request():
+                return await self._answer(request, question, line)
+        except ConnectionResetError:
+            line.is_cancelled = True
+            raise
+        except asyncio.CancelledError:
+            line.is_cancelled = True
+            raise
+        except Exception as error:
+            refusal = refusal_for(error, line)
+            if line.status:
+                # The answer has begun: nothing but the end of the connection can say it now.
+                line.failure = refusal.failure
+                raise ConnectionResetError from None
+            return reply_refused(refusal, name, line)
+        finally:
+            line.write()
+
+    async def _answer(
+        self, request: web.BaseRequest, question: CallerQuestion | None, line: RequestLine
+    ) -> web.StreamResponse:
+        key = self._caller(request)
+        line.key = key.name
+        if question is None:
+            said = f"there is nothing at {request.method} {request.path[:200]}"
+            raise GatewayRefusal(WireFailure("not_found", said))
+        if question.wish == "models":
+            allowed = [name for name in self.rules.routes.names if key.may_ask(name)]
+            return reply_with(sse.as_bytes(listed(question.format, allowed)), line)
+        with self.admission.body() as room:
+            raw = await read_body(request, question.format, room.take)
+            line.prepared = prepared = await bounded_call(len(raw), prepare, raw, question, key, self.rules)
+            del raw
+            if prepared.failure:
+                raise GatewayRefusal(prepared.failure)
+            if prepared.answer is not None:
+                return reply_with(prepared.answer, line)
+            return await self._asked(request, question, prepared, line)
+
+    def _caller(self, request: web.BaseRequest) -> VirtualKey:
+        """Whose request it is. Raises GatewayRefusal, and NotConfigured for a file of keys that is broken."""
+        if self.keys is None:
+            if "Origin" in request.headers:
+                # Any page that a browser on this machine shows could spend what the keys here pay for.
+                raise GatewayRefusal(WireFailure("permission", "a gateway without keys answers no browsers"))
+            return EVERYBODY
+        shown = shown_key(request)
+        key = self.keys.find(shown) if shown else None
+        if key is None:
+            said = "this key is unknown here or has expired" if shown else "show a key of this gateway"
+            raise GatewayRefusal(WireFailure("authentication", said))
+        return key
+
+    async def _asked(
+        self, request: web.BaseRequest, question: CallerQuestion, prepared: PreparedRequest, line: RequestLine
+    ) -> web.StreamResponse:
+        """What the service answers. Raises GatewayRefusal."""
+        endpoint, counts = self.providers.endpoint(prepared.address), question.wish == "count"
+        same = prepared.format == question.format
+        beta = same and question.format == "anthropic" and request.query.get("beta") == "true"
+        wants_usage = not prepared.hides_usage
+        caller = WireCaller(line.request_id, prepared.model, int(time.time()), stream_usage=wants_usage)
+        way = AnswerWay(prepared, question.format, caller, endpoint, line)
+        opening = self.providers.ask(prepared, counts=counts, said=request.headers if same else {}, beta=beta)
+        async with asyncio.timeout(endpoint.timeout_seconds) as limit, opening as response:
+            if counts:
+                return reply_with(await counted_answer(response, way), line)
+            if not prepared.streams or response.content_type == JSON:
+                answer = await whole_answer(response, way)
+                return reply_with(answer.body, line, EVENTS if prepared.streams else JSON)
+            limit.reschedule(None)
+            return await self._streamed(request, response, way)
+
+    async def _streamed(
+        self, request: web.BaseRequest, response: aiohttp.ClientResponse, way: AnswerWay
+    ) -> web.StreamResponse:
+        reply = web.StreamResponse(headers=headers_of(way.line, EVENTS))
+        way.line.status = 200
+        await reply.prepare(request)
+        await stream_answer(response, reply, way)
+        return reply

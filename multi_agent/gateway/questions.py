@@ -1,0 +1,75 @@
+"""What a caller asks, as far as the address of its request says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from multi_agent.models.wire.canonical import FormatName
+
+Wish: TypeAlias = Literal["answer", "count", "models"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallerQuestion:
+    """What is wanted, and in which format."""
+
+    format: FormatName
+    wish: Wish
+    model: str = ""
+    """Where the format has it in the address."""
+    streams: bool | None = None
+    """Where the format says it in the address; None where the body does."""
+
+
+_PLAIN: Final[dict[str, CallerQuestion]] = {
+    "/v1/messages": CallerQuestion("anthropic", "answer"),
+    "/v1/messages/count_tokens": CallerQuestion("anthropic", "count"),
+    "/v1/chat/completions": CallerQuestion("chat", "answer"),
+    "/v1/responses": CallerQuestion("responses", "answer"),
+    "/v1/responses/input_tokens": CallerQuestion("responses", "count"),
+}
+_METHODS: Final[dict[str, tuple[Wish, bool]]] = {
+    "generateContent": ("answer", False),
+    "streamGenerateContent": ("answer", True),
+    "countTokens": ("count", False),
+}
+_LISTS: Final[dict[str, FormatName]] = {"/v1/models": "chat", "/v1beta/models": "gemini"}
+
+
+def question_at(path: str, *, is_post: bool) -> CallerQuestion | None:
+    """What a request to this address asks; None where there is nothing."""
+    if not is_post:
+        return CallerQuestion(_LISTS[path], "models") if path in _LISTS else None
+    if path in _PLAIN:
+        return _PLAIN[path]
+    _, models, rest = path.partition("/models/")
+    name, colon, method = rest.rpartition(":")
+    if models and colon and method in _METHODS:
+        wish, streams = _METHODS[method]
+        return CallerQuestion("gemini", wish, name, streams)
+    return None
+
+
+def format_at(path: str) -> FormatName:
+    """The format in which whoever asked at an address reads errors, also where there is nothing."""
+    if path.startswith("/v1/messages"):
+        return "anthropic"
+    if path.startswith("/v1/responses"):
+        return "responses"
+    return "gemini" if path.startswith(("/v1beta", "/v1alpha")) or "/models/" in path else "chat"
+
+
+def listed(name: FormatName, models: list[str]) -> dict[str, object]:
+    """The answer to a caller that asks which models there are; that for OpenAI's is Anthropic's too."""
+    if name == "gemini":
+        return {"models": [{"name": f"models/{model}", "displayName": model} for model in models]}
+    entries = [
+        {
+            **{"id": model, "object": "model", "created": 0, "owned_by": "gateway"},
+            **{"type": "model", "display_name": model, "created_at": "1970-01-01T00:00:00Z"},
+        }
+        for model in models
+    ]
+    ends = {"first_id": models[0] if models else None, "last_id": models[-1] if models else None}
+    return {"object": "list", "data": entries, "has_more": False, **ends}
