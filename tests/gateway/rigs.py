@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from multi_agent.bootstrap.gateway import make_gateway
 from multi_agent.gateway.gateway import Gateway
 from multi_agent.gateway.serving import listening
+from multi_agent.models.adapters.http_body import http_library
 from multi_agent.models.wire.canonical import FormatName
 from multi_agent.settings import load_settings
 from tests.gateway.fake_service import FakeService, serving
@@ -95,8 +96,15 @@ def openai_client(url: str, key: str = "any") -> openai.AsyncOpenAI:
     return openai.AsyncOpenAI(api_key=key, base_url=f"{url}/v1", max_retries=0, timeout=20)
 
 
-def google_client(url: str, key: str = "any") -> genai.Client:
-    return genai.Client(api_key=key, http_options=google.HttpOptions(base_url=url, timeout=20_000))
+@asynccontextmanager
+async def google_client(url: str, key: str = "any") -> AsyncIterator[genai.Client]:
+    # Without a client of ours it takes aiohttp where that is installed, and is warned by it.
+    async with http_library().AsyncClient() as own:
+        options = google.HttpOptions(base_url=url, timeout=20_000, httpx_async_client=own)
+        client = genai.Client(api_key=key, http_options=options)
+        yield client
+        await client.aio.aclose()
+        client.close()
 
 
 async def _anthropic(url: str, key: str, *, stream: bool, tools: bool) -> Heard:
@@ -149,13 +157,11 @@ async def _gemini(url: str, key: str, *, stream: bool, tools: bool) -> Heard:
         automatic_function_calling=google.AutomaticFunctionCallingConfig(disable=True),
     )
     asked: dict[str, Any] = {"model": "gemini-9", "contents": "Hi", "config": config}
-    client = google_client(url, key)
-    if stream:
-        events = [event async for event in await client.aio.models.generate_content_stream(**asked)]
-    else:
-        events = [await client.aio.models.generate_content(**asked)]
-    await client.aio.aclose()
-    client.close()
+    async with google_client(url, key) as client:
+        if stream:
+            events = [event async for event in await client.aio.models.generate_content_stream(**asked)]
+        else:
+            events = [await client.aio.models.generate_content(**asked)]
     parts = [part for event in events for part in event.candidates[0].content.parts or []]
     called = [part.function_call for part in parts if part.function_call]
     usage = events[-1].usage_metadata
