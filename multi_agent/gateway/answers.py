@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -66,15 +66,18 @@ async def stream_answer(response: aiohttp.ClientResponse, reply: web.StreamRespo
     broken: WireFailure | None = None
     try:
         async with asyncio.timeout(seconds) as limit:
-            async for data in _converted(response, stream, way):
-                way.line.sends()
-                await reply.write(data)
-                limit.reschedule(asyncio.get_running_loop().time() + seconds)
+            async with aclosing(_converted(response, stream, way)) as parts:
+                async for data in parts:
+                    way.line.sends()
+                    await reply.write(data)
+                    limit.reschedule(asyncio.get_running_loop().time() + seconds)
     except TimeoutError:
         broken = WireFailure("timeout", f"silence for {seconds:g} s")
-    except (aiohttp.ClientError, GatewayRefusal, ValueError, RecursionError) as error:
-        if isinstance(error, aiohttp.ClientConnectionResetError):
-            raise ConnectionResetError from None
+    except GatewayRefusal as refusal:
+        broken = refusal.failure
+    except aiohttp.ClientConnectionResetError:
+        raise  # the caller's connection
+    except (aiohttp.ClientError, ValueError, RecursionError) as error:
         broken = WireFailure("server", f"the service's stream broke off ({type(error).__name__})")
     last = _encoded(way, stream.end())
     way.line.failure = stream.failure or broken
@@ -89,7 +92,7 @@ async def stream_answer(response: aiohttp.ClientResponse, reply: web.StreamRespo
 
 async def _converted(
     response: aiohttp.ClientResponse, stream: ConvertedStream, way: AnswerWay
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """What the caller gets, as it comes."""
     decoder, shown = sse.EventDecoder(), _shown(way.prepared)
     most, size = _STREAM_TIMES * way.endpoint.max_body_bytes, 0

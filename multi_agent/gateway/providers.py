@@ -177,7 +177,7 @@ async def _refused(endpoint: Endpoint, response: aiohttp.ClientResponse, name: F
     except (ValueError, RecursionError):
         body = None
     body = body[0] if isinstance(body, list) and body else body
-    failure = read_failure(body, max(response.status, 400))
+    failure = read_failure(body, response.status if response.status >= 400 else 502)
     if response.status in (401, 403):
         # Not the caller's key; and some services quote a part of theirs.
         said = f"{endpoint.service} refuses {endpoint.model!r} to the gateway; its operator must change that"

@@ -71,8 +71,12 @@ class Routes:
 
     @property
     def names(self) -> list[str]:
-        """The names that callers can be told: those of rules, and models that answer for any name."""
-        told = (rule.pattern.strip(ANY) or rule.to.model for rule in self.rules)
+        """The names that callers can be told: of each rule one, but where the caller's own name is passed on."""
+        told = (
+            rule.pattern.strip(ANY) or rule.to.model
+            for rule in self.rules
+            if rule.to.model != ANY or ANY not in rule.pattern
+        )
         return list(dict.fromkeys(name for name in told if self.find(name)))
 
 

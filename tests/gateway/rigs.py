@@ -16,6 +16,7 @@ from google.genai import types as google
 from pydantic import SecretStr
 
 from multi_agent.bootstrap.gateway import make_gateway
+from multi_agent.gateway.admission import Admission
 from multi_agent.gateway.gateway import Gateway
 from multi_agent.gateway.serving import listening
 from multi_agent.models.adapters.http_body import http_library
@@ -45,7 +46,12 @@ class Rig:
 
 @asynccontextmanager
 async def gateway_over(
-    service: FakeService, *, of: FormatName = "chat", keys: Path | None = None, **settings: Any
+    service: FakeService,
+    *,
+    of: FormatName = "chat",
+    keys: Path | None = None,
+    admission: Admission | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Rig]:
     """A gateway in front of a service of one format."""
     async with AsyncExitStack() as stack:
@@ -61,6 +67,7 @@ async def gateway_over(
         gateway = make_gateway(load_settings(given | settings))
         if of == "responses":
             gateway = replace(gateway, rules=replace(gateway.rules, speaks_responses=True))
+        gateway = replace(gateway, admission=admission or gateway.admission)
         url = await stack.enter_async_context(listening(gateway, "127.0.0.1", 0))
         yield Rig(gateway, service, url)
 
