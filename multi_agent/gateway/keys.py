@@ -90,7 +90,7 @@ def read_keys(path: Path) -> KeyList:
     except OSError as error:
         raise _unreadable(path, error.strerror or "cannot be read") from None
     except InvalidDocument as error:
-        raise _unreadable(path, str(error)) from None
+        raise _unreadable(path, str(error.problems[0])) from None
 
 
 def _unreadable(path: Path, reason: str) -> NotConfigured:
@@ -132,10 +132,15 @@ def hash_of(secret: str) -> str:
 
 
 def _write(path: Path, keys: KeyList) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with os.fdopen(
-        os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-    ) as file:
-        file.write(keys.model_dump_json(indent=2) + "\n")
-    draft.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_private(draft, keys.model_dump_json(indent=2) + "\n")
+        draft.replace(path)
+    except OSError as error:
+        raise InvalidInput(f"the file of keys {path} cannot be written: {error.strerror}") from None
+
+
+def _write_private(path: Path, text: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)

@@ -20,8 +20,9 @@ EXTRAS = {
     "gemini": {"gemini"},
     "openai": {"openai"},
     "anthropic": {"anthropic"},
+    "gateway": {"gateway"},
     "bench": {"bench", "postgres"},
-    "dev": {"embedded", "postgres", "gemini", "gemini-legacy", "openai", "anthropic", "map", "dev"},
+    "dev": {"embedded", "postgres", "gemini", "gemini-legacy", "openai", "anthropic", "gateway", "map", "dev"},
 }
 _ENTRY = re.compile(
     r"^([^\s;\[]+)(?:\[[a-z0-9, -]+\])?==([^\s;\\]+)([^\\\n]*)\\\n"
