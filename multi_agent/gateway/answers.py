@@ -94,7 +94,7 @@ async def _converted(
     response: aiohttp.ClientResponse, stream: ConvertedStream, way: AnswerWay
 ) -> AsyncGenerator[bytes, None]:
     """What the caller gets, as it comes."""
-    decoder, shown = sse.EventDecoder(), _shown(way.prepared)
+    decoder, shown = sse.EventDecoder(way.endpoint.max_body_bytes), _shown(way.prepared)
     most, size = _STREAM_TIMES * way.endpoint.max_body_bytes, 0
     async for part in response.content.iter_any():
         size += len(part)

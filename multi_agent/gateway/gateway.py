@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import aiohttp
 from aiohttp import web
@@ -16,7 +16,7 @@ from multi_agent.gateway.answers import AnswerWay, counted_answer, stream_answer
 from multi_agent.gateway.keys import EVERYBODY, KeyFile, VirtualKey
 from multi_agent.gateway.preparing import GatewayRules, PreparedRequest, prepare
 from multi_agent.gateway.providers import Providers
-from multi_agent.gateway.questions import CallerQuestion, format_at, listed, question_at
+from multi_agent.gateway.questions import CallerQuestion, format_at, listed, lost_header, question_at
 from multi_agent.gateway.refusals import GatewayRefusal
 from multi_agent.gateway.replies import (
     EVENTS,
@@ -109,6 +109,8 @@ class Gateway:
         """What the service answers. Raises GatewayRefusal."""
         endpoint, counts = self.providers.endpoint(prepared.address), question.wish == "count"
         same = prepared.format == question.format
+        if not same and (unsaid := lost_header(question.format, request.headers)):
+            line.prepared = prepared = replace(prepared, lost=(*prepared.lost, *unsaid))
         beta = same and question.format == "anthropic" and request.query.get("beta") == "true"
         wants_usage = not prepared.hides_usage
         caller = WireCaller(line.request_id, prepared.model, int(time.time()), stream_usage=wants_usage)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from yarl import URL
 from contracts.base.errors import NotConfigured
 from contracts.base.redaction import MARK, SHORTEST
 from multi_agent.gateway.preparing import PreparedRequest
+from multi_agent.gateway.questions import BETA_HEADERS
 from multi_agent.gateway.refusals import GatewayRefusal
 from multi_agent.gateway.routes import ModelAddress
 from multi_agent.models.adapters.connection import connection_error
@@ -28,19 +30,10 @@ from multi_agent.models.wire.failures import WireFailure, read_failure
 _MOST_CONNECTIONS: Final = 1_000
 _MOST_ERROR_BYTES: Final = 65_536
 _READ_BYTES: Final = 65_536
-_PASSED_HEADERS: Final[Mapping[FormatName, tuple[str, ...]]] = {
-    "anthropic": ("anthropic-version", "anthropic-beta"),
-    "chat": ("openai-beta",),
-    "responses": ("openai-beta",),
-    "gemini": (),
-}
+_PASSED_HEADERS: Final = frozenset({"anthropic-version", *BETA_HEADERS.values()})
 """What a caller may say in headers to a service of its own format."""
-_OWN_HEADERS: Final[Mapping[FormatName, Mapping[str, str]]] = {
-    "anthropic": {"anthropic-version": "2023-06-01"},
-    "chat": {},
-    "responses": {},
-    "gemini": {},
-}
+_VERSION: Final = {"anthropic-version": "2023-06-01"}
+"""For a service of Anthropic's format whose caller said none."""
 
 
 class Providers:
@@ -87,13 +80,17 @@ class Providers:
         endpoint = self.endpoint(sent.address)
         assert self._session is not None, "open() comes first"
         url = _base(endpoint) + _path(sent, counts=counts) + ("?beta=true" if beta else "")
-        passed = {name: said[name] for name in _PASSED_HEADERS[sent.format] if name in said}
-        headers = {**_OWN_HEADERS[sent.format], **passed, **_key_header(sent.format, endpoint)}
+        passed = {name: said[name] for name in _PASSED_HEADERS if name in said}
+        headers = {
+            **(_VERSION if sent.format == "anthropic" else {}),
+            **passed,
+            **_key_header(sent.format, endpoint),
+        }
         headers["Content-Type"] = "application/json"
         try:
             response = await self._session.post(
                 URL(url, encoded=True),
-                data=sent.body,
+                data=io.BytesIO(sent.body),
                 headers=headers,
                 proxy=endpoint.proxy,
                 allow_redirects=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -34,6 +35,12 @@ _METHODS: Final[dict[str, tuple[Wish, bool]]] = {
     "streamGenerateContent": ("answer", True),
     "countTokens": ("count", False),
 }
+BETA_HEADERS: Final[Mapping[FormatName, str]] = {
+    "anthropic": "anthropic-beta",
+    "chat": "openai-beta",
+    "responses": "openai-beta",
+}
+"""With which callers ask for what their service only tries."""
 _LISTS: Final[dict[str, FormatName]] = {"/v1/models": "chat", "/v1beta/models": "gemini"}
 
 
@@ -58,6 +65,12 @@ def format_at(path: str) -> FormatName:
     if path.startswith("/v1/responses"):
         return "responses"
     return "gemini" if path.startswith(("/v1beta", "/v1alpha")) or "/models/" in path else "chat"
+
+
+def lost_header(name: FormatName, said: Mapping[str, str]) -> tuple[str, ...]:
+    """What a service of another format is not told of a caller's headers."""
+    header = BETA_HEADERS.get(name, "")
+    return (f"{header}: {said[header]} is for services of its own format",) if header in said else ()
 
 
 def listed(name: FormatName, models: list[str]) -> dict[str, object]:

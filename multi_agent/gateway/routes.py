@@ -71,7 +71,7 @@ class Routes:
 
     @property
     def names(self) -> list[str]:
-        """The names that callers can be told: of each rule one, but where the caller's own name is passed on."""
+        """The names that callers can be told: one of each rule, but where a caller's own is passed on."""
         told = (
             rule.pattern.strip(ANY) or rule.to.model
             for rule in self.rules

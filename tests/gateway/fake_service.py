@@ -39,6 +39,7 @@ class FakeService:
     url: str = ""
     asked: list[tuple[str, Mapping[str, str], dict[str, Any]]] = field(default_factory=list)
     """Address with its query, headers, body."""
+    was_asked: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when somebody hung up."""
 
@@ -48,8 +49,9 @@ class FakeService:
         return self.asked[-1][2]
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        body = json.loads(await request.read())
+        body = json.loads(await request.content.read())
         self.asked.append((request.path_qs, dict(request.headers), body))
+        self.was_asked.set()
         if self.error is not None or self.status != 200:
             return web.json_response(self.error, status=self.status, headers=self.headers)
         name = _format_of(request.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from dataclasses import replace
 from typing import Any
@@ -28,7 +29,7 @@ GEMINI = "/v1beta/models/gemini-9:generateContent"
 async def post(url: str, body: Any, **headers: str) -> tuple[int, str, Any]:
     """Status, headers as text, JSON."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    async with ClientSession() as session, session.post(url, data=raw, headers=headers) as reply:
+    async with ClientSession() as session, session.post(url, data=io.BytesIO(raw), headers=headers) as reply:
         return reply.status, str(dict(reply.headers)), await reply.json()
 
 
@@ -119,7 +120,7 @@ async def test_there_is_room_for_so_much_at_once(room: Admission) -> None:
 
 
 async def test_a_large_request_is_converted_beside_the_event_loop() -> None:
-    text = "word " * 40_000
+    text = "word " * 300_000
     async with gateway_over(FakeService(answer=replace(HELLO, blocks=(WireText(text),)))) as rig:
         asked = {**MESSAGES, "messages": [{"role": "user", "content": text}]}
         status, _, body = await post(f"{rig.url}/v1/messages", asked)
@@ -178,10 +179,13 @@ async def test_what_only_a_format_knows_passes_to_its_service_unchanged() -> Non
 async def test_what_is_lost_is_said_and_logged() -> None:
     with capture_logs() as logs:
         async with gateway_over(FakeService()) as rig:
-            _, headers, _ = await post(f"{rig.url}/v1/messages", {**MESSAGES, "top_k": 5}, authorization="Bearer x")
+            _, headers, _ = await post(
+                f"{rig.url}/v1/messages", {**MESSAGES, "top_k": 5}, **{"anthropic-beta": "b"}
+            )
     assert "$.top_k" in headers
+    assert "anthropic-beta: b is for" in headers
     (line,) = [line for line in logs if line["event"] == "gateway_request"]
-    assert line["lost_count"] == 1
+    assert line["lost_count"] == 2
     facts = {"caller": "everybody", "asked": "claude-opus-9", "model": "openai:up-model", "status": 200}
     assert (facts | {"input": 11, "output": 7}).items() <= line.items()
 

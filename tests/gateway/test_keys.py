@@ -28,7 +28,10 @@ async def test_callers_show_keys_where_their_sdks_put_them(tmp_path: Path) -> No
         async with gateway_over(FakeService(), keys=path) as rig:
             for caller in CALLERS:
                 assert (await ask(caller, rig.url, stream=False, key=key)).text == "Hello, world."
-            told = [await post(rig.url + at, body) for at, body in (("/v1/messages", MESSAGES), (GEMINI, GENERATE))]
+            told = [
+                await post(rig.url + at, body)
+                for at, body in (("/v1/messages", MESSAGES), (GEMINI, GENERATE))
+            ]
             told.append(await post(f"{rig.url}/v1/chat/completions", CHAT, authorization=f"Bearer x{key}"))
             assert len(rig.service.asked) == len(CALLERS)
     assert [status for status, _, _ in told] == [401, 401, 401]
@@ -106,7 +109,7 @@ def test_a_file_of_keys_is_changed_with_care(tmp_path: Path) -> None:
         add_key(path, "ann", (), None)
     with pytest.raises(InvalidInput, match="is no name of a key"):
         add_key(path, "ann\nbob", (), None)
-    with pytest.raises(InvalidInput, match="no key 'bob' in .*; there are: ann"):
+    with pytest.raises(InvalidInput, match=r"no key 'bob' in .*; there are: ann"):
         remove_key(path, "bob")
     path.write_text('{"keys": [{"name": "ann"}]}')
     with pytest.raises(NotConfigured, match=r"\$\.keys\[0\]\.sha256"):

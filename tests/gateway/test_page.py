@@ -16,7 +16,11 @@ from tests.project.documented import ROOT, commands_of
 PAGE = ROOT / "docs" / "gateway.md"
 LEADS = {
     "--model openai:gpt-5": {"other": "gpt-5"},
-    "small": {"claude-opus-9": "gpt-5", "claude-sonnet-9": "gpt-5-mini", "claude-haiku-9": "gemini-2.5-flash"},
+    "small": {
+        "claude-opus-9": "gpt-5",
+        "claude-sonnet-9": "gpt-5-mini",
+        "claude-haiku-9": "gemini-2.5-flash",
+    },
     "map": {"gpt-9": "gpt-9", "fast": "gemini-2.5-flash", "claude-9": "claude-9"},
 }
 """By what is typed: which model is asked for which name."""

@@ -49,8 +49,7 @@ async def test_a_caller_that_goes_away_ends_the_request_at_the_service(
     async with gateway_over(service, of=of) as rig:
         asking = asyncio.create_task(ask(caller, rig.url, stream=stream))
         async with asyncio.timeout(20):
-            while not service.asked:
-                await asyncio.sleep(0.005)
+            await service.was_asked.wait()
             asking.cancel()
             await service.left.wait()
         with pytest.raises(asyncio.CancelledError):

@@ -15,13 +15,17 @@ _NAMED: Final = frozenset({"anthropic", "responses"})
 class EventDecoder:
     """Finds events in bytes that come in any parts. Raises ValueError for data that is no JSON object."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int = 8_000_000) -> None:
+        """most_bytes: of one event; feeding more of it raises ValueError."""
+        self._most_bytes = most_bytes
         self._left = b""
         self._data: list[str] = []
 
     def feed(self, part: bytes) -> list[dict[str, Any]]:
         """The events that are whole by now; what marks the end of a stream is none."""
         *lines, self._left = (self._left + part).replace(b"\r\n", b"\n").split(b"\n")
+        if len(self._left) > self._most_bytes:
+            raise ValueError(f"an event has more than {self._most_bytes:,} bytes")
         return [event for line in lines if (event := self._line(line.decode())) is not None]
 
     def end(self) -> list[dict[str, Any]]:
