@@ -32,11 +32,12 @@ def make_gateway(settings: Settings) -> Gateway:
     from multi_agent.models.wire.canonical import WireService
 
     of_models = model_settings(settings)
-    routes = make_routes(
-        (settings.gateway_map or "").split(","),
-        {"big": settings.gateway_big, "middle": settings.gateway_middle, "small": settings.gateway_small},
-        settings.model or (settings.model_spec if settings.gemini_api_key else None),
-    )
+    rules = (settings.gateway_map or "").split(",")
+    tiers = {"big": settings.gateway_big, "middle": settings.gateway_middle, "small": settings.gateway_small}
+    default = settings.model
+    if settings.gemini_api_key and not any((*rules, *tiers.values())):
+        default = settings.model_spec
+    routes = make_routes(rules, tiers, default)
     endpoints = {kind: make_endpoint(of_models, kind, "*") for kind in routes.services}
     is_own = settings.openai_base_url is None
     limit_name = settings.max_output_tokens_name or ("max_completion_tokens" if is_own else "max_tokens")
