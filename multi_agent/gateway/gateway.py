@@ -26,7 +26,7 @@ from multi_agent.gateway.replies import (
     refusal_for,
     reply_refused,
     reply_with,
-    shown_key,
+    shown_keys,
 )
 from multi_agent.gateway.request_line import RequestLine
 from multi_agent.models.wire import sse
@@ -52,18 +52,15 @@ class Gateway:
         try:
             with self.admission.request():
                 return await self._answer(request, question, line)
-        except ConnectionResetError:
+        except (ConnectionResetError, asyncio.CancelledError):
             line.is_cancelled = True
-            raise
-        except asyncio.CancelledError:
-            line.is_cancelled = True
-            raise
+            raise asyncio.CancelledError from None  # the server logs anything else as a fault of ours
         except Exception as error:
             refusal = refusal_for(error, line)
             if line.status:
                 # The answer has begun: nothing but the end of the connection can say it now.
                 line.failure = refusal.failure
-                raise ConnectionResetError from None
+                raise asyncio.CancelledError from None
             return reply_refused(refusal, name, line)
         finally:
             line.write()
@@ -96,12 +93,11 @@ class Gateway:
                 # Any page that a browser on this machine shows could spend what the keys here pay for.
                 raise GatewayRefusal(WireFailure("permission", "a gateway without keys answers no browsers"))
             return EVERYBODY
-        shown = shown_key(request)
-        key = self.keys.find(shown) if shown else None
-        if key is None:
-            said = "this key is unknown here or has expired" if shown else "show a key of this gateway"
-            raise GatewayRefusal(WireFailure("authentication", said))
-        return key
+        shown = shown_keys(request)
+        for key in filter(None, map(self.keys.find, shown)):
+            return key
+        said = "this key is unknown here or has expired" if shown else "show a key of this gateway"
+        raise GatewayRefusal(WireFailure("authentication", said))
 
     async def _asked(
         self, request: web.BaseRequest, question: CallerQuestion, prepared: PreparedRequest, line: RequestLine

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -113,15 +113,19 @@ def scrubbed(data: bytes, endpoint: Endpoint) -> bytes:
 
 
 async def read_bounded(response: aiohttp.ClientResponse, most: int) -> bytes:
-    """The whole body of an answer. Raises GatewayRefusal for a larger one."""
+    """The whole body of an answer. Raises GatewayRefusal for a larger one, and for half of one."""
     parts: list[bytes] = []
     size = 0
-    async for part in response.content.iter_any():
-        size += len(part)
-        if size > most:
-            said = f"the service answered with more than {most:,} bytes; ask for less at once"
-            raise GatewayRefusal(WireFailure("server", said))
-        parts.append(part)
+    try:
+        async for part in response.content.iter_any():
+            size += len(part)
+            if size > most:
+                said = f"the service answered with more than {most:,} bytes; ask for less at once"
+                raise GatewayRefusal(WireFailure("server", said))
+            parts.append(part)
+    except aiohttp.ClientError as error:
+        said = f"the service's answer broke off ({type(error).__name__})"
+        raise GatewayRefusal(WireFailure("server", said)) from None
     return b"".join(parts)
 
 
@@ -164,10 +168,11 @@ def _unreached(endpoint: Endpoint, error: Exception) -> GatewayRefusal:
 
 async def _refused(endpoint: Endpoint, response: aiohttp.ClientResponse, name: FormatName) -> GatewayRefusal:
     raw = b""
-    async for part in response.content.iter_any():
-        raw += part
-        if len(raw) > _MOST_ERROR_BYTES:
-            break
+    with suppress(aiohttp.ClientError):
+        async for part in response.content.iter_any():
+            raw += part
+            if len(raw) > _MOST_ERROR_BYTES:
+                break
     raw = scrubbed(raw, endpoint)
     try:
         body = json.loads(raw)

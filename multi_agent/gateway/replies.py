@@ -51,8 +51,8 @@ async def read_body(request: web.BaseRequest, name: FormatName, take: Callable[[
     return b"".join(parts)
 
 
-def shown_key(request: web.BaseRequest) -> str:
-    """The key that a caller shows, wherever the SDK of its format puts it; "" for none."""
+def shown_keys(request: web.BaseRequest) -> list[str]:
+    """The keys that a caller shows, wherever the SDK of its format puts one."""
     kind, _, bearer = request.headers.get("Authorization", "").partition(" ")
     found = (
         request.headers.get("x-api-key"),
@@ -60,7 +60,7 @@ def shown_key(request: web.BaseRequest) -> str:
         bearer.strip() if kind.lower() == "bearer" else "",
         request.query.get("key"),
     )
-    return next(filter(None, found), "")
+    return [key for key in found if key]
 
 
 def headers_of(line: RequestLine, content_type: str) -> dict[str, str]:

@@ -33,7 +33,7 @@ class FakeService:
     stalls: bool = False
     """Whether it says nothing after its first event, until whoever asked hangs up."""
     breaks: bool = False
-    """Whether its stream ends after the first event."""
+    """Whether its stream ends after the first events, and a whole answer in its midst."""
     whole: bool = False
     """Whether it knows no streams."""
     url: str = ""
@@ -65,7 +65,11 @@ class FakeService:
         except (asyncio.CancelledError, ConnectionResetError):
             self.left.set()
             raise
-        return web.json_response(FORMATS[name].write_response(self.answer, Notes(), CALLER))
+        answer = web.json_response(FORMATS[name].write_response(self.answer, Notes(), CALLER))
+        if self.breaks and request.transport:
+            request.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+            raise asyncio.CancelledError
+        return answer
 
     async def _stream(self, request: web.BaseRequest, name: FormatName) -> web.StreamResponse:
         reply = web.StreamResponse(headers={"Content-Type": "text/event-stream"})

@@ -136,12 +136,14 @@ async def test_a_service_that_answers_too_much_is_not_listened_to() -> None:
 
 
 @pytest.mark.parametrize("of", ["chat", "anthropic"])
-async def test_half_a_stream_is_no_answer(of: FormatName) -> None:
+async def test_half_an_answer_is_none(of: FormatName) -> None:
     with capture_logs() as logs:
         async with gateway_over(FakeService(breaks=True), of=of) as rig:
             events = await events_of(f"{rig.url}/v1/messages", {**MESSAGES, "stream": True})
+            status, _, body = await post(f"{rig.url}/v1/messages", MESSAGES)
     assert events[-1]["type"] == "error"
-    assert [line["failure"] for line in logs if line["event"] == "gateway_request"] == ["server"]
+    assert (status, "broke off" in body["error"]["message"]) == (500, True)
+    assert [line["failure"] for line in logs if line["event"] == "gateway_request"] == ["server"] * 2
 
 
 async def test_a_service_without_streams_answers_whoever_wants_one() -> None:
