@@ -104,11 +104,11 @@ def _answering(
     if failure := converted.failure:
         return replace(begun, failure=failure)
     streams = bool(question.streams if question.streams is not None else body.get("stream"))
-    sent, hides = converted.body, False
+    hides = streams and question.format == "chat" and not wants_stream_usage(body)
+    sent = converted.body
     if streams and question.format not in _STREAMS_BY_BODY and begun.format in _STREAMS_BY_BODY:
         sent = {**sent, "stream": True}
     if streams and begun.format == "chat":
-        hides = question.format == "chat" and not wants_stream_usage(body)
         options = sent.get("stream_options")
         sent = {
             **sent,

@@ -192,9 +192,10 @@ async def test_what_is_lost_is_said_and_logged() -> None:
     assert (facts | {"input": 11, "output": 7}).items() <= line.items()
 
 
-async def test_usage_is_known_of_streams_whose_caller_did_not_ask_for_it() -> None:
+@pytest.mark.parametrize("of", ["chat", "anthropic"])
+async def test_usage_is_known_of_streams_whose_caller_did_not_ask_for_it(of: FormatName) -> None:
     with capture_logs() as logs:
-        async with gateway_over(FakeService()) as rig:
+        async with gateway_over(FakeService(), of=of) as rig:
             events = await events_of(f"{rig.url}/v1/chat/completions", {**CHAT, "stream": True})
     assert not any(event.get("usage") for event in events)
     assert [line["output"] for line in logs if line["event"] == "gateway_request"] == [7]
