@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any
 
 from contracts.base.errors import InvalidDocument, Problem
 from contracts.base.strict_json import read_json
@@ -23,8 +23,6 @@ from multi_agent.models.wire.checks import MOST_BYTES
 from multi_agent.models.wire.convert import ConvertedRequest, convert_request, convert_response, streamed
 from multi_agent.models.wire.counting import asked_to_count, counted, token_bound
 from multi_agent.models.wire.failures import WireFailure, failure_body
-
-_STREAMS_BY_BODY: Final = frozenset({"anthropic", "chat", "responses"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +103,11 @@ def _answering(
         return replace(begun, failure=failure)
     streams = bool(question.streams if question.streams is not None else body.get("stream"))
     hides = streams and question.format == "chat" and not wants_stream_usage(body)
-    sent = converted.body
-    if streams and question.format not in _STREAMS_BY_BODY and begun.format in _STREAMS_BY_BODY:
-        sent = {**sent, "stream": True}
+    sent = {**converted.body, "stream": True} if streams and begun.format != "gemini" else converted.body
     if streams and begun.format == "chat":
         options = sent.get("stream_options")
-        sent = {
-            **sent,
-            "stream_options": {**(options if isinstance(options, dict) else {}), "include_usage": True},
-        }
+        asked = options if isinstance(options, dict) else {}
+        sent = {**sent, "stream_options": {**asked, "include_usage": True}}
     return replace(
         begun, body=sse.as_bytes(sent), streams=streams, hides_usage=hides, lost=_texts(converted.lost)
     )
