@@ -12,6 +12,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.base.errors import InvalidDocument, InvalidInput, NotConfigured
+from contracts.base.processes.command_lines import command_line
 from contracts.base.strict_json import validate
 from multi_agent.gateway.routes import ANY, matches
 
@@ -94,7 +95,9 @@ def read_keys(path: Path) -> KeyList:
 
 
 def _unreadable(path: Path, reason: str) -> NotConfigured:
-    return NotConfigured(f"the file of keys {path}: {reason}; make one with `multi-agent gateway-key`")
+    return NotConfigured(
+        f"the file of keys {path}: {reason}; make one with `{command_line('gateway-key', 'NAME')}`"
+    )
 
 
 def add_key(path: Path, name: str, models: tuple[str, ...], days: float | None) -> str:

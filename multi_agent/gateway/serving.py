@@ -10,6 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from contracts.base.errors import NotConfigured
+from contracts.base.processes.command_lines import command_line
 from multi_agent.gateway.gateway import Gateway
 
 _SHUTDOWN_SECONDS: Final = 5.0
@@ -22,7 +23,7 @@ def check_place(host: str, *, has_keys: bool) -> None:
         return
     raise NotConfigured(
         f"the gateway does not listen at {host!r} without keys, since whoever reaches it could ask at your "
-        "cost; make keys with `multi-agent gateway-key NAME`, and name their file with --keys"
+        f"cost; make keys with `{command_line('gateway-key', 'NAME')}`, and name their file with --keys"
     )
 
 
