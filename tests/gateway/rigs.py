@@ -131,10 +131,11 @@ async def _anthropic(url: str, key: str, *, stream: bool, tools: bool) -> Heard:
 async def _chat(url: str, key: str, *, stream: bool, tools: bool) -> Heard:
     tool = {"type": "function", "function": {"name": "weather", "parameters": SCHEMA}}
     asked: dict[str, Any] = {"model": "gpt-9", "messages": _said(), **({"tools": [tool]} if tools else {})}
+    answer: Any
     async with openai_client(url, key) as client:
         if stream:
-            options = {"include_usage": True}
-            async with client.chat.completions.stream(**asked, stream_options=options) as events:
+            asked["stream_options"] = {"include_usage": True}
+            async with client.chat.completions.stream(**asked) as events:
                 answer = await events.get_final_completion()
         else:
             answer = await client.chat.completions.create(**asked)
@@ -147,6 +148,7 @@ async def _chat(url: str, key: str, *, stream: bool, tools: bool) -> Heard:
 async def _responses(url: str, key: str, *, stream: bool, tools: bool) -> Heard:
     tool = {"type": "function", "name": "weather", "parameters": SCHEMA, "strict": False}
     asked: dict[str, Any] = {"model": "gpt-9", "input": "Hi", **({"tools": [tool]} if tools else {})}
+    answer: Any
     async with openai_client(url, key) as client:
         if stream:
             async with client.responses.stream(**asked) as events:
@@ -164,6 +166,7 @@ async def _gemini(url: str, key: str, *, stream: bool, tools: bool) -> Heard:
         automatic_function_calling=google.AutomaticFunctionCallingConfig(disable=True),
     )
     asked: dict[str, Any] = {"model": "gemini-9", "contents": "Hi", "config": config}
+    events: list[Any]
     async with google_client(url, key) as client:
         if stream:
             events = [event async for event in await client.aio.models.generate_content_stream(**asked)]

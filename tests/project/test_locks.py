@@ -22,7 +22,8 @@ EXTRAS = {
     "anthropic": {"anthropic"},
     "gateway": {"gateway"},
     "bench": {"bench", "postgres"},
-    "dev": {"embedded", "postgres", "gemini", "gemini-legacy", "openai", "anthropic", "gateway", "map", "dev"},
+    "dev": {"embedded", "map", "dev", "postgres", "gemini", "gemini-legacy"}
+    | {"openai", "anthropic", "gateway"},
 }
 _ENTRY = re.compile(
     r"^([^\s;\[]+)(?:\[[a-z0-9, -]+\])?==([^\s;\\]+)([^\\\n]*)\\\n"
