@@ -215,7 +215,8 @@ async def test_tokens_are_counted_by_a_service_of_the_format_or_bounded() -> Non
 
 
 async def test_names_lead_to_models_by_rules() -> None:
-    rules: dict[str, Any] = {"gateway_map": "fast*=openai:quick, gpt-*=openai:*", "gateway_big": "openai:large"}
+    patterns = "fast*=openai:quick, gpt-*=openai:*"
+    rules: dict[str, Any] = {"gateway_map": patterns, "gateway_big": "openai:large"}
     names = {"fast-1": "quick", "gpt-9": "gpt-9", "claude-opus-9": "large", "other": "up-model"}
     async with gateway_over(FakeService(), **rules) as rig:
         for asked, sent in names.items():
