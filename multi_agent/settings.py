@@ -65,9 +65,7 @@ class Settings(GatewaySettings, ForgeSettings, BaseSettings):
         default=None, validation_alias=_env("OPENAI_API_KEY"), description="key for OpenAI"
     )
     openai_base_url: str | None = Field(
-        default=None,
-        validation_alias=_env("OPENAI_BASE_URL"),
-        description="a server that speaks its protocol",
+        default=None, validation_alias=_env("OPENAI_BASE_URL"), description="of a server that speaks it"
     )
     anthropic_api_key: SecretStr | None = Field(
         default=None, validation_alias=_env("ANTHROPIC_API_KEY"), description="key for Anthropic"

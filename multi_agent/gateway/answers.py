@@ -12,7 +12,7 @@ import aiohttp
 from aiohttp import web
 
 from contracts.base.processes.bounded_call import bounded_call
-from multi_agent.gateway.preparing import PreparedAnswer, PreparedRequest, prepare_answer
+from multi_agent.gateway.preparing import GatewayAnswer, PreparedRequest, prepare_answer
 from multi_agent.gateway.providers import read_bounded, scrubbed
 from multi_agent.gateway.refusals import GatewayRefusal
 from multi_agent.gateway.request_line import RequestLine
@@ -38,7 +38,7 @@ class AnswerWay:
     line: RequestLine
 
 
-async def whole_answer(response: aiohttp.ClientResponse, way: AnswerWay) -> PreparedAnswer:
+async def whole_answer(response: aiohttp.ClientResponse, way: AnswerWay) -> GatewayAnswer:
     """Read and convert an answer. Raises GatewayRefusal where it is none."""
     raw = scrubbed(await read_bounded(response, way.endpoint.max_body_bytes), way.endpoint)
     prepared = way.prepared

@@ -15,7 +15,7 @@ from contracts.base.errors import InvalidDocument, Problem
 from contracts.base.strict_json import read_json
 from multi_agent.gateway.keys import VirtualKey
 from multi_agent.gateway.questions import CallerQuestion
-from multi_agent.gateway.routes import FORMATS_OF, NOWHERE, ModelAddress, Routes
+from multi_agent.gateway.routes import FORMATS_OF, NOWHERE, ModelAddress, ModelRoutes
 from multi_agent.models.wire import sse
 from multi_agent.models.wire.canonical import FormatName, WireCaller, WireService, WireUsage
 from multi_agent.models.wire.chat_format.requests import wants_stream_usage
@@ -29,7 +29,7 @@ from multi_agent.models.wire.failures import WireFailure, failure_body
 class GatewayRules:
     """What decides which service gets what."""
 
-    routes: Routes
+    routes: ModelRoutes
     service: WireService = field(default_factory=WireService)
     speaks_responses: bool = False
     """Whether the service `openai` is OpenAI itself, which has responses beside chat completions."""
@@ -136,7 +136,7 @@ def _counted_body(
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedAnswer:
+class GatewayAnswer:
     """A whole answer of a service, for a caller."""
 
     body: bytes
@@ -147,7 +147,7 @@ class PreparedAnswer:
 
 def prepare_answer(
     raw: bytes, source: FormatName, target: FormatName, caller: WireCaller, *, as_stream: bool
-) -> PreparedAnswer:
+) -> GatewayAnswer:
     """A whole answer for the caller; as a stream for one that wants one of a service that has none."""
     try:
         body = json.loads(raw)
@@ -160,13 +160,13 @@ def prepare_answer(
         return _no_answer(target, converted.failure)
     usage, lost = converted.response.usage, _texts(converted.lost)
     if not as_stream:
-        return PreparedAnswer(raw if source == target else sse.as_bytes(converted.body), usage, lost)
+        return GatewayAnswer(raw if source == target else sse.as_bytes(converted.body), usage, lost)
     events = b"".join(sse.encoded(target, event) for event in streamed(converted.response, target, caller))
-    return PreparedAnswer(events + sse.ended(target), usage, lost)
+    return GatewayAnswer(events + sse.ended(target), usage, lost)
 
 
-def _no_answer(target: FormatName, failure: WireFailure) -> PreparedAnswer:
-    return PreparedAnswer(sse.as_bytes(failure_body(target, failure)), None, failure=failure)
+def _no_answer(target: FormatName, failure: WireFailure) -> GatewayAnswer:
+    return GatewayAnswer(sse.as_bytes(failure_body(target, failure)), None, failure=failure)
 
 
 def _texts(problems: Iterable[Problem]) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ class ModelRoute:
 
 
 @dataclass(frozen=True, slots=True)
-class Routes:
+class ModelRoutes:
     """All rules; the first that matches counts."""
 
     rules: tuple[ModelRoute, ...]
@@ -80,7 +80,7 @@ class Routes:
         return list(dict.fromkeys(name for name in told if self.find(name)))
 
 
-def make_routes(rules: Iterable[str], tiers: Mapping[str, str | None], default: str | None) -> Routes:
+def make_routes(rules: Iterable[str], tiers: Mapping[str, str | None], default: str | None) -> ModelRoutes:
     """The rules that are set: patterns first, then sizes, then the model for every other name.
 
     rules: `PATTERN=SERVICE:MODEL` each, with `*` in the pattern for any characters.
@@ -97,7 +97,7 @@ def make_routes(rules: Iterable[str], tiers: Mapping[str, str | None], default: 
         raise NotConfigured(
             "the gateway has no model: say which with --model SERVICE:MODEL, or --map PATTERN=SERVICE:MODEL"
         )
-    return Routes(tuple(found))
+    return ModelRoutes(tuple(found))
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
