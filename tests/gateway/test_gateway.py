@@ -54,11 +54,14 @@ async def test_an_error_is_told_in_the_format_of_the_caller() -> None:
 
 
 async def test_a_service_of_the_callers_format_says_its_errors_itself() -> None:
-    said = {"error": {"message": f"too long {CANARY}", "type": "x", "code": "context_length_exceeded"}}
+    coded = CANARY.encode().hex()
+    told = f"too long {CANARY} {coded}"
+    said = {"error": {"message": told, "type": "x", "code": "context_length_exceeded"}}
     async with gateway_over(FakeService(status=400, error=said), of="chat") as rig:
         status, _, body = await post(f"{rig.url}/v1/chat/completions", CHAT)
     assert (status, body["error"]["code"]) == (400, "context_length_exceeded")
     assert CANARY not in str(body)
+    assert coded not in str(body)
 
 
 async def test_a_key_that_a_service_refuses_is_not_the_callers() -> None:
