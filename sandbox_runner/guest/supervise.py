@@ -172,8 +172,10 @@ def become_program(job: dict[str, Any], stdio: tuple[int, int, int], work: Work)
         os.setsid()
         for number, fd in enumerate(stdio):
             os.dup2(fd, number)
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        # Python ignores some, and who started us others, as nohup does.
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.umask(0o022)
         os.nice(_NICE)  # so that the supervisor gets CPU time under any load
         for name, value in job["limits"]["rlimits"].items():

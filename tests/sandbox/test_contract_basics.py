@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 
 import pytest
 
@@ -28,6 +29,16 @@ async def test_another_exit_code_is_a_result(sandbox: Sandbox) -> None:
 async def test_death_by_an_own_signal_is_a_result(sandbox: Sandbox) -> None:
     result = await python(sandbox, "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
     assert (result.verdict, result.exit_code) == ("failed", 128 + 11)
+
+
+async def test_no_signal_is_ignored_because_whoever_started_us_ignores_it(sandbox: Sandbox) -> None:
+    ignored = "[number for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN]"
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        found = await ask(sandbox, f"import signal; print(json.dumps(sorted({ignored})))")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert found == [signal.SIGPIPE, signal.SIGXFSZ], "those that Python ignores"
 
 
 async def test_a_missing_command_is_a_result(sandbox: Sandbox) -> None:
