@@ -19,6 +19,7 @@ from sandbox_runner.engine import seccomp
 from sandbox_runner.engine.settings import BACKENDS, BackendStatus, SandboxSettings
 from sandbox_runner.guest import landlock
 from sandbox_runner.local import bubblewrap, namespaces
+from sandbox_runner.local.checkers import checkers_in_words
 from sandbox_runner.local.sandbox import LocalSandbox
 from sandbox_runner.local.toolbox import ensure_toolbox
 from sandbox_runner.probes.model import SandboxFacts
@@ -193,8 +194,12 @@ async def _probed(
             raise SandboxUnavailable(f"its Python does not run: {result.verdict}, {complaint[:500]}")
         last_run.note()
     version = landlock.abi()
-    remark = f"{sandbox.limits_in_words}; " + (
-        f"Landlock ABI {version}" if version else "no Landlock in this kernel"
+    remark = "; ".join(
+        [
+            sandbox.limits_in_words,
+            f"Landlock ABI {version}" if version else "no Landlock in this kernel",
+            checkers_in_words(),
+        ]
     )
     facts = SandboxFacts(version, sandbox.counts_processes, started_by_root=os.geteuid() == 0)
     return Opened(sandbox, remark, identity, facts)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from agents.loop.ends import Ends
+from agents.loop.ends import Ends, Finish
 from agents.loop.loop import Assignment, Loop
 from agents.loop.record import Ending
 from agents.roles.asked_ends import AskedEnds, Changed
+from agents.roles.checks.rules import Checks, Files
 from agents.roles.context import belongs_to_tester, on_base, shown_whole
 from agents.roles.permissions import PERMISSIONS
 from agents.roles.system_prompt import steps_prompt
@@ -18,6 +20,7 @@ from agents.sdk.task import Task
 from agents.testing.baseline.commands import PACKAGE_FILE, test_command
 from agents.tools.asking import ASK
 from agents.tools.bench import Bench
+from agents.tools.checkers import checking
 from agents.tools.reading import content_of
 from agents.tools.tool import Tool, ToolRefused
 from contracts.base.errors import AgentFailure, InvalidInput
@@ -100,11 +103,21 @@ async def change_repository(task: Task, text: str, ends: Sequence[Tool[Any]] = (
     Files that Git ignores are no part of it, nor those that the task may not write, which are named. Raises
     AgentFailure, also when nothing was changed, and what the model and the workspace raise.
     """
-    asked = AskedEnds(task, lambda: _last_look(task, loop))
-    loop = steps_of(task, Ends(others=tuple(ends), check=asked.check))
+    asked, checks = AskedEnds(task, lambda: _last_look(task, loop)), Checks(task)
+
+    async def check(wanted: Model) -> None:
+        await asked.check(wanted)
+        if isinstance(wanted, Finish) and checks.checks and (found := await _last_look(task, loop)).files:
+            await _refused(checks, found.files)
+
+    await checks.look()
+    loop = steps_of(task, Ends(others=tuple(ends), check=check))
     ending = await take_steps(task, loop, text)
     if ending.asked is not None:
-        return await asked.result(ending.asked)
+        result = await asked.result(ending.asked)
+        if result.files:
+            await checks.judge(result.files, at_end=True)
+        return replace(result, report=result.report or checks.report)
     found = await _last_look(task, loop)
     if not found.files:
         # A fix that changes nothing is judged as before; another attempt would be asked the same.
@@ -113,7 +126,20 @@ async def change_repository(task: Task, text: str, ends: Sequence[Tool[Any]] = (
             code="nothing_changed",
             retryable=task.item.agent_role != Role.DEBUGGER,
         )
-    return AgentResult(files=found.files, summary=ending.text + found.note)
+    await checks.judge(found.files, at_end=True)
+    return AgentResult(
+        files=found.files, summary=ending.text + found.note + checks.note, report=checks.report
+    )
+
+
+async def _refused(checks: Checks, files: Files) -> None:
+    """Raise ToolRefused for files that do not pass the checks, as long as they can be mended."""
+    try:
+        await checks.judge(files)
+    except AgentFailure as failure:
+        if failure.retryable and checks.can_be_mended:
+            raise ToolRefused(str(failure)) from None
+        raise
 
 
 async def _last_look(task: Task, loop: Loop) -> Changed:
@@ -143,7 +169,7 @@ async def _bench(task: Task, tree: str, *, anew: bool = False) -> Bench:
         refusal,
         test=test_command(task.files, said.test, task.files.get(PACKAGE_FILE)),
         test_for=lambda paths: test_command(paths, None, None),
-        lint=tuple(shlex.split(said.lint or "")),
+        lint=checking(shlex.split(said.lint or "")),
         on_base=lambda: on_base(task),
         ask=task.ask_person,
         base=task.request.base_commit or "HEAD",

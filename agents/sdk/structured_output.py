@@ -21,7 +21,7 @@ _MAX_ECHO: Final = 200_000
 
 D = TypeVar("D", bound=Document)
 Check: TypeAlias = Callable[[D], Awaitable[None] | None]
-"""Raises AgentFailure for a document that cannot be used."""
+"""Raises AgentFailure for a document that cannot be used; one that no other answer mends is not retryable."""
 
 
 class Dialogue(Generic[D]):
@@ -39,7 +39,7 @@ class Dialogue(Generic[D]):
             try:
                 return await self._read(text)
             except AgentFailure as failure:
-                if repairs == MAX_REPAIRS:
+                if repairs == MAX_REPAIRS or not failure.retryable:
                     raise
                 turns = (ModelMessage("model", shortened(text, _MAX_ECHO)), _correction(str(failure)))
                 request = replace(request, messages=request.messages + turns)

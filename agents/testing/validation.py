@@ -1,39 +1,13 @@
-"""Runs the validation rules of a task that are commands."""
+"""What a command is run on, and how it ended."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from agents.sdk.changed_tree import ChangedTree
-from agents.sdk.task import Task
-from agents.testing.first_failure import command_failure
-from agents.testing.pytest_commands import split_command
 from agents.testing.stable_text import normalised_tail
-from contracts.base.errors import AgentFailure
-from contracts.documents.reports import BuildReport, CommandRun
+from contracts.documents.reports import CommandRun
 from contracts.ports.sandbox import SandboxResult, Verdict
-
-
-async def run_rules(task: Task, files: Mapping[str, bytes | str | None]) -> BuildReport | None:
-    """Run each `command` rule on the tree with `files` applied; None when the task has no such rule.
-
-    Raises AgentFailure (validation_failed) for a command that does not exit 0, and SandboxUnavailable.
-    """
-    commands = [
-        rule.command for rule in task.item.acceptance_criteria.validation_rules if rule.type == "command"
-    ]
-    if not commands:
-        return None
-    tree = merged_tree(task.files, files)
-    ends = [(cmd, await task.run_sandbox(split_command(cmd), files=tree)) for cmd in commands]
-    runs = [command_run(cmd, ended) for cmd, ended in ends]
-    for run, (_, ended) in zip(runs, ends, strict=True):
-        if failure := command_failure(run, ended, tree):
-            raise AgentFailure(
-                f"validation command {run.cmd!r} failed: {failure.said}\n{run.output_tail}",
-                code="validation_failed",
-            )
-    return BuildReport(passed=True, runs=tuple(runs))
 
 
 def merged_tree(base: Mapping[str, bytes], changes: Mapping[str, bytes | str | None]) -> ChangedTree:

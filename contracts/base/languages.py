@@ -98,6 +98,13 @@ NODE: Final = Language(
 
 LANGUAGES: Final = (PYTHON, NODE)
 
+CHECKERS: Final = ("bandit", "black", "flake8", "mypy", "ruff")
+"""What Python files are checked with, by the names of package, module and program: the extra `checks`."""
+HOW_TO_GET_CHECKERS: Final = Advice(
+    "pip install 'multi-agent[checks]' on the sandbox's machine; for Docker build the image again",
+    ("sandbox", "build"),
+)
+
 
 _NO_CODE: Final = (
     *(".md", ".rst", ".txt", ".html", ".css", ".svg", ".png", ".csv"),

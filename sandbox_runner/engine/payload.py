@@ -16,6 +16,8 @@ from contracts.ports.sandbox import SandboxLimits, SandboxRequest
 from sandbox_runner.guest.wire import LENGTH
 
 WORK = "/work"
+TOOLBOX = "/opt/toolbox"
+"""Where a sandbox of this machine has its pytest and checkers."""
 UNPRIVILEGED = 65_534
 MAX_COLLECT_BYTES = 64 * 1024 * 1024
 MAX_COLLECT_FILES = 10_000

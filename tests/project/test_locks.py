@@ -21,8 +21,9 @@ EXTRAS = {
     "openai": {"openai"},
     "anthropic": {"anthropic"},
     "gateway": {"gateway"},
+    "checks": {"checks"},
     "bench": {"bench", "postgres"},
-    "dev": {"embedded", "map", "dev", "postgres", "gemini", "gemini-legacy"}
+    "dev": {"embedded", "map", "checks", "dev", "postgres", "gemini", "gemini-legacy"}
     | {"openai", "anthropic", "gateway"},
 }
 _ENTRY = re.compile(

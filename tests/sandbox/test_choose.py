@@ -107,7 +107,7 @@ async def test_auto_takes_the_first_that_is_ready(settings: SandboxSettings) -> 
 def test_the_toolbox_holds_the_tools_and_nothing_else(toolbox: Path) -> None:
     place = ensure_toolbox(toolbox)
     assert ensure_toolbox(toolbox) == place
-    assert sorted(path.name for path in place.iterdir()) == ["bin", "etc", "lib"]
+    assert sorted(path.name for path in place.iterdir()) == ["bin", "checks", "etc", "lib"]
     packages = {path.name for path in (place / "lib").iterdir() if not path.name.endswith("-info")}
     assert packages >= {"pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments", "coverage"}
     assert not packages & {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -14,7 +14,6 @@ from multi_agent.models.wire.canonical import (
     WireSeal,
     WireText,
     WireThought,
-    WireUsage,
 )
 from multi_agent.models.wire.chat_format.answers import (
     completion_head,
@@ -29,6 +28,7 @@ from multi_agent.models.wire.chat_format.messages import (
     shown_thoughts,
     write_call,
 )
+from multi_agent.models.wire.chunks import ChunkReader
 from multi_agent.models.wire.events import (
     AnswerBegun,
     AnswerEnded,
@@ -39,7 +39,7 @@ from multi_agent.models.wire.events import (
     SealsShown,
     WireEvent,
 )
-from multi_agent.models.wire.failures import WireFailure, failure_body, read_failure
+from multi_agent.models.wire.failures import failure_body
 from multi_agent.models.wire.fields import Fields, Notes
 
 DONE: Final = "[DONE]"
@@ -110,37 +110,20 @@ class _OpenBlocks:
         self._thoughts = {}
 
 
-class ChatReader:
+class ChatReader(ChunkReader):
     """Reads a stream. Of calls that come interleaved each is passed on when the one before is whole."""
 
     def __init__(self, notes: Notes, caller: WireCaller) -> None:
-        self._notes = notes
-        self._caller = caller
-        self._has_begun = False
-        self._is_over = False
+        super().__init__(notes, caller)
         self._blocks = _OpenBlocks()
         self._calls: dict[object, _Call] = {}
-        self._stop: StopReason | None = None
         self._is_refusal = False
-        self._usage: WireUsage | None = None
 
-    def read(self, event: dict[str, Any]) -> list[WireEvent]:
-        if self._is_over:
-            return []
-        if event.get("error"):
-            self._is_over = True
-            return [AnswerFailed(read_failure(event))]
-        return list(self._read(Fields(event, "$", self._notes)))
+    def _left(self) -> Iterable[WireEvent]:
+        return [*self._calls_passed(are_all=True), *self._blocks.closed()]
 
-    def end(self) -> list[WireEvent]:
-        if self._is_over:
-            return []
-        self._is_over = True
-        if self._stop is None:
-            return [AnswerFailed(WireFailure("server", "the service's stream broke off"))]
-        stop = "refusal" if self._is_refusal else self._stop
-        left = [*self._calls_passed(are_all=True), *self._blocks.closed()]
-        return [*left, AnswerEnded(stop, usage=self._usage)]
+    def _stopped_by(self, said: StopReason) -> StopReason:
+        return "refusal" if self._is_refusal else said
 
     def _read(self, chunk: Fields) -> Iterator[WireEvent]:
         chunk.ignore("object", "created", "system_fingerprint", "service_tier", "obfuscation")

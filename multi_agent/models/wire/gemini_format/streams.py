@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +13,8 @@ from multi_agent.models.wire.canonical import (
     WireCaller,
     WireText,
     WireThought,
-    WireUsage,
 )
+from multi_agent.models.wire.chunks import ChunkReader
 from multi_agent.models.wire.events import (
     AnswerBegun,
     AnswerEnded,
@@ -26,7 +26,7 @@ from multi_agent.models.wire.events import (
     SealsShown,
     WireEvent,
 )
-from multi_agent.models.wire.failures import WireFailure, failure_body, read_failure
+from multi_agent.models.wire.failures import failure_body
 from multi_agent.models.wire.fields import Fields, Notes
 from multi_agent.models.wire.gemini_format.answers import (
     candidate,
@@ -40,38 +40,22 @@ from multi_agent.models.wire.gemini_format.answers import (
 from multi_agent.models.wire.gemini_format.parts import write_parts
 
 
-class GeminiReader:
+class GeminiReader(ChunkReader):
     """Reads a stream. Parts of one kind in a row are one block, until a signature ends it."""
 
     def __init__(self, notes: Notes, caller: WireCaller) -> None:
-        self._notes = notes
-        self._caller = caller
-        self._has_begun = False
-        self._is_over = False
+        super().__init__(notes, caller)
         self._index = -1
         """Of the last block that began."""
         self._open: type | None = None
         """The kind of the block that is open."""
         self._has_called = False
-        self._stop: StopReason | None = None
-        self._usage: WireUsage | None = None
 
-    def read(self, event: dict[str, Any]) -> list[WireEvent]:
-        if self._is_over:
-            return []
-        if event.get("error"):
-            self._is_over = True
-            return [AnswerFailed(read_failure(event))]
-        return list(self._read(Fields(event, "$", self._notes)))
+    def _left(self) -> Iterable[WireEvent]:
+        return self._closed()
 
-    def end(self) -> list[WireEvent]:
-        if self._is_over:
-            return []
-        self._is_over = True
-        if self._stop is None:
-            return [AnswerFailed(WireFailure("server", "the service's stream broke off"))]
-        stop = "calls" if self._has_called and self._stop == "end" else self._stop
-        return [*self._closed(), AnswerEnded(stop, usage=self._usage)]
+    def _stopped_by(self, said: StopReason) -> StopReason:
+        return "calls" if self._has_called and said == "end" else said
 
     def _read(self, chunk: Fields) -> Iterator[WireEvent]:
         chunk.ignore("createTime", "modelStatus")
