@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import aiohttp
@@ -24,6 +24,9 @@ from multi_agent.models.wire.failures import WireFailure
 
 _STREAM_TIMES: Final = 16
 """How many times larger than a whole answer a stream may be: each of its few characters has an envelope."""
+
+_END_SECONDS: Final = 1.0
+"""For a service to end its stream once it has said that the answer is whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +65,19 @@ async def stream_answer(response: aiohttp.ClientResponse, reply: web.StreamRespo
     Neither side may be silent for longer than one answer may take.
     """
     stream = ConvertedStream(way.prepared.format, way.target, way.caller)
+    decoder = sse.EventDecoder(way.endpoint.max_body_bytes)
     seconds = way.endpoint.timeout_seconds
     broken: WireFailure | None = None
     try:
         async with asyncio.timeout(seconds) as limit:
-            async with aclosing(_converted(response, stream, way)) as parts:
+            async with aclosing(_converted(response, decoder, stream, way)) as parts:
                 async for data in parts:
-                    way.line.sends()
-                    await reply.write(data)
-                    limit.reschedule(asyncio.get_running_loop().time() + seconds)
+                    if data:
+                        way.line.sends()
+                        await reply.write(data)
+                    # Once it has said all, its connection is worth a moment, for the next request.
+                    wait = min(seconds, _END_SECONDS) if stream.is_over or decoder.is_done else seconds
+                    limit.reschedule(asyncio.get_running_loop().time() + wait)
     except TimeoutError:
         broken = WireFailure("timeout", f"silence for {seconds:g} s")
     except GatewayRefusal as refusal:
@@ -79,10 +86,13 @@ async def stream_answer(response: aiohttp.ClientResponse, reply: web.StreamRespo
         raise  # the caller's connection
     except (aiohttp.ClientError, ValueError, RecursionError) as error:
         broken = WireFailure("server", f"the service's stream broke off ({type(error).__name__})")
-    last = _encoded(way, stream.end())
-    way.line.failure = stream.failure or broken
-    way.line.usage, way.line.lost = stream.response.usage, tuple(str(one)[:300] for one in stream.lost)
-    if not way.line.failure:
+    last = _encoded(way, stream.end(broken))
+    way.line.lost = tuple(str(one)[:300] for one in stream.lost)
+    if stream.failure:
+        # What half an answer took is not known: services count what they made at its end.
+        way.line.failure = replace(stream.failure, message=way.endpoint.scrub(stream.failure.message))
+    else:
+        way.line.usage = stream.response.usage
         last += sse.ended(way.target)
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
@@ -91,17 +101,16 @@ async def stream_answer(response: aiohttp.ClientResponse, reply: web.StreamRespo
 
 
 async def _converted(
-    response: aiohttp.ClientResponse, stream: ConvertedStream, way: AnswerWay
+    response: aiohttp.ClientResponse, decoder: sse.EventDecoder, stream: ConvertedStream, way: AnswerWay
 ) -> AsyncGenerator[bytes, None]:
-    """What the caller gets, as it comes."""
-    decoder, shown = sse.EventDecoder(way.endpoint.max_body_bytes), _shown(way.prepared)
+    """What the caller gets, as it comes; nothing where the service only shows that it is there."""
+    shown = _shown(way.prepared)
     most, size = _STREAM_TIMES * way.endpoint.max_body_bytes, 0
     async for part in response.content.iter_any():
         size += len(part)
         if size > most:
             raise GatewayRefusal(WireFailure("server", f"the stream has more than {most:,} bytes"))
-        if data := _fed(decoder.feed(part), stream, shown, way):
-            yield data
+        yield _fed(decoder.feed(part), stream, shown, way)
     if data := _fed(decoder.end(), stream, shown, way):
         yield data
 

@@ -22,6 +22,7 @@ from multi_agent.gateway.replies import (
     EVENTS,
     JSON,
     headers_of,
+    passed_headers,
     read_body,
     refusal_for,
     reply_refused,
@@ -111,7 +112,7 @@ class Gateway:
         wants_usage = not prepared.hides_usage
         caller = WireCaller(line.request_id, prepared.model, int(time.time()), stream_usage=wants_usage)
         way = AnswerWay(prepared, question.format, caller, endpoint, line)
-        opening = self.providers.ask(prepared, counts=counts, said=request.headers if same else {}, beta=beta)
+        opening = self.providers.ask(prepared, counts=counts, said=passed_headers(request) if same else {}, beta=beta)
         async with asyncio.timeout(endpoint.timeout_seconds) as limit, opening as response:
             if counts:
                 return reply_with(await counted_answer(response, way), line)

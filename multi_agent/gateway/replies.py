@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from contracts.base.errors import LimitExceeded, MultiAgentError, NotConfigured
+from multi_agent.gateway.questions import BETA_HEADERS
 from multi_agent.gateway.refusals import GatewayRefusal
 from multi_agent.gateway.request_line import RequestLine
 from multi_agent.models.wire import sse
@@ -20,6 +21,7 @@ from multi_agent.models.wire.failures import WireFailure, failure_body, failure_
 
 EVENTS: Final = "text/event-stream"
 JSON: Final = "application/json"
+_PASSED_HEADERS: Final = frozenset({"anthropic-version", *BETA_HEADERS.values()})
 _MOST_LOST_SHOWN: Final = 1_000
 _BODY_SECONDS: Final = 60.0
 
@@ -61,6 +63,12 @@ def shown_keys(request: web.BaseRequest) -> list[str]:
         request.query.get("key"),
     )
     return [key for key in found if key]
+
+
+def passed_headers(request: web.BaseRequest) -> dict[str, str]:
+    """What a caller says in headers to a service of its own format."""
+    found = ((name, request.headers.getall(name, [])) for name in sorted(_PASSED_HEADERS))
+    return {name: ",".join(said) for name, said in found if said}
 
 
 def headers_of(line: RequestLine, content_type: str) -> dict[str, str]:

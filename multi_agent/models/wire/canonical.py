@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 FormatName: TypeAlias = Literal["anthropic", "chat", "responses", "gemini"]
 Role: TypeAlias = Literal["system", "user", "assistant"]
@@ -17,6 +17,10 @@ StopReason: TypeAlias = Literal[
 ]
 """Why an answer ended; `context` where the model had no room left, `malformed` where its service could not
 read a call."""
+
+
+NO_ARGUMENTS: Final = "{}"
+"""Of a call whose service said none: clients read an object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,9 +251,13 @@ class WireCaller:
 
 
 def answered(blocks: Iterable[WireBlock], caller: WireCaller) -> tuple[WireBlock, ...]:
-    """The blocks of an answer, without empty texts; each call has an id."""
+    """The blocks of an answer, without empty texts; each call has an id and arguments."""
     return tuple(
-        replace(block, call_id=block.call_id or caller.call_id(index))
+        replace(
+            block,
+            call_id=block.call_id or caller.call_id(index),
+            arguments=block.arguments or NO_ARGUMENTS,
+        )
         if isinstance(block, WireCall)
         else block
         for index, block in enumerate(filter(_says_something, blocks))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from typing import Any, Final
 
 from multi_agent.models.wire.canonical import FormatName
@@ -17,28 +18,52 @@ class EventDecoder:
 
     def __init__(self, most_bytes: int = 8_000_000) -> None:
         """most_bytes: of one event; feeding more of it raises ValueError."""
+        self.is_done = False
+        """Whether the mark of the end has come that some formats have."""
         self._most_bytes = most_bytes
-        self._left = b""
-        self._data: list[str] = []
+        self._has_begun = False
+        self._left: list[bytes] = []
+        """Parts of a line that has not ended."""
+        self._data: list[bytes] = []
+        self._size = 0
+        """Bytes of the event that has not ended."""
+        self._after_return = False
 
     def feed(self, part: bytes) -> list[dict[str, Any]]:
         """The events that are whole by now; what marks the end of a stream is none."""
-        *lines, self._left = (self._left + part).replace(b"\r\n", b"\n").split(b"\n")
-        if len(self._left) > self._most_bytes:
-            raise ValueError(f"an event has more than {self._most_bytes:,} bytes")
-        return [event for line in lines if (event := self._line(line.decode())) is not None]
+        if not part:
+            return []
+        if self._after_return:
+            part = part.removeprefix(b"\n")
+        self._after_return = part.endswith(b"\r")
+        found = (self._added(line) for line in part.splitlines(keepends=True))
+        return [event for event in found if event is not None]
 
     def end(self) -> list[dict[str, Any]]:
         """The event that was not ended by an empty line."""
         return self.feed(b"\n\n")
 
-    def _line(self, line: str) -> dict[str, Any] | None:
-        if line:
-            field, _, value = line.partition(":")
-            if field == "data":
-                self._data.append(value.removeprefix(" "))
+    def _added(self, line: bytes) -> dict[str, Any] | None:
+        self._size += len(line)
+        if self._size > self._most_bytes:
+            raise ValueError(f"an event has more than {self._most_bytes:,} bytes")
+        self._left.append(line)
+        if not line.endswith((b"\n", b"\r")):
             return None
-        data, self._data = "\n".join(self._data), []
+        whole, self._left = b"".join(self._left).rstrip(b"\r\n"), []
+        return self._line(whole if self._has_begun else whole.removeprefix(BOM_UTF8))
+
+    def _line(self, line: bytes) -> dict[str, Any] | None:
+        self._has_begun = True
+        if line:
+            field, _, value = line.partition(b":")
+            if field == b"data":
+                self._data.append(value.removeprefix(b" "))
+            elif not self._data:
+                self._size = 0
+            return None
+        data, self._data, self._size = b"\n".join(self._data).decode(), [], 0
+        self.is_done |= data == DONE
         if not data or data == DONE:
             return None
         event = json.loads(data)

@@ -59,6 +59,8 @@ def read_response(body: Any, notes: Notes, caller: WireCaller) -> WireResponse:
     if top.text("status") in ("failed", "cancelled"):
         notes.wrong("$.status", "there is no answer")
         top.raw("error")
+    elif not top.has("output"):
+        notes.wrong("$.output", "must hold an answer")
     blocks = tuple(block for item in top.children("output") for block in read_item(item).blocks)
     return WireResponse(
         response_id=top.text("id") or caller.response_id,

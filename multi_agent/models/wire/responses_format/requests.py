@@ -46,7 +46,9 @@ def read_request(body: Any, notes: Notes) -> WireRequest:
     return WireRequest(
         model=top.need("model", str),
         turns=tuple(
-            WireTurn(turn.role, gathered(turn.blocks), turn.at) for turn in merged(turns) if turn.blocks
+            WireTurn(turn.role, gathered(turn.blocks), turn.at)
+            for turn in merged([turn for turn in turns if turn.blocks])
+            if turn.blocks
         ),
         tools=tuple(tool for one in top.children("tools") if (tool := _read_tool(one)) is not None),
         choice=read_choice(top, places, deeper=False),
