@@ -65,8 +65,9 @@ def convert_request(
     """A request of a client, for a service."""
     notes, service = Notes(), service or WireService()
     request = FORMATS[source].read_request(body, notes)
-    continues = source == target and any(body.get(field) for field in _CONTINUES if isinstance(body, dict))
-    problems = [*notes.problems, *problems_for(request, source, continues=continues)]
+    continues = isinstance(body, dict) and any(body.get(field) for field in _CONTINUES)
+    is_whole = source != target or not (continues or notes.refused)
+    problems = [*notes.problems, *problems_for(request, source, is_whole=is_whole)]
     if source == target:
         return _passed(request, body, target, service, problems)
     notes.finish()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from codecs import BOM_UTF8
+from collections.abc import Iterable
 from typing import Any, Final
 
 from multi_agent.models.wire.canonical import FormatName
@@ -70,6 +71,32 @@ class EventDecoder:
         if not isinstance(event, dict):
             raise ValueError("an event is no JSON object")
         return event
+
+
+class EventWriter:
+    """Writes the events of one stream as bytes."""
+
+    def __init__(self, name: FormatName, *, as_list: bool = False) -> None:
+        """as_list: as the entries of one JSON list instead, which only Google's callers ask for."""
+        self._name = name
+        self._as_list = as_list
+        self._before = b"["
+
+    def write(self, events: Iterable[dict[str, Any]]) -> bytes:
+        """Events."""
+        return b"".join(map(self._written, events))
+
+    def end(self, *, has_failed: bool = False) -> bytes:
+        """What follows the last event."""
+        if self._as_list:
+            return b"]" if self._before != b"[" else b"[]"
+        return b"" if has_failed else ended(self._name)
+
+    def _written(self, event: dict[str, Any]) -> bytes:
+        if not self._as_list:
+            return encoded(self._name, event)
+        before, self._before = self._before, b",\r\n"
+        return before + as_bytes(event)
 
 
 def encoded(name: FormatName, event: dict[str, Any]) -> bytes:
