@@ -48,7 +48,7 @@ def too_large(name: FormatName, size: int) -> WireFailure | None:
 def problems_for(request: WireRequest, name: FormatName, *, is_whole: bool = True) -> Iterator[Problem]:
     """What is wrong with a request for a service of this format.
 
-    is_whole: False where the service knows more than is read here: a conversation that it has, tools of its own.
+    is_whole: False where the service knows more than is read here, such as its own tools.
     """
     said = [turn for turn in request.turns if turn.role != "system"]
     if not said and is_whole:
