@@ -129,7 +129,13 @@ class Gateway:
             line.prepared = prepared = replace(prepared, lost=(*prepared.lost, *unsaid))
         beta = same and question.format == "anthropic" and request.query.get("beta") == "true"
         wants_usage = not prepared.hides_usage
-        caller = WireCaller(line.request_id, prepared.model, int(time.time()), stream_usage=wants_usage)
+        caller = WireCaller(
+            line.request_id,
+            prepared.model,
+            int(time.time()),
+            stream_usage=wants_usage,
+            groups=prepared.groups,
+        )
         way = AnswerWay(prepared, question.format, caller, endpoint, line, question.as_list)
         opening = self.providers.ask(prepared, counts=counts, said=said if same else {}, beta=beta)
         async with asyncio.timeout(endpoint.timeout_seconds) as limit, opening as response:

@@ -54,6 +54,8 @@ class PreparedRequest:
     streams: bool = False
     hides_usage: bool = False
     """Whether the usage at the end of a stream of chat completions was not asked for by the caller."""
+    groups: tuple[str, ...] = ()
+    """Of tools, by which the caller's answer names them."""
     bound: int = 0
     """Tokens of the request at most: what a budget reserves before it is sent."""
     lost: tuple[str, ...] = ()
@@ -114,7 +116,12 @@ def _answering(
         asked = options if isinstance(options, dict) else {}
         sent = {**sent, "stream_options": {**asked, "include_usage": True}}
     return replace(
-        begun, body=sse.as_bytes(sent), streams=streams, hides_usage=hides, lost=_texts(converted.lost)
+        begun,
+        body=sse.as_bytes(sent),
+        streams=streams,
+        hides_usage=hides,
+        groups=converted.request.groups,
+        lost=_texts(converted.lost),
     )
 
 

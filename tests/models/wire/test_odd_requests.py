@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from multi_agent.models.wire.canonical import FormatName
-from multi_agent.models.wire.convert import convert_request, convert_response
+from multi_agent.models.wire.convert import ConvertedStream, convert_request, convert_response
 from tests.models.wire.properties import CALLER
 
 SAID = [{"role": "user", "content": "Hi"}]
@@ -74,3 +75,22 @@ def test_an_answer_that_calls_and_says_that_it_just_stopped_has_called() -> None
     found = convert_response(body, "chat", "anthropic", CALLER).body
     assert found["stop_reason"] == "tool_use"
     assert found["content"] == [{"type": "tool_use", "id": "call_req_1_0", "name": "f", "input": {"a": 1}}]
+
+
+def test_tools_in_groups_are_tools_whose_names_begin_with_the_group() -> None:
+    tool = {"type": "function", "name": "stop", "parameters": {"type": "object"}, "strict": False}
+    group = {"type": "namespace", "name": "agents", "description": "Of agents.", "tools": [tool]}
+    called = {**call(1), "name": "stop", "namespace": "agents"}
+    asked = {"model": "m", "input": [called, result(1)], "tools": [tool, group]}
+    found = convert_request(asked, "responses", "chat")
+    assert found.failure is None
+    assert [one["function"]["name"] for one in found.body["tools"]] == ["stop", "agents__stop"]
+    assert found.body["messages"][0]["tool_calls"][0]["function"]["name"] == "agents__stop"
+    assert [problem.path for problem in found.lost] == ["$.tools[1].description"]
+    caller = replace(CALLER, groups=found.request.groups)
+    message = {"tool_calls": [{"id": "c", "function": {"name": "agents__stop", "arguments": "{}"}}]}
+    stream = ConvertedStream("chat", "responses", caller)
+    told = stream.feed({"choices": [{"delta": message, "finish_reason": "tool_calls"}]}) + stream.end()
+    whole = convert_response({"choices": [{"message": message}]}, "chat", "responses", caller).body
+    for item in (told[2]["item"], told[-1]["response"]["output"][0], whole["output"][0]):
+        assert (item["namespace"], item["name"]) == ("agents", "stop")

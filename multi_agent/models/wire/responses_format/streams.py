@@ -222,7 +222,7 @@ class ResponsesWriter:
     def _block_begun(self, event: BlockBegun) -> Iterator[tuple[str, dict[str, Any]]]:
         self._block = event.block
         place = self._place(event.index)
-        item = write_item(event.block, place["item_id"], "in_progress")
+        item = write_item(event.block, place["item_id"], self._caller, "in_progress")
         yield "response.output_item.added", {"item": item, "output_index": event.index}
         if isinstance(event.block, WireText):
             yield "response.content_part.added", {**place, "content_index": 0, "part": text_part("")}
@@ -254,7 +254,7 @@ class ResponsesWriter:
                 yield "response.reasoning_summary_part.done", {**at, "part": part}
             case WireCall(arguments=arguments):
                 yield "response.function_call_arguments.done", {**place, "arguments": arguments}
-        item = write_item(self._all.block(index), place["item_id"])
+        item = write_item(self._all.block(index), place["item_id"], self._caller)
         yield "response.output_item.done", {"item": item, "output_index": index}
 
 
