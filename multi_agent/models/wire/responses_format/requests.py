@@ -123,7 +123,7 @@ def _read_tools(tool: Fields) -> Iterator[WireTool]:
                 yield replace(found, name=grouped(tool.need("name", str), found.name))
     else:
         tool.everything()
-        tool.notes.refuse(tool.path, f"tools of type {kind!r} are known to OpenAI alone")
+        tool.notes.refuse(tool.path, f"tools of type {kind!r} are known to OpenAI alone; switch it off")
 
 
 def _read_tool(tool: Fields) -> WireTool:
