@@ -47,7 +47,11 @@ async def over_bytes(answer: bytes, *, of: FormatName = "chat", stays: bool = Fa
 
     async with await asyncio.start_server(answered, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        places = {"openai_base_url": f"{url}/v1", "anthropic_base_url": url, "gemini_base_url": url}
+        places: dict[str, Any] = {
+            "openai_base_url": f"{url}/v1",
+            "anthropic_base_url": url,
+            "gemini_base_url": url,
+        }
         async with gateway_over(FakeService(), of=of, model_timeout_seconds=9, **places) as rig:
             yield rig
 
