@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from contracts.base.errors import NotConfigured
 from contracts.base.redaction import Redactor, url_secrets
 from multi_agent.forges.access import ForgeSettings
+from multi_agent.gateway_settings import GatewaySettings
 from multi_agent.setting_words import wanted
 
 
@@ -22,7 +23,7 @@ def _env(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(ForgeSettings, BaseSettings):
+class Settings(GatewaySettings, ForgeSettings, BaseSettings):
     """All settings, each from an environment variable; options of the command line override them.
 
     Every setting has a default that works on a machine without any services.
@@ -64,9 +65,7 @@ class Settings(ForgeSettings, BaseSettings):
         default=None, validation_alias=_env("OPENAI_API_KEY"), description="key for OpenAI"
     )
     openai_base_url: str | None = Field(
-        default=None,
-        validation_alias=_env("OPENAI_BASE_URL"),
-        description="a server that speaks its protocol",
+        default=None, validation_alias=_env("OPENAI_BASE_URL"), description="of a server that speaks it"
     )
     anthropic_api_key: SecretStr | None = Field(
         default=None, validation_alias=_env("ANTHROPIC_API_KEY"), description="key for Anthropic"

@@ -61,6 +61,10 @@ _COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "up": LazyCommand("processes.up:up", "Serve a data folder: everything, supervised, on this machine."),
     "orchestrator": LazyCommand("processes.orchestrator:orchestrator", "Run an orchestrator."),
     "worker": LazyCommand("processes.worker:worker", "Run a worker for some or all roles."),
+    "gateway": LazyCommand("processes.gateway:gateway", "Serve models to any program, in its own format."),
+    "gateway-key": LazyCommand(
+        "processes.gateway_key:gateway_key", "Make a key for one who calls the gateway."
+    ),
     "doctor": LazyCommand("diagnosis.doctor:doctor", "Show what this machine has and what is missing."),
     "sandbox": LazyCommand(
         "sandbox.group:sandbox", "Build what programs run in, and test that they cannot get out."

@@ -88,10 +88,15 @@ _SPOKEN: Final = frozenset({"openai", "anthropic"})
 
 def make_adapter(settings: ModelSettings, kind: str, model: str) -> ServiceClient:
     """Make the client, without any layer. Raises NotConfigured for what cannot work as it is set."""
-    _check_limits(settings)
-    endpoint = _endpoint(settings, kind, model)
+    endpoint = make_endpoint(settings, kind, model)
     _check_proxies(settings.proxies, SERVICES[kind])
     return _adapter(kind)(endpoint, Knowledge(settings.told, settings.memory))
+
+
+def make_endpoint(settings: ModelSettings, kind: str, model: str) -> Endpoint:
+    """Where a model is asked, and with which key. Raises NotConfigured for what cannot work as it is set."""
+    _check_limits(settings)
+    return _endpoint(settings, kind, model)
 
 
 def _check_limits(settings: ModelSettings) -> None:
