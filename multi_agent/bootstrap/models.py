@@ -32,16 +32,18 @@ def make_model(settings: Settings, window: RequestWindow | None = None) -> Model
     return build_model(model_settings(settings, window))
 
 
-async def check_model(settings: Settings, asked: Asked | None = None) -> None:
+async def check_model(settings: Settings, asked: Asked | None = None) -> tuple[str, ...]:
     """Check the model before anything starts that needs it.
 
     asked: None where it is not known yet what the model will be asked.
+    What is wrong with some models of a list is returned, a line each, to be said.
     Raises NotConfigured, and ModelUnavailable when its service is away now.
     """
     from multi_agent.models import check_model
 
     is_chosen = settings.model is not None or settings.model_spec != "replay"
-    await check_model(model_settings(settings), is_chosen=is_chosen, asked=asked)
+    wrong = await check_model(model_settings(settings), is_chosen=is_chosen, asked=asked)
+    return tuple(f"another model of the list is asked instead: {line}" for line in wrong)
 
 
 def model_settings(settings: Settings, window: RequestWindow | None = None) -> ModelSettings:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from contracts.base.errors import ModelUnavailable, MultiAgentError, NotConfigured
 from contracts.ports.model import ModelClient
 from multi_agent.models.adapters.manual import ManualFiles, ManualTerminal
 from multi_agent.models.layers.bounds import Bounded
 from multi_agent.models.layers.cache import Cached
+from multi_agent.models.layers.fallback import Fallback
 from multi_agent.models.layers.rate_limit import LocalWindow, RateLimited
 from multi_agent.models.layers.redacted import Redacted
 from multi_agent.models.layers.retry import Retrying, RetryPolicy
@@ -20,6 +24,9 @@ from multi_agent.models.services import SERVICES, make_adapter
 from multi_agent.models.specification import ModelSettings, unknown_model
 
 _CHECK_SECONDS: Final = 5.0
+_LISTED_ATTEMPTS: Final = 2
+_LISTED_SECONDS: Final = 5.0
+"""How long a model of a list is tried before the next one is asked."""
 
 
 def build_model(settings: ModelSettings) -> ModelClient:
@@ -32,7 +39,7 @@ def build_model(settings: ModelSettings) -> ModelClient:
     if kind == "record":
         return _recorder(settings, rest)
     if kind in SERVICES and rest:
-        return _service(settings, kind, rest)
+        return Cached(_services(settings, listed(settings.spec)))
     if kind == "replay":
         folders = ((Path(rest),) if rest else ()) + settings.replay_dirs + (SHIPPED,)
         return _guarded(settings, Replay(folders))
@@ -42,25 +49,56 @@ def build_model(settings: ModelSettings) -> ModelClient:
     raise unknown_model(settings.spec)
 
 
-async def check_service(settings: ModelSettings) -> None:
-    """Ask the service of the model, if it has one, whether it is there and knows key and model.
+async def check_service(settings: ModelSettings) -> tuple[str, ...]:
+    """Ask the services of the model, if it has any, whether they are there and know key and model.
 
-    Raises NotConfigured as `build_model` does and for what the service does not know, ModelUnavailable when
-    the service cannot be reached now.
+    What is wrong with some models of a list, as long as another can be asked, is returned. Raises
+    NotConfigured as `build_model` does, and where no model can be asked what is wrong with the first:
+    NotConfigured for what its service does not know, ModelUnavailable when that cannot be reached now.
     """
     await build_model(settings).close()
     spec = settings.spec.strip()
     if spec.startswith("record:"):
         spec = spec.split(":", 2)[2]
-    kind, _, model = spec.partition(":")
-    if kind not in SERVICES:
-        return
+    if spec.partition(":")[0] not in SERVICES:
+        return ()
+    models = listed(spec)
+    found = [error for error in await asyncio.gather(*(_wrong_with(settings, one) for one in models)) if error]
+    if len(found) == len(models):
+        raise found[0]
+    return tuple(map(str, found))
+
+
+async def _wrong_with(settings: ModelSettings, model: str) -> MultiAgentError | None:
     brief = replace(settings, timeout_seconds=min(settings.timeout_seconds, _CHECK_SECONDS))
-    client = make_adapter(brief, kind, model)
+    client = make_adapter(brief, *_kind_and_name(model))
     try:
         await client.check()
+    except (NotConfigured, ModelUnavailable) as error:
+        return error
     finally:
         await client.close()
+    return None
+
+
+def listed(spec: str) -> tuple[str, ...]:
+    """The models of a list `a,b`, in their order. Raises NotConfigured for what is no model of a service."""
+    models = tuple(part.strip() for part in spec.split(","))
+    for number, model in enumerate(models):
+        kind, name = _kind_and_name(model)
+        if kind not in SERVICES or not name:
+            raise NotConfigured(
+                f"model {model!r} in the list {spec!r} is no SERVICE:MODEL; a service is one of "
+                f"{', '.join(SERVICES)}"
+            )
+        if model in models[:number]:
+            raise NotConfigured(f"model {model!r} stands twice in the list {spec!r}; leave one out")
+    return models
+
+
+def _kind_and_name(model: str) -> tuple[str, str]:
+    kind, _, name = model.partition(":")
+    return kind, name
 
 
 def _recorder(settings: ModelSettings, rest: str) -> ModelClient:
@@ -70,14 +108,21 @@ def _recorder(settings: ModelSettings, rest: str) -> ModelClient:
     return Recorder(build_model(replace(settings, spec=inner)), Path(folder))
 
 
-def _service(settings: ModelSettings, kind: str, model: str) -> ModelClient:
-    client = _guarded(settings, make_adapter(settings, kind, model))
+def _services(settings: ModelSettings, models: Sequence[str]) -> ModelClient:
     policy = RetryPolicy(max_attempts=settings.max_attempts, total_seconds=settings.retry_seconds)
-    client = Retrying(client, policy)
+    if len(models) == 1:
+        return _service(settings, models[0], policy)
+    attempts = min(policy.max_attempts, _LISTED_ATTEMPTS)
+    brief = replace(policy, max_attempts=attempts, total_seconds=_LISTED_SECONDS)
+    return Retrying(Fallback([_service(settings, model, brief) for model in models]), policy)
+
+
+def _service(settings: ModelSettings, model: str, policy: RetryPolicy) -> ModelClient:
+    client: ModelClient = Retrying(_guarded(settings, make_adapter(settings, *_kind_and_name(model))), policy)
     if settings.requests_per_minute is not None:
         window = settings.window or LocalWindow(settings.requests_per_minute)
         client = RateLimited(client, window)
-    return Cached(client)
+    return client
 
 
 def _guarded(settings: ModelSettings, adapter: ModelClient) -> ModelClient:

@@ -38,7 +38,7 @@ class ModelSettings:
     """Which model to use, and its limits."""
 
     spec: str = "replay"
-    """One of MODEL_FORMS."""
+    """One of MODEL_FORMS, or several models of services with commas between."""
     gemini_api_key: SecretStr | None = None
     openai_api_key: SecretStr | None = None
     anthropic_api_key: SecretStr | None = None

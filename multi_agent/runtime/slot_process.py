@@ -73,7 +73,8 @@ def prepare(wanted: SlotSettings) -> tuple[Any, Become]:
     table = AgentTable.of(found, wanted.roles)
     make_artifacts(wanted.settings)
     try:
-        asyncio.run(check_model(wanted.settings))
+        for line in asyncio.run(check_model(wanted.settings)):
+            _log.warning("model_of_list_unusable", reason=line)
     except ModelUnavailable as error:
         _log.warning("model_unavailable", reason=str(error))
     facts = {lane: asdict(Reading.of(table, lane)) for lane in Lane}

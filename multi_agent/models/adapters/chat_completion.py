@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from contracts.base.errors import ModelRefused, ModelUnavailable
+from contracts.base.errors import ModelBlocked, ModelRefused, ModelUnavailable
 from contracts.base.strict_json import has_more_parts
 from contracts.ports.model import ModelResponse
 from multi_agent.models.adapters.endpoint import Endpoint
@@ -167,9 +167,9 @@ def _check(endpoint: Endpoint, choice: _Choice, *, in_steps: bool) -> None:
             "(MULTI_AGENT_MAX_OUTPUT_TOKENS), or of the server's context"
         )
     if choice.finish_reason == "content_filter":
-        raise ModelRefused(f"model {name}: the answer was blocked by the content filter")
+        raise ModelBlocked(f"model {name}: the answer was blocked by the content filter")
     if choice.message.refusal:
-        raise ModelRefused(f"model {name} refused: {endpoint.scrub(choice.message.refusal)}")
+        raise ModelBlocked(f"model {name} refused: {endpoint.scrub(choice.message.refusal)}")
     if not choice.message.text and not in_steps:
         raise ModelRefused(f"model {name} gave an empty answer")
 
