@@ -57,14 +57,10 @@ async def check_service(settings: ModelSettings) -> tuple[str, ...]:
     NotConfigured for what its service does not know, ModelUnavailable when that cannot be reached now.
     """
     await build_model(settings).close()
-    spec = settings.spec.strip()
-    if spec.startswith("record:"):
-        spec = spec.split(":", 2)[2]
-    if spec.partition(":")[0] not in SERVICES:
-        return ()
-    models = listed(spec)
-    found = [error for error in await asyncio.gather(*(_wrong_with(settings, one) for one in models)) if error]
-    if len(found) == len(models):
+    models = service_models(settings.spec)
+    checked = await asyncio.gather(*(_wrong_with(settings, one) for one in models))
+    found = [error for error in checked if error]
+    if found and len(found) == len(models):
         raise found[0]
     return tuple(map(str, found))
 
@@ -79,6 +75,14 @@ async def _wrong_with(settings: ModelSettings, model: str) -> MultiAgentError | 
     finally:
         await client.close()
     return None
+
+
+def service_models(spec: str) -> tuple[str, ...]:
+    """The models of services that are asked, in their order, each as SERVICE:MODEL. Raises as `listed`."""
+    spec = spec.strip()
+    if spec.startswith("record:"):
+        spec = spec.split(":", 2)[-1]
+    return listed(spec) if spec.partition(":")[0] in SERVICES else ()
 
 
 def listed(spec: str) -> tuple[str, ...]:
@@ -118,11 +122,11 @@ def _services(settings: ModelSettings, models: Sequence[str]) -> ModelClient:
 
 
 def _service(settings: ModelSettings, model: str, policy: RetryPolicy) -> ModelClient:
-    client: ModelClient = Retrying(_guarded(settings, make_adapter(settings, *_kind_and_name(model))), policy)
-    if settings.requests_per_minute is not None:
-        window = settings.window or LocalWindow(settings.requests_per_minute)
-        client = RateLimited(client, window)
-    return client
+    client = _guarded(settings, make_adapter(settings, *_kind_and_name(model)))
+    if settings.rates is not None:
+        window = settings.windows.get(model) or LocalWindow(settings.rates)
+        client = RateLimited(client, window, most_output=settings.told.max_output_tokens)
+    return Retrying(client, policy)
 
 
 def _guarded(settings: ModelSettings, adapter: ModelClient) -> ModelClient:

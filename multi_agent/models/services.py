@@ -105,6 +105,7 @@ def _check_limits(settings: ModelSettings) -> None:
         "max_attempts": settings.max_attempts,
         "max_answer_bytes": settings.max_answer_bytes,
         "requests_per_minute": settings.requests_per_minute,
+        "tokens_per_minute": settings.tokens_per_minute,
         "max_output_tokens": settings.told.max_output_tokens,
     }
     for name, value in limits.items():

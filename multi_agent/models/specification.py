@@ -11,8 +11,8 @@ from pydantic import SecretStr
 
 from contracts.base.errors import NotConfigured
 from contracts.base.redaction import Redactor
+from contracts.ports.rates import Rates, RateWindow
 from multi_agent.models.adapters.accepted import LimitName, SchemaStyle, Told, ToolStyle
-from multi_agent.models.layers.rate_limit import RequestWindow
 
 _STYLES: Final = {
     "json_schema": SchemaStyle.JSON_SCHEMA,
@@ -54,9 +54,11 @@ class ModelSettings:
     retry_seconds: float = 300.0
     """The limit of all attempts together: none starts later than this after the first."""
     requests_per_minute: int | None = None
-    """None for no limit."""
-    window: RequestWindow | None = None
-    """What counts the requests of several clients together; None for a count of its own."""
+    """Of each model, None for no limit."""
+    tokens_per_minute: int | None = None
+    """Of each model, in and out together, None for no limit."""
+    windows: Mapping[str, RateWindow] = field(default_factory=dict)
+    """By SERVICE:MODEL what counts the requests of several clients together; others count for themselves."""
     input_usd_per_million: float | None = None
     """US dollars per million input tokens, None if unknown."""
     output_usd_per_million: float | None = None
@@ -74,6 +76,12 @@ class ModelSettings:
     """Folders of recordings for "replay", searched before the shipped recordings."""
     redact: Redactor = field(default_factory=Redactor)
     """Removes the secrets of this process from what comes back; it should know the keys above."""
+
+    @property
+    def rates(self) -> Rates | None:
+        """How much each model may be asked in a minute, None for no limit."""
+        rates = Rates(self.requests_per_minute, self.tokens_per_minute)
+        return None if rates == Rates() else rates
 
 
 def told(

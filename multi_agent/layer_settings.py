@@ -1,0 +1,34 @@
+"""What the environment says of limits and prices of models: a part of the settings."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+
+class LayerSettings(BaseModel):
+    """The settings of what stands around every model."""
+
+    requests_per_minute: int | None = Field(
+        default=None, gt=0, description="requests to each model; see [limits](models.md#limits)"
+    )
+    tokens_per_minute: int | None = Field(
+        default=None, gt=0, description="tokens of each model, in and out together"
+    )
+    rates_of: Literal["worker", "team"] = Field(
+        default="worker",
+        description="whose requests and tokens are counted together: of one `worker`, with all its "
+        "processes, or of the whole `team` that uses one Redis",
+    )
+    input_price: float | None = Field(
+        default=None, ge=0, description="USD per million input tokens; without it costs are unknown"
+    )
+    output_price: float | None = Field(
+        default=None, ge=0, description="USD per million output tokens; without it costs are unknown"
+    )
+    cached_input_price: float | None = Field(
+        default=None,
+        ge=0,
+        description="USD per million input tokens that the service had cached; without it as the others",
+    )
