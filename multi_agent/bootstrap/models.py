@@ -13,6 +13,7 @@ from multi_agent.settings import Settings, load_settings
 if TYPE_CHECKING:
     from contracts.ports.rates import Rates, RateWindow
     from multi_agent.models import Asked, ModelSettings
+    from multi_agent.models.layers.stored_cache import CacheRules
     from planner_service.planning import Planner
 
 # Each part is imported where it is built: the command line must not load a database to print its help.
@@ -103,9 +104,24 @@ def model_settings(settings: Settings) -> ModelSettings:
             settings.model_schema,
             settings.model_tools,
         ),
+        cache=_cache_rules(settings),
         memory=settings.data / "models",
         proxies=settings.proxies,
         redact=settings.redactor,
+    )
+
+
+def _cache_rules(settings: Settings) -> CacheRules | None:
+    from multi_agent.models.layers.stored_cache import CacheRules
+
+    if settings.model_cache is None:
+        return None
+    roles = (role.strip() for role in settings.model_cache_without.split(","))
+    return CacheRules(
+        folder=settings.model_cache.expanduser().absolute(),
+        max_seconds=settings.model_cache_hours * 3_600,
+        max_bytes=settings.model_cache_mb * 1_000_000,
+        without=frozenset(filter(None, roles)),
     )
 
 

@@ -17,6 +17,7 @@ from multi_agent.models.layers.fallback import Fallback
 from multi_agent.models.layers.rate_limit import LocalWindow, RateLimited
 from multi_agent.models.layers.redacted import Redacted
 from multi_agent.models.layers.retry import Retrying, RetryPolicy
+from multi_agent.models.layers.stored_cache import StoredCache
 from multi_agent.models.recordings.recorder import Recorder
 from multi_agent.models.recordings.recording import SHIPPED
 from multi_agent.models.recordings.replay import Replay
@@ -126,7 +127,10 @@ def _service(settings: ModelSettings, model: str, policy: RetryPolicy) -> ModelC
     if settings.rates is not None:
         window = settings.windows.get(model) or LocalWindow(settings.rates)
         client = RateLimited(client, window, most_output=settings.told.max_output_tokens)
-    return Retrying(client, policy)
+    client = Retrying(client, policy)
+    if settings.cache is not None:
+        client = StoredCache(client, settings.cache, settings.identity(model))
+    return client
 
 
 def _guarded(settings: ModelSettings, adapter: ModelClient) -> ModelClient:

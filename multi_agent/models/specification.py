@@ -13,6 +13,7 @@ from contracts.base.errors import NotConfigured
 from contracts.base.redaction import Redactor
 from contracts.ports.rates import Rates, RateWindow
 from multi_agent.models.adapters.accepted import LimitName, SchemaStyle, Told, ToolStyle
+from multi_agent.models.layers.stored_cache import CacheRules
 
 _STYLES: Final = {
     "json_schema": SchemaStyle.JSON_SCHEMA,
@@ -68,6 +69,8 @@ class ModelSettings:
     max_answer_bytes: int = 4_000_000
     told: Told = field(default_factory=Told)
     """What the model takes, as far as the user says it."""
+    cache: CacheRules | None = None
+    """Where answers are kept for other processes and runs; None for nowhere."""
     memory: Path | None = None
     """A folder for what is learned about models; None to forget it with the client."""
     proxies: Mapping[str, str] = field(default_factory=dict)
@@ -76,6 +79,12 @@ class ModelSettings:
     """Folders of recordings for "replay", searched before the shipped recordings."""
     redact: Redactor = field(default_factory=Redactor)
     """Removes the secrets of this process from what comes back; it should know the keys above."""
+
+    def identity(self, model: str) -> str:
+        """Everything but the request that may change a model's answer."""
+        addresses = {"openai": self.openai_base_url, "anthropic": self.anthropic_base_url}
+        address = addresses.get(model.partition(":")[0], self.gemini_base_url)
+        return f"{model}\n{address}\n{self.told}"
 
     @property
     def rates(self) -> Rates | None:
