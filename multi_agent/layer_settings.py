@@ -33,11 +33,11 @@ class LayerSettings(BaseModel):
         default="", description="roles that always ask anew, with commas between, such as `tester,reviewer`"
     )
     input_price: float | None = Field(
-        default=None, ge=0, description="USD per million input tokens; without it costs are unknown"
+        default=None,
+        ge=0,
+        description="USD per million input tokens; without it as [listed](models.md#prices), or unknown",
     )
-    output_price: float | None = Field(
-        default=None, ge=0, description="USD per million output tokens; without it costs are unknown"
-    )
+    output_price: float | None = Field(default=None, ge=0, description="USD per million output tokens")
     cached_input_price: float | None = Field(
         default=None,
         ge=0,

@@ -39,6 +39,8 @@ class Examined:
     open_model: Callable[[], ModelClient]
     check_model: Callable[[], Awaitable[Sequence[str]]]
     """Raises a MultiAgentError when its service cannot be used."""
+    price_lines: Callable[[], Sequence[str]]
+    """What each model costs."""
     find_redis: Callable[[], Sequence[Finding]]
     """What could serve as a private Redis."""
     find_sandboxes: Callable[[], Awaitable[Sequence[Finding]]]
@@ -93,4 +95,5 @@ async def _model(examined: Examined) -> Finding:
     except MultiAgentError as error:
         return Finding("model", False, str(error), needed=True)
     hint = "; set MULTI_AGENT_MODEL for requests of your own" if examined.model_is_a_recording else ""
-    return Finding("model", True, "; ".join([f"{model.name}{hint}", *wrong]), needed=True)
+    said = "; ".join([f"{model.name}{hint}", *wrong, *examined.price_lines()])
+    return Finding("model", True, said, needed=True)

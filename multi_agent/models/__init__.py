@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multi_agent.models.build import build_model, check_service, service_models
+from multi_agent.models.build import build_model, check_service, price_lines, service_models
 from multi_agent.models.readiness import Asked, check_model
 from multi_agent.models.specification import MODEL_FORMS, ModelSettings, told
 
@@ -13,6 +13,7 @@ __all__ = [
     "build_model",
     "check_model",
     "check_service",
+    "price_lines",
     "service_models",
     "told",
 ]

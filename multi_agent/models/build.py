@@ -21,7 +21,7 @@ from multi_agent.models.layers.stored_cache import StoredCache
 from multi_agent.models.recordings.recorder import Recorder
 from multi_agent.models.recordings.recording import SHIPPED
 from multi_agent.models.recordings.replay import Replay
-from multi_agent.models.services import SERVICES, make_adapter
+from multi_agent.models.services import SERVICES, make_adapter, price_of
 from multi_agent.models.specification import ModelSettings, unknown_model
 
 _CHECK_SECONDS: Final = 5.0
@@ -111,6 +111,12 @@ def _recorder(settings: ModelSettings, rest: str) -> ModelClient:
     if not folder or not inner or inner.startswith("record"):
         raise unknown_model(settings.spec)
     return Recorder(build_model(replace(settings, spec=inner)), Path(folder))
+
+
+def price_lines(settings: ModelSettings) -> tuple[str, ...]:
+    """What each model of a service costs, a line each. Raises as `service_models`."""
+    models = service_models(settings.spec)
+    return tuple(f"{model}: {price_of(settings, *_kind_and_name(model))}" for model in models)
 
 
 def _services(settings: ModelSettings, models: Sequence[str]) -> ModelClient:

@@ -120,6 +120,7 @@ def test_public_names() -> None:
         "build_model",
         "check_model",
         "check_service",
+        "price_lines",
         "service_models",
         "told",
     ]

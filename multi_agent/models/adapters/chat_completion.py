@@ -95,8 +95,14 @@ class _Details(BaseModel):
 class _Usage(BaseModel):
     prompt_tokens: _Count = None
     completion_tokens: _Count = None
+    total_tokens: _Count = None
     prompt_tokens_details: Annotated[_Details | None, BeforeValidator(_object)] = None
     prompt_cache_hit_tokens: _Count = None
+
+    @property
+    def made(self) -> int:
+        """Output tokens. Some services leave thoughts out of them, and count them in the total alone."""
+        return max(self.completion_tokens or 0, (self.total_tokens or 0) - (self.prompt_tokens or 0))
 
     @property
     def cached(self) -> int:
@@ -133,7 +139,7 @@ def read_completion(endpoint: Endpoint, received: Received, *, in_steps: bool) -
     was_cut = choice.finish_reason == "length"
     _check(endpoint, choice, in_steps=in_steps)
     usage = completion.usage or _Usage()
-    given, made = usage.prompt_tokens or 0, usage.completion_tokens or 0
+    given, made = usage.prompt_tokens or 0, usage.made
     message, native = choice.message, received.calls_tools
     return ModelResponse(
         text="" if native else message.text,
