@@ -16,6 +16,7 @@ from contracts.base.errors import NotConfigured
 from contracts.base.redaction import Redactor, url_secrets
 from multi_agent.forges.access import ForgeSettings
 from multi_agent.gateway_settings import GatewaySettings
+from multi_agent.layer_settings import LayerSettings
 from multi_agent.setting_words import wanted
 
 
@@ -23,7 +24,7 @@ def _env(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(GatewaySettings, ForgeSettings, BaseSettings):
+class Settings(GatewaySettings, LayerSettings, ForgeSettings, BaseSettings):
     """All settings, each from an environment variable; options of the command line override them.
 
     Every setting has a default that works on a machine without any services.
@@ -93,20 +94,6 @@ class Settings(GatewaySettings, ForgeSettings, BaseSettings):
     model_tools: Literal["auto", "native", "text"] = Field(
         default="auto",
         description="how models call tools: `native`, or in `text` as JSON; `auto` finds it out",
-    )
-    requests_per_minute: int | None = Field(
-        default=None, gt=0, description="requests to the model of one worker, of all its processes together"
-    )
-    input_price: float | None = Field(
-        default=None, ge=0, description="USD per million input tokens; without it costs are unknown"
-    )
-    output_price: float | None = Field(
-        default=None, ge=0, description="USD per million output tokens; without it costs are unknown"
-    )
-    cached_input_price: float | None = Field(
-        default=None,
-        ge=0,
-        description="USD per million input tokens that the service had cached; without it as the others",
     )
     sandbox: str = Field(default="auto", description="see [sandboxes](sandboxes.md)")
     host_sandbox: str = Field(
