@@ -144,8 +144,10 @@ class Apart:
         place = sys.path.index(installed[0]) if installed else len(sys.path)
         sys.path[place:place] = self._folders
 
-    def pytest_load_initial_conftests(self) -> None:
+    def pytest_load_initial_conftests(self, early_config: Any) -> None:
         """Come before pytest's own finder, which would load whatever has the name of a module of tests."""
+        # Where a test fails, all run again, and what is told of it is told by that run.
+        early_config.option.tbstyle = "line"
         # Nothing is read that was compiled before: what lies in a writable folder may be the code's.
         sys.pycache_prefix = os.devnull
         sys.meta_path.insert(0, self._finder)
