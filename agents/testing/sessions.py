@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any, Final
 
-from agents.testing.apart import ApartTests, apart_node_files, apart_tests
+from agents.testing.apart.choosing import ApartTests, apart_node_files, apart_tests
 from agents.testing.declared import DeclaredTests
 from agents.testing.node_commands import as_node, declared_in_node
 from agents.testing.problems import Expectation

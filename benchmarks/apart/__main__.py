@@ -92,3 +92,7 @@ def table(found: Sequence[Measured]) -> Iterator[str]:
             yield f"{one.name}: {one.refused or 'passes with its bug'}"
     for reason, count in reasons.most_common():
         yield f"{count} {reason}"
+
+
+if __name__ == "__main__":
+    main()

@@ -14,7 +14,7 @@ from agents.sdk.changed_tree import ChangedTree
 from agents.sdk.exchange_log import ExchangeLog, ExchangeScope
 from agents.sdk.task import Task
 from agents.sdk.workplace import Workplace
-from agents.testing.apart import APART_SECONDS
+from agents.testing.apart.choosing import APART_SECONDS
 from agents.testing.harness_report import Report, unpacked
 from agents.testing.pytest_commands import split_command
 from agents.testing.sessions import plan_session

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from agents.sdk.result import AgentResult
-from agents.testing.apart import apart_node_files
+from agents.testing.apart.choosing import apart_node_files
 from agents.testing.verdict import Session
 from contracts.documents.reports import TestCase, TestReport
 from contracts.ports.sandbox import Sandbox

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from agents.testing.reaching import Reaching
+from agents.testing.apart.reaching import Reaching
 
 _REACHES_INSIDE: Final = re.compile(
     rb"\b(?:monkeypatch\.(?!setenv\b|delenv\b|chdir\b|syspath_prepend\b)|mock|mocker|caplog|recwarn|capfd\w*"
