@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.base.errors import NotConfigured
+from multi_agent.application.data_folder import make_data_folder
 from multi_agent.bootstrap.models import model_settings
 from multi_agent.settings import Settings
 
 if TYPE_CHECKING:
     from multi_agent.gateway.gateway import Gateway
+    from multi_agent.gateway.records.log import RequestLog
 
 # The server is an extra, which other commands do without.
 # ruff: noqa: PLC0415
+
+
+def request_log_path(settings: Settings) -> Path:
+    """Where the request log of gateways with this data folder is."""
+    return settings.data / "gateway" / "requests.db"
+
+
+def make_request_log(settings: Settings) -> RequestLog | None:
+    """The request log, opened; None where none is wanted. Raises NotConfigured."""
+    from multi_agent.gateway.records.log import LogRules, RequestLog
+
+    if not settings.gateway_log_mb:
+        return None
+    make_data_folder(settings.data)
+    rules = LogRules(settings.gateway_log_days, settings.gateway_log_mb, bodies=settings.gateway_log_bodies)
+    return RequestLog(request_log_path(settings), rules, settings.redactor)
 
 
 def make_gateway(settings: Settings) -> Gateway:

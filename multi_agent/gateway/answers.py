@@ -68,7 +68,7 @@ async def stream_answer(response: aiohttp.ClientResponse, reply: web.StreamRespo
         async with asyncio.timeout(seconds) as limit:
             async with aclosing(_converted(response, stream, way)) as parts:
                 async for data in parts:
-                    way.line.sends()
+                    way.line.sends(data)
                     await reply.write(data)
                     limit.reschedule(asyncio.get_running_loop().time() + seconds)
     except TimeoutError:
@@ -84,6 +84,7 @@ async def stream_answer(response: aiohttp.ClientResponse, reply: web.StreamRespo
     way.line.usage, way.line.lost = stream.response.usage, tuple(str(one)[:300] for one in stream.lost)
     if not way.line.failure:
         last += sse.ended(way.target)
+    way.line.sends(last)
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await reply.write(last)

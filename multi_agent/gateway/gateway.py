@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import aiohttp
@@ -16,7 +17,14 @@ from multi_agent.gateway.answers import AnswerWay, counted_answer, stream_answer
 from multi_agent.gateway.keys import EVERYBODY, KeyFile, VirtualKey
 from multi_agent.gateway.preparing import GatewayRules, PreparedRequest, prepare
 from multi_agent.gateway.providers import Providers
-from multi_agent.gateway.questions import CallerQuestion, format_at, listed, lost_header, question_at
+from multi_agent.gateway.questions import (
+    CallerQuestion,
+    format_at,
+    listed,
+    lost_header,
+    question_at,
+    session_in,
+)
 from multi_agent.gateway.refusals import GatewayRefusal
 from multi_agent.gateway.replies import (
     EVENTS,
@@ -43,12 +51,17 @@ class Gateway:
     keys: KeyFile | None = None
     """None to let everybody in, which only a gateway on the loopback may."""
     admission: Admission = field(default_factory=Admission)
+    told: tuple[Callable[[RequestLine], None], ...] = ()
+    """Who is told of each request that has ended, and may take no time."""
+    keeps_bodies: bool = False
+    """Whether they are told what was said, too."""
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request, and log it."""
         question = question_at(request.path, is_post=request.method == "POST")
         name = question.format if question else format_at(request.path)
         line = RequestLine(uuid.uuid4().hex, name, question.wish if question else "nothing")
+        line.keeps_bodies, line.session = self.keeps_bodies, session_in(request.headers)
         try:
             with self.admission.request():
                 return await self._answer(request, question, line)
@@ -63,7 +76,9 @@ class Gateway:
                 raise asyncio.CancelledError from None
             return reply_refused(refusal, name, line)
         finally:
-            line.write()
+            line.end()
+            for tell in self.told:
+                tell(line)
 
     async def _answer(
         self, request: web.BaseRequest, question: CallerQuestion | None, line: RequestLine
@@ -79,6 +94,8 @@ class Gateway:
         with self.admission.body() as room:
             raw = await read_body(request, question.format, room.take)
             line.prepared = prepared = await bounded_call(len(raw), prepare, raw, question, key, self.rules)
+            line.says(raw)
+            line.session = line.session or prepared.session
             del raw
             if prepared.failure:
                 raise GatewayRefusal(prepared.failure)
@@ -112,6 +129,7 @@ class Gateway:
         caller = WireCaller(line.request_id, prepared.model, int(time.time()), stream_usage=wants_usage)
         way = AnswerWay(prepared, question.format, caller, endpoint, line)
         opening = self.providers.ask(prepared, counts=counts, said=request.headers if same else {}, beta=beta)
+        line.tries += 1
         async with asyncio.timeout(endpoint.timeout_seconds) as limit, opening as response:
             if counts:
                 return reply_with(await counted_answer(response, way), line)

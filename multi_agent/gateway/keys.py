@@ -17,6 +17,8 @@ from contracts.base.strict_json import validate
 from multi_agent.gateway.routes import ANY, matches
 
 _PREFIX: Final = "gateway-"
+SECRET_PATTERN: Final = rf"{_PREFIX}[A-Za-z0-9_-]{{43}}"
+"""What a key looks like."""
 _KIND: Final = "gateway keys"
 _DAY: Final = 86_400.0
 

@@ -14,7 +14,7 @@ from typing import Any
 from contracts.base.errors import InvalidDocument, Problem
 from contracts.base.strict_json import read_json
 from multi_agent.gateway.keys import VirtualKey
-from multi_agent.gateway.questions import CallerQuestion
+from multi_agent.gateway.questions import CallerQuestion, session_of
 from multi_agent.gateway.routes import FORMATS_OF, NOWHERE, ModelAddress, ModelRoutes
 from multi_agent.models.wire import sse
 from multi_agent.models.wire.canonical import FormatName, WireCaller, WireService, WireUsage
@@ -51,6 +51,8 @@ class PreparedRequest:
     format: FormatName = "chat"
     """The service's."""
     body: bytes = b""
+    session: str = ""
+    """What the caller says in the body that it belongs to."""
     streams: bool = False
     hides_usage: bool = False
     """Whether the usage at the end of a stream of chat completions was not asked for by the caller."""
@@ -81,7 +83,11 @@ def prepare(raw: bytes, question: CallerQuestion, key: VirtualKey, rules: Gatewa
     if refusal or address is None:
         return PreparedRequest(model=model[:200], failure=refusal)
     begun = PreparedRequest(
-        model, address, rules.format_for(address, question.format), bound=token_bound(raw)
+        model,
+        address,
+        rules.format_for(address, question.format),
+        session=session_of(question.format, body),
+        bound=token_bound(raw),
     )
     if question.wish == "count":
         return _counting(begun, body, question)

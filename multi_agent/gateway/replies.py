@@ -77,7 +77,7 @@ def headers_of(line: RequestLine, content_type: str) -> dict[str, str]:
 def reply_with(body: bytes, line: RequestLine, content_type: str = JSON) -> web.Response:
     """A whole answer."""
     line.status = 200
-    line.sends()
+    line.sends(body)
     return web.Response(body=body, headers=headers_of(line, content_type))
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
-from typing import Final
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from contracts.base.errors import Unavailable
 from contracts.base.processes.bounded_call import SMALL, bounded_call
-from multi_agent.bootstrap.gateway import make_gateway
+from multi_agent.bootstrap.gateway import make_gateway, make_request_log
 from multi_agent.gateway.preparing import be_ready
 from multi_agent.runtime.stopping import on_stop_signals
 from multi_agent.settings import Settings
+
+if TYPE_CHECKING:
+    from multi_agent.gateway.gateway import Gateway
 
 _READY_SECONDS: Final = 30.0
 """Less than the process for large texts waits for one."""
@@ -23,17 +28,31 @@ _log = structlog.get_logger(__name__)
 
 async def run_gateway(settings: Settings) -> None:
     """Serve callers until stopped. Raises NotConfigured."""
-    gateway = make_gateway(settings)
+    made = make_gateway(settings)
     from multi_agent.gateway.serving import listening  # noqa: PLC0415 - needs the extra that was looked for
 
     stopped = asyncio.Event()
     on_stop_signals(stopped.set)
-    async with listening(gateway, settings.gateway_host, settings.gateway_port) as url:
-        rules = [f"{rule.pattern}={rule.to}" for rule in gateway.rules.routes.rules]
-        _log.info("gateway_listening", url=url, models=rules, keys=gateway.keys is not None)
-        keeping = asyncio.create_task(_keep_ready())
-        await stopped.wait()
-        keeping.cancel()
+    with logged(made, settings) as gateway:
+        async with listening(gateway, settings.gateway_host, settings.gateway_port) as url:
+            rules = [f"{rule.pattern}={rule.to}" for rule in gateway.rules.routes.rules]
+            _log.info("gateway_listening", url=url, models=rules, keys=gateway.keys is not None)
+            keeping = asyncio.create_task(_keep_ready())
+            await stopped.wait()
+            keeping.cancel()
+
+
+@contextmanager
+def logged(gateway: Gateway, settings: Settings) -> Iterator[Gateway]:
+    """The same gateway, whose requests are kept while the block runs. Raises NotConfigured."""
+    log = make_request_log(settings)
+    if log is None:
+        yield gateway
+        return
+    try:
+        yield replace(gateway, told=(*gateway.told, log.add), keeps_bodies=log.keeps_bodies)
+    finally:
+        log.close()
 
 
 async def _keep_ready() -> None:
