@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import aiohttp
@@ -14,6 +15,8 @@ from aiohttp import web
 from contracts.base.processes.bounded_call import bounded_call
 from multi_agent.gateway.admission import Admission
 from multi_agent.gateway.answers import AnswerWay, counted_answer, stream_answer, whole_answer
+from multi_agent.gateway.budgets.bound import NOTHING
+from multi_agent.gateway.budgets.budgets import Budgets, OverLimit
 from multi_agent.gateway.keys import EVERYBODY, KeyFile, VirtualKey
 from multi_agent.gateway.preparing import GatewayRules, PreparedRequest, prepare
 from multi_agent.gateway.providers import Providers
@@ -25,7 +28,7 @@ from multi_agent.gateway.questions import (
     question_at,
     session_in,
 )
-from multi_agent.gateway.refusals import GatewayRefusal
+from multi_agent.gateway.refusals import GatewayRefusal, over_limit
 from multi_agent.gateway.replies import (
     EVENTS,
     JSON,
@@ -50,11 +53,15 @@ class Gateway:
     providers: Providers
     keys: KeyFile | None = None
     """None to let everybody in, which only a gateway on the loopback may."""
+    budgets: Budgets | None = None
+    """Keeps keys within their limits."""
     admission: Admission = field(default_factory=Admission)
     told: tuple[Callable[[RequestLine], None], ...] = ()
     """Who is told of each request that has ended, and may take no time."""
     keeps_bodies: bool = False
     """Whether they are told what was said, too."""
+    streaming: Callable[[], AbstractContextManager[object]] = nullcontext
+    """Counts a stream as open while its block runs."""
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request, and log it."""
@@ -101,7 +108,31 @@ class Gateway:
                 raise GatewayRefusal(prepared.failure)
             if prepared.answer is not None:
                 return reply_with(prepared.answer, line)
-            return await self._asked(request, question, prepared, line)
+            try:
+                async with self._charged(key, prepared, line):
+                    return await self._asked(request, question, prepared, line)
+            except OverLimit as error:
+                raise over_limit(error) from None
+
+    @asynccontextmanager
+    async def _charged(
+        self, key: VirtualKey, prepared: PreparedRequest, line: RequestLine
+    ) -> AsyncIterator[None]:
+        """Room for a try within what its key may spend. Raises OverLimit."""
+        if self.budgets is None:
+            yield
+            return
+        counts = line.wish == "count"
+        price, bound = self.providers.endpoint(prepared.address).price, NOTHING if counts else prepared.bound
+        async with self.budgets.charged(key.name, key, price, bound) as charge:
+            charge.is_free = counts
+            try:
+                yield
+            except GatewayRefusal as refusal:
+                charge.is_free |= refusal.is_free
+                raise
+            finally:
+                charge.usage = None if line.failure else line.usage
 
     def _caller(self, request: web.BaseRequest) -> VirtualKey:
         """Whose request it is. Raises GatewayRefusal, and NotConfigured for a file of keys that is broken."""
@@ -145,5 +176,6 @@ class Gateway:
         reply = web.StreamResponse(headers=headers_of(way.line, EVENTS))
         way.line.status = 200
         await reply.prepare(request)
-        await stream_answer(response, reply, way)
+        with self.streaming():
+            await stream_answer(response, reply, way)
         return reply

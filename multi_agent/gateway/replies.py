@@ -90,6 +90,8 @@ def reply_refused(refusal: GatewayRefusal, name: FormatName, line: RequestLine) 
     headers = headers_of(line, JSON)
     if refusal.retry_after is not None:
         headers["Retry-After"] = str(math.ceil(refusal.retry_after))
+    if failure.kind == "spent":
+        headers["x-should-retry"] = "false"  # SDKs would ask again within seconds
     return web.Response(body=body, status=line.status, headers=headers)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -12,12 +12,15 @@ import structlog
 
 from contracts.base.errors import Unavailable
 from contracts.base.processes.bounded_call import SMALL, bounded_call
-from multi_agent.bootstrap.gateway import make_gateway, make_request_log
+from multi_agent.bootstrap.gateway import make_budgets, make_gateway, make_request_log
 from multi_agent.gateway.preparing import be_ready
+from multi_agent.runtime.observing.metrics_server import serve_metrics
 from multi_agent.runtime.stopping import on_stop_signals
 from multi_agent.settings import Settings
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
     from multi_agent.gateway.gateway import Gateway
 
 _READY_SECONDS: Final = 30.0
@@ -33,7 +36,9 @@ async def run_gateway(settings: Settings) -> None:
 
     stopped = asyncio.Event()
     on_stop_signals(stopped.set)
-    with logged(made, settings) as gateway:
+    with kept(made, settings) as gateway:
+        if settings.metrics_port is not None:
+            serve_metrics(settings.metrics_host, settings.metrics_port)
         async with listening(gateway, settings.gateway_host, settings.gateway_port) as url:
             rules = [f"{rule.pattern}={rule.to}" for rule in gateway.rules.routes.rules]
             _log.info("gateway_listening", url=url, models=rules, keys=gateway.keys is not None)
@@ -43,16 +48,31 @@ async def run_gateway(settings: Settings) -> None:
 
 
 @contextmanager
-def logged(gateway: Gateway, settings: Settings) -> Iterator[Gateway]:
-    """The same gateway, whose requests are kept while the block runs. Raises NotConfigured."""
-    log = make_request_log(settings)
-    if log is None:
-        yield gateway
-        return
-    try:
-        yield replace(gateway, told=(*gateway.told, log.add), keeps_bodies=log.keeps_bodies)
-    finally:
-        log.close()
+def kept(
+    gateway: Gateway, settings: Settings, registry: CollectorRegistry | None = None
+) -> Iterator[Gateway]:
+    """The same gateway, with its log, its ledger and its metrics while the block runs. Raises NotConfigured.
+
+    registry: of the metrics, by default the one of this process.
+    """
+    # How to count must be known before this is imported; see metrics_server.
+    from prometheus_client import REGISTRY  # noqa: PLC0415
+
+    from multi_agent.gateway.records.metrics import GatewayMetrics  # noqa: PLC0415
+
+    metrics = GatewayMetrics(registry or REGISTRY)
+    with ExitStack() as stack:
+        if log := make_request_log(settings, metrics.dropped):
+            stack.callback(log.close)
+        if budgets := make_budgets(settings, metrics.left):
+            stack.callback(budgets.close)
+        yield replace(
+            gateway,
+            told=(metrics.ended, *([log.add] if log else [])),
+            keeps_bodies=log is not None and log.keeps_bodies,
+            streaming=metrics.streaming,
+            budgets=budgets,
+        )
 
 
 async def _keep_ready() -> None:

@@ -13,6 +13,7 @@ import anthropic
 import openai
 from google import genai
 from google.genai import types as google
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from multi_agent.bootstrap.gateway import make_gateway
@@ -21,7 +22,7 @@ from multi_agent.gateway.gateway import Gateway
 from multi_agent.gateway.serving import listening
 from multi_agent.models.adapters.http_body import http_library
 from multi_agent.models.wire.canonical import FormatName
-from multi_agent.runtime.gateway import logged
+from multi_agent.runtime.gateway import kept
 from multi_agent.settings import load_settings
 from tests.gateway.fake_service import FakeService, serving
 
@@ -52,10 +53,10 @@ async def gateway_over(
     of: FormatName = "chat",
     keys: Path | None = None,
     admission: Admission | None = None,
-    logs: bool = False,
+    keeps: bool = False,
     **settings: Any,
 ) -> AsyncIterator[Rig]:
-    """A gateway in front of a service of one format; it keeps its requests where `logs` says so."""
+    """A gateway in front of a service of one format, and what it keeps where that is wanted."""
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(serving(service))
         given = {
@@ -71,8 +72,8 @@ async def gateway_over(
         if of == "responses":
             gateway = replace(gateway, rules=replace(gateway.rules, speaks_responses=True))
         gateway = replace(gateway, admission=admission or gateway.admission)
-        if logs:
-            gateway = stack.enter_context(logged(gateway, known))
+        if keeps:
+            gateway = stack.enter_context(kept(gateway, known, CollectorRegistry()))
         url = await stack.enter_async_context(listening(gateway, "127.0.0.1", 0))
         yield Rig(gateway, service, url)
 

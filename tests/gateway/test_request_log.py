@@ -39,7 +39,7 @@ async def logging_gateway(
     service: FakeService, folder: Path, **settings: Any
 ) -> AsyncIterator[tuple[str, Path]]:
     """The URL of a gateway that writes a log, and the log's file."""
-    async with gateway_over(service, logs=True, data_dir=folder, **settings) as rig:
+    async with gateway_over(service, keeps=True, data_dir=folder, **settings) as rig:
         yield rig.url, folder / "gateway" / "requests.db"
 
 
@@ -219,7 +219,7 @@ def test_records_are_found_by_what_they_are(tmp_path: Path) -> None:
 
 
 def test_a_line_holds_no_body_when_it_has_ended() -> None:
-    line = RequestLine("r-1", "chat", "answer", prepared=PreparedRequest(model="m", body=b"x", bound=5))
+    line = RequestLine("r-1", "chat", "answer", prepared=PreparedRequest(model="m", body=b"x", session="s"))
     line.end()
-    assert line.prepared == PreparedRequest(model="m", bound=5)
+    assert line.prepared == PreparedRequest(model="m", session="s")
     assert isinstance(record_of(line, str), RequestRecord)
