@@ -47,6 +47,15 @@ async def run_gateway(settings: Settings) -> None:
             keeping.cancel()
 
 
+def check_gateway(settings: Settings) -> None:
+    """Raise NotConfigured for settings with which a gateway would not start."""
+    gateway = make_gateway(settings)
+    from multi_agent.gateway.serving import check_free, check_place  # noqa: PLC0415 - see above
+
+    check_place(settings.gateway_host, has_keys=gateway.keys is not None)
+    check_free(settings.gateway_host, settings.gateway_port)
+
+
 @contextmanager
 def kept(
     gateway: Gateway, settings: Settings, registry: CollectorRegistry | None = None

@@ -9,8 +9,8 @@ import click
 
 from contracts.base.printing import print_json, print_line
 from multi_agent.cli.debug.reading import log_options, read_log
+from multi_agent.cli.debug.text import aligned, number, print_requests, seconds, short
 from multi_agent.cli.debug.text import as_json as json_of
-from multi_agent.cli.debug.text import number, print_requests, print_rows, seconds, short
 from multi_agent.gateway.records.figures import ModelFigures, by_model, slowest
 
 _NAMES: Final = ("model", "answered", "first p50", "p99", "whole p50", "p99", "tokens/s")
@@ -29,7 +29,8 @@ def slow(limit: int, as_json: bool, **wanted: Any) -> None:
     if as_json:
         print_json({"models": [asdict(one) for one in models], "slowest": [json_of(one) for one in worst]})
     elif worst:
-        print_rows(_NAMES, map(_cells, models))
+        for line in aligned([_NAMES, *map(_cells, models)]):
+            print_line(line)
         print_line()
         print_requests(worst)
     else:

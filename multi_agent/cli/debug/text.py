@@ -8,23 +8,32 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from contracts.base.text import flowing
-from multi_agent.cli.tables import Cell, Column, Terminal
+from multi_agent.cli.tables import Terminal
 from multi_agent.gateway.records.record import RequestRecord
 
-_STYLES: Final = {"ok": "green", "cancelled": "dim"}
+_NAMES: Final = (
+    *("time", "id", "key", "asked", "model", "ended", "first", "whole", "in", "out", "tokens/s"),
+    "reason",
+)
+_STYLES: Final = {"ok": "", "cancelled": "dim"}
 _MOST_NAME: Final = 40
+_MOST_REASON: Final = 120
 
 
 def print_requests(records: Iterable[RequestRecord]) -> None:
-    """A table, one line a request, with what went wrong or was lost below it."""
+    """One line a request, in columns; what went wrong at its end."""
+    found = list(records)
     terminal = Terminal()
-    names = ("time", "id", "key", "asked", "model", "outcome", "first", "whole", "in", "out", "tokens/s")
-    terminal.print_table([Column(name) for name in names], map(_cells, records))
+    head, *lines = aligned([_NAMES, *map(_cells, found)])
+    terminal.print_line(head, "dim")
+    for record, line in zip(found, lines, strict=True):
+        terminal.print_line(line, _STYLES.get(record.outcome, "red"))
 
 
-def print_rows(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table of plain cells."""
-    Terminal().print_table([Column(name) for name in names], ([Cell(one) for one in row] for row in rows))
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as lines, in columns as wide as they need to be."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 def as_json(record: RequestRecord) -> dict[str, Any]:
@@ -53,18 +62,19 @@ def short(text: str, most: int = _MOST_NAME) -> str:
     return flat if len(flat) <= most else flat[: most - 3] + "..."
 
 
-def _cells(record: RequestRecord) -> list[Cell]:
-    said = f"{record.outcome} ({record.status})" if record.status else record.outcome
+def _cells(record: RequestRecord) -> list[str]:
+    said = f"{record.outcome} {record.status}" if record.status else record.outcome
     return [
-        Cell(moment(record.at)),
-        Cell(record.request_id[:12], "dim"),
-        Cell(short(record.key)),
-        Cell(short(record.asked)),
-        Cell(short(record.model)),
-        Cell(said, _STYLES.get(record.outcome, "red")),
-        Cell(seconds(record.first_ms)),
-        Cell(seconds(record.ms)),
-        Cell(number(record.input)),
-        Cell(number(record.output)),
-        Cell(number(record.tokens_per_second)),
+        moment(record.at),
+        record.request_id[:12],
+        short(record.key),
+        short(record.asked),
+        short(record.model),
+        said,
+        seconds(record.first_ms),
+        seconds(record.ms),
+        number(record.input),
+        number(record.output),
+        number(record.tokens_per_second),
+        short(record.reason, _MOST_REASON),
     ]
