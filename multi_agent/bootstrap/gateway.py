@@ -12,7 +12,7 @@ from multi_agent.bootstrap.models import model_settings
 from multi_agent.settings import Settings
 
 if TYPE_CHECKING:
-    from multi_agent.gateway.budgets.budgets import Budgets
+    from multi_agent.gateway.budgets.budgets import KeyBudgets
     from multi_agent.gateway.gateway import Gateway
     from multi_agent.gateway.records.log import RequestLog
 
@@ -25,17 +25,17 @@ def request_log_path(settings: Settings) -> Path:
     return settings.data / "gateway" / "requests.db"
 
 
-def make_budgets(settings: Settings, left: Callable[[str, str, float], None]) -> Budgets | None:
+def make_budgets(settings: Settings, left: Callable[[str, str, float], None]) -> KeyBudgets | None:
     """What keeps keys within their limits; None where there are no keys. Raises NotConfigured.
 
-    left: see Budgets.
+    left: see KeyBudgets.
     """
-    from multi_agent.gateway.budgets.budgets import Budgets
+    from multi_agent.gateway.budgets.budgets import KeyBudgets
     from multi_agent.gateway.keys import ledger_path, read_keys
 
     if settings.gateway_keys is None:
         return None
-    budgets = Budgets(ledger_path(settings.gateway_keys), left=left)
+    budgets = KeyBudgets(ledger_path(settings.gateway_keys), left=left)
     try:
         if any(key.limits for key in read_keys(settings.gateway_keys).keys):
             budgets.check()

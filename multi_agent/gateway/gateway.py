@@ -16,7 +16,7 @@ from contracts.base.processes.bounded_call import bounded_call
 from multi_agent.gateway.admission import Admission
 from multi_agent.gateway.answers import AnswerWay, counted_answer, stream_answer, whole_answer
 from multi_agent.gateway.budgets.bound import NOTHING
-from multi_agent.gateway.budgets.budgets import Budgets, OverLimit
+from multi_agent.gateway.budgets.budgets import KeyBudgets, OverKeyLimit
 from multi_agent.gateway.keys import EVERYBODY, KeyFile, VirtualKey
 from multi_agent.gateway.preparing import GatewayRules, PreparedRequest, prepare
 from multi_agent.gateway.providers import Providers
@@ -53,7 +53,7 @@ class Gateway:
     providers: Providers
     keys: KeyFile | None = None
     """None to let everybody in, which only a gateway on the loopback may."""
-    budgets: Budgets | None = None
+    budgets: KeyBudgets | None = None
     """Keeps keys within their limits."""
     admission: Admission = field(default_factory=Admission)
     told: tuple[Callable[[RequestLine], None], ...] = ()
@@ -111,14 +111,14 @@ class Gateway:
             try:
                 async with self._charged(key, prepared, line):
                     return await self._asked(request, question, prepared, line)
-            except OverLimit as error:
+            except OverKeyLimit as error:
                 raise over_limit(error) from None
 
     @asynccontextmanager
     async def _charged(
         self, key: VirtualKey, prepared: PreparedRequest, line: RequestLine
     ) -> AsyncIterator[None]:
-        """Room for a try within what its key may spend. Raises OverLimit."""
+        """Room for a try within what its key may spend. Raises OverKeyLimit."""
         if self.budgets is None:
             yield
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multi_agent.gateway.budgets.budgets import OverLimit
+from multi_agent.gateway.budgets.budgets import OverKeyLimit
 from multi_agent.models.wire.failures import FailureKind, WireFailure
 
 
@@ -30,7 +30,7 @@ class GatewayRefusal(Exception):
         """Whether the service took nothing for the request."""
 
 
-def over_limit(error: OverLimit) -> GatewayRefusal:
+def over_limit(error: OverKeyLimit) -> GatewayRefusal:
     """The refusal of a request that its key has no room for."""
     hit = error.hit
     if hit is None:

@@ -21,7 +21,7 @@ from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
-from multi_agent.gateway.budgets.ledger import Ledger
+from multi_agent.gateway.budgets.ledger import KeyLedger
 from multi_agent.gateway.budgets.limits import NANO, KeyLimits
 from multi_agent.gateway.keys import add_key, ledger_path
 from tests.gateway.fake_service import FakeService, serving
@@ -144,7 +144,7 @@ async def _caller(wanted: Race, number: int, secret: str) -> None:
 
 
 def _result(wanted: Race, service: BillingService, path: Path) -> dict[str, Any]:
-    ledger = Ledger(path)
+    ledger = KeyLedger(path)
     spent = ledger.spent("ann", time.time())
     ledger.close()
     return {

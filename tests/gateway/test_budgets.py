@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from contracts.base.errors import InvalidInput, NotConfigured
 from multi_agent.gateway.budgets.bound import RequestBound, unbounded
-from multi_agent.gateway.budgets.budgets import Budgets, OverLimit
-from multi_agent.gateway.budgets.ledger import Ledger, Refused
-from multi_agent.gateway.budgets.limits import Asked, KeyLimits, KeySpent
+from multi_agent.gateway.budgets.budgets import KeyBudgets, OverKeyLimit
+from multi_agent.gateway.budgets.ledger import KeyLedger, KeyRefused
+from multi_agent.gateway.budgets.limits import KeyAmount, KeyLimits, KeySpent
 from multi_agent.gateway.keys import add_key, change_limits, ledger_path, read_keys
 from multi_agent.models.prices import Price
 from multi_agent.models.wire.canonical import WireUsage
@@ -62,7 +62,7 @@ async def streamed(rig: Rig, key: dict[str, str]) -> AsyncIterator[ClientRespons
 
 def spent_in(folder: Path) -> KeySpent:
     """What the key has spent; by the end of a gateway all is settled."""
-    ledger = Ledger(ledger_path(folder / "keys.json"))
+    ledger = KeyLedger(ledger_path(folder / "keys.json"))
     try:
         return ledger.spent("ann", time.time())
     finally:
@@ -178,42 +178,42 @@ def test_cached_and_written_tokens_have_their_prices() -> None:
     usage = WireUsage(1_000, 100, cached=400, written=200)
     # 600 fresh ones and a quarter of 200 at $2, 400 cached at $0.50, 100 made at $10.
     assert bound.cost(price, usage) == 650 * 2_000 + 400 * 500 + 100 * 10_000
-    assert bound.asked(price) == Asked(1_100, 1_250 * 2_000 + 100 * 10_000)
+    assert bound.asked(price) == KeyAmount(1_100, 1_250 * 2_000 + 100 * 10_000)
 
 
 def test_a_day_ends_at_midnight_and_a_minute_after_sixty_seconds(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "ledger")
+    ledger = KeyLedger(tmp_path / "ledger")
     daily, minutely = KeyLimits(tokens_per_day=10), KeyLimits(tokens_per_minute=10, requests_per_minute=9)
-    asked = Asked(tokens=6)
+    asked = KeyAmount(tokens=6)
     assert isinstance(ledger.take("a", daily, asked, NOON), int)
     assert isinstance(ledger.take("b", daily, asked, NOON), int)
-    assert isinstance(ledger.take("a", daily, asked, NOON + 43_199), Refused)
+    assert isinstance(ledger.take("a", daily, asked, NOON + 43_199), KeyRefused)
     assert isinstance(ledger.take("a", daily, asked, NOON + 43_200), int)
     first = ledger.take("c", minutely, asked, NOON)
     assert isinstance(first, int)
-    ledger.take("c", minutely, Asked(tokens=4), NOON + 10)
+    ledger.take("c", minutely, KeyAmount(tokens=4), NOON + 10)
     refused = ledger.take("c", minutely, asked, NOON + 20)
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, KeyRefused)
     assert (refused.hit.name, refused.frees_in) == ("tokens_per_minute", 40.0)
-    ledger.settle(first, Asked(tokens=0))
+    ledger.settle(first, KeyAmount(tokens=0))
     assert isinstance(ledger.take("c", minutely, asked, NOON + 20), int)
     ledger.close()
 
 
 def test_the_dead_stay_charged_and_are_forgotten_after_a_day(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "ledger")
+    ledger = KeyLedger(tmp_path / "ledger")
     limits = KeyLimits(usd=1)
-    died = ledger.take("a", limits, Asked(10, 500), NOON)
+    died = ledger.take("a", limits, KeyAmount(10, 500), NOON)
     assert isinstance(died, int)
     assert ledger.spent("a", NOON + 3_600).open_nano_usd == 500
     for _ in range(200):
-        number = ledger.take("a", limits, Asked(1, 1), NOON + 90_000)
+        number = ledger.take("a", limits, KeyAmount(1, 1), NOON + 90_000)
         assert isinstance(number, int)
-        ledger.settle(number, Asked())
-        ledger.settle(number, Asked(9, 9))
+        ledger.settle(number, KeyAmount())
+        ledger.settle(number, KeyAmount(9, 9))
     spent = ledger.spent("a", NOON + 90_000)
     assert (spent.nano_usd, spent.open_requests) == (500, 0)
-    ledger.settle(died, Asked())
+    ledger.settle(died, KeyAmount())
     assert ledger.spent("a", NOON).nano_usd == 500
     ledger.close()
 
@@ -235,20 +235,20 @@ steps: st.SearchStrategy[Steps] = st.lists(
 def test_whatever_happens_nothing_is_overspent(tmp_path: Path, taken: Steps) -> None:
     limits = KeyLimits(usd=100 / 1e9, tokens_per_day=60, tokens_per_minute=50, requests_per_minute=4)
     key, now = f"k{time.perf_counter_ns()}", NOON
-    two = [Ledger(tmp_path / "ledger") for _ in range(2)]
-    took: dict[int, tuple[float, Asked]] = {}
-    open_ones: list[tuple[int, Asked]] = []
+    two = [KeyLedger(tmp_path / "ledger") for _ in range(2)]
+    took: dict[int, tuple[float, KeyAmount]] = {}
+    open_ones: list[tuple[int, KeyAmount]] = []
     for step, amount, part, seconds in taken:
         ledger = two[amount % 2]
         if step == "take":
-            asked = Asked(amount, amount)
+            asked = KeyAmount(amount, amount)
             number = ledger.take(key, limits, asked, now)
             if isinstance(number, int):
                 open_ones.append((number, asked))
                 took[number] = (now, asked)
         elif open_ones and step == "settle":
             number, asked = open_ones.pop(amount % len(open_ones))
-            used = Asked(int(asked.tokens * part), int(asked.nano_usd * part))
+            used = KeyAmount(int(asked.tokens * part), int(asked.nano_usd * part))
             ledger.settle(number, used)
             took[number] = (took[number][0], used)
         now += seconds / 100
@@ -261,7 +261,7 @@ def test_whatever_happens_nothing_is_overspent(tmp_path: Path, taken: Steps) -> 
 
 
 async def test_who_gives_up_while_the_ledger_is_busy_pays_nothing(tmp_path: Path) -> None:
-    budgets = Budgets(tmp_path / "ledger")
+    budgets = KeyBudgets(tmp_path / "ledger")
     limits, price, bound = KeyLimits(usd=1), Price(1.0, 1.0), RequestBound(10, 10)
     budgets.check()
 
@@ -279,21 +279,21 @@ async def test_who_gives_up_while_the_ledger_is_busy_pays_nothing(tmp_path: Path
     async with budgets.charged("ann", limits, price, bound) as charge:
         charge.is_free = True
     budgets.close()
-    ledger = Ledger(tmp_path / "ledger")
+    ledger = KeyLedger(tmp_path / "ledger")
     spent = ledger.spent("ann", time.time())
     assert (spent.nano_usd, spent.requests_minute, spent.open_requests) == (0, 2, 0)
     ledger.close()
 
 
 async def test_many_at_once_in_one_gateway_spend_what_there_is(tmp_path: Path) -> None:
-    budgets = Budgets(tmp_path / "ledger")
+    budgets = KeyBudgets(tmp_path / "ledger")
     limits, price, bound = KeyLimits(usd=105 / 1e9), Price(0.001, 0.0), RequestBound(10, 0)
 
     async def ask() -> bool:
         try:
             async with budgets.charged("ann", limits, price, bound):
                 return True
-        except OverLimit:
+        except OverKeyLimit:
             return False
 
     assert sum(await asyncio.gather(*(ask() for _ in range(50)))) == 10
@@ -304,7 +304,7 @@ def test_a_ledger_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     path = tmp_path / "ledger"
     path.write_bytes(b"no database" * 1_000)
     with pytest.raises(NotConfigured, match=f"the ledger of the gateway's keys {path} cannot be used"):
-        Budgets(path).check()
+        KeyBudgets(path).check()
 
 
 def test_limits_of_a_key_are_changed_and_its_file_is_as_before_without_any(tmp_path: Path) -> None:

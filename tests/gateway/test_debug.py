@@ -18,8 +18,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from contracts.base.errors import InvalidInput, NotConfigured
 from multi_agent.bootstrap.gateway import make_gateway
 from multi_agent.cli import cli
-from multi_agent.gateway.budgets.ledger import Ledger
-from multi_agent.gateway.budgets.limits import Asked, KeyLimits
+from multi_agent.gateway.budgets.ledger import KeyLedger
+from multi_agent.gateway.budgets.limits import KeyAmount, KeyLimits
 from multi_agent.gateway.keys import add_key, ledger_path
 from multi_agent.gateway.preparing import PreparedRequest
 from multi_agent.gateway.records.metrics import OTHERS, GatewayMetrics
@@ -109,8 +109,8 @@ def test_a_list_of_keys_says_what_is_spent_and_left(tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
     assert run("gateway-key", "ann", "--keys", str(keys), "--usd", "5", "--tokens-per-day", "1000")
     add_key(keys, "bob", ("gpt-*",), 1e-9)
-    ledger = Ledger(ledger_path(keys))
-    for amount in (Asked(100, 1_000_000_000), Asked(200, 500_000_000)):
+    ledger = KeyLedger(ledger_path(keys))
+    for amount in (KeyAmount(100, 1_000_000_000), KeyAmount(200, 500_000_000)):
         number = ledger.take("ann", KeyLimits(usd=5), amount, time.time())
     assert isinstance(number, int)
     ledger.settle(number, None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +9,10 @@ from typing import Any
 
 import click
 
-from contracts.base.errors import InvalidInput, NotConfigured
+from contracts.base.errors import InvalidInput
 from contracts.base.printing import print_json, print_line
 from multi_agent.cli.options import json_option, settings_of
-from multi_agent.gateway.budgets.ledger import WHAT, read_spent
+from multi_agent.gateway.budgets.ledger import read_spent
 from multi_agent.gateway.budgets.limits import NANO, KeyLimits, KeySpent, in_units, left_of, shown, spent_of
 from multi_agent.gateway.keys import VirtualKey, add_key, change_limits, ledger_path, read_keys, remove_key
 from multi_agent.gateway.routes import ANY
@@ -85,10 +84,7 @@ def _change(path: Path, name: str, options: dict[str, Any]) -> None:
 
 def _list(path: Path, *, as_json: bool) -> None:
     keys, now = read_keys(path).keys, time.time()
-    try:
-        spent = read_spent(ledger_path(path), [key.name for key in keys], now)
-    except sqlite3.Error as error:
-        raise NotConfigured(f"{WHAT} {ledger_path(path)} cannot be read: {error}") from None
+    spent = read_spent(ledger_path(path), [key.name for key in keys], now)
     if as_json:
         print_json([_as_json(key, spent[key.name]) for key in keys])
         return

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from multi_agent.gateway.budgets.limits import NANO, Asked
+from multi_agent.gateway.budgets.limits import NANO, KeyAmount
 from multi_agent.models.prices import Price
 from multi_agent.models.wire.canonical import (
     FormatName,
@@ -63,16 +63,15 @@ class RequestBound:
     surcharge: float = 0.0
     """What a token costs more that the service writes to its cache, as a part of its price."""
 
-    def asked(self, price: Price) -> Asked:
+    def asked(self, price: Price) -> KeyAmount:
         """In tokens and money."""
         usage = WireUsage(self.given, self.made, written=self.given)
-        return Asked(self.given + self.made, self.cost(price, usage))
+        return KeyAmount(self.given + self.made, self.cost(price, usage))
 
     def cost(self, price: Price, usage: WireUsage) -> int:
         """What a usage costs, in billionths of a dollar, rounded up."""
-        given = usage.given + usage.written * self.surcharge
-        cost = price.cost(0, usage.made) + price.cost(1, 0, 0) * (given - usage.cached)
-        return math.ceil((cost + price.cost(usage.cached, 0, usage.cached)) * NANO)
+        written = math.ceil(usage.written * self.surcharge)
+        return math.ceil(price.cost(usage.given + written, usage.made, usage.cached) * NANO)
 
 
 NOTHING: Final = RequestBound(0, 0)

@@ -6,13 +6,23 @@ that dies has overspent nothing: what it had under way stays charged in full.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from multi_agent.gateway.budgets.limits import MINUTE, Asked, KeyLimits, KeySpent, LimitHit, day_of, first_hit
+from contracts.base.errors import NotConfigured
+from multi_agent.gateway.budgets.limits import (
+    MINUTE,
+    KeyAmount,
+    KeyLimits,
+    KeySpent,
+    LimitHit,
+    day_of,
+    first_hit,
+)
 from multi_agent.gateway.private_file import open_private
 
 WHAT: Final = "the ledger of the gateway's keys"
@@ -47,7 +57,7 @@ _OPEN_SECONDS: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class KeyRefused:
     """A request that does not fit."""
 
     hit: LimitHit
@@ -55,7 +65,7 @@ class Refused:
     """Seconds until it fits, for a limit of a minute; None where it never does."""
 
 
-class Ledger:
+class KeyLedger:
     """The file, opened. Used by one thread at a time; each call is one transaction."""
 
     def __init__(self, path: Path) -> None:
@@ -63,13 +73,13 @@ class Ledger:
         self._connection = open_private(path, _SCHEMA, WHAT)
         self._since_forgetting = 0
 
-    def take(self, key: str, limits: KeyLimits, asked: Asked, now: float) -> int | Refused:
+    def take(self, key: str, limits: KeyLimits, asked: KeyAmount, now: float) -> int | KeyRefused:
         """Charge what a request may take; its number, or why it does not fit. Raises sqlite3.Error."""
         with self._transaction():
             hit = first_hit(limits, self.spent(key, now), asked)
             if hit is not None:
                 frees = self._frees_in(key, hit, now) if hit.is_rate and not hit.is_never else None
-                return Refused(hit, frees)
+                return KeyRefused(hit, frees)
             self._forget(now)
             day = day_of(now)
             self._connection.execute(_CHARGE, [key, day, asked.nano_usd, asked.tokens, 1])
@@ -80,7 +90,7 @@ class Ledger:
             assert number is not None
             return number
 
-    def settle(self, number: int, took: Asked | None) -> None:
+    def settle(self, number: int, took: KeyAmount | None) -> None:
         """Say what a request took, None where that is not known: then it stays charged in full.
 
         Only the first word counts. Raises sqlite3.Error.
@@ -92,7 +102,7 @@ class Ledger:
             if found is None:
                 return
             key, day, nano_usd, tokens = found
-            took = took or Asked(tokens, nano_usd)
+            took = took or KeyAmount(tokens, nano_usd)
             self._connection.execute(_CHARGE, [key, day, took.nano_usd - nano_usd, took.tokens - tokens, 0])
             self._connection.execute(
                 "UPDATE tries SET nano_usd = ?, tokens = ?, is_open = 0 WHERE number = ?",
@@ -142,11 +152,13 @@ class Ledger:
 
 
 def read_spent(path: Path, keys: list[str], now: float) -> dict[str, KeySpent]:
-    """What keys have taken; nothing where there is no ledger yet. Raises NotConfigured, sqlite3.Error."""
+    """What keys have taken; nothing where there is no ledger yet. Raises NotConfigured."""
     if not path.exists():
         return {key: KeySpent() for key in keys}
-    ledger = Ledger(path)
+    ledger = KeyLedger(path)
     try:
         return {key: ledger.spent(key, now) for key in keys}
+    except sqlite3.Error as error:
+        raise NotConfigured(f"{WHAT} {path} cannot be read: {error}") from None
     finally:
         ledger.close()

@@ -44,7 +44,7 @@ class KeyLimits(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class KeyAmount:
     """What a request may take at most, or took."""
 
     tokens: int = 0
@@ -96,7 +96,7 @@ class LimitHit:
         return self.name.endswith("_minute")
 
 
-def first_hit(limits: KeyLimits, spent: KeySpent, asked: Asked) -> LimitHit | None:
+def first_hit(limits: KeyLimits, spent: KeySpent, asked: KeyAmount) -> LimitHit | None:
     """The first limit that a request would exceed; one that it exceeds by itself before others."""
     asks = {"usd_per_day": asked.nano_usd, "usd": asked.nano_usd, "requests_per_minute": 1}
     hits = [
