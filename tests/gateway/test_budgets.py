@@ -101,6 +101,14 @@ async def test_a_caller_that_hangs_up_pays_in_full(tmp_path: Path) -> None:
     assert spent.open_requests == 0
 
 
+async def test_half_a_stream_is_charged_in_full(tmp_path: Path) -> None:
+    # It has said what the request took, and as yet one token of the answer.
+    async with limited(tmp_path, FakeService(breaks=True), KeyLimits(usd=1), of="anthropic") as (rig, key):
+        async with streamed(rig, key) as reply:
+            assert b"error" in await reply.read()
+    assert spent_in(tmp_path).nano_usd >= 100 * 10_000
+
+
 async def test_a_refusal_says_which_limit_in_the_format_of_the_caller(tmp_path: Path) -> None:
     limits = KeyLimits(usd=1.5 * IN_FULL / 1e9)
     async with limited(tmp_path, FakeService(answer=replace(HELLO, usage=None)), limits) as (rig, key):

@@ -218,6 +218,15 @@ def test_records_are_found_by_what_they_are(tmp_path: Path) -> None:
     assert [found(since=6.0), found(limit=1), found(key="' OR 1")] == ["01", "1", ""]
 
 
+def test_a_line_holds_so_much_of_an_answer() -> None:
+    line = RequestLine("r-1", "chat", "answer", keeps_bodies=True)
+    for _ in range(5):
+        line.sends(bytes(MOST_BODY // 2))
+    line.says(bytes(3 * MOST_BODY))
+    assert MOST_BODY < len(line.answered) <= 2 * MOST_BODY
+    assert len(line.said) == MOST_BODY + 1
+
+
 def test_a_line_holds_no_body_when_it_has_ended() -> None:
     line = RequestLine("r-1", "chat", "answer", prepared=PreparedRequest(model="m", body=b"x", session="s"))
     line.end()
