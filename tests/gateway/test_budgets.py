@@ -103,9 +103,11 @@ async def test_a_caller_that_hangs_up_pays_in_full(tmp_path: Path) -> None:
 
 async def test_half_a_stream_is_charged_in_full(tmp_path: Path) -> None:
     # It has said what the request took, and as yet one token of the answer.
-    async with limited(tmp_path, FakeService(breaks=True), KeyLimits(usd=1), of="anthropic") as (rig, key):
-        async with streamed(rig, key) as reply:
-            assert b"error" in await reply.read()
+    half = FakeService(breaks=True)
+    gateway = limited(tmp_path, half, KeyLimits(usd=1), of="anthropic")
+    async with gateway as (rig, key), streamed(rig, key) as reply:
+        told = await reply.read()
+    assert b"error" in told
     assert spent_in(tmp_path).nano_usd >= 100 * 10_000
 
 
