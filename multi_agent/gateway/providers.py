@@ -159,7 +159,8 @@ def _key_header(name: FormatName, endpoint: Endpoint) -> dict[str, str]:
 
 def _unreached(endpoint: Endpoint, error: Exception) -> GatewayRefusal:
     """The refusal where a service was not reached: an outage to the caller, whatever is to blame."""
-    return GatewayRefusal(WireFailure("overloaded", str(connection_error(endpoint, error))))
+    failure = WireFailure("overloaded", str(connection_error(endpoint, error)))
+    return GatewayRefusal(failure, is_free=isinstance(error, aiohttp.ClientConnectorError))
 
 
 async def _refused(endpoint: Endpoint, response: aiohttp.ClientResponse, name: FormatName) -> GatewayRefusal:
@@ -181,10 +182,11 @@ async def _refused(endpoint: Endpoint, response: aiohttp.ClientResponse, name: F
     if response.status in (401, 403):
         # Not the caller's key; and some services quote a part of theirs.
         said = f"{endpoint.service} refuses {endpoint.model!r} to the gateway; its operator must change that"
-        return GatewayRefusal(WireFailure("permission", said))
+        return GatewayRefusal(WireFailure("permission", said), is_free=True)
     wait = retry_after_seconds(response.headers)
     wait = google_retry_delay(body) if wait is None else wait
     told = replace(failure, message=f"{endpoint.name}: {endpoint.scrub(failure.message)}")
     is_said = isinstance(body, dict) and body.get("error") and response.status >= 400
     passed = endpoint.redact(raw.decode("utf-8", "replace")).encode() if is_said else None
-    return GatewayRefusal(told, retry_after=wait, body=passed, status=response.status)
+    is_free = response.status >= 400
+    return GatewayRefusal(told, retry_after=wait, body=passed, status=response.status, is_free=is_free)

@@ -132,7 +132,7 @@ def _wrong(field: str) -> Iterator[Wrong]:
     variable = variable_of(field)
     yield Wrong(field, variable, "empty", "", (variable,))
     kind = _plain_type(info.annotation)
-    if kind in {int, float, float | Literal["off"]}:
+    if kind in {int, float, bool, float | Literal["off"]}:
         yield Wrong(field, variable, "type", "many", (variable,))
         if kind is float:
             yield Wrong(field, variable, "range", "inf", (variable,))
