@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from contracts.base.errors import ModelRefused
+from contracts.base.errors import ModelRefused, NotConfigured
 from contracts.ports.content import ToolCall
 from contracts.ports.model import ModelRequest, ModelResponse
 from multi_agent.bootstrap import model_settings
@@ -129,9 +129,12 @@ async def test_a_damaged_file_is_replaced(content: bytes, tmp_path: Path) -> Non
 
 
 async def test_a_folder_that_cannot_be_used_is_none(tmp_path: Path) -> None:
-    (tmp_path / "kept").touch()
     full = Full()
     client = StoredCache(full, rules(tmp_path), "m")
+    (tmp_path / "kept").rmdir()
+    (tmp_path / "kept").touch()
+    with pytest.raises(NotConfigured, match=r"MODEL_CACHE is '.*kept': File exists; set it to"):
+        StoredCache(full, rules(tmp_path), "m")
     assert [(await client.complete(asking())).text for _ in range(2)] == ["answer 1", "answer 2"]
 
 
