@@ -69,8 +69,8 @@ class StoredCache(Wrapper):
             rules.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise NotConfigured(
-                f"MULTI_AGENT_MODEL_CACHE is {str(rules.folder)!r}: {error.strerror}; set it to a folder of yours, "
-                "or unset it"
+                f"MULTI_AGENT_MODEL_CACHE is {str(rules.folder)!r}: {error.strerror}; set it to a folder of "
+                "yours, or unset it"
             ) from None
         self._rules = rules
         self._identity = identity
