@@ -69,14 +69,18 @@ async def check_model(settings: Settings, asked: Asked | None = None) -> tuple[s
     """Check the model before anything starts that needs it.
 
     asked: None where it is not known yet what the model will be asked.
-    What is wrong with some models of a list is returned, a line each, to be said.
+    What is wrong with some models of a list, or not known of them, is returned, a line each, to be said.
     Raises NotConfigured, and ModelUnavailable when its service is away now.
     """
-    from multi_agent.models import check_model
+    from multi_agent.models import check_model, unpriced
 
     is_chosen = settings.model is not None or settings.model_spec != "replay"
-    wrong = await check_model(model_settings(settings), is_chosen=is_chosen, asked=asked)
-    return tuple(f"another model of the list is asked instead: {line}" for line in wrong)
+    wanted = model_settings(settings)
+    wrong = await check_model(wanted, is_chosen=is_chosen, asked=asked)
+    return (
+        *(f"another model of the list is asked instead: {line}" for line in wrong),
+        *(f"costs leave out {model}, whose price is not known" for model in unpriced(wanted)),
+    )
 
 
 def model_settings(settings: Settings) -> ModelSettings:
