@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from contracts.base.errors import NotConfigured
 from contracts.ports.model import ModelClient
 from multi_agent.bootstrap.services import find_agents
 from multi_agent.settings import Settings, load_settings
@@ -120,7 +121,12 @@ def _cache_rules(settings: Settings) -> CacheRules | None:
 
     if settings.model_cache is None:
         return None
-    roles = (role.strip() for role in settings.model_cache_without.split(","))
+    roles = [role.strip() for role in settings.model_cache_without.split(",")]
+    if strange := next((role for role in roles if role and not role.isidentifier()), ""):
+        raise NotConfigured(
+            f"MULTI_AGENT_MODEL_CACHE_WITHOUT names {strange[:80]!r}, which is no role; write roles with "
+            "commas between, such as tester,reviewer"
+        )
     return CacheRules(
         folder=settings.model_cache.expanduser().absolute(),
         max_seconds=settings.model_cache_hours * 3_600,

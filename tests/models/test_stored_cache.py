@@ -156,3 +156,5 @@ def test_what_the_settings_say(tmp_path: Path) -> None:
     words: dict[str, Any] = {"model_cache": tmp_path, "model_cache_without": "tester, planner,"}
     found = model_settings(Settings(**words)).cache
     assert found == CacheRules(tmp_path, 7 * DAY, 500_000_000, frozenset({"tester", "planner"}))
+    with pytest.raises(NotConfigured, match="MODEL_CACHE_WITHOUT names 'no role!', which is no role"):
+        model_settings(Settings(**words | {"model_cache_without": "tester,no role!"}))
