@@ -29,7 +29,9 @@ _OBJECTS_BETWEEN_COLLECTIONS: Final = 100_000
 
 # In the order in which a newcomer meets them.
 _COMMANDS: Final[Mapping[str, LazyCommand]] = {
-    "run": LazyCommand("workflows.run:run", "Turn a request into tested code, here and now."),
+    "run": LazyCommand(
+        "workflows.run:run", "Turn a request into tested code, here and now.", "runtime.forking.ahead:begin"
+    ),
     "plan": LazyCommand("workflows.plan:plan", "Make a plan for a request and write it to a file."),
     "map": LazyCommand("repository.map:show_map", "Show which files of a repository a request is about."),
     "baseline": LazyCommand(

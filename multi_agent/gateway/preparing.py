@@ -54,6 +54,8 @@ class PreparedRequest:
     streams: bool = False
     hides_usage: bool = False
     """Whether the usage at the end of a stream of chat completions was not asked for by the caller."""
+    groups: tuple[str, ...] = ()
+    """Of tools, by which the caller's answer names them."""
     bound: int = 0
     """Tokens of the request at most: what a budget reserves before it is sent."""
     lost: tuple[str, ...] = ()
@@ -77,7 +79,7 @@ def prepare(raw: bytes, question: CallerQuestion, key: VirtualKey, rules: Gatewa
     if not isinstance(model, str) or not model:
         return PreparedRequest(failure=WireFailure("invalid", "$.model: must name a model", "model"))
     address = rules.routes.find(model)
-    refusal = _refusal(model, address, key)
+    refusal = refusal_of(model, address, key)
     if refusal or address is None:
         return PreparedRequest(model=model[:200], failure=refusal)
     begun = PreparedRequest(
@@ -88,7 +90,8 @@ def prepare(raw: bytes, question: CallerQuestion, key: VirtualKey, rules: Gatewa
     return _answering(begun, body, question, rules)
 
 
-def _refusal(model: str, address: ModelAddress | None, key: VirtualKey) -> WireFailure | None:
+def refusal_of(model: str, address: ModelAddress | None, key: VirtualKey) -> WireFailure | None:
+    """Why a caller may not ask for a model by this name, which leads to that address."""
     if address is None:
         said = f"no model answers for the name {model[:80]!r} here; /v1/models lists those that do"
         return WireFailure("not_found", said, "model")
@@ -113,7 +116,12 @@ def _answering(
         asked = options if isinstance(options, dict) else {}
         sent = {**sent, "stream_options": {**asked, "include_usage": True}}
     return replace(
-        begun, body=sse.as_bytes(sent), streams=streams, hides_usage=hides, lost=_texts(converted.lost)
+        begun,
+        body=sse.as_bytes(sent),
+        streams=streams,
+        hides_usage=hides,
+        groups=converted.request.groups,
+        lost=_texts(converted.lost),
     )
 
 
@@ -150,7 +158,13 @@ class GatewayAnswer:
 
 
 def prepare_answer(
-    raw: bytes, source: FormatName, target: FormatName, caller: WireCaller, *, as_stream: bool
+    raw: bytes,
+    source: FormatName,
+    target: FormatName,
+    caller: WireCaller,
+    *,
+    as_stream: bool,
+    as_list: bool = False,
 ) -> GatewayAnswer:
     """A whole answer for the caller; as a stream for one that wants one of a service that has none."""
     try:
@@ -165,8 +179,9 @@ def prepare_answer(
     usage, lost = converted.response.usage, _texts(converted.lost)
     if not as_stream:
         return GatewayAnswer(raw if source == target else sse.as_bytes(converted.body), usage, lost)
-    events = b"".join(sse.encoded(target, event) for event in streamed(converted.response, target, caller))
-    return GatewayAnswer(events + sse.ended(target), usage, lost)
+    writer = sse.EventWriter(target, as_list=as_list)
+    events = writer.write(streamed(converted.response, target, caller))
+    return GatewayAnswer(events + writer.end(), usage, lost)
 
 
 def _no_answer(target: FormatName, failure: WireFailure) -> GatewayAnswer:

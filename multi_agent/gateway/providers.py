@@ -16,7 +16,6 @@ from yarl import URL
 from contracts.base.errors import NotConfigured
 from contracts.base.redaction import MARK, SHORTEST
 from multi_agent.gateway.preparing import PreparedRequest
-from multi_agent.gateway.questions import BETA_HEADERS
 from multi_agent.gateway.refusals import GatewayRefusal
 from multi_agent.gateway.routes import ModelAddress
 from multi_agent.models.adapters.connection import connection_error
@@ -30,8 +29,6 @@ from multi_agent.models.wire.failures import WireFailure, read_failure
 _MOST_CONNECTIONS: Final = 1_000
 _MOST_ERROR_BYTES: Final = 65_536
 _READ_BYTES: Final = 65_536
-_PASSED_HEADERS: Final = frozenset({"anthropic-version", *BETA_HEADERS.values()})
-"""What a caller may say in headers to a service of its own format."""
 _VERSION: Final = {"anthropic-version": "2023-06-01"}
 """For a service of Anthropic's format whose caller said none."""
 
@@ -73,17 +70,16 @@ class Providers:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request; its answer, of which nothing was read yet. Leaving ends the request there too.
 
-        said: the headers of a caller of the service's own format.
+        said: headers in which a caller of the service's own format says what it wants.
         beta: whether its address said so.
         Raises GatewayRefusal for any other answer, and for none.
         """
         endpoint = self.endpoint(sent.address)
         assert self._session is not None, "open() comes first"
         url = _base(endpoint) + _path(sent, counts=counts) + ("?beta=true" if beta else "")
-        passed = {name: said[name] for name in _PASSED_HEADERS if name in said}
         headers = {
             **(_VERSION if sent.format == "anthropic" else {}),
-            **passed,
+            **said,
             **_key_header(sent.format, endpoint),
         }
         headers["Content-Type"] = "application/json"
@@ -180,6 +176,8 @@ async def _refused(endpoint: Endpoint, response: aiohttp.ClientResponse, name: F
         body = None
     body = body[0] if isinstance(body, list) and body else body
     failure = read_failure(body, response.status if response.status >= 400 else 502)
+    if not isinstance(body, dict):
+        failure = replace(failure, message=f"answered with status {response.status}, and gave no reason")
     if response.status in (401, 403):
         # Not the caller's key; and some services quote a part of theirs.
         said = f"{endpoint.service} refuses {endpoint.model!r} to the gateway; its operator must change that"

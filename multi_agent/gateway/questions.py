@@ -18,9 +18,11 @@ class CallerQuestion:
     format: FormatName
     wish: Wish
     model: str = ""
-    """Where the format has it in the address."""
+    """Where the format has it in the address; "" for all models where these are asked for."""
     streams: bool | None = None
     """Where the format says it in the address; None where the body does."""
+    as_list: bool = False
+    """Whether events are the entries of one JSON list, as Google streams where nobody asks for events."""
 
 
 _PLAIN: Final[dict[str, CallerQuestion]] = {
@@ -44,27 +46,43 @@ BETA_HEADERS: Final[Mapping[FormatName, str]] = {
 _LISTS: Final[dict[str, FormatName]] = {"/v1/models": "chat", "/v1beta/models": "gemini"}
 
 
-def question_at(path: str, *, is_post: bool) -> CallerQuestion | None:
-    """What a request to this address asks; None where there is nothing."""
-    if not is_post:
-        return CallerQuestion(_LISTS[path], "models") if path in _LISTS else None
+def question_at(method: str, path: str, *, wants_events: bool = True) -> CallerQuestion | None:
+    """What a request to this address asks; None where there is nothing.
+
+    wants_events: whether the address says that a stream is to be one of events, where formats say it there.
+    """
+    path = f"/{path.strip('/')}"
+    if method in ("GET", "HEAD"):
+        return _about_models(path)
+    if method != "POST":
+        return None
     if path in _PLAIN:
         return _PLAIN[path]
     _, models, rest = path.partition("/models/")
-    name, colon, method = rest.rpartition(":")
-    if models and colon and method in _METHODS:
-        wish, streams = _METHODS[method]
-        return CallerQuestion("gemini", wish, name, streams)
+    name, colon, verb = rest.rpartition(":")
+    if models and colon and verb in _METHODS:
+        wish, streams = _METHODS[verb]
+        return CallerQuestion("gemini", wish, name, streams, as_list=streams and not wants_events)
+    return None
+
+
+def _about_models(path: str) -> CallerQuestion | None:
+    """All models, or one."""
+    for start, name in _LISTS.items():
+        if path == start or path.startswith(f"{start}/"):
+            return CallerQuestion(name, "models", path.removeprefix(start)[1:])
     return None
 
 
 def format_at(path: str) -> FormatName:
     """The format in which whoever asked at an address reads errors, also where there is nothing."""
+    path = f"/{path.strip('/')}"
     if path.startswith("/v1/messages"):
         return "anthropic"
     if path.startswith("/v1/responses"):
         return "responses"
-    return "gemini" if path.startswith(("/v1beta", "/v1alpha")) or "/models/" in path else "chat"
+    is_gemini = path.startswith(("/v1beta", "/v1alpha")) or ("/models/" in path and ":" in path)
+    return "gemini" if is_gemini else "chat"
 
 
 def lost_header(name: FormatName, said: Mapping[str, str]) -> tuple[str, ...]:
@@ -73,16 +91,21 @@ def lost_header(name: FormatName, said: Mapping[str, str]) -> tuple[str, ...]:
     return (f"{header}: {said[header]} is for services of its own format",) if header in said else ()
 
 
-def listed(name: FormatName, models: list[str]) -> dict[str, object]:
-    """The answer to a caller that asks which models there are; that for OpenAI's is Anthropic's too."""
+def shown_model(name: FormatName, model: str) -> dict[str, object]:
+    """What a caller is told of a model; what is for OpenAI's callers is for Anthropic's too."""
     if name == "gemini":
-        return {"models": [{"name": f"models/{model}", "displayName": model} for model in models]}
-    entries = [
-        {
-            **{"id": model, "object": "model", "created": 0, "owned_by": "gateway"},
-            **{"type": "model", "display_name": model, "created_at": "1970-01-01T00:00:00Z"},
-        }
-        for model in models
-    ]
+        methods = ["generateContent", "countTokens"]
+        return {"name": f"models/{model}", "displayName": model, "supportedGenerationMethods": methods}
+    return {
+        **{"id": model, "object": "model", "created": 0, "owned_by": "gateway"},
+        **{"type": "model", "display_name": model, "created_at": "1970-01-01T00:00:00Z"},
+    }
+
+
+def listed(name: FormatName, models: list[str]) -> dict[str, object]:
+    """The answer to a caller that asks which models there are."""
+    entries = [shown_model(name, model) for model in models]
+    if name == "gemini":
+        return {"models": entries}
     ends = {"first_id": models[0] if models else None, "last_id": models[-1] if models else None}
     return {"object": "list", "data": entries, "has_more": False, **ends}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NoReturn
 
 import structlog
 from aiohttp import web
 
 from contracts.base.errors import LimitExceeded, MultiAgentError, NotConfigured
+from multi_agent.gateway.questions import BETA_HEADERS
 from multi_agent.gateway.refusals import GatewayRefusal
 from multi_agent.gateway.request_line import RequestLine
 from multi_agent.models.wire import sse
@@ -20,8 +21,11 @@ from multi_agent.models.wire.failures import WireFailure, failure_body, failure_
 
 EVENTS: Final = "text/event-stream"
 JSON: Final = "application/json"
+_PASSED_HEADERS: Final = frozenset({"anthropic-version", *BETA_HEADERS.values()})
 _MOST_LOST_SHOWN: Final = 1_000
 _BODY_SECONDS: Final = 60.0
+_SEND_SECONDS: Final = 60.0
+"""For a caller to take a whole answer."""
 
 _log = structlog.get_logger(__name__)
 
@@ -35,6 +39,9 @@ async def read_body(request: web.BaseRequest, name: FormatName, take: Callable[[
         raise GatewayRefusal(WireFailure("invalid", "send the body without a Content-Encoding"))
     if failure := too_large(name, request.content_length or 0):
         raise GatewayRefusal(failure)
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
     parts: list[bytes] = []
     size = 0
     try:
@@ -61,6 +68,12 @@ def shown_keys(request: web.BaseRequest) -> list[str]:
         request.query.get("key"),
     )
     return [key for key in found if key]
+
+
+def passed_headers(request: web.BaseRequest) -> dict[str, str]:
+    """What a caller says in headers to a service of its own format."""
+    found = ((name, request.headers.getall(name, [])) for name in sorted(_PASSED_HEADERS))
+    return {name: ",".join(said) for name, said in found if said}
 
 
 def headers_of(line: RequestLine, content_type: str) -> dict[str, str]:
@@ -91,6 +104,24 @@ def reply_refused(refusal: GatewayRefusal, name: FormatName, line: RequestLine) 
     if refusal.retry_after is not None:
         headers["Retry-After"] = str(math.ceil(refusal.retry_after))
     return web.Response(body=body, status=line.status, headers=headers)
+
+
+async def send(request: web.BaseRequest, reply: web.Response) -> web.Response:
+    """Send an answer, which counts as under way until it is taken; who does not take it is hung up on."""
+    try:
+        async with asyncio.timeout(_SEND_SECONDS):
+            await reply.prepare(request)
+            await reply.write_eof()
+    except TimeoutError:
+        hang_up(request)
+    return reply
+
+
+def hang_up(request: web.BaseRequest) -> NoReturn:
+    """End the connection of a caller that reads nothing. Raises CancelledError."""
+    if request.transport:
+        request.transport.abort()
+    raise asyncio.CancelledError
 
 
 def refusal_for(error: Exception, line: RequestLine) -> GatewayRefusal:

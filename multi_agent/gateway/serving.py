@@ -11,6 +11,7 @@ from aiohttp import web
 
 from contracts.base.errors import NotConfigured
 from contracts.base.processes.command_lines import command_line
+from multi_agent.gateway.connections import IDLE_SECONDS, CallerServer
 from multi_agent.gateway.gateway import Gateway
 
 _SHUTDOWN_SECONDS: Final = 5.0
@@ -42,7 +43,13 @@ async def listening(gateway: Gateway, host: str, port: int) -> AsyncIterator[str
     """Serve while the block runs; the URL. Raises NotConfigured for a place that cannot be listened at."""
     check_place(host, has_keys=gateway.keys is not None)
     # With cancellation a caller that hangs up ends what the service does for it.
-    server = web.Server(gateway.handle, handler_cancellation=True, auto_decompress=False, access_log=None)
+    server = CallerServer(
+        gateway.handle,
+        handler_cancellation=True,
+        auto_decompress=False,
+        access_log=None,
+        keepalive_timeout=IDLE_SECONDS,
+    )
     runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
     await gateway.providers.open()
     try:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import tomllib
 from pathlib import Path
+from typing import Any
 
 from tests.e2e.conftest import Cli
 from tests.gateway.fake_service import FakeService, serving
-from tests.gateway.rigs import CANARY
-from tests.gateway.test_gateway import CHAT, post
+from tests.gateway.rigs import CANARY, gateway_over
+from tests.gateway.test_gateway import CHAT, MESSAGES, post
 from tests.project.documented import ROOT, commands_of
 
 PAGE = ROOT / "docs" / "gateway.md"
@@ -67,3 +69,27 @@ async def _typed(cli: Cli, typed: list[tuple[str, ...]], service: FakeService) -
         process.terminate()
         assert CANARY not in (await asyncio.to_thread(process.communicate))[0]
         assert process.returncode == 0
+
+
+async def test_what_agents_are_told_leads_to_the_gateway() -> None:
+    text = PAGE.read_text("utf-8")
+    codex = tomllib.loads(_block(text, "toml"))
+    provider = codex["model_providers"][codex["model_provider"]]
+    opencode = json.loads(_block(text, "json"))
+    name, _, model = opencode["model"].partition("/")
+    options = opencode["provider"][name]["options"]
+    assert model in opencode["provider"][name]["models"]
+    base = re.search(r"\*\*Claude Code\*\*.*`ANTHROPIC_BASE_URL=([^`]+)`", text)
+    assert base is not None
+    asked: list[tuple[str, dict[str, Any]]] = [
+        (f"{base[1]}/v1/messages", MESSAGES),
+        (f"{provider['base_url']}/{provider['wire_api']}", {"model": codex["model"], "input": "Hi"}),
+        (f"{options['baseURL']}/chat/completions", {**CHAT, "model": model}),
+    ]
+    async with gateway_over(FakeService()) as rig:
+        for url, body in asked:
+            assert (await post(url.replace("http://127.0.0.1:8040", rig.url), body))[0] == 200
+
+
+def _block(text: str, kind: str) -> str:
+    return text.partition(f"```{kind}\n")[2].partition("```")[0]
