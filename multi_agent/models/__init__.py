@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multi_agent.models.build import build_model, check_service, price_lines, service_models
+from multi_agent.models.build import build_model, check_service, price_lines, service_models, unpriced
 from multi_agent.models.readiness import Asked, check_model
 from multi_agent.models.specification import MODEL_FORMS, ModelSettings, told
 
@@ -16,4 +16,5 @@ __all__ = [
     "price_lines",
     "service_models",
     "told",
+    "unpriced",
 ]

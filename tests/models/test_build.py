@@ -123,4 +123,5 @@ def test_public_names() -> None:
         "price_lines",
         "service_models",
         "told",
+        "unpriced",
     ]

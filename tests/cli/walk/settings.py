@@ -115,6 +115,9 @@ TEXTS: Mapping[str, _Text] = {
     "gateway_big": _Text({"form": "nonsense"}, ("the big model",), _OPENAI),
     "gateway_middle": _Text({"form": "nonsense"}, ("the middle model",), _OPENAI),
     "gateway_small": _Text({"form": "nonsense"}, ("the small model",), _OPENAI),
+    "model_cache_without": _Text(
+        {"form": "no role!"}, ("MODEL_CACHE_WITHOUT",), _OPENAI | {"MULTI_AGENT_MODEL_CACHE": "kept"}
+    ),
     "failpoints": _Text({"form": "nonsense"}),
     "search_path": _Text({"absent": "/nonexistent"}, ("PATH", "git")),
 }
