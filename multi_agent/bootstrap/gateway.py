@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,7 +73,7 @@ def make_gateway(settings: Settings) -> Gateway:
     from multi_agent.gateway.keys import KeyFile
     from multi_agent.gateway.preparing import GatewayRules
     from multi_agent.gateway.routes import make_routes
-    from multi_agent.models.services import make_endpoint
+    from multi_agent.models.services import make_endpoint, price_of
     from multi_agent.models.wire.canonical import WireService
 
     of_models = model_settings(settings)
@@ -91,4 +92,5 @@ def make_gateway(settings: Settings) -> Gateway:
     keys = KeyFile(settings.gateway_keys) if settings.gateway_keys else None
     if keys:
         keys.check()
-    return Gateway(GatewayRules(routes, service, speaks_responses=is_own), Providers(endpoints), keys)
+    providers = Providers(endpoints, partial(price_of, of_models))
+    return Gateway(GatewayRules(routes, service, speaks_responses=is_own), providers, keys)

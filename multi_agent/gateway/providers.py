@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Final
@@ -22,6 +22,7 @@ from multi_agent.models.adapters.connection import connection_error
 from multi_agent.models.adapters.endpoint import Endpoint
 from multi_agent.models.adapters.http_body import PLAIN_ANSWERS
 from multi_agent.models.adapters.retry_after import google_retry_delay, retry_after_seconds
+from multi_agent.models.prices import Price
 from multi_agent.models.services import SERVICES
 from multi_agent.models.wire.canonical import FormatName
 from multi_agent.models.wire.failures import WireFailure, read_failure
@@ -36,12 +37,17 @@ _VERSION: Final = {"anthropic-version": "2023-06-01"}
 class Providers:
     """The services behind a gateway. Used in one event loop, and closed in it."""
 
-    def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
-        """endpoints: by kind of service; the model of each is that of the request. Raises NotConfigured."""
+    def __init__(self, endpoints: Mapping[str, Endpoint], price_of: Callable[[str, str], Price]) -> None:
+        """Prepare them. Raises NotConfigured.
+
+        endpoints: by kind of service; model and price of each are those of a request.
+        price_of: what a model costs, by the kind of its service and its name.
+        """
         for kind, endpoint in endpoints.items():
             if endpoint.proxy and urlsplit(endpoint.proxy).scheme not in ("http", "https"):
                 raise NotConfigured(f"the gateway reaches {kind} through HTTP proxies alone, not SOCKS")
         self._endpoints = endpoints
+        self._price_of = price_of
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
@@ -62,7 +68,8 @@ class Providers:
 
     def endpoint(self, address: ModelAddress) -> Endpoint:
         """Where a model is asked."""
-        return replace(self._endpoints[address.service], model=address.model)
+        price = self._price_of(address.service, address.model)
+        return replace(self._endpoints[address.service], model=address.model, price=price)
 
     @asynccontextmanager
     async def ask(

@@ -16,15 +16,19 @@ import pytest
 from aiohttp import ClientResponse, ClientSession
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from contracts.base.errors import InvalidInput, NotConfigured
+from multi_agent.bootstrap.gateway import make_gateway
 from multi_agent.gateway.budgets.bound import RequestBound, unbounded
 from multi_agent.gateway.budgets.budgets import KeyBudgets, OverKeyLimit
 from multi_agent.gateway.budgets.ledger import KeyLedger, KeyRefused
 from multi_agent.gateway.budgets.limits import KeyAmount, KeyLimits, KeySpent
 from multi_agent.gateway.keys import add_key, change_limits, ledger_path, read_keys
+from multi_agent.gateway.routes import ModelAddress
 from multi_agent.models.prices import Price
 from multi_agent.models.wire.canonical import WireUsage
+from multi_agent.settings import load_settings
 from tests.gateway.fake_service import HELLO, FakeService
 from tests.gateway.racing import Race, race
 from tests.gateway.rigs import Rig, gateway_over
@@ -181,6 +185,13 @@ async def test_what_cannot_be_bounded_is_refused_or_bounded(tmp_path: Path) -> N
 )
 def test_what_a_service_adds_by_itself_is_seen(name: Any, body: Any, place: str | None) -> None:
     assert unbounded(name, body) == place
+
+
+def test_each_model_has_its_own_price() -> None:
+    given = {"model": "openai:gpt-5", "openai_api_key": SecretStr("k")}
+    asked = make_gateway(load_settings(given)).providers
+    prices = [asked.endpoint(ModelAddress("openai", name)).price for name in ("gpt-5", "gpt-5-mini", "new")]
+    assert [price.input_usd for price in prices] == [1.25, 0.25, None]
 
 
 def test_cached_and_written_tokens_have_their_prices() -> None:
