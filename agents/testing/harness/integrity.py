@@ -57,7 +57,7 @@ class Seal:
                 self._functions[id(part)] = (part, _parts(part), label)
 
     def adopt(self, below: str, is_own: Callable[[Any], bool]) -> None:
-        """Let names below a label stand for what replaced or was added to them, where that is somebody's own."""
+        """Let names below a label stand for what replaced or joined them, where that is somebody's own."""
         self._quick = None
         for at, (space, names, label) in enumerate(self._complete):
             if label.startswith(below):
