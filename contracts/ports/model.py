@@ -86,6 +86,8 @@ class ModelResponse:
     end: Literal["", "length", "malformed"] = ""
     """Why it is not whole: cut off at a limit of length, or a call that the service could not read. Only
     where the request had tools; elsewhere such an answer is ModelRefused."""
+    stand_in: str = ""
+    """The model of a list that answered in place of the first, at most 200 characters, "" for none."""
 
     @property
     def contents(self) -> tuple[ContentBlock, ...]:
@@ -103,6 +105,7 @@ class ModelResponse:
             output_tokens=self.output_tokens,
             cost_usd=self.cost_usd,
             cached_input_tokens=self.cached_input_tokens or None,
+            stand_ins={self.stand_in: 1} if self.stand_in else None,
         )
 
     def with_texts(self, change: Callable[[str], str]) -> ModelResponse:

@@ -17,7 +17,7 @@ from multi_agent.bootstrap.models import (
     check_model,
     make_model,
     make_planner,
-    make_window,
+    make_windows,
     model_settings,
     planner_from_environment,
 )
@@ -70,7 +70,7 @@ __all__ = [
     "make_sandbox",
     "make_sandbox_host",
     "make_served",
-    "make_window",
+    "make_windows",
     "make_worker_sandbox",
     "model_settings",
     "open_current_database",

@@ -140,6 +140,13 @@ OF_OPERATORS: Final = (
     ),
     Mistake("a worker that knows no Redis", ("worker",), 2),
     Mistake("a worker for a role that has no agent", ("worker", "--role", "painter"), 2, NO_REDIS),
+    Mistake(
+        "a gateway that others reach, without keys for them",
+        ("gateway", "--model", "openai:gpt-5", "--host", "0.0.0.0"),
+        2,
+        {"OPENAI_API_KEY": "a-key"},
+    ),
+    Mistake("a gateway without a model", ("gateway",), 2),
     Mistake("a number that is none", ("up",), 2, {"MULTI_AGENT_WORKERS": "many"}),
     Mistake("a number above its limit", ("up", "--workers", "1000"), 2),
     Mistake(

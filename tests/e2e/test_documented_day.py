@@ -81,6 +81,8 @@ ELSEWHERE = {
     ("chaos",): "tests/chaos/test_certificate.py",
     ("doctor", "--sandbox", "host"): "tests/e2e/test_sandbox_host.py",
     ("environment",): "tests/cli/test_environment.py",
+    ("gateway",): "tests/gateway/test_page.py",
+    ("gateway-key",): "tests/gateway/test_page.py",
     ("logs", "-f"): "tests/cli/test_logs_command.py",
     ("map",): "tests/cli/test_map.py",
     ("orchestrator",): "tests/e2e/test_orchestrators.py",

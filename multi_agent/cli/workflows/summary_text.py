@@ -116,10 +116,12 @@ def _work_line(summary: Summary) -> str:
 
 
 def _model_line(summary: Summary) -> str:
-    planning = f" ({summary.planning_calls} to plan)" if summary.planning_calls else ""
+    calls = [f"{summary.planning_calls} to plan"] if summary.planning_calls else []
+    calls += [f"{count} by {flowing(name)} instead" for name, count in summary.stand_ins.items()]
+    which = f" ({', '.join(calls)})" if calls else ""
     cached = f" ({summary.cached_input_tokens} cached)" if summary.cached_input_tokens else ""
     tokens = f"{summary.input_tokens} tokens in{cached}, {summary.output_tokens} out"
-    return f"  model      {summary.model_calls} calls{planning}, {tokens}, {_cost(summary)}"
+    return f"  model      {summary.model_calls} calls{which}, {tokens}, {_cost(summary)}"
 
 
 def _cost(summary: Summary) -> str:
