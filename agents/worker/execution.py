@@ -13,7 +13,7 @@ import structlog
 
 from agents.sdk.base_tree import read_base
 from agents.sdk.exchange_log import ExchangeLog, ExchangeScope
-from agents.sdk.questions import Suspended, said_so_far, suspended_in
+from agents.sdk.questions import said_so_far, suspended_in
 from agents.sdk.registry import AgentTable, agent_info
 from agents.sdk.result import AgentResult
 from agents.sdk.task import Task
@@ -29,6 +29,7 @@ from contracts.base.text import bounded
 from contracts.messages.events import TaskEvent
 from contracts.messages.payloads import TaskError, TaskOutcome, TaskRequest
 from contracts.messages.steps import StepTaken
+from contracts.messages.suspension import Suspended
 from contracts.ports.artifacts import PendingCommit, WorkerArtifacts
 from contracts.ports.code_index import CodeIndex
 from contracts.ports.environments import Environments

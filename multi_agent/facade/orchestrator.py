@@ -27,6 +27,7 @@ from multi_agent.facade.serving import served
 from orchestrator.client.database_retry import DatabaseRetry
 from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
+from orchestrator.core.commands import Terms
 from orchestrator.core.state import TaskStatus, WorkflowStatus
 
 _WAITING: Final = "waiting_for_approval"
@@ -69,7 +70,7 @@ class Orchestrator:
     async def _create(self, plan: TodoList, base_commit: str | None) -> str:
         async with self._client() as client:
             asks = self._settings.questions == "always"
-            return await client.submit(plan, base_commit=base_commit, questions=asks)
+            return await client.submit(plan, base_commit=base_commit, terms=Terms(questions=asks))
 
     def _read_plan(self, todo_list_id: object) -> TodoList:
         if not isinstance(todo_list_id, str):

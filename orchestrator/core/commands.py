@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -11,9 +11,18 @@ from contracts.base.errors import InvalidInput
 from contracts.base.model import CommitName, Identifier, LongText, Model
 from contracts.documents.repository_settings import RepositorySettings
 from contracts.documents.todo_list import TodoList
+from contracts.messages.budget import Budget, Limits
 from contracts.messages.payloads import Usage
 from contracts.messages.suspension import AnswerText
-from orchestrator.core.events import AnswerQuestion, Approve, Cancel, Reject, Retry, WorkflowEvent
+from orchestrator.core.events import (
+    AnswerQuestion,
+    Approve,
+    Cancel,
+    RaiseBudget,
+    Reject,
+    Retry,
+    WorkflowEvent,
+)
 
 
 class CommandKind(StrEnum):
@@ -23,10 +32,20 @@ class CommandKind(StrEnum):
     APPROVE = "approve"
     REJECT = "reject"
     ANSWER = "answer"
+    BUDGET = "budget"
     CANCEL = "cancel"
     RETRY = "retry"
     RETRY_DEAD_LETTER = "retry-dead-letter"
     DISCARD_DEAD_LETTER = "discard-dead-letter"
+
+
+class Terms(NamedTuple):
+    """What the agents of a workflow may do."""
+
+    questions: bool = False
+    """Whether they may ask a person."""
+    budget: Budget | None = None
+    """What they may spend."""
 
 
 class SubmitBody(Model):
@@ -41,6 +60,8 @@ class SubmitBody(Model):
     """What the base says about work in it."""
     questions: bool = False
     """Whether agents may ask a person."""
+    budget: Budget | None = None
+    """What the workflow may spend."""
 
 
 class ApproveBody(Model):
@@ -70,6 +91,14 @@ class AnswerBody(Model):
     task_id: Identifier
     question_hash: str
     text: AnswerText
+    person: str
+
+
+class BudgetBody(Model):
+    """Raise what a workflow may spend, in all; what is None stays."""
+
+    kind: Literal[CommandKind.BUDGET] = CommandKind.BUDGET
+    limits: Limits
     person: str
 
 
@@ -108,7 +137,7 @@ class DiscardDeadLetterBody(Model):
 
 
 DeadLetterBody = RetryDeadLetterBody | DiscardDeadLetterBody
-TaskBody = ApproveBody | RejectBody | AnswerBody | CancelBody | RetryBody
+TaskBody = ApproveBody | RejectBody | AnswerBody | BudgetBody | CancelBody | RetryBody
 Body = SubmitBody | TaskBody | DeadLetterBody
 _BODIES: dict[str, type[Body]] = {body.model_fields["kind"].default: body for body in get_args(Body)}
 
@@ -156,6 +185,8 @@ def as_event(body: TaskBody) -> WorkflowEvent:
             return Reject(body.task_id, body.person, body.reason, body.action_hash)
         case AnswerBody():
             return AnswerQuestion(body.task_id, body.question_hash, body.text, body.person)
+        case BudgetBody():
+            return RaiseBudget(body.limits, body.person)
         case CancelBody():
             return Cancel(body.person)
         case RetryBody():

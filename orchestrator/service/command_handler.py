@@ -90,6 +90,8 @@ class CommandHandler:
             repository=body.repository,
             questions=body.questions,
         )
+        if body.budget is not None:
+            started.limit(body.budget)
         self.engine.submit(started, now, monotonic, planning=body.planning)
         return None
 

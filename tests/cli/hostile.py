@@ -12,6 +12,7 @@ from contracts.documents.todo_list import TodoItem, TodoList
 from contracts.messages.journal import OutcomeRefused
 from contracts.ports.artifacts import RefMove
 from orchestrator.client.views import WorkerView
+from orchestrator.core.commands import Terms
 from orchestrator.core.events import Merged
 from orchestrator.scheduling.batch import Batch, DeadLetter
 from orchestrator.storage.migrate import upgrade
@@ -97,5 +98,5 @@ async def _workflows(desk: Desk, commit: str) -> None:
 
 async def submit(desk: Desk, workflow_id: str, *items: TodoItem) -> None:
     plan = TodoList(todo_list_id="plan", request=f"{HOSTILE}\n{HOSTILE}", items=items)
-    await desk.client.submit(plan, workflow_id=workflow_id, questions=True)
+    await desk.client.submit(plan, workflow_id=workflow_id, terms=Terms(questions=True))
     await desk.apply_commands()

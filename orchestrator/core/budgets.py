@@ -1,0 +1,130 @@
+"""Budgets: each dispatch sets an allowance aside out of what is left, and its outcome settles it.
+
+So no more is ever promised than there is, however many tasks run at once. A dispatch whose outcome does not
+say what was spent has spent all of its allowance, until a later one of the task has found out.
+"""
+
+from __future__ import annotations
+
+from contracts.messages.budget import UNLIMITED, Amount, Limits, Spent
+from contracts.messages.budget_events import BudgetRaised, TaskOutOfBudget, TaskResumed
+from orchestrator.core.decision import Decision
+from orchestrator.core.events import RaiseBudget
+from orchestrator.core.purse import Holding
+from orchestrator.core.state import TaskState, TaskStatus, Workflow
+
+_MOST_UNKNOWN = 1_000
+
+
+def allowance(workflow: Workflow, task: TaskState) -> Limits | None:
+    """What a dispatch of a ready task is given: its share of what is left; None without a budget.
+
+    A share is an equal part for each open task that is not dispatched, at least what the task needs, and
+    twice what it has spent so far, so that a task that needs many allowances gets few.
+    """
+    budget, purse = workflow.header.budget, workflow.purse
+    if budget is None or purse is None:
+        return None
+    shared = purse.left_for_role(budget, task.item.agent_role)
+    left = purse.left_for(budget, task.holding)
+    wanted = task.charged.plus(task.charged).most(task.needs or Amount())
+    share = Amount(
+        micro_usd=(shared.micro_usd or 0) // max(1, purse.unsent),
+        tokens=(shared.tokens or 0) // max(1, purse.unsent),
+    ).most(wanted)
+    limited = Limits(
+        micro_usd=None if left.micro_usd is None else share.micro_usd,
+        tokens=None if left.tokens is None else share.tokens,
+    )
+    return limited.within(left)
+
+
+def out_of_budget(workflow: Workflow, task: TaskState) -> Decision | None:
+    """Let a ready task wait for which too little is left by now; None where there is enough."""
+    if task.needs is None or left_for(workflow, task).bears(task.needs):
+        return None
+    return _waiting(task, task.needs)
+
+
+def left_for(workflow: Workflow, task: TaskState) -> Limits:
+    """What a task that is not dispatched may be given at most."""
+    budget, purse = workflow.header.budget, workflow.purse
+    return UNLIMITED if budget is None or purse is None else purse.left_for(budget, task.holding)
+
+
+def settled(task: TaskState, spent: Spent | None) -> TaskState:
+    """A dispatched task with its allowance given back but for what was spent; all was where that is None."""
+    if task.allowance is None or task.dispatch_id is None:
+        return task
+    charged, unknown = task.charged, dict(task.unknown)
+    for name, amount in spent.earlier.items() if spent else ():
+        if name in unknown:
+            charged = charged.minus(unknown.pop(name)).plus(amount)
+    if spent is None:
+        unknown[task.dispatch_id] = task.allowance.amount
+        while len(unknown) > _MOST_UNKNOWN:
+            del unknown[next(iter(unknown))]
+    charged = charged.plus(task.allowance.amount if spent is None else spent.total)
+    return task._replace(allowance=None, charged=charged, unknown=tuple(unknown.items()), needs=None)
+
+
+def suspend_for_budget(task: TaskState, needs: Amount) -> Decision:
+    """Let a task wait whose allowance did not bear the next call; it uses no retry.
+
+    `resumed` lets it go on at once where there is enough left.
+    """
+    return _waiting(task._replace(dispatch_id=None, error=None), needs)
+
+
+def resumed(workflow: Workflow, decision: Decision) -> Decision:
+    """Let those go on that wait for no more than is left once this decision holds."""
+    budget, purse = workflow.header.budget, workflow.purse
+    if budget is None or purse is None or decision.refused is not None:
+        return decision
+    header = decision.header or workflow.header
+    changed = {task.task_id: task for task in decision.tasks}
+    after = purse.copy()
+    for name, task in changed.items():
+        if (old := workflow.tasks.get(name)) is not None:
+            after.remove(old.holding)
+        after.add(task.holding)
+    if not after.waiting or header.status.terminal or header.budget is None:
+        return decision
+    freed = []
+    for task in ({**workflow.tasks, **changed}).values():
+        if task.status is not TaskStatus.BUDGET or task.needs is None:
+            continue
+        if after.left_for(header.budget, task.holding).bears(task.needs):
+            freed.append(task._replace(status=TaskStatus.READY))
+            after.add(Holding(task.item.agent_role, reserved=task.needs))
+    names = {task.task_id for task in freed}
+    told = [one for one in decision.journal if not (isinstance(one, TaskOutOfBudget) and one.task_id in names)]
+    told += [TaskResumed(name) for name in names - changed.keys()]
+    tasks = {**changed, **{task.task_id: task for task in freed}}
+    return decision._replace(tasks=tuple(tasks.values()), journal=tuple(told))
+
+
+def raise_budget(workflow: Workflow, event: RaiseBudget) -> Decision:
+    """Raise what the workflow may spend in all, and let those go on that waited for it."""
+    header = workflow.header
+    if header.status.terminal:
+        return Decision(refused=f"workflow is already {header.status}")
+    if header.budget is None:
+        return Decision(refused="the workflow has no budget; nothing limits what it spends")
+    now, wanted = header.budget.workflow, event.limits
+    for old, new in ((now.micro_usd, wanted.micro_usd), (now.tokens, wanted.tokens)):
+        if new is not None and (old is None or new <= old):
+            return Decision(refused="the new limit is not above the one that holds")
+    limits = Limits(
+        micro_usd=now.micro_usd if wanted.micro_usd is None else wanted.micro_usd,
+        tokens=now.tokens if wanted.tokens is None else wanted.tokens,
+    )
+    raised = header._replace(budget=header.budget.model_copy(update={"workflow": limits}))
+    entry = BudgetRaised(event.person, limits.micro_usd, limits.tokens)
+    return resumed(workflow, Decision(header=raised, journal=(entry,)))
+
+
+def _waiting(task: TaskState, needs: Amount) -> Decision:
+    waiting = task._replace(status=TaskStatus.BUDGET, needs=needs)
+    entry = TaskOutOfBudget(task.task_id, task.attempt, needs.micro_usd, needs.tokens)
+    return Decision((waiting,), journal=(entry,))
