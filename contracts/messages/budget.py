@@ -34,11 +34,14 @@ class Amount(Model):
             micro_usd=max(0, self.micro_usd - other.micro_usd), tokens=max(0, self.tokens - other.tokens)
         )
 
+    @property
+    def usd(self) -> float:
+        """The money in dollars."""
+        return self.micro_usd / MICRO
+
     def most(self, other: Amount) -> Amount:
         """The larger of each."""
-        return Amount(
-            micro_usd=max(self.micro_usd, other.micro_usd), tokens=max(self.tokens, other.tokens)
-        )
+        return Amount(micro_usd=max(self.micro_usd, other.micro_usd), tokens=max(self.tokens, other.tokens))
 
 
 NOTHING: Final = Amount()
@@ -49,6 +52,16 @@ class Limits(Model):
 
     micro_usd: int | None = Field(default=None, ge=0)
     tokens: int | None = Field(default=None, ge=0)
+
+    @property
+    def usd(self) -> float | None:
+        """The money in dollars."""
+        return None if self.micro_usd is None else self.micro_usd / MICRO
+
+    @classmethod
+    def of(cls, usd: float | None, tokens: int | None = None) -> Limits:
+        """From dollars."""
+        return cls(micro_usd=None if usd is None else round(usd * MICRO), tokens=tokens)
 
     @property
     def amount(self) -> Amount:
@@ -87,13 +100,45 @@ class Budget(Model):
     roles: Mapping[Identifier, Limits] = Field(default={}, description="for all tasks of a role together")
     planned: Amount = Field(default=NOTHING, description="what making the plan has cost")
 
+    @property
+    def counts_money(self) -> bool:
+        """Whether anything is limited in dollars."""
+        return any(one.micro_usd is not None for one in self._limits)
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether anything is limited in tokens."""
+        return any(one.tokens is not None for one in self._limits)
+
+    @property
+    def _limits(self) -> tuple[Limits, ...]:
+        return (self.workflow, self.task, *self.roles.values())
+
+    def sentence(self, charged: Amount, needs: Amount | None = None) -> str:
+        """In words what was spent of what, and what is needed next.
+
+        charged: what was spent beside planning.
+        """
+        spent, limit, parts = self.planned.plus(charged), self.workflow, []
+        if self.counts_money:
+            of = "" if limit.usd is None else f" of ${limit.usd:,.4f}"
+            next_ = f", next needs ${needs.usd:,.4f}" if needs else ""
+            parts.append(f"spent ${spent.usd:,.4f}{of}{next_}")
+        if self.counts_tokens:
+            of = "" if limit.tokens is None else f" of {limit.tokens:,}"
+            next_ = f", next needs {needs.tokens:,}" if needs else ""
+            parts.append(f"spent {spent.tokens:,}{of} tokens{next_}")
+        return "; ".join(parts)
+
 
 class Grant(Model):
     """What a dispatch may spend, set aside for it until its outcome."""
 
     allowance: Limits
     earlier: Entries[Identifier] = Field(
-        default=(), max_length=1_000, description="dispatches of the task of which it is not known what they spent"
+        default=(),
+        max_length=1_000,
+        description="dispatches of the task of which it is not known what they spent",
     )
 
 

@@ -11,9 +11,9 @@ class TaskOutOfBudget(NamedTuple):
 
     task_id: str
     attempt: int
-    needs_micro_usd: int
-    """What the call may cost, in millionths of a dollar."""
-    needs_tokens: int
+    needs_usd: float | None
+    """What the call may cost, None for nothing, or where that is not counted."""
+    needs_tokens: int | None
 
 
 class TaskResumed(NamedTuple):
@@ -26,8 +26,8 @@ class BudgetRaised(NamedTuple):
     """A person raised what the workflow may spend, in all."""
 
     person: str
-    micro_usd: int | None
-    """Millionths of a dollar, None for no limit."""
+    usd: float | None
+    """None for no limit."""
     tokens: int | None
 
 

@@ -38,7 +38,8 @@ class Suspension(Model):
 
     question: Question | None = Field(default=None, description="what a person must answer first")
     budget: Amount | None = Field(
-        default=None, description="what the next call of the model may cost, for which its allowance is too small"
+        default=None,
+        description="what the next call of the model may cost, for which its allowance is too small",
     )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any, Literal, Protocol
 
+from contracts.messages.budget import MICRO, Amount
 from contracts.messages.payloads import Usage
 from contracts.ports.content import ContentBlock, TextBlock, ToolCall
 
@@ -104,6 +106,12 @@ class ModelResponse:
             cost_usd=self.cost_usd,
             cached_input_tokens=self.cached_input_tokens or None,
         )
+
+    @property
+    def amount(self) -> Amount | None:
+        """What it consumed, as budgets count it; None where the service did not say."""
+        tokens = self.input_tokens + self.output_tokens
+        return Amount(micro_usd=ceil(self.cost_usd * MICRO), tokens=tokens) if tokens else None
 
     def with_texts(self, change: Callable[[str], str]) -> ModelResponse:
         """The same answer with every text in it changed."""

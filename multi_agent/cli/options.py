@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from contracts.messages.budget import MOST_TOKENS, MOST_USD
 from multi_agent.cli.completing import complete_workflow
 from multi_agent.cli.pasted import note_caller
 from multi_agent.settings import Settings, load_settings
@@ -61,12 +62,29 @@ questions_option = click.option(
     help="Whether agents in a repository may ask you (see `answer`), or decide themselves. [default: auto, "
     "where this command runs on a terminal; env MULTI_AGENT_QUESTIONS]",
 )
+_budget_usd = click.option(
+    "--budget",
+    type=click.FloatRange(min=0, max=MOST_USD, min_open=True),
+    metavar="USD",
+    help="Spend no more on models, with planning; then it waits (see `budget`). [env MULTI_AGENT_BUDGET]",
+)
+_budget_tokens = click.option(
+    "--budget-tokens",
+    type=click.IntRange(1, MOST_TOKENS),
+    metavar="N",
+    help="Use no more tokens, read and written together. [env MULTI_AGENT_BUDGET_TOKENS]",
+)
 roles_option = click.option(
     "--role", "roles", multiple=True, help="Role to serve; repeatable. [default: all that have an agent]"
 )
 workflow_argument = click.argument("workflow", shell_complete=complete_workflow)
 newest_workflow_argument = click.argument("workflow", required=False, shell_complete=complete_workflow)
 task_argument = click.argument("task", required=False)
+
+
+def budget_options(command: Decorated) -> Decorated:
+    """Options for what a new workflow may spend."""
+    return _budget_usd(_budget_tokens(command))
 
 
 def metrics_option(command: Decorated) -> Decorated:

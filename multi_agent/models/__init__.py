@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from multi_agent.models.build import build_model, check_service
+from multi_agent.models.build import build_model, check_price, check_service
 from multi_agent.models.readiness import Asked, check_model
 from multi_agent.models.specification import MODEL_FORMS, ModelSettings, told
 
-__all__ = ["MODEL_FORMS", "Asked", "ModelSettings", "build_model", "check_model", "check_service", "told"]
+__all__ = [
+    "MODEL_FORMS",
+    "Asked",
+    "ModelSettings",
+    "build_model",
+    "check_model",
+    "check_price",
+    "check_service",
+    "told",
+]

@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from contracts.base.errors import NotConfigured
 from contracts.ports.model import ModelClient
 from multi_agent.models.adapters.manual import ManualFiles, ManualTerminal
 from multi_agent.models.layers.bounds import Bounded
+from multi_agent.models.layers.budgeted import Bound, Budgeted, no_price
 from multi_agent.models.layers.cache import Cached
 from multi_agent.models.layers.rate_limit import LocalWindow, RateLimited
 from multi_agent.models.layers.redacted import Redacted
@@ -49,10 +51,7 @@ async def check_service(settings: ModelSettings) -> None:
     the service cannot be reached now.
     """
     await build_model(settings).close()
-    spec = settings.spec.strip()
-    if spec.startswith("record:"):
-        spec = spec.split(":", 2)[2]
-    kind, _, model = spec.partition(":")
+    kind, _, model = _asked_service(settings).partition(":")
     if kind not in SERVICES:
         return
     brief = replace(settings, timeout_seconds=min(settings.timeout_seconds, _CHECK_SECONDS))
@@ -61,6 +60,19 @@ async def check_service(settings: ModelSettings) -> None:
         await client.check()
     finally:
         await client.close()
+
+
+def check_price(settings: ModelSettings) -> None:
+    """Check that what the model costs is known; one without a service costs nothing. Raises NotConfigured."""
+    spec = _asked_service(settings)
+    if spec.partition(":")[0] in SERVICES and not settings.price.is_known:
+        raise NotConfigured(no_price(spec))
+
+
+def _asked_service(settings: ModelSettings) -> str:
+    """The specification, without that of a recording around it."""
+    spec = settings.spec.strip()
+    return spec.split(":", 2)[2] if spec.startswith("record:") else spec
 
 
 def _recorder(settings: ModelSettings, rest: str) -> ModelClient:
@@ -72,6 +84,7 @@ def _recorder(settings: ModelSettings, rest: str) -> ModelClient:
 
 def _service(settings: ModelSettings, kind: str, model: str) -> ModelClient:
     client = _guarded(settings, make_adapter(settings, kind, model))
+    client = Budgeted(client, Bound(settings.price, settings.told.max_output_tokens))
     policy = RetryPolicy(max_attempts=settings.max_attempts, total_seconds=settings.retry_seconds)
     client = Retrying(client, policy)
     if settings.requests_per_minute is not None:

@@ -17,6 +17,16 @@ class Price:
     cached_usd: float | None = None
     """US dollars per million input tokens that the service had cached; None for the same as the others."""
 
+    @property
+    def is_known(self) -> bool:
+        """Whether every token has a price; it may be 0."""
+        return self.input_usd is not None and self.output_usd is not None
+
+    @property
+    def dearest_input(self) -> float:
+        """US dollars per million input tokens at most."""
+        return max(self.input_usd or 0.0, self.cached_usd or 0.0)
+
     def cost(self, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> float:
         """Return the cost of one answer in US dollars; the cached tokens are a part of the input."""
         full = self.input_usd or 0.0

@@ -15,7 +15,6 @@ from contracts.base.errors import NotConfigured
 from contracts.ports.model import ModelClient
 from multi_agent.models.adapters.adapting import Knowledge
 from multi_agent.models.adapters.endpoint import Endpoint
-from multi_agent.models.prices import Price
 from multi_agent.models.specification import ModelSettings
 
 _PROXY_SCHEMES: Final = frozenset({"http", "https"})
@@ -127,9 +126,7 @@ def _endpoint(settings: ModelSettings, kind: str, model: str) -> Endpoint:
         timeout_seconds=settings.timeout_seconds,
         max_answer_bytes=settings.max_answer_bytes,
         redact=settings.redact,
-        price=Price(
-            settings.input_usd_per_million, settings.output_usd_per_million, settings.cached_usd_per_million
-        ),
+        price=settings.price,
     )
 
 

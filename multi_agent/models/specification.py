@@ -13,6 +13,7 @@ from contracts.base.errors import NotConfigured
 from contracts.base.redaction import Redactor
 from multi_agent.models.adapters.accepted import LimitName, SchemaStyle, Told, ToolStyle
 from multi_agent.models.layers.rate_limit import RequestWindow
+from multi_agent.models.prices import Price
 
 _STYLES: Final = {
     "json_schema": SchemaStyle.JSON_SCHEMA,
@@ -74,6 +75,11 @@ class ModelSettings:
     """Folders of recordings for "replay", searched before the shipped recordings."""
     redact: Redactor = field(default_factory=Redactor)
     """Removes the secrets of this process from what comes back; it should know the keys above."""
+
+    @property
+    def price(self) -> Price:
+        """What the model costs, as far as it is known."""
+        return Price(self.input_usd_per_million, self.output_usd_per_million, self.cached_usd_per_million)
 
 
 def told(

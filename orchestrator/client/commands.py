@@ -15,6 +15,7 @@ from contracts.messages.payloads import Usage
 from orchestrator.client.queries import WorkflowQueries
 from orchestrator.core.command_result import CommandResult
 from orchestrator.core.commands import (
+    USUAL_TERMS,
     AnswerBody,
     ApproveBody,
     Body,
@@ -62,7 +63,7 @@ class WorkflowCommands:
         wait_seconds: float = 0.0,
         planning: Usage | None = None,
         repository: RepositorySettings | None = None,
-        terms: Terms = Terms(),
+        terms: Terms = USUAL_TERMS,
     ) -> str:
         """Queue a workflow and return its id; the same `workflow_id` again is the same workflow.
 

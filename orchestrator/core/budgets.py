@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contracts.messages.budget import UNLIMITED, Amount, Limits, Spent
 from contracts.messages.budget_events import BudgetRaised, TaskOutOfBudget, TaskResumed
+from contracts.messages.journal import JournalEvent
 from orchestrator.core.decision import Decision
 from orchestrator.core.events import RaiseBudget
 from orchestrator.core.purse import Holding
@@ -98,7 +99,7 @@ def resumed(workflow: Workflow, decision: Decision) -> Decision:
             freed.append(task._replace(status=TaskStatus.READY))
             after.add(Holding(task.item.agent_role, reserved=task.needs))
     names = {task.task_id for task in freed}
-    told = [one for one in decision.journal if not (isinstance(one, TaskOutOfBudget) and one.task_id in names)]
+    told = [one for one in decision.journal if not _tells_of(one, names)]
     told += [TaskResumed(name) for name in names - changed.keys()]
     tasks = {**changed, **{task.task_id: task for task in freed}}
     return decision._replace(tasks=tuple(tasks.values()), journal=tuple(told))
@@ -120,11 +121,24 @@ def raise_budget(workflow: Workflow, event: RaiseBudget) -> Decision:
         tokens=now.tokens if wanted.tokens is None else wanted.tokens,
     )
     raised = header._replace(budget=header.budget.model_copy(update={"workflow": limits}))
-    entry = BudgetRaised(event.person, limits.micro_usd, limits.tokens)
+    entry = BudgetRaised(event.person, limits.usd, limits.tokens)
     return resumed(workflow, Decision(header=raised, journal=(entry,)))
+
+
+def waits_for_budget(workflow: Workflow, task: TaskState) -> str:
+    """What was spent of what and what a task needs next, in words."""
+    budget, purse = workflow.header.budget, workflow.purse
+    if budget is None or purse is None or task.needs is None:
+        return "waits for budget"
+    return f"waits for budget: {budget.sentence(purse.charged, task.needs)}"
+
+
+def _tells_of(entry: JournalEvent, names: set[str]) -> bool:
+    """Whether it says that one of these waits."""
+    return isinstance(entry, TaskOutOfBudget) and entry.task_id in names
 
 
 def _waiting(task: TaskState, needs: Amount) -> Decision:
     waiting = task._replace(status=TaskStatus.BUDGET, needs=needs)
-    entry = TaskOutOfBudget(task.task_id, task.attempt, needs.micro_usd, needs.tokens)
+    entry = TaskOutOfBudget(task.task_id, task.attempt, needs.usd or None, needs.tokens or None)
     return Decision((waiting,), journal=(entry,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal, NamedTuple, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -46,6 +46,9 @@ class Terms(NamedTuple):
     """Whether they may ask a person."""
     budget: Budget | None = None
     """What they may spend."""
+
+
+USUAL_TERMS: Final = Terms()
 
 
 class SubmitBody(Model):

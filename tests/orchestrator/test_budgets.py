@@ -86,7 +86,7 @@ def test_a_task_that_needs_more_goes_on_with_what_others_do_not_have() -> None:
     assert granted(play, "a") == 600_000
     decision = suspend(play, "a", again, used=500_000, needs=200_000)
     assert play.status("a") == "waiting_budget"
-    assert decision.journal == (TaskOutOfBudget("a", 2, 200_000, 0),)
+    assert decision.journal == (TaskOutOfBudget("a", 2, 0.2, None),)
     task = play.workflow.tasks["a"]
     assert (task.failures, task.charged.micro_usd, task.dispatch_id) == (0, 900_000, None)
 
@@ -109,9 +109,9 @@ def test_raising_continues_it_and_only_upwards() -> None:
     for wrong in (Limits(micro_usd=500_000), Limits(micro_usd=100_000), Limits(micro_usd=500_000, tokens=9)):
         assert "not above" in str(play.give(RaiseBudget(wrong, "me")).refused)
     short = play.give(RaiseBudget(Limits(micro_usd=550_000), "me"))
-    assert (play.status("a"), short.journal) == ("waiting_budget", (BudgetRaised("me", 550_000, None),))
+    assert (play.status("a"), short.journal) == ("waiting_budget", (BudgetRaised("me", 0.55, None),))
     enough = play.give(RaiseBudget(Limits(micro_usd=600_000), "me"))
-    assert enough.journal == (BudgetRaised("me", 600_000, None), TaskResumed("a"))
+    assert enough.journal == (BudgetRaised("me", 0.6, None), TaskResumed("a"))
     spend(play, "a", play.dispatch("a"), 200_000)
     assert left(play.workflow).micro_usd == 0
     assert "no budget" in str(Play(plan(item("a"))).give(RaiseBudget(Limits(tokens=1), "me")).refused)

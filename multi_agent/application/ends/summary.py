@@ -15,6 +15,7 @@ from contracts.base.refs import branch_name, is_metadata
 from contracts.documents.baseline import Baseline
 from contracts.messages.journal import WorkflowSubmitted
 from contracts.messages.payloads import Usage
+from multi_agent.application.budgets import budget_state
 from multi_agent.application.ends.unmoved import check_unmoved
 from multi_agent.application.ends.verdicts import (
     Failure,
@@ -88,6 +89,8 @@ class Summary:
     """Which tests the coverage is of, in words; "" for all that the plan names."""
     environment_fault: str = ""
     """What is missing or broken around the code, for which the workflow failed; "" for nothing."""
+    budget: str = ""
+    """What was spent of what, in words; "" without a budget."""
 
     def as_json(self) -> dict[str, Any]:
         """The fields as plain values."""
@@ -118,6 +121,13 @@ class FinishedRun:
         if not self.view.stands_still:
             return ()
         return tuple(task.task_id for task in self.view.waiting_for_answer)
+
+    @property
+    def waiting_for_budget(self) -> tuple[str, ...]:
+        """Tasks that go on when their workflow may spend more."""
+        if not self.view.stands_still:
+            return ()
+        return tuple(task.task_id for task in self.view.waiting_for_budget)
 
 
 async def planning_usage(client: WorkflowQueries, workflow_id: str) -> Usage:
@@ -173,6 +183,7 @@ async def summarise(view: WorkflowView, store: GitArtifactStore, location: str, 
         baseline_obstacle=baseline.obstacle if baseline else "",
         tests_flaky=tests.flaky,
         coverage_by="the tests of this work" if _is_single(tasks) else "",
+        budget=state.sentence if (state := budget_state(view)) else "",
         environment_fault="" if header.result_commit else environment_fault(tasks),
     )
 
@@ -220,4 +231,4 @@ def _so_far(view: WorkflowView) -> list[str | None]:
     if view.header.status.terminal:
         return []
     accepted = accepted_tips(Workflow.load(view.header, view.tasks))
-    return [task.commit for task in (*accepted, *view.waiting_for_answer)]
+    return [task.commit for task in (*accepted, *view.waiting_for_answer, *view.waiting_for_budget)]
