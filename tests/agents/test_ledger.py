@@ -69,9 +69,7 @@ async def test_a_stored_answer_settles_the_one_try_that_brought_it() -> None:
     await killed.reserve("r", BOUND)  # answered, and killed before it could say so
     after = ledger(store, "d2", "e2", earlier=("d1",))
     after.read_back("r", USED)
-    assert await after.close() == Spent(
-        total=NOTHING, earlier={"d1": Amount(micro_usd=130, tokens=1_400)}
-    )
+    assert await after.close() == Spent(total=NOTHING, earlier={"d1": Amount(micro_usd=130, tokens=1_400)})
     settled = ledger(store, "d3", "e3")
     await settled.reserve("s", BOUND)
     settled.settle(await settled.reserve("s", BOUND), USED)
