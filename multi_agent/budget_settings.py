@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import BaseModel, Field
 
 from contracts.base.errors import NotConfigured
-from contracts.messages.budget import MOST_TOKENS, MOST_USD, Budget, Limits
+from contracts.messages.budget import MOST_TOKENS, MOST_USD, Budget, SpendingLimits
 
 _FORM: Final = "ROLE=DOLLARS with commas between, such as coder=1.50,tester=0.25"
 
@@ -38,13 +38,13 @@ class BudgetSettings(BaseModel):
     def wanted_budget(self) -> Budget:
         """What is set. Raises NotConfigured for budgets of roles that are none."""
         return Budget(
-            workflow=Limits.of(self.budget, self.budget_tokens),
-            task=Limits.of(self.task_budget, self.task_budget_tokens),
+            workflow=SpendingLimits.of(self.budget, self.budget_tokens),
+            task=SpendingLimits.of(self.task_budget, self.task_budget_tokens),
             roles=dict(map(_role, self.role_budgets.split(","))) if self.role_budgets else {},
         )
 
 
-def _role(text: str) -> tuple[str, Limits]:
+def _role(text: str) -> tuple[str, SpendingLimits]:
     role, _, said = text.partition("=")
     try:
         usd = float(said)
@@ -55,4 +55,4 @@ def _role(text: str) -> tuple[str, Limits]:
             f"MULTI_AGENT_ROLE_BUDGETS holds {text.strip()[:80]!r}; it must be {_FORM}, each more than 0 and "
             f"at most {MOST_USD:,}"
         )
-    return role.strip(), Limits.of(usd)
+    return role.strip(), SpendingLimits.of(usd)

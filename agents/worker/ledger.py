@@ -29,7 +29,7 @@ _MOST_EARLIER: Final = 20
 _CLOSE_SECONDS: Final = 5.0
 
 
-class Entry(Model):
+class LedgerEntry(Model):
     """A line of the log."""
 
     execution_id: str
@@ -77,7 +77,7 @@ class DispatchLog:
     def __init__(self, store: ExchangeStore, workflow_id: str, task_id: str, dispatch_id: str) -> None:
         self._store, self._place = store, (workflow_id, task_id)
         self._dispatch_id = dispatch_id
-        self._entries: list[Entry] = []
+        self._entries: list[LedgerEntry] = []
 
     @property
     def closed(self) -> bool:
@@ -86,9 +86,9 @@ class DispatchLog:
     async def read(self) -> None:
         """Read what others have appended."""
         while stored := await self._store.load_exchange(*self._place, self._key):
-            self._entries.append(Entry.model_validate_json(stored))
+            self._entries.append(LedgerEntry.model_validate_json(stored))
 
-    async def append(self, entry: Entry) -> int | None:
+    async def append(self, entry: LedgerEntry) -> int | None:
         """Append; the number of the entry, or None when another one was first, which is read then."""
         number = len(self._entries)
         if await self._store.create_exchange(*self._place, self._key, entry.model_dump_json().encode()):
@@ -176,5 +176,5 @@ class Ledger:
             await self._log.read()
             self._is_read = True
 
-    def _entry(self, **fields: object) -> Entry:
-        return Entry.model_validate({"execution_id": self._execution_id, **fields})
+    def _entry(self, **fields: object) -> LedgerEntry:
+        return LedgerEntry.model_validate({"execution_id": self._execution_id, **fields})

@@ -47,7 +47,7 @@ class Amount(Model):
 NOTHING: Final = Amount()
 
 
-class Limits(Model):
+class SpendingLimits(Model):
     """The most of each; None where there is no limit."""
 
     micro_usd: int | None = Field(default=None, ge=0)
@@ -59,7 +59,7 @@ class Limits(Model):
         return None if self.micro_usd is None else self.micro_usd / MICRO
 
     @classmethod
-    def of(cls, usd: float | None, tokens: int | None = None) -> Limits:
+    def of(cls, usd: float | None, tokens: int | None = None) -> SpendingLimits:
         """From dollars."""
         return cls(micro_usd=None if usd is None else round(usd * MICRO), tokens=tokens)
 
@@ -75,29 +75,31 @@ class Limits(Model):
             for most, wanted in ((self.micro_usd, amount.micro_usd), (self.tokens, amount.tokens))
         )
 
-    def without(self, amount: Amount) -> Limits:
+    def without(self, amount: Amount) -> SpendingLimits:
         """What is left of it, at least nothing."""
-        return Limits(
+        return SpendingLimits(
             micro_usd=None if self.micro_usd is None else max(0, self.micro_usd - amount.micro_usd),
             tokens=None if self.tokens is None else max(0, self.tokens - amount.tokens),
         )
 
-    def within(self, other: Limits) -> Limits:
+    def within(self, other: SpendingLimits) -> SpendingLimits:
         """The smaller of each."""
-        return Limits(
+        return SpendingLimits(
             micro_usd=_least(self.micro_usd, other.micro_usd), tokens=_least(self.tokens, other.tokens)
         )
 
 
-UNLIMITED: Final = Limits()
+UNLIMITED: Final = SpendingLimits()
 
 
 class Budget(Model):
     """What a workflow may spend."""
 
-    workflow: Limits = UNLIMITED
-    task: Limits = Field(default=UNLIMITED, description="for each task, over all its attempts")
-    roles: Mapping[Identifier, Limits] = Field(default={}, description="for all tasks of a role together")
+    workflow: SpendingLimits = UNLIMITED
+    task: SpendingLimits = Field(default=UNLIMITED, description="for each task, over all its attempts")
+    roles: Mapping[Identifier, SpendingLimits] = Field(
+        default={}, description="for all tasks of a role together"
+    )
     planned: Amount = Field(default=NOTHING, description="what making the plan has cost")
 
     @property
@@ -111,7 +113,7 @@ class Budget(Model):
         return any(one.tokens is not None for one in self._limits)
 
     @property
-    def _limits(self) -> tuple[Limits, ...]:
+    def _limits(self) -> tuple[SpendingLimits, ...]:
         return (self.workflow, self.task, *self.roles.values())
 
     def sentence(self, charged: Amount, needs: Amount | None = None) -> str:
@@ -134,7 +136,7 @@ class Budget(Model):
 class Grant(Model):
     """What a dispatch may spend, set aside for it until its outcome."""
 
-    allowance: Limits
+    allowance: SpendingLimits
     earlier: Entries[Identifier] = Field(
         default=(),
         max_length=1_000,

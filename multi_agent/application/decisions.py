@@ -12,7 +12,7 @@ from agents.sdk.questions import said_so_far
 from contracts.base.errors import InvalidInput
 from contracts.base.processes.command_lines import command_line
 from contracts.base.text import encodable
-from contracts.messages.budget import Limits
+from contracts.messages.budget import SpendingLimits
 from contracts.messages.suspension import MOST_ANSWER, Question
 from contracts.ports.exchanges import ExchangeStore
 from multi_agent.application.status import find_workflow
@@ -24,7 +24,7 @@ from multi_agent.application.waiting import (
 )
 from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
-from orchestrator.core.command_result import CommandResult
+from orchestrator.core.commands import CommandResult
 from orchestrator.core.state import TaskStatus
 
 _ANEW = "its answers led to a failure; a person asks for others"
@@ -148,7 +148,7 @@ def _check_hash(pending: PendingApproval | PendingQuestion, expected: str | None
 
 
 async def raise_budget(
-    client: WorkflowClient, workflow_id: str, limits: Limits, person: str
+    client: WorkflowClient, workflow_id: str, limits: SpendingLimits, person: str
 ) -> CommandResult | None:
     """Raise what the workflow of this id may spend in all."""
     command_id = await client.raise_budget(workflow_id, limits, person)

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from contracts.documents.todo_list import TodoItem
 from contracts.messages.suspension import Question
-from multi_agent.application.budgets import budget_state
+from multi_agent.application.spending.budgets import budget_state
 from orchestrator.client.views import WorkflowView
 from orchestrator.core.operator_actions import action_hash
 from orchestrator.core.state import TaskState, Workflow

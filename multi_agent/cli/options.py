@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -62,9 +63,24 @@ questions_option = click.option(
     help="Whether agents in a repository may ask you (see `answer`), or decide themselves. [default: auto, "
     "where this command runs on a terminal; env MULTI_AGENT_QUESTIONS]",
 )
+
+
+class Dollars(click.FloatRange):
+    """An amount of money that can be spent."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, max=MOST_USD, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found: float = super().convert(value, param, ctx)
+        if math.isnan(found):
+            self.fail(f"{value!r} is no amount of dollars.", param, ctx)
+        return found
+
+
 _budget_usd = click.option(
     "--budget",
-    type=click.FloatRange(min=0, max=MOST_USD, min_open=True),
+    type=Dollars(),
     metavar="USD",
     help="Spend no more on models, with planning; then it waits (see `budget`). [env MULTI_AGENT_BUDGET]",
 )

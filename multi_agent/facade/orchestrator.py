@@ -14,10 +14,10 @@ from contracts.base.processes.loop_thread import LoopThread
 from contracts.base.refs import branch_name
 from contracts.documents.todo_list import TodoList
 from contracts.messages.budget import Budget
-from multi_agent.application.budgets import find_budget
 from multi_agent.application.ends.unmoved import check_unmoved
 from multi_agent.application.follow import Progress, follow_until_settled
 from multi_agent.application.plans import check_roles, read_plan
+from multi_agent.application.spending.budgets import find_budget
 from multi_agent.bootstrap import (
     check_price,
     find_agents,

@@ -10,10 +10,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from contracts.base.errors import Busy
 from contracts.documents.repository_settings import RepositorySettings
 from contracts.documents.todo_list import TodoList
-from contracts.messages.budget import Limits
+from contracts.messages.budget import SpendingLimits
 from contracts.messages.payloads import Usage
 from orchestrator.client.queries import WorkflowQueries
-from orchestrator.core.command_result import CommandResult
 from orchestrator.core.commands import (
     USUAL_TERMS,
     AnswerBody,
@@ -21,6 +20,7 @@ from orchestrator.core.commands import (
     Body,
     BudgetBody,
     CancelBody,
+    CommandResult,
     DiscardDeadLetterBody,
     RejectBody,
     RetryBody,
@@ -120,7 +120,7 @@ class WorkflowCommands:
         body = AnswerBody(task_id=task_id, question_hash=question_hash, text=text, person=person)
         return await self._append_one(workflow_id, body)
 
-    async def raise_budget(self, workflow_id: str, limits: Limits, person: str) -> str:
+    async def raise_budget(self, workflow_id: str, limits: SpendingLimits, person: str) -> str:
         """Raise what a workflow may spend, in all. Returns the command's id."""
         return await self._append_one(workflow_id, BudgetBody(limits=limits, person=person))
 

@@ -6,34 +6,34 @@ say what was spent has spent all of its allowance, until a later one of the task
 
 from __future__ import annotations
 
-from contracts.messages.budget import UNLIMITED, Amount, Limits, Spent
+from contracts.messages.budget import UNLIMITED, Amount, SpendingLimits, Spent
 from contracts.messages.budget_events import BudgetRaised, TaskOutOfBudget, TaskResumed
 from contracts.messages.journal import JournalEvent
 from orchestrator.core.decision import Decision
 from orchestrator.core.events import RaiseBudget
-from orchestrator.core.purse import Holding
 from orchestrator.core.state import TaskState, TaskStatus, Workflow
+from orchestrator.core.totals import TaskSpending
 
 _MOST_UNKNOWN = 1_000
 
 
-def allowance(workflow: Workflow, task: TaskState) -> Limits | None:
+def allowance(workflow: Workflow, task: TaskState) -> SpendingLimits | None:
     """What a dispatch of a ready task is given: its share of what is left; None without a budget.
 
     A share is an equal part for each open task that is not dispatched, at least what the task needs, and
     twice what it has spent so far, so that a task that needs many allowances gets few.
     """
-    budget, purse = workflow.header.budget, workflow.purse
-    if budget is None or purse is None:
+    budget, totals = workflow.header.budget, workflow.totals
+    if budget is None or totals is None:
         return None
-    shared = purse.left_for_role(budget, task.item.agent_role)
-    left = purse.left_for(budget, task.holding)
+    shared = totals.left_for_role(budget, task.item.agent_role)
+    left = totals.left_for(budget, task.spending)
     wanted = task.charged.plus(task.charged).most(task.needs or Amount())
     share = Amount(
-        micro_usd=(shared.micro_usd or 0) // max(1, purse.unsent),
-        tokens=(shared.tokens or 0) // max(1, purse.unsent),
+        micro_usd=(shared.micro_usd or 0) // max(1, totals.unsent),
+        tokens=(shared.tokens or 0) // max(1, totals.unsent),
     ).most(wanted)
-    limited = Limits(
+    limited = SpendingLimits(
         micro_usd=None if left.micro_usd is None else share.micro_usd,
         tokens=None if left.tokens is None else share.tokens,
     )
@@ -47,10 +47,10 @@ def out_of_budget(workflow: Workflow, task: TaskState) -> Decision | None:
     return _waiting(task, task.needs)
 
 
-def left_for(workflow: Workflow, task: TaskState) -> Limits:
+def left_for(workflow: Workflow, task: TaskState) -> SpendingLimits:
     """What a task that is not dispatched may be given at most."""
-    budget, purse = workflow.header.budget, workflow.purse
-    return UNLIMITED if budget is None or purse is None else purse.left_for(budget, task.holding)
+    budget, totals = workflow.header.budget, workflow.totals
+    return UNLIMITED if budget is None or totals is None else totals.left_for(budget, task.spending)
 
 
 def settled(task: TaskState, spent: Spent | None) -> TaskState:
@@ -79,25 +79,25 @@ def suspend_for_budget(task: TaskState, needs: Amount) -> Decision:
 
 def resumed(workflow: Workflow, decision: Decision) -> Decision:
     """Let those go on that wait for no more than is left once this decision holds."""
-    budget, purse = workflow.header.budget, workflow.purse
-    if budget is None or purse is None or decision.refused is not None:
+    budget, totals = workflow.header.budget, workflow.totals
+    if budget is None or totals is None or decision.refused is not None:
         return decision
     header = decision.header or workflow.header
     changed = {task.task_id: task for task in decision.tasks}
-    after = purse.copy()
+    after = totals.copy()
     for name, task in changed.items():
         if (old := workflow.tasks.get(name)) is not None:
-            after.remove(old.holding)
-        after.add(task.holding)
+            after.remove(old.spending)
+        after.add(task.spending)
     if not after.waiting or header.status.terminal or header.budget is None:
         return decision
     freed = []
     for task in ({**workflow.tasks, **changed}).values():
         if task.status is not TaskStatus.BUDGET or task.needs is None:
             continue
-        if after.left_for(header.budget, task.holding).bears(task.needs):
+        if after.left_for(header.budget, task.spending).bears(task.needs):
             freed.append(task._replace(status=TaskStatus.READY))
-            after.add(Holding(task.item.agent_role, reserved=task.needs))
+            after.add(TaskSpending(task.item.agent_role, reserved=task.needs))
     names = {task.task_id for task in freed}
     told = [one for one in decision.journal if not _tells_of(one, names)]
     told += [TaskResumed(name) for name in names - changed.keys()]
@@ -116,7 +116,7 @@ def raise_budget(workflow: Workflow, event: RaiseBudget) -> Decision:
     for old, new in ((now.micro_usd, wanted.micro_usd), (now.tokens, wanted.tokens)):
         if new is not None and (old is None or new <= old):
             return Decision(refused="the new limit is not above the one that holds")
-    limits = Limits(
+    limits = SpendingLimits(
         micro_usd=now.micro_usd if wanted.micro_usd is None else wanted.micro_usd,
         tokens=now.tokens if wanted.tokens is None else wanted.tokens,
     )
@@ -127,10 +127,10 @@ def raise_budget(workflow: Workflow, event: RaiseBudget) -> Decision:
 
 def waits_for_budget(workflow: Workflow, task: TaskState) -> str:
     """What was spent of what and what a task needs next, in words."""
-    budget, purse = workflow.header.budget, workflow.purse
-    if budget is None or purse is None or task.needs is None:
+    budget, totals = workflow.header.budget, workflow.totals
+    if budget is None or totals is None or task.needs is None:
         return "waits for budget"
-    return f"waits for budget: {budget.sentence(purse.charged, task.needs)}"
+    return f"waits for budget: {budget.sentence(totals.charged, task.needs)}"
 
 
 def _tells_of(entry: JournalEvent, names: set[str]) -> bool:

@@ -1,7 +1,8 @@
-"""The bodies of commands as the commands table stores them, and the events they stand for."""
+"""The bodies of commands as the commands table stores them, the events they stand for, and their results."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple, get_args
 
@@ -11,7 +12,7 @@ from contracts.base.errors import InvalidInput
 from contracts.base.model import CommitName, Identifier, LongText, Model
 from contracts.documents.repository_settings import RepositorySettings
 from contracts.documents.todo_list import TodoList
-from contracts.messages.budget import Budget, Limits
+from contracts.messages.budget import Budget, SpendingLimits
 from contracts.messages.payloads import Usage
 from contracts.messages.suspension import AnswerText
 from orchestrator.core.events import (
@@ -23,6 +24,22 @@ from orchestrator.core.events import (
     Retry,
     WorkflowEvent,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """The orchestrator's answer to a command: accepted, or refused with a reason."""
+
+    refusal: str | None = None
+    """Why the command changed nothing, in words for a user; None when it was accepted."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the command was applied."""
+        return self.refusal is None
+
+
+ACCEPTED = CommandResult()
 
 
 class CommandKind(StrEnum):
@@ -101,7 +118,7 @@ class BudgetBody(Model):
     """Raise what a workflow may spend, in all; what is None stays."""
 
     kind: Literal[CommandKind.BUDGET] = CommandKind.BUDGET
-    limits: Limits
+    limits: SpendingLimits
     person: str
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from contracts.messages.budget import Limits
+from contracts.messages.budget import SpendingLimits
 from contracts.messages.payloads import TaskOutcome
 
 
@@ -84,7 +84,7 @@ class AnswerQuestion:
 class RaiseBudget:
     """A person raises what the workflow may spend."""
 
-    limits: Limits
+    limits: SpendingLimits
     """In all; what is None stays."""
     person: str
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from contracts.documents.repository_settings import RepositorySettings
 from contracts.documents.todo_list import TodoItem, TodoList
-from contracts.messages.budget import NOTHING, Amount, Budget, Limits
+from contracts.messages.budget import NOTHING, Amount, Budget, SpendingLimits
 from contracts.messages.payloads import ReviewSummary, TaskError, TestSummary, Usage
 from contracts.messages.suspension import Answered, Question
-from orchestrator.core.purse import Holding, Purse
+from orchestrator.core.totals import TaskSpending, Totals
 
 
 class TaskStatus(StrEnum):
@@ -118,7 +118,7 @@ class TaskState(NamedTuple):
     """What waits for an answer, None when nothing does."""
     answers: tuple[Answered, ...] = ()
     """What was asked and answered, oldest first."""
-    allowance: Limits | None = None
+    allowance: SpendingLimits | None = None
     """What the current dispatch may spend, None when there is none, or nothing limits it."""
     charged: Amount = NOTHING
     """What all dispatches before have spent, as far as a budget counts it."""
@@ -138,9 +138,9 @@ class TaskState(NamedTuple):
         return (self.commit,) if self.commit else self.parents
 
     @property
-    def holding(self) -> Holding:
+    def spending(self) -> TaskSpending:
         """What counts against a budget."""
-        return Holding(
+        return TaskSpending(
             self.item.agent_role,
             self.charged,
             self.allowance.amount if self.allowance else NOTHING,
@@ -188,7 +188,7 @@ class Workflow:
     """Task id -> the tasks that depend on it directly."""
     unmet: dict[str, int] = field(default_factory=dict)
     """Task id -> how many of its dependencies have not succeeded."""
-    purse: Purse | None = None
+    totals: Totals | None = None
     """What was spent and set aside; None without a budget."""
 
     @classmethod
@@ -240,7 +240,7 @@ class Workflow:
         for task in tasks:
             old = self.tasks.get(task.task_id)
             self.tasks[task.task_id] = task
-            if self.purse is not None:
+            if self.totals is not None:
                 self._recount(old, task)
             if old is None:
                 self.dependents.setdefault(task.task_id, [])
@@ -256,15 +256,15 @@ class Workflow:
                     self.unmet[dependent] += step
 
     def _count(self) -> None:
-        self.purse = Purse()
+        self.totals = Totals()
         for task in self.tasks.values():
-            self.purse.add(task.holding)
+            self.totals.add(task.spending)
 
     def _recount(self, old: TaskState | None, new: TaskState) -> None:
-        assert self.purse is not None
+        assert self.totals is not None
         if old is not None:
-            self.purse.remove(old.holding)
-        self.purse.add(new.holding)
+            self.totals.remove(old.spending)
+        self.totals.add(new.spending)
 
     def _link(self, task: TaskState) -> None:
         self.unmet[task.task_id] = sum(

@@ -6,7 +6,7 @@ import hashlib
 from typing import NamedTuple
 
 from contracts.base.errors import MultiAgentError
-from contracts.messages.budget import NOTHING, Amount, Limits
+from contracts.messages.budget import NOTHING, Amount, SpendingLimits
 from contracts.messages.journal import TaskAnswered, TaskSuspended
 from contracts.messages.payloads import TaskOutcome
 from contracts.messages.suspension import MOST_QUESTIONS, Answered
@@ -28,7 +28,7 @@ class Left(NamedTuple):
     """How an execution ended that left its slot."""
 
     outcome: TaskOutcome
-    granted: Limits | None
+    granted: SpendingLimits | None
     """What it might spend."""
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import RowMapping
 from contracts.base.model import Model
 from contracts.documents.repository_settings import RepositorySettings
 from contracts.documents.todo_list import TodoItem
-from contracts.messages.budget import NOTHING, Amount, Budget, Limits
+from contracts.messages.budget import NOTHING, Amount, Budget, SpendingLimits
 from contracts.messages.payloads import ReviewSummary, TaskError, TestSummary, Usage
 from contracts.messages.suspension import Answered, Question
 from orchestrator.core.state import NO_USAGE, Header, TaskState, TaskStatus, Workflow, WorkflowStatus
@@ -33,7 +33,7 @@ class StoredOutcome(Model):
     seconds: float = 0.0
     question: Question | None = None
     answers: tuple[Answered, ...] = ()
-    allowance: Limits | None = None
+    allowance: SpendingLimits | None = None
     charged: Amount = NOTHING
     unknown: tuple[tuple[str, Amount], ...] = ()
     needs: Amount | None = None

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from agents.worker.ledger import Ledger
-from contracts.messages.budget import NOTHING, Amount, Grant, Limits, Spent
+from contracts.messages.budget import NOTHING, Amount, Grant, SpendingLimits, Spent
 from contracts.messages.suspension import Suspended
 from tests.agents.support import ExchangesInMemory
 
@@ -32,7 +32,7 @@ class YieldingStore(ExchangesInMemory):
 def ledger(
     store: ExchangesInMemory, dispatch: str, execution: str, most: int = 250, earlier: tuple[str, ...] = ()
 ) -> Ledger:
-    grant = Grant(allowance=Limits(micro_usd=most), earlier=earlier)
+    grant = Grant(allowance=SpendingLimits(micro_usd=most), earlier=earlier)
     return Ledger(store, ("w1", "t1"), grant, dispatch, execution)
 
 

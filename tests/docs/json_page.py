@@ -26,6 +26,7 @@ from multi_agent.application.doctor import Finding
 from multi_agent.application.ends.results import OfferedWork
 from multi_agent.application.ends.verdicts import Failure, FindingFate
 from multi_agent.application.environments import BuiltEnvironment
+from multi_agent.application.spending.budgets import BudgetState
 from multi_agent.cli import cli
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from sandbox_runner.probe_report import BackendReport
@@ -74,6 +75,7 @@ STATIC: Final[Mapping[str, Iterable[str]]] = {
     "verify": ["checked", "violations", "violations[].promise", "violations[].message"],
     "sandbox test": _of(BackendReport),
     "dead-letters show": _names(StoredDeadLetter),
+    "budget show": _names(BudgetState),
     "logs": ["source", "timestamp", "level", "event"],
 }
 # What is empty in the history that was written for this.
@@ -105,6 +107,7 @@ WORDS: Final[Mapping[str, str]] = {
     "logs": "One object a line; further keys depend on `event`. A line that was no JSON is the event.",
     "why": "One object. `code` is for programs, `do` is a command that does something about it.",
     "verify": "One object.",
+    "budget show": "One object. Without a budget it has `workflow_id` alone; null is no limit, or no need.",
     "doctor": "A list, one object for each thing that was looked for.",
     "environment build": "One object; both are empty where nothing is needed.",
     "environment list": "A list, one object for each, the last used first.",

@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 
 from contracts.base.errors import ModelError, ModelUnavailable, NotConfigured
-from contracts.messages.budget import NOTHING, Amount, Limits
+from contracts.messages.budget import NOTHING, Amount, SpendingLimits
 from contracts.messages.suspension import Suspended
 from contracts.ports.model import ModelMessage, ModelRequest, ModelTool
 from contracts.ports.spending import PURSE
-from multi_agent.application.budgets import PlanningPurse
+from multi_agent.application.spending.budgets import PlanningPurse
 from multi_agent.models.build import check_price
 from multi_agent.models.layers.budgeted import Bound
 from multi_agent.models.prices import Price
 from multi_agent.models.specification import ModelSettings
+from tests.agents.owner import until
 from tests.models.rigs import asking, http_client
 from tests.support.model_server import HangUp, ModelServer, Say, Stall, Status, Step
 
@@ -30,7 +31,7 @@ USED = Amount(micro_usd=11 + 70, tokens=18)
 
 @contextmanager
 def purse(usd: float | None = 100.0, tokens: int | None = None) -> Iterator[PlanningPurse]:
-    made = PlanningPurse(Limits.of(usd, tokens))
+    made = PlanningPurse(SpendingLimits.of(usd, tokens))
     token = PURSE.set(made)
     try:
         yield made
@@ -96,8 +97,7 @@ async def test_each_try_is_reserved_and_one_that_is_cancelled_costs_all() -> Non
     with ModelServer([Status(502), Stall()]) as server, purse() as mine:
         async with http_client("openai", server, **PRICES, max_attempts=2) as client:
             asked = asyncio.create_task(client.complete(asking()))
-            while len(server.requests) < 2:
-                await asyncio.sleep(0.01)
+            await until(lambda: len(server.requests) == 2)
             asked.cancel()
             await asyncio.wait([asked])
     assert mine.spent == BOUND.plus(BOUND)

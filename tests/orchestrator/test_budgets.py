@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.messages.budget import NOTHING, Amount, Budget, Limits, Spent
+from contracts.messages.budget import NOTHING, Amount, Budget, SpendingLimits, Spent
 from contracts.messages.budget_events import BudgetRaised, TaskOutOfBudget, TaskResumed
 from contracts.messages.events import decode
 from contracts.messages.payloads import TaskRequest
@@ -44,10 +44,10 @@ def granted(play: Play, task_id: str) -> int | None:
     return found.micro_usd if found else None
 
 
-def left(workflow: Workflow) -> Limits:
-    assert workflow.purse is not None
+def left(workflow: Workflow) -> SpendingLimits:
+    assert workflow.totals is not None
     assert workflow.header.budget is not None
-    return workflow.purse.left(workflow.header.budget)
+    return workflow.totals.left(workflow.header.budget)
 
 
 def test_parallel_tasks_share_what_is_left_and_give_back_what_they_do_not_use() -> None:
@@ -106,15 +106,19 @@ def test_what_another_gives_back_lets_a_task_go_on() -> None:
 def test_raising_continues_it_and_only_upwards() -> None:
     play = Play(plan(item("a")), budget=dollars(0.5))
     suspend(play, "a", play.dispatch("a"), used=400_000, needs=200_000)
-    for wrong in (Limits(micro_usd=500_000), Limits(micro_usd=100_000), Limits(micro_usd=500_000, tokens=9)):
+    for wrong in (
+        SpendingLimits(micro_usd=500_000),
+        SpendingLimits(micro_usd=100_000),
+        SpendingLimits(micro_usd=500_000, tokens=9),
+    ):
         assert "not above" in str(play.give(RaiseBudget(wrong, "me")).refused)
-    short = play.give(RaiseBudget(Limits(micro_usd=550_000), "me"))
+    short = play.give(RaiseBudget(SpendingLimits(micro_usd=550_000), "me"))
     assert (play.status("a"), short.journal) == ("waiting_budget", (BudgetRaised("me", 0.55, None),))
-    enough = play.give(RaiseBudget(Limits(micro_usd=600_000), "me"))
+    enough = play.give(RaiseBudget(SpendingLimits(micro_usd=600_000), "me"))
     assert enough.journal == (BudgetRaised("me", 0.6, None), TaskResumed("a"))
     spend(play, "a", play.dispatch("a"), 200_000)
     assert left(play.workflow).micro_usd == 0
-    assert "no budget" in str(Play(plan(item("a"))).give(RaiseBudget(Limits(tokens=1), "me")).refused)
+    assert "no budget" in str(Play(plan(item("a"))).give(RaiseBudget(SpendingLimits(tokens=1), "me")).refused)
 
 
 def test_what_is_lost_costs_all_of_its_allowance_until_a_successor_knows_better() -> None:
@@ -182,14 +186,14 @@ def test_fifty_racing_workers_never_overspend(steps: list[Step]) -> None:
     paid = 0
     for kind, number, amount in steps:
         paid += _step(play, kind, f"t{number}", amount)
-        budget, purse = play.workflow.header.budget, play.workflow.purse
+        budget, totals = play.workflow.header.budget, play.workflow.totals
         assert budget is not None
-        assert purse is not None
+        assert totals is not None
         limit = budget.workflow.micro_usd or 0
-        assert paid <= purse.charged.plus(purse.reserved).micro_usd <= limit
-        fresh = Workflow.load(play.workflow.header, play.workflow.tasks.values()).purse
+        assert paid <= totals.charged.plus(totals.reserved).micro_usd <= limit
+        fresh = Workflow.load(play.workflow.header, play.workflow.tasks.values()).totals
         assert fresh is not None
-        assert vars(fresh) == vars(purse)
+        assert vars(fresh) == vars(totals)
         for task in play.workflow.tasks.values():
             assert (task.allowance is not None) == (task.status is TaskStatus.DISPATCHED)
 
@@ -200,7 +204,7 @@ def _step(play: Play, kind: str, task_id: str, amount: int) -> int:
     if kind == "raise":
         now = play.workflow.header.budget
         assert now is not None
-        play.give(RaiseBudget(Limits(micro_usd=(now.workflow.micro_usd or 0) + amount), "me"))
+        play.give(RaiseBudget(SpendingLimits(micro_usd=(now.workflow.micro_usd or 0) + amount), "me"))
     if task.status is TaskStatus.READY and kind == "dispatch":
         play.give(Dispatch(task_id, f"{task_id}-{task.attempt}"))
     if task.status is not TaskStatus.DISPATCHED or task.allowance is None or task.dispatch_id is None:
@@ -237,12 +241,12 @@ async def test_it_is_stored_and_raised_by_a_command(database: Database) -> None:
     view = await desk.client.workflow("short")
     assert view is not None
     assert (view.stands_still, [task.task_id for task in view.waiting_for_budget]) == (True, ["a"])
-    await desk.client.raise_budget("short", Limits(micro_usd=2_000_000), "me")
+    await desk.client.raise_budget("short", SpendingLimits(micro_usd=2_000_000), "me")
     await desk.apply_commands()
     stored = await desk.store.load("short")
     assert stored is not None
     assert stored.header == desk.engine.workflows["short"].header
     assert stored.tasks["a"].status is TaskStatus.DISPATCHED
-    assert stored.tasks["a"].allowance == Limits(micro_usd=1_100_000)
+    assert stored.tasks["a"].allowance == SpendingLimits(micro_usd=1_100_000)
     assert left(stored).micro_usd == 0
     assert stored.tasks == desk.engine.workflows["short"].tasks

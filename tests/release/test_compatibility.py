@@ -16,8 +16,7 @@ from sqlalchemy import select
 from contracts.messages.events import decode
 from contracts.messages.journal import JOURNAL_EVENTS, UnknownEvent
 from contracts.messages.journal_rows import decode_journal
-from orchestrator.core.command_result import ACCEPTED
-from orchestrator.core.commands import read_body
+from orchestrator.core.commands import ACCEPTED, read_body
 from orchestrator.storage.migrate import upgrade
 from orchestrator.storage.sql.database import Database, open_database
 from orchestrator.storage.tables import commands, journal, outbox

@@ -15,7 +15,6 @@ from contracts.base.refs import branch_name, is_metadata
 from contracts.documents.baseline import Baseline
 from contracts.messages.journal import WorkflowSubmitted
 from contracts.messages.payloads import Usage
-from multi_agent.application.budgets import budget_state
 from multi_agent.application.ends.unmoved import check_unmoved
 from multi_agent.application.ends.verdicts import (
     Failure,
@@ -26,6 +25,7 @@ from multi_agent.application.ends.verdicts import (
     findings,
     untested_tasks,
 )
+from multi_agent.application.spending.budgets import budget_state
 from orchestrator.core.offers import accepted_tips
 from orchestrator.core.state import TaskState, Workflow, WorkflowStatus
 

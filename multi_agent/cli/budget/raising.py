@@ -6,9 +6,9 @@ import asyncio
 
 import click
 
-from contracts.messages.budget import MOST_TOKENS, MOST_USD, Limits
+from contracts.messages.budget import MOST_TOKENS, SpendingLimits
 from multi_agent.application.decisions import raise_budget
-from multi_agent.cli.options import data_dir_option, settings_of, workflow_argument
+from multi_agent.cli.options import Dollars, data_dir_option, settings_of, workflow_argument
 from multi_agent.cli.output import caller, print_result
 from multi_agent.runtime.services import open_client
 from multi_agent.settings import Settings
@@ -16,7 +16,7 @@ from multi_agent.settings import Settings
 
 @click.command("raise")
 @workflow_argument
-@click.argument("usd", required=False, type=click.FloatRange(min=0, max=MOST_USD, min_open=True))
+@click.argument("usd", required=False, type=Dollars())
 @click.option("--tokens", type=click.IntRange(1, MOST_TOKENS), help="Raise what it may use to this, in all.")
 @data_dir_option
 def raise_limit(workflow: str, usd: float | None, tokens: int | None, **options: object) -> None:
@@ -26,10 +26,10 @@ def raise_limit(workflow: str, usd: float | None, tokens: int | None, **options:
     """
     if usd is None and tokens is None:
         raise click.UsageError("say to what: USD, or --tokens N, or both")
-    asyncio.run(_raise(settings_of(**options), workflow, Limits.of(usd, tokens)))
+    asyncio.run(_raise(settings_of(**options), workflow, SpendingLimits.of(usd, tokens)))
 
 
-async def _raise(settings: Settings, workflow: str, limits: Limits) -> None:
+async def _raise(settings: Settings, workflow: str, limits: SpendingLimits) -> None:
     async with open_client(settings) as client:
         workflow_id = await client.resolve(workflow)
         result = await raise_budget(client, workflow_id, limits, caller())

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 
 from contracts.base.printing import print_json, print_line
-from multi_agent.application.budgets import BudgetState, budget_state
+from multi_agent.application.spending.budgets import BudgetState, budget_state
 from multi_agent.application.status import find_workflow
 from multi_agent.cli.decisions.action_text import raise_command
 from multi_agent.cli.options import data_dir_option, json_option, newest_workflow_argument, quiet_settings

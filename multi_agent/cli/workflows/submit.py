@@ -11,8 +11,8 @@ import click
 from contracts.base.printing import print_json, print_line
 from contracts.documents.todo_list import TodoList
 from multi_agent.application.bases import RepositoryBase, find_base, take_base
-from multi_agent.application.budgets import find_budget
 from multi_agent.application.plans import check_protected, read_plan
+from multi_agent.application.spending.budgets import find_budget
 from multi_agent.cli.options import (
     budget_options,
     data_dir_option,

@@ -24,6 +24,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "sandbox test": ("--list",),
     "approve": ("--show",),
     "answer": ("--show",),
+    "budget raise": ("--tokens", "1000"),
     "redis-acl": ("--passwords", "passwords"),
 }
 """So that a command takes no minutes, and says the same each time."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from contracts.base.errors import InvalidInput, NotConfigured
-from contracts.messages.budget import NOTHING, UNLIMITED, Amount, Budget, Limits
+from contracts.messages.budget import NOTHING, UNLIMITED, Amount, Budget, SpendingLimits
 from contracts.messages.suspension import Suspended, Suspension
 from contracts.ports.spending import PURSE
 from orchestrator.client.views import WorkflowView
@@ -44,10 +44,10 @@ class BudgetState:
 
 def budget_state(view: WorkflowView) -> BudgetState | None:
     """What a workflow may spend; None for one that nothing limits."""
-    budget, purse = view.header.budget, Workflow.load(view.header, view.tasks).purse
-    if budget is None or purse is None:
+    budget, totals = view.header.budget, Workflow.load(view.header, view.tasks).totals
+    if budget is None or totals is None:
         return None
-    spent = budget.planned.plus(purse.charged)
+    spent = budget.planned.plus(totals.charged)
     waiting = view.waiting_for_budget
     needs = min((task.needs or NOTHING for task in waiting), key=_size, default=None)
     return BudgetState(
@@ -56,12 +56,12 @@ def budget_state(view: WorkflowView) -> BudgetState | None:
         budget.workflow.tokens,
         spent.usd,
         spent.tokens,
-        purse.reserved.usd,
-        purse.reserved.tokens,
+        totals.reserved.usd,
+        totals.reserved.tokens,
         needs.usd if needs else None,
         needs.tokens if needs else None,
         tuple(task.task_id for task in waiting),
-        budget.sentence(purse.charged, needs),
+        budget.sentence(totals.charged, needs),
     )
 
 
@@ -89,14 +89,16 @@ def find_budget(
         except NotConfigured:
             say(f"the repository's budget of ${of_repository:,.2f} is not kept: no prices are set")
         else:
-            found = found.model_copy(update={"workflow": found.workflow.within(Limits.of(of_repository))})
+            found = found.model_copy(
+                update={"workflow": found.workflow.within(SpendingLimits.of(of_repository))}
+            )
     return None if found == Budget() else found
 
 
 class PlanningPurse:
     """What making a plan may spend, in this process."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: SpendingLimits) -> None:
         self._limits = limits
         self._tries: list[Amount] = []
 
