@@ -113,9 +113,11 @@ def raise_budget(workflow: Workflow, event: RaiseBudget) -> Decision:
     if header.budget is None:
         return Decision(refused="the workflow has no budget; nothing limits what it spends")
     now, wanted = header.budget.workflow, event.limits
-    for old, new in ((now.micro_usd, wanted.micro_usd), (now.tokens, wanted.tokens)):
-        if new is not None and (old is None or new <= old):
-            return Decision(refused="the new limit is not above the one that holds")
+    for unit, old, new in (("USD", now.usd, wanted.usd), ("tokens", now.tokens, wanted.tokens)):
+        if new is not None and old is None:
+            return Decision(refused=f"the workflow has no limit in {unit}; there is nothing to raise")
+        if new is not None and old is not None and new <= old:
+            return Decision(refused=f"{new:,} {unit}: is not above the limit that holds, {old:,}; give more")
     limits = SpendingLimits(
         micro_usd=now.micro_usd if wanted.micro_usd is None else wanted.micro_usd,
         tokens=now.tokens if wanted.tokens is None else wanted.tokens,
