@@ -98,14 +98,16 @@ def race(options: argparse.Namespace, folder: Path) -> bool:
                     killed += 1
         reader.join()
         state = cli.json("budget", "show")
-    booked, limit = state["spent_usd"], state["limit_usd"]
+    booked: float = state["spent_usd"]
+    limit: float = state["limit_usd"]
+    aside: float = state["reserved_usd"]
     over = max(0.0, service.usd - limit)
     print(
         f"seed {options.seed}: exit {run.returncode}, {len(service.billed)} requests, {killed} kills, "
         f"billed ${service.usd:.4f}, booked ${booked:.4f} of ${limit:.4f}, overspent ${over:.4f}, "
         f"{len(state['waiting'])} tasks wait"
     )
-    return over == 0 and service.usd <= booked + state["reserved_usd"] + 1e-9
+    return over == 0 and service.usd <= booked + aside + 1e-9
 
 
 def main() -> int:

@@ -106,12 +106,9 @@ def test_what_another_gives_back_lets_a_task_go_on() -> None:
 def test_raising_continues_it_and_only_upwards() -> None:
     play = Play(plan(item("a")), budget=dollars(0.5))
     suspend(play, "a", play.dispatch("a"), used=400_000, needs=200_000)
-    for wrong in (
-        SpendingLimits(micro_usd=500_000),
-        SpendingLimits(micro_usd=100_000),
-        SpendingLimits(micro_usd=500_000, tokens=9),
-    ):
-        assert "not above" in str(play.give(RaiseBudget(wrong, "me")).refused)
+    for usd, tokens, why in ((0.5, None, "not above"), (0.1, 9, "not above"), (0.6, 9, "no limit in tokens")):
+        wrong = RaiseBudget(SpendingLimits.of(usd, tokens), "me")
+        assert why in str(play.give(wrong).refused)
     short = play.give(RaiseBudget(SpendingLimits(micro_usd=550_000), "me"))
     assert (play.status("a"), short.journal) == ("waiting_budget", (BudgetRaised("me", 0.55, None),))
     enough = play.give(RaiseBudget(SpendingLimits(micro_usd=600_000), "me"))
