@@ -118,6 +118,7 @@ def test_public_names() -> None:
         "ModelSettings",
         "build_model",
         "check_model",
+        "check_price",
         "check_service",
         "told",
     ]

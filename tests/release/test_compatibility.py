@@ -62,6 +62,9 @@ NEWER_KINDS = {
     "task.contested",
     "task.suspended",
     "task.answered",
+    "task.out_of_budget",
+    "task.resumed",
+    "budget.raised",
 }
 """Of journal entries, that 0.1.0 did not write."""
 
