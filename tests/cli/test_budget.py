@@ -11,9 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from contracts.base.errors import InvalidInput, NotConfigured
-from contracts.messages.budget import Budget, SpendingLimits
+from contracts.messages.budget import Amount, Budget, SpendingLimits
+from contracts.ports.spending import PURSE
 from multi_agent.application.notices import Notice, Notices
-from multi_agent.application.spending.budgets import find_budget
+from multi_agent.application.spending.budgets import find_budget, planning_within
 from multi_agent.cli import cli
 from multi_agent.settings import load_settings
 from orchestrator.core.commands import BudgetBody, SubmitBody, read_body
@@ -111,6 +112,22 @@ async def test_it_is_told_of_once(data: Path) -> None:
     assert await notices.new() == [Notice("budget.waiting", "sma", "code", reason=SAID)]
     assert await notices.new() == []
     await database.close()
+
+
+async def test_a_plan_is_made_within_the_budget_or_nothing_begins() -> None:
+    async with planning_within(BUDGET) as purse:
+        purse.settle(await purse.reserve("r", Amount(micro_usd=400_000)), Amount(micro_usd=300_000))
+    assert purse.spent == Amount(micro_usd=300_000)
+    with pytest.raises(InvalidInput) as caught:
+        async with planning_within(BUDGET) as purse:
+            await purse.reserve("r", Amount(micro_usd=600_000))
+    assert str(caught.value) == (
+        "budget: too small to make a plan: spent $0.0000 of $0.5000, next needs $0.6000; "
+        "give more (--budget, --budget-tokens)"
+    )
+    async with planning_within(None) as purse:
+        await purse.reserve("r", Amount(micro_usd=10**9))
+    assert PURSE.get() is None
 
 
 def _no_price() -> None:

@@ -127,11 +127,11 @@ class RunSession:
         settings = with_model_of(self._settings, self._base)
         self._stack = Stack(settings, say, modules=options.modules, forked=self._forked)
         plan = read_plan(options.plan, settings.max_tasks) if options.plan else None
-        await self._check_agents_and_model(settings, plan)
         if options.resume is None:
             said = self._base.settings
             limit = said.budget_usd if said else None
             self._budget = find_budget(settings, limit, partial(check_price, settings), say)
+        await self._check_agents_and_model(settings, plan)
         await self._check_sandbox(settings)
         async with open_artifacts(settings) as artifacts:
             self._baseline = BaselineBeside(artifacts, say)
