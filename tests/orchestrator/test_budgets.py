@@ -13,9 +13,11 @@ from contracts.messages.suspension import Suspension
 from orchestrator.core.decision import Decision
 from orchestrator.core.events import Cancel, Dispatch, Finished, Lost, Overdue, RaiseBudget
 from orchestrator.core.state import TaskStatus, Workflow
+from orchestrator.diagnosis.explain import Observations, explain
+from orchestrator.diagnosis.remedies import with_remedies
 from orchestrator.scheduling.messages import request_message
 from orchestrator.storage.sql.database import Database
-from tests.orchestrator.plans import Play, failed, item, outcome, plan
+from tests.orchestrator.plans import WORKFLOW, Play, failed, item, outcome, plan
 from tests.release.history import Desk
 
 USD = 1_000_000
@@ -144,6 +146,19 @@ def test_an_outcome_that_does_not_say_it_costs_all_of_it() -> None:
     play.dispatch("a")
     play.give(Cancel("me"))
     assert left(play.workflow).micro_usd == 0
+
+
+def test_why_says_what_is_needed_and_what_to_do() -> None:
+    play = Play(plan(item("a"), item("b", "a")), budget=dollars(1.0))
+    suspend(play, "a", play.dispatch("a"), used=900_000, needs=200_000)
+    reasons = explain(play.workflow, Observations(now=1.0))
+    told = with_remedies(WORKFLOW, play.workflow, reasons, workers_can_join=False)
+    said = "waits for budget: spent $0.9000 of $1.0000, next needs $0.2000"
+    assert [(one.code, one.text) for one in told] == [
+        ("budget", said),
+        ("dependency", f"waits for a, which {said}"),
+    ]
+    assert told[0].do.endswith(f"budget raise {WORKFLOW} USD")
 
 
 def test_a_task_that_asks_for_what_it_had_fails_its_attempt() -> None:
