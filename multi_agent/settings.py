@@ -16,6 +16,8 @@ from contracts.base.errors import NotConfigured
 from contracts.base.redaction import Redactor, url_secrets
 from multi_agent.budget_settings import BudgetSettings
 from multi_agent.forges.access import ForgeSettings
+from multi_agent.gateway_settings import GatewaySettings
+from multi_agent.layer_settings import LayerSettings
 from multi_agent.setting_words import wanted
 
 
@@ -23,7 +25,7 @@ def _env(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(BudgetSettings, ForgeSettings, BaseSettings):
+class Settings(BudgetSettings, GatewaySettings, LayerSettings, ForgeSettings, BaseSettings):
     """All settings, each from an environment variable; options of the command line override them.
 
     Every setting has a default that works on a machine without any services.
@@ -65,9 +67,7 @@ class Settings(BudgetSettings, ForgeSettings, BaseSettings):
         default=None, validation_alias=_env("OPENAI_API_KEY"), description="key for OpenAI"
     )
     openai_base_url: str | None = Field(
-        default=None,
-        validation_alias=_env("OPENAI_BASE_URL"),
-        description="a server that speaks its protocol",
+        default=None, validation_alias=_env("OPENAI_BASE_URL"), description="of a server that speaks it"
     )
     anthropic_api_key: SecretStr | None = Field(
         default=None, validation_alias=_env("ANTHROPIC_API_KEY"), description="key for Anthropic"
@@ -95,20 +95,6 @@ class Settings(BudgetSettings, ForgeSettings, BaseSettings):
     model_tools: Literal["auto", "native", "text"] = Field(
         default="auto",
         description="how models call tools: `native`, or in `text` as JSON; `auto` finds it out",
-    )
-    requests_per_minute: int | None = Field(
-        default=None, gt=0, description="requests to the model of one worker, of all its processes together"
-    )
-    input_price: float | None = Field(
-        default=None, ge=0, description="USD per million input tokens; without it costs are unknown"
-    )
-    output_price: float | None = Field(
-        default=None, ge=0, description="USD per million output tokens; without it costs are unknown"
-    )
-    cached_input_price: float | None = Field(
-        default=None,
-        ge=0,
-        description="USD per million input tokens that the service had cached; without it as the others",
     )
     sandbox: str = Field(default="auto", description="see [sandboxes](sandboxes.md)")
     host_sandbox: str = Field(

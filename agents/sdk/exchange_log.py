@@ -14,9 +14,8 @@ from contracts.base.errors import ModelRefused
 from contracts.base.failpoints import failpoint
 from contracts.messages.payloads import Usage
 from contracts.ports.exchanges import ExchangeStore
-from contracts.ports.model import ModelClient, ModelRequest, ModelResponse
+from contracts.ports.model import PURSE, ModelClient, ModelRequest, ModelResponse
 from contracts.ports.request_hash import request_hash
-from contracts.ports.spending import PURSE
 
 FRESH_SECONDS: Final = 1.0
 _NOTHING_USED: Final = Usage()

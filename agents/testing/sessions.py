@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any, Final
 
-from agents.testing.apart import apart_files, apart_node_files
+from agents.testing.apart.choosing import ApartTests, apart_node_files, apart_tests
 from agents.testing.declared import DeclaredTests
 from agents.testing.node_commands import as_node, declared_in_node
 from agents.testing.problems import Expectation
@@ -31,7 +31,13 @@ _PYTHON_HARNESS: Final = (
     *("apart/wire.py", "apart/stand_ins.py", "apart/peer.py", "apart/tests_side.py", "apart/code_side.py"),
 )
 _NODE_HARNESS: Final = (
-    *("run_node.mjs", "node_reporter.mjs", "node_assertions.mjs", "node_apart/kinds.mjs"),
+    *(
+        "run_node.mjs",
+        "node_reporter.mjs",
+        "node_assertions.mjs",
+        "node_apart/files.mjs",
+        "node_apart/kinds.mjs",
+    ),
     *("node_apart/wire.mjs", "node_apart/peer.mjs", "node_apart/running.mjs"),
     *("node_apart/tests_side.mjs", "node_apart/code_side.mjs"),
 )
@@ -70,11 +76,15 @@ class SessionPlan:
     apart: ApartPlan | None = None
     """The tests that may run apart from their code, in a session of their own before this one."""
 
-    def alone(self, files: tuple[str, ...]) -> SessionPlan:
-        """The same, with the tests of these files in another process than the code."""
+    def alone(self, tests: ApartTests) -> SessionPlan:
+        """The same with these tests alone, in another process than the code."""
         order = json.loads(self.stdin)
-        runs = [{**run, "order": {**run["order"], "apart": files}} for run in order["runs"]]
-        return replace(self, stdin=json.dumps({**order, "runs": runs}).encode())
+        told = {"apart": tests.files, "together": sorted(tests.together)}
+        runs = [{**run, "order": {**run["order"], **told}} for run in order["runs"]]
+        wanted = tuple(
+            replace(one, expected=frozenset(filter(tests.has, one.expected))) for one in self.expectations
+        )
+        return replace(self, stdin=json.dumps({**order, "runs": runs}).encode(), expectations=wanted)
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -102,17 +112,25 @@ async def plan_session(
         fixtures = {path: files[path] for path in files if path.rpartition("/")[2] == "conftest.py"}
         declared = await _declared(declared_in_python, {**selected, **fixtures})
         plan = _python(command, files, declared, plugins=plugins, known=known)
-        alone = apart_files(selected, fixtures)
-        whole = len(alone) == len(selected)
-        return replace(plan, apart=ApartPlan(plan.alone(alone), is_whole=whole)) if alone else plan
+        alone = await _apart(selected, fixtures)
+        whole = len(alone.files) == len(selected) and not alone.together
+        return replace(plan, apart=ApartPlan(plan.alone(alone), is_whole=whole)) if alone.files else plan
     targets = as_node(argv, files)
     if targets is None:
         return None
     declared = await _declared(declared_in_node, {path: files[path] for path in targets})
     plan = _node(targets, files, declared)
-    alone = apart_node_files(targets, files)
-    whole = len(alone) == len(targets)
-    return replace(plan, apart=ApartPlan(_node(alone, files, declared, apart=True), whole)) if alone else plan
+    few = apart_node_files(targets, files)
+    whole = len(few) == len(targets)
+    return replace(plan, apart=ApartPlan(_node(few, files, declared, apart=True), whole)) if few else plan
+
+
+async def _apart(selected: Mapping[str, bytes], fixtures: Mapping[str, bytes]) -> ApartTests:
+    size = sum(map(len, (*selected.values(), *fixtures.values())))
+    try:
+        return await bounded_call(size, apart_tests, selected, fixtures)
+    except LimitExceeded:
+        return ApartTests()
 
 
 async def _declared(
@@ -150,6 +168,7 @@ def _python(
         "import_from": import_folders(files),
         "measure": code_under_test(files, PYTHON),
         "apart": (),
+        "together": (),
         "canaries": {"file": file, "tests": canaries},
         "twins": by_file,
     }

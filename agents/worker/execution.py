@@ -34,9 +34,8 @@ from contracts.messages.suspension import Suspended
 from contracts.ports.artifacts import PendingCommit, WorkerArtifacts
 from contracts.ports.code_index import CodeIndex
 from contracts.ports.environments import Environments
-from contracts.ports.model import ModelClient
+from contracts.ports.model import PURSE, ModelClient
 from contracts.ports.sandbox import Sandbox
-from contracts.ports.spending import PURSE
 from contracts.ports.workspace import (
     NO_ENVIRONMENT,
     USUAL_LIMITS,

@@ -34,13 +34,13 @@ class Fix:
     """Files of tests that it changes or adds."""
 
 
-def candidates(repository: str, git_dir: Path) -> Iterator[Fix]:
-    """Yield the commits that may serve, the newest first, of the newest LOOKED_AT. Raises GitFailed.
+def candidates(repository: str, git_dir: Path, looked_at: int = LOOKED_AT) -> Iterator[Fix]:
+    """Yield the commits that may serve, the newest first, of the newest so many. Raises GitFailed.
 
     One serves when the first line of its message has the word fix or bug, and it changes 1 to MOST_SOURCES
     files of Python that were there before, adds no other, and changes or adds a file of tests.
     """
-    said = run([*_LOG, f"-{LOOKED_AT}"], git_dir=git_dir).decode("utf-8", "replace")
+    said = run([*_LOG, f"-{looked_at}"], git_dir=git_dir).decode("utf-8", "replace")
     for text in said.split("\1")[1:]:
         head, _, rows = text.partition("\2")
         commit, parents, message = head.split("\0")

@@ -20,7 +20,9 @@
     ├── DecodeError             bytes that are not a known message; keeps the raw bytes
     ├── ModelError              the model answered, and the answer cannot be used
     │   ├── ModelRefused        blocked, empty or cut off
+    │   │   └── ModelBlocked    by a filter of the service, or by the model itself
     │   ├── ModelRejected       the request itself is not accepted (key, model name, size)
+    │   │   └── ModelDenied     whatever the request: key, account, credit, name of the model
     │   └── ReplayMiss          the recording holds no answer for this request
     ├── ArtifactError           the artifact store refused or does not hold what was asked for
     │   └── MergeConflict       two parents changed one path differently
@@ -155,8 +157,16 @@ class ModelRefused(ModelError):
     """The answer was blocked, empty or cut off at the length limit."""
 
 
+class ModelBlocked(ModelRefused):
+    """A filter of the service, or the model itself, does not answer this request; another model may."""
+
+
 class ModelRejected(ModelError):
     """The service does not accept the request: wrong key, unknown model, request too large."""
+
+
+class ModelDenied(ModelRejected):
+    """The service accepts no request: the key, the account's credit or the model's name is at fault."""
 
 
 class ReplayMiss(ModelError):

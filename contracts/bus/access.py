@@ -18,6 +18,9 @@ from contracts.messages.channels import Channels
 INCARNATION_KEY: Final = "multi-agent:incarnation"
 """Shows that the server lost its data."""
 
+RATES_KEY: Final = "multi-agent:rates:"
+"""Followed by the name of a model; counts the requests and tokens of a minute."""
+
 
 class BusUser(StrEnum):
     """The users, as they are named in URLs."""
@@ -51,6 +54,8 @@ _PROGRAM_RESULTS: Final = f"{Channels.SANDBOX_RESULTS}.*"
 _WORKSPACES: Final = f"{Channels.SANDBOX_WORKSPACES}.*"
 _TAKEN: Final = "xreadgroup xack xdel"
 _LOOKED_AT: Final = "xlen xrange xpending xinfo|groups"
+# Counting names a key, asking for the time none.
+_RATES: Final = Rule("hincrby hgetall hdel pexpire time", (f"{RATES_KEY}*",))
 _GROUPS: Final = "xgroup|create xgroup|delconsumer"
 
 # None of them names a stream or a channel.
@@ -83,6 +88,7 @@ RULES: Final[Mapping[BusUser, tuple[Rule, ...]]] = MappingProxyType(
                 ),
             ),
             Rule("subscribe", channels=(_CONTROL, _PROGRAM_RESULTS, Channels.SANDBOX_HOSTS)),
+            _RATES,
         ),
         BusUser.SANDBOX_HOST: (
             Rule(f"{_TAKEN} {_LOOKED_AT} {_GROUPS}", (_PROGRAMS,)),
@@ -103,6 +109,7 @@ RULES: Final[Mapping[BusUser, tuple[Rule, ...]]] = MappingProxyType(
             Rule("set get", (INCARNATION_KEY,)),
             Rule("publish", channels=(Channels.COMMANDS,)),
             Rule("subscribe psubscribe", channels=("*",)),
+            _RATES,  # of planning
         ),
     }
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
@@ -16,6 +17,7 @@ from contracts.messages.channels import StreamName
 from contracts.messages.suspension import ResumeFrom, Suspension
 
 MAX_LOGS = 8_000
+_MOST_STAND_INS: Final = 20
 
 _OUTAGES: Final = frozenset({"sandbox_unavailable", "store_unavailable", "bus_unavailable", "unavailable"})
 
@@ -79,16 +81,24 @@ class Usage(Model):
         exclude_if=lambda count: count is None,
         description="of the input tokens, those that the service had from an earlier request; null for none",
     )
+    stand_ins: dict[ShortText, Annotated[int, Field(ge=0)]] | None = Field(
+        default=None,
+        max_length=_MOST_STAND_INS,
+        exclude_if=lambda count: count is None,
+        description="of the calls, those that other models of a list answered than its first; null for none",
+    )
 
     def plus(self, other: Usage) -> Usage:
         """Both together."""
         cached = (self.cached_input_tokens or 0) + (other.cached_input_tokens or 0)
+        stood_in = Counter(self.stand_ins or {}) + Counter(other.stand_ins or {})
         return Usage(
             model_calls=self.model_calls + other.model_calls,
             input_tokens=self.input_tokens + other.input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
             cost_usd=self.cost_usd + other.cost_usd,
             cached_input_tokens=cached or None,
+            stand_ins=dict(stood_in.most_common(_MOST_STAND_INS)) or None,
         )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from contracts.messages.budget import MICRO, Amount
 from contracts.messages.payloads import Usage
@@ -88,6 +89,8 @@ class ModelResponse:
     end: Literal["", "length", "malformed"] = ""
     """Why it is not whole: cut off at a limit of length, or a call that the service could not read. Only
     where the request had tools; elsewhere such an answer is ModelRefused."""
+    stand_in: str = ""
+    """The model of a list that answered in place of the first, at most 200 characters, "" for none."""
 
     @property
     def contents(self) -> tuple[ContentBlock, ...]:
@@ -105,6 +108,7 @@ class ModelResponse:
             output_tokens=self.output_tokens,
             cost_usd=self.cost_usd,
             cached_input_tokens=self.cached_input_tokens or None,
+            stand_ins={self.stand_in: 1} if self.stand_in else None,
         )
 
     @property
@@ -147,3 +151,27 @@ class ModelClient(Protocol):
     async def complete(self, request: ModelRequest) -> ModelResponse: ...
 
     async def close(self) -> None: ...
+
+
+class Purse(Protocol):
+    """The allowance of one execution."""
+
+    @property
+    def counts_money(self) -> bool:
+        """Whether it has a limit in dollars, so that prices must be known."""
+
+    async def reserve(self, request_hash: str, bound: Amount) -> int:
+        """Set the bound aside for one try, and return its number; durable when this returns.
+
+        Raises Suspended where that is not left, StoreUnavailable, ArtifactError.
+        """
+
+    def settle(self, number: int, used: Amount) -> None:
+        """Say what the try cost. One that is never settled costs what was set aside."""
+
+    def read_back(self, request_hash: str, used: Amount) -> None:
+        """Say that an answer was stored that an execution before has paid."""
+
+
+PURSE: Final[ContextVar[Purse | None]] = ContextVar("purse", default=None)
+"""That of the execution whose code runs, None where nothing limits what it spends."""

@@ -22,11 +22,15 @@ def request_hash(request: ModelRequest) -> str:
     means sorted keys, no spaces, ASCII only. Raises TypeError for a schema that holds something JSON does not
     know, and ValueError for NaN or an infinity.
     """
+    return hashlib.sha256(canonical_json(request).encode("ascii")).hexdigest()
+
+
+def canonical_json(request: ModelRequest) -> str:
+    """The request as `request_hash` takes it. Raises as that does."""
     content = _set_fields(request)
     if "temperature" in content:
         content["temperature"] = float(request.temperature)
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain)
 
 
 def _set_fields(record: Any) -> dict[str, Any]:

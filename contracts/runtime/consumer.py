@@ -278,8 +278,7 @@ class Consumer(Generic[M, R]):
         *others, reading = tasks
         drain = asyncio.create_task(self.slots.drain(settings.grace_seconds, settings.cancel_seconds))
         if self._reader.blocked:
-            # A cancelled read may have been served; waiting tells what must be handed back.
-            await asyncio.wait([reading], timeout=settings.source.block_ms / 1000 + _CLOSE_SECONDS)
+            self.receive(await self._reader.cut(reading))
         reading.cancel()
         self._handed_back += await drain
         for task in others:

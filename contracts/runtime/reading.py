@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
@@ -13,6 +14,8 @@ from contracts.ports.bus import Delivery
 
 LOOK_SECONDS: Final = 0.25
 """How often an exclusive stream is looked at."""
+_CUT_SECONDS: Final = 0.2
+"""How long the end of a read, and the look at what it left, may take."""
 
 Entry: TypeAlias = tuple[str, str]
 """Stream and entry id. Two entries may carry the same message."""
@@ -97,19 +100,35 @@ class Reader:
             self._doubtful_until = self._now() + self._source.block_ms / 1000
             raise
 
-    async def _unheard(self, count: int) -> list[Delivery]:
-        if self._doubtful_until is None:
-            return []
-        began = self._now()
+    async def unheard(self) -> list[Delivery]:
+        """Entries that were delivered, and are not `known`. Raises BusUnavailable."""
         # Collected before the look: what is acknowledged meanwhile may still be in its answer.
-        known = self._known()
-        source = self._source
-        found = [
+        known, source = self._known(), self._source
+        return [
             delivery
             for stream in dict.fromkeys((*source.streams, *source.exclusive_streams))
             for delivery in await self._bus.pending(stream, source.group, source.consumer)
             if entry(delivery) not in known
         ]
+
+    async def cut(self, reading: asyncio.Task[None]) -> list[Delivery]:
+        """End the task whose read waits; what it was served all the same, which is to be handed back.
+
+        What a server serves later, to a connection whose end it has not noticed, is reclaimed by others as
+        from a consumer that died.
+        """
+        reading.cancel()
+        with suppress(BusUnavailable, TimeoutError):
+            async with asyncio.timeout(_CUT_SECONDS):
+                await asyncio.wait([reading])
+                return await self.unheard()
+        return []
+
+    async def _unheard(self, count: int) -> list[Delivery]:
+        if self._doubtful_until is None:
+            return []
+        began = self._now()
+        found = await self.unheard()
         if not found and began >= self._doubtful_until:
             self._doubtful_until = None
         return found[:count]

@@ -37,8 +37,10 @@ class Examined:
     open_database: Callable[[], Database] | None
     """None when there is none yet: it is made when it is needed."""
     open_model: Callable[[], ModelClient]
-    check_model: Callable[[], Awaitable[None]]
+    check_model: Callable[[], Awaitable[Sequence[str]]]
     """Raises a MultiAgentError when its service cannot be used."""
+    price_lines: Callable[[], Sequence[str]]
+    """What each model costs."""
     find_redis: Callable[[], Sequence[Finding]]
     """What could serve as a private Redis."""
     find_sandboxes: Callable[[], Awaitable[Sequence[Finding]]]
@@ -89,8 +91,9 @@ async def _model(examined: Examined) -> Finding:
     try:
         model = examined.open_model()
         await model.close()
-        await examined.check_model()
+        wrong = await examined.check_model()
     except MultiAgentError as error:
         return Finding("model", False, str(error), needed=True)
     hint = "; set MULTI_AGENT_MODEL for requests of your own" if examined.model_is_a_recording else ""
-    return Finding("model", True, f"{model.name}{hint}", needed=True)
+    said = "; ".join([f"{model.name}{hint}", *wrong, *examined.price_lines()])
+    return Finding("model", True, said, needed=True)

@@ -18,7 +18,7 @@ from multi_agent.bootstrap.models import (
     check_price,
     make_model,
     make_planner,
-    make_window,
+    make_windows,
     model_settings,
     planner_from_environment,
 )
@@ -72,7 +72,7 @@ __all__ = [
     "make_sandbox",
     "make_sandbox_host",
     "make_served",
-    "make_window",
+    "make_windows",
     "make_worker_sandbox",
     "model_settings",
     "open_current_database",

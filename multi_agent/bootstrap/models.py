@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from contracts.ports.model import ModelClient
@@ -10,38 +11,72 @@ from multi_agent.bootstrap.services import find_agents
 from multi_agent.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from contracts.ports.rates import Rates, RateWindow
     from multi_agent.models import Asked, ModelSettings
-    from multi_agent.models.layers.rate_limit import RequestWindow
+    from multi_agent.models.layers.stored_cache import CacheRules
     from planner_service.planning import Planner
 
 # Each part is imported where it is built: the command line must not load a database to print its help.
 # ruff: noqa: PLC0415
 
 
-def make_window(settings: Settings) -> RequestWindow | None:
-    """What counts requests to models, also of processes forked from this one; None without a limit."""
+def make_windows(settings: Settings) -> dict[str, RateWindow]:
+    """What counts the use of each model, also of processes forked from this one; {} without limits."""
     from multi_agent.models.layers.shared_window import SharedWindow
 
-    return SharedWindow(settings.requests_per_minute) if settings.requests_per_minute else None
+    return {model: SharedWindow(rates) for model, rates in _limited(settings).items()}
 
 
-def make_model(settings: Settings, window: RequestWindow | None = None) -> ModelClient:
-    """The model client that the settings name. Raises NotConfigured."""
+def make_model(settings: Settings, windows: Mapping[str, RateWindow] | None = None) -> ModelClient:
+    """The model client that the settings name. Raises NotConfigured.
+
+    windows: what counts its use together with that of other processes of this machine.
+    """
     from multi_agent.models import build_model
 
-    return build_model(model_settings(settings, window))
+    counting = _with_team(settings, windows or {})
+    return build_model(replace(model_settings(settings), windows=counting))
 
 
-async def check_model(settings: Settings, asked: Asked | None = None) -> None:
+def _with_team(settings: Settings, windows: Mapping[str, RateWindow]) -> Mapping[str, RateWindow]:
+    """The same, where a team is counted together; each process makes its own, after it was forked."""
+    from contracts.bus.redis_rates import RedisRates
+    from multi_agent.models.layers.rate_limit import LocalWindow
+    from multi_agent.models.layers.team_window import TeamWindow
+
+    url = settings.redis_url.get_secret_value() if settings.redis_url else ""
+    if settings.rates_of != "team" or not url or url.startswith("memory:"):
+        return windows
+    return {
+        model: TeamWindow(RedisRates(url, model, rates), windows.get(model) or LocalWindow(rates))
+        for model, rates in _limited(settings).items()
+    }
+
+
+def _limited(settings: Settings) -> dict[str, Rates]:
+    """The models that have limits, and these."""
+    from contracts.ports.rates import Rates
+
+    rates = Rates(settings.requests_per_minute, settings.tokens_per_minute)
+    if rates == Rates():
+        return {}
+    from multi_agent.models import service_models
+
+    return dict.fromkeys(service_models(settings.model_spec), rates)
+
+
+async def check_model(settings: Settings, asked: Asked | None = None) -> tuple[str, ...]:
     """Check the model before anything starts that needs it.
 
     asked: None where it is not known yet what the model will be asked.
+    What is wrong with some models of a list is returned, a line each, to be said.
     Raises NotConfigured, and ModelUnavailable when its service is away now.
     """
     from multi_agent.models import check_model
 
     is_chosen = settings.model is not None or settings.model_spec != "replay"
-    await check_model(model_settings(settings), is_chosen=is_chosen, asked=asked)
+    wrong = await check_model(model_settings(settings), is_chosen=is_chosen, asked=asked)
+    return tuple(f"another model of the list is asked instead: {line}" for line in wrong)
 
 
 def check_price(settings: Settings) -> None:
@@ -51,7 +86,7 @@ def check_price(settings: Settings) -> None:
     check_price(model_settings(settings))
 
 
-def model_settings(settings: Settings, window: RequestWindow | None = None) -> ModelSettings:
+def model_settings(settings: Settings) -> ModelSettings:
     """The model's part of the settings."""
     from multi_agent.models import ModelSettings, told
 
@@ -65,7 +100,7 @@ def model_settings(settings: Settings, window: RequestWindow | None = None) -> M
         anthropic_base_url=settings.anthropic_base_url,
         timeout_seconds=settings.model_timeout_seconds,
         requests_per_minute=settings.requests_per_minute,
-        window=window,
+        tokens_per_minute=settings.tokens_per_minute,
         input_usd_per_million=settings.input_price,
         output_usd_per_million=settings.output_price,
         cached_usd_per_million=settings.cached_input_price,
@@ -76,9 +111,24 @@ def model_settings(settings: Settings, window: RequestWindow | None = None) -> M
             settings.model_schema,
             settings.model_tools,
         ),
+        cache=_cache_rules(settings),
         memory=settings.data / "models",
         proxies=settings.proxies,
         redact=settings.redactor,
+    )
+
+
+def _cache_rules(settings: Settings) -> CacheRules | None:
+    from multi_agent.models.layers.stored_cache import CacheRules
+
+    if settings.model_cache is None:
+        return None
+    roles = (role.strip() for role in settings.model_cache_without.split(","))
+    return CacheRules(
+        folder=settings.model_cache.expanduser().absolute(),
+        max_seconds=settings.model_cache_hours * 3_600,
+        max_bytes=settings.model_cache_mb * 1_000_000,
+        without=frozenset(filter(None, roles)),
     )
 
 

@@ -29,7 +29,9 @@ _OBJECTS_BETWEEN_COLLECTIONS: Final = 100_000
 
 # In the order in which a newcomer meets them.
 _COMMANDS: Final[Mapping[str, LazyCommand]] = {
-    "run": LazyCommand("workflows.run:run", "Turn a request into tested code, here and now."),
+    "run": LazyCommand(
+        "workflows.run:run", "Turn a request into tested code, here and now.", "runtime.forking.ahead:begin"
+    ),
     "plan": LazyCommand("workflows.plan:plan", "Make a plan for a request and write it to a file."),
     "map": LazyCommand("repository.map:show_map", "Show which files of a repository a request is about."),
     "baseline": LazyCommand(
@@ -60,6 +62,10 @@ _COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "up": LazyCommand("processes.up:up", "Serve a data folder: everything, supervised, on this machine."),
     "orchestrator": LazyCommand("processes.orchestrator:orchestrator", "Run an orchestrator."),
     "worker": LazyCommand("processes.worker:worker", "Run a worker for some or all roles."),
+    "gateway": LazyCommand("processes.gateway:gateway", "Serve models to any program, in its own format."),
+    "gateway-key": LazyCommand(
+        "processes.gateway_key:gateway_key", "Make a key for one who calls the gateway."
+    ),
     "doctor": LazyCommand("diagnosis.doctor:doctor", "Show what this machine has and what is missing."),
     "sandbox": LazyCommand(
         "sandbox.group:sandbox", "Build what programs run in, and test that they cannot get out."

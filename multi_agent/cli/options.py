@@ -25,7 +25,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 model_option = click.option(
     "--model",
     help="Model to ask, such as gemini:MODEL, openai:MODEL, anthropic:MODEL, replay, manual:DIR, "
-    "record:DIR:MODEL.",
+    "record:DIR:MODEL; several with commas between, each asked where the ones before cannot answer.",
 )
 sandbox_option = click.option(
     "--sandbox",

@@ -21,7 +21,8 @@ async def served(settings: Settings, modules: Sequence[str]) -> AsyncIterator[No
     Raises NotConfigured, ModelUnavailable and SandboxUnavailable before anything starts that could only
     fail later.
     """
-    await check_model(settings)
+    for line in await check_model(settings):
+        logger.warning("model_of_list_unusable", reason=line)
     await (await choose_sandbox(sandbox_settings(settings))).close()
     stack = Stack(settings, _log_report, modules=modules)
     await stack.start()

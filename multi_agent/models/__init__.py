@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from multi_agent.models.build import build_model, check_price, check_service
+from multi_agent.models.build import (
+    build_model,
+    check_price,
+    check_service,
+    price_lines,
+    service_models,
+)
 from multi_agent.models.readiness import Asked, check_model
 from multi_agent.models.specification import MODEL_FORMS, ModelSettings, told
 
@@ -14,5 +20,7 @@ __all__ = [
     "check_model",
     "check_price",
     "check_service",
+    "price_lines",
+    "service_models",
     "told",
 ]

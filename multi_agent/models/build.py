@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from contracts.base.errors import NotConfigured
+from contracts.base.errors import ModelUnavailable, MultiAgentError, NotConfigured
 from contracts.ports.model import ModelClient
 from multi_agent.models.adapters.manual import ManualFiles, ManualTerminal
 from multi_agent.models.layers.bounds import Bounded
 from multi_agent.models.layers.budgeted import Bound, Budgeted, no_price
 from multi_agent.models.layers.cache import Cached
+from multi_agent.models.layers.fallback import Fallback
 from multi_agent.models.layers.rate_limit import LocalWindow, RateLimited
 from multi_agent.models.layers.redacted import Redacted
 from multi_agent.models.layers.retry import Retrying, RetryPolicy
+from multi_agent.models.layers.stored_cache import StoredCache
 from multi_agent.models.recordings.recorder import Recorder
 from multi_agent.models.recordings.recording import SHIPPED
 from multi_agent.models.recordings.replay import Replay
-from multi_agent.models.services import SERVICES, make_adapter
+from multi_agent.models.services import SERVICES, make_adapter, price_of
 from multi_agent.models.specification import ModelSettings, unknown_model
 
 _CHECK_SECONDS: Final = 5.0
+_LISTED_ATTEMPTS: Final = 2
+_LISTED_SECONDS: Final = 5.0
+"""How long a model of a list is tried before the next one is asked."""
 
 
 def build_model(settings: ModelSettings) -> ModelClient:
@@ -34,7 +41,7 @@ def build_model(settings: ModelSettings) -> ModelClient:
     if kind == "record":
         return _recorder(settings, rest)
     if kind in SERVICES and rest:
-        return _service(settings, kind, rest)
+        return Cached(_services(settings, listed(settings.spec)))
     if kind == "replay":
         folders = ((Path(rest),) if rest else ()) + settings.replay_dirs + (SHIPPED,)
         return _guarded(settings, Replay(folders))
@@ -44,35 +51,70 @@ def build_model(settings: ModelSettings) -> ModelClient:
     raise unknown_model(settings.spec)
 
 
-async def check_service(settings: ModelSettings) -> None:
-    """Ask the service of the model, if it has one, whether it is there and knows key and model.
+async def check_service(settings: ModelSettings) -> tuple[str, ...]:
+    """Ask the services of the model, if it has any, whether they are there and know key and model.
 
-    Raises NotConfigured as `build_model` does and for what the service does not know, ModelUnavailable when
-    the service cannot be reached now.
+    What is wrong with some models of a list, as long as another can be asked, is returned. Raises
+    NotConfigured as `build_model` does, and where no model can be asked what is wrong with the first:
+    NotConfigured for what its service does not know, ModelUnavailable when that cannot be reached now.
     """
     await build_model(settings).close()
-    kind, _, model = _asked_service(settings).partition(":")
-    if kind not in SERVICES:
-        return
+    models = service_models(settings.spec)
+    checked = await asyncio.gather(*(_wrong_with(settings, one) for one in models))
+    found = [error for error in checked if error]
+    if found and len(found) == len(models):
+        raise found[0]
+    return tuple(map(str, found))
+
+
+async def _wrong_with(settings: ModelSettings, model: str) -> MultiAgentError | None:
     brief = replace(settings, timeout_seconds=min(settings.timeout_seconds, _CHECK_SECONDS))
-    client = make_adapter(brief, kind, model)
+    client = make_adapter(brief, *_kind_and_name(model))
     try:
         await client.check()
+    except (NotConfigured, ModelUnavailable) as error:
+        return error
     finally:
         await client.close()
+    return None
+
+
+def service_models(spec: str) -> tuple[str, ...]:
+    """The models of services that are asked, in their order, each as SERVICE:MODEL. Raises as `listed`."""
+    spec = spec.strip()
+    if spec.startswith("record:"):
+        spec = spec.split(":", 2)[-1]
+    return listed(spec) if spec.partition(":")[0] in SERVICES else ()
+
+
+def listed(spec: str) -> tuple[str, ...]:
+    """The models of a list `a,b`, in their order. Raises NotConfigured for what is no model of a service."""
+    models = tuple(part.strip() for part in spec.split(","))
+    for number, model in enumerate(models):
+        kind, name = _kind_and_name(model)
+        if kind not in SERVICES or not name:
+            raise NotConfigured(
+                f"model {model!r} in the list {spec!r} is no SERVICE:MODEL; a service is one of "
+                f"{', '.join(SERVICES)}"
+            )
+        if model in models[:number]:
+            raise NotConfigured(f"model {model!r} stands twice in the list {spec!r}; leave one out")
+    return models
+
+
+def _kind_and_name(model: str) -> tuple[str, str]:
+    kind, _, name = model.partition(":")
+    return kind, name
 
 
 def check_price(settings: ModelSettings) -> None:
-    """Check that what the model costs is known; one without a service costs nothing. Raises NotConfigured."""
-    spec = _asked_service(settings)
-    if spec.partition(":")[0] in SERVICES and not settings.price.is_known:
-        raise NotConfigured(no_price(spec))
+    """Check that what every model costs that may be asked is known; one without a service costs nothing.
 
-
-def _asked_service(settings: ModelSettings) -> str:
-    """The specification, without that of a recording around it."""
-    spec = settings.spec.strip()
-    return spec.split(":", 2)[2] if spec.startswith("record:") else spec
+    Raises NotConfigured.
+    """
+    for model in service_models(settings.spec):
+        if not price_of(settings, *_kind_and_name(model)).is_known:
+            raise NotConfigured(no_price(model))
 
 
 def _recorder(settings: ModelSettings, rest: str) -> ModelClient:
@@ -82,15 +124,32 @@ def _recorder(settings: ModelSettings, rest: str) -> ModelClient:
     return Recorder(build_model(replace(settings, spec=inner)), Path(folder))
 
 
-def _service(settings: ModelSettings, kind: str, model: str) -> ModelClient:
-    client = _guarded(settings, make_adapter(settings, kind, model))
-    client = Budgeted(client, Bound(settings.price, settings.told.max_output_tokens))
+def price_lines(settings: ModelSettings) -> tuple[str, ...]:
+    """What each model of a service costs, a line each. Raises as `service_models`."""
+    models = service_models(settings.spec)
+    return tuple(f"{model}: {price_of(settings, *_kind_and_name(model))}" for model in models)
+
+
+def _services(settings: ModelSettings, models: Sequence[str]) -> ModelClient:
     policy = RetryPolicy(max_attempts=settings.max_attempts, total_seconds=settings.retry_seconds)
+    if len(models) == 1:
+        return _service(settings, models[0], policy)
+    attempts = min(policy.max_attempts, _LISTED_ATTEMPTS)
+    brief = replace(policy, max_attempts=attempts, total_seconds=_LISTED_SECONDS)
+    return Retrying(Fallback([_service(settings, model, brief) for model in models]), policy)
+
+
+def _service(settings: ModelSettings, model: str, policy: RetryPolicy) -> ModelClient:
+    client = _guarded(settings, make_adapter(settings, *_kind_and_name(model)))
+    if settings.rates is not None:
+        window = settings.windows.get(model) or LocalWindow(settings.rates)
+        client = RateLimited(client, window, most_output=settings.told.max_output_tokens)
+    price = price_of(settings, *_kind_and_name(model))
+    client = Budgeted(client, Bound(price, settings.told.max_output_tokens))
     client = Retrying(client, policy)
-    if settings.requests_per_minute is not None:
-        window = settings.window or LocalWindow(settings.requests_per_minute)
-        client = RateLimited(client, window)
-    return Cached(client)
+    if settings.cache is not None:
+        client = StoredCache(client, settings.cache, settings.identity(model))
+    return client
 
 
 def _guarded(settings: ModelSettings, adapter: ModelClient) -> ModelClient:

@@ -22,8 +22,10 @@ class Asked:
     """What the user typed, as it can be typed again, without a choice of the model."""
 
 
-async def check_model(settings: ModelSettings, *, is_chosen: bool, asked: Asked | None) -> None:
+async def check_model(settings: ModelSettings, *, is_chosen: bool, asked: Asked | None) -> tuple[str, ...]:
     """Check the model's name, its key, and whether its service answers.
+
+    What is wrong with some models of a list is returned, one line each.
 
     is_chosen: whether the user said which model to use.
     asked: None where it is not known yet what the model will be asked.
@@ -33,7 +35,7 @@ async def check_model(settings: ModelSettings, *, is_chosen: bool, asked: Asked 
         replay = Replay([*settings.replay_dirs, SHIPPED])
         if asked.request is None or not replay.knows(asked.request):
             raise NotConfigured(_no_model(asked.command))
-    await check_service(settings)
+    return await check_service(settings)
 
 
 def _no_model(command: str) -> str:

@@ -15,6 +15,7 @@ from contracts.base.errors import NotConfigured
 from contracts.ports.model import ModelClient
 from multi_agent.models.adapters.adapting import Knowledge
 from multi_agent.models.adapters.endpoint import Endpoint
+from multi_agent.models.prices import Price, listed_price
 from multi_agent.models.specification import ModelSettings
 
 _PROXY_SCHEMES: Final = frozenset({"http", "https"})
@@ -87,10 +88,15 @@ _SPOKEN: Final = frozenset({"openai", "anthropic"})
 
 def make_adapter(settings: ModelSettings, kind: str, model: str) -> ServiceClient:
     """Make the client, without any layer. Raises NotConfigured for what cannot work as it is set."""
-    _check_limits(settings)
-    endpoint = _endpoint(settings, kind, model)
+    endpoint = make_endpoint(settings, kind, model)
     _check_proxies(settings.proxies, SERVICES[kind])
     return _adapter(kind)(endpoint, Knowledge(settings.told, settings.memory))
+
+
+def make_endpoint(settings: ModelSettings, kind: str, model: str) -> Endpoint:
+    """Where a model is asked, and with which key. Raises NotConfigured for what cannot work as it is set."""
+    _check_limits(settings)
+    return _endpoint(settings, kind, model)
 
 
 def _check_limits(settings: ModelSettings) -> None:
@@ -99,6 +105,7 @@ def _check_limits(settings: ModelSettings) -> None:
         "max_attempts": settings.max_attempts,
         "max_answer_bytes": settings.max_answer_bytes,
         "requests_per_minute": settings.requests_per_minute,
+        "tokens_per_minute": settings.tokens_per_minute,
         "max_output_tokens": settings.told.max_output_tokens,
     }
     for name, value in limits.items():
@@ -126,8 +133,18 @@ def _endpoint(settings: ModelSettings, kind: str, model: str) -> Endpoint:
         timeout_seconds=settings.timeout_seconds,
         max_answer_bytes=settings.max_answer_bytes,
         redact=settings.redact,
-        price=settings.price,
+        price=price_of(settings, kind, model),
     )
+
+
+def price_of(settings: ModelSettings, kind: str, model: str) -> Price:
+    """What the user says that a model costs, else what its service lists, where it is asked itself."""
+    said = Price(
+        settings.input_usd_per_million, settings.output_usd_per_million, settings.cached_usd_per_million
+    )
+    if said != Price() or _access(settings, kind)[1]:
+        return said
+    return listed_price(kind, model)
 
 
 def _access(settings: ModelSettings, kind: str) -> tuple[SecretStr | None, str | None]:

@@ -11,9 +11,9 @@ from pydantic import SecretStr
 
 from contracts.base.errors import NotConfigured
 from contracts.base.redaction import Redactor
+from contracts.ports.rates import Rates, RateWindow
 from multi_agent.models.adapters.accepted import LimitName, SchemaStyle, Told, ToolStyle
-from multi_agent.models.layers.rate_limit import RequestWindow
-from multi_agent.models.prices import Price
+from multi_agent.models.layers.stored_cache import CacheRules
 
 _STYLES: Final = {
     "json_schema": SchemaStyle.JSON_SCHEMA,
@@ -39,7 +39,7 @@ class ModelSettings:
     """Which model to use, and its limits."""
 
     spec: str = "replay"
-    """One of MODEL_FORMS."""
+    """One of MODEL_FORMS, or several models of services with commas between."""
     gemini_api_key: SecretStr | None = None
     openai_api_key: SecretStr | None = None
     anthropic_api_key: SecretStr | None = None
@@ -55,9 +55,11 @@ class ModelSettings:
     retry_seconds: float = 300.0
     """The limit of all attempts together: none starts later than this after the first."""
     requests_per_minute: int | None = None
-    """None for no limit."""
-    window: RequestWindow | None = None
-    """What counts the requests of several clients together; None for a count of its own."""
+    """Of each model, None for no limit."""
+    tokens_per_minute: int | None = None
+    """Of each model, in and out together, None for no limit."""
+    windows: Mapping[str, RateWindow] = field(default_factory=dict)
+    """By SERVICE:MODEL what counts the requests of several clients together; others count for themselves."""
     input_usd_per_million: float | None = None
     """US dollars per million input tokens, None if unknown."""
     output_usd_per_million: float | None = None
@@ -67,6 +69,8 @@ class ModelSettings:
     max_answer_bytes: int = 4_000_000
     told: Told = field(default_factory=Told)
     """What the model takes, as far as the user says it."""
+    cache: CacheRules | None = None
+    """Where answers are kept for other processes and runs; None for nowhere."""
     memory: Path | None = None
     """A folder for what is learned about models; None to forget it with the client."""
     proxies: Mapping[str, str] = field(default_factory=dict)
@@ -76,10 +80,17 @@ class ModelSettings:
     redact: Redactor = field(default_factory=Redactor)
     """Removes the secrets of this process from what comes back; it should know the keys above."""
 
+    def identity(self, model: str) -> str:
+        """Everything but the request that may change a model's answer."""
+        addresses = {"openai": self.openai_base_url, "anthropic": self.anthropic_base_url}
+        address = addresses.get(model.partition(":")[0], self.gemini_base_url)
+        return f"{model}\n{address}\n{self.told}"
+
     @property
-    def price(self) -> Price:
-        """What the model costs, as far as it is known."""
-        return Price(self.input_usd_per_million, self.output_usd_per_million, self.cached_usd_per_million)
+    def rates(self) -> Rates | None:
+        """How much each model may be asked in a minute, None for no limit."""
+        rates = Rates(self.requests_per_minute, self.tokens_per_minute)
+        return None if rates == Rates() else rates
 
 
 def told(

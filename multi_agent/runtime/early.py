@@ -1,23 +1,18 @@
-"""Starts what a stack's processes are forked from, while its caller imports, checks and plans."""
+"""Whether a stack needs what its processes are forked from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from multi_agent.runtime.forking.forked_processes import ForkedProcesses
 from multi_agent.runtime.locks import FileLock
-from multi_agent.settings import Settings, child_environment
+from multi_agent.settings import Settings
 
 
-@contextmanager
-def forked_early(settings: Settings) -> Iterator[ForkedProcesses | None]:
-    """What makes processes while the `with` body runs; None when the data folder is served already."""
-    if any(FileLock(settings.data / name).held_by_other() for name in ("stack.lock", "orchestrator.lock")):
-        yield None
-        return
-    forked = ForkedProcesses(child_environment(settings))
-    try:
-        yield forked
-    finally:
+def only_if_unserved(settings: Settings, forked: ForkedProcesses | None) -> ForkedProcesses | None:
+    """What was started early; None, and it is closed, where the data folder is served already."""
+    served = any(
+        FileLock(settings.data / name).held_by_other() for name in ("stack.lock", "orchestrator.lock")
+    )
+    if served and forked is not None:
         forked.close()
+        return None
+    return forked

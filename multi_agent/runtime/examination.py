@@ -19,9 +19,11 @@ from multi_agent.bootstrap import (
     make_bus,
     make_database,
     make_model,
+    model_settings,
     sandbox_settings,
 )
 from multi_agent.embedded.probe import probe_redis
+from multi_agent.models import price_lines
 from multi_agent.settings import Settings
 from sandbox_runner import survey
 
@@ -36,6 +38,7 @@ def make_examined(settings: Settings) -> Examined:
         open_database=partial(make_database, settings) if _has_database(settings) else None,
         open_model=partial(make_model, settings),
         check_model=partial(check_model, settings),
+        price_lines=lambda: price_lines(model_settings(settings)),
         find_redis=partial(_find_redis, settings.search_path),
         find_sandboxes=partial(_find_sandboxes, settings),
         model_is_a_recording=settings.model_spec == "replay",

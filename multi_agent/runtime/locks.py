@@ -11,6 +11,8 @@ from typing import Any, Final
 
 _ASKED_SECONDS: Final = 0.02
 """How long whoever asks for the holder has the lock at most."""
+_NOTE_BYTES: Final = 256
+"""Notes are filled up to this, so that hardly any is shorter than the one before."""
 
 
 class FileLock:
@@ -34,9 +36,11 @@ class FileLock:
     def describe(self, note: dict[str, Any]) -> None:
         """Write a note for other processes. Only the holder may call this."""
         assert self._descriptor is not None
-        text = json.dumps({"pid": os.getpid(), **note}).encode()
-        os.ftruncate(self._descriptor, 0)
+        text = json.dumps({"pid": os.getpid(), **note}).encode().ljust(_NOTE_BYTES)
         os.pwrite(self._descriptor, text, 0)
+        # Only where it is needed: to cut a file that was just written may wait for the disk.
+        if os.fstat(self._descriptor).st_size > len(text):
+            os.ftruncate(self._descriptor, len(text))
 
     def note(self) -> dict[str, Any]:
         """Read the note of the latest holder; {} when there is none or it is incomplete."""

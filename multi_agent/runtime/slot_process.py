@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,7 +35,7 @@ from multi_agent.settings import Settings
 
 if TYPE_CHECKING:
     from agents.worker.worker import Worker
-    from multi_agent.models.layers.rate_limit import RequestWindow
+    from contracts.ports.rates import RateWindow
 
 _PRELOADED: Final = ("agents.worker.worker", "agents.worker.metrics", "artifacts", "sandbox_runner.choose")
 GRACE_SECONDS: Final = 6.0
@@ -55,8 +55,8 @@ class SlotSettings:
     """Python modules with further agents."""
     boards: int
     """The file in memory that holds all boards."""
-    window: RequestWindow | None
-    """What counts their requests to models together."""
+    windows: Mapping[str, RateWindow]
+    """By model what counts their requests together."""
 
 
 def prepare(wanted: SlotSettings) -> tuple[Any, Become]:
@@ -73,7 +73,8 @@ def prepare(wanted: SlotSettings) -> tuple[Any, Become]:
     table = AgentTable.of(found, wanted.roles)
     make_artifacts(wanted.settings)
     try:
-        asyncio.run(check_model(wanted.settings))
+        for line in asyncio.run(check_model(wanted.settings)):
+            _log.warning("model_of_list_unusable", reason=line)
     except ModelUnavailable as error:
         _log.warning("model_unavailable", reason=str(error))
     facts = {lane: asdict(Reading.of(table, lane)) for lane in Lane}
@@ -120,7 +121,7 @@ def _make_worker(
     from agents.worker.worker import Worker  # noqa: PLC0415
 
     settings = wanted.settings
-    artifacts, model = make_artifacts(settings), make_model(settings, wanted.window)
+    artifacts, model = make_artifacts(settings), make_model(settings, wanted.windows)
     sandbox, workspaces = make_worker_sandbox(settings, bus, artifacts, order.worker_id, order.slots)
     worker_settings = WorkerSettings(
         worker_id=order.worker_id,

@@ -19,7 +19,7 @@ from agents.worker.board import Board, board_bytes
 from agents.worker.lanes import Lane, Reading
 from contracts.messages.payloads import TaskOutcome
 from contracts.ports.bus import MessageBus
-from multi_agent.bootstrap import arm_failpoints, host_name, make_bus, make_window
+from multi_agent.bootstrap import arm_failpoints, host_name, make_bus, make_windows
 from multi_agent.runtime.forking.fork_server import ForkServer
 from multi_agent.runtime.log_tail import own_last_lines
 from multi_agent.runtime.observing.shared_metrics import SharedMetrics, counted_together
@@ -39,7 +39,7 @@ def run_worker(settings: Settings, *, worker_id: str, roles: Sequence[str], modu
     boards = os.memfd_create("slot-boards")
     port = settings.metrics_port
     metrics = None if port is None else SharedMetrics(settings.metrics_host, port)
-    wanted = SlotSettings(settings, roles, modules, boards, make_window(settings))
+    wanted = SlotSettings(settings, roles, modules, boards, make_windows(settings))
     server = ForkServer(lambda: prepare(wanted))
     try:
         readings = {Lane(lane): _reading(fields) for lane, fields in server.ready().items()}

@@ -11,8 +11,9 @@ import pytest
 from agents.roles.tester import TesterAgent
 from agents.sdk.base_tree import BaseTree
 from agents.sdk.result import AgentResult
-from agents.testing.apart import apart_files
+from agents.testing.apart.choosing import ApartTests, apart_tests
 from agents.testing.harness.apart import stand_ins, wire
+from agents.testing.python_tests import declared_in_python
 from contracts.documents.reports import TestReport
 from contracts.ports.sandbox import Sandbox
 from tests.agents.support import TaskMaker
@@ -31,6 +32,11 @@ class Colour(enum.Enum):
     RED = 1
     BLUE = 2
 
+class Point:
+    "Where it is."
+    __slots__ = ("x",)
+    class Inner: pass
+
 @dataclasses.dataclass
 class Item:
     name: str
@@ -45,13 +51,15 @@ class Cart:
     def total(self): return sum(item.price for item in self.items)
     def __len__(self): return len(self.items)
     def __iter__(self): return iter(self.items)
-    def __contains__(self, item): return item in self.items
+    def __contains__(self, item): return item in self.items or item in self.names
     def __enter__(self): return self
     def __exit__(self, *_): self.items.clear()
     @property
     def names(self): return [item.name for item in self.items]
 
-def sort(values): values.sort()
+def sort(values: list) -> None:
+    "In place."
+    values.sort()
 def same(value): return value
 def copied(values): return list(values)
 def pays(amount): raise Broke(amount)
@@ -78,7 +86,8 @@ def test_objects(cart):
     item = Item("pen", 2.5)
     assert cart.add(item) is cart and len(cart) == 1
     assert cart.items == [Item("pen", 2.5)] and cart.items[0] is item
-    assert item in cart and cart.names == ["pen"] and cart.log == {"pen": item}
+    assert item in cart and "pen" in cart and "cap" not in cart and "pen" in cart.log.keys()
+    assert cart.names == ["pen"] and cart.log == {"pen": item}
     item.price = 3
     assert cart.total() == 3
     cart.items.append(Item("cap"))
@@ -129,6 +138,13 @@ def test_generators():
 def test_enums(colour):
     assert Colour(colour.value) is colour and colour in Colour and Colour["RED"] is list(Colour)[0]
 
+def test_what_things_say_of_themselves():
+    assert not hasattr(shop, "__all__") and {"Cart", "DEFAULTS"} <= set(vars(shop)) and shop.__doc__ is None
+    assert Point.__slots__ == ("x",) and Point.__doc__ == "Where it is." and not hasattr(Cart, "__slots__")
+    assert Point.__mro__ == (Point, object) and Point.Inner.__qualname__ == "Point.Inner"
+    assert sort.__doc__ == "In place." and sort.__module__ == "app.shop" and same.__doc__ is None
+    assert sort.__annotations__ == {"values": list, "return": None} and Item.__annotations__["price"] is float
+
 def test_surroundings(tmp_path, monkeypatch):
     writes(tmp_path / "file")
     assert (tmp_path / "file").read_text() == "x"
@@ -158,6 +174,15 @@ def test_a_class_of_the_tests():
         price = 0.5
     assert Half("x").name == "x"
 
+def test_what_is_nested_too_deep():
+    value = ()
+    for _ in range(3000):
+        value = (value,)
+    try:
+        same(value)
+    except RecursionError:
+        return
+
 def test_what_swallows_everything():
     try:
         applies(lambda value: value, 1)
@@ -185,7 +210,7 @@ async def test_ordinary_tests_run_apart(sandbox: Sandbox) -> None:
     assert set(_cases(result).values()) == {("passed", True)}
     assert result.verdict == "passed"
     assert result.tests is not None
-    assert result.tests.apart == result.tests.passed == len(_cases(result)) == 9
+    assert result.tests.apart == result.tests.passed == len(_cases(result)) == 10
     assert (result.tests.coverage_percent or 0) > 90
 
 
@@ -289,6 +314,14 @@ MISTAKEN = {
         "import os\ndef test_it(tmp_path):\n    before = os.getcwd()\n    build(tmp_path)\n"
         "    assert os.getcwd() == before\n",
     ),
+    "holds everything": (
+        "class Box:\n    def __contains__(self, item): return True\n",
+        "def test_it():\n    assert 1 in Box()\n",
+    ),
+    "exports nothing by name": (
+        "def total(): return 1\n",
+        "import app.calc\ndef test_it():\n    assert 'total' in app.calc.__all__\n",
+    ),
     "gives its own list": (
         "class Box:\n    def __init__(self): self._all = [1]\n    def all(self): return self._all\n",
         "def test_it():\n    box = Box()\n    box.all().append(2)\n    assert box.all() == [1]\n",
@@ -305,17 +338,20 @@ async def test_what_is_wrong_is_wrong_apart(sandbox: Sandbox, name: str) -> None
     assert _cases(result) == {"test_it": ("failed", False)}
 
 
-async def test_all_tests_of_a_command_count(sandbox: Sandbox) -> None:
-    """A file that cannot run apart is run, also where the command selects and the others all passed."""
+@pytest.mark.parametrize("cmd", ["pytest -k test tests", "pytest tests"])
+async def test_all_tests_of_a_command_count(sandbox: Sandbox, cmd: str) -> None:
+    """A test that cannot run apart is run, also where the command selects and the others all passed."""
     files = {
         "app/__init__.py": "",
         "app/calc.py": "def double(x): return 4\n",
         "tests/test_a.py": "from app.calc import double\ndef test_two():\n    assert double(2) == 4\n",
-        "tests/test_b.py": "from unittest import mock\nfrom app.calc import double\ndef test_three():\n"
-        "    assert double(3) == 6\n",
+        "tests/test_b.py": "from unittest import mock\nfrom app.calc import double\n"
+        "def test_four():\n    assert double(4) == 4\n"
+        "def test_three():\n    assert mock and double(3) == 6\n",
     }
-    result = await _run(sandbox, files, "pytest -k test tests")
-    assert _cases(result) == {"test_two": ("passed", True), "test_three": ("failed", False)}
+    result = await _run(sandbox, files, cmd)
+    passed = {"test_two": ("passed", True), "test_four": ("passed", True)}
+    assert _cases(result) == {**passed, "test_three": ("failed", False)}
     assert result.verdict == "failed"
 
 
@@ -344,7 +380,7 @@ class Names:
 
 def test_a_class_that_is_called_like_builtin_data_is_none() -> None:
     peer = Names()
-    kind = stand_ins.make_class(peer, 1, ("int", "app", [], False, "int"), [])
+    kind = stand_ins.make_class(peer, 1, (("int", "int", "app"), [], False, "int"), [])
     with pytest.raises(RuntimeError):
         stand_ins.Beside.lies(stand_ins.make_value(kind, 2, None), 6)
     assert peer.refused == ["a int of the code is none"]
@@ -356,16 +392,84 @@ def test_which_files_may_run_apart() -> None:
         "tests/test_a.py": plain,
         "tests/test_env.py": b"def test_f(monkeypatch):\n    monkeypatch.setenv('A', 'b')\n",
         "tests/test_part.py": b"import random\ndef test_f():\n    assert version(patch=random.random())\n",
-        "tests/test_seed.py": b"import random\ndef test_f():\n    random.seed(1)\n",
-        "tests/test_patch.py": b"def test_f(monkeypatch):\n    monkeypatch.setattr('app.f', 1)\n",
-        "tests/test_mock.py": b"from unittest import mock\n",
-        "tests/test_async.py": b"async def test_f(): ...\n",
+        "tests/test_all.py": b"import gc\ngc.disable()\n" + plain,
+        "tests/test_mark.py": b"import pytest\npytestmark = pytest.mark.asyncio\n" + plain,
+        "tests/test_star.py": b"from unittest.mock import *\n" + plain,
+        "tests/test_old.py": b"import gc\nprint 'old'\n",
         "tests/deep/test_b.py": plain,
     }
-    fixtures = {"tests/conftest.py": b"", "tests/deep/conftest.py": b"import logging\n"}
-    assert apart_files(files, fixtures) == ("tests/test_a.py", "tests/test_env.py", "tests/test_part.py")
-    assert apart_files({f"tests/test_{number}.py": plain for number in range(21)}, {}) == ()
-    assert apart_files({"tests/test_a.py": plain * 10_000}, {}) == ()
+    hook = b"def pytest_runtest_call(): gc.collect()\n"
+    fixtures = {"tests/conftest.py": b"", "tests/deep/conftest.py": hook}
+    named = ("tests/test_a.py", "tests/test_env.py", "tests/test_part.py")
+    assert apart_tests(files, fixtures) == ApartTests(named)
+    assert apart_tests({f"tests/test_{number}.py": plain for number in range(21)}, {}) == ApartTests()
+    assert apart_tests({"tests/test_a.py": plain * 10_000}, {}) == ApartTests()
+
+
+MIXED = b"""
+import logging, random, time
+import unittest.mock
+from unittest import mock, TestCase
+import gc as collector
+try:
+    import asyncio
+except ImportError:
+    asyncio = None
+
+LEVELS = [logging.INFO]
+WAYS = LEVELS
+
+@pytest.fixture(name="quiet")
+def silenced(): collector.disable()
+
+@pytest.fixture
+def above(quiet): return 1
+
+def helped(): return above
+
+@pytest.fixture(scope="function", autouse=True)
+def clean():
+    "No need to mock anything."
+    # as threading would
+
+def test_plain(): assert f() == 1
+def test_patch(monkeypatch): monkeypatch.setattr("app.f", 1)
+def test_seed(): random.seed(1)
+def test_processor(): assert time.process_time() < 1
+async def test_async(): ...
+def test_whole_name(): unittest.mock.patch("app.f")
+def test_alias(): collector.collect()
+def test_fixture(quiet): ...
+def test_fixture_of_a_fixture(above): ...
+def test_helper(): helped()
+@pytest.mark.parametrize("way", WAYS)
+def test_way(way): ...
+@pytest.mark.usefixtures("served")
+def test_fixture_of_another_file(): ...
+
+class TestSome:
+    def _run(self): mock.patch("app.f")
+    def test_plain(self): assert f() == 1
+    def test_run(self): self._run()
+class TestMore(TestSome):
+    def test_plain(self): ...
+class TestSetUp(TestCase):
+    def setUp(self): logging.disable()
+    def test_plain(self): assert f() == 1
+class TestPlain(TestCase):
+    def test_plain(self): assert f() == 1
+"""
+
+
+def test_which_tests_of_a_file_run_apart() -> None:
+    """A test that reaches inside does not, nor does one that uses what does, by whatever name."""
+    fixtures = {"tests/conftest.py": b"import threading\n@pytest.fixture\ndef served(): threading.Thread()\n"}
+    found = apart_tests({"tests/test_a.py": MIXED}, fixtures)
+    declared = declared_in_python({"tests/test_a.py": MIXED}).expected
+    names = {test.partition("::")[2] for test in declared if found.has(test)}
+    assert names == {"test_plain", "TestSome::test_plain", "TestPlain::test_plain"}
+    assert not found.has("tests/test_a.py::TestMore::test_of_its_base")
+    assert not found.has("tests/test_b.py::test_plain")
 
 
 Sockets = tuple[socket.socket, socket.socket]

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from agents.sdk.result import AgentResult
-from agents.testing.apart import apart_node_files
+from agents.testing.apart.choosing import apart_node_files
 from agents.testing.verdict import Session
 from contracts.documents.reports import TestCase, TestReport
 from contracts.ports.sandbox import Sandbox
@@ -58,7 +58,15 @@ async def test_honest_tests_pass_either_way(sandbox: Sandbox, name: str, togethe
 
 
 @pytest.mark.parametrize(
-    "name", ["binding_write", "module_load", "class_takes_all", "debugger_of_another", "array_iteration"]
+    "name",
+    [
+        "binding_write",
+        "module_load",
+        "module_load_of_js",
+        "class_takes_all",
+        "debugger_of_another",
+        "array_iteration",
+    ],
 )
 async def test_what_wants_to_look_right_is_not_verified(sandbox: Sandbox, name: str) -> None:
     assert (await _FORGING[name].run(sandbox)).verdict == "failed"
@@ -110,6 +118,19 @@ MISTAKEN: Final = {
     "a promise too few": (
         "export const later = () => 1;\n",
         "assert.ok(calc.later() instanceof Promise);",
+    ),
+    "changes what all objects have": (
+        "export const set = (to, path, value) => {\n"
+        "  const last = path.pop();\n  path.reduce((part, key) => part[key], to)[last] = value;\n};\n",
+        "calc.set({}, ['constructor', 'prototype', 'all'], 1); assert.equal({}.all, undefined);",
+    ),
+    "changes what is built in": (
+        "export const set = () => { Math.max = () => 0; };\n",
+        "calc.set(); assert.equal(Math.max(1, 2), 2);",
+    ),
+    "is written otherwise": (
+        "export function sum(list) { let sum = 0; for (const x of list) sum += x; return sum; }\n",
+        "assert.equal(calc.sum([1, 2]), 3); assert.doesNotMatch(`${calc.sum}`, /for/);",
     ),
     "rejects": (
         "export const later = async () => { throw new RangeError('no'); };\n",

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from contracts.base.errors import InvalidInput, NotConfigured
 from contracts.messages.budget import Amount, Budget, SpendingLimits
-from contracts.ports.spending import PURSE
+from contracts.ports.model import PURSE
 from multi_agent.application.notices import Notice, Notices
 from multi_agent.application.spending.budgets import find_budget, planning_within
 from multi_agent.cli import cli

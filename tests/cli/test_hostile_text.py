@@ -66,6 +66,12 @@ CALLS: dict[str, list[tuple[list[str], int, bool]]] = {
     "orchestrator": [(["--orchestrator-id", ARGUMENT], 2, True)],
     "worker": [(["--worker-id", ARGUMENT], 2, True)],
     "doctor": [(["--model", ARGUMENT], 1, True)],
+    "gateway": [(["--model", ARGUMENT], 2, True), (["--map", f"a=openai:{ARGUMENT}"], 2, True)],
+    "gateway-key": [
+        ([ARGUMENT, "--keys", "keys.json"], 2, True),
+        (["ann", "--keys", "keys.json", "--models", ARGUMENT], 0, False),
+        (["ann", "--keys", f"no{ARGUMENT}", "--remove"], 2, True),
+    ],
     "sandbox build": [(["--from", ARGUMENT], 2, True)],
     "sandbox test": [(["--probe", ARGUMENT], 2, True)],
     "environment build": [([f"no{ARGUMENT}"], 2, True)],

@@ -105,6 +105,10 @@ async def test_planning_counts() -> None:
     assert _starting(await _lines(play, cached), "model") == [
         "2 calls (1 to plan), 110 tokens in (80 cached), 55 out, $0.5000"
     ]
+    stood_in = Usage(model_calls=2, stand_ins={"openai:b": 1})
+    assert _starting(await _lines(play, stood_in), "model") == [
+        "3 calls (2 to plan, 1 by openai:b instead), 10 tokens in, 5 out, $0.5000"
+    ]
 
 
 async def test_findings_and_what_became_of_them() -> None:

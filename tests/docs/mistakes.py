@@ -102,9 +102,9 @@ OF_USERS: Final = (
     Mistake("a model without its key", ("run", SLUG, "--model", "gemini:gemini-2.5-pro"), 2),
     Mistake(
         "a budget in dollars without prices",
-        ("run", SLUG, "--model", "openai:gpt-5", "--budget", "2.50"),
+        ("run", SLUG, "--model", "openai:local", "--budget", "2.50"),
         2,
-        {"OPENAI_API_KEY": "sk-not-a-real-key"},
+        {"OPENAI_BASE_URL": "http://127.0.0.1:11434/v1"},
     ),
     Mistake(
         "a folder that is no Git repository",
@@ -146,6 +146,13 @@ OF_OPERATORS: Final = (
     ),
     Mistake("a worker that knows no Redis", ("worker",), 2),
     Mistake("a worker for a role that has no agent", ("worker", "--role", "painter"), 2, NO_REDIS),
+    Mistake(
+        "a gateway that others reach, without keys for them",
+        ("gateway", "--model", "openai:gpt-5", "--host", "0.0.0.0"),
+        2,
+        {"OPENAI_API_KEY": "a-key"},
+    ),
+    Mistake("a gateway without a model", ("gateway",), 2),
     Mistake("a number that is none", ("up",), 2, {"MULTI_AGENT_WORKERS": "many"}),
     Mistake("a number above its limit", ("up", "--workers", "1000"), 2),
     Mistake(

@@ -205,6 +205,8 @@ def test_core_metadata_gives_what_an_extra_needs() -> None:
     assert needs_of_metadata(metadata, (), "3.11.4") == ("a>1", "b", "c")
     assert needs_of_metadata(metadata, ("doc",), "3.12.1") == ("a>1", "d")
     assert needs_of_metadata({}, (), "3.12.1") == ()
+    unread = ["e; os_name ~= 'x'", "f; python_version > 'abc'", "g >"]
+    assert needs_of_metadata({"requires_dist": [*unread, "h"]}, (), "3.12.1") == ("h",)
 
 
 def _known(*versions: str) -> list[Interpreter]:

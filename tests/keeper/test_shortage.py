@@ -38,6 +38,9 @@ async def test_a_starved_process_reports_an_outage_and_is_replaced(worker: KeptW
     worker.start("--slots", "1")
     await worker.ready(3)
     pid = await _slot_of(worker, "lasting")
+    # What is starved while it still starts ends without a word of any task.
+    await worker.dispatch("before", WRITES)
+    assert (await _outcome(worker, "before")).status == "succeeded"
     _starve(pid, 5)
     await worker.dispatch("starved", WRITES)
     error = (await _outcome(worker, "starved")).error

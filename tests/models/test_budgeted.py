@@ -13,8 +13,7 @@ import pytest
 from contracts.base.errors import ModelError, ModelUnavailable, NotConfigured
 from contracts.messages.budget import NOTHING, Amount, SpendingLimits
 from contracts.messages.suspension import Suspended
-from contracts.ports.model import ModelMessage, ModelRequest, ModelTool
-from contracts.ports.spending import PURSE
+from contracts.ports.model import PURSE, ModelMessage, ModelRequest, ModelTool
 from multi_agent.application.spending.budgets import PlanningPurse
 from multi_agent.models.build import check_price
 from multi_agent.models.layers.budgeted import Bound

@@ -40,7 +40,8 @@ def test_missing_key_names_the_setting(spec: str, setting: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["timeout_seconds", "max_attempts", "max_answer_bytes", "requests_per_minute"]
+    "name",
+    ["timeout_seconds", "max_attempts", "max_answer_bytes", "requests_per_minute", "tokens_per_minute"],
 )
 def test_limits_must_make_sense(name: str) -> None:
     settings = ModelSettings(spec="openai:m", openai_api_key=SecretStr("k"), **{name: 0})  # type: ignore[arg-type]  # one of several types
@@ -120,5 +121,7 @@ def test_public_names() -> None:
         "check_model",
         "check_price",
         "check_service",
+        "price_lines",
+        "service_models",
         "told",
     ]

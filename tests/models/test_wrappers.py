@@ -7,6 +7,7 @@ import pytest
 
 from contracts.base.errors import ModelRefused, ModelRejected, ModelUnavailable, MultiAgentError
 from contracts.ports.model import ModelRequest, ModelResponse
+from contracts.ports.rates import Rates
 from multi_agent.models.layers.bounds import Bounded
 from multi_agent.models.layers.cache import Cached
 from multi_agent.models.layers.rate_limit import LocalWindow, RateLimited
@@ -120,7 +121,7 @@ async def test_nothing_else_is_tried_again(error: MultiAgentError) -> None:
 
 async def test_rate_limit_counts_any_sixty_seconds() -> None:
     time, inner = Time(), Scripted(*"abcdefg")
-    client = RateLimited(inner, LocalWindow(3), sleep=time.sleep, clock=time.clock)
+    client = RateLimited(inner, LocalWindow(Rates(3), clock=time.clock), sleep=time.sleep)
     starts = []
     for number in range(7):
         await client.complete(asking(str(number)))
@@ -131,10 +132,33 @@ async def test_rate_limit_counts_any_sixty_seconds() -> None:
 
 async def test_rate_limit_keeps_the_order_of_waiters() -> None:
     time, inner = Time(), Scripted(*"abcd")
-    client = RateLimited(inner, LocalWindow(1), sleep=time.sleep, clock=time.clock)
+    client = RateLimited(inner, LocalWindow(Rates(1), clock=time.clock), sleep=time.sleep)
     await asyncio.gather(*(client.complete(asking(str(number))) for number in range(4)))
     assert inner.calls == ["0", "1", "2", "3"]
     assert time.now == 1180.0
+
+
+async def test_whoever_the_service_asks_to_wait_makes_all_wait() -> None:
+    """None of them asks meanwhile, and waiting is no attempt."""
+    time, inner = Time(), Scripted(ModelUnavailable("busy", retry_after=20.0), "late", "later")
+    client = retrying(inner, time, lambda: 0.5, max_attempts=1)
+    with pytest.raises(ModelUnavailable):
+        await client.complete(asking("first"))
+    assert (await client.complete(asking("second"))).text == "late"
+    assert time.slept == [20.5]
+    assert (await client.complete(asking("third"))).text == "later"
+    assert time.slept == [20.5]
+
+
+async def test_a_pause_that_is_too_long_is_said_at_once() -> None:
+    time, inner = Time(), Scripted(ModelUnavailable("busy", retry_after=600.0))
+    client = retrying(inner, time)
+    for _ in range(2):
+        with pytest.raises(ModelUnavailable) as caught:
+            await client.complete(asking())
+        assert caught.value.retry_after == 600.0
+    assert len(inner.calls) == 1
+    assert str(caught.value) == "model scripted: its service asks to wait 600 s"
 
 
 async def test_cache_asks_once() -> None:

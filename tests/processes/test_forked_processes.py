@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from multi_agent.embedded.child import ChildProcess
-from multi_agent.runtime.early import forked_early
+from multi_agent.runtime.early import only_if_unserved
 from multi_agent.runtime.forking.forked_processes import ForkedCommand, ForkedProcesses
 from multi_agent.runtime.locks import FileLock
 from multi_agent.settings import Settings
@@ -139,15 +139,14 @@ def test_nothing_is_left_of_a_killed_caller(env: dict[str, str], tmp_path: Path)
         asyncio.run(until(lambda: not is_running(pid) and not is_running(server), SECONDS))
 
 
-def test_no_server_is_started_for_a_folder_that_is_served(tmp_path: Path) -> None:
+def test_no_server_is_kept_for_a_folder_that_is_served(tmp_path: Path, forked: ForkedProcesses) -> None:
     settings = Settings(data_dir=tmp_path)
     other = FileLock(tmp_path / "stack.lock")
+    assert only_if_unserved(settings, forked) is forked
     assert other.acquire()
-    with forked_early(settings) as forked:
-        assert forked is None
+    assert only_if_unserved(settings, forked) is None
     other.release()
-    with forked_early(settings) as forked:
-        assert forked is not None
+    assert not forked.alive
 
 
 def test_little_is_imported_before_the_server_starts() -> None:

@@ -42,6 +42,7 @@ READS_THE_ENVIRONMENT = {
     "artifacts/git/process.py": "gives Git the PATH, HOME and ssh agent of its caller",
     "multi_agent/chaos/forked.py": "gives a process the environment it would start with",
     "multi_agent/cli/processes/forked.py": "gives a forked process the environment it was ordered with",
+    "multi_agent/runtime/forking/ahead.py": "starts before settings are read, in its caller's environment",
     "multi_agent/runtime/observing/shared_metrics.py": "tells prometheus_client where to count",
     "sandbox_runner/environments/making/installers.py": "gives pip and npm their user's settings of them",
     "sandbox_runner/probes/inside/quick.py": "looks for the host's environment in the sandbox",

@@ -20,9 +20,11 @@ EXTRAS = {
     "gemini": {"gemini"},
     "openai": {"openai"},
     "anthropic": {"anthropic"},
+    "gateway": {"gateway"},
     "checks": {"checks"},
     "bench": {"bench", "postgres"},
-    "dev": {"embedded", "postgres", "gemini", "gemini-legacy", "openai", "anthropic", "map", "checks", "dev"},
+    "dev": {"embedded", "map", "checks", "dev", "postgres", "gemini", "gemini-legacy"}
+    | {"openai", "anthropic", "gateway"},
 }
 _ENTRY = re.compile(
     r"^([^\s;\[]+)(?:\[[a-z0-9, -]+\])?==([^\s;\\]+)([^\\\n]*)\\\n"

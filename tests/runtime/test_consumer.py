@@ -325,6 +325,34 @@ async def test_only_an_outage_holds_it_back(bus: MemoryBus) -> None:
     assert handler.pauses == []
 
 
+class NeverAnswers(MemoryBus):
+    """A bus that serves reads to which its answer does not arrive."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        super().__init__(broker)
+        self.served = asyncio.Event()
+
+    async def read(
+        self, streams: Sequence[str], group: str, consumer: str, *, count: int, block_ms: int
+    ) -> list[Delivery]:
+        await super().read(streams, group, consumer, count=count, block_ms=block_ms)
+        self.served.set()
+        return await asyncio.Future()
+
+
+async def test_leaving_waits_for_no_read_and_hands_back_what_one_was_served(bus: MemoryBus) -> None:
+    settings = replace(LATE, source=replace(LATE.source, block_ms=60_000))
+    async with asyncio.timeout(10), serving(bus, settings) as handler:
+        await asyncio.sleep(0.1)
+    assert handler.left == [()]
+    await ask(bus, "ask-a")
+    silent = NeverAnswers(bus.broker)
+    async with asyncio.timeout(10), serving(silent, settings) as handler:
+        await silent.served.wait()
+    assert handler.left == [("ask-a",)]
+    assert handler.begun == []
+
+
 class ReadersMayNotWrite(MemoryBus):
     """A bus whose user may not write to the streams that it reads."""
 

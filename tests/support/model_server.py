@@ -86,6 +86,8 @@ class ModelServer:
         self._scheme = "https" if certificate else "http"
         self._lock = threading.Lock()
         self.requests: list[Received] = []
+        self.hung_up = threading.Event()
+        """Set when a client no longer waits for an answer that does not come."""
         self.stopping = threading.Event()
         self._server = _Server(self)
         if certificate:
@@ -215,10 +217,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(after)
 
     def _until_the_client_hangs_up(self) -> None:
+        owner = self.server.owner
         self.connection.settimeout(0.05)
-        while not self.server.owner.stopping.is_set():
+        while not owner.stopping.is_set():
             with suppress(TimeoutError):
                 if not self.connection.recv(1):
+                    owner.hung_up.set()
                     return
 
 

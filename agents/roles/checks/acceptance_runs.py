@@ -9,7 +9,7 @@ from typing import Final
 from agents.roles.checks.collected import Collected
 from agents.sdk.changed_tree import ChangedTree
 from agents.sdk.task import Task
-from agents.testing.apart import APART_SECONDS
+from agents.testing.apart.choosing import APART_SECONDS
 from agents.testing.first_failure import command_failure
 from agents.testing.harness_report import report_size
 from agents.testing.pytest_commands import split_command

@@ -11,6 +11,7 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import test from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { isModule } from './node_apart/files.mjs';
 import { told } from './node_assertions.mjs';
 
 const order = JSON.parse(readFileSync(0, 'utf8'));
@@ -49,7 +50,10 @@ export function place(error) {
 }
 
 async function load(file) {
-  if (!order.apart) return file.endsWith('.cjs') ? required(path.resolve(file)) : import(pathToFileURL(path.resolve(file)));
+  if (!order.apart) {
+    const whole = path.resolve(file);
+    return isModule(whole) ? import(pathToFileURL(whole)) : required(whole);
+  }
   const { Apart } = await import('./node_apart/tests_side.mjs');
   const unfit = (message, name) => send('unfit', { name, message: `${message}`.slice(0, 1000) });
   return new Apart({ ...order.apart, peer: order.peer, bell: order.bell }, unfit).load(file);

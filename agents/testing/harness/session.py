@@ -2,10 +2,10 @@
 
 The order is `{"token", "pipe", "args": [pytest arguments], "tests": [paths of files that serve tests],
 "plugins": whether those of the environment are loaded, "import_from": [folders of the tree], "measure":
-[paths of the code under test], "apart": [files with tests that run apart from the code, or none], "canaries":
-{"file": path, "tests": [ids]}, "twins": {path: {"test" or "Class::test": name}}}`. The canaries are tests
-that must fail. A twin is a copy of one of the project's tests that must fail too. The events do not say which
-tests are canaries or twins; the reader of the events knows.
+[paths of the code under test], "apart": [files with tests that run apart from the code, or none], "together":
+[ids of tests and classes in these that are left out], "canaries": {"file": path, "tests": [ids]}, "twins":
+{path: {"test" or "Class::test": name}}}`. The canaries are tests that must fail. A twin is a copy of one of
+the project's tests that must fail too. The reader of the events knows which tests are canaries or twins.
 """
 
 from __future__ import annotations

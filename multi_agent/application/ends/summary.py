@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from agents.sdk.baselines import load_baseline
@@ -87,6 +88,8 @@ class Summary:
     """Tests of the repository that failed, and passed when the same was run again."""
     coverage_by: str = ""
     """Which tests the coverage is of, in words; "" for all that the plan names."""
+    stand_ins: dict[str, int] = field(default_factory=dict)
+    """Of the calls, how many other models of a list answered than its first, by their names."""
     environment_fault: str = ""
     """What is missing or broken around the code, for which the workflow failed; "" for nothing."""
     budget: str = ""
@@ -149,7 +152,7 @@ async def summarise(view: WorkflowView, store: GitArtifactStore, location: str, 
     tests = count_tests(tasks)
     files = await _changed_files(view, store)
     baseline = await _baseline(view, store)
-    used = (planning, *(task.usage for task in tasks))
+    used = reduce(Usage.plus, (task.usage for task in tasks), planning)
     return Summary(
         workflow_id=header.workflow_id,
         status=header.status.value,
@@ -163,11 +166,12 @@ async def summarise(view: WorkflowView, store: GitArtifactStore, location: str, 
         tasks=len(tasks),
         attempts=sum(task.attempt for task in tasks),
         debug_cycles=max((task.cycle for task in tasks), default=0),
-        model_calls=sum(one.model_calls for one in used),
-        input_tokens=sum(one.input_tokens for one in used),
-        output_tokens=sum(one.output_tokens for one in used),
-        cached_input_tokens=sum(one.cached_input_tokens or 0 for one in used),
+        model_calls=used.model_calls,
+        input_tokens=used.input_tokens,
+        output_tokens=used.output_tokens,
+        cached_input_tokens=used.cached_input_tokens or 0,
         cost_usd=_cost(used),
+        stand_ins=used.stand_ins or {},
         seconds=round(max(0.0, (header.finished_at or time.time()) - header.created_at), 2),
         sandbox=next((task.backend for task in reversed(tasks) if task.backend), ""),
         branch=branch_name(header.workflow_id) if header.result_commit else None,
@@ -188,10 +192,9 @@ async def summarise(view: WorkflowView, store: GitArtifactStore, location: str, 
     )
 
 
-def _cost(used: Iterable[Usage]) -> float | None:
-    used = tuple(used)
-    cost = round(sum(one.cost_usd for one in used), 6)
-    return None if not cost and any(one.input_tokens + one.output_tokens for one in used) else cost
+def _cost(used: Usage) -> float | None:
+    cost = round(used.cost_usd, 6)
+    return None if not cost and used.input_tokens + used.output_tokens else cost
 
 
 def _is_single(tasks: Iterable[TaskState]) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from contracts.base.errors import InvalidInput, NotConfigured
 from contracts.messages.budget import NOTHING, UNLIMITED, Amount, Budget, SpendingLimits
 from contracts.messages.suspension import Suspended, Suspension
-from contracts.ports.spending import PURSE
+from contracts.ports.model import PURSE
 from orchestrator.client.views import WorkflowView
 from orchestrator.core.state import Workflow
 

@@ -65,7 +65,8 @@ async def _up(
 ) -> None:
     find_agents(modules)  # a module that cannot be imported is refused before anything starts
     try:
-        await check_model(settings)
+        for line in await check_model(settings):
+            print_line(line, err=True)
     except ModelUnavailable as error:
         print_line(f"tasks that need the model wait: {error}", err=True)
     stopped = asyncio.Event()

@@ -75,7 +75,8 @@ async def _plan(settings: Settings, request: str, modules: tuple[str, ...], comm
     model = make_model(settings)
     try:
         planner = make_planner(settings, model, modules)
-        await check_model(settings, Asked(planner.first_request(request), command))
+        for line in await check_model(settings, Asked(planner.first_request(request), command)):
+            print_line(line, err=True)
         return await planner.plan(request)
     finally:
         await model.close()

@@ -29,7 +29,7 @@ from multi_agent.cli.options import (
     quiet_settings,
     sandbox_option,
 )
-from multi_agent.runtime.early import forked_early
+from multi_agent.runtime.early import only_if_unserved
 from multi_agent.runtime.observing.hooks import read_hook
 from multi_agent.runtime.observing.shared_metrics import served_metrics
 
@@ -102,7 +102,8 @@ def run(
     settings = quiet_settings(**options, plan=kind)
     check_data_folder(settings.data)
     request = request if options["issue"] is None else read_request(settings, options)
-    with served_metrics(settings), forked_early(settings) as forked:
+    forked = only_if_unserved(settings, click.get_current_context().obj)
+    with served_metrics(settings):
         from multi_agent.cli.tables import Terminal
         from multi_agent.cli.workflows.run_session import RunOptions, RunSession
         from multi_agent.cli.workflows.screen import Screen

@@ -161,7 +161,8 @@ class RunSession:
         if plan is not None:
             check_roles(plan, served, hint="--agents MODULE")
             check_protected(plan, self._base.protected)
-        await check_model(settings, await self._asked(settings))
+        for line in await check_model(settings, await self._asked(settings)):
+            self._screen.say(line)
 
     async def _asked(self, settings: Settings) -> Asked | None:
         options = self._options

@@ -116,11 +116,13 @@ def _work_line(summary: Summary) -> str:
 
 
 def _model_lines(summary: Summary) -> list[str]:
-    planning = f" ({summary.planning_calls} to plan)" if summary.planning_calls else ""
+    calls = [f"{summary.planning_calls} to plan"] if summary.planning_calls else []
+    calls += [f"{count} by {flowing(name)} instead" for name, count in summary.stand_ins.items()]
+    which = f" ({', '.join(calls)})" if calls else ""
     cached = f" ({summary.cached_input_tokens} cached)" if summary.cached_input_tokens else ""
     tokens = f"{summary.input_tokens} tokens in{cached}, {summary.output_tokens} out"
     budget = field_lines("budget", summary.budget) if summary.budget else []
-    return [f"  model      {summary.model_calls} calls{planning}, {tokens}, {_cost(summary)}", *budget]
+    return [f"  model      {summary.model_calls} calls{which}, {tokens}, {_cost(summary)}", *budget]
 
 
 def _cost(summary: Summary) -> str:

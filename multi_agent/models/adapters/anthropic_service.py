@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 import anthropic
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
-from contracts.base.errors import ModelRefused, ModelUnavailable
+from contracts.base.errors import ModelBlocked, ModelRefused, ModelUnavailable
 from contracts.base.strict_json import has_more_parts
 from contracts.ports.model import ModelRequest, ModelResponse
 from multi_agent.models.adapters.accepted import Accepted, SchemaStyle
@@ -173,7 +173,7 @@ class AnthropicService:
     def _check(self, message: _Message, *, was_cut: bool, in_steps: bool) -> None:
         if message.stop_reason == "refusal":
             said = self._endpoint.scrub(message.text)
-            raise ModelRefused(f"model {self.name}: blocked, it refused: {said}")
+            raise ModelBlocked(f"model {self.name}: blocked, it refused: {said}")
         if was_cut and not in_steps:
             raise ModelRefused(
                 f"model {self.name}: the answer was cut off at the limit of output tokens "

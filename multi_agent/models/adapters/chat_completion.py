@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from contracts.base.errors import ModelRefused, ModelUnavailable
+from contracts.base.errors import ModelBlocked, ModelRefused, ModelUnavailable
 from contracts.base.strict_json import has_more_parts
 from contracts.ports.model import ModelResponse
 from multi_agent.models.adapters.endpoint import Endpoint
@@ -95,8 +95,14 @@ class _Details(BaseModel):
 class _Usage(BaseModel):
     prompt_tokens: _Count = None
     completion_tokens: _Count = None
+    total_tokens: _Count = None
     prompt_tokens_details: Annotated[_Details | None, BeforeValidator(_object)] = None
     prompt_cache_hit_tokens: _Count = None
+
+    @property
+    def made(self) -> int:
+        """Output tokens. Some services leave thoughts out of them, and count them in the total alone."""
+        return max(self.completion_tokens or 0, (self.total_tokens or 0) - (self.prompt_tokens or 0))
 
     @property
     def cached(self) -> int:
@@ -133,7 +139,7 @@ def read_completion(endpoint: Endpoint, received: Received, *, in_steps: bool) -
     was_cut = choice.finish_reason == "length"
     _check(endpoint, choice, in_steps=in_steps)
     usage = completion.usage or _Usage()
-    given, made = usage.prompt_tokens or 0, usage.completion_tokens or 0
+    given, made = usage.prompt_tokens or 0, usage.made
     message, native = choice.message, received.calls_tools
     return ModelResponse(
         text="" if native else message.text,
@@ -167,9 +173,9 @@ def _check(endpoint: Endpoint, choice: _Choice, *, in_steps: bool) -> None:
             "(MULTI_AGENT_MAX_OUTPUT_TOKENS), or of the server's context"
         )
     if choice.finish_reason == "content_filter":
-        raise ModelRefused(f"model {name}: the answer was blocked by the content filter")
+        raise ModelBlocked(f"model {name}: the answer was blocked by the content filter")
     if choice.message.refusal:
-        raise ModelRefused(f"model {name} refused: {endpoint.scrub(choice.message.refusal)}")
+        raise ModelBlocked(f"model {name} refused: {endpoint.scrub(choice.message.refusal)}")
     if not choice.message.text and not in_steps:
         raise ModelRefused(f"model {name} gave an empty answer")
 

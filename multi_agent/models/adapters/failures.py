@@ -8,7 +8,14 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from contracts.base.errors import ModelRejected, ModelUnavailable, MultiAgentError, NotConfigured, Unavailable
+from contracts.base.errors import (
+    ModelDenied,
+    ModelRejected,
+    ModelUnavailable,
+    MultiAgentError,
+    NotConfigured,
+    Unavailable,
+)
 from contracts.base.processes.shortage import shortage_of
 from multi_agent.models.adapters.connection import chain_of, connection_error
 from multi_agent.models.adapters.endpoint import Endpoint
@@ -23,6 +30,8 @@ _SPENT: Final = frozenset(
 )
 """Codes of services for accounts that must be paid first; they come with status 429 too."""
 _PAY: Final = "the account has no credit left; add some there, or choose another model"
+_DENIED: Final = frozenset({401, 402, 403, 404})
+"""What a service answers whatever the request says."""
 _ADVICE: Final = {
     400: "the service calls the request invalid; check the model's name and the API key, and set what the "
     "model takes (MULTI_AGENT_MODEL_SCHEMA, MULTI_AGENT_MODEL_TEMPERATURE, MULTI_AGENT_MAX_OUTPUT_TOKENS)",
@@ -99,7 +108,8 @@ def rejected(endpoint: Endpoint, failure: HttpFailure, advice: str | None = None
     # Some services quote a part of the key when they refuse it.
     detail = "" if failure.status in (401, 403) else endpoint.scrub(failure.detail)
     said = f" (it says: {detail})" if detail else ""
-    return ModelRejected(f"model {endpoint.name}: HTTP {failure.status}, {advice}{said}")
+    kind = ModelDenied if failure.status in _DENIED or failure.code in _SPENT else ModelRejected
+    return kind(f"model {endpoint.name}: HTTP {failure.status}, {advice}{said}")
 
 
 async def check(

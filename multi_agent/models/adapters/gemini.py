@@ -9,6 +9,7 @@ from typing import Any, Final
 from google import genai
 from google.genai import errors, types
 
+from contracts.base.errors import ModelUnavailable
 from contracts.ports.model import ModelRequest, ModelResponse
 from multi_agent.models.adapters.accepted import Accepted, SchemaStyle
 from multi_agent.models.adapters.adapting import Adapting, Knowledge, Way
@@ -88,6 +89,11 @@ class Gemini:
     def _read(
         self, response: types.GenerateContentResponse, *, calls_tools: bool, in_steps: bool
     ) -> ModelResponse:
+        if response.candidates is None and not response.prompt_feedback and not response.usage_metadata:
+            # Also an error that comes with status 200: the SDK leaves out what it does not know.
+            raise ModelUnavailable(
+                f"model {self.name}: the answer is no answer of Gemini; check {self._endpoint.url_setting}"
+            )
         feedback = response.prompt_feedback
         candidate = response.candidates[0] if response.candidates else None
         parts = (candidate.content.parts if candidate and candidate.content else None) or []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
-from contracts.base.errors import ModelRefused
+from contracts.base.errors import ModelBlocked, ModelRefused
 
 _FINE: Final = frozenset({"", "STOP", "FINISH_REASON_UNSPECIFIED"})
 _NOT_BLOCKED: Final = frozenset({"", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED"})
@@ -23,7 +23,7 @@ def check_gemini_end(name: str, *, blocked: str, finish: str, text: str, in_step
     from half an answer, or from none.
     """
     if blocked not in _NOT_BLOCKED:
-        raise ModelRefused(f"model {name}: the request was blocked ({blocked})")
+        raise ModelBlocked(f"model {name}: the request was blocked ({blocked})")
     if in_steps and finish == "MAX_TOKENS":
         return "length"
     if in_steps and finish in _MALFORMED:
@@ -34,7 +34,7 @@ def check_gemini_end(name: str, *, blocked: str, finish: str, text: str, in_step
             "(MULTI_AGENT_MAX_OUTPUT_TOKENS)"
         )
     if finish not in _FINE:
-        raise ModelRefused(f"model {name}: the answer was blocked or broken off ({finish})")
+        raise ModelBlocked(f"model {name}: the answer was blocked or broken off ({finish})")
     if not text and not in_steps:
         raise ModelRefused(f"model {name} gave an empty answer")
     return ""

@@ -1,1 +1,1 @@
-"""Layers around an adapter, the outermost first: cache, rate limit, retry, redaction, bounds."""
+"""Layers around an adapter, outermost first: cache, fallback, rate limit, retry, redaction, bounds."""

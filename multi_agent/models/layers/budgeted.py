@@ -9,9 +9,8 @@ from typing import Final
 
 from contracts.base.errors import ModelRejected, ModelUnavailable, NotConfigured
 from contracts.messages.budget import NOTHING, Amount
-from contracts.ports.model import ModelClient, ModelRequest, ModelResponse
+from contracts.ports.model import PURSE, ModelClient, ModelRequest, ModelResponse
 from contracts.ports.request_hash import request_hash
-from contracts.ports.spending import PURSE
 from multi_agent.models.layers.wrapper import Wrapper
 from multi_agent.models.prices import Price
 
@@ -31,8 +30,8 @@ class Bound:
         """Every byte of the request as a token, and the longest answer."""
         sent = len(json.dumps(asdict(request), ensure_ascii=False).encode("utf-8", "surrogatepass"))
         read, written = sent + _ENVELOPE, self.max_output_tokens or request.max_output_tokens
-        dearest = self.price.dearest_input
-        cost = (read * dearest + written * (self.price.output_usd or 0.0)) / 1_000_000
+        for_read, for_written = self.price.most
+        cost = (read * for_read + written * for_written) / 1_000_000
         return Amount(micro_usd=ceil(cost * 1_000_000), tokens=read + written)
 
 

@@ -9,9 +9,8 @@ from typing import Final
 
 from contracts.base.errors import InvalidDocument
 from contracts.base.model_answer import parse_answer
-from contracts.ports.model import ModelClient, ModelRequest, ModelResponse
+from contracts.ports.model import PURSE, ModelClient, ModelRequest, ModelResponse
 from contracts.ports.request_hash import request_hash
-from contracts.ports.spending import PURSE
 from multi_agent.models.layers.wrapper import Wrapper
 
 CACHE_BYTES: Final = 64_000_000
@@ -26,9 +25,9 @@ class _Call:
 class Cached(Wrapper):
     """Answers a repeated request from memory; identical concurrent requests share one call.
 
-    Errors are not cached, nor are answers that are not valid JSON although a schema was given, so that asking
-    again can help. The most recently used answers are kept, up to `max_bytes`. A shared call is cancelled
-    when no caller waits for it any more.
+    Errors are not cached, nor are answers that are cut off or not valid JSON although a schema was given, so
+    that asking again can help. The most recently used answers are kept, up to `max_bytes`. A shared call is
+    cancelled when no caller waits for it any more.
     """
 
     def __init__(self, inner: ModelClient, *, max_bytes: int = CACHE_BYTES) -> None:
@@ -66,7 +65,7 @@ class Cached(Wrapper):
             # A new call may already have replaced this one if it was cancelled.
             if name in self._calls and self._calls[name].task is this:
                 del self._calls[name]
-        if _is_readable(request, response):
+        if is_whole(request, response):
             self._keep(key, response)
         return response
 
@@ -94,9 +93,10 @@ async def _cancel(task: asyncio.Task[ModelResponse]) -> None:
         task.exception()  # else asyncio reports an exception that was never retrieved
 
 
-def _is_readable(request: ModelRequest, response: ModelResponse) -> bool:
-    if request.response_schema is None:
-        return True
+def is_whole(request: ModelRequest, response: ModelResponse) -> bool:
+    """Whether an answer may be given again: it is not cut off, and a document where one was asked for."""
+    if response.end or request.response_schema is None:
+        return not response.end
     try:
         parse_answer(response.text)
     except InvalidDocument:

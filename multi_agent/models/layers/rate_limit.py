@@ -1,4 +1,4 @@
-"""Limits how often a service is asked."""
+"""Limits how often a service is asked, and for how much."""
 
 from __future__ import annotations
 
@@ -6,59 +6,97 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from dataclasses import dataclass
 
+from contracts.base.errors import ModelRejected, ModelUnavailable
 from contracts.ports.model import ModelClient, ModelRequest, ModelResponse
+from contracts.ports.rates import MINUTE, Rates, RateWindow, Reservation, Used
+from contracts.ports.request_hash import canonical_json
 from multi_agent.models.layers.wrapper import Wrapper
-
-MINUTE: Final = 60.0
 
 Sleep = Callable[[float], Awaitable[None]]
 
 
-class RequestWindow(Protocol):
-    """Counts the requests of a minute."""
-
-    def reserve(self, now: float) -> float:
-        """Reserve one request at this monotonic time. 0.0, or the seconds after which to ask again."""
+@dataclass(slots=True)
+class _Counted:
+    at: float
+    tokens: int
 
 
 class LocalWindow:
-    """Counts for one client."""
+    """A RateWindow of one client."""
 
-    def __init__(self, per_minute: int) -> None:
-        self._started: deque[float] = deque(maxlen=per_minute)
+    def __init__(self, rates: Rates, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rates = rates
+        self._clock = clock
+        self._counted: deque[_Counted] = deque()
+        self._gone = 0
+        """How many were counted before those that are."""
 
-    def reserve(self, now: float) -> float:
-        """See RequestWindow."""
-        if len(self._started) == self._started.maxlen and (wait := self._started[0] + MINUTE - now) > 0:
-            return wait
-        self._started.append(now)
-        return 0.0
+    async def reserve(self, tokens: int) -> Reservation:
+        """See RateWindow."""
+        now, tokens = self._clock(), self._rates.bounded(tokens)
+        while self._counted and self._counted[0].at + MINUTE <= now:
+            self._counted.popleft()
+            self._gone += 1
+        used = [Used(one.at + MINUTE, 1, one.tokens) for one in self._counted]
+        if wait := self._rates.wait(used, tokens, now):
+            return Reservation(wait)
+        self._counted.append(_Counted(now, tokens))
+        return Reservation(0.0, self._gone + len(self._counted) - 1, tokens)
+
+    async def settle(self, held: Reservation, tokens: int) -> None:
+        """See RateWindow."""
+        if held.place >= self._gone:
+            self._counted[held.place - self._gone].tokens = tokens
+
+    async def close(self) -> None:
+        """Do nothing: no resource is held."""
 
 
 class RateLimited(Wrapper):
-    """Sends as many requests as the window allows in any 60 seconds; the others wait in order.
+    """Sends as much as the window allows in any 60 seconds; other requests wait in order.
 
-    Retries by an inner layer are not counted: they wait for their own backoff.
+    Every try counts. Tokens are reserved by an upper bound, and corrected when the answer says how many they
+    were; where nobody says it, the bound stays. What the service turned away has used none.
     """
 
     def __init__(
         self,
         inner: ModelClient,
-        window: RequestWindow,
+        window: RateWindow,
         *,
+        most_output: int | None = None,
         sleep: Sleep = asyncio.sleep,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`most_output`: the limit of output tokens where it is not the request's own."""
         super().__init__(inner)
         self._window = window
+        self._most_output = most_output
         self._turn = asyncio.Lock()
         self._sleep = sleep
-        self._clock = clock
 
     async def complete(self, request: ModelRequest) -> ModelResponse:
+        most = most_tokens(request, self._most_output)
         async with self._turn:
-            while wait := self._window.reserve(self._clock()):
-                await self._sleep(wait)
-        return await self._inner.complete(request)
+            while (held := await self._window.reserve(most)).wait:
+                await self._sleep(held.wait)
+        try:
+            response = await self._inner.complete(request)
+        except (ModelRejected, ModelUnavailable) as error:
+            if isinstance(error, ModelRejected) or error.retry_after is not None:
+                await self._window.settle(held, 0)
+            raise
+        if used := response.input_tokens + response.output_tokens:
+            await self._window.settle(held, used)
+        return response
+
+    async def close(self) -> None:
+        await super().close()
+        await self._window.close()
+
+
+def most_tokens(request: ModelRequest, most_output: int | None = None) -> int:
+    """No request uses more tokens: of its text each has a byte or more, and the answer has a limit."""
+    # Text beyond ASCII is longer there than it is in UTF-8.
+    return len(canonical_json(request)) + (most_output or request.max_output_tokens)

@@ -37,7 +37,8 @@ class Retrying(Wrapper):
     """Retries after ModelUnavailable, and after no other error.
 
     The wait doubles from attempt to attempt; half of it is random, and it is never shorter than the error's
-    `retry_after`. When the policy does not allow the wait, the last error is raised at once.
+    `retry_after`. When the policy does not allow the wait, the last error is raised at once. As long as the
+    service asks one caller to wait, all others wait too, which is no attempt of theirs.
     """
 
     def __init__(
@@ -54,14 +55,18 @@ class Retrying(Wrapper):
         self._sleep = sleep
         self._clock = clock
         self._jitter = jitter
+        self._paused_until = 0.0
+        """Until when the service asks to be left alone."""
 
     async def complete(self, request: ModelRequest) -> ModelResponse:
         deadline = self._clock() + self._policy.total_seconds
         attempt = 1
         while True:
+            await self._pause(deadline)
             try:
                 return await self._inner.complete(request)
             except ModelUnavailable as error:
+                self._paused_until = max(self._paused_until, self._clock() + (error.retry_after or 0.0))
                 wait = self._wait(attempt, error.retry_after)
                 if attempt >= self._policy.max_attempts or self._clock() + wait >= deadline:
                     raise
@@ -75,6 +80,13 @@ class Retrying(Wrapper):
                 )
             await self._sleep(wait)
             attempt += 1
+
+    async def _pause(self, deadline: float) -> None:
+        while (left := self._paused_until - self._clock()) > 0:
+            if self._clock() + left >= deadline:
+                raise ModelUnavailable(f"model {self.name}: its service asks to wait {left:.0f} s", left)
+            # Not all at the same moment.
+            await self._sleep(left + self._policy.first_wait_seconds * self._jitter())
 
     def _wait(self, attempt: int, retry_after: float | None) -> float:
         doubled = self._policy.first_wait_seconds * 2.0 ** min(attempt - 1, 30)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 FormatName: TypeAlias = Literal["anthropic", "chat", "responses", "gemini"]
 Role: TypeAlias = Literal["system", "user", "assistant"]
@@ -17,6 +17,10 @@ StopReason: TypeAlias = Literal[
 ]
 """Why an answer ended; `context` where the model had no room left, `malformed` where its service could not
 read a call."""
+
+
+NO_ARGUMENTS: Final = "{}"
+"""Of a call whose service said none: clients read an object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +164,8 @@ class WireRequest:
     schema: WireSchema | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """By their names in `parameters.PARAMETERS`; what is not said is not there."""
+    groups: tuple[str, ...] = field(default=(), compare=False)
+    """Names of groups of tools, with which a client's names of tools begin (`grouped`)."""
     places: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Where parameters, "tool_choice" and "schema" stood, as JSON paths."""
 
@@ -240,16 +246,35 @@ class WireCaller:
     """Seconds since 1970."""
     stream_usage: bool = True
     """Whether a client of chat completions asked for the usage of a stream."""
+    groups: tuple[str, ...] = ()
+    """See WireRequest."""
 
     def call_id(self, index: int) -> str:
         """The id of a call to which its service gave none; `index` is its place in the answer."""
         return f"call_{self.response_id}_{index}"
 
 
+def grouped(group: str, name: str) -> str:
+    """The name of a tool in a group, which one format alone has."""
+    return f"{group}__{name}" if group else name
+
+
+def ungrouped(name: str, groups: Iterable[str]) -> tuple[str, str]:
+    """The group of a tool, "" for none, and its name there."""
+    for group in groups:
+        if name.startswith(start := grouped(group, "")):
+            return group, name.removeprefix(start)
+    return "", name
+
+
 def answered(blocks: Iterable[WireBlock], caller: WireCaller) -> tuple[WireBlock, ...]:
-    """The blocks of an answer, without empty texts; each call has an id."""
+    """The blocks of an answer, without empty texts; each call has an id and arguments."""
     return tuple(
-        replace(block, call_id=block.call_id or caller.call_id(index))
+        replace(
+            block,
+            call_id=block.call_id or caller.call_id(index),
+            arguments=block.arguments or NO_ARGUMENTS,
+        )
         if isinstance(block, WireCall)
         else block
         for index, block in enumerate(filter(_says_something, blocks))

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
-from jsonschema import Draft202012Validator, SchemaError
+from jsonschema import Draft202012Validator, FormatChecker, SchemaError
 
 from contracts.base.errors import Problem
 from multi_agent.models.wire.canonical import FormatName, WireRequest, WireTurn
@@ -30,6 +30,10 @@ _NAMES: Final[Mapping[FormatName, re.Pattern[str]]] = {
     "responses": re.compile(r"[A-Za-z0-9_-]{1,64}"),
     "gemini": re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}"),
 }
+_MOST_KEPT: Final = 16_384
+"""Characters of a schema that is remembered."""
+_ANY_FORMAT: Final = FormatChecker(())
+"""Patterns are JavaScript's, which Python cannot check."""
 _USER_FIRST: Final = frozenset({"anthropic", "gemini"})
 
 
@@ -41,21 +45,22 @@ def too_large(name: FormatName, size: int) -> WireFailure | None:
     return WireFailure("too_large", f"the request has {size:,} bytes, and {most:,} is the limit")
 
 
-def problems_for(request: WireRequest, name: FormatName, *, continues: bool = False) -> Iterator[Problem]:
+def problems_for(request: WireRequest, name: FormatName, *, is_whole: bool = True) -> Iterator[Problem]:
     """What is wrong with a request for a service of this format.
 
-    continues: whether it goes on with a conversation that the service has, so that its calls are not here.
+    is_whole: False where the service knows more than is read here, such as its own tools.
     """
     said = [turn for turn in request.turns if turn.role != "system"]
-    if not said and not continues:
+    if not said and is_whole:
         yield Problem("$", "there is nothing to answer: send at least one turn of the user")
     if len(said) > _MOST_TURNS:
         yield Problem("$", f"has {len(said):,} turns, and {_MOST_TURNS:,} is the limit")
     if said and said[0].role != "user" and name in _USER_FIRST:
         yield Problem(said[0].at, "the first turn must be the user's")
     yield from _unanswered(said)
-    if not continues:
+    if is_whole:
         yield from _orphans(said)
+        yield from _choice_problems(request)
     yield from _tool_problems(request, name)
 
 
@@ -88,10 +93,15 @@ def _tool_problems(request: WireRequest, name: FormatName) -> Iterator[Problem]:
             yield Problem(tool.at, f"{name} takes no tool named {tool.name!r}: {_NAMES[name].pattern}")
         if names[tool.name] > 1:
             yield Problem(tool.at, f"{names[tool.name]} tools are named {tool.name!r}")
-        if fault := _fault(json.dumps(dict(tool.schema), sort_keys=True)):
+        schema = json.dumps(dict(tool.schema), sort_keys=True)
+        if fault := (_fault if len(schema) <= _MOST_KEPT else _fault.__wrapped__)(schema):
             yield Problem(tool.at, f"the arguments of {tool.name!r} have no valid JSON Schema: {fault}")
     if len(names) > (most := _MOST_TOOLS.get(name, len(names))):
         yield Problem("$.tools", f"has {len(names)} tools, and {name} takes {most}")
+
+
+def _choice_problems(request: WireRequest) -> Iterator[Problem]:
+    names = {tool.name for tool in request.tools}
     for chosen in request.choice.names:
         if chosen not in names:
             yield Problem(request.place("tool_choice"), f"names the tool {chosen!r}, which there is not")
@@ -106,7 +116,7 @@ def _fault(schema: str) -> str:
     if found.get("type", "object") != "object":
         return f"the type must be object, got {found['type']!r}"
     try:
-        Draft202012Validator.check_schema(found)
+        Draft202012Validator.check_schema(found, format_checker=_ANY_FORMAT)
     except SchemaError as error:
         return f"{error.json_path}: {error.message.splitlines()[0][:200]}"
     return ""

@@ -65,8 +65,9 @@ def convert_request(
     """A request of a client, for a service."""
     notes, service = Notes(), service or WireService()
     request = FORMATS[source].read_request(body, notes)
-    continues = source == target and any(body.get(field) for field in _CONTINUES if isinstance(body, dict))
-    problems = [*notes.problems, *problems_for(request, source, continues=continues)]
+    continues = isinstance(body, dict) and any(body.get(field) for field in _CONTINUES)
+    is_whole = source != target or not (continues or notes.refused)
+    problems = [*notes.problems, *problems_for(request, source, is_whole=is_whole)]
     if source == target:
         return _passed(request, body, target, service, problems)
     notes.finish()
@@ -134,6 +135,11 @@ class ConvertedStream:
         return self._collected.failure
 
     @property
+    def is_over(self) -> bool:
+        """Whether the service has said that its answer ended."""
+        return self._collected.is_over
+
+    @property
     def lost(self) -> tuple[Problem, ...]:
         """What the client's format cannot say."""
         if self._passes:
@@ -146,10 +152,15 @@ class ConvertedStream:
         self._notes.finish()
         return [event] if self._passes else written
 
-    def end(self) -> list[dict[str, Any]]:
-        """The last events for the client, when the service's stream has ended or broken off."""
+    def end(self, broken: WireFailure | None = None) -> list[dict[str, Any]]:
+        """The last events for the client, when the service's stream has ended or broken off.
+
+        broken: why, where that is known.
+        """
         events = self._reader.end()
         is_half = any(isinstance(event, AnswerFailed) for event in events)
+        if is_half and broken:
+            events = [AnswerFailed(broken)]
         written = self._written(events)
         return written if is_half or not self._passes else []
 

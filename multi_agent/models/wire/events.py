@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
 from multi_agent.models.wire.canonical import (
+    NO_ARGUMENTS,
     FormatName,
     StopReason,
     WireBlock,
@@ -103,7 +104,10 @@ class StreamWriter(Protocol):
 
 
 class InOrder:
-    """Puts what a service streams in order: a beginning first, one block at a time, each with its end."""
+    """Puts what a service streams in order: a beginning first, one block at a time, each with its end.
+
+    Blocks that are streamed at once are passed on one after the other. Calls have an id and arguments.
+    """
 
     def __init__(self, notes: Notes, caller: WireCaller) -> None:
         self._notes = notes
@@ -113,6 +117,10 @@ class InOrder:
         """Of blocks that have begun."""
         self._open: int | None = None
         """What the service's reader calls the block that has not ended."""
+        self._is_bare = False
+        """Whether that is a call without arguments so far."""
+        self._waiting: dict[int, list[BlockBegun | BlockGrew | BlockEnded]] = {}
+        """What came of blocks that began before the open one ended."""
 
     def passed(self, event: WireEvent) -> Iterator[WireEvent]:
         """The events instead of this one."""
@@ -121,28 +129,47 @@ class InOrder:
             if not isinstance(event, AnswerBegun):
                 yield AnswerBegun(self._caller.response_id, self._caller.model)
         match event:
-            case BlockBegun():
-                yield from self._closed()
-                self._open = event.index
-                self._count += 1
-                yield replace(event, index=self._count - 1)
-            case BlockGrew() | BlockEnded() if event.index != self._open:
-                self._notes.wrong(f"$.blocks[{event.index}]", "more of a block that is not open")
-            case BlockGrew():
-                yield replace(event, index=self._count - 1)
-            case BlockEnded():
-                self._open = None
-                yield replace(event, index=self._count - 1)
+            case BlockBegun(block=block) if not isinstance(block, WireText | WireThought | WireCall):
+                self._notes.refuse(f"$.blocks[{event.index}]", "answers hold texts, thoughts and calls alone")
+            case BlockBegun() if self._open is not None:
+                self._waiting[event.index] = [event]
+            case BlockGrew() | BlockEnded() if event.index in self._waiting:
+                self._waiting[event.index].append(event)
+            case BlockBegun() | BlockGrew() | BlockEnded():
+                yield from self._of_block(event)
+                yield from self._followed()
             case AnswerEnded():
-                yield from self._closed()
+                while self._open is not None:
+                    yield from self._of_block(BlockEnded(self._open))
+                    yield from self._followed()
                 yield event
             case _:
                 yield event
 
-    def _closed(self) -> Iterator[WireEvent]:
-        if self._open is not None:
-            yield BlockEnded(self._count - 1)
-        self._open = None
+    def _of_block(self, event: BlockBegun | BlockGrew | BlockEnded) -> Iterator[WireEvent]:
+        match event:
+            case BlockBegun(block=block):
+                self._open, self._count = event.index, self._count + 1
+                self._is_bare = isinstance(block, WireCall)
+                if isinstance(block, WireCall) and not block.call_id:
+                    block = replace(block, call_id=self._caller.call_id(self._count - 1))
+                yield BlockBegun(self._count - 1, block)
+            case _ if event.index != self._open:
+                self._notes.wrong(f"$.blocks[{event.index}]", "more of a block that is not open")
+            case BlockGrew():
+                self._is_bare = False
+                yield replace(event, index=self._count - 1)
+            case BlockEnded():
+                if self._is_bare:
+                    yield BlockGrew(self._count - 1, NO_ARGUMENTS)
+                self._open, self._is_bare = None, False
+                yield replace(event, index=self._count - 1)
+
+    def _followed(self) -> Iterator[WireEvent]:
+        """What waits, as far as the block before it has ended."""
+        while self._open is None and self._waiting:
+            for event in self._waiting.pop(next(iter(self._waiting))):
+                yield from self._of_block(event)
 
 
 class CollectedAnswer:
@@ -150,11 +177,13 @@ class CollectedAnswer:
 
     def __init__(self) -> None:
         self.failure: WireFailure | None = None
+        self.is_over = False
         self._answer = WireResponse()
         self._blocks: list[WireBlock] = []
         self._texts: list[list[str]] = []
 
     def add(self, event: WireEvent) -> None:
+        self.is_over |= isinstance(event, AnswerEnded | AnswerFailed)
         match event:
             case AnswerBegun():
                 begun = (event.response_id, event.model)

@@ -109,8 +109,12 @@ def failure_body(name: FormatName, failure: WireFailure) -> dict[str, Any]:
 
 def read_failure(body: Any, status: int = 0) -> WireFailure:
     """What the body of an error of any format says, with the status it came with, 0 for none."""
-    error = body.get("error") if isinstance(body, Mapping) else None
-    error = error if isinstance(error, Mapping) else {"message": error or ""}
+    found = body if isinstance(body, Mapping) else {}
+    error = found.get("error")
+    if not isinstance(error, Mapping):
+        # Some servers of these formats say it in words of their own.
+        said = next((found[key] for key in ("error", "message", "detail") if found.get(key)), None)
+        error = {"message": said}
     message = str(error.get("message") or "the service gave no reason")
     names = {error.get("type"), error.get("code"), error.get("status")}
     named = (kind for kind, words in _WORDS.items() if names & {words.anthropic[1], words.openai[2]} - {None})

@@ -41,7 +41,7 @@ def read_choice(top: Fields, places: dict[str, str], *, deeper: bool) -> WireCho
         return WireChoice()
     if isinstance(found, str):
         if found not in _MODES:
-            top.notes.wrong("$.tool_choice", f"must be one of {', '.join(_MODES)}, got {found!r}")
+            top.notes.refuse("$.tool_choice", f"must be one of {', '.join(_MODES)}, got {found!r}")
         return WireChoice(found if found in _MODES else "auto")  # type: ignore[arg-type]
     choice = top.child("tool_choice")
     assert choice is not None, "it is there"

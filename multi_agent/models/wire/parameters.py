@@ -148,7 +148,7 @@ def _known(parameter: Parameter, name: FormatName, value: Any, path: str, notes:
         return value
     known = {said: meant for meant, said in words.items()}
     if value not in known:
-        notes.wrong(path, f"must be one of {', '.join(known)}, got {value!r}")
+        notes.refuse(path, f"must be one of {', '.join(known)}, got {value!r}")
     return known.get(value, value)
 
 

@@ -59,6 +59,11 @@ class ForkedProcesses:
         self._processes.add(process)
         return process
 
+    @property
+    def alive(self) -> bool:
+        """Whether the server runs."""
+        return self._server.alive
+
     def _handle_exit(self, pid: int, _status: int) -> None:
         for process in [one for one in self._processes if one.pid == pid]:
             process.ended.set()

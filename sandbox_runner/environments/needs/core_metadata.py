@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from packaging.markers import default_environment
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName, default_environment
 from packaging.requirements import InvalidRequirement, Requirement
 
 from sandbox_runner.environments.needs.requirement_lines import clean
@@ -31,11 +31,11 @@ def _lines(texts: Sequence[object], extras: Sequence[str], python: str) -> Itera
     for text in texts:
         try:
             asked = Requirement(str(text))
-        except InvalidRequirement:
-            continue
-        holds = asked.marker is None or any(
-            asked.marker.evaluate({**environment, "extra": extra}) for extra in ("", *extras)
-        )
+            holds = asked.marker is None or any(
+                asked.marker.evaluate({**environment, "extra": extra}) for extra in ("", *extras)
+            )
+        except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName):
+            continue  # as pip does not read it either
         asked.marker = None
         if holds and (line := clean(str(asked))) is not None:
             yield line

@@ -17,6 +17,7 @@ WORDS: Mapping[str, str] = {
     "shell": "bash",
     "dead_letter_id": "1",
     "environment_id": "0123",
+    "key_name": "ann",
 }
 """What each argument is given; a new one is put here."""
 OPTIONS: Mapping[str, tuple[str, ...]] = {
@@ -26,9 +27,10 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "answer": ("--show",),
     "budget raise": ("--tokens", "1000"),
     "redis-acl": ("--passwords", "passwords"),
+    "gateway-key": ("--keys", "keys.json"),
 }
 """So that a command takes no minutes, and says the same each time."""
-SERVING = frozenset({"up", "orchestrator", "worker", "watch"})
+SERVING = frozenset({"up", "orchestrator", "worker", "watch", "gateway"})
 """Those that go on until they are stopped."""
 SLOW = SERVING | {"run", "why", "verify", "doctor", "sandbox build", "environment build"}
 """Those that serve, start processes or listen."""

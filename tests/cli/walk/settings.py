@@ -111,6 +111,11 @@ TEXTS: Mapping[str, _Text] = {
         ("metrics", "METRICS"),
         {"MULTI_AGENT_METRICS_PORT": "18997"},
     ),
+    "gateway_host": _Text({"form": "x" * 70, "unreachable": "203.0.113.1"}, ("the gateway",), _OPENAI),
+    "gateway_map": _Text({"form": "nonsense", "absent": "a=openai:"}, ("--map",), _OPENAI),
+    "gateway_big": _Text({"form": "nonsense"}, ("the big model",), _OPENAI),
+    "gateway_middle": _Text({"form": "nonsense"}, ("the middle model",), _OPENAI),
+    "gateway_small": _Text({"form": "nonsense"}, ("the small model",), _OPENAI),
     "failpoints": _Text({"form": "nonsense"}),
     "search_path": _Text({"absent": "/nonexistent"}, ("PATH", "git")),
 }

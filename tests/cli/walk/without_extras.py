@@ -17,6 +17,7 @@ NEEDS: Final[Mapping[str, Mapping[str, str]]] = {
     "postgres": {"DATABASE_URL": f"postgresql://nobody@{AWAY}/none", "MULTI_AGENT_MODEL": "replay"},
     "openai": {"MULTI_AGENT_MODEL": "openai:x", "OPENAI_BASE_URL": f"http://{AWAY}"},
     "anthropic": {"MULTI_AGENT_MODEL": "anthropic:x", "ANTHROPIC_BASE_URL": f"http://{AWAY}"},
+    "gateway": {"MULTI_AGENT_MODEL": "openai:x", "OPENAI_BASE_URL": f"http://{AWAY}"},
     "gemini": {"MULTI_AGENT_MODEL": "gemini:x", "GEMINI_API_KEY": "k"},
     "gemini-legacy": {"MULTI_AGENT_MODEL": "gemini-legacy:x", "GEMINI_API_KEY": "k"},
 }
@@ -26,6 +27,7 @@ USES: Final[Mapping[str, tuple[str, ...]]] = {
     "postgres": (*_ON_DATABASES, "doctor"),
     "openai": ("plan", "run", "doctor"),
     "anthropic": ("plan", "run", "doctor"),
+    "gateway": ("gateway",),
     "gemini": ("plan", "run", "doctor"),
     "gemini-legacy": ("plan", "run", "doctor"),
 }

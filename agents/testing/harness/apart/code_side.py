@@ -112,13 +112,10 @@ class _Server:
 
     def do_load(self, name: str) -> Any:
         module = importlib.import_module(name)
-        public = getattr(module, "__all__", None) or [key for key in vars(module) if not key.startswith("_")]
-        return (
-            module,
-            tuple(public),
-            getattr(module, "__file__", None),
-            tuple(getattr(module, "__path__", ())),
-        )
+        return module, getattr(module, "__file__", None), tuple(getattr(module, "__path__", ()))
+
+    def do_names(self, owner: Any) -> Any:
+        return tuple(vars(owner))
 
     def do_get(self, owner: Any, name: str) -> Any:
         return getattr(owner, name)
@@ -191,7 +188,8 @@ class _Server:
         bases = [self._wire.packed(base) for base in kind.__bases__]
         fields = "__dataclass_fields__" in vars(kind) and vars(kind)["__dataclass_params__"].eq
         data = next((base.__name__ for base in _DATA if issubclass(kind, base)), None)
-        return [kind.__name__, kind.__module__, bases, sorted(specials.items()), bool(fields), data]
+        named = [kind.__name__, kind.__qualname__, kind.__module__]
+        return [named, bases, sorted(specials.items()), bool(fields), data]
 
     def _unpack(self, value: list[Any]) -> Any:
         match value:

@@ -71,6 +71,8 @@ class Peer:
             self._wire.send(request)
         except self._not_plain as error:
             raise self.refuse(str(error)) from None
+        except RecursionError:
+            raise self.refuse("a value of the tests is nested too deep") from None
         except OSError as error:
             self._lost = f"the code under test is gone: {error}"
             raise self.refuse(self._lost) from None
@@ -90,8 +92,8 @@ class Peer:
 
     def load(self, name: str) -> types.ModuleType:
         """The module with this name of the other side."""
-        value, *contents = self.ask("load", name)
-        module: types.ModuleType = self._stand_ins.make_module(self, name, value, contents)
+        value, file, places = self.ask("load", name)
+        module: types.ModuleType = self._stand_ins.make_module(self, name, value, file, places)
         self._values[self._stand_ins.number_of(value)] = module
         return module
 
@@ -112,9 +114,9 @@ class Peer:
         return self._values[number]
 
     def _class(self, number: int, description: Any) -> Any:
-        name, module, bases, *about = description
+        names, bases, *about = description
         found = [self._wire.unpacked(base) for base in bases]
-        return self._stand_ins.make_class(self, number, (name, module, *about), found)
+        return self._stand_ins.make_class(self, number, (names, *about), found)
 
     def _value(self, number: int, kind: Any, hashed: Any, error: Any = None) -> Any:
         found = self._wire.unpacked(kind)

@@ -13,6 +13,10 @@ from typing import Any
 _PEER, _NUMBER, _BY_FIELD, _TEXT = "@peer", "@number", "@by_field", "@text"
 _DATA = "@data"
 _CONTAINERS = (list, tuple, set, frozenset, dict)
+# What Python would answer from the stand-in, which has none of it.
+_OF_CLASSES = frozenset(f"__{name}__" for name in ("doc", "slots", "annotations", "dict", "bases", "mro"))
+_OF_MODULES = frozenset({"__all__", "__doc__", "__version__", "__author__"})
+_OF_VALUES = frozenset({"__doc__", "__module__"})
 _SLOT, _HASH = "_number_of_the_harness", "_hash_of_the_harness"
 
 
@@ -21,8 +25,13 @@ def is_error(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseException)
 
 
+_space: Callable[[type], Any] = type.__dict__["__dict__"].__get__
+_line: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
+_inside: Callable[[types.ModuleType], dict[str, Any]] = vars(types.ModuleType)["__dict__"].__get__
+
+
 def _peer_of(kind: Any) -> Any:
-    return vars(kind)[_PEER]
+    return _space(kind)[_PEER]
 
 
 class Class(type):
@@ -37,9 +46,15 @@ class Class(type):
         __tracebackhide__ = True
         return _peer_of(cls).ask("call", cls, arguments, options)
 
+    def __getattribute__(cls, name: str) -> Any:
+        __tracebackhide__ = True
+        if name in _OF_CLASSES and _PEER in _space(cls):
+            return _peer_of(cls).ask("get", cls, name)
+        return type.__getattribute__(cls, name)
+
     def __getattr__(cls, name: str) -> Any:
         __tracebackhide__ = True
-        if name.startswith(("__abstract", "__set_name", "@")):
+        if name in _OF_CLASSES or name.startswith(("__abstract", "__set_name", "@")):
             raise AttributeError(name)
         return _peer_of(cls).ask("get", cls, name)
 
@@ -67,6 +82,11 @@ class Class(type):
         return bool(_peer_of(cls).ask("special", cls, "__contains__", (item,)))
 
 
+def _look(value: Any, name: str) -> Any:
+    __tracebackhide__ = True
+    return _get(value, name) if name in _OF_VALUES else object.__getattribute__(value, name)
+
+
 def _get(value: Any, name: str) -> Any:
     __tracebackhide__ = True
     return _peer_of(type(value)).ask("get", value, name)
@@ -88,6 +108,7 @@ _Value: Any = type.__new__(
     (),
     {
         "__slots__": (_SLOT, _HASH, "__weakref__"),
+        "__getattribute__": _look,
         "__getattr__": _get,
         "__setattr__": _put,
         "__delattr__": _drop,
@@ -99,17 +120,31 @@ _Value: Any = type.__new__(
 class Module(types.ModuleType):
     """A module of the other side."""
 
+    @property
+    def __dict__(self) -> dict[str, Any]:  # type: ignore[override]  # what `import *` reads
+        """Its names with what they stand for, as they are now."""
+        __tracebackhide__ = True
+        names = _inside(self)[_PEER].ask("names", self)
+        return {name: getattr(self, name) for name in names if name[:2] != "__" or name in _OF_MODULES}
+
+    def __dir__(self) -> list[str]:
+        return [*_inside(self)[_PEER].ask("names", self)]
+
+    def __getattribute__(self, name: str) -> Any:
+        __tracebackhide__ = True
+        return self.__getattr__(name) if name == "__doc__" else super().__getattribute__(name)
+
     def __getattr__(self, name: str) -> Any:
         __tracebackhide__ = True
-        if name.startswith("__") and name not in {"__version__", "__author__"}:
+        if name.startswith("__") and name not in _OF_MODULES:
             raise AttributeError(name)
-        return vars(self)[_PEER].ask("get", self, name)
+        return _inside(self)[_PEER].ask("get", self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, types.ModuleType) or (name.startswith("__") and name.endswith("__")):
             super().__setattr__(name, value)
         else:
-            vars(self)[_PEER].ask("set", self, name, value)
+            _inside(self)[_PEER].ask("set", self, name, value)
 
 
 def is_stand_in(value: Any) -> bool:
@@ -133,14 +168,14 @@ class Beside:
 
     @staticmethod
     def holds(item: Any, container: Any) -> None:
-        """Raise OneProcess where `item in container` would let values of the code meet others."""
+        """Raise OneProcess where `item in container` would let values of the code meet others.
+
+        A container of the code answers for what is in it, as any method of the code does.
+        """
         parts = (item, *container) if type(container) in _CONTAINERS else (item,)
         code = [part for part in parts if is_stand_in(part)]
-        if is_stand_in(container) and not code:
-            code = [container]
-        elif len(code) in (0, len(parts)):
-            return
-        raise _peer_of(type(code[0])).refuse("values of the code are looked for among others")
+        if not is_stand_in(container) and len(code) not in (0, len(parts)):
+            raise _peer_of(type(code[0])).refuse("values of the code are looked for among others")
 
     @staticmethod
     def lies(suspect: Any, expected: Any) -> bool | None:
@@ -154,7 +189,7 @@ class Beside:
     def fields(left: Any, right: Any) -> list[tuple[Any, Any]] | None:
         """The pairs of fields by which two values of a dataclass are compared; None for others."""
         kind = type(left)
-        if kind is not type(right) or not isinstance(kind, Class) or not vars(kind).get(_BY_FIELD):
+        if kind is not type(right) or not isinstance(kind, Class) or not _space(kind).get(_BY_FIELD):
             return None
         peer = _peer_of(kind)
         others = dict(peer.ask("fields", right))
@@ -163,7 +198,7 @@ class Beside:
 
 def _plain(value: Any) -> Any:
     kind = type(value)
-    name = vars(kind).get(_DATA)
+    name = _space(kind).get(_DATA)
     if name is None:
         raise _peer_of(kind).refuse("a value of the code is compared with what is none")
     found = _peer_of(kind).ask("plain", value, name)
@@ -173,10 +208,10 @@ def _plain(value: Any) -> Any:
 
 
 def make_class(peer: Any, number: int, description: Any, bases: list[Any]) -> Any:
-    """A class as it is described: name, module, special methods, whether it compares by field."""
-    name, module, specials, by_field, data = description
+    """A class as it is described: names and module, special methods, whether it compares by field."""
+    (name, whole, module), specials, by_field, data = description
     kept = [base for base in bases if isinstance(base, Class) or is_error(base)]
-    space: dict[str, Any] = {"__module__": module, "__qualname__": name, _PEER: peer, _NUMBER: number}
+    space: dict[str, Any] = {"__module__": module, "__qualname__": whole, _PEER: peer, _NUMBER: number}
     if any(map(is_error, kept)):
         space |= {"__getattr__": _get, "__str__": lambda error: vars(error)[_TEXT]}
     else:
@@ -218,7 +253,7 @@ def make_value(kind: Any, number: int, hashed: Any) -> Any:
 
 def make_error(kind: Any, number: int, arguments: tuple[Any, ...], text: str, cause: Any) -> BaseException:
     """An exception, of a builtin class or of one of the code's."""
-    builtin = next(base for base in kind.__mro__ if not isinstance(base, Class))
+    builtin: Any = next(base for base in _line(kind) if not isinstance(base, Class))
     error: BaseException = builtin.__new__(kind, *arguments)
     builtin.__init__(error, *arguments)
     error.__cause__ = cause
@@ -227,15 +262,14 @@ def make_error(kind: Any, number: int, arguments: tuple[Any, ...], text: str, ca
     return error
 
 
-def make_module(peer: Any, name: str, value: Any, contents: tuple[Any, ...]) -> types.ModuleType:
-    """A module: its public names, its file, and the folders of a package."""
-    public, file, places = contents
+def make_module(peer: Any, name: str, value: Any, file: Any, places: tuple[Any, ...]) -> types.ModuleType:
+    """A module: its file, and the folders of a package."""
     module = Module(name)
-    vars(module).update({_PEER: peer, _NUMBER: number_of(value), "__all__": list(public)})
+    _inside(module).update({_PEER: peer, _NUMBER: number_of(value)})
     if file:
-        vars(module)["__file__"] = file
+        _inside(module)["__file__"] = file
     if places:
-        vars(module)["__path__"] = list(places)
+        _inside(module)["__path__"] = list(places)
     return module
 
 
@@ -247,7 +281,11 @@ def is_module(value: Any) -> bool:
 def number_of(value: Any) -> int | None:
     """The number by which the other process knows a value; None for what is the tests' own."""
     kind = type(value)
-    if kind is Class or kind is Module or (isinstance(kind, Class) and isinstance(value, BaseException)):
-        found: int = vars(value)[_NUMBER]
+    if kind is Class:
+        found: int = _space(value)[_NUMBER]
         return found
+    if kind is Module:
+        return int(_inside(value)[_NUMBER])
+    if isinstance(kind, Class) and isinstance(value, BaseException):
+        return int(vars(value)[_NUMBER])
     return object.__getattribute__(value, _SLOT) if isinstance(kind, Class) else None

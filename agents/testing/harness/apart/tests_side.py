@@ -125,6 +125,7 @@ class Apart:
         tests = (*order["tests"], canaries)
         is_stand_in = own["stand_ins"].is_module
         self._finder = Finder(self._peer, is_stand_in, (tests, order["measure"]))
+        self._together = frozenset(order["together"])
         self._files = {os.path.join(self._root, path) for path in (*order["apart"], canaries)}
         self._launch()
 
@@ -143,8 +144,10 @@ class Apart:
         place = sys.path.index(installed[0]) if installed else len(sys.path)
         sys.path[place:place] = self._folders
 
-    def pytest_load_initial_conftests(self) -> None:
+    def pytest_load_initial_conftests(self, early_config: Any) -> None:
         """Come before pytest's own finder, which would load whatever has the name of a module of tests."""
+        # Where a test fails, all run again, and what is told of it is told by that run.
+        early_config.option.tbstyle = "line"
         # Nothing is read that was compiled before: what lies in a writable folder may be the code's.
         sys.pycache_prefix = os.devnull
         sys.meta_path.insert(0, self._finder)
@@ -154,6 +157,10 @@ class Apart:
         left_out = collection_path.suffix == ".py" and str(collection_path) not in self._files
         return True if left_out else None
 
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        """Leave out the tests that need one process."""
+        items[:] = [item for item in items if self._together.isdisjoint(_around(item.nodeid))]
+
     def percent(self) -> float | None:
         """The line coverage as the other process says."""
         try:
@@ -161,3 +168,9 @@ class Apart:
         except self._none:
             return None
         return float(found) if isinstance(found, int | float) and 0 <= found <= _ALL else None
+
+
+def _around(test: str) -> list[str]:
+    """A test's id without parameters, and those of its classes and its file."""
+    parts = test.partition("[")[0].split("::")
+    return ["::".join(parts[:count]) for count in range(1, len(parts) + 1)]

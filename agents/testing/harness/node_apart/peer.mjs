@@ -13,6 +13,7 @@ export class Peer {
   #unfit;
   #pending = new Map();
   #hearers = [];
+  #functions = new WeakSet();
   #lost = '';
 
   // `order`: the descriptors. `unfit` is told why tests need one process.
@@ -28,6 +29,7 @@ export class Peer {
     // Heard when a promise was settled, and when the other process is gone.
     this.#bell = new Socket({ fd: order.bell, readable: true, writable: false });
     this.#bell.on('data', () => this.look()).on('close', () => this.look()).unref();
+    this.#tellsNoSource();
   }
 
   // Note that tests need one process; to be thrown.
@@ -99,7 +101,26 @@ export class Peer {
     }
   }
 
+  // A function of the code has its source in its own process.
+  #tellsNoSource() {
+    const [functions, original] = [this.#functions, Function.prototype.toString];
+    const refuse = () => this.refuse('the tests read the source of a function of the code');
+    const { toString } = {
+      toString() {
+        if (functions.has(this)) throw refuse();
+        return Reflect.apply(original, this, []);
+      },
+    };
+    Object.defineProperty(Function.prototype, 'toString', { value: toString });
+  }
+
   #function(constructs) {
+    const made = this.#asks(constructs);
+    this.#functions.add(made);
+    return made;
+  }
+
+  #asks(constructs) {
     const peer = this;
     if (!constructs) {
       const { method } = { method(...values) { return peer.ask('call', method, this, values); } };

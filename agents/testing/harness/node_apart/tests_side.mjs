@@ -4,6 +4,7 @@ import Module, { createRequire, isBuiltin } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import vm from 'node:vm';
+import { isModule } from './files.mjs';
 import { Peer } from './peer.mjs';
 import { exported as noted, running } from './running.mjs';
 
@@ -148,21 +149,4 @@ function renew(module, exported) {
   for (const name of Object.getOwnPropertyNames(exported)) {
     if (!Object.is(module.namespace[name], exported[name])) module.setExport(name, exported[name]);
   }
-}
-
-// Whether a file is an ECMAScript module, and not one of CommonJS.
-function isModule(file) {
-  if (!file.endsWith('.js')) return file.endsWith('.mjs');
-  for (let folder = path.dirname(file); ; folder = path.dirname(folder)) {
-    try {
-      const { type } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'));
-      return type === 'module' || (type === undefined && isModuleText(file));
-    } catch {
-      if (folder === path.dirname(folder)) return isModuleText(file);
-    }
-  }
-}
-
-function isModuleText(file) {
-  return /^\s*(?:import\s+[\w{*'"]|export\s+[\w{*])/m.test(readFileSync(file, 'utf8'));
 }

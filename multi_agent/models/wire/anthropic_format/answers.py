@@ -25,6 +25,8 @@ def read_response(body: Any, notes: Notes, caller: WireCaller) -> WireResponse:
     """A whole answer."""
     top = Fields(body, "$", notes)
     top.ignore("type", "role")
+    if not top.has("content"):
+        notes.wrong("$.content", "must hold an answer")
     return WireResponse(
         response_id=top.text("id") or caller.response_id,
         model=top.text("model") or caller.model,
@@ -81,7 +83,8 @@ def read_usage(usage: Fields | None, before: WireUsage | None = None) -> WireUsa
     if plain is None:
         plain = before.given - before.cached - before.written
     thought = details.whole("thinking_tokens") if details else before.thought
-    return WireUsage(plain + cached + written, usage.whole("output_tokens"), cached, written, thought)
+    made = usage.whole("output_tokens") if usage.has("output_tokens") else before.made
+    return WireUsage(plain + cached + written, made, cached, written, thought)
 
 
 def write_usage(usage: WireUsage) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def _read_choice(top: Fields, parameters: dict[str, Any], places: dict[str, str]
         case "auto":
             return WireChoice()
         case other:
-            choice.notes.wrong(choice.at("type"), f"must be one of auto, any, tool, none, got {other!r}")
+            choice.notes.refuse(choice.at("type"), f"must be one of auto, any, tool, none, got {other!r}")
             return WireChoice()
 
 

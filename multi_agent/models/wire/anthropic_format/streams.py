@@ -15,6 +15,7 @@ from multi_agent.models.wire.anthropic_format.answers import (
 )
 from multi_agent.models.wire.anthropic_format.blocks import read_block, write_blocks
 from multi_agent.models.wire.canonical import (
+    NO_ARGUMENTS,
     WireBlock,
     WireCall,
     WireCaller,
@@ -59,6 +60,8 @@ class AnthropicReader:
         self._indexes: dict[str, int] = {}
         """Ours by theirs: blocks that nobody knows have none."""
         self._block: WireBlock | None = None
+        self._late = ""
+        """Arguments that stood at the beginning of a call, which holds none of them if parts follow."""
         self._thought = ""
         self._signature = ""
         self._readers: Final[Mapping[str, Callable[[dict[str, Any]], list[WireEvent]]]] = {
@@ -73,7 +76,10 @@ class AnthropicReader:
         }
 
     def read(self, event: dict[str, Any]) -> list[WireEvent]:
-        read = self._readers.get(str(event.get("type")))
+        if self._is_over:
+            return []
+        kind = "error" if event.get("error") else str(event.get("type"))
+        read = self._readers.get(kind)
         if read is None:
             self._notes.lose("$", f"an event of type {event.get('type')!r}")
             return []
@@ -101,13 +107,18 @@ class AnthropicReader:
         block = read_block(Fields(event.get("content_block"), place, self._notes))
         if block is None:
             return []
-        self._block, self._thought, self._signature = block, "", ""
+        self._block, self._late, self._thought, self._signature = block, "", "", ""
         index = self._indexes[str(event.get("index"))] = len(self._indexes)
         text = getattr(block, "text", "")
         if isinstance(block, WireCall):
+            self._late = "" if block.arguments == NO_ARGUMENTS else block.arguments
             block = replace(block, arguments="")
         elif isinstance(block, WireText):
             block = replace(block, text="")
+        elif isinstance(block, WireThought):
+            self._thought = text
+            block = block if block.seal else replace(block, text="")
+            text = "" if block.seal else text
         return [BlockBegun(index, block), *([BlockGrew(index, text)] if text else [])]
 
     def _grown(self, event: dict[str, Any]) -> list[WireEvent]:
@@ -122,11 +133,15 @@ class AnthropicReader:
             self._signature += text
             return []
         self._thought += text if kind == "thinking_delta" else ""
+        self._late = "" if text else self._late
         return [BlockGrew(index, text)] if text else []
 
     def _block_ended(self, event: dict[str, Any]) -> list[WireEvent]:
         index = self._indexes.get(str(event.get("index")))
-        return [] if index is None else [BlockEnded(index, self._seal())]
+        if index is None:
+            return []
+        late, self._late = self._late, ""
+        return [*([BlockGrew(index, late)] if late else []), BlockEnded(index, self._seal())]
 
     def _seal(self) -> WireSeal | None:
         if not isinstance(self._block, WireThought) or not self._signature:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from typing import Any, Final
 
-from multi_agent.models.wire.canonical import StopReason, WireCaller, WireResponse, WireUsage, answered
+from multi_agent.models.wire.canonical import (
+    StopReason,
+    WireCall,
+    WireCaller,
+    WireResponse,
+    WireUsage,
+    answered,
+)
 from multi_agent.models.wire.chat_format.messages import read_blocks, write_answer
 from multi_agent.models.wire.fields import Fields, Notes
 from multi_agent.models.wire.seals import shown_to
@@ -42,11 +50,15 @@ def read_response(body: Any, notes: Notes, caller: WireCaller) -> WireResponse:
     choices[0].ignore("index")
     message.ignore("role")
     is_refusal = message.has("refusal")
+    blocks = answered(read_blocks(message), caller)
+    stop = read_stop(choices[0].text("finish_reason"))
     return WireResponse(
         response_id=top.text("id") or caller.response_id,
         model=top.text("model") or caller.model,
-        blocks=answered(read_blocks(message), caller),
-        stop="refusal" if is_refusal else read_stop(choices[0].text("finish_reason")),
+        blocks=blocks,
+        stop="refusal"
+        if is_refusal
+        else stopped_by_calls(stop, [one for one in blocks if isinstance(one, WireCall)]),
         usage=read_usage(top.child("usage")),
     )
 
@@ -72,6 +84,11 @@ def completion_head(response_id: str, model: str, caller: WireCaller) -> dict[st
 def read_stop(said: str) -> StopReason:
     """Why an answer ended."""
     return _STOPS.get(said, "end")
+
+
+def stopped_by_calls(said: StopReason, calls: Sized) -> StopReason:
+    """Why an answer ended: some servers call tools and say that they just stopped."""
+    return "calls" if said == "end" and len(calls) else said
 
 
 def write_stop(stop: StopReason, sequence: str, notes: Notes) -> str:

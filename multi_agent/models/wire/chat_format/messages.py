@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from multi_agent.models.wire import media
 from multi_agent.models.wire.canonical import (
+    NO_ARGUMENTS,
     Role,
     WireBlock,
     WireCall,
@@ -75,6 +76,12 @@ def read_thoughts(found: Mapping[str, Any], at: str) -> Iterator[WireThought]:
     carried = [seal for seal in seals if not seal.of]
     for seal in seals:
         yield WireThought(shown if carried == [seal] else "", seal, at=at)
+
+
+def read_arguments(function: Fields) -> str:
+    """Arguments, or a part of them; some servers give them as an object."""
+    found = function.raw("arguments")
+    return json.dumps(found, ensure_ascii=False) if isinstance(found, Mapping) else str(found or "")
 
 
 def write_messages(turns: Iterable[WireTurn], notes: Notes) -> list[dict[str, Any]]:
@@ -148,9 +155,9 @@ def _read_call(call: Fields) -> WireCall:
     call.ignore("index")
     more = {"extra_content": extra} if (extra := call.raw("extra_content")) else None
     seal = WireSeal("chat", more) if more else None
-    arguments = function.raw("arguments") if function else None
-    text = arguments if isinstance(arguments, str) else json.dumps(arguments or {}, ensure_ascii=False)
-    return WireCall(call.text("id"), function.text("name") if function else "", text, seal, at=call.path)
+    text = read_arguments(function) if function else ""
+    name = function.text("name") if function else ""
+    return WireCall(call.text("id"), name, text or NO_ARGUMENTS, seal, at=call.path)
 
 
 def _written(turn: WireTurn, notes: Notes) -> Iterator[dict[str, Any]]:

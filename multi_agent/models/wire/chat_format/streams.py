@@ -19,11 +19,13 @@ from multi_agent.models.wire.chat_format.answers import (
     completion_head,
     read_stop,
     read_usage,
+    stopped_by_calls,
     write_stop,
     write_usage,
 )
 from multi_agent.models.wire.chat_format.messages import (
     THOUGHTS,
+    read_arguments,
     read_thoughts,
     shown_thoughts,
     write_call,
@@ -116,14 +118,16 @@ class ChatReader(ChunkReader):
     def __init__(self, notes: Notes, caller: WireCaller) -> None:
         super().__init__(notes, caller)
         self._blocks = _OpenBlocks()
-        self._calls: dict[object, _Call] = {}
+        self._calls: list[_Call] = []
+        self._latest: dict[int | None, _Call] = {}
+        """By the number that the service gives it."""
         self._is_refusal = False
 
     def _left(self) -> Iterable[WireEvent]:
         return [*self._calls_passed(are_all=True), *self._blocks.closed()]
 
     def _stopped_by(self, said: StopReason) -> StopReason:
-        return "refusal" if self._is_refusal else said
+        return "refusal" if self._is_refusal else stopped_by_calls(said, self._calls)
 
     def _read(self, chunk: Fields) -> Iterator[WireEvent]:
         chunk.ignore("object", "created", "system_fingerprint", "service_tier", "obfuscation")
@@ -156,22 +160,31 @@ class ChatReader(ChunkReader):
     def _add(self, delta: Fields) -> None:
         delta.ignore("type")
         function = delta.child("function")
-        found = self._calls.setdefault(delta.take("index", int), _Call(WireCall("", "", "")))
+        call_id, name = delta.text("id"), function.text("name") if function else ""
+        found = self._called(delta.take("index", int), call_id, name)
         extra = delta.raw("extra_content")
         found.call = replace(
             found.call,
-            call_id=found.call.call_id or delta.text("id"),
-            name=found.call.name or (function.text("name") if function else ""),
+            call_id=found.call.call_id or call_id,
+            name=found.call.name or name,
             seal=WireSeal("chat", {"extra_content": extra}) if extra else found.call.seal,
         )
-        if function and (text := function.text("arguments")):
+        if function and (text := read_arguments(function)):
             found.parts.append(text)
             if found.is_over:
                 self._notes.wrong(delta.path, "more of a call that was whole")
 
+    def _called(self, number: int | None, call_id: str, name: str) -> _Call:
+        """The call that a part is of. Some services number none, or all alike: a name begins another."""
+        found = self._latest.get(number)
+        if found is None or (name and (number is None or call_id not in ("", found.call.call_id))):
+            found = self._latest[number] = _Call(WireCall("", "", ""))
+            self._calls.append(found)
+        return found
+
     def _calls_passed(self, *, are_all: bool = False) -> Iterator[WireEvent]:
         """What there is of the first call that is not over; of the next nothing, before that one is whole."""
-        waiting = [found for found in self._calls.values() if not found.is_over]
+        waiting = [found for found in self._calls if not found.is_over]
         for found in waiting:
             if self._blocks.owner is not found:
                 call_id = found.call.call_id or self._caller.call_id(self._blocks.index + 1)

@@ -12,6 +12,7 @@ from multi_agent.models.wire.canonical import (
     WireCaller,
     WireMedia,
     WireResponse,
+    WireResult,
     WireUsage,
     answered,
 )
@@ -49,6 +50,8 @@ def read_response(body: Any, notes: Notes, caller: WireCaller) -> WireResponse:
     candidates = top.children("candidates")
     for other in candidates[1:]:
         notes.lose(other.path, "one answer is passed on")
+    if not candidates and not top.has("promptFeedback"):
+        notes.wrong("$.candidates", "must hold an answer")
     blocks = read_candidate(candidates[0]) if candidates else []
     return WireResponse(
         response_id=top.text("responseId") or caller.response_id,
@@ -67,9 +70,9 @@ def read_candidate(candidate: Fields) -> list[WireBlock]:
     content.ignore("role")
     blocks = read_parts(content)
     for block in blocks:
-        if isinstance(block, WireMedia):
-            candidate.notes.refuse(block.at, "answers but texts are known to Gemini alone")
-    return [block for block in blocks if not isinstance(block, WireMedia)]
+        if isinstance(block, WireMedia | WireResult):
+            candidate.notes.refuse(block.at, "answers but texts and calls are known to Gemini alone")
+    return [block for block in blocks if not isinstance(block, WireMedia | WireResult)]
 
 
 def write_response(response: WireResponse, notes: Notes, caller: WireCaller) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def _read_choice(top: Fields, places: dict[str, str]) -> WireChoice:
     places["tool_choice"] = calling.path
     mode = calling.text("mode").upper()
     if mode not in _MODES:
-        calling.notes.wrong(calling.at("mode"), f"must be one of AUTO, ANY, NONE, VALIDATED, got {mode!r}")
+        calling.notes.refuse(calling.at("mode"), f"must be one of AUTO, ANY, NONE, VALIDATED, got {mode!r}")
     names = tuple(calling.texts("allowedFunctionNames") or ())
     if mode == "VALIDATED" and not names:
         calling.notes.lose(calling.at("mode"), "calls are not held to the schemas; AUTO is sent")

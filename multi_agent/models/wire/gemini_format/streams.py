@@ -79,7 +79,7 @@ class GeminiReader(ChunkReader):
             yield BlockGrew(self._index, block.arguments)
             yield from self._closed()
             return
-        assert isinstance(block, WireText | WireThought), "answers hold nothing else"
+        assert isinstance(block, WireText | WireThought), "read_candidate gives nothing else"
         seal = block.seal
         if self._open is not type(block):
             yield from self._closed()
@@ -112,6 +112,8 @@ class GeminiWriter:
         self._seals = SealsShown("gemini")
         self._all = CollectedAnswer()
         self._head: dict[str, Any] = {}
+        self._kind: type = WireText
+        """Of the block that is being written."""
 
     def write(self, event: WireEvent) -> list[dict[str, Any]]:
         return [written for shown in self._seals.passed(event) for written in self._written(shown)]
@@ -121,8 +123,10 @@ class GeminiWriter:
         match event:
             case AnswerBegun():
                 self._head = response_head(event.response_id, event.model, self._caller)
-            case BlockBegun(block=WireThought() as block) if block.seal:
-                yield self._chunk(block)
+            case BlockBegun(block=block):
+                self._kind = type(block)
+                if isinstance(block, WireThought) and block.seal:
+                    yield self._chunk(block)
             case BlockGrew():
                 yield from self._grown(event)
             case BlockEnded():
@@ -135,13 +139,9 @@ class GeminiWriter:
                 yield failure_body("gemini", event.failure)
 
     def _grown(self, event: BlockGrew) -> list[dict[str, Any]]:
-        match self._all.block(event.index):
-            case WireText():
-                return [self._chunk(WireText(event.text))]
-            case WireThought():
-                return [self._chunk(WireThought(event.text))]
-            case _:
-                return []
+        if issubclass(self._kind, WireText | WireThought):
+            return [self._chunk(self._kind(event.text))]
+        return []
 
     def _ended(self, event: BlockEnded) -> list[dict[str, Any]]:
         match self._all.block(event.index):

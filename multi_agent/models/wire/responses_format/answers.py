@@ -14,6 +14,7 @@ from multi_agent.models.wire.canonical import (
     WireThought,
     WireUsage,
     answered,
+    ungrouped,
 )
 from multi_agent.models.wire.fields import Fields, Notes
 from multi_agent.models.wire.responses_format.items import read_item, write_reasoning
@@ -59,6 +60,8 @@ def read_response(body: Any, notes: Notes, caller: WireCaller) -> WireResponse:
     if top.text("status") in ("failed", "cancelled"):
         notes.wrong("$.status", "there is no answer")
         top.raw("error")
+    elif not top.has("output"):
+        notes.wrong("$.output", "must hold an answer")
     blocks = tuple(block for item in top.children("output") for block in read_item(item).blocks)
     return WireResponse(
         response_id=top.text("id") or caller.response_id,
@@ -80,7 +83,7 @@ def write_response(response: WireResponse, notes: Notes, caller: WireCaller) -> 
     return response_head(response_id, response.model, caller) | {
         "status": "incomplete" if reason else "completed",
         "incomplete_details": {"reason": reason} if reason else None,
-        "output": [write_item(block, item_id(block, response_id, index)) for index, block in blocks],
+        "output": [write_item(block, item_id(block, response_id, index), caller) for index, block in blocks],
         "usage": None if response.usage is None else write_usage(response.usage),
     }
 
@@ -118,18 +121,22 @@ def item_id(block: WireBlock, response_id: str, index: int) -> str:
             return f"msg_{response_id}_{index}"
 
 
-def write_item(block: WireBlock, identity: str, status: str = "completed") -> dict[str, Any]:
+def write_item(
+    block: WireBlock, identity: str, caller: WireCaller, status: str = "completed"
+) -> dict[str, Any]:
     """A block of an answer as an item."""
     match block:
         case WireThought():
             return write_reasoning(block, identity)
         case WireCall():
-            called = {"call_id": block.call_id, "name": block.name, "arguments": block.arguments}
-            return {"type": "function_call", "id": identity, **called, "status": status}
+            group, name = ungrouped(block.name, caller.groups)
+            called = {"call_id": block.call_id, "name": name, **({"namespace": group} if group else {})}
+            said = {**called, "arguments": block.arguments, "status": status}
+            return {"type": "function_call", "id": identity, **said}
         case _:
             content = [text_part(block.text)] if isinstance(block, WireText) and status == "completed" else []
-            said = {"role": "assistant", "content": content, "status": status}
-            return {"type": "message", "id": identity, **said}
+            told = {"role": "assistant", "content": content, "status": status}
+            return {"type": "message", "id": identity, **told}
 
 
 def text_part(text: str) -> dict[str, Any]:

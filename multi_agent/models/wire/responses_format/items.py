@@ -16,6 +16,7 @@ from multi_agent.models.wire.canonical import (
     WireText,
     WireThought,
     WireTurn,
+    grouped,
 )
 from multi_agent.models.wire.fields import Fields, Notes
 from multi_agent.models.wire.openai_shared import ERROR, read_cache, read_content
@@ -109,7 +110,7 @@ def _read_message(item: Fields) -> WireTurn:
 
 def _read_call(item: Fields) -> WireTurn:
     item.ignore("id", "status")
-    call_id, name = item.need("call_id", str), item.need("name", str)
+    call_id, name = item.need("call_id", str), grouped(item.text("namespace"), item.need("name", str))
     return WireTurn("assistant", (WireCall(call_id, name, item.text("arguments"), at=item.path),), item.path)
 
 

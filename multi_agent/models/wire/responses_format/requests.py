@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from multi_agent.models.wire.canonical import (
@@ -10,6 +12,7 @@ from multi_agent.models.wire.canonical import (
     WireText,
     WireTool,
     WireTurn,
+    grouped,
     merged,
 )
 from multi_agent.models.wire.fields import Fields, Notes
@@ -18,6 +21,7 @@ from multi_agent.models.wire.parameters import put, read_parameters, write_param
 from multi_agent.models.wire.responses_format.items import read_item, write_items
 from multi_agent.models.wire.seals import gathered, kept_for
 
+_GROUP: Final = "namespace"
 _SEALS: Final = "reasoning.encrypted_content"
 _REFUSED: Final = {
     "previous_response_id": "answers kept at the service are known to it alone; send the whole conversation",
@@ -42,13 +46,16 @@ def read_request(body: Any, notes: Notes) -> WireRequest:
             notes.lose(f"$.include[{index}]", f"{wanted!r} is known to OpenAI alone")
     if top.text("truncation") not in ("", "disabled"):
         notes.lose("$.truncation", "requests are sent whole")
-    text = top.child("text")
+    text, tools = top.child("text"), top.children("tools")
     return WireRequest(
         model=top.need("model", str),
         turns=tuple(
-            WireTurn(turn.role, gathered(turn.blocks), turn.at) for turn in merged(turns) if turn.blocks
+            WireTurn(turn.role, gathered(turn.blocks), turn.at)
+            for turn in merged([turn for turn in turns if turn.blocks])
+            if turn.blocks
         ),
-        tools=tuple(tool for one in top.children("tools") if (tool := _read_tool(one)) is not None),
+        tools=tuple(tool for one in tools for tool in _read_tools(one)),
+        groups=tuple(one.text("name") for one in tools if one.text("type") == _GROUP),
         choice=read_choice(top, places, deeper=False),
         schema=read_schema(text.child("format") if text else None, places, deeper=False),
         parameters=parameters,
@@ -102,12 +109,24 @@ def _read_input(top: Fields) -> list[WireTurn]:
     return turns
 
 
-def _read_tool(tool: Fields) -> WireTool | None:
+def _read_tools(tool: Fields) -> Iterator[WireTool]:
     kind = tool.need("type", str)
-    if kind != "function":
+    if kind == "function":
+        yield _read_tool(tool)
+    elif kind == _GROUP:
+        if tool.text("description"):
+            tool.notes.lose(
+                tool.at("description"), "groups of tools are known to OpenAI alone; each stands alone"
+            )
+        for one in tool.children("tools"):
+            for found in _read_tools(one):
+                yield replace(found, name=grouped(tool.need("name", str), found.name))
+    else:
         tool.everything()
-        tool.notes.refuse(tool.path, f"tools of type {kind!r} are known to OpenAI alone")
-        return None
+        tool.notes.refuse(tool.path, f"tools of type {kind!r} are known to OpenAI alone; switch it off")
+
+
+def _read_tool(tool: Fields) -> WireTool:
     strict = tool.take("strict", bool)
     return WireTool(
         tool.need("name", str),

@@ -56,9 +56,11 @@ class ResponsesReader:
         self._notes = notes
         self._caller = caller
         self._is_over = False
-        self._index = -1
-        """Of the last block that began."""
-        self._has_grown = False
+        self._count = 0
+        """Of blocks that have begun."""
+        self._places: dict[str, int] = {}
+        """The last block that began in the item of this number."""
+        self._grew: set[int] = set()
         self._readers: Final[Mapping[str, Callable[[dict[str, Any]], Iterator[WireEvent]]]] = {
             **dict.fromkeys(_GROWN, self._grown),
             **dict.fromkeys(_SILENT, lambda _: iter(())),
@@ -99,42 +101,42 @@ class ResponsesReader:
         item = Fields(event.get("item"), f"$.output[{event.get('output_index')}]", self._notes)
         match item.text("type"):
             case "function_call":
-                yield from self._opened(WireCall(item.text("call_id"), item.text("name"), ""))
+                yield self._opened(event, WireCall(item.text("call_id"), item.text("name"), ""))
             case "reasoning":
-                yield from self._opened(WireThought(""))
+                yield self._opened(event, WireThought(""))
         item.everything()
 
     def _part_begun(self, event: dict[str, Any]) -> Iterator[WireEvent]:
         if _kind(event, "part") in _PARTS:
-            yield from self._opened(WireText(""))
+            yield self._opened(event, WireText(""))
 
     def _summary_begun(self, event: dict[str, Any]) -> Iterator[WireEvent]:
         if event.get("summary_index"):
-            yield BlockGrew(self._index, "\n\n")
+            yield BlockGrew(self._index(event), "\n\n")
 
     def _grown(self, event: dict[str, Any]) -> Iterator[WireEvent]:
         text = event.get("delta")
         if isinstance(text, str) and text:
-            self._has_grown = True
-            yield BlockGrew(self._index, text)
+            self._grew.add(self._index(event))
+            yield BlockGrew(self._index(event), text)
 
     def _part_ended(self, event: dict[str, Any]) -> Iterator[WireEvent]:
         kind = _kind(event, "part")
         if kind in _PARTS:
             part = event["part"]
-            yield from self._late(part.get("text" if kind == "output_text" else kind))
-            yield BlockEnded(self._index)
+            yield from self._late(event, part.get("text" if kind == "output_text" else kind))
+            yield BlockEnded(self._index(event))
 
     def _item_ended(self, event: dict[str, Any]) -> Iterator[WireEvent]:
         item = Fields(event.get("item"), f"$.output[{event.get('output_index')}]", self._notes)
         match item.text("type"):
             case "function_call":
-                yield from self._late(item.raw("arguments"))
-                yield BlockEnded(self._index)
+                yield from self._late(event, item.raw("arguments"))
+                yield BlockEnded(self._index(event))
             case "reasoning":
                 thought = read_reasoning(item)
-                yield from self._late(thought.text)
-                yield BlockEnded(self._index, thought.seal)
+                yield from self._late(event, thought.text)
+                yield BlockEnded(self._index(event), thought.seal)
             case "message":
                 pass
             case other:
@@ -155,15 +157,19 @@ class ResponsesReader:
         error = response.get("error") if isinstance(response, Mapping) else event
         yield AnswerFailed(read_failure({"error": error}))
 
-    def _opened(self, block: WireBlock) -> Iterator[WireEvent]:
-        self._index += 1
-        self._has_grown = False
-        yield BlockBegun(self._index, block)
+    def _opened(self, event: dict[str, Any], block: WireBlock) -> BlockBegun:
+        index = self._places[str(event.get("output_index"))] = self._count
+        self._count += 1
+        return BlockBegun(index, block)
 
-    def _late(self, text: object) -> Iterator[WireEvent]:
+    def _index(self, event: dict[str, Any]) -> int:
+        """Of the block that an event is about; some servers number none."""
+        return self._places.get(str(event.get("output_index")), self._count - 1)
+
+    def _late(self, event: dict[str, Any], text: object) -> Iterator[WireEvent]:
         """What a service says at the end alone."""
-        if isinstance(text, str) and text and not self._has_grown:
-            yield BlockGrew(self._index, text)
+        if isinstance(text, str) and text and self._index(event) not in self._grew:
+            yield BlockGrew(self._index(event), text)
 
 
 class ResponsesWriter:
@@ -216,7 +222,7 @@ class ResponsesWriter:
     def _block_begun(self, event: BlockBegun) -> Iterator[tuple[str, dict[str, Any]]]:
         self._block = event.block
         place = self._place(event.index)
-        item = write_item(event.block, place["item_id"], "in_progress")
+        item = write_item(event.block, place["item_id"], self._caller, "in_progress")
         yield "response.output_item.added", {"item": item, "output_index": event.index}
         if isinstance(event.block, WireText):
             yield "response.content_part.added", {**place, "content_index": 0, "part": text_part("")}
@@ -248,7 +254,7 @@ class ResponsesWriter:
                 yield "response.reasoning_summary_part.done", {**at, "part": part}
             case WireCall(arguments=arguments):
                 yield "response.function_call_arguments.done", {**place, "arguments": arguments}
-        item = write_item(self._all.block(index), place["item_id"])
+        item = write_item(self._all.block(index), place["item_id"], self._caller)
         yield "response.output_item.done", {"item": item, "output_index": index}
 
 

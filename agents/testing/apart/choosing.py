@@ -1,4 +1,4 @@
-"""Chooses the files whose tests may run in another process than the code they test.
+"""Chooses the tests that may run in another process than the code they test.
 
 Such tests know the code by what it returns, prints and raises. What reaches into its process, to patch, to
 watch or to run inside of it, does not work from outside; the source says so by these words. What else does
@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
+
+from agents.testing.apart.reaching import Reaching
 
 _REACHES_INSIDE: Final = re.compile(
     rb"\b(?:monkeypatch\.(?!setenv\b|delenv\b|chdir\b|syspath_prepend\b)|mock|mocker|caplog|recwarn|capfd\w*"
@@ -17,6 +20,7 @@ _REACHES_INSIDE: Final = re.compile(
     rb"|reload|importlib|freezegun|freeze_time|time_machine|weakref|multiprocessing|builtins|hypothesis"
     rb"|getcontext|localcontext|\w*recursionlimit|umask|sys\.std\w+|\w*hook"
     rb"|not\s+is(?:instance|subclass)\([^()]+,\s*\(?(?:str|int|float|bytes|list|dict|tuple|set|frozenset|complex)"
+    rb"|process_time\w*|thread_time\w*|clock_gettime\w*|getrusage|psutil|tracemalloc|getsizeof|os\.times"
     rb"|__subclasses__|getrefcount|\w*seed\w*|getstate|setstate|locale|stdin|sys\.modules|sys\.exc\w+|sys\.settrace|sys\.argv)\b"
 )
 _REACHES_INSIDE_NODE: Final = re.compile(
@@ -30,19 +34,44 @@ APART_SECONDS: Final = 20.0
 """How long the tests of a session may take apart; after that they run in one process alone."""
 
 
-def apart_files(selected: Mapping[str, bytes], fixtures: Mapping[str, bytes]) -> tuple[str, ...]:
-    """The files among `selected` whose tests may run apart; none of too many.
+@dataclass(frozen=True, slots=True)
+class ApartTests:
+    """What of some files runs apart."""
+
+    files: tuple[str, ...] = ()
+    together: frozenset[str] = frozenset()
+    """Ids, without parameters, of tests and classes in these files that do not."""
+
+    def has(self, test_id: str) -> bool:
+        """Whether a test is among those that do."""
+        parts = test_id.split("::")
+        around = ("::".join(parts[:count]) for count in range(1, len(parts) + 1))
+        return parts[0] in self.files and self.together.isdisjoint(around)
+
+
+def apart_tests(selected: Mapping[str, bytes], fixtures: Mapping[str, bytes]) -> ApartTests:
+    """The tests in the files `selected` that may run apart; none of too many files.
 
     `fixtures`: `conftest.py` files, each for what is in its folder and below.
     """
     if not _are_few(selected):
-        return ()
-    inside = [path.removesuffix("conftest.py") for path in fixtures if _REACHES_INSIDE.search(fixtures[path])]
-    return tuple(
-        path
-        for path, content in sorted(selected.items())
-        if not _REACHES_INSIDE.search(content) and not any(path.startswith(folder) for folder in inside)
-    )
+        return ApartTests()
+    suspect: dict[str, set[str]] = {}
+    inside: list[str] = []
+    for path in sorted(fixtures, key=lambda path: path.count("/")):
+        folder = path.removesuffix("conftest.py")
+        above = (names for other, names in suspect.items() if folder.startswith(other))
+        found = Reaching(path, fixtures[path], _REACHES_INSIDE, set().union(*above))
+        suspect[folder] = found.fixtures
+        inside += [folder] if path in found.tests else []
+    files, together = [], set[str]()
+    for path, content in sorted(selected.items()):
+        names = set[str]().union(*(one for folder, one in suspect.items() if path.startswith(folder)))
+        tests = Reaching(path, content, _REACHES_INSIDE, names).tests
+        if path not in tests and not any(path.startswith(folder) for folder in inside):
+            files.append(path)
+            together |= tests
+    return ApartTests(tuple(files), frozenset(together))
 
 
 def apart_node_files(targets: Sequence[str], files: Mapping[str, bytes]) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""Which tests may run in another process than the code they test."""

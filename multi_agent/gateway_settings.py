@@ -1,0 +1,26 @@
+"""What the gateway is told by the environment: a part of the settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+
+
+class GatewaySettings(BaseModel):
+    """The settings for `gateway`."""
+
+    gateway_host: str = Field(
+        default="127.0.0.1", description="where `gateway` listens; elsewhere than here only with keys"
+    )
+    gateway_port: int = Field(default=8040, ge=0, le=65535, description="its port; 0 for any that is free")
+    gateway_keys: Path | None = Field(
+        default=None, description="file of the keys that its callers show; without it none is asked for"
+    )
+    gateway_map: str | None = Field(
+        default=None,
+        description="whose model answers for which names: `PATTERN=SERVICE:MODEL`, with commas between",
+    )
+    gateway_big: str | None = Field(default=None, description="SERVICE:MODEL for names with `opus`")
+    gateway_middle: str | None = Field(default=None, description="SERVICE:MODEL for names with `sonnet`")
+    gateway_small: str | None = Field(default=None, description="SERVICE:MODEL for names with `haiku`")
