@@ -24,3 +24,10 @@ class GatewaySettings(BaseModel):
     gateway_big: str | None = Field(default=None, description="SERVICE:MODEL for names with `opus`")
     gateway_middle: str | None = Field(default=None, description="SERVICE:MODEL for names with `sonnet`")
     gateway_small: str | None = Field(default=None, description="SERVICE:MODEL for names with `haiku`")
+    gateway_log_mb: int = Field(
+        default=200, ge=0, description="size of its request log, in 1,000,000 bytes; 0 for none"
+    )
+    gateway_log_days: float = Field(default=30.0, gt=0, description="how long its request log goes back")
+    gateway_log_bodies: bool = Field(
+        default=False, description="whether its request log has requests and answers too"
+    )

@@ -13,6 +13,8 @@ def wanted(info: FieldInfo) -> str:
     """What a setting may be, in words. Those that are secret take any text, so none is ever refused."""
     kinds = [kind for kind in (info.annotation, *get_args(info.annotation)) if kind is not type(None)]
     choices = [name for kind in kinds if get_origin(kind) is Literal for name in get_args(kind)]
+    if bool in kinds:
+        return "true or false"
     if int not in kinds and float not in kinds:
         return f"one of {', '.join(choices)}" if choices else "a text"
     kind = "a whole number" if int in kinds else "a number"

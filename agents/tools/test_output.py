@@ -7,8 +7,11 @@ from typing import Final
 FILE: Final = "/tmp/test-output.txt"  # noqa: S108 - inside
 """Where the output of the last tests is, in the workspace."""
 
-INTO_FILE: Final = 'file=$1; shift; exec "$@" >"$file" 2>&1'
-"""Arguments: the file, then a command. Runs it with all that it prints in the file."""
+INTO_FILE: Final = 'file=$1; shift; PYTEST_ADDOPTS="-rfE $PYTEST_ADDOPTS" exec "$@" >"$file" 2>&1'
+"""Arguments: the file, then a command. Runs it with all that it prints in the file.
+
+A pytest names at its end what failed, as it does unless the settings of its repository say otherwise.
+"""
 
 MOST_SHOWN: Final = 4_000
 """Characters that are shown at most: the first failures and the last, which stay in the conversation."""

@@ -3,16 +3,19 @@
     python -m benchmarks.fixes choose MIRRORS FOLDER [--cases 8] [--each 2]
     python -m benchmarks.fixes run FOLDER [--only N]      (the model is that of the environment)
     python -m benchmarks.fixes judge FOLDER
+    python -m benchmarks.fixes replay FOLDER [--only N]   (without a model; 1 where an end differs)
 
 MIRRORS holds a clone of each repository of the list as OWNER+NAME/repo. FOLDER gets a folder for each case:
-the repository before the fix, the request, and after `run` the summary. A build of an environment may take
---build seconds, a run of tests --tests.
+the repository before the fix, the request, and after `run` the summary and the model's answers. A build of an
+environment may take --build seconds, a run of tests --tests.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import shutil
+import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,19 +23,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.fixes.again import recorded, replay
 from benchmarks.fixes.cases import give, keep, kept
 from benchmarks.fixes.choosing import Fix, candidates
 from benchmarks.fixes.judging import Place, evidence, git, judged, lay
 from contracts.base.printing import print_line
 from contracts.documents.baseline import Baseline
+from multi_agent.settings import load_settings
 
 _LIST: Final = Path(__file__).with_name("repositories.toml")
 
 
 def main() -> None:
-    """Do one of the three."""
+    """Do one of the four."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("step", choices=("choose", "run", "judge"))
+    parser.add_argument("step", choices=("choose", "run", "judge", "replay"))
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--cases", type=int, default=8)
     parser.add_argument("--each", type=int, default=2)
@@ -51,6 +56,8 @@ def main() -> None:
     cases = [case for case in _cases(folder) if not options.only or int(case.name) in options.only]
     if not cases:
         parser.error(f"{folder} has no such case; `choose` makes them")
+    if options.step == "replay":
+        sys.exit(1 if [case for case in cases if _differs(case)] else 0)
     for case in cases:
         _run(case) if options.step == "run" else keep(case, "verdict", asyncio.run(verdict(case, place)))
     if options.step == "judge":
@@ -100,8 +107,17 @@ def _cases(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name))
 
 
+def _differs(case: Path) -> bool:
+    found = "; ".join(replay(case))
+    print_line(f"{case.name}: {found or 'ends as it did'}")
+    return bool(found)
+
+
 def _run(case: Path) -> None:
-    said = give(case, "--issue", "request.md")
+    """Run it. An earlier recording would be added to, so it goes."""
+    model = load_settings().model_spec
+    shutil.rmtree(recorded(case), ignore_errors=True)
+    said = give(case, "--issue", "request.md", MULTI_AGENT_MODEL=f"record:{recorded(case)}:{model}")
     print_line(f"{case.name}: {said.get('status', 'no summary')} {said.get('reason') or ''}".rstrip())
 
 

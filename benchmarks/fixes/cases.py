@@ -12,15 +12,16 @@ from typing import Any, Final
 _COMMAND: Final = (sys.executable, "-P", "-m", "multi_agent.cli", "run", "--json", "--repo", "repository")
 
 
-def give(case: Path, *words: str) -> dict[str, Any]:
+def give(case: Path, *words: str, at: Path | None = None, **variables: str) -> dict[str, Any]:
     """Give the case's repository to agents, with a data folder of its own; their summary, which is kept.
 
-    words: the request, as `run` takes it. What is said on the way goes to this terminal.
+    words: the request, as `run` takes it. What is said on the way goes to this terminal. at: where the
+    summary is kept, None for the case's folder. variables: of the environment.
     """
-    with (case / "summary.json").open("wb") as summary:
+    with ((at or case) / "summary.json").open("wb") as summary:
         command = (*_COMMAND, "--data-dir", str(case / "data"), *words)
-        subprocess.run(command, cwd=case, env=os.environ, stdout=summary, check=False)
-    return kept(case, "summary")
+        subprocess.run(command, cwd=case, env={**os.environ, **variables}, stdout=summary, check=False)
+    return kept(at or case, "summary")
 
 
 def kept(case: Path, name: str) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class RedisRates:
             await self._add(second, -1, -tokens)  # this process stood still meanwhile
         else:
             raise BusUnavailable(f"Redis at {self._pool.place.name}: its clock and this machine's differ")
-        used = _counted(fields, now, second, tokens)
+        used = _counted(fields, second, tokens)
         if wait := self._rates.wait(used, tokens, now):
             await self._add(second, -1, -tokens)
             return Reservation(min(wait, _LONGEST_WAIT) * (1 + self._jitter() / 4))
@@ -96,14 +96,12 @@ class RedisRates:
         return now, fields
 
 
-def _counted(fields: list[Any], now: float, second: int, tokens: int) -> list[Used]:
-    """What counts beside one reservation in this second, the oldest first."""
+def _counted(fields: list[Any], second: int, tokens: int) -> list[Used]:
+    """What was used beside one reservation in this second, the oldest first."""
     found: dict[int, dict[str, int]] = {second: {"r": -1, "t": -tokens}}
     for name, value in zip(map(_text, fields[::2]), map(_text, fields[1::2]), strict=True):
-        at = _second(name)
-        if at + _COUNTS > now:
-            counts = found.setdefault(at, {"r": 0, "t": 0})
-            counts[name[:1]] = counts.get(name[:1], 0) + _number(value)
+        counts = found.setdefault(_second(name), {"r": 0, "t": 0})
+        counts[name[:1]] = counts.get(name[:1], 0) + _number(value)
     return list(_used(found))
 
 

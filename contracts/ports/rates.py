@@ -32,7 +32,7 @@ class Rates:
     def wait(self, used: Iterable[Used], tokens: int, now: float) -> float:
         """Seconds until one more request of so many tokens, within the limit, has room; 0.0 for now.
 
-        used: what counts, the oldest first.
+        used: the oldest first; what no longer counts makes room before now.
         """
         used = tuple(used)
         requests_over = 0 if self.requests is None else 1 + sum(one.requests for one in used) - self.requests

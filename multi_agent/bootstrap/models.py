@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from contracts.base.errors import NotConfigured
 from contracts.ports.model import ModelClient
 from multi_agent.bootstrap.services import find_agents
 from multi_agent.settings import Settings, load_settings
@@ -69,14 +70,18 @@ async def check_model(settings: Settings, asked: Asked | None = None) -> tuple[s
     """Check the model before anything starts that needs it.
 
     asked: None where it is not known yet what the model will be asked.
-    What is wrong with some models of a list is returned, a line each, to be said.
+    What is wrong with some models of a list, or not known of them, is returned, a line each, to be said.
     Raises NotConfigured, and ModelUnavailable when its service is away now.
     """
-    from multi_agent.models import check_model
+    from multi_agent.models import check_model, unpriced
 
     is_chosen = settings.model is not None or settings.model_spec != "replay"
-    wrong = await check_model(model_settings(settings), is_chosen=is_chosen, asked=asked)
-    return tuple(f"another model of the list is asked instead: {line}" for line in wrong)
+    wanted = model_settings(settings)
+    wrong = await check_model(wanted, is_chosen=is_chosen, asked=asked)
+    return (
+        *(f"another model of the list is asked instead: {line}" for line in wrong),
+        *(f"costs leave out {model}, whose price is not known" for model in unpriced(wanted)),
+    )
 
 
 def check_price(settings: Settings) -> None:
@@ -123,7 +128,12 @@ def _cache_rules(settings: Settings) -> CacheRules | None:
 
     if settings.model_cache is None:
         return None
-    roles = (role.strip() for role in settings.model_cache_without.split(","))
+    roles = [role.strip() for role in settings.model_cache_without.split(",")]
+    if strange := next((role for role in roles if role and not role.isidentifier()), ""):
+        raise NotConfigured(
+            f"MULTI_AGENT_MODEL_CACHE_WITHOUT names {strange[:80]!r}, which is no role; write roles with "
+            "commas between, such as tester,reviewer"
+        )
     return CacheRules(
         folder=settings.model_cache.expanduser().absolute(),
         max_seconds=settings.model_cache_hours * 3_600,

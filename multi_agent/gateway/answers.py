@@ -82,7 +82,7 @@ async def stream_answer(response: aiohttp.ClientResponse, reply: web.StreamRespo
             async with aclosing(passing.parts(response)) as parts:
                 async for data in parts:
                     if data:
-                        way.line.sends()
+                        way.line.sends(data)
                         await reply.write(data)
                     # Once it has said all, its connection is worth a moment, for the next request.
                     wait = min(seconds, _END_SECONDS) if passing.is_over else seconds
@@ -97,6 +97,7 @@ async def stream_answer(response: aiohttp.ClientResponse, reply: web.StreamRespo
         why = error if isinstance(error, ValueError) else type(error).__name__
         broken = WireFailure("server", f"the service's stream broke off ({why})")
     last = passing.end(broken)
+    way.line.sends(last)
     async with asyncio.timeout(seconds):
         await reply.write(last)
         await reply.write_eof()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import aiohttp
@@ -13,6 +15,8 @@ from aiohttp import web
 from contracts.base.processes.bounded_call import bounded_call
 from multi_agent.gateway.admission import Admission
 from multi_agent.gateway.answers import AnswerWay, counted_answer, stream_answer, whole_answer
+from multi_agent.gateway.budgets.bound import NOTHING
+from multi_agent.gateway.budgets.budgets import KeyBudgets, OverKeyLimit
 from multi_agent.gateway.keys import EVERYBODY, KeyFile, VirtualKey
 from multi_agent.gateway.preparing import GatewayRules, PreparedRequest, prepare, refusal_of
 from multi_agent.gateway.providers import Providers
@@ -22,9 +26,10 @@ from multi_agent.gateway.questions import (
     listed,
     lost_header,
     question_at,
+    session_in,
     shown_model,
 )
-from multi_agent.gateway.refusals import GatewayRefusal
+from multi_agent.gateway.refusals import GatewayRefusal, over_limit
 from multi_agent.gateway.replies import (
     EVENTS,
     JSON,
@@ -52,7 +57,15 @@ class Gateway:
     providers: Providers
     keys: KeyFile | None = None
     """None to let everybody in, which only a gateway on the loopback may."""
+    budgets: KeyBudgets | None = None
+    """Keeps keys within their limits."""
     admission: Admission = field(default_factory=Admission)
+    told: tuple[Callable[[RequestLine], None], ...] = ()
+    """Who is told of each request that has ended, and may take no time."""
+    keeps_bodies: bool = False
+    """Whether they are told what was said, too."""
+    streaming: Callable[[], AbstractContextManager[object]] = nullcontext
+    """Counts a stream as open while its block runs."""
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request, and log it."""
@@ -60,6 +73,7 @@ class Gateway:
         question = question_at(request.method, request.path, wants_events=wants_events)
         name = question.format if question else format_at(request.path)
         line = RequestLine(uuid.uuid4().hex, name, question.wish if question else "nothing")
+        line.keeps_bodies, line.session = self.keeps_bodies, session_in(request.headers)
         try:
             with self.admission.request():
                 return await self._answer(request, question, line)
@@ -74,7 +88,9 @@ class Gateway:
                 raise asyncio.CancelledError from None
             return reply_refused(refusal, name, line)
         finally:
-            line.write()
+            line.end()
+            for tell in self.told:
+                tell(line)
 
     async def _answer(
         self, request: web.BaseRequest, question: CallerQuestion | None, line: RequestLine
@@ -89,12 +105,38 @@ class Gateway:
         with self.admission.body() as room:
             raw = await read_body(request, question.format, room.take)
             line.prepared = prepared = await bounded_call(len(raw), prepare, raw, question, key, self.rules)
+            line.says(raw)
+            line.session = line.session or prepared.session
             del raw
             if prepared.failure:
                 raise GatewayRefusal(prepared.failure)
             if prepared.answer is not None:
                 return await send(request, reply_with(prepared.answer, line))
-            return await self._asked(request, question, prepared, line)
+            try:
+                async with self._charged(key, prepared, line):
+                    return await self._asked(request, question, prepared, line)
+            except OverKeyLimit as error:
+                raise over_limit(error) from None
+
+    @asynccontextmanager
+    async def _charged(
+        self, key: VirtualKey, prepared: PreparedRequest, line: RequestLine
+    ) -> AsyncIterator[None]:
+        """Room for a try within what its key may spend. Raises OverKeyLimit."""
+        if self.budgets is None:
+            yield
+            return
+        counts = line.wish == "count"
+        price, bound = self.providers.endpoint(prepared.address).price, NOTHING if counts else prepared.bound
+        async with self.budgets.charged(key.name, key, price, bound) as charge:
+            charge.is_free = counts
+            try:
+                yield
+            except GatewayRefusal as refusal:
+                charge.is_free |= refusal.is_free
+                raise
+            finally:
+                charge.usage = None if line.failure else line.usage
 
     def _models(self, question: CallerQuestion, key: VirtualKey) -> dict[str, object]:
         """The names that a caller may write, or what is known of one. Raises GatewayRefusal."""
@@ -138,6 +180,7 @@ class Gateway:
         )
         way = AnswerWay(prepared, question.format, caller, endpoint, line, question.as_list)
         opening = self.providers.ask(prepared, counts=counts, said=said if same else {}, beta=beta)
+        line.tries += 1
         async with asyncio.timeout(endpoint.timeout_seconds) as limit, opening as response:
             if counts:
                 counted = await counted_answer(response, way)
@@ -158,7 +201,8 @@ class Gateway:
         way.line.status = 200
         await reply.prepare(request)
         try:
-            await stream_answer(response, reply, way)
+            with self.streaming():
+                await stream_answer(response, reply, way)
         except TimeoutError:
             hang_up(request)
         return reply

@@ -6,6 +6,7 @@ import hashlib
 import os
 import secrets
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -14,17 +15,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from contracts.base.errors import InvalidDocument, InvalidInput, NotConfigured
 from contracts.base.processes.command_lines import command_line
 from contracts.base.strict_json import validate
+from multi_agent.gateway.budgets.limits import KeyLimits
 from multi_agent.gateway.routes import ANY, matches
 
 _PREFIX: Final = "gateway-"
+SECRET_PATTERN: Final = rf"{_PREFIX}[A-Za-z0-9_-]{{43}}"
+"""What a key looks like."""
 _KIND: Final = "gateway keys"
 _DAY: Final = 86_400.0
 
 
-class VirtualKey(BaseModel):
+class VirtualKey(KeyLimits):
     """One key."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._@-]{1,100}$")]
     """Who it is, in the log."""
@@ -100,18 +102,28 @@ def _unreadable(path: Path, reason: str) -> NotConfigured:
     )
 
 
-def add_key(path: Path, name: str, models: tuple[str, ...], days: float | None) -> str:
+def add_key(
+    path: Path, name: str, models: tuple[str, ...], days: float | None, limits: KeyLimits | None = None
+) -> str:
     """Add a key to a file, which is made if there is none; the key, which is kept nowhere.
 
     Raises InvalidInput for a name that is taken or none, and what `read_keys` raises.
     """
     known = read_keys(path).keys if path.exists() else ()
     if any(key.name == name for key in known):
-        raise InvalidInput(f"there is a key {name!r} in {path}; choose another name, or --remove it first")
+        raise InvalidInput(
+            f"there is a key {name!r} in {path}; choose another name, --remove it, or --change its limits"
+        )
     secret = _PREFIX + secrets.token_urlsafe(32)
     expires = None if days is None else time.time() + days * _DAY
     try:
-        key = VirtualKey(name=name, sha256=hash_of(secret), models=models or (ANY,), expires=expires)
+        key = VirtualKey(
+            name=name,
+            sha256=hash_of(secret),
+            models=models or (ANY,),
+            expires=expires,
+            **(limits.limits if limits else {}),
+        )
     except ValueError:
         raise InvalidInput(
             f"{name[:120]!r} is no name of a key; use at most 100 letters, digits and . _ @ -"
@@ -123,10 +135,30 @@ def add_key(path: Path, name: str, models: tuple[str, ...], days: float | None) 
 def remove_key(path: Path, name: str) -> None:
     """Take a key out of a file. Raises InvalidInput where it is not, and what `read_keys` raises."""
     known = read_keys(path).keys
-    if all(key.name != name for key in known):
-        there = ", ".join(key.name for key in known) or "none"
-        raise InvalidInput(f"there is no key {name[:120]!r} in {path}; there are: {there}")
+    _check_there(path, name, known)
     _write(path, KeyList(keys=tuple(key for key in known if key.name != name)))
+
+
+def change_limits(path: Path, name: str, limits: KeyLimits) -> VirtualKey:
+    """Set limits of a key, and leave the others as they are. Raises as `remove_key`."""
+    known = read_keys(path).keys
+    _check_there(path, name, known)
+    changed = {key.name: key for key in known}
+    changed[name] = changed[name].model_copy(update=limits.limits)
+    _write(path, KeyList(keys=tuple(changed.values())))
+    return changed[name]
+
+
+def ledger_path(keys: Path) -> Path:
+    """The ledger of what the keys in a file have taken: beside it, so that one file of keys has one."""
+    return keys.with_name(f"{keys.name}.ledger")
+
+
+def _check_there(path: Path, name: str, known: Iterable[VirtualKey]) -> None:
+    names = [key.name for key in known]
+    if name not in names:
+        there = ", ".join(names) or "none"
+        raise InvalidInput(f"there is no key {name[:120]!r} in {path}; there are: {there}")
 
 
 def hash_of(secret: str) -> str:
@@ -138,7 +170,7 @@ def _write(path: Path, keys: KeyList) -> None:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_private(draft, keys.model_dump_json(indent=2) + "\n")
+        _write_private(draft, keys.model_dump_json(indent=2, exclude_none=True) + "\n")
         draft.replace(path)
     except OSError as error:
         raise InvalidInput(f"the file of keys {path} cannot be written: {error.strerror}") from None

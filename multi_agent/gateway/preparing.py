@@ -13,8 +13,18 @@ from typing import Any
 
 from contracts.base.errors import InvalidDocument, Problem
 from contracts.base.strict_json import read_json
+from multi_agent.gateway.budgets.bound import (
+    NOTHING,
+    RequestBound,
+    added_tokens,
+    answers_asked,
+    cache_surcharge,
+    output_limit,
+    unbounded,
+    with_output_limit,
+)
 from multi_agent.gateway.keys import VirtualKey
-from multi_agent.gateway.questions import CallerQuestion
+from multi_agent.gateway.questions import CallerQuestion, session_of
 from multi_agent.gateway.routes import FORMATS_OF, NOWHERE, ModelAddress, ModelRoutes
 from multi_agent.models.wire import sse
 from multi_agent.models.wire.canonical import FormatName, WireCaller, WireService, WireUsage
@@ -51,13 +61,15 @@ class PreparedRequest:
     format: FormatName = "chat"
     """The service's."""
     body: bytes = b""
+    session: str = ""
+    """What the caller says in the body that it belongs to."""
     streams: bool = False
     hides_usage: bool = False
     """Whether the usage at the end of a stream of chat completions was not asked for by the caller."""
     groups: tuple[str, ...] = ()
     """Of tools, by which the caller's answer names them."""
-    bound: int = 0
-    """Tokens of the request at most: what a budget reserves before it is sent."""
+    bound: RequestBound = NOTHING
+    """What it may take at most: what a budget reserves before it is sent."""
     lost: tuple[str, ...] = ()
     """What the service's format cannot say, as JSON paths with reasons."""
     failure: WireFailure | None = None
@@ -83,11 +95,18 @@ def prepare(raw: bytes, question: CallerQuestion, key: VirtualKey, rules: Gatewa
     if refusal or address is None:
         return PreparedRequest(model=model[:200], failure=refusal)
     begun = PreparedRequest(
-        model, address, rules.format_for(address, question.format), bound=token_bound(raw)
+        model,
+        address,
+        rules.format_for(address, question.format),
+        session=session_of(question.format, body),
+        bound=RequestBound(token_bound(raw), 0),
     )
     if question.wish == "count":
         return _counting(begun, body, question)
-    return _answering(begun, body, question, rules)
+    if key.counts_tokens and (place := unbounded(question.format, body)):
+        said = f"{place}: nobody can say before what this takes, and the key has a limit"
+        return replace(begun, failure=WireFailure("permission", said, place.removeprefix("$.")))
+    return _answering(begun, body, question, rules, counts=key.counts_tokens)
 
 
 def refusal_of(model: str, address: ModelAddress | None, key: VirtualKey) -> WireFailure | None:
@@ -102,8 +121,9 @@ def refusal_of(model: str, address: ModelAddress | None, key: VirtualKey) -> Wir
 
 
 def _answering(
-    begun: PreparedRequest, body: Any, question: CallerQuestion, rules: GatewayRules
+    begun: PreparedRequest, body: Any, question: CallerQuestion, rules: GatewayRules, *, counts: bool
 ) -> PreparedRequest:
+    """counts: whether what it takes at most must be known."""
     service = replace(rules.service, model=begun.address.model)
     converted = convert_request(body, question.format, begun.format, service)
     if failure := converted.failure:
@@ -115,14 +135,35 @@ def _answering(
         options = sent.get("stream_options")
         asked = options if isinstance(options, dict) else {}
         sent = {**sent, "stream_options": {**asked, "include_usage": True}}
-    return replace(
+    said = replace(
         begun,
-        body=sse.as_bytes(sent),
         streams=streams,
         hides_usage=hides,
         groups=converted.request.groups,
         lost=_texts(converted.lost),
     )
+    if counts:
+        return _bounded(said, sent, converted, body, service)
+    return replace(said, body=sse.as_bytes(sent))
+
+
+def _bounded(
+    begun: PreparedRequest,
+    sent: dict[str, Any],
+    converted: ConvertedRequest,
+    body: dict[str, Any],
+    service: WireService,
+) -> PreparedRequest:
+    """With the most that it takes; an answer without a limit gets one."""
+    most, lost = output_limit(body, converted.request), begun.lost
+    if most is None:
+        most = service.most_output
+        sent = with_output_limit(begun.format, sent, most, service.limit_name)
+        lost = (*lost, f"the answer has at most {most:,} tokens, since the key has a limit")
+    raw = sse.as_bytes(sent)
+    given = max(begun.bound.given, len(raw)) + added_tokens(body, converted.request)
+    bound = RequestBound(given, most * answers_asked(body), cache_surcharge(begun.format, raw))
+    return replace(begun, body=raw, lost=lost, bound=bound)
 
 
 def _counting(begun: PreparedRequest, body: Any, question: CallerQuestion) -> PreparedRequest:
@@ -131,7 +172,7 @@ def _counting(begun: PreparedRequest, body: Any, question: CallerQuestion) -> Pr
     if failure := converted.failure:
         return replace(begun, failure=failure)
     if begun.format != question.format:
-        return replace(begun, answer=sse.as_bytes(counted(question.format, begun.bound)))
+        return replace(begun, answer=sse.as_bytes(counted(question.format, begun.bound.given)))
     return replace(
         begun, body=sse.as_bytes(_counted_body(converted, body, begun)), lost=_texts(converted.lost)
     )

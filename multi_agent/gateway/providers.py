@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Final
@@ -22,6 +22,7 @@ from multi_agent.models.adapters.connection import connection_error
 from multi_agent.models.adapters.endpoint import Endpoint
 from multi_agent.models.adapters.http_body import PLAIN_ANSWERS
 from multi_agent.models.adapters.retry_after import google_retry_delay, retry_after_seconds
+from multi_agent.models.prices import Price
 from multi_agent.models.services import SERVICES
 from multi_agent.models.wire.canonical import FormatName
 from multi_agent.models.wire.failures import WireFailure, read_failure
@@ -36,12 +37,17 @@ _VERSION: Final = {"anthropic-version": "2023-06-01"}
 class Providers:
     """The services behind a gateway. Used in one event loop, and closed in it."""
 
-    def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
-        """endpoints: by kind of service; the model of each is that of the request. Raises NotConfigured."""
+    def __init__(self, endpoints: Mapping[str, Endpoint], price_of: Callable[[str, str], Price]) -> None:
+        """Prepare them. Raises NotConfigured.
+
+        endpoints: by kind of service; model and price of each are those of a request.
+        price_of: what a model costs, by the kind of its service and its name.
+        """
         for kind, endpoint in endpoints.items():
             if endpoint.proxy and urlsplit(endpoint.proxy).scheme not in ("http", "https"):
                 raise NotConfigured(f"the gateway reaches {kind} through HTTP proxies alone, not SOCKS")
         self._endpoints = endpoints
+        self._price_of = price_of
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
@@ -62,7 +68,8 @@ class Providers:
 
     def endpoint(self, address: ModelAddress) -> Endpoint:
         """Where a model is asked."""
-        return replace(self._endpoints[address.service], model=address.model)
+        price = self._price_of(address.service, address.model)
+        return replace(self._endpoints[address.service], model=address.model, price=price)
 
     @asynccontextmanager
     async def ask(
@@ -159,7 +166,8 @@ def _key_header(name: FormatName, endpoint: Endpoint) -> dict[str, str]:
 
 def _unreached(endpoint: Endpoint, error: Exception) -> GatewayRefusal:
     """The refusal where a service was not reached: an outage to the caller, whatever is to blame."""
-    return GatewayRefusal(WireFailure("overloaded", str(connection_error(endpoint, error))))
+    failure = WireFailure("overloaded", str(connection_error(endpoint, error)))
+    return GatewayRefusal(failure, is_free=isinstance(error, aiohttp.ClientConnectorError))
 
 
 async def _refused(endpoint: Endpoint, response: aiohttp.ClientResponse, name: FormatName) -> GatewayRefusal:
@@ -181,10 +189,11 @@ async def _refused(endpoint: Endpoint, response: aiohttp.ClientResponse, name: F
     if response.status in (401, 403):
         # Not the caller's key; and some services quote a part of theirs.
         said = f"{endpoint.service} refuses {endpoint.model!r} to the gateway; its operator must change that"
-        return GatewayRefusal(WireFailure("permission", said))
+        return GatewayRefusal(WireFailure("permission", said), is_free=True)
     wait = retry_after_seconds(response.headers)
     wait = google_retry_delay(body) if wait is None else wait
     told = replace(failure, message=f"{endpoint.name}: {endpoint.scrub(failure.message)}")
     is_said = isinstance(body, dict) and body.get("error") and response.status >= 400
     passed = endpoint.redact(raw.decode("utf-8", "replace")).encode() if is_said else None
-    return GatewayRefusal(told, retry_after=wait, body=passed, status=response.status)
+    is_free = response.status >= 400
+    return GatewayRefusal(told, retry_after=wait, body=passed, status=response.status, is_free=is_free)

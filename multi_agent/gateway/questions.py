@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from multi_agent.models.wire.canonical import FormatName
 
@@ -43,6 +45,12 @@ BETA_HEADERS: Final[Mapping[FormatName, str]] = {
     "responses": "openai-beta",
 }
 """With which callers ask for what their service only tries."""
+_SESSION_HEADERS: Final = ("x-session-id", "x-claude-code-session-id", "session_id")
+_SESSION_FIELDS: Final[Mapping[FormatName, tuple[str, ...]]] = {
+    "chat": ("prompt_cache_key", "user", "safety_identifier"),
+    "responses": ("prompt_cache_key", "user", "safety_identifier"),
+}
+_MOST_SESSION: Final = 200
 _LISTS: Final[dict[str, FormatName]] = {"/v1/models": "chat", "/v1beta/models": "gemini"}
 
 
@@ -89,6 +97,35 @@ def lost_header(name: FormatName, said: Mapping[str, str]) -> tuple[str, ...]:
     """What a service of another format is not told of a caller's headers."""
     header = BETA_HEADERS.get(name, "")
     return (f"{header}: {said[header]} is for services of its own format",) if header in said else ()
+
+
+def session_in(headers: Mapping[str, str]) -> str:
+    """What a caller says in headers that its requests belong to; "" for nothing."""
+    return _first(headers.get(name) for name in _SESSION_HEADERS)
+
+
+def session_of(name: FormatName, body: Any) -> str:
+    """What a caller says in a body that it belongs to: a session, or whoever asks; "" for nothing."""
+    if not isinstance(body, dict):
+        return ""
+    if name == "anthropic":
+        told = body.get("metadata")
+        return _of_user(told.get("user_id")) if isinstance(told, dict) else ""
+    return _first(body.get(field) for field in _SESSION_FIELDS.get(name, ()))
+
+
+def _of_user(user: object) -> str:
+    """The session in what Claude Code calls its user, `..._session_ID` or JSON; else the user."""
+    if not isinstance(user, str):
+        return ""
+    with suppress(ValueError, RecursionError):
+        told = json.loads(user)
+        return _first([told.get("session_id"), user] if isinstance(told, dict) else [user])
+    return _first([user.rpartition("_session_")[2]])
+
+
+def _first(found: Iterable[object]) -> str:
+    return next((one[:_MOST_SESSION] for one in found if isinstance(one, str) and one), "")
 
 
 def shown_model(name: FormatName, model: str) -> dict[str, object]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from multi_agent.models.wire.failures import WireFailure
+from multi_agent.gateway.budgets.budgets import OverKeyLimit
+from multi_agent.models.wire.failures import FailureKind, WireFailure
 
 
 class GatewayRefusal(Exception):
@@ -15,6 +16,7 @@ class GatewayRefusal(Exception):
         retry_after: float | None = None,
         body: bytes | None = None,
         status: int = 0,
+        is_free: bool = False,
     ) -> None:
         super().__init__(failure.message)
         self.failure = failure
@@ -24,6 +26,20 @@ class GatewayRefusal(Exception):
         """What a service of the caller's own format said; None to say the failure."""
         self.status = status
         """Of that body."""
+        self.is_free = is_free
+        """Whether the service took nothing for the request."""
+
+
+def over_limit(error: OverKeyLimit) -> GatewayRefusal:
+    """The refusal of a request that its key has no room for."""
+    hit = error.hit
+    if hit is None:
+        return GatewayRefusal(WireFailure("permission", str(error)))
+    if not hit.is_rate:
+        return GatewayRefusal(WireFailure("spent", str(error)))
+    # What can never fit is not to be asked again.
+    kind: FailureKind = "invalid" if hit.is_never else "rate_limit"
+    return GatewayRefusal(WireFailure(kind, str(error)), retry_after=error.retry_after)
 
 
 def overloaded(message: str) -> GatewayRefusal:

@@ -90,7 +90,7 @@ def headers_of(line: RequestLine, content_type: str) -> dict[str, str]:
 def reply_with(body: bytes, line: RequestLine, content_type: str = JSON) -> web.Response:
     """A whole answer."""
     line.status = 200
-    line.sends()
+    line.sends(body)
     return web.Response(body=body, headers=headers_of(line, content_type))
 
 
@@ -103,6 +103,8 @@ def reply_refused(refusal: GatewayRefusal, name: FormatName, line: RequestLine) 
     headers = headers_of(line, JSON)
     if refusal.retry_after is not None:
         headers["Retry-After"] = str(math.ceil(refusal.retry_after))
+    if failure.kind == "spent":
+        headers["x-should-retry"] = "false"  # SDKs would ask again within seconds
     return web.Response(body=body, status=line.status, headers=headers)
 
 

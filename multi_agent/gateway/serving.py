@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -25,6 +26,22 @@ def check_place(host: str, *, has_keys: bool) -> None:
     raise NotConfigured(
         f"the gateway does not listen at {host!r} without keys, since whoever reaches it could ask at your "
         f"cost; make keys with `{command_line('gateway-key', 'NAME')}`, and name their file with --keys"
+    )
+
+
+def check_free(host: str, port: int) -> None:
+    """Raise NotConfigured for a place that cannot be listened at now."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        socket.create_server((host, port), family=family).close()
+    except (OSError, UnicodeError) as error:
+        raise _taken(host, port, error) from None
+
+
+def _taken(host: str, port: int, error: Exception) -> NotConfigured:
+    reason = getattr(error, "strerror", None) or error
+    return NotConfigured(
+        f"the gateway cannot listen at {host}:{port}: {reason}; choose another --port or --host"
     )
 
 
@@ -57,10 +74,7 @@ async def listening(gateway: Gateway, host: str, port: int) -> AsyncIterator[str
         try:
             await web.TCPSite(runner, host, port).start()
         except (OSError, UnicodeError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise NotConfigured(
-                f"the gateway cannot listen at {host}:{port}: {reason}; choose another --port or --host"
-            ) from None
+            raise _taken(host, port, error) from None
         address = runner.addresses[0]
         shown = f"[{address[0]}]" if ":" in address[0] else address[0]
         yield f"http://{shown}:{address[1]}"

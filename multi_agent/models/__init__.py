@@ -8,6 +8,7 @@ from multi_agent.models.build import (
     check_service,
     price_lines,
     service_models,
+    unpriced,
 )
 from multi_agent.models.readiness import Asked, check_model
 from multi_agent.models.specification import MODEL_FORMS, ModelSettings, told
@@ -23,4 +24,5 @@ __all__ = [
     "price_lines",
     "service_models",
     "told",
+    "unpriced",
 ]

@@ -19,6 +19,7 @@ from multi_agent.models.layers.rate_limit import LocalWindow, RateLimited
 from multi_agent.models.layers.redacted import Redacted
 from multi_agent.models.layers.retry import Retrying, RetryPolicy
 from multi_agent.models.layers.stored_cache import StoredCache
+from multi_agent.models.prices import Price
 from multi_agent.models.recordings.recorder import Recorder
 from multi_agent.models.recordings.recording import SHIPPED
 from multi_agent.models.recordings.replay import Replay
@@ -128,6 +129,13 @@ def price_lines(settings: ModelSettings) -> tuple[str, ...]:
     """What each model of a service costs, a line each. Raises as `service_models`."""
     models = service_models(settings.spec)
     return tuple(f"{model}: {price_of(settings, *_kind_and_name(model))}" for model in models)
+
+
+def unpriced(settings: ModelSettings) -> tuple[str, ...]:
+    """The models of a list whose cost is left out where that of others is counted. Raises likewise."""
+    models = service_models(settings.spec)
+    unknown = [model for model in models if price_of(settings, *_kind_and_name(model)) == Price()]
+    return tuple(unknown) if len(unknown) < len(models) else ()
 
 
 def _services(settings: ModelSettings, models: Sequence[str]) -> ModelClient:

@@ -23,6 +23,7 @@ from multi_agent.runtime.supervisor import (
     OrchestratorArgv,
     SupervisedProcess,
     Supervisor,
+    gateway_argv,
     sandbox_host_argv,
     worker_argv,
 )
@@ -47,6 +48,7 @@ class Stack:
         roles: Sequence[str] = (),
         modules: Sequence[str] = (),
         forked: ForkedProcesses | None = None,
+        gateway_port: int | None = None,
     ) -> None:
         """Prepare the stack.
 
@@ -54,6 +56,7 @@ class Stack:
         roles: the roles of the workers, () for all.
         modules: Python modules with further agents.
         forked: what makes the processes, started early by a caller who closes it; by default one of its own.
+        gateway_port: of a gateway to models; None for none.
         """
         self.settings = self._wanted = settings
         self.say = say
@@ -61,6 +64,7 @@ class Stack:
         self._roles = roles
         self._modules = modules
         self._given = forked
+        self._gateway_port = gateway_port
         self._forked: ForkedProcesses | None = None
         self._lock: FileLock | None = None
         self._redis: EmbeddedRedis | None = None
@@ -132,6 +136,9 @@ class Stack:
         if self.settings.sandbox == HOST:
             slots = min(self.settings.workers * self.settings.slots, 256)
             supervisor.start(SupervisedProcess("sandbox-host", partial(sandbox_host_argv, slots)))
+        if self._gateway_port is not None:
+            supervisor.start(SupervisedProcess("gateway", partial(gateway_argv, self._gateway_port)))
+            self.say(f"starting a gateway at http://{self.settings.gateway_host}:{self._gateway_port}")
 
     async def take_over(self) -> bool:
         """After joining, start everything if the other processes have ended. Returns whether it did."""

@@ -102,6 +102,11 @@ def sandbox_host_argv(slots: int) -> tuple[list[str], str | None]:
     return [*_SELF, "worker", "--role", "sandbox", "--worker-id", host_id, "--slots", str(slots)], host_id
 
 
+def gateway_argv(port: int) -> tuple[list[str], str | None]:
+    """Return the command of a gateway."""
+    return [*_SELF, "gateway", "--port", str(port)], None
+
+
 @dataclass(slots=True)
 class Supervisor:
     """Starts processes, and restarts each that dies.

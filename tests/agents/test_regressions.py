@@ -37,6 +37,7 @@ def test_tests_that_passed_and_are_found_no_more_are_gone() -> None:
 
 
 BROKEN: dict[str, Any] = {"broken": [{"test": "t/b.py", "error": "no"}], "not_loaded": 1}
+LATE: dict[str, Any] = {"state": "timeout", "seconds": 30}
 CASES = {
     "nothing": (_tests("old"), _tests("old"), []),
     "another test": (_tests("old"), _tests("old", "new"), ["new"]),
@@ -44,7 +45,11 @@ CASES = {
     "a file that could not be loaded before": (_tests(**BROKEN), _tests(**BROKEN), []),
     "a run that names no test": (_tests(), _run(exit_code=1), ["make test"]),
     "a run that is ended by the code": (_tests(), _run(exit_code=0), ["make test"]),
-    "a run without an end": (_tests(), _tests(state="timeout"), ["make test"]),
+    "a run without an end": (_tests(seconds=10), _tests(state="timeout", seconds=20), ["make test"]),
+    "hardly more time than it took": (_tests("old", seconds=16), _tests("old", **LATE), []),
+    "a failure before time was up": (_tests(seconds=16), _tests("new", **LATE), ["new"]),
+    "an exit code that time did not reach": (_run(seconds=16), _run(exit_code=None, **LATE), []),
+    "no exit code in much more time": (_run(seconds=10), _run(exit_code=None, **LATE), ["make test"]),
     "fewer tests": (_tests("old", passed=5), _tests("old", passed=4), ["make test"]),
     "more tests": (_tests("old", passed=5), _tests("old", passed=6), []),
     "not all failures before are known": (_tests("old", failed=2), _tests("new"), []),
@@ -59,3 +64,9 @@ CASES = {
 def test_what_fails_now_and_did_not_before_is_found(case: str) -> None:
     before, after, expected = CASES[case]
     assert [one.test for one in regressions(before, after)] == expected
+
+
+def test_a_run_that_does_not_end_says_how_long_it_had() -> None:
+    before, after = _run(seconds=10), _run(state="timeout", exit_code=None, seconds=30)
+    [found] = regressions(before, after)
+    assert found.error == "time was up after 30 s, where it took 10 s: time was up before any test ended"

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from benchmarks.fixes.__main__ import choose, verdict
+from benchmarks.fixes.again import RecordedService, tree_of
 from benchmarks.fixes.choosing import candidates
 from benchmarks.fixes.judging import Place, git
+from contracts.base.errors import ModelRejected
+from contracts.ports.content import TextBlock, ToolCall
+from contracts.ports.model import ModelResponse, ModelTool
+from multi_agent.models import ModelSettings, build_model
 from sandbox_runner.local import bubblewrap
+from tests.models.rigs import asking, write_recording
 from tests.support import need
 
 NAME = "owner/name"
@@ -41,6 +49,16 @@ def mirrors(tmp_path: Path) -> Path:
     _commit(repository, "Fix nothing", {"test_app.py": NEW_TEST + "\n"})
     _commit(repository, "Add more", {"app.py": RIGHT + "\n", "test_app.py": NEW_TEST})
     return tmp_path / "mirrors"
+
+
+def test_what_a_run_left_is_compared_by_its_files(mirrors: Path) -> None:
+    repository = mirrors / "owner+name" / "repo"
+    commit = _commit(repository, "Say it anew", {"more.txt": "more"})
+    same = git("commit-tree", f"{commit}^{{tree}}", "-m", "Said otherwise", at=repository)
+    assert tree_of({"store": str(repository), "commit": commit}) == tree_of(
+        {"store": str(repository), "commit": None, "unverified": {"commit": same}}
+    )
+    assert tree_of({"store": str(repository), "commit": None}) == ""
 
 
 def test_a_fix_says_so_and_changes_a_source_and_a_test(mirrors: Path) -> None:
@@ -74,3 +92,23 @@ async def test_results_are_judged_by_the_tests_of_the_fix(mirrors: Path, tmp_pat
     wrong = await ended("completed", WRONG.replace("2", "3"))
     assert (wrong["fixed"], wrong["failing"]) == (False, ["test_app.py::test_odd"])
     assert wrong["broken"] == ["test_app.py::test_even"]
+
+
+async def test_a_recorded_fix_is_answered_in_its_order_whatever_is_asked(tmp_path: Path) -> None:
+    call = (TextBlock("I look."), ToolCall("read", '{"path": "app.py"}', "call-1"))
+    answers = [ModelResponse("", "one", 7, 3, blocks=call), ModelResponse("Done.", "two", 9, 2)]
+    asked = replace(asking("it took 0.31 s"), tools=(ModelTool("read", "Read a file.", {"type": "object"}),))
+    recorded = [(replace(asked, system=str(number)), answer) for number, answer in enumerate(answers)]
+    with RecordedService(write_recording(tmp_path, "recording", recorded)) as service:
+        settings = ModelSettings(
+            "openai:any", openai_api_key=SecretStr("none"), openai_base_url=service.url, max_attempts=1
+        )
+        model = build_model(settings)
+        found = [await model.complete(replace(asked, system=f"{number}, 0.42 s")) for number in (5, 6)]
+        assert (service.left, service.missing) == (0, 0)
+        with pytest.raises(ModelRejected, match="no recorded answer is left"):
+            await model.complete(asked)
+        await model.close()
+    assert service.missing == 1
+    assert [one.contents for one in found] == [one.contents for one in answers]
+    assert [(one.input_tokens, one.output_tokens) for one in found] == [(7, 3), (9, 2)]

@@ -57,6 +57,7 @@ async def test_tokens_are_corrected(rates_of: NewRates) -> None:
     assert held.tokens == 100, "one above the limit has a minute for itself"
     assert (await other.reserve(1)).wait
     await one.settle(held, 30)
+    assert (await other.reserve(71)).wait, "and nothing of it is left behind"
     assert not (await other.reserve(70)).wait
     assert (await other.reserve(1)).wait
 

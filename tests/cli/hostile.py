@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,12 @@ from contracts.base.refs import RESULT
 from contracts.documents.todo_list import TodoItem, TodoList
 from contracts.messages.journal import OutcomeRefused
 from contracts.ports.artifacts import RefMove
+from multi_agent.gateway.preparing import PreparedRequest
+from multi_agent.gateway.records.record import record_of
+from multi_agent.gateway.records.store import LoggedRequest, RequestStore
+from multi_agent.gateway.request_line import RequestLine
+from multi_agent.gateway.routes import ModelAddress
+from multi_agent.models.wire.failures import WireFailure
 from orchestrator.client.views import WorkerView
 from orchestrator.core.commands import Terms
 from orchestrator.core.events import Merged
@@ -44,6 +51,17 @@ def write_hostile_folder(data: Path) -> None:
     """Fill a data folder: workflows in every state, dead letters, processes, commits."""
     data.mkdir()
     asyncio.run(_write(data))
+    _write_requests(data / "gateway" / "requests.db")
+
+
+def _write_requests(path: Path) -> None:
+    """A request log of one request, whose caller says such things."""
+    line = RequestLine("r-1", "chat", "answer", key="ann", status=502, session=EVIL.replace("\r", ""))
+    line.prepared = PreparedRequest(model=HOSTILE, address=ModelAddress("openai", HOSTILE), lost=(HOSTILE,))
+    line.failure = WireFailure("server", HOSTILE)
+    store = RequestStore(path)
+    store.add([LoggedRequest(record_of(line, str)), LoggedRequest(replace(record_of(line, str), failure=""))])
+    store.close()
 
 
 async def _write(data: Path) -> None:

@@ -105,7 +105,8 @@ def finished(**usage: float | None) -> Summary:
         "tasks": 1,
         "attempts": 1,
     }
-    nothing = dict.fromkeys(("findings", "failures", "untested"), ())
+    nothing: dict[str, object] = {name: () for name in ("findings", "failures", "untested")}
+    nothing["stand_ins"] = {}
     counts = ("planning_calls", "test_reports", "tests_passed", "tests_failed", "debug_cycles")
     numbers = {**dict.fromkeys(counts, 0), "seconds": 1.0, "model_calls": 1}
     return Summary(**{**empty, **values, **nothing, **numbers, **usage})  # type: ignore[arg-type]

@@ -66,11 +66,16 @@ CALLS: dict[str, list[tuple[list[str], int, bool]]] = {
     "orchestrator": [(["--orchestrator-id", ARGUMENT], 2, True)],
     "worker": [(["--worker-id", ARGUMENT], 2, True)],
     "doctor": [(["--model", ARGUMENT], 1, True)],
+    "debug requests": [([], 0, True)],
+    "debug slow": [([], 0, True)],
+    "debug errors": [([], 0, True), (["--since", ARGUMENT], 2, True)],
+    "debug session": [([ARGUMENT], 0, True), ([f"x{ARGUMENT}"], 2, True)],
     "gateway": [(["--model", ARGUMENT], 2, True), (["--map", f"a=openai:{ARGUMENT}"], 2, True)],
     "gateway-key": [
         ([ARGUMENT, "--keys", "keys.json"], 2, True),
         (["ann", "--keys", "keys.json", "--models", ARGUMENT], 0, False),
         (["ann", "--keys", f"no{ARGUMENT}", "--remove"], 2, True),
+        (["--keys", f"no{ARGUMENT}", "--list"], 2, True),
     ],
     "sandbox build": [(["--from", ARGUMENT], 2, True)],
     "sandbox test": [(["--probe", ARGUMENT], 2, True)],
@@ -92,6 +97,8 @@ JSON_CALLS = [
     ["dead-letters", "show", "2"],
     ["artifacts", "done"],
     ["diff", "done"],
+    ["debug", "requests"],
+    ["debug", "errors"],
 ]
 
 

@@ -28,6 +28,8 @@ from multi_agent.application.ends.verdicts import Failure, FindingFate
 from multi_agent.application.environments import BuiltEnvironment
 from multi_agent.application.spending.budgets import BudgetState
 from multi_agent.cli import cli
+from multi_agent.gateway.records.figures import ErrorClass, ModelFigures
+from multi_agent.gateway.records.record import RequestRecord
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from sandbox_runner.probe_report import BackendReport
 from tests.release.faces import json_keys
@@ -57,6 +59,7 @@ def _names(kind: type) -> list[str]:
     return [one.name for one in fields(kind)]
 
 
+REQUEST: Final = (*_names(RequestRecord), "outcome", "tokens_per_second")
 ABOUT: Final = ("workflow_id", "base", "commit", "completed")
 # What a command prints that needs more than a history to print it.
 STATIC: Final[Mapping[str, Iterable[str]]] = {
@@ -76,6 +79,17 @@ STATIC: Final[Mapping[str, Iterable[str]]] = {
     "sandbox test": _of(BackendReport),
     "dead-letters show": _names(StoredDeadLetter),
     "budget show": _names(BudgetState),
+    "debug requests": [f"[].{name}" for name in REQUEST],
+    "debug slow": [
+        *(f"models[].{name}" for name in _names(ModelFigures)),
+        *(f"slowest[].{name}" for name in REQUEST),
+    ],
+    "debug errors": _of(ErrorClass),
+    "debug session": [f"[].{name}" for name in REQUEST],
+    "gateway-key": [
+        *(f"[].{name}" for name in ("name", "models", "expires", "open_requests", "open_usd")),
+        *(f"[].limits[].{name}" for name in ("name", "most", "spent", "left")),
+    ],
     "logs": ["source", "timestamp", "level", "event"],
 }
 # What is empty in the history that was written for this.
@@ -114,6 +128,12 @@ WORDS: Final[Mapping[str, str]] = {
     "environment remove": "One object, what was removed.",
     "dead-letters list": "A list, one object for each.",
     "dead-letters show": "One object; `raw` is in base64.",
+    "debug requests": "A list, one object for each, oldest first. `ms` and `first_ms` are milliseconds.",
+    "debug slow": "One object: the figures of each model that answered, and the slowest requests.",
+    "debug errors": "A list, one object for each kind, status and model, the most frequent first.",
+    "debug session": "A list, one object for each request, oldest first.",
+    "gateway-key": "With `--list`: a list, one object for each key. Open requests are under way, or were "
+    "when their gateway died; they are charged in full.",
     "sandbox test": "A list, one object for each backend.",
     "chaos": "One object, the certificate as in `report.json`.",
 }

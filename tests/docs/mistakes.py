@@ -152,6 +152,7 @@ OF_OPERATORS: Final = (
         2,
         {"OPENAI_API_KEY": "a-key"},
     ),
+    Mistake("a gateway's log where no gateway was", ("debug", "requests"), 2),
     Mistake("a gateway without a model", ("gateway",), 2),
     Mistake("a number that is none", ("up",), 2, {"MULTI_AGENT_WORKERS": "many"}),
     Mistake("a number above its limit", ("up", "--workers", "1000"), 2),

@@ -87,6 +87,7 @@ ELSEWHERE = {
     ("diff",): "tests/e2e/test_requests.py",
     ("baseline",): "tests/cli/test_baseline.py",
     ("chaos",): "tests/chaos/test_certificate.py",
+    ("debug",): "tests/gateway/test_page.py",
     ("doctor", "--sandbox", "host"): "tests/e2e/test_sandbox_host.py",
     ("environment",): "tests/cli/test_environment.py",
     ("gateway",): "tests/gateway/test_page.py",

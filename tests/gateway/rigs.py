@@ -13,6 +13,7 @@ import anthropic
 import openai
 from google import genai
 from google.genai import types as google
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from multi_agent.bootstrap.gateway import make_gateway
@@ -21,6 +22,7 @@ from multi_agent.gateway.gateway import Gateway
 from multi_agent.gateway.serving import listening
 from multi_agent.models.adapters.http_body import http_library
 from multi_agent.models.wire.canonical import FormatName
+from multi_agent.runtime.gateway import kept
 from multi_agent.settings import load_settings
 from tests.gateway.fake_service import FakeService, serving
 
@@ -51,9 +53,10 @@ async def gateway_over(
     of: FormatName = "chat",
     keys: Path | None = None,
     admission: Admission | None = None,
+    keeps: bool = False,
     **settings: Any,
 ) -> AsyncIterator[Rig]:
-    """A gateway in front of a service of one format."""
+    """A gateway in front of a service of one format, and what it keeps where that is wanted."""
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(serving(service))
         given = {
@@ -64,10 +67,13 @@ async def gateway_over(
             "anthropic_base_url": service.url,
             **{f"{kind}_api_key": SecretStr(CANARY) for kind in ("gemini", "openai", "anthropic")},
         }
-        gateway = make_gateway(load_settings(given | settings))
+        known = load_settings(given | settings)
+        gateway = make_gateway(known)
         if of == "responses":
             gateway = replace(gateway, rules=replace(gateway.rules, speaks_responses=True))
         gateway = replace(gateway, admission=admission or gateway.admission)
+        if keeps:
+            gateway = stack.enter_context(kept(gateway, known, CollectorRegistry()))
         url = await stack.enter_async_context(listening(gateway, "127.0.0.1", 0))
         yield Rig(gateway, service, url)
 

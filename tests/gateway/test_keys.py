@@ -14,6 +14,7 @@ from contracts.base.errors import InvalidInput, NotConfigured
 from multi_agent.gateway.keys import KeyFile, add_key, remove_key
 from multi_agent.gateway.providers import Providers
 from multi_agent.gateway.serving import check_place, listening
+from multi_agent.models.prices import listed_price
 from tests.gateway.fake_service import FakeService
 from tests.gateway.rigs import CALLERS, ask, gateway_over
 from tests.gateway.test_gateway import CHAT, GEMINI, GENERATE, MESSAGES, post
@@ -74,7 +75,7 @@ async def test_without_keys_it_listens_on_the_loopback_alone() -> None:
     for host in ("127.0.0.1", "::1", "localhost"):
         check_place(host, has_keys=False)
     async with gateway_over(FakeService()) as rig:
-        other = replace(rig.gateway, providers=Providers({}))
+        other = replace(rig.gateway, providers=Providers({}, listed_price))
         with pytest.raises(NotConfigured, match="without keys"):
             async with listening(other, "0.0.0.0", 0):
                 pass

@@ -6,9 +6,13 @@ import asyncio
 import json
 import re
 import tomllib
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
+from multi_agent.cli import cli as multi_agent
 from tests.e2e.conftest import Cli
 from tests.gateway.fake_service import FakeService, serving
 from tests.gateway.rigs import CANARY, gateway_over
@@ -34,13 +38,15 @@ async def test_the_page(tmp_path: Path) -> None:
     async with serving(FakeService()) as service:
         cli.env |= {
             "MULTI_AGENT_GATEWAY_PORT": "0",
+            "MULTI_AGENT_GATEWAY_LOG_BODIES": "true",
             "OPENAI_BASE_URL": f"{service.url}/v1",
             "ANTHROPIC_BASE_URL": service.url,
             "MULTI_AGENT_GEMINI_BASE_URL": service.url,
             **{name: CANARY for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY")},
         }
         try:
-            await _typed(cli, typed, service)
+            with chdir(tmp_path):
+                await _typed(cli, typed, service)
         finally:
             for process in cli.started:
                 if process.poll() is None:
@@ -50,7 +56,10 @@ async def test_the_page(tmp_path: Path) -> None:
 
 async def _typed(cli: Cli, typed: list[tuple[str, ...]], service: FakeService) -> None:
     keys = [words for words in typed if words[0] == "gateway-key"]
-    made = (await asyncio.to_thread(cli, *keys[0])).stdout.strip()
+    removing = next(words for words in keys if "--remove" in words)
+    told = [_printed(words) for words in keys if words != removing]
+    made, *listed = [one.strip() for one in told]
+    assert "usd per day $8.0000: $0.0000 spent, $8.0000 left" in listed[-1]
     started = [(words, cli.start(*words)) for words in typed if words[0] == "gateway"]
     assert len(started) == 4
     for words, process in started:
@@ -60,15 +69,27 @@ async def _typed(cli: Cli, typed: list[tuple[str, ...]], service: FakeService) -
         leads = next((names for sign, names in LEADS.items() if re.search(sign, " ".join(words))), {})
         url, key = f"{told['url']}/v1/chat/completions", made if "--keys" in words else "any"
         for asked, sent in ({"claude-x": "gpt-5"} if "--keys" in words else leads).items():
-            status, _, _ = await post(url, {**CHAT, "model": asked}, authorization=f"Bearer {key}")
-            path, _, body = service.asked[-1]
-            assert (status, sent in f"{path}{body.get('model')}") == (200, True), (words, asked)
+            body = {**CHAT, "model": asked, "user": "my-session"}
+            status, _, _ = await post(url, body, authorization=f"Bearer {key}")
+            path, _, got = service.asked[-1]
+            assert (status, sent in f"{path}{got.get('model')}") == (200, True), (words, asked)
         if "--keys" in words:
-            await asyncio.to_thread(cli, *keys[1])
+            _printed(removing)
             assert (await post(url, {**CHAT, "model": "claude-x"}, authorization=f"Bearer {key}"))[0] == 401
         process.terminate()
         assert CANARY not in (await asyncio.to_thread(process.communicate))[0]
         assert process.returncode == 0
+    shown = {words: _printed(words) for words in typed if words[0] == "debug"}
+    assert [what for what in shown.values() if "openai:gpt-5" not in what] == [
+        "0 of 1 requests went wrong\n",
+        "wrote recorded/recording.json: 1 answers to 8 requests\n",
+    ]
+
+
+def _printed(words: tuple[str, ...]) -> str:
+    """What a command that starts nothing prints."""
+    ended = CliRunner().invoke(multi_agent, words, standalone_mode=False, catch_exceptions=False)
+    return ended.output
 
 
 async def test_what_agents_are_told_leads_to_the_gateway() -> None:

@@ -131,6 +131,16 @@ async def test_much_that_tests_print_ends_nothing_and_stays_in_a_file(bench: Ben
     assert "(16000000 bytes before this are not kept)" in await show(bench, "test")
 
 
+async def test_a_pytest_whose_settings_say_otherwise_names_what_failed(bench: Bench) -> None:
+    await show(bench, "write", path="pytest.ini", content="[pytest]\naddopts = -rx --tb=short\n")
+    test = "def test_one():\n    print('x\\n' * 9_000)\n    assert False\n"
+    await show(bench, "write", path="test_much.py", content=test)
+    bench.test = (sys.executable.rpartition("/")[2], "-m", "pytest", "-p", "no:cacheprovider")
+    first, second, third, *_ = (await show(bench, "test")).splitlines()
+    assert (first, "1 failed in" in second) == ("exit code 1", True)
+    assert third.startswith("FAILED test_much.py::test_one")
+
+
 async def test_the_count_of_a_pytest_within_the_tests_is_not_theirs(bench: Bench) -> None:
     inner = "echo \"E  and: '== 1 passed in 2s =='\"; echo '== 1 passed in 1s =='"
     bench.test = ("sh", "-c", f"seq 1 9999; {inner}; echo '== 1 failed in 3s =='; exit 1", "sh")

@@ -124,4 +124,5 @@ def test_public_names() -> None:
         "price_lines",
         "service_models",
         "told",
+        "unpriced",
     ]

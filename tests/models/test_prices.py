@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from multi_agent.models import ModelSettings, price_lines, prices
+from multi_agent.models import ModelSettings, price_lines, prices, unpriced
 from multi_agent.models.prices import Price, listed_price
 from multi_agent.models.services import SERVICES, price_of
 from tests.models.rigs import asking, http_client
@@ -72,6 +72,12 @@ def test_what_is_said_of_prices() -> None:
     both = price_lines(replace(KEYED, spec="openai:gpt-4.1,openai:nobody"))
     assert both[1] == "openai:nobody: price unknown"
     assert price_lines(replace(KEYED, spec="replay")) == ()
+
+
+def test_a_cost_that_is_not_whole_is_said_to_be() -> None:
+    assert unpriced(replace(KEYED, spec="openai:gpt-4.1,openai:nobody")) == ("openai:nobody",)
+    assert unpriced(replace(KEYED, spec="openai:nobody,openai:none")) == ()
+    assert unpriced(KEYED) == ()
 
 
 @pytest.mark.parametrize(("total", "made"), [(120, 20), (170, 70), (0, 20), (None, 20)])

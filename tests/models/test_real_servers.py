@@ -299,6 +299,19 @@ def test_a_key_that_the_server_does_not_know(tmp_path: Path) -> None:
     assert not server.requests
 
 
+def test_a_list_goes_on_where_one_of_it_is_away(tmp_path: Path) -> None:
+    with ModelServer([]) as gone:
+        pass
+    named = {"MULTI_AGENT_MODEL": "anthropic:one,openai:two", "ANTHROPIC_BASE_URL": gone.url}
+    with ModelServer([Say(GOOD)]) as server:
+        done = plan(tmp_path, server.openai_url, **named)
+    assert (done.returncode, len(server.requests)) == (0, 1), done.stderr
+    first, *logged = done.stderr.splitlines()
+    assert first.startswith("another model of the list is asked instead: model anthropic:one at 127.0.0.1:")
+    assert first.endswith("connection refused; nothing listens there")
+    assert any("model_passed_over" in line for line in logged)
+
+
 def test_a_key_that_is_refused_with_the_first_request(tmp_path: Path) -> None:
     with ModelServer(lambda _: Status(401, f"no {CANARY} here")) as server:
         line = refused(plan(tmp_path, server.openai_url), 1)

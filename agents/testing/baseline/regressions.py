@@ -17,13 +17,14 @@ def regressions(before: Baseline, after: Baseline) -> tuple[BaselineFailure, ...
     """Return what a change broke, of two runs of one command; () also where that cannot be known.
 
     Tests are compared by their ids where pytest named them in both runs, else the command by its exit code.
+    Nothing is known of tests that did not run, where time was up before it was twice as much as before.
     """
     if before.state != "ran" or before.obstacle:
         return ()
     if before.counted:
         return tuple(_of_tests(before, after)) if before.complete else ()
     if before.exit_code == 0 and (after.exit_code != 0 or after.state != "ran"):
-        return (_of_run(after),)
+        return tuple(_of_run(before, after))
     return ()
 
 
@@ -48,16 +49,19 @@ def _of_tests(before: Baseline, after: Baseline) -> Iterator[BaselineFailure]:
     broken = [one for one in after.broken if one.test not in known]
     yield from (*broken, *failing)
     if not failing and not broken and (after.state != "ran" or not after.counted):
-        yield _of_run(after)
+        yield from _of_run(before, after)
     elif after.found < before.found and not broken:
         yield BaselineFailure(
             test=after.command[:300] or "tests", error=f"{before.found - after.found} tests fewer are found"
         )
 
 
-def _of_run(after: Baseline) -> BaselineFailure:
-    why = "time was up" if after.state == "timeout" else after.obstacle or after.error
-    how = "no test ended" if after.exit_code is None else f"exit code {after.exit_code}"
-    return BaselineFailure(
-        test=after.command[:300] or "tests", error=f"{how}: {why}".rstrip(": ")[:MAX_ERROR]
-    )
+def _of_run(before: Baseline, after: Baseline) -> Iterator[BaselineFailure]:
+    why = after.obstacle or after.error
+    how = "it did not end" if after.exit_code is None else f"exit code {after.exit_code}"
+    if after.state == "timeout":
+        if after.seconds < 2 * before.seconds:
+            return
+        how = f"time was up after {after.seconds:.0f} s, where it took {before.seconds:.0f} s"
+    error = f"{how}: {why}".rstrip(": ")[:MAX_ERROR]
+    yield BaselineFailure(test=after.command[:300] or "tests", error=error)

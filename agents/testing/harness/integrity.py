@@ -57,8 +57,14 @@ class Seal:
                 self._functions[id(part)] = (part, _parts(part), label)
 
     def adopt(self, below: str, is_own: Callable[[Any], bool]) -> None:
-        """Let names below a label stand for what replaced them, where that is somebody's own."""
+        """Let names below a label stand for what replaced or joined them, where that is somebody's own."""
         self._quick = None
+        for at, (space, names, label) in enumerate(self._complete):
+            if label.startswith(below):
+                own = [name for name in _added(space, names) if is_own(space[name])]
+                self._complete[at] = (space, names.union(own), label)
+                for name in own:
+                    self._add(space, name, space[name], f"{label}.{name}")
         for at, (space, name, value, label) in enumerate(list(self._names)):
             found = space.get(name, _MISSING)
             if found is not value and label.startswith(below) and is_own(found):

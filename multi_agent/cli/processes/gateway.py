@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from multi_agent.cli.options import settings_of
+from multi_agent.cli.options import data_dir_option, metrics_option, settings_of
 from multi_agent.runtime.gateway import run_gateway
 from multi_agent.telemetry.logs import set_up_logs
 
@@ -34,6 +34,15 @@ from multi_agent.telemetry.logs import set_up_logs
     type=click.Path(dir_okay=False, path_type=Path),
     help="File of the keys that callers must show (see `gateway-key`); needed to listen elsewhere than here.",
 )
+@click.option(
+    "--log-bodies",
+    "gateway_log_bodies",
+    is_flag=True,
+    default=None,
+    help="Keep requests and answers in the request log too (see `debug`), without the keys that are known.",
+)
+@metrics_option
+@data_dir_option
 def gateway(rules: tuple[str, ...], **options: object) -> None:
     """Serve models to any program, in the format that it speaks: Anthropic's, OpenAI's or Google's.
 

@@ -25,6 +25,7 @@ from multi_agent.cli.options import (
     settings_of,
 )
 from multi_agent.runtime.beside import beside
+from multi_agent.runtime.gateway import check_gateway
 from multi_agent.runtime.observing.bus_watch import watched
 from multi_agent.runtime.observing.event_hooks import told
 from multi_agent.runtime.observing.hooks import Hook, read_hook
@@ -48,24 +49,38 @@ _LOOK_SECONDS: Final = 0.2
 @sandbox_option
 @environment_option
 @metrics_option
+@click.option(
+    "--gateway",
+    "gateway_port",
+    type=click.IntRange(1, 65535),
+    metavar="PORT",
+    help="Also serve models to any program at this port, with the settings of `gateway`.",
+)
 @on_event_option
 @data_dir_option
-def up(roles: tuple[str, ...], modules: tuple[str, ...], hooks: tuple[str, ...], **options: object) -> None:
+def up(
+    roles: tuple[str, ...],
+    modules: tuple[str, ...],
+    hooks: tuple[str, ...],
+    gateway_port: int | None,
+    **options: object,
+) -> None:
     """Serve a data folder with everything it needs, supervised, until stopped."""
-    settings = settings_of(**options)
+    settings = settings_of(gateway_port=gateway_port, **options)
     set_up_logs(settings.log_level, settings.redactor, process="supervisor")
     told_to = list(map(read_hook, hooks))
     make_data_folder(settings.data)
+    if gateway_port is not None:
+        check_gateway(settings)
     with served_metrics(settings):
-        asyncio.run(_up(settings, roles, modules, told_to))
+        stack = Stack(settings, _say, roles=roles, modules=modules, gateway_port=gateway_port)
+        asyncio.run(_up(stack, modules, told_to))
 
 
-async def _up(
-    settings: Settings, roles: tuple[str, ...], modules: tuple[str, ...], hooks: list[Hook]
-) -> None:
+async def _up(stack: Stack, modules: tuple[str, ...], hooks: list[Hook]) -> None:
     find_agents(modules)  # a module that cannot be imported is refused before anything starts
     try:
-        for line in await check_model(settings):
+        for line in await check_model(stack.settings):
             print_line(line, err=True)
     except ModelUnavailable as error:
         print_line(f"tasks that need the model wait: {error}", err=True)
@@ -74,7 +89,6 @@ async def _up(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     begun = time.time()
-    stack = Stack(settings, _say, roles=roles, modules=modules)
     await stack.start(join=False)
     try:
         async with (

@@ -16,6 +16,7 @@ from typing import Final
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
+from contracts.base.errors import NotConfigured
 from contracts.ports.model import ModelClient, ModelRequest, ModelResponse
 from contracts.ports.request_hash import request_hash
 from multi_agent.models.layers.cache import is_whole
@@ -47,7 +48,7 @@ class StoredCache(Wrapper):
     """Answers a request that was answered before, by this model asked in this way, at no cost.
 
     Only whole answers are kept, and, where a schema was given, only valid JSON. A folder that cannot be used
-    is none: the model is asked.
+    later is none: the model is asked.
     """
 
     def __init__(
@@ -58,8 +59,19 @@ class StoredCache(Wrapper):
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`identity`: everything that is no part of a request and may change its answer."""
+        """`identity`: everything that is no part of a request and may change its answer.
+
+        Raises NotConfigured for a folder that cannot be made.
+        """
         super().__init__(inner)
+        try:
+            # Answers are as private as the code that they are about.
+            rules.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise NotConfigured(
+                f"MULTI_AGENT_MODEL_CACHE is {str(rules.folder)!r}: {error.strerror}; set it to a folder of "
+                "yours, or unset it"
+            ) from None
         self._rules = rules
         self._identity = identity
         self._clock = clock
@@ -101,9 +113,7 @@ class StoredCache(Wrapper):
             _log.warning("model_cache_unusable", folder=str(self._rules.folder), reason=error.strerror)
 
     def _write(self, path: Path, content: bytes) -> None:
-        # Answers are as private as the code that they are about.
-        self._rules.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         unfinished = path.with_suffix(f".{os.getpid()}-{time.monotonic_ns()}")
         unfinished.touch(mode=0o600)
         unfinished.write_bytes(content)

@@ -49,7 +49,7 @@ class Recorder:
             known = load_recording(self._path) if self._path.exists() else self._empty()
             by_hash = {old.request_hash: old for old in known.exchanges}
             by_hash[exchange.request_hash] = exchange
-            self._replace(known.model_copy(update={"exchanges": tuple(by_hash.values())}))
+            save_recording(self._path, known.model_copy(update={"exchanges": tuple(by_hash.values())}))
 
     def _empty(self) -> Recording:
         return Recording(
@@ -59,11 +59,13 @@ class Recorder:
             model=self._inner.name,
         )
 
-    def _replace(self, recording: Recording) -> None:
-        text = recording.model_dump_json(indent=2, exclude_none=True) + "\n"
-        unfinished = self._path.with_suffix(".tmp")
-        with unfinished.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(self._path)
+
+def save_recording(path: Path, recording: Recording) -> None:
+    """Write a recording, atomically."""
+    text = recording.model_dump_json(indent=2, exclude_none=True) + "\n"
+    unfinished = path.with_suffix(".tmp")
+    with unfinished.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)

@@ -18,6 +18,7 @@ WORDS: Mapping[str, str] = {
     "dead_letter_id": "1",
     "environment_id": "0123",
     "key_name": "ann",
+    "session_id": "a-session",
 }
 """What each argument is given; a new one is put here."""
 OPTIONS: Mapping[str, tuple[str, ...]] = {
@@ -30,6 +31,8 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "gateway-key": ("--keys", "keys.json"),
 }
 """So that a command takes no minutes, and says the same each time."""
+WITH_ARGUMENTS = frozenset({"run", "plan", "gateway-key"})
+"""Those that are called with arguments that they can do without."""
 SERVING = frozenset({"up", "orchestrator", "worker", "watch", "gateway"})
 """Those that go on until they are stopped."""
 SLOW = SERVING | {"run", "why", "verify", "doctor", "sandbox build", "environment build"}
@@ -55,6 +58,6 @@ def _below(group: click.Group, path: tuple[str, ...]) -> Iterator[tuple[str, tup
 
 def _arguments(full: str, command: click.Command) -> Iterator[str]:
     for parameter in command.params:
-        if isinstance(parameter, click.Argument) and (parameter.required or full in {"run", "plan"}):
+        if isinstance(parameter, click.Argument) and (parameter.required or full in WITH_ARGUMENTS):
             assert parameter.name is not None
             yield WORDS[parameter.name]

@@ -116,6 +116,9 @@ TEXTS: Mapping[str, _Text] = {
     "gateway_big": _Text({"form": "nonsense"}, ("the big model",), _OPENAI),
     "gateway_middle": _Text({"form": "nonsense"}, ("the middle model",), _OPENAI),
     "gateway_small": _Text({"form": "nonsense"}, ("the small model",), _OPENAI),
+    "model_cache_without": _Text(
+        {"form": "no role!"}, ("MODEL_CACHE_WITHOUT",), _OPENAI | {"MULTI_AGENT_MODEL_CACHE": "kept"}
+    ),
     "failpoints": _Text({"form": "nonsense"}),
     "search_path": _Text({"absent": "/nonexistent"}, ("PATH", "git")),
 }
@@ -133,7 +136,7 @@ def _wrong(field: str) -> Iterator[Wrong]:
     variable = variable_of(field)
     yield Wrong(field, variable, "empty", "", (variable,))
     kind = _plain_type(info.annotation)
-    if kind in {int, float, float | Literal["off"]}:
+    if kind in {int, float, bool, float | Literal["off"]}:
         yield Wrong(field, variable, "type", "many", (variable,))
         if kind is float:
             yield Wrong(field, variable, "range", "inf", (variable,))

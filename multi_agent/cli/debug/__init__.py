@@ -1,0 +1,1 @@
+"""`multi-agent debug`: what the gateway's request log says."""
