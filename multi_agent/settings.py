@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.base.errors import NotConfigured
 from contracts.base.redaction import Redactor, url_secrets
+from multi_agent.budget_settings import BudgetSettings
 from multi_agent.forges.access import ForgeSettings
 from multi_agent.gateway_settings import GatewaySettings
 from multi_agent.layer_settings import LayerSettings
@@ -24,7 +25,7 @@ def _env(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(GatewaySettings, LayerSettings, ForgeSettings, BaseSettings):
+class Settings(BudgetSettings, GatewaySettings, LayerSettings, ForgeSettings, BaseSettings):
     """All settings, each from an environment variable; options of the command line override them.
 
     Every setting has a default that works on a machine without any services.
@@ -278,8 +279,7 @@ def child_environment(settings: Settings) -> dict[str, str]:
     if settings.redis_url:
         shown["REDIS_URL"] = settings.redis_url.get_secret_value()
     for name in _INHERITED:
-        value = getattr(settings, name)
-        if value is not None:
+        if (value := getattr(settings, name)) is not None:
             shown[f"MULTI_AGENT_{name.upper()}"] = str(value)
     if settings.database_url:
         shown["DATABASE_URL"] = settings.database_url.get_secret_value()

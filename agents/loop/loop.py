@@ -14,13 +14,13 @@ from agents.loop.record import Ending, StepRecord
 from agents.loop.seen import step_taken
 from agents.loop.step import ModelStep, read_step, unreadable
 from agents.sdk.exchange_log import LastStep
-from agents.sdk.questions import Suspended
 from agents.tools.bench import Bench
 from agents.tools.planning import shown_todo
 from agents.tools.tool import Tool, ToolRefused
 from contracts.base.errors import AgentFailure, InvalidInput, LimitExceeded, UnsafePath
 from contracts.messages.payloads import Usage
 from contracts.messages.steps import StepTaken
+from contracts.messages.suspension import Suspended
 from contracts.ports.content import ToolCall
 from contracts.ports.model import ModelRequest, ModelResponse
 from contracts.ports.text_form import MOST_CALLS

@@ -14,7 +14,7 @@ from contracts.base.errors import ModelRefused
 from contracts.base.failpoints import failpoint
 from contracts.messages.payloads import Usage
 from contracts.ports.exchanges import ExchangeStore
-from contracts.ports.model import ModelClient, ModelRequest, ModelResponse
+from contracts.ports.model import PURSE, ModelClient, ModelRequest, ModelResponse
 from contracts.ports.request_hash import request_hash
 
 FRESH_SECONDS: Final = 1.0
@@ -86,6 +86,8 @@ class ExchangeLog:
             failpoint("worker.after_exchange", f"{self._scope.workflow_id} {self._scope.task_id} {key}")
         else:
             response = _RESPONSE.validate_python(json.loads(stored)["response"])
+            if (purse := PURSE.get()) is not None and response.amount is not None:
+                purse.read_back(hashed, response.amount)
         self.model_name = response.model
         if not response.contents and not request.tools:
             raise ModelRefused(f"the model's answer for {request.purpose} is empty")

@@ -10,18 +10,10 @@ from pydantic import ValidationError
 from contracts.base.errors import InvalidInput
 from contracts.base.text import bounded, encodable
 from contracts.messages.payloads import TaskRequest
-from contracts.messages.suspension import Answered, Question, Suspension
+from contracts.messages.suspension import Answered, Question, Suspended, Suspension
 
 _SAID: Final = 2_000
 """Characters of a question or an answer, for whoever tries again."""
-
-
-class Suspended(BaseException):
-    """Ends an execution whose work goes on later. Agents let it pass, so that it is no Exception."""
-
-    def __init__(self, suspension: Suspension) -> None:
-        super().__init__(f"suspended: {suspension.question.text}")
-        self.suspension = suspension
 
 
 def suspended_in(group: BaseExceptionGroup[BaseException]) -> Suspended | None:

@@ -13,13 +13,14 @@ import structlog
 
 from agents.sdk.base_tree import read_base
 from agents.sdk.exchange_log import ExchangeLog, ExchangeScope
-from agents.sdk.questions import Suspended, said_so_far, suspended_in
+from agents.sdk.questions import said_so_far, suspended_in
 from agents.sdk.registry import AgentTable, agent_info
 from agents.sdk.result import AgentResult
 from agents.sdk.task import Task
 from agents.sdk.workplace import Workplace
 from agents.worker.commits import leaves_something, pending_commit
 from agents.worker.failures import lesson, self_cancelled_error, task_error, timeout_error
+from agents.worker.ledger import Ledger
 from agents.worker.unfinished import unfinished_work
 from contracts.base.errors import AgentFailure, InvalidInput, NotConfigured, UnsafePath
 from contracts.base.failpoints import failpoint
@@ -29,10 +30,11 @@ from contracts.base.text import bounded
 from contracts.messages.events import TaskEvent
 from contracts.messages.payloads import TaskError, TaskOutcome, TaskRequest
 from contracts.messages.steps import StepTaken
+from contracts.messages.suspension import Suspended
 from contracts.ports.artifacts import PendingCommit, WorkerArtifacts
 from contracts.ports.code_index import CodeIndex
 from contracts.ports.environments import Environments
-from contracts.ports.model import ModelClient
+from contracts.ports.model import PURSE, ModelClient
 from contracts.ports.sandbox import Sandbox
 from contracts.ports.workspace import (
     NO_ENVIRONMENT,
@@ -91,12 +93,15 @@ class TaskExecutor:
             workflow_id=event.workflowid, task_id=event.taskid, dispatch_id=event.data.dispatch_id
         )
         fresh, self._fresh = self._fresh, False
+        ledger = self._ledger(event, execution_id)
+        PURSE.set(ledger)
         found = await self._attempt(event, exchanges, execution_id, fresh=fresh)
         return TaskOutcome(
             dispatch_id=event.data.dispatch_id,
             execution_id=execution_id,
             worker_id=self._worker_id,
             usage=exchanges.usage,
+            spent=None if ledger is None else await ledger.close(),
             seconds=round(clock() - started, 3),
             **found,
         )
@@ -123,6 +128,14 @@ class TaskExecutor:
         request = event.data
         scope = ExchangeScope(event.workflowid or "", request.item.task_id, request.attempt)
         return ExchangeLog(scope, self._services.model, self._services.artifacts)
+
+    def _ledger(self, event: TaskEvent[TaskRequest], execution_id: str) -> Ledger | None:
+        """What it may spend, None for no limit."""
+        request = event.data
+        if request.grant is None:
+            return None
+        place = event.workflowid or "", request.item.task_id
+        return Ledger(self._services.artifacts, place, request.grant, request.dispatch_id, execution_id)
 
     async def _attempt(
         self, event: TaskEvent[TaskRequest], exchanges: ExchangeLog, execution_id: str, *, fresh: bool

@@ -103,6 +103,14 @@ class GitArtifactStore:
     async def save_exchange(self, workflow_id: str, task_id: str, key: str, content: bytes) -> None:
         await self._written([self._repository.draft_exchange(workflow_id, task_id, key, content)])
 
+    async def create_exchange(self, workflow_id: str, task_id: str, key: str, content: bytes) -> bool:
+        draft = self._repository.draft_exchange(workflow_id, task_id, key, content)
+        try:
+            await in_thread(self._repository.create, draft)
+        finally:
+            self._rest_later()
+        return await self.load_exchange(workflow_id, task_id, key) == content
+
     async def load_exchange(self, workflow_id: str, task_id: str, key: str) -> bytes | None:
         return await in_thread(self._repository.load_exchange, workflow_id, task_id, key)
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from artifacts.git import ref_names
 from artifacts.git.creation import create_store
+from artifacts.git.fast_import import Draft
 from artifacts.git.process import GitFailed, run
 from artifacts.git.ref_names import Ref
 from artifacts.store.repository import Repository
@@ -56,6 +57,18 @@ class RemoteRepository(Repository):
         self.share([ref for ref in refs if ref.target is not None or ref.name in there])
         return refs
 
+    def create(self, draft: Draft) -> None:
+        [written] = self._written([draft])
+        # Nothing under that name is kept here before it is there: what counts is who was first there.
+        expected = f"--force-with-lease={draft.ref}:"
+        args = ["push", "--quiet", "--porcelain", "--no-verify", "--no-recurse-submodules", expected]
+        try:
+            self._run_push(args, [f"{written.holder}:{draft.ref}"], draft.ref)
+        except ArtifactError:
+            if not self._listed([draft.ref]):
+                raise
+        self._fetch([f"+{draft.ref}:{draft.ref}"], "model exchanges")
+
     def load_exchange(self, workflow_id: str, task_id: str, key: str) -> bytes | None:
         content = super().load_exchange(workflow_id, task_id, key)
         if content is None:
@@ -99,12 +112,15 @@ class RemoteRepository(Repository):
         ]
         refspecs = [f"{ref.target or ''}:{ref.name}" for ref in refs]
         refspecs += sorted({f"{ref.keep}/*:{ref.keep}/*" for ref in refs if ref.keep})
+        self._run_push(args, refspecs, refs[0].name)
+
+    def _run_push(self, args: Sequence[str], refspecs: Sequence[str], name: str) -> None:
         try:
             run([*args, "--", self._url, *refspecs], git_dir=self.git_dir, protocol=self._protocol)
         except GitFailed as error:
             told = self._told(error)
             if any(line.startswith(b"!") for line in error.stdout.splitlines()):
-                raise ArtifactError(f"{self.shown_url} refuses {refs[0].name}: {told}") from None
+                raise ArtifactError(f"{self.shown_url} refuses {name}: {told}") from None
             raise StoreUnavailable(f"artifact store {self.shown_url} cannot be reached: {told}") from None
 
     def _check_reachable(self) -> None:

@@ -13,7 +13,7 @@ from artifacts.git.cat_file import GitObject
 from artifacts.git.creation import check_repository
 from artifacts.git.fast_import import Draft, Importer, Written
 from artifacts.git.objects import FILE_MODES, ObjectReader
-from artifacts.git.process import run
+from artifacts.git.process import GitFailed, run
 from artifacts.git.ref_names import Ref
 from artifacts.git.ref_writer import NOTHING, RefChange, RefWriter
 from artifacts.git.write_guard import WriteGuard
@@ -55,16 +55,34 @@ class Repository:
         """Write drafts in one go; durable and readable on return, here and where `share` copies them."""
         if not drafts:
             return []
-        written = self.guard.persist(lambda: self._importer.write(drafts))
-        if self._unreadable(written):
-            written = self.guard.persist(lambda: self._importer.write_packed(drafts))
-            if damaged := self._unreadable(written):
-                raise ArtifactError(f"commits cannot be read back after writing: {', '.join(damaged)}")
+        written = self._written(drafts)
         refs = {draft.ref: one.holder for draft, one in zip(drafts, written, strict=True)}
         # The same work has the same ref, so its current value does not matter.
         self.guard.persist(lambda: self._refs.update([RefChange(*ref) for ref in refs.items()]))
         self.share([Ref(*ref) for ref in refs.items()])
         return [one.commit for one in written]
+
+    def create(self, draft: Draft) -> None:
+        """Write a draft whose ref has no value yet; one that has a value keeps it."""
+        [written] = self._written([draft])
+        change = RefChange(draft.ref, written.holder, NOTHING)
+
+        def write() -> None:
+            try:
+                self._refs.update([change])
+            except GitFailed:
+                if self.objects.read(draft.ref) is None:
+                    raise
+
+        self.guard.persist(write)
+
+    def _written(self, drafts: Sequence[Draft]) -> list[Written]:
+        written = self.guard.persist(lambda: self._importer.write(drafts))
+        if self._unreadable(written):
+            written = self.guard.persist(lambda: self._importer.write_packed(drafts))
+            if damaged := self._unreadable(written):
+                raise ArtifactError(f"commits cannot be read back after writing: {', '.join(damaged)}")
+        return written
 
     def merge(self, parents: Sequence[str], subject: str, created_at: int) -> str:
         """See CommitStore.merge."""

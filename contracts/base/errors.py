@@ -125,9 +125,11 @@ class SandboxUnavailable(Unavailable):
 class ModelUnavailable(Unavailable):
     """The model cannot answer now; `retry_after` is in seconds, None when the service did not say."""
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, retry_after: float | None = None, *, unsent: bool = False) -> None:
+        """unsent: whether it is known that no answer was made, so that nothing is paid."""
         super().__init__(message)
         self.retry_after = retry_after
+        self.unsent = unsent
 
 
 class GroupMissing(MultiAgentError):

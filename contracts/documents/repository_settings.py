@@ -87,7 +87,7 @@ class RepositorySettings(Model):
         if self.model:
             lines.append(f"model: {self.model}")
         if self.budget_usd:
-            lines.append(f"budget: ${self.budget_usd:,.2f} (told, not enforced)")
+            lines.append(f"budget: ${self.budget_usd:,.2f} at most")
         return tuple(lines)
 
     def protection(self, path: str) -> str | None:

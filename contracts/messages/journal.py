@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
+from contracts.messages.budget_events import BUDGET_EVENTS, BudgetEvent
 from contracts.messages.payloads import Usage
 
 
@@ -255,6 +256,7 @@ JournalEvent: TypeAlias = (
     | TaskPlanned
     | TaskSuspended
     | TaskAnswered
+    | BudgetEvent
     | TaskRetrying
     | TaskDelayed
     | TaskLost
@@ -283,6 +285,7 @@ JOURNAL_EVENTS: Mapping[str, type[JournalEvent]] = {
     "task.planned": TaskPlanned,
     "task.suspended": TaskSuspended,
     "task.answered": TaskAnswered,
+    **BUDGET_EVENTS,
     "task.retrying": TaskRetrying,
     "task.delayed": TaskDelayed,
     "task.lost": TaskLost,

@@ -12,6 +12,7 @@ from contracts.documents.failure import TestFailure
 from contracts.documents.reports import ReviewFinding
 from contracts.documents.repository_settings import RepositorySettings
 from contracts.documents.todo_list import RoleName, TodoItem, TodoList
+from contracts.messages.budget import Grant, Spent
 from contracts.messages.channels import StreamName
 from contracts.messages.suspension import ResumeFrom, Suspension
 
@@ -47,6 +48,7 @@ class TaskRequest(Model):
     resume_from: ResumeFrom | None = Field(
         default=None, description="with what a task goes on that was suspended"
     )
+    grant: Grant | None = Field(default=None, description="what it may spend, None for no limit")
 
 
 class TaskError(Model):
@@ -172,6 +174,9 @@ class TaskOutcome(Model):
     plan: TodoList | None = Field(default=None, description="of a task that planned")
     suspended: Suspension | None = Field(default=None, description="what a suspended task waits for")
     usage: Usage = Usage()
+    spent: Spent | None = Field(
+        default=None, description="of what was granted; None where it is not known, or nothing was granted"
+    )
     seconds: float = Field(default=0.0, ge=0)
 
 

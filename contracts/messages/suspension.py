@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from pydantic import Field, StringConstraints
 
 from contracts.base.model import Entries, Model, ShortText
+from contracts.messages.budget import Amount
 
 MOST_QUESTIONS: Final = 3
 """Of one task, however often it is tried."""
@@ -35,7 +36,20 @@ class Answered(Model):
 class Suspension(Model):
     """Why an execution ended before its work did. It goes on when that is met."""
 
-    question: Question = Field(description="what a person must answer first")
+    question: Question | None = Field(default=None, description="what a person must answer first")
+    budget: Amount | None = Field(
+        default=None,
+        description="what the next call of the model may cost, for which its allowance is too small",
+    )
+
+
+class Suspended(BaseException):
+    """Ends an execution whose work goes on later. Agents let it pass, so that it is no Exception."""
+
+    def __init__(self, suspension: Suspension) -> None:
+        why = suspension.question.text if suspension.question else "its allowance is spent"
+        super().__init__(f"suspended: {why}")
+        self.suspension = suspension
 
 
 class ResumeFrom(Model):

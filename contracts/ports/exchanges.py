@@ -11,5 +11,11 @@ class ExchangeStore(Protocol):
     async def save_exchange(self, workflow_id: str, task_id: str, key: str, content: bytes) -> None:
         """Store the content; it is durable when this returns. The last one saved under a key counts."""
 
+    async def create_exchange(self, workflow_id: str, task_id: str, key: str, content: bytes) -> bool:
+        """Store the content unless there is another under the key; whether it is there now, durably.
+
+        Of several that create one key at once, with contents of their own, one succeeds.
+        """
+
     async def load_exchange(self, workflow_id: str, task_id: str, key: str) -> bytes | None:
         """The content saved last under the key, None when there is none."""

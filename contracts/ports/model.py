@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from math import ceil
+from typing import Any, Final, Literal, Protocol
 
+from contracts.messages.budget import MICRO, Amount
 from contracts.messages.payloads import Usage
 from contracts.ports.content import ContentBlock, TextBlock, ToolCall
 
@@ -108,6 +111,12 @@ class ModelResponse:
             stand_ins={self.stand_in: 1} if self.stand_in else None,
         )
 
+    @property
+    def amount(self) -> Amount | None:
+        """What it consumed, as budgets count it; None where the service did not say."""
+        tokens = self.input_tokens + self.output_tokens
+        return Amount(micro_usd=ceil(self.cost_usd * MICRO), tokens=tokens) if tokens else None
+
     def with_texts(self, change: Callable[[str], str]) -> ModelResponse:
         """The same answer with every text in it changed."""
         blocks = tuple(_changed(block, change) for block in self.blocks)
@@ -142,3 +151,27 @@ class ModelClient(Protocol):
     async def complete(self, request: ModelRequest) -> ModelResponse: ...
 
     async def close(self) -> None: ...
+
+
+class Purse(Protocol):
+    """The allowance of one execution."""
+
+    @property
+    def counts_money(self) -> bool:
+        """Whether it has a limit in dollars, so that prices must be known."""
+
+    async def reserve(self, request_hash: str, bound: Amount) -> int:
+        """Set the bound aside for one try, and return its number; durable when this returns.
+
+        Raises Suspended where that is not left, StoreUnavailable, ArtifactError.
+        """
+
+    def settle(self, number: int, used: Amount) -> None:
+        """Say what the try cost. One that is never settled costs what was set aside."""
+
+    def read_back(self, request_hash: str, used: Amount) -> None:
+        """Say that an answer was stored that an execution before has paid."""
+
+
+PURSE: Final[ContextVar[Purse | None]] = ContextVar("purse", default=None)
+"""That of the execution whose code runs, None where nothing limits what it spends."""

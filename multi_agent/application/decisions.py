@@ -12,11 +12,11 @@ from agents.sdk.questions import said_so_far
 from contracts.base.errors import InvalidInput
 from contracts.base.processes.command_lines import command_line
 from contracts.base.text import encodable
+from contracts.messages.budget import SpendingLimits
 from contracts.messages.suspension import MOST_ANSWER, Question
 from contracts.ports.exchanges import ExchangeStore
 from multi_agent.application.status import find_workflow
 from multi_agent.application.waiting import (
-    Pending,
     PendingApproval,
     PendingQuestion,
     pending_approvals,
@@ -24,7 +24,7 @@ from multi_agent.application.waiting import (
 )
 from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
-from orchestrator.core.command_result import CommandResult
+from orchestrator.core.commands import CommandResult
 from orchestrator.core.state import TaskStatus
 
 _ANEW = "its answers led to a failure; a person asks for others"
@@ -135,7 +135,7 @@ def _chosen(question: Question, text: str) -> str:
     return text if text in question.choices else by_number.get(text, text)
 
 
-def _check_hash(pending: Pending, expected: str | None) -> None:
+def _check_hash(pending: PendingApproval | PendingQuestion, expected: str | None) -> None:
     task_id, found = pending.task_id, pending.action_hash
     if expected not in {None, found}:
         if isinstance(pending, PendingQuestion):
@@ -145,6 +145,14 @@ def _check_hash(pending: Pending, expected: str | None) -> None:
         raise InvalidInput(
             f"task {task_id} hashes to {found}, not to {expected}; look at it again with `{command}`"
         )
+
+
+async def raise_budget(
+    client: WorkflowClient, workflow_id: str, limits: SpendingLimits, person: str
+) -> CommandResult | None:
+    """Raise what the workflow of this id may spend in all."""
+    command_id = await client.raise_budget(workflow_id, limits, person)
+    return await client.result(command_id, RESULT_SECONDS)
 
 
 async def cancel(client: WorkflowClient, workflow_id: str, person: str) -> CommandResult | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from contracts.messages.journal import WorkflowCompleted, WorkflowFailed
-from multi_agent.application.waiting import Pending, PendingApproval, pending
+from multi_agent.application.waiting import Pending, PendingApproval, PendingBudget, pending
 from orchestrator.client.views import JournalEntry, WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 
@@ -21,12 +21,12 @@ class Notice:
     """Something that a person may want to know at once."""
 
     event: str
-    """workflow.completed, workflow.failed, approval.waiting or question.waiting."""
+    """workflow.completed, workflow.failed, approval.waiting, question.waiting or budget.waiting."""
     workflow_id: str
     task_id: str | None = None
-    """The task that waits for approval, or asks."""
+    """The task that waits for approval, asks, or needs more to spend."""
     reason: str = ""
-    """Why it failed."""
+    """Why it failed, or what it needs."""
     question: str = ""
     """What it asks."""
 
@@ -73,6 +73,8 @@ class Notices:
 def _question(one: Pending) -> Notice:
     if isinstance(one, PendingApproval):
         return Notice("approval.waiting", one.workflow_id, one.task_id)
+    if isinstance(one, PendingBudget):
+        return Notice("budget.waiting", one.workflow_id, one.task_id, reason=one.sentence)
     return Notice("question.waiting", one.workflow_id, one.task_id, question=one.question.text)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from contracts.base.errors import InvalidInput
 from multi_agent.application.ends.results import OfferedWork, offered_work
-from multi_agent.application.waiting import Pending, PendingApproval, PendingQuestion, pending
+from multi_agent.application.waiting import Pending, PendingApproval, PendingBudget, PendingQuestion, pending
 from orchestrator.client.views import OrchestratorView, WorkerView, WorkflowOverview, WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
@@ -34,6 +34,11 @@ class Overview:
     def questions(self) -> tuple[PendingQuestion, ...]:
         """Of what waits, what must be answered."""
         return tuple(one for one in self.waiting if isinstance(one, PendingQuestion))
+
+    @property
+    def budgets(self) -> tuple[PendingBudget, ...]:
+        """Of what waits, what needs more to spend."""
+        return tuple(one for one in self.waiting if isinstance(one, PendingBudget))
 
 
 @dataclass(frozen=True, slots=True)

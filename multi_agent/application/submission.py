@@ -10,6 +10,7 @@ from contracts.messages.payloads import Usage
 from multi_agent.application.bases import RepositoryBase
 from orchestrator.client.commands import new_workflow_id
 from orchestrator.client.workflow_client import WorkflowClient
+from orchestrator.core.commands import USUAL_TERMS, Terms
 
 DECIDED_SECONDS: Final = 5.0
 """How long an interrupted submission may take to be decided."""
@@ -29,7 +30,7 @@ class Submission:
         base: RepositoryBase,
         planning: Usage | None,
         *,
-        questions: bool = False,
+        terms: Terms = USUAL_TERMS,
     ) -> str:
         """Submit and return the workflow's id. Raises as WorkflowClient.submit.
 
@@ -43,7 +44,7 @@ class Submission:
                 workflow_id=name,
                 planning=planning,
                 repository=base.settings,
-                questions=questions,
+                terms=terms,
             )
         )
         try:

@@ -1,15 +1,17 @@
-"""What waits for a person, exactly as it stands: approvals of tasks, and questions of their agents."""
+"""What waits for a person, exactly as it stands: approvals of tasks, questions of agents, and budgets."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from contracts.documents.todo_list import TodoItem
 from contracts.messages.suspension import Question
+from multi_agent.application.spending.budgets import budget_state
 from orchestrator.client.views import WorkflowView
 from orchestrator.core.operator_actions import action_hash
-from orchestrator.core.state import Workflow
+from orchestrator.core.state import TaskState, Workflow
 from orchestrator.core.suspension import question_hash
 
 
@@ -42,7 +44,19 @@ class PendingQuestion:
     """Identifies the question."""
 
 
-Pending: TypeAlias = PendingApproval | PendingQuestion
+@dataclass(frozen=True, slots=True)
+class PendingBudget:
+    """A task that waits for more than its workflow has left to spend."""
+
+    workflow_id: str
+    task_id: str
+    sentence: str
+    """What was spent of what, and what is needed next."""
+    action_hash: str
+    """Identifies the wait."""
+
+
+Pending: TypeAlias = PendingApproval | PendingQuestion | PendingBudget
 
 
 def pending_approvals(view: WorkflowView) -> tuple[PendingApproval, ...]:
@@ -64,6 +78,22 @@ def pending_questions(view: WorkflowView) -> tuple[PendingQuestion, ...]:
     )
 
 
+def pending_budgets(view: WorkflowView) -> tuple[PendingBudget, ...]:
+    """The tasks of a workflow that wait for its budget to be raised."""
+    name, state = view.header.workflow_id, budget_state(view)
+    if state is None:
+        return ()
+    return tuple(
+        PendingBudget(name, task.task_id, state.sentence, _wait_hash(name, task))
+        for task in view.waiting_for_budget
+    )
+
+
+def _wait_hash(workflow_id: str, task: TaskState) -> str:
+    text = f"{workflow_id}\n{task.task_id}\n{task.attempt}\n{task.needs}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def pending(view: WorkflowView) -> tuple[Pending, ...]:
     """All that waits for a person in a workflow."""
-    return (*pending_approvals(view), *pending_questions(view))
+    return (*pending_approvals(view), *pending_questions(view), *pending_budgets(view))

@@ -15,6 +15,7 @@ from multi_agent.bootstrap.environments import environment_cache, make_environme
 from multi_agent.bootstrap.indexes import make_index, open_index
 from multi_agent.bootstrap.models import (
     check_model,
+    check_price,
     make_model,
     make_planner,
     make_windows,
@@ -50,6 +51,7 @@ __all__ = [
     "LocalWorkspaces",
     "arm_failpoints",
     "check_model",
+    "check_price",
     "choose_sandbox",
     "connect_bus",
     "create_artifacts",

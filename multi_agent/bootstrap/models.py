@@ -84,6 +84,13 @@ async def check_model(settings: Settings, asked: Asked | None = None) -> tuple[s
     )
 
 
+def check_price(settings: Settings) -> None:
+    """Check that what the model costs is known. Raises NotConfigured."""
+    from multi_agent.models import check_price
+
+    check_price(model_settings(settings))
+
+
 def model_settings(settings: Settings) -> ModelSettings:
     """The model's part of the settings."""
     from multi_agent.models import ModelSettings, told

@@ -53,6 +53,7 @@ _COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "approve": LazyCommand("decisions.approve:approve", "Allow a task that waits for approval."),
     "reject": LazyCommand("decisions.reject:reject", "Refuse a task that waits for approval."),
     "answer": LazyCommand("decisions.answer:answer", "Answer what an agent asks."),
+    "budget": LazyCommand("budget.group:budget", "Show and raise what workflows may spend."),
     "cancel": LazyCommand("decisions.cancel:cancel", "End a workflow."),
     "retry": LazyCommand("decisions.retry:retry", "Try failed tasks again."),
     "dead-letters": LazyCommand(

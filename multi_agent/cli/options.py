@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from contracts.messages.budget import MOST_TOKENS, MOST_USD
 from multi_agent.cli.completing import complete_workflow
 from multi_agent.cli.pasted import note_caller
 from multi_agent.settings import Settings, load_settings
@@ -61,12 +63,44 @@ questions_option = click.option(
     help="Whether agents in a repository may ask you (see `answer`), or decide themselves. [default: auto, "
     "where this command runs on a terminal; env MULTI_AGENT_QUESTIONS]",
 )
+
+
+class Dollars(click.FloatRange):
+    """An amount of money that can be spent."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, max=MOST_USD, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found: float = super().convert(value, param, ctx)
+        if math.isnan(found):
+            self.fail(f"{value!r} is no amount of dollars.", param, ctx)
+        return found
+
+
+_budget_usd = click.option(
+    "--budget",
+    type=Dollars(),
+    metavar="USD",
+    help="Spend no more on models, with planning; then it waits (see `budget`). [env MULTI_AGENT_BUDGET]",
+)
+_budget_tokens = click.option(
+    "--budget-tokens",
+    type=click.IntRange(1, MOST_TOKENS),
+    metavar="N",
+    help="Use no more tokens, read and written together. [env MULTI_AGENT_BUDGET_TOKENS]",
+)
 roles_option = click.option(
     "--role", "roles", multiple=True, help="Role to serve; repeatable. [default: all that have an agent]"
 )
 workflow_argument = click.argument("workflow", shell_complete=complete_workflow)
 newest_workflow_argument = click.argument("workflow", required=False, shell_complete=complete_workflow)
 task_argument = click.argument("task", required=False)
+
+
+def budget_options(command: Decorated) -> Decorated:
+    """Options for what a new workflow may spend."""
+    return _budget_usd(_budget_tokens(command))
 
 
 def metrics_option(command: Decorated) -> Decorated:

@@ -11,7 +11,7 @@ from contracts.base.processes.command_lines import command_line
 
 if TYPE_CHECKING:
     from multi_agent.settings import Settings
-    from orchestrator.core.command_result import CommandResult
+    from orchestrator.core.commands import CommandResult
 
 
 def print_result(result: CommandResult | None, what: str) -> None:

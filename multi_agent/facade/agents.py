@@ -143,6 +143,10 @@ class _NoExchangeStore:
     async def save_exchange(self, workflow_id: str, task_id: str, key: str, content: bytes) -> None:
         """Keep nothing."""
 
+    async def create_exchange(self, workflow_id: str, task_id: str, key: str, content: bytes) -> bool:
+        """Keep nothing; nobody else keeps anything either."""
+        return True
+
     async def load_exchange(self, workflow_id: str, task_id: str, key: str) -> bytes | None:
         """Find nothing."""
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,10 +13,13 @@ from contracts.base.errors import InvalidInput
 from contracts.base.processes.loop_thread import LoopThread
 from contracts.base.refs import branch_name
 from contracts.documents.todo_list import TodoList
+from contracts.messages.budget import Budget
 from multi_agent.application.ends.unmoved import check_unmoved
 from multi_agent.application.follow import Progress, follow_until_settled
 from multi_agent.application.plans import check_roles, read_plan
+from multi_agent.application.spending.budgets import find_budget
 from multi_agent.bootstrap import (
+    check_price,
     find_agents,
     make_artifacts,
     make_client,
@@ -27,14 +31,17 @@ from multi_agent.facade.serving import served
 from orchestrator.client.database_retry import DatabaseRetry
 from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
+from orchestrator.core.commands import Terms
 from orchestrator.core.state import TaskStatus, WorkflowStatus
 
 _WAITING: Final = "waiting_for_approval"
 _ASKING: Final = "waiting_for_answer"
+_SPENT: Final = "waiting_for_budget"
 _SHOWN: Final = {
     TaskStatus.SUCCEEDED: "completed",
     TaskStatus.APPROVAL: _WAITING,
     TaskStatus.ANSWER: _ASKING,
+    TaskStatus.BUDGET: _SPENT,
 }
 
 
@@ -68,8 +75,11 @@ class Orchestrator:
 
     async def _create(self, plan: TodoList, base_commit: str | None) -> str:
         async with self._client() as client:
-            asks = self._settings.questions == "always"
-            return await client.submit(plan, base_commit=base_commit, questions=asks)
+            terms = Terms(self._settings.questions == "always", self._budget())
+            return await client.submit(plan, base_commit=base_commit, terms=terms)
+
+    def _budget(self) -> Budget | None:
+        return find_budget(self._settings, None, partial(check_price, self._settings), lambda _: None)
 
     def _read_plan(self, todo_list_id: object) -> TodoList:
         if not isinstance(todo_list_id, str):
@@ -88,8 +98,9 @@ class Orchestrator:
 
         workflow_id: the id or an unambiguous beginning of it.
         The workflow's status is "completed", "failed", "cancelled", "waiting_for_approval" or, with
-        questions="always", "waiting_for_answer"; the commands `approve` and `answer` decide. Starts an
-        orchestrator and workers where none serve the data folder, and stops them at the end.
+        questions="always", "waiting_for_answer", or with a budget "waiting_for_budget"; the commands
+        `approve`, `answer` and `budget raise` decide. Starts an orchestrator and workers where none serve the
+        data folder, and stops them at the end.
         Raises InvalidInput for an unknown workflow, NotConfigured and SandboxUnavailable for what is missing.
         """
         return self._thread.run(self._execute(workflow_id))
@@ -156,7 +167,7 @@ def _show_nothing(_: Progress) -> None:
 
 def _state(view: WorkflowView) -> dict[str, Any]:
     waiting = view.stands_still and not view.header.status.terminal
-    shown = _WAITING if view.waiting_for_approval else _ASKING
+    shown = _WAITING if view.waiting_for_approval else _ASKING if view.waiting_for_answer else _SPENT
     return {
         "workflow_id": view.header.workflow_id,
         "status": shown if waiting else view.header.status.value,

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from multi_agent.models.build import build_model, check_service, price_lines, service_models, unpriced
+from multi_agent.models.build import (
+    build_model,
+    check_price,
+    check_service,
+    price_lines,
+    service_models,
+    unpriced,
+)
 from multi_agent.models.readiness import Asked, check_model
 from multi_agent.models.specification import MODEL_FORMS, ModelSettings, told
 
@@ -12,6 +19,7 @@ __all__ = [
     "ModelSettings",
     "build_model",
     "check_model",
+    "check_price",
     "check_service",
     "price_lines",
     "service_models",

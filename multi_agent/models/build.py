@@ -12,6 +12,7 @@ from contracts.base.errors import ModelUnavailable, MultiAgentError, NotConfigur
 from contracts.ports.model import ModelClient
 from multi_agent.models.adapters.manual import ManualFiles, ManualTerminal
 from multi_agent.models.layers.bounds import Bounded
+from multi_agent.models.layers.budgeted import Bound, Budgeted, no_price
 from multi_agent.models.layers.cache import Cached
 from multi_agent.models.layers.fallback import Fallback
 from multi_agent.models.layers.rate_limit import LocalWindow, RateLimited
@@ -107,6 +108,16 @@ def _kind_and_name(model: str) -> tuple[str, str]:
     return kind, name
 
 
+def check_price(settings: ModelSettings) -> None:
+    """Check that what every model costs that may be asked is known; one without a service costs nothing.
+
+    Raises NotConfigured.
+    """
+    for model in service_models(settings.spec):
+        if not price_of(settings, *_kind_and_name(model)).is_known:
+            raise NotConfigured(no_price(model))
+
+
 def _recorder(settings: ModelSettings, rest: str) -> ModelClient:
     folder, _, inner = rest.partition(":")
     if not folder or not inner or inner.startswith("record"):
@@ -141,6 +152,8 @@ def _service(settings: ModelSettings, model: str, policy: RetryPolicy) -> ModelC
     if settings.rates is not None:
         window = settings.windows.get(model) or LocalWindow(settings.rates)
         client = RateLimited(client, window, most_output=settings.told.max_output_tokens)
+    price = price_of(settings, *_kind_and_name(model))
+    client = Budgeted(client, Bound(price, settings.told.max_output_tokens))
     client = Retrying(client, policy)
     if settings.cache is not None:
         client = StoredCache(client, settings.cache, settings.identity(model))

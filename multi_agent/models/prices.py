@@ -42,6 +42,12 @@ class Price:
         listed = f", listed {self.as_of}" if self.as_of else ""
         return f"${self.input_usd:g} in, ${self.output_usd:g} out per million tokens{listed}"
 
+    @property
+    def most(self) -> tuple[float, float]:
+        """US dollars per million input and output tokens at most."""
+        read = max(self.input_usd or 0.0, self.cached_usd or 0.0, self.long_input_usd or 0.0)
+        return read, max(self.output_usd or 0.0, self.long_output_usd or 0.0)
+
     def cost(self, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> float:
         """Return the cost of one answer in US dollars; the cached tokens are a part of the input."""
         full, made = self.input_usd or 0.0, self.output_usd or 0.0

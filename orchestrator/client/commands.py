@@ -10,19 +10,23 @@ from collections.abc import Awaitable, Callable, Mapping
 from contracts.base.errors import Busy
 from contracts.documents.repository_settings import RepositorySettings
 from contracts.documents.todo_list import TodoList
+from contracts.messages.budget import SpendingLimits
 from contracts.messages.payloads import Usage
 from orchestrator.client.queries import WorkflowQueries
-from orchestrator.core.command_result import CommandResult
 from orchestrator.core.commands import (
+    USUAL_TERMS,
     AnswerBody,
     ApproveBody,
     Body,
+    BudgetBody,
     CancelBody,
+    CommandResult,
     DiscardDeadLetterBody,
     RejectBody,
     RetryBody,
     RetryDeadLetterBody,
     SubmitBody,
+    Terms,
     check_name,
 )
 from orchestrator.storage.admission import MAX_OPEN_WORKFLOWS
@@ -59,13 +63,13 @@ class WorkflowCommands:
         wait_seconds: float = 0.0,
         planning: Usage | None = None,
         repository: RepositorySettings | None = None,
-        questions: bool = False,
+        terms: Terms = USUAL_TERMS,
     ) -> str:
         """Queue a workflow and return its id; the same `workflow_id` again is the same workflow.
 
         `planning` is what making the plan consumed, `repository` what the base says about work in it,
-        `questions` whether agents may ask a person. Raises Busy when too many are open and none has ended
-        within `wait_seconds`, and InvalidInput for an id that cannot be one.
+        `terms` what its agents may do. Raises Busy when too many are open and none has ended within
+        `wait_seconds`, and InvalidInput for an id that cannot be one.
         """
         name = workflow_id if workflow_id is not None else new_workflow_id(plan)
         body = SubmitBody(
@@ -73,7 +77,7 @@ class WorkflowCommands:
             base_commit=base_commit,
             planning=planning,
             repository=repository,
-            questions=questions,
+            **terms._asdict(),
         )
         await self._submit({name: body}, wait_seconds)
         return name
@@ -115,6 +119,10 @@ class WorkflowCommands:
         """Answer exactly the question that hashes to `question_hash`. Returns the command's id."""
         body = AnswerBody(task_id=task_id, question_hash=question_hash, text=text, person=person)
         return await self._append_one(workflow_id, body)
+
+    async def raise_budget(self, workflow_id: str, limits: SpendingLimits, person: str) -> str:
+        """Raise what a workflow may spend, in all. Returns the command's id."""
+        return await self._append_one(workflow_id, BudgetBody(limits=limits, person=person))
 
     async def cancel(self, workflow_id: str, person: str) -> str:
         """End a workflow. Returns the command's id."""

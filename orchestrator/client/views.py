@@ -30,10 +30,15 @@ class WorkflowView:
         return tuple(task for task in self.tasks if task.status is TaskStatus.ANSWER)
 
     @property
+    def waiting_for_budget(self) -> tuple[TaskState, ...]:
+        """Tasks that wait for more than is left to spend."""
+        return tuple(task for task in self.tasks if task.status is TaskStatus.BUDGET)
+
+    @property
     def stands_still(self) -> bool:
-        """Whether nothing goes on until an operator approves or answers something."""
+        """Whether nothing goes on until an operator approves, answers or pays something."""
         active = {TaskStatus.READY, TaskStatus.DISPATCHED}
-        waits = bool(self.waiting_for_approval or self.waiting_for_answer)
+        waits = bool(self.waiting_for_approval or self.waiting_for_answer or self.waiting_for_budget)
         return waits and not any(task.status in active for task in self.tasks)
 
     @property

@@ -18,14 +18,14 @@ from contracts.messages.journal import (
     TaskToBeFixed,
 )
 from contracts.messages.payloads import TaskError, TaskOutcome, Usage
-from contracts.messages.suspension import Suspension
+from orchestrator.core.budgets import allowance, out_of_budget, settled
 from orchestrator.core.contest import ContestRefused, Disputed, amendment, dispute
 from orchestrator.core.cycles import debug_cycle
 from orchestrator.core.decision import Decision, conclude, end_badly, release
 from orchestrator.core.events import Dispatch, Finished, Lost, Overdue
 from orchestrator.core.planning import PlanRefused, ask_for_plan, follow_plan
 from orchestrator.core.state import TaskState, TaskStatus, Workflow
-from orchestrator.core.suspension import QuestionRefused, suspend
+from orchestrator.core.suspension import Left, SuspensionRefused, suspend
 
 MAX_CRASHES = 3
 """A task that took its worker down this often is dead-lettered."""
@@ -52,12 +52,15 @@ def dispatch(workflow: Workflow, event: Dispatch, now: float) -> Decision:
     task = workflow.tasks[event.task_id]
     if task.status is not TaskStatus.READY:
         return Decision(refused=f"task is {task.status}")
+    if (waits := out_of_budget(workflow, task)) is not None:
+        return waits
     sent = task._replace(
         status=TaskStatus.DISPATCHED,
         attempt=task.attempt + 1,
         dispatch_id=event.dispatch_id,
         dispatched_at=now,
         parents=workflow.parents_of(task),
+        allowance=allowance(workflow, task),
     )
     return Decision((sent,), journal=(TaskDispatched(task.task_id, sent.attempt, event.dispatch_id),))
 
@@ -79,7 +82,8 @@ def finish(workflow: Workflow, event: Finished, now: float) -> Decision:
     task = _current(workflow, event.task_id, event.outcome.dispatch_id)
     if isinstance(task, str):
         return Decision(refused=task)
-    outcome = event.outcome
+    outcome, granted = event.outcome, task.allowance
+    task = settled(task, outcome.spent)
     if outcome.error is not None and outcome.error.outage:
         return _delay(task, outcome, outcome.error, now)
     succeeded = outcome.status == "succeeded"
@@ -97,7 +101,7 @@ def finish(workflow: Workflow, event: Finished, now: float) -> Decision:
         error=None if succeeded else outcome.error,
     )
     if outcome.suspended is not None:
-        return _suspended(workflow, done, outcome.suspended, now)
+        return _suspended(workflow, done, Left(outcome, granted), now)
     if not succeeded:
         error = outcome.error or TaskError(code="unknown", message="the worker gave no reason")
         return _fail_attempt(workflow, done, error, now)
@@ -134,12 +138,12 @@ def _asked(workflow: Workflow, task: TaskState, outcome: TaskOutcome, now: float
     return decide(workflow, task, outcome, now)
 
 
-def _suspended(workflow: Workflow, task: TaskState, why: Suspension, now: float) -> Decision:
+def _suspended(workflow: Workflow, task: TaskState, left: Left, now: float) -> Decision:
     """Let the task wait for what it needs; what cannot be waited for fails the attempt."""
     try:
-        return suspend(workflow, task, why)
-    except QuestionRefused as refusal:
-        error = TaskError(code="question_refused", message=bounded(str(refusal), _MOST_CHARACTERS))
+        return suspend(workflow, task, left)
+    except SuspensionRefused as refusal:
+        error = TaskError(code=refusal.code, message=bounded(str(refusal), _MOST_CHARACTERS))
         return _fail_attempt(workflow, task._replace(status=TaskStatus.DISPATCHED, commit=None), error, now)
 
 
@@ -255,7 +259,7 @@ def lose(workflow: Workflow, event: Lost, now: float) -> Decision:
         return Decision(refused=task)
     crashes = task.crashes + event.alone
     error = TaskError(code="worker_died", message=f"worker {event.worker_id} died while it ran this task")
-    task = task._replace(crashes=crashes, suspect=True, error=error)
+    task = settled(task, None)._replace(crashes=crashes, suspect=True, error=error)
     if crashes >= MAX_CRASHES:
         return end_badly(workflow, task, TaskStatus.DEAD, now)
     again = task._replace(status=TaskStatus.READY, dispatch_id=None, not_before=now)
@@ -270,7 +274,7 @@ def overdue(workflow: Workflow, event: Overdue, now: float) -> Decision:
         return Decision(refused=task)
     limit = task.item.timeout_seconds
     error = TaskError(code="timeout", message=f"no outcome within timeout_seconds={limit}")
-    decision = _fail_attempt(workflow, task, error, now)
+    decision = _fail_attempt(workflow, settled(task, None), error, now)
     return decision._replace(recalls=(event.dispatch_id,))
 
 

@@ -1,9 +1,10 @@
-"""The bodies of commands as the commands table stores them, and the events they stand for."""
+"""The bodies of commands as the commands table stores them, the events they stand for, and their results."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -11,9 +12,34 @@ from contracts.base.errors import InvalidInput
 from contracts.base.model import CommitName, Identifier, LongText, Model
 from contracts.documents.repository_settings import RepositorySettings
 from contracts.documents.todo_list import TodoList
+from contracts.messages.budget import Budget, SpendingLimits
 from contracts.messages.payloads import Usage
 from contracts.messages.suspension import AnswerText
-from orchestrator.core.events import AnswerQuestion, Approve, Cancel, Reject, Retry, WorkflowEvent
+from orchestrator.core.events import (
+    AnswerQuestion,
+    Approve,
+    Cancel,
+    RaiseBudget,
+    Reject,
+    Retry,
+    WorkflowEvent,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """The orchestrator's answer to a command: accepted, or refused with a reason."""
+
+    refusal: str | None = None
+    """Why the command changed nothing, in words for a user; None when it was accepted."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the command was applied."""
+        return self.refusal is None
+
+
+ACCEPTED = CommandResult()
 
 
 class CommandKind(StrEnum):
@@ -23,10 +49,23 @@ class CommandKind(StrEnum):
     APPROVE = "approve"
     REJECT = "reject"
     ANSWER = "answer"
+    BUDGET = "budget"
     CANCEL = "cancel"
     RETRY = "retry"
     RETRY_DEAD_LETTER = "retry-dead-letter"
     DISCARD_DEAD_LETTER = "discard-dead-letter"
+
+
+class Terms(NamedTuple):
+    """What the agents of a workflow may do."""
+
+    questions: bool = False
+    """Whether they may ask a person."""
+    budget: Budget | None = None
+    """What they may spend."""
+
+
+USUAL_TERMS: Final = Terms()
 
 
 class SubmitBody(Model):
@@ -41,6 +80,8 @@ class SubmitBody(Model):
     """What the base says about work in it."""
     questions: bool = False
     """Whether agents may ask a person."""
+    budget: Budget | None = None
+    """What the workflow may spend."""
 
 
 class ApproveBody(Model):
@@ -70,6 +111,14 @@ class AnswerBody(Model):
     task_id: Identifier
     question_hash: str
     text: AnswerText
+    person: str
+
+
+class BudgetBody(Model):
+    """Raise what a workflow may spend, in all; what is None stays."""
+
+    kind: Literal[CommandKind.BUDGET] = CommandKind.BUDGET
+    limits: SpendingLimits
     person: str
 
 
@@ -108,7 +157,7 @@ class DiscardDeadLetterBody(Model):
 
 
 DeadLetterBody = RetryDeadLetterBody | DiscardDeadLetterBody
-TaskBody = ApproveBody | RejectBody | AnswerBody | CancelBody | RetryBody
+TaskBody = ApproveBody | RejectBody | AnswerBody | BudgetBody | CancelBody | RetryBody
 Body = SubmitBody | TaskBody | DeadLetterBody
 _BODIES: dict[str, type[Body]] = {body.model_fields["kind"].default: body for body in get_args(Body)}
 
@@ -156,6 +205,8 @@ def as_event(body: TaskBody) -> WorkflowEvent:
             return Reject(body.task_id, body.person, body.reason, body.action_hash)
         case AnswerBody():
             return AnswerQuestion(body.task_id, body.question_hash, body.text, body.person)
+        case BudgetBody():
+            return RaiseBudget(body.limits, body.person)
         case CancelBody():
             return Cancel(body.person)
         case RetryBody():

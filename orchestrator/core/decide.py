@@ -6,6 +6,7 @@ from typing import assert_never
 
 from contracts.messages.journal import WorkflowCompleted, WorkflowFailed, WorkflowStarted
 from orchestrator.core.attempts import dispatch, finish, lose, overdue
+from orchestrator.core.budgets import raise_budget, resumed
 from orchestrator.core.decision import Decision, conclude, release
 from orchestrator.core.events import (
     AnswerQuestion,
@@ -17,6 +18,7 @@ from orchestrator.core.events import (
     Merged,
     MergeFailed,
     Overdue,
+    RaiseBudget,
     Reject,
     Retry,
     Started,
@@ -35,7 +37,7 @@ def decide(workflow: Workflow, event: WorkflowEvent, now: float) -> Decision:  #
         case Dispatch():
             return dispatch(workflow, event, now)
         case Finished():
-            return finish(workflow, event, now)
+            return resumed(workflow, finish(workflow, event, now))
         case Lost():
             return lose(workflow, event, now)
         case Overdue():
@@ -46,6 +48,8 @@ def decide(workflow: Workflow, event: WorkflowEvent, now: float) -> Decision:  #
             return reject(workflow, event, now)
         case AnswerQuestion():
             return answer(workflow, event)
+        case RaiseBudget():
+            return raise_budget(workflow, event)
         case Cancel():
             return cancel(workflow, event, now)
         case Retry():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from contracts.messages.budget import SpendingLimits
 from contracts.messages.payloads import TaskOutcome
 
 
@@ -80,6 +81,15 @@ class AnswerQuestion:
 
 
 @dataclass(frozen=True, slots=True)
+class RaiseBudget:
+    """A person raises what the workflow may spend."""
+
+    limits: SpendingLimits
+    """In all; what is None stays."""
+    person: str
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel:
     """A person ends the workflow."""
 
@@ -120,6 +130,7 @@ WorkflowEvent = (
     | Approve
     | Reject
     | AnswerQuestion
+    | RaiseBudget
     | Cancel
     | Retry
     | Merged

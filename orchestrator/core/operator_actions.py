@@ -16,6 +16,7 @@ from contracts.messages.journal import (
     WorkflowRetried,
 )
 from contracts.messages.payloads import TaskError
+from orchestrator.core.budgets import settled
 from orchestrator.core.cycles import debug_cycle
 from orchestrator.core.decision import Decision, descendants, end_badly, release
 from orchestrator.core.events import Approve, Cancel, Reject, Retry
@@ -69,7 +70,8 @@ def cancel(workflow: Workflow, event: Cancel, now: float) -> Decision:
         finished_at=now,
     )
     tasks = tuple(
-        task._replace(status=TaskStatus.CANCELLED, dispatch_id=None, question=None) for task in stopped
+        settled(task, None)._replace(status=TaskStatus.CANCELLED, dispatch_id=None, question=None)
+        for task in stopped
     )
     return Decision(tasks, header, (WorkflowCancelled(event.person),), recalls)
 
@@ -119,6 +121,7 @@ def _as_new(task: TaskState) -> TaskState:
         suspect=False,
         dispatch_id=None,
         question=None,
+        needs=None,
         error=None,
         not_before=0.0,
     )

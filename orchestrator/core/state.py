@@ -9,19 +9,23 @@ from typing import NamedTuple
 
 from contracts.documents.repository_settings import RepositorySettings
 from contracts.documents.todo_list import TodoItem, TodoList
+from contracts.messages.budget import NOTHING, Amount, Budget, SpendingLimits
 from contracts.messages.payloads import ReviewSummary, TaskError, TestSummary, Usage
 from contracts.messages.suspension import Answered, Question
+from orchestrator.core.totals import TaskSpending, Totals
 
 
 class TaskStatus(StrEnum):
     """The state of a task; the last five are terminal.
 
-    WAITING is for dependencies, APPROVAL for a person's, ANSWER for what its agent asked a person.
+    WAITING is for dependencies, APPROVAL for a person's, ANSWER for what its agent asked a person, BUDGET for
+    more than is left to spend.
     """
 
     WAITING = "waiting"
     APPROVAL = "waiting_approval"
     ANSWER = "waiting_answer"
+    BUDGET = "waiting_budget"
     READY = "ready"
     DISPATCHED = "dispatched"
     SUCCEEDED = "succeeded"
@@ -114,6 +118,14 @@ class TaskState(NamedTuple):
     """What waits for an answer, None when nothing does."""
     answers: tuple[Answered, ...] = ()
     """What was asked and answered, oldest first."""
+    allowance: SpendingLimits | None = None
+    """What the current dispatch may spend, None when there is none, or nothing limits it."""
+    charged: Amount = NOTHING
+    """What all dispatches before have spent, as far as a budget counts it."""
+    unknown: tuple[tuple[str, Amount], ...] = ()
+    """Dispatches that were charged in full, until a later one says what they have spent."""
+    needs: Amount | None = None
+    """What the next dispatch needs at least, None when it is not known."""
 
     @property
     def task_id(self) -> str:
@@ -124,6 +136,17 @@ class TaskState(NamedTuple):
     def heads(self) -> tuple[str, ...]:
         """The commits that hold what this task and all tasks before it produced."""
         return (self.commit,) if self.commit else self.parents
+
+    @property
+    def spending(self) -> TaskSpending:
+        """What counts against a budget."""
+        return TaskSpending(
+            self.item.agent_role,
+            self.charged,
+            self.allowance.amount if self.allowance else NOTHING,
+            unsent=not self.status.terminal and self.status is not TaskStatus.DISPATCHED,
+            waits=self.status is TaskStatus.BUDGET,
+        )
 
 
 class Header(NamedTuple):
@@ -150,6 +173,8 @@ class Header(NamedTuple):
     """Seconds since 1970."""
     questions: bool = False
     """Whether agents may ask a person."""
+    budget: Budget | None = None
+    """What it may spend, None for no limit."""
 
 
 @dataclass(slots=True)
@@ -163,6 +188,8 @@ class Workflow:
     """Task id -> the tasks that depend on it directly."""
     unmet: dict[str, int] = field(default_factory=dict)
     """Task id -> how many of its dependencies have not succeeded."""
+    totals: Totals | None = None
+    """What was spent and set aside; None without a budget."""
 
     @classmethod
     def load(cls, header: Header, tasks: Iterable[TaskState]) -> Workflow:
@@ -171,6 +198,8 @@ class Workflow:
         workflow.dependents = {task_id: [] for task_id in workflow.tasks}
         for task in workflow.tasks.values():
             workflow._link(task)
+        if header.budget is not None:
+            workflow._count()
         return workflow
 
     @classmethod
@@ -199,6 +228,11 @@ class Workflow:
         )
         return cls.load(header, (TaskState(item, item.dependencies) for item in plan.items))
 
+    def limit(self, budget: Budget) -> None:
+        """Say what a workflow may spend in which nothing has happened yet."""
+        self.header = self.header._replace(budget=budget)
+        self._count()
+
     def evolve(self, header: Header | None, tasks: Iterable[TaskState]) -> None:
         """Replace versions in place, at the cost of the changed tasks and their direct neighbours."""
         if header is not None:
@@ -206,6 +240,8 @@ class Workflow:
         for task in tasks:
             old = self.tasks.get(task.task_id)
             self.tasks[task.task_id] = task
+            if self.totals is not None:
+                self._recount(old, task)
             if old is None:
                 self.dependents.setdefault(task.task_id, [])
                 self._link(task)
@@ -218,6 +254,17 @@ class Workflow:
                 step = -1 if task.status is TaskStatus.SUCCEEDED else 1
                 for dependent in self.dependents[task.task_id]:
                     self.unmet[dependent] += step
+
+    def _count(self) -> None:
+        self.totals = Totals()
+        for task in self.tasks.values():
+            self.totals.add(task.spending)
+
+    def _recount(self, old: TaskState | None, new: TaskState) -> None:
+        assert self.totals is not None
+        if old is not None:
+            self.totals.remove(old.spending)
+        self.totals.add(new.spending)
 
     def _link(self, task: TaskState) -> None:
         self.unmet[task.task_id] = sum(

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import hashlib
+from typing import NamedTuple
 
 from contracts.base.errors import MultiAgentError
+from contracts.messages.budget import NOTHING, Amount, SpendingLimits
 from contracts.messages.journal import TaskAnswered, TaskSuspended
-from contracts.messages.suspension import MOST_QUESTIONS, Answered, Suspension
+from contracts.messages.payloads import TaskOutcome
+from contracts.messages.suspension import MOST_QUESTIONS, Answered
+from orchestrator.core.budgets import suspend_for_budget
 from orchestrator.core.decision import Decision
 from orchestrator.core.events import AnswerQuestion
 from orchestrator.core.state import Header, TaskState, TaskStatus, Workflow
 
 
-class QuestionRefused(MultiAgentError):
-    """A task asks what it may not; the message says why."""
+class SuspensionRefused(MultiAgentError):
+    """A task asks for what it may not have; the message says why."""
+
+    def __init__(self, message: str, code: str = "question_refused") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Left(NamedTuple):
+    """How an execution ended that left its slot."""
+
+    outcome: TaskOutcome
+    granted: SpendingLimits | None
+    """What it might spend."""
 
 
 def questions_left(header: Header, task: TaskState) -> int:
@@ -28,19 +44,33 @@ def question_hash(workflow_id: str, task: TaskState) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def suspend(workflow: Workflow, task: TaskState, why: Suspension) -> Decision:
-    """Let a task wait for an answer; it uses no retry. Its commit, if any, is unfinished work.
+def suspend(workflow: Workflow, task: TaskState, left: Left) -> Decision:
+    """Let a task wait for an answer or for more to spend; it uses no retry. Its commit is unfinished work.
 
-    Raises QuestionRefused.
+    Raises SuspensionRefused.
     """
+    why = left.outcome.suspended
+    if why is not None and why.budget is not None:
+        _check_need(left, why.budget)
+        return suspend_for_budget(task, why.budget)
+    if why is None or why.question is None:
+        raise SuspensionRefused("it is suspended without a reason")
     question = why.question
     if not questions_left(workflow.header, task):
-        raise QuestionRefused(f"it asks what nobody may be asked any more: {question.text}")
+        raise SuspensionRefused(f"it asks what nobody may be asked any more: {question.text}")
     if any(known.question == question for known in task.answers):
-        raise QuestionRefused(f"it asks what was answered already: {question.text}")
+        raise SuspensionRefused(f"it asks what was answered already: {question.text}")
     waiting = task._replace(status=TaskStatus.ANSWER, dispatch_id=None, error=None, question=question)
     asked = TaskSuspended(task.task_id, task.attempt, question.text, question.choices or None)
     return Decision((waiting,), journal=(asked,))
+
+
+def _check_need(left: Left, needs: Amount) -> None:
+    """Refuse to give more to what had enough, or it would ask for ever."""
+    spent = left.outcome.spent
+    used_nothing = spent is None or spent.total == NOTHING
+    if left.granted is None or (used_nothing and left.granted.bears(needs)):
+        raise SuspensionRefused("it asks for more to spend and was given enough", "budget_refused")
 
 
 def answer(workflow: Workflow, event: AnswerQuestion) -> Decision:

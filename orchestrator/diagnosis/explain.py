@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from contracts.base.text import flowing
 from contracts.messages.journal import JournalEvent, TaskDelayed, TaskPassedOn, TaskRetrying, UnknownEvent
+from orchestrator.core.budgets import waits_for_budget
 from orchestrator.core.state import TaskState, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.scheduling.messages import request_stream
 
@@ -92,8 +93,8 @@ def _of_task(workflow: Workflow, task: TaskState, around: Observations) -> tuple
             return "dependency", _dependencies(workflow, task, around)
         case TaskStatus.BLOCKED:
             return "blocked", _blocker(workflow, task)
-        case TaskStatus.APPROVAL | TaskStatus.ANSWER:
-            return _person(task)
+        case TaskStatus.APPROVAL | TaskStatus.ANSWER | TaskStatus.BUDGET:
+            return _person(workflow, task)
         case TaskStatus.READY:
             return _ready(task, around)
         case TaskStatus.DISPATCHED:
@@ -102,7 +103,9 @@ def _of_task(workflow: Workflow, task: TaskState, around: Observations) -> tuple
             return _ended(task)
 
 
-def _person(task: TaskState) -> tuple[str, str]:
+def _person(workflow: Workflow, task: TaskState) -> tuple[str, str]:
+    if task.status is TaskStatus.BUDGET:
+        return "budget", waits_for_budget(workflow, task)
     if task.question is None:
         return "approval", "waits for approval"
     return "answer", f"asks a person: {flowing(task.question.text)}"

@@ -26,8 +26,9 @@ def with_remedies(
                 show = command_line("answer", workflow_id, reason.task_id, "--show")
                 is_asked = reason.code == "answer"
                 return show if is_asked else command_line("approve", workflow_id, reason.task_id)
-            case "blocked":
-                return command_line("retry", workflow_id)
+            case "blocked" | "budget":
+                more = ("budget", "raise", workflow_id, "USD")
+                return command_line(*(more if reason.code == "budget" else ("retry", workflow_id)))
             case "no_worker" if workers_can_join and not unserved and workflow and reason.task_id:
                 role = workflow.tasks[reason.task_id].item.agent_role
                 return command_line("worker", "--role", role)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from contracts.messages.journal import JournalEvent
-from orchestrator.core.command_result import CommandResult
+from orchestrator.core.commands import CommandResult
 from orchestrator.core.state import Header, TaskState, Workflow
 
 

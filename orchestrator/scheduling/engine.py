@@ -128,7 +128,8 @@ class Engine:
     def _record_header(self, old: Header, new: Header) -> None:
         batch, name = self._batch, new.workflow_id
         known = name in batch.created or (name in batch.headers and name not in batch.count_only)
-        if not known and old.status is new.status is WorkflowStatus.RUNNING:
+        counted = old.status is new.status is WorkflowStatus.RUNNING and old.budget is new.budget
+        if not known and counted:
             batch.count_only.add(name)
         else:
             batch.count_only.discard(name)
@@ -173,7 +174,7 @@ class Engine:
         stored = key not in batch.tasks
         batch.dispatch_only.discard(key)
         batch.success_only.discard(key)
-        if stored and task.status is TaskStatus.DISPATCHED:
+        if stored and task.status is TaskStatus.DISPATCHED and task.allowance is None:
             batch.dispatch_only.add(key)
         elif stored and task.status is TaskStatus.SUCCEEDED and old is not None:
             batch.success_only.add(key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from contracts.base.timestamps import rfc3339
+from contracts.messages.budget import Grant
 from contracts.messages.channels import Channels
 from contracts.messages.events import EventType, TaskEvent, encode, encode_checked
 from contracts.messages.payloads import (
@@ -54,6 +55,8 @@ def request_message(header: Header, task: TaskState) -> Outgoing:
         data["questions"] = left
     if task.answers:
         data["resume_from"] = ResumeFrom(answers=task.answers)
+    if task.allowance is not None:
+        data["grant"] = Grant(allowance=task.allowance, earlier=tuple(name for name, _ in task.unknown))
     payload = encode_checked(
         EventType.TASK_DISPATCHED,
         data,

@@ -10,8 +10,8 @@ import structlog
 from contracts.base.errors import BusUnavailable, InvalidInput, MultiAgentError
 from contracts.messages.journal import CommandRefused
 from contracts.ports.bus import Outgoing, PublishPort
-from orchestrator.core.command_result import CommandResult
 from orchestrator.core.commands import (
+    CommandResult,
     DeadLetterBody,
     DiscardDeadLetterBody,
     RetryDeadLetterBody,
@@ -90,6 +90,8 @@ class CommandHandler:
             repository=body.repository,
             questions=body.questions,
         )
+        if body.budget is not None:
+            started.limit(body.budget)
         self.engine.submit(started, now, monotonic, planning=body.planning)
         return None
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, insert, select
 
-from orchestrator.core.command_result import ACCEPTED, CommandResult
-from orchestrator.core.commands import Body, body_text
+from orchestrator.core.commands import ACCEPTED, Body, CommandResult, body_text
 from orchestrator.core.sharding import shard_of
 from orchestrator.storage import tables as t
 from orchestrator.storage.admission import check_room

@@ -23,7 +23,7 @@ from orchestrator.storage import tables as t
 from orchestrator.storage.loading import read_sizes, read_workflows
 from orchestrator.storage.rows import read_header
 
-_FOR_PEOPLE = (TaskStatus.APPROVAL, TaskStatus.ANSWER)
+_FOR_PEOPLE = (TaskStatus.APPROVAL, TaskStatus.ANSWER, TaskStatus.BUDGET)
 
 
 @dataclass(frozen=True, slots=True)

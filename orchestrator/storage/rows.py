@@ -12,6 +12,7 @@ from sqlalchemy import RowMapping
 from contracts.base.model import Model
 from contracts.documents.repository_settings import RepositorySettings
 from contracts.documents.todo_list import TodoItem
+from contracts.messages.budget import NOTHING, Amount, Budget, SpendingLimits
 from contracts.messages.payloads import ReviewSummary, TaskError, TestSummary, Usage
 from contracts.messages.suspension import Answered, Question
 from orchestrator.core.state import NO_USAGE, Header, TaskState, TaskStatus, Workflow, WorkflowStatus
@@ -32,6 +33,10 @@ class StoredOutcome(Model):
     seconds: float = 0.0
     question: Question | None = None
     answers: tuple[Answered, ...] = ()
+    allowance: SpendingLimits | None = None
+    charged: Amount = NOTHING
+    unknown: tuple[tuple[str, Amount], ...] = ()
+    needs: Amount | None = None
 
 
 TASK_KEYS = ("workflow_id", "task_id")
@@ -50,7 +55,7 @@ UNTOUCHED = {
 """In SQL: the other columns of a task that is dispatched for the first time."""
 SUCCESS_CHANGES = ("status", "suspect", "commit_name", "verdict", "outcome")
 """The columns that change when the current dispatch succeeds."""
-HEADER_CHANGES = ("status", "reason", "result_commit", "open_tasks", "finished_at")
+HEADER_CHANGES = ("status", "reason", "result_commit", "open_tasks", "finished_at", "budget")
 
 
 def task_changes(workflow_id: str, task: TaskState) -> Row:
@@ -130,7 +135,7 @@ def _names(names: tuple[str, ...]) -> str:
 
 def _stored_outcome(task: TaskState) -> str:
     """The JSON of a StoredOutcome, without the fields that are at their default."""
-    found: dict[str, Any] = {}
+    found = _spending(task)
     if task.summary:
         found["summary"] = task.summary
     if task.tests is not None:
@@ -150,6 +155,20 @@ def _stored_outcome(task: TaskState) -> str:
     if task.answers:
         found["answers"] = task.answers
     return json_text(found) if found else "{}"
+
+
+def _spending(task: TaskState) -> dict[str, Any]:
+    """The fields that only a budget fills."""
+    found: dict[str, Any] = {}
+    if task.allowance is not None:
+        found["allowance"] = task.allowance
+    if task.charged is not NOTHING:
+        found["charged"] = task.charged
+    if task.unknown:
+        found["unknown"] = task.unknown
+    if task.needs is not None:
+        found["needs"] = task.needs
+    return found
 
 
 def read_task(row: RowMapping, planned: TaskState | None) -> TaskState:
@@ -181,13 +200,17 @@ def read_task(row: RowMapping, planned: TaskState | None) -> TaskState:
         seconds=outcome.seconds,
         question=outcome.question,
         answers=outcome.answers,
+        allowance=outcome.allowance,
+        charged=outcome.charged,
+        unknown=outcome.unknown,
+        needs=outcome.needs,
     )
 
 
 def header_row(header: Header) -> Row:
     """The values of a workflow's row, in the order of Header's fields."""
     return tuple(
-        value.model_dump_json(exclude_defaults=True) if isinstance(value, RepositorySettings) else value
+        value.model_dump_json(exclude_defaults=True) if isinstance(value, Model) else value
         for value in header._replace(request=storable(header.request), **_header_texts(header))
     )
 
@@ -199,7 +222,8 @@ def header_changes(header: Header) -> Row:
 
 
 def _header_texts(header: Header) -> dict[str, Any]:
-    return {"status": header.status.value, "reason": storable(header.reason)}
+    budget = header.budget.model_dump_json(exclude_defaults=True) if header.budget else None
+    return {"status": header.status.value, "reason": storable(header.reason), "budget": budget}
 
 
 def storable(text: str) -> str:
@@ -211,4 +235,6 @@ def read_header(row: RowMapping) -> Header:
     """Read the version of a header from its row."""
     said = row["repository"]
     repository = RepositorySettings.model_validate_json(said) if said else None
-    return Header(**{**row, "status": WorkflowStatus(row["status"]), "repository": repository})
+    budget = Budget.model_validate_json(row["budget"]) if row["budget"] else None
+    read = {"status": WorkflowStatus(row["status"]), "repository": repository, "budget": budget}
+    return Header(**{**row, **read})

@@ -18,7 +18,7 @@ from sqlalchemy import (
     false,
 )
 
-REVISION = "0007"
+REVISION = "0008"
 """The newest revision of `migrations`; these tables are what it leads to."""
 
 metadata = MetaData(
@@ -63,6 +63,7 @@ workflows = Table(
     Column("created_at", Double, nullable=False),
     Column("finished_at", Double, nullable=True),
     Column("questions", Boolean, nullable=False, server_default=false()),
+    Column("budget", Text, nullable=True),
     Index(None, "status", "shard"),
     Index(None, "created_at"),
 )

@@ -82,6 +82,9 @@ class ExchangesInMemory:
     async def save_exchange(self, workflow_id: str, task_id: str, key: str, content: bytes) -> None:
         self.kept[workflow_id, task_id, key] = content
 
+    async def create_exchange(self, workflow_id: str, task_id: str, key: str, content: bytes) -> bool:
+        return self.kept.setdefault((workflow_id, task_id, key), content) == content
+
     async def load_exchange(self, workflow_id: str, task_id: str, key: str) -> bytes | None:
         return self.kept.get((workflow_id, task_id, key))
 

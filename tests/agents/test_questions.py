@@ -12,11 +12,10 @@ from agents import AgentResult, Task
 from agents.roles.coder import CoderAgent
 from agents.sdk.base_tree import BaseTree
 from agents.sdk.exchange_log import ExchangeLog
-from agents.sdk.questions import Suspended
 from artifacts import GitArtifactStore
 from contracts.base.errors import AgentFailure, InvalidInput
 from contracts.bus.memory_bus import MemoryBus
-from contracts.messages.suspension import MOST_QUESTIONS, Answered, Question, ResumeFrom
+from contracts.messages.suspension import MOST_QUESTIONS, Answered, Question, ResumeFrom, Suspended
 from contracts.ports.text_form import in_text
 from tests.agents.actors import doing
 from tests.agents.over_trees import OverTrees

@@ -170,6 +170,23 @@ async def test_exchanges(store: GitArtifactStore, other: GitArtifactStore) -> No
     assert await other.load_exchange("w1", "t2", "0/abc") is None
 
 
+async def test_of_several_that_create_an_exchange_one_succeeds(
+    store: GitArtifactStore, other: GitArtifactStore
+) -> None:
+    contents = [b"%d" % number for number in range(6)]
+    made = await asyncio.gather(
+        *(
+            (store if number % 2 else other).create_exchange("w1", "t1", "slot", content)
+            for number, content in enumerate(contents)
+        )
+    )
+    assert made.count(True) == 1
+    for one in (store, other):
+        assert await one.load_exchange("w1", "t1", "slot") == contents[made.index(True)]
+        assert await one.create_exchange("w1", "t1", "slot", contents[made.index(True)])
+        assert not await one.create_exchange("w1", "t1", "slot", b"late")
+
+
 async def test_concurrent_writes_of_one_process_share_a_fast_import(store: GitArtifactStore) -> None:
     calls = [store.write([outcome(f"t{i}")]) for i in range(40)]
     calls.append(store.write([outcome("bad", {"../x": b""})]))

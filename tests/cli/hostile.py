@@ -19,6 +19,7 @@ from multi_agent.gateway.request_line import RequestLine
 from multi_agent.gateway.routes import ModelAddress
 from multi_agent.models.wire.failures import WireFailure
 from orchestrator.client.views import WorkerView
+from orchestrator.core.commands import Terms
 from orchestrator.core.events import Merged
 from orchestrator.scheduling.batch import Batch, DeadLetter
 from orchestrator.storage.migrate import upgrade
@@ -115,5 +116,5 @@ async def _workflows(desk: Desk, commit: str) -> None:
 
 async def submit(desk: Desk, workflow_id: str, *items: TodoItem) -> None:
     plan = TodoList(todo_list_id="plan", request=f"{HOSTILE}\n{HOSTILE}", items=items)
-    await desk.client.submit(plan, workflow_id=workflow_id, questions=True)
+    await desk.client.submit(plan, workflow_id=workflow_id, terms=Terms(questions=True))
     await desk.apply_commands()

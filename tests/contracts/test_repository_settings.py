@@ -39,7 +39,7 @@ def test_the_table_of_the_project_file_is_read() -> None:
         "services: postgresql, redis",
         "protected: migrations/, *.lock",
         "model: gemini:gemini-2.5-flash",
-        "budget: $5.00 (told, not enforced)",
+        "budget: $5.00 at most",
     )
 
 

@@ -26,6 +26,7 @@ from multi_agent.application.doctor import Finding
 from multi_agent.application.ends.results import OfferedWork
 from multi_agent.application.ends.verdicts import Failure, FindingFate
 from multi_agent.application.environments import BuiltEnvironment
+from multi_agent.application.spending.budgets import BudgetState
 from multi_agent.cli import cli
 from multi_agent.gateway.records.figures import ErrorClass, ModelFigures
 from multi_agent.gateway.records.record import RequestRecord
@@ -77,6 +78,7 @@ STATIC: Final[Mapping[str, Iterable[str]]] = {
     "verify": ["checked", "violations", "violations[].promise", "violations[].message"],
     "sandbox test": _of(BackendReport),
     "dead-letters show": _names(StoredDeadLetter),
+    "budget show": _names(BudgetState),
     "debug requests": [f"[].{name}" for name in REQUEST],
     "debug slow": [
         *(f"models[].{name}" for name in _names(ModelFigures)),
@@ -119,6 +121,7 @@ WORDS: Final[Mapping[str, str]] = {
     "logs": "One object a line; further keys depend on `event`. A line that was no JSON is the event.",
     "why": "One object. `code` is for programs, `do` is a command that does something about it.",
     "verify": "One object.",
+    "budget show": "One object. Without a budget it has `workflow_id` alone; null is no limit, or no need.",
     "doctor": "A list, one object for each thing that was looked for.",
     "environment build": "One object; both are empty where nothing is needed.",
     "environment list": "A list, one object for each, the last used first.",

@@ -101,6 +101,12 @@ OF_USERS: Final = (
     Mistake("a model of a kind that is not known", ("run", SLUG, "--model", "gpt:4"), 2),
     Mistake("a model without its key", ("run", SLUG, "--model", "gemini:gemini-2.5-pro"), 2),
     Mistake(
+        "a budget in dollars without prices",
+        ("run", SLUG, "--model", "openai:local", "--budget", "2.50"),
+        2,
+        {"OPENAI_BASE_URL": "http://127.0.0.1:11434/v1"},
+    ),
+    Mistake(
         "a folder that is no Git repository",
         ("run", SLUG, "--model", "manual:answers", "--repo", "repo"),
         2,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts.messages.budget import Budget, SpendingLimits
 from orchestrator.storage.migrate import upgrade
 from orchestrator.storage.sql.database import open_database
 from tests.cli.unserved import DATA
@@ -51,6 +52,12 @@ async def _asks(desk: Desk) -> None:
     await desk.finish("sma", "code", status="suspended", suspended=asked)
 
 
+async def _spent(desk: Desk) -> None:
+    await desk.submit("sma", item("code"), budget=Budget(workflow=SpendingLimits.of(2.5)))
+    why = {"budget": {"micro_usd": 3_000_000}}
+    await desk.finish("sma", "code", status="suspended", suspended=why)
+
+
 async def _failed(desk: Desk) -> None:
     await desk.submit("sma", item("code", max_retries=0))
     await desk.fail("sma", "code", "broken")
@@ -66,6 +73,7 @@ SITUATIONS: Sequence[tuple[Callable[[Desk], Awaitable[None]], tuple[tuple[str, .
     (_waits, (("approve", "sma", "--show"), ("approve", "sma"))),
     (_waits, (("reject", "sma", "--reason", "not this way"),)),
     (_asks, (("answer", "sma", "--show"), ("answer", "sma", "to even"))),
+    (_spent, (("budget", "show", "sma"), ("budget", "raise", "sma", "5"))),
     (_waits, (("cancel", "sma"),)),
     (_failed, (("retry", "sma"),)),
     (_failed, (("retry", "sma", "--fresh"),)),
@@ -90,6 +98,7 @@ ELSEWHERE = {
     ("pr",): "tests/delivery/test_pull_requests.py",
     ("run",): "tests/e2e/test_requests.py",
     ("sandbox",): "tests/sandbox/test_sandbox_command.py",
+    ("submit", "plan.json", "--budget-tokens"): "tests/cli/test_budget.py",
     ("up",): "tests/e2e/test_sandbox_host.py",
     ("worker",): "tests/e2e/test_sandbox_host.py",
 }

@@ -119,6 +119,7 @@ def test_public_names() -> None:
         "ModelSettings",
         "build_model",
         "check_model",
+        "check_price",
         "check_service",
         "price_lines",
         "service_models",

@@ -7,6 +7,7 @@ from typing import Any
 from contracts.documents.failure import TestFailure
 from contracts.documents.reports import ReviewFinding
 from contracts.documents.todo_list import TodoItem, TodoList
+from contracts.messages.budget import Budget
 from contracts.messages.payloads import ReviewSummary, TaskError, TaskOutcome, TestSummary, Usage
 from orchestrator.core.decide import decide
 from orchestrator.core.decision import Decision
@@ -63,8 +64,12 @@ def refused_review(dispatch_id: str) -> TaskOutcome:
 class Play:
     """A workflow in memory to which inputs are applied one after the other."""
 
-    def __init__(self, todo: TodoList, *, start: bool = True, questions: bool = False) -> None:
+    def __init__(
+        self, todo: TodoList, *, start: bool = True, questions: bool = False, budget: Budget | None = None
+    ) -> None:
         self.workflow = Workflow.start(WORKFLOW, todo, shard=0, now=0.0, questions=questions)
+        if budget is not None:
+            self.workflow.limit(budget)
         self.now = 100.0
         self.dispatched: list[str] = []
         if start:

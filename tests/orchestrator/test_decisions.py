@@ -10,7 +10,7 @@ from multi_agent.application.status import find_workflow
 from multi_agent.cli.output import print_result
 from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
-from orchestrator.core.command_result import ACCEPTED, CommandResult
+from orchestrator.core.commands import ACCEPTED, CommandResult
 from orchestrator.core.events import Finished
 from orchestrator.storage.sql.database import Database
 from orchestrator.storage.store import Store

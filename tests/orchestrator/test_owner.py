@@ -18,7 +18,7 @@ from contracts.messages.channels import Channels
 from contracts.messages.events import EventType, TaskEvent, decode, encode
 from contracts.messages.payloads import Control, DeadLetteredMessage
 from contracts.ports.bus import Outgoing, Subscription
-from orchestrator.core.command_result import ACCEPTED
+from orchestrator.core.commands import ACCEPTED
 from orchestrator.service.metrics import OrchestratorMetrics
 from orchestrator.service.orchestrator import OrchestratorService, OrchestratorSettings
 from orchestrator.storage.store import COMMANDS, Store

@@ -20,7 +20,7 @@ from contracts.documents.repository_settings import RepositorySettings
 from contracts.messages.journal import CommandRefused, TaskDispatched
 from orchestrator.client.views import WorkerView
 from orchestrator.client.workflow_client import WorkflowClient
-from orchestrator.core.command_result import ACCEPTED, CommandResult
+from orchestrator.core.commands import ACCEPTED, CommandResult
 from orchestrator.core.events import Finished, Retry
 from orchestrator.core.sharding import ShardAssignment, shard_of
 from orchestrator.core.state import Workflow

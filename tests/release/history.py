@@ -7,11 +7,13 @@ from typing import Any
 
 from contracts.bus.connect import open_message_bus
 from contracts.documents.todo_list import TodoItem, TodoList
+from contracts.messages.budget import Budget
 from contracts.messages.channels import Channels
 from contracts.messages.journal import JournalEvent, OutcomeRefused
 from contracts.messages.payloads import TaskOutcome
 from orchestrator.client.views import WorkerView
 from orchestrator.client.workflow_client import WorkflowClient
+from orchestrator.core.commands import Terms
 from orchestrator.core.events import Finished, Lost, Merged, WorkflowEvent
 from orchestrator.core.sharding import ShardAssignment
 from orchestrator.core.state import TaskStatus
@@ -70,10 +72,15 @@ class Desk:
         return [command.command_id for command in waiting]
 
     async def submit(
-        self, workflow_id: str, *items: TodoItem, deliver: bool = True, questions: bool = False
+        self,
+        workflow_id: str,
+        *items: TodoItem,
+        deliver: bool = True,
+        questions: bool = False,
+        budget: Budget | None = None,
     ) -> None:
         plan = TodoList(todo_list_id="plan", request=f"make {workflow_id}", items=items)
-        await self.client.submit(plan, workflow_id=workflow_id, questions=questions)
+        await self.client.submit(plan, workflow_id=workflow_id, terms=Terms(questions, budget))
         await self.apply_commands(deliver=deliver)
 
     async def give(self, workflow_id: str, event: WorkflowEvent, *, deliver: bool = True) -> None:

@@ -16,8 +16,7 @@ from sqlalchemy import select
 from contracts.messages.events import decode
 from contracts.messages.journal import JOURNAL_EVENTS, UnknownEvent
 from contracts.messages.journal_rows import decode_journal
-from orchestrator.core.command_result import ACCEPTED
-from orchestrator.core.commands import read_body
+from orchestrator.core.commands import ACCEPTED, read_body
 from orchestrator.storage.migrate import upgrade
 from orchestrator.storage.sql.database import Database, open_database
 from orchestrator.storage.tables import commands, journal, outbox
@@ -63,6 +62,9 @@ NEWER_KINDS = {
     "task.contested",
     "task.suspended",
     "task.answered",
+    "task.out_of_budget",
+    "task.resumed",
+    "budget.raised",
 }
 """Of journal entries, that 0.1.0 did not write."""
 

@@ -12,6 +12,7 @@ from tests.simulation.coroner import Coroner
 from tests.simulation.hands import Held
 from tests.simulation.model_bus import ModelBus
 from tests.simulation.model_worker import STREAMS, SUSPECTS, ModelWorker
+from tests.simulation.spending import Books
 
 Streams = tuple[str, ...]
 
@@ -27,6 +28,7 @@ class Crew:
     begun: Callable[[Held], None]
     to_owner: Callable[[Heartbeat | WorkerLeft], bool]
     say: Callable[[str], None]
+    books: Books
     workers: dict[str, ModelWorker] = field(default_factory=dict)
     coroner: Coroner = field(init=False)
 
@@ -55,6 +57,7 @@ class Crew:
             self._new_commit,
             self.begun,
             self.to_owner,
+            self.books,
             supervised,
             keeper,
             streams,

@@ -24,6 +24,8 @@ class Held:
     asks_until: float | None = None
     confirmed: bool = False
     calm: bool = False
+    paid: bool = True
+    """Whether its allowance bore what it costs."""
 
 
 @dataclass(slots=True)

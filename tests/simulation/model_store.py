@@ -273,6 +273,10 @@ def _as_done(stored: TaskState, task: TaskState) -> TaskState:
         seconds=task.seconds,
         question=task.question,
         answers=task.answers,
+        allowance=task.allowance,
+        charged=task.charged,
+        unknown=task.unknown,
+        needs=task.needs,
     )
 
 

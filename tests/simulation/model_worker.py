@@ -21,6 +21,7 @@ from tests.simulation.hands import Held, Kept
 from tests.simulation.model_bus import ModelBus
 from tests.simulation.parcels import Event, builder, unwrap, wrap
 from tests.simulation.plans import ASKS, POISON
+from tests.simulation.spending import NEEDS, Books
 from tests.simulation.stepping import run
 from tests.simulation.worker_reading import SteppedReader
 
@@ -53,6 +54,7 @@ class ModelWorker:
     new_commit: Callable[[], str]
     begun: Callable[[Held], None]
     announce: Callable[[Heartbeat], bool]
+    books: Books
     supervised: bool = True
     keeper: str | None = None
     streams: tuple[str, ...] = STREAMS
@@ -188,6 +190,7 @@ class ModelWorker:
     def _begin(self, held: Held) -> None:
         held.runs = True
         self.begun(held)
+        held.paid = self.books.pay(held.event)
 
     def work(self, now: float) -> bool:
         """Say that a suspect starts, or end one execution somehow. True when it takes the worker down."""
@@ -209,19 +212,20 @@ class ModelWorker:
 
     def _end(self, held: Held, item: TodoItem) -> None:
         kind = self.choices.fault(0.25, _NEGATIVE_VERDICT)
-        error = None if kind == _NEGATIVE_VERDICT else _ERRORS[kind]
+        error = None if kind == _NEGATIVE_VERDICT or not held.paid else _ERRORS[kind]
         asks = item.title == ASKS and not held.event.answers and not error
         verdict: Literal["failed", "passed"] = "failed" if kind == _NEGATIVE_VERDICT else "passed"
-        succeeded = not error and not asks
+        succeeded = not error and not asks and held.paid
         outcome = _build_outcome(
             dispatch_id=held.event.id,
             execution_id=held.execution_id,
             worker_id=self.name,
-            status="suspended" if asks else "succeeded" if succeeded else "failed",
+            status="succeeded" if succeeded else "failed" if error else "suspended",
             commit=self.new_commit() if succeeded else None,
             verdict=verdict if item.agent_role == Role.TESTER and succeeded else None,
             error=error,
-            suspended=ASKED if asks else None,
+            suspended=None if succeeded or error else ASKED if held.paid else NEEDS,
+            spent=self.books.close(held.event),
             **(asked(item, self.choices) if succeeded else {}),
         )
         event = Event(held.execution_id, held.event.workflowid, held.event.taskid, outcome)

@@ -10,10 +10,14 @@ from typing import Any
 import orchestrator.core.attempts
 import orchestrator.core.decide
 import orchestrator.service.fleet.workers
+import tests.simulation.people
+import tests.simulation.plans
 from contracts.base.errors import BusUnavailable
+from contracts.messages.budget import NOTHING, Spent
 from contracts.messages.channels import Channels
 from contracts.messages.payloads import Heartbeat, TaskError, WorkerLeft
 from contracts.runtime.reading import Reader
+from orchestrator.core.budgets import settled
 from orchestrator.core.decision import Decision
 from orchestrator.core.events import Lost
 from orchestrator.core.state import TaskState, TaskStatus, Workflow
@@ -30,6 +34,7 @@ from orchestrator.service.publisher import Publisher
 from orchestrator.service.sources import OutcomeReader
 from orchestrator.service.term import Term
 from tests.simulation.editing import edited
+from tests.simulation.plans import submission
 
 _lose = orchestrator.core.attempts.lose
 
@@ -39,6 +44,10 @@ def _no_fence(workflow: Workflow, task_id: str, dispatch_id: str) -> TaskState |
     if task is None or task.status is not TaskStatus.DISPATCHED:
         return "no such dispatch"
     return task
+
+
+def _settled_free(task: TaskState, spent: Spent | None) -> TaskState:
+    return settled(task, spent or Spent(total=NOTHING))
 
 
 async def _publish_first(self: Term, most: int) -> None:
@@ -181,6 +190,11 @@ MUTANTS: dict[str, list[tuple[Any, str, Any]]] = {
     ],
     "no look at the outbox after a start": [
         edited(InboxHandler, "resume", "await self.workers.recovery.find_missing(dispatches)", "pass")
+    ],
+    "what was lost has cost nothing": [
+        (orchestrator.core.attempts, "settled", _settled_free),
+        (tests.simulation.plans, "BUDGETED", 1),
+        (tests.simulation.people, "submission", submission.__wrapped__),
     ],
     "a worker that has left is kept": [
         edited(Workers, "handle_left", "self.leases.members(left.worker_id)", "()")

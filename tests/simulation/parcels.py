@@ -47,6 +47,10 @@ class Event(NamedTuple):
     """When a dispatch was decided, by the clock of the schedule."""
     answers: tuple[Answered, ...] = ()
     """With which a dispatch goes on."""
+    allowance: int | None = None
+    """What it may spend, in millionths of a dollar."""
+    earlier: tuple[str, ...] = ()
+    """Dispatches of which it is not known what they spent."""
 
 
 class Parcel(bytes):
@@ -75,6 +79,8 @@ def request_parcel(header: Header, task: TaskState) -> Outgoing:
         task.item,
         at=task.dispatched_at - WALL,
         answers=task.answers,
+        allowance=task.allowance.micro_usd if task.allowance else None,
+        earlier=tuple(name for name, _ in task.unknown),
     )
     return Outgoing(request_stream(task), wrap(event))
 

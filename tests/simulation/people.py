@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from itertools import count, islice
 
+from contracts.messages.budget import SpendingLimits
 from orchestrator.core.commands import (
     AnswerBody,
     ApproveBody,
+    BudgetBody,
     CancelBody,
     DiscardDeadLetterBody,
     RejectBody,
@@ -98,6 +100,14 @@ class People:
                     body = AnswerBody(task_id=task.task_id, question_hash=wanted, text=text, person="p")
                     self._send("answer", name, body_text(body))
 
+    def _pay(self, name: str) -> None:
+        """Let a workflow spend more that waits for it."""
+        budget, tasks = self._store.headers[name].budget, self._store.tasks[name].values()
+        if budget is not None and any(task.status is TaskStatus.BUDGET for task in tasks):
+            most = (budget.workflow.micro_usd or 0) + 30
+            body = BudgetBody(limits=SpendingLimits(micro_usd=most), person="p")
+            self._send("budget", name, body_text(body))
+
     def _asking(self, name: str) -> list[TaskState]:
         return [task for task in self._store.tasks[name].values() if task.status is TaskStatus.APPROVAL]
 
@@ -113,6 +123,7 @@ class People:
         for name, header in self._store.headers.items():
             self._judge(name)
             self._reply(name)
+            self._pay(name)
             if header.status is WorkflowStatus.FAILED and name not in self._given_up:
                 self._given_up.add(name)
                 if self._choices.below(2):

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from contracts.base.paths import EVERYWHERE
 from contracts.documents.todo_list import Role, TodoItem, TodoList
+from contracts.messages.budget import Budget, SpendingLimits
 from orchestrator.core.commands import SubmitBody, body_text
 
 PLANS = 400
@@ -14,6 +15,8 @@ ASKS = "asks"
 """The title of tasks that ask a person before they succeed."""
 POISON = "poison"
 """The title of tasks that kill their worker whenever they run."""
+BUDGETED = 16
+"""Every so manieth plan has a budget that is soon spent."""
 SIZES = (1, 1, 2, 2, 3, 3, 4, 5)
 """Larger plans take longer, and of the mutants only wrong blame shows more often with them."""
 
@@ -23,7 +26,9 @@ def submission(number: int) -> str:
     """The body of a submit command."""
     base = "b" * 40 if number % 3 == 0 else None
     plan = _asking(_plan(random.Random(number), asks=number % 3 == 1), number)
-    return body_text(SubmitBody(plan=plan, base_commit=base, questions=True))
+    few = SpendingLimits(micro_usd=10 * len(plan.items))
+    budget = Budget(workflow=few) if number % BUDGETED == BUDGETED - 1 else None
+    return body_text(SubmitBody(plan=plan, base_commit=base, questions=True, budget=budget))
 
 
 def _asking(plan: TodoList, number: int) -> TodoList:

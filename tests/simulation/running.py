@@ -34,7 +34,7 @@ class Failure:
 class Summary:
     """stale: outcomes and losses of dispatches that were current no more; all of them were refused.
 
-    plans, looks, answers: what agents asked for and were given.
+    plans, looks, answers: what agents asked for and were given. refused: executions that could not be paid.
     """
 
     schedules: int = 0
@@ -43,6 +43,7 @@ class Summary:
     plans: int = 0
     looks: int = 0
     answers: int = 0
+    refused: int = 0
 
     def __add__(self, other: Summary) -> Summary:
         return Summary(
@@ -52,6 +53,7 @@ class Summary:
             self.plans + other.plans,
             self.looks + other.looks,
             self.answers + other.answers,
+            self.refused + other.refused,
         )
 
 
@@ -76,7 +78,7 @@ def broken(
 
 def play(seeds: Iterable[int]) -> Summary:
     """Schedules one after the other, in this process."""
-    schedules, stale, plans, looks, answers, failures = 0, 0, 0, 0, 0, []
+    schedules, stale, plans, looks, answers, refused, failures = 0, 0, 0, 0, 0, 0, []
     gc.freeze()  # or each collection looks at all that was imported
     gc.set_threshold(50_000)
     with light_messages():
@@ -87,9 +89,10 @@ def play(seeds: Iterable[int]) -> Summary:
             plans += world.plans
             looks += world.looks
             answers += world.answers
+            refused += world.crew.books.refused
             if failure is not None:
                 failures.append(failure)
-    return Summary(schedules, stale, tuple(failures), plans, looks, answers)
+    return Summary(schedules, stale, tuple(failures), plans, looks, answers, refused)
 
 
 def play_all(first: int, schedules: int, jobs: int) -> Iterator[Summary]:

@@ -56,6 +56,15 @@ def test_questions_are_answered_amid_faults() -> None:
     assert summary.answers > 0, "nothing was asked"
 
 
+def test_budgets_hold_amid_faults() -> None:
+    submission.cache_clear()
+    with replaced([(tests.simulation.plans, "BUDGETED", 1)]):
+        summary = play(range(300))
+    submission.cache_clear()
+    assert summary.failures == ()
+    assert summary.refused > 100, "hardly any budget was spent"
+
+
 @pytest.mark.parametrize("seed", REGRESSIONS)
 def test_what_failed_once_holds(seed: str) -> None:
     edition, _, number = seed.rpartition(":")

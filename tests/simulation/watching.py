@@ -68,7 +68,8 @@ class WatchedEngine(Engine):
         check(new.crashes == old.crashes, "I7: a crash was counted without a death")
         if isinstance(event, Finished) and event.outcome.suspended is not None:
             check(new.failures == old.failures, "a question was counted as a failure")
-            check(new.status is TaskStatus.ANSWER, "a question was not put to a person")
+            waits = new.status in {TaskStatus.ANSWER, TaskStatus.BUDGET, TaskStatus.READY}
+            check(waits, "a question was not put to a person")
         if isinstance(event, Finished) and event.outcome.error is OUTAGE:
             check(new.failures == old.failures, "an outage was counted as a failure")
             check(new.status is TaskStatus.READY, "an outage ended a task")

@@ -27,6 +27,7 @@ from tests.simulation.parcels import WALL, unwrap
 from tests.simulation.people import People
 from tests.simulation.promises import Promises
 from tests.simulation.restart import Restart
+from tests.simulation.spending import Books
 from tests.simulation.stepping import run
 from tests.simulation.violations import Crash, check
 from tests.simulation.wiring import Life
@@ -82,6 +83,7 @@ class World:
             self._begun,
             self._to_owner,
             self._say,
+            Books(self.store),
         )
         self._restart = Restart(self.store, self.bus, self.crew)
         self._leases = Leases(LEASE_SECONDS)

@@ -26,6 +26,7 @@ from multi_agent.application.ends.verdicts import (
     findings,
     untested_tasks,
 )
+from multi_agent.application.spending.budgets import budget_state
 from orchestrator.core.offers import accepted_tips
 from orchestrator.core.state import TaskState, Workflow, WorkflowStatus
 
@@ -91,6 +92,8 @@ class Summary:
     """Of the calls, how many other models of a list answered than its first, by their names."""
     environment_fault: str = ""
     """What is missing or broken around the code, for which the workflow failed; "" for nothing."""
+    budget: str = ""
+    """What was spent of what, in words; "" without a budget."""
 
     def as_json(self) -> dict[str, Any]:
         """The fields as plain values."""
@@ -121,6 +124,13 @@ class FinishedRun:
         if not self.view.stands_still:
             return ()
         return tuple(task.task_id for task in self.view.waiting_for_answer)
+
+    @property
+    def waiting_for_budget(self) -> tuple[str, ...]:
+        """Tasks that go on when their workflow may spend more."""
+        if not self.view.stands_still:
+            return ()
+        return tuple(task.task_id for task in self.view.waiting_for_budget)
 
 
 async def planning_usage(client: WorkflowQueries, workflow_id: str) -> Usage:
@@ -177,6 +187,7 @@ async def summarise(view: WorkflowView, store: GitArtifactStore, location: str, 
         baseline_obstacle=baseline.obstacle if baseline else "",
         tests_flaky=tests.flaky,
         coverage_by="the tests of this work" if _is_single(tasks) else "",
+        budget=state.sentence if (state := budget_state(view)) else "",
         environment_fault="" if header.result_commit else environment_fault(tasks),
     )
 
@@ -223,4 +234,4 @@ def _so_far(view: WorkflowView) -> list[str | None]:
     if view.header.status.terminal:
         return []
     accepted = accepted_tips(Workflow.load(view.header, view.tasks))
-    return [task.commit for task in (*accepted, *view.waiting_for_answer)]
+    return [task.commit for task in (*accepted, *view.waiting_for_answer, *view.waiting_for_budget)]

@@ -12,7 +12,7 @@ from multi_agent.cli.options import data_dir_option, settings_of
 from multi_agent.cli.output import caller, print_result
 from multi_agent.runtime.services import open_client
 from multi_agent.settings import Settings
-from orchestrator.core.command_result import CommandResult
+from orchestrator.core.commands import CommandResult
 
 
 @click.command()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from contracts.base.printing import print_json, print_line
 from contracts.base.processes.command_lines import command_line
-from multi_agent.application.waiting import Pending, PendingApproval, PendingQuestion
+from multi_agent.application.waiting import Pending, PendingApproval, PendingBudget, PendingQuestion
 from multi_agent.cli.decisions.question_text import print_waiting_question
 
 
@@ -24,9 +24,18 @@ def print_waiting(waiting: Iterable[Pending]) -> None:
         if isinstance(one, PendingQuestion):
             print_waiting_question(one)
             continue
+        if isinstance(one, PendingBudget):
+            print_line(f"waits for budget: {one.task_id}: {one.sentence}")
+            print_line(f"  raise    {raise_command(one.workflow_id)}")
+            continue
         print_line(f"waiting for approval: {one.item.task_id}")
         print_action(one)
         print_line(f"  allow    {approve_command(one)}")
+
+
+def raise_command(workflow_id: str) -> str:
+    """The command that raises what a workflow may spend."""
+    return command_line("budget", "raise", workflow_id, "USD")
 
 
 def approve_command(approval: PendingApproval) -> str:

@@ -18,6 +18,7 @@ from multi_agent.cli.completing import complete_workflow
 from multi_agent.cli.issue_options import asked_of, issue_options, read_request
 from multi_agent.cli.options import (
     agents_option,
+    budget_options,
     data_dir_option,
     environment_option,
     json_option,
@@ -68,6 +69,7 @@ _PLAN_KINDS: Final = frozenset({"auto", "full", "single"})
 @agents_option
 @metrics_option
 @questions_option
+@budget_options
 @on_event_option
 @data_dir_option
 @json_option
@@ -93,6 +95,8 @@ def run(
         raise click.UsageError(
             "say what to build: a REQUEST, or --issue URL|FILE, or --plan FILE, or --resume WORKFLOW"
         )
+    if resume is not None and (options["budget"] or options["budget_tokens"]):
+        raise click.UsageError("--budget is for a new workflow; raise that of another with `budget raise`")
     told_to = tuple(map(read_hook, hooks))
     again, typed = _again(modules, options), _typed(asked, repo, modules, {**options, "plan": kind})
     settings = quiet_settings(**options, plan=kind)
@@ -154,6 +158,7 @@ def _typed(
     """What follows this command's name for another choice of the model."""
     others = _again(modules, {**options, "model": None})
     given = [("--repo", repo), ("--plan", options["plan"]), ("--questions", options["questions"])]
+    given += [("--budget", options["budget"]), ("--budget-tokens", options["budget_tokens"])]
     words = [word for name, value in given if value is not None for word in (name, str(value))]
     return (*asked, *words, *others)
 

@@ -25,7 +25,8 @@ def report(finished: FinishedRun, repo: Path | None, *, as_json: bool, again: Se
     """
     summary = finished.summary
     approvals, questions = finished.waiting_for_approval, finished.waiting_for_answer
-    waiting, offered = (*approvals, *questions), finished.offered
+    budgets = finished.waiting_for_budget
+    waiting, offered = (*approvals, *questions, *budgets), finished.offered
     if as_json:
         unverified = asdict(offered) if offered else None
         print_json(
@@ -33,6 +34,7 @@ def report(finished: FinishedRun, repo: Path | None, *, as_json: bool, again: Se
                 **summary.as_json(),
                 "waiting_for_approval": list(approvals),
                 "waiting_for_answer": list(questions),
+                "waiting_for_budget": list(budgets),
                 "unverified": unverified,
                 "test_commands": list(finished.test_commands),
             }

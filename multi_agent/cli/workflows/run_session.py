@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from agents.sdk.baselines import load_baseline
@@ -13,6 +14,7 @@ from agents.sdk.registry import agent_info
 from artifacts import GitArtifactStore
 from contracts.base.processes.command_lines import command_line
 from contracts.documents.todo_list import TodoList
+from contracts.messages.budget import Budget
 from contracts.messages.payloads import Usage
 from multi_agent.application.baselines import command_for_all_tests
 from multi_agent.application.bases import (
@@ -28,10 +30,12 @@ from multi_agent.application.ends.summary import FinishedRun, planning_usage, su
 from multi_agent.application.follow import follow_until_settled
 from multi_agent.application.plans import check_protected, check_roles, read_plan
 from multi_agent.application.sandboxes import choose_ready
+from multi_agent.application.spending.budgets import find_budget, planning_within
 from multi_agent.application.submission import Submission
 from multi_agent.bootstrap import (
     HOST,
     check_model,
+    check_price,
     find_agents,
     make_bus,
     make_client,
@@ -59,6 +63,7 @@ from multi_agent.settings import Settings
 from orchestrator.client.database_retry import DatabaseRetry
 from orchestrator.client.views import WorkflowView
 from orchestrator.client.workflow_client import WorkflowClient
+from orchestrator.core.commands import Terms
 from orchestrator.core.state import WorkflowStatus
 from planner_service import single_plan
 from sandbox_runner import survey_until_ready
@@ -96,6 +101,7 @@ class RunSession:
         self._forked = forked
         self._base = RepositoryBase()
         self._planning: Usage | None = None
+        self._budget: Budget | None = None
         self._submission = Submission()
         self._resumed: str | None = None
         self._stopping: asyncio.Task[None] | None = None
@@ -121,6 +127,10 @@ class RunSession:
         settings = with_model_of(self._settings, self._base)
         self._stack = Stack(settings, say, modules=options.modules, forked=self._forked)
         plan = read_plan(options.plan, settings.max_tasks) if options.plan else None
+        if options.resume is None:
+            said = self._base.settings
+            limit = said.budget_usd if said else None
+            self._budget = find_budget(settings, limit, partial(check_price, settings), say)
         await self._check_agents_and_model(settings, plan)
         await self._check_sandbox(settings)
         async with open_artifacts(settings) as artifacts:
@@ -208,8 +218,11 @@ class RunSession:
             planner = make_planner(settings, model, self._options.modules, base.protected)
             index, say = make_index(settings, artifacts), self._screen.say
             seen = await look_at_base(artifacts, index, base, request, say)
-            plan = await planner.plan(request, repository=seen)
+            async with planning_within(self._budget) as purse:
+                plan = await planner.plan(request, repository=seen)
             self._planning = planner.usage
+            if self._budget is not None:
+                self._budget = self._budget.model_copy(update={"planned": purse.spent})
             return plan
         finally:
             await model.close()
@@ -221,7 +234,8 @@ class RunSession:
             client = make_client(settings, database)
             if plan is not None:
                 asks = may_ask(settings) and (self._base.commit is not None or bool(self._options.modules))
-                name = await self._submission.submit(client, plan, self._base, self._planning, questions=asks)
+                terms = Terms(asks, self._budget)
+                name = await self._submission.submit(client, plan, self._base, self._planning, terms=terms)
                 self._screen.say(f"workflow {name}: {len(plan.items)} tasks")
                 self._baseline.keep(name)
             else:

@@ -17,6 +17,7 @@ _MARKS: Mapping[str, tuple[str, str]] = {
     "waiting": ("·", "dim"),
     "waiting_approval": ("?", "bold yellow"),
     "waiting_answer": ("?", "bold yellow"),
+    "waiting_budget": ("?", "bold yellow"),
     "ready": ("·", "white"),
     "dispatched": ("▶", "bold cyan"),
     "succeeded": ("✔", "green"),
@@ -28,6 +29,7 @@ _MARKS: Mapping[str, tuple[str, str]] = {
 _WORDS: Mapping[str, str] = {
     "waiting_approval": "needs approval",
     "waiting_answer": "asks you",
+    "waiting_budget": "needs budget",
     "ready": "queued",
     "succeeded": "done",
     "dead_lettered": "dead-lettered",

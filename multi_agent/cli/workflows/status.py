@@ -97,6 +97,10 @@ def _waiting_json(found: Overview) -> dict[str, object]:
             }
             for one in found.questions
         ],
+        "budgets": [
+            {"workflow_id": one.workflow_id, "task_id": one.task_id, "reason": one.sentence}
+            for one in found.budgets
+        ],
         "dead_letters": [one.dead_letter_id for one in found.dead_letters],
     }
 
@@ -120,6 +124,7 @@ def _print_overview(found: Overview) -> None:
         print_line(f"worker {worker.worker_id} on {worker.host}: {roles} ({worker.slots} slots)")
     if found.waiting or found.dead_letters:
         asked = f", {len(found.questions)} questions" if found.questions else ""
+        asked += f", {len(found.budgets)} budgets" if found.budgets else ""
         what = f"{len(found.approvals)} approvals{asked}, {len(found.dead_letters)} dead letters"
         print_line(f"waits for a person: {what}; {command_line('status', '--waiting')}")
     if not found.served and not all(one.header.status.terminal for one in found.workflows):

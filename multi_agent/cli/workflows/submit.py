@@ -12,10 +12,18 @@ from contracts.base.printing import print_json, print_line
 from contracts.documents.todo_list import TodoList
 from multi_agent.application.bases import RepositoryBase, find_base, take_base
 from multi_agent.application.plans import check_protected, read_plan
-from multi_agent.cli.options import data_dir_option, json_option, questions_option, settings_of
+from multi_agent.application.spending.budgets import find_budget
+from multi_agent.cli.options import (
+    budget_options,
+    data_dir_option,
+    json_option,
+    questions_option,
+    settings_of,
+)
 from multi_agent.cli.output import may_ask
 from multi_agent.runtime.services import open_artifacts, open_client
 from multi_agent.settings import Settings
+from orchestrator.core.commands import Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,7 @@ class _Submission:
     help="When too many workflows are open, wait so long for room.",
 )
 @questions_option
+@budget_options
 @data_dir_option
 @json_option
 def submit(
@@ -71,6 +80,9 @@ async def _submit(settings: Settings, wanted: _Submission) -> str:
         check_protected(wanted.plan, base.protected)
         async with open_artifacts(settings) as artifacts:
             await take_base(artifacts, wanted.repo, base, settings, _say)
+    of_repository = base.settings.budget_usd if base.settings else None
+    # What is asked and its prices are known to those who serve the folder.
+    budget = find_budget(settings, of_repository, lambda: None, _say)
     async with open_client(settings, create=True) as client:
         return await client.submit(
             wanted.plan,
@@ -78,7 +90,7 @@ async def _submit(settings: Settings, wanted: _Submission) -> str:
             workflow_id=wanted.workflow_id,
             wait_seconds=wanted.wait_seconds,
             repository=base.settings,
-            questions=may_ask(settings),
+            terms=Terms(may_ask(settings), budget),
         )
 
 

@@ -49,7 +49,7 @@ def summary_lines(summary: Summary) -> list[str]:
         lines += field_lines("flaky", f"failed, and passed when the same was run again: {shown}")
     lines += _findings_lines(summary)
     lines.append(_work_line(summary))
-    lines.append(_model_line(summary))
+    lines += _model_lines(summary)
     if summary.commit:
         lines.append(f"  branch     {summary.branch}")
         lines.append(f"  commit     {summary.commit}")
@@ -115,13 +115,14 @@ def _work_line(summary: Summary) -> str:
     return f"  work       {summary.tasks} tasks, {summary.attempts} attempts{cycles}, {summary.seconds:.1f} s"
 
 
-def _model_line(summary: Summary) -> str:
+def _model_lines(summary: Summary) -> list[str]:
     calls = [f"{summary.planning_calls} to plan"] if summary.planning_calls else []
     calls += [f"{count} by {flowing(name)} instead" for name, count in summary.stand_ins.items()]
     which = f" ({', '.join(calls)})" if calls else ""
     cached = f" ({summary.cached_input_tokens} cached)" if summary.cached_input_tokens else ""
     tokens = f"{summary.input_tokens} tokens in{cached}, {summary.output_tokens} out"
-    return f"  model      {summary.model_calls} calls{which}, {tokens}, {_cost(summary)}"
+    budget = field_lines("budget", summary.budget) if summary.budget else []
+    return [f"  model      {summary.model_calls} calls{which}, {tokens}, {_cost(summary)}", *budget]
 
 
 def _cost(summary: Summary) -> str:

@@ -37,7 +37,8 @@ def connection_error(endpoint: Endpoint, error: BaseException) -> MultiAgentErro
     for cause in chain:
         if wrong := _wrong_setting(endpoint, cause):
             return NotConfigured(f"{endpoint.where}: {wrong}")
-    return ModelUnavailable(f"{endpoint.where}: {_said(endpoint, chain)}")
+    unsent = any(isinstance(cause, ConnectionRefusedError | socket.gaierror) for cause in chain)
+    return ModelUnavailable(f"{endpoint.where}: {_said(endpoint, chain)}", unsent=unsent)
 
 
 def _wrong_setting(endpoint: Endpoint, cause: BaseException) -> str | None:

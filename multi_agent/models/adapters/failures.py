@@ -23,6 +23,8 @@ from multi_agent.models.adapters.endpoint import Endpoint
 T = TypeVar("T")
 
 _TRANSIENT: Final = frozenset({408, 409, 425, 429})
+_NOT_BEGUN: Final = frozenset({425, 429, 503, 529})
+"""With which services send a request back before they work on it, so that it costs nothing."""
 _SPENT: Final = frozenset(
     {"insufficient_quota", "insufficient_balance", "billing_not_active", "billing_hard_limit_reached"}
 )
@@ -140,7 +142,8 @@ def http_error(endpoint: Endpoint, failure: HttpFailure) -> MultiAgentError:
         return rejected(endpoint, failure)
     detail = endpoint.scrub(failure.detail)
     said = f": {detail}" if detail else ""
-    return ModelUnavailable(f"model {endpoint.name}: HTTP {failure.status}{said}", failure.retry_after)
+    message = f"model {endpoint.name}: HTTP {failure.status}{said}"
+    return ModelUnavailable(message, failure.retry_after, unsent=failure.status in _NOT_BEGUN)
 
 
 def _other_error(endpoint: Endpoint, error: Exception) -> MultiAgentError:

@@ -9,7 +9,7 @@ from typing import Final
 
 from contracts.base.errors import InvalidDocument
 from contracts.base.model_answer import parse_answer
-from contracts.ports.model import ModelClient, ModelRequest, ModelResponse
+from contracts.ports.model import PURSE, ModelClient, ModelRequest, ModelResponse
 from contracts.ports.request_hash import request_hash
 from multi_agent.models.layers.wrapper import Wrapper
 
@@ -43,26 +43,28 @@ class Cached(Wrapper):
         if kept is not None:
             self._kept.move_to_end(key)
             return kept
-        call = self._calls.get(key)
+        # Whoever asks first pays, so that only those share a call who pay from one purse.
+        name = key if (purse := PURSE.get()) is None else f"{id(purse)}:{key}"
+        call = self._calls.get(name)
         if call is None:
-            call = self._calls[key] = _Call(asyncio.create_task(self._ask(key, request)))
+            call = self._calls[name] = _Call(asyncio.create_task(self._ask(name, key, request)))
         call.waiting += 1
         try:
             return await asyncio.shield(call.task)
         finally:
             call.waiting -= 1
             if not call.waiting and not call.task.done():
-                self._calls.pop(key, None)
+                self._calls.pop(name, None)
                 await _cancel(call.task)
 
-    async def _ask(self, key: str, request: ModelRequest) -> ModelResponse:
+    async def _ask(self, name: str, key: str, request: ModelRequest) -> ModelResponse:
         this = asyncio.current_task()
         try:
             response = await self._inner.complete(request)
         finally:
             # A new call may already have replaced this one if it was cancelled.
-            if key in self._calls and self._calls[key].task is this:
-                del self._calls[key]
+            if name in self._calls and self._calls[name].task is this:
+                del self._calls[name]
         if is_whole(request, response):
             self._keep(key, response)
         return response

@@ -26,6 +26,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "sandbox test": ("--list",),
     "approve": ("--show",),
     "answer": ("--show",),
+    "budget raise": ("--tokens", "1000"),
     "redis-acl": ("--passwords", "passwords"),
     "gateway-key": ("--keys", "keys.json"),
 }

@@ -104,6 +104,7 @@ TEXTS: Mapping[str, _Text] = {
     "github_enterprise_token": _Text({"form": "no token"}, ("GH_ENTERPRISE_TOKEN",)),
     "gitlab_token": _Text({"form": "no token"}, ("GITLAB_TOKEN",)),
     "forges": _Text({"form": "nonsense"}, ("MULTI_AGENT_FORGES",)),
+    "role_budgets": _Text({"form": "nonsense"}, ("MULTI_AGENT_ROLE_BUDGETS",)),
     "environment": _Text({"absent": "/nonexistent", "file": "plan.json"}, ("environment",)),
     "metrics_host": _Text(
         {"form": "x" * 70, "unreachable": "203.0.113.1"},

@@ -1,0 +1,58 @@
+"""What workflows may spend: a part of the settings."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from pydantic import BaseModel, Field
+
+from contracts.base.errors import NotConfigured
+from contracts.messages.budget import MOST_TOKENS, MOST_USD, Budget, SpendingLimits
+
+_FORM: Final = "ROLE=DOLLARS with commas between, such as coder=1.50,tester=0.25"
+
+
+class BudgetSettings(BaseModel):
+    """The settings for budgets; without any nothing is limited."""
+
+    budget: float | None = Field(
+        default=None,
+        gt=0,
+        le=MOST_USD,
+        description="USD that a workflow may spend; see [budgets](budgets.md)",
+    )
+    budget_tokens: int | None = Field(
+        default=None, ge=1, le=MOST_TOKENS, description="tokens that a workflow may use, read and written"
+    )
+    task_budget: float | None = Field(
+        default=None, gt=0, le=MOST_USD, description="USD for one task of a workflow, all attempts together"
+    )
+    task_budget_tokens: int | None = Field(
+        default=None, ge=1, le=MOST_TOKENS, description="tokens for one task, all attempts together"
+    )
+    role_budgets: str | None = Field(
+        default=None, description=f"USD for all tasks of a role in a workflow: {_FORM}"
+    )
+
+    def wanted_budget(self) -> Budget:
+        """What is set. Raises NotConfigured for budgets of roles that are none."""
+        return Budget(
+            workflow=SpendingLimits.of(self.budget, self.budget_tokens),
+            task=SpendingLimits.of(self.task_budget, self.task_budget_tokens),
+            roles=dict(map(_role, self.role_budgets.split(","))) if self.role_budgets else {},
+        )
+
+
+def _role(text: str) -> tuple[str, SpendingLimits]:
+    role, _, said = text.partition("=")
+    try:
+        usd = float(said)
+    except ValueError:
+        usd = math.nan
+    if not role.strip() or not 0 < usd <= MOST_USD:
+        raise NotConfigured(
+            f"MULTI_AGENT_ROLE_BUDGETS holds {text.strip()[:80]!r}; it must be {_FORM}, each more than 0 and "
+            f"at most {MOST_USD:,}"
+        )
+    return role.strip(), SpendingLimits.of(usd)

@@ -1,0 +1,43 @@
+"""`multi-agent budget show`."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+
+import click
+
+from contracts.base.printing import print_json, print_line
+from multi_agent.application.spending.budgets import BudgetState, budget_state
+from multi_agent.application.status import find_workflow
+from multi_agent.cli.decisions.action_text import raise_command
+from multi_agent.cli.options import data_dir_option, json_option, newest_workflow_argument, quiet_settings
+from multi_agent.runtime.services import open_client
+from multi_agent.settings import Settings
+
+
+@click.command()
+@newest_workflow_argument
+@data_dir_option
+@json_option
+def show(workflow: str | None, as_json: bool, **options: object) -> None:
+    """Show what WORKFLOW, by default the newest, may spend, has spent and needs next."""
+    name, state = asyncio.run(_state(quiet_settings(**options), workflow))
+    if as_json:
+        print_json(asdict(state) if state else {"workflow_id": name})
+        return
+    if state is None:
+        print_line(f"{name}: no budget; nothing limits what it spends")
+        return
+    print_line(f"{name}: {state.sentence}")
+    if state.reserved_usd or state.reserved_tokens:
+        print_line(f"set aside for what runs: ${state.reserved_usd:,.4f}, {state.reserved_tokens:,} tokens")
+    if state.waiting:
+        print_line(f"waits for budget: {', '.join(state.waiting)}")
+        print_line(f"  raise    {raise_command(name)}")
+
+
+async def _state(settings: Settings, workflow: str | None) -> tuple[str, BudgetState | None]:
+    async with open_client(settings) as client:
+        view = await find_workflow(client, workflow)
+    return view.header.workflow_id, budget_state(view)

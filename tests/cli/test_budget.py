@@ -1,0 +1,155 @@
+"""What a spent budget looks like, and the command that raises it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from contracts.base.errors import InvalidInput, NotConfigured
+from contracts.messages.budget import Amount, Budget, SpendingLimits
+from contracts.ports.model import PURSE
+from multi_agent.application.notices import Notice, Notices
+from multi_agent.application.spending.budgets import find_budget, planning_within
+from multi_agent.cli import cli
+from multi_agent.settings import load_settings
+from orchestrator.core.commands import BudgetBody, SubmitBody, read_body
+from orchestrator.storage.migrate import upgrade
+from orchestrator.storage.sql.database import open_database
+from tests.release.history import Desk, item
+
+SAID = "spent $0.4000 of $0.5000, next needs $0.2000"
+BUDGET = Budget(workflow=SpendingLimits.of(0.5))
+
+
+async def wait_for_budget(desk: Desk) -> None:
+    """A workflow `sma`, whose only task `code` waits for more to spend."""
+    await desk.submit("sma", item("code"), budget=BUDGET)
+    spent = {"total": {"micro_usd": 400_000, "tokens": 9}}
+    why = {"budget": {"micro_usd": 200_000, "tokens": 50}}
+    await desk.finish("sma", "code", status="suspended", suspended=why, spent=spent)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    asyncio.run(_write(f"sqlite:///{tmp_path / 'state.db'}"))
+    return tmp_path
+
+
+async def _write(url: str) -> None:
+    upgrade(url)
+    database = open_database(url)
+    desk = Desk(database)
+    await desk.start("orchestrator-1")
+    await desk.submit("free", item("code"))
+    await wait_for_budget(desk)
+    await database.close()
+
+
+def run(data: Path, *words: str) -> Result:
+    return CliRunner().invoke(cli, [*words, "--data-dir", str(data)])
+
+
+def bodies(data: Path, kind: str) -> list[object]:
+    connection = sqlite3.connect(data / "state.db")
+    rows = connection.execute("SELECT kind, body FROM commands WHERE kind = ?", (kind,)).fetchall()
+    connection.close()
+    return [read_body(*row) for row in rows]
+
+
+def test_it_is_shown_wherever_one_looks(data: Path) -> None:
+    for words in (("budget", "show", "sma"), ("status", "sma"), ("status", "--waiting"), ("watch", "sma")):
+        shown = run(data, *words).output
+        assert SAID in shown, words
+        assert "multi-agent budget raise sma USD" in shown, words
+    assert "needs budget" in run(data, "status", "sma").output
+    assert "1 budgets" in run(data, "status").output
+    assert "free: no budget" in run(data, "budget", "show", "free").output
+    state = json.loads(run(data, "budget", "show", "sma", "--json").output)
+    assert (state["limit_usd"], state["spent_usd"], state["needs_usd"]) == (0.5, 0.4, 0.2)
+    assert (state["waiting"], state["sentence"], state["limit_tokens"]) == (["code"], SAID, None)
+    [waits] = json.loads(run(data, "status", "--json").output)["budgets"]
+    assert waits == {"workflow_id": "sma", "task_id": "code", "reason": SAID}
+    events = run(data, "events", "sma").output
+    assert "code: out of budget (attempt 1, needs_usd 0.2, needs_tokens 50)" in events
+
+
+def test_it_is_raised_and_nonsense_is_refused_by_name(data: Path) -> None:
+    told = run(data, "budget", "raise", "sma", "2", "--tokens", "5000").output
+    assert "noted: sma may spend $2.00 and 5,000 tokens in all" in told
+    limits = [body.limits for body in bodies(data, "budget") if isinstance(body, BudgetBody)]
+    assert limits == [SpendingLimits(micro_usd=2_000_000, tokens=5_000)]
+    for words in (
+        ("sma",),
+        ("sma", "0"),
+        ("sma", "-1"),
+        ("sma", "nan"),
+        ("sma", "much"),
+        ("sma", "--tokens", "0"),
+    ):
+        assert run(data, "budget", "raise", *words).exit_code == 2, words
+
+
+def test_submit_keeps_what_may_be_spent(data: Path) -> None:
+    plan = Path(__file__).parents[2] / "contracts" / "sample_todo_list.json"
+    run(data, "submit", str(plan), "--workflow-id", "one", "--budget", "2.5", "--budget-tokens", "1000")
+    run(data, "submit", str(plan), "--workflow-id", "two")
+    found = [body.budget for body in bodies(data, "submit") if isinstance(body, SubmitBody)]
+    assert found[-2:] == [Budget(workflow=SpendingLimits.of(2.5, 1_000)), None]
+    for wrong in ("0", "-1", "1e9", "inf", "nan"):
+        refused = run(data, "submit", str(plan), "--budget", wrong)
+        assert (refused.exit_code, "--budget" in refused.output) == (2, True)
+
+
+async def test_it_is_told_of_once(data: Path) -> None:
+    database = open_database(f"sqlite:///{data / 'state.db'}")
+    notices = Notices(Desk(database).client)
+    await notices.begin()
+    assert await notices.new() == [Notice("budget.waiting", "sma", "code", reason=SAID)]
+    assert await notices.new() == []
+    await database.close()
+
+
+async def test_a_plan_is_made_within_the_budget_or_nothing_begins() -> None:
+    async with planning_within(BUDGET) as purse:
+        purse.settle(await purse.reserve("r", Amount(micro_usd=400_000)), Amount(micro_usd=300_000))
+    assert purse.spent == Amount(micro_usd=300_000)
+    with pytest.raises(InvalidInput) as caught:
+        async with planning_within(BUDGET) as purse:
+            await purse.reserve("r", Amount(micro_usd=600_000))
+    assert str(caught.value) == (
+        "budget: too small to make a plan: spent $0.0000 of $0.5000, next needs $0.6000; "
+        "give more (--budget, --budget-tokens)"
+    )
+    async with planning_within(None) as purse:
+        await purse.reserve("r", Amount(micro_usd=10**9))
+    assert PURSE.get() is None
+
+
+def _no_price() -> None:
+    raise NotConfigured("no price")
+
+
+def test_a_new_workflow_may_spend_what_is_set_and_at_most_what_its_repository_says() -> None:
+    said: list[str] = []
+    assert find_budget(load_settings(), None, _no_price, said.append) is None
+    settings = load_settings({"budget": 3, "task_budget_tokens": 9, "role_budgets": "coder=1.5, tester=0.25"})
+    found = find_budget(settings, 2.0, lambda: None, said.append)
+    assert found == Budget(
+        workflow=SpendingLimits.of(2.0),
+        task=SpendingLimits.of(None, 9),
+        roles={"coder": SpendingLimits.of(1.5), "tester": SpendingLimits.of(0.25)},
+    )
+    assert not said
+    with pytest.raises(NotConfigured, match="no price"):
+        find_budget(load_settings({"task_budget": 1}), None, _no_price, said.append)
+    tokens = load_settings({"budget_tokens": 5})
+    assert find_budget(tokens, 2.0, _no_price, said.append) == Budget(workflow=SpendingLimits.of(None, 5))
+    assert said == ["the repository's budget of $2.00 is not kept: no prices are set"]
+    for wrong in ("coder", "coder=x", "=1", "coder=0", "coder=nan", "coder=1,"):
+        with pytest.raises(InvalidInput, match="MULTI_AGENT_ROLE_BUDGETS holds"):
+            load_settings({"role_budgets": wrong}).wanted_budget()
