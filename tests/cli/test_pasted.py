@@ -24,6 +24,7 @@ HOME = "contracts/base/processes/command_lines.py"
 # Where the words are not printed as a command to paste.
 NOT_PRINTED = {
     "multi_agent/chaos/load.py": "what made a recording",
+    "multi_agent/gateway/records/as_recording.py": "what made a recording",
     "multi_agent/models/recordings/recorder.py": "what made a recording",
 }
 
