@@ -262,3 +262,31 @@ async def test_it_is_stored_and_raised_by_a_command(database: Database) -> None:
     assert stored.tasks["a"].allowance == SpendingLimits(micro_usd=1_100_000)
     assert left(stored).micro_usd == 0
     assert stored.tasks == desk.engine.workflows["short"].tasks
+
+
+def test_where_only_tasks_are_limited_the_first_dispatch_has_all_that_its_task_may_spend() -> None:
+    for budget in ({"task": {"micro_usd": 9}}, {"task": {"micro_usd": 9}, "workflow": {"tokens": 80}}):
+        play = Play(plan(item("a"), item("b")), budget=Budget.model_validate(budget))
+        play.dispatch("a")
+        assert granted(play, "a") == 9
+
+
+def test_lost_dispatches_that_held_nothing_do_not_hide_the_one_that_held_all() -> None:
+    play = Play(plan(item("a")), budget=dollars(1.0))
+    first = play.dispatch("a")
+    play.give(Lost("a", first, "w1", alone=False))
+    for _ in range(30):
+        play.give(Lost("a", play.dispatch("a"), "w1", alone=False))
+    play.dispatch("a")
+    data = decode(request_message(play.workflow.header, play.workflow.tasks["a"]).payload).data
+    assert isinstance(data, TaskRequest)
+    assert data.grant is not None
+    assert data.grant.earlier == (first,)
+
+
+def test_a_task_that_waits_without_saying_what_it_spent_uses_no_retry() -> None:
+    play = Play(plan(item("a", max_retries=0)), budget=dollars(1.0))
+    why = Suspension(budget=money(200_000))
+    play.give(Finished("a", outcome(play.dispatch("a"), status="suspended", suspended=why)))
+    task = play.workflow.tasks["a"]
+    assert (task.status, task.failures, task.charged.micro_usd) == (TaskStatus.BUDGET, 0, 1_000_000)
