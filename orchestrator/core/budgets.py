@@ -133,8 +133,25 @@ def waits_for_budget(workflow: Workflow, task: TaskState) -> str:
     """What was spent of what and what a task needs next, in words."""
     budget, totals = workflow.header.budget, workflow.totals
     if budget is None or totals is None or task.needs is None:
-        return "waits for budget"
-    return f"waits for budget: {budget.sentence(totals.charged, task.needs)}"
+        return "more than it may spend"
+    said = budget.sentence(totals.charged, task.needs)
+    return said if short_of(workflow, task) else f"{said}: more than its task or role may spend"
+
+
+def short_of(workflow: Workflow, task: TaskState) -> tuple[str, ...]:
+    """In which units, USD and tokens, the workflow must be given more for a waiting task to go on.
+
+    None where a limit of its task or role holds, which stays.
+    """
+    budget, totals, needs = workflow.header.budget, workflow.totals, task.needs
+    if budget is None or totals is None or needs is None:
+        return ()
+    unlimited = budget.model_copy(update={"workflow": UNLIMITED})
+    if not totals.left_for(unlimited, task.spending).bears(needs):
+        return ()
+    left = totals.left(budget)
+    units = (("USD", left.micro_usd, needs.micro_usd), ("tokens", left.tokens, needs.tokens))
+    return tuple(unit for unit, most, wanted in units if most is not None and wanted > most)
 
 
 def _tells_of(entry: JournalEvent, names: set[str]) -> bool:

@@ -161,6 +161,25 @@ def test_why_says_what_is_needed_and_what_to_do() -> None:
     assert told[0].do.endswith(f"budget raise {WORKFLOW} USD")
 
 
+def test_why_says_where_raising_does_not_help() -> None:
+    play = Play(plan(item("a")), budget=dollars(1.0, task={"micro_usd": 300_000}))
+    suspend(play, "a", play.dispatch("a"), used=200_000, needs=200_000)
+    reasons = explain(play.workflow, Observations(now=1.0))
+    [told] = with_remedies(WORKFLOW, play.workflow, reasons, workers_can_join=False)
+    assert told.text.endswith("next needs $0.2000: more than its task or role may spend")
+    assert told.do.endswith(f"cancel {WORKFLOW}")
+
+
+def test_why_says_in_which_unit_more_is_needed() -> None:
+    play = Play(plan(item("a")), budget=Budget(workflow=SpendingLimits.of(1.0, 50)))
+    why, spent = Suspension(budget=Amount(tokens=20)), Spent(total=Amount(tokens=40))
+    more = outcome(play.dispatch("a"), status="suspended", suspended=why, spent=spent)
+    play.give(Finished("a", more))
+    reasons = explain(play.workflow, Observations(now=1.0))
+    [told] = with_remedies(WORKFLOW, play.workflow, reasons, workers_can_join=False)
+    assert told.do.endswith(f"budget raise {WORKFLOW} --tokens N")
+
+
 def test_a_task_that_asks_for_what_it_had_fails_its_attempt() -> None:
     play = Play(plan(item("a", max_retries=0)), budget=dollars(1.0))
     suspend(play, "a", play.dispatch("a"), used=0, needs=1_000_000)
