@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, TypeAdapter
 
 from contracts.base.errors import NotConfigured
+from contracts.documents.todo_list import RoleName
 from contracts.messages.budget import MOST_TOKENS, MOST_USD, Budget, SpendingLimits
 
+_ROLE: Final[TypeAdapter[str]] = TypeAdapter(RoleName)
 _FORM: Final = "ROLE=DOLLARS with commas between, such as coder=1.50,tester=0.25"
 
 
@@ -40,19 +42,22 @@ class BudgetSettings(BaseModel):
         return Budget(
             workflow=SpendingLimits.of(self.budget, self.budget_tokens),
             task=SpendingLimits.of(self.task_budget, self.task_budget_tokens),
-            roles=dict(map(_role, self.role_budgets.split(","))) if self.role_budgets else {},
+            roles=_roles(self.role_budgets) if self.role_budgets else {},
         )
 
 
-def _role(text: str) -> tuple[str, SpendingLimits]:
-    role, _, said = text.partition("=")
-    try:
-        usd = float(said)
-    except ValueError:
-        usd = math.nan
-    if not role.strip() or not 0 < usd <= MOST_USD:
-        raise NotConfigured(
-            f"MULTI_AGENT_ROLE_BUDGETS holds {text.strip()[:80]!r}; it must be {_FORM}, each more than 0 and "
-            f"at most {MOST_USD:,}"
-        )
-    return role.strip(), SpendingLimits.of(usd)
+def _roles(text: str) -> dict[str, SpendingLimits]:
+    found: dict[str, SpendingLimits] = {}
+    for part in text.split(","):
+        role, _, said = map(str.strip, part.partition("="))
+        try:
+            usd = float(said) if _ROLE.validate_python(role) not in found else math.nan
+        except ValueError:
+            usd = math.nan
+        if not 0 < usd <= MOST_USD:
+            raise NotConfigured(
+                f"MULTI_AGENT_ROLE_BUDGETS holds {part.strip()[:80]!r}; it must be {_FORM}, each role once, "
+                f"each more than 0 and at most {MOST_USD:,}"
+            )
+        found[role] = SpendingLimits.of(usd)
+    return found

@@ -101,7 +101,7 @@ class TaskExecutor:
             execution_id=execution_id,
             worker_id=self._worker_id,
             usage=exchanges.usage,
-            spent=None if ledger is None else await ledger.close(),
+            spent=None if ledger is None else await ledger.close(started + event.data.item.timeout_seconds),
             seconds=round(clock() - started, 3),
             **found,
         )

@@ -9,12 +9,13 @@ log is closed spends no more: its outcome is under way.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import structlog
 
-from contracts.base.errors import MultiAgentError
+from contracts.base.errors import MultiAgentError, Unavailable
 from contracts.base.model import Model
 from contracts.messages.budget import NOTHING, Amount, Grant, Spent
 from contracts.messages.suspension import Suspended, Suspension
@@ -27,6 +28,8 @@ _MOST_EARLIER: Final = 20
 
 
 _CLOSE_SECONDS: Final = 5.0
+_BEHIND_DEADLINE: Final = 1.9
+"""Less than what an execution has before its process is ended."""
 
 
 class LedgerEntry(Model):
@@ -133,14 +136,15 @@ class Ledger:
             while not self._log.closed:
                 [spent] = costs([list(self._log.tries(self._settled))], self._answers)
                 if not self._grant.allowance.bears(spent.plus(bound)):
-                    break
+                    raise Suspended(Suspension(budget=bound))
                 told = dict(self._settled)
                 entry = self._entry(request_hash=request_hash, bound=bound, settled=told)
                 if (number := await self._log.append(entry)) is not None:
                     for name in told:
                         del self._settled[name]
                     return number
-        raise Suspended(Suspension(budget=bound))
+        # Asking for more would be refused where it had enough, and use up a retry.
+        raise Unavailable("another execution of this dispatch has ended; nothing more can be spent for it")
 
     def settle(self, number: int, used: Amount) -> None:
         self._settled[number] = used
@@ -148,23 +152,30 @@ class Ledger:
     def read_back(self, request_hash: str, used: Amount) -> None:
         self._answers[request_hash] = used
 
-    async def close(self) -> Spent | None:
-        """What was spent, after which nothing more can be; None where that cannot be found out now."""
+    async def close(self, deadline: float = math.inf) -> Spent | None:
+        """What was spent, after which nothing more can be; None where that cannot be found out now.
+
+        Of earlier dispatches as many as can be found out now. deadline: that of the execution, by the clock
+        of the event loop.
+        """
+        until = min(asyncio.get_running_loop().time() + _CLOSE_SECONDS, deadline + _BEHIND_DEADLINE)
+        names, tries = self._grant.earlier[-_MOST_EARLIER:][::-1], list[list[Try]]()
         try:
-            async with asyncio.timeout(_CLOSE_SECONDS), self._turn:
+            async with asyncio.timeout_at(until), self._turn:
                 await self._read()
-                tries = [await self._closed(self._log, self._settled)]
-                names = self._grant.earlier[-_MOST_EARLIER:][::-1]
+                tries.append(await self._closed(self._log, self._settled))
                 for name in names:
                     log = DispatchLog(self._store, *self._place, name)
                     await log.read()
                     tries.append(await self._closed(log, {}))
         except (MultiAgentError, TimeoutError) as error:
             reason = f"{type(error).__name__}: {error}"
-            _log.warning("spending_unknown", task_id=self._place[1], reason=reason)
+            _log.warning("spending_unknown", task_id=self._place[1], logs=len(tries), reason=reason)
+        if not tries:
             return None
-        total, *earlier = costs(tries, self._answers)
-        return Spent(total=total, earlier=dict(zip(names, earlier, strict=True)))
+        # An answer settles one try. Whether that is in a log that was not read is not known.
+        total, *earlier = costs(tries, self._answers if len(tries) > len(names) else {})
+        return Spent(total=total, earlier=dict(zip(names, earlier, strict=False)))
 
     async def _closed(self, log: DispatchLog, settled: Mapping[int, Amount]) -> list[Try]:
         while not log.closed:

@@ -163,7 +163,8 @@ class Purse(Protocol):
     async def reserve(self, request_hash: str, bound: Amount) -> int:
         """Set the bound aside for one try, and return its number; durable when this returns.
 
-        Raises Suspended where that is not left, StoreUnavailable, ArtifactError.
+        Raises Suspended where that is not left, Unavailable (StoreUnavailable, or where nothing more can be
+        spent because another execution of the same dispatch has ended), ArtifactError.
         """
 
     def settle(self, number: int, used: Amount) -> None:

@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 from contracts.documents.todo_list import TodoItem
 from contracts.messages.suspension import Question
-from multi_agent.application.spending.budgets import budget_state
 from orchestrator.client.views import WorkflowView
+from orchestrator.core.budgets import short_of, waits_for_budget
 from orchestrator.core.operator_actions import action_hash
 from orchestrator.core.state import TaskState, Workflow
 from orchestrator.core.suspension import question_hash
@@ -52,6 +52,8 @@ class PendingBudget:
     task_id: str
     sentence: str
     """What was spent of what, and what is needed next."""
+    short: tuple[str, ...]
+    """In which units the budget must be raised; none where a limit of its task or role holds."""
     action_hash: str
     """Identifies the wait."""
 
@@ -80,11 +82,17 @@ def pending_questions(view: WorkflowView) -> tuple[PendingQuestion, ...]:
 
 def pending_budgets(view: WorkflowView) -> tuple[PendingBudget, ...]:
     """The tasks of a workflow that wait for its budget to be raised."""
-    name, state = view.header.workflow_id, budget_state(view)
-    if state is None:
+    if not view.waiting_for_budget:
         return ()
+    name, workflow = view.header.workflow_id, Workflow.load(view.header, view.tasks)
     return tuple(
-        PendingBudget(name, task.task_id, state.sentence, _wait_hash(name, task))
+        PendingBudget(
+            name,
+            task.task_id,
+            waits_for_budget(workflow, task),
+            short_of(workflow, task),
+            _wait_hash(name, task),
+        )
         for task in view.waiting_for_budget
     )
 

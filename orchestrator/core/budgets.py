@@ -6,7 +6,7 @@ say what was spent has spent all of its allowance, until a later one of the task
 
 from __future__ import annotations
 
-from contracts.messages.budget import UNLIMITED, Amount, SpendingLimits, Spent
+from contracts.messages.budget import NOTHING, UNLIMITED, Amount, SpendingLimits, Spent
 from contracts.messages.budget_events import BudgetRaised, TaskOutOfBudget, TaskResumed
 from contracts.messages.journal import JournalEvent
 from orchestrator.core.decision import Decision
@@ -28,16 +28,17 @@ def allowance(workflow: Workflow, task: TaskState) -> SpendingLimits | None:
         return None
     shared = totals.left_for_role(budget, task.item.agent_role)
     left = totals.left_for(budget, task.spending)
-    wanted = task.charged.plus(task.charged).most(task.needs or Amount())
-    share = Amount(
-        micro_usd=(shared.micro_usd or 0) // max(1, totals.unsent),
-        tokens=(shared.tokens or 0) // max(1, totals.unsent),
-    ).most(wanted)
-    limited = SpendingLimits(
-        micro_usd=None if left.micro_usd is None else share.micro_usd,
-        tokens=None if left.tokens is None else share.tokens,
+    wanted = task.charged.plus(task.charged).most(task.needs or NOTHING)
+    share = SpendingLimits(
+        micro_usd=_share(shared.micro_usd, totals.unsent, wanted.micro_usd),
+        tokens=_share(shared.tokens, totals.unsent, wanted.tokens),
     )
-    return limited.within(left)
+    return share.within(left)
+
+
+def _share(left: int | None, among: int, wanted: int) -> int | None:
+    """None where tasks share nothing, so that only a limit of their own holds."""
+    return None if left is None else max(left // max(1, among), wanted)
 
 
 def out_of_budget(workflow: Workflow, task: TaskState) -> Decision | None:
@@ -61,7 +62,8 @@ def settled(task: TaskState, spent: Spent | None) -> TaskState:
     for name, amount in spent.earlier.items() if spent else ():
         if name in unknown:
             charged = charged.minus(unknown.pop(name)).plus(amount)
-    if spent is None:
+    if spent is None and task.allowance.amount != NOTHING:
+        # One that could spend nothing holds nothing; it would only be in the way of those that do.
         unknown[task.dispatch_id] = task.allowance.amount
         while len(unknown) > _MOST_UNKNOWN:
             del unknown[next(iter(unknown))]
@@ -131,8 +133,25 @@ def waits_for_budget(workflow: Workflow, task: TaskState) -> str:
     """What was spent of what and what a task needs next, in words."""
     budget, totals = workflow.header.budget, workflow.totals
     if budget is None or totals is None or task.needs is None:
-        return "waits for budget"
-    return f"waits for budget: {budget.sentence(totals.charged, task.needs)}"
+        return "more than it may spend"
+    said = budget.sentence(totals.charged, task.needs)
+    return said if short_of(workflow, task) else f"{said}: more than its task or role may spend"
+
+
+def short_of(workflow: Workflow, task: TaskState) -> tuple[str, ...]:
+    """In which units, USD and tokens, the workflow must be given more for a waiting task to go on.
+
+    None where a limit of its task or role holds, which stays.
+    """
+    budget, totals, needs = workflow.header.budget, workflow.totals, task.needs
+    if budget is None or totals is None or needs is None:
+        return ()
+    unlimited = budget.model_copy(update={"workflow": UNLIMITED})
+    if not totals.left_for(unlimited, task.spending).bears(needs):
+        return ()
+    left = totals.left(budget)
+    units = (("USD", left.micro_usd, needs.micro_usd), ("tokens", left.tokens, needs.tokens))
+    return tuple(unit for unit, most, wanted in units if most is not None and wanted > most)
 
 
 def _tells_of(entry: JournalEvent, names: set[str]) -> bool:

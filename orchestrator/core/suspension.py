@@ -67,9 +67,9 @@ def suspend(workflow: Workflow, task: TaskState, left: Left) -> Decision:
 
 def _check_need(left: Left, needs: Amount) -> None:
     """Refuse to give more to what had enough, or it would ask for ever."""
-    spent = left.outcome.spent
-    used_nothing = spent is None or spent.total == NOTHING
-    if left.granted is None or (used_nothing and left.granted.bears(needs)):
+    granted, spent = left.granted, left.outcome.spent
+    charged = spent.total if spent else granted.amount if granted else NOTHING
+    if granted is None or (charged == NOTHING and granted.bears(needs)):
         raise SuspensionRefused("it asks for more to spend and was given enough", "budget_refused")
 
 

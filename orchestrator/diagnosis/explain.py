@@ -105,7 +105,7 @@ def _of_task(workflow: Workflow, task: TaskState, around: Observations) -> tuple
 
 def _person(workflow: Workflow, task: TaskState) -> tuple[str, str]:
     if task.status is TaskStatus.BUDGET:
-        return "budget", waits_for_budget(workflow, task)
+        return "budget", f"waits for budget: {waits_for_budget(workflow, task)}"
     if task.question is None:
         return "approval", "waits for approval"
     return "answer", f"asks a person: {flowing(task.question.text)}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from contracts.base.processes.command_lines import command_line
+from orchestrator.core.budgets import short_of
 from orchestrator.core.state import Workflow
 from orchestrator.diagnosis.explain import Reason
 
@@ -19,22 +21,30 @@ def with_remedies(
     unserved = any(reason.code == "no_orchestrator" for reason in reasons)
 
     def remedy(reason: Reason) -> str:
+        words: tuple[str, ...] = ()
         match reason.code:
             case "no_orchestrator":
-                return command_line("up")
-            case "approval" | "answer" if reason.task_id is not None:
-                show = command_line("answer", workflow_id, reason.task_id, "--show")
-                is_asked = reason.code == "answer"
-                return show if is_asked else command_line("approve", workflow_id, reason.task_id)
-            case "blocked" | "budget":
-                more = ("budget", "raise", workflow_id, "USD")
-                return command_line(*(more if reason.code == "budget" else ("retry", workflow_id)))
+                words = ("up",)
+            case "approval" if reason.task_id is not None:
+                words = ("approve", workflow_id, reason.task_id)
+            case "answer" if reason.task_id is not None:
+                words = ("answer", workflow_id, reason.task_id, "--show")
+            case "blocked":
+                words = ("retry", workflow_id)
+            case "budget" if workflow and reason.task_id:
+                return budget_command(workflow_id, short_of(workflow, workflow.tasks[reason.task_id]))
             case "no_worker" if workers_can_join and not unserved and workflow and reason.task_id:
-                role = workflow.tasks[reason.task_id].item.agent_role
-                return command_line("worker", "--role", role)
+                words = ("worker", "--role", workflow.tasks[reason.task_id].item.agent_role)
             case "unknown":
-                return command_line("events", workflow_id)
-            case _:
-                return ""
+                words = ("events", workflow_id)
+        return command_line(*words) if words else ""
 
     return [replace(reason, do=remedy(reason)) for reason in reasons]
+
+
+def budget_command(workflow_id: str, short: Collection[str]) -> str:
+    """The command for a task that waits for its budget. short: see `short_of`."""
+    if not short:
+        return command_line("cancel", workflow_id)
+    usd, tokens = ("USD",) * ("USD" in short), ("--tokens", "N") * ("tokens" in short)
+    return command_line("budget", "raise", workflow_id, *usd, *tokens)

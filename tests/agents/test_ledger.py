@@ -7,7 +7,9 @@ import random
 
 import pytest
 
+from agents.worker.failures import task_error
 from agents.worker.ledger import Ledger
+from contracts.base.errors import Unavailable
 from contracts.messages.budget import NOTHING, Amount, Grant, SpendingLimits, Spent
 from contracts.messages.suspension import Suspended
 from tests.agents.support import ExchangesInMemory
@@ -84,12 +86,13 @@ async def test_nothing_is_spent_once_the_outcome_is_under_way() -> None:
     zombie, late = ledger(store, "d1", "e1"), ledger(store, "d1", "e2")
     await zombie.reserve("r", BOUND)
     assert await late.close() == Spent(total=BOUND)
-    with pytest.raises(Suspended):
+    with pytest.raises(Unavailable) as caught:
         await zombie.reserve("s", Amount(micro_usd=1))
+    assert task_error(caught.value).outage  # which uses no retry
     lost = ledger(store, "d2", "e3")
     await lost.reserve("r", BOUND)
     await ledger(store, "d3", "e4", earlier=("d2",)).close()
-    with pytest.raises(Suspended):
+    with pytest.raises(Unavailable):
         await lost.reserve("s", Amount(micro_usd=1))
 
 
@@ -116,3 +119,24 @@ async def test_fifty_racing_executions_of_one_dispatch_never_overspend(seed: int
     assert spent is not None
     assert sum(paid) <= spent.total.micro_usd <= 2_000
     assert len(paid) >= 20
+
+
+class StoreOfOneDispatch(ExchangesInMemory):
+    """Too slow for any dispatch but one."""
+
+    async def load_exchange(self, workflow_id: str, task_id: str, key: str) -> bytes | None:
+        if not key.startswith("spent:d2:"):
+            await asyncio.Event().wait()
+        return await super().load_exchange(workflow_id, task_id, key)
+
+
+async def test_what_is_known_is_told_where_earlier_dispatches_cannot_be_looked_at_in_time() -> None:
+    store, now = StoreOfOneDispatch(), asyncio.get_running_loop().time()
+    one = ledger(store, "d2", "e1", earlier=("d1",))
+    one.settle(await one.reserve("r", BOUND), USED)
+    await one.reserve("in flight", BOUND)
+    one.read_back("in flight", USED)  # may settle a try of an earlier dispatch
+    assert await one.close(deadline=now - 1.5) == Spent(total=USED.plus(BOUND))
+    # Long before the process is ended that held it.
+    assert await ledger(store, "d1", "e1").close(deadline=now - 1.5) is None
+    assert asyncio.get_running_loop().time() - now < 3

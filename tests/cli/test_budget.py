@@ -150,6 +150,6 @@ def test_a_new_workflow_may_spend_what_is_set_and_at_most_what_its_repository_sa
     tokens = load_settings({"budget_tokens": 5})
     assert find_budget(tokens, 2.0, _no_price, said.append) == Budget(workflow=SpendingLimits.of(None, 5))
     assert said == ["the repository's budget of $2.00 is not kept: no prices are set"]
-    for wrong in ("coder", "coder=x", "=1", "coder=0", "coder=nan", "coder=1,"):
+    for wrong in ("coder", "coder=x", "=1", "coder=0", "coder=nan", "coder=1,", "Coder=1", "a=1,a=2"):
         with pytest.raises(InvalidInput, match="MULTI_AGENT_ROLE_BUDGETS holds"):
             load_settings({"role_budgets": wrong}).wanted_budget()

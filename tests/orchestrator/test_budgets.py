@@ -161,6 +161,25 @@ def test_why_says_what_is_needed_and_what_to_do() -> None:
     assert told[0].do.endswith(f"budget raise {WORKFLOW} USD")
 
 
+def test_why_says_where_raising_does_not_help() -> None:
+    play = Play(plan(item("a")), budget=dollars(1.0, task={"micro_usd": 300_000}))
+    suspend(play, "a", play.dispatch("a"), used=200_000, needs=200_000)
+    reasons = explain(play.workflow, Observations(now=1.0))
+    [told] = with_remedies(WORKFLOW, play.workflow, reasons, workers_can_join=False)
+    assert told.text.endswith("next needs $0.2000: more than its task or role may spend")
+    assert told.do.endswith(f"cancel {WORKFLOW}")
+
+
+def test_why_says_in_which_unit_more_is_needed() -> None:
+    play = Play(plan(item("a")), budget=Budget(workflow=SpendingLimits.of(1.0, 50)))
+    why, spent = Suspension(budget=Amount(tokens=20)), Spent(total=Amount(tokens=40))
+    more = outcome(play.dispatch("a"), status="suspended", suspended=why, spent=spent)
+    play.give(Finished("a", more))
+    reasons = explain(play.workflow, Observations(now=1.0))
+    [told] = with_remedies(WORKFLOW, play.workflow, reasons, workers_can_join=False)
+    assert told.do.endswith(f"budget raise {WORKFLOW} --tokens N")
+
+
 def test_a_task_that_asks_for_what_it_had_fails_its_attempt() -> None:
     play = Play(plan(item("a", max_retries=0)), budget=dollars(1.0))
     suspend(play, "a", play.dispatch("a"), used=0, needs=1_000_000)
@@ -262,3 +281,31 @@ async def test_it_is_stored_and_raised_by_a_command(database: Database) -> None:
     assert stored.tasks["a"].allowance == SpendingLimits(micro_usd=1_100_000)
     assert left(stored).micro_usd == 0
     assert stored.tasks == desk.engine.workflows["short"].tasks
+
+
+def test_where_only_tasks_are_limited_the_first_dispatch_has_all_that_its_task_may_spend() -> None:
+    for budget in ({"task": {"micro_usd": 9}}, {"task": {"micro_usd": 9}, "workflow": {"tokens": 80}}):
+        play = Play(plan(item("a"), item("b")), budget=Budget.model_validate(budget))
+        play.dispatch("a")
+        assert granted(play, "a") == 9
+
+
+def test_lost_dispatches_that_held_nothing_do_not_hide_the_one_that_held_all() -> None:
+    play = Play(plan(item("a")), budget=dollars(1.0))
+    first = play.dispatch("a")
+    play.give(Lost("a", first, "w1", alone=False))
+    for _ in range(30):
+        play.give(Lost("a", play.dispatch("a"), "w1", alone=False))
+    play.dispatch("a")
+    data = decode(request_message(play.workflow.header, play.workflow.tasks["a"]).payload).data
+    assert isinstance(data, TaskRequest)
+    assert data.grant is not None
+    assert data.grant.earlier == (first,)
+
+
+def test_a_task_that_waits_without_saying_what_it_spent_uses_no_retry() -> None:
+    play = Play(plan(item("a", max_retries=0)), budget=dollars(1.0))
+    why = Suspension(budget=money(200_000))
+    play.give(Finished("a", outcome(play.dispatch("a"), status="suspended", suspended=why)))
+    task = play.workflow.tasks["a"]
+    assert (task.status, task.failures, task.charged.micro_usd) == (TaskStatus.BUDGET, 0, 1_000_000)

@@ -8,12 +8,14 @@ from dataclasses import asdict
 import click
 
 from contracts.base.printing import print_json, print_line
-from multi_agent.application.spending.budgets import BudgetState, budget_state
+from multi_agent.application.spending.budgets import budget_state
 from multi_agent.application.status import find_workflow
-from multi_agent.cli.decisions.action_text import raise_command
+from multi_agent.application.waiting import pending_budgets
+from multi_agent.cli.decisions.action_text import budget_line
 from multi_agent.cli.options import data_dir_option, json_option, newest_workflow_argument, quiet_settings
 from multi_agent.runtime.services import open_client
 from multi_agent.settings import Settings
+from orchestrator.client.views import WorkflowView
 
 
 @click.command()
@@ -22,7 +24,8 @@ from multi_agent.settings import Settings
 @json_option
 def show(workflow: str | None, as_json: bool, **options: object) -> None:
     """Show what WORKFLOW, by default the newest, may spend, has spent and needs next."""
-    name, state = asyncio.run(_state(quiet_settings(**options), workflow))
+    view = asyncio.run(_view(quiet_settings(**options), workflow))
+    name, state = view.header.workflow_id, budget_state(view)
     if as_json:
         print_json(asdict(state) if state else {"workflow_id": name})
         return
@@ -34,10 +37,10 @@ def show(workflow: str | None, as_json: bool, **options: object) -> None:
         print_line(f"set aside for what runs: ${state.reserved_usd:,.4f}, {state.reserved_tokens:,} tokens")
     if state.waiting:
         print_line(f"waits for budget: {', '.join(state.waiting)}")
-        print_line(f"  raise    {raise_command(name)}")
+        for line in dict.fromkeys(map(budget_line, pending_budgets(view))):
+            print_line(line)
 
 
-async def _state(settings: Settings, workflow: str | None) -> tuple[str, BudgetState | None]:
+async def _view(settings: Settings, workflow: str | None) -> WorkflowView:
     async with open_client(settings) as client:
-        view = await find_workflow(client, workflow)
-    return view.header.workflow_id, budget_state(view)
+        return await find_workflow(client, workflow)

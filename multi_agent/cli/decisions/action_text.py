@@ -8,6 +8,7 @@ from contracts.base.printing import print_json, print_line
 from contracts.base.processes.command_lines import command_line
 from multi_agent.application.waiting import Pending, PendingApproval, PendingBudget, PendingQuestion
 from multi_agent.cli.decisions.question_text import print_waiting_question
+from orchestrator.diagnosis.remedies import budget_command
 
 
 def print_action(approval: PendingApproval) -> None:
@@ -26,16 +27,16 @@ def print_waiting(waiting: Iterable[Pending]) -> None:
             continue
         if isinstance(one, PendingBudget):
             print_line(f"waits for budget: {one.task_id}: {one.sentence}")
-            print_line(f"  raise    {raise_command(one.workflow_id)}")
+            print_line(budget_line(one))
             continue
         print_line(f"waiting for approval: {one.item.task_id}")
         print_action(one)
         print_line(f"  allow    {approve_command(one)}")
 
 
-def raise_command(workflow_id: str) -> str:
-    """The command that raises what a workflow may spend."""
-    return command_line("budget", "raise", workflow_id, "USD")
+def budget_line(one: PendingBudget) -> str:
+    """The command for a task that waits for more to spend."""
+    return f"  {'raise' if one.short else 'cancel':8} {budget_command(one.workflow_id, one.short)}"
 
 
 def approve_command(approval: PendingApproval) -> str:
