@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from contracts.documents.todo_list import TodoItem
+from contracts.messages.budget import SpendingLimits
 from contracts.messages.suspension import Question
 from orchestrator.client.views import WorkflowView
-from orchestrator.core.budgets import short_of, waits_for_budget
+from orchestrator.core.budgets import enough_for, waits_for_budget
 from orchestrator.core.operator_actions import action_hash
 from orchestrator.core.state import TaskState, Workflow
 from orchestrator.core.suspension import question_hash
@@ -52,8 +53,8 @@ class PendingBudget:
     task_id: str
     sentence: str
     """What was spent of what, and what is needed next."""
-    short: tuple[str, ...]
-    """In which units the budget must be raised; none where a limit of its task or role holds."""
+    enough: SpendingLimits | None
+    """To what the budget must be raised at least; None where a limit of its task or role holds."""
     action_hash: str
     """Identifies the wait."""
 
@@ -90,7 +91,7 @@ def pending_budgets(view: WorkflowView) -> tuple[PendingBudget, ...]:
             name,
             task.task_id,
             waits_for_budget(workflow, task),
-            short_of(workflow, task),
+            enough_for(workflow, task),
             _wait_hash(name, task),
         )
         for task in view.waiting_for_budget

@@ -15,6 +15,7 @@ from orchestrator.core.state import TaskState, TaskStatus, Workflow
 from orchestrator.core.totals import TaskSpending
 
 _MOST_UNKNOWN = 1_000
+_CENT = 10_000
 
 
 def allowance(workflow: Workflow, task: TaskState) -> SpendingLimits | None:
@@ -135,23 +136,27 @@ def waits_for_budget(workflow: Workflow, task: TaskState) -> str:
     if budget is None or totals is None or task.needs is None:
         return "more than it may spend"
     said = budget.sentence(totals.charged, task.needs)
-    return said if short_of(workflow, task) else f"{said}: more than its task or role may spend"
+    return said if enough_for(workflow, task) else f"{said}: more than its task or role may spend"
 
 
-def short_of(workflow: Workflow, task: TaskState) -> tuple[str, ...]:
-    """In which units, USD and tokens, the workflow must be given more for a waiting task to go on.
+def enough_for(workflow: Workflow, task: TaskState) -> SpendingLimits | None:
+    """The limits of the workflow, of those that are too low, with which a waiting task goes on; full cents.
 
     None where a limit of its task or role holds, which stays.
     """
     budget, totals, needs = workflow.header.budget, workflow.totals, task.needs
     if budget is None or totals is None or needs is None:
-        return ()
+        return None
     unlimited = budget.model_copy(update={"workflow": UNLIMITED})
     if not totals.left_for(unlimited, task.spending).bears(needs):
-        return ()
-    left = totals.left(budget)
-    units = (("USD", left.micro_usd, needs.micro_usd), ("tokens", left.tokens, needs.tokens))
-    return tuple(unit for unit, most, wanted in units if most is not None and wanted > most)
+        return None
+    left, used = totals.left(budget), budget.planned.plus(totals.charged).plus(totals.reserved).plus(needs)
+    cents = -(-used.micro_usd // _CENT) * _CENT
+    enough = SpendingLimits(
+        micro_usd=cents if left.micro_usd is not None and needs.micro_usd > left.micro_usd else None,
+        tokens=used.tokens if left.tokens is not None and needs.tokens > left.tokens else None,
+    )
+    return None if enough == UNLIMITED else enough
 
 
 def _tells_of(entry: JournalEvent, names: set[str]) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 
 from contracts.base.processes.command_lines import command_line
-from orchestrator.core.budgets import short_of
+from contracts.messages.budget import SpendingLimits
+from orchestrator.core.budgets import enough_for
 from orchestrator.core.state import Workflow
 from orchestrator.diagnosis.explain import Reason
 
@@ -21,30 +21,32 @@ def with_remedies(
     unserved = any(reason.code == "no_orchestrator" for reason in reasons)
 
     def remedy(reason: Reason) -> str:
-        words: tuple[str, ...] = ()
+        task = workflow.tasks.get(reason.task_id or "") if workflow else None
+        do = ""
         match reason.code:
             case "no_orchestrator":
-                words = ("up",)
+                do = command_line("up")
             case "approval" if reason.task_id is not None:
-                words = ("approve", workflow_id, reason.task_id)
+                do = command_line("approve", workflow_id, reason.task_id)
             case "answer" if reason.task_id is not None:
-                words = ("answer", workflow_id, reason.task_id, "--show")
+                do = command_line("answer", workflow_id, reason.task_id, "--show")
             case "blocked":
-                words = ("retry", workflow_id)
-            case "budget" if workflow and reason.task_id:
-                return budget_command(workflow_id, short_of(workflow, workflow.tasks[reason.task_id]))
-            case "no_worker" if workers_can_join and not unserved and workflow and reason.task_id:
-                words = ("worker", "--role", workflow.tasks[reason.task_id].item.agent_role)
+                do = command_line("retry", workflow_id)
+            case "budget" if workflow and task:
+                do = budget_command(workflow_id, enough_for(workflow, task))
+            case "no_worker" if workers_can_join and not unserved and task:
+                do = command_line("worker", "--role", task.item.agent_role)
             case "unknown":
-                words = ("events", workflow_id)
-        return command_line(*words) if words else ""
+                do = command_line("events", workflow_id)
+        return do
 
     return [replace(reason, do=remedy(reason)) for reason in reasons]
 
 
-def budget_command(workflow_id: str, short: Collection[str]) -> str:
-    """The command for a task that waits for its budget. short: see `short_of`."""
-    if not short:
+def budget_command(workflow_id: str, enough: SpendingLimits | None) -> str:
+    """The command for a task that waits for its budget. enough: see `enough_for`."""
+    if enough is None:
         return command_line("cancel", workflow_id)
-    usd, tokens = ("USD",) * ("USD" in short), ("--tokens", "N") * ("tokens" in short)
+    usd = () if enough.usd is None else (f"{enough.usd:.2f}",)
+    tokens = () if enough.tokens is None else ("--tokens", f"{enough.tokens}")
     return command_line("budget", "raise", workflow_id, *usd, *tokens)

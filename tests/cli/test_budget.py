@@ -65,7 +65,7 @@ def test_it_is_shown_wherever_one_looks(data: Path) -> None:
     for words in (("budget", "show", "sma"), ("status", "sma"), ("status", "--waiting"), ("watch", "sma")):
         shown = run(data, *words).output
         assert SAID in shown, words
-        assert "multi-agent budget raise sma USD" in shown, words
+        assert "multi-agent budget raise sma 0.60" in shown, words
     assert "needs budget" in run(data, "status", "sma").output
     assert "1 budgets" in run(data, "status").output
     assert "free: no budget" in run(data, "budget", "show", "free").output

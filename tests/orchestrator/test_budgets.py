@@ -158,7 +158,7 @@ def test_why_says_what_is_needed_and_what_to_do() -> None:
         ("budget", said),
         ("dependency", f"waits for a, which {said}"),
     ]
-    assert told[0].do.endswith(f"budget raise {WORKFLOW} USD")
+    assert told[0].do.endswith(f"budget raise {WORKFLOW} 1.10")
 
 
 def test_why_says_where_raising_does_not_help() -> None:
@@ -177,7 +177,7 @@ def test_why_says_in_which_unit_more_is_needed() -> None:
     play.give(Finished("a", more))
     reasons = explain(play.workflow, Observations(now=1.0))
     [told] = with_remedies(WORKFLOW, play.workflow, reasons, workers_can_join=False)
-    assert told.do.endswith(f"budget raise {WORKFLOW} --tokens N")
+    assert told.do.endswith(f"budget raise {WORKFLOW} --tokens 60")
 
 
 def test_a_task_that_asks_for_what_it_had_fails_its_attempt() -> None:

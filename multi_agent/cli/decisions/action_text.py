@@ -36,7 +36,7 @@ def print_waiting(waiting: Iterable[Pending]) -> None:
 
 def budget_line(one: PendingBudget) -> str:
     """The command for a task that waits for more to spend."""
-    return f"  {'raise' if one.short else 'cancel':8} {budget_command(one.workflow_id, one.short)}"
+    return f"  {'raise' if one.enough else 'cancel':8} {budget_command(one.workflow_id, one.enough)}"
 
 
 def approve_command(approval: PendingApproval) -> str:
