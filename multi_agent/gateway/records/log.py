@@ -95,7 +95,7 @@ class RequestLog:
         self._store.close()
 
     def _run(self) -> None:
-        while not (self._ends and not self._waiting):
+        while self._waiting or self._lost or not self._ends:
             self._wakes.wait()
             self._wakes.clear()
             while self._waiting or self._lost:
