@@ -257,6 +257,14 @@ def test_a_day_ends_at_midnight_and_a_minute_after_sixty_seconds(tmp_path: Path)
     ledger.close()
 
 
+def test_a_clock_that_was_ahead_holds_nobody_up(tmp_path: Path) -> None:
+    ledger, minutely = KeyLedger(tmp_path / "ledger"), KeyLimits(requests_per_minute=1)
+    assert isinstance(ledger.take("a", minutely, KeyAmount(), NOON + 86_400), int)
+    assert isinstance(ledger.take("a", minutely, KeyAmount(), NOON), int)
+    assert isinstance(ledger.take("a", minutely, KeyAmount(), NOON - 1), KeyRefused)
+    ledger.close()
+
+
 def test_the_dead_stay_charged_and_are_forgotten_after_a_day(tmp_path: Path) -> None:
     ledger = KeyLedger(tmp_path / "ledger")
     limits = KeyLimits(usd=1)

@@ -202,7 +202,8 @@ class Switched(LocalWindow):
 
 async def test_where_the_team_cannot_be_counted_the_process_is() -> None:
     team, own = Switched(Rates(1, 100)), LocalWindow(Rates(1, 100))
-    window = TeamWindow(team, own)
+    time = Time()
+    window = TeamWindow(team, own, clock=time.clock)
     held = await window.reserve(50)
     assert (held.alone, (await window.reserve(50)).wait > 0) == (False, True)
     team.is_away = True
@@ -210,6 +211,9 @@ async def test_where_the_team_cannot_be_counted_the_process_is() -> None:
     alone = await window.reserve(50)
     assert (alone.wait, alone.alone, (await window.reserve(50)).wait > 0) == (0.0, True, True)
     team.is_away = False
+    assert (await window.reserve(50)).alone, "a server that hangs is not asked for every request"
     await window.settle(alone, 10)
-    assert (await window.reserve(50)).wait > 0
+    time.now += 10.0
+    again = await window.reserve(50)
+    assert (again.alone, again.wait > 0) == (False, True)
     await window.close()
