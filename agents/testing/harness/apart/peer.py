@@ -122,6 +122,6 @@ class Peer:
         found = self._wire.unpacked(kind)
         if error is None:
             return self._stand_ins.make_value(found, number, hashed)
-        arguments, text, cause = error
-        parts = (self._wire.unpacked(arguments), text, self._wire.unpacked(cause))
+        arguments, text, before = error
+        parts = (self._wire.unpacked(arguments), text, self._wire.unpacked(before))
         return self._stand_ins.make_error(found, number, *parts)
