@@ -68,9 +68,8 @@ async def test_each_request_has_a_record(tmp_path: Path) -> None:
 def test_what_utf_8_and_the_file_cannot_hold_is_no_end_of_it(tmp_path: Path) -> None:
     path, dropped = tmp_path / "requests.db", list[int]()
     log = RequestLog(path, LogRules(1, 10), str, dropped.append)
-    said = {"session": "s\udcff", "usage": WireUsage(10**30, 7)}
-    for line in (RequestLine("odd", "chat", "answer", **said), RequestLine("later", "chat", "answer")):
-        log.add(line)
+    log.add(RequestLine("odd", "chat", "answer", session="s\udcff", usage=WireUsage(10**30, 7)))
+    log.add(RequestLine("later", "chat", "answer"))
     log.close()
     odd, later = [one.record for one in all_of(path)]
     assert (odd.session, odd.input, odd.output, later.request_id) == ("s\ufffd", 2**63 - 1, 7, "later")

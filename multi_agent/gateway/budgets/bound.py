@@ -147,10 +147,12 @@ def with_output_limit(name: FormatName, sent: dict[str, Any], most: int, chat_na
 def _limits(name: FormatName, body: Mapping[str, Any]) -> Iterator[str]:
     """Yield the paths of what says how long answers are, and how many, and is no limit."""
     place, holder = ("$.generationConfig", body.get("generationConfig")) if name == "gemini" else ("$", body)
-    for field in _LIMITS[name] if isinstance(holder, Mapping) else ():
+    if not isinstance(holder, Mapping):
+        return
+    for field in _LIMITS[name]:
         if type(said := holder.get(field)) is int and said < 1:
             yield f"{place}.{field}"
-    if name == "gemini" and isinstance(holder, Mapping) and _OTHERWISE_SPELT in holder:
+    if name == "gemini" and _OTHERWISE_SPELT in holder:
         yield f"{place}.{_OTHERWISE_SPELT}"
 
 
