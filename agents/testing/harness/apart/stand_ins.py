@@ -5,7 +5,6 @@ Whatever is done to one is asked of the other process; see `peer.py`.
 
 from __future__ import annotations
 
-import os
 import sys
 import types
 from collections.abc import Callable
@@ -88,7 +87,7 @@ class Class(type):
 def _look(value: Any, name: str) -> Any:
     __tracebackhide__ = True
     kind = type(value)
-    if name == "__class__" and _space(kind).get(_DERIVES) and "PYTEST_CURRENT_TEST" in os.environ:
+    if name == "__class__" and _space(kind).get(_DERIVES) and _peer_of(kind).is_testing:
         # What `isinstance` asks last: it would not see what the original derives from.
         raise _peer_of(kind).refuse(f"the tests look at what a {kind.__name__} of the code is")
     return _get(value, name) if name in _OF_VALUES else object.__getattribute__(value, name)
