@@ -472,8 +472,13 @@ class TestMore(TestSome):
 class TestSetUp(TestCase):
     def setUp(self): logging.disable()
     def test_plain(self): assert f() == 1
+class TestRun(TestCase):
+    def run(self, result=None): logging.disable(); super().run(result)
+    def test_plain(self): assert f() == 1
 class TestPlain(TestCase):
     def test_plain(self): assert f() == 1
+def test_behind_a_text():
+    "No need to mock anything."; collector.collect()
 """
 
 
