@@ -18,12 +18,14 @@ from contracts.base.errors import (
     ModelRejected,
     ModelUnavailable,
     MultiAgentError,
+    NotConfigured,
 )
 from contracts.ports.model import ModelRequest, ModelResponse
 from contracts.ports.rates import Rates, RateWindow, Reservation
 from multi_agent.models.layers.rate_limit import LocalWindow, RateLimited, most_tokens
 from multi_agent.models.layers.shared_window import SharedWindow
 from multi_agent.models.layers.team_window import TeamWindow
+from multi_agent.settings import load_settings
 from tests.models.rigs import asking
 from tests.models.test_wrappers import Scripted, Time
 
@@ -182,6 +184,12 @@ def test_a_process_that_is_killed_gives_the_lock_back() -> None:
     assert asyncio.run(window.reserve(1)).wait == 0.0
     os.close(ready)
     os.close(says)
+
+
+@pytest.mark.parametrize("name", ["requests_per_minute", "tokens_per_minute"])
+def test_a_limit_that_no_memory_holds_is_refused(name: str) -> None:
+    with pytest.raises(NotConfigured, match=f"MULTI_AGENT_{name.upper()} is '10{{18}}'; .* at most 1,000,000"):
+        load_settings({name: 10**18})
 
 
 class Switched(LocalWindow):
