@@ -12,10 +12,10 @@ class LayerSettings(BaseModel):
     """The settings of what stands around every model."""
 
     requests_per_minute: int | None = Field(
-        default=None, gt=0, description="requests to each model; see [limits](models.md#limits)"
+        default=None, gt=0, le=1_000_000, description="requests to each model; see [limits](models.md#limits)"
     )
     tokens_per_minute: int | None = Field(
-        default=None, gt=0, description="tokens of each model, in and out together"
+        default=None, gt=0, le=10**12, description="tokens of each model, in and out together"
     )
     rates_of: Literal["worker", "team"] = Field(
         default="worker",

@@ -52,7 +52,7 @@ class RedisRates:
             await self._add(second, -1, -tokens)  # this process stood still meanwhile
         else:
             raise BusUnavailable(f"Redis at {self._pool.place.name}: its clock and this machine's differ")
-        used = _counted(fields, second, tokens)
+        used = [one for one in _counted(fields, second, tokens) if one.until <= now + 2 * _COUNTS]
         if wait := self._rates.wait(used, tokens, now):
             await self._add(second, -1, -tokens)
             return Reservation(min(wait, _LONGEST_WAIT) * (1 + self._jitter() / 4))
@@ -91,7 +91,7 @@ class RedisRates:
         now, fields = _seconds(replies[0]), replies[-2]
         self._ahead = now - time.monotonic()
         self._stale = tuple(
-            name for name in map(_text, fields[: 2 * _MOST_FIELDS : 2]) if _second(name) + _COUNTS <= now
+            name for name in map(_text, fields[: 2 * _MOST_FIELDS : 2]) if abs(_second(name) - now) >= _COUNTS
         )
         return now, fields
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
+from contracts.base.text import encodable
 from multi_agent.models.wire.canonical import FormatName
 
 Wish: TypeAlias = Literal["answer", "count", "models"]
@@ -125,7 +126,7 @@ def _of_user(user: object) -> str:
 
 
 def _first(found: Iterable[object]) -> str:
-    return next((one[:_MOST_SESSION] for one in found if isinstance(one, str) and one), "")
+    return next((encodable(one[:_MOST_SESSION]) for one in found if isinstance(one, str) and one), "")
 
 
 def shown_model(name: FormatName, model: str) -> dict[str, object]:

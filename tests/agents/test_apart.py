@@ -318,6 +318,19 @@ MISTAKEN = {
         "class Box:\n    def __contains__(self, item): return True\n",
         "def test_it():\n    assert 1 in Box()\n",
     ),
+    "equals everything": (
+        "class Box:\n    def __eq__(self, other): return True\n    __hash__ = None\n",
+        "def test_it():\n    assert Box() == Box()\n",
+    ),
+    "is a dict, of a kind": (
+        "import collections\ndef all(): return collections.OrderedDict(a=1)\n",
+        "def test_it():\n    assert isinstance(all(), dict) is False\n",
+    ),
+    "tells of what came before": (
+        "def read():\n    try: {}[1]\n    except KeyError: raise ValueError('none')\n",
+        "def test_it():\n    try: read()\n    except ValueError as error: found = error\n"
+        "    assert found.__suppress_context__ or found.__context__ is None\n",
+    ),
     "exports nothing by name": (
         "def total(): return 1\n",
         "import app.calc\ndef test_it():\n    assert 'total' in app.calc.__all__\n",
@@ -442,6 +455,9 @@ def test_alias(): collector.collect()
 def test_fixture(quiet): ...
 def test_fixture_of_a_fixture(above): ...
 def test_helper(): helped()
+def test_type(): assert type(f()) is not dict
+def test_types(): assert type(f()) != dict
+def test_subclass(): assert not issubclass(f(), Mapping)
 @pytest.mark.parametrize("way", WAYS)
 def test_way(way): ...
 @pytest.mark.usefixtures("served")
@@ -456,8 +472,13 @@ class TestMore(TestSome):
 class TestSetUp(TestCase):
     def setUp(self): logging.disable()
     def test_plain(self): assert f() == 1
+class TestRun(TestCase):
+    def run(self, result=None): logging.disable(); super().run(result)
+    def test_plain(self): assert f() == 1
 class TestPlain(TestCase):
     def test_plain(self): assert f() == 1
+def test_behind_a_text():
+    "No need to mock anything."; collector.collect()
 """
 
 

@@ -180,10 +180,46 @@ async def test_what_cannot_be_bounded_is_refused_or_bounded(tmp_path: Path) -> N
         ("anthropic", {"tools": [{"type": ["x"]}]}, "$.tools[0]"),
         ("gemini", {"tools": [{"functionDeclarations": []}, {"googleSearch": {}}]}, "$.tools[1]"),
         ("gemini", {"generation_config": {"candidateCount": 9}}, "$.generation_config"),
+        ("gemini", {"generationConfig": {"candidate_count": 9}}, "$.generationConfig.candidate_count"),
+        ("gemini", {"generationConfig": {"maxOutputTokens": -1}}, "$.generationConfig.maxOutputTokens"),
+        ("chat", {"max_tokens": -1, "max_completion_tokens": 5}, "$.max_tokens"),
+        ("anthropic", {"max_tokens": 0}, "$.max_tokens"),
+        ("responses", {"max_output_tokens": -(10**9)}, "$.max_output_tokens"),
+        ("responses", {"input": [{"role": "user"}, {"type": "item_reference", "id": "i"}]}, "$.input[1]"),
+        ("responses", {"input": [{"type": ["item_reference"]}], "max_output_tokens": 1}, None),
+        ("anthropic", {"inference_geo": "us"}, "$.inference_geo"),
         ("chat", {"tools": "x", "service_tier": "auto"}, None),
     ],
 )
 def test_what_a_service_adds_by_itself_is_seen(name: Any, body: Any, place: str | None) -> None:
+    assert unbounded(name, body) == place
+
+
+def part_of(**part: Any) -> dict[str, Any]:
+    return {"contents": [{"role": "user", "parts": [{"text": "see"}, part]}]}
+
+
+def made_of(part: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "document", "source": {"type": "content", "content": [part]}}
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "place"),
+    [
+        ("gemini", part_of(fileData={"mimeType": "video/mp4", "fileUri": "u"}), "$.contents[0].parts[1]"),
+        ("gemini", part_of(file_data={"file_uri": "u"}), "$.contents[0].parts[1]"),
+        ("gemini", part_of(fileData={"mimeType": "application/pdf", "fileUri": "u"}), None),
+        ("gemini", part_of(inlineData={"mimeType": "video/mp4", "data": "AAAA"}), None),
+        ("chat", {"messages": [{"content": [{"type": "video_url"}]}]}, "$.messages[0].content[0]"),
+        (
+            "anthropic",
+            {"system": [{"source": {"type": "content", "content": [{"source": {}}]}}]},
+            "$.system[0]",
+        ),
+        ("anthropic", {"system": [{"source": {"type": "content", "content": [{"text": "a"}]}}]}, None),
+    ],
+)
+def test_what_may_be_of_any_length_is_seen(name: Any, body: Any, place: str | None) -> None:
     assert unbounded(name, body) == place
 
 
@@ -218,6 +254,14 @@ def test_a_day_ends_at_midnight_and_a_minute_after_sixty_seconds(tmp_path: Path)
     assert (refused.hit.name, refused.frees_in) == ("tokens_per_minute", 40.0)
     ledger.settle(first, KeyAmount(tokens=0))
     assert isinstance(ledger.take("c", minutely, asked, NOON + 20), int)
+    ledger.close()
+
+
+def test_a_clock_that_was_ahead_holds_nobody_up(tmp_path: Path) -> None:
+    ledger, minutely = KeyLedger(tmp_path / "ledger"), KeyLimits(requests_per_minute=1)
+    assert isinstance(ledger.take("a", minutely, KeyAmount(), NOON + 86_400), int)
+    assert isinstance(ledger.take("a", minutely, KeyAmount(), NOON), int)
+    assert isinstance(ledger.take("a", minutely, KeyAmount(), NOON - 1), KeyRefused)
     ledger.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import stat
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -101,6 +102,7 @@ def test_a_session_is_recorded_once(folder: Path) -> None:
     words = ("debug", "session", "s-1", "--data-dir", str(folder), "--recording", str(to))
     # Of a stream these are no events.
     assert run(*words) == f"wrote {to / 'recording.json'}: 1 answers to 3 requests\n"
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (to, to / "recording.json")] == [0o700, 0o600]
     with pytest.raises(InvalidInput, match="is there already; name another folder"):
         run(*words)
 

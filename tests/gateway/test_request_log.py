@@ -17,7 +17,7 @@ import pytest
 from contracts.base.redaction import Redactor
 from contracts.ports.model import ModelResponse
 from multi_agent.gateway.preparing import PreparedRequest
-from multi_agent.gateway.questions import session_of
+from multi_agent.gateway.questions import session_in, session_of
 from multi_agent.gateway.records.as_recording import port_request, recording_of
 from multi_agent.gateway.records.figures import by_model, error_classes, percentile, slowest
 from multi_agent.gateway.records.log import LogRules, RequestLog
@@ -26,7 +26,7 @@ from multi_agent.gateway.records.store import LoggedRequest, RecordFilter, Reque
 from multi_agent.gateway.request_line import MOST_BODY, RequestLine
 from multi_agent.models.recordings.recorder import save_recording
 from multi_agent.models.recordings.replay import Replay
-from multi_agent.models.wire.canonical import WireResponse, WireText
+from multi_agent.models.wire.canonical import WireResponse, WireText, WireUsage
 from tests.gateway.fake_service import FakeService
 from tests.gateway.rigs import CALLERS, CANARY, ask, gateway_over
 from tests.gateway.test_gateway import CHAT, GENERATE, MESSAGES, events_of, post
@@ -63,6 +63,18 @@ async def test_each_request_has_a_record(tmp_path: Path) -> None:
     assert all(one.stream and one.first_ms is not None and one.first_ms <= one.ms for one in found[:4])
     assert (found[5].failure, found[5].status, found[5].tries) == ("invalid", 400, 0)
     assert "$.messages" in found[5].reason
+
+
+def test_what_utf_8_and_the_file_cannot_hold_is_no_end_of_it(tmp_path: Path) -> None:
+    path, dropped = tmp_path / "requests.db", list[int]()
+    log = RequestLog(path, LogRules(1, 10), str, dropped.append)
+    log.add(RequestLine("odd", "chat", "answer", session="s\udcff", usage=WireUsage(10**30, 7)))
+    log.add(RequestLine("later", "chat", "answer"))
+    log.close()
+    odd, later = [one.record for one in all_of(path)]
+    assert (odd.session, odd.input, odd.output, later.request_id) == ("s\ufffd", 2**63 - 1, 7, "later")
+    assert (dropped, all_of(path, session="\udcff", key="\udcff", model="\udcff")) == ([], [])
+    assert session_in({"x-session-id": "s\udcff"}) == "s\ufffd"
 
 
 async def test_it_is_for_its_owner_alone_and_has_no_text_and_no_key(tmp_path: Path) -> None:

@@ -18,12 +18,14 @@ from contracts.base.errors import (
     ModelRejected,
     ModelUnavailable,
     MultiAgentError,
+    NotConfigured,
 )
 from contracts.ports.model import ModelRequest, ModelResponse
 from contracts.ports.rates import Rates, RateWindow, Reservation
 from multi_agent.models.layers.rate_limit import LocalWindow, RateLimited, most_tokens
 from multi_agent.models.layers.shared_window import SharedWindow
 from multi_agent.models.layers.team_window import TeamWindow
+from multi_agent.settings import load_settings
 from tests.models.rigs import asking
 from tests.models.test_wrappers import Scripted, Time
 
@@ -184,6 +186,12 @@ def test_a_process_that_is_killed_gives_the_lock_back() -> None:
     os.close(says)
 
 
+@pytest.mark.parametrize("name", ["requests_per_minute", "tokens_per_minute"])
+def test_a_limit_that_no_memory_holds_is_refused(name: str) -> None:
+    with pytest.raises(NotConfigured, match=f"MULTI_AGENT_{name.upper()} is '10{{18}}'; .* at most 1,000,000"):
+        load_settings({name: 10**18})
+
+
 class Switched(LocalWindow):
     """A window of a team that can be away."""
 
@@ -202,7 +210,8 @@ class Switched(LocalWindow):
 
 async def test_where_the_team_cannot_be_counted_the_process_is() -> None:
     team, own = Switched(Rates(1, 100)), LocalWindow(Rates(1, 100))
-    window = TeamWindow(team, own)
+    time = Time()
+    window = TeamWindow(team, own, clock=time.clock)
     held = await window.reserve(50)
     assert (held.alone, (await window.reserve(50)).wait > 0) == (False, True)
     team.is_away = True
@@ -210,6 +219,9 @@ async def test_where_the_team_cannot_be_counted_the_process_is() -> None:
     alone = await window.reserve(50)
     assert (alone.wait, alone.alone, (await window.reserve(50)).wait > 0) == (0.0, True, True)
     team.is_away = False
+    assert (await window.reserve(50)).alone, "a server that hangs is not asked for every request"
     await window.settle(alone, 10)
-    assert (await window.reserve(50)).wait > 0
+    time.now += 10.0
+    again = await window.reserve(50)
+    assert (again.alone, again.wait > 0) == (False, True)
     await window.close()

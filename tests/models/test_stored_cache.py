@@ -118,6 +118,18 @@ async def test_the_oldest_go_when_there_is_too_much(tmp_path: Path) -> None:
     assert len(files(tmp_path)) == len(left)
 
 
+async def test_what_else_is_in_the_folder_stays(tmp_path: Path) -> None:
+    unfinished, users = tmp_path / "kept/ab" / f"{'0' * 62}.7-7", tmp_path / "kept/ui/main.css"
+    for path in (unfinished, users, tmp_path / "kept/ab/main.json"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        os.utime(path, (0, 0))
+    await StoredCache(Full(), rules(tmp_path), "m").complete(asking())
+    assert [path.exists() for path in (unfinished, users, tmp_path / "kept/ab/main.json")] == [
+        *(False, True, True)
+    ]
+
+
 @pytest.mark.parametrize("content", [b"", b"{nope", b'{"text": 1}'])
 async def test_a_damaged_file_is_replaced(content: bytes, tmp_path: Path) -> None:
     full = Full()

@@ -19,7 +19,8 @@ _REACHES_INSIDE: Final = re.compile(
     rb"|capsysbinary|warns|deprecated_call|warnings|logging|gc|threading|asyncio|async|await|inspect|signal"
     rb"|reload|importlib|freezegun|freeze_time|time_machine|weakref|multiprocessing|builtins|hypothesis"
     rb"|getcontext|localcontext|\w*recursionlimit|umask|sys\.std\w+|\w*hook"
-    rb"|not\s+is(?:instance|subclass)\([^()]+,\s*\(?(?:str|int|float|bytes|list|dict|tuple|set|frozenset|complex)"
+    rb"|issubclass|type\([^\n]{0,100}\)\s{1,4}(?:is\s+not|!=)\s{1,4}"
+    rb"|not\s+isinstance\([^()]+,\s*\(?(?:str|int|float|bytes|list|dict|tuple|set|frozenset|complex)"
     rb"|process_time\w*|thread_time\w*|clock_gettime\w*|getrusage|psutil|tracemalloc|getsizeof|os\.times"
     rb"|__subclasses__|getrefcount|\w*seed\w*|getstate|setstate|locale|stdin|sys\.modules|sys\.exc\w+|sys\.settrace|sys\.argv)\b"
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -19,6 +19,7 @@ _UNASKED: Final = re.compile(
     r"pytest_\w+|pytestmark|load_tests|(?:async)?(?:set_?up|tear_?down)(?:_?(?:module|class|method|function))?",
     re.IGNORECASE,
 )
+_UNASKED_OF_CLASS: Final = re.compile(r"run|debug|__\w+__")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _Scope = ast.Module | ast.ClassDef | _Function
 _Binding = ast.Import | ast.ImportFrom | ast.Assign | ast.AnnAssign
@@ -40,7 +41,7 @@ class Reaching:
         if tree is None:
             self.tests = frozenset({path} if words.search(content) else ())
         elif words.search(content) or self._names:
-            for first, last in _texts(tree):
+            for first, last in _texts(tree, tuple(self._lines)):
                 self._lines[first - 1 : last] = [b""] * (last + 1 - first)
             self._read(path, tree.body)
 
@@ -79,7 +80,8 @@ class Reaching:
             called = {node.name, *_called(node)}
             self._names |= called
             self.fixtures |= called
-        if "autouse" in said or _UNASKED.fullmatch(node.name):
+        unasked = _UNASKED.fullmatch(node.name) or ("::" in scope and _UNASKED_OF_CLASS.fullmatch(node.name))
+        if "autouse" in said or unasked:
             yield scope
         elif node.name.startswith("test"):
             yield f"{scope}::{node.name}"
@@ -127,10 +129,13 @@ def _called(node: _Function) -> Iterator[str]:
                 yield str(part.value.value)
 
 
-def _texts(tree: ast.Module) -> Iterator[tuple[int, int]]:
+def _texts(tree: ast.Module, lines: Sequence[bytes]) -> Iterator[tuple[int, int]]:
     """Yield the first and last lines of texts that do nothing, such as docstrings, on lines of their own."""
     for node in ast.walk(tree):
         for before, part in pairwise([node, *getattr(node, "body", ())] if isinstance(node, _Scope) else ()):
             above = 0 if isinstance(before, ast.Module) else before.lineno
-            if isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant) and part.lineno > above:
-                yield part.lineno, part.end_lineno or part.lineno
+            if not isinstance(part, ast.Expr) or not isinstance(part.value, ast.Constant):
+                continue
+            last = part.end_lineno or part.lineno
+            if part.lineno > above and not lines[last - 1][part.end_col_offset :].strip():
+                yield part.lineno, last

@@ -57,9 +57,10 @@ def _record(found: list[LoggedRequest], session_id: str, folder: Path) -> None:
             f"none of the {len(found)} requests of this session was kept with its answer; "
             "start the gateway with --log-bodies"
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(0o700, parents=True, exist_ok=True)
     path = folder / FILE_NAME
     if path.exists():
         raise InvalidInput(f"{path} is there already; name another folder")
     save_recording(path, recording)
+    path.chmod(0o600)  # as private as the log that it is from
     print_line(f"wrote {path}: {len(recording.exchanges)} answers to {len(found)} requests")

@@ -6,9 +6,13 @@ tools find. A key that counts tokens or dollars may not ask for it.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Any, Final
 
 from multi_agent.gateway.budgets.limits import NANO, KeyAmount
@@ -44,11 +48,28 @@ _UNKNOWN: Final = (
     "mcp_servers",
     "web_search_options",
     "speed",
+    "inference_geo",
     # Google takes these spellings too, and the readers of formats do not.
     "generation_config",
     "cached_content",
 )
 """Fields that name what the request does not have, or another price."""
+_OTHERWISE_SPELT: Final = "candidate_count"
+_LIMITS: Final[Mapping[FormatName, tuple[str, ...]]] = {
+    "anthropic": ("max_tokens",),
+    "chat": ("max_tokens", "max_completion_tokens"),
+    "responses": ("max_output_tokens",),
+    "gemini": ("maxOutputTokens", "max_output_tokens"),
+}
+"""Where the limit of an answer stands; to many servers one below 1 says that there is none."""
+_ELSEWHERE: Final = frozenset({"video_url", "audio_url", "input_video"})
+"""Types of parts that name what may be of any length."""
+_SAID: Final = ("messages", "system", "input", "contents", "systemInstruction", "system_instruction")
+"""Where parts are."""
+_ARGUMENTS: Final = frozenset({"args", "arguments", "input", "response"})
+"""Of calls and their results: data of tools, whatever its fields are called."""
+_OF_KNOWN_SIZE: Final = re.compile(r"image/.*|application/pdf", re.IGNORECASE)
+"""Media types of files at Google for which there is a number above."""
 _TIERS: Final = frozenset({None, "auto", "default", "standard", "standard_only", "flex", "batch"})
 
 
@@ -104,11 +125,7 @@ def unbounded(name: FormatName, body: Mapping[str, Any]) -> str | None:
             return f"$.{field}"
     if body.get("service_tier") not in _TIERS:
         return "$.service_tier"
-    tools = body.get("tools")
-    for index, tool in enumerate(tools if isinstance(tools, list) else ()):
-        if isinstance(tool, dict) and not _is_the_callers(name, tool):
-            return f"$.tools[{index}]"
-    return None
+    return next(chain(_limits(name, body), _entries(name, body), _elsewhere(body)), None)
 
 
 def answers_asked(body: Mapping[str, Any]) -> int:
@@ -125,6 +142,54 @@ def with_output_limit(name: FormatName, sent: dict[str, Any], most: int, chat_na
     limited = {**sent, outer: dict(sent[outer])} if isinstance(sent.get(outer), dict) else dict(sent)
     put(limited, place, most)
     return limited
+
+
+def _limits(name: FormatName, body: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the paths of what says how long answers are, and how many, and is no limit."""
+    place, holder = ("$.generationConfig", body.get("generationConfig")) if name == "gemini" else ("$", body)
+    if not isinstance(holder, Mapping):
+        return
+    for field in _LIMITS[name]:
+        if type(said := holder.get(field)) is int and said < 1:
+            yield f"{place}.{field}"
+    if name == "gemini" and _OTHERWISE_SPELT in holder:
+        yield f"{place}.{_OTHERWISE_SPELT}"
+
+
+def _entries(name: FormatName, body: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the paths of tools that the service runs, and of what stands for something it keeps."""
+    for field, is_known in (("tools", partial(_is_the_callers, name)), ("input", _is_whole)):
+        entries = body.get(field)
+        for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+            if isinstance(entry, dict) and not is_known(entry):
+                yield f"$.{field}[{index}]"
+
+
+def _elsewhere(body: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the paths of films and the like that a request names, and of images within a document."""
+    waiting = [(f"$.{field}", body[field]) for field in _SAID if field in body]
+    while waiting:
+        place, value = waiting.pop()
+        if isinstance(value, list):
+            waiting += [(f"{place}[{index}]", one) for index, one in enumerate(value)]
+        elif isinstance(value, dict):
+            if _names_any_length(value):
+                yield place
+            waiting += [(f"{place}.{key}", one) for key, one in value.items() if key not in _ARGUMENTS]
+
+
+def _names_any_length(part: Mapping[str, Any]) -> bool:
+    kind, file, source = part.get("type"), part.get("fileData") or part.get("file_data"), part.get("source")
+    if isinstance(file, dict):
+        said = file.get("mimeType") or file.get("mime_type")
+        return not (isinstance(said, str) and _OF_KNOWN_SIZE.fullmatch(said))
+    if isinstance(source, dict) and source.get("type") == "content":
+        return not isinstance(source.get("content"), str) and '"source":' in json.dumps(source)
+    return isinstance(kind, str) and kind in _ELSEWHERE
+
+
+def _is_whole(item: Mapping[str, Any]) -> bool:
+    return item.get("type") != "item_reference"
 
 
 def _media(block: WireBlock) -> int:

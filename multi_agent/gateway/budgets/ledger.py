@@ -47,9 +47,9 @@ SELECT coalesce(sum(nano_usd), 0), coalesce(sum(nano_usd) FILTER (WHERE day = :d
     coalesce(sum(tokens) FILTER (WHERE day = :day), 0)
 FROM days WHERE key = :key
 """
-_MINUTE: Final = "SELECT count(*), coalesce(sum(tokens), 0) FROM tries WHERE key = ? AND at > ?"
+_MINUTE: Final = "SELECT count(*), coalesce(sum(tokens), 0) FROM tries WHERE key = ? AND at > ? AND at < ?"
 _OPEN: Final = "SELECT count(*), coalesce(sum(nano_usd), 0) FROM tries WHERE key = ? AND is_open"
-_IN_MINUTE: Final = "SELECT at, tokens FROM tries WHERE key = ? AND at > ? ORDER BY at"
+_IN_MINUTE: Final = "SELECT at, tokens FROM tries WHERE key = ? AND at > ? AND at < ? ORDER BY at"
 _FORGET: Final = "DELETE FROM tries WHERE at < ? AND (NOT is_open OR at < ?)"
 _FORGET_EVERY: Final = 100
 _OPEN_SECONDS: Final = 86_400.0
@@ -112,7 +112,7 @@ class KeyLedger:
     def spent(self, key: str, now: float) -> KeySpent:
         """What a key has taken. Raises sqlite3.Error."""
         usd, usd_today, tokens = self._row(_SPENT, {"key": key, "day": day_of(now)})
-        requests, tokens_minute = self._row(_MINUTE, [key, now - MINUTE])
+        requests, tokens_minute = self._row(_MINUTE, [key, *_around(now)])
         count, open_usd = self._row(_OPEN, [key])
         return KeySpent(usd, usd_today, tokens, requests, tokens_minute, count, open_usd)
 
@@ -122,7 +122,7 @@ class KeyLedger:
     def _frees_in(self, key: str, hit: LimitHit, now: float) -> float:
         """When enough of the last minute is over."""
         excess = hit.spent + hit.asked - hit.most
-        for at, tokens in self._connection.execute(_IN_MINUTE, [key, now - MINUTE]):
+        for at, tokens in self._connection.execute(_IN_MINUTE, [key, *_around(now)]):
             excess -= tokens if hit.name == "tokens_per_minute" else 1
             if excess <= 0:
                 return max(float(at) + MINUTE - now, 0.0)
@@ -149,6 +149,11 @@ class KeyLedger:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+
+
+def _around(now: float) -> tuple[float, float]:
+    """Between which times a request counts as of the last minute: the clock may have been ahead."""
+    return now - MINUTE, now + MINUTE
 
 
 def read_spent(path: Path, keys: list[str], now: float) -> dict[str, KeySpent]:

@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from contracts.base.redaction import MARK
+from contracts.base.text import encodable
 from multi_agent.gateway.keys import SECRET_PATTERN
 from multi_agent.gateway.records.record import record_of
 from multi_agent.gateway.records.store import LoggedRequest, RequestStore
@@ -140,4 +141,4 @@ class RequestLog:
         return self._clean(body.decode("utf-8", "replace")).encode("utf-8", "replace")
 
     def _clean(self, text: str) -> str:
-        return _KEY.sub(MARK, self._redact(text))
+        return encodable(_KEY.sub(MARK, self._redact(text)))

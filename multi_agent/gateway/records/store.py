@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from contracts.base.errors import InvalidInput
 from contracts.base.processes.command_lines import command_line
+from contracts.base.text import encodable
 from multi_agent.gateway.private_file import open_private
 from multi_agent.gateway.records.record import RequestRecord
 
@@ -30,6 +31,7 @@ _ADD: Final = (
 )
 _READ: Final = f"SELECT {_COLUMNS}, said, answered FROM requests"  # noqa: S608
 _FLAGS: Final = frozenset({"stream", "cancelled"})
+_LARGEST: Final = 2**63 - 1
 _PART: Final = 20
 """Which part of the records goes at once where the file is too large."""
 
@@ -105,11 +107,12 @@ def read_records(path: Path, wanted: RecordFilter, *, bodies: bool = False) -> l
         made = command_line("gateway", "--model", "SERVICE:MODEL")
         raise InvalidInput(f"there is no request log at {path}; `{made}` writes one")
     where = "WHERE at >= ? AND (model GLOB ? OR asked GLOB ?)"
-    given: list[Any] = [wanted.since, wanted.model, wanted.model]
+    model = encodable(wanted.model)
+    given: list[Any] = [wanted.since, model, model]
     for name, value in (("key", wanted.key or None), ("session", wanted.session)):
         if value is not None:
             where += f" AND {name} = ?"
-            given.append(value)
+            given.append(encodable(value))
     order = "ORDER BY at DESC, number DESC LIMIT ?"
     try:
         with _reading(path) as connection:
@@ -141,9 +144,14 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 def _row(request: LoggedRequest) -> list[Any]:
     record = request.record
-    values = [getattr(record, name) for name in _NAMES[:-1]]
+    values = [_storable(getattr(record, name)) for name in _NAMES[:-1]]
     bodies = [None if body is None else zlib.compress(body, 1) for body in (request.said, request.answered)]
     return [*values, json.dumps(record.lost), *bodies]
+
+
+def _storable(value: Any) -> Any:
+    """A number of any size, as a service may count, as one that the file can hold."""
+    return min(max(value, -_LARGEST), _LARGEST) if isinstance(value, int) else value
 
 
 def _request(row: tuple[Any, ...], *, bodies: bool) -> LoggedRequest:

@@ -9,7 +9,7 @@ import os
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 from contracts.ports.rates import MINUTE, Rates, Reservation, Used
@@ -89,12 +89,15 @@ class SharedWindow:
             _ENTRY.pack_into(self._memory, self._at(held.place), at, tokens)
         return held
 
-    def _used(self, number: int, now: float) -> Iterator[Used]:
+    def _used(self, number: int, now: float) -> list[Used]:
         """What still counts, the oldest first."""
-        for one in range(max(0, number - self._most), number):
+        found: list[Used] = []
+        for one in range(number - 1, max(0, number - self._most) - 1, -1):
             at, tokens = _ENTRY.unpack_from(self._memory, self._at(one))
-            if at + MINUTE > now:
-                yield Used(at + MINUTE, 1, tokens)
+            if at + MINUTE <= now:
+                break
+            found.append(Used(at + MINUTE, 1, tokens))
+        return found[::-1]
 
     def _at(self, number: int) -> int:
         return _COUNT.size + number % self._most * _ENTRY.size

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +24,7 @@ from multi_agent.models.layers.cache import is_whole
 from multi_agent.models.layers.wrapper import Wrapper
 
 _ANSWER: Final = TypeAdapter(ModelResponse)
+_NAME: Final = re.compile(r"[0-9a-f]{64}\.(?:json|\d+-\d+)")
 _WRITES_BEFORE_A_LOOK: Final = 16
 _LEFT: Final = 0.9
 """The part of its size that a folder is brought to when it is too large."""
@@ -122,7 +124,7 @@ class StoredCache(Wrapper):
     def _prune(self) -> None:
         """Remove what is too old, and the oldest of the rest as long as it is too much."""
         now, found = self._clock(), []
-        for path in self._rules.folder.glob("??/*.*"):
+        for path in filter(_is_ours, self._rules.folder.glob("??/*.*")):
             with suppress(FileNotFoundError):  # others prune too
                 status = path.stat()
                 old = self._rules.max_seconds if path.suffix == ".json" else _UNFINISHED_SECONDS
@@ -138,3 +140,8 @@ class StoredCache(Wrapper):
                 return
             path.unlink(missing_ok=True)
             left -= size
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is a kept answer, or an unfinished one: the folder may have others of its user's."""
+    return _NAME.fullmatch(f"{path.parent.name}{path.name}") is not None

@@ -164,7 +164,8 @@ class _Server:
         kind = type(value)
         if not isinstance(value, BaseException):
             return ["value", number, self._pack(kind), _hash(value)]
-        error = [self._wire.packed(value.args), str(value), self._wire.packed(value.__cause__)]
+        before = (value.__cause__, value.__context__, value.__suppress_context__)
+        error = [self._wire.packed(value.args), str(value), self._wire.packed(before)]
         return ["value", number, self._wire.packed(kind), None, error]
 
     def _number(self, value: Any) -> int:

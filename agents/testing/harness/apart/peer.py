@@ -37,6 +37,11 @@ class Peer:
         self._told: Any = None
         self._lost = ""
 
+    @property
+    def is_testing(self) -> bool:
+        """Whether a test runs; pytest looks at whatever is in a module of tests before."""
+        return "PYTEST_CURRENT_TEST" in os.environ
+
     def refuse(self, reason: str) -> OneProcess:
         """Note that the test that runs now needs one process; to be raised."""
         self._unfit(reason)
@@ -122,6 +127,6 @@ class Peer:
         found = self._wire.unpacked(kind)
         if error is None:
             return self._stand_ins.make_value(found, number, hashed)
-        arguments, text, cause = error
-        parts = (self._wire.unpacked(arguments), text, self._wire.unpacked(cause))
+        arguments, text, before = error
+        parts = (self._wire.unpacked(arguments), text, self._wire.unpacked(before))
         return self._stand_ins.make_error(found, number, *parts)

@@ -5,13 +5,16 @@ Whatever is done to one is asked of the other process; see `peer.py`.
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Callable
 from typing import Any
 
 # Where a class, a module or an error keeps what it is; no name that code could use.
 _PEER, _NUMBER, _BY_FIELD, _TEXT = "@peer", "@number", "@by_field", "@text"
-_DATA = "@data"
+_DATA, _DERIVES = "@data", "@derives"
+# Whose classes tests may have too, which a stand-in is not; without those that they seldom look for.
+_LIBRARY = sys.stdlib_module_names - {"abc", "builtins", "enum", "typing"}
 _CONTAINERS = (list, tuple, set, frozenset, dict)
 # What Python would answer from the stand-in, which has none of it.
 _OF_CLASSES = frozenset(f"__{name}__" for name in ("doc", "slots", "annotations", "dict", "bases", "mro"))
@@ -62,9 +65,8 @@ class Class(type):
         _peer_of(cls).ask("set", cls, name, value)
 
     def __instancecheck__(cls, instance: Any) -> bool:
-        if isinstance(type(instance), Class):
-            return type.__instancecheck__(cls, instance)
-        return bool(_peer_of(cls).ask("instance", instance, cls))
+        known = is_stand_in(instance) and any(part is cls for part in _line(type(instance)))
+        return known or bool(_peer_of(cls).ask("instance", instance, cls))
 
     def __iter__(cls) -> Any:
         return _peer_of(cls).ask("special", cls, "__iter__", ())
@@ -84,6 +86,10 @@ class Class(type):
 
 def _look(value: Any, name: str) -> Any:
     __tracebackhide__ = True
+    kind = type(value)
+    if name == "__class__" and _space(kind).get(_DERIVES) and _peer_of(kind).is_testing:
+        # What `isinstance` asks last: it would not see what the original derives from.
+        raise _peer_of(kind).refuse(f"the tests look at what a {kind.__name__} of the code is")
     return _get(value, name) if name in _OF_VALUES else object.__getattribute__(value, name)
 
 
@@ -179,8 +185,8 @@ class Beside:
 
     @staticmethod
     def lies(suspect: Any, expected: Any) -> bool | None:
-        """Whether it is not what it says; None when there is no value of the code."""
-        if not is_stand_in(suspect) and not is_stand_in(expected):
+        """Whether it is not what it says; None when both are values of the code, or none is."""
+        if is_stand_in(suspect) is is_stand_in(expected):
             return None
         one, other = Beside.plain(suspect, expected)
         return not is_stand_in(one) and not bool(one == other)
@@ -220,6 +226,8 @@ def make_class(peer: Any, number: int, description: Any, bases: list[Any]) -> An
         if space.get("__hash__"):
             space["__hash__"] = _hashed
     space |= {_BY_FIELD: bool(by_field), _DATA: data}
+    derives = data or str(module).partition(".")[0] in _LIBRARY
+    space[_DERIVES] = bool(derives) or any(_space(base).get(_DERIVES) for base in kept)
     return type.__new__(Class, name, tuple(kept or [_Value]), space)
 
 
@@ -251,12 +259,12 @@ def make_value(kind: Any, number: int, hashed: Any) -> Any:
     return made
 
 
-def make_error(kind: Any, number: int, arguments: tuple[Any, ...], text: str, cause: Any) -> BaseException:
-    """An exception, of a builtin class or of one of the code's."""
+def make_error(kind: Any, number: int, arguments: tuple[Any, ...], text: str, before: Any) -> BaseException:
+    """An exception of a builtin class or the code's; before: its cause, context, whether that is hidden."""
     builtin: Any = next(base for base in _line(kind) if not isinstance(base, Class))
     error: BaseException = builtin.__new__(kind, *arguments)
     builtin.__init__(error, *arguments)
-    error.__cause__ = cause
+    error.__cause__, error.__context__, error.__suppress_context__ = before
     if isinstance(kind, Class):
         vars(error).update({_NUMBER: number, _TEXT: text})
     return error
