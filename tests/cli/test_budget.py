@@ -82,7 +82,7 @@ def test_it_is_shown_wherever_one_looks(data: Path) -> None:
 
 def test_it_is_raised_and_nonsense_is_refused_by_name(data: Path) -> None:
     told = run(data, "budget", "raise", "sma", "2", "--tokens", "5000").output
-    assert "noted: sma may spend $2.00 and 5,000 tokens in all" in told
+    assert "noted: sma may spend $2.0000 and 5,000 tokens in all" in told
     limits = [body.limits for body in bodies(data, "budget") if isinstance(body, BudgetBody)]
     assert limits == [SpendingLimits(micro_usd=2_000_000, tokens=5_000)]
     for words in (
