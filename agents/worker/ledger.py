@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import structlog
+from pydantic import ValidationError
 
-from contracts.base.errors import MultiAgentError, Unavailable
+from contracts.base.errors import ArtifactError, MultiAgentError, Unavailable
 from contracts.base.model import Model
 from contracts.messages.budget import NOTHING, Amount, Grant, Spent
 from contracts.messages.suspension import Suspended, Suspension
@@ -88,8 +89,11 @@ class DispatchLog:
 
     async def read(self) -> None:
         """Read what others have appended."""
-        while stored := await self._store.load_exchange(*self._place, self._key):
-            self._entries.append(LedgerEntry.model_validate_json(stored))
+        while (stored := await self._store.load_exchange(*self._place, self._key)) is not None:
+            try:
+                self._entries.append(LedgerEntry.model_validate_json(stored))
+            except ValidationError:
+                raise ArtifactError(f"{self._key}: cannot be read; is it of a later release?") from None
 
     async def append(self, entry: LedgerEntry) -> int | None:
         """Append; the number of the entry, or None when another one was first, which is read then."""

@@ -39,10 +39,6 @@ class Amount(Model):
         """The money in dollars."""
         return self.micro_usd / MICRO
 
-    def most(self, other: Amount) -> Amount:
-        """The larger of each."""
-        return Amount(micro_usd=max(self.micro_usd, other.micro_usd), tokens=max(self.tokens, other.tokens))
-
 
 NOTHING: Final = Amount()
 

@@ -21,15 +21,16 @@ _CENT = 10_000
 def allowance(workflow: Workflow, task: TaskState) -> SpendingLimits | None:
     """What a dispatch of a ready task is given: its share of what is left; None without a budget.
 
-    A share is an equal part for each open task that is not dispatched, at least what the task needs, and
-    twice what it has spent so far, so that a task that needs many allowances gets few.
+    A share is an equal part for each open task that is not dispatched, at least what the task needs next and
+    twice what it has spent so far, so that a task that needs many allowances gets few: a call may cost far
+    less than what must be there for it.
     """
     budget, totals = workflow.header.budget, workflow.totals
     if budget is None or totals is None:
         return None
     shared = totals.left_for_role(budget, task.item.agent_role)
     left = totals.left_for(budget, task.spending)
-    wanted = task.charged.plus(task.charged).most(task.needs or NOTHING)
+    wanted = task.charged.plus(task.charged).plus(task.needs or NOTHING)
     share = SpendingLimits(
         micro_usd=_share(shared.micro_usd, totals.unsent, wanted.micro_usd),
         tokens=_share(shared.tokens, totals.unsent, wanted.tokens),

@@ -39,9 +39,9 @@ def decide(workflow: Workflow, event: WorkflowEvent, now: float) -> Decision:  #
         case Finished():
             return resumed(workflow, finish(workflow, event, now))
         case Lost():
-            return lose(workflow, event, now)
+            return resumed(workflow, lose(workflow, event, now))
         case Overdue():
-            return overdue(workflow, event, now)
+            return resumed(workflow, overdue(workflow, event, now))
         case Approve():
             return approve(workflow, event)
         case Reject():

@@ -9,7 +9,7 @@ import pytest
 
 from agents.worker.failures import task_error
 from agents.worker.ledger import Ledger
-from contracts.base.errors import Unavailable
+from contracts.base.errors import ArtifactError, Unavailable
 from contracts.messages.budget import NOTHING, Amount, Grant, SpendingLimits, Spent
 from contracts.messages.suspension import Suspended
 from tests.agents.support import ExchangesInMemory
@@ -140,3 +140,13 @@ async def test_what_is_known_is_told_where_earlier_dispatches_cannot_be_looked_a
     # Long before the process is ended that held it.
     assert await ledger(store, "d1", "e1").close(deadline=now - 1.5) is None
     assert asyncio.get_running_loop().time() - now < 3
+
+
+@pytest.mark.parametrize("content", [b"", b'{"execution_id": "e1", "of_a_later_release": 1}'])
+async def test_a_log_that_cannot_be_read_is_an_error_and_all_counts_as_spent(content: bytes) -> None:
+    store = ExchangesInMemory()
+    await store.save_exchange("w1", "t1", "spent:d1:0", content)
+    one = ledger(store, "d1", "e2")
+    with pytest.raises(ArtifactError, match="spent:d1:0: cannot be read"):
+        await one.reserve("r", BOUND)
+    assert await one.close() is None

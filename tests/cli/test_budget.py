@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from multi_agent.settings import load_settings
 from orchestrator.core.commands import BudgetBody, SubmitBody, read_body
 from orchestrator.storage.migrate import upgrade
 from orchestrator.storage.sql.database import open_database
+from tests.artifacts.builders import commit_all, git
 from tests.release.history import Desk, item
 
 SAID = "spent $0.4000 of $0.5000, next needs $0.2000"
@@ -50,8 +52,8 @@ async def _write(url: str) -> None:
     await database.close()
 
 
-def run(data: Path, *words: str) -> Result:
-    return CliRunner().invoke(cli, [*words, "--data-dir", str(data)])
+def run(data: Path, *words: str, env: Mapping[str, str] | None = None) -> Result:
+    return CliRunner().invoke(cli, [*words, "--data-dir", str(data)], env=env)
 
 
 def bodies(data: Path, kind: str) -> list[object]:
@@ -80,7 +82,7 @@ def test_it_is_shown_wherever_one_looks(data: Path) -> None:
 
 def test_it_is_raised_and_nonsense_is_refused_by_name(data: Path) -> None:
     told = run(data, "budget", "raise", "sma", "2", "--tokens", "5000").output
-    assert "noted: sma may spend $2.00 and 5,000 tokens in all" in told
+    assert "noted: sma may spend $2.0000 and 5,000 tokens in all" in told
     limits = [body.limits for body in bodies(data, "budget") if isinstance(body, BudgetBody)]
     assert limits == [SpendingLimits(micro_usd=2_000_000, tokens=5_000)]
     for words in (
@@ -103,6 +105,21 @@ def test_submit_keeps_what_may_be_spent(data: Path) -> None:
     for wrong in ("0", "-1", "1e9", "inf", "nan"):
         refused = run(data, "submit", str(plan), "--budget", wrong)
         assert (refused.exit_code, "--budget" in refused.output) == (2, True)
+
+
+def test_what_a_repository_says_is_submitted_only_where_it_can_be_counted(data: Path, tmp_path: Path) -> None:
+    plan, repo = Path(__file__).parents[2] / "contracts" / "sample_todo_list.json", tmp_path / "repo"
+    repo.mkdir()
+    (repo / ".multi-agent.toml").write_text("budget_usd = 2\n")
+    git(repo, "init", "-q")
+    commit_all(repo)
+    for model, kept in (("openai:of-a-neighbour", None), ("replay", Budget(workflow=SpendingLimits.of(2.0)))):
+        environment = {"MULTI_AGENT_MODEL": model, "OPENAI_API_KEY": "k"}
+        told = run(data, "submit", str(plan), "--repo", str(repo), env=environment)
+        assert told.exit_code == 0, told.output
+        assert ("the repository's budget of $2.00 is not kept" in told.output) == (kept is None)
+        *_, last = (body for body in bodies(data, "submit") if isinstance(body, SubmitBody))
+        assert last.budget == kept
 
 
 async def test_it_is_told_of_once(data: Path) -> None:
@@ -150,6 +167,10 @@ def test_a_new_workflow_may_spend_what_is_set_and_at_most_what_its_repository_sa
     tokens = load_settings({"budget_tokens": 5})
     assert find_budget(tokens, 2.0, _no_price, said.append) == Budget(workflow=SpendingLimits.of(None, 5))
     assert said == ["the repository's budget of $2.00 is not kept: no prices are set"]
+    own = load_settings({"budget": 1})
+    assert find_budget(own, 2.0, _no_price, said.append, served_elsewhere=True) == Budget(
+        workflow=SpendingLimits.of(1.0)
+    )
     for wrong in ("coder", "coder=x", "=1", "coder=0", "coder=nan", "coder=1,", "Coder=1", "a=1,a=2"):
         with pytest.raises(InvalidInput, match="MULTI_AGENT_ROLE_BUDGETS holds"):
             load_settings({"role_budgets": wrong}).wanted_budget()

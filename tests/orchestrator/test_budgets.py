@@ -309,3 +309,31 @@ def test_a_task_that_waits_without_saying_what_it_spent_uses_no_retry() -> None:
     play.give(Finished("a", outcome(play.dispatch("a"), status="suspended", suspended=why)))
     task = play.workflow.tasks["a"]
     assert (task.status, task.failures, task.charged.micro_usd) == (TaskStatus.BUDGET, 0, 1_000_000)
+
+
+def test_who_dies_in_silence_lets_those_go_on_who_need_less_than_one_that_was_promised_more() -> None:
+    for end in (Overdue("b", "b-1"), Lost("b", "b-1", "w1")):
+        play = Play(plan(item("b", max_retries=0), item("x"), item("y")), budget=dollars(0.000012))
+        x, y = play.dispatch("x"), play.dispatch("y")
+        suspend(play, "x", x, used=0, needs=10)
+        suspend(play, "y", y, used=0, needs=7)
+        assert (play.status("x"), play.status("y")) == ("ready", "waiting_budget")
+        play.give(Dispatch("b", "b-1"))
+        play.give(Dispatch("x", "x-2"))
+        assert (play.status("x"), left(play.workflow).micro_usd) == ("waiting_budget", 8)
+        play.give(end)
+        assert play.status("y") == "ready"
+
+
+def test_a_task_of_many_calls_gets_few_allowances_also_where_calls_cost_little_of_what_they_might() -> None:
+    play = Play(plan(*(item(f"t{number}") for number in range(50))), budget=dollars(5.0))
+    bound, cost, calls, executions = 250_000, 10_000, 0, 1
+    name = play.dispatch("t0")
+    while calls < 40:
+        used, most = 0, granted(play, "t0") or 0
+        while used + bound <= most and calls < 40:
+            used, calls = used + cost, calls + 1
+        if calls < 40:
+            suspend(play, "t0", name, used, needs=bound)
+            name, executions = play.dispatch("t0"), executions + 1
+    assert executions <= 6

@@ -74,14 +74,16 @@ def find_budget(
     of_repository: float | None,
     check_price: Callable[[], None],
     say: Callable[[str], None],
+    *,
+    served_elsewhere: bool = False,
 ) -> Budget | None:
     """What a new workflow may spend, by the settings and at most what its repository says; None for all.
 
     check_price: raises NotConfigured where what the model costs is not known; so does this for a budget in
-    dollars of the user's own.
+    dollars of the user's own, unless those who serve the workflow may know more of prices.
     """
     found = settings.wanted_budget()
-    if found.counts_money:
+    if found.counts_money and not served_elsewhere:
         check_price()
     if of_repository is not None:
         try:
@@ -132,7 +134,7 @@ async def planning_within(budget: Budget | None) -> AsyncIterator[PlanningPurse]
     """A purse for what the `with` body asks of models. Raises InvalidInput where the budget is too small."""
     limits = budget.workflow if budget else UNLIMITED
     purse = PlanningPurse(limits)
-    token = PURSE.set(purse)
+    token = PURSE.set(purse if budget else None)
     try:
         yield purse
     except Suspended as suspended:

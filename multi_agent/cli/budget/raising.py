@@ -33,6 +33,6 @@ async def _raise(settings: Settings, workflow: str, limits: SpendingLimits) -> N
     async with open_client(settings) as client:
         workflow_id = await client.resolve(workflow)
         result = await raise_budget(client, workflow_id, limits, caller())
-    parts = [f"${limits.usd:,.2f}"] if limits.usd is not None else []
+    parts = [f"${limits.usd:,.4f}"] if limits.usd is not None else []
     parts += [f"{limits.tokens:,} tokens"] if limits.tokens is not None else []
     print_result(result, f"{workflow_id} may spend {' and '.join(parts)} in all")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from contracts.documents.todo_list import TodoList
 from multi_agent.application.bases import RepositoryBase, find_base, take_base
 from multi_agent.application.plans import check_protected, read_plan
 from multi_agent.application.spending.budgets import find_budget
+from multi_agent.bootstrap import check_price
 from multi_agent.cli.options import (
     budget_options,
     data_dir_option,
@@ -81,8 +83,8 @@ async def _submit(settings: Settings, wanted: _Submission) -> str:
         async with open_artifacts(settings) as artifacts:
             await take_base(artifacts, wanted.repo, base, settings, _say)
     of_repository = base.settings.budget_usd if base.settings else None
-    # What is asked and its prices are known to those who serve the folder.
-    budget = find_budget(settings, of_repository, lambda: None, _say)
+    check = partial(check_price, settings)
+    budget = find_budget(settings, of_repository, check, _say, served_elsewhere=True)
     async with open_client(settings, create=True) as client:
         return await client.submit(
             wanted.plan,
