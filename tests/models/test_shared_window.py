@@ -188,7 +188,8 @@ def test_a_process_that_is_killed_gives_the_lock_back() -> None:
 
 @pytest.mark.parametrize("name", ["requests_per_minute", "tokens_per_minute"])
 def test_a_limit_that_no_memory_holds_is_refused(name: str) -> None:
-    with pytest.raises(NotConfigured, match=f"MULTI_AGENT_{name.upper()} is '10{{18}}'; .* at most 1,000,000"):
+    said = f"MULTI_AGENT_{name.upper()} is '10{{18}}'; .* at most 1,000,000"
+    with pytest.raises(NotConfigured, match=said):
         load_settings({name: 10**18})
 
 
