@@ -49,7 +49,7 @@ run: $(RUN_STAMP) ## Turn REQUEST="..." into tested code (ARGS="..." are options
 
 .PHONY: test
 test: services check ## Everything: the checks, then all tests with coverage
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report= -p tests.project.coverage_gate $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --cov --cov-report= -p tests.project.coverage_gate $(PYTEST_ARGS)
 
 .PHONY: check
 check: $(DEV_STAMP) ## The checks without the tests
