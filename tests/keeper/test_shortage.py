@@ -34,18 +34,22 @@ async def _slot_of(worker: KeptWorker, role: str) -> int:
     return pids()[0]
 
 
-async def test_a_starved_process_reports_an_outage_and_is_replaced(worker: KeptWorker) -> None:
+async def test_a_starved_process_burns_no_retry_and_is_replaced(worker: KeptWorker) -> None:
     worker.start("--slots", "1")
     await worker.ready(3)
     pid = await _slot_of(worker, "lasting")
     # What is starved while it still starts ends without a word of any task.
     await worker.dispatch("before", WRITES)
-    assert (await _outcome(worker, "before")).status == "succeeded"
+    before = await _outcome(worker, "before")
+    assert before.status == "succeeded"
     _starve(pid, 5)
     await worker.dispatch("starved", WRITES)
-    error = (await _outcome(worker, "starved")).error
-    assert error is not None
-    assert error.outage, error
+    starved = await _outcome(worker, "starved")
+    # Whether the process notices by this task or before it reads on is a matter of moments.
+    if starved.error is None:
+        assert starved.worker_id != before.worker_id, "a process short of descriptors did the work"
+    else:
+        assert starved.error.outage, starved.error
     await until(lambda: not is_running(pid))
     await worker.dispatch("again", WRITES)
     assert (await _outcome(worker, "again")).status == "succeeded"
