@@ -122,7 +122,11 @@ def _make_worker(
 
     settings = wanted.settings
     artifacts, model = make_artifacts(settings), make_model(settings, wanted.windows)
-    sandbox, workspaces = make_worker_sandbox(settings, bus, artifacts, order.worker_id, order.slots)
+    # Long agents run programs; few others do.
+    early = order.lane is Lane.LONG
+    sandbox, workspaces = make_worker_sandbox(
+        settings, bus, artifacts, order.worker_id, order.slots, early=early
+    )
     worker_settings = WorkerSettings(
         worker_id=order.worker_id,
         host=host_name(),
