@@ -26,7 +26,7 @@ from contracts.documents.todo_list import TodoItem
 from contracts.messages.payloads import TaskRequest
 from contracts.messages.steps import StepTaken
 from contracts.ports.artifacts import WorkerArtifacts
-from contracts.ports.code_index import CodeIndex, RepositoryMap
+from contracts.ports.code_index import MAP_TOKENS, CodeIndex, RepositoryMap
 from contracts.ports.model import ModelMessage, ModelRequest
 from contracts.ports.sandbox import Sandbox, SandboxLimits, SandboxRequest, SandboxResult, Verdict
 from contracts.ports.trees import TreeBase
@@ -124,14 +124,16 @@ class Task:
             return None
         return await load_baseline(self.commits, self.workflow_id)
 
-    async def map(self, about: str) -> RepositoryMap | None:
+    async def map(self, about: str, *, tokens: int = MAP_TOKENS) -> RepositoryMap | None:
         """Rank the files of the task's tree for a text, such as a failure; None without a repository.
+
+        tokens: how long it may be, shown.
 
         Raises ArtifactError, StoreUnavailable, Unavailable.
         """
         if self.index is None or self.request.base_commit is None:
             return None
-        return await self.index.map(self.base.commit, about)
+        return await self.index.map(self.base.commit, about, tokens=tokens)
 
     async def ask(self, prompt: str, *materials: bytes | str, system: str = DEFAULT_SYSTEM) -> str:
         """Return the model's answer as text. Materials, such as files, are appended and marked as data.
