@@ -29,7 +29,7 @@ TREE_BYTES: Final = 50_000_000
 
 
 class GitArtifactStore:
-    """CommitStore, ExchangeStore and AnchorStore of contracts.ports on a repository, with what the composition root needs.
+    """CommitStore, ExchangeStore, AnchorStore of contracts.ports on a repository, with what bootstrap needs.
 
     idle_seconds: time without writes after which the writing processes are ended.
     tree_bytes: the largest tree that is read.
@@ -121,9 +121,9 @@ class GitArtifactStore:
         finally:
             self._rest_later()
 
-    async def anchors(self) -> list[tuple[str, str]]:
+    async def anchors(self, most: int | None = None) -> list[tuple[str, str]]:
         """See AnchorStore."""
-        return await in_thread(self._repository.anchors)
+        return await in_thread(self._repository.anchors, most)
 
     async def import_base(self, source_repo: Path, rev: str = "HEAD") -> str:
         """Copy a commit of an existing repository into the store; see artifacts.store.importing."""

@@ -95,9 +95,9 @@ class RemoteRepository(Repository):
                     raise
         return name
 
-    def anchors(self) -> list[tuple[str, str]]:
+    def anchors(self, most: int | None = None) -> list[tuple[str, str]]:
         self._refresh_anchors()
-        return super().anchors()
+        return super().anchors(most)
 
     def _refresh_anchors(self) -> None:
         self._fetch([f"+{AUDIT}/*:{AUDIT}/*"], "anchors of the audit log")

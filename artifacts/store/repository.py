@@ -149,12 +149,12 @@ class Repository:
         with self.guard.moving():
             return self.guard.persist(write)
 
-    def anchors(self) -> list[tuple[str, str]]:
+    def anchors(self, most: int | None = None) -> list[tuple[str, str]]:
         """See AnchorStore."""
-        found = []
+        found: list[tuple[str, str]] = []
         tip = self.objects.read(ANCHORS)
-        names = (tip.oid,) if tip else ()
-        while names:
+        names: tuple[str, ...] = (tip.oid,) if tip else ()
+        while names and (most is None or len(found) < most):
             commit = self.objects.commit(names[0])
             found.append((commit.oid, commit.message.partition("\n\n")[2].rstrip("\n")))
             names = commit.parents

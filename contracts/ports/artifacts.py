@@ -95,8 +95,8 @@ class AnchorStore(Protocol):
     async def add_anchor(self, text: str, created_at: int) -> str:
         """Append a text, durably, at seconds since 1970; return its name. Of several at once each is kept."""
 
-    async def anchors(self) -> list[tuple[str, str]]:
-        """(name, text) of all, oldest first."""
+    async def anchors(self, most: int | None = None) -> list[tuple[str, str]]:
+        """(name, text), oldest first; of all, or of the newest."""
 
 
 class WorkerArtifacts(CommitStore, ExchangeStore, Protocol):

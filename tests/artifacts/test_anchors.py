@@ -19,6 +19,7 @@ async def test_anchors_are_kept_in_their_order(location: str, opener: Opener, ba
     second = await store.add_anchor('{"at":2}', 2)
     assert await store.anchors() == [(first, '{"at":1}'), (second, '{"at":2}')]
     assert git(bare, "rev-parse", "refs/multi-agent/audit/heads").strip() == second
+    assert await store.anchors(1) == [(second, '{"at":2}')]
     assert await opener(location).anchors() == await store.anchors(), "another machine finds them"
 
 
