@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretStr
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from contracts.ports.bus import MessageBus, Outgoing
     from orchestrator.client.workflow_client import WorkflowClient
     from orchestrator.storage.sql.database import Database
+
+_VIA: Final = "command line"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ async def open_services(settings: Settings, *, create: bool = False) -> AsyncIte
     async with _open_database(settings, create=create) as database:
         bus = make_bus(known) if known.redis_url else None
         try:
-            yield Services(database, bus, make_client(known, database, bus))
+            yield Services(database, bus, make_client(known, database, bus, via=_VIA))
         finally:
             if bus is not None:
                 await bus.close()
@@ -64,7 +66,7 @@ async def open_client(settings: Settings, *, create: bool = False) -> AsyncItera
     async with _open_database(settings, create=create) as database:
         bus = _LateBus(known)
         try:
-            yield make_client(known, database, bus if known.redis_url else None)
+            yield make_client(known, database, bus if known.redis_url else None, via=_VIA)
         finally:
             await bus.close()
 
@@ -87,9 +89,14 @@ class _LateBus:
             await self._bus.close()
 
 
+def has_database(settings: Settings) -> bool:
+    """Whether there is a database of this data folder, or one that the settings name."""
+    return settings.database_url is not None or (settings.data / "state.db").exists()
+
+
 @asynccontextmanager
 async def _open_database(settings: Settings, *, create: bool) -> AsyncIterator[Database]:
-    if not create and settings.database_url is None and not (settings.data / "state.db").exists():
+    if not create and not has_database(settings):
         ways = f"`{command_line('run', 'REQUEST')}` or `{command_line('up')}`"
         raise InvalidInput(f"there is nothing in {settings.data} yet; start with {ways}")
     if create:

@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 from contracts.base.errors import StoreUnavailable
+from contracts.base.processes.users import user_name
+from orchestrator.client.audit_log import AuditLog
 from orchestrator.client.commands import Hint, WorkflowCommands
 from orchestrator.client.database_retry import DatabaseRetry
 from orchestrator.client.journal_tail import JournalTail
 from orchestrator.client.queries import WorkflowQueries
 from orchestrator.client.views import WorkflowView
+from orchestrator.core.audit.entries import Actor, Via
 from orchestrator.storage.admission import MAX_OPEN_WORKFLOWS
 from orchestrator.storage.sql.database import Database
 
@@ -22,11 +25,17 @@ class WorkflowClient(WorkflowCommands, WorkflowQueries):
     """
 
     def __init__(
-        self, database: Database, hint: Hint | None = None, *, max_open: int = MAX_OPEN_WORKFLOWS
+        self,
+        database: Database,
+        hint: Hint | None = None,
+        *,
+        max_open: int = MAX_OPEN_WORKFLOWS,
+        via: Via = Via.PROGRAM,
     ) -> None:
         """See WorkflowCommands."""
-        WorkflowCommands.__init__(self, database, hint, max_open=max_open)
+        WorkflowCommands.__init__(self, database, hint, max_open=max_open, via=via)
         WorkflowQueries.__init__(self, database)
+        self.audit = AuditLog(database, Actor(user_name(), via))
         self._tail = JournalTail(self.newest_sequences)
 
     async def follow(
