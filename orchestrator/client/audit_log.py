@@ -6,24 +6,28 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 
+from contracts.base.processes.users import user_name
 from orchestrator.core.audit.chain import Anchor, AuditRow, Head, Verified, verify
-from orchestrator.core.audit.entries import COMMANDS, Actor, AuditEntry, AuditKind, Fact
+from orchestrator.core.audit.entries import COMMANDS, AuditEntry, AuditKind, Fact, Via
 from orchestrator.storage.audit.log import append_audit, read_heads, read_newest, read_page, read_rows
 from orchestrator.storage.sql.database import Database
 
 
 class AuditLog:
-    """The log in one database, as one actor. Every method raises StoreUnavailable during an outage."""
+    """The log in one database. Every method raises StoreUnavailable during an outage.
 
-    def __init__(self, database: Database, actor: Actor) -> None:
+    via: where what this process does comes from.
+    """
+
+    def __init__(self, database: Database, via: Via) -> None:
         self._database = database
-        self._actor = actor
+        self._via = via
 
     async def record(
         self, kind: AuditKind, facts: Mapping[str, Fact], *, workflow_id: str | None = None
     ) -> None:
-        """Append what the actor does to the chain of commands; it survives a loss of power."""
-        entry = AuditEntry(kind, self._actor.who, self._actor.via, workflow_id, None, facts)
+        """Append what this user does to the chain of commands; it survives a loss of power."""
+        entry = AuditEntry(kind, user_name(), self._via, workflow_id, None, facts)
         now = time.time()
         await self._database.write(
             lambda connection: append_audit(connection, [(COMMANDS, entry)], now), durable=True

@@ -60,7 +60,7 @@ class WorkflowCommands:
         self._database = database
         self._hint = hint
         self._max_open = max_open
-        self._actor = Actor(user_name(), via)
+        self._via = via
 
     async def submit(
         self,
@@ -172,9 +172,9 @@ class WorkflowCommands:
 
     async def _append(self, commands: Mapping[str, tuple[str, Body]], *, max_open: int | None = None) -> None:
         """Store (workflow id, body) by command id, unless the id is known."""
-        now = time.time()
+        now, actor = time.time(), Actor(user_name(), self._via)
         await self._database.write(
-            lambda connection: append_commands(connection, commands, now, max_open, self._actor),
+            lambda connection: append_commands(connection, commands, now, max_open, actor),
             durable=True,
         )
         if self._hint is not None and commands:

@@ -52,11 +52,10 @@ async def verify_log(log: AuditLog, store: AnchorStore) -> AuditReport:
     return AuditReport(found, len(anchors), behind.total())
 
 
-async def export_lines(log: AuditLog) -> AsyncIterator[str]:
-    """The log as JSON lines, by chain and number."""
+async def export_rows(log: AuditLog) -> AsyncIterator[ExportedRow]:
+    """The whole log, by chain and number."""
     async for row in log.rows():
-        one = ExportedRow(chain=row.chain, number=row.number, entry=row.entry, hash=row.hash)
-        yield one.model_dump_json()
+        yield ExportedRow(chain=row.chain, number=row.number, entry=row.entry, hash=row.hash)
 
 
 def verify_export(lines: Iterable[bytes]) -> AuditReport:

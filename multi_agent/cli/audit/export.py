@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from contracts.base.printing import print_line
-from multi_agent.application.audit.checking import export_lines
+from contracts.base.printing import print_json
+from multi_agent.application.audit.checking import export_rows
 from multi_agent.cli.options import data_dir_option, quiet_settings
 from multi_agent.runtime.services import open_client
 from multi_agent.settings import Settings
@@ -26,5 +26,5 @@ def export(data_dir: Path | None) -> None:
 
 async def _export(settings: Settings) -> None:
     async with open_client(settings) as client:
-        async for line in export_lines(client.audit):
-            print_line(line)
+        async for row in export_rows(client.audit):
+            print_json(row.model_dump(), indent=None)

@@ -49,8 +49,9 @@ async def _read(settings: Settings, workflow: str | None, kind: str | None, limi
 
 
 def _as_json(row: AuditRow) -> dict[str, Any]:
-    """A row with what its text says, and its hash."""
-    return {**dict.fromkeys(_PLACES), **row.said, "hash": row.hash}
+    """A row with what its text says, if that can be read, and its hash."""
+    known = {"at": row.at, "chain": row.chain, "number": row.number, "kind": row.kind, "hash": row.hash}
+    return {**dict.fromkeys((*_PLACES, "who", "via", "facts")), **row.said, **known}
 
 
 def _line(row: AuditRow) -> str:

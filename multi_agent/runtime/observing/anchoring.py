@@ -35,7 +35,7 @@ class Anchoring:
         """Anchor the heads, and tell the last anchor if the hook does not know it from this process."""
         try:
             anchor = await anchor_heads(self._log, self._store)
-        except MultiAgentError as error:
+        except (MultiAgentError, OSError) as error:
             logger.warning("audit_not_anchored", reason=str(error))
             return
         if self._hook is None or anchor is None or anchor == self._told:

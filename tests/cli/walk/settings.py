@@ -72,6 +72,7 @@ TEXTS: Mapping[str, _Text] = {
         },
         ("artifact store", "/proc/none"),
     ),
+    "audit_hook": _Text({"form": "ftp://host"}, ("an address begins with http",)),
     "model": _Text(
         {"form": "nonsense", "unwritable": "manual:/proc/none", "absent": "openai:"}, ("model", "/proc/none")
     ),
