@@ -40,7 +40,7 @@ async def pending_approval(client: WorkflowClient, workflow: str, task_id: str |
     Raises InvalidInput when that one does not wait, or when several do and none is named.
     """
     view = await find_workflow(client, workflow)
-    waiting = {one.item.task_id: one for one in pending_approvals(view)}
+    waiting = {one.task_id: one for one in pending_approvals(view)}
     if task_id is None and len(waiting) == 1:
         [task_id] = waiting
     if task_id not in waiting:
@@ -52,12 +52,18 @@ async def pending_approval(client: WorkflowClient, workflow: str, task_id: str |
 
 
 async def approve(
-    client: WorkflowClient, approval: PendingApproval, person: str, *, expected_hash: str | None = None
+    client: WorkflowClient,
+    approval: PendingApproval,
+    person: str,
+    *,
+    comment: str = "",
+    expected_hash: str | None = None,
 ) -> CommandResult | None:
-    """Allow exactly this action. Raises InvalidInput when it does not hash to `expected_hash`."""
+    """Allow exactly this action, once. Raises InvalidInput when it does not hash to `expected_hash`."""
     _check_hash(approval, expected_hash)
-    task_id = approval.item.task_id
-    command_id = await client.approve(approval.workflow_id, task_id, approval.action_hash, person)
+    command_id = await client.approve(
+        approval.workflow_id, approval.task_id, approval.action_hash, person, comment=comment
+    )
     return await client.result(command_id, RESULT_SECONDS)
 
 
@@ -69,14 +75,14 @@ async def reject(
     *,
     expected_hash: str | None = None,
 ) -> CommandResult | None:
-    """Refuse a task that waits for approval; tasks that depend on it are blocked.
+    """Refuse for ever what waits for approval; tasks that depend on a refused task are blocked.
 
     With `expected_hash` only as it hashes to that, else as it stands when the command is applied. Raises
     InvalidInput when it does not hash to it.
     """
     _check_hash(approval, expected_hash)
     command_id = await client.reject(
-        approval.workflow_id, approval.item.task_id, person, reason, action_hash=expected_hash
+        approval.workflow_id, approval.task_id, person, reason, action_hash=expected_hash
     )
     return await client.result(command_id, RESULT_SECONDS)
 

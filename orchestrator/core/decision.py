@@ -13,6 +13,7 @@ from contracts.messages.journal import (
     WorkflowFailed,
     WorkflowMerging,
 )
+from orchestrator.core.approvals.actions import first_status
 from orchestrator.core.state import Header, TaskState, TaskStatus, Workflow, WorkflowStatus
 
 _WITHOUT_SUCCESS = frozenset({TaskStatus.FAILED, TaskStatus.DEAD, TaskStatus.CANCELLED})
@@ -46,8 +47,7 @@ def release(
         task = versions[name] if versions else workflow.tasks[name]
         if task.status is not TaskStatus.WAITING or workflow.unmet[name] != open_needs:
             continue
-        status = TaskStatus.APPROVAL if task.item.requires_approval else TaskStatus.READY
-        released.append(task._replace(status=status))
+        released.append(task._replace(status=first_status(workflow.header, task.item)))
     return released
 
 

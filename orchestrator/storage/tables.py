@@ -18,7 +18,7 @@ from sqlalchemy import (
     false,
 )
 
-REVISION = "0008"
+REVISION = "0010"
 """The newest revision of `migrations`; these tables are what it leads to."""
 
 metadata = MetaData(
@@ -64,6 +64,7 @@ workflows = Table(
     Column("finished_at", Double, nullable=True),
     Column("questions", Boolean, nullable=False, server_default=false()),
     Column("budget", Text, nullable=True),
+    Column("approvals", Text, nullable=True),
     Index(None, "status", "shard"),
     Index(None, "created_at"),
 )

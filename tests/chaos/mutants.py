@@ -216,7 +216,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "approval-by-name",
         "an approval is for exactly what was looked at",
-        (Edit("orchestrator/core/operator_actions.py", "if event.action_hash != expected:", "if False:"),),
+        (Edit("orchestrator/core/approvals/deciding.py", "if event.action_hash != expected:", "if False:"),),
         tests=("tests/orchestrator/test_decide.py",),
     ),
     Mutant(

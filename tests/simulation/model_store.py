@@ -277,6 +277,10 @@ def _as_done(stored: TaskState, task: TaskState) -> TaskState:
         charged=task.charged,
         unknown=task.unknown,
         needs=task.needs,
+        approval=task.approval,
+        wanted=task.wanted,
+        granted=task.granted,
+        refused=task.refused,
     )
 
 
