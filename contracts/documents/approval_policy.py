@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -19,6 +19,8 @@ USUAL_HOURS: Final = 24
 """How long an approval can be used."""
 
 Risk: TypeAlias = Literal["low", "medium", "high"]
+RISKS: Final = get_args(Risk)
+"""From the least to the greatest."""
 Verb: TypeAlias = Literal["ask", "allow", "deny"]
 
 

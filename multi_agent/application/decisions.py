@@ -12,6 +12,7 @@ from agents.sdk.questions import said_so_far
 from contracts.base.errors import InvalidInput
 from contracts.base.processes.command_lines import command_line
 from contracts.base.text import encodable
+from contracts.documents.approval_policy import RISKS
 from contracts.messages.budget import SpendingLimits
 from contracts.messages.suspension import MOST_ANSWER, Question
 from contracts.ports.exchanges import ExchangeStore
@@ -34,11 +35,19 @@ RESULT_SECONDS = 5.0
 """How long a result is waited for."""
 
 
-async def pending_approval(client: WorkflowClient, workflow: str, task_id: str | None) -> PendingApproval:
-    """Find the task that waits for approval; without `task_id`, the only one.
+async def pending_approval(
+    client: WorkflowClient, workflow: str | None, task_id: str | None
+) -> PendingApproval:
+    """Find the task that waits for approval; without a name, the only one.
 
     Raises InvalidInput when that one does not wait, or when several do and none is named.
     """
+    if workflow is None:
+        every = await waiting_approvals(client)
+        if len(every) == 1:
+            return every[0]
+        names = ", ".join(f"{one.workflow_id} {one.task_id}" for one in every) or "none"
+        raise InvalidInput(f"tasks that wait for approval: {names}; name one of them")
     view = await find_workflow(client, workflow)
     waiting = {one.task_id: one for one in pending_approvals(view)}
     if task_id is None and len(waiting) == 1:
@@ -49,6 +58,13 @@ async def pending_approval(client: WorkflowClient, workflow: str, task_id: str |
             f"tasks of {view.header.workflow_id} that wait for approval: {names}; name one of them"
         )
     return waiting[task_id]
+
+
+async def waiting_approvals(client: WorkflowClient, risk: str = RISKS[-1]) -> list[PendingApproval]:
+    """All of at most this risk that wait for approval in the newest workflows."""
+    views = await client.waiting(_MOST_LISTED)
+    found = [one for view in views for one in pending_approvals(view)]
+    return [one for one in found if RISKS.index(one.risk) <= RISKS.index(risk)]
 
 
 async def approve(
