@@ -19,10 +19,11 @@ from contracts.messages.journal import (
 )
 from contracts.messages.payloads import TaskError, TaskOutcome, Usage
 from orchestrator.core.approvals.deciding import gate, given_back, met_outage, outcome_unknown
+from orchestrator.core.approvals.releasing import release
 from orchestrator.core.budgets import allowance, out_of_budget, settled
 from orchestrator.core.contest import ContestRefused, Disputed, amendment, dispute
 from orchestrator.core.cycles import debug_cycle
-from orchestrator.core.decision import Decision, conclude, end_badly, release
+from orchestrator.core.decision import Decision, conclude, end_badly
 from orchestrator.core.events import Dispatch, Finished, Lost, Overdue
 from orchestrator.core.planning import PlanRefused, ask_for_plan, follow_plan
 from orchestrator.core.state import TaskState, TaskStatus, Workflow

@@ -6,9 +6,10 @@ from typing import assert_never
 
 from contracts.messages.journal import WorkflowCompleted, WorkflowFailed, WorkflowStarted
 from orchestrator.core.approvals.deciding import approve, reject
+from orchestrator.core.approvals.releasing import release
 from orchestrator.core.attempts import dispatch, finish, lose, overdue
 from orchestrator.core.budgets import raise_budget, resumed
-from orchestrator.core.decision import Decision, conclude, release
+from orchestrator.core.decision import Decision, conclude
 from orchestrator.core.events import (
     AnswerQuestion,
     Approve,

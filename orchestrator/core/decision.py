@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from contracts.messages.journal import (
@@ -13,7 +12,6 @@ from contracts.messages.journal import (
     WorkflowFailed,
     WorkflowMerging,
 )
-from orchestrator.core.approvals.actions import first_status
 from orchestrator.core.audit.entries import AuditEntry
 from orchestrator.core.state import Header, TaskState, TaskStatus, Workflow, WorkflowStatus
 
@@ -34,24 +32,6 @@ class Decision(NamedTuple):
     """Why the event was not accepted."""
     audit: tuple[AuditEntry, ...] = ()
     """What the audit log is to say of it, in the chain of the workflow's shard."""
-
-
-def release(
-    workflow: Workflow,
-    names: Iterable[str],
-    *,
-    just_done: str | None = None,
-    versions: dict[str, TaskState] | None = None,
-) -> list[TaskState]:
-    """New versions of the waiting tasks whose dependencies have all succeeded (I6)."""
-    open_needs = 1 if just_done else 0
-    released = []
-    for name in names:
-        task = versions[name] if versions else workflow.tasks[name]
-        if task.status is not TaskStatus.WAITING or workflow.unmet[name] != open_needs:
-            continue
-        released.append(task._replace(status=first_status(workflow.header, task.item)))
-    return released
 
 
 def end_badly(workflow: Workflow, task: TaskState, status: TaskStatus, now: float) -> Decision:

@@ -14,9 +14,10 @@ from contracts.messages.journal import (
     WorkflowRetried,
 )
 from orchestrator.core.approvals.deciding import is_denied
+from orchestrator.core.approvals.releasing import release
 from orchestrator.core.budgets import settled
 from orchestrator.core.cycles import debug_cycle
-from orchestrator.core.decision import Decision, descendants, release
+from orchestrator.core.decision import Decision, descendants
 from orchestrator.core.events import Cancel, Retry
 from orchestrator.core.state import TaskState, TaskStatus, Workflow, WorkflowStatus
 

@@ -206,7 +206,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "I6: a task starts when all it needs has succeeded",
         (
             Edit(
-                "orchestrator/core/decision.py",
+                "orchestrator/core/approvals/releasing.py",
                 "if task.status is not TaskStatus.WAITING or workflow.unmet[name] != open_needs:",
                 "if task.status is not TaskStatus.WAITING:",
             ),

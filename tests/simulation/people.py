@@ -6,7 +6,6 @@ from functools import lru_cache
 from itertools import count, islice
 
 from contracts.messages.budget import SpendingLimits
-from orchestrator.core.approvals.actions import action_hash
 from orchestrator.core.commands import (
     AnswerBody,
     ApproveBody,
@@ -87,7 +86,7 @@ class People:
                 self._send("reject", name, body)
                 continue
             workflow = Workflow.load(self._store.headers[name], self._store.tasks[name].values())
-            wanted = "0" * 64 if wrong else action_hash(workflow, task)
+            wanted = "0" * 64 if wrong else self._store.allowed.approve(workflow, task)
             body = body_text(ApproveBody(task_id=task.task_id, action_hash=wanted, person="p"))
             self._send("approve", name, body)
 
