@@ -22,7 +22,7 @@ from artifacts.merge.merging import Merger
 from artifacts.store import drafting
 from contracts.base.errors import ArtifactError, UnsafePath
 from contracts.base.paths import check_path
-from contracts.base.refs import MERGES, PENDING, RESERVED_TASKS, RESULT, SNAPSHOTS, UNVERIFIED
+from contracts.base.refs import ANCHORS, MERGES, PENDING, RESERVED_TASKS, RESULT, SNAPSHOTS, UNVERIFIED
 from contracts.ports.artifacts import PendingCommit, RefMove
 
 # A commit with more parents is slow to show, so they are merged group by group.
@@ -132,6 +132,33 @@ class Repository:
         # Each try reads the old values again, since another program may have moved one meanwhile.
         with self.guard.moving():
             return self.guard.persist(lambda: self._move(refs))
+
+    def add_anchor(self, text: str, created_at: int) -> str:
+        """See AnchorStore."""
+        message = f"Audit anchor\n\n{text}\n".encode()
+
+        def write() -> str:
+            tip = self.objects.read(ANCHORS)
+            parents = (tip.oid,) if tip else ()
+            draft = Draft(ANCHORS, parents, "audit", ref_names.timestamp(created_at), message, ())
+            [written] = self._written([draft])
+            self._refs.update([RefChange(ANCHORS, written.holder, parents[0] if parents else NOTHING)])
+            return written.commit
+
+        # Each try reads the tip again, since another program may have appended meanwhile.
+        with self.guard.moving():
+            return self.guard.persist(write)
+
+    def anchors(self, most: int | None = None) -> list[tuple[str, str]]:
+        """See AnchorStore."""
+        found: list[tuple[str, str]] = []
+        tip = self.objects.read(ANCHORS)
+        names: tuple[str, ...] = (tip.oid,) if tip else ()
+        while names and (most is None or len(found) < most):
+            commit = self.objects.commit(names[0])
+            found.append((commit.oid, commit.message.partition("\n\n")[2].rstrip("\n")))
+            names = commit.parents
+        return found[::-1]
 
     def draft_exchange(self, workflow_id: str, task_id: str, key: str, content: bytes) -> Draft:
         """Draft the commit that keeps an exchange, for `commit` to write."""

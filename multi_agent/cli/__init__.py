@@ -60,6 +60,7 @@ _COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "dead-letters": LazyCommand(
         "dead_letters.group:dead_letters", "Retry or discard what was dead-lettered."
     ),
+    "audit": LazyCommand("audit.group:audit", "Show who decided what, and check that the log is whole."),
     "up": LazyCommand("processes.up:up", "Serve a data folder: everything, supervised, on this machine."),
     "orchestrator": LazyCommand("processes.orchestrator:orchestrator", "Run an orchestrator."),
     "worker": LazyCommand("processes.worker:worker", "Run a worker for some or all roles."),

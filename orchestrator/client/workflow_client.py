@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 from contracts.base.errors import StoreUnavailable
+from contracts.base.processes.users import user_name
+from orchestrator.client.audit_log import AuditLog
 from orchestrator.client.commands import Hint, WorkflowCommands
 from orchestrator.client.database_retry import DatabaseRetry
 from orchestrator.client.journal_tail import JournalTail
 from orchestrator.client.queries import WorkflowQueries
 from orchestrator.client.views import WorkflowView
-from orchestrator.core.audit.entries import Via
+from orchestrator.core.audit.entries import Actor, Via
 from orchestrator.storage.admission import MAX_OPEN_WORKFLOWS
 from orchestrator.storage.sql.database import Database
 
@@ -33,6 +35,7 @@ class WorkflowClient(WorkflowCommands, WorkflowQueries):
         """See WorkflowCommands."""
         WorkflowCommands.__init__(self, database, hint, max_open=max_open, via=via)
         WorkflowQueries.__init__(self, database)
+        self.audit = AuditLog(database, Actor(user_name(), via))
         self._tail = JournalTail(self.newest_sequences)
 
     async def follow(

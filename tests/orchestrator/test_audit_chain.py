@@ -40,7 +40,7 @@ def hashed_again(rows: list[AuditRow]) -> list[AuditRow]:
     made = []
     for row in rows:
         head = heads.get(row.chain, Head())
-        text = json.dumps({**row.facts, "number": head.number + 1}, sort_keys=True, separators=(",", ":"))
+        text = json.dumps({**row.said, "number": head.number + 1}, sort_keys=True, separators=(",", ":"))
         new = hashlib.sha256(f"{head.hash}\n{text}".encode()).hexdigest()
         made.append(row._replace(number=head.number + 1, entry=text, hash=new))
         heads[row.chain] = Head(head.number + 1, new)
@@ -62,7 +62,7 @@ def test_a_text_from_outside_is_ascii_and_a_long_one_is_a_hash() -> None:
     row = link("commands", Head(), AuditEntry("key.added", "ann", Via.PROGRAM, facts=facts), 1.0)
     assert row.entry.isascii()
     assert row.entry.isprintable()
-    assert row.facts["facts"]["long"] == "sha256:" + hashlib.sha256(b"x" * (MOST_FACT + 1)).hexdigest()
+    assert row.said["facts"]["long"] == "sha256:" + hashlib.sha256(b"x" * (MOST_FACT + 1)).hexdigest()
     assert verify([row], heads_of([row])).bad == []
 
 

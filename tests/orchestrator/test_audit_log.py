@@ -56,14 +56,14 @@ async def test_a_command_is_two_rows_asked_and_what_became_of_it(database: Datab
     asked, done = ([row for row in rows if row.chain == name] for name in (COMMANDS, SHARD))
     assert [row.kind for row in asked] == ["command.asked"] * 3
     assert [row.kind for row in done] == ["command.applied", "command.refused", "command.refused"]
-    first = asked[0].facts
+    first = asked[0].said
     assert (first["who"], first["via"], first["task_id"]) == ("ann", "command line", "a")
     assert first["facts"]["text_sha256"] == text_hash("it costs too much")
     assert not any("costs" in row.entry for row in [*asked, *done])
-    assert {one.facts["facts"]["command_id"] for one in asked} == {
-        one.facts["facts"]["command_id"] for one in done
+    assert {one.said["facts"]["command_id"] for one in asked} == {
+        one.said["facts"]["command_id"] for one in done
     }
-    assert done[0].facts["via"] == "command"
+    assert done[0].said["via"] == "command"
     assert (await verified(database)).bad == []
 
 

@@ -11,10 +11,15 @@ from artifacts.delivery.branches import make_branch
 from artifacts.delivery.differences import ChangedFile, DiffForm, changed_files, difference
 from artifacts.delivery.users_repository import UsersRepository, open_users_repository
 from artifacts.delivery.working_tree import Applied, apply_to_tree
+from multi_agent.application.audit.effects import recorded
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from artifacts import GitArtifactStore
     from multi_agent.application.delivery.delivered import Delivered
+    from orchestrator.client.audit_log import AuditLog
+    from orchestrator.core.audit.entries import Fact
 
 __all__ = ["Applied", "ChangedFile", "DiffForm", "UsersRepository"]
 
@@ -34,24 +39,36 @@ async def list_changes(store: GitArtifactStore, delivered: Delivered) -> list[Ch
 
 
 async def apply(
-    store: GitArtifactStore, delivered: Delivered, folder: Path
+    log: AuditLog, store: GitArtifactStore, delivered: Delivered, folder: Path
 ) -> tuple[UsersRepository, Applied]:
     """Make the change in the working tree that a folder is in; see `apply_to_tree`."""
-
-    def work() -> tuple[UsersRepository, Applied]:
-        user = open_users_repository(folder)
-        return user, apply_to_tree(store.repository, delivered.base, delivered.commit, user)
-
-    return await asyncio.to_thread(work)
+    user = await asyncio.to_thread(open_users_repository, folder)
+    commits = (delivered.base, delivered.commit)
+    async with _recorded(log, store, delivered, user, "apply") as done:
+        applied = await asyncio.to_thread(apply_to_tree, store.repository, *commits, user)
+        done |= {"written": len(applied.written), "deleted": len(applied.deleted)}
+    return user, applied
 
 
 async def take_branch(
-    store: GitArtifactStore, delivered: Delivered, folder: Path, name: str
+    log: AuditLog, store: GitArtifactStore, delivered: Delivered, folder: Path, name: str
 ) -> tuple[UsersRepository, bool]:
     """Make a branch in the repository that a folder is in; see `make_branch`."""
+    user = await asyncio.to_thread(open_users_repository, folder)
+    commits = (delivered.base, delivered.commit)
+    async with _recorded(log, store, delivered, user, "branch", branch=name) as done:
+        done["made"] = made = await asyncio.to_thread(make_branch, store.repository, *commits, user, name)
+    return user, made
 
-    def work() -> tuple[UsersRepository, bool]:
-        user = open_users_repository(folder)
-        return user, make_branch(store.repository, delivered.base, delivered.commit, user, name)
 
-    return await asyncio.to_thread(work)
+def _recorded(
+    log: AuditLog,
+    store: GitArtifactStore,
+    delivered: Delivered,
+    user: UsersRepository,
+    effect: str,
+    **more: Fact,
+) -> AbstractAsyncContextManager[dict[str, Fact]]:
+    repository = str(user.top or user.git_dir)
+    facts = {"commit": delivered.commit, "base": delivered.base, "repository": repository, **more}
+    return recorded(log, effect, facts, workflow_id=delivered.workflow_id, anchors=store)

@@ -58,17 +58,19 @@ def read_heads(connection: Connection) -> dict[str, Head]:
 
 def read_rows(connection: Connection) -> Iterator[AuditRow]:
     """All rows by chain and number, some thousand at a time."""
-    after: tuple[str, int] | None = None
-    while True:
-        query = select(*_COLUMNS).order_by(_c.chain, _c.number).limit(_PAGE)
-        if after is not None:
-            chain, number = after
-            query = query.where(or_(_c.chain > chain, (_c.chain == chain) & (_c.number > number)))
-        page = connection.execute(query).all()
-        yield from (AuditRow._make(row) for row in page)
-        if len(page) < _PAGE:
-            return
-        after = page[-1].chain, page[-1].number
+    page = read_page(connection, None)
+    while page:
+        yield from page
+        page = read_page(connection, page[-1])
+
+
+def read_page(connection: Connection, after: AuditRow | None) -> list[AuditRow]:
+    """Some thousand rows by chain and number, those behind one or the first; [] at the end."""
+    query = select(*_COLUMNS).order_by(_c.chain, _c.number).limit(_PAGE)
+    if after is not None:
+        same = (_c.chain == after.chain) & (_c.number > after.number)
+        query = query.where(or_(_c.chain > after.chain, same))
+    return [AuditRow._make(row) for row in connection.execute(query)]
 
 
 def read_newest(
