@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Annotated, Final, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -116,6 +116,13 @@ def _reaches(pattern: str, path: str) -> bool:
 
 def _says(pattern: str, command: str) -> bool:
     return fnmatchcase(" ".join(command.split()), " ".join(pattern.split()))
+
+
+def frozen(value: Any) -> Any:
+    """What TOML was read as, with tuples for lists."""
+    if isinstance(value, dict):
+        return {name: frozen(one) for name, one in value.items()}
+    return tuple(map(frozen, value)) if isinstance(value, list) else value
 
 
 def combined(users: ApprovalPolicy | None, repository: ApprovalPolicy | None) -> ApprovalPolicy | None:

@@ -201,7 +201,7 @@ MUTANTS: dict[str, list[tuple[Any, str, Any]]] = {
         )
     ],
     "an approval of something else counts": [
-        edited(orchestrator.core.approvals.deciding, "approve", "event.action_hash != expected", "False")
+        edited(orchestrator.core.decide, "approve", "event.action_hash != expected", "False")
     ],
     "what was lost has cost nothing": [
         (orchestrator.core.attempts, "settled", _settled_free),

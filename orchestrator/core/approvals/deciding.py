@@ -9,6 +9,7 @@ from contracts.messages.approval_events import ApprovalAsked, ApprovalUsed, Task
 from contracts.messages.approvals import MOST_COMMENT, MOST_REFUSED, Approval, ApprovalState
 from contracts.messages.payloads import TaskError
 from orchestrator.core.approvals.actions import (
+    PLAN,
     Needed,
     action_hash,
     approved_hash,
@@ -91,6 +92,8 @@ def gate(workflow: Workflow, task: TaskState, sent: TaskState, now: float) -> De
     sent: the task as it is dispatched. Here alone an approval is used: in the decision of the dispatch.
     """
     needs = needed(workflow.header, task.item)
+    if needs is None and task.approval is not None:
+        needs = Needed(PLAN)  # what was asked about once is, also where a change of it leaves no rule
     if needs is not None and needs.denied:
         message = f"denied by the rule {needs.rule!r} of the policy"
         error = TaskError(code="denied_by_policy", message=message, retryable=False)
