@@ -15,6 +15,8 @@ from contracts.documents.path_patterns import matches, pattern_fault
 
 WHOLE: Final = frozenset({"task", "apply", "pr"})
 """Names of what is no call of an agent: a whole task, and releases into a user's repository."""
+_SHELL: Final = frozenset(";&|<>$`(){}\n\r\\")
+"""What makes another command of a line than the one it begins with."""
 USUAL_HOURS: Final = 24
 """How long an approval can be used."""
 
@@ -75,9 +77,16 @@ class ApprovalRule(Model):
             facts.tool in self.tools
             and (not self.roles or facts.role in self.roles)
             and (not self.paths or any(_reaches(one, path) for one in self.paths for path in facts.paths))
-            and (not self.commands or any(_says(one, facts.command) for one in self.commands))
+            and (not self.commands or self._says(facts.command))
             and (self.usd_above is None or facts.usd is None or facts.usd > self.usd_above)
         )
+
+    def _says(self, command: str) -> bool:
+        """Whether a pattern is that of the command. What a shell would read further allows nothing."""
+        if self.then == "allow" and not _SHELL.isdisjoint(command):
+            return False
+        said = " ".join(command.split())
+        return any(fnmatchcase(said, " ".join(pattern.split())) for pattern in self.commands)
 
 
 class ApprovalPolicy(Model):
@@ -112,10 +121,6 @@ def _reaches(pattern: str, path: str) -> bool:
     if path.endswith("/"):
         return matches(pattern, f"{path}x") or pattern.lstrip("/").startswith(path)
     return matches(pattern, path)
-
-
-def _says(pattern: str, command: str) -> bool:
-    return fnmatchcase(" ".join(command.split()), " ".join(pattern.split()))
 
 
 def frozen(value: Any) -> Any:

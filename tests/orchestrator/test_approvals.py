@@ -11,7 +11,7 @@ from contracts.messages.events import decode
 from contracts.messages.payloads import TaskRequest
 from contracts.messages.suspension import Question, Suspension
 from orchestrator.core.approvals.actions import action_of
-from orchestrator.core.events import Dispatch, Finished, Lost, Overdue, Retry
+from orchestrator.core.events import Dispatch, Finished, Lost, Overdue, Retry, WorkflowEvent
 from orchestrator.scheduling.messages import request_message
 from tests.orchestrator.approving import (
     CALL,
@@ -65,13 +65,12 @@ class TestOnce:
         old = hash_of(play)
         approve(play)
         dispatch_id = play.dispatch("a")
-        play.give(
-            {
-                "failed": Finished("a", failed(dispatch_id)),
-                "lost": Lost("a", dispatch_id, "w1"),
-                "overdue": Overdue("a", dispatch_id),
-            }[end]
-        )
+        ends: dict[str, WorkflowEvent] = {
+            "failed": Finished("a", failed(dispatch_id)),
+            "lost": Lost("a", dispatch_id, "w1"),
+            "overdue": Overdue("a", dispatch_id),
+        }
+        play.give(ends[end])
         decision = play.give(Dispatch("a", "d2"))
         assert play.status("a") == "waiting_approval"
         assert isinstance(decision.journal[0], ApprovalAsked)
