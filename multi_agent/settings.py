@@ -54,6 +54,10 @@ class Settings(BudgetSettings, GatewaySettings, LayerSettings, ForgeSettings, Ba
     artifact_store: str | None = Field(
         default=None, description="path or URL of the bare Git repository; without it one in the data folder"
     )
+    audit_hook: SecretStr | None = Field(
+        default=None,
+        description="a command or an http address that is told the heads of the [audit log](audit.md)",
+    )
     model: str | None = Field(
         default=None, description="see [models](models.md); without it Gemini with a key, else `replay`"
     )

@@ -28,26 +28,26 @@ class AnchorText(Model):
 
 async def read_anchors(store: AnchorStore) -> list[Anchor]:
     """All anchors in Git, oldest first. A text that is none holds nothing. Raises as AnchorStore."""
-    return [Anchor(f"anchor {name[:_SHORT]}", _heads_in(text)) for name, text in await store.anchors()]
+    return [Anchor(f"anchor {name[:_SHORT]}", _read(text).heads) for name, text in await store.anchors()]
 
 
-async def anchor_heads(log: AuditLog, store: AnchorStore) -> str | None:
-    """Anchor the heads as they are, unless the last anchor has them; the text of the new one, or None.
+async def anchor_heads(log: AuditLog, store: AnchorStore) -> AnchorText | None:
+    """Anchor the heads as they are, unless the last anchor has them; the last one now, None without rows.
 
     Raises as AnchorStore and AuditLog.
     """
     heads = await log.heads()
-    kept = await store.anchors(1)
-    if not heads or (kept and _heads_in(kept[-1][1]) == heads):
-        return None
-    text = AnchorText(at=time.time(), heads=heads).model_dump_json()
-    await store.add_anchor(text, int(time.time()))
-    return text
+    kept = [_read(text) for _, text in await store.anchors(1)]
+    if not heads or (kept and kept[0].heads == heads):
+        return kept[0] if kept else None
+    anchor = AnchorText(at=time.time(), heads=heads)
+    await store.add_anchor(anchor.model_dump_json(), int(anchor.at))
+    return anchor
 
 
-def _heads_in(text: str) -> dict[str, Head]:
-    """The heads of an anchor's text; none where it cannot be read."""
+def _read(text: str) -> AnchorText:
+    """An anchor's text; one that cannot be read has no heads."""
     try:
-        return AnchorText.model_validate_json(text).heads
+        return AnchorText.model_validate_json(text)
     except ValidationError:
-        return {}
+        return AnchorText(at=0.0, heads={})

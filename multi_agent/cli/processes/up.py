@@ -28,7 +28,7 @@ from multi_agent.runtime.beside import beside
 from multi_agent.runtime.gateway import check_gateway
 from multi_agent.runtime.observing.bus_watch import watched
 from multi_agent.runtime.observing.event_hooks import told
-from multi_agent.runtime.observing.hooks import Hook, read_hook
+from multi_agent.runtime.observing.hooks import Hook, audit_hook, read_hook
 from multi_agent.runtime.observing.shared_metrics import served_metrics
 from multi_agent.runtime.served_paths import served_paths
 from multi_agent.runtime.services import open_client
@@ -69,6 +69,7 @@ def up(
     settings = settings_of(gateway_port=gateway_port, **options)
     set_up_logs(settings.log_level, settings.redactor, process="supervisor")
     told_to = list(map(read_hook, hooks))
+    audit_hook(settings)  # one that cannot be read is refused before anything starts
     make_data_folder(settings.data)
     if gateway_port is not None:
         check_gateway(settings)
