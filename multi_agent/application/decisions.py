@@ -50,6 +50,7 @@ async def pending_approval(
         raise InvalidInput(f"tasks that wait for approval: {names}; name one of them")
     view = await find_workflow(client, workflow)
     waiting = {one.task_id: one for one in pending_approvals(view)}
+    waiting |= {one.task_id: one for one in await _releases(client) if _is_of(one, view)}
     if task_id is None and len(waiting) == 1:
         [task_id] = waiting
     if task_id not in waiting:
@@ -63,8 +64,16 @@ async def pending_approval(
 async def waiting_approvals(client: WorkflowClient, risk: str = RISKS[-1]) -> list[PendingApproval]:
     """All of at most this risk that wait for approval in the newest workflows."""
     views = await client.waiting(_MOST_LISTED)
-    found = [one for view in views for one in pending_approvals(view)]
+    found = [one for view in views for one in pending_approvals(view)] + await _releases(client)
     return [one for one in found if RISKS.index(one.risk) <= RISKS.index(risk)]
+
+
+async def _releases(client: WorkflowClient) -> list[PendingApproval]:
+    return [PendingApproval.of_release(one) for one in await client.releases.waiting(_MOST_LISTED)]
+
+
+def _is_of(one: PendingApproval, view: WorkflowView) -> bool:
+    return one.workflow_id == view.header.workflow_id
 
 
 async def approve(
@@ -77,6 +86,8 @@ async def approve(
 ) -> CommandResult | None:
     """Allow exactly this action, once. Raises InvalidInput when it does not hash to `expected_hash`."""
     _check_hash(approval, expected_hash)
+    if approval.release is not None:
+        return await client.releases.decide(approval.release, person, comment, approve=True)
     command_id = await client.approve(
         approval.workflow_id, approval.task_id, approval.action_hash, person, comment=comment
     )
@@ -97,6 +108,8 @@ async def reject(
     InvalidInput when it does not hash to it.
     """
     _check_hash(approval, expected_hash)
+    if approval.release is not None:
+        return await client.releases.decide(approval.release, person, reason, approve=False)
     command_id = await client.reject(
         approval.workflow_id, approval.task_id, person, reason, action_hash=expected_hash
     )

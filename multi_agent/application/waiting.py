@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from contracts.base.canonical_json import canonical_hash
-from contracts.documents.approval_policy import Risk
 from contracts.messages.budget import SpendingLimits
 from contracts.messages.suspension import Question
 from orchestrator.client.views import WorkflowView
@@ -16,6 +15,7 @@ from orchestrator.core.approvals.actions import action_of, asks_for
 from orchestrator.core.budgets import enough_for, waits_for_budget
 from orchestrator.core.state import TaskState, Workflow
 from orchestrator.core.suspension import question_hash
+from orchestrator.storage.release_approvals import WaitingRelease
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,17 @@ class PendingApproval:
     action: Mapping[str, Any]
     """All that is approved: what `action_hash` is the hash of."""
     action_hash: str
-    risk: Risk
+    risk: str
     rule: str
     """Of the policy, or what else asks for the approval."""
+    release: WaitingRelease | None = None
+    """Of a release into a user's repository; `task_id` is then what kind."""
+
+    @classmethod
+    def of_release(cls, found: WaitingRelease) -> PendingApproval:
+        """A release that waits for approval."""
+        place = (found.workflow_id, found.kind, found.action, found.action_hash)
+        return cls(*place, found.risk, found.rule, found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Final
 
 import click
 
-from contracts.base.errors import Busy, InvalidInput, InvalidPlan, MultiAgentError
+from contracts.base.errors import Busy, InvalidInput, InvalidPlan, MultiAgentError, WaitsForPerson
 from contracts.base.printing import close_errors, print_line, print_text
 from multi_agent.cli.lazy import LazyCommand, LazyGroup
 
@@ -151,5 +151,7 @@ def _shown(error: click.ClickException) -> str:
 def _exit_code(error: MultiAgentError) -> int:
     if isinstance(error, Busy):
         return EXIT_BUSY
+    if isinstance(error, WaitsForPerson):
+        return EXIT_WAITING
     wrong_use = isinstance(error, InvalidInput) and not isinstance(error, InvalidPlan)
     return EXIT_USAGE if wrong_use else EXIT_FAILED

@@ -12,6 +12,7 @@ from orchestrator.client.commands import Hint, WorkflowCommands
 from orchestrator.client.database_retry import DatabaseRetry
 from orchestrator.client.journal_tail import JournalTail
 from orchestrator.client.queries import WorkflowQueries
+from orchestrator.client.release_approvals import ReleaseApprovals
 from orchestrator.client.views import WorkflowView
 from orchestrator.core.audit.entries import Actor, Via
 from orchestrator.storage.admission import MAX_OPEN_WORKFLOWS
@@ -35,7 +36,9 @@ class WorkflowClient(WorkflowCommands, WorkflowQueries):
         """See WorkflowCommands."""
         WorkflowCommands.__init__(self, database, hint, max_open=max_open, via=via)
         WorkflowQueries.__init__(self, database)
-        self.audit = AuditLog(database, Actor(user_name(), via))
+        actor = Actor(user_name(), via)
+        self.audit = AuditLog(database, actor)
+        self.releases = ReleaseApprovals(database, actor)
         self._tail = JournalTail(self.newest_sequences)
 
     async def follow(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import pytest
 
 from agents import AgentResult
@@ -33,7 +36,11 @@ class Dispatches:
         self._rules, self._number = rules, 0
 
     async def __call__(
-        self, allowed: WantedAction | None = None, *, again: bool = False, **refused: str
+        self,
+        allowed: WantedAction | None = None,
+        *,
+        again: bool = False,
+        refused: Mapping[str, str] = MappingProxyType({}),
     ) -> AgentResult:
         """Execute the next dispatch, or the last one again."""
         self._number += not again
@@ -105,7 +112,7 @@ async def test_a_call_of_which_nobody_knows_what_it_did_is_asked_again(
 async def test_a_refusal_is_told_and_the_work_goes_on(over_trees: OverTrees) -> None:
     dispatches = Dispatches(over_trees, MEND, DEPLOY, DONE)
     wanted = await dispatches.wanted()
-    result = await dispatches(None, **{wanted.digest: "rejected by me: not today"})
+    result = await dispatches(refused={wanted.digest: "rejected by me: not today"})
     assert COUNT not in result.files
     assert "refused: rejected by me: not today; do without" in dispatches.shown()
 

@@ -56,16 +56,15 @@ def test_what_is_applied_or_refused_is_two_rows_and_an_anchor(worked: Worked) ->
         assert first["facts"]["repository"] == str(worked.clone)
     assert (rows[1]["facts"]["written"], rows[3]["facts"]["made"]) == (2, True)
     assert rows[2]["facts"]["branch"] == "mine"
-    assert git(worked.data / "artifacts.git", "log", "--format=%s", "refs/multi-agent/audit/heads").split(
-        "\n"
-    ) == ["Audit anchor"] * 2
+    assert (
+        git(worked.data / "artifacts.git", "log", "--format=%s", "refs/multi-agent/audit/heads").split("\n")
+        == ["Audit anchor"] * 2
+    )
     told = json.loads(run(worked, "audit", "verify", "--json").output)
     assert (told["bad"], told["open_effects"], told["anchors"], told["unanchored"]) == ([], [], 2, 2)
 
 
-def test_a_request_whose_server_fails_behind_the_push_is_unknown(
-    worked: Worked, server: ForgeServer
-) -> None:
+def test_a_request_whose_server_fails_behind_the_push_is_unknown(worked: Worked, server: ForgeServer) -> None:
     settings = settings_for(worked, server, "github")
     assert settings.forges
     env = {"MULTI_AGENT_FORGES": settings.forges, "GH_ENTERPRISE_TOKEN": TOKEN}
@@ -75,7 +74,12 @@ def test_a_request_whose_server_fails_behind_the_push_is_unknown(
     server.answers.clear()
     assert run(worked, *words, **env).exit_code == 0
     rows = effects(worked)
-    assert [row["kind"].removeprefix("effect.") for row in rows] == ["intended", "unknown", "intended", "done"]
+    assert [row["kind"].removeprefix("effect.") for row in rows] == [
+        "intended",
+        "unknown",
+        "intended",
+        "done",
+    ]
     assert rows[1]["facts"]["error"] == "Unavailable"
     assert rows[2]["facts"]["branch"] == BRANCH
     assert rows[3]["facts"]["url"].startswith(server.url)

@@ -17,6 +17,7 @@ from orchestrator.core.approvals.actions import (
     needed,
     needed_for_call,
 )
+from orchestrator.core.audit.entries import AuditEntry, AuditKind, Fact, Via
 from orchestrator.core.decision import Decision, end_badly
 from orchestrator.core.events import Approve, Reject
 from orchestrator.core.state import TaskState, TaskStatus, Workflow
@@ -97,8 +98,10 @@ def gate(workflow: Workflow, task: TaskState, sent: TaskState, now: float) -> De
     if needs is not None and needs.denied:
         message = f"denied by the rule {needs.rule!r} of the policy"
         error = TaskError(code="denied_by_policy", message=message, retryable=False)
-        return end_badly(workflow, task._replace(error=error), TaskStatus.FAILED, now)
-    journal = []
+        denied = end_badly(workflow, task._replace(error=error), TaskStatus.FAILED, now)
+        entry = _audited(workflow, task, AuditKind.APPROVAL_DENIED, rule=needs.rule)
+        return denied._replace(audit=(entry,))
+    journal, audit = [], []
     asking = ((needs, False), (needed_for_call(workflow, task), True))
     for one, of_call in asking:
         if one is None:
@@ -109,7 +112,15 @@ def gate(workflow: Workflow, task: TaskState, sent: TaskState, now: float) -> De
         used = known.model_copy(update={"state": "consumed", "dispatch_id": sent.dispatch_id})
         sent = sent._replace(granted=used) if of_call else sent._replace(approval=used)
         journal.append(ApprovalUsed(sent.task_id, used.action_hash, sent.dispatch_id or ""))
-    return Decision((sent,), journal=tuple(journal))
+        facts: dict[str, Fact] = {"action_sha256": used.action_hash, "dispatch_id": sent.dispatch_id}
+        audit.append(_audited(workflow, task, AuditKind.APPROVAL_USED, rule=one.rule, **facts))
+    return Decision((sent,), journal=tuple(journal), audit=tuple(audit))
+
+
+def _audited(workflow: Workflow, task: TaskState, kind: AuditKind, **facts: Fact) -> AuditEntry:
+    policy = workflow.header.approvals
+    who = f"policy {policy.version}" if policy else "plan"
+    return AuditEntry(kind, who, Via.POLICY, workflow.header.workflow_id, task.task_id, facts)
 
 
 def _known(task: TaskState, *, of_call: bool) -> Approval | None:
