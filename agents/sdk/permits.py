@@ -62,8 +62,7 @@ class CallPermits:
         """
         if self._permits is None:
             return
-        paths, command = tuple(_named(arguments)), _command(arguments)
-        facts = ActionFacts(tool, self._role, paths, command)
+        facts = facts_of(tool, self._role, arguments)
         rule = self._permits.policy.rule_for(facts)
         if rule is None or rule.then == "allow":
             return
@@ -74,7 +73,7 @@ class CallPermits:
                 f"a person must allow it, and its {len(written):,} characters are too many; "
                 f"at most {MOST_ARGUMENTS:,}"
             )
-        wanted = await self._wanted(tool, written, rule, workspace, paths)
+        wanted = await self._wanted(tool, written, rule, workspace, facts.paths)
         if (why := self._permits.refused.get(wanted.digest)) is not None:
             raise InvalidInput(f"{why}; do without")
         if wanted.digest != self._permits.allowed or not await self._is_first(wanted, rule):
@@ -102,6 +101,11 @@ class CallPermits:
             return False
         self._used = True
         return await self._uses.create(f"{_ONE_USE}:{wanted.digest}:{self._dispatch_id}", self._mine)
+
+
+def facts_of(tool: str, role: str, arguments: Mapping[str, Any]) -> ActionFacts:
+    """What rules look at of a call: its command, and the paths that it names. A call costs nothing more."""
+    return ActionFacts(tool, role, tuple(_named(arguments)), _command(arguments), usd=0.0)
 
 
 def _command(arguments: Mapping[str, Any]) -> str:

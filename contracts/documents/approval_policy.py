@@ -15,7 +15,7 @@ from contracts.documents.path_patterns import matches, pattern_fault
 
 WHOLE: Final = frozenset({"task", "apply", "pr"})
 """Names of what is no call of an agent: a whole task, and releases into a user's repository."""
-_SHELL: Final = frozenset(";&|<>$`(){}\n\r\\")
+NOT_PLAIN: Final = frozenset(";&|<>$`(){}\n\r\\")
 """What makes another command of a line than the one it begins with."""
 USUAL_HOURS: Final = 24
 """How long an approval can be used."""
@@ -76,14 +76,19 @@ class ApprovalRule(Model):
         return (
             facts.tool in self.tools
             and (not self.roles or facts.role in self.roles)
-            and (not self.paths or any(_reaches(one, path) for one in self.paths for path in facts.paths))
+            and (not self.paths or self._names(facts.paths))
             and (not self.commands or self._says(facts.command))
             and (self.usd_above is None or facts.usd is None or facts.usd > self.usd_above)
         )
 
+    def _names(self, paths: tuple[str, ...]) -> bool:
+        """Whether it names one of the paths; to allow something it must name all."""
+        found = [any(_reaches(one, path) for one in self.paths) for path in paths]
+        return all(found) and bool(found) if self.then == "allow" else any(found)
+
     def _says(self, command: str) -> bool:
         """Whether a pattern is that of the command. What a shell would read further allows nothing."""
-        if self.then == "allow" and not _SHELL.isdisjoint(command):
+        if self.then == "allow" and not NOT_PLAIN.isdisjoint(command):
             return False
         said = " ".join(command.split())
         return any(fnmatchcase(said, " ".join(pattern.split())) for pattern in self.commands)

@@ -5,23 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from artifacts.delivery.differences import DiffForm, changed_files, difference
 from contracts.base.errors import InvalidInput, WaitsForPerson
 from contracts.base.processes.command_lines import command_line
 from contracts.documents.approval_policy import ActionFacts
 from contracts.documents.repository_settings import SETTINGS_FILES, read_settings
-from orchestrator.core.approvals.actions import FORM, Needed
+from orchestrator.core.approvals.actions import FORM, GOVERNING, Needed
 from orchestrator.storage.release_approvals import Release
 
 if TYPE_CHECKING:
     from artifacts import GitArtifactStore
     from multi_agent.application.delivery.delivered import Delivered
     from orchestrator.client.release_approvals import ReleaseApprovals
-
-GOVERNS: Final = Needed("policy", "high")
-"""Asks for a person where a release changes the rules themselves; no rule allows that."""
 
 
 @asynccontextmanager
@@ -98,7 +95,7 @@ async def _needed(
     if rule is not None and rule.then == "deny":
         return Needed(rule.name, rule.risk, denied=True)
     if not {*paths}.isdisjoint(SETTINGS_FILES) and await _governs(store, delivered):
-        return GOVERNS
+        return GOVERNING
     if rule is None or rule.then == "allow":
         return None
     return Needed(rule.name, rule.risk, rule.hours, rule.idempotent)

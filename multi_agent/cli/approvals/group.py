@@ -11,6 +11,8 @@ _COMMANDS = {
     "show": LazyCommand("approvals.show:show", "Show exactly what would be allowed."),
     "approve": LazyCommand("decisions.approve:approve", "Allow exactly what you saw, once."),
     "reject": LazyCommand("decisions.reject:reject", "Refuse what waits for approval, for ever."),
+    "always": LazyCommand("approvals.always:always", "Propose a rule that allows it from now on."),
+    "policy": LazyCommand("approvals.policy:policy", "Show your rules, and how often they ask."),
 }
 
 

@@ -31,6 +31,10 @@ class Needed(NamedTuple):
     """Whether nobody can allow it."""
 
 
+GOVERNING: Final = Needed("policy", "high")
+"""Asks for a person where a release changes the rules themselves; no rule allows that."""
+
+
 def needed(header: Header, item: TodoItem) -> Needed | None:
     """What asks for an approval of a whole task; None where it may start."""
     rule = _rule(header, item)

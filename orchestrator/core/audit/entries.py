@@ -56,6 +56,8 @@ class AuditKind(StrEnum):
     """A person refuses it, or a policy denies a task. Chain of commands, of a task its shard's; rule."""
     APPROVAL_USED = "approval.used"
     """An approval was used up. Chain of the shard, of a release of commands; action_sha256, dispatch_id."""
+    POLICY_SIGNED = "policy.signed"
+    """A person added a rule to the policy. Chain of commands; file, rule, version, policy_sha256."""
     INTENDED = "effect.intended"
     """An effect outside the database begins. Chain of commands; effect (apply, branch, pr, key.add,
     key.change, key.remove), effect_id, and what it is to do."""
