@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from contracts.base.canonical_json import canonical_hash
 from contracts.base.model import Model
 from contracts.base.paths import EVERYWHERE
+from contracts.documents.canonical_json import canonical_hash
 from contracts.documents.path_patterns import matches, pattern_fault
 
 WHOLE: Final = frozenset({"task", "apply", "pr"})

@@ -7,9 +7,9 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints
 
-from contracts.base.canonical_json import canonical_hash
 from contracts.base.model import Identifier, Model, PathText, ShortText
 from contracts.documents.approval_policy import ApprovalPolicy, Risk
+from contracts.documents.canonical_json import canonical_hash
 
 MOST_COMMENT: Final = 2_000
 MOST_ARGUMENTS: Final = 100_000

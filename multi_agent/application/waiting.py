@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from contracts.base.canonical_json import canonical_hash
+from contracts.documents.canonical_json import canonical_hash
 from contracts.messages.budget import SpendingLimits
 from contracts.messages.suspension import Question
 from orchestrator.client.views import WorkflowView
@@ -15,7 +15,7 @@ from orchestrator.core.approvals.actions import action_of, asks_for
 from orchestrator.core.budgets import enough_for, waits_for_budget
 from orchestrator.core.state import TaskState, Workflow
 from orchestrator.core.suspension import question_hash
-from orchestrator.storage.release_approvals import WaitingRelease
+from orchestrator.storage.approvals.releases import WaitingRelease
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from contracts.base.errors import InvalidInput
 from contracts.base.identifiers import new_id
 from orchestrator.core.audit.entries import Actor
 from orchestrator.core.commands import ACCEPTED, CommandResult
-from orchestrator.storage.release_approvals import (
+from orchestrator.storage.approvals.releases import (
     Release,
     Said,
     WaitingRelease,

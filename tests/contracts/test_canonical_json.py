@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.base.canonical_json import canonical_hash, canonical_json
 from contracts.base.errors import InvalidInput
+from contracts.documents.canonical_json import canonical_hash, canonical_json
 
 # Appendix B of the RFC: the bits of a number, and how it is printed.
 NUMBERS = {

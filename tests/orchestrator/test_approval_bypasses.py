@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from contracts.base.canonical_json import canonical_json
+from contracts.documents.canonical_json import canonical_json
 from contracts.documents.repository_settings import RepositorySettings
 from contracts.documents.todo_list import AcceptanceCriteria, AcceptanceTest
 from contracts.messages.approvals import WantedAction

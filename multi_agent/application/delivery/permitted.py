@@ -13,7 +13,7 @@ from contracts.base.processes.command_lines import command_line
 from contracts.documents.approval_policy import ActionFacts
 from contracts.documents.repository_settings import SETTINGS_FILES, read_settings
 from orchestrator.core.approvals.actions import FORM, GOVERNING, Needed
-from orchestrator.storage.release_approvals import Release
+from orchestrator.storage.approvals.releases import Release
 
 if TYPE_CHECKING:
     from artifacts import GitArtifactStore

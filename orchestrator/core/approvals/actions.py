@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from contracts.base.canonical_json import canonical_hash
 from contracts.base.model import Model
 from contracts.documents.approval_policy import USUAL_HOURS, ActionFacts, ApprovalRule, Risk
+from contracts.documents.canonical_json import canonical_hash
 from contracts.documents.todo_list import TodoItem
 from contracts.messages.approvals import Approval, EarlierApproval
 from orchestrator.core.state import Header, TaskState, TaskStatus, Workflow

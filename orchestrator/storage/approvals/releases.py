@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
-from contracts.base.canonical_json import canonical_hash
+from contracts.documents.canonical_json import canonical_hash
 from contracts.messages.approvals import EarlierApproval
 from orchestrator.core.approvals.actions import Needed
 from orchestrator.core.audit.entries import COMMANDS, Actor, AuditEntry, AuditKind, Fact, text_hash
