@@ -81,18 +81,18 @@ def test_who_decided_what_is_listed_without_free_text(data: Path) -> None:
 def test_a_whole_log_is_said_to_be_whole_and_a_changed_one_names_its_first_bad_row(data: Path) -> None:
     whole = run(data, "audit", "verify")
     assert whole.output.splitlines() == [
-        "the log is whole: 5 rows in 2 chains",
-        "  0 anchors in Git; 5 rows came after them",
+        "the log is whole; chains: 2, rows: 5",
+        "  anchors in Git: 0, rows that came after them: 5",
     ]
     exported = data / "export.jsonl"
     exported.write_text(run(data, "audit", "export").output)
-    assert "the log is whole: 5 rows in 2 chains" in run(data, "audit", "verify", str(exported)).output
+    assert "the log is whole; chains: 2, rows: 5" in run(data, "audit", "verify", str(exported)).output
     assert cli(["audit", "verify", str(exported)], standalone_mode=False) == EXIT_DONE
     change(data, "UPDATE audit SET entry = replace(entry, '\"ann\"', '\"eve\"') WHERE chain = 'commands'")
     changed = run(data, "audit", "verify")
     first, last, _ = changed.output.splitlines()
     assert first == "commands: row 2 is bad: its hash is not that of its text and of the row before"
-    assert last == "the log is not whole: 5 rows in 2 chains"
+    assert last == "the log is not whole; chains: 2, rows: 5"
     told = run(data, "audit", "verify", "--json")
     assert cli(["audit", "verify", "--data-dir", str(data)], standalone_mode=False) == EXIT_FAILED
     assert [(one["chain"], one["number"]) for one in json.loads(told.output)["bad"]] == [("commands", 2)]

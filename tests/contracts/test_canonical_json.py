@@ -41,12 +41,13 @@ NUMBERS = {
     "43143ff3c1cb0959": "1424953923781206.2",
 }
 
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 VALUES = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(2**53) + 1, 2**53 - 1)
     | st.floats(-(2.0**53) + 1, 2.0**53 - 1)
-    | st.text(st.characters(exclude_categories=["Cs"])),
+    | TEXT,
     lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
     max_leaves=10,
 )

@@ -74,12 +74,8 @@ def test_a_request_whose_server_fails_behind_the_push_is_unknown(worked: Worked,
     server.answers.clear()
     assert run(worked, *words, **env).exit_code == 0
     rows = effects(worked)
-    assert [row["kind"].removeprefix("effect.") for row in rows] == [
-        "intended",
-        "unknown",
-        "intended",
-        "done",
-    ]
+    ends = [row["kind"].removeprefix("effect.") for row in rows]
+    assert ends == ["intended", "unknown", "intended", "done"]
     assert rows[1]["facts"]["error"] == "Unavailable"
     assert rows[2]["facts"]["branch"] == BRANCH
     assert rows[3]["facts"]["url"].startswith(server.url)

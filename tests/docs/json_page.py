@@ -30,6 +30,7 @@ from multi_agent.application.spending.budgets import BudgetState
 from multi_agent.cli import cli
 from multi_agent.gateway.records.figures import ErrorClass, ModelFigures
 from multi_agent.gateway.records.record import RequestRecord
+from orchestrator.core.audit.chain import BadRow
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from sandbox_runner.probe_report import BackendReport
 from tests.release.faces import json_keys
@@ -60,6 +61,7 @@ def _names(kind: type) -> list[str]:
 
 
 REQUEST: Final = (*_names(RequestRecord), "outcome", "tokens_per_second")
+AUDIT_ROW: Final = ("at", "chain", "number", "kind", "who", "via", "workflow_id", "task_id", "facts")
 ABOUT: Final = ("workflow_id", "base", "commit", "completed")
 # What a command prints that needs more than a history to print it.
 STATIC: Final[Mapping[str, Iterable[str]]] = {
@@ -77,6 +79,13 @@ STATIC: Final[Mapping[str, Iterable[str]]] = {
     "doctor": _of(Finding),
     "verify": ["checked", "violations", "violations[].promise", "violations[].message"],
     "sandbox test": _of(BackendReport),
+    "audit list": [f"[].{name}" for name in (*AUDIT_ROW, "hash")],
+    "audit verify": [
+        *("rows", "anchors", "unanchored", "heads", "bad", "open_effects"),
+        *(f"heads[].{name}" for name in ("chain", "number", "hash")),
+        *(f"bad[].{name}" for name in _names(BadRow)),
+        *(f"open_effects[].{name}" for name in ("number", "effect", "effect_id")),
+    ],
     "dead-letters show": _names(StoredDeadLetter),
     "budget show": _names(BudgetState),
     "debug requests": [f"[].{name}" for name in REQUEST],
@@ -127,6 +136,9 @@ WORDS: Final[Mapping[str, str]] = {
     "environment list": "A list, one object for each, the last used first.",
     "environment remove": "One object, what was removed.",
     "dead-letters list": "A list, one object for each.",
+    "audit list": "A list, one object for each row, oldest first; `facts` depend on `kind`.",
+    "audit verify": "One object; `bad` has the first bad row of each chain that is not whole, `open_effects` "
+    "what was intended and has no end.",
     "dead-letters show": "One object; `raw` is in base64.",
     "debug requests": "A list, one object for each, oldest first. `ms` and `first_ms` are milliseconds.",
     "debug slow": "One object: the figures of each model that answered, and the slowest requests.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable
 
 from hypothesis import given
@@ -157,6 +158,15 @@ def test_an_older_anchor_shows_what_a_newer_one_has_taken_over() -> None:
     anchors = [Anchor("the first", heads_of(rows)), Anchor("the second", heads_of(forged))]
     [bad] = verify(forged, heads_of(forged), anchors).bad
     assert (bad.number, bad.why) == (4, "the first has another hash of it")
+
+
+def test_a_long_log_takes_time_by_its_length_alone() -> None:
+    rows = written((20_000, 0, 0))
+    begun = time.process_time()
+    assert (
+        verify(rows, heads_of(rows), [Anchor(f"{n}", heads_of(rows[:n])) for n in range(1, 1_000)]).bad == []
+    )
+    assert time.process_time() - begun < 5.0, "a tenth of this is usual"
 
 
 def test_rows_behind_an_anchor_are_sound() -> None:

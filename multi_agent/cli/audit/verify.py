@@ -64,9 +64,9 @@ def _print(report: AuditReport, *, of_file: bool) -> None:
         effect = row.facts.get("effect")
         print_line(f"{row.chain}: row {row.number}: {effect} was intended; whether it was done is unknown")
     state = "is not whole" if found.bad else "is whole"
-    print_line(f"the log {state}: {found.rows} rows in {len(found.heads)} chains")
+    print_line(f"the log {state}; chains: {len(found.heads)}, rows: {found.rows}")
     if of_file:
         for chain, head in sorted(found.heads.items()):
             print_line(f"  {chain} {head.number} {head.hash}")
     else:
-        print_line(f"  {report.anchors} anchors in Git; {report.unanchored} rows came after them")
+        print_line(f"  anchors in Git: {report.anchors}, rows that came after them: {report.unanchored}")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.client.workflow_client import WorkflowClient
 
 
-class Opened(NamedTuple):
+class OpenedWork(NamedTuple):
     """What a workflow has to give, and where it is."""
 
     client: WorkflowClient
@@ -38,7 +38,7 @@ to_option = click.option(
 
 
 @asynccontextmanager
-async def opened(settings: Settings, name: str | None) -> AsyncIterator[Opened]:
+async def opened(settings: Settings, name: str | None) -> AsyncIterator[OpenedWork]:
     """Open the store and find what a workflow has to give; say on stderr what is not verified."""
     async with open_client(settings) as client:
         delivered = await find_delivered(client, name)
@@ -46,7 +46,7 @@ async def opened(settings: Settings, name: str | None) -> AsyncIterator[Opened]:
             print_line(line, err=True)
         async with open_artifacts(settings) as store:
             await check_unmoved(store, delivered.branch, delivered.commit)
-            yield Opened(client, store, delivered)
+            yield OpenedWork(client, store, delivered)
 
 
 def about(delivered: Delivered) -> dict[str, object]:

@@ -20,7 +20,8 @@ _COLUMNS = (_c.chain, _c.number, _c.at, _c.kind, _c.workflow_id, _c.entry, _c.ha
 def append_audit(connection: Connection, entries: Iterable[tuple[str, AuditEntry]], at: float) -> None:
     """Append (chain, entry) in the caller's transaction, which is that of what they record.
 
-    Whoever appends to the same chain meanwhile waits for the end of this transaction.
+    Whoever appends to the same chain meanwhile waits for the end of this transaction, in which this must be
+    called once at most: two transactions that lock several chains must do it in the same order.
     """
     by_chain: dict[str, list[AuditEntry]] = defaultdict(list)
     for chain, entry in entries:
