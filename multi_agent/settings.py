@@ -137,6 +137,11 @@ class Settings(BudgetSettings, GatewaySettings, LayerSettings, ForgeSettings, Ba
         default="auto",
         description="whether agents may ask a person; `auto` where the work is started on a terminal",
     )
+    approvals: Path | None = Field(
+        default=None,
+        description="file with your rules about approvals; else `approvals.toml` in the data folder, if it "
+        "is there; see [approvals](approvals.md)",
+    )
     max_tasks: int = Field(default=200, ge=1, le=100_000, description="tasks in a plan")
     max_repository_files: int = Field(
         default=50_000,

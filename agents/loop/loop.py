@@ -246,6 +246,7 @@ class Loop:
             if tool in self._ends.tools:
                 tool.read(arguments)
                 raise ToolRefused(self._refusal or "it must be the only call of its step")
+            await bench.permit(call.name, call.arguments, arguments, bench.workspace)
             return await tool.call(bench, arguments)
         except (ToolRefused, InvalidInput) as error:
             return f"refused: {error}"

@@ -113,6 +113,11 @@ class ExchangeLog:
         """Store what followed the last answer; it is durable when this returns."""
         await self._save(self._step_key, content)
 
+    async def create(self, key: str, content: bytes) -> bool:
+        """Store the content unless there is another under the key; whether it is there now, durably."""
+        scope = self._scope
+        return await self._exchanges.create_exchange(scope.workflow_id, scope.task_id, key, content)
+
     @property
     def _step_key(self) -> str:
         return f"step:{len(self._hashes) - 1}:{self._hashes[-1]}"

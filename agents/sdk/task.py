@@ -11,6 +11,7 @@ from agents.sdk.baselines import load_baseline
 from agents.sdk.changed_tree import over_commit
 from agents.sdk.exchange_log import ExchangeLog
 from agents.sdk.guidance import guidance_for, with_included
+from agents.sdk.permits import CallPermits
 from agents.sdk.prompting import material
 from agents.sdk.questions import answer_to
 from agents.sdk.skills import Skill, find_skills, skill_paths, skill_text
@@ -143,6 +144,13 @@ class Task:
         text = "\n\n".join([prompt, *(material(part) for part in materials)])
         request = ModelRequest(f"{self.item.agent_role}.ask", system, (ModelMessage("user", text),))
         return (await self.exchanges.complete(request)).text
+
+    @property
+    def permits(self) -> CallPermits:
+        """What lets calls of tools pass, or ends the execution until a person has decided."""
+        request = self.request
+        role, log = request.item.agent_role, self.exchanges
+        return CallPermits(request.permits, role, log, self.environment, request.dispatch_id)
 
     @property
     def may_ask(self) -> bool:

@@ -14,7 +14,7 @@ from typing import Final
 
 import click
 
-from contracts.base.errors import Busy, InvalidInput, InvalidPlan, MultiAgentError
+from contracts.base.errors import Busy, InvalidInput, InvalidPlan, MultiAgentError, WaitsForPerson
 from contracts.base.printing import close_errors, print_line, print_text
 from multi_agent.cli.lazy import LazyCommand, LazyGroup
 
@@ -50,8 +50,9 @@ _COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "logs": LazyCommand("diagnosis.logs:logs", "Print the logs of the processes that serve a folder."),
     "why": LazyCommand("diagnosis.why:why", "Say what unfinished tasks wait for."),
     "verify": LazyCommand("diagnosis.verify:verify", "Check that nothing was lost, done twice or moved."),
-    "approve": LazyCommand("decisions.approve:approve", "Allow a task that waits for approval."),
-    "reject": LazyCommand("decisions.reject:reject", "Refuse a task that waits for approval."),
+    "approvals": LazyCommand("approvals.group:approvals", "Look at what waits for approval, and decide."),
+    "approve": LazyCommand("decisions.approve:approve", "Allow exactly what you saw, once."),
+    "reject": LazyCommand("decisions.reject:reject", "Refuse what waits for approval, for ever."),
     "answer": LazyCommand("decisions.answer:answer", "Answer what an agent asks."),
     "budget": LazyCommand("budget.group:budget", "Show and raise what workflows may spend."),
     "cancel": LazyCommand("decisions.cancel:cancel", "End a workflow."),
@@ -150,5 +151,7 @@ def _shown(error: click.ClickException) -> str:
 def _exit_code(error: MultiAgentError) -> int:
     if isinstance(error, Busy):
         return EXIT_BUSY
+    if isinstance(error, WaitsForPerson):
+        return EXIT_WAITING
     wrong_use = isinstance(error, InvalidInput) and not isinstance(error, InvalidPlan)
     return EXIT_USAGE if wrong_use else EXIT_FAILED

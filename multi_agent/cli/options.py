@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from contracts.documents.approval_policy import RISKS
 from contracts.messages.budget import MOST_TOKENS, MOST_USD
 from multi_agent.cli.completing import complete_workflow
 from multi_agent.cli.pasted import note_caller
@@ -96,6 +97,11 @@ roles_option = click.option(
 workflow_argument = click.argument("workflow", shell_complete=complete_workflow)
 newest_workflow_argument = click.argument("workflow", required=False, shell_complete=complete_workflow)
 task_argument = click.argument("task", required=False)
+all_option = click.option("--all", "every", is_flag=True, help="All that wait, in the newest workflows.")
+risk_option = click.option(
+    "--risk", type=click.Choice(RISKS), default=RISKS[-1], help="Of at most this risk. [default: high]"
+)
+comment_option = click.option("--comment", metavar="TEXT", help="Why; it is kept with the approval.")
 
 
 def budget_options(command: Decorated) -> Decorated:

@@ -111,9 +111,11 @@ class WorkflowCommands:
                     raise
                 await asyncio.sleep(min(left, ROOM_SECONDS))
 
-    async def approve(self, workflow_id: str, task_id: str, action_hash: str, person: str) -> str:
-        """Allow exactly the action that hashes to `action_hash`. Returns the command's id."""
-        body = ApproveBody(task_id=task_id, action_hash=action_hash, person=person)
+    async def approve(
+        self, workflow_id: str, task_id: str, action_hash: str, person: str, *, comment: str = ""
+    ) -> str:
+        """Allow exactly the action that hashes to `action_hash`, once. Returns the command's id."""
+        body = ApproveBody(task_id=task_id, action_hash=action_hash, person=person, comment=comment)
         return await self._append_one(workflow_id, body)
 
     async def reject(

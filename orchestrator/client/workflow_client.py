@@ -11,6 +11,7 @@ from orchestrator.client.commands import Hint, WorkflowCommands
 from orchestrator.client.database_retry import DatabaseRetry
 from orchestrator.client.journal_tail import JournalTail
 from orchestrator.client.queries import WorkflowQueries
+from orchestrator.client.release_approvals import ReleaseApprovals
 from orchestrator.client.views import WorkflowView
 from orchestrator.core.audit.entries import Via
 from orchestrator.storage.admission import MAX_OPEN_WORKFLOWS
@@ -35,6 +36,7 @@ class WorkflowClient(WorkflowCommands, WorkflowQueries):
         WorkflowCommands.__init__(self, database, hint, max_open=max_open, via=via)
         WorkflowQueries.__init__(self, database)
         self.audit = AuditLog(database, via)
+        self.releases = ReleaseApprovals(database, via)
         self._tail = JournalTail(self.newest_sequences)
 
     async def follow(

@@ -18,7 +18,7 @@ from sqlalchemy import (
     false,
 )
 
-REVISION = "0009"
+REVISION = "0010"
 """The newest revision of `migrations`; these tables are what it leads to."""
 
 metadata = MetaData(
@@ -64,6 +64,7 @@ workflows = Table(
     Column("finished_at", Double, nullable=True),
     Column("questions", Boolean, nullable=False, server_default=false()),
     Column("budget", Text, nullable=True),
+    Column("approvals", Text, nullable=True),
     Index(None, "status", "shard"),
     Index(None, "created_at"),
 )
@@ -176,6 +177,34 @@ dead_letters = Table(
     Column("resolution", String(20), nullable=True),
     Index(None, "origin", unique=True),
 )
+
+release_approvals = Table(
+    "release_approvals",
+    metadata,
+    Column("number", _serial, primary_key=True, autoincrement=True),
+    Column("action_hash", String(64), nullable=False),
+    Column("base_hash", String(64), nullable=False),
+    Column("workflow_id", String(100), nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("action", Text, nullable=False),
+    Column("rule", String(100), nullable=False),
+    Column("risk", String(10), nullable=False),
+    Column("hours", Double, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("asked_at", Double, nullable=False),
+    Column("person", Text, nullable=True),
+    Column("comment", Text, nullable=True),
+    Column("decided_at", Double, nullable=True),
+    Column("until", Double, nullable=True),
+    Column("used_by", String(100), nullable=True),
+    Index(None, "action_hash", unique=True),
+    Index(None, "base_hash"),
+    Index(None, "workflow_id", "kind"),
+)
+"""Releases into a user's repository that a person must allow; the action is JSON, and hashed.
+
+base_hash is that of the action without what became of an earlier approval of it.
+"""
 
 counters = Table(
     "counters",

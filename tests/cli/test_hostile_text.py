@@ -46,6 +46,12 @@ CALLS: dict[str, list[tuple[list[str], int, bool]]] = {
     "verify": [([], 0, False)],
     "map": [([ARGUMENT, "--repo", f"no{ARGUMENT}"], 2, True)],
     "baseline": [(["--repo", f"no{ARGUMENT}"], 2, True)],
+    "approvals list": [([], 0, True)],
+    "approvals show": [(["waiting"], 0, True), (["--all"], 0, True)],
+    "approvals approve": [(["waiting", "--hash", ARGUMENT], 2, True)],
+    "approvals reject": [(["waiting", "--hash", ARGUMENT], 2, True)],
+    "approvals always": [(["waiting", "--sign", ARGUMENT], 2, True)],
+    "approvals policy": [(["--with", f"no{ARGUMENT}"], 2, True)],
     "approve": [(["waiting", "--show"], 0, True), (["waiting", "--hash", ARGUMENT], 2, True)],
     "reject": [(["waiting", "--hash", ARGUMENT], 2, True)],
     "answer": [
@@ -102,6 +108,7 @@ JSON_CALLS = [
     ["dead-letters", "show", "2"],
     ["artifacts", "done"],
     ["diff", "done"],
+    ["approvals", "list"],
     ["debug", "requests"],
     ["debug", "errors"],
 ]

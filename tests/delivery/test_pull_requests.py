@@ -53,7 +53,7 @@ async def proposed(
         delivered = await find_delivered(client, NAME)
         async with open_artifacts(settings) as store:
             asked = Wanted(worked.clone, remote, branch, target)
-            return await propose(settings, client.audit, store, delivered, Usage(), asked)
+            return await propose(settings, client, store, delivered, Usage(), asked)
 
 
 @pytest.mark.parametrize("kind", ["github", "gitlab"])

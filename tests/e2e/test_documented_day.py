@@ -74,6 +74,22 @@ async def _killed(desk: Desk) -> None:
 
 SITUATIONS: Sequence[tuple[Callable[[Desk], Awaitable[None]], tuple[tuple[str, ...], ...]]] = (
     (_waits, (("approve", "sma", "--show"), ("approve", "sma"))),
+    (
+        _waits,
+        (
+            ("approvals", "list"),
+            ("approvals", "show", "sma"),
+            ("approvals", "approve", "sma", "--comment", "looks right"),
+        ),
+    ),
+    (
+        _waits,
+        (
+            ("approvals", "show", "--all", "--risk", "medium"),
+            ("approvals", "approve", "--all", "--risk", "medium"),
+        ),
+    ),
+    (_waits, (("approvals", "reject", "sma", "--comment", "not this way"),)),
     (_waits, (("reject", "sma", "--reason", "not this way"),)),
     (_asks, (("answer", "sma", "--show"), ("answer", "sma", "to even"))),
     (_spent, (("budget", "show", "sma"), ("budget", "raise", "sma", "5"))),
@@ -88,6 +104,8 @@ SITUATIONS: Sequence[tuple[Callable[[Desk], Awaitable[None]], tuple[tuple[str, .
 ELSEWHERE = {
     ("apply",): "tests/e2e/test_requests.py",
     ("diff",): "tests/e2e/test_requests.py",
+    ("approvals", "always"): "tests/cli/test_approvals.py",
+    ("approvals", "policy"): "tests/cli/test_approvals.py",
     ("baseline",): "tests/cli/test_baseline.py",
     ("chaos",): "tests/chaos/test_certificate.py",
     ("debug",): "tests/gateway/test_page.py",

@@ -18,6 +18,7 @@ from contracts.base.text import flowing
 from multi_agent.application.audit.effects import recorded
 from multi_agent.application.delivery.evidence import evidence_of
 from multi_agent.application.delivery.forges import forge_of
+from multi_agent.application.delivery.permitted import permitted
 from multi_agent.application.delivery.request_text import request_text
 from multi_agent.application.ends.summary import summarise
 from multi_agent.forges.addresses import Project, project_at, read_hosts
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from multi_agent.application.delivery.delivered import Delivered
     from multi_agent.application.ends.summary import Summary
     from multi_agent.settings import Settings
-    from orchestrator.client.audit_log import AuditLog
+    from orchestrator.client.workflow_client import WorkflowClient
     from orchestrator.core.audit.entries import Fact
 
 _USERS: Final = {"github": "x-access-token", "gitlab": "oauth2"}
@@ -66,7 +67,7 @@ class Proposed:
 
 async def propose(
     settings: Settings,
-    log: AuditLog,
+    client: WorkflowClient,
     store: GitArtifactStore,
     delivered: Delivered,
     planning: Usage,
@@ -97,7 +98,12 @@ async def propose(
     facts |= {"repository": f"{project.host}/{project.name}", "target": target}
     name = delivered.workflow_id
     # Whatever is wrong may come to light between the push and the request.
-    async with recorded(log, "pr", facts, workflow_id=name, refusable=False, anchors=store) as done:
+    where = {"repository": facts["repository"], "branch": branch, "target": target, "draft": wanted.draft}
+    log = client.audit
+    async with (
+        permitted(client.releases, store, delivered, "pr", where, refusable=False),
+        recorded(log, "pr", facts, workflow_id=name, refusable=False, anchors=store) as done,
+    ):
         proposed = await asyncio.to_thread(work)
         done |= {"url": proposed.url, "opened": proposed.opened, "pushed": proposed.pushed}
     return proposed

@@ -12,6 +12,7 @@ from artifacts.delivery.differences import ChangedFile, DiffForm, changed_files,
 from artifacts.delivery.users_repository import UsersRepository, open_users_repository
 from artifacts.delivery.working_tree import Applied, apply_to_tree
 from multi_agent.application.audit.effects import recorded
+from multi_agent.application.delivery.permitted import permitted
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from artifacts import GitArtifactStore
     from multi_agent.application.delivery.delivered import Delivered
     from orchestrator.client.audit_log import AuditLog
+    from orchestrator.client.workflow_client import WorkflowClient
     from orchestrator.core.audit.entries import Fact
 
 __all__ = ["Applied", "ChangedFile", "DiffForm", "UsersRepository"]
@@ -39,24 +41,33 @@ async def list_changes(store: GitArtifactStore, delivered: Delivered) -> list[Ch
 
 
 async def apply(
-    log: AuditLog, store: GitArtifactStore, delivered: Delivered, folder: Path
+    client: WorkflowClient, store: GitArtifactStore, delivered: Delivered, folder: Path
 ) -> tuple[UsersRepository, Applied]:
-    """Make the change in the working tree that a folder is in; see `apply_to_tree`."""
+    """Make the change in the working tree that a folder is in; see `apply_to_tree`, `permitted`."""
     user = await asyncio.to_thread(open_users_repository, folder)
     commits = (delivered.base, delivered.commit)
-    async with _recorded(log, store, delivered, user, "apply") as done:
+    target = {"repository": str(user.top or user.git_dir), "head": await asyncio.to_thread(user.head)}
+    async with (
+        permitted(client.releases, store, delivered, "apply", target),
+        _recorded(client.audit, store, delivered, user, "apply") as done,
+    ):
         applied = await asyncio.to_thread(apply_to_tree, store.repository, *commits, user)
         done |= {"written": len(applied.written), "deleted": len(applied.deleted)}
     return user, applied
 
 
 async def take_branch(
-    log: AuditLog, store: GitArtifactStore, delivered: Delivered, folder: Path, name: str
+    client: WorkflowClient, store: GitArtifactStore, delivered: Delivered, folder: Path, name: str
 ) -> tuple[UsersRepository, bool]:
-    """Make a branch in the repository that a folder is in; see `make_branch`."""
+    """Make a branch in the repository that a folder is in; see `make_branch`, `permitted`."""
     user = await asyncio.to_thread(open_users_repository, folder)
     commits = (delivered.base, delivered.commit)
-    async with _recorded(log, store, delivered, user, "branch", branch=name) as done:
+    tip = await asyncio.to_thread(user.find, f"refs/heads/{name}")
+    target = {"repository": str(user.top or user.git_dir), "branch": name, "tip": tip}
+    async with (
+        permitted(client.releases, store, delivered, "apply", target),
+        _recorded(client.audit, store, delivered, user, "branch", branch=name) as done,
+    ):
         done["made"] = made = await asyncio.to_thread(make_branch, store.repository, *commits, user, name)
     return user, made
 

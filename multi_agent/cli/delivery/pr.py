@@ -40,7 +40,7 @@ def pull_request(workflow: str | None, data_dir: Path | None, as_json: bool, **w
 async def _propose(settings: Settings, name: str | None, wanted: Wanted, *, as_json: bool) -> None:
     async with opened(settings, name) as (client, store, delivered):
         planning = await planning_usage(client, delivered.workflow_id)
-        done = await propose(settings, client.audit, store, delivered, planning, wanted)
+        done = await propose(settings, client, store, delivered, planning, wanted)
     if as_json:
         print_json({**about(delivered), **asdict(done)})
     else:

@@ -120,7 +120,7 @@ async def _interruptible(
     settings: Settings, session: RunSession, wanted: RunOptions, *, as_json: bool
 ) -> int:
     """Run until done, or until Ctrl-C, which stops what was started and says how to go on."""
-    from multi_agent.application.shown_actions import ShownActions
+    from multi_agent.application.approvals.shown_actions import ShownActions
     from multi_agent.application.waiting import pending
     from multi_agent.cli.workflows.run_report import report
 

@@ -16,6 +16,7 @@ from contracts.base.processes.command_lines import command_line
 from contracts.documents.todo_list import TodoList
 from contracts.messages.budget import Budget
 from contracts.messages.payloads import Usage
+from multi_agent.application.approvals.policies import policy_for
 from multi_agent.application.baselines import command_for_all_tests
 from multi_agent.application.bases import (
     RepositoryBase,
@@ -234,7 +235,7 @@ class RunSession:
             client = make_client(settings, database, via="command line")
             if plan is not None:
                 asks = may_ask(settings) and (self._base.commit is not None or bool(self._options.modules))
-                terms = Terms(asks, self._budget)
+                terms = Terms(asks, self._budget, policy_for(settings, self._base.settings))
                 name = await self._submission.submit(client, plan, self._base, self._planning, terms=terms)
                 self._screen.say(f"workflow {name}: {len(plan.items)} tasks")
                 self._baseline.keep(name)
