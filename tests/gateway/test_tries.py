@@ -19,7 +19,7 @@ from tests.gateway.rigs import gateway_over
 from tests.gateway.test_budgets import ASKED, COMPLETIONS, HELLO_COSTS, IN_FULL, limited, spent_in
 from tests.gateway.test_gateway import CHAT, events_of, post
 
-TWO = {"model": "openai:first,anthropic:second"}
+TWO = "openai:first,anthropic:second"
 
 
 def models_asked(service: FakeService) -> list[str]:
@@ -40,7 +40,7 @@ async def test_a_failed_try_is_followed_by_another_which_is_said(status: int) ->
 async def test_the_next_of_a_list_answers_in_its_own_format_and_stays_first_for_a_while() -> None:
     service = FakeService(fails={"first": [503, 503]})
     with capture_logs() as logs:
-        async with gateway_over(service, **TWO) as rig:
+        async with gateway_over(service, model=TWO) as rig:
             assert (await post(rig.url + COMPLETIONS, CHAT))[0] == 200
             events = await events_of(rig.url + COMPLETIONS, {**CHAT, "stream": True})
     assert models_asked(service) == ["first", "first", "second", "second"]
@@ -67,14 +67,14 @@ async def test_what_a_service_refuses_to_the_gateway_is_asked_of_another(
     status: int, asked: list[str], told: int
 ) -> None:
     service = FakeService(fails={"first": [status]})
-    async with gateway_over(service, **TWO) as rig:
+    async with gateway_over(service, model=TWO) as rig:
         assert (await post(rig.url + COMPLETIONS, CHAT))[0] == told
     assert models_asked(service) == asked
 
 
 async def test_when_none_answers_the_caller_is_told_of_what_may_pass() -> None:
     service = FakeService(fails={"first": [401], "second": [429]}, headers={"Retry-After": "9"})
-    async with gateway_over(service, **TWO) as rig:
+    async with gateway_over(service, model=TWO) as rig:
         status, headers, told = await post(rig.url + COMPLETIONS, CHAT)
     assert models_asked(service) == ["first", "second"], "nobody waits nine seconds here"
     assert (status, told["error"]["type"]) == (429, "requests")
@@ -84,7 +84,7 @@ async def test_when_none_answers_the_caller_is_told_of_what_may_pass() -> None:
 async def test_what_the_format_of_another_cannot_say_is_told_as_what_the_first_said() -> None:
     service = FakeService(fails={"first": [503, 503]})
     video = {"role": "user", "content": [{"type": "video_url", "video_url": {"url": "https://x.example/a"}}]}
-    async with gateway_over(service, **TWO) as rig:
+    async with gateway_over(service, model=TWO) as rig:
         status, _, told = await post(rig.url + COMPLETIONS, {**CHAT, "messages": [video]})
     assert (status, told["error"]["message"]) == (
         503,
