@@ -18,6 +18,7 @@ TIERS: Final = {"big": "opus", "middle": "sonnet", "small": "haiku"}
 FORMATS_OF: Final[Mapping[str, FormatName]] = {
     "anthropic": "anthropic",
     "openai": "chat",
+    "openai-responses": "responses",
     "gemini": "gemini",
     "gemini-legacy": "gemini",
 }
