@@ -1,4 +1,4 @@
-"""A local server that speaks chat completions, responses, Gemini's generateContent and Anthropic messages, with faults.
+"""A local server that speaks chat completions, responses, generateContent and messages, with faults.
 
     with ModelServer([Status(429, headers={"Retry-After": "1"}), Say("hello")]) as server:
         ... server.openai_url, server.gemini_url, server.requests ...

@@ -78,7 +78,12 @@ class Blocked:
 
 def answer_of(received: Received, step: Say | Blocked) -> dict[str, Any]:
     """The body of an answer."""
-    makers = {"openai": _openai_answer, "responses": _responses_answer, "gemini": _gemini_answer, "anthropic": _anthropic_answer}
+    makers = {
+        "openai": _openai_answer,
+        "responses": _responses_answer,
+        "gemini": _gemini_answer,
+        "anthropic": _anthropic_answer,
+    }
     return makers[received.api](received, step)
 
 
