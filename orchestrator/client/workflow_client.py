@@ -22,10 +22,15 @@ class WorkflowClient(WorkflowCommands, WorkflowQueries):
     """
 
     def __init__(
-        self, database: Database, hint: Hint | None = None, *, max_open: int = MAX_OPEN_WORKFLOWS
+        self,
+        database: Database,
+        hint: Hint | None = None,
+        *,
+        max_open: int = MAX_OPEN_WORKFLOWS,
+        day_usd: float | None = None,
     ) -> None:
         """See WorkflowCommands."""
-        WorkflowCommands.__init__(self, database, hint, max_open=max_open)
+        WorkflowCommands.__init__(self, database, hint, max_open=max_open, day_usd=day_usd)
         WorkflowQueries.__init__(self, database)
         self._tail = JournalTail(self.newest_sequences)
 

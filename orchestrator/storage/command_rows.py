@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
@@ -11,18 +12,25 @@ from orchestrator.core.sharding import shard_of
 from orchestrator.storage import tables as t
 from orchestrator.storage.admission import check_room
 from orchestrator.storage.rows import storable
+from orchestrator.storage.spending.day_budget import check_lent, check_limited, day_spending, lock_day
 
 
 def append_commands(
-    connection: Connection, commands: Mapping[str, tuple[str, Body]], now: float, max_open: int | None
+    connection: Connection,
+    commands: Mapping[str, tuple[str, Body]],
+    now: float,
+    max_open: int | None,
+    day_usd: float | None = None,
 ) -> None:
     """Store (workflow id, body) by command id; an id that is known already is left out.
 
     max_open: raise Busy when the new commands would lead to more open workflows than this.
+    day_usd: raise Busy when they would let all workflows spend more than this on a day, and InvalidInput for
+        one that has no limit of its own.
     """
     query = select(t.commands.c.command_id).where(t.commands.c.command_id.in_(commands))
     known = set(connection.execute(query).scalars())
-    new = [
+    new: list[dict[str, Any]] = [
         {
             "command_id": command_id,
             "kind": body.kind,
@@ -38,7 +46,14 @@ def append_commands(
         return
     if max_open is not None:
         check_room(connection, max_open, len(new))
+    if day_usd is None:
+        connection.execute(insert(t.commands), new)
+        return
+    check_limited(connection, [commands[row["command_id"]] for row in new])
+    lock_day(connection)
+    before = day_spending(connection, now)
     connection.execute(insert(t.commands), new)
+    check_lent(day_usd, before, day_spending(connection, now), now)
 
 
 def read_result(connection: Connection, command_id: str) -> CommandResult | None:

@@ -80,6 +80,17 @@ def test_it_is_shown_wherever_one_looks(data: Path) -> None:
     assert "code: out of budget (attempt 1, needs_usd 0.2, needs_tokens 50)" in events
 
 
+def test_what_is_gone_of_the_day_is_shown_and_a_workflow_needs_a_budget_of_its_own(data: Path) -> None:
+    env = {"MULTI_AGENT_DAY_BUDGET": "2"}
+    shown = run(data, "budget", "show", "sma", env=env).output
+    said = "$0.5000 set aside for those that are open, $0.0000 spent by those that have ended, of $2.0000"
+    assert f"all workflows today: {said}" in shown
+    with pytest.raises(InvalidInput, match=r"all workflows of a day may spend \$2\.00 .* give --budget USD"):
+        find_budget(load_settings({"day_budget": 2.0}), None, lambda: None, print)
+    raised = run(data, "budget", "raise", "sma", "2.5", env=env)
+    assert "this one may spend $2.00; wait until others have ended" in str(raised.exception)
+
+
 def test_it_is_raised_and_nonsense_is_refused_by_name(data: Path) -> None:
     told = run(data, "budget", "raise", "sma", "2", "--tokens", "5000").output
     assert "noted: sma may spend $2.0000 and 5,000 tokens in all" in told

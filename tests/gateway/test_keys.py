@@ -132,5 +132,5 @@ def test_keys_that_are_made_at_once_are_all_there(tmp_path: Path) -> None:
 
 def test_whoever_cannot_change_the_file_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InvalidInput, match="the file of keys .*/file/keys.json cannot be written: "):
+    with pytest.raises(InvalidInput, match=r"the file of keys .*/file/keys.json cannot be written: "):
         add_key(tmp_path / "file" / "keys.json", "ann", (), None)

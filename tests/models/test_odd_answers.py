@@ -76,13 +76,19 @@ ODD: Final[dict[str, dict[str, Body]]] = {
     },
     "thoughts alone": {
         "openai": chat({"content": None, "reasoning_content": "Hm."}),
-        "openai-responses": {"output": [{"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "Hm."}]}]},
+        "openai-responses": {
+            "output": [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}]}]
+        },
         "anthropic": messages([{"type": "thinking", "thinking": "Hm.", "signature": ""}]),
         "gemini": gemini([{"text": "Hm.", "thought": True}]),
     },
     "overloaded": {
         "openai": {"error": {"message": "busy", "code": 503}},
-        "openai-responses": {"status": "failed", "error": {"code": "server_is_overloaded", "message": "busy"}, "output": []},
+        "openai-responses": {
+            "status": "failed",
+            "error": {"code": "server_is_overloaded", "message": "busy"},
+            "output": [],
+        },
         "anthropic": {"type": "error", "error": {"type": "overloaded_error", "message": "busy"}},
         "gemini": {"error": {"code": 503, "message": "busy", "status": "UNAVAILABLE"}},
     },
@@ -143,7 +149,7 @@ GOOD: Final[dict[str, dict[str, Body]]] = {
     },
     "fields and parts of tomorrow": {
         "openai": chat({"content": "fine", "mood": {"a": 1}}, service_tier="x", usage={"new": []}),
-        "openai-responses": responses(output("fine"), {"type": "mood", "mood": 1}, mood={"a": 1}, usage={"new": []}),
+        "openai-responses": responses(output("fine"), {"type": "mood"}, mood={"a": 1}, usage={"new": []}),
         "anthropic": messages([text("fine"), {"type": "mood", "mood": 1}], container={}, usage={"new": []}),
         "gemini": gemini([{"text": "fine"}, {"mood": 1}], usageMetadata={"mood": 1}, mood=2),
     },
@@ -163,7 +169,10 @@ CALLS: Final[dict[str, dict[str, Body]]] = {
     },
     "with the wrong reason for its end": {
         "openai": chat({"tool_calls": [{"id": "c", "function": READ}]}, "stop"),
-        "openai-responses": {"output": [{"type": "function_call", "call_id": "c", **READ}], "incomplete_details": {"reason": "odd"}},
+        "openai-responses": {
+            "output": [{"type": "function_call", "call_id": "c", **READ}],
+            "incomplete_details": {"reason": "odd"},
+        },
         "anthropic": messages([{"type": "tool_use", "id": "c", "name": "read", "input": {}}], "end_turn"),
         "gemini": gemini([{"functionCall": {"name": "read", "args": {}}}], "FINISH_REASON_UNSPECIFIED"),
     },
