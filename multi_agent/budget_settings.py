@@ -41,7 +41,7 @@ class BudgetSettings(BaseModel):
         default=None,
         gt=0,
         le=MOST_USD,
-        description="USD that all workflows of one database may spend on a day of UTC; each then needs a budget",
+        description="USD that all workflows together may spend on a day of UTC; each then needs a budget",
     )
 
     def wanted_budget(self) -> Budget:

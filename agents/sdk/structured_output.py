@@ -27,7 +27,7 @@ Check: TypeAlias = Callable[[D], Awaitable[None] | None]
 
 
 class Dialogue(Generic[D]):
-    """Asks a model for one document, with at most MAX_REPAIRS repairs, of its failing part where it has one."""
+    """Asks a model for one document, with at most MAX_REPAIRS repairs, of a part alone where that will do."""
 
     def __init__(self, exchanges: ExchangeLog, model_cls: type[D], check: Check[D]) -> None:
         self._exchanges = exchanges
@@ -48,7 +48,8 @@ class Dialogue(Generic[D]):
                 failure = error
             if repairs == MAX_REPAIRS or not failure.retryable:
                 raise failure
-            turns = (ModelMessage("model", shortened(said, _MAX_ECHO)), _correction(str(failure), so_far.part))
+            wanted = _correction(str(failure), so_far.part)
+            turns = (ModelMessage("model", shortened(said, _MAX_ECHO)), wanted)
             schema = None if so_far.part else request.response_schema  # which is that of the whole
             asked = replace(asked, messages=asked.messages + turns, response_schema=schema)
         raise AssertionError("unreachable: the last round returns or raises")

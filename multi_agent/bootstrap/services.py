@@ -67,9 +67,7 @@ def make_client(settings: Settings, database: Database, bus: BroadcastPort | Non
         except BusUnavailable:
             return
 
-    return WorkflowClient(
-        database, hint, max_open=settings.max_open_workflows, day_usd=settings.day_budget
-    )
+    return WorkflowClient(database, hint, max_open=settings.max_open_workflows, day_usd=settings.day_budget)
 
 
 def make_orchestrator(

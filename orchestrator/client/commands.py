@@ -180,9 +180,9 @@ class WorkflowCommands:
 
     async def _append(self, commands: Mapping[str, tuple[str, Body]], *, max_open: int | None = None) -> None:
         """Store (workflow id, body) by command id, unless the id is known."""
-        now = time.time()
+        now, day = time.time(), self._day_usd
         await self._database.write(
-            lambda connection: append_commands(connection, commands, now, max_open, self._day_usd), durable=True
+            lambda connection: append_commands(connection, commands, now, max_open, day), durable=True
         )
         if self._hint is not None and commands:
             await self._hint(next(iter(commands)))

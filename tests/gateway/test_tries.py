@@ -173,5 +173,3 @@ def test_names_that_callers_choose_fill_no_memory() -> None:
 
 def _log(folder: Path) -> Path:
     return folder / "data" / "gateway" / "requests.db"
-
-

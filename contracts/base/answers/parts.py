@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from os.path import commonprefix
+from itertools import takewhile
 from typing import Any, Final, TypeAlias
 
 from contracts.base.errors import InvalidDocument, Problem
@@ -31,7 +31,7 @@ def failing_part(answer: str, problems: Sequence[Problem]) -> str:
         whole = parse_answer(answer)
     except InvalidDocument:
         return ""
-    steps = commonprefix([_steps(problem.path) for problem in problems]) if problems else ()
+    steps = _common([_steps(problem.path) for problem in problems])
     while steps and not isinstance(_at(whole, steps), dict | list):
         steps = steps[:-1]
     size = len(json.dumps(whole))
@@ -73,6 +73,14 @@ def _steps(path: str) -> _Steps:
         found.append(step[1] if step[1] is not None else int(step[2]))
         position = step.end()
     return tuple(found)
+
+
+def _common(paths: Sequence[_Steps]) -> _Steps:
+    """How all of them begin."""
+    if not paths:
+        return ()
+    alike = (len(set(steps)) == 1 for steps in zip(*paths, strict=False))
+    return paths[0][: sum(takewhile(bool, alike))]
 
 
 def _at(document: Any, steps: Sequence[str | int]) -> Any:

@@ -91,8 +91,8 @@ def find_budget(
     """What a new workflow may spend, by the settings and at most what its repository says; None for all.
 
     check_price: raises NotConfigured where what the model costs is not known; so does this for a budget in
-    dollars of the user's own, unless those who serve the workflow may know more of prices. Raises InvalidInput
-    for none in dollars where all workflows of a day have one.
+    dollars of the user's own, unless those who serve the workflow may know more of prices. Raises
+    InvalidInput for none in dollars where all workflows of a day have one.
     """
     found = settings.wanted_budget()
     if found.counts_money and not served_elsewhere:

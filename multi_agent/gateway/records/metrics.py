@@ -28,9 +28,7 @@ class GatewayMetrics:
         self._tokens = counter(f"{_NAME}_tokens", "Tokens that services counted.", made)
         self._first = seconds(f"{_NAME}_first_seconds", "Time until the first bytes of a stream in seconds.")
         self._seconds = seconds(f"{_NAME}_seconds", "Time of a request that was answered in seconds.")
-        self._streams = gauge(
-            f"{_NAME}_open_streams", "Streams under way.", multiprocess_mode="livesum"
-        )
+        self._streams = gauge(f"{_NAME}_open_streams", "Streams under way.", multiprocess_mode="livesum")
         self._dropped = counter(f"{_NAME}_dropped_records", "Requests that the request log does not have.")
         self._left = gauge(
             f"{_NAME}_limit_left",

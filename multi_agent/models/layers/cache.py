@@ -26,9 +26,10 @@ class _Call:
 class Cached(Wrapper):
     """Answers a repeated request from memory; identical concurrent requests share one call.
 
-    Whoever asks anew (`asks_anew`) is not answered from memory. Errors are not cached, nor are answers that are cut off or not valid JSON although a schema was given, so
-    that asking again can help. The most recently used answers are kept, up to `max_bytes`. A shared call is
-    cancelled when no caller waits for it any more.
+    Whoever asks anew (`asks_anew`) is not answered from memory. Errors are not cached, nor are answers that
+    are cut off or not valid JSON although a schema was given, so that asking again can help. The most
+    recently used answers are kept, up to `max_bytes`. A shared call is cancelled when no caller waits for it
+    any more.
     """
 
     def __init__(self, inner: ModelClient, *, max_bytes: int = CACHE_BYTES) -> None:

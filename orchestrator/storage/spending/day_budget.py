@@ -1,4 +1,4 @@
-"""What all workflows may spend on a day of UTC: each is lent a slice of it, its own budget, until it has ended.
+"""What all workflows may spend on a day of UTC: each is lent a slice of it, its own budget, until its end.
 
 On a day money is spent by workflows that are open, each at most its budget, and by those that have ended on
 it, each what it did spend. Their sum grows by submissions, raises and retries alone, so that these alone look
@@ -70,8 +70,8 @@ def check_lent(limit_usd: float, before: DaySpending, after: DaySpending, now: f
         return
     hours = (_DAY - now % _DAY) / 3_600
     raise Busy(
-        f"of the day's ${limit_usd:,.2f} for all workflows ${before.lent / MICRO:,.2f} are set aside for those "
-        f"that are open and ${before.spent / MICRO:,.2f} are spent, and this one may spend "
+        f"of the day's ${limit_usd:,.2f} for all workflows ${before.lent / MICRO:,.2f} are set aside for "
+        f"those that are open and ${before.spent / MICRO:,.2f} are spent, and this one may spend "
         f"${(after.taken - before.taken) / MICRO:,.2f}; wait until others have ended or the next day begins "
         f"(00:00 UTC, in {hours:.1f} hours), give it less (--budget), or raise MULTI_AGENT_DAY_BUDGET"
     )
@@ -124,5 +124,3 @@ def _spent(connection: Connection, ended: list[RowMapping]) -> int:
     query = select(c.outcome).where(c.workflow_id.in_([row["workflow_id"] for row in ended]))
     outcomes = map(StoredOutcome.model_validate_json, connection.execute(query).scalars())
     return planned + sum(one.charged.micro_usd for one in outcomes)
-
-
