@@ -63,7 +63,8 @@ class ModelRoutes:
             return ()
         for rule in self.rules:
             if fnmatchcase(name, rule.pattern):
-                return tuple(replace(to, model=name) if to.model == ANY else to for to in rule.to)
+                named = (replace(to, model=name) if to.model == ANY else to for to in rule.to)
+                return tuple(dict.fromkeys(named))
         return ()
 
     @property

@@ -148,6 +148,8 @@ def test_lists_are_read_wherever_a_model_is_named() -> None:
     assert routes.find("b") == (ModelAddress("openai", "three"),)
     assert routes.find("my-opus") == (ModelAddress("anthropic", "x"), ModelAddress("openai", "my-opus"))
     assert routes.services == ("openai", "gemini", "anthropic")
+    (once,) = make_routes([], {}, "openai:*,openai:five").find("five")
+    assert once == ModelAddress("openai", "five")
 
 
 @pytest.mark.parametrize(

@@ -59,8 +59,13 @@ def day_spending(connection: Connection, now: float) -> DaySpending:
     lent = {name: _limit(row) for name, row in budgets.items() if row["status"] in _OPEN}
     for name, body in waiting:
         lent[name] = max(lent.get(name, 0), _asked(body, budgets.get(name)))
-    ended = [row for name, row in budgets.items() if name not in lent]
-    return DaySpending(sum(lent.values()), _spent(connection, ended))
+    ended = {name: row for name, row in budgets.items() if name not in lent}
+    planned = sum(Budget.model_validate_json(row["budget"]).planned.micro_usd for row in ended.values())
+    c = t.tasks.c
+    outcomes = select(w.workflow_id, c.outcome).join(t.tasks, c.workflow_id == w.workflow_id)
+    rows = connection.execute(outcomes.where(w.budget.is_not(None), w.finished_at >= begins))
+    charged = (StoredOutcome.model_validate_json(text).charged for name, text in rows if name in ended)
+    return DaySpending(sum(lent.values()), planned + sum(one.micro_usd for one in charged))
 
 
 def check_lent(limit_usd: float, before: DaySpending, after: DaySpending, now: float) -> None:
@@ -116,11 +121,3 @@ def _asked(body: Body, row: RowMapping | None) -> int:
 
 def _limit(row: RowMapping) -> int:
     return Budget.model_validate_json(row["budget"]).workflow.micro_usd or 0
-
-
-def _spent(connection: Connection, ended: list[RowMapping]) -> int:
-    planned = sum(Budget.model_validate_json(row["budget"]).planned.micro_usd for row in ended)
-    c = t.tasks.c
-    query = select(c.outcome).where(c.workflow_id.in_([row["workflow_id"] for row in ended]))
-    outcomes = map(StoredOutcome.model_validate_json, connection.execute(query).scalars())
-    return planned + sum(one.charged.micro_usd for one in outcomes)
