@@ -85,6 +85,28 @@ async def test_a_raise_and_a_retry_are_lent_too(database: Database) -> None:
     assert await gone(database, desk.now) == (1_000_000, 0)
 
 
+async def test_those_that_raise_at_once_are_lent_no_more_than_there_is(
+    database_url: str, database: Database
+) -> None:
+    desk = Desk(database)
+    await desk.start("orchestrator-1")
+    others = [open_database(database_url) for _ in range(4)]
+    clients = [WorkflowClient(one, day_usd=2.0) for one in (database, *others)]
+    names = [f"w{number}" for number in range(10)]
+    for number, name in enumerate(names):
+        await submit(clients[number % 5], name, 0.1)  # so that each is connected
+    await desk.apply_commands()
+    raises = [
+        clients[number % 5].raise_budget(name, SpendingLimits.of(1.0), "me")
+        for number, name in enumerate(names)
+    ]
+    results = await asyncio.gather(*raises, return_exceptions=True)
+    for one in others:
+        await one.close()
+    assert sum(isinstance(one, Busy) for one in results) == 9
+    assert await gone(database, desk.now) == (1_900_000, 0)
+
+
 async def test_a_workflow_that_may_spend_any_sum_is_refused(database: Database) -> None:
     desk, client = Desk(database), WorkflowClient(database, day_usd=1.0)
     await desk.start("orchestrator-1")
