@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from contracts.base.errors import ModelRefused
 from contracts.base.failpoints import failpoint
 from contracts.messages.payloads import Usage
-from contracts.ports.exchanges import ExchangeStore
+from contracts.ports.exchanges import ASKED_ANEW, ExchangeStore
 from contracts.ports.model import PURSE, ModelClient, ModelRequest, ModelResponse
 from contracts.ports.request_hash import request_hash
 
@@ -133,7 +133,9 @@ class ExchangeLog:
             for attempt in range(1, self._scope.attempt):
                 stored = await self._load(f"failed:{attempt}")
                 if stored is not None:
-                    notes.append(f"- attempt {attempt}: {json.loads(stored)['reason']}\n")
+                    note = json.loads(stored)
+                    asked = f"; {ASKED_ANEW}" if note.get("asked_anew") else ""
+                    notes.append(f"- attempt {attempt}: {note['reason']}{asked}\n")
             heading = "\n\nEarlier attempts at this task failed. Avoid:\n"
             self._earlier = "".join([heading, *notes]) if notes else ""
         return self._earlier
@@ -154,6 +156,22 @@ async def note_failure(exchanges: ExchangeStore, scope: ExchangeScope, reason: s
     if await exchanges.load_exchange(scope.workflow_id, scope.task_id, key) is None:
         content = json.dumps({"reason": reason}).encode()
         await exchanges.save_exchange(scope.workflow_id, scope.task_id, key, content)
+
+
+async def note_asked_anew(exchanges: ExchangeStore, scope: ExchangeScope, answers: str) -> None:
+    """Store that a person asks for other answers than an attempt's, whose failure may be noted already.
+
+    answers: what a person had answered to its questions.
+    """
+    key = f"failed:{scope.attempt}"
+    stored = await exchanges.load_exchange(scope.workflow_id, scope.task_id, key)
+    if stored is None:
+        note: dict[str, object] = {"reason": ASKED_ANEW + answers}
+    else:
+        note = json.loads(stored)
+        note["asked_anew"] = ASKED_ANEW not in str(note["reason"])
+    content = json.dumps(note).encode()
+    await exchanges.save_exchange(scope.workflow_id, scope.task_id, key, content)
 
 
 def _without_empty(message: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ beginning or end of their ids. `person` is who decides. All raise InvalidInput f
 
 from __future__ import annotations
 
-from agents.sdk.exchange_log import ExchangeScope, note_failure
+from agents.sdk.exchange_log import ExchangeScope, note_asked_anew
 from agents.sdk.questions import said_so_far
 from contracts.base.errors import InvalidInput
 from contracts.base.processes.command_lines import command_line
@@ -28,7 +28,6 @@ from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.commands import CommandResult
 from orchestrator.core.state import TaskStatus
 
-_ANEW = "its answers led to a failure; a person asks for others"
 _MOST_LISTED = 100
 _LEAST_NAME = 3
 RESULT_SECONDS = 5.0
@@ -224,7 +223,7 @@ async def note_useless_answers(exchanges: ExchangeStore, view: WorkflowView, tas
         asked = task.attempt > 0 and task.status in {TaskStatus.FAILED, TaskStatus.DEAD}
         if asked and task.verdict != "failed" and task_id in {None, task.task_id}:
             scope = ExchangeScope(view.header.workflow_id, task.task_id, task.attempt)
-            await note_failure(exchanges, scope, _ANEW + said_so_far(task.answers))
+            await note_asked_anew(exchanges, scope, said_so_far(task.answers))
 
 
 async def retry_dead_letter(client: WorkflowClient, dead_letter_id: int, person: str) -> CommandResult | None:

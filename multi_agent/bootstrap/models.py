@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from contracts.base.errors import NotConfigured
@@ -12,9 +13,11 @@ from multi_agent.bootstrap.services import find_agents
 from multi_agent.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from contracts.messages.payloads import Usage
     from contracts.ports.rates import Rates, RateWindow
     from multi_agent.models import Asked, ModelSettings
     from multi_agent.models.layers.stored_cache import CacheRules
+    from multi_agent.models.prices import Price
     from planner_service.planning import Planner
 
 # Each part is imported where it is built: the command line must not load a database to print its help.
@@ -89,6 +92,18 @@ def check_price(settings: Settings) -> None:
     from multi_agent.models import check_price
 
     check_price(model_settings(settings))
+
+
+def cost_functions(settings: Settings) -> dict[str, Callable[[Usage], float | None]]:
+    """What a usage costs, by each model of a service that would be asked; None where no price is known."""
+    from multi_agent.models import model_prices
+
+    def cost(price: Price, usage: Usage) -> float | None:
+        used = (usage.input_tokens, usage.output_tokens, usage.cached_input_tokens or 0)
+        return price.cost(*used) if price.is_known else None
+
+    prices = model_prices(model_settings(settings))
+    return {model: partial(cost, price) for model, price in prices.items()}
 
 
 def model_settings(settings: Settings) -> ModelSettings:

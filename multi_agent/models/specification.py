@@ -29,6 +29,7 @@ MODEL_FORMS: Final = (
     "gemini:MODEL",
     "gemini-legacy:MODEL",
     "openai:MODEL",
+    "openai-responses:MODEL",
     "anthropic:MODEL",
 )
 """The forms of a specification. DIR must not contain a colon."""

@@ -33,6 +33,7 @@ from orchestrator.core.commands import (
 )
 from orchestrator.storage.admission import MAX_OPEN_WORKFLOWS
 from orchestrator.storage.command_rows import append_commands, read_result
+from orchestrator.storage.spending.day_budget import DaySpending, day_spending
 from orchestrator.storage.sql.database import Database
 
 POLL_SECONDS = 0.1
@@ -55,8 +56,14 @@ class WorkflowCommands:
         *,
         max_open: int = MAX_OPEN_WORKFLOWS,
         via: Via = Via.PROGRAM,
+        day_usd: float | None = None,
     ) -> None:
-        """`max_open`: how many workflows may be open or queued at once (I9). `via`: who uses it."""
+        """`max_open`: how many workflows may be open or queued at once (I9). `via`: who uses it.
+
+        day_usd: what all workflows may spend on a day of UTC together, None for no limit; submissions, raises
+            and retries beyond it raise Busy, and of a workflow without a limit of its own InvalidInput.
+        """
+        self._day_usd = day_usd
         self._database = database
         self._hint = hint
         self._max_open = max_open
@@ -155,6 +162,11 @@ class WorkflowCommands:
         body = DiscardDeadLetterBody(dead_letter_id=dead_letter_id, person=person)
         return await self._append_one(await self._shard_key(dead_letter_id), body)
 
+    async def day_spending(self) -> DaySpending:
+        """What is gone of what all workflows may spend today."""
+        now = time.time()
+        return await self._database.read(lambda connection: day_spending(connection, now))
+
     async def result(self, command_id: str, wait_seconds: float) -> CommandResult | None:
         """What became of a command; None when it was not applied within `wait_seconds` (it stays queued)."""
         until = time.monotonic() + wait_seconds
@@ -174,9 +186,9 @@ class WorkflowCommands:
 
     async def _append(self, commands: Mapping[str, tuple[str, Body]], *, max_open: int | None = None) -> None:
         """Store (workflow id, body) by command id, unless the id is known."""
-        now, actor = time.time(), Actor(user_name(), self._via)
+        now, actor, day = time.time(), Actor(user_name(), self._via), self._day_usd
         await self._database.write(
-            lambda connection: append_commands(connection, commands, now, max_open, actor),
+            lambda connection: append_commands(connection, commands, now, max_open, actor, day),
             durable=True,
         )
         if self._hint is not None and commands:

@@ -31,9 +31,10 @@ class WorkflowClient(WorkflowCommands, WorkflowQueries):
         *,
         max_open: int = MAX_OPEN_WORKFLOWS,
         via: Via = Via.PROGRAM,
+        day_usd: float | None = None,
     ) -> None:
         """See WorkflowCommands."""
-        WorkflowCommands.__init__(self, database, hint, max_open=max_open, via=via)
+        WorkflowCommands.__init__(self, database, hint, max_open=max_open, via=via, day_usd=day_usd)
         WorkflowQueries.__init__(self, database)
         self.audit = AuditLog(database, via)
         self.releases = ReleaseApprovals(database, via)

@@ -59,6 +59,7 @@ CALLS: dict[str, list[tuple[list[str], int, bool]]] = {
         (["asking", "code", ARGUMENT, "--hash", ARGUMENT], 2, True),
         (["nothing", ARGUMENT, "x"], 2, False),
     ],
+    "budget estimate": [([f"no{ARGUMENT}.json"], 2, True), ([], 0, False)],
     "budget show": [([f"x{ARGUMENT}"], 2, True)],
     "budget raise": [([f"x{ARGUMENT}", "1"], 2, True)],
     "cancel": [([f"x{ARGUMENT}"], 2, True)],

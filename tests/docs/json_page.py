@@ -27,6 +27,7 @@ from multi_agent.application.ends.results import OfferedWork
 from multi_agent.application.ends.verdicts import Failure, FindingFate
 from multi_agent.application.environments import BuiltEnvironment
 from multi_agent.application.spending.budgets import BudgetState
+from multi_agent.application.spending.estimates import Estimate, ModelEstimate
 from multi_agent.cli import cli
 from multi_agent.gateway.records.figures import ErrorClass, ModelFigures
 from multi_agent.gateway.records.record import RequestRecord
@@ -88,6 +89,10 @@ STATIC: Final[Mapping[str, Iterable[str]]] = {
     ],
     "dead-letters show": _names(StoredDeadLetter),
     "budget show": _names(BudgetState),
+    "budget estimate": [
+        *(name for name in _names(Estimate) if name != "models"),
+        *(f"models[].{name}" for name in _names(ModelEstimate)),
+    ],
     "debug requests": [f"[].{name}" for name in REQUEST],
     "debug slow": [
         *(f"models[].{name}" for name in _names(ModelFigures)),
@@ -131,6 +136,7 @@ WORDS: Final[Mapping[str, str]] = {
     "why": "One object. `code` is for programs, `do` is a command that does something about it.",
     "verify": "One object.",
     "budget show": "One object. Without a budget it has `workflow_id` alone; null is no limit, or no need.",
+    "budget estimate": "One object; null where there is nothing to go by, and for a price that is not known.",
     "doctor": "A list, one object for each thing that was looked for.",
     "environment build": "One object; both are empty where nothing is needed.",
     "environment list": "A list, one object for each, the last used first.",

@@ -119,6 +119,7 @@ ELSEWHERE = {
     ("pr",): "tests/delivery/test_pull_requests.py",
     ("run",): "tests/e2e/test_requests.py",
     ("sandbox",): "tests/sandbox/test_sandbox_command.py",
+    ("budget", "estimate"): "tests/cli/test_budget.py",
     ("submit", "plan.json", "--budget-tokens"): "tests/cli/test_budget.py",
     ("up",): "tests/e2e/test_sandbox_host.py",
     ("worker",): "tests/e2e/test_sandbox_host.py",

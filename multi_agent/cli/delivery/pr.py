@@ -11,7 +11,7 @@ import click
 
 from contracts.base.printing import print_json, print_line
 from multi_agent.application.delivery.pull_requests import Proposed, Wanted, propose
-from multi_agent.application.ends.summary import planning_usage
+from multi_agent.application.spending.planning import planning_usage
 from multi_agent.cli.delivery.opening import about, opened, to_option
 from multi_agent.cli.options import data_dir_option, json_option, newest_workflow_argument, quiet_settings
 from multi_agent.settings import Settings

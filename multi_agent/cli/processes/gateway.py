@@ -14,7 +14,9 @@ from multi_agent.telemetry.logs import set_up_logs
 
 @click.command()
 @click.option(
-    "--model", help="Model for every other name: SERVICE:MODEL, or SERVICE:* for the name as it is."
+    "--model",
+    help="Model for every other name: SERVICE:MODEL, or SERVICE:* for the name as it is; with commas, "
+    "several, each asked where those before it cannot answer.",
 )
 @click.option(
     "--map",

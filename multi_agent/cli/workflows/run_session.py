@@ -27,11 +27,12 @@ from multi_agent.application.bases import (
 )
 from multi_agent.application.ends.delivered_tests import delivered_tests
 from multi_agent.application.ends.results import OFFER_SECONDS, offered_work
-from multi_agent.application.ends.summary import FinishedRun, planning_usage, summarise
+from multi_agent.application.ends.summary import FinishedRun, summarise
 from multi_agent.application.follow import follow_until_settled
 from multi_agent.application.plans import check_protected, check_roles, read_plan
 from multi_agent.application.sandboxes import choose_ready
 from multi_agent.application.spending.budgets import find_budget, planning_within
+from multi_agent.application.spending.planning import planning_usage
 from multi_agent.application.submission import Submission
 from multi_agent.bootstrap import (
     HOST,
