@@ -99,8 +99,8 @@ MISTAKES = [
     ),
     (
         b"[approvals]\nversion = '1'\n[[approvals.rules]]\nname = 'a'\nthen = 'allow'",
-        "approvals is {'version': '1', 'rules': ({'name': 'a', 'then': 'allow'},)}: rule 'a' allows, which the "
-        "user alone may; set it to a table with a version and rules, as docs/approvals.md has it",
+        "approvals is {'version': '1', 'rules': ({'name': 'a', 'then': 'allow'},)}: rule 'a' allows, which "
+        "the user alone may; set it to a table with a version and rules, as docs/approvals.md has it",
     ),
     (b"test = ", "is no TOML: Invalid value (at end of document)"),
     (b"\xff", "is not UTF-8 at byte 0"),
