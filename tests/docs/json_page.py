@@ -87,6 +87,10 @@ STATIC: Final[Mapping[str, Iterable[str]]] = {
         *(f"open_effects[].{name}" for name in ("number", "effect", "effect_id")),
     ],
     "dead-letters show": _names(StoredDeadLetter),
+    "approvals list": [
+        f"[].{name}" for name in ("workflow_id", "task_id", "action_hash", "rule", "risk", "action")
+    ],
+    "approvals policy": ["file", "policy", "actions", "asked_per_hundred"],
     "budget show": _names(BudgetState),
     "debug requests": [f"[].{name}" for name in REQUEST],
     "debug slow": [
@@ -130,6 +134,8 @@ WORDS: Final[Mapping[str, str]] = {
     "logs": "One object a line; further keys depend on `event`. A line that was no JSON is the event.",
     "why": "One object. `code` is for programs, `do` is a command that does something about it.",
     "verify": "One object.",
+    "approvals list": "A list, one object for each. `action` is what is hashed.",
+    "approvals policy": "One object; `policy` is null without rules. `asked_per_hundred` is by policy.",
     "budget show": "One object. Without a budget it has `workflow_id` alone; null is no limit, or no need.",
     "doctor": "A list, one object for each thing that was looked for.",
     "environment build": "One object; both are empty where nothing is needed.",
