@@ -88,6 +88,10 @@ STATIC: Final[Mapping[str, Iterable[str]]] = {
         *(f"open_effects[].{name}" for name in ("number", "effect", "effect_id")),
     ],
     "dead-letters show": _names(StoredDeadLetter),
+    "approvals list": [
+        f"[].{name}" for name in ("workflow_id", "task_id", "action_hash", "rule", "risk", "action")
+    ],
+    "approvals policy": ["file", "policy", "actions", "asked_per_hundred"],
     "budget show": _names(BudgetState),
     "budget estimate": [
         *(name for name in _names(Estimate) if name != "models"),
@@ -135,6 +139,8 @@ WORDS: Final[Mapping[str, str]] = {
     "logs": "One object a line; further keys depend on `event`. A line that was no JSON is the event.",
     "why": "One object. `code` is for programs, `do` is a command that does something about it.",
     "verify": "One object.",
+    "approvals list": "A list, one object for each. `action` is what is hashed.",
+    "approvals policy": "One object; `policy` is null without rules. `asked_per_hundred` is by policy.",
     "budget show": "One object. Without a budget it has `workflow_id` alone; null is no limit, or no need.",
     "budget estimate": "One object; null where there is nothing to go by, and for a price that is not known.",
     "doctor": "A list, one object for each thing that was looked for.",

@@ -85,7 +85,7 @@ SITUATIONS: Sequence[tuple[Callable[[Desk], Awaitable[None]], tuple[tuple[str, .
     (
         _waits,
         (
-            ("approvals", "show", "--all", "--risk", "medium"),
+            ("approvals", "show", "--all"),
             ("approvals", "approve", "--all", "--risk", "medium"),
         ),
     ),
