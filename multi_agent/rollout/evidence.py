@@ -1,0 +1,136 @@
+"""Evidence that may be looked at at any time: bets on outcomes, whose gain is an e-value.
+
+An e-value is what a bet of 1 has become against a hypothesis. While the hypothesis holds, the chance that it
+ever reaches 1/alpha is at most alpha, however often one looks (Ville's inequality): so it may decide at every
+look, and looks cost nothing. Each bet is a mean of fixed shares of what is at stake, so that its gain depends on
+counts alone and each outcome moves it in one direction. What has not ended yet is therefore filled in with what
+speaks against the decision, and the bound still holds, however late outcomes come and whatever they depend on.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import exp, log, log1p
+from typing import Final, Literal
+
+CENTRES: Final = 20
+"""Centres are counted in twentieths."""
+GATE_BETS: Final = (0.1, 0.2, 0.4)
+ALARM_BETS: Final = (0.2, 0.4, 0.8)
+"""Shares of what can be lost in one outcome; a gate looks for small differences, an alarm for large ones."""
+
+Assigned = Literal["multi_agent", "shadowed", "legacy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many requests were assigned and ended alike."""
+
+    block: int
+    """Requests that came one after the other; grows."""
+    percent: int
+    """Of keys answered by multi-agent when they came."""
+    shadow: int
+    assigned: Assigned
+    centre: int
+    """The legacy arm's success as it was known when they came, in twentieths."""
+    legacy: bool | None
+    """Whether it succeeded; None while it has not ended, and where it had no part."""
+    multi_agent: bool | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How many outcomes had a value."""
+
+    block: int
+    value: float
+    """At least -1, in units of what can be lost: below 0 where it is within its limit."""
+    count: int
+
+
+def gate_log_e(outcomes: Iterable[Counted], margin: float) -> float:
+    """log e against "multi-agent succeeds less often than legacy by `margin` or more"."""
+    steps = _pooled(_differences(outcomes, margin, against=1.0))
+    return _log_mean([_gain(steps, bet) for bet in GATE_BETS])
+
+
+def worse_log_e(outcomes: Iterable[Counted], margin: float) -> float:
+    """log e against "multi-agent loses at most `margin` against legacy", for a change at any time."""
+    return alarm_log_e(_differences(outcomes, margin, against=-1.0))
+
+
+def low_log_e(outcomes: Iterable[Counted], least: float) -> float:
+    """log e against "multi-agent succeeds in `least` of its requests or more", for a change at any time."""
+    steps = (
+        Step(one.block, (least - (one.multi_agent is not False)) / (1 - least), one.count)
+        for one in outcomes
+        if one.assigned != "legacy"
+    )
+    return alarm_log_e(steps)
+
+
+def alarm_log_e(steps: Iterable[Step]) -> float:
+    """log e against "the mean is at most 0", with a bet that begins anew at each block.
+
+    The bet of block k has 1/(k(k+1)) of what is bet, and these are 1 at most together: so a loss of early
+    wins does not hide what comes later.
+    """
+    blocks: dict[int, list[Step]] = defaultdict(list)
+    for step in steps:
+        blocks[step.block].append(step)
+    begun = sorted(blocks)
+    gains = []
+    for bet in ALARM_BETS:
+        total = 0.0
+        for number in range(len(begun), 0, -1):
+            total += _gain(_pooled(blocks[begun[number - 1]]), bet)
+            gains.append(total - log(number * (number + 1)))
+    return _log_sum(gains) - log(len(ALARM_BETS)) if gains else 0.0
+
+
+def _differences(outcomes: Iterable[Counted], margin: float, against: float) -> Iterable[Step]:
+    """The advantage of multi-agent plus the margin, by inverse shares of the arms.
+
+    Its mean is exactly p(multi-agent) - p(legacy) + margin whatever else changes with time, since both arms are
+    drawn from the same moments. The centre takes away most of its variance, and nothing of its mean.
+
+    against: 1.0 when a gain speaks for promotion, -1.0 when a loss speaks for a rollback.
+    """
+    for one in outcomes:
+        ours, theirs = (one.percent + one.shadow) / 100, 1 - one.percent / 100
+        if not ours or not theirs:
+            continue  # one arm alone says nothing of a difference
+        centre, value = one.centre / CENTRES, margin
+        if one.assigned != "legacy":
+            value += (_filled(one.multi_agent, against < 0) - centre) / ours
+        if one.assigned != "multi_agent":
+            value -= (_filled(one.legacy, against > 0) - centre) / theirs
+        yield Step(one.block, against * value / (1 / ours + 1 / theirs + margin), one.count)
+
+
+def _filled(success: bool | None, otherwise: bool) -> bool:
+    return otherwise if success is None else success
+
+
+def _pooled(steps: Iterable[Step]) -> Mapping[float, int]:
+    counts: dict[float, int] = defaultdict(int)
+    for step in steps:
+        counts[step.value] += step.count
+    return counts
+
+
+def _gain(steps: Mapping[float, int], bet: float) -> float:
+    return sum(count * log1p(bet * value) for value, count in steps.items())
+
+
+def _log_sum(logs: list[float]) -> float:
+    largest = max(logs)
+    return largest + log(sum(exp(one - largest) for one in logs))
+
+
+def _log_mean(logs: list[float]) -> float:
+    return _log_sum(logs) - log(len(logs))
