@@ -52,11 +52,17 @@ def find_agents(modules: Sequence[str]) -> list[type]:
     return discover([_PLANNER, *modules])
 
 
-def make_client(settings: Settings, database: Database, bus: BroadcastPort | None = None) -> WorkflowClient:
-    """Commands, queries and following; with a bus, an orchestrator is woken up after each command."""
+def make_client(
+    settings: Settings, database: Database, bus: BroadcastPort | None = None, *, via: str = "program"
+) -> WorkflowClient:
+    """Commands, queries and following; with a bus, an orchestrator is woken up after each command.
+
+    via: where its commands come from, as the audit log says it.
+    """
     from contracts.base.errors import BusUnavailable
     from contracts.base.identifiers import new_id
     from orchestrator.client.workflow_client import WorkflowClient
+    from orchestrator.core.audit.entries import Via
     from orchestrator.scheduling.messages import command_notice
 
     async def hint(command_id: str) -> None:
@@ -67,7 +73,7 @@ def make_client(settings: Settings, database: Database, bus: BroadcastPort | Non
         except BusUnavailable:
             return
 
-    return WorkflowClient(database, hint, max_open=settings.max_open_workflows)
+    return WorkflowClient(database, hint, max_open=settings.max_open_workflows, via=Via(via))
 
 
 def make_orchestrator(

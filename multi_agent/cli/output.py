@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING
 
 from contracts.base.errors import InvalidInput
 from contracts.base.printing import can_ask, print_line
 from contracts.base.processes.command_lines import command_line
+from contracts.base.processes.users import user_name
 
 if TYPE_CHECKING:
     from multi_agent.settings import Settings
@@ -31,7 +31,4 @@ def may_ask(settings: Settings) -> bool:
 
 def caller() -> str:
     """The name of the user who called this program."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"
+    return user_name()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretStr
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from contracts.ports.bus import MessageBus, Outgoing
     from orchestrator.client.workflow_client import WorkflowClient
     from orchestrator.storage.sql.database import Database
+
+_VIA: Final = "command line"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ async def open_services(settings: Settings, *, create: bool = False) -> AsyncIte
     async with _open_database(settings, create=create) as database:
         bus = make_bus(known) if known.redis_url else None
         try:
-            yield Services(database, bus, make_client(known, database, bus))
+            yield Services(database, bus, make_client(known, database, bus, via=_VIA))
         finally:
             if bus is not None:
                 await bus.close()
@@ -64,7 +66,7 @@ async def open_client(settings: Settings, *, create: bool = False) -> AsyncItera
     async with _open_database(settings, create=create) as database:
         bus = _LateBus(known)
         try:
-            yield make_client(known, database, bus if known.redis_url else None)
+            yield make_client(known, database, bus if known.redis_url else None, via=_VIA)
         finally:
             await bus.close()
 

@@ -8,11 +8,13 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 
 from contracts.base.errors import Busy
+from contracts.base.processes.users import user_name
 from contracts.documents.repository_settings import RepositorySettings
 from contracts.documents.todo_list import TodoList
 from contracts.messages.budget import SpendingLimits
 from contracts.messages.payloads import Usage
 from orchestrator.client.queries import WorkflowQueries
+from orchestrator.core.audit.entries import Actor, Via
 from orchestrator.core.commands import (
     USUAL_TERMS,
     AnswerBody,
@@ -47,12 +49,18 @@ class WorkflowCommands:
     """
 
     def __init__(
-        self, database: Database, hint: Hint | None = None, *, max_open: int = MAX_OPEN_WORKFLOWS
+        self,
+        database: Database,
+        hint: Hint | None = None,
+        *,
+        max_open: int = MAX_OPEN_WORKFLOWS,
+        via: Via = Via.PROGRAM,
     ) -> None:
-        """`max_open`: how many workflows may be open or queued at once (I9)."""
+        """`max_open`: how many workflows may be open or queued at once (I9). `via`: who uses it."""
         self._database = database
         self._hint = hint
         self._max_open = max_open
+        self._actor = Actor(user_name(), via)
 
     async def submit(
         self,
@@ -166,7 +174,8 @@ class WorkflowCommands:
         """Store (workflow id, body) by command id, unless the id is known."""
         now = time.time()
         await self._database.write(
-            lambda connection: append_commands(connection, commands, now, max_open), durable=True
+            lambda connection: append_commands(connection, commands, now, max_open, self._actor),
+            durable=True,
         )
         if self._hint is not None and commands:
             await self._hint(next(iter(commands)))

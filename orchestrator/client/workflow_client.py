@@ -11,6 +11,7 @@ from orchestrator.client.database_retry import DatabaseRetry
 from orchestrator.client.journal_tail import JournalTail
 from orchestrator.client.queries import WorkflowQueries
 from orchestrator.client.views import WorkflowView
+from orchestrator.core.audit.entries import Via
 from orchestrator.storage.admission import MAX_OPEN_WORKFLOWS
 from orchestrator.storage.sql.database import Database
 
@@ -22,10 +23,15 @@ class WorkflowClient(WorkflowCommands, WorkflowQueries):
     """
 
     def __init__(
-        self, database: Database, hint: Hint | None = None, *, max_open: int = MAX_OPEN_WORKFLOWS
+        self,
+        database: Database,
+        hint: Hint | None = None,
+        *,
+        max_open: int = MAX_OPEN_WORKFLOWS,
+        via: Via = Via.PROGRAM,
     ) -> None:
         """See WorkflowCommands."""
-        WorkflowCommands.__init__(self, database, hint, max_open=max_open)
+        WorkflowCommands.__init__(self, database, hint, max_open=max_open, via=via)
         WorkflowQueries.__init__(self, database)
         self._tail = JournalTail(self.newest_sequences)
 

@@ -13,6 +13,7 @@ from contracts.messages.journal import (
     WorkflowFailed,
     WorkflowMerging,
 )
+from orchestrator.core.audit.entries import AuditEntry
 from orchestrator.core.state import Header, TaskState, TaskStatus, Workflow, WorkflowStatus
 
 _WITHOUT_SUCCESS = frozenset({TaskStatus.FAILED, TaskStatus.DEAD, TaskStatus.CANCELLED})
@@ -30,6 +31,8 @@ class Decision(NamedTuple):
     """Dispatches that workers should stop."""
     refused: str | None = None
     """Why the event was not accepted."""
+    audit: tuple[AuditEntry, ...] = ()
+    """What the audit log is to say of it, in the chain of the workflow's shard."""
 
 
 def release(

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from contracts.messages.journal import JournalEvent
+from orchestrator.core.audit.entries import AuditEntry
 from orchestrator.core.commands import CommandResult
 from orchestrator.core.state import Header, TaskState, Workflow
 
@@ -102,6 +103,8 @@ class Batch:
     """How dead letters were resolved, by their id."""
     retried: list[tuple[str, str | None]] = field(default_factory=list)
     """(workflow id, task id) that people retried, the task None for all; this resolves their dead letters."""
+    audit: list[tuple[str, AuditEntry]] = field(default_factory=list)
+    """(chain, entry) of decisions, in their order; the chains are those of touched shards."""
     shards: set[int] = field(default_factory=set)
     """The shards that the batch touches; each must still be owned when it is committed."""
 
@@ -109,6 +112,11 @@ class Batch:
     def concerns_dead_letters(self) -> bool:
         """Whether the batch changes dead letters."""
         return bool(self.dead_letters or self.resolved or self.retried)
+
+    @property
+    def needs_answers(self) -> bool:
+        """Whether writing it takes answers of the database, so that it cannot be sent in one go."""
+        return self.concerns_dead_letters or bool(self.audit)
 
     @property
     def empty(self) -> bool:

@@ -11,6 +11,7 @@ from contracts.base.refs import UNVERIFIED
 from contracts.messages.journal import JournalEvent, WorkflowSubmitted
 from contracts.messages.payloads import Usage
 from contracts.ports.artifacts import RefMove
+from orchestrator.core.audit.entries import AuditEntry, shard_chain
 from orchestrator.core.decide import decide
 from orchestrator.core.decision import Decision
 from orchestrator.core.events import Dispatch, Started, WorkflowEvent
@@ -111,6 +112,7 @@ class Engine:
         if workflow.header.status is WorkflowStatus.FAILED and not had_failed and accepted_tips(workflow):
             self._record_offer(workflow_id)
         self._batch.journal += [(workflow_id, entry) for entry in decision.journal]
+        self._batch.audit += [(shard_chain(workflow.header.shard), entry) for entry in decision.audit]
         self._effects.recalls += decision.recalls
         self._effects.changed[workflow_id] = None
         return decision
@@ -119,6 +121,11 @@ class Engine:
         """Add an entry to the journal that changes no workflow."""
         self._batch.shards.add(shard_of(workflow_id))
         self._batch.journal.append((workflow_id, entry))
+
+    def note(self, workflow_id: str, entry: AuditEntry) -> None:
+        """Add an entry to the audit log, in the chain of the workflow's shard."""
+        self._batch.shards.add(shard_of(workflow_id))
+        self._batch.audit.append((shard_chain(shard_of(workflow_id)), entry))
 
     def _record_offer(self, workflow_id: str) -> None:
         entry = OutboxEntry(f"offer-{self._new_id()}", OutboxKind.REF, workflow_id, UNVERIFIED)

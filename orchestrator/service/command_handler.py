@@ -10,7 +10,9 @@ import structlog
 from contracts.base.errors import BusUnavailable, InvalidInput, MultiAgentError
 from contracts.messages.journal import CommandRefused
 from contracts.ports.bus import Outgoing, PublishPort
+from orchestrator.core.audit.commands import result_entry
 from orchestrator.core.commands import (
+    CommandKind,
     CommandResult,
     DeadLetterBody,
     DiscardDeadLetterBody,
@@ -51,9 +53,21 @@ class CommandHandler:
         pending = self.engine.pending
         pending.shards.add(shard_of(command.workflow_id))
         refused = await self._guarded(command, now, monotonic)
-        pending.answers[command.command_id] = CommandResult(refused)
+        pending.answers[command.command_id] = result = CommandResult(refused)
+        self._note(command, result)
         if refused:
             self.engine.record(command.workflow_id, CommandRefused(command.kind, refused))
+
+    def _note(self, command: Command, result: CommandResult) -> None:
+        """Record in the audit log what became of a command; one that submits a workflow is there already."""
+        if command.kind == CommandKind.SUBMIT:
+            return
+        try:
+            body = read_body(command.kind, command.body)
+        except InvalidInput:
+            body = None
+        name = command.workflow_id
+        self.engine.note(name, result_entry(command.command_id, command.kind, name, body, result))
 
     async def _guarded(self, command: Command, now: float, monotonic: float) -> str | None:
         """Turn any error into a refusal: one that ended a term would end every term (I7)."""

@@ -6,18 +6,26 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, insert, select
 
+from orchestrator.core.audit.commands import asked_entry
+from orchestrator.core.audit.entries import COMMANDS, Actor
 from orchestrator.core.commands import ACCEPTED, Body, CommandResult, body_text
 from orchestrator.core.sharding import shard_of
 from orchestrator.storage import tables as t
 from orchestrator.storage.admission import check_room
+from orchestrator.storage.audit.log import append_audit
 from orchestrator.storage.rows import storable
 
 
 def append_commands(
-    connection: Connection, commands: Mapping[str, tuple[str, Body]], now: float, max_open: int | None
+    connection: Connection,
+    commands: Mapping[str, tuple[str, Body]],
+    now: float,
+    max_open: int | None,
+    actor: Actor,
 ) -> None:
     """Store (workflow id, body) by command id; an id that is known already is left out.
 
+    Each new one is in the audit log, by `actor` where its body names nobody.
     max_open: raise Busy when the new commands would lead to more open workflows than this.
     """
     query = select(t.commands.c.command_id).where(t.commands.c.command_id.in_(commands))
@@ -39,6 +47,8 @@ def append_commands(
     if max_open is not None:
         check_room(connection, max_open, len(new))
     connection.execute(insert(t.commands), new)
+    added = [(name, *command) for name, command in commands.items() if name not in known]
+    append_audit(connection, [(COMMANDS, asked_entry(*one, actor)) for one in added], now)
 
 
 def read_result(connection: Connection, command_id: str) -> CommandResult | None:

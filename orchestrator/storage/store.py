@@ -15,6 +15,7 @@ from orchestrator.core.state import TaskStatus, Workflow, WorkflowStatus
 from orchestrator.scheduling.batch import Batch, Command, OutboxEntry
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from orchestrator.storage import tables as t
+from orchestrator.storage.audit.log import append_audit
 from orchestrator.storage.dead_letters import read_dead_letter
 from orchestrator.storage.loading import read_workflow, read_workflows
 from orchestrator.storage.outbox import OutboxRows, group_rows, read_outbox
@@ -67,8 +68,9 @@ class Store:
                 write_rows(connection, batch)
                 write_outbox(connection, rows, finished)
                 failpoint("orchestrator.in_commit")
-                if not batch.concerns_dead_letters:
+                if not batch.needs_answers:
                     commit_in_pipeline(connection)
+            append_audit(connection, batch.audit, batch.now)
             if batch.concerns_dead_letters:
                 write_dead_letters(connection, batch)
 

@@ -18,7 +18,7 @@ from sqlalchemy import (
     false,
 )
 
-REVISION = "0008"
+REVISION = "0009"
 """The newest revision of `migrations`; these tables are what it leads to."""
 
 metadata = MetaData(
@@ -184,3 +184,27 @@ counters = Table(
     Column("value", BigInteger, nullable=False),
 )
 """Numbers that only grow, by name."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("chain", String(20), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Double, nullable=False),
+    Column("kind", String(50), nullable=False),
+    Column("workflow_id", String(100), nullable=True),
+    Column("entry", Text, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index(None, "at"),
+    Index(None, "workflow_id"),
+)
+"""Decisions, in chains of hashes: see `orchestrator.core.audit.chain`. Rows are never changed or deleted."""
+
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("chain", String(20), primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+"""The newest row of each chain; who appends to one locks it here."""

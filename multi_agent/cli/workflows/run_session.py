@@ -231,7 +231,7 @@ class RunSession:
         settings = self._stack.settings
         database = make_database(settings)
         try:
-            client = make_client(settings, database)
+            client = make_client(settings, database, via="command line")
             if plan is not None:
                 asks = may_ask(settings) and (self._base.commit is not None or bool(self._options.modules))
                 terms = Terms(asks, self._budget)

@@ -227,6 +227,17 @@ def upsert(connection: Connection, table: Table, row: Mapping[str, Any], changes
         )
 
 
+def insert_missing(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
+    """Insert a row unless one with the same primary key is there; safe when several do so."""
+    keys = list(table.primary_key.columns)
+    if connection.dialect.name == "sqlite":
+        connection.execute(sqlite.insert(table).values(**row).on_conflict_do_nothing(index_elements=keys))
+    else:
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - as above
+
+        connection.execute(postgresql.insert(table).values(**row).on_conflict_do_nothing(index_elements=keys))
+
+
 def use_wal(connection: sqlite3.Connection) -> None:
     """Switch to write-ahead logging; SQLite's own busy timeout does not cover the switch."""
     deadline = time.monotonic() + BUSY_SECONDS

@@ -1,0 +1,1 @@
+"""The audit log: who decided what, in chains of hashes. Pure."""
