@@ -27,5 +27,5 @@ class RolloutSettings(BaseModel):
         default=None,
         ge=0,
         le=100,
-        description="percent of a program's traffic for multi-agent instead of the flag's; a rollback stays one",
+        description="percent of a program's traffic for multi-agent instead of the flag's; a rollback wins",
     )

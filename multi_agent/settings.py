@@ -26,9 +26,7 @@ def _env(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(
-    BudgetSettings, GatewaySettings, LayerSettings, RolloutSettings, ForgeSettings, BaseSettings
-):
+class Settings(BudgetSettings, GatewaySettings, LayerSettings, RolloutSettings, ForgeSettings, BaseSettings):
     """All settings, each from an environment variable; options of the command line override them.
 
     Every setting has a default that works on a machine without any services.

@@ -37,7 +37,9 @@ def key_hash(rollout: str, key: str) -> str:
 
     The rollout is part of it: the next one draws other keys, and nobody is always the first to try.
     """
-    return blake2b(f"{rollout}\0{key}".encode("utf-8", "surrogatepass"), digest_size=8, person=_PERSON).hexdigest()
+    return blake2b(
+        f"{rollout}\0{key}".encode("utf-8", "surrogatepass"), digest_size=8, person=_PERSON
+    ).hexdigest()
 
 
 def assigned(flag: Flag, hashed: str) -> Assigned:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from contracts.messages.rollout import RolloutRecord
 from multi_agent.rollout.flags import FixedFlag, FlagSource, Overridden
 from multi_agent.rollout.link import RolloutLink
-from multi_agent.rollout.records import Record
 from multi_agent.settings import Settings, load_settings
 
 
 class NoRecords:
     """Keeps nothing, for a program without a rollout."""
 
-    def record(self, record: Record) -> None:
+    def record(self, record: RolloutRecord) -> None:
         """See Recorder."""
 
     def close(self) -> None:

@@ -73,11 +73,11 @@ def _alarms(plan: RolloutPlan, stage: int, figures: StageFigures) -> Iterator[Ch
     if limits.findings is not None:
         found = f"{arm.findings} security findings, limit {limits.findings}"
         yield Check("findings", arm.findings <= limits.findings, found)
-    logs = {
+    logs: dict[str, float] = {
         "worse": worse_log_e(figures.outcomes, limits.margin),
         "low": low_log_e(figures.outcomes, limits.least_success),
-        **{name: alarm_log_e(steps) for name, steps in figures.measured.items()},
     }
+    logs |= {name: alarm_log_e(steps) for name, steps in figures.measured.items()}
     for name, found_log in logs.items():
         least = alarm_threshold(plan, name)
         raised = found_log >= log(least)
@@ -87,7 +87,7 @@ def _alarms(plan: RolloutPlan, stage: int, figures: StageFigures) -> Iterator[Ch
 
 
 def _gate(plan: RolloutPlan, number: int, seconds: float, figures: StageFigures) -> Iterator[Check]:
-    stage, limits = plan.stages[number], plan.limits
+    stage = plan.stages[number]
     hours = seconds / 3_600
     yield Check("duration", hours >= stage.hours, f"{hours:.1f} h in this stage, at least {stage.hours:g}")
     # With no legacy arm beside it there is nothing to compare with: the alarms alone speak.

@@ -1,10 +1,10 @@
 """Evidence that may be looked at at any time: bets on outcomes, whose gain is an e-value.
 
-An e-value is what a bet of 1 has become against a hypothesis. While the hypothesis holds, the chance that it
-ever reaches 1/alpha is at most alpha, however often one looks (Ville's inequality): so it may decide at every
-look, and looks cost nothing. Each bet is a mean of fixed shares of what is at stake, so that its gain depends on
-counts alone and each outcome moves it in one direction. What has not ended yet is therefore filled in with what
-speaks against the decision, and the bound still holds, however late outcomes come and whatever they depend on.
+An e-value is what a bet of 1 has become against a hypothesis. While the hypothesis holds, the chance that
+it ever reaches 1/alpha is at most alpha, however often one looks (Ville's inequality): so it may decide at
+every look, and looks cost nothing. Each bet is a mean of fixed shares of what is at stake, so that its gain
+depends on counts alone and each outcome moves it in one direction. What has not ended yet is therefore filled
+in with what speaks against the decision: the bound still holds, however late outcomes come.
 """
 
 from __future__ import annotations
@@ -54,8 +54,11 @@ class Step:
 
 def gate_log_e(outcomes: Iterable[Counted], margin: float) -> float:
     """log e against "multi-agent succeeds less often than legacy by `margin` or more"."""
-    steps = _pooled(_differences(outcomes, margin, against=1.0))
-    return _log_mean([_gain(steps, bet) for bet in GATE_BETS])
+    counts: dict[float, int] = defaultdict(int)
+    for step in _differences(outcomes, margin, against=1.0):
+        counts[step.value] += step.count
+    gains = [_gain(counts, bet) for bet in GATE_BETS]
+    return _log_sum(gains) - log(len(gains))
 
 
 def worse_log_e(outcomes: Iterable[Counted], margin: float) -> float:
@@ -79,15 +82,16 @@ def alarm_log_e(steps: Iterable[Step]) -> float:
     The bet of block k has 1/(k(k+1)) of what is bet, and these are 1 at most together: so a loss of early
     wins does not hide what comes later.
     """
-    blocks: dict[int, list[Step]] = defaultdict(list)
+    blocks: dict[int, dict[float, int]] = defaultdict(lambda: defaultdict(int))
     for step in steps:
-        blocks[step.block].append(step)
-    begun = sorted(blocks)
+        blocks[step.block][step.value] += step.count
+    newest_first = [blocks[block] for block in sorted(blocks, reverse=True)]
     gains = []
     for bet in ALARM_BETS:
         total = 0.0
-        for number in range(len(begun), 0, -1):
-            total += _gain(_pooled(blocks[begun[number - 1]]), bet)
+        for before, counts in enumerate(newest_first):
+            number = len(newest_first) - before
+            total += _gain(counts, bet)
             gains.append(total - log(number * (number + 1)))
     return _log_sum(gains) - log(len(ALARM_BETS)) if gains else 0.0
 
@@ -95,8 +99,8 @@ def alarm_log_e(steps: Iterable[Step]) -> float:
 def _differences(outcomes: Iterable[Counted], margin: float, against: float) -> Iterable[Step]:
     """The advantage of multi-agent plus the margin, by inverse shares of the arms.
 
-    Its mean is exactly p(multi-agent) - p(legacy) + margin whatever else changes with time, since both arms are
-    drawn from the same moments. The centre takes away most of its variance, and nothing of its mean.
+    Its mean is exactly p(multi-agent) - p(legacy) + margin whatever else changes with time, since both arms
+    are drawn from the same moments. The centre takes away most of its variance, and nothing of its mean.
 
     against: 1.0 when a gain speaks for promotion, -1.0 when a loss speaks for a rollback.
     """
@@ -116,21 +120,10 @@ def _filled(success: bool | None, otherwise: bool) -> bool:
     return otherwise if success is None else success
 
 
-def _pooled(steps: Iterable[Step]) -> Mapping[float, int]:
-    counts: dict[float, int] = defaultdict(int)
-    for step in steps:
-        counts[step.value] += step.count
-    return counts
-
-
-def _gain(steps: Mapping[float, int], bet: float) -> float:
-    return sum(count * log1p(bet * value) for value, count in steps.items())
+def _gain(counts: Mapping[float, int], bet: float) -> float:
+    return sum(count * log1p(bet * value) for value, count in counts.items())
 
 
 def _log_sum(logs: list[float]) -> float:
     largest = max(logs)
     return largest + log(sum(exp(one - largest) for one in logs))
-
-
-def _log_mean(logs: list[float]) -> float:
-    return _log_sum(logs) - log(len(logs))

@@ -47,15 +47,16 @@ class StageFigures:
     multi_agent: ArmFigures = ArmFigures()
     outcomes: tuple[Counted, ...] = ()
     measured: dict[Measure, tuple[Step, ...]] = field(default_factory=dict)
-    """Of the multi-agent arm; see `stepped`."""
+    """Of the multi-agent arm; see `time_step`."""
 
 
-def stepped(value: float, limit: float) -> float:
-    """`value` against the most that its mean may be: -1 for 0, 0 for the limit, 9 for ten times it or more.
+def time_step(tenths: int, ratio: float) -> float:
+    """What a request took, in tenths of the legacy arm's mean, against the most that the mean may be.
 
-    Rounded down to tenths of the limit, so that it never speaks louder than what was measured.
+    -1 for no time, 0 for the limit. Cost is counted alike, in tenths of its limit; both are rounded down, so
+    that they never say more than was measured.
     """
-    return int(min(max(value, 0.0) / limit, 10.0) * 10) / 10 - 1
+    return tenths / 10 / ratio - 1
 
 
 def rating_step(rating: int, least: float) -> float:

@@ -15,8 +15,8 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from contracts.base.errors import NotConfigured
+from contracts.messages.rollout import RECORDS, RolloutRecord
 from multi_agent.rollout.assignment import OFF, Flag
-from multi_agent.rollout.records import RECORDS, Record
 
 logger = structlog.get_logger(__name__)
 
@@ -49,7 +49,7 @@ class RolloutLink:
         self._parts = parts
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._flag = OFF
-        self._waiting: deque[Record] = deque(maxlen=MOST_WAITING)
+        self._waiting: deque[RolloutRecord] = deque(maxlen=MOST_WAITING)
         self._lock = threading.Lock()
         self._pid = 0
         self._silent = False
@@ -62,7 +62,7 @@ class RolloutLink:
             self._start()
         return self._flag
 
-    def record(self, record: Record) -> None:
+    def record(self, record: RolloutRecord) -> None:
         """See Recorder."""
         self._waiting.append(record)
         self._full.set()
@@ -135,7 +135,7 @@ class RolloutLink:
     def _caller(self) -> _Caller:
         return _Caller(self._parts.scheme, self._parts.netloc, self._parts.path, self._headers)
 
-    def _taken(self, batch: list[Record]) -> None:
+    def _taken(self, batch: list[RolloutRecord]) -> None:
         for record in batch:
             # Those in front may have been dropped meanwhile.
             if self._waiting and self._waiting[0] is record:

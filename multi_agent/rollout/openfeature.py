@@ -1,4 +1,4 @@
-"""The flag through the OpenFeature API: ours as a provider, and any provider's as ours. An extra, `rollout`."""
+"""The flag through OpenFeature: ours as a provider, and any provider's as ours. An extra, `rollout`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ PERCENT_FLAG: Final = "multi-agent-traffic-percent"
 ENABLED_FLAG: Final = "enable-multi-agent"
 """A boolean: whether multi-agent answers the context's targeting key."""
 
-_STATES: Final[Mapping[object, State]] = {
-    one: one for one in ("none", "running", "completed", "rolled_back")
-}
+_STATES: Final[Mapping[object, State]] = {one: one for one in ("none", "running", "completed", "rolled_back")}
 _Value = TypeVar("_Value")
 
 

@@ -16,10 +16,11 @@ from uuid import uuid4
 import structlog
 
 from contracts.base.errors import InvalidInput, NotConfigured, Unavailable
+from contracts.messages.rollout import Arm, Begun, Ended, Rated
 from multi_agent.rollout.assignment import assigned, key_hash
 from multi_agent.rollout.evidence import Assigned
 from multi_agent.rollout.flags import FlagSource
-from multi_agent.rollout.records import Answer, Arm, Begun, Ended, LegacyOnly, Measure, Rated, Recorder
+from multi_agent.rollout.records import Answer, LegacyOnly, Measure, Recorder
 
 logger = structlog.get_logger(__name__)
 
@@ -31,7 +32,7 @@ _MOST_SHADOWS: Final = 32
 class TrafficSplitter:
     """Sends each request to the legacy arm or to multi-agent, and records how it went. Safe in threads.
 
-    A request that multi-agent cannot take is answered by the legacy arm. An arm's own error reaches the caller.
+    A request that multi-agent cannot take is answered by the legacy arm. An arm's own error is the caller's.
     """
 
     def __init__(
@@ -190,7 +191,7 @@ class _Run:
 
 
 class _Work:
-    """One arm's work on a request: takes its time, and records its end. A caller who gives up ends nothing."""
+    """One arm's work on a request: takes its time, and records its end unless the caller gives up."""
 
     def __init__(self, run: _Run, arm: Arm) -> None:
         self._run, self._arm = run, arm
