@@ -13,8 +13,18 @@ from multi_agent.rollout.plan import RolloutPlan, Stage
 
 Action = Literal["stay", "promote", "complete", "rollback"]
 
-ALARM_SHARES: Final = {"worse": 0.3, "low": 0.3, "cost": 0.1, "time": 0.1, "rating": 0.1, "failing": 0.1}
-"""How the bound on false rollbacks, one part of it for each stage, is shared by the alarms."""
+FIRST_STAGE: Final = 0.5
+"""The part of the bound on false rollbacks that is the first stage's, where a bad arm should be found; the
+others have the rest in equal parts."""
+ALARM_SHARES: Final = {
+    "worse": 0.4,
+    "low": 0.3,
+    "cost": 0.075,
+    "time": 0.075,
+    "rating": 0.075,
+    "failing": 0.075,
+}
+"""How a stage's part is shared by the alarms."""
 _ALARMS: Final = {
     "worse": "success is worse than the legacy arm's by more than the margin",
     "low": "success is below the least",
@@ -63,9 +73,11 @@ def decide(plan: RolloutPlan, stage: int, seconds: float, figures: StageFigures)
     return Decision("complete" if last else "promote", why, checks, alarms)
 
 
-def alarm_threshold(plan: RolloutPlan, alarm: str) -> float:
-    """The e-value at which this alarm rolls back."""
-    return len(plan.stages) / (plan.false_rollbacks * ALARM_SHARES[alarm])
+def alarm_threshold(plan: RolloutPlan, stage: int, alarm: str) -> float:
+    """The e-value at which this alarm rolls back in this stage."""
+    others = len(plan.stages) - 1
+    share = 1.0 if not others else FIRST_STAGE if stage == 0 else (1 - FIRST_STAGE) / others
+    return 1 / (plan.false_rollbacks * share * ALARM_SHARES[alarm])
 
 
 def _alarms(plan: RolloutPlan, stage: int, figures: StageFigures) -> Iterator[Check]:
@@ -79,7 +91,7 @@ def _alarms(plan: RolloutPlan, stage: int, figures: StageFigures) -> Iterator[Ch
     }
     logs |= {name: alarm_log_e(steps) for name, steps in figures.measured.items()}
     for name, found_log in logs.items():
-        least = alarm_threshold(plan, name)
+        least = alarm_threshold(plan, stage, name)
         raised = found_log >= log(least)
         sign = ">=" if raised else "<"
         said = f"{_ALARMS[name]}: e = {_shown(found_log)} {sign} {least:,.0f}"

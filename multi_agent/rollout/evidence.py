@@ -10,8 +10,9 @@ in with what speaks against the decision: the bound still holds, however late ou
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import exp, log, log1p
 from typing import Final, Literal
 
@@ -96,24 +97,41 @@ def alarm_log_e(steps: Iterable[Step]) -> float:
     return _log_sum(gains) - log(len(ALARM_BETS)) if gains else 0.0
 
 
-def _differences(outcomes: Iterable[Counted], margin: float, against: float) -> Iterable[Step]:
-    """The advantage of multi-agent plus the margin, by inverse shares of the arms.
-
-    Its mean is exactly p(multi-agent) - p(legacy) + margin whatever else changes with time, since both arms
-    are drawn from the same moments. The centre takes away most of its variance, and nothing of its mean.
+def _differences(outcomes: Iterable[Counted], margin: float, against: float) -> Iterator[Step]:
+    """The steps of `_difference`; one arm alone says nothing of a difference.
 
     against: 1.0 when a gain speaks for promotion, -1.0 when a loss speaks for a rollback.
     """
     for one in outcomes:
-        ours, theirs = (one.percent + one.shadow) / 100, 1 - one.percent / 100
-        if not ours or not theirs:
-            continue  # one arm alone says nothing of a difference
-        centre, value = one.centre / CENTRES, margin
-        if one.assigned != "legacy":
-            value += (_filled(one.multi_agent, against < 0) - centre) / ours
-        if one.assigned != "multi_agent":
-            value -= (_filled(one.legacy, against > 0) - centre) / theirs
-        yield Step(one.block, against * value / (1 / ours + 1 / theirs + margin), one.count)
+        if one.percent + one.shadow and one.percent < 100:
+            shares = one.percent, one.shadow, one.assigned, one.centre
+            value = _difference(*shares, one.legacy, one.multi_agent, margin, against)
+            yield Step(one.block, value, one.count)
+
+
+@lru_cache(maxsize=4_096)
+def _difference(  # noqa: PLR0913, PLR0917 - plain values, so that it is found in the cache
+    percent: int,
+    shadow: int,
+    given: Assigned,
+    twentieths: int,
+    legacy: bool | None,
+    multi_agent: bool | None,
+    margin: float,
+    against: float,
+) -> float:
+    """The advantage of multi-agent plus the margin, by inverse shares of the arms.
+
+    Its mean is exactly p(multi-agent) - p(legacy) + margin whatever else changes with time, since both arms
+    are drawn from the same moments. The centre takes away most of its variance, and nothing of its mean.
+    """
+    ours, theirs = (percent + shadow) / 100, 1 - percent / 100
+    centre, value = twentieths / CENTRES, margin
+    if given != "legacy":
+        value += (_filled(multi_agent, against < 0) - centre) / ours
+    if given != "multi_agent":
+        value -= (_filled(legacy, against > 0) - centre) / theirs
+    return against * value / (1 / ours + 1 / theirs + margin)
 
 
 def _filled(success: bool | None, otherwise: bool) -> bool:

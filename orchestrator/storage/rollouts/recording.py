@@ -52,7 +52,7 @@ class _LegacySoFar(NamedTuple):
 
 
 def legacy_centre(ended: int, succeeded: int) -> int:
-    """The legacy arm's success in twentieths, from 1 to 19; four requests of 80 % are there from the start."""
+    """The legacy arm's success in twentieths, from 1 to 19; it begins at 80 % with four requests."""
     return min(max(round(20 * (succeeded + 3.2) / (ended + 4)), 1), 19)
 
 
