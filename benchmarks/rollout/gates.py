@@ -22,7 +22,7 @@ LOOK: Final = 200
 """Requests between two looks."""
 HORIZON: Final = 4_000
 """Requests for which the fixed test is made, in each stage."""
-MOST_REQUESTS: Final = 10_000
+MOST_REQUESTS: Final = 8_000
 PLAN: Final = RolloutPlan(
     stages=tuple(stage.model_copy(update={"hours": 0.0}) for stage in STAGES),
     limits=Limits(margin=MARGIN, cost_usd=None, findings=None, satisfaction=None),

@@ -18,7 +18,7 @@ from typing import Final, Literal
 
 CENTRES: Final = 20
 """Centres are counted in twentieths."""
-GATE_BETS: Final = (0.1, 0.2, 0.4)
+GATE_BETS: Final = (0.1, 0.2, 0.4, 0.8)
 ALARM_BETS: Final = (0.2, 0.4, 0.8)
 """Shares of what can be lost in one outcome; a gate looks for small differences, an alarm for large ones."""
 

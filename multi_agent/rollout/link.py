@@ -79,6 +79,7 @@ class RolloutLink:
         self._stopped.set()
         self._full.set()
         self._sender.join(_LAST_SECONDS)
+        self._listener.join(_LAST_SECONDS)
         atexit.unregister(self.close)
 
     def _start(self) -> None:
@@ -90,8 +91,11 @@ class RolloutLink:
                 self._waiting.clear()  # the parent sends them
             self._pid = os.getpid()
             self._stopped, self._full, heard = threading.Event(), threading.Event(), threading.Event()
-            threading.Thread(target=self._listen, args=(heard,), name="rollout-flag", daemon=True).start()
+            self._listener = threading.Thread(
+                target=self._listen, args=(heard,), name="rollout-flag", daemon=True
+            )
             self._sender = threading.Thread(target=self._send, name="rollout-records", daemon=True)
+            self._listener.start()
             self._sender.start()
         heard.wait(_FIRST_SECONDS)
 
@@ -107,6 +111,7 @@ class RolloutLink:
             self._say(status)
             heard.set()
             stopped.wait(POLL_SECONDS)
+        caller.close()
 
     def _send(self) -> None:
         caller, stopped, full = self._caller(), self._stopped, self._full
@@ -116,6 +121,7 @@ class RolloutLink:
             last = stopped.is_set()
             sent = self._send_waiting(caller)
             if last:
+                caller.close()
                 return
             if not sent:
                 stopped.wait(POLL_SECONDS)
@@ -155,6 +161,10 @@ class _Caller:
         kind = HTTPSConnection if scheme == "https" else HTTPConnection
         self._connection = kind(netloc.rpartition("@")[2], timeout=_ANSWER_SECONDS)
         self._path, self._headers = path.rstrip("/"), headers
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         """Status and body; (0, b"") where nobody answers."""

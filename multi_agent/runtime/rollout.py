@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import sys
 from collections.abc import Iterator
 from concurrent.futures import TimeoutError as TookTooLong
 from contextlib import contextmanager
@@ -84,6 +85,10 @@ class _Server(ThreadingHTTPServer):
     loop: asyncio.AbstractEventLoop
     token: str | None
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say it in the log: mostly a program that went away in the middle."""
+        _log.info("rollout_request_broken", error=repr(sys.exception())[:200])
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -105,7 +110,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self._refused("/records"):
             return
         length = self.headers.get("Content-Length", "")
-        if not length.isascii() or not length.isdigit() or int(length) > MOST_BYTES:
+        known = length.isascii() and length.isdigit() and len(length) <= len(str(MOST_BYTES))
+        if not known or int(length) > MOST_BYTES:
             self.close_connection = True
             self._answer(413, {"error": f"Content-Length must be given, at most {MOST_BYTES:,}"})
             return
