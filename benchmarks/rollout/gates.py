@@ -223,9 +223,16 @@ def course(world: World, gate: Gate, seed: int, most: int = MOST_REQUESTS) -> Co
     return Course(false, first, False, None, False, exposed)
 
 
+def with_shadow(percent: int) -> RolloutPlan:
+    """The plan with this share of keys in the shadow of its first stage."""
+    first = PLAN.stages[0].model_copy(update={"shadow": percent})
+    return PLAN.model_copy(update={"stages": (first, *PLAN.stages[1:])})
+
+
 def gates(seed: int) -> Iterable[tuple[str, Gate]]:
     """All gates, for one rollout."""
     yield "ours", OurGate(seed)
+    yield "ours without a shadow", OurGate(seed, with_shadow(0))
     yield "look at the mean", LooksAtTheMean(seed)
     yield f"test after {HORIZON:,}", FixedTest(seed)
     yield "that test at every look", FixedTest(seed, every_look=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from contracts.messages.rollout import Begun, Ended, Rated, RolloutRecord
@@ -31,8 +32,8 @@ class Days:
         self.store = RolloutStore(self.database)
         self.desk = RolloutDesk(self.store, lambda: self.now)
 
-    async def start(self, name: str = "trial", **plan: object) -> None:
-        await start_rollout(self.store, name, RolloutPlan.model_validate(plan), ANN, self.now)
+    async def start(self, name: str = "trial", plan: Mapping[str, object] | None = None) -> None:
+        await start_rollout(self.store, name, RolloutPlan.model_validate(plan or {}), ANN, self.now)
         await self.desk.look()
 
     async def requests(self, count: int, ours: bool | None = None, **more: float) -> None:

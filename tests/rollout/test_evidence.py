@@ -97,8 +97,8 @@ def test_what_has_not_ended_never_speaks_for_the_decision(
         )
         for one in counted
     ]
-    for found in (lambda some: gate_log_e(some, MARGIN), lambda some: worse_log_e(some, MARGIN)):
-        assert found(counted) <= found(later) + 1e-9
+    assert gate_log_e(counted, MARGIN) <= gate_log_e(later, MARGIN) + 1e-9
+    assert worse_log_e(counted, MARGIN) <= worse_log_e(later, MARGIN) + 1e-9
     assert low_log_e(counted, 0.7) <= low_log_e(later, 0.7) + 1e-9
 
 

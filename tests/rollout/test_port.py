@@ -21,9 +21,12 @@ from multi_agent.rollout.assignment import OFF, Flag
 from multi_agent.rollout.link import RolloutLink
 from multi_agent.runtime.rollout import MOST_BYTES, listening
 from orchestrator.storage.migrate import upgrade
-from orchestrator.storage.sql.database import Body, Database, T, open_database
+from orchestrator.storage.sql.database import Database, open_database
+from orchestrator.storage.sql.transactions import Body, T
 from tests.project.documented import ROOT
 from tests.rollout.days import ANN, Days
+
+ALL = {"stages": [{"percent": 100, "hours": 1}]}
 
 
 class Cut:
@@ -60,7 +63,7 @@ async def cut(tmp_path: Path) -> AsyncIterator[Cut]:
 async def served(cut: Cut) -> AsyncIterator[tuple[Days, str]]:
     """A rollout at 100 %, served."""
     days = Days(cut)
-    await days.start(stages=[{"percent": 100, "hours": 1}])
+    await days.start(plan=ALL)
     running = asyncio.create_task(days.desk.run())
     with listening(days.desk, "127.0.0.1", 0, "secret") as url:
         yield days, url
@@ -126,7 +129,7 @@ async def test_with_nobody_at_the_other_end_the_legacy_arm_answers() -> None:
 
 async def test_a_port_that_ends_leaves_what_it_said_last(cut: Cut) -> None:
     days = Days(cut)
-    await days.start(stages=[{"percent": 100, "hours": 1}])
+    await days.start(plan=ALL)
     with listening(days.desk, "127.0.0.1", 0) as url:
         link = await link_to(url, None)
         assert link.flag().percent == 100

@@ -144,7 +144,8 @@ def _counted(rollout_id: str, stage: int) -> tuple[ColumnElement[bool], ...]:
 
 def _plain(row: Row[Any]) -> ArmSums:
     """With numbers of Python: PostgreSQL's means of integers are decimals."""
-    return ArmSums(*(float(one) if isinstance(one, Decimal) else one for one in row))
+    plain: list[Any] = [float(one) if isinstance(one, Decimal) else one for one in row]
+    return ArmSums(*plain)
 
 
 def _sums(prefix: str, answered: ColumnElement[bool]) -> tuple[ColumnElement[Any], ...]:
