@@ -33,7 +33,7 @@ class RolloutDesk:
         self._store = store
         self._clock = clock
         self._flag = OFF
-        self._known = False
+        self._known = self._away = False
 
     @property
     def flag(self) -> Flag | None:
@@ -84,9 +84,12 @@ class RolloutDesk:
             await self._safely(self.judge)
             await asyncio.sleep(max(JUDGE_SECONDS, 10 * (time.monotonic() - begun)))
 
-    @staticmethod
-    async def _safely(work: Callable[[], Awaitable[None]]) -> None:
+    async def _safely(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
         except StoreUnavailable as error:
-            _log.warning("rollout_database_away", error=str(error)[:200])
+            if not self._away:
+                _log.warning("rollout_database_away", error=str(error)[:200])
+            self._away = True
+        else:
+            self._away = False
