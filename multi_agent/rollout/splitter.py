@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from inspect import iscoroutinefunction
 from types import TracebackType
@@ -124,14 +124,15 @@ class TrafficSplitter:
         flag = self._flags.flag()
         hashed = key_hash(flag.rollout, key)
         arm = assigned(flag, hashed)
-        run = _Run(flag.rollout, request_id or uuid4().hex, arm, self._recorder, self._failing)
+        recorded = flag.rollout if flag.state == "running" else ""
+        run = _Run(recorded, request_id or uuid4().hex, arm, self._recorder, self._failing)
         if arm == "shadowed" and not self._shadows.acquire(blocking=False):
             # Whether there is room has nothing to do with how it would have gone: it does not count at all.
-            return _Run("", run.request_id, "legacy", self._recorder, self._failing)
-        if flag.rollout:
+            return replace(run, rollout="", assigned="legacy")
+        if recorded:
             run.recorder.record(
                 Begun(
-                    rollout=flag.rollout,
+                    rollout=recorded,
                     request_id=run.request_id,
                     key_hash=hashed,
                     stage=flag.stage,
@@ -184,6 +185,7 @@ class _Run:
     """One request."""
 
     rollout: str
+    """"" where it is not recorded."""
     request_id: str
     assigned: Assigned
     recorder: Recorder

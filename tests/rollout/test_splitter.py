@@ -234,6 +234,15 @@ def test_without_a_rollout_nothing_is_recorded(monkeypatch: pytest.MonkeyPatch) 
     assert TrafficSplitter(legacy=legacy, multi_agent=ours).call("x", key="k") == "legacy x"
 
 
+@pytest.mark.parametrize(("state", "percent"), [("rolled_back", 0), ("completed", 100)])
+def test_what_comes_after_the_end_is_answered_and_only_ratings_are_recorded(state: str, percent: int) -> None:
+    kept, ended = Kept(), FixedFlag(Flag(percent, 0, "trial", 0, state))  # type: ignore[arg-type]
+    splitter = TrafficSplitter(legacy=legacy, multi_agent=ours, flags=ended, recorder=kept)
+    assert splitter.call("x", key="k") == ("ours x" if percent else "legacy x")
+    splitter.rate("an answer of before", 2)
+    assert [one.kind for one in kept.records] == ["rated"]
+
+
 @pytest.mark.parametrize("rating", [0, 6])
 def test_a_rating_is_from_1_to_5(rating: int) -> None:
     splitter = TrafficSplitter(legacy=legacy, multi_agent=ours, flags=flag(0), recorder=Kept())
