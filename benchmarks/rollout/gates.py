@@ -13,9 +13,9 @@ from typing import Final, Literal, Protocol
 from benchmarks.rollout.worlds import MARGIN, Request, World
 from multi_agent.rollout.assignment import Flag, assigned, key_hash
 from multi_agent.rollout.decision import decide
-from multi_agent.rollout.evidence import Assigned, Counted
+from multi_agent.rollout.evidence import Assigned, OutcomeGroup
 from multi_agent.rollout.figures import StageFigures
-from multi_agent.rollout.plan import STAGES, Limits, RolloutPlan
+from multi_agent.rollout.plan import STAGES, RolloutLimits, RolloutPlan
 from orchestrator.storage.rollouts.recording import BLOCK, legacy_centre
 
 LOOK: Final = 200
@@ -25,7 +25,7 @@ HORIZON: Final = 4_000
 MOST_REQUESTS: Final = 8_000
 PLAN: Final = RolloutPlan(
     stages=tuple(stage.model_copy(update={"hours": 0.0}) for stage in STAGES),
-    limits=Limits(margin=MARGIN, cost_usd=None, findings=None, satisfaction=None),
+    limits=RolloutLimits(margin=MARGIN, cost_usd=None, findings=None, satisfaction=None),
 )
 """Without least durations: nothing but its evidence holds it back."""
 
@@ -105,7 +105,7 @@ class OurGate:
         """See Gate."""
         flag = self._flag
         outcomes = tuple(
-            Counted(block, flag.percent, flag.shadow, given, centre, legacy, ours, count)
+            OutcomeGroup(block, flag.percent, flag.shadow, given, centre, legacy, ours, count)
             for (block, given, centre, legacy, ours), count in self._counts.items()
             if count
         )

@@ -12,7 +12,7 @@ class NoRecords:
     """Keeps nothing, for a program without a rollout."""
 
     def record(self, record: RolloutRecord) -> None:
-        """See Recorder."""
+        """See OutcomeRecorder."""
 
     def close(self) -> None:
         """Nothing is open."""

@@ -47,7 +47,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class GateDecision:
     """What to do with a rollout, and why."""
 
     action: Action
@@ -58,19 +58,19 @@ class Decision:
     """Of a rollback; one that did not pass is one."""
 
 
-def decide(plan: RolloutPlan, stage: int, seconds: float, figures: StageFigures) -> Decision:
+def decide(plan: RolloutPlan, stage: int, seconds: float, figures: StageFigures) -> GateDecision:
     """What follows for a rollout that has been in this stage, counted from 0, for so many seconds."""
     alarms = tuple(_alarms(plan, stage, figures))
     checks = tuple(_gate(plan, stage, seconds, figures))
     raised = [alarm.text for alarm in alarms if not alarm.passed]
     closed = [check.text for check in checks if not check.passed]
     if raised:
-        return Decision("rollback", "; ".join(raised), checks, alarms)
+        return GateDecision("rollback", "; ".join(raised), checks, alarms)
     if closed:
-        return Decision("stay", "; ".join(closed), checks, alarms)
+        return GateDecision("stay", "; ".join(closed), checks, alarms)
     last = stage == len(plan.stages) - 1
     why = "; ".join(check.text for check in checks)
-    return Decision("complete" if last else "promote", why, checks, alarms)
+    return GateDecision("complete" if last else "promote", why, checks, alarms)
 
 
 def alarm_threshold(plan: RolloutPlan, stage: int, alarm: str) -> float:

@@ -26,7 +26,7 @@ Assigned = Literal["multi_agent", "shadowed", "legacy"]
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class OutcomeGroup:
     """How many requests were assigned and ended alike."""
 
     block: int
@@ -44,7 +44,7 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class MeasuredStep:
     """How many outcomes had a value."""
 
     block: int
@@ -53,7 +53,7 @@ class Step:
     count: int
 
 
-def gate_log_e(outcomes: Iterable[Counted], margin: float) -> float:
+def gate_log_e(outcomes: Iterable[OutcomeGroup], margin: float) -> float:
     """log e against "multi-agent succeeds less often than legacy by `margin` or more"."""
     counts: dict[float, int] = defaultdict(int)
     for step in _differences(outcomes, margin, against=1.0):
@@ -62,22 +62,22 @@ def gate_log_e(outcomes: Iterable[Counted], margin: float) -> float:
     return _log_sum(gains) - log(len(gains))
 
 
-def worse_log_e(outcomes: Iterable[Counted], margin: float) -> float:
+def worse_log_e(outcomes: Iterable[OutcomeGroup], margin: float) -> float:
     """log e against "multi-agent loses at most `margin` against legacy", for a change at any time."""
     return alarm_log_e(_differences(outcomes, margin, against=-1.0))
 
 
-def low_log_e(outcomes: Iterable[Counted], least: float) -> float:
+def low_log_e(outcomes: Iterable[OutcomeGroup], least: float) -> float:
     """log e against "multi-agent succeeds in `least` of its requests or more", for a change at any time."""
     steps = (
-        Step(one.block, (least - (one.multi_agent is not False)) / (1 - least), one.count)
+        MeasuredStep(one.block, (least - (one.multi_agent is not False)) / (1 - least), one.count)
         for one in outcomes
         if one.assigned != "legacy"
     )
     return alarm_log_e(steps)
 
 
-def alarm_log_e(steps: Iterable[Step]) -> float:
+def alarm_log_e(steps: Iterable[MeasuredStep]) -> float:
     """log e against "the mean is at most 0", with a bet that begins anew at each block.
 
     The bet of block k has 1/(k(k+1)) of what is bet, and these are 1 at most together: so a loss of early
@@ -97,7 +97,7 @@ def alarm_log_e(steps: Iterable[Step]) -> float:
     return _log_sum(gains) - log(len(ALARM_BETS)) if gains else 0.0
 
 
-def _differences(outcomes: Iterable[Counted], margin: float, against: float) -> Iterator[Step]:
+def _differences(outcomes: Iterable[OutcomeGroup], margin: float, against: float) -> Iterator[MeasuredStep]:
     """The steps of `_difference`; one arm alone says nothing of a difference.
 
     against: 1.0 when a gain speaks for promotion, -1.0 when a loss speaks for a rollback.
@@ -106,7 +106,7 @@ def _differences(outcomes: Iterable[Counted], margin: float, against: float) -> 
         if one.percent + one.shadow and one.percent < 100:
             shares = one.percent, one.shadow, one.assigned, one.centre
             value = _difference(*shares, one.legacy, one.multi_agent, margin, against)
-            yield Step(one.block, value, one.count)
+            yield MeasuredStep(one.block, value, one.count)
 
 
 @lru_cache(maxsize=4_096)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from multi_agent.rollout.evidence import Counted, Step
+from multi_agent.rollout.evidence import MeasuredStep, OutcomeGroup
 
 Measure = Literal["cost", "time", "rating", "failing"]
 
@@ -45,8 +45,8 @@ class StageFigures:
 
     legacy: ArmFigures = ArmFigures()
     multi_agent: ArmFigures = ArmFigures()
-    outcomes: tuple[Counted, ...] = ()
-    measured: dict[Measure, tuple[Step, ...]] = field(default_factory=dict)
+    outcomes: tuple[OutcomeGroup, ...] = ()
+    measured: dict[Measure, tuple[MeasuredStep, ...]] = field(default_factory=dict)
     """Of the multi-agent arm; see `time_step`."""
 
 

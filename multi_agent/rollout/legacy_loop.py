@@ -10,7 +10,7 @@ from contracts.base.errors import UnsafePath
 from contracts.base.model import Model, PathText
 from contracts.ports.model import ModelClient, ModelMessage, ModelRequest
 from contracts.ports.sandbox import Sandbox, SandboxRequest, SandboxResult, Verdict
-from multi_agent.rollout.records import Answer
+from multi_agent.rollout.records import ArmAnswer
 
 MOST_ROUNDS: Final = 5
 _MOST_OUTPUT: Final = 4_000
@@ -44,7 +44,7 @@ class LegacyLoop:
         self._sandbox = sandbox
         self._most_rounds = most_rounds
 
-    async def run(self, request: str) -> Answer:
+    async def run(self, request: str) -> ArmAnswer:
         """The files, path -> text, of the last round; a success when their tests passed.
 
         Raises ModelUnavailable, ModelRejected and SandboxUnavailable for what is away.
@@ -64,10 +64,10 @@ class LegacyLoop:
                 said = f"The answer cannot be used: {str(error)[:_MOST_OUTPUT]}"
             else:
                 if ended.verdict is Verdict.OK:
-                    return Answer(files, True, number, cost)
+                    return ArmAnswer(files, True, number, cost)
                 said = f"The tests failed ({ended.verdict}):\n{_shown(ended)}"
             turns += [ModelMessage("model", answered.text), ModelMessage("user", said)]
-        return Answer(files, False, self._most_rounds, cost)
+        return ArmAnswer(files, False, self._most_rounds, cost)
 
     async def _run_tests(self, files: dict[str, str]) -> SandboxResult:
         given = {path: content.encode("utf-8", "replace") for path, content in files.items()}

@@ -63,7 +63,7 @@ class RolloutLink:
         return self._flag
 
     def record(self, record: RolloutRecord) -> None:
-        """See Recorder."""
+        """See OutcomeRecorder."""
         self._waiting.append(record)
         self._full.set()
 

@@ -43,7 +43,7 @@ STAGES: Final = (
 """At 10 % alone, 4,000 requests say too little: the first stage measures on 15 % more, in the shadow."""
 
 
-class Limits(Model):
+class RolloutLimits(Model):
     """What the multi-agent arm must keep. A limit of null is not looked at."""
 
     margin: float = Field(
@@ -62,7 +62,7 @@ class RolloutPlan(Document):
     """A rollout from a legacy agent to multi-agent."""
 
     stages: tuple[Stage, ...] = Field(default=STAGES, min_length=1, max_length=20)
-    limits: Limits = Limits()
+    limits: RolloutLimits = RolloutLimits()
     false_promotions: float = Field(
         default=0.05, gt=0, lt=0.5, description="bound on promoting an arm that is worse by the margin, ever"
     )

@@ -10,7 +10,7 @@ from contracts.messages.rollout import RolloutRecord
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ArmAnswer:
     """What an arm may return instead of a bare value, to say how it went."""
 
     value: Any
@@ -22,7 +22,7 @@ class Answer:
     """Security findings in it; None where nobody looked."""
 
 
-Measure = Callable[[Any], Answer]
+Measure = Callable[[Any], ArmAnswer]
 """From what an arm returned to how it went."""
 
 
@@ -30,7 +30,7 @@ class LegacyOnly(Exception):
     """Raised by a multi-agent arm that cannot take a request: the legacy arm answers it."""
 
 
-class Recorder(Protocol):
+class OutcomeRecorder(Protocol):
     """Takes records, at once and without an error: what cannot be kept is dropped."""
 
     def record(self, record: RolloutRecord) -> None: ...

@@ -10,7 +10,7 @@ from typing import Final
 
 from contracts.base.text import visible
 from contracts.base.timestamps import local_time
-from multi_agent.rollout.decision import Check, Decision
+from multi_agent.rollout.decision import Check, GateDecision
 from multi_agent.rollout.figures import ArmFigures, StageFigures
 from multi_agent.rollout.plan import RolloutPlan
 
@@ -62,7 +62,7 @@ class RolloutReport:
     """Counted from 1."""
     plan: RolloutPlan
     figures: StageFigures
-    decision: Decision
+    decision: GateDecision
     decisions: Sequence[ReportedDecision]
     points: Sequence[CurvePoint]
 

@@ -20,7 +20,7 @@ from contracts.messages.rollout import Arm, Begun, Ended, Rated
 from multi_agent.rollout.assignment import assigned, key_hash
 from multi_agent.rollout.evidence import Assigned
 from multi_agent.rollout.flags import FlagSource
-from multi_agent.rollout.records import Answer, LegacyOnly, Measure, Recorder
+from multi_agent.rollout.records import ArmAnswer, LegacyOnly, Measure, OutcomeRecorder
 
 logger = structlog.get_logger(__name__)
 
@@ -41,18 +41,18 @@ class TrafficSplitter:
         legacy: Callable[[Any], Any],
         multi_agent: Callable[[Any], Any],
         flags: FlagSource | None = None,
-        recorder: Recorder | None = None,
+        recorder: OutcomeRecorder | None = None,
         measure: Measure | None = None,
         failing: tuple[type[Exception], ...] = FAILING,
     ) -> None:
-        """Both arms take a request and return a value, or an Answer that also says how it went.
+        """Both arms take a request and return a value, or an ArmAnswer that also says how it went.
 
         flags, recorder: by default those of the settings (MULTI_AGENT_ROLLOUT_URL).
-        measure: makes an Answer of a value that is none; by default it succeeded.
+        measure: makes an ArmAnswer of a value that is none; by default it succeeded.
         failing: errors of the multi-agent arm after which the legacy arm answers.
         """
         self._arms: dict[Arm, Callable[[Any], Any]] = {"legacy": legacy, "multi_agent": multi_agent}
-        self._measure = measure or Answer
+        self._measure = measure or ArmAnswer
         self._failing = failing
         self._link: Any = None
         if flags is None or recorder is None:
@@ -169,15 +169,15 @@ class TrafficSplitter:
 
     def _done(self, work: _Work, result: Any) -> Any:
         try:
-            work.answer = result if isinstance(result, Answer) else self._measure(result)
+            work.answer = result if isinstance(result, ArmAnswer) else self._measure(result)
         except Exception as error:
             logger.warning("rollout_measure_failed", error=str(error)[:200])
-            work.answer = Answer(result, success=False)
+            work.answer = ArmAnswer(result, success=False)
         return self._value(result)
 
     @staticmethod
     def _value(result: Any) -> Any:
-        return result.value if isinstance(result, Answer) else result
+        return result.value if isinstance(result, ArmAnswer) else result
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ class _Run:
     """"" where it is not recorded."""
     request_id: str
     assigned: Assigned
-    recorder: Recorder
+    recorder: OutcomeRecorder
     failing: tuple[type[Exception], ...]
 
 
@@ -197,7 +197,7 @@ class _Work:
 
     def __init__(self, run: _Run, arm: Arm) -> None:
         self._run, self._arm = run, arm
-        self.answer = Answer(None, success=False)
+        self.answer = ArmAnswer(None, success=False)
 
     def __enter__(self) -> _Work:
         self._started = time.monotonic()

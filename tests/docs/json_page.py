@@ -30,7 +30,7 @@ from multi_agent.application.spending.budgets import BudgetState
 from multi_agent.cli import cli
 from multi_agent.gateway.records.figures import ErrorClass, ModelFigures
 from multi_agent.gateway.records.record import RequestRecord
-from multi_agent.rollout.decision import Check, Decision
+from multi_agent.rollout.decision import Check, GateDecision
 from multi_agent.rollout.figures import ArmFigures
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from sandbox_runner.probe_report import BackendReport
@@ -97,7 +97,7 @@ STATIC: Final[Mapping[str, Iterable[str]]] = {
         *("rollout", "state", "stage", "stages", "percent", "shadow"),
         *("started_at", "stage_since", "ended_at"),
         *(f"{arm}.{name}" for arm in ("legacy", "multi_agent") for name in _names(ArmFigures)),
-        *(f"decision.{name}" for name in _names(Decision)),
+        *(f"decision.{name}" for name in _names(GateDecision)),
         *(f"decision.{kind}[].{name}" for kind in ("checks", "alarms") for name in _names(Check)),
     ],
 }

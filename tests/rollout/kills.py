@@ -37,7 +37,7 @@ from multi_agent.rollout.assignment import assigned, key_hash
 from multi_agent.rollout.legacy_loop import LegacyLoop
 from multi_agent.rollout.link import RolloutLink
 from multi_agent.rollout.plan import RolloutPlan
-from multi_agent.runtime.rollout import listening
+from multi_agent.runtime.rollouts.port import listening
 from orchestrator.client.rollouts import RolloutStore
 from tests.rollout.days import ANN
 

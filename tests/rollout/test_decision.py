@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from multi_agent.rollout.decision import ALARM_SHARES, Decision, alarm_threshold, decide
-from multi_agent.rollout.evidence import Counted, Step
+from multi_agent.rollout.decision import ALARM_SHARES, GateDecision, alarm_threshold, decide
+from multi_agent.rollout.evidence import MeasuredStep, OutcomeGroup
 from multi_agent.rollout.figures import ArmFigures, StageFigures, failing_step, rating_step, time_step
 from multi_agent.rollout.plan import RolloutPlan
 
@@ -28,19 +28,19 @@ GOOD = StageFigures(
     legacy=replace(ARM, requests=3_000, ended=3_000, succeeded=2_550),
     multi_agent=ARM,
     outcomes=(
-        Counted(0, 10, 15, "legacy", 17, True, None, 2_550),
-        Counted(0, 10, 15, "legacy", 17, False, None, 450),
-        Counted(0, 10, 15, "multi_agent", 17, None, True, 900),
-        Counted(0, 10, 15, "multi_agent", 17, None, False, 100),
+        OutcomeGroup(0, 10, 15, "legacy", 17, True, None, 2_550),
+        OutcomeGroup(0, 10, 15, "legacy", 17, False, None, 450),
+        OutcomeGroup(0, 10, 15, "multi_agent", 17, None, True, 900),
+        OutcomeGroup(0, 10, 15, "multi_agent", 17, None, False, 100),
     ),
 )
 
 
-def decided(figures: StageFigures = GOOD, stage: int = 0, seconds: float = 2 * DAY) -> Decision:
+def decided(figures: StageFigures = GOOD, stage: int = 0, seconds: float = 2 * DAY) -> GateDecision:
     return decide(PLAN, stage, seconds, figures)
 
 
-def failed(decision: Decision) -> list[str]:
+def failed(decision: GateDecision) -> list[str]:
     return [check.name for check in (*decision.checks, *decision.alarms) if not check.passed]
 
 
@@ -99,18 +99,18 @@ def test_a_security_finding_rolls_back_at_once() -> None:
     ],
 )
 def test_each_alarm_rolls_back_with_confidence(alarm: str, value: float, count: int) -> None:
-    bad = {alarm: (Step(0, value, count),)}
+    bad = {alarm: (MeasuredStep(0, value, count),)}
     decision = decided(replace(GOOD, measured=bad))  # type: ignore[arg-type]
     assert (decision.action, failed(decision)) == ("rollback", [alarm])
-    few = {alarm: (Step(0, value, 1),)}
+    few = {alarm: (MeasuredStep(0, value, 1),)}
     assert decided(replace(GOOD, measured=few)).action == "promote"  # type: ignore[arg-type]
 
 
 def test_success_below_the_least_or_worse_than_legacy_rolls_back() -> None:
     def with_success(count: int) -> StageFigures:
         ours = (
-            Counted(0, 10, 15, "multi_agent", 17, None, True, count),
-            Counted(0, 10, 15, "multi_agent", 17, None, False, 1_000 - count),
+            OutcomeGroup(0, 10, 15, "multi_agent", 17, None, True, count),
+            OutcomeGroup(0, 10, 15, "multi_agent", 17, None, False, 1_000 - count),
         )
         return replace(GOOD, outcomes=(*GOOD.outcomes[:2], *ours))
 

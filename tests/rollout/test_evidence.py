@@ -13,8 +13,8 @@ from multi_agent.rollout.evidence import (
     ALARM_BETS,
     GATE_BETS,
     Assigned,
-    Counted,
-    Step,
+    MeasuredStep,
+    OutcomeGroup,
     alarm_log_e,
     gate_log_e,
     low_log_e,
@@ -27,9 +27,9 @@ SHARES = [(10, 0), (10, 15), (25, 0), (75, 0), (1, 99), (99, 1)]
 
 def one_request(
     percent: int, shadow: int, centre: int, p_legacy: float, p_ours: float
-) -> list[tuple[float, Counted]]:
+) -> list[tuple[float, OutcomeGroup]]:
     """Each way that a request can go, with its probability."""
-    ways: list[tuple[float, Counted]] = []
+    ways: list[tuple[float, OutcomeGroup]] = []
     given_arms: dict[Assigned, float] = {
         "multi_agent": percent / 100,
         "shadowed": shadow / 100,
@@ -38,7 +38,7 @@ def one_request(
     for (arm, share), legacy, ours in product(given_arms.items(), (True, False), (True, False)):
         chance = share * (p_legacy if legacy else 1 - p_legacy) * (p_ours if ours else 1 - p_ours)
         shown = (legacy if arm != "multi_agent" else None, ours if arm != "legacy" else None)
-        ways.append((chance, Counted(0, percent, shadow, arm, centre, *shown, 1)))
+        ways.append((chance, OutcomeGroup(0, percent, shadow, arm, centre, *shown, 1)))
     return ways
 
 
@@ -60,13 +60,13 @@ def test_a_bet_wins_nothing_in_the_mean_where_its_hypothesis_holds(
 def test_arms_of_one_arm_alone_say_nothing() -> None:
     for percent, arm in ((100, "multi_agent"), (0, "legacy")):
         given_arm: Assigned = "multi_agent" if arm == "multi_agent" else "legacy"
-        alone = [Counted(0, percent, 0, given_arm, 17, True, True, 1_000)]
+        alone = [OutcomeGroup(0, percent, 0, given_arm, 17, True, True, 1_000)]
         assert gate_log_e(alone, MARGIN) == pytest.approx(0.0)
 
 
 outcomes = st.lists(
     st.builds(
-        Counted,
+        OutcomeGroup,
         st.integers(0, 5),
         st.just(10),
         st.just(15),
@@ -82,10 +82,10 @@ outcomes = st.lists(
 
 @given(outcomes, st.booleans(), st.booleans())
 def test_what_has_not_ended_never_speaks_for_the_decision(
-    counted: list[Counted], legacy: bool, ours: bool
+    counted: list[OutcomeGroup], legacy: bool, ours: bool
 ) -> None:
     later = [
-        Counted(
+        OutcomeGroup(
             one.block,
             one.percent,
             one.shadow,
@@ -103,14 +103,14 @@ def test_what_has_not_ended_never_speaks_for_the_decision(
 
 
 def test_an_alarm_hears_a_change_that_comes_late() -> None:
-    good = [Step(block, -1.0, 100) for block in range(50)]
-    bad = [Step(block, 0.5, 100) for block in range(50, 52)]
+    good = [MeasuredStep(block, -1.0, 100) for block in range(50)]
+    bad = [MeasuredStep(block, 0.5, 100) for block in range(50, 52)]
     assert alarm_log_e(good) < 0
     assert alarm_log_e([*good, *bad]) > math.log(1_000)
 
 
 def test_bets_never_lose_all() -> None:
     assert max(*GATE_BETS, *ALARM_BETS) < 1
-    worst = [Counted(0, 1, 0, "multi_agent", 19, None, False, 10_000)]
+    worst = [OutcomeGroup(0, 1, 0, "multi_agent", 19, None, False, 10_000)]
     assert math.isfinite(gate_log_e(worst, MARGIN))
     assert alarm_log_e([]) == 0.0

@@ -18,7 +18,7 @@ PAGE = (ROOT / "docs" / "rollout.md").read_text("utf-8")
 ARMS = """
 import sys, time
 def my_agent(request): return "legacy"
-def new_agent(request): return Answer("ours", cost_usd=0.1, findings=0)
+def new_agent(request): return ArmAnswer("ours", cost_usd=0.1, findings=0)
 """
 ON = """
 while answer != "legacy":

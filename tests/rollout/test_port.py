@@ -19,7 +19,7 @@ from multi_agent.application.rollouts.standing import standing_of
 from multi_agent.rollout import TrafficSplitter
 from multi_agent.rollout.assignment import OFF, Flag
 from multi_agent.rollout.link import RolloutLink
-from multi_agent.runtime.rollout import MOST_BYTES, listening
+from multi_agent.runtime.rollouts.port import MOST_BYTES, listening
 from orchestrator.storage.migrate import upgrade
 from orchestrator.storage.sql.database import Database, open_database
 from orchestrator.storage.sql.transactions import Body, T

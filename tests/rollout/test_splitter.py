@@ -12,7 +12,7 @@ import pytest
 
 from contracts.base.errors import InvalidInput, ModelUnavailable
 from contracts.messages.rollout import Begun, Ended, Rated, RolloutRecord
-from multi_agent.rollout import Answer, LegacyOnly, TrafficSplitter
+from multi_agent.rollout import ArmAnswer, LegacyOnly, TrafficSplitter
 from multi_agent.rollout.assignment import Flag, assigned, key_hash
 from multi_agent.rollout.flags import FixedFlag, Overridden
 
@@ -38,8 +38,8 @@ def legacy(request: str) -> str:
     return f"legacy {request}"
 
 
-def ours(request: str) -> Answer:
-    return Answer(f"ours {request}", True, 3, 0.25, 0)
+def ours(request: str) -> ArmAnswer:
+    return ArmAnswer(f"ours {request}", True, 3, 0.25, 0)
 
 
 def until(condition: object, seconds: float = 10.0) -> None:
@@ -102,7 +102,7 @@ def test_a_bare_value_is_measured() -> None:
         multi_agent=lambda request: request.upper(),
         flags=flag(100),
         recorder=kept,
-        measure=lambda value: Answer(value, success=len(value) < 3),
+        measure=lambda value: ArmAnswer(value, success=len(value) < 3),
     )
     assert [splitter.call(text, key="k") for text in ("ab", "abc")] == ["AB", "ABC"]
     assert kept.ended() == [("multi_agent", True, False), ("multi_agent", False, False)]
@@ -111,7 +111,7 @@ def test_a_bare_value_is_measured() -> None:
 def test_a_measure_that_fails_is_no_error_of_the_caller() -> None:
     kept = Kept()
 
-    def measure(value: object) -> Answer:
+    def measure(value: object) -> ArmAnswer:
         raise ZeroDivisionError
 
     splitter = TrafficSplitter(legacy=legacy, multi_agent=ours, flags=flag(0), recorder=kept, measure=measure)
@@ -176,7 +176,7 @@ def test_shadows_without_room_are_not_counted_at_all() -> None:
 async def test_coroutine_functions_are_awaited_and_plain_ones_run_in_threads() -> None:
     kept = Kept()
 
-    async def ours_later(request: str) -> Answer:
+    async def ours_later(request: str) -> ArmAnswer:
         await asyncio.sleep(0)
         return ours(request)
 

@@ -13,7 +13,7 @@ from contracts.base.identifiers import new_id
 from contracts.documents.todo_list import TodoList
 from multi_agent.application.ends.summary import Summary, planning_usage, summarise
 from multi_agent.application.follow import Progress, follow_until_settled
-from multi_agent.rollout.records import Answer
+from multi_agent.rollout.records import ArmAnswer
 from orchestrator.client.database_retry import DatabaseRetry
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class WorkflowArm:
         self._client, self._plans = client, plans
         self._store, self._location = store, location
 
-    async def run(self, request: str) -> Answer:
+    async def run(self, request: str) -> ArmAnswer:
         """A WorkflowAnswer; a success where the workflow completed.
 
         A workflow that has begun is waited for, also while services are away or start again. Raises
@@ -64,7 +64,7 @@ class WorkflowArm:
         summary = await summarise(view, self._store, self._location, planning)
         commit = view.header.result_commit
         files = dict(await self._store.read_tree(commit)) if commit else {}
-        return Answer(
+        return ArmAnswer(
             WorkflowAnswer(files, summary),
             success=summary.status == "completed",
             iterations=summary.attempts,

@@ -8,8 +8,8 @@ from typing import Any
 
 from contracts.base.errors import InvalidInput
 from multi_agent.rollout.assignment import Flag, State
-from multi_agent.rollout.decision import Decision, decide
-from multi_agent.rollout.evidence import Assigned, Counted, Step
+from multi_agent.rollout.decision import GateDecision, decide
+from multi_agent.rollout.evidence import Assigned, MeasuredStep, OutcomeGroup
 from multi_agent.rollout.figures import (
     ArmFigures,
     Measure,
@@ -31,7 +31,7 @@ class Standing:
     row: RolloutRow
     plan: RolloutPlan
     figures: StageFigures
-    decision: Decision
+    decision: GateDecision
 
     @property
     def flag(self) -> Flag:
@@ -84,7 +84,7 @@ async def standing_of(store: RolloutStore, rollout_id: str | None, now: float) -
 def stage_figures(plan: RolloutPlan, stage: int, sums: StageSums) -> StageFigures:
     """The figures of a stage from what was read of it, against the limits of the plan."""
     limits = plan.limits
-    measured: dict[Measure, list[Step]] = defaultdict(list)
+    measured: dict[Measure, list[MeasuredStep]] = defaultdict(list)
     for one in sums.values:
         if one.measure == "cost" and limits.cost_usd is not None:
             value = one.value / 10 - 1
@@ -96,10 +96,10 @@ def stage_figures(plan: RolloutPlan, stage: int, sums: StageSums) -> StageFigure
             value = failing_step(bool(one.value), limits.failing)
         else:
             continue
-        measured[one.measure].append(Step(one.block, value, one.requests))
+        measured[one.measure].append(MeasuredStep(one.block, value, one.requests))
     assigned: dict[str, Assigned] = {one: one for one in ("multi_agent", "shadowed", "legacy")}
     outcomes = tuple(
-        Counted(
+        OutcomeGroup(
             one.block,
             one.percent,
             one.shadow,

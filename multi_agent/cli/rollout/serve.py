@@ -7,7 +7,7 @@ import asyncio
 import click
 
 from multi_agent.cli.options import data_dir_option, database_option, settings_of
-from multi_agent.runtime.rollout import serve_rollout
+from multi_agent.runtime.rollouts.port import serve_rollout
 from multi_agent.telemetry.logs import set_up_logs
 
 
