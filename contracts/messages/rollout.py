@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field, TypeAdapter
 
 from contracts.base.model import Model
 
-Text = Annotated[str, Field(min_length=1, max_length=200)]
+Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
+"""What every database stores."""
+MOST_RECORDS: Final = 1_000
 Arm = Literal["legacy", "multi_agent"]
 
 
@@ -52,4 +54,7 @@ class Rated(Model):
 
 
 RolloutRecord: TypeAlias = Annotated[Begun | Ended | Rated, Field(discriminator="kind")]
-RECORDS: TypeAdapter[list[RolloutRecord]] = TypeAdapter(list[RolloutRecord])
+RECORDS: TypeAdapter[list[RolloutRecord]] = TypeAdapter(
+    Annotated[list[RolloutRecord], Field(max_length=MOST_RECORDS)]
+)
+"""What is sent together."""

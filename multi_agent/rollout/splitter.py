@@ -16,11 +16,18 @@ from uuid import uuid4
 import structlog
 
 from contracts.base.errors import InvalidInput, NotConfigured, Unavailable
-from contracts.messages.rollout import Arm, Begun, Ended, Rated
+from contracts.messages.rollout import Arm
 from multi_agent.rollout.assignment import assigned, key_hash
 from multi_agent.rollout.evidence import Assigned
 from multi_agent.rollout.flags import FlagSource
-from multi_agent.rollout.records import ArmAnswer, LegacyOnly, Measure, OutcomeRecorder
+from multi_agent.rollout.records import (
+    ArmAnswer,
+    LegacyOnly,
+    Measure,
+    OutcomeRecorder,
+    record_safely,
+    recorded_id,
+)
 
 logger = structlog.get_logger(__name__)
 
@@ -116,31 +123,22 @@ class TrafficSplitter:
         if rating not in range(1, 6):
             raise InvalidInput(f"rating is {rating!r}; give 1 to 5")
         if rollout := self._flags.flag().rollout:
-            self._recorder.record(
-                Rated(rollout=rollout, request_id=request_id, rating=rating, complaint=complaint)
-            )
+            rated = {"kind": "rated", "rollout": rollout, "request_id": recorded_id(request_id)}
+            record_safely(self._recorder, rated | {"rating": rating, "complaint": complaint})
 
     def _begin(self, key: str, request_id: str | None) -> _Run:
         flag = self._flags.flag()
         hashed = key_hash(flag.rollout, key)
         arm = assigned(flag, hashed)
         recorded = flag.rollout if flag.state == "running" else ""
-        run = _Run(recorded, request_id or uuid4().hex, arm, self._recorder, self._failing)
+        name = recorded_id(request_id) if request_id else uuid4().hex
+        run = _Run(recorded, name, arm, self._recorder, self._failing)
         if arm == "shadowed" and not self._shadows.acquire(blocking=False):
             # Whether there is room has nothing to do with how it would have gone: it does not count at all.
             return replace(run, rollout="", assigned="legacy")
         if recorded:
-            run.recorder.record(
-                Begun(
-                    rollout=recorded,
-                    request_id=run.request_id,
-                    key_hash=hashed,
-                    stage=flag.stage,
-                    percent=flag.percent,
-                    shadow=flag.shadow,
-                    assigned=arm,
-                )
-            )
+            shares = {"stage": flag.stage, "percent": flag.percent, "shadow": flag.shadow}
+            run.record({"kind": "begun", "key_hash": hashed, "assigned": arm} | shares)
         return run
 
     def _work(self, run: _Run, arm: Arm, request: Any) -> Any:
@@ -191,6 +189,10 @@ class _Run:
     recorder: OutcomeRecorder
     failing: tuple[type[Exception], ...]
 
+    def record(self, fields: dict[str, object]) -> bool:
+        """Record something of it."""
+        return record_safely(self.recorder, fields | {"rollout": self.rollout, "request_id": self.request_id})
+
 
 class _Work:
     """One arm's work on a request: takes its time, and records its end unless the caller gives up."""
@@ -209,19 +211,17 @@ class _Work:
         run, answer = self._run, self.answer
         if not run.rollout or not (error is None or isinstance(error, Exception)):
             return
-        run.recorder.record(
-            Ended(
-                rollout=run.rollout,
-                request_id=run.request_id,
-                arm=self._arm,
-                success=answer.success and error is None,
-                failing=isinstance(error, run.failing),
-                seconds=time.monotonic() - self._started,
-                iterations=answer.iterations,
-                cost_usd=answer.cost_usd,
-                findings=answer.findings,
-            )
-        )
+        ended = {
+            "kind": "ended",
+            "arm": self._arm,
+            "success": bool(answer.success) and error is None,
+            "failing": isinstance(error, run.failing),
+            "seconds": time.monotonic() - self._started,
+        }
+        said = {name: getattr(answer, name) for name in ("iterations", "cost_usd", "findings")}
+        # What an arm says of itself may be nonsense; that it ended is not.
+        if not run.record(ended | said):
+            run.record(ended)
 
 
 async def _called(arm: Callable[[Any], Any], request: Any) -> Any:

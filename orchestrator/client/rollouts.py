@@ -17,7 +17,7 @@ from orchestrator.storage.rollouts.figures import (
     read_outcomes,
     read_values,
 )
-from orchestrator.storage.rollouts.recording import RecordingRules, give_up, record_requests
+from orchestrator.storage.rollouts.recording import RecordingRules, any_lost, give_up, record_requests
 from orchestrator.storage.rollouts.state import (
     RolloutDecision,
     RolloutRow,
@@ -71,7 +71,8 @@ class RolloutStore:
 
     async def give_up(self, rollout_id: str, before: float) -> None:
         """Count what came before and has not ended as failed."""
-        await self._database.write(lambda one: give_up(one, rollout_id, before))
+        if await self._database.read(lambda one: any_lost(one, rollout_id, before)):
+            await self._database.write(lambda one: give_up(one, rollout_id, before))
 
     async def stage_sums(self, rollout_id: str, stage: int) -> StageSums:
         """What is known of one stage, at one moment."""

@@ -243,6 +243,23 @@ def test_what_comes_after_the_end_is_answered_and_only_ratings_are_recorded(stat
     assert [one.kind for one in kept.records] == ["rated"]
 
 
+@pytest.mark.parametrize("name", ["", "a" * 500, "a\x00b", "\ud800", "\x1b[2J"])
+def test_any_id_and_any_word_of_an_arm_is_taken(name: str) -> None:
+    kept = Kept()
+
+    def odd(request: str) -> ArmAnswer:
+        return ArmAnswer("odd", cost_usd=float("nan"), iterations=-3)
+
+    splitter = TrafficSplitter(legacy=legacy, multi_agent=odd, flags=flag(100), recorder=kept)
+    assert splitter.call("x", key=name, request_id=name) == "odd"
+    begun, ended = kept.records
+    assert begun.request_id == ended.request_id
+    assert begun.request_id.isprintable()
+    assert kept.ended() == [("multi_agent", True, False)], "that it ended is known, whatever it says"
+    splitter.rate(name or "r", 1)
+    assert len(kept.records) == 3
+
+
 @pytest.mark.parametrize("rating", [0, 6])
 def test_a_rating_is_from_1_to_5(rating: int) -> None:
     splitter = TrafficSplitter(legacy=legacy, multi_agent=ours, flags=flag(0), recorder=Kept())

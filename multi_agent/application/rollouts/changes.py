@@ -109,7 +109,7 @@ async def rollback(store: RolloutStore, by: Decider, now: float) -> Standing:
 
 
 async def advance(store: RolloutStore, now: float) -> Standing | None:
-    """Do what follows by the figures; the standing before it, None where no rollout runs."""
+    """Do what follows by the figures; the standing that it rests on, None where nothing follows."""
     row = await store.find()
     if row is None or row.state != "running":
         return None
@@ -119,7 +119,8 @@ async def advance(store: RolloutStore, now: float) -> Standing | None:
     action = standing.decision.action
     if action == "rollback" or (action != "stay" and plan.automatic):
         await _apply(store, standing, action, GATE, now)
-    return standing
+        return standing
+    return None
 
 
 async def running(store: RolloutStore, now: float) -> Standing:

@@ -20,8 +20,8 @@ from orchestrator.client.rollouts import RecordingRules, RolloutStore
 
 LOOK_SECONDS: Final = 0.2
 """Between two looks at the state of the rollout."""
-JUDGE_SECONDS: Final = 1.0
-"""Between two looks at its figures, at least, and ten times as long as one took."""
+JUDGE_SECONDS: Final = 0.25
+"""Between two looks at its figures, at least, and five times as long as one took."""
 
 _log = structlog.get_logger(__name__)
 
@@ -62,11 +62,12 @@ class RolloutDesk:
     async def judge(self) -> None:
         """Do what follows by the figures. Raises StoreUnavailable."""
         standing = await advance(self._store, self._clock())
-        if standing is not None and standing.decision.action != "stay":
+        if standing is not None:
             decision = standing.decision
             _log.info(
                 "rollout_decided", rollout=standing.row.rollout_id, action=decision.action, why=decision.why
             )
+            await self.look()
 
     async def run(self) -> None:
         """Look and judge until cancelled; what was known last stands while the database is away."""
@@ -82,7 +83,7 @@ class RolloutDesk:
         while True:
             begun = time.monotonic()
             await self._safely(self.judge)
-            await asyncio.sleep(max(JUDGE_SECONDS, 10 * (time.monotonic() - begun)))
+            await asyncio.sleep(max(JUDGE_SECONDS, 5 * (time.monotonic() - begun)))
 
     async def _safely(self, work: Callable[[], Awaitable[None]]) -> None:
         try:

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import (
     BindParameter,
     Boolean,
+    ColumnElement,
     Connection,
     Integer,
     bindparam,
@@ -83,8 +84,18 @@ def record_requests(
 
 def give_up(connection: Connection, rollout_id: str, before: float) -> None:
     """Count requests of the multi-agent arm that came before and have not ended as failed."""
-    lost = (_c.rollout_id == rollout_id, _c.assigned != "legacy", _c.success.is_(None), _c.begun_at < before)
-    connection.execute(update(t.rollout_requests).where(*lost).values(success=False))
+    connection.execute(update(t.rollout_requests).where(*_lost(rollout_id, before)).values(success=False))
+
+
+def any_lost(connection: Connection, rollout_id: str, before: float) -> bool:
+    """Whether `give_up` would change something."""
+    query = select(_c.request_id).where(*_lost(rollout_id, before)).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def _lost(rollout_id: str, before: float) -> tuple[ColumnElement[bool], ...]:
+    ours = (_c.rollout_id == rollout_id, _c.assigned != "legacy")
+    return (*ours, _c.success.is_(None), _c.begun_at < before)
 
 
 def _known(connection: Connection, rollout_id: str, names: Iterable[str]) -> set[str]:
