@@ -123,7 +123,11 @@ class TrafficSplitter:
         if rating not in range(1, 6):
             raise InvalidInput(f"rating is {rating!r}; give 1 to 5")
         if rollout := self._flags.flag().rollout:
-            rated = {"kind": "rated", "rollout": rollout, "request_id": recorded_id(request_id)}
+            rated: dict[str, object] = {
+                "kind": "rated",
+                "rollout": rollout,
+                "request_id": recorded_id(request_id),
+            }
             record_safely(self._recorder, rated | {"rating": rating, "complaint": complaint})
 
     def _begin(self, key: str, request_id: str | None) -> _Run:
@@ -137,8 +141,8 @@ class TrafficSplitter:
             # Whether there is room has nothing to do with how it would have gone: it does not count at all.
             return replace(run, rollout="", assigned="legacy")
         if recorded:
-            shares = {"stage": flag.stage, "percent": flag.percent, "shadow": flag.shadow}
-            run.record({"kind": "begun", "key_hash": hashed, "assigned": arm} | shares)
+            shares: dict[str, object] = {"stage": flag.stage, "percent": flag.percent, "shadow": flag.shadow}
+            run.record(shares | {"kind": "begun", "key_hash": hashed, "assigned": arm})
         return run
 
     def _work(self, run: _Run, arm: Arm, request: Any) -> Any:
@@ -211,7 +215,7 @@ class _Work:
         run, answer = self._run, self.answer
         if not run.rollout or not (error is None or isinstance(error, Exception)):
             return
-        ended = {
+        ended: dict[str, object] = {
             "kind": "ended",
             "arm": self._arm,
             "success": bool(answer.success) and error is None,
