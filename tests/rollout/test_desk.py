@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -13,8 +14,9 @@ from multi_agent.application.rollouts.changes import Decider, advance, promote, 
 from multi_agent.application.rollouts.standing import standing_of
 from multi_agent.rollout.assignment import Flag, key_hash
 from multi_agent.rollout.plan import RolloutPlan
+from orchestrator.client.rollouts import RolloutDecision
 from orchestrator.core.audit.chain import verify
-from orchestrator.core.audit.entries import Via
+from orchestrator.core.audit.entries import AuditEntry, Via
 from orchestrator.storage.audit.log import read_heads, read_rows
 from orchestrator.storage.sql.database import Database
 from tests.rollout.days import ANN, HOUR, Days
@@ -205,3 +207,17 @@ async def test_a_person_goes_through_a_closed_gate_only_on_their_own_word(databa
     await rollback(days.store, ANN, days.now)
     with pytest.raises(InvalidInput, match="no rollout runs"):
         await rollback(days.store, ANN, days.now)
+
+
+async def test_of_two_changes_of_one_revision_the_second_is_none(database: Database) -> None:
+    days = Days(database)
+    await days.start(plan=SHORT)
+    row = await days.store.find()
+    assert row is not None
+    changed = replace(row, revision=2, stage=1)
+    why = RolloutDecision("trial", 2, days.now, "promote", "ann", 0, "because", "{}")
+    entry = AuditEntry("rollout.promoted", "ann", Via.COMMAND_LINE)
+    assert await days.store.change(changed, why, entry) is True
+    assert await days.store.change(replace(changed, stage=0), why, entry) is False
+    assert (await days.store.find()) == changed
+    assert len(await days.store.decisions("trial")) == 2
