@@ -18,6 +18,7 @@ from multi_agent.budget_settings import BudgetSettings
 from multi_agent.forges.access import ForgeSettings
 from multi_agent.gateway_settings import GatewaySettings
 from multi_agent.layer_settings import LayerSettings
+from multi_agent.rollout_settings import RolloutSettings
 from multi_agent.setting_words import wanted
 
 
@@ -25,7 +26,7 @@ def _env(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(BudgetSettings, GatewaySettings, LayerSettings, ForgeSettings, BaseSettings):
+class Settings(BudgetSettings, GatewaySettings, LayerSettings, RolloutSettings, ForgeSettings, BaseSettings):
     """All settings, each from an environment variable; options of the command line override them.
 
     Every setting has a default that works on a machine without any services.
@@ -231,6 +232,7 @@ class Settings(BudgetSettings, GatewaySettings, LayerSettings, ForgeSettings, Ba
     def redactor(self) -> Redactor:
         """Removes every key and password that is set here."""
         given = [self.gemini_api_key, self.openai_api_key, self.anthropic_api_key, *self.forge_tokens]
+        given.append(self.rollout_token)
         keys = [key.get_secret_value() for key in given if key]
         urls = [url.get_secret_value() for url in (self.redis_url, self.database_url) if url]
         bases = (self.gemini_base_url, self.openai_base_url, self.anthropic_base_url)

@@ -69,6 +69,9 @@ _COMMANDS: Final[Mapping[str, LazyCommand]] = {
         "processes.gateway_key:gateway_key", "Make a key for one who calls the gateway."
     ),
     "debug": LazyCommand("debug.group:debug", "Look at what programs asked the gateway, and how it went."),
+    "rollout": LazyCommand(
+        "rollout.group:rollout", "Take over from an agent of yours, measured and in stages."
+    ),
     "doctor": LazyCommand("diagnosis.doctor:doctor", "Show what this machine has and what is missing."),
     "sandbox": LazyCommand(
         "sandbox.group:sandbox", "Build what programs run in, and test that they cannot get out."

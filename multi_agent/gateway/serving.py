@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from aiohttp import web
 
 from contracts.base.errors import NotConfigured
 from contracts.base.processes.command_lines import command_line
+from contracts.base.processes.hosts import is_loopback
 from multi_agent.gateway.connections import IDLE_SECONDS, CallerServer
 from multi_agent.gateway.gateway import Gateway
 
@@ -43,16 +43,6 @@ def _taken(host: str, port: int, error: Exception) -> NotConfigured:
     return NotConfigured(
         f"the gateway cannot listen at {host}:{port}: {reason}; choose another --port or --host"
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches it."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @asynccontextmanager

@@ -31,6 +31,8 @@ from multi_agent.application.spending.estimates import Estimate, ModelEstimate
 from multi_agent.cli import cli
 from multi_agent.gateway.records.figures import ErrorClass, ModelFigures
 from multi_agent.gateway.records.record import RequestRecord
+from multi_agent.rollout.decision import Check, GateDecision
+from multi_agent.rollout.figures import ArmFigures
 from orchestrator.core.audit.chain import BadRow
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from sandbox_runner.probe_report import BackendReport
@@ -109,6 +111,13 @@ STATIC: Final[Mapping[str, Iterable[str]]] = {
         *(f"[].limits[].{name}" for name in ("name", "most", "spent", "left")),
     ],
     "logs": ["source", "timestamp", "level", "event"],
+    "rollout status": [
+        *("rollout", "state", "stage", "stages", "percent", "shadow"),
+        *("started_at", "stage_since", "ended_at"),
+        *(f"{arm}.{name}" for arm in ("legacy", "multi_agent") for name in _names(ArmFigures)),
+        *(f"decision.{name}" for name in _names(GateDecision)),
+        *(f"decision.{kind}[].{name}" for kind in ("checks", "alarms") for name in _names(Check)),
+    ],
 }
 # What is empty in the history that was written for this.
 NESTED: Final[Mapping[str, Mapping[str, type]]] = {
@@ -158,6 +167,8 @@ WORDS: Final[Mapping[str, str]] = {
     "debug session": "A list, one object for each request, oldest first.",
     "gateway-key": "With `--list`: a list, one object for each key. Open requests are under way, or were "
     "when their gateway died; they are charged in full.",
+    "rollout status": "One object: the stage, both arms in it, and what follows. A check that has not passed "
+    "keeps its gate closed, an alarm that has not passed rolls back.",
     "sandbox test": "A list, one object for each backend.",
     "chaos": "One object, the certificate as in `report.json`.",
 }

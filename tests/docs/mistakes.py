@@ -154,6 +154,10 @@ OF_OPERATORS: Final = (
     ),
     Mistake("a gateway's log where no gateway was", ("debug", "requests"), 2),
     Mistake("a gateway without a model", ("gateway",), 2),
+    Mistake(
+        "a rollout that others reach, without a token for them", ("rollout", "serve", "--host", "0.0.0.0"), 2
+    ),
+    Mistake("a stage is left although its gate is closed", ("rollout", "promote", "--closed"), 2),
     Mistake("a number that is none", ("up",), 2, {"MULTI_AGENT_WORKERS": "many"}),
     Mistake("a number above its limit", ("up", "--workers", "1000"), 2),
     Mistake(

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from contracts.messages.budget import Budget, SpendingLimits
+from multi_agent.application.rollouts.changes import a_person, start_rollout
+from multi_agent.rollout.plan import RolloutPlan
+from orchestrator.client.rollouts import RolloutStore
 from orchestrator.storage.migrate import upgrade
 from orchestrator.storage.sql.database import open_database
 from tests.cli.unserved import DATA
@@ -61,6 +64,15 @@ async def _spent(desk: Desk) -> None:
     await desk.finish("sma", "code", status="suspended", suspended=why)
 
 
+async def _nothing(desk: Desk) -> None:
+    """Nothing is there yet."""
+
+
+async def _rolls_out(desk: Desk) -> None:
+    store = RolloutStore(desk.database)
+    await start_rollout(store, "first-try", RolloutPlan(), a_person(), 1_000_000.0)
+
+
 async def _failed(desk: Desk) -> None:
     await desk.submit("sma", item("code", max_retries=0))
     await desk.fail("sma", "code", "broken")
@@ -94,6 +106,10 @@ SITUATIONS: Sequence[tuple[Callable[[Desk], Awaitable[None]], tuple[tuple[str, .
     (_asks, (("answer", "sma", "--show"), ("answer", "sma", "to even"))),
     (_spent, (("budget", "show", "sma"), ("budget", "raise", "sma", "5"))),
     (_waits, (("cancel", "sma"),)),
+    (_rolls_out, (("rollout", "status"), ("rollout", "report", "-o", "rollout.html"))),
+    (_rolls_out, (("rollout", "promote", "--closed", "--reason", "tried on our own requests"),)),
+    (_rolls_out, (("rollout", "rollback", "--reason", "answers were wrong"),)),
+    (_nothing, (("rollout", "start", "first-try"),)),
     (_failed, (("retry", "sma"),)),
     (_failed, (("retry", "sma", "--fresh"),)),
     (_killed, (("dead-letters", "show", "1"), ("dead-letters", "retry", "1"))),
@@ -117,6 +133,7 @@ ELSEWHERE = {
     ("map",): "tests/cli/test_map.py",
     ("orchestrator",): "tests/e2e/test_orchestrators.py",
     ("pr",): "tests/delivery/test_pull_requests.py",
+    ("rollout", "serve"): "tests/rollout/test_page.py",
     ("run",): "tests/e2e/test_requests.py",
     ("sandbox",): "tests/sandbox/test_sandbox_command.py",
     ("budget", "estimate"): "tests/cli/test_budget.py",

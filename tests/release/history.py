@@ -34,6 +34,7 @@ class Desk:
 
     def __init__(self, database: Database, prefix: str = "d") -> None:
         """`prefix` of the ids of dispatches."""
+        self.database = database
         numbers = itertools.count(1)
         self.store = Store(database)
         self.client = WorkflowClient(database)

@@ -67,6 +67,14 @@ class AuditKind(StrEnum):
     """It was refused and changed nothing: effect, effect_id, reason_sha256."""
     UNKNOWN = "effect.unknown"
     """Whether it happened is unknown: effect, effect_id, error (the name of its class)."""
+    ROLLOUT_STARTED = "rollout.started"
+    """Traffic begins to go over. Chain of commands, as those below; rollout, stage, percent, plan_sha256."""
+    ROLLOUT_PROMOTED = "rollout.promoted"
+    """It went on: rollout, revision, stage and percent after it, why, and the numbers of each check."""
+    ROLLOUT_COMPLETED = "rollout.completed"
+    """The last stage held. The same facts."""
+    ROLLOUT_ROLLED_BACK = "rollout.rolled_back"
+    """All traffic went back. The same facts; a person's reason stands as reason_sha256."""
 
 
 @dataclass(frozen=True, slots=True)

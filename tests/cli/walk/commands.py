@@ -19,6 +19,7 @@ WORDS: Mapping[str, str] = {
     "environment_id": "0123",
     "key_name": "ann",
     "session_id": "a-session",
+    "name": "trial",
 }
 """What each argument is given; a new one is put here."""
 OPTIONS: Mapping[str, tuple[str, ...]] = {
@@ -30,12 +31,13 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "budget raise": ("--tokens", "1000"),
     "redis-acl": ("--passwords", "passwords"),
     "gateway-key": ("--keys", "keys.json"),
+    "rollout rollback": ("--reason", "no"),
 }
 """So that a command takes no minutes, and says the same each time."""
 _DECIDING = {"approve", "reject", *(f"approvals {one}" for one in ("approve", "reject", "show", "always"))}
 WITH_ARGUMENTS = frozenset({"run", "plan", "gateway-key"}) | _DECIDING
 """Those that are called with arguments that they can do without."""
-SERVING = frozenset({"up", "orchestrator", "worker", "watch", "gateway"})
+SERVING = frozenset({"up", "orchestrator", "worker", "watch", "gateway", "rollout serve"})
 """Those that go on until they are stopped."""
 SLOW = SERVING | {"run", "why", "verify", "doctor", "sandbox build", "environment build"}
 """Those that serve, start processes or listen."""

@@ -117,6 +117,9 @@ TEXTS: Mapping[str, _Text] = {
     "gateway_big": _Text({"form": "nonsense"}, ("the big model",), _OPENAI),
     "gateway_middle": _Text({"form": "nonsense"}, ("the middle model",), _OPENAI),
     "gateway_small": _Text({"form": "nonsense"}, ("the small model",), _OPENAI),
+    "rollout_host": _Text({"form": "x" * 70, "unreachable": "203.0.113.1"}, ("the rollout",)),
+    "rollout_url": _Text({"form": "nonsense"}),
+    "rollout_token": _Text({"form": "no token"}),
     "model_cache_without": _Text(
         {"form": "no role!"}, ("MODEL_CACHE_WITHOUT",), _OPENAI | {"MULTI_AGENT_MODEL_CACHE": "kept"}
     ),

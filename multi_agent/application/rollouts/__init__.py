@@ -1,0 +1,1 @@
+"""Rollouts: started, judged, promoted, rolled back, and recorded."""

@@ -1,0 +1,1 @@
+"""Commands about rollouts from a legacy agent."""

@@ -1,0 +1,1 @@
+"""The process that programs reach a rollout through."""
