@@ -13,7 +13,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.base.errors import NotConfigured
-from contracts.base.redaction import Redactor, url_secrets
+from contracts.base.secrets.redaction import Redactor, url_secrets
 from multi_agent.budget_settings import BudgetSettings
 from multi_agent.forges.access import ForgeSettings
 from multi_agent.gateway_settings import GatewaySettings

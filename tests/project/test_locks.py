@@ -21,10 +21,11 @@ EXTRAS = {
     "openai": {"openai"},
     "anthropic": {"anthropic"},
     "gateway": {"gateway"},
+    "otel": {"otel"},
     "checks": {"checks"},
     "bench": {"bench", "postgres"},
     "dev": {"embedded", "map", "checks", "dev", "postgres", "gemini", "gemini-legacy"}
-    | {"openai", "anthropic", "gateway"},
+    | {"openai", "anthropic", "gateway", "otel"},
 }
 _ENTRY = re.compile(
     r"^([^\s;\[]+)(?:\[[a-z0-9, -]+\])?==([^\s;\\]+)([^\\\n]*)\\\n"
