@@ -28,7 +28,7 @@ LOG_EVENTS: Final[Mapping[str, str]] = {
     "event_unreadable": "A message on a channel could not be read, and is left out.",
     "execution_revoked": "An execution was ended, since its dispatch is not current.",
     "fork_server_lost": "The process that makes processes died; what it made is started again.",
-    "gateway_charge_unsettled": "What a request to the gateway has cost could not be written; it counts in full.",
+    "gateway_charge_unsettled": "The cost of a request to the gateway was not written; it counts in full.",
     "gateway_fault": "A request to the gateway failed by a mistake of the program.",
     "gateway_listening": "The gateway can be called.",
     "gateway_no_request": "What was sent to the gateway is no request.",

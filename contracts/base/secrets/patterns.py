@@ -42,7 +42,7 @@ _URL_SAFE: Final = str.maketrans("-_", "+/")
 
 
 def without_secret_patterns(text: str) -> str:
-    """The text without tokens of known services, private keys, passwords in URLs, and values named as secrets.
+    """The text without tokens of known services, private keys, passwords in URLs, values named as secrets.
 
     Tokens are also found in base64, wherever they stand in what was encoded, and percent-encoded.
     """
