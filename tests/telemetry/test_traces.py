@@ -109,7 +109,6 @@ def test_steps_are_calls_of_tools_and_checkpoints_of_their_attempt() -> None:
     ("facts", "stored", "problem"),
     [
         (CRASHED[:2] + CRASHED[3:], [], "attempt 1 of task code has no beginning in the journal"),
-        (CRASHED[:3] + CRASHED[4:], [], "an attempt of task code has no end in the journal"),
         (CRASHED, [answer("code", "x", 7)], "a call of attempt 7 of task code, which is not in the journal"),
         (CRASHED, [Stored("code", "x", b"{")], "what task code kept cannot be read"),
         (CRASHED, None, "the artifact store is elsewhere"),

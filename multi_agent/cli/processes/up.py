@@ -30,6 +30,7 @@ from multi_agent.runtime.observing.bus_watch import watched
 from multi_agent.runtime.observing.event_hooks import told
 from multi_agent.runtime.observing.hooks import Hook, read_hook
 from multi_agent.runtime.observing.shared_metrics import served_metrics
+from multi_agent.runtime.observing.trace_export import exported
 from multi_agent.runtime.served_paths import served_paths
 from multi_agent.runtime.services import open_client
 from multi_agent.runtime.stack import Stack
@@ -94,6 +95,7 @@ async def _up(stack: Stack, modules: tuple[str, ...], hooks: list[Hook]) -> None
         async with (
             watched(stack.trouble, _say, _say),
             told(stack.settings, hooks, _say),
+            exported(stack.settings, _say),
             beside(_announce(stack.settings, begun)),
         ):
             await served_paths(stack.settings).during(stopped.wait())
