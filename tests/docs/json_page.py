@@ -30,6 +30,8 @@ from multi_agent.application.spending.budgets import BudgetState
 from multi_agent.cli import cli
 from multi_agent.gateway.records.figures import ErrorClass, ModelFigures
 from multi_agent.gateway.records.record import RequestRecord
+from multi_agent.telemetry.tracing.spans import Span
+from multi_agent.telemetry.tracing.trace import Trace
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from sandbox_runner.probe_report import BackendReport
 from tests.release.faces import json_keys
@@ -75,6 +77,7 @@ STATIC: Final[Mapping[str, Iterable[str]]] = {
     "environment list": _of(BuiltEnvironment),
     "environment remove": _names(BuiltEnvironment),
     "doctor": _of(Finding),
+    "trace": ["conventions", *_names(Trace), *(f"spans[].{name}" for name in _names(Span))],
     "verify": ["checked", "violations", "violations[].promise", "violations[].message"],
     "sandbox test": _of(BackendReport),
     "dead-letters show": _names(StoredDeadLetter),
@@ -120,6 +123,8 @@ WORDS: Final[Mapping[str, str]] = {
     "pr": "One object: the request's address and branch; `opened` is false where one was updated.",
     "logs": "One object a line; further keys depend on `event`. A line that was no JSON is the event.",
     "why": "One object. `code` is for programs, `do` is a command that does something about it.",
+    "trace": "One object: the spans, the root first. `end` is null while it goes on; `problems` says what is "
+    "missing. Attributes are named as [traces](tracing.md) has them.",
     "verify": "One object.",
     "budget show": "One object. Without a budget it has `workflow_id` alone; null is no limit, or no need.",
     "doctor": "A list, one object for each thing that was looked for.",

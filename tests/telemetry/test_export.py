@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from contracts.base.errors import Unavailable
 from contracts.messages.payloads import TaskError
 from multi_agent.bootstrap import create_artifacts
+from multi_agent.cli import cli
 from multi_agent.runtime.observing.trace_export import TraceExport, exported
 from multi_agent.settings import Settings, load_settings
 from multi_agent.telemetry.tracing.otlp import OtlpExporter
@@ -66,6 +70,25 @@ async def test_each_trace_that_ends_is_sent_until_it_was_taken(tmp_path: Path) -
     told = "".join(map(str, receiver.spans))
     assert "the key [secret] is refused" in told
     assert CANARY not in told
+
+
+async def test_a_trace_is_sent_again_by_hand_with_the_same_ids(tmp_path: Path) -> None:
+    async with served(tmp_path) as (settings, desk):
+        await fail(desk, "w-1")
+    words = ["trace", "w-1", "--export", "--json", "--data-dir", str(settings.data)]
+    with receiving() as receiver:
+        done = [
+            await asyncio.to_thread(
+                CliRunner().invoke, cli, words, env={"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url}
+            )
+            for _ in range(2)
+        ]
+    printed = [json.loads(one.stdout) for one in done]
+    assert printed[0] == printed[1]
+    sent = [span.span_id.hex() for span in receiver.spans]
+    assert sorted(sent) == sorted([one["span_id"] for one in printed[0]["spans"]] * 2)
+    unset = await asyncio.to_thread(CliRunner().invoke, cli, words)
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT is not set" in str(unset.exception)
 
 
 async def test_what_ended_before_nothing_is_sent_of_and_the_end_sends_the_rest(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ class OtlpExporter:
 
     def close(self) -> None:
         """Close its connections."""
-        self._exporter.shutdown()  # type: ignore[no-untyped-call] - of the library
+        self._exporter.shutdown()  # type: ignore[no-untyped-call]
 
 
 def _readable(span: Span) -> ReadableSpan:
