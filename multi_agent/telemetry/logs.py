@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final, Protocol, TextIO
 
 import structlog
@@ -15,6 +16,7 @@ import structlog
 from contracts.base.secrets.patterns import without_secret_patterns
 from contracts.base.secrets.redaction import Redactor
 from contracts.base.text import visible
+from multi_agent.telemetry.mode import ModeFilter
 
 _LONGEST_PART: Final = 65_536
 _KEPT_PART: Final = 8_192
@@ -97,7 +99,7 @@ class _UnbufferedWriter:
 
 
 def set_up_logs(
-    level: str, redact: Redactor, *, process: str, readable: bool | None = None, serves: bool = False
+    level: str, redact: Redactor, *, process: str, readable: bool | None = None, serves: Path | None = None
 ) -> None:
     """Set up logging for this process.
 
@@ -105,23 +107,26 @@ def set_up_logs(
     redact: removes the secrets that this process knows.
     process: the name of this process, added to every line.
     readable: whether to write readable lines instead of JSON; by default, whether stderr is a terminal.
-    serves: whether this process does nothing else until it ends. Loggers are then made once, which is faster,
-        and whatever writes to stderr, as the traceback of its end, passes where secrets are removed.
+    serves: the data folder, of a process that does nothing but serve it. Loggers are then made once, which is
+        faster; whatever writes to stderr, as the traceback of its end, passes where secrets are removed; and
+        the level can be switched (see multi_agent.telemetry.mode).
     """
     number = logging.getLevelNamesMapping()[level.upper()]
     pretty = sys.stderr.isatty() if readable is None else readable
     # Both libraries ask for a TextIO, and use only what this has.
     stream: Any = LossyStream(sys.stderr, redact)
-    if serves:
+    if serves is not None:
         sys.stderr = stream
     structlog.configure(
         processors=[
-            *_FACTS,
+            *_FACTS[:2],
+            *(() if serves is None else (ModeFilter(serves, number),)),
+            *_FACTS[2:],
             *(readable_lines(colors=True) if pretty else (structlog.processors.JSONRenderer(),)),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
+        wrapper_class=structlog.make_filtering_bound_logger(number if serves is None else logging.DEBUG),
         logger_factory=structlog.PrintLoggerFactory(stream),
-        cache_logger_on_first_use=serves,
+        cache_logger_on_first_use=serves is not None,
     )
     structlog.contextvars.bind_contextvars(process=process)
     handler = logging.StreamHandler(stream)

@@ -43,6 +43,7 @@ CALLS: dict[str, list[tuple[list[str], int, bool]]] = {
     "apply": [(["done", "--repo", f"no{ARGUMENT}"], 2, True)],
     "pr": [(["done", "--repo", f"no{ARGUMENT}"], 2, True)],
     "why": [(["waiting"], 0, False), (["asking"], 0, True), ([ARGUMENT], 2, True)],
+    "observe": [(["debug", "--for", ARGUMENT], 2, True), (["debug", "--workflow", ARGUMENT], 2, True)],
     "trace": [([name], 0, True) for name in ("failed", "cancelled")] + [([ARGUMENT], 2, True)],
     "verify": [([], 0, False)],
     "map": [([ARGUMENT, "--repo", f"no{ARGUMENT}"], 2, True)],

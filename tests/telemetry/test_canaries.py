@@ -31,11 +31,12 @@ OTHERS = (
 )
 CANARIES = (*KNOWN, *OTHERS)
 PROGRAM = """
-import json, logging, sys, structlog, warnings
+import json, logging, pathlib, sys, structlog, warnings
 from multi_agent.settings import load_settings
 from multi_agent.telemetry.logs import set_up_logs
 options, texts, readable = json.loads(sys.stdin.read())
-set_up_logs("info", load_settings(options).redactor, process="p", readable=readable, serves=True)
+redact, folder = load_settings(options).redactor, pathlib.Path("no-folder")
+set_up_logs("info", redact, process="p", readable=readable, serves=folder)
 log = structlog.get_logger()
 for text in texts:
     log.warning("event", text=text, inner={"a": [text]}, said=f"echo of a model: {text!r}")

@@ -68,7 +68,7 @@ def up(
 ) -> None:
     """Serve a data folder with everything it needs, supervised, until stopped."""
     settings = settings_of(gateway_port=gateway_port, **options)
-    set_up_logs(settings.log_level, settings.redactor, process="supervisor")
+    set_up_logs(settings.log_level, settings.redactor, process="supervisor", serves=settings.data)
     told_to = list(map(read_hook, hooks))
     make_data_folder(settings.data)
     if gateway_port is not None:
