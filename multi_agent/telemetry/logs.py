@@ -17,6 +17,7 @@ from contracts.base.secrets.patterns import without_secret_patterns
 from contracts.base.secrets.redaction import Redactor
 from contracts.base.text import visible
 from multi_agent.telemetry.mode import ModeFilter
+from multi_agent.telemetry.tracing.spans import trace_id_of
 
 _LONGEST_PART: Final = 65_536
 _KEPT_PART: Final = 8_192
@@ -134,9 +135,17 @@ def set_up_logs(
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
+def _with_trace(_logger: Any, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Name the trace of the workflow that a line is about."""
+    if isinstance(workflow_id := event.get("workflow_id"), str):
+        event["trace_id"] = trace_id_of(workflow_id)
+    return event
+
+
 _FACTS: Final[Sequence[structlog.types.Processor]] = (
     structlog.contextvars.merge_contextvars,
     structlog.processors.add_log_level,
+    _with_trace,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
 )

@@ -20,8 +20,9 @@ HEAD = """# Events of logs
 
 What processes log, one JSON object a line (sentences on a terminal). Names and fields stay the same from
 release to release; new ones are added. Each line also has `timestamp` (UTC), `level` and `process`; what is
-about one execution has `workflow_id`, `task_id` and `dispatch_id`, what a slot process logs its `worker_id`;
-an `exception` has the traceback. `multi-agent logs WORKFLOW` shows those that name a workflow.
+about one execution has `workflow_id`, `task_id`, `attempt` and `dispatch_id`, what names a workflow also the
+`trace_id` of its [trace](tracing.md), what a slot process logs its `worker_id`; an `exception` has the
+traceback. `multi-agent logs WORKFLOW` shows those that name a workflow.
 
 | event | level | fields | what has happened |
 |---|---|---|---|
