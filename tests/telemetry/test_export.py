@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,13 +12,15 @@ import pytest
 from click.testing import CliRunner
 
 from contracts.base.errors import Unavailable
+from contracts.messages.journal import WorkflowCompleted
 from contracts.messages.payloads import TaskError
 from multi_agent.bootstrap import create_artifacts
 from multi_agent.cli import cli
 from multi_agent.runtime.observing.trace_export import TraceExport, exported
 from multi_agent.settings import Settings, load_settings
 from multi_agent.telemetry.tracing.otlp import OtlpExporter
-from multi_agent.telemetry.tracing.spans import span_id_of, trace_id_of
+from multi_agent.telemetry.tracing.spans import Span, span_id_of, trace_id_of
+from orchestrator.client.views import JournalEntry
 from orchestrator.storage.migrate import upgrade
 from orchestrator.storage.sql.database import open_database
 from tests.release.history import Desk, item
@@ -57,8 +59,9 @@ async def test_each_trace_that_ends_is_sent_until_it_was_taken(tmp_path: Path) -
             await fail(desk, "w-1")
             with pytest.raises(Unavailable):
                 await export.look()
-            assert await TraceExport(settings, desk.client, exporter.send).look() == 1
-            assert await export.look() == 0
+            again = TraceExport(settings, desk.client, exporter.send)
+            assert [await again.look() for _ in range(2)] == [1, 0]
+            assert await TraceExport(settings, desk.client, exporter.send).look() == 0
             exporter.close()
     assert receiver.faults == []
     assert {span.trace_id.hex() for span in receiver.spans} == {trace_id_of("w-1")}
@@ -112,6 +115,48 @@ async def test_a_receiver_that_is_away_is_named_and_stops_nothing(tmp_path: Path
                 await fail(desk, "w-1")
     assert said == ["traces: the last ones were not sent: the receiver of traces did not take them"]
     assert (settings.data / "traces.sent").exists()
+
+
+class Late:
+    """A journal in which an entry appears below one that was read."""
+
+    def __init__(self) -> None:
+        self.entries: list[JournalEntry] = []
+
+    def end(self, sequence: int, name: str) -> None:
+        event = WorkflowCompleted(None)
+        self.entries.append(JournalEntry(sequence, name, None, 1.0, event, "workflow.completed", {}))
+        self.entries.sort(key=lambda one: one.sequence)
+
+    async def events(
+        self, workflow_id: str | None = None, after: int = 0, limit: int = 1000
+    ) -> list[JournalEntry]:
+        found = [one for one in self.entries if one.sequence > after]
+        return [one for one in found if workflow_id in {None, one.workflow_id}][:limit]
+
+    async def last_sequence(self) -> int:
+        return 0
+
+    async def workflow(self, workflow_id: str) -> None:
+        return None
+
+
+async def test_an_end_that_is_seen_late_is_sent_once_and_not_forgotten(tmp_path: Path) -> None:
+    journal, sent = Late(), list[str]()
+    settings = load_settings({"data_dir": tmp_path, "database_url": "postgresql://h/d"})
+
+    def send(spans: Sequence[Span]) -> None:
+        sent.append(spans[0].trace_id)
+
+    export = TraceExport(settings, journal, send)
+    await export.begin()
+    journal.end(7, "first")
+    assert await export.look() == 1
+    journal.end(5, "late")
+    assert await export.look() == 0
+    # Another process, or this one ten seconds later, looks again at what is not old enough.
+    assert await TraceExport(settings, journal, send).look() == 2
+    assert set(sent) == {trace_id_of("first"), trace_id_of("late")}
 
 
 def test_headers_are_secret() -> None:

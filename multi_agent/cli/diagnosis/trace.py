@@ -13,8 +13,8 @@ from multi_agent.cli.diagnosis.waterfall import waterfall
 from multi_agent.cli.options import data_dir_option, json_option, newest_workflow_argument, quiet_settings
 from multi_agent.cli.tables import Terminal
 from multi_agent.runtime.observing.trace_export import export_once
-from multi_agent.runtime.observing.traces import read_trace
-from multi_agent.runtime.services import open_artifacts, open_client
+from multi_agent.runtime.observing.traces import open_kept, read_trace
+from multi_agent.runtime.services import open_client
 from multi_agent.settings import Settings
 from multi_agent.telemetry.tracing.conventions import CONVENTIONS
 from multi_agent.telemetry.tracing.trace import Trace
@@ -51,5 +51,5 @@ def _print(found: Trace) -> None:
 
 
 async def _read(settings: Settings, name: str | None) -> Trace:
-    async with open_client(settings) as client, open_artifacts(settings) as artifacts:
+    async with open_client(settings) as client, open_kept(settings) as artifacts:
         return await read_trace(client, artifacts, await client.resolve(name))

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from contracts.base.errors import MultiAgentError, NotConfigured
+from contracts.base.errors import ArtifactError, MultiAgentError, NotConfigured
 from contracts.messages.journal import WorkflowCancelled, WorkflowCompleted, WorkflowFailed
-from multi_agent.runtime.observing.traces import read_trace
-from multi_agent.runtime.services import open_artifacts, open_client
+from multi_agent.runtime.observing.traces import JournalReader, open_kept, read_trace
+from multi_agent.runtime.services import open_client
 from multi_agent.settings import Settings
 from multi_agent.telemetry.tracing.otlp import OtlpExporter
 from multi_agent.telemetry.tracing.spans import Span
-from orchestrator.client.workflow_client import WorkflowClient
+from multi_agent.telemetry.tracing.trace import Trace
 
 LOOK_SECONDS: Final = 1.0
 LAST_SECONDS: Final = 5.0
 """How long the end of the program waits for what is new then."""
+SETTLE_SECONDS: Final = 10.0
+"""How late an entry may become visible."""
 _PAGE: Final = 1_000
 _ENDS: Final = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled)
 Send = Callable[[Sequence[Span]], None]
@@ -29,35 +32,59 @@ class TraceExport:
     """Follows the journal of all workflows, and remembers in a file how far what ended was sent.
 
     Each trace is sent at least once; one that is sent again, as after a crash or a retry of the workflow, has
-    the same ids.
+    the same ids. Of several orchestrators one may write an entry below those that were read already: what is
+    not old enough is read again.
     """
 
-    def __init__(self, settings: Settings, client: WorkflowClient, send: Send) -> None:
+    def __init__(self, settings: Settings, client: JournalReader, send: Send) -> None:
         self._settings, self._client, self._send = settings, client, send
         self._file = settings.data / "traces.sent"
+        self._settle_seconds = 0.0 if settings.database.startswith("sqlite") else SETTLE_SECONDS
+        self._position = self._safe = self._settled
+        """How far it has read, and had read when it settled last."""
+        self._settle_at = 0.0
+        self._sent: set[int] = set()
+        """Sequences of ends above what is settled."""
 
     async def begin(self) -> None:
         """What ended before the first beginning in this folder is not sent."""
         if not self._file.exists():
             self._write(await self._client.last_sequence())
+        self._position = self._safe = self._settled
 
     async def look(self) -> int:
-        """Send what has ended since; how many traces. Raises Unavailable, StoreUnavailable, ArtifactError."""
-        sent = 0
-        while True:
-            entries = await self._client.events(None, self._read(), _PAGE)
-            ended = dict.fromkeys(one.workflow_id for one in entries if isinstance(one.event, _ENDS))
-            for workflow_id in ended:
-                async with open_artifacts(self._settings) as artifacts:
-                    found = await read_trace(self._client, artifacts, workflow_id)
-                await asyncio.to_thread(self._send, found.spans)
-                sent += 1
-            if entries:
-                self._write(entries[-1].sequence)
-            if len(entries) < _PAGE:
-                return sent
+        """Send what has ended since; how many traces. Raises Unavailable, StoreUnavailable."""
+        sent = await self._send_after(self._position)
+        if time.monotonic() >= self._settle_at:
+            sent += await self._send_after(self._settled)
+            self._write(self._safe if self._settle_seconds else self._position)
+            self._safe, self._settle_at = self._position, time.monotonic() + self._settle_seconds
+            self._sent = {one for one in self._sent if one > self._settled}
+        return sent
 
-    def _read(self) -> int:
+    async def _send_after(self, position: int) -> int:
+        sent = 0
+        while entries := await self._client.events(None, position, _PAGE):
+            ends = {one.workflow_id: one.sequence for one in entries if isinstance(one.event, _ENDS)}
+            for workflow_id, sequence in ends.items():
+                if sequence not in self._sent:
+                    await asyncio.to_thread(self._send, (await self._trace(workflow_id)).spans)
+                    self._sent.add(sequence)
+                    sent += 1
+            position = entries[-1].sequence
+            self._position = max(self._position, position)
+        return sent
+
+    async def _trace(self, workflow_id: str) -> Trace:
+        async with open_kept(self._settings) as artifacts:
+            try:
+                return await read_trace(self._client, artifacts, workflow_id)
+            except ArtifactError:
+                # What is damaged stays so, and must not hold up others.
+                return await read_trace(self._client, None, workflow_id)
+
+    @property
+    def _settled(self) -> int:
         try:
             return int(self._file.read_text("utf-8"))
         except (OSError, ValueError):
