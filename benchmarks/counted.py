@@ -14,14 +14,12 @@ class Counted:
         self._model = model
         self.usage = Usage()
         self.last_step = LastStep("", ())
-        self.place = (1, -1)
-        """The attempt, and the ordinal of the last answer."""
+        self.attempt = 1
 
     async def complete(self, request: ModelRequest) -> ModelResponse:
         """Ask."""
         response = await self._model.complete(request)
         self.usage = self.usage.plus(response.usage)
-        self.place = (1, self.place[1] + 1)
         return response
 
     async def step(self) -> bytes | None:

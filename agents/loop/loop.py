@@ -43,8 +43,8 @@ class StepLog(Protocol):
     def usage(self) -> Usage: ...
 
     @property
-    def place(self) -> tuple[int, int]:
-        """The attempt, and the ordinal of the last answer."""
+    def attempt(self) -> int:
+        """Of the task, 1 for the first."""
 
     async def complete(self, request: ModelRequest) -> ModelResponse: ...
 
@@ -201,7 +201,7 @@ class Loop:
         if todo and number % _TODO_SHOWN == 0:
             note = "\n\n".join(filter(None, (note, f"To do:\n{shown_todo(todo)}")))
         calls = tuple(self._times[place] for place in sorted(self._times))
-        took = StepTime(*self._log.place, calls, (saving, time.time()))
+        took = StepTime(self._log.attempt, calls, (saving, time.time()))
         record = self._done(StepRecord(results, note, tree, self._written(), todo, step.digest, took))
         await self._log.note_step(record.encode())
         await self._tell(assignment, number, step, results)

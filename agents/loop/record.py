@@ -38,8 +38,6 @@ class StepTime:
     """When a step was taken, for whoever looks at the trace later; the work does not depend on it."""
 
     attempt: int
-    ordinal: int
-    """Of the answer that it follows, 0 for the first of its execution."""
     calls: tuple[CallTime, ...]
     """In the order of the answer."""
     saved: tuple[float, float]

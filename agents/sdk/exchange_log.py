@@ -63,9 +63,9 @@ class ExchangeLog:
         self.model_name: str | None = None
 
     @property
-    def place(self) -> tuple[int, int]:
-        """The attempt, and the ordinal of the last request in this execution."""
-        return self._scope.attempt, len(self._hashes) - 1
+    def attempt(self) -> int:
+        """Of the task, 1 for the first."""
+        return self._scope.attempt
 
     @property
     def prompt_hash(self) -> str | None:

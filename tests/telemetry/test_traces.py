@@ -94,7 +94,7 @@ def test_steps_are_calls_of_tools_and_checkpoints_of_their_attempt() -> None:
         {"tool": "read", "started": 1.0, "ended": 2.0, "refused": False},
         {"tool": "run", "started": 2.0, "ended": 3.0, "refused": True},
     ]
-    step = {"results": [], "time": {"attempt": 2, "ordinal": 0, "calls": calls, "saved": [3.0, 3.5]}}
+    step = {"results": [], "time": {"attempt": 2, "calls": calls, "saved": [3.0, 3.5]}}
     kept = [Stored("code", "s", json.dumps(step).encode()), Stored("code", "n", b'{"reason": "no"}')]
     found = build_trace(WORKFLOW, CRASHED, {}, kept)
     [attempt] = [one for one in found.spans if one.attributes.get(c.DISPATCH_ID) == "d2"]
