@@ -43,6 +43,7 @@ class CallSpans:
             for span in spans
             if span.name == ATTEMPT
         }
+        self._last = {task_id: number for task_id, number in sorted(self._attempts)}
 
     def read(self, documents: Iterable[Stored]) -> None:
         """Add the calls of these; what is neither an answer nor a step is left out."""
@@ -90,8 +91,8 @@ class CallSpans:
 
     def _parent(self, task_id: str, attempt: int | None) -> Span:
         """The attempt; the last one of the task where it is not known, and else the workflow."""
-        numbers = [number for name, number in self._attempts if name == task_id]
-        found = self._attempts.get((task_id, max(numbers, default=0) if attempt is None else attempt))
+        number = self._last.get(task_id, 0) if attempt is None else attempt
+        found = self._attempts.get((task_id, number))
         if found is None:
             missing = "an attempt" if attempt is None else f"attempt {attempt}"
             self.problems.append(f"a call of {missing} of task {task_id}, which is not in the journal")

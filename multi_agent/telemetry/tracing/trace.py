@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -88,22 +88,17 @@ def faults(spans: Sequence[Span], *, ended: bool) -> Iterator[str]:
 
 def _unaccounted(spans: Sequence[Span], tasks: Mapping[str, TaskFacts]) -> Iterator[str]:
     """Put on each task what its outcomes have reported and no call shows, so that nothing is missing."""
+    shown: dict[tuple[str, str], float] = defaultdict(float)
+    for call in (span.attributes for span in spans if span.name == MODEL_CALL):
+        for name in (c.INPUT_TOKENS, c.OUTPUT_TOKENS, c.COST):
+            shown[str(call[c.TASK_ID]), name] += float(call[name])
     for span in [one for one in spans if one.name == TASK]:
         task_id = str(span.attributes[c.TASK_ID])
         reported = tasks[task_id].usage if task_id in tasks else Usage()
-        calls = [
-            one.attributes
-            for one in spans
-            if one.name == MODEL_CALL and one.attributes.get(c.TASK_ID) == task_id
-        ]
-        shown = {
-            name: sum(float(call.get(name, 0)) for call in calls)
-            for name in (c.INPUT_TOKENS, c.OUTPUT_TOKENS, c.COST)
-        }
         lacking = Usage(
-            input_tokens=max(0, reported.input_tokens - int(shown[c.INPUT_TOKENS])),
-            output_tokens=max(0, reported.output_tokens - int(shown[c.OUTPUT_TOKENS])),
-            cost_usd=max(0.0, reported.cost_usd - shown[c.COST]),
+            input_tokens=max(0, reported.input_tokens - int(shown[task_id, c.INPUT_TOKENS])),
+            output_tokens=max(0, reported.output_tokens - int(shown[task_id, c.OUTPUT_TOKENS])),
+            cost_usd=max(0.0, reported.cost_usd - shown[task_id, c.COST]),
         )
         if lacking.input_tokens or lacking.output_tokens or lacking.cost_usd > _CENT_PARTS:
             span.attributes |= usage(lacking)
