@@ -70,6 +70,7 @@ def test_a_value_that_is_named_as_a_secret_is_removed(text: str, clean: str) -> 
         "task-abcdefghijklmnopqrstuvwxyz0123 and disk-abcdefghijklmnopqrstuvwxyz",
         '{"input_tokens": 1234567890, "tokens": 123456789012}',
         "commit 2fd4e1c67a2d28fced849ee1bb76e7391b93eb12",
+        "set it to postgresql://USER:PASSWORD@HOST/NAME",
         "https://host:8080/a/b@c and git@host:a/b.git",
         "MULTI_AGENT_GEMINI_API_KEY is missing",
         f"a path {'Abcd/' * 20}",

@@ -35,7 +35,10 @@ _NAMED: Final = re.compile(
     r"(?!\[secret\])([^\s\"',;&}\\\x1b]{8,})",
     re.IGNORECASE | re.ASCII,
 )
-_OF_URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^\s/:@\"']*:)(?!\[secret\])[^\s/@\"']+(?=@)")
+# What stands for a password in a message to people is none.
+_OF_URL: Final = re.compile(
+    r"([A-Za-z][A-Za-z0-9+.-]*://[^\s/:@\"']*:)(?!(?:\[secret\]|PASSWORD)@)[^\s/@\"']+(?=@)"
+)
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{24,}={0,2}", re.ASCII)
 _PERCENT: Final = re.compile(r"[\w.~%+-]{24,}", re.ASCII)
 _URL_SAFE: Final = str.maketrans("-_", "+/")
