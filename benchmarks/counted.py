@@ -14,6 +14,7 @@ class Counted:
         self._model = model
         self.usage = Usage()
         self.last_step = LastStep("", ())
+        self.attempt = 1
 
     async def complete(self, request: ModelRequest) -> ModelResponse:
         """Ask."""

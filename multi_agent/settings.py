@@ -13,20 +13,29 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.base.errors import NotConfigured
-from contracts.base.redaction import Redactor, url_secrets
+from contracts.base.secrets.redaction import Redactor, url_secrets
 from multi_agent.budget_settings import BudgetSettings
 from multi_agent.forges.access import ForgeSettings
 from multi_agent.gateway_settings import GatewaySettings
 from multi_agent.layer_settings import LayerSettings
 from multi_agent.rollout_settings import RolloutSettings
 from multi_agent.setting_words import wanted
+from multi_agent.trace_settings import TraceSettings
 
 
 def _env(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(BudgetSettings, GatewaySettings, LayerSettings, RolloutSettings, ForgeSettings, BaseSettings):
+class Settings(
+    BudgetSettings,
+    GatewaySettings,
+    LayerSettings,
+    RolloutSettings,
+    TraceSettings,
+    ForgeSettings,
+    BaseSettings,
+):
     """All settings, each from an environment variable; options of the command line override them.
 
     Every setting has a default that works on a machine without any services.
@@ -237,7 +246,7 @@ class Settings(BudgetSettings, GatewaySettings, LayerSettings, RolloutSettings, 
         urls = [url.get_secret_value() for url in (self.redis_url, self.database_url) if url]
         bases = (self.gemini_base_url, self.openai_base_url, self.anthropic_base_url)
         urls += [*filter(None, (self.artifact_store, self.docker_host, *bases)), *self.proxies.values()]
-        return Redactor([*keys, *(secret for url in urls for secret in url_secrets(url))])
+        return Redactor([*keys, *self.otlp_secrets, *(secret for url in urls for secret in url_secrets(url))])
 
     @property
     def proxies(self) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -62,6 +63,11 @@ class ExchangeLog:
         self.model_name: str | None = None
 
     @property
+    def attempt(self) -> int:
+        """Of the task, 1 for the first."""
+        return self._scope.attempt
+
+    @property
     def prompt_hash(self) -> str | None:
         """SHA-256 over the request hashes in the order of the requests, None without a request."""
         return hashlib.sha256("\n".join(self._hashes).encode()).hexdigest() if self._hashes else None
@@ -79,10 +85,12 @@ class ExchangeLog:
         stored = await self._stored_answer(key)
         if stored is None:
             failpoint("worker.before_model", f"{self._scope.workflow_id} {self._scope.task_id} {key}")
+            started = time.time()
             response = await self._model.complete(request)
+            call = {"attempt": self._scope.attempt, "started": started, "ended": time.time()}
             self._count(response)
             failpoint("worker.after_model")
-            await self._save(key, _exchange(request, response))
+            await self._save(key, _exchange(request, response, call))
             failpoint("worker.after_exchange", f"{self._scope.workflow_id} {self._scope.task_id} {key}")
         else:
             response = _RESPONSE.validate_python(json.loads(stored)["response"])
@@ -179,7 +187,8 @@ def _without_empty(message: dict[str, Any]) -> dict[str, Any]:
     return message if message["blocks"] else {"role": message["role"], "text": message["text"]}
 
 
-def _exchange(request: ModelRequest, response: ModelResponse) -> bytes:
+def _exchange(request: ModelRequest, response: ModelResponse, call: Mapping[str, float]) -> bytes:
+    """call: when it was made, for traces; the work does not depend on it."""
     document = {
         "request": {
             "purpose": request.purpose,
@@ -187,5 +196,6 @@ def _exchange(request: ModelRequest, response: ModelResponse) -> bytes:
             "messages": [_without_empty(asdict(message)) for message in request.messages],
         },
         "response": asdict(response),
+        "call": call,
     }
     return json.dumps(document, sort_keys=True).encode()

@@ -125,6 +125,10 @@ class GitArtifactStore:
         """See AnchorStore."""
         return await in_thread(self._repository.anchors, most)
 
+    async def exchanges(self, workflow_id: str) -> list[tuple[str, str, bytes]]:
+        """(task id, digest of the key, content) of all that was kept of a workflow; for traces."""
+        return await in_thread(self._repository.list_exchanges, workflow_id)
+
     async def import_base(self, source_repo: Path, rev: str = "HEAD") -> str:
         """Copy a commit of an existing repository into the store; see artifacts.store.importing."""
         return await in_thread(import_base, self._repository, source_repo, rev)

@@ -15,7 +15,7 @@ from artifacts.git.process import GitFailed, run
 from artifacts.git.ref_names import Ref
 from artifacts.store.repository import Repository
 from contracts.base.errors import ArtifactError, InvalidInput, StoreUnavailable
-from contracts.base.refs import ANCHORS, AUDIT, FETCHED, HEADS, TAGGED, UNVERIFIED
+from contracts.base.refs import ANCHORS, AUDIT, EXCHANGES, FETCHED, HEADS, TAGGED, UNVERIFIED
 from contracts.ports.artifacts import RefMove
 
 PROTOCOLS = frozenset({"file", "git", "http", "https", "ssh"})
@@ -101,6 +101,11 @@ class RemoteRepository(Repository):
 
     def _refresh_anchors(self) -> None:
         self._fetch([f"+{AUDIT}/*:{AUDIT}/*"], "anchors of the audit log")
+
+    def list_exchanges(self, workflow_id: str) -> list[tuple[str, str, bytes]]:
+        folder = f"{EXCHANGES}/{ref_names.identifier('workflow_id', workflow_id)}"
+        self._fetch([f"+{folder}/*:{folder}/*"], "model exchanges")
+        return super().list_exchanges(workflow_id)
 
     def refresh(self, workflow_id: str) -> None:
         folder = f"{HEADS}/{ref_names.identifier('workflow_id', workflow_id)}"

@@ -22,7 +22,16 @@ from artifacts.merge.merging import Merger
 from artifacts.store import drafting
 from contracts.base.errors import ArtifactError, UnsafePath
 from contracts.base.paths import check_path
-from contracts.base.refs import ANCHORS, MERGES, PENDING, RESERVED_TASKS, RESULT, SNAPSHOTS, UNVERIFIED
+from contracts.base.refs import (
+    ANCHORS,
+    EXCHANGES,
+    MERGES,
+    PENDING,
+    RESERVED_TASKS,
+    RESULT,
+    SNAPSHOTS,
+    UNVERIFIED,
+)
 from contracts.ports.artifacts import PendingCommit, RefMove
 
 # A commit with more parents is slow to show, so they are merged group by group.
@@ -168,6 +177,19 @@ class Repository:
         """Load the content saved last under the key, None when there is none."""
         found = self.objects.read(f"{ref_names.exchange(workflow_id, task_id, key)}:exchange")
         return found.content if found else None
+
+    def list_exchanges(self, workflow_id: str) -> list[tuple[str, str, bytes]]:
+        """List (task id, digest of the key, content) of the exchanges of a workflow."""
+        folder = f"{EXCHANGES}/{ref_names.identifier('workflow_id', workflow_id)}/"
+        query = ["for-each-ref", "--format=%(objectname) %(refname)", folder]
+        rows = [line.split(" ", 1) for line in run(query, git_dir=self.git_dir).decode().splitlines()]
+        found = self.objects.read_all([f"{oid}:exchange" for oid, _ in rows])
+        places = (ref.removeprefix(folder).partition("/") for _, ref in rows)
+        return [
+            (task_id, digest, one.content)
+            for (task_id, _, digest), one in zip(places, found, strict=True)
+            if one
+        ]
 
     def prune_pending(self, older_than_seconds: float) -> int:
         """Delete refs of older outcomes, merges and snapshots (by commit time); return how many.

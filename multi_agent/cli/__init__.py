@@ -48,6 +48,8 @@ _COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "apply": LazyCommand("delivery.apply:apply", "Put what a workflow changed into your repository."),
     "pr": LazyCommand("delivery.pr:pull_request", "Open a pull or merge request, or update it."),
     "logs": LazyCommand("diagnosis.logs:logs", "Print the logs of the processes that serve a folder."),
+    "observe": LazyCommand("diagnosis.observe:observe", "Log everything for a while."),
+    "trace": LazyCommand("diagnosis.trace:trace", "Show where time, tokens and money went."),
     "why": LazyCommand("diagnosis.why:why", "Say what unfinished tasks wait for."),
     "verify": LazyCommand("diagnosis.verify:verify", "Check that nothing was lost, done twice or moved."),
     "approvals": LazyCommand("approvals.group:approvals", "Look at what waits for approval, and decide."),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from contracts.base.errors import InvalidInput
 from contracts.documents.approval_policy import RISKS
 from contracts.messages.budget import MOST_TOKENS, MOST_USD
 from multi_agent.cli.completing import complete_workflow
@@ -64,6 +66,20 @@ questions_option = click.option(
     help="Whether agents in a repository may ask you (see `answer`), or decide themselves. [default: auto, "
     "where this command runs on a terminal; env MULTI_AGENT_QUESTIONS]",
 )
+
+
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_SPAN = re.compile(r"(\d{1,6})([smhd])")
+
+
+def seconds_of_span(option: str, span: str) -> float:
+    """The seconds of a span such as 30m. Raises InvalidInput, which names the option."""
+    found = _SPAN.fullmatch(span)
+    if not found:
+        raise InvalidInput(
+            f"{option} is {span[:40]!r}; write a number with s, m, h or d, such as 30m, 12h or 7d"
+        )
+    return int(found[1]) * _SECONDS[found[2]]
 
 
 class Dollars(click.FloatRange):

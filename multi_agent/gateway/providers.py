@@ -14,7 +14,7 @@ import aiohttp
 from yarl import URL
 
 from contracts.base.errors import NotConfigured
-from contracts.base.redaction import MARK, SHORTEST
+from contracts.base.secrets.redaction import MARK, SHORTEST
 from multi_agent.gateway.preparing import PreparedRequest
 from multi_agent.gateway.refusals import GatewayRefusal
 from multi_agent.gateway.routes import ModelAddress

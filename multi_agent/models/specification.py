@@ -10,7 +10,7 @@ from typing import Final, Literal
 from pydantic import SecretStr
 
 from contracts.base.errors import NotConfigured
-from contracts.base.redaction import Redactor
+from contracts.base.secrets.redaction import Redactor
 from contracts.ports.rates import Rates, RateWindow
 from multi_agent.models.adapters.accepted import LimitName, SchemaStyle, Told, ToolStyle
 from multi_agent.models.layers.stored_cache import CacheRules

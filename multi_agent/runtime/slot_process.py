@@ -15,6 +15,7 @@ from agents.worker.board import Board
 from agents.worker.lanes import Lane, Reading
 from contracts.base.errors import ModelUnavailable, MultiAgentError
 from contracts.base.processes.shortage import shortage_of
+from contracts.base.secrets.patterns import without_secret_patterns
 from contracts.ports.bus import MessageBus
 from multi_agent.bootstrap import (
     arm_failpoints,
@@ -138,6 +139,7 @@ def _make_worker(
         lease_seconds=settings.lease_seconds,
         grace_seconds=GRACE_SECONDS,
         metrics=WorkerMetrics(),
+        redact=lambda text: without_secret_patterns(settings.redactor(text)),
     )
 
     services = WorkerServices(

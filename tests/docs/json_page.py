@@ -33,6 +33,8 @@ from multi_agent.gateway.records.figures import ErrorClass, ModelFigures
 from multi_agent.gateway.records.record import RequestRecord
 from multi_agent.rollout.decision import Check, GateDecision
 from multi_agent.rollout.figures import ArmFigures
+from multi_agent.telemetry.tracing.spans import Span
+from multi_agent.telemetry.tracing.trace import Trace
 from orchestrator.core.audit.chain import BadRow
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from sandbox_runner.probe_report import BackendReport
@@ -80,6 +82,7 @@ STATIC: Final[Mapping[str, Iterable[str]]] = {
     "environment list": _of(BuiltEnvironment),
     "environment remove": _names(BuiltEnvironment),
     "doctor": _of(Finding),
+    "trace": ["conventions", *_names(Trace), *(f"spans[].{name}" for name in _names(Span))],
     "verify": ["checked", "violations", "violations[].promise", "violations[].message"],
     "sandbox test": _of(BackendReport),
     "audit list": [f"[].{name}" for name in (*AUDIT_ROW, "hash")],
@@ -147,6 +150,8 @@ WORDS: Final[Mapping[str, str]] = {
     "pr": "One object: the request's address and branch; `opened` is false where one was updated.",
     "logs": "One object a line; further keys depend on `event`. A line that was no JSON is the event.",
     "why": "One object. `code` is for programs, `do` is a command that does something about it.",
+    "trace": "One object: the spans, the root first. `end` is null while it goes on; `problems` says what is "
+    "missing. Attributes are named as [traces](tracing.md) has them.",
     "verify": "One object.",
     "approvals list": "A list, one object for each. `action` is what is hashed.",
     "approvals policy": "One object; `policy` is null without rules. `asked_per_hundred` is by policy.",

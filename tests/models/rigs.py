@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from contracts.base.redaction import Redactor
+from contracts.base.secrets.redaction import Redactor
 from contracts.ports.model import ModelClient, ModelMessage, ModelRequest, ModelResponse
 from multi_agent.models import ModelSettings, build_model
 from multi_agent.models.adapters.manual import ManualFiles

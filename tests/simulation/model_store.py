@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from contracts.base.errors import StoreUnavailable
 from contracts.messages.channels import SHARDS
+from contracts.messages.journal import JournalEvent
 from orchestrator.client.views import WorkerView
 from orchestrator.core.approvals.releasing import release
 from orchestrator.core.attempts import MAX_CRASHES
@@ -47,6 +48,8 @@ class ModelStore:
         self.succeeded: Counter[Key] = Counter()
         self.commits = 0
         self.allowed = Allowed()
+        self.journal: list[tuple[str, JournalEvent]] = []
+        """(workflow id, entry) of all that was committed."""
         self.marked: Callable[[OutboxEntry], None] = lambda _: None
         """Hears of each effect that counts as done."""
 
@@ -113,6 +116,7 @@ class ModelStore:
 
     def _write(self, batch: Batch) -> None:
         self.commits += 1
+        self.journal += batch.journal
         for name, workflow in batch.created.items():
             check(name not in self.headers, "I2: a workflow was created twice")
             planned = (TaskState(task.item, task.item.dependencies) for task in workflow.tasks.values())

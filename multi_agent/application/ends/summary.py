@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from agents.sdk.baselines import load_baseline
 from contracts.base.errors import MultiAgentError
 from contracts.base.paths import EVERYWHERE
-from contracts.base.redaction import without_password
 from contracts.base.refs import branch_name, is_metadata
+from contracts.base.secrets.redaction import without_password
 from contracts.documents.baseline import Baseline
 from contracts.messages.payloads import Usage
 from multi_agent.application.ends.unmoved import check_unmoved

@@ -52,5 +52,5 @@ def gateway(rules: tuple[str, ...], **options: object) -> None:
     alone has the keys of services.
     """
     settings = settings_of(gateway_map=",".join(rules) or None, **options)
-    set_up_logs(settings.log_level, settings.redactor, process="gateway", cache=True)
+    set_up_logs(settings.log_level, settings.redactor, process="gateway", serves=settings.data)
     asyncio.run(run_gateway(settings))

@@ -58,6 +58,7 @@ from multi_agent.runtime.observing.bus_watch import check_bus, watched
 from multi_agent.runtime.observing.event_hooks import told
 from multi_agent.runtime.observing.hooks import Hook
 from multi_agent.runtime.observing.step_watch import steps_told
+from multi_agent.runtime.observing.trace_export import exported
 from multi_agent.runtime.served_paths import served_paths
 from multi_agent.runtime.services import open_artifacts
 from multi_agent.runtime.stack import Stack
@@ -149,8 +150,9 @@ class RunSession:
                 self._baseline.start(self._stack.settings, self._base)
                 if plan is None and options.request is not None:
                     plan = await self._make_plan(options.request, artifacts)
-                served = served_paths(self._stack.settings)
-                async with told(self._stack.settings, options.hooks, say):
+                used = self._stack.settings
+                served = served_paths(used)
+                async with told(used, options.hooks, say), exported(used, say):
                     return await served.during(self._work(plan, artifacts))
             finally:
                 self._screen.close()

@@ -104,6 +104,8 @@ TEXTS: Mapping[str, _Text] = {
     "github_token": _Text({"form": "no token"}, ("GH_TOKEN",)),
     "github_enterprise_token": _Text({"form": "no token"}, ("GH_ENTERPRISE_TOKEN",)),
     "gitlab_token": _Text({"form": "no token"}, ("GITLAB_TOKEN",)),
+    "otlp_endpoint": _Text({"form": "nonsense", "unreachable": f"http://{AWAY}"}, ("traces",)),
+    "otlp_headers": _Text({"form": "nonsense"}),
     "forges": _Text({"form": "nonsense"}, ("MULTI_AGENT_FORGES",)),
     "role_budgets": _Text({"form": "nonsense"}, ("MULTI_AGENT_ROLE_BUDGETS",)),
     "environment": _Text({"absent": "/nonexistent", "file": "plan.json"}, ("environment",)),
