@@ -6,11 +6,13 @@ from functools import cache
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
+from contracts.documents.todo_list import Role
 from contracts.messages.payloads import TaskOutcome, Usage
 from contracts.runtime.bounded_names import BoundedNames
 
 _SECONDS = (0.05, 0.25, 1, 5, 15, 60, 300, 1_800)
 _PERCENT = (0, 50, 70, 80, 90, 95, 99.9, 100)
+_GRAVE = ("major", "critical")
 _MOST_ROLES = 50
 """Anybody may add agents."""
 
@@ -57,6 +59,9 @@ class WorkerMetrics:
         )
         self._dead = counter("multi_agent_dead_messages", "Messages nobody could read")
         self._role = BoundedNames(_MOST_ROLES)
+        # Shown before they happen: the first time is a change then.
+        for severity in _GRAVE:
+            self._findings.labels(Role.REVIEWER.value, severity)
 
     def finished(self, role: str, outcome: TaskOutcome) -> None:
         role = self._role(role)

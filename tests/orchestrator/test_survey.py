@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prometheus_client import CollectorRegistry
 
 from contracts.messages.budget import Amount, Budget, SpendingLimits
@@ -16,7 +18,7 @@ from tests.orchestrator.plans import item, plan
 NOW = 1_000.0
 
 
-def workflow(*changes: dict[str, object], budget: Budget | None = None) -> Workflow:
+def workflow(*changes: dict[str, Any], budget: Budget | None = None) -> Workflow:
     """One with a task for each of these changes."""
     started = Workflow.start("wf", plan(*(item(f"t{n}") for n in range(len(changes)))), shard=1, now=0.0)
     header = started.header._replace(budget=budget)

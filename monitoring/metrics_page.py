@@ -1,9 +1,7 @@
-"""Write docs/metrics.md from the code. With --check, exit 1 when it is not what would be written."""
+"""The page that lists every metric, from the code."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -15,11 +13,10 @@ from multi_agent.telemetry.model_metrics import ModelMetrics
 from orchestrator.service.metrics import OrchestratorMetrics
 from sandbox_runner.service.metrics import HostMetrics
 
-PAGE = Path(__file__).resolve().parent / "metrics.md"
 HEAD = """# Metrics
 
 `--metrics-port` of each process serves these at `/metrics`, for Prometheus; that of `up` and `run` serves
-what all their processes count. Written by `python docs/make_metrics.py` from the code. What they are good for:
+what all their processes count. Written by `python -m monitoring` from the code. What they are good for:
 [observability](observability.md).
 
 Names and labels of a released version stay: what must change gets a new name beside the old one. A histogram
@@ -71,11 +68,3 @@ def page() -> str:
         text += f"\n## {name}\n\n| name | kind | labels | meaning |\n|---|---|---|---|\n"
         text += "".join(row(metric) for metric in metrics_of(*kinds))
     return text
-
-
-if __name__ == "__main__":
-    if "--check" in sys.argv[1:]:
-        sys.exit(
-            0 if PAGE.read_text("utf-8") == page() else f"{PAGE} is out of date: run this without --check"
-        )
-    PAGE.write_text(page(), "utf-8")
