@@ -4,6 +4,8 @@ from monitoring.panels import Board, Lines, Query, quantiles
 
 _FAILED = 'sum(rate(multi_agent_model_requests_total{outcome!~"ok|cancelled"}[$__rate_interval]))'
 
+_ALL = "sum(rate(multi_agent_model_requests_total[$__rate_interval]))"
+
 MODELS = Board(
     "models",
     "multi-agent: models and cost",
@@ -24,7 +26,7 @@ MODELS = Board(
         Lines(
             "Questions that failed",
             "Part of all tries.",
-            (Query(f"{_FAILED} / sum(rate(multi_agent_model_requests_total[$__rate_interval]))", "failed"),),
+            (Query(f"{_FAILED} / {_ALL} or {_ALL} * 0", "failed"),),
             "check the service's own page, key and quota; name a second model with a comma.",
             "percentunit",
             0.5,

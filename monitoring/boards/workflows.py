@@ -78,9 +78,7 @@ WORKFLOWS = Board(
             "Refused",
             "Outcomes that came too late or from the wrong worker, and commands that did not apply.",
             (
-                Query(
-                    'sum(rate(multi_agent_outcomes_total{accepted="false"}[$__rate_interval]))', "outcomes"
-                ),
+                Query(events("outcome.refused"), "outcomes"),
                 Query(events("command.refused"), "commands"),
             ),
             "a few follow every lost worker; a steady rate means that clocks, leases or workers are unwell.",
