@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from orchestrator.core.state import TaskState, TaskStatus, Workflow
@@ -48,12 +48,11 @@ class Surveyor:
         is_running: whether a worker says of a dispatch id that it executes it.
         now: in seconds since 1970.
         """
-        found, looked_at = Survey(budget_left=1.0), 0
+        found, looked_at, left = Survey(), 0, 1.0
         waits = dict[tuple[str, str, str], float]()
-        least = 1.0
         for workflow in workflows:
             looked_at += len(workflow.tasks)
-            least = min(least, _budget_left(workflow))
+            left = min(left, _budget_left(workflow))
             for task in workflow.tasks.values():
                 if not task.status.terminal:
                     found.tasks[task.item.agent_role, task.status.value] += 1
@@ -66,7 +65,7 @@ class Surveyor:
             age = max(found.waiting_seconds.get(status, 0.0), monotonic - since)
             found.waiting_seconds[status] = age
         self._due_at = monotonic + max(_LEAST_SECONDS, looked_at / _TASKS_A_SECOND)
-        return Survey(found.tasks, found.queued_seconds, found.waiting_seconds, least)
+        return replace(found, budget_left=left)
 
 
 def _add_age(found: Survey, task: TaskState, is_running: Callable[[str], bool], now: float) -> None:
