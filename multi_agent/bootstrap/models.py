@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from contracts.messages.payloads import Usage
     from contracts.ports.rates import Rates, RateWindow
     from multi_agent.models import Asked, ModelSettings
+    from multi_agent.models.layers.measured import CallSeen
     from multi_agent.models.layers.stored_cache import CacheRules
     from multi_agent.models.prices import Price
     from planner_service.planning import Planner
@@ -31,15 +32,18 @@ def make_windows(settings: Settings) -> dict[str, RateWindow]:
     return {model: SharedWindow(rates) for model, rates in _limited(settings).items()}
 
 
-def make_model(settings: Settings, windows: Mapping[str, RateWindow] | None = None) -> ModelClient:
+def make_model(
+    settings: Settings, windows: Mapping[str, RateWindow] | None = None, seen: CallSeen | None = None
+) -> ModelClient:
     """The model client that the settings name. Raises NotConfigured.
 
     windows: what counts its use together with that of other processes of this machine.
+    seen: hears of each question to it.
     """
     from multi_agent.models import build_model
 
     counting = _with_team(settings, windows or {})
-    return build_model(replace(model_settings(settings), windows=counting))
+    return build_model(replace(model_settings(settings), windows=counting, seen=seen))
 
 
 def _with_team(settings: Settings, windows: Mapping[str, RateWindow]) -> Mapping[str, RateWindow]:

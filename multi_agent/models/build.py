@@ -15,6 +15,7 @@ from multi_agent.models.layers.bounds import Bounded
 from multi_agent.models.layers.budgeted import Bound, Budgeted, no_price
 from multi_agent.models.layers.cache import Cached
 from multi_agent.models.layers.fallback import Fallback
+from multi_agent.models.layers.measured import Measured
 from multi_agent.models.layers.rate_limit import LocalWindow, RateLimited
 from multi_agent.models.layers.redacted import Redacted
 from multi_agent.models.layers.retry import Retrying, RetryPolicy
@@ -166,4 +167,5 @@ def _service(settings: ModelSettings, model: str, policy: RetryPolicy) -> ModelC
 
 def _guarded(settings: ModelSettings, adapter: ModelClient) -> ModelClient:
     """What every adapter gets, before anything keeps, repeats or records an answer."""
-    return Redacted(Bounded(adapter, settings.max_answer_bytes), settings.redact)
+    client = Redacted(Bounded(adapter, settings.max_answer_bytes), settings.redact)
+    return client if settings.seen is None else Measured(client, settings.seen)

@@ -81,7 +81,7 @@ async def run_orchestrator(settings: Settings, *, orchestrator_id: str, replaces
         settings, database, bus, artifacts, orchestrator_id=orchestrator_id, gone=gone
     )
     log_of_decisions = make_client(settings, database, via="orchestrator").audit
-    _serve_metrics(settings)
+    _serve_metrics(settings, "orchestrator")
     on_stop_signals(orchestrator.stop)
     freeze_heap()
     log.info("orchestrator_started", pid=os.getpid())
@@ -117,13 +117,17 @@ async def run_sandbox_host(settings: Settings, *, host_id: str) -> None:
         if store is not None:
             stack.push_async_callback(store.close)
         host = make_sandbox_host(settings, bus, sandbox, host_id, served)
-        _serve_metrics(settings)
+        _serve_metrics(settings, "sandbox_host")
         on_stop_signals(host.stop)
         log.info("sandbox_host_started", host_id=host_id, pid=os.getpid(), backend=sandbox.backend)
         await host.run()
     log.info("sandbox_host_stopped", host_id=host_id)
 
 
-def _serve_metrics(settings: Settings) -> None:
+def _serve_metrics(settings: Settings, process: str) -> None:
+    # How to count must be known before this is imported; see metrics_server.
+    from multi_agent.runtime.observing.build_info import BuildInfo  # noqa: PLC0415
+
+    BuildInfo().show(process)
     if settings.metrics_port is not None:
         serve_metrics(settings.metrics_host, settings.metrics_port)

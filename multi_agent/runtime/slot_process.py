@@ -38,7 +38,13 @@ if TYPE_CHECKING:
     from agents.worker.worker import Worker
     from contracts.ports.rates import RateWindow
 
-_PRELOADED: Final = ("agents.worker.worker", "agents.worker.metrics", "artifacts", "sandbox_runner.choose")
+_PRELOADED: Final = (
+    "agents.worker.worker",
+    "agents.worker.metrics",
+    "multi_agent.telemetry.model_metrics",
+    "artifacts",
+    "sandbox_runner.choose",
+)
 GRACE_SECONDS: Final = 6.0
 """How long what runs may go on after `stop`, so that a keeper and all its processes are gone within 10 s."""
 
@@ -120,9 +126,10 @@ def _make_worker(
     from agents.worker.metrics import WorkerMetrics  # noqa: PLC0415
     from agents.worker.settings import WorkerSettings  # noqa: PLC0415
     from agents.worker.worker import Worker  # noqa: PLC0415
+    from multi_agent.telemetry.model_metrics import ModelMetrics  # noqa: PLC0415
 
     settings = wanted.settings
-    artifacts, model = make_artifacts(settings), make_model(settings, wanted.windows)
+    artifacts, model = make_artifacts(settings), make_model(settings, wanted.windows, ModelMetrics().seen)
     # Long agents run programs; few others do.
     early = order.lane is Lane.LONG
     sandbox, workspaces = make_worker_sandbox(

@@ -8,13 +8,12 @@ from typing import Final
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
+from contracts.runtime.bounded_names import BoundedNames
 from multi_agent.gateway.request_line import RequestLine
 
 _SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _NAME: Final = "multi_agent_gateway"
 _MOST_MODELS: Final = 100
-"""Names that series have; where callers choose them there may be any number."""
-OTHERS: Final = "others"
 
 
 class GatewayMetrics:
@@ -36,12 +35,12 @@ class GatewayMetrics:
             ["key", "limit"],
             multiprocess_mode="livemostrecent",
         )
-        self._models: set[str] = set()
+        self._named = BoundedNames(_MOST_MODELS)
 
     def ended(self, line: RequestLine) -> None:
         """Count a request."""
         prepared = line.prepared
-        model = self._model(str(prepared.address)) if prepared and line.tries else ""
+        model = self._named(str(prepared.address)) if prepared and line.tries else ""
         outcome = line.failure.kind if line.failure else "cancelled" if line.is_cancelled else "ok"
         self._requests.labels(line.format, model, outcome).inc()
         if line.usage:
@@ -63,8 +62,3 @@ class GatewayMetrics:
 
     def left(self, key: str, limit: str, amount: float) -> None:
         self._left.labels(key, limit).set(amount)
-
-    def _model(self, name: str) -> str:
-        if len(self._models) < _MOST_MODELS:
-            self._models.add(name)
-        return name if name in self._models else OTHERS
