@@ -27,15 +27,11 @@ def _env(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(
-    BudgetSettings,
-    GatewaySettings,
-    LayerSettings,
-    RolloutSettings,
-    TraceSettings,
-    ForgeSettings,
-    BaseSettings,
-):
+class _Served(GatewaySettings, RolloutSettings):
+    """What other programs are served."""
+
+
+class Settings(BudgetSettings, LayerSettings, _Served, TraceSettings, ForgeSettings, BaseSettings):
     """All settings, each from an environment variable; options of the command line override them.
 
     Every setting has a default that works on a machine without any services.
@@ -66,15 +62,13 @@ class Settings(
     )
     audit_hook: SecretStr | None = Field(
         default=None,
-        description="a command or an http address that is told the heads of the [audit log](audit.md)",
+        description="a command or http address that is told the heads of the [audit log](audit.md)",
     )
     model: str | None = Field(
         default=None, description="see [models](models.md); without it Gemini with a key, else `replay`"
     )
     gemini_api_key: SecretStr | None = Field(
-        default=None,
-        validation_alias=_env("GEMINI_API_KEY", "GOOGLE_API_KEY"),
-        description="key for Gemini",
+        default=None, validation_alias=_env("GEMINI_API_KEY", "GOOGLE_API_KEY"), description="key for Gemini"
     )
     gemini_base_url: str | None = Field(default=None, description="another address of Gemini")
     openai_api_key: SecretStr | None = Field(

@@ -22,16 +22,7 @@ from artifacts.merge.merging import Merger
 from artifacts.store import drafting
 from contracts.base.errors import ArtifactError, UnsafePath
 from contracts.base.paths import check_path
-from contracts.base.refs import (
-    ANCHORS,
-    EXCHANGES,
-    MERGES,
-    PENDING,
-    RESERVED_TASKS,
-    RESULT,
-    SNAPSHOTS,
-    UNVERIFIED,
-)
+from contracts.base.refs import ANCHORS, EXCHANGES, RESERVED_TASKS, RESULT, SHORT_LIVED, UNVERIFIED
 from contracts.ports.artifacts import PendingCommit, RefMove
 
 # A commit with more parents is slow to show, so they are merged group by group.
@@ -199,8 +190,7 @@ class Repository:
         limit = time.time() - older_than_seconds
         query = ["for-each-ref", "--format=%(committerdate:unix) %(objectname) %(refname)"]
         rows = [
-            line.split()
-            for line in run([*query, PENDING, MERGES, SNAPSHOTS], git_dir=self.git_dir).decode().splitlines()
+            line.split() for line in run([*query, *SHORT_LIVED], git_dir=self.git_dir).decode().splitlines()
         ]
         drops = [(ref, oid) for when, oid, ref in rows if int(when) < limit]
         self.guard.persist(lambda: self._refs.delete(drops))

@@ -38,6 +38,9 @@ TAGGED: Final = "refs/tagged"
 """T/name: tags of users' repositories, by the object T that each points at."""
 SNAPSHOTS: Final = "refs/snapshots"
 """Trees of workspaces, each as a commit, by a digest of what changed and of the tree before."""
+
+SHORT_LIVED: Final = (PENDING, MERGES, SNAPSHOTS)
+"""What nobody needs once it is old."""
 FETCHED: Final = "refs/fetched"
 """Commits that a cache has of a remote store."""
 
