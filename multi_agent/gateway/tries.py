@@ -65,7 +65,8 @@ class RequestTries:
         wait = self._wait(refusal)
         if wait is None:
             return await self._for_next(prepared, refusal)
-        self._say("gateway_retry", prepared, refusal, wait_seconds=round(wait, 2))
+        said = self._about(prepared, refusal)
+        _log.warning("gateway_retry", **said, wait_seconds=round(wait, 2))
         await asyncio.sleep(wait)
         self._attempt += 1
         return prepared
@@ -87,7 +88,8 @@ class RequestTries:
         if not refusal.is_final:
             seconds = _away_seconds(refusal)
             self._rules.turns.note_away(str(prepared.address), seconds)
-            self._say("gateway_passed_over", prepared, refusal, asked_last_seconds=round(seconds))
+            said = self._about(prepared, refusal)
+            _log.warning("gateway_passed_over", **said, asked_last_seconds=round(seconds))
         goes_on = refusal.failure.kind in _PASSED_ON and not refusal.is_final
         while goes_on and self._prepare_for and self._left:
             listed, following = (prepared.address, *prepared.others), self._left.pop(0)
@@ -106,15 +108,14 @@ class RequestTries:
         away = (one for one in self._failed if one[1].failure.kind in _OUTAGES and not one[1].is_final)
         return next(away, self._failed[0])
 
-    def _say(self, event: str, prepared: PreparedRequest, refusal: GatewayRefusal, **facts: float) -> None:
-        _log.warning(
-            event,
-            request_id=self._line.request_id,
-            model=str(prepared.address),
-            failure=refusal.failure.kind,
-            reason=refusal.failure.message[:_MOST_SHOWN],
-            **facts,
-        )
+    def _about(self, prepared: PreparedRequest, refusal: GatewayRefusal) -> dict[str, str]:
+        """What is logged of a try."""
+        return {
+            "request_id": self._line.request_id,
+            "model": str(prepared.address),
+            "failure": refusal.failure.kind,
+            "reason": refusal.failure.message[:_MOST_SHOWN],
+        }
 
 
 def _away_seconds(refusal: GatewayRefusal) -> float:

@@ -48,7 +48,7 @@ CALLS: dict[str, list[tuple[list[str], int, bool]]] = {
     "verify": [([], 0, False)],
     "map": [([ARGUMENT, "--repo", f"no{ARGUMENT}"], 2, True)],
     "baseline": [(["--repo", f"no{ARGUMENT}"], 2, True)],
-    "approvals list": [([], 0, True)],
+    "approvals list": [([], 0, False)],
     "approvals show": [(["waiting"], 0, True), (["--all"], 0, True)],
     "approvals approve": [(["waiting", "--hash", ARGUMENT], 2, True)],
     "approvals reject": [(["waiting", "--hash", ARGUMENT], 2, True)],

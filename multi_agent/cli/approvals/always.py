@@ -41,8 +41,8 @@ async def _always(settings: Settings, workflow: str | None, task: str | None, ex
             print_line(
                 f"before all other rules of {policy_file(settings)}, as version {proposed.policy.version}"
             )
-            words = ("approvals", "always", pending.workflow_id, pending.task_id, "--sign", digest)
-            print_line(f"sign it: {command_line(*words)}")
+            sign = command_line("approvals", "always", pending.workflow_id, pending.task_id, "--sign", digest)
+            print_line(f"sign it: {sign}")
             return
         if expected != digest:
             raise InvalidInput(f"--sign {expected}: the rules would hash to {digest}; look at them again")

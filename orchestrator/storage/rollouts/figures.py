@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Integer, Row, and_, case, cast, func, literal, select
 
-from orchestrator.storage.rollouts import tables as t
+from orchestrator.storage import tables as t
 
 _c = t.rollout_requests.c
 _OURS = _c.assigned != "legacy"

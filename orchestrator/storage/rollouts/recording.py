@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from contracts.messages.rollout import Begun, Ended, Rated, RolloutRecord
-from orchestrator.storage.rollouts import tables as t
+from orchestrator.storage import tables as t
 from orchestrator.storage.rollouts.state import read_rollout
 
 BLOCK: Final = 100

@@ -8,8 +8,8 @@ from typing import Final
 from sqlalchemy import Connection, insert, select, update
 
 from orchestrator.core.audit.entries import COMMANDS, AuditEntry
+from orchestrator.storage import tables as t
 from orchestrator.storage.audit.log import append_audit
-from orchestrator.storage.rollouts import tables as t
 
 RUNNING: Final = "running"
 _r = t.rollouts.c

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, String, Table, Text
 
-from orchestrator.storage.naming import metadata
+from orchestrator.storage.tables.naming import metadata
 
 rollouts = Table(
     "rollouts",

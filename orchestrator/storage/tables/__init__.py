@@ -17,8 +17,8 @@ from sqlalchemy import (
     false,
 )
 
-from orchestrator.storage.naming import metadata
-from orchestrator.storage.rollouts.tables import rollout_decisions, rollout_requests, rollouts
+from orchestrator.storage.tables.naming import metadata
+from orchestrator.storage.tables.rollouts import rollout_decisions, rollout_requests, rollouts
 
 __all__ = ("metadata", "rollout_decisions", "rollout_requests", "rollouts")
 
