@@ -23,9 +23,11 @@ _ONLY_ONE: Final = "answer with exactly one JSON document and nothing else"
 _START: Final = re.compile(r'\{(?=\s*["}])|\[(?=\s*[\[{"\]\d-])')
 # The closing quote is optional and the repeats are possessive, so that an unclosed string costs one pass.
 _TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+# A comment with a quote in it may be the rest of a string whose own quotes are not escaped.
+_COMMENT: Final = r'//[^\n"]*+(?=\n|\Z)'
 # What can be mended: what it leaves in a string stays, and it looks at nothing many times.
 _MENDED: Final = re.compile(
-    r'"(?:[^"\\]++|\\.)*+"?|//[^\n]*+|,(?=(?:\s++|//[^\n]*+)*+[\]}])|\b(?:True|False|None)\b', re.DOTALL
+    rf'"(?:[^"\\]++|\\.)*+"?|{_COMMENT}|,(?=(?:\s++|{_COMMENT})*+[\]}}])|\b(?:True|False|None)\b', re.DOTALL
 )
 _WORDS: Final = {"True": "true", "False": "false", "None": "null"}
 _NESTED_LIST: Final = re.compile(r"\[\s*[\[{]")

@@ -51,7 +51,7 @@ async def test_a_good_arm_goes_through_all_stages_by_itself(database: Database) 
     assert details["figures"]["legacy"]["ended"] + details["figures"]["multi_agent"]["ended"] == 600
     rows = await database.read(lambda one: list(read_rows(one)))
     assert [row.kind for row in rows] == ["rollout.started", "rollout.promoted", "rollout.completed"]
-    assert "e = " in rows[1].facts["facts"]["check_success"]
+    assert "e = " in rows[1].facts["check_success"]
     assert not (await database.read(lambda one: verify(read_rows(one), read_heads(one)))).bad
 
 

@@ -141,6 +141,28 @@ class Late:
         return None
 
 
+async def test_a_trace_that_is_never_taken_holds_up_no_other(tmp_path: Path) -> None:
+    taken: list[str] = []
+
+    def send(spans: Sequence[Span]) -> None:
+        name = next(f"w{number}" for number in range(5) if spans[0].trace_id == trace_id_of(f"w{number}"))
+        if name == "w0":
+            raise Unavailable("413")
+        taken.append(name)
+
+    async with served(tmp_path) as (settings, desk):
+        export = TraceExport(settings, desk.client, send)
+        await export.begin()
+        for number in range(5):
+            await fail(desk, f"w{number}")
+            if number < 3:
+                with pytest.raises(Unavailable, match="413"):
+                    await export.look()
+            else:
+                await export.look()
+    assert taken == ["w1", "w2", "w3", "w4"]
+
+
 async def test_an_end_that_is_seen_late_is_sent_once_and_not_forgotten(tmp_path: Path) -> None:
     journal, sent = Late(), list[str]()
     settings = load_settings({"data_dir": tmp_path, "database_url": "postgresql://h/d"})

@@ -13,6 +13,8 @@ _STYLE: Final = r"(?:\x1b\[\d+m)*"
 """What a terminal is told between a name and its value."""
 _START: Final = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt])|(?<=\[\dm)|(?<=\[\d\dm))"
 """Where a word begins, also behind an escape."""
+_WHOLE: Final = _START.replace("(?<![A-Za-z0-9])", r"(?<![\w-])")
+"""The same for what has `-` and `_` in it, which is then read once."""
 _TOKEN: Final = re.compile(
     r"sk-(?:ant|proj|or)-[\w-]{16,}"
     rf"|{_START}sk-[A-Za-z0-9]{{20,}}"
@@ -20,7 +22,7 @@ _TOKEN: Final = re.compile(
     r"|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|glpat-[\w-]{16,}"
     r"|(?:AKIA|ASIA)[A-Z0-9]{16}"
     r"|xox[abeprs]-[A-Za-z0-9-]{10,}|hf_[A-Za-z0-9]{30,}|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{30,}"
-    r"|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]+"
+    rf"|{_WHOLE}eyJ[\w-]{{10,}}+\.eyJ[\w-]{{10,}}+\.[\w-]+"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     re.DOTALL | re.ASCII,
 )
@@ -37,7 +39,7 @@ _NAMED: Final = re.compile(
 )
 # What stands for a password in a message to people is none.
 _OF_URL: Final = re.compile(
-    r"([A-Za-z][A-Za-z0-9+.-]*://[^\s/:@\"']*:)(?!(?:\[secret\]|PASSWORD)@)[^\s/@\"']+(?=@)"
+    r"((?<=[A-Za-z0-9+.-])://[^\s/:@\"']*+:)(?!(?:\[secret\]|PASSWORD)@)[^\s/@\"']++(?=@)"
 )
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{24,}={0,2}", re.ASCII)
 _PERCENT: Final = re.compile(r"[\w.~%+-]{24,}", re.ASCII)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from contracts.base.errors import ArtifactError, MultiAgentError, NotConfigured
+from contracts.base.errors import ArtifactError, MultiAgentError, NotConfigured, Unavailable
 from contracts.messages.journal import WorkflowCancelled, WorkflowCompleted, WorkflowFailed
 from multi_agent.runtime.observing.traces import JournalReader, open_kept, read_trace
 from multi_agent.runtime.services import open_client
@@ -24,6 +25,7 @@ LAST_SECONDS: Final = 5.0
 SETTLE_SECONDS: Final = 10.0
 """How late an entry may become visible."""
 _PAGE: Final = 1_000
+_MOST_REFUSALS: Final = 3
 _ENDS: Final = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled)
 Send = Callable[[Sequence[Span]], None]
 
@@ -45,6 +47,8 @@ class TraceExport:
         self._settle_at = 0.0
         self._sent: set[int] = set()
         """Sequences of ends above what is settled."""
+        self._refused: Counter[int] = Counter()
+        """How often one was not taken while others were."""
 
     async def begin(self) -> None:
         """What ended before the first beginning in this folder is not sent."""
@@ -53,7 +57,10 @@ class TraceExport:
         self._position = self._safe = self._settled
 
     async def look(self) -> int:
-        """Send what has ended since; how many traces. Raises Unavailable, StoreUnavailable."""
+        """Send what has ended since; how many traces. Raises Unavailable, StoreUnavailable.
+
+        One that is not taken holds up no others, and is left out when others were taken three times.
+        """
         sent = await self._send_after(self._position)
         if time.monotonic() >= self._settle_at:
             sent += await self._send_after(self._settled)
@@ -63,17 +70,36 @@ class TraceExport:
         return sent
 
     async def _send_after(self, position: int) -> int:
-        sent = 0
+        sent, refused = 0, dict[int, Unavailable]()
         while entries := await self._client.events(None, position, _PAGE):
             ends = {one.workflow_id: one.sequence for one in entries if isinstance(one.event, _ENDS)}
             for workflow_id, sequence in ends.items():
-                if sequence not in self._sent:
+                if sequence in self._sent:
+                    continue
+                try:
                     await asyncio.to_thread(self._send, (await self._trace(workflow_id)).spans)
-                    self._sent.add(sequence)
-                    sent += 1
+                except Unavailable as error:
+                    refused[sequence] = error
+                    if len(refused) >= _MOST_REFUSALS and not sent:
+                        raise  # it takes nothing
+                    continue
+                self._sent.add(sequence)
+                sent += 1
             position = entries[-1].sequence
-            self._position = max(self._position, position)
+            if not refused:
+                self._position = max(self._position, position)
+        self._give_up(refused, others=sent > 0)
         return sent
+
+    def _give_up(self, refused: Mapping[int, Unavailable], *, others: bool) -> None:
+        """Leave out what was refused often enough. Raises why one was not taken that is tried again."""
+        if others:
+            self._refused.update(list(refused))
+        left_out = {sequence for sequence in refused if self._refused[sequence] >= _MOST_REFUSALS}
+        self._sent |= left_out
+        for sequence, error in refused.items():
+            if sequence not in left_out:
+                raise error
 
     async def _trace(self, workflow_id: str) -> Trace:
         async with open_kept(self._settings) as artifacts:
