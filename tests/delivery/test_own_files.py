@@ -10,7 +10,7 @@ import pytest
 
 from contracts.base.errors import InvalidInput
 from multi_agent.application.bases import find_base
-from multi_agent.settings import Settings
+from multi_agent.settings import load_settings
 from tests.artifacts.builders import commit_all, git
 from tests.delivery.test_recorded import effects, run
 from tests.delivery.worked import NAME, work
@@ -50,7 +50,7 @@ def test_a_result_does_not_become_the_users_rules(tmp_path: Path, server: ForgeS
 
 async def _found(repository: Path, **settings: Path) -> list[str]:
     said: list[str] = []
-    await find_base(Settings(**settings), repository, said.append)
+    await find_base(load_settings(settings), repository, said.append)
     return said
 
 
