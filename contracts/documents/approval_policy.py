@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
@@ -19,6 +20,10 @@ NOT_PLAIN: Final = frozenset(";&|<>$`(){}\n\r\\")
 """What makes another command of a line than the one it begins with."""
 USUAL_HOURS: Final = 24
 """How long an approval can be used."""
+
+_ANY_NAME: Final = "\0" * 201
+"""Stands for every name in a folder: only `*`, or the folder itself, is a pattern of it."""
+_GLOB: Final = re.compile(r"[*?]")
 
 Risk: TypeAlias = Literal["low", "medium", "high"]
 RISKS: Final = get_args(Risk)
@@ -76,15 +81,19 @@ class ApprovalRule(Model):
         return (
             facts.tool in self.tools
             and (not self.roles or facts.role in self.roles)
-            and (not self.paths or self._names(facts.paths))
+            and (not self.paths or self._names(facts))
             and (not self.commands or self._says(facts.command))
             and (self.usd_above is None or facts.usd is None or facts.usd > self.usd_above)
         )
 
-    def _names(self, paths: tuple[str, ...]) -> bool:
-        """Whether it names one of the paths; to allow something it must name all."""
-        found = [any(_reaches(one, path) for one in self.paths) for path in paths]
-        return all(found) and bool(found) if self.then == "allow" else any(found)
+    def _names(self, facts: ActionFacts) -> bool:
+        """Whether it names one of the paths. To allow something it must name all, and whole.
+
+        The words of a command do not say what it changes.
+        """
+        allows = self.then == "allow"
+        found = [any(_reaches(one, path, whole=allows) for one in self.paths) for path in facts.paths]
+        return bool(found) and not facts.command and all(found) if allows else any(found)
 
     def _says(self, command: str) -> bool:
         """Whether a pattern is that of the command. What a shell would read further allows nothing."""
@@ -115,17 +124,24 @@ class ApprovalPolicy(Model):
         return any(not WHOLE.issuperset(rule.tools) for rule in self.rules)
 
 
-def _reaches(pattern: str, path: str) -> bool:
-    """Whether what may be written at a path may be what a pattern names.
+def _reaches(pattern: str, path: str, *, whole: bool) -> bool:
+    """Whether what may be written at a path may be what a pattern names; `whole`: whether it is in any case.
 
     Of a task that may write everything a rule for paths says nothing: what it changed is known at its end,
     and is looked at before it is released.
     """
     if path == EVERYWHERE:
         return False
-    if path.endswith("/"):
-        return matches(pattern, f"{path}x") or pattern.lstrip("/").startswith(path)
-    return matches(pattern, path)
+    if not path.endswith("/"):
+        return matches(pattern, path)
+    if matches(pattern, path + _ANY_NAME):
+        return True
+    if whole:
+        return False
+    if "/" not in pattern.strip("/") and not pattern.startswith("/"):
+        return True
+    fixed, folder = _GLOB.split(pattern.lstrip("/"))[0].casefold(), path.casefold()
+    return fixed.startswith(folder) or folder.startswith(fixed)
 
 
 def frozen(value: Any) -> Any:
@@ -142,4 +158,10 @@ def combined(users: ApprovalPolicy | None, repository: ApprovalPolicy | None) ->
     if not found:
         return None
     version = ", ".join(f"{whose} {policy.version}" for whose, policy in found)[:300]
-    return ApprovalPolicy(version=version, rules=tuple(rule for _, one in found for rule in one.rules))
+    names = {rule.name for rule in users.rules} if users else set()
+    rules = [*(users.rules if users else ())]
+    for rule in repository.rules if repository else ():
+        # Rules are found by their names later.
+        name = f"{rule.name[:80]}.of-repository" if rule.name in names else rule.name
+        rules.append(rule.model_copy(update={"name": name}))
+    return ApprovalPolicy(version=version, rules=tuple(rules))

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 from contracts.base.errors import InvalidInput
 from contracts.base.model import Model
 from contracts.base.strict_json import shown
-from contracts.documents.approval_policy import ApprovalPolicy, frozen
+from contracts.documents.approval_policy import USUAL_HOURS, ApprovalPolicy, frozen
 from contracts.documents.path_patterns import matches, pattern_fault
 
 OWN_FILE: Final = ".multi-agent.toml"
@@ -52,6 +52,12 @@ def _pattern(pattern: str) -> str:
 def _asks_only(policy: ApprovalPolicy) -> ApprovalPolicy:
     if rule := next((rule for rule in policy.rules if rule.then == "allow"), None):
         raise ValueError(f"rule {rule.name!r} allows, which the user alone may")
+    wider = (one for one in policy.rules if one.idempotent or one.hours > USUAL_HOURS or one.risk == "low")
+    if rule := next(wider, None):
+        raise ValueError(
+            f"rule {rule.name!r} makes approvals wider (idempotent, hours above {USUAL_HOURS}, or risk low), "
+            "which the user alone may"
+        )
     return policy
 
 

@@ -9,7 +9,14 @@ from functools import partial
 from contracts.base.processes.users import user_name
 from orchestrator.core.audit.chain import Anchor, AuditRow, Head, Verified, verify
 from orchestrator.core.audit.entries import COMMANDS, AuditEntry, AuditKind, Fact, Via
-from orchestrator.storage.audit.log import append_audit, read_heads, read_newest, read_page, read_rows
+from orchestrator.storage.audit.log import (
+    append_audit,
+    read_heads,
+    read_newest,
+    read_page,
+    read_rows,
+    settle_heads,
+)
 from orchestrator.storage.sql.database import Database
 
 
@@ -44,6 +51,10 @@ class AuditLog:
     async def heads(self) -> dict[str, Head]:
         """The newest row of each chain that has one."""
         return await self._database.read(read_heads)
+
+    async def settled_heads(self) -> dict[str, Head]:
+        """The heads, after all that they stand for survives a loss of power."""
+        return await self._database.write(settle_heads, durable=True)
 
     async def verify(self, anchors: Sequence[Anchor]) -> Verified:
         """Check every row, in one snapshot, against the heads and these anchors, which were read before."""

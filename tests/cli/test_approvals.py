@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from contracts.base.errors import InvalidInput
+from contracts.documents.approval_policy import ActionFacts
 from multi_agent.application.approvals.pages import PAGE, pages_of
 from multi_agent.application.approvals.policies import parse_policy, propose_rule
 from multi_agent.application.waiting import PendingApproval
@@ -133,6 +134,17 @@ def test_a_rule_names_exactly_what_was_shown_or_is_not_proposed(
     with pytest.raises(InvalidInput) as refused:
         propose_rule(load_settings({"data_dir": tmp_path}), approval)
     assert f"no rule can name exactly the paths {told}; write one yourself" in str(refused.value)
+
+
+def test_the_proposed_rule_allows_the_same_again_and_no_more(tmp_path: Path) -> None:
+    task = {"agent_role": "coder", "output_artifacts": ("a.py", "src/")}
+    action = {"action": "task", "task": task, "call": None}
+    approval = PendingApproval("wait", "a", action, "0" * 64, "medium", "mine")
+    rule = propose_rule(load_settings({"data_dir": tmp_path}), approval).rule
+    fitting = [("a.py",), ("src/",), ("a.py", "src/")]
+    assert all(rule.fits(ActionFacts("task", "coder", paths)) for paths in fitting)
+    others = [("b/a.py",), ("lib/src/",), ("a.py", "b.py"), ("./",), ()]
+    assert not any(rule.fits(ActionFacts("task", "coder", paths)) for paths in others)
 
 
 def test_a_link_to_nothing_is_not_taken_for_no_rules(desk: Desk) -> None:

@@ -97,6 +97,19 @@ MISTAKES = [
         b"[approvals]\nversion = '1'\n[[approvals.rules]]\nname = 'a'\nwhen = 1",
         "approvals.rules[0].when is no setting of a rule; remove it",
     ),
+    *(
+        (
+            f"[approvals]\nversion = '1'\n[[approvals.rules]]\nname = 'a'\n{wider}".encode(),
+            f"approvals is {{'version': '1', 'rules': ({{'name': 'a', {shown}}},)}}: rule 'a' makes "
+            "approvals wider (idempotent, hours above 24, or risk low), which the user alone may; set it to "
+            "a table with a version and rules, as docs/approvals.md has it",
+        )
+        for wider, shown in (
+            ("idempotent = true", "'idempotent': True"),
+            ("hours = 25", "'hours': 25"),
+            ("risk = 'low'", "'risk': 'low'"),
+        )
+    ),
     (
         b"[approvals]\nversion = '1'\n[[approvals.rules]]\nname = 'a'\nthen = 'allow'",
         "approvals is {'version': '1', 'rules': ({'name': 'a', 'then': 'allow'},)}: rule 'a' allows, which "

@@ -171,7 +171,7 @@ class TestRules:
         [("migrations/1.sql", True), ("MIGRATIONS/1.sql", True), ("migrations/", True), ("src/", False)],
     )
     def test_a_rule_for_paths_names_what_may_write_them(self, path: str, asks: bool) -> None:
-        play = started(policy(rule("sql", paths=("migrations/",))), item("a", output_artifacts=(path,)))
+        play = started(policy(rule("sql", paths=("/migrations/",))), item("a", output_artifacts=(path,)))
         assert (play.status("a") == "waiting_approval") is asks
 
     @pytest.mark.parametrize(("usd", "asks"), [(1.0, False), (1.5, True), (None, True)])

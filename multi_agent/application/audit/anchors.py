@@ -40,7 +40,8 @@ async def anchor_heads(log: AuditLog, store: AnchorStore) -> AnchorText | None:
     kept = [_read(text) for _, text in await store.anchors(1)]
     if not heads or (kept and kept[0].heads == heads):
         return kept[0] if kept else None
-    anchor = AnchorText(at=time.time(), heads=heads)
+    # What is told elsewhere must not be lost here.
+    anchor = AnchorText(at=time.time(), heads=await log.settled_heads())
     await store.add_anchor(anchor.model_dump_json(), int(anchor.at))
     return anchor
 

@@ -57,6 +57,13 @@ def read_heads(connection: Connection) -> dict[str, Head]:
     return {chain: Head(number, text) for chain, number, text in rows}
 
 
+def settle_heads(connection: Connection) -> dict[str, Head]:
+    """The heads, in a transaction that writes: SQLite brings nothing to the disk for one that does not."""
+    if connection.dialect.name == "sqlite":
+        connection.execute(update(t.audit_heads).values(number=t.audit_heads.c.number))
+    return read_heads(connection)
+
+
 def read_rows(connection: Connection) -> Iterator[AuditRow]:
     """All rows by chain and number, some thousand at a time."""
     page = read_page(connection, None)
