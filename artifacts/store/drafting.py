@@ -13,7 +13,7 @@ from artifacts.merge.tree_check import check_fit
 from artifacts.store.commit_forms import CommitForms
 from contracts.base.errors import InvalidInput, UnsafePath
 from contracts.base.paths import check_new_path, check_path, check_tree
-from contracts.base.refs import METADATA_FOLDER, is_reserved
+from contracts.base.refs import DATA_FOLDER, METADATA_FOLDER, is_reserved
 from contracts.documents.reports import ArtifactMetadata
 from contracts.ports.artifacts import PendingCommit
 
@@ -101,7 +101,7 @@ def _check_files(commit: PendingCommit) -> None:
     for path in commit.files:
         check_path(path)
         if is_reserved(path):
-            raise UnsafePath(f"path {path!r}: {METADATA_FOLDER} is the store's own")
+            raise UnsafePath(f"path {path!r}: {METADATA_FOLDER} and {DATA_FOLDER}/ are the system's own")
     check_tree(path for path, content in commit.files.items() if content is not None)
 
 

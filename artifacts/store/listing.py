@@ -55,6 +55,10 @@ class Trees:
         """The regular files of a commit, sorted by path. Raises ArtifactError for one that is missing."""
         return await in_thread(self._list, commit)
 
+    async def list_names(self, commit: str) -> list[str]:
+        """Every path of a commit, folders aside; bytes that are no text as escapes. Raises as list_files."""
+        return await in_thread(self._names, commit)
+
     async def read_files(self, oids: Sequence[str]) -> list[bytes]:
         """The contents of files. Raises ArtifactError for one that is missing."""
         return await in_thread(self._read, oids)
@@ -71,6 +75,12 @@ class Trees:
             for row in rows
             if row.mode in FILE_MODES and (path := safe_path(row.path))
         )
+
+    def _names(self, commit: str) -> list[str]:
+        self._ensure(commit)
+        args = ["ls-tree", "-r", "-z", "--name-only", "--full-tree", ref_names.commit_name(commit)]
+        names = run(args, git_dir=self._git_dir).split(b"\0")[:-1]
+        return [name.decode("utf-8", "backslashreplace") for name in names]
 
     def _read(self, oids: Sequence[str]) -> list[bytes]:
         contents = []

@@ -120,7 +120,7 @@ async def judge(bugs: Bugs, place: Place) -> AsyncIterator[Judge]:
         stack.push_async_callback(artifacts.close)
         workspaces = open_workspaces(settings, artifacts)
         stack.push_async_callback(workspaces.close)
-        await find_base(bugs.tree, print_line)
+        await find_base(settings, bugs.tree, print_line)
         mended = await artifacts.import_base(bugs.tree)
         git("checkout", "-q", "HEAD^", at=bugs.tree)
         bug = await artifacts.import_base(bugs.tree)

@@ -104,7 +104,7 @@ async def measure(
         workspaces = open_workspaces(settings, artifacts)
         stack.push_async_callback(workspaces.close)
         try:
-            said = (await find_base(tree, print_line)).settings
+            said = (await find_base(settings, tree, print_line)).settings
             commit = await artifacts.import_base(tree)
             base = RepositoryBase(commit, said)
             found.file_count = len(await artifacts.trees().list_files(commit))

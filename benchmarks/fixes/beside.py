@@ -36,7 +36,7 @@ async def fix_in_a_loop(case: Path, place: Place, model: Settings) -> dict[str, 
     artifacts = make_artifacts(settings)
     workspaces = open_workspaces(settings, artifacts)
     try:
-        await find_base(tree, lambda _: None)
+        await find_base(settings, tree, lambda _: None)
         base = await artifacts.import_base(tree)
         async with make_environments(settings, artifacts, workspaces).prepare(base, print_line) as prepared:
             environment = prepared.environment if prepared else NO_ENVIRONMENT

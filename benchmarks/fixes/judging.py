@@ -75,7 +75,7 @@ async def judged(tree: Path, place: Place, files: Sequence[str] = ()) -> Baselin
     try:
         workspaces = open_workspaces(settings, artifacts)
         try:
-            await find_base(tree, lambda _: None)
+            await find_base(settings, tree, lambda _: None)
             commit = await artifacts.import_base(tree)
             async with make_environments(settings, artifacts, workspaces).prepare(
                 commit, print_line

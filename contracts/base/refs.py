@@ -46,6 +46,8 @@ FETCHED: Final = "refs/fetched"
 
 METADATA_FOLDER: Final = ".multi-agent/"
 """Where the first release kept provenance within a tree; nobody writes there."""
+DATA_FOLDER: Final = ".multi_agent"
+"""The usual name of the data folder, where the user's own rules are; no result may write into one."""
 TASK_RECORDS: Final = f"{METADATA_FOLDER}tasks/"
 """T.json: the ArtifactMetadata of each task, in trees of the first release."""
 
@@ -64,11 +66,12 @@ def is_metadata(path: str) -> bool:
 
 
 def is_reserved(path: str) -> bool:
-    """Whether a file or folder that somebody wants to write would lie in the metadata folder.
+    """Whether what somebody wants to write would lie in the metadata folder or a data folder.
 
     Case does not count, since some file systems ignore it.
     """
-    return f"{path.casefold()}/".startswith(METADATA_FOLDER)
+    names = path.casefold().split("/")
+    return f"{names[0]}/" == METADATA_FOLDER or DATA_FOLDER in names
 
 
 def amendment_name(origin: str, number: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from contracts.base.errors import InvalidDocument, Problem, UnsafePath
 from contracts.base.paths import EVERYWHERE, check_new_path, check_path
-from contracts.base.refs import METADATA_FOLDER, RESULT, UNVERIFIED, is_reserved
+from contracts.base.refs import DATA_FOLDER, METADATA_FOLDER, RESULT, UNVERIFIED, is_reserved
 from contracts.base.strict_json import shown, to_json, validate
 from contracts.base.text import first_invisible
 from contracts.documents.path_patterns import matches
@@ -233,7 +233,8 @@ def _path_fault(path: str, *, written: bool) -> str | None:
     except UnsafePath as error:
         return str(error)
     if written and is_reserved(path):
-        return f"path {shown(path)}: {METADATA_FOLDER} is reserved for the system; choose another folder"
+        folder = f"{DATA_FOLDER}/" if DATA_FOLDER in path.casefold() else METADATA_FOLDER
+        return f"path {shown(path)}: {folder} is reserved for the system; choose another folder"
     return None
 
 

@@ -20,6 +20,7 @@ from contracts.documents.repository_settings import (
     RepositorySettings,
     read_settings,
 )
+from multi_agent.application.approvals.own_files import check_own_files
 from planner_service.repository_summary import RepositorySummary
 from sandbox_runner.environments.yours.work_trees import WorkTrees
 
@@ -61,10 +62,11 @@ class RepositoryBase:
         return self.settings.protected if self.settings else ()
 
 
-async def find_base(repository: Path, say: Callable[[str], None]) -> RepositoryBase:
+async def find_base(settings: Settings, repository: Path, say: Callable[[str], None]) -> RepositoryBase:
     """Find the repository's HEAD and what it says about work in it, and say that too; nothing is copied.
 
-    Raises InvalidInput as artifacts.find_base, and for settings that cannot be used.
+    Raises InvalidInput as artifacts.find_base, for settings that cannot be used, and for a repository that
+    brings along the user's own rules or data folder.
     """
     # Imported here, since most commands start from no repository.
     from artifacts.store.listing import open_trees  # noqa: PLC0415
@@ -72,6 +74,8 @@ async def find_base(repository: Path, say: Callable[[str], None]) -> RepositoryB
     trees, commit = await asyncio.to_thread(open_trees, repository)
     try:
         files = await trees.list_files(commit)
+        tracks = f"repository {str(repository)!r}: tracks"
+        check_own_files(settings, repository, await trees.list_names(commit), tracks)
         found = await _settings(trees, files)
         skills = await _skills(trees, files)
     finally:

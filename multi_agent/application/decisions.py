@@ -49,7 +49,7 @@ async def pending_approval(
         raise InvalidInput(f"tasks that wait for approval: {names}; name one of them")
     view = await find_workflow(client, workflow)
     waiting = {one.task_id: one for one in pending_approvals(view)}
-    waiting |= {one.task_id: one for one in await _releases(client) if _is_of(one, view)}
+    waiting |= {one.task_id: one for one in await _releases(client, view.header.workflow_id)}
     if task_id is None and len(waiting) == 1:
         [task_id] = waiting
     if task_id not in waiting:
@@ -67,12 +67,9 @@ async def waiting_approvals(client: WorkflowClient, risk: str = RISKS[-1]) -> li
     return [one for one in found if RISKS.index(one.risk) <= RISKS.index(risk)]
 
 
-async def _releases(client: WorkflowClient) -> list[PendingApproval]:
-    return [PendingApproval.of_release(one) for one in await client.releases.waiting(_MOST_LISTED)]
-
-
-def _is_of(one: PendingApproval, view: WorkflowView) -> bool:
-    return one.workflow_id == view.header.workflow_id
+async def _releases(client: WorkflowClient, workflow_id: str | None = None) -> list[PendingApproval]:
+    found = await client.releases.waiting(_MOST_LISTED, workflow_id=workflow_id)
+    return [PendingApproval.of_release(one) for one in found]
 
 
 async def approve(

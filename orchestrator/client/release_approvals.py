@@ -7,7 +7,7 @@ import time
 from contracts.base.errors import InvalidInput
 from contracts.base.identifiers import new_id
 from contracts.base.processes.users import user_name
-from orchestrator.core.audit.entries import Actor, Via
+from orchestrator.core.audit.entries import COMMANDS, Actor, AuditEntry, AuditKind, Via
 from orchestrator.core.commands import ACCEPTED, CommandResult
 from orchestrator.storage.approvals.releases import (
     Release,
@@ -18,6 +18,7 @@ from orchestrator.storage.approvals.releases import (
     read_waiting_releases,
     use_release,
 )
+from orchestrator.storage.audit.log import append_audit
 from orchestrator.storage.sql.database import Database
 
 _GONE = "it does not wait for approval any more; look again"
@@ -33,9 +34,11 @@ class ReleaseApprovals:
         self._database = database
         self._via = via
 
-    async def waiting(self, limit: int = 100) -> list[WaitingRelease]:
-        """The newest that a person must decide about, newest first."""
-        return await self._database.read(lambda connection: read_waiting_releases(connection, limit))
+    async def waiting(self, limit: int = 100, *, workflow_id: str | None = None) -> list[WaitingRelease]:
+        """The newest that a person must decide about, newest first; of one workflow, or of all."""
+        return await self._database.read(
+            lambda connection: read_waiting_releases(connection, limit, workflow_id)
+        )
 
     async def use(self, release: Release) -> str | None:
         """Use up an approval of exactly this release and return its hash; None when a person is asked now.
@@ -51,6 +54,15 @@ class ReleaseApprovals:
             said = f": {error}" if str(error) else ""
             what = f"{release.kind} of {release.workflow_id}"
             raise InvalidInput(f"{what}: a person refused exactly this{said}") from None
+
+    async def note_denied(self, release: Release) -> None:
+        """Record in the audit log that the policy denies a release."""
+        policy, facts = release.action["policy"], {"effect": release.kind, "rule": release.needs.rule}
+        who, now = f"policy {policy['version']}", time.time()
+        entry = AuditEntry(AuditKind.APPROVAL_DENIED, who, Via.POLICY, release.workflow_id, None, facts)
+        await self._database.write(
+            lambda connection: append_audit(connection, [(COMMANDS, entry)], now), durable=True
+        )
 
     async def end(self, action_hash: str, *, done: bool) -> None:
         """Say what became of what used an approval: it is done, or nothing happened."""

@@ -38,6 +38,8 @@ UNSAFE = [
     ".multi-agent/tasks/other.json",
     ".MULTI-AGENT/x",
     ".multi-agent",
+    ".multi_agent/approvals.toml",
+    "app/.MULTI_AGENT/approvals.toml",
 ]
 
 

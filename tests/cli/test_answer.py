@@ -90,6 +90,7 @@ def test_on_a_terminal_it_shows_and_asks(cli: Cli) -> None:
         (["--show", "sma", "code", "text"], "3 words: give [WORKFLOW] [TASK]; quote"),
         (["sma", "test", "x"], "tasks that wait for an answer: sma code; name one of them"),
         (["x", "--hash", "0" * 64], "not to 0000"),
+        (["x", "--hash", ""], "not to ;"),
     ],
 )
 def test_mistakes_are_named(cli: Cli, words: list[str], says: str) -> None:

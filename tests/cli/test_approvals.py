@@ -11,9 +11,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from contracts.base.errors import InvalidInput
+from contracts.documents.approval_policy import ActionFacts
 from multi_agent.application.approvals.pages import PAGE, pages_of
-from multi_agent.application.approvals.policies import parse_policy
+from multi_agent.application.approvals.policies import parse_policy, propose_rule
+from multi_agent.application.waiting import PendingApproval
 from multi_agent.cli import cli
+from multi_agent.settings import load_settings
 from tests.cli.test_approve import decided
 from tests.cli.unserved import DATA, unserved
 from tests.e2e.conftest import Cli
@@ -101,7 +104,7 @@ def test_a_rule_that_always_allows_is_proposed_and_counts_once_it_is_signed(desk
     file = desk.made.folder / DATA / "approvals.toml"
     proposed = desk("approvals", "always")
     assert not file.exists()
-    assert 'paths = ["a.py"]' in proposed
+    assert 'paths = ["/a.py"]' in proposed
     assert "--sign" in desk.refused("approvals", "always", "--sign", "0" * 64)
     desk.pasted(proposed.partition("sign it: ")[2])
     rules = parse_policy(file.read_bytes(), "x")
@@ -110,6 +113,53 @@ def test_a_rule_that_always_allows_is_proposed_and_counts_once_it_is_signed(desk
     assert listed[-1]["kind"] == "policy.signed"
     # What waits now waits still.
     assert json.loads(desk("approvals", "list", "--json")) != []
+
+
+@pytest.mark.parametrize(
+    ("paths", "call", "told"),
+    [
+        (("*",), None, "'*'"),
+        (("a?.py", "b"), None, "'a?.py', 'b'"),
+        ((), {"path": "*"}, "'*'"),
+        ((), {}, "(none)"),
+    ],
+)
+def test_a_rule_names_exactly_what_was_shown_or_is_not_proposed(
+    tmp_path: Path, paths: tuple[str, ...], call: dict[str, str] | None, told: str
+) -> None:
+    written = None if call is None else {"tool": "write", "arguments": json.dumps(call)}
+    task = {"agent_role": "coder", "output_artifacts": paths}
+    action = {"action": "write" if written else "task", "task": task, "call": written}
+    approval = PendingApproval("wait", "a", action, "0" * 64, "medium", "mine")
+    with pytest.raises(InvalidInput) as refused:
+        propose_rule(load_settings({"data_dir": tmp_path}), approval)
+    assert f"no rule can name exactly the paths {told}; write one yourself" in str(refused.value)
+
+
+def test_the_proposed_rule_allows_the_same_again_and_no_more(tmp_path: Path) -> None:
+    task = {"agent_role": "coder", "output_artifacts": ("a.py", "src/")}
+    action = {"action": "task", "task": task, "call": None}
+    approval = PendingApproval("wait", "a", action, "0" * 64, "medium", "mine")
+    rule = propose_rule(load_settings({"data_dir": tmp_path}), approval).rule
+    fitting = [("a.py",), ("src/",), ("a.py", "src/")]
+    assert all(rule.fits(ActionFacts("task", "coder", paths)) for paths in fitting)
+    others = [("b/a.py",), ("lib/src/",), ("a.py", "b.py"), ("./",), ()]
+    assert not any(rule.fits(ActionFacts("task", "coder", paths)) for paths in others)
+
+
+def test_a_link_to_nothing_is_not_taken_for_no_rules(desk: Desk) -> None:
+    file = desk.made.folder / DATA / "approvals.toml"
+    file.symlink_to("gone.toml")
+    for words in (["policy"], ["always"]):
+        assert f"{file}: is a link to 'gone.toml', which is not there" in desk.refused("approvals", *words)
+    assert file.is_symlink()
+
+
+def test_an_empty_hash_is_that_of_nothing(desk: Desk) -> None:
+    for command in ("approve", "reject"):
+        assert "hashes to" in desk.refused(command, "wait", "--hash", "")
+    assert "--all: names everything" in desk.refused("approve", "--all", "--hash", "")
+    assert decided(desk.made) == []
 
 
 def test_a_file_of_ones_own_keeps_its_words(desk: Desk) -> None:

@@ -111,6 +111,8 @@ def test_limits() -> None:
         (".multi-agent/x.json", "reserved for the system"),
         (".Multi-Agent/", "reserved for the system"),
         (".multi-agent", "reserved for the system"),
+        (".multi_agent/approvals.toml", ".multi_agent/ is reserved for the system"),
+        ("app/.Multi_Agent/", ".multi_agent/ is reserved for the system"),
     ],
 )
 def test_output_paths(path: str, reason: str) -> None:

@@ -20,6 +20,8 @@ from multi_agent.cli import cli
 from multi_agent.runtime.services import open_artifacts, open_client
 from multi_agent.settings import load_settings
 from orchestrator.client.workflow_client import WorkflowClient
+from orchestrator.core.approvals.actions import Needed
+from orchestrator.storage.approvals.releases import Release
 from tests.artifacts.builders import git
 from tests.delivery.worked import NAME, Worked, work
 from tests.support.forge import ForgeServer, serving
@@ -82,6 +84,17 @@ class Desk:
         return result.accepted
 
 
+def _committed(worked: Worked, branch: str, path: str, text: str) -> str:
+    """A commit in the store that writes one file."""
+    git(worked.clone, "checkout", "-q", "-B", branch, worked.base)
+    (worked.clone / path).parent.mkdir(exist_ok=True)
+    (worked.clone / path).write_bytes(text.encode())
+    git(worked.clone, "add", path)
+    git(worked.clone, "commit", "-q", "-m", "work")
+    git(worked.clone, "push", "-q", str(worked.data / "artifacts.git"), f"HEAD:refs/heads/{branch}")
+    return git(worked.clone, "rev-parse", "HEAD")
+
+
 async def test_a_release_waits_is_approved_and_happens_once(tmp_path: Path, server: ForgeServer) -> None:
     desk = Desk(await work(tmp_path, server), RELEASES)
     assert [await desk.release(), await desk.release()] == ["waits", "waits"]
@@ -129,6 +142,36 @@ async def test_a_refusal_is_final_and_a_rule_may_deny(tmp_path: Path, server: Fo
     assert "a person refused exactly this: not today" in await desk.release()
     denied = Desk(worked, ApprovalRule(name="never", then="deny", tools=("apply",)))
     assert "the rule 'never' of the policy denies it" in await denied.release()
+    async with open_client(load_settings({"data_dir": worked.data})) as client:
+        *_, row = await client.audit.newest(9, kind="approval.denied")
+    entry = json.loads(row.entry)
+    assert (entry["who"], entry["via"], entry["workflow_id"]) == ("policy 1", "policy", NAME)
+    assert entry["facts"] == {"effect": "apply", "rule": "never"}
+
+
+async def test_what_waits_is_found_however_much_of_others_waits_too(
+    tmp_path: Path, server: ForgeServer
+) -> None:
+    worked = await work(tmp_path, server)
+    await Desk(worked, RELEASES).release()
+    async with open_client(load_settings({"data_dir": worked.data})) as client:
+        for number in range(2):
+            await client.releases.use(Release(f"other-{number}", "apply", {"n": number}, Needed("releases")))
+        [found] = await client.releases.waiting(1, workflow_id=NAME)
+        assert found.workflow_id == NAME
+        assert [one.workflow_id for one in await client.releases.waiting(1)] == ["other-1"]
+
+
+async def test_each_byte_of_a_line_is_shown_and_hashed(tmp_path: Path, server: ForgeServer) -> None:
+    worked = await work(tmp_path, server)
+    desk, hashes = Desk(worked, RELEASES), set()
+    for number, end in enumerate(("\r", "\v", "\u2028", "\x85")):
+        desk.commit = _committed(worked, f"c{number}", "notes.txt", f"a{end}b\n")
+        assert await desk.release() == "waits"
+        [asked] = await desk.waiting()
+        assert f"+a{end}b" in asked.action["diff"]
+        hashes.add(asked.action_hash)
+    assert len(hashes) == 4
 
 
 async def test_one_that_allows_all_does_not_allow_to_change_the_rules(
@@ -143,14 +186,11 @@ async def test_one_that_allows_all_does_not_allow_to_change_the_rules(
             ("pyproject.toml", "[project]\nname = 'x'\n", "done"),
             ("pyproject.toml", "[tool.multi-agent]\ntest = 'true'\n", "waits"),
             (".multi-agent.toml", "nonsense", "waits"),
+            (".multi_agent/state", "", "waits"),
+            ("app/Approvals.toml", "version = '1'\n", "waits"),
         ]
     ):
-        git(worked.clone, "checkout", "-q", "-B", f"b{number}", worked.base)
-        (worked.clone / path).write_text(text)
-        git(worked.clone, "add", path)
-        git(worked.clone, "commit", "-q", "-m", "rules")
-        git(worked.clone, "push", "-q", str(worked.data / "artifacts.git"), f"HEAD:refs/heads/b{number}")
-        desk.commit = git(worked.clone, "rev-parse", "HEAD")
+        desk.commit = _committed(worked, f"b{number}", path, text)
         assert await desk.release() == ends, (path, text)
     assert {one.rule for one in await desk.waiting()} == {"policy"}
 

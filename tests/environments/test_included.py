@@ -177,7 +177,7 @@ def test_only_what_looks_like_a_key_is_hidden(tmp_path: Path) -> None:
 async def test_where_a_run_starts_from_is_known_to_its_workers(place: Place, data: Path) -> None:
     fill(place)
     settings = Settings(data_dir=data, environment="auto")
-    base = await find_base(place.repository, place.said.append)
+    base = await find_base(settings, place.repository, place.said.append)
     await take_base(place.store, place.repository, base, settings, place.said.append)
     assert base.commit is not None
     environments = make_environments(settings, place.store, place.workspaces)

@@ -63,7 +63,8 @@ def propose_rule(settings: Settings, approval: PendingApproval) -> ProposedRule:
     Raises InvalidInput where no rule can: a release that changes the rules, a task that may write everything.
     """
     file = policy_file(settings)
-    text = file.read_text(encoding="utf-8") if file.exists() else 'version = "0"\n'
+    raw = _raw(file)
+    text = 'version = "0"\n' if raw is None else _text(raw, str(file))
     old = parse_policy(text.encode(), str(file))
     rule = _rule_for(approval)
     version = _next(old.version)
@@ -111,13 +112,23 @@ def _limits(task_id: str, task: Mapping[str, Any], call: Mapping[str, Any] | Non
     if call is None:
         if not paths or EVERYWHERE in paths:
             raise InvalidInput(f"task {task_id}: may write every file, which no rule allows for ever")
-        return {"roles": roles, "paths": paths}
+        return {"roles": roles, "paths": _exact(task_id, paths)}
     facts = facts_of(call["tool"], task["agent_role"], json.loads(call["arguments"]))
     if not facts.command:
-        return {"roles": roles, "paths": facts.paths}
+        return {"roles": roles, "paths": _exact(task_id, facts.paths)}
     if not NOT_PLAIN.isdisjoint(facts.command):
         raise InvalidInput(f"task {task_id}: its command is one of a shell, which no rule allows for ever")
     return {"roles": roles, "commands": (_GLOB.sub(r"[\1]", facts.command),)}
+
+
+def _exact(task_id: str, paths: tuple[str, ...]) -> tuple[str, ...]:
+    """Patterns that name these paths and no others. Raises InvalidInput where none can."""
+    if not paths or any(char in path for path in paths for char in "*?"):
+        raise InvalidInput(
+            f"task {task_id}: no rule can name exactly the paths {', '.join(map(repr, paths)) or '(none)'}; "
+            "write one yourself"
+        )
+    return tuple(f"/{path}" for path in paths)
 
 
 def _next(version: str) -> str:
@@ -137,25 +148,34 @@ def read_policy(file: Path, *, must_exist: bool = False) -> ApprovalPolicy | Non
 
     Raises InvalidInput with one line for each mistake.
     """
+    raw = _raw(file)
+    if raw is None and must_exist:
+        raise InvalidInput(f"{file}: there is no such file; MULTI_AGENT_APPROVALS names it")
+    return None if raw is None else parse_policy(raw, str(file))
+
+
+def _raw(file: Path) -> bytes | None:
+    """What the file holds; None where there is none. A link to nothing is not none: rules are missing."""
     try:
         with file.open("rb") as opened:
             raw = opened.read(_MAX_BYTES + 1)
     except FileNotFoundError:
-        if not must_exist:
+        if not file.is_symlink():
             return None
-        raise InvalidInput(f"{file}: there is no such file; MULTI_AGENT_APPROVALS names it") from None
+        where = f"{file}: is a link to {str(file.readlink())!r}"
+        raise InvalidInput(f"{where}, which is not there; mend the link, or remove it") from None
     except OSError as error:
         raise InvalidInput(f"{file}: {error.strerror}") from None
     if len(raw) > _MAX_BYTES:
         raise InvalidInput(f"{file}: has more than {_MAX_BYTES:,} bytes; shorten it")
-    return parse_policy(raw, str(file))
+    return raw
 
 
 def parse_policy(raw: bytes, name: str) -> ApprovalPolicy:
     """Read rules from TOML. Raises InvalidInput with one line for each mistake, of at most five."""
     try:
-        found = tomllib.loads(raw.decode("utf-8"))
-    except (UnicodeDecodeError, RecursionError, ValueError) as error:
+        found = tomllib.loads(_text(raw, name))
+    except (RecursionError, ValueError) as error:
         raise InvalidInput(f"{name}: is no TOML: {error}") from None
     try:
         return ApprovalPolicy.model_validate(frozen(found), strict=True)
@@ -166,3 +186,10 @@ def parse_policy(raw: bytes, name: str) -> ApprovalPolicy:
             for one in details
         )
         raise InvalidInput("\n".join(lines)) from None
+
+
+def _text(raw: bytes, name: str) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{name}: is no TOML: {error}") from None

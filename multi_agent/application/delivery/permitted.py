@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from artifacts.delivery.differences import DiffForm, changed_files, difference
 from contracts.base.errors import InvalidInput, WaitsForPerson
 from contracts.base.processes.command_lines import command_line
+from contracts.base.refs import DATA_FOLDER
 from contracts.documents.approval_policy import ActionFacts
 from contracts.documents.repository_settings import SETTINGS_FILES, read_settings
 from orchestrator.core.approvals.actions import FORM, GOVERNING, Needed
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from artifacts import GitArtifactStore
     from multi_agent.application.delivery.delivered import Delivered
     from orchestrator.client.release_approvals import ReleaseApprovals
+
+_RULES: Final = frozenset({DATA_FOLDER, "approvals.toml"})
+"""Names under which rules of a user may be, in whichever folder it is that they work in."""
 
 
 @asynccontextmanager
@@ -42,6 +46,7 @@ async def permitted(
         yield
         return
     if release.needs.denied:
+        await approvals.note_denied(release)
         raise InvalidInput(f"{kind}: the rule {release.needs.rule!r} of the policy denies it")
     used = await approvals.use(release)
     if used is None:
@@ -76,7 +81,7 @@ async def _release(
         "commit": delivered.commit,
         "verified": delivered.completed,
         "target": dict(target),
-        "diff": patch.decode("utf-8", "backslashreplace").splitlines(),
+        "diff": patch.decode("utf-8", "backslashreplace").split("\n"),
         "policy": {
             "version": policy.version if policy else None,
             "digest": policy.digest if policy else None,
@@ -94,11 +99,17 @@ async def _needed(
     rule = policy.rule_for(ActionFacts(kind, paths=paths, usd=0.0)) if policy else None
     if rule is not None and rule.then == "deny":
         return Needed(rule.name, rule.risk, denied=True)
+    if any(map(_may_be_rules, paths)):
+        return GOVERNING
     if not {*paths}.isdisjoint(SETTINGS_FILES) and await _governs(store, delivered):
         return GOVERNING
     if rule is None or rule.then == "allow":
         return None
     return Needed(rule.name, rule.risk, rule.hours, rule.idempotent)
+
+
+def _may_be_rules(path: str) -> bool:
+    return not _RULES.isdisjoint(path.casefold().split("/"))
 
 
 async def _governs(store: GitArtifactStore, delivered: Delivered) -> bool:

@@ -11,6 +11,7 @@ from artifacts.delivery.branches import make_branch
 from artifacts.delivery.differences import ChangedFile, DiffForm, changed_files, difference
 from artifacts.delivery.users_repository import UsersRepository, open_users_repository
 from artifacts.delivery.working_tree import Applied, apply_to_tree
+from multi_agent.application.approvals.own_files import check_own_files
 from multi_agent.application.audit.effects import recorded
 from multi_agent.application.delivery.permitted import permitted
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from artifacts import GitArtifactStore
     from multi_agent.application.delivery.delivered import Delivered
+    from multi_agent.settings import Settings
     from orchestrator.client.audit_log import AuditLog
     from orchestrator.client.workflow_client import WorkflowClient
     from orchestrator.core.audit.entries import Fact
@@ -41,10 +43,13 @@ async def list_changes(store: GitArtifactStore, delivered: Delivered) -> list[Ch
 
 
 async def apply(
-    client: WorkflowClient, store: GitArtifactStore, delivered: Delivered, folder: Path
+    settings: Settings, client: WorkflowClient, store: GitArtifactStore, delivered: Delivered, folder: Path
 ) -> tuple[UsersRepository, Applied]:
-    """Make the change in the working tree that a folder is in; see `apply_to_tree`, `permitted`."""
-    user = await asyncio.to_thread(open_users_repository, folder)
+    """Make the change in the working tree that a folder is in; see `apply_to_tree`, `permitted`.
+
+    Raises InvalidInput also for a change of the user's own rules or data.
+    """
+    user = await _opened(settings, store, delivered, folder)
     commits = (delivered.base, delivered.commit)
     target = {"repository": str(user.top or user.git_dir), "head": await asyncio.to_thread(user.head)}
     async with (
@@ -57,10 +62,18 @@ async def apply(
 
 
 async def take_branch(
-    client: WorkflowClient, store: GitArtifactStore, delivered: Delivered, folder: Path, name: str
+    settings: Settings,
+    client: WorkflowClient,
+    store: GitArtifactStore,
+    delivered: Delivered,
+    folder: Path,
+    name: str,
 ) -> tuple[UsersRepository, bool]:
-    """Make a branch in the repository that a folder is in; see `make_branch`, `permitted`."""
-    user = await asyncio.to_thread(open_users_repository, folder)
+    """Make a branch in the repository that a folder is in; see `make_branch`, `permitted`.
+
+    Raises InvalidInput also for a change of the user's own rules or data.
+    """
+    user = await _opened(settings, store, delivered, folder)
     commits = (delivered.base, delivered.commit)
     tip = await asyncio.to_thread(user.find, f"refs/heads/{name}")
     target = {"repository": str(user.top or user.git_dir), "branch": name, "tip": tip}
@@ -70,6 +83,17 @@ async def take_branch(
     ):
         done["made"] = made = await asyncio.to_thread(make_branch, store.repository, *commits, user, name)
     return user, made
+
+
+async def _opened(
+    settings: Settings, store: GitArtifactStore, delivered: Delivered, folder: Path
+) -> UsersRepository:
+    user = await asyncio.to_thread(open_users_repository, folder)
+    if user.top is not None:
+        changed = await list_changes(store, delivered)
+        what = f"{delivered.workflow_id} changes"
+        check_own_files(settings, user.top, [file.path for file in changed], what)
+    return user
 
 
 def _recorded(

@@ -75,7 +75,7 @@ class _Answering:
                 asked,
                 words.text,
                 caller(),
-                expected_hash=expected or asked.action_hash,
+                expected_hash=asked.action_hash if expected is None else expected,
                 may_be_name=expected is not None,
             )
         print_result(result, f"{asked.task_id} of {asked.workflow_id} is answered")

@@ -48,7 +48,7 @@ def approve(
     Without --hash it allows what `approvals show`, `status WORKFLOW`, `watch` or `run` last showed you. Where
     that was nothing, or something else, it shows the action and asks; where nobody can be asked it exits 2.
     """
-    if every and (workflow or task or show or how["expected"]):
+    if every and (workflow or task or show or how["expected"] is not None):
         raise click.UsageError("--all: names everything that waits; leave WORKFLOW, TASK, --show, --hash out")
     approving = _Approving(data_dir, how["comment"] or "")
     if every:
@@ -72,7 +72,7 @@ class _Approving:
                 return EXIT_DONE
             if expected is None and not self._agreed(pending):
                 return EXIT_WAITING
-            await self._approve(client, pending, expected or pending.action_hash)
+            await self._approve(client, pending, pending.action_hash if expected is None else expected)
         return EXIT_DONE
 
     async def run_all(self, risk: str) -> int:

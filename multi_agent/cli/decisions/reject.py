@@ -42,6 +42,6 @@ async def _reject(
 ) -> None:
     async with open_client(settings) as client:
         pending = await pending_approval(client, workflow, task)
-        seen = expected or ShownActions(settings.data).last(pending)
+        seen = ShownActions(settings.data).last(pending) if expected is None else expected
         result = await reject_action(client, pending, caller(), reason, expected_hash=seen)
     print_result(result, f"{pending.task_id} of {pending.workflow_id} is refused")

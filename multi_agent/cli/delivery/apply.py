@@ -40,7 +40,7 @@ def apply(workflow: str | None, repo: Path, branch: str | None, as_json: bool, *
 
 async def _branch(settings: Settings, workflow: str | None, repo: Path, name: str, *, as_json: bool) -> None:
     async with opened(settings, workflow) as (client, store, delivered):
-        user, made = await take_branch(client, store, delivered, repo, name)
+        user, made = await take_branch(settings, client, store, delivered, repo, name)
     if as_json:
         print_json({**about(delivered), "repository": str(user.top or user.git_dir), "branch": name})
         return
@@ -49,7 +49,7 @@ async def _branch(settings: Settings, workflow: str | None, repo: Path, name: st
 
 async def _apply(settings: Settings, workflow: str | None, repo: Path, *, as_json: bool) -> None:
     async with opened(settings, workflow) as (client, store, delivered):
-        user, applied = await apply_to(client, store, delivered, repo)
+        user, applied = await apply_to(settings, client, store, delivered, repo)
     if as_json:
         print_json({**about(delivered), "repository": str(user.top), **asdict(applied)})
         return

@@ -60,7 +60,7 @@ def show_baseline(repo: Path, as_json: bool, **options: object) -> int:
 
 
 async def _baseline(settings: Settings, repo: Path) -> tuple[RepositoryBase, Baseline]:
-    base = await find_base(repo, _say)
+    base = await find_base(settings, repo, _say)
     async with open_artifacts(settings) as artifacts:
         await take_base(artifacts, repo, base, settings, _say)
         return base, await baseline_of(settings, artifacts, base, _say)

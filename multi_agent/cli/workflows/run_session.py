@@ -126,7 +126,7 @@ class RunSession:
         options, say = self._options, self._screen.say
         await check_bus(self._settings, say)
         if options.repo:
-            self._base = await find_base(options.repo, say)
+            self._base = await find_base(self._settings, options.repo, say)
         settings = with_model_of(self._settings, self._base)
         self._stack = Stack(settings, say, modules=options.modules, forked=self._forked)
         plan = read_plan(options.plan, settings.max_tasks) if options.plan else None

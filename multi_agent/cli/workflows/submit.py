@@ -79,7 +79,7 @@ def submit(
 async def _submit(settings: Settings, wanted: _Submission) -> str:
     base = RepositoryBase()
     if wanted.repo is not None:
-        base = await find_base(wanted.repo, _say)
+        base = await find_base(settings, wanted.repo, _say)
         check_protected(wanted.plan, base.protected)
         async with open_artifacts(settings) as artifacts:
             await take_base(artifacts, wanted.repo, base, settings, _say)

@@ -115,9 +115,13 @@ def decide_release(
     return True
 
 
-def read_waiting_releases(connection: Connection, limit: int) -> list[WaitingRelease]:
-    """The newest that are asked about, newest first."""
+def read_waiting_releases(
+    connection: Connection, limit: int, workflow_id: str | None = None
+) -> list[WaitingRelease]:
+    """The newest that are asked about, newest first; of one workflow, or of all."""
     query = select(t.release_approvals).where(_c.state == "asked").order_by(_c.number.desc()).limit(limit)
+    if workflow_id is not None:
+        query = query.where(_c.workflow_id == workflow_id)
     return [
         WaitingRelease(
             row["workflow_id"],
