@@ -158,7 +158,7 @@ async def work_agents(url: str) -> None:
 
 
 if __name__ == "__main__":
-    from contracts.base.redaction import Redactor
+    from contracts.base.secrets.redaction import Redactor
     from multi_agent.telemetry.logs import set_up_logs
 
     set_up_logs("warning", Redactor(), process="worker")

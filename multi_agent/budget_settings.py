@@ -37,6 +37,13 @@ class BudgetSettings(BaseModel):
         default=None, description=f"USD for all tasks of a role in a workflow: {_FORM}"
     )
 
+    day_budget: float | None = Field(
+        default=None,
+        gt=0,
+        le=MOST_USD,
+        description="USD that all workflows together may spend on a day of UTC; each then needs a budget",
+    )
+
     def wanted_budget(self) -> Budget:
         """What is set. Raises NotConfigured for budgets of roles that are none."""
         return Budget(

@@ -24,6 +24,12 @@ class GatewaySettings(BaseModel):
     gateway_big: str | None = Field(default=None, description="SERVICE:MODEL for names with `opus`")
     gateway_middle: str | None = Field(default=None, description="SERVICE:MODEL for names with `sonnet`")
     gateway_small: str | None = Field(default=None, description="SERVICE:MODEL for names with `haiku`")
+    gateway_tries: int = Field(
+        default=2,
+        ge=1,
+        le=10,
+        description="how often it asks a model, within five seconds, before it asks the next of a list",
+    )
     gateway_log_mb: int = Field(
         default=200, ge=0, description="size of its request log, in 1,000,000 bytes; 0 for none"
     )

@@ -13,20 +13,25 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.base.errors import NotConfigured
-from contracts.base.redaction import Redactor, url_secrets
+from contracts.base.secrets.redaction import Redactor, url_secrets
 from multi_agent.budget_settings import BudgetSettings
 from multi_agent.forges.access import ForgeSettings
 from multi_agent.gateway_settings import GatewaySettings
 from multi_agent.layer_settings import LayerSettings
 from multi_agent.rollout_settings import RolloutSettings
 from multi_agent.setting_words import wanted
+from multi_agent.trace_settings import TraceSettings
 
 
 def _env(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(BudgetSettings, GatewaySettings, LayerSettings, RolloutSettings, ForgeSettings, BaseSettings):
+class _Served(GatewaySettings, RolloutSettings):
+    """What other programs are served."""
+
+
+class Settings(BudgetSettings, LayerSettings, _Served, TraceSettings, ForgeSettings, BaseSettings):
     """All settings, each from an environment variable; options of the command line override them.
 
     Every setting has a default that works on a machine without any services.
@@ -55,13 +60,15 @@ class Settings(BudgetSettings, GatewaySettings, LayerSettings, RolloutSettings, 
     artifact_store: str | None = Field(
         default=None, description="path or URL of the bare Git repository; without it one in the data folder"
     )
+    audit_hook: SecretStr | None = Field(
+        default=None,
+        description="a command or http address that is told the heads of the [audit log](audit.md)",
+    )
     model: str | None = Field(
         default=None, description="see [models](models.md); without it Gemini with a key, else `replay`"
     )
     gemini_api_key: SecretStr | None = Field(
-        default=None,
-        validation_alias=_env("GEMINI_API_KEY", "GOOGLE_API_KEY"),
-        description="key for Gemini",
+        default=None, validation_alias=_env("GEMINI_API_KEY", "GOOGLE_API_KEY"), description="key for Gemini"
     )
     gemini_base_url: str | None = Field(default=None, description="another address of Gemini")
     openai_api_key: SecretStr | None = Field(
@@ -133,6 +140,11 @@ class Settings(BudgetSettings, GatewaySettings, LayerSettings, RolloutSettings, 
     questions: Literal["auto", "always", "never"] = Field(
         default="auto",
         description="whether agents may ask a person; `auto` where the work is started on a terminal",
+    )
+    approvals: Path | None = Field(
+        default=None,
+        description="file with your rules about approvals; else `approvals.toml` in the data folder, if it "
+        "is there; see [approvals](approvals.md)",
     )
     max_tasks: int = Field(default=200, ge=1, le=100_000, description="tasks in a plan")
     max_repository_files: int = Field(
@@ -228,7 +240,7 @@ class Settings(BudgetSettings, GatewaySettings, LayerSettings, RolloutSettings, 
         urls = [url.get_secret_value() for url in (self.redis_url, self.database_url) if url]
         bases = (self.gemini_base_url, self.openai_base_url, self.anthropic_base_url)
         urls += [*filter(None, (self.artifact_store, self.docker_host, *bases)), *self.proxies.values()]
-        return Redactor([*keys, *(secret for url in urls for secret in url_secrets(url))])
+        return Redactor([*keys, *self.otlp_secrets, *(secret for url in urls for secret in url_secrets(url))])
 
     @property
     def proxies(self) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from contracts.base.answers.so_far import AnswerSoFar
 from contracts.base.errors import InvalidDocument, InvalidPlan, LimitExceeded, Problem
 from contracts.base.model_answer import check_size, parse_answer
 from contracts.base.processes.bounded_call import bounded_call
@@ -65,15 +66,19 @@ class Planner:
         first = self.first_request(request, repository, found)
         turns = list(first.messages)
         problems: list[Problem] = []
+        so_far = AnswerSoFar()
         for repairs_left in reversed(range(1 + self._settings.max_repairs)):
-            response = await self._model.complete(replace(first, messages=tuple(turns)))
+            schema = None if so_far.part else self._schema  # which is that of the whole
+            asked = replace(first, messages=tuple(turns), response_schema=schema)
+            response = await self._model.complete(asked)
             self._count(response)
             try:
                 check_size(response.text, self._settings.max_answer_bytes)
+                whole = await so_far.add(response.text)
                 return await bounded_call(
-                    len(response.text),
+                    len(whole),
                     read_plan,
-                    response.text,
+                    whole,
                     request,
                     self._settings,
                     self._roles,
@@ -81,10 +86,11 @@ class Planner:
                 )
             except InvalidDocument as error:
                 problems = error.problems
+                await so_far.ask_for(problems)
             except LimitExceeded as error:
                 problems = [Problem("$", f"the plan {error}; answer with a smaller one")]
             turns.append(ModelMessage("model", echo(response.text)))
-            turns.append(ModelMessage("user", repair_prompt(problems)))
+            turns.append(ModelMessage("user", repair_prompt(problems, so_far.part)))
         raise InvalidPlan(
             f"model {self._model.name} gave no valid plan in {1 + self._settings.max_repairs} answers; "
             f"in the last one:\n{problem_list(problems)}\n"

@@ -8,6 +8,7 @@ from importlib import resources
 from string import Template
 from typing import Any, Final
 
+from contracts.base.answers.parts import part_wanted
 from contracts.base.errors import Problem
 from contracts.base.text import shortened
 from contracts.documents.todo_list import Role
@@ -88,12 +89,11 @@ def echo(answer: str) -> str:
     return shortened(answer, MAX_ECHO_CHARACTERS).encode("utf-8", "replace").decode("utf-8")
 
 
-def repair_prompt(problems: Sequence[Problem]) -> str:
-    """Return the turn that says what was wrong."""
-    return (
-        f"This is not a valid plan:\n\n{problem_list(problems)}\n\n"
-        "Answer with the whole corrected plan as one JSON document and nothing else."
-    )
+def repair_prompt(problems: Sequence[Problem], part: str = "") -> str:
+    """Return the turn that says what was wrong, and asks for the part at this JSON path, or for the whole."""
+    whole = "Answer with the whole corrected plan as one JSON document and nothing else."
+    wanted = part_wanted(part) if part else whole
+    return f"This is not a valid plan:\n\n{problem_list(problems)}\n\n{wanted}"
 
 
 def problem_list(problems: Sequence[Problem]) -> str:

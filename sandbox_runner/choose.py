@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 import structlog
 
-from contracts.base.errors import NotConfigured, SandboxUnavailable
+from contracts.base.errors import MultiAgentError, NotConfigured, SandboxUnavailable
 from contracts.base.processes.command_lines import Advice, command_line
 from contracts.base.processes.shortage import shortage_as
 from contracts.ports.sandbox import Isolation, Sandbox, SandboxLimits, SandboxRequest, SandboxResult, Verdict
@@ -46,6 +47,8 @@ async def choose_sandbox(settings: SandboxSettings) -> Backend:
                 _log.warning("sandbox_refused", backend=name, reason=str(error), advice=_advice(name, error))
             failures.append(f"  {name}: {error}\n    {_advice(name, error)}")
         else:
+            # Not before the self-test, which needs no waiting sandboxes.
+            sandbox.keep_warm(settings.warm)
             return sandbox
     raise SandboxUnavailable("no sandbox is available, and nothing runs without one:\n" + "\n".join(failures))
 
@@ -57,6 +60,7 @@ class FirstUseSandbox(Generic[_S]):
         self._choose = choose
         self._choosing = asyncio.Lock()
         self._chosen: _S | None = None
+        self._early: asyncio.Task[None] | None = None
 
     @property
     def backend(self) -> str:
@@ -80,8 +84,22 @@ class FirstUseSandbox(Generic[_S]):
                     self._chosen = await self._choose()
         return self._chosen
 
+    def begin(self) -> None:
+        """Choose beside what comes before the first program, which would wait for it.
+
+        What goes wrong is said when that runs.
+        """
+        self._early = asyncio.create_task(self._chosen_early())
+
+    async def _chosen_early(self) -> None:
+        with contextlib.suppress(MultiAgentError):
+            await self.chosen()
+
     async def close(self) -> None:
         """Close what was chosen."""
+        if self._early is not None:
+            self._early.cancel()
+            await asyncio.wait({self._early})
         if self._chosen is not None:
             await self._chosen.close()
 
@@ -116,8 +134,6 @@ async def _tested(name: str, settings: SandboxSettings) -> tuple[Backend, str]:
     except BaseException:
         await opened.sandbox.close()
         raise
-    # Not before the self-test, which needs no waiting sandboxes.
-    opened.sandbox.keep_warm(settings.warm)
     return opened.sandbox, opened.remark
 
 

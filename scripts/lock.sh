@@ -23,10 +23,10 @@ part() {
 
 # Every extra but `bench`: what ours is measured against is not developed with.
 compile pyproject.toml "$@" --extra dev --extra embedded --extra postgres --extra gemini --extra gemini-legacy \
-    --extra openai --extra anthropic --extra gateway --extra rollout --extra map --extra checks \
+    --extra openai --extra anthropic --extra gateway --extra rollout --extra otel --extra map --extra checks \
     -o requirements/dev.lock
 part run --extra embedded --extra map
-for extra in postgres gemini openai anthropic gateway rollout checks; do
+for extra in postgres gemini openai anthropic gateway rollout otel checks; do
     part "$extra" --extra "$extra"
 done
 # Of an environment of its own: it agrees with what is run, not with what is developed with.

@@ -17,6 +17,8 @@ mmdebstrap mmdebstrap
 ip iproute2
 newuidmap uidmap
 ps procps
+prometheus prometheus
+systemd-analyze systemd
 LIST
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -10,7 +11,7 @@ from typing import Any, Final, Protocol
 
 from agents.loop.conversation import Conversation
 from agents.loop.ends import FINISH, USUAL_ENDS, Ends, Finish, GiveUp
-from agents.loop.record import Ending, StepRecord
+from agents.loop.record import CallTime, Ending, StepRecord, StepTime
 from agents.loop.seen import step_taken
 from agents.loop.step import ModelStep, read_step, unreadable
 from agents.sdk.exchange_log import LastStep
@@ -40,6 +41,10 @@ class StepLog(Protocol):
 
     @property
     def usage(self) -> Usage: ...
+
+    @property
+    def attempt(self) -> int:
+        """Of the task, 1 for the first."""
 
     async def complete(self, request: ModelRequest) -> ModelResponse: ...
 
@@ -111,6 +116,8 @@ class Loop:
         """Why the last step could not have the end that it asked for."""
         self._unkept = ""
         """Why what was changed is in no tree yet; "" where it is."""
+        self._times: dict[int, CallTime] = {}
+        """Of the calls of this step, by their place in it."""
 
     @property
     def tree(self) -> str:
@@ -179,7 +186,8 @@ class Loop:
             )
         if stored := await self._stored(step):
             return self._done(stored)
-        results = await self._results(step) if step.calls else ()
+        self._times.clear()
+        results, saving = await self._results(step) if step.calls else (), time.time()
         note, tree = "" if step.calls else step.problem, self._last.tree
         try:
             tree = await self._snapshot(step)
@@ -192,7 +200,9 @@ class Loop:
         todo = self.bench.todo if self.bench else self._last.todo
         if todo and number % _TODO_SHOWN == 0:
             note = "\n\n".join(filter(None, (note, f"To do:\n{shown_todo(todo)}")))
-        record = self._done(StepRecord(results, note, tree, self._written(), todo, step.digest))
+        calls = tuple(self._times[place] for place in sorted(self._times))
+        took = StepTime(self._log.attempt, calls, (saving, time.time()))
+        record = self._done(StepRecord(results, note, tree, self._written(), todo, step.digest, took))
         await self._log.note_step(record.encode())
         await self._tell(assignment, number, step, results)
         return record
@@ -233,6 +243,13 @@ class Loop:
         return tuple(shown)
 
     async def _shown(self, bench: Bench, step: ModelStep, call: ToolCall, place: int) -> str:
+        started = time.time()
+        shown = await self._called(bench, step, call, place)
+        refused = shown.startswith("refused: ")
+        self._times[place] = CallTime(call.name[:100], started, time.time(), refused)
+        return shown
+
+    async def _called(self, bench: Bench, step: ModelStep, call: ToolCall, place: int) -> str:
         tool, arguments = self._tools.get(call.name), call.parsed
         try:
             if place >= MOST_CALLS:
@@ -246,6 +263,7 @@ class Loop:
             if tool in self._ends.tools:
                 tool.read(arguments)
                 raise ToolRefused(self._refusal or "it must be the only call of its step")
+            await bench.permit(call.name, call.arguments, arguments, bench.workspace)
             return await tool.call(bench, arguments)
         except (ToolRefused, InvalidInput) as error:
             return f"refused: {error}"

@@ -24,6 +24,27 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class CallTime:
+    """When a call of a tool was made, in seconds since 1970."""
+
+    tool: str
+    started: float
+    ended: float
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StepTime:
+    """When a step was taken, for whoever looks at the trace later; the work does not depend on it."""
+
+    attempt: int
+    calls: tuple[CallTime, ...]
+    """In the order of the answer."""
+    saved: tuple[float, float]
+    """When its tree began to be kept, and was."""
+
+
+@dataclass(frozen=True, slots=True)
 class StepRecord:
     """What a step has shown, and the tree that it left."""
 
@@ -39,6 +60,8 @@ class StepRecord:
     """What is to be done, and how far it is."""
     answer: str = ""
     """A digest of what the answer asked for; "" in records that have none."""
+    time: StepTime | None = None
+    """Written, and not read back."""
 
     def follows(self, answer: str, calls: int) -> bool:
         """Whether this came of an answer with this digest and so many calls, not of another worker's."""

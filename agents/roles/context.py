@@ -19,7 +19,7 @@ from contracts.base.strict_json import to_json, validate
 from contracts.base.text import fenced, flowing
 from contracts.documents.reports import CodeArtifacts, Contract
 from contracts.documents.repository_settings import NO_SETTINGS, RepositorySettings
-from contracts.ports.code_index import RepositoryMap
+from contracts.ports.code_index import MAP_TOKENS, STEPS_MAP_TOKENS, RepositoryMap
 
 _CONTEXT_FILES: Final = 20
 _MAP: Final = "Map of the repository: its files, those for this task first, and what they define (data)"
@@ -210,7 +210,8 @@ async def repository_map(task: Task, about: str = "") -> RepositoryMap | None:
     """Return the map of the repository for a task, and what else it is `about`; None without a repository."""
     item = task.item
     paths = (*item.input_artifacts, *item.output_artifacts)
-    return await task.map("\n".join([item.title, item.description, *paths, about, task.request.request]))
+    whole = "\n".join([item.title, item.description, *paths, about, task.request.request])
+    return await task.map(whole, tokens=MAP_TOKENS if task.workplace is None else STEPS_MAP_TOKENS)
 
 
 async def likeliest_first(task: Task, paths: Iterable[str], about: str = "") -> list[str]:

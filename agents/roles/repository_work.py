@@ -172,6 +172,7 @@ async def _bench(task: Task, tree: str, *, anew: bool = False) -> Bench:
         lint=checking(shlex.split(said.lint or "")),
         on_base=lambda: on_base(task),
         ask=task.ask_person,
+        permit=task.permits.check,
         base=task.request.base_commit or "HEAD",
     )
 

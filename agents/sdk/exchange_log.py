@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from pydantic import TypeAdapter
 from contracts.base.errors import ModelRefused
 from contracts.base.failpoints import failpoint
 from contracts.messages.payloads import Usage
-from contracts.ports.exchanges import ExchangeStore
+from contracts.ports.exchanges import ASKED_ANEW, ExchangeStore
 from contracts.ports.model import PURSE, ModelClient, ModelRequest, ModelResponse
 from contracts.ports.request_hash import request_hash
 
@@ -62,6 +63,11 @@ class ExchangeLog:
         self.model_name: str | None = None
 
     @property
+    def attempt(self) -> int:
+        """Of the task, 1 for the first."""
+        return self._scope.attempt
+
+    @property
     def prompt_hash(self) -> str | None:
         """SHA-256 over the request hashes in the order of the requests, None without a request."""
         return hashlib.sha256("\n".join(self._hashes).encode()).hexdigest() if self._hashes else None
@@ -79,10 +85,12 @@ class ExchangeLog:
         stored = await self._stored_answer(key)
         if stored is None:
             failpoint("worker.before_model", f"{self._scope.workflow_id} {self._scope.task_id} {key}")
+            started = time.time()
             response = await self._model.complete(request)
+            call = {"attempt": self._scope.attempt, "started": started, "ended": time.time()}
             self._count(response)
             failpoint("worker.after_model")
-            await self._save(key, _exchange(request, response))
+            await self._save(key, _exchange(request, response, call))
             failpoint("worker.after_exchange", f"{self._scope.workflow_id} {self._scope.task_id} {key}")
         else:
             response = _RESPONSE.validate_python(json.loads(stored)["response"])
@@ -113,6 +121,11 @@ class ExchangeLog:
         """Store what followed the last answer; it is durable when this returns."""
         await self._save(self._step_key, content)
 
+    async def create(self, key: str, content: bytes) -> bool:
+        """Store the content unless there is another under the key; whether it is there now, durably."""
+        scope = self._scope
+        return await self._exchanges.create_exchange(scope.workflow_id, scope.task_id, key, content)
+
     @property
     def _step_key(self) -> str:
         return f"step:{len(self._hashes) - 1}:{self._hashes[-1]}"
@@ -128,7 +141,9 @@ class ExchangeLog:
             for attempt in range(1, self._scope.attempt):
                 stored = await self._load(f"failed:{attempt}")
                 if stored is not None:
-                    notes.append(f"- attempt {attempt}: {json.loads(stored)['reason']}\n")
+                    note = json.loads(stored)
+                    asked = f"; {ASKED_ANEW}" if note.get("asked_anew") else ""
+                    notes.append(f"- attempt {attempt}: {note['reason']}{asked}\n")
             heading = "\n\nEarlier attempts at this task failed. Avoid:\n"
             self._earlier = "".join([heading, *notes]) if notes else ""
         return self._earlier
@@ -151,12 +166,29 @@ async def note_failure(exchanges: ExchangeStore, scope: ExchangeScope, reason: s
         await exchanges.save_exchange(scope.workflow_id, scope.task_id, key, content)
 
 
+async def note_asked_anew(exchanges: ExchangeStore, scope: ExchangeScope, answers: str) -> None:
+    """Store that a person asks for other answers than an attempt's, whose failure may be noted already.
+
+    answers: what a person had answered to its questions.
+    """
+    key = f"failed:{scope.attempt}"
+    stored = await exchanges.load_exchange(scope.workflow_id, scope.task_id, key)
+    if stored is None:
+        note: dict[str, object] = {"reason": ASKED_ANEW + answers}
+    else:
+        note = json.loads(stored)
+        note["asked_anew"] = ASKED_ANEW not in str(note["reason"])
+    content = json.dumps(note).encode()
+    await exchanges.save_exchange(scope.workflow_id, scope.task_id, key, content)
+
+
 def _without_empty(message: dict[str, Any]) -> dict[str, Any]:
     """A message of text alone, as it was kept before there were blocks."""
     return message if message["blocks"] else {"role": message["role"], "text": message["text"]}
 
 
-def _exchange(request: ModelRequest, response: ModelResponse) -> bytes:
+def _exchange(request: ModelRequest, response: ModelResponse, call: Mapping[str, float]) -> bytes:
+    """call: when it was made, for traces; the work does not depend on it."""
     document = {
         "request": {
             "purpose": request.purpose,
@@ -164,5 +196,6 @@ def _exchange(request: ModelRequest, response: ModelResponse) -> bytes:
             "messages": [_without_empty(asdict(message)) for message in request.messages],
         },
         "response": asdict(response),
+        "call": call,
     }
     return json.dumps(document, sort_keys=True).encode()

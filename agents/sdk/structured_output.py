@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from agents.sdk.exchange_log import ExchangeLog
+from contracts.base.answers.parts import part_wanted
+from contracts.base.answers.so_far import AnswerSoFar
 from contracts.base.errors import AgentFailure, InvalidDocument, LimitExceeded
 from contracts.base.model import Document
 from contracts.base.model_answer import check_size, parse_answer
@@ -25,7 +27,7 @@ Check: TypeAlias = Callable[[D], Awaitable[None] | None]
 
 
 class Dialogue(Generic[D]):
-    """Asks a model for one document, with at most MAX_REPAIRS repairs."""
+    """Asks a model for one document, with at most MAX_REPAIRS repairs, of a part alone where that will do."""
 
     def __init__(self, exchanges: ExchangeLog, model_cls: type[D], check: Check[D]) -> None:
         self._exchanges = exchanges
@@ -34,30 +36,39 @@ class Dialogue(Generic[D]):
 
     async def run(self, request: ModelRequest) -> D:
         """Return the first valid answer. Raises the AgentFailure of the last answer when none is valid."""
+        so_far, asked = AnswerSoFar(), request
         for repairs in range(1 + MAX_REPAIRS):
-            text = (await self._exchanges.complete(request)).text
+            said = (await self._exchanges.complete(asked)).text
             try:
-                return await self._read(text)
-            except AgentFailure as failure:
-                if repairs == MAX_REPAIRS or not failure.retryable:
-                    raise
-                turns = (ModelMessage("model", shortened(text, _MAX_ECHO)), _correction(str(failure)))
-                request = replace(request, messages=request.messages + turns)
+                return await self._read(so_far, said)
+            except InvalidDocument as error:
+                failure = self._no_document(error)
+                await so_far.ask_for(error.problems)
+            except AgentFailure as error:
+                failure = error
+            if repairs == MAX_REPAIRS or not failure.retryable:
+                raise failure
+            wanted = _correction(str(failure), so_far.part)
+            turns = (ModelMessage("model", shortened(said, _MAX_ECHO)), wanted)
+            schema = None if so_far.part else request.response_schema  # which is that of the whole
+            asked = replace(asked, messages=asked.messages + turns, response_schema=schema)
         raise AssertionError("unreachable: the last round returns or raises")
 
-    async def _read(self, text: str) -> D:
+    async def _read(self, so_far: AnswerSoFar, said: str) -> D:
+        """Raises InvalidDocument, and what the check raises."""
         try:
-            document = await self._document(text)
+            document = await self._document(await so_far.add(said))
             checked = self._check(document)
             if checked is not None:
                 await checked
         except LimitExceeded as error:
             raise AgentFailure(f"the answer {error}; answer with less", code="invalid_answer") from error
-        except InvalidDocument as error:
-            problems = [f"- {problem}" for problem in error.problems[:_MAX_PROBLEMS]]
-            message = f"the answer is no valid {self._model_cls.__name__}:\n" + "\n".join(problems)
-            raise AgentFailure(message, code="invalid_answer") from error
         return document
+
+    def _no_document(self, error: InvalidDocument) -> AgentFailure:
+        problems = [f"- {problem}" for problem in error.problems[:_MAX_PROBLEMS]]
+        message = f"the answer is no valid {self._model_cls.__name__}:\n" + "\n".join(problems)
+        return AgentFailure(message, code="invalid_answer")
 
     async def _document(self, text: str) -> D:
         check_size(text)
@@ -85,9 +96,6 @@ def json_in(text: str) -> bytes:
     return to_json(parse_answer(text), "answer")
 
 
-def _correction(problems: str) -> ModelMessage:
-    return ModelMessage(
-        "user",
-        f"The answer cannot be used:\n{problems}\n\n"
-        "Answer again, with the whole corrected JSON document alone.",
-    )
+def _correction(problems: str, part: str) -> ModelMessage:
+    wanted = part_wanted(part) if part else "Answer again, with the whole corrected JSON document alone."
+    return ModelMessage("user", f"The answer cannot be used:\n{problems}\n\n{wanted}")

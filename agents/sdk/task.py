@@ -11,6 +11,7 @@ from agents.sdk.baselines import load_baseline
 from agents.sdk.changed_tree import over_commit
 from agents.sdk.exchange_log import ExchangeLog
 from agents.sdk.guidance import guidance_for, with_included
+from agents.sdk.permits import CallPermits
 from agents.sdk.prompting import material
 from agents.sdk.questions import answer_to
 from agents.sdk.skills import Skill, find_skills, skill_paths, skill_text
@@ -26,7 +27,7 @@ from contracts.documents.todo_list import TodoItem
 from contracts.messages.payloads import TaskRequest
 from contracts.messages.steps import StepTaken
 from contracts.ports.artifacts import WorkerArtifacts
-from contracts.ports.code_index import CodeIndex, RepositoryMap
+from contracts.ports.code_index import MAP_TOKENS, CodeIndex, RepositoryMap
 from contracts.ports.model import ModelMessage, ModelRequest
 from contracts.ports.sandbox import Sandbox, SandboxLimits, SandboxRequest, SandboxResult, Verdict
 from contracts.ports.trees import TreeBase
@@ -124,14 +125,16 @@ class Task:
             return None
         return await load_baseline(self.commits, self.workflow_id)
 
-    async def map(self, about: str) -> RepositoryMap | None:
+    async def map(self, about: str, *, tokens: int = MAP_TOKENS) -> RepositoryMap | None:
         """Rank the files of the task's tree for a text, such as a failure; None without a repository.
+
+        tokens: how long it may be, shown.
 
         Raises ArtifactError, StoreUnavailable, Unavailable.
         """
         if self.index is None or self.request.base_commit is None:
             return None
-        return await self.index.map(self.base.commit, about)
+        return await self.index.map(self.base.commit, about, tokens=tokens)
 
     async def ask(self, prompt: str, *materials: bytes | str, system: str = DEFAULT_SYSTEM) -> str:
         """Return the model's answer as text. Materials, such as files, are appended and marked as data.
@@ -141,6 +144,13 @@ class Task:
         text = "\n\n".join([prompt, *(material(part) for part in materials)])
         request = ModelRequest(f"{self.item.agent_role}.ask", system, (ModelMessage("user", text),))
         return (await self.exchanges.complete(request)).text
+
+    @property
+    def permits(self) -> CallPermits:
+        """What lets calls of tools pass, or ends the execution until a person has decided."""
+        request = self.request
+        role, log = request.item.agent_role, self.exchanges
+        return CallPermits(request.permits, role, log, self.environment, request.dispatch_id)
 
     @property
     def may_ask(self) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from contracts.ports.workspace import CommandLimits, ExecResult, Workspace
 
@@ -15,6 +16,10 @@ _OUTPUT_CHARACTERS = 16_000
 async def _nobody(_question: str, _choices: Sequence[str]) -> str | None:
     """Answer where nobody can be asked."""
     return None
+
+
+async def _anything(_tool: str, _written: str, _arguments: Mapping[str, Any], _where: Workspace) -> None:
+    """Let every call pass."""
 
 
 async def _not_known() -> str:
@@ -58,6 +63,8 @@ class Bench:
     """What is to be done, and how far it is."""
     ask: Callable[[str, Sequence[str]], Awaitable[str | None]] = _nobody
     """Asks a person a question with likely answers; see `Task.ask_person`."""
+    permit: Callable[[str, str, Mapping[str, Any], Workspace], Awaitable[None]] = _anything
+    """Returns when a call may be made: a tool, its arguments as written and read; see `CallPermits.check`."""
 
     async def exec(self, argv: tuple[str, ...], seconds: float | None = None) -> ExecResult:
         """Run the next command."""

@@ -17,6 +17,7 @@ from agents.tools.reading import text_of
 from agents.tools.shown_text import excerpt
 from agents.tools.tool import Tool, ToolRefused
 from contracts.base.model import Model
+from contracts.base.paths import diff_path
 
 _HUNK: Final = re.compile(r"@@ -(\d+)(?:,\d+)? \+\d+(?:,\d+)? @@")
 _NOWHERE: Final = "/dev/null"
@@ -102,17 +103,12 @@ def _read(lines: Sequence[str]) -> list[_FileChange]:
 
 
 def _file_change(old: str, new: str) -> _FileChange:
-    change = _FileChange(_path(old), _path(new))
+    change = _FileChange(diff_path(old), diff_path(new))
     if change.new == _NOWHERE:
         raise ToolRefused(f"it deletes {change.old}; delete a file with a command")
     if change.old not in {change.new, _NOWHERE}:
         raise ToolRefused(f"it renames {change.old}; rename a file with a command first")
     return change
-
-
-def _path(header: str) -> str:
-    name = header[4:].split("\t", maxsplit=1)[0].strip()
-    return name[2:] if name.startswith(("a/", "b/")) else name
 
 
 def _fill(hunk: _Hunk, lines: Sequence[str]) -> None:

@@ -89,9 +89,8 @@ class TaskExecutor:
         clock = asyncio.get_running_loop().time
         started = clock()
         exchanges = self._exchanges(event)
-        structlog.contextvars.bind_contextvars(
-            workflow_id=event.workflowid, task_id=event.taskid, dispatch_id=event.data.dispatch_id
-        )
+        about = {"workflow_id": event.workflowid, "task_id": event.taskid, "attempt": event.data.attempt}
+        structlog.contextvars.bind_contextvars(**about, dispatch_id=event.data.dispatch_id)
         fresh, self._fresh = self._fresh, False
         ledger = self._ledger(event, execution_id)
         PURSE.set(ledger)

@@ -10,6 +10,7 @@ from agents.sdk.registry import AgentTable
 from agents.worker.board import Board
 from agents.worker.lanes import Lane, Reading
 from contracts.base.identifiers import new_id
+from contracts.base.secrets.patterns import without_secret_patterns
 from contracts.messages.channels import Channels
 from contracts.runtime.handler import ConsumerSettings
 from contracts.runtime.reading import Source
@@ -60,6 +61,8 @@ class WorkerSettings:
     """Shared by the workers of a process; None counts nothing."""
 
     new_id: Callable[[], str] = new_id
+    redact: Callable[[str], str] = without_secret_patterns
+    """Removes secrets from why an attempt failed, which is stored, logged and shown."""
 
     def reading(self, table: AgentTable) -> Reading:
         """What it reads of all that arrives for the agents of `table`."""

@@ -100,6 +100,9 @@ class Worker(Handler[TaskEvent[TaskRequest], TaskOutcome]):
     def reply(self, message: _Dispatch, result: TaskOutcome | None) -> Outgoing:
         # The worker cancels no execution whose outcome is wanted, so without a result the agent did.
         outcome = result or self._executor.self_cancelled(message.message, message.execution_id)
+        if outcome.error is not None:
+            safe = self._settings.redact(outcome.error.message)
+            outcome = outcome.model_copy(update={"error": outcome.error.model_copy(update={"message": safe})})
         self._observer.finished(message.message, outcome)
         if self._executor.is_short:
             self._step_back("an execution was short of resources")

@@ -29,7 +29,7 @@ TREE_BYTES: Final = 50_000_000
 
 
 class GitArtifactStore:
-    """CommitStore and ExchangeStore of contracts.ports on a repository, with what the composition root needs.
+    """CommitStore, ExchangeStore, AnchorStore of contracts.ports on a repository, with what bootstrap needs.
 
     idle_seconds: time without writes after which the writing processes are ended.
     tree_bytes: the largest tree that is read.
@@ -113,6 +113,21 @@ class GitArtifactStore:
 
     async def load_exchange(self, workflow_id: str, task_id: str, key: str) -> bytes | None:
         return await in_thread(self._repository.load_exchange, workflow_id, task_id, key)
+
+    async def add_anchor(self, text: str, created_at: int) -> str:
+        """See AnchorStore."""
+        try:
+            return await in_thread(self._repository.add_anchor, text, created_at)
+        finally:
+            self._rest_later()
+
+    async def anchors(self, most: int | None = None) -> list[tuple[str, str]]:
+        """See AnchorStore."""
+        return await in_thread(self._repository.anchors, most)
+
+    async def exchanges(self, workflow_id: str) -> list[tuple[str, str, bytes]]:
+        """(task id, digest of the key, content) of all that was kept of a workflow; for traces."""
+        return await in_thread(self._repository.list_exchanges, workflow_id)
 
     async def import_base(self, source_repo: Path, rev: str = "HEAD") -> str:
         """Copy a commit of an existing repository into the store; see artifacts.store.importing."""

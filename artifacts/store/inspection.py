@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from artifacts.git import ref_names
 from artifacts.git.gitpython import opened
 from artifacts.git.process import run
 from artifacts.store.repository import Repository
-from contracts.base.refs import HEADS, META, RESERVED_TASKS
+from contracts.base.refs import EXCHANGES, HEADS, META, RESERVED_TASKS
 
 
 def accepted(repository: Repository) -> dict[tuple[str, str], str]:
@@ -35,6 +35,17 @@ def _refs_of_tasks(repository: Repository, folder: str) -> dict[tuple[str, str],
     rows = (line.split(" ", 1) for line in out.decode().splitlines())
     parts = ((ref.removeprefix(f"{folder}/").split("/"), oid) for oid, ref in rows)
     return {(path[0], path[1]): oid for path, oid in parts if len(path) == 2}
+
+
+def exchanges(repository: Repository) -> Iterator[tuple[str, str, bytes]]:
+    """(workflow, task, content) of all that is kept of exchanges with models, of steps and uses as well."""
+    folder = EXCHANGES
+    out = run(["for-each-ref", "--format=%(refname)", folder], git_dir=repository.git_dir).decode()
+    for ref in out.split():
+        workflow_id, task_id, _ = ref.removeprefix(f"{folder}/").split("/", 2)
+        found = repository.objects.read(f"{ref}:exchange")
+        if found is not None:
+            yield workflow_id, task_id, found.content
 
 
 def lacking(repository: Repository, commit: str, parts: Sequence[str]) -> list[str]:

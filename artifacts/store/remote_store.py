@@ -15,12 +15,13 @@ from artifacts.git.process import GitFailed, run
 from artifacts.git.ref_names import Ref
 from artifacts.store.repository import Repository
 from contracts.base.errors import ArtifactError, InvalidInput, StoreUnavailable
-from contracts.base.refs import FETCHED, HEADS, TAGGED, UNVERIFIED
+from contracts.base.refs import ANCHORS, AUDIT, EXCHANGES, FETCHED, HEADS, TAGGED, UNVERIFIED
 from contracts.ports.artifacts import RefMove
 
 PROTOCOLS = frozenset({"file", "git", "http", "https", "ssh"})
 
 _PUSH_AT_ONCE = 500
+_MOST_RACES = 10
 
 
 class RemoteRepository(Repository):
@@ -77,6 +78,34 @@ class RemoteRepository(Repository):
             self._fetch([f"+{folder}/*:{folder}/*"], "model exchanges")
             content = super().load_exchange(workflow_id, task_id, key)
         return content
+
+    def add_anchor(self, text: str, created_at: int) -> str:
+        args = ["push", "--quiet", "--porcelain", "--no-verify", "--no-recurse-submodules"]
+        for left in range(_MOST_RACES, -1, -1):
+            self._refresh_anchors()
+            name = super().add_anchor(text, created_at)
+            try:
+                # Not by force: what others have appended meanwhile stays.
+                self._run_push(args, [f"{name}:{ANCHORS}"], ANCHORS)
+                break
+            except ArtifactError:
+                if name in dict(self.anchors()):
+                    break  # another one of this process has sent it along
+                if not left:
+                    raise
+        return name
+
+    def anchors(self, most: int | None = None) -> list[tuple[str, str]]:
+        self._refresh_anchors()
+        return super().anchors(most)
+
+    def _refresh_anchors(self) -> None:
+        self._fetch([f"+{AUDIT}/*:{AUDIT}/*"], "anchors of the audit log")
+
+    def list_exchanges(self, workflow_id: str) -> list[tuple[str, str, bytes]]:
+        folder = f"{EXCHANGES}/{ref_names.identifier('workflow_id', workflow_id)}"
+        self._fetch([f"+{folder}/*:{folder}/*"], "model exchanges")
+        return super().list_exchanges(workflow_id)
 
     def refresh(self, workflow_id: str) -> None:
         folder = f"{HEADS}/{ref_names.identifier('workflow_id', workflow_id)}"

@@ -22,7 +22,7 @@ from artifacts.merge.merging import Merger
 from artifacts.store import drafting
 from contracts.base.errors import ArtifactError, UnsafePath
 from contracts.base.paths import check_path
-from contracts.base.refs import MERGES, PENDING, RESERVED_TASKS, RESULT, SNAPSHOTS, UNVERIFIED
+from contracts.base.refs import ANCHORS, EXCHANGES, RESERVED_TASKS, RESULT, SHORT_LIVED, UNVERIFIED
 from contracts.ports.artifacts import PendingCommit, RefMove
 
 # A commit with more parents is slow to show, so they are merged group by group.
@@ -133,6 +133,33 @@ class Repository:
         with self.guard.moving():
             return self.guard.persist(lambda: self._move(refs))
 
+    def add_anchor(self, text: str, created_at: int) -> str:
+        """See AnchorStore."""
+        message = f"Audit anchor\n\n{text}\n".encode()
+
+        def write() -> str:
+            tip = self.objects.read(ANCHORS)
+            parents = (tip.oid,) if tip else ()
+            draft = Draft(ANCHORS, parents, "audit", ref_names.timestamp(created_at), message, ())
+            [written] = self._written([draft])
+            self._refs.update([RefChange(ANCHORS, written.holder, parents[0] if parents else NOTHING)])
+            return written.commit
+
+        # Each try reads the tip again, since another program may have appended meanwhile.
+        with self.guard.moving():
+            return self.guard.persist(write)
+
+    def anchors(self, most: int | None = None) -> list[tuple[str, str]]:
+        """See AnchorStore."""
+        found: list[tuple[str, str]] = []
+        tip = self.objects.read(ANCHORS)
+        names: tuple[str, ...] = (tip.oid,) if tip else ()
+        while names and (most is None or len(found) < most):
+            commit = self.objects.commit(names[0])
+            found.append((commit.oid, commit.message.partition("\n\n")[2].rstrip("\n")))
+            names = commit.parents
+        return found[::-1]
+
     def draft_exchange(self, workflow_id: str, task_id: str, key: str, content: bytes) -> Draft:
         """Draft the commit that keeps an exchange, for `commit` to write."""
         return drafting.exchange(ref_names.exchange(workflow_id, task_id, key), content)
@@ -142,6 +169,19 @@ class Repository:
         found = self.objects.read(f"{ref_names.exchange(workflow_id, task_id, key)}:exchange")
         return found.content if found else None
 
+    def list_exchanges(self, workflow_id: str) -> list[tuple[str, str, bytes]]:
+        """List (task id, digest of the key, content) of the exchanges of a workflow."""
+        folder = f"{EXCHANGES}/{ref_names.identifier('workflow_id', workflow_id)}/"
+        query = ["for-each-ref", "--format=%(objectname) %(refname)", folder]
+        rows = [line.split(" ", 1) for line in run(query, git_dir=self.git_dir).decode().splitlines()]
+        found = self.objects.read_all([f"{oid}:exchange" for oid, _ in rows])
+        places = (ref.removeprefix(folder).partition("/") for _, ref in rows)
+        return [
+            (task_id, digest, one.content)
+            for (task_id, _, digest), one in zip(places, found, strict=True)
+            if one
+        ]
+
     def prune_pending(self, older_than_seconds: float) -> int:
         """Delete refs of older outcomes, merges and snapshots (by commit time); return how many.
 
@@ -150,8 +190,7 @@ class Repository:
         limit = time.time() - older_than_seconds
         query = ["for-each-ref", "--format=%(committerdate:unix) %(objectname) %(refname)"]
         rows = [
-            line.split()
-            for line in run([*query, PENDING, MERGES, SNAPSHOTS], git_dir=self.git_dir).decode().splitlines()
+            line.split() for line in run([*query, *SHORT_LIVED], git_dir=self.git_dir).decode().splitlines()
         ]
         drops = [(ref, oid) for when, oid, ref in rows if int(when) < limit]
         self.guard.persist(lambda: self._refs.delete(drops))

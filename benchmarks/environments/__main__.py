@@ -1,10 +1,12 @@
 """Measures the environments of the repositories of the list, one after the other.
 
     nice -n 10 python -m benchmarks.environments MIRRORS [--only NAME] [--seconds 600] [--tests 600]
+        [--sandbox bubblewrap --sandbox docker]
 
 MIRRORS holds a clone of each as OWNER+NAME/repo. A step of a build, and a run of tests, may take so many
-seconds. It needs root, for the runs without a sandbox. Results are
-added to a file of JSON lines, from which the table is written; those of a repository replace older ones.
+seconds. Tests run in each sandbox that is named, by default in all three, and without one, which needs root.
+Results are added to a file of JSON lines, from which the table is written; those of a repository replace
+older ones.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Any, Final
 
 from benchmarks.environments.measuring import Listed, measure, read_list
 from contracts.base.printing import print_line
+from sandbox_runner.engine.settings import BACKENDS
 
 _FOLDER: Final = "/var/tmp"
 
@@ -31,6 +34,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--seconds", type=int, default=600)
     parser.add_argument("--tests", type=int, default=600)
+    parser.add_argument("--sandbox", action="append", choices=BACKENDS, default=[])
     parser.add_argument("--results", type=Path, default=Path("build/environments.jsonl"))
     options = parser.parse_args()
     options.results.parent.mkdir(parents=True, exist_ok=True)
@@ -44,9 +48,9 @@ def main() -> None:
 def _measured(one: Listed, options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=_FOLDER, ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
-        return asdict(
-            asyncio.run(measure(one, options.mirrors, Path(folder), options.seconds, options.tests))
-        )
+        sandboxes = options.sandbox or ("bubblewrap", "namespaces", "docker")
+        measuring = measure(one, options.mirrors, Path(folder), options.seconds, options.tests, sandboxes)
+        return asdict(asyncio.run(measuring))
 
 
 def _keep(results: Path, found: dict[str, Any]) -> None:
@@ -63,13 +67,17 @@ def _read(results: Path) -> dict[str, dict[str, Any]]:
 def _table(results: Any) -> list[str]:
     """The lines of a Markdown table."""
     lines = [
-        "| repository | kind | files | environment | cold s | warm s | MB | outside | in bubblewrap | kept |",
-        "|---|---|---:|---|---:|---:|---:|---:|---:|---:|",
+        "| repository | kind | files | environment | cold s | warm s | MB | outside | inside, kept |",
+        "|---|---|---:|---|---:|---:|---:|---:|---|",
     ]
     for one in results:
         cells = [one["name"], one["kind"], one["file_count"], one["obstacle"] or one["environment"]]
         cells += [one["cold_seconds"], one["warm_seconds"], one["megabytes"]]
-        cells += [_share(one["outside"]), _share(one["inside"]), _kept(one["outside"], one["inside"])]
+        inside = [
+            f"{sandbox}: {_share(run)}, {_kept(one['outside'], run)}"
+            for sandbox, run in one["inside"].items()
+        ]
+        cells += [_share(one["outside"]), "; ".join(inside)]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return lines
 

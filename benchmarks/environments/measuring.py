@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,7 +65,8 @@ class Measured:
     warm_seconds: float = 0.0
     megabytes: float = 0.0
     outside: dict[str, Any] = field(default_factory=dict)
-    inside: dict[str, Any] = field(default_factory=dict)
+    inside: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By sandbox."""
 
 
 def clone(one: Listed, mirrors: Path, folder: Path) -> Path:
@@ -81,15 +82,20 @@ def clone(one: Listed, mirrors: Path, folder: Path) -> Path:
     return tree
 
 
-async def measure(one: Listed, mirrors: Path, folder: Path, seconds: int, tests: int) -> Measured:
-    """Measure one in an empty folder; a step of the build, and a run of tests, may take so long."""
+async def measure(
+    one: Listed, mirrors: Path, folder: Path, seconds: int, tests: int, sandboxes: Sequence[str]
+) -> Measured:
+    """Measure one in an empty folder; a step of the build, and a run of tests, may take so long.
+
+    The environment is built in the first of the sandboxes, and is that of all of them.
+    """
     found = Measured(one.name, one.kind)
     tree = clone(one, mirrors, folder)
     settings = Settings(
         data_dir=folder / "data",
         environment_seconds=seconds,
         baseline_seconds=tests,
-        sandbox="bubblewrap",
+        sandbox=sandboxes[0],
         environment_cache_mb=20_000,
     )
     artifacts = make_artifacts(settings)
@@ -104,9 +110,8 @@ async def measure(one: Listed, mirrors: Path, folder: Path, seconds: int, tests:
             found.file_count = len(await artifacts.trees().list_files(commit))
             environment = await _environment(found, base, make_environments(settings, artifacts, workspaces))
             found.megabytes = round(_bytes_kept(settings) / 1e6, 1)
-            maker = BaselineMaker(artifacts, workspaces, BaselineCache(folder / "kept"), tests, 100_000)
-            inside = await maker.make(base, environment)
-            found.inside = _outcome(inside)
+            runs = [await _inside(found, sandbox, settings, base, environment) for sandbox in sandboxes]
+            inside = next(run for run in runs if run is not None)
             toolbox = ensure_toolbox(SandboxSettings().toolbox)
             async with outside(tree, environment, toolbox, folder) as place:
                 argv = shlex.split(inside.command)
@@ -117,6 +122,25 @@ async def measure(one: Listed, mirrors: Path, folder: Path, seconds: int, tests:
         except MultiAgentError as error:
             found.obstacle = str(error)
     return found
+
+
+async def _inside(
+    found: Measured, sandbox: str, settings: Settings, base: RepositoryBase, environment: Environment
+) -> Baseline | None:
+    """Run the tests in a sandbox; None where that cannot be, and why is noted."""
+    artifacts = make_artifacts(settings)
+    workspaces = open_workspaces(settings.model_copy(update={"sandbox": sandbox}), artifacts)
+    try:
+        cache, seconds = BaselineCache(settings.data / sandbox), settings.baseline_seconds
+        run = await BaselineMaker(artifacts, workspaces, cache, seconds, 100_000).make(base, environment)
+        found.inside[sandbox] = _outcome(run)
+    except MultiAgentError as error:
+        found.inside[sandbox] = {"state": str(error)}
+        return None
+    finally:
+        await workspaces.close()
+        await artifacts.close()
+    return run
 
 
 async def _environment(found: Measured, base: RepositoryBase, environments: Environments) -> Environment:

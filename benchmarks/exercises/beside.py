@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Final
 
 from agents.loop.loop import Assignment, Loop
-from agents.sdk.exchange_log import LastStep
 from agents.tools.bench import Bench
 from agents.tools.editing import EDITING
 from agents.tools.reading import READING, content_of
 from agents.tools.running import RUNNING
+from benchmarks.counted import Counted
 from benchmarks.exercises.exercise import Exercise
 from contracts.messages.payloads import Usage
-from contracts.ports.model import ModelClient, ModelMessage, ModelRequest, ModelResponse
+from contracts.ports.model import ModelMessage, ModelRequest
 from contracts.ports.trees import TreeBase
 from multi_agent.bootstrap import make_artifacts, make_model, open_workspaces
 from multi_agent.settings import Settings
@@ -27,26 +27,6 @@ _SYSTEM: Final = (
 )
 _WANTED: Final = "Answer with the whole file, in a fence."
 _FENCE: Final = re.compile(r"```\w*\n(.*?)```", re.DOTALL)
-
-
-class _Counted:
-    """Asks a model, and counts. Nothing is stored."""
-
-    def __init__(self, model: ModelClient) -> None:
-        self._model = model
-        self.usage = Usage()
-        self.last_step = LastStep("", ())
-
-    async def complete(self, request: ModelRequest) -> ModelResponse:
-        response = await self._model.complete(request)
-        self.usage = self.usage.plus(response.usage)
-        return response
-
-    async def step(self) -> bytes | None:
-        return None
-
-    async def note_step(self, content: bytes) -> None:
-        """Keep nothing."""
 
 
 async def ask_once(exercise: Exercise, settings: Settings) -> tuple[str, Usage]:
@@ -68,7 +48,7 @@ async def work_in_a_loop(exercise: Exercise, repository: Path, settings: Setting
     try:
         workspaces = open_workspaces(settings, artifacts)
         workspace = await workspaces.open(TreeBase(await artifacts.import_base(repository)))
-        bench, log = Bench(workspace, lambda path: None), _Counted(model)
+        bench, log = Bench(workspace, lambda path: None), Counted(model)
 
         async def opened(tree: str) -> Bench:
             return bench

@@ -2,6 +2,7 @@
 
     python -m benchmarks.fixes choose MIRRORS FOLDER [--cases 8] [--each 2]
     python -m benchmarks.fixes run FOLDER [--only N]      (the model is that of the environment)
+    python -m benchmarks.fixes loop FOLDER [--only N]     (one loop with the same tools, and nothing else)
     python -m benchmarks.fixes judge FOLDER
     python -m benchmarks.fixes replay FOLDER [--only N]   (without a model; 1 where an end differs)
 
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.fixes.again import recorded, replay
+from benchmarks.fixes.beside import fix_in_a_loop
 from benchmarks.fixes.cases import give, keep, kept
 from benchmarks.fixes.choosing import Fix, candidates
 from benchmarks.fixes.judging import Place, evidence, git, judged, lay
@@ -31,13 +33,15 @@ from contracts.base.printing import print_line
 from contracts.documents.baseline import Baseline
 from multi_agent.settings import load_settings
 
+_ENDS: Final = {"summary": "verdict", "loop": "loop_verdict"}
+"""What tells of an end in a case's folder, and what was found of it."""
 _LIST: Final = Path(__file__).with_name("repositories.toml")
 
 
 def main() -> None:
-    """Do one of the four."""
+    """Do one of the five."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("step", choices=("choose", "run", "judge", "replay"))
+    parser.add_argument("step", choices=("choose", "run", "loop", "judge", "replay"))
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--cases", type=int, default=8)
     parser.add_argument("--each", type=int, default=2)
@@ -59,7 +63,13 @@ def main() -> None:
     if options.step == "replay":
         sys.exit(1 if [case for case in cases if _differs(case)] else 0)
     for case in cases:
-        _run(case) if options.step == "run" else keep(case, "verdict", asyncio.run(verdict(case, place)))
+        if options.step == "run":
+            _run(case)
+        elif options.step == "loop":
+            keep(case, "loop", asyncio.run(fix_in_a_loop(case, place, load_settings())))
+        else:
+            for summary, name in _ENDS.items():
+                keep(case, name, asyncio.run(verdict(case, place, kept(case, summary))))
     if options.step == "judge":
         for line in _table(cases):
             print_line(line)
@@ -121,9 +131,8 @@ def _run(case: Path) -> None:
     print_line(f"{case.name}: {said.get('status', 'no summary')} {said.get('reason') or ''}".rstrip())
 
 
-async def verdict(case: Path, place: Place) -> dict[str, Any]:
+async def verdict(case: Path, place: Place, summary: dict[str, Any]) -> dict[str, Any]:
     """Lay the tests of the fix over the result and run them, then all tests of the result alone."""
-    summary = kept(case, "summary")
     offered = summary.get("unverified") or {}
     commit = summary.get("commit") or offered.get("commit")
     found: dict[str, Any] = {"status": summary.get("status", "no summary"), "fixed": False, "broken": []}
@@ -156,8 +165,8 @@ def _failing(run: Baseline) -> set[str]:
 
 def _table(cases: list[Path]) -> Iterator[str]:
     """Yield the lines of a Markdown table, and the sums."""
-    yield "| fix | ended | right | false done | broken | calls | input | output | s |"
-    yield "|---|---|---|---|---:|---:|---:|---:|---:|"
+    yield "| fix | ended | right | false done | broken | calls | input | output | s | loop: right | tokens |"
+    yield "|---|---|---|---|---:|---:|---:|---:|---:|---|---:|"
     for case in cases:
         stated, verdict = kept(case, "case"), kept(case, "verdict")
         false = verdict["status"] == "completed" and not verdict["fixed"]
@@ -166,7 +175,15 @@ def _table(cases: list[Path]) -> Iterator[str]:
         cells += ["yes" if verdict["fixed"] else "no", "yes" if false else "no"]
         cells.append("not known" if broken is None else len(broken))
         cells += [verdict[key] for key in ("model_calls", "input_tokens", "output_tokens", "seconds")]
+        cells += _of_loop(kept(case, "loop_verdict"))
         yield f"| {' | '.join(map(str, cells))} |"
+
+
+def _of_loop(verdict: dict[str, Any]) -> list[str]:
+    """Whether one loop fixed it, and with how many tokens; "" for what was not tried."""
+    if not verdict.get("model_calls"):
+        return ["", ""]
+    return ["yes" if verdict["fixed"] else "no", str(verdict["input_tokens"] + verdict["output_tokens"])]
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
     │   ├── InvalidPlan         the planner could not get a valid plan out of the model
     │   ├── UnsafePath          a path that may not be written
     │   └── NotConfigured       a setting is missing or wrong
+    ├── WaitsForPerson          a person must decide first; says what to look at
     ├── Unavailable             an outside part cannot be reached now; trying again may help
     │   ├── BusUnavailable
     │   │   └── NotPermitted    the bus does not let this user do it
@@ -54,6 +55,10 @@ def _restored(kind: type[MultiAgentError], args: tuple[Any, ...], fields: dict[s
 
 class InvalidInput(MultiAgentError):
     """The caller's mistake."""
+
+
+class WaitsForPerson(MultiAgentError):
+    """Nothing was done: a person must decide about it first."""
 
 
 @dataclass(frozen=True, slots=True)

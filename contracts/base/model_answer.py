@@ -23,6 +23,11 @@ _ONLY_ONE: Final = "answer with exactly one JSON document and nothing else"
 _START: Final = re.compile(r'\{(?=\s*["}])|\[(?=\s*[\[{"\]\d-])')
 # The closing quote is optional and the repeats are possessive, so that an unclosed string costs one pass.
 _TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+# What can be mended: what it leaves in a string stays, and it looks at nothing many times.
+_MENDED: Final = re.compile(
+    r'"(?:[^"\\]++|\\.)*+"?|//[^\n]*+|,(?=(?:\s++|//[^\n]*+)*+[\]}])|\b(?:True|False|None)\b', re.DOTALL
+)
+_WORDS: Final = {"True": "true", "False": "false", "None": "null"}
 _NESTED_LIST: Final = re.compile(r"\[\s*[\[{]")
 _SCALARS: Final = (str, int, float, bool, type(None))
 # How servers that do not take thoughts out themselves mark where they end and the answer begins.
@@ -55,7 +60,8 @@ def parse_answer(text: str, *, max_bytes: int = MAX_ANSWER_BYTES, fits: Fits | N
     """Return the one JSON object or array in an answer: alone, in a Markdown fence, or with prose around it.
 
     What stands before the last end of thoughts is no answer. Of several different documents, and of those
-    beside braces that are no JSON, it is the only one that `fits`. Strings may hold control characters.
+    beside braces that are no JSON, it is the only one that `fits`. Strings may hold control characters;
+    commas too many, comments and Python's words for true, false and null are mended.
 
     Raises InvalidDocument("answer", ...), worded so that it can be sent back to the model, for:
 
@@ -149,8 +155,28 @@ def _candidates(text: str, position: int) -> Iterator[_Candidate]:
                 one = replace(one, end=spanned, problem=_unclosed(text, begin), unclosed=True)
             elif one.problem is None:
                 spanned = 0
+            elif (mended := _mended(text[begin:end])) is not None:
+                one, position, spanned = replace(mended, begin=begin, end=end), end, 0
         yield replace(one, nested=nested)
     _refuse(f"more than {MAX_CANDIDATES:,} JSON documents found; {_ONLY_ONE}")
+
+
+def _mended(text: str) -> _Candidate | None:
+    """A broken document without commas before a closing bracket and comments to the end of a line, and with
+    true, false and null for Python's words; None where it is broken in another way.
+
+    Nothing else is mended: what is missing, or may mean two things, is the model's to say.
+    """
+    mended = _MENDED.sub(_mended_token, text)
+    if mended == text:
+        return None
+    one, end = _read(mended, 0, len(mended))
+    return one if one and one.problem is None and end == len(mended) else None
+
+
+def _mended_token(token: re.Match[str]) -> str:
+    found = token.group()
+    return found if found.startswith('"') else _WORDS.get(found, "")
 
 
 def _read(text: str, begin: int, last: int) -> tuple[_Candidate | None, int]:

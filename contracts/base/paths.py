@@ -108,6 +108,12 @@ def check_tree(paths: Iterable[str]) -> None:
             raise UnsafePath(f"path {folder!r}: is both a file and a folder")
 
 
+def diff_path(header: str) -> str:
+    """The path in a line `--- a/x` or `+++ b/x` of a unified diff, as it is written there."""
+    name = header[4:].split("\t", maxsplit=1)[0].strip()
+    return name[2:] if name.startswith(("a/", "b/")) else name
+
+
 def covers(pattern: str, path: str) -> bool:
     """Whether an output pattern (a file's path, or a folder's ending in '/', or EVERYWHERE) covers `path`."""
     if pattern.endswith("/"):

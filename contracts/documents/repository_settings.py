@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 from contracts.base.errors import InvalidInput
 from contracts.base.model import Model
 from contracts.base.strict_json import shown
+from contracts.documents.approval_policy import USUAL_HOURS, ApprovalPolicy, frozen
 from contracts.documents.path_patterns import matches, pattern_fault
 
 OWN_FILE: Final = ".multi-agent.toml"
@@ -48,6 +49,19 @@ def _pattern(pattern: str) -> str:
     return pattern
 
 
+def _asks_only(policy: ApprovalPolicy) -> ApprovalPolicy:
+    if rule := next((rule for rule in policy.rules if rule.then == "allow"), None):
+        raise ValueError(f"rule {rule.name!r} allows, which the user alone may")
+    wider = (one for one in policy.rules if one.idempotent or one.hours > USUAL_HOURS or one.risk == "low")
+    if rule := next(wider, None):
+        raise ValueError(
+            f"rule {rule.name!r} makes approvals wider (idempotent, hours above {USUAL_HOURS}, or risk low), "
+            "which the user alone may"
+        )
+    return policy
+
+
+AskingPolicy = Annotated[ApprovalPolicy, AfterValidator(_asks_only)]
 CommandLine = Annotated[str, StringConstraints(max_length=500), AfterValidator(_one_command)]
 PathPattern = Annotated[str, AfterValidator(_pattern)]
 
@@ -70,6 +84,12 @@ class RepositorySettings(Model):
         default=None, max_length=200, description="used where the user names none"
     )
     budget_usd: float | None = Field(default=None, gt=0, le=1_000_000)
+    approvals: AskingPolicy | None = Field(
+        default=None,
+        # Releases before it refuse fields that they do not know.
+        exclude_if=lambda policy: policy is None,
+        description="rules that say which actions a person must allow first",
+    )
 
     @property
     def commands(self) -> Mapping[str, str]:
@@ -86,6 +106,9 @@ class RepositorySettings(Model):
             lines.append(f"protected: {', '.join(self.protected)}")
         if self.model:
             lines.append(f"model: {self.model}")
+        if self.approvals:
+            names = ", ".join(rule.name for rule in self.approvals.rules) or "no rule"
+            lines.append(f"approvals: version {self.approvals.version}: {names}")
         if self.budget_usd:
             lines.append(f"budget: ${self.budget_usd:,.2f} at most")
         return tuple(lines)
@@ -103,6 +126,7 @@ _ALLOWED: Final = {
     "protected": "a list of at most 100 paths such as 'migrations/' or '*.lock'",
     "model": "'gemini:MODEL' or 'openai:MODEL'",
     "budget_usd": "a number above 0, at most 1,000,000",
+    "approvals": "a table with a version and rules, as docs/approvals.md has it",
 }
 
 
@@ -167,9 +191,8 @@ def _toml(raw: bytes) -> Mapping[str, Any] | str:
 
 
 def _checked(table: Mapping[str, Any], file: str) -> RepositorySettings:
-    lists = {name: tuple(value) if isinstance(value, list) else value for name, value in table.items()}
     try:
-        return RepositorySettings.model_validate(lists, strict=True)
+        return RepositorySettings.model_validate(frozen(table), strict=True)
     except ValidationError as error:
         raise InvalidInput("\n".join(_mistakes(error, file))) from None
 
@@ -177,7 +200,12 @@ def _checked(table: Mapping[str, Any], file: str) -> RepositorySettings:
 def _mistakes(error: ValidationError, file: str) -> Iterator[str]:
     for detail in error.errors(include_url=False):
         key, *place = detail["loc"]
-        where = f"{file}: {key}" + "".join(f"[{part}]" for part in place)
+        where = f"{file}: {key}" + "".join(
+            f".{part}" if isinstance(part, str) else f"[{part}]" for part in place
+        )
+        if detail["type"] == "extra_forbidden" and place:
+            yield f"{where} is no setting of a rule; remove it"
+            continue
         if detail["type"] == "extra_forbidden":
             yield f"{file}: {shown(key)} is no setting; {_suggestion(str(key))}"
             continue

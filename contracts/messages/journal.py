@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
+from contracts.messages.approval_events import APPROVAL_EVENTS, ApprovalEvent
 from contracts.messages.budget_events import BUDGET_EVENTS, BudgetEvent
 from contracts.messages.payloads import Usage
 
@@ -206,14 +207,6 @@ class TaskDeadLettered(NamedTuple):
     message: str
 
 
-class TaskApproved(NamedTuple):
-    """A person allowed the action with this hash."""
-
-    task_id: str
-    person: str
-    action_hash: str
-
-
 class OutcomeRefused(NamedTuple):
     """An outcome was not accepted: it is stale, or its workflow is over or unknown."""
 
@@ -263,7 +256,7 @@ JournalEvent: TypeAlias = (
     | TaskPassedOn
     | TaskFailed
     | TaskDeadLettered
-    | TaskApproved
+    | ApprovalEvent
     | OutcomeRefused
     | CommandRefused
 )
@@ -292,7 +285,7 @@ JOURNAL_EVENTS: Mapping[str, type[JournalEvent]] = {
     "task.passed_on": TaskPassedOn,
     "task.failed": TaskFailed,
     "task.dead_lettered": TaskDeadLettered,
-    "task.approved": TaskApproved,
+    **APPROVAL_EVENTS,
     "outcome.refused": OutcomeRefused,
     "command.refused": CommandRefused,
 }

@@ -12,6 +12,7 @@ from contracts.documents.failure import TestFailure
 from contracts.documents.reports import ReviewFinding
 from contracts.documents.repository_settings import RepositorySettings
 from contracts.documents.todo_list import RoleName, TodoItem, TodoList
+from contracts.messages.approvals import Permits
 from contracts.messages.budget import Grant, Spent
 from contracts.messages.channels import StreamName
 from contracts.messages.suspension import ResumeFrom, Suspension
@@ -49,6 +50,9 @@ class TaskRequest(Model):
         default=None, description="with what a task goes on that was suspended"
     )
     grant: Grant | None = Field(default=None, description="what it may spend, None for no limit")
+    permits: Permits | None = Field(
+        default=None, description="calls of tools that a person must allow, None for none"
+    )
 
 
 class TaskError(Model):

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from pydantic import Field, StringConstraints
 
 from contracts.base.model import Entries, Model, ShortText
+from contracts.messages.approvals import WantedAction
 from contracts.messages.budget import Amount
 
 MOST_QUESTIONS: Final = 3
@@ -41,15 +42,25 @@ class Suspension(Model):
         default=None,
         description="what the next call of the model may cost, for which its allowance is too small",
     )
+    action: WantedAction | None = Field(
+        default=None, description="a call of a tool that a person must allow first"
+    )
 
 
 class Suspended(BaseException):
     """Ends an execution whose work goes on later. Agents let it pass, so that it is no Exception."""
 
     def __init__(self, suspension: Suspension) -> None:
-        why = suspension.question.text if suspension.question else "its allowance is spent"
-        super().__init__(f"suspended: {why}")
+        super().__init__(f"suspended: {_why(suspension)}")
         self.suspension = suspension
+
+
+def _why(suspension: Suspension) -> str:
+    if suspension.question is not None:
+        return suspension.question.text
+    if suspension.action is not None:
+        return f"a person must allow {suspension.action.tool}"
+    return "its allowance is spent"
 
 
 class ResumeFrom(Model):

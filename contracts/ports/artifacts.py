@@ -89,5 +89,15 @@ class CommitStore(Protocol):
         """Release what the store holds open."""
 
 
+class AnchorStore(Protocol):
+    """Texts that are kept one behind the other. Raises ArtifactError; StoreUnavailable for a remote."""
+
+    async def add_anchor(self, text: str, created_at: int) -> str:
+        """Append a text, durably, at seconds since 1970; return its name. Of several at once each is kept."""
+
+    async def anchors(self, most: int | None = None) -> list[tuple[str, str]]:
+        """(name, text), oldest first; of all, or of the newest."""
+
+
 class WorkerArtifacts(CommitStore, ExchangeStore, Protocol):
     """Both ports in one object, as a worker is given it."""

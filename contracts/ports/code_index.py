@@ -8,6 +8,9 @@ from typing import Final, Protocol
 MAP_TOKENS: Final = 4_000
 """How long a map is where nobody says it; a token is taken to be four characters."""
 
+STEPS_MAP_TOKENS: Final = 1_200
+"""How long one is for who can search, and is sent it again with each step."""
+
 
 @dataclass(frozen=True, slots=True)
 class RepositoryMap:

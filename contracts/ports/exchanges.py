@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
+
+ASKED_ANEW: Final = "its answers led to a failure; a person asks for others"
+"""What a request says of an earlier attempt where no answer that was kept elsewhere will do."""
 
 
 class ExchangeStore(Protocol):

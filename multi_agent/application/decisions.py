@@ -7,11 +7,12 @@ beginning or end of their ids. `person` is who decides. All raise InvalidInput f
 
 from __future__ import annotations
 
-from agents.sdk.exchange_log import ExchangeScope, note_failure
+from agents.sdk.exchange_log import ExchangeScope, note_asked_anew
 from agents.sdk.questions import said_so_far
 from contracts.base.errors import InvalidInput
 from contracts.base.processes.command_lines import command_line
 from contracts.base.text import encodable
+from contracts.documents.approval_policy import RISKS
 from contracts.messages.budget import SpendingLimits
 from contracts.messages.suspension import MOST_ANSWER, Question
 from contracts.ports.exchanges import ExchangeStore
@@ -27,20 +28,28 @@ from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.commands import CommandResult
 from orchestrator.core.state import TaskStatus
 
-_ANEW = "its answers led to a failure; a person asks for others"
 _MOST_LISTED = 100
 _LEAST_NAME = 3
 RESULT_SECONDS = 5.0
 """How long a result is waited for."""
 
 
-async def pending_approval(client: WorkflowClient, workflow: str, task_id: str | None) -> PendingApproval:
-    """Find the task that waits for approval; without `task_id`, the only one.
+async def pending_approval(
+    client: WorkflowClient, workflow: str | None, task_id: str | None
+) -> PendingApproval:
+    """Find the task that waits for approval; without a name, the only one.
 
     Raises InvalidInput when that one does not wait, or when several do and none is named.
     """
+    if workflow is None:
+        every = await waiting_approvals(client)
+        if len(every) == 1:
+            return every[0]
+        names = ", ".join(f"{one.workflow_id} {one.task_id}" for one in every) or "none"
+        raise InvalidInput(f"tasks that wait for approval: {names}; name one of them")
     view = await find_workflow(client, workflow)
-    waiting = {one.item.task_id: one for one in pending_approvals(view)}
+    waiting = {one.task_id: one for one in pending_approvals(view)}
+    waiting |= {one.task_id: one for one in await _releases(client) if _is_of(one, view)}
     if task_id is None and len(waiting) == 1:
         [task_id] = waiting
     if task_id not in waiting:
@@ -51,13 +60,36 @@ async def pending_approval(client: WorkflowClient, workflow: str, task_id: str |
     return waiting[task_id]
 
 
+async def waiting_approvals(client: WorkflowClient, risk: str = RISKS[-1]) -> list[PendingApproval]:
+    """All of at most this risk that wait for approval in the newest workflows."""
+    views = await client.waiting(_MOST_LISTED)
+    found = [one for view in views for one in pending_approvals(view)] + await _releases(client)
+    return [one for one in found if RISKS.index(one.risk) <= RISKS.index(risk)]
+
+
+async def _releases(client: WorkflowClient) -> list[PendingApproval]:
+    return [PendingApproval.of_release(one) for one in await client.releases.waiting(_MOST_LISTED)]
+
+
+def _is_of(one: PendingApproval, view: WorkflowView) -> bool:
+    return one.workflow_id == view.header.workflow_id
+
+
 async def approve(
-    client: WorkflowClient, approval: PendingApproval, person: str, *, expected_hash: str | None = None
+    client: WorkflowClient,
+    approval: PendingApproval,
+    person: str,
+    *,
+    comment: str = "",
+    expected_hash: str | None = None,
 ) -> CommandResult | None:
-    """Allow exactly this action. Raises InvalidInput when it does not hash to `expected_hash`."""
+    """Allow exactly this action, once. Raises InvalidInput when it does not hash to `expected_hash`."""
     _check_hash(approval, expected_hash)
-    task_id = approval.item.task_id
-    command_id = await client.approve(approval.workflow_id, task_id, approval.action_hash, person)
+    if approval.release is not None:
+        return await client.releases.decide(approval.release, person, comment, approve=True)
+    command_id = await client.approve(
+        approval.workflow_id, approval.task_id, approval.action_hash, person, comment=comment
+    )
     return await client.result(command_id, RESULT_SECONDS)
 
 
@@ -69,14 +101,16 @@ async def reject(
     *,
     expected_hash: str | None = None,
 ) -> CommandResult | None:
-    """Refuse a task that waits for approval; tasks that depend on it are blocked.
+    """Refuse for ever what waits for approval; tasks that depend on a refused task are blocked.
 
     With `expected_hash` only as it hashes to that, else as it stands when the command is applied. Raises
     InvalidInput when it does not hash to it.
     """
     _check_hash(approval, expected_hash)
+    if approval.release is not None:
+        return await client.releases.decide(approval.release, person, reason, approve=False)
     command_id = await client.reject(
-        approval.workflow_id, approval.item.task_id, person, reason, action_hash=expected_hash
+        approval.workflow_id, approval.task_id, person, reason, action_hash=expected_hash
     )
     return await client.result(command_id, RESULT_SECONDS)
 
@@ -189,7 +223,7 @@ async def note_useless_answers(exchanges: ExchangeStore, view: WorkflowView, tas
         asked = task.attempt > 0 and task.status in {TaskStatus.FAILED, TaskStatus.DEAD}
         if asked and task.verdict != "failed" and task_id in {None, task.task_id}:
             scope = ExchangeScope(view.header.workflow_id, task.task_id, task.attempt)
-            await note_failure(exchanges, scope, _ANEW + said_so_far(task.answers))
+            await note_asked_anew(exchanges, scope, said_so_far(task.answers))
 
 
 async def retry_dead_letter(client: WorkflowClient, dead_letter_id: int, person: str) -> CommandResult | None:

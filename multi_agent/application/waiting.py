@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from contracts.documents.todo_list import TodoItem
+from contracts.documents.canonical_json import canonical_hash
 from contracts.messages.budget import SpendingLimits
 from contracts.messages.suspension import Question
 from orchestrator.client.views import WorkflowView
+from orchestrator.core.approvals.actions import action_of, asks_for
 from orchestrator.core.budgets import enough_for, waits_for_budget
-from orchestrator.core.operator_actions import action_hash
 from orchestrator.core.state import TaskState, Workflow
 from orchestrator.core.suspension import question_hash
+from orchestrator.storage.approvals.releases import WaitingRelease
 
 
 @dataclass(frozen=True, slots=True)
 class PendingApproval:
-    """A task that waits for approval."""
+    """A task, or a call of its agent, that waits for approval."""
 
     workflow_id: str
-    item: TodoItem
-    parents: tuple[str, ...]
-    """The commits that it starts from."""
+    task_id: str
+    action: Mapping[str, Any]
+    """All that is approved: what `action_hash` is the hash of."""
     action_hash: str
-    """Identifies the task together with what it starts from."""
+    risk: str
+    rule: str
+    """Of the policy, or what else asks for the approval."""
+    release: WaitingRelease | None = None
+    """Of a release into a user's repository; `task_id` is then what kind."""
 
-    @property
-    def task_id(self) -> str:
-        return self.item.task_id
+    @classmethod
+    def of_release(cls, found: WaitingRelease) -> PendingApproval:
+        """A release that waits for approval."""
+        place = (found.workflow_id, found.kind, found.action, found.action_hash)
+        return cls(*place, found.risk, found.rule, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +72,16 @@ Pending: TypeAlias = PendingApproval | PendingQuestion | PendingBudget
 
 def pending_approvals(view: WorkflowView) -> tuple[PendingApproval, ...]:
     """The tasks of a workflow that wait for approval."""
-    name, workflow = view.header.workflow_id, Workflow.load(view.header, view.tasks)
-    found = [(task, workflow.parents_of(task)) for task in view.waiting_for_approval]
-    return tuple(
-        PendingApproval(name, task.item, parents, action_hash(name, task, parents)) for task, parents in found
-    )
+    if not view.waiting_for_approval:
+        return ()
+    workflow = Workflow.load(view.header, view.tasks)
+    return tuple(_approval(workflow, task) for task in view.waiting_for_approval)
+
+
+def _approval(workflow: Workflow, task: TaskState) -> PendingApproval:
+    action, needs = action_of(workflow, task), asks_for(workflow, task)
+    name = workflow.header.workflow_id
+    return PendingApproval(name, task.task_id, action, canonical_hash(action), needs.risk, needs.rule)
 
 
 def pending_questions(view: WorkflowView) -> tuple[PendingQuestion, ...]:

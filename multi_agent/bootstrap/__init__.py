@@ -16,6 +16,7 @@ from multi_agent.bootstrap.indexes import make_index, open_index
 from multi_agent.bootstrap.models import (
     check_model,
     check_price,
+    cost_functions,
     make_model,
     make_planner,
     make_windows,
@@ -54,6 +55,7 @@ __all__ = [
     "check_price",
     "choose_sandbox",
     "connect_bus",
+    "cost_functions",
     "create_artifacts",
     "environment_cache",
     "find_agents",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,6 +74,7 @@ def make_gateway(settings: Settings) -> Gateway:
     from multi_agent.gateway.keys import KeyFile
     from multi_agent.gateway.preparing import GatewayRules
     from multi_agent.gateway.routes import make_routes
+    from multi_agent.gateway.tries import TRIES, TryRules
     from multi_agent.models.services import make_endpoint, price_of
     from multi_agent.models.wire.canonical import WireService
 
@@ -93,4 +95,6 @@ def make_gateway(settings: Settings) -> Gateway:
     if keys:
         keys.check()
     providers = Providers(endpoints, partial(price_of, of_models))
-    return Gateway(GatewayRules(routes, service, speaks_responses=is_own), providers, keys)
+    rules_of_all = GatewayRules(routes, service, speaks_responses=is_own)
+    policy = replace(TRIES, max_attempts=settings.gateway_tries)
+    return Gateway(rules_of_all, providers, keys, tries=TryRules(policy))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from contracts.base.errors import NotConfigured
@@ -12,9 +13,12 @@ from multi_agent.bootstrap.services import find_agents
 from multi_agent.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from contracts.messages.payloads import Usage
     from contracts.ports.rates import Rates, RateWindow
     from multi_agent.models import Asked, ModelSettings
+    from multi_agent.models.layers.measured import CallSeen
     from multi_agent.models.layers.stored_cache import CacheRules
+    from multi_agent.models.prices import Price
     from planner_service.planning import Planner
 
 # Each part is imported where it is built: the command line must not load a database to print its help.
@@ -28,15 +32,18 @@ def make_windows(settings: Settings) -> dict[str, RateWindow]:
     return {model: SharedWindow(rates) for model, rates in _limited(settings).items()}
 
 
-def make_model(settings: Settings, windows: Mapping[str, RateWindow] | None = None) -> ModelClient:
+def make_model(
+    settings: Settings, windows: Mapping[str, RateWindow] | None = None, seen: CallSeen | None = None
+) -> ModelClient:
     """The model client that the settings name. Raises NotConfigured.
 
     windows: what counts its use together with that of other processes of this machine.
+    seen: hears of each question to it.
     """
     from multi_agent.models import build_model
 
     counting = _with_team(settings, windows or {})
-    return build_model(replace(model_settings(settings), windows=counting))
+    return build_model(replace(model_settings(settings), windows=counting, seen=seen))
 
 
 def _with_team(settings: Settings, windows: Mapping[str, RateWindow]) -> Mapping[str, RateWindow]:
@@ -89,6 +96,18 @@ def check_price(settings: Settings) -> None:
     from multi_agent.models import check_price
 
     check_price(model_settings(settings))
+
+
+def cost_functions(settings: Settings) -> dict[str, Callable[[Usage], float | None]]:
+    """What a usage costs, by each model of a service that would be asked; None where no price is known."""
+    from multi_agent.models import model_prices
+
+    def cost(price: Price, usage: Usage) -> float | None:
+        used = (usage.input_tokens, usage.output_tokens, usage.cached_input_tokens or 0)
+        return price.cost(*used) if price.is_known else None
+
+    prices = model_prices(model_settings(settings))
+    return {model: partial(cost, price) for model, price in prices.items()}
 
 
 def model_settings(settings: Settings) -> ModelSettings:

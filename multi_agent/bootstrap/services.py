@@ -73,7 +73,8 @@ def make_client(
         except BusUnavailable:
             return
 
-    return WorkflowClient(database, hint, max_open=settings.max_open_workflows, via=Via(via))
+    most, day = settings.max_open_workflows, settings.day_budget
+    return WorkflowClient(database, hint, max_open=most, via=Via(via), day_usd=day)
 
 
 def make_orchestrator(

@@ -89,14 +89,19 @@ def open_workspaces(settings: Settings, store: GitArtifactStore) -> LocalWorkspa
 
 
 def make_worker_sandbox(
-    settings: Settings, bus: MessageBus, store: GitArtifactStore, caller_id: str, at_once: int
+    settings: Settings, bus: MessageBus, store: GitArtifactStore, caller_id: str, at_once: int, *, early: bool
 ) -> tuple[Sandbox, LocalWorkspaces | RemoteWorkspaces]:
-    """The sandbox of a worker, as make_sandbox, and the workspaces beside it, which are closed before it."""
+    """The sandbox of a worker, as make_sandbox, and the workspaces beside it, which are closed before it.
+
+    early: whether one of this machine is chosen at once, beside what comes before the first program.
+    """
     if settings.sandbox == HOST:
         # Beside those of programs, so that neither hears the other's answers.
         workspaces = _at_hosts(settings, bus, store, f"{caller_id}-workspaces", owned=False)
         return make_sandbox(settings, bus, caller_id, at_once), workspaces
     sandbox = make_own_sandbox(settings, at_once)
+    if early and settings.sandbox_warm:
+        sandbox.begin()
     return sandbox, LocalWorkspaces(sandbox, store, settings.data / _FOLDER, owned=False)
 
 

@@ -14,7 +14,7 @@ from typing import Final
 
 import click
 
-from contracts.base.errors import Busy, InvalidInput, InvalidPlan, MultiAgentError
+from contracts.base.errors import Busy, InvalidInput, InvalidPlan, MultiAgentError, WaitsForPerson
 from contracts.base.printing import close_errors, print_line, print_text
 from multi_agent.cli.lazy import LazyCommand, LazyGroup
 
@@ -48,10 +48,13 @@ _COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "apply": LazyCommand("delivery.apply:apply", "Put what a workflow changed into your repository."),
     "pr": LazyCommand("delivery.pr:pull_request", "Open a pull or merge request, or update it."),
     "logs": LazyCommand("diagnosis.logs:logs", "Print the logs of the processes that serve a folder."),
+    "observe": LazyCommand("diagnosis.observe:observe", "Log everything for a while."),
+    "trace": LazyCommand("diagnosis.trace:trace", "Show where time, tokens and money went."),
     "why": LazyCommand("diagnosis.why:why", "Say what unfinished tasks wait for."),
     "verify": LazyCommand("diagnosis.verify:verify", "Check that nothing was lost, done twice or moved."),
-    "approve": LazyCommand("decisions.approve:approve", "Allow a task that waits for approval."),
-    "reject": LazyCommand("decisions.reject:reject", "Refuse a task that waits for approval."),
+    "approvals": LazyCommand("approvals.group:approvals", "Look at what waits for approval, and decide."),
+    "approve": LazyCommand("decisions.approve:approve", "Allow exactly what you saw, once."),
+    "reject": LazyCommand("decisions.reject:reject", "Refuse what waits for approval, for ever."),
     "answer": LazyCommand("decisions.answer:answer", "Answer what an agent asks."),
     "budget": LazyCommand("budget.group:budget", "Show and raise what workflows may spend."),
     "cancel": LazyCommand("decisions.cancel:cancel", "End a workflow."),
@@ -59,6 +62,7 @@ _COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "dead-letters": LazyCommand(
         "dead_letters.group:dead_letters", "Retry or discard what was dead-lettered."
     ),
+    "audit": LazyCommand("audit.group:audit", "Show who decided what, and check that the log is whole."),
     "up": LazyCommand("processes.up:up", "Serve a data folder: everything, supervised, on this machine."),
     "orchestrator": LazyCommand("processes.orchestrator:orchestrator", "Run an orchestrator."),
     "worker": LazyCommand("processes.worker:worker", "Run a worker for some or all roles."),
@@ -152,5 +156,7 @@ def _shown(error: click.ClickException) -> str:
 def _exit_code(error: MultiAgentError) -> int:
     if isinstance(error, Busy):
         return EXIT_BUSY
+    if isinstance(error, WaitsForPerson):
+        return EXIT_WAITING
     wrong_use = isinstance(error, InvalidInput) and not isinstance(error, InvalidPlan)
     return EXIT_USAGE if wrong_use else EXIT_FAILED

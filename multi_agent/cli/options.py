@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from contracts.base.errors import InvalidInput
+from contracts.documents.approval_policy import RISKS
 from contracts.messages.budget import MOST_TOKENS, MOST_USD
 from multi_agent.cli.completing import complete_workflow
 from multi_agent.cli.pasted import note_caller
@@ -65,6 +68,20 @@ questions_option = click.option(
 )
 
 
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_SPAN = re.compile(r"(\d{1,6})([smhd])")
+
+
+def seconds_of_span(option: str, span: str) -> float:
+    """The seconds of a span such as 30m. Raises InvalidInput, which names the option."""
+    found = _SPAN.fullmatch(span)
+    if not found:
+        raise InvalidInput(
+            f"{option} is {span[:40]!r}; write a number with s, m, h or d, such as 30m, 12h or 7d"
+        )
+    return int(found[1]) * _SECONDS[found[2]]
+
+
 class Dollars(click.FloatRange):
     """An amount of money that can be spent."""
 
@@ -96,6 +113,11 @@ roles_option = click.option(
 workflow_argument = click.argument("workflow", shell_complete=complete_workflow)
 newest_workflow_argument = click.argument("workflow", required=False, shell_complete=complete_workflow)
 task_argument = click.argument("task", required=False)
+all_option = click.option("--all", "every", is_flag=True, help="All that wait, in the newest workflows.")
+risk_option = click.option(
+    "--risk", type=click.Choice(RISKS), default=RISKS[-1], help="Of at most this risk. [default: high]"
+)
+comment_option = click.option("--comment", metavar="TEXT", help="Why; it is kept with the approval.")
 
 
 def budget_options(command: Decorated) -> Decorated:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from contracts.base.errors import InvalidInput
-from contracts.base.redaction import Redactor, url_secrets
+from contracts.base.secrets.redaction import Redactor, url_secrets
 from contracts.bus.blocking import BlockingMessageBus
 from multi_agent.facade.options import settings_from
 from multi_agent.runtime.locks import FileLock

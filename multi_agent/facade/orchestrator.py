@@ -14,6 +14,7 @@ from contracts.base.processes.loop_thread import LoopThread
 from contracts.base.refs import branch_name
 from contracts.documents.todo_list import TodoList
 from contracts.messages.budget import Budget
+from multi_agent.application.approvals.policies import policy_for
 from multi_agent.application.ends.unmoved import check_unmoved
 from multi_agent.application.follow import Progress, follow_until_settled
 from multi_agent.application.plans import check_roles, read_plan
@@ -75,7 +76,8 @@ class Orchestrator:
 
     async def _create(self, plan: TodoList, base_commit: str | None) -> str:
         async with self._client() as client:
-            terms = Terms(self._settings.questions == "always", self._budget())
+            rules = policy_for(self._settings, None)
+            terms = Terms(self._settings.questions == "always", self._budget(), rules)
             return await client.submit(plan, base_commit=base_commit, terms=terms)
 
     def _budget(self) -> Budget | None:

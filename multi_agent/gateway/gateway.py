@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import aiohttp
 from aiohttp import web
@@ -29,7 +30,7 @@ from multi_agent.gateway.questions import (
     session_in,
     shown_model,
 )
-from multi_agent.gateway.refusals import GatewayRefusal, over_limit
+from multi_agent.gateway.refusals import GatewayRefusal
 from multi_agent.gateway.replies import (
     EVENTS,
     JSON,
@@ -44,6 +45,7 @@ from multi_agent.gateway.replies import (
     shown_keys,
 )
 from multi_agent.gateway.request_line import RequestLine
+from multi_agent.gateway.tries import RequestTries, TryRules
 from multi_agent.models.wire import sse
 from multi_agent.models.wire.canonical import WireCaller
 from multi_agent.models.wire.failures import WireFailure
@@ -59,6 +61,8 @@ class Gateway:
     """None to let everybody in, which only a gateway on the loopback may."""
     budgets: KeyBudgets | None = None
     """Keeps keys within their limits."""
+    tries: TryRules = field(default_factory=TryRules)
+    """How often a request is asked, and of whom."""
     admission: Admission = field(default_factory=Admission)
     told: tuple[Callable[[RequestLine], None], ...] = ()
     """Who is told of each request that has ended, and may take no time."""
@@ -104,19 +108,29 @@ class Gateway:
             return reply_with(sse.as_bytes(self._models(question, key)), line)
         with self.admission.body() as room:
             raw = await read_body(request, question.format, room.take)
-            line.prepared = prepared = await bounded_call(len(raw), prepare, raw, question, key, self.rules)
+            prepare_for = partial(self._prepared, raw, question, key)
+            line.prepared = prepared = await prepare_for(self.tries.turns.away)
             line.says(raw)
-            line.session = line.session or prepared.session
             del raw
+            line.session = line.session or prepared.session
             if prepared.failure:
                 raise GatewayRefusal(prepared.failure)
             if prepared.answer is not None:
                 return await send(request, reply_with(prepared.answer, line))
-            try:
-                async with self._charged(key, prepared, line):
-                    return await self._asked(request, question, prepared, line)
-            except OverKeyLimit as error:
-                raise over_limit(error) from None
+            tries = RequestTries(self.tries, line, prepared.others, prepare_for)
+            del prepare_for  # it has the body
+            while True:
+                try:
+                    async with self._charged(key, prepared, line):
+                        return await self._asked(request, question, prepared, line)
+                except (GatewayRefusal, OverKeyLimit, TimeoutError) as error:
+                    refusal = refusal_for(error, line)
+                prepared = await tries.after(prepared, refusal)
+
+    async def _prepared(
+        self, raw: bytes, question: CallerQuestion, key: VirtualKey, avoided: frozenset[str]
+    ) -> PreparedRequest:
+        return await bounded_call(len(raw), prepare, raw, question, key, self.rules, avoided)
 
     @asynccontextmanager
     async def _charged(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -23,6 +25,8 @@ SECRET_PATTERN: Final = rf"{_PREFIX}[A-Za-z0-9_-]{{43}}"
 """What a key looks like."""
 _KIND: Final = "gateway keys"
 _DAY: Final = 86_400.0
+_LOCK_SECONDS: Final = 10.0
+_LOCK_PAUSE: Final = 0.01
 
 
 class VirtualKey(KeyLimits):
@@ -109,11 +113,6 @@ def add_key(
 
     Raises InvalidInput for a name that is taken or none, and what `read_keys` raises.
     """
-    known = read_keys(path).keys if path.exists() else ()
-    if any(key.name == name for key in known):
-        raise InvalidInput(
-            f"there is a key {name!r} in {path}; choose another name, --remove it, or --change its limits"
-        )
     secret = _PREFIX + secrets.token_urlsafe(32)
     expires = None if days is None else time.time() + days * _DAY
     try:
@@ -128,24 +127,32 @@ def add_key(
         raise InvalidInput(
             f"{name[:120]!r} is no name of a key; use at most 100 letters, digits and . _ @ -"
         ) from None
-    _write(path, KeyList(keys=(*known, key)))
+    with _changing(path):
+        known = read_keys(path).keys if path.exists() else ()
+        if any(one.name == name for one in known):
+            raise InvalidInput(
+                f"there is a key {name!r} in {path}; choose another name, --remove it, or --change its limits"
+            )
+        _write(path, KeyList(keys=(*known, key)))
     return secret
 
 
 def remove_key(path: Path, name: str) -> None:
     """Take a key out of a file. Raises InvalidInput where it is not, and what `read_keys` raises."""
-    known = read_keys(path).keys
-    _check_there(path, name, known)
-    _write(path, KeyList(keys=tuple(key for key in known if key.name != name)))
+    with _changing(path):
+        known = read_keys(path).keys
+        _check_there(path, name, known)
+        _write(path, KeyList(keys=tuple(key for key in known if key.name != name)))
 
 
 def change_limits(path: Path, name: str, limits: KeyLimits) -> VirtualKey:
     """Set limits of a key, and leave the others as they are. Raises as `remove_key`."""
-    known = read_keys(path).keys
-    _check_there(path, name, known)
-    changed = {key.name: key for key in known}
-    changed[name] = changed[name].model_copy(update=limits.limits)
-    _write(path, KeyList(keys=tuple(changed.values())))
+    with _changing(path):
+        known = read_keys(path).keys
+        _check_there(path, name, known)
+        changed = {key.name: key for key in known}
+        changed[name] = changed[name].model_copy(update=limits.limits)
+        _write(path, KeyList(keys=tuple(changed.values())))
     return changed[name]
 
 
@@ -166,14 +173,50 @@ def hash_of(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
 
+@contextmanager
+def _changing(path: Path) -> Iterator[None]:
+    """Let nobody else change the file while the block does. Raises InvalidInput.
+
+    The file is replaced, so its folder is locked: whoever changes it waits for that, and readers do not.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise _unwritable(path, error.strerror) from None
+    try:
+        _lock(folder, path)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _lock(folder: int, path: Path) -> None:
+    until = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise _unwritable(path, "another process changes it; try again") from None
+            time.sleep(_LOCK_PAUSE)
+        except OSError as error:
+            raise _unwritable(path, error.strerror) from None
+        else:
+            return
+
+
+def _unwritable(path: Path, reason: str | None) -> InvalidInput:
+    return InvalidInput(f"the file of keys {path} cannot be written: {reason}")
+
+
 def _write(path: Path, keys: KeyList) -> None:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         _write_private(draft, keys.model_dump_json(indent=2, exclude_none=True) + "\n")
         draft.replace(path)
     except OSError as error:
-        raise InvalidInput(f"the file of keys {path} cannot be written: {error.strerror}") from None
+        raise _unwritable(path, error.strerror) from None
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -7,7 +7,7 @@ results are plain data, and bodies are bytes on both ends.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -58,6 +58,8 @@ class PreparedRequest:
     model: str = ""
     """As the caller wrote it."""
     address: ModelAddress = NOWHERE
+    others: tuple[ModelAddress, ...] = ()
+    """Those of its list that may be asked in place of it, in their order."""
     format: FormatName = "chat"
     """The service's."""
     body: bytes = b""
@@ -81,8 +83,17 @@ def be_ready() -> None:
     """Do nothing: whoever calls this has imported what is needed for a request."""
 
 
-def prepare(raw: bytes, question: CallerQuestion, key: VirtualKey, rules: GatewayRules) -> PreparedRequest:
-    """What becomes of a request."""
+def prepare(
+    raw: bytes,
+    question: CallerQuestion,
+    key: VirtualKey,
+    rules: GatewayRules,
+    avoided: frozenset[str] = frozenset(),
+) -> PreparedRequest:
+    """What becomes of a request.
+
+    avoided: models, as SERVICE:MODEL, that are asked only where a list has no other.
+    """
     try:
         body = read_json(raw, "request", max_bytes=MOST_BYTES[question.format])
     except InvalidDocument as error:
@@ -90,13 +101,14 @@ def prepare(raw: bytes, question: CallerQuestion, key: VirtualKey, rules: Gatewa
     model = question.model or (body.get("model") if isinstance(body, dict) else None)
     if not isinstance(model, str) or not model:
         return PreparedRequest(failure=WireFailure("invalid", "$.model: must name a model", "model"))
-    address = rules.routes.find(model)
-    refusal = refusal_of(model, address, key)
-    if refusal or address is None:
+    addresses = rules.routes.find(model)
+    if refusal := refusal_of(model, addresses, key):
         return PreparedRequest(model=model[:200], failure=refusal)
+    address, *others = sorted(addresses, key=lambda one: str(one) in avoided)
     begun = PreparedRequest(
         model,
         address,
+        tuple(others),
         rules.format_for(address, question.format),
         session=session_of(question.format, body),
         bound=RequestBound(token_bound(raw), 0),
@@ -109,9 +121,9 @@ def prepare(raw: bytes, question: CallerQuestion, key: VirtualKey, rules: Gatewa
     return _answering(begun, body, question, rules, counts=key.counts_tokens)
 
 
-def refusal_of(model: str, address: ModelAddress | None, key: VirtualKey) -> WireFailure | None:
-    """Why a caller may not ask for a model by this name, which leads to that address."""
-    if address is None:
+def refusal_of(model: str, leads_to: Sequence[ModelAddress], key: VirtualKey) -> WireFailure | None:
+    """Why a caller may not ask for a model by this name, which leads to these."""
+    if not leads_to:
         said = f"no model answers for the name {model[:80]!r} here; /v1/models lists those that do"
         return WireFailure("not_found", said, "model")
     if not key.may_ask(model):

@@ -14,7 +14,7 @@ import aiohttp
 from yarl import URL
 
 from contracts.base.errors import NotConfigured
-from contracts.base.redaction import MARK, SHORTEST
+from contracts.base.secrets.redaction import MARK, SHORTEST
 from multi_agent.gateway.preparing import PreparedRequest
 from multi_agent.gateway.refusals import GatewayRefusal
 from multi_agent.gateway.routes import ModelAddress
@@ -124,7 +124,7 @@ async def read_bounded(response: aiohttp.ClientResponse, most: int) -> bytes:
             size += len(part)
             if size > most:
                 said = f"the service answered with more than {most:,} bytes; ask for less at once"
-                raise GatewayRefusal(WireFailure("server", said))
+                raise GatewayRefusal(WireFailure("server", said), is_final=True)
             parts.append(part)
     except aiohttp.ClientError as error:
         said = f"the service's answer broke off ({type(error).__name__})"

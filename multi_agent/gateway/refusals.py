@@ -17,6 +17,7 @@ class GatewayRefusal(Exception):
         body: bytes | None = None,
         status: int = 0,
         is_free: bool = False,
+        is_final: bool = False,
     ) -> None:
         super().__init__(failure.message)
         self.failure = failure
@@ -28,18 +29,20 @@ class GatewayRefusal(Exception):
         """Of that body."""
         self.is_free = is_free
         """Whether the service took nothing for the request."""
+        self.is_final = is_final
+        """Whether no other try can help, whatever the kind of failure."""
 
 
 def over_limit(error: OverKeyLimit) -> GatewayRefusal:
     """The refusal of a request that its key has no room for."""
     hit = error.hit
     if hit is None:
-        return GatewayRefusal(WireFailure("permission", str(error)))
+        return GatewayRefusal(WireFailure("permission", str(error)), is_final=True)
     if not hit.is_rate:
-        return GatewayRefusal(WireFailure("spent", str(error)))
+        return GatewayRefusal(WireFailure("spent", str(error)), is_final=True)
     # What can never fit is not to be asked again.
     kind: FailureKind = "invalid" if hit.is_never else "rate_limit"
-    return GatewayRefusal(WireFailure(kind, str(error)), retry_after=error.retry_after)
+    return GatewayRefusal(WireFailure(kind, str(error)), retry_after=error.retry_after, is_final=True)
 
 
 def overloaded(message: str) -> GatewayRefusal:

@@ -11,8 +11,9 @@ import structlog
 from aiohttp import web
 
 from contracts.base.errors import LimitExceeded, MultiAgentError, NotConfigured
+from multi_agent.gateway.budgets.budgets import OverKeyLimit
 from multi_agent.gateway.questions import BETA_HEADERS
-from multi_agent.gateway.refusals import GatewayRefusal
+from multi_agent.gateway.refusals import GatewayRefusal, over_limit
 from multi_agent.gateway.request_line import RequestLine
 from multi_agent.models.wire import sse
 from multi_agent.models.wire.canonical import FormatName
@@ -131,6 +132,8 @@ def refusal_for(error: Exception, line: RequestLine) -> GatewayRefusal:
     match error:
         case GatewayRefusal():
             return error
+        case OverKeyLimit():
+            return over_limit(error)
         case TimeoutError():
             return GatewayRefusal(WireFailure("timeout", "the service gave no answer in time"))
         case LimitExceeded():

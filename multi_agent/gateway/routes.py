@@ -18,6 +18,7 @@ TIERS: Final = {"big": "opus", "middle": "sonnet", "small": "haiku"}
 FORMATS_OF: Final[Mapping[str, FormatName]] = {
     "anthropic": "anthropic",
     "openai": "chat",
+    "openai-responses": "responses",
     "gemini": "gemini",
     "gemini-legacy": "gemini",
 }
@@ -46,7 +47,8 @@ class ModelRoute:
     """A rule: names that match the pattern are answered by the model."""
 
     pattern: str
-    to: ModelAddress
+    to: tuple[ModelAddress, ...]
+    """Each is asked where those before it cannot answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +57,28 @@ class ModelRoutes:
 
     rules: tuple[ModelRoute, ...]
 
-    def find(self, name: str) -> ModelAddress | None:
-        """The model that answers for a name; None for no name of a model, or one that no rule knows."""
+    def find(self, name: str) -> tuple[ModelAddress, ...]:
+        """The models that answer for a name; none for no name of a model, or one that no rule knows."""
         if not is_model_name(name):
-            return None
+            return ()
         for rule in self.rules:
             if fnmatchcase(name, rule.pattern):
-                return replace(rule.to, model=name) if rule.to.model == ANY else rule.to
-        return None
+                named = (replace(to, model=name) if to.model == ANY else to for to in rule.to)
+                return tuple(dict.fromkeys(named))
+        return ()
 
     @property
     def services(self) -> tuple[str, ...]:
         """The kinds of services that may be asked, each once."""
-        return tuple(dict.fromkeys(rule.to.service for rule in self.rules))
+        return tuple(dict.fromkeys(to.service for rule in self.rules for to in rule.to))
 
     @property
     def names(self) -> list[str]:
         """The names that callers can be told: one of each rule, but where a caller's own is passed on."""
         told = (
-            rule.pattern.strip(ANY) or rule.to.model
+            rule.pattern.strip(ANY) or rule.to[0].model
             for rule in self.rules
-            if rule.to.model != ANY or ANY not in rule.pattern
+            if rule.to[0].model != ANY or ANY not in rule.pattern
         )
         return list(dict.fromkeys(name for name in told if self.find(name)))
 
@@ -83,16 +86,17 @@ class ModelRoutes:
 def make_routes(rules: Iterable[str], tiers: Mapping[str, str | None], default: str | None) -> ModelRoutes:
     """The rules that are set: patterns first, then sizes, then the model for every other name.
 
-    rules: `PATTERN=SERVICE:MODEL` each, with `*` in the pattern for any characters.
-    tiers: by size (`TIERS`), SERVICE:MODEL.
+    rules: `PATTERN=SERVICE:MODEL` each, with `*` in the pattern for any characters; one without a pattern
+    adds its model to the list of the one before.
+    tiers: by size (`TIERS`), SERVICE:MODEL, or a list of them with commas between.
     Raises NotConfigured.
     """
-    found = [_rule(rule) for rule in rules if rule.strip()]
+    found = [_rule(rule) for rule in _lists(rules)]
     for size, word in TIERS.items():
         if spec := tiers.get(size):
-            found.append(ModelRoute(f"*{word}*", _address(spec, f"the {size} model")))
+            found.append(ModelRoute(f"*{word}*", _addresses(spec, f"the {size} model")))
     if default:
-        found.append(ModelRoute(ANY, _address(default, "the model")))
+        found.append(ModelRoute(ANY, _addresses(default, "the model")))
     if not found:
         raise NotConfigured(
             "the gateway has no model: say which with --model SERVICE:MODEL, or --map PATTERN=SERVICE:MODEL"
@@ -110,11 +114,30 @@ def is_model_name(name: str) -> bool:
     return bool(_NAME.fullmatch(name)) and ".." not in name
 
 
+def _lists(rules: Iterable[str]) -> list[str]:
+    """Each rule with all models of its list."""
+    found: list[str] = []
+    for rule in filter(None, map(str.strip, rules)):
+        if "=" in rule or not found:
+            found.append(rule)
+        else:
+            found[-1] += f",{rule}"
+    return found
+
+
 def _rule(rule: str) -> ModelRoute:
-    pattern, equals, spec = rule.strip().partition("=")
+    pattern, equals, spec = rule.partition("=")
     if not equals or not pattern:
         raise NotConfigured(f"--map is {rule[:80]!r}; write it as PATTERN=SERVICE:MODEL")
-    return ModelRoute(pattern.strip(), _address(spec, f"--map for {pattern[:80]!r}"))
+    return ModelRoute(pattern.strip(), _addresses(spec, f"--map for {pattern[:80]!r}"))
+
+
+def _addresses(spec: str, what: str) -> tuple[ModelAddress, ...]:
+    found = tuple(_address(one, what) for one in spec.split(","))
+    for number, address in enumerate(found):
+        if address in found[:number]:
+            raise NotConfigured(f"{what} has {str(address)!r} twice in {spec[:80]!r}; leave one out")
+    return found
 
 
 def _address(spec: str, what: str) -> ModelAddress:

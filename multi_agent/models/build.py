@@ -15,6 +15,7 @@ from multi_agent.models.layers.bounds import Bounded
 from multi_agent.models.layers.budgeted import Bound, Budgeted, no_price
 from multi_agent.models.layers.cache import Cached
 from multi_agent.models.layers.fallback import Fallback
+from multi_agent.models.layers.measured import Measured
 from multi_agent.models.layers.rate_limit import LocalWindow, RateLimited
 from multi_agent.models.layers.redacted import Redacted
 from multi_agent.models.layers.retry import Retrying, RetryPolicy
@@ -113,8 +114,8 @@ def check_price(settings: ModelSettings) -> None:
 
     Raises NotConfigured.
     """
-    for model in service_models(settings.spec):
-        if not price_of(settings, *_kind_and_name(model)).is_known:
+    for model, price in model_prices(settings).items():
+        if not price.is_known:
             raise NotConfigured(no_price(model))
 
 
@@ -127,15 +128,19 @@ def _recorder(settings: ModelSettings, rest: str) -> ModelClient:
 
 def price_lines(settings: ModelSettings) -> tuple[str, ...]:
     """What each model of a service costs, a line each. Raises as `service_models`."""
-    models = service_models(settings.spec)
-    return tuple(f"{model}: {price_of(settings, *_kind_and_name(model))}" for model in models)
+    return tuple(f"{model}: {price}" for model, price in model_prices(settings).items())
+
+
+def model_prices(settings: ModelSettings) -> dict[str, Price]:
+    """What each model of a service costs, by its name. Raises as `service_models`."""
+    return {model: price_of(settings, *_kind_and_name(model)) for model in service_models(settings.spec)}
 
 
 def unpriced(settings: ModelSettings) -> tuple[str, ...]:
     """The models of a list whose cost is left out where that of others is counted. Raises likewise."""
-    models = service_models(settings.spec)
-    unknown = [model for model in models if price_of(settings, *_kind_and_name(model)) == Price()]
-    return tuple(unknown) if len(unknown) < len(models) else ()
+    prices = model_prices(settings)
+    unknown = [model for model, price in prices.items() if price == Price()]
+    return tuple(unknown) if len(unknown) < len(prices) else ()
 
 
 def _services(settings: ModelSettings, models: Sequence[str]) -> ModelClient:
@@ -162,4 +167,5 @@ def _service(settings: ModelSettings, model: str, policy: RetryPolicy) -> ModelC
 
 def _guarded(settings: ModelSettings, adapter: ModelClient) -> ModelClient:
     """What every adapter gets, before anything keeps, repeats or records an answer."""
-    return Redacted(Bounded(adapter, settings.max_answer_bytes), settings.redact)
+    client = Redacted(Bounded(adapter, settings.max_answer_bytes), settings.redact)
+    return client if settings.seen is None else Measured(client, settings.seen)

@@ -62,7 +62,7 @@ class Price:
 def listed_price(service: str, model: str) -> Price:
     """The price of a model at the service's own address; of one that is not listed nothing is known."""
     as_of, prices = _lists()
-    names = prices.get(service.removesuffix("-legacy"), {})
+    names = prices.get(service.partition("-")[0], {})
     name = model.removeprefix("models/")
     found = names.get(name) or names.get(_DATED.sub("", name))
     return Price(**{f"{kind}_usd": usd for kind, usd in found.items()}, as_of=as_of) if found else Price()

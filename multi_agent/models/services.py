@@ -60,7 +60,7 @@ _OPENAI: Final = (
     "OPENAI_API_KEY",
     "OPENAI_BASE_URL",
     "https://api.openai.com/v1",
-    ("/chat/completions",),
+    ("/chat/completions", "/responses"),
 )
 _ANTHROPIC: Final = (
     "ANTHROPIC_API_KEY",
@@ -71,18 +71,22 @@ _ANTHROPIC: Final = (
 _HTTPX: Final = ("socksio", "socksio")
 _REQUESTS: Final = ("socks", "pysocks")
 _PLACE: Final = "multi_agent.models.adapters"
+_OPENAI_SDK: Final = f"{_PLACE}.openai_sdk"
 SERVICES: Final = {
     "gemini": _Service(f"{_PLACE}.gemini", "Gemini", "gemini", *_GEMINI, *_HTTPX),
     "gemini-legacy": _Service(
         f"{_PLACE}.gemini_legacy", "GeminiLegacy", "gemini-legacy", *_GEMINI, *_REQUESTS
     ),
-    "openai": _Service(f"{_PLACE}.openai_compatible", "OpenAiCompatible", "openai", *_OPENAI, *_HTTPX),
+    "openai": _Service(f"{_OPENAI_SDK}.openai_compatible", "OpenAiCompatible", "openai", *_OPENAI, *_HTTPX),
+    "openai-responses": _Service(
+        f"{_OPENAI_SDK}.openai_responses", "OpenAiResponses", "openai", *_OPENAI, *_HTTPX
+    ),
     "anthropic": _Service(
         f"{_PLACE}.anthropic_service", "AnthropicService", "anthropic", *_ANTHROPIC, *_HTTPX
     ),
 }
 _LOCAL: Final = "http://127.0.0.1:11434"
-_SPOKEN: Final = frozenset({"openai", "anthropic"})
+_SPOKEN: Final = frozenset({"openai", "openai-responses", "anthropic"})
 """Whose protocol other servers speak, some without a key."""
 
 
@@ -150,7 +154,7 @@ def price_of(settings: ModelSettings, kind: str, model: str) -> Price:
 def _access(settings: ModelSettings, kind: str) -> tuple[SecretStr | None, str | None]:
     """The key and the address that are set for a service."""
     match kind:
-        case "openai":
+        case "openai" | "openai-responses":
             return settings.openai_api_key, settings.openai_base_url
         case "anthropic":
             return settings.anthropic_api_key, settings.anthropic_base_url

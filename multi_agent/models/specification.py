@@ -10,9 +10,10 @@ from typing import Final, Literal
 from pydantic import SecretStr
 
 from contracts.base.errors import NotConfigured
-from contracts.base.redaction import Redactor
+from contracts.base.secrets.redaction import Redactor
 from contracts.ports.rates import Rates, RateWindow
 from multi_agent.models.adapters.accepted import LimitName, SchemaStyle, Told, ToolStyle
+from multi_agent.models.layers.measured import CallSeen
 from multi_agent.models.layers.stored_cache import CacheRules
 
 _STYLES: Final = {
@@ -29,6 +30,7 @@ MODEL_FORMS: Final = (
     "gemini:MODEL",
     "gemini-legacy:MODEL",
     "openai:MODEL",
+    "openai-responses:MODEL",
     "anthropic:MODEL",
 )
 """The forms of a specification. DIR must not contain a colon."""
@@ -77,6 +79,8 @@ class ModelSettings:
     """scheme -> URL of a proxy, and "no" -> hosts that are reached directly, as in the environment."""
     replay_dirs: tuple[Path, ...] = ()
     """Folders of recordings for "replay", searched before the shipped recordings."""
+    seen: CallSeen | None = None
+    """Hears of each question to a model; see multi_agent.models.layers.measured."""
     redact: Redactor = field(default_factory=Redactor)
     """Removes the secrets of this process from what comes back; it should know the keys above."""
 

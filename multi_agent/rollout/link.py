@@ -150,8 +150,11 @@ class RolloutLink:
     def _say(self, status: int) -> None:
         if (status != _GOOD) != self._silent:
             self._silent = status != _GOOD
-            event = "rollout_away" if self._silent else "rollout_reached"
-            logger.warning(event, status=status, percent=self._flag.percent, kept=len(self._waiting))
+            percent, kept = self._flag.percent, len(self._waiting)
+            if self._silent:
+                logger.warning("rollout_away", status=status, percent=percent, kept=kept)
+            else:
+                logger.warning("rollout_reached", status=status, percent=percent, kept=kept)
 
 
 class _Caller:

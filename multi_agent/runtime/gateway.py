@@ -68,8 +68,11 @@ def kept(
     from prometheus_client import REGISTRY  # noqa: PLC0415
 
     from multi_agent.gateway.records.metrics import GatewayMetrics  # noqa: PLC0415
+    from multi_agent.runtime.observing.build_info import BuildInfo  # noqa: PLC0415
 
-    metrics = GatewayMetrics(registry or REGISTRY)
+    counted = registry or REGISTRY
+    metrics = GatewayMetrics(counted)
+    BuildInfo(counted).show("gateway")
     with ExitStack() as stack:
         if log := make_request_log(settings, metrics.dropped):
             stack.callback(log.close)

@@ -18,6 +18,7 @@ from multi_agent.bootstrap import (
     connect_bus,
     make_artifacts,
     make_bus,
+    make_client,
     make_orchestrator,
     make_sandbox_host,
     make_served,
@@ -26,6 +27,8 @@ from multi_agent.bootstrap import (
 )
 from multi_agent.runtime.forking.forked_children import freeze_heap
 from multi_agent.runtime.locks import FileLock
+from multi_agent.runtime.observing.anchoring import anchored
+from multi_agent.runtime.observing.hooks import audit_hook
 from multi_agent.runtime.observing.metrics_server import serve_metrics
 from multi_agent.runtime.served_paths import served_paths
 from multi_agent.runtime.stopping import on_stop_signals
@@ -59,6 +62,7 @@ async def run_orchestrator(settings: Settings, *, orchestrator_id: str, replaces
     replaces: the dead orchestrator that this process replaces; its lease is not waited for.
     """
     arm_failpoints(settings)
+    hook = audit_hook(settings)
     make_data_folder(settings.data)
     lock = orchestrator_lock(settings)
     alone = settings.database.startswith("sqlite")
@@ -76,13 +80,15 @@ async def run_orchestrator(settings: Settings, *, orchestrator_id: str, replaces
     orchestrator = make_orchestrator(
         settings, database, bus, artifacts, orchestrator_id=orchestrator_id, gone=gone
     )
-    _serve_metrics(settings)
+    log_of_decisions = make_client(settings, database, via="orchestrator").audit
+    _serve_metrics(settings, "orchestrator")
     on_stop_signals(orchestrator.stop)
     freeze_heap()
     log.info("orchestrator_started", pid=os.getpid())
     served = served_paths(settings)
     try:
-        await served.during(orchestrator.run())
+        async with anchored(log_of_decisions, artifacts, hook):
+            await served.during(orchestrator.run())
     finally:
         served.close()
         await artifacts.close()
@@ -111,13 +117,17 @@ async def run_sandbox_host(settings: Settings, *, host_id: str) -> None:
         if store is not None:
             stack.push_async_callback(store.close)
         host = make_sandbox_host(settings, bus, sandbox, host_id, served)
-        _serve_metrics(settings)
+        _serve_metrics(settings, "sandbox_host")
         on_stop_signals(host.stop)
         log.info("sandbox_host_started", host_id=host_id, pid=os.getpid(), backend=sandbox.backend)
         await host.run()
     log.info("sandbox_host_stopped", host_id=host_id)
 
 
-def _serve_metrics(settings: Settings) -> None:
+def _serve_metrics(settings: Settings, process: str) -> None:
+    # How to count must be known before this is imported; see metrics_server.
+    from multi_agent.runtime.observing.build_info import BuildInfo  # noqa: PLC0415
+
+    BuildInfo().show(process)
     if settings.metrics_port is not None:
         serve_metrics(settings.metrics_host, settings.metrics_port)

@@ -89,9 +89,14 @@ class _LateBus:
             await self._bus.close()
 
 
+def has_database(settings: Settings) -> bool:
+    """Whether there is a database of this data folder, or one that the settings name."""
+    return settings.database_url is not None or (settings.data / "state.db").exists()
+
+
 @asynccontextmanager
 async def _open_database(settings: Settings, *, create: bool) -> AsyncIterator[Database]:
-    if not create and settings.database_url is None and not (settings.data / "state.db").exists():
+    if not create and not has_database(settings):
         ways = f"`{command_line('run', 'REQUEST')}` or `{command_line('up')}`"
         raise InvalidInput(f"there is nothing in {settings.data} yet; start with {ways}")
     if create:

@@ -15,6 +15,7 @@ from agents.worker.board import Board
 from agents.worker.lanes import Lane, Reading
 from contracts.base.errors import ModelUnavailable, MultiAgentError
 from contracts.base.processes.shortage import shortage_of
+from contracts.base.secrets.patterns import without_secret_patterns
 from contracts.ports.bus import MessageBus
 from multi_agent.bootstrap import (
     arm_failpoints,
@@ -37,7 +38,13 @@ if TYPE_CHECKING:
     from agents.worker.worker import Worker
     from contracts.ports.rates import RateWindow
 
-_PRELOADED: Final = ("agents.worker.worker", "agents.worker.metrics", "artifacts", "sandbox_runner.choose")
+_PRELOADED: Final = (
+    "agents.worker.worker",
+    "agents.worker.metrics",
+    "multi_agent.telemetry.model_metrics",
+    "artifacts",
+    "sandbox_runner.choose",
+)
 GRACE_SECONDS: Final = 6.0
 """How long what runs may go on after `stop`, so that a keeper and all its processes are gone within 10 s."""
 
@@ -119,10 +126,15 @@ def _make_worker(
     from agents.worker.metrics import WorkerMetrics  # noqa: PLC0415
     from agents.worker.settings import WorkerSettings  # noqa: PLC0415
     from agents.worker.worker import Worker  # noqa: PLC0415
+    from multi_agent.telemetry.model_metrics import ModelMetrics  # noqa: PLC0415
 
     settings = wanted.settings
-    artifacts, model = make_artifacts(settings), make_model(settings, wanted.windows)
-    sandbox, workspaces = make_worker_sandbox(settings, bus, artifacts, order.worker_id, order.slots)
+    artifacts, model = make_artifacts(settings), make_model(settings, wanted.windows, ModelMetrics().seen)
+    # Long agents run programs; few others do.
+    early = order.lane is Lane.LONG
+    sandbox, workspaces = make_worker_sandbox(
+        settings, bus, artifacts, order.worker_id, order.slots, early=early
+    )
     worker_settings = WorkerSettings(
         worker_id=order.worker_id,
         host=host_name(),
@@ -134,6 +146,7 @@ def _make_worker(
         lease_seconds=settings.lease_seconds,
         grace_seconds=GRACE_SECONDS,
         metrics=WorkerMetrics(),
+        redact=lambda text: without_secret_patterns(settings.redactor(text)),
     )
 
     services = WorkerServices(

@@ -19,6 +19,7 @@ from contracts.messages.payloads import WorkerLeft
 from contracts.ports.bus import Outgoing, PublishPort
 from multi_agent.embedded.child import ChildProcess
 from multi_agent.runtime.log_tail import last_lines
+from multi_agent.runtime.observing.log_rotation import ROTATE_SECONDS, rotate_logs
 from multi_agent.runtime.processes import new_process_id
 
 log = structlog.get_logger(__name__)
@@ -137,12 +138,16 @@ class Supervisor:
 
     async def watch(self) -> None:
         """Restart processes that die, until cancelled."""
+        look_at_logs = 0.0
         while True:
             for supervised in self.processes:
                 if supervised.process is not None and not supervised.process.alive:
                     await self._handle_death(supervised)
                 elif supervised.process is None and time.monotonic() >= supervised.restart_at:
                     self._launch(supervised)
+            if time.monotonic() >= look_at_logs:
+                look_at_logs = time.monotonic() + ROTATE_SECONDS
+                await asyncio.to_thread(rotate_logs, self.logs)
             await asyncio.sleep(WATCH_SECONDS)
 
     async def _handle_death(self, supervised: SupervisedProcess) -> None:

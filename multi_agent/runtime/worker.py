@@ -60,7 +60,9 @@ def _keeper_settings(settings: Settings, keeper_id: str, metrics: SharedMetrics 
         metrics.serve()
     if counted_together():
         from agents.worker.metrics import WorkerMetrics  # noqa: PLC0415 - see SharedMetrics
+        from multi_agent.runtime.observing.build_info import BuildInfo  # noqa: PLC0415
 
+        BuildInfo().show("worker")
         count = WorkerMetrics().finished
     return KeeperSettings(
         keeper_id,

@@ -33,6 +33,7 @@ from orchestrator.core.commands import (
 )
 from orchestrator.storage.admission import MAX_OPEN_WORKFLOWS
 from orchestrator.storage.command_rows import append_commands, read_result
+from orchestrator.storage.spending.day_budget import DaySpending, day_spending
 from orchestrator.storage.sql.database import Database
 
 POLL_SECONDS = 0.1
@@ -55,12 +56,18 @@ class WorkflowCommands:
         *,
         max_open: int = MAX_OPEN_WORKFLOWS,
         via: Via = Via.PROGRAM,
+        day_usd: float | None = None,
     ) -> None:
-        """`max_open`: how many workflows may be open or queued at once (I9). `via`: who uses it."""
+        """`max_open`: how many workflows may be open or queued at once (I9). `via`: who uses it.
+
+        day_usd: what all workflows may spend on a day of UTC together, None for no limit; submissions, raises
+            and retries beyond it raise Busy, and of a workflow without a limit of its own InvalidInput.
+        """
+        self._day_usd = day_usd
         self._database = database
         self._hint = hint
         self._max_open = max_open
-        self._actor = Actor(user_name(), via)
+        self._via = via
 
     async def submit(
         self,
@@ -111,9 +118,11 @@ class WorkflowCommands:
                     raise
                 await asyncio.sleep(min(left, ROOM_SECONDS))
 
-    async def approve(self, workflow_id: str, task_id: str, action_hash: str, person: str) -> str:
-        """Allow exactly the action that hashes to `action_hash`. Returns the command's id."""
-        body = ApproveBody(task_id=task_id, action_hash=action_hash, person=person)
+    async def approve(
+        self, workflow_id: str, task_id: str, action_hash: str, person: str, *, comment: str = ""
+    ) -> str:
+        """Allow exactly the action that hashes to `action_hash`, once. Returns the command's id."""
+        body = ApproveBody(task_id=task_id, action_hash=action_hash, person=person, comment=comment)
         return await self._append_one(workflow_id, body)
 
     async def reject(
@@ -153,6 +162,11 @@ class WorkflowCommands:
         body = DiscardDeadLetterBody(dead_letter_id=dead_letter_id, person=person)
         return await self._append_one(await self._shard_key(dead_letter_id), body)
 
+    async def day_spending(self) -> DaySpending:
+        """What is gone of what all workflows may spend today."""
+        now = time.time()
+        return await self._database.read(lambda connection: day_spending(connection, now))
+
     async def result(self, command_id: str, wait_seconds: float) -> CommandResult | None:
         """What became of a command; None when it was not applied within `wait_seconds` (it stays queued)."""
         until = time.monotonic() + wait_seconds
@@ -172,9 +186,9 @@ class WorkflowCommands:
 
     async def _append(self, commands: Mapping[str, tuple[str, Body]], *, max_open: int | None = None) -> None:
         """Store (workflow id, body) by command id, unless the id is known."""
-        now = time.time()
+        now, actor, day = time.time(), Actor(user_name(), self._via), self._day_usd
         await self._database.write(
-            lambda connection: append_commands(connection, commands, now, max_open, self._actor),
+            lambda connection: append_commands(connection, commands, now, max_open, actor, day),
             durable=True,
         )
         if self._hint is not None and commands:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.core.operator_actions import action_hash
+from orchestrator.core.approvals.actions import action_hash
 from orchestrator.core.state import Header, TaskState, TaskStatus, Workflow
 from orchestrator.storage.queries import JournalEntry, OrchestratorView, WorkerView, WorkflowOverview
 
@@ -49,5 +49,4 @@ class WorkflowView:
     def action_hash(self, task_id: str) -> str:
         """The hash that an approval of this task must name. Raises KeyError for an unknown task."""
         workflow = Workflow.load(self.header, self.tasks)
-        task = workflow.tasks[task_id]
-        return action_hash(self.header.workflow_id, task, workflow.parents_of(task))
+        return action_hash(workflow, workflow.tasks[task_id])

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 from contracts.base.errors import StoreUnavailable
+from orchestrator.client.audit_log import AuditLog
 from orchestrator.client.commands import Hint, WorkflowCommands
 from orchestrator.client.database_retry import DatabaseRetry
 from orchestrator.client.journal_tail import JournalTail
 from orchestrator.client.queries import WorkflowQueries
+from orchestrator.client.release_approvals import ReleaseApprovals
 from orchestrator.client.views import WorkflowView
 from orchestrator.core.audit.entries import Via
 from orchestrator.storage.admission import MAX_OPEN_WORKFLOWS
@@ -29,10 +31,13 @@ class WorkflowClient(WorkflowCommands, WorkflowQueries):
         *,
         max_open: int = MAX_OPEN_WORKFLOWS,
         via: Via = Via.PROGRAM,
+        day_usd: float | None = None,
     ) -> None:
         """See WorkflowCommands."""
-        WorkflowCommands.__init__(self, database, hint, max_open=max_open, via=via)
+        WorkflowCommands.__init__(self, database, hint, max_open=max_open, via=via, day_usd=day_usd)
         WorkflowQueries.__init__(self, database)
+        self.audit = AuditLog(database, via)
+        self.releases = ReleaseApprovals(database, via)
         self._tail = JournalTail(self.newest_sequences)
 
     async def follow(

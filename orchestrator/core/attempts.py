@@ -18,10 +18,12 @@ from contracts.messages.journal import (
     TaskToBeFixed,
 )
 from contracts.messages.payloads import TaskError, TaskOutcome, Usage
+from orchestrator.core.approvals.deciding import gate, given_back, met_outage, outcome_unknown
+from orchestrator.core.approvals.releasing import release
 from orchestrator.core.budgets import allowance, out_of_budget, settled
 from orchestrator.core.contest import ContestRefused, Disputed, amendment, dispute
 from orchestrator.core.cycles import debug_cycle
-from orchestrator.core.decision import Decision, conclude, end_badly, release
+from orchestrator.core.decision import Decision, conclude, end_badly
 from orchestrator.core.events import Dispatch, Finished, Lost, Overdue
 from orchestrator.core.planning import PlanRefused, ask_for_plan, follow_plan
 from orchestrator.core.state import TaskState, TaskStatus, Workflow
@@ -48,7 +50,7 @@ def backoff_seconds(count: int, most: float = BACKOFF_MOST_SECONDS) -> float:
 
 
 def dispatch(workflow: Workflow, event: Dispatch, now: float) -> Decision:
-    """Dispatch a ready task."""
+    """Dispatch a ready task, if it may spend and do what it is about to."""
     task = workflow.tasks[event.task_id]
     if task.status is not TaskStatus.READY:
         return Decision(refused=f"task is {task.status}")
@@ -62,7 +64,11 @@ def dispatch(workflow: Workflow, event: Dispatch, now: float) -> Decision:
         parents=workflow.parents_of(task),
         allowance=allowance(workflow, task),
     )
-    return Decision((sent,), journal=(TaskDispatched(task.task_id, sent.attempt, event.dispatch_id),))
+    decision = gate(workflow, task, sent, now)
+    if sent.dispatch_id not in {one.dispatch_id for one in decision.tasks}:
+        return decision
+    entry = TaskDispatched(task.task_id, sent.attempt, event.dispatch_id)
+    return decision._replace(journal=(*decision.journal, entry))
 
 
 def _current(workflow: Workflow, task_id: str, dispatch_id: str) -> TaskState | str:
@@ -99,6 +105,7 @@ def finish(workflow: Workflow, event: Finished, now: float) -> Decision:
         usage=_sum(task.usage, outcome.usage),
         seconds=task.seconds + outcome.seconds,
         error=None if succeeded else outcome.error,
+        wanted=None,
     )
     if outcome.suspended is not None:
         return _suspended(workflow, done, Left(outcome, granted), now)
@@ -141,7 +148,7 @@ def _asked(workflow: Workflow, task: TaskState, outcome: TaskOutcome, now: float
 def _suspended(workflow: Workflow, task: TaskState, left: Left, now: float) -> Decision:
     """Let the task wait for what it needs; what cannot be waited for fails the attempt."""
     try:
-        return suspend(workflow, task, left)
+        return suspend(workflow, given_back(task), left)
     except SuspensionRefused as refusal:
         error = TaskError(code=refusal.code, message=bounded(str(refusal), _MOST_CHARACTERS))
         return _fail_attempt(workflow, task._replace(status=TaskStatus.DISPATCHED, commit=None), error, now)
@@ -236,7 +243,7 @@ def _delay(task: TaskState, outcome: TaskOutcome, error: TaskError, now: float) 
     """Repeat an attempt that met an outage, as often as it takes; no failure is counted."""
     outages = task.outages + 1
     wait = backoff_seconds(outages, OUTAGE_MOST_SECONDS)
-    again = task._replace(
+    again = met_outage(task)._replace(
         status=TaskStatus.READY,
         dispatch_id=None,
         outages=outages,
@@ -259,7 +266,7 @@ def lose(workflow: Workflow, event: Lost, now: float) -> Decision:
         return Decision(refused=task)
     crashes = task.crashes + event.alone
     error = TaskError(code="worker_died", message=f"worker {event.worker_id} died while it ran this task")
-    task = settled(task, None)._replace(crashes=crashes, suspect=True, error=error)
+    task = outcome_unknown(settled(task, None))._replace(crashes=crashes, suspect=True, error=error)
     if crashes >= MAX_CRASHES:
         return end_badly(workflow, task, TaskStatus.DEAD, now)
     again = task._replace(status=TaskStatus.READY, dispatch_id=None, not_before=now)
@@ -274,7 +281,7 @@ def overdue(workflow: Workflow, event: Overdue, now: float) -> Decision:
         return Decision(refused=task)
     limit = task.item.timeout_seconds
     error = TaskError(code="timeout", message=f"no outcome within timeout_seconds={limit}")
-    decision = _fail_attempt(workflow, settled(task, None), error, now)
+    decision = _fail_attempt(workflow, outcome_unknown(settled(task, None)), error, now)
     return decision._replace(recalls=(event.dispatch_id,))
 
 

@@ -10,8 +10,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from contracts.base.errors import InvalidInput
 from contracts.base.model import CommitName, Identifier, LongText, Model
+from contracts.documents.approval_policy import ApprovalPolicy
 from contracts.documents.repository_settings import RepositorySettings
 from contracts.documents.todo_list import TodoList
+from contracts.messages.approvals import Comment
 from contracts.messages.budget import Budget, SpendingLimits
 from contracts.messages.payloads import Usage
 from contracts.messages.suspension import AnswerText
@@ -63,6 +65,8 @@ class Terms(NamedTuple):
     """Whether they may ask a person."""
     budget: Budget | None = None
     """What they may spend."""
+    approvals: ApprovalPolicy | None = None
+    """What a person must allow first."""
 
 
 USUAL_TERMS: Final = Terms()
@@ -82,6 +86,8 @@ class SubmitBody(Model):
     """Whether agents may ask a person."""
     budget: Budget | None = None
     """What the workflow may spend."""
+    approvals: ApprovalPolicy | None = None
+    """What a person must allow first."""
 
 
 class ApproveBody(Model):
@@ -91,10 +97,11 @@ class ApproveBody(Model):
     task_id: Identifier
     action_hash: str
     person: str
+    comment: Comment = ""
 
 
 class RejectBody(Model):
-    """Refuse a task that waits for approval."""
+    """Refuse what waits for approval."""
 
     kind: Literal[CommandKind.REJECT] = CommandKind.REJECT
     task_id: Identifier
@@ -200,7 +207,7 @@ def as_event(body: TaskBody) -> WorkflowEvent:
     """The event a command stands for."""
     match body:
         case ApproveBody():
-            return Approve(body.task_id, body.action_hash, body.person)
+            return Approve(body.task_id, body.action_hash, body.person, body.comment)
         case RejectBody():
             return Reject(body.task_id, body.person, body.reason, body.action_hash)
         case AnswerBody():

@@ -11,8 +11,9 @@ from contracts.base.refs import amended_name, amendment_name, is_amendment
 from contracts.documents.test_ids import command_of, named_test
 from contracts.documents.todo_list import AcceptanceCriteria, AcceptanceTest, Role, TodoItem
 from contracts.messages.payloads import Contested
+from orchestrator.core.approvals.actions import first_status
 from orchestrator.core.cycles import origin_of, rewired
-from orchestrator.core.state import TaskState, TaskStatus, Workflow
+from orchestrator.core.state import TaskState, Workflow
 
 MOST = 2
 """Amendments of a workflow."""
@@ -61,7 +62,7 @@ def amendment(workflow: Workflow, asking: TaskState, contested: Contested) -> li
         priority=like.item.priority,
         max_cycles=0,
     )
-    status = TaskStatus.APPROVAL if contested.of_repository else TaskStatus.READY
+    status = first_status(workflow.header, item)
     cycle = max(asking.cycle, 1)  # neither is a task of the plan
     added = [TaskState(item, item.dependencies, status, cycle=cycle)]
     if asking.item.agent_role == Role.CODER:

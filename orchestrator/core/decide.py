@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import assert_never
 
 from contracts.messages.journal import WorkflowCompleted, WorkflowFailed, WorkflowStarted
+from orchestrator.core.approvals.deciding import approve, reject
+from orchestrator.core.approvals.releasing import release
 from orchestrator.core.attempts import dispatch, finish, lose, overdue
 from orchestrator.core.budgets import raise_budget, resumed
-from orchestrator.core.decision import Decision, conclude, release
+from orchestrator.core.decision import Decision, conclude
 from orchestrator.core.events import (
     AnswerQuestion,
     Approve,
@@ -24,7 +26,7 @@ from orchestrator.core.events import (
     Started,
     WorkflowEvent,
 )
-from orchestrator.core.operator_actions import approve, cancel, reject, retry
+from orchestrator.core.operator_actions import cancel, retry
 from orchestrator.core.state import Workflow, WorkflowStatus
 from orchestrator.core.suspension import answer
 
@@ -43,7 +45,7 @@ def decide(workflow: Workflow, event: WorkflowEvent, now: float) -> Decision:  #
         case Overdue():
             return resumed(workflow, overdue(workflow, event, now))
         case Approve():
-            return approve(workflow, event)
+            return approve(workflow, event, now)
         case Reject():
             return reject(workflow, event, now)
         case AnswerQuestion():

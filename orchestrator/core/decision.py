@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from contracts.messages.journal import (
@@ -33,25 +32,6 @@ class Decision(NamedTuple):
     """Why the event was not accepted."""
     audit: tuple[AuditEntry, ...] = ()
     """What the audit log is to say of it, in the chain of the workflow's shard."""
-
-
-def release(
-    workflow: Workflow,
-    names: Iterable[str],
-    *,
-    just_done: str | None = None,
-    versions: dict[str, TaskState] | None = None,
-) -> list[TaskState]:
-    """New versions of the waiting tasks whose dependencies have all succeeded (I6)."""
-    open_needs = 1 if just_done else 0
-    released = []
-    for name in names:
-        task = versions[name] if versions else workflow.tasks[name]
-        if task.status is not TaskStatus.WAITING or workflow.unmet[name] != open_needs:
-            continue
-        status = TaskStatus.APPROVAL if task.item.requires_approval else TaskStatus.READY
-        released.append(task._replace(status=status))
-    return released
 
 
 def end_badly(workflow: Workflow, task: TaskState, status: TaskStatus, now: float) -> Decision:

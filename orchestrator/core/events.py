@@ -54,13 +54,14 @@ class Approve:
 
     task_id: str
     action_hash: str
-    """See `operator_actions.action_hash`."""
+    """See `approvals.actions.action_hash`."""
     person: str
+    comment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A person refuses a task that waits for approval."""
+    """A person refuses what waits for approval."""
 
     task_id: str
     person: str

@@ -1,60 +1,25 @@
-"""Events from operators: approve, reject, cancel, retry."""
+"""Events from operators: cancel, retry."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
 from contracts.messages.journal import (
     JournalEvent,
-    TaskApproved,
     TaskSucceeded,
     TaskToBeFixed,
     WorkflowCancelled,
     WorkflowRetried,
 )
-from contracts.messages.payloads import TaskError
+from orchestrator.core.approvals.deciding import is_denied
+from orchestrator.core.approvals.releasing import release
 from orchestrator.core.budgets import settled
 from orchestrator.core.cycles import debug_cycle
-from orchestrator.core.decision import Decision, descendants, end_badly, release
-from orchestrator.core.events import Approve, Cancel, Reject, Retry
+from orchestrator.core.decision import Decision, descendants
+from orchestrator.core.events import Cancel, Retry
 from orchestrator.core.state import TaskState, TaskStatus, Workflow, WorkflowStatus
-
-
-def action_hash(workflow_id: str, task: TaskState, parents: tuple[str, ...]) -> str:
-    """SHA-256 of exactly what an approval allows: this task of this workflow from these commits."""
-    text = "\n".join((workflow_id, task.item.model_dump_json(), *parents))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _action_hash(workflow: Workflow, task: TaskState) -> str:
-    return action_hash(workflow.header.workflow_id, task, workflow.parents_of(task))
-
-
-def approve(workflow: Workflow, event: Approve) -> Decision:
-    """Release exactly the approved action."""
-    task = workflow.tasks.get(event.task_id)
-    if task is None or task.status is not TaskStatus.APPROVAL:
-        return Decision(refused=f"task {event.task_id} does not wait for approval")
-    expected = _action_hash(workflow, task)
-    if event.action_hash != expected:
-        return Decision(refused="what waits for approval is not what was approved; look at it again")
-    ready = task._replace(status=TaskStatus.READY, approved_hash=expected)
-    return Decision((ready,), journal=(TaskApproved(task.task_id, event.person, expected),))
-
-
-def reject(workflow: Workflow, event: Reject, now: float) -> Decision:
-    """Fail a task that waits for approval."""
-    task = workflow.tasks.get(event.task_id)
-    if task is None or task.status is not TaskStatus.APPROVAL:
-        return Decision(refused=f"task {event.task_id} does not wait for approval")
-    if event.action_hash not in {None, _action_hash(workflow, task)}:
-        return Decision(refused="what waits for approval is not what was rejected; look at it again")
-    why = f"rejected by {event.person}" + (f": {event.reason}" if event.reason else "")
-    error = TaskError(code="rejected", message=why, retryable=False)
-    return end_badly(workflow, task._replace(error=error), TaskStatus.FAILED, now)
 
 
 def cancel(workflow: Workflow, event: Cancel, now: float) -> Decision:
@@ -70,7 +35,9 @@ def cancel(workflow: Workflow, event: Cancel, now: float) -> Decision:
         finished_at=now,
     )
     tasks = tuple(
-        settled(task, None)._replace(status=TaskStatus.CANCELLED, dispatch_id=None, question=None)
+        settled(task, None)._replace(
+            status=TaskStatus.CANCELLED, dispatch_id=None, question=None, wanted=None
+        )
         for task in stopped
     )
     return Decision(tasks, header, (WorkflowCancelled(event.person),), recalls)
@@ -87,6 +54,12 @@ def retry(workflow: Workflow, event: Retry, now: float) -> Decision:
         for task in wanted
         if task and task.status in {TaskStatus.FAILED, TaskStatus.DEAD, TaskStatus.CANCELLED}
     ]
+    if denied := [task.task_id for task in failed if is_denied(task)]:
+        failed = [task for task in failed if not is_denied(task)]
+        if not failed:
+            return Decision(
+                refused=f"{', '.join(denied)}: rejected by a person, which is final; submit another plan"
+            )
     if not failed and workflow.header.status is WorkflowStatus.FAILED and not event.task_id:
         header = workflow.header._replace(status=WorkflowStatus.MERGING, reason="", finished_at=None)
         return Decision(header=header, journal=(WorkflowRetried(None, event.person),))
@@ -121,6 +94,7 @@ def _as_new(task: TaskState) -> TaskState:
         suspect=False,
         dispatch_id=None,
         question=None,
+        wanted=None,
         needs=None,
         error=None,
         not_before=0.0,

@@ -7,8 +7,9 @@ from contracts.base.paths import EVERYWHERE
 from contracts.documents.plan_checks import PlanLimits, check_plan
 from contracts.documents.todo_list import Role, TodoItem, TodoList
 from contracts.messages.payloads import PlanWanted
+from orchestrator.core.approvals.actions import first_status
 from orchestrator.core.cycles import rewired
-from orchestrator.core.state import TaskState, TaskStatus, Workflow
+from orchestrator.core.state import Header, TaskState, TaskStatus, Workflow
 
 _SUFFIX = ".plan"
 _MAX_ID = 100 - len(_SUFFIX)
@@ -63,13 +64,13 @@ def follow_plan(workflow: Workflow, task: TaskState, plan: TodoList | None) -> l
     needed = {name for item in items for name in item.dependencies}
     last = tuple(item.task_id for item in items if item.task_id not in needed)
     first = (task.task_id,)
-    added = [_added(item, item.dependencies or first) for item in items]
+    added = [_added(workflow.header, item, item.dependencies or first) for item in items]
     return [*added, *rewired(workflow, task.task_id, last)]
 
 
-def _added(item: TodoItem, dependencies: tuple[str, ...]) -> TaskState:
-    waits = TaskStatus.APPROVAL if item.requires_approval else TaskStatus.READY
-    return TaskState(item, dependencies, TaskStatus.WAITING if item.dependencies else waits)
+def _added(header: Header, item: TodoItem, dependencies: tuple[str, ...]) -> TaskState:
+    waits = TaskStatus.WAITING if item.dependencies else first_status(header, item)
+    return TaskState(item, dependencies, waits)
 
 
 def _renamed(workflow: Workflow, plan: TodoList) -> list[TodoItem]:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from contracts.documents.approval_policy import ApprovalPolicy
 from contracts.documents.repository_settings import RepositorySettings
 from contracts.documents.todo_list import TodoItem, TodoList
+from contracts.messages.approvals import Approval, WantedAction
 from contracts.messages.budget import NOTHING, Amount, Budget, SpendingLimits
 from contracts.messages.payloads import ReviewSummary, TaskError, TestSummary, Usage
 from contracts.messages.suspension import Answered, Question
@@ -18,8 +20,8 @@ from orchestrator.core.totals import TaskSpending, Totals
 class TaskStatus(StrEnum):
     """The state of a task; the last five are terminal.
 
-    WAITING is for dependencies, APPROVAL for a person's, ANSWER for what its agent asked a person, BUDGET for
-    more than is left to spend.
+    WAITING is for dependencies, APPROVAL for a person to allow the task or a call of its agent, ANSWER for
+    what its agent asked a person, BUDGET for more than is left to spend.
     """
 
     WAITING = "waiting"
@@ -42,11 +44,7 @@ class TaskStatus(StrEnum):
 
 # A tuple finds a member by identity; a set would hash it, which enums do in Python.
 _TERMINAL = (
-    TaskStatus.SUCCEEDED,
-    TaskStatus.FAILED,
-    TaskStatus.BLOCKED,
-    TaskStatus.CANCELLED,
-    TaskStatus.DEAD,
+    *(TaskStatus.SUCCEEDED, TaskStatus.FAILED, TaskStatus.BLOCKED, TaskStatus.CANCELLED, TaskStatus.DEAD),
 )
 
 
@@ -97,8 +95,14 @@ class TaskState(NamedTuple):
     """When the task may be dispatched again, in seconds since 1970."""
     parents: tuple[str, ...] = ()
     """The commits that the last dispatch started from."""
-    approved_hash: str | None = None
-    """The hash of the action that a person approved."""
+    approval: Approval | None = None
+    """What a person last decided about the task."""
+    wanted: WantedAction | None = None
+    """The call that its agent wants to make, None when a person need not allow any."""
+    granted: Approval | None = None
+    """What a person last decided about such a call."""
+    refused: tuple[tuple[str, str], ...] = ()
+    """Calls that a person refused: their digest, and why."""
     commit: str | None = None
     """What the accepted outcome committed."""
     verdict: str | None = None
@@ -175,6 +179,8 @@ class Header(NamedTuple):
     """Whether agents may ask a person."""
     budget: Budget | None = None
     """What it may spend, None for no limit."""
+    approvals: ApprovalPolicy | None = None
+    """What a person must allow first, beside what the plan says."""
 
 
 @dataclass(slots=True)
@@ -233,6 +239,10 @@ class Workflow:
         self.header = self.header._replace(budget=budget)
         self._count()
 
+    def ask_first(self, policy: ApprovalPolicy) -> None:
+        """Say what a person must allow in a workflow in which nothing has happened yet."""
+        self.header = self.header._replace(approvals=policy)
+
     def evolve(self, header: Header | None, tasks: Iterable[TaskState]) -> None:
         """Replace versions in place, at the cost of the changed tasks and their direct neighbours."""
         if header is not None:
@@ -241,7 +251,7 @@ class Workflow:
             old = self.tasks.get(task.task_id)
             self.tasks[task.task_id] = task
             if self.totals is not None:
-                self._recount(old, task)
+                self.totals.replace(old.spending if old else None, task.spending)
             if old is None:
                 self.dependents.setdefault(task.task_id, [])
                 self._link(task)
@@ -259,12 +269,6 @@ class Workflow:
         self.totals = Totals()
         for task in self.tasks.values():
             self.totals.add(task.spending)
-
-    def _recount(self, old: TaskState | None, new: TaskState) -> None:
-        assert self.totals is not None
-        if old is not None:
-            self.totals.remove(old.spending)
-        self.totals.add(new.spending)
 
     def _link(self, task: TaskState) -> None:
         self.unmet[task.task_id] = sum(

@@ -6,10 +6,13 @@ import hashlib
 from typing import NamedTuple
 
 from contracts.base.errors import MultiAgentError
+from contracts.messages.approval_events import ApprovalAsked
+from contracts.messages.approvals import WantedAction
 from contracts.messages.budget import NOTHING, Amount, SpendingLimits
 from contracts.messages.journal import TaskAnswered, TaskSuspended
 from contracts.messages.payloads import TaskOutcome
 from contracts.messages.suspension import MOST_QUESTIONS, Answered
+from orchestrator.core.approvals.actions import calls_need_approval
 from orchestrator.core.budgets import suspend_for_budget
 from orchestrator.core.decision import Decision
 from orchestrator.core.events import AnswerQuestion
@@ -53,6 +56,8 @@ def suspend(workflow: Workflow, task: TaskState, left: Left) -> Decision:
     if why is not None and why.budget is not None:
         _check_need(left, why.budget)
         return suspend_for_budget(task, why.budget)
+    if why is not None and why.action is not None:
+        return _wants(workflow, task, why.action)
     if why is None or why.question is None:
         raise SuspensionRefused("it is suspended without a reason")
     question = why.question
@@ -63,6 +68,16 @@ def suspend(workflow: Workflow, task: TaskState, left: Left) -> Decision:
     waiting = task._replace(status=TaskStatus.ANSWER, dispatch_id=None, error=None, question=question)
     asked = TaskSuspended(task.task_id, task.attempt, question.text, question.choices or None)
     return Decision((waiting,), journal=(asked,))
+
+
+def _wants(workflow: Workflow, task: TaskState, wanted: WantedAction) -> Decision:
+    """Let a task wait until a person allows a call. One that was refused is refused for ever."""
+    if not calls_need_approval(workflow.header):
+        raise SuspensionRefused("no rule of the workflow asks a person about calls", "approval_refused")
+    if any(known == wanted.digest for known, _ in task.refused):
+        raise SuspensionRefused("a person refused this very call before", "approval_refused")
+    waiting = task._replace(status=TaskStatus.APPROVAL, dispatch_id=None, error=None, wanted=wanted)
+    return Decision((waiting,), journal=(ApprovalAsked(task.task_id, f"it wants to call {wanted.tool}"),))
 
 
 def _check_need(left: Left, needs: Amount) -> None:

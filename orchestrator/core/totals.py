@@ -45,6 +45,12 @@ class Totals:
         self.reserved = self.reserved.minus(spending.reserved)
         self._count(spending, -1)
 
+    def replace(self, old: TaskSpending | None, new: TaskSpending) -> None:
+        """Count a version of a task instead of the one before, if there was one."""
+        if old is not None:
+            self.remove(old)
+        self.add(new)
+
     def _count(self, spending: TaskSpending, sign: int) -> None:
         self.unsent += sign * spending.unsent
         self.waiting += sign * spending.waits

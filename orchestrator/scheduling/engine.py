@@ -181,7 +181,8 @@ class Engine:
         stored = key not in batch.tasks
         batch.dispatch_only.discard(key)
         batch.success_only.discard(key)
-        if stored and task.status is TaskStatus.DISPATCHED and task.allowance is None:
+        more = task.allowance or task.approval or task.granted
+        if stored and task.status is TaskStatus.DISPATCHED and more is None:
             batch.dispatch_only.add(key)
         elif stored and task.status is TaskStatus.SUCCEEDED and old is not None:
             batch.success_only.add(key)

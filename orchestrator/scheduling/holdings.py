@@ -73,6 +73,11 @@ class Holdings:
         """Whether a living worker lists this dispatch."""
         return bool(self.holders_of(dispatch_id))
 
+    def is_running(self, dispatch_id: str) -> bool:
+        """Whether a living worker lists this dispatch as started."""
+        holding = self._by_dispatch.get(dispatch_id)
+        return holding is not None and bool(holding.running)
+
     def holders_of(self, dispatch_id: str) -> list[str]:
         """The living workers that list this dispatch, first the one that has done so for longest."""
         holding = self._by_dispatch.get(dispatch_id)

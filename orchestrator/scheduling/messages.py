@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from contracts.base.timestamps import rfc3339
+from contracts.messages.approvals import Permits
 from contracts.messages.budget import Grant
 from contracts.messages.channels import Channels
 from contracts.messages.events import EventType, TaskEvent, encode, encode_checked
@@ -18,6 +19,7 @@ from contracts.messages.payloads import (
 )
 from contracts.messages.suspension import ResumeFrom
 from contracts.ports.bus import Outgoing
+from orchestrator.core.approvals.actions import calls_need_approval
 from orchestrator.core.sharding import shard_of
 from orchestrator.core.state import Header, TaskState
 from orchestrator.core.suspension import questions_left
@@ -55,6 +57,9 @@ def request_message(header: Header, task: TaskState) -> Outgoing:
         data["questions"] = left
     if task.answers:
         data["resume_from"] = ResumeFrom(answers=task.answers)
+    if header.approvals is not None and calls_need_approval(header):
+        allowed = task.wanted.digest if task.wanted else None
+        data["permits"] = Permits(policy=header.approvals, allowed=allowed, refused=dict(task.refused))
     if task.allowance is not None:
         data["grant"] = Grant(allowance=task.allowance, earlier=tuple(name for name, _ in task.unknown))
     payload = encode_checked(

@@ -106,6 +106,8 @@ class CommandHandler:
         )
         if body.budget is not None:
             started.limit(body.budget)
+        if body.approvals is not None:
+            started.ask_first(body.approvals)
         self.engine.submit(started, now, monotonic, planning=body.planning)
         return None
 

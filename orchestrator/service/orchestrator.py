@@ -21,6 +21,7 @@ from orchestrator.core.sharding import FailureDetector, ShardAssignment
 from orchestrator.scheduling.engine import Engine
 from orchestrator.scheduling.leases import Leases
 from orchestrator.scheduling.outcome_guard import OutcomeGuard
+from orchestrator.scheduling.survey import Surveyor
 from orchestrator.service.background import BackgroundWork
 from orchestrator.service.backlog import Backlog
 from orchestrator.service.command_handler import CommandHandler
@@ -117,15 +118,18 @@ class OrchestratorService:
         wait = 0.05
         # Kept from term to term: a living worker keeps its lease.
         leases = Leases(self.settings.lease_seconds)
+        surveyor = Surveyor()
         while not self.stopping.is_set():
             try:
                 assignment = await members.acquire_assignment()
                 wait = 0.05
+                self.metrics.serves(len(assignment.epochs))
                 if assignment.epochs:
-                    await self._serve_term(assignment, members, leases)
+                    await self._serve_term(assignment, members, leases, surveyor)
                 else:
                     await self._pause(members.renew_seconds)
             except* (StoreUnavailable, OwnershipLost) as group:
+                self.metrics.away("database", group.subgroup(StoreUnavailable) is not None)
                 logger.warning("term_ended", reason=str(group.exceptions[0]), retry_in_seconds=wait)
                 await self._pause(wait)
                 wait = min(wait * 2, 2.0)
@@ -135,7 +139,9 @@ class OrchestratorService:
             async with asyncio.timeout(seconds):
                 await self.stopping.wait()
 
-    async def _serve_term(self, assignment: ShardAssignment, members: Membership, leases: Leases) -> None:
+    async def _serve_term(
+        self, assignment: ShardAssignment, members: Membership, leases: Leases, surveyor: Surveyor
+    ) -> None:
         """Serve from loading the state to the next change of the shards. Raises a group of its errors."""
         engine = Engine(self.new_id, self.settings.window)
         guard = OutcomeGuard(leases)
@@ -163,7 +169,7 @@ class OrchestratorService:
         self.metrics.recoveries.inc()
         async with asyncio.TaskGroup() as group:
             sources = Sources(self.bus, self.store, assignment, inbox, self.settings.batch, gate)
-            health = BusHealth(self.bus, inbox, members.report_waiting, self.clock.wall)
+            health = BusHealth(self.bus, inbox, members.report_waiting, self.clock.wall, self.metrics)
             running = [*sources.jobs(), git_publisher.run(), offers.run(), health.run()]
             jobs = [group.create_task(job) for job in running]
             background = BackgroundWork(group)
@@ -178,6 +184,7 @@ class OrchestratorService:
                 background,
                 self.metrics,
                 self.clock,
+                surveyor,
             )
             self.ready.set()
             while members.still_holds(assignment) and not self.stopping.is_set():

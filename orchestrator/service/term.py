@@ -21,6 +21,7 @@ from contracts.ports.clock import Clock
 from orchestrator.core.sharding import ShardAssignment
 from orchestrator.core.state import Workflow
 from orchestrator.scheduling.batch import Batch
+from orchestrator.scheduling.survey import Surveyor
 from orchestrator.service.background import BackgroundWork
 from orchestrator.service.backlog import Backlog
 from orchestrator.service.inbox import InboxMessage
@@ -78,6 +79,7 @@ class Term:
     background: BackgroundWork
     metrics: OrchestratorMetrics
     clock: Clock
+    surveyor: Surveyor
 
     async def step(self, most: int) -> None:
         """Handle and commit one batch of up to `most` messages, and begin to publish what follows from it.
@@ -101,6 +103,7 @@ class Term:
                 failpoint("orchestrator.before_commit")
                 await self.store.commit(batch, self.assignment)
                 failpoint("orchestrator.after_commit")
+            self.metrics.committed(batch)
         for dead_letter in batch.dead_letters:
             logger.warning("dead_letter_stored", stream=dead_letter.stream, reason=dead_letter.reason)
         await self.background.start_after_previous(partial(handlers.publish, effects))
@@ -109,11 +112,16 @@ class Term:
             effects.refs, [workflows[name] for name in effects.merges if name in workflows]
         )
         for name in effects.changed:
-            _log_end(workflows.get(name))
+            self._tell_end(workflows.get(name))
         self.offers.add(Offer(entry, workflows[name]) for entry, name in effects.offers if name in workflows)
         engine.drop_ended(effects.changed)
         self.metrics.in_flight.set(len(engine.in_flight))
         self.metrics.open_workflows.set(len(workflows))
+        self.metrics.turn.set(handlers.now)
+        if self.surveyor.is_due(handlers.monotonic):
+            running = handlers.workers.leases.holdings.is_running
+            found = self.surveyor.survey(workflows.values(), running, handlers.now, handlers.monotonic)
+            self.metrics.waiting.show(found)
 
     async def gather(self, most: int, timer: float | None) -> list[InboxMessage]:
         """Return what has arrived, up to `most` messages; waits for the first until the next timer."""
@@ -129,17 +137,18 @@ class Term:
             items.append(self.inbox.get_nowait())
         return items
 
-
-def _log_end(workflow: Workflow | None) -> None:
-    """Log one line about a workflow that has ended."""
-    if workflow is None or not workflow.header.status.terminal:
-        return
-    header = workflow.header
-    logger.info(
-        "workflow_ended",
-        workflow_id=header.workflow_id,
-        status=header.status.value,
-        reason=header.reason,
-        tasks=len(workflow.tasks),
-        seconds=round((header.finished_at or header.created_at) - header.created_at, 1),
-    )
+    def _tell_end(self, workflow: Workflow | None) -> None:
+        """Log and count a workflow that has ended."""
+        if workflow is None or not workflow.header.status.terminal:
+            return
+        header = workflow.header
+        seconds = (header.finished_at or header.created_at) - header.created_at
+        self.metrics.workflow_seconds.labels(header.status.value).observe(seconds)
+        logger.info(
+            "workflow_ended",
+            workflow_id=header.workflow_id,
+            status=header.status.value,
+            reason=header.reason,
+            tasks=len(workflow.tasks),
+            seconds=round(seconds, 1),
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
@@ -14,6 +15,7 @@ from orchestrator.storage import tables as t
 from orchestrator.storage.admission import check_room
 from orchestrator.storage.audit.log import append_audit
 from orchestrator.storage.rows import storable
+from orchestrator.storage.spending.day_budget import check_lent, check_limited, day_spending, lock_day
 
 
 def append_commands(
@@ -22,15 +24,18 @@ def append_commands(
     now: float,
     max_open: int | None,
     actor: Actor,
+    day_usd: float | None = None,
 ) -> None:
     """Store (workflow id, body) by command id; an id that is known already is left out.
 
     Each new one is in the audit log, by `actor` where its body names nobody.
     max_open: raise Busy when the new commands would lead to more open workflows than this.
+    day_usd: raise Busy when they would let all workflows spend more than this on a day, and InvalidInput for
+        one that has no limit of its own.
     """
     query = select(t.commands.c.command_id).where(t.commands.c.command_id.in_(commands))
     known = set(connection.execute(query).scalars())
-    new = [
+    new: list[dict[str, Any]] = [
         {
             "command_id": command_id,
             "kind": body.kind,
@@ -46,9 +51,16 @@ def append_commands(
         return
     if max_open is not None:
         check_room(connection, max_open, len(new))
-    connection.execute(insert(t.commands), new)
-    added = [(name, *command) for name, command in commands.items() if name not in known]
-    append_audit(connection, [(COMMANDS, asked_entry(*one, actor)) for one in added], now)
+    added = {name: command for name, command in commands.items() if name not in known}
+    if day_usd is None:
+        connection.execute(insert(t.commands), new)
+    else:
+        check_limited(connection, added.values())
+        lock_day(connection)
+        before = day_spending(connection, now)
+        connection.execute(insert(t.commands), new)
+        check_lent(day_usd, before, day_spending(connection, now), now)
+    append_audit(connection, [(COMMANDS, asked_entry(name, *one, actor)) for name, one in added.items()], now)
 
 
 def read_result(connection: Connection, command_id: str) -> CommandResult | None:

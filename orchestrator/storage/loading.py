@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
 
-from orchestrator.core.decision import release
+from orchestrator.core.approvals.releasing import release
 from orchestrator.core.state import Header, TaskState, Workflow
 from orchestrator.storage import tables as t
 from orchestrator.storage.rows import read_header, read_plan, read_task

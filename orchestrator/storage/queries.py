@@ -91,13 +91,14 @@ def read_overviews(connection: Connection, limit: int) -> list[WorkflowOverview]
 def read_waiting(connection: Connection, limit: int) -> list[Workflow]:
     """The newest `limit` workflows in which a task waits for a person, newest first.
 
-    What follows from a plan is not stored: those whose plan asks for approvals are read.
+    What follows from a plan is not stored: those whose plan or policy asks for approvals are read.
     """
     w, p, r = t.workflows.c, t.plans.c, t.tasks.c
     asking = select(p.workflow_id).where(p.definitions.contains('"requires_approval":true'))
     waits = exists().where(r.workflow_id == w.workflow_id, r.status.in_([one.value for one in _FOR_PEOPLE]))
     query = select(w.workflow_id).where(
-        w.status == WorkflowStatus.RUNNING.value, or_(w.workflow_id.in_(asking), waits)
+        w.status == WorkflowStatus.RUNNING.value,
+        or_(w.workflow_id.in_(asking), w.approvals.is_not(None), waits),
     )
     names = list(connection.execute(query.order_by(w.created_at.desc())).scalars())
     waiting = (

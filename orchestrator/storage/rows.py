@@ -10,8 +10,10 @@ from pydantic_core import to_json
 from sqlalchemy import RowMapping
 
 from contracts.base.model import Model
+from contracts.documents.approval_policy import ApprovalPolicy
 from contracts.documents.repository_settings import RepositorySettings
 from contracts.documents.todo_list import TodoItem
+from contracts.messages.approvals import Approval, WantedAction
 from contracts.messages.budget import NOTHING, Amount, Budget, SpendingLimits
 from contracts.messages.payloads import ReviewSummary, TaskError, TestSummary, Usage
 from contracts.messages.suspension import Answered, Question
@@ -37,6 +39,10 @@ class StoredOutcome(Model):
     charged: Amount = NOTHING
     unknown: tuple[tuple[str, Amount], ...] = ()
     needs: Amount | None = None
+    approval: Approval | None = None
+    wanted: WantedAction | None = None
+    granted: Approval | None = None
+    refused: tuple[tuple[str, str], ...] = ()
 
 
 TASK_KEYS = ("workflow_id", "task_id")
@@ -73,7 +79,7 @@ def task_changes(workflow_id: str, task: TaskState) -> Row:
         task.dispatched_at,
         task.not_before,
         _names(task.parents),
-        task.approved_hash,
+        task.approval.action_hash if task.approval else None,
         task.commit,
         task.verdict,
         _stored_outcome(task),
@@ -102,6 +108,8 @@ def success_changes(workflow_id: str, task: TaskState) -> Row:
     return (task.status.value, task.suspect, task.commit, task.verdict, outcome, workflow_id, task.task_id)
 
 
+_OF_PEOPLE = ("question", "answers", "approval", "wanted", "granted", "refused")
+"""Fields that people's decisions fill."""
 _ITEMS: TypeAdapter[tuple[TodoItem, ...]] = TypeAdapter(tuple[TodoItem, ...])
 
 
@@ -150,10 +158,7 @@ def _stored_outcome(task: TaskState) -> str:
         found["usage"] = task.usage
     if task.seconds:
         found["seconds"] = task.seconds
-    if task.question is not None:
-        found["question"] = task.question
-    if task.answers:
-        found["answers"] = task.answers
+    found |= {name: given for name in _OF_PEOPLE if (given := getattr(task, name))}
     return json_text(found) if found else "{}"
 
 
@@ -188,7 +193,6 @@ def read_task(row: RowMapping, planned: TaskState | None) -> TaskState:
         dispatched_at=row["dispatched_at"],
         not_before=row["not_before"],
         parents=tuple(row["parents"]),
-        approved_hash=row["approved_hash"],
         commit=row["commit_name"],
         verdict=row["verdict"],
         summary=outcome.summary,
@@ -204,6 +208,10 @@ def read_task(row: RowMapping, planned: TaskState | None) -> TaskState:
         charged=outcome.charged,
         unknown=outcome.unknown,
         needs=outcome.needs,
+        approval=outcome.approval,
+        wanted=outcome.wanted,
+        granted=outcome.granted,
+        refused=outcome.refused,
     )
 
 
@@ -236,5 +244,7 @@ def read_header(row: RowMapping) -> Header:
     said = row["repository"]
     repository = RepositorySettings.model_validate_json(said) if said else None
     budget = Budget.model_validate_json(row["budget"]) if row["budget"] else None
-    read = {"status": WorkflowStatus(row["status"]), "repository": repository, "budget": budget}
+    rules = ApprovalPolicy.model_validate_json(row["approvals"]) if row["approvals"] else None
+    status = WorkflowStatus(row["status"])
+    read = {"status": status, "repository": repository, "budget": budget, "approvals": rules}
     return Header(**{**row, **read})

@@ -49,7 +49,7 @@ class Pool:
     """Keeps up to `size` waiting sandboxes for each of the keys used last, all on one event loop.
 
     A key holds everything that `start` needs to start a sandbox. No sandbox is started in advance for a key
-    before the first `acquire` of that key, and none while `size` is 0.
+    before the first `acquire` or `begin` of that key, and none while `size` is 0.
     """
 
     def __init__(
@@ -64,6 +64,11 @@ class Pool:
         self._may_start = True
         self._maintenance: asyncio.Task[None] | None = None
         self._endings: set[asyncio.Task[None]] = set()
+
+    def begin(self, key: Hashable) -> None:
+        """Let sandboxes wait for this key from now on, before the first `acquire` of it."""
+        self._queue_for(key)
+        self._fill()
 
     async def acquire(self, key: Hashable) -> WarmSandbox | None:
         """Return a live sandbox for the caller to use and end; None when none waits or is being started."""

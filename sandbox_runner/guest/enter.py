@@ -148,4 +148,8 @@ def _devices() -> None:
     for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
         os.symlink(f"/proc/self/fd{target}", f"/new/dev/{name}")
     os.mkdir("/new/dev/shm")
+    os.mkdir("/new/dev/pts")
+    flags = linux.MS_NOSUID | linux.MS_NOEXEC
+    linux.mount("devpts", "/new/dev/pts", "devpts", flags, "newinstance,ptmxmode=666,mode=620")
+    os.symlink("pts/ptmx", "/new/dev/ptmx")
     linux.seal("/new/dev", linux.ATTR_RDONLY | linux.ATTR_NOSUID | linux.ATTR_NOEXEC, recursive=False)

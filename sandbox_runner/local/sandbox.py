@@ -52,6 +52,8 @@ class LocalSandbox:
     def keep_warm(self, size: int) -> None:
         """Keep up to `size` processes waiting for jobs from now on."""
         self._pool.size = size
+        if size:
+            self._pool.begin(self.backend)
 
     async def run(self, request: SandboxRequest) -> SandboxResult:
         job = await asyncio.to_thread(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from contracts.messages.sandbox import SandboxOutcome
+from contracts.ports.sandbox import Verdict
 
 _SECONDS = (0.05, 0.25, 1, 5, 15, 60, 300, 1_800)
 
@@ -16,6 +17,9 @@ class HostMetrics:
         self._executions = Counter(
             "multi_agent_sandbox_executions", "Programs by how they ended", ["verdict"], registry=registry
         )
+        # Shown before they happen: the first time is a change then.
+        for verdict in Verdict:
+            self._executions.labels(verdict.value)
         self._seconds = Histogram(
             "multi_agent_sandbox_seconds",
             "Time from taking a request to its result in seconds",

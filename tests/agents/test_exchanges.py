@@ -7,9 +7,10 @@ import json
 
 import pytest
 
-from agents.sdk.exchange_log import ExchangeLog, ExchangeScope, note_failure
+from agents.sdk.exchange_log import ExchangeLog, ExchangeScope, note_asked_anew, note_failure
 from contracts.base.errors import AgentFailure, ModelUnavailable, StoreUnavailable
 from contracts.documents.reports import Contract
+from contracts.ports.exchanges import ASKED_ANEW
 from contracts.ports.model import ModelMessage, ModelRequest
 from tests.agents.support import ExchangesInMemory, ScriptedModel, TaskMaker, contract
 
@@ -161,3 +162,19 @@ async def test_a_person_may_ask_for_another_answer() -> None:
     await note_failure(store, scope, "something else")
     assert (await _log(model, store, attempt=2).complete(_request())).text == "two"
     assert "attempt 1: a person asks for another" in model.requests[1].system
+
+
+async def test_whoever_asks_anew_says_so_also_of_an_attempt_that_had_noted_its_failure() -> None:
+    model, store = ScriptedModel("one", "two", "three"), ExchangesInMemory()
+    first = _log(model, store)
+    await first.complete(_request())
+    await first.note_failure("it does not compile")
+    for _ in range(2):
+        await note_asked_anew(store, ExchangeScope("w1", "t1", 1), "")
+    second = _log(model, store, attempt=2)
+    await second.complete(_request())
+    await note_asked_anew(store, ExchangeScope("w1", "t1", 2), "; it was told this")
+    await _log(model, store, attempt=3).complete(_request())
+    said = model.requests[-1].system
+    assert f"- attempt 1: it does not compile; {ASKED_ANEW}\n" in said
+    assert f"- attempt 2: {ASKED_ANEW}; it was told this\n" in said

@@ -20,9 +20,10 @@ from contracts.base.errors import (
     UnsafePath,
 )
 from contracts.bus.memory_bus import MemoryBus
+from contracts.documents.reports import ReviewFinding
 from contracts.messages.channels import Channels
 from contracts.messages.events import EventType
-from contracts.messages.payloads import TestSummary
+from contracts.messages.payloads import ReviewSummary, TaskOutcome, TestSummary, Usage
 from tests.agents.actors import Gate, Writer, failing
 from tests.agents.owner import Owner, running, until, worker
 from tests.agents.support import CREATED_AT, ScriptedModel, request_event, task_request
@@ -227,3 +228,25 @@ async def test_it_counts_what_it_did(bus: MemoryBus, owner: Owner, store: GitArt
     assert registry.get_sample_value("multi_agent_dead_messages_total") == 1
     tokens = {"role": "coder", "kind": "input"}
     assert registry.get_sample_value("multi_agent_model_tokens_total", tokens) == 10
+
+
+def test_what_an_execution_cost_and_found_is_counted_by_role() -> None:
+    registry = CollectorRegistry()
+    review = ReviewSummary(approved=False, findings=(ReviewFinding(severity="critical", message="eval"),))
+    outcome = TaskOutcome(
+        dispatch_id="d",
+        execution_id="e",
+        worker_id="w",
+        status="succeeded",
+        verdict="failed",
+        review=review,
+        tests=TestSummary(coverage_percent=83.0),
+        usage=Usage(model_calls=2, cost_usd=0.5),
+    )
+    WorkerMetrics(registry).finished("reviewer", outcome)
+    value, role = registry.get_sample_value, {"role": "reviewer"}
+    assert value("multi_agent_model_calls_total", role) == 2
+    assert value("multi_agent_model_cost_dollars_total", role) == 0.5
+    assert value("multi_agent_verdicts_total", {**role, "verdict": "failed"}) == 1
+    assert value("multi_agent_review_findings_total", {**role, "severity": "critical"}) == 1
+    assert value("multi_agent_coverage_percent_sum", role) == 83

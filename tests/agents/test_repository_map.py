@@ -21,7 +21,7 @@ from artifacts.code_index.cache import EntryCache
 from artifacts.code_index.index import Index
 from contracts.base.errors import ModelRefused
 from contracts.documents.reports import ReviewReport
-from contracts.ports.code_index import MAP_TOKENS, RepositoryMap
+from contracts.ports.code_index import MAP_TOKENS, STEPS_MAP_TOKENS, RepositoryMap
 from contracts.ports.model import ModelRequest
 from tests.agents.over_trees import OverTrees
 from tests.agents.support import ScriptedModel, TaskMaker, code, contract, task_request
@@ -43,9 +43,11 @@ class LastFirst:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
+        self.tokens: set[int] = set()
 
     async def map(self, commit: str, request: str, *, tokens: int = MAP_TOKENS) -> RepositoryMap:
         self.asked.append((commit, request))
+        self.tokens.add(tokens)
         return RepositoryMap(tuple(sorted(FILES, reverse=True)), MAP)
 
 
@@ -58,11 +60,13 @@ def in_repository(
 
 
 async def test_little_code_is_shown_whole_in_place_of_a_map(over_trees: OverTrees) -> None:
+    index = LastFirst()
+
     async def asked(files: dict[str, bytes]) -> ModelRequest:
         model = ScriptedModel(ModelRefused("enough"))
         task = TaskMaker(model)(base=BaseTree(files), role="coder", writable=["src/"])
         with pytest.raises(ModelRefused):
-            await CoderAgent().run(replace(over_trees.give(task), index=LastFirst()))
+            await CoderAgent().run(replace(over_trees.give(task), index=index))
         return model.requests[0]
 
     little = {"README.md": b"much " * 9_000, "src/app.py": b"x = 1\n"}
@@ -78,6 +82,7 @@ async def test_little_code_is_shown_whole_in_place_of_a_map(over_trees: OverTree
         assert TITLE in request.messages[0].text
         assert shown(request.messages[0].text) == []
         assert {"search", "find", "list"} < {tool.name for tool in request.tools}
+    assert index.tokens == {STEPS_MAP_TOKENS}, "it is sent again with each step"
 
 
 def shown(prompt: str) -> list[str]:
@@ -101,6 +106,7 @@ async def test_the_coder_gets_the_map_and_the_files_that_it_puts_first() -> None
     assert f"````\n{MAP}\n````" in prompt
     assert {commit for commit, _ in index.asked} == {COMMIT}
     [about] = {about for _, about in index.asked}
+    assert index.tokens == {MAP_TOKENS}
     assert about.startswith("Task t1\n")
     assert "src/app.py" in about
     assert "Create a moving average" in about

@@ -10,6 +10,8 @@ import pytest
 from agents import AgentResult, Task, agent
 from artifacts import GitArtifactStore
 from contracts.base.errors import SandboxUnavailable
+from contracts.base.secrets.patterns import without_secret_patterns
+from contracts.base.secrets.redaction import Redactor
 from contracts.bus.memory_broker import MemoryBroker
 from contracts.bus.memory_bus import MemoryBus
 from contracts.messages.channels import Channels
@@ -69,6 +71,26 @@ async def test_a_missing_group_is_announced_and_waited_for(
         await bus.ensure_group(RESULTS, Channels.ORCHESTRATORS_GROUP)
         await owner.dispatch(task_request())
         assert (await owner.outcome()).status == "succeeded"
+
+
+async def test_why_an_attempt_failed_holds_no_secret(
+    bus: MemoryBus, owner: Owner, store: GitArtifactStore
+) -> None:
+    pattern, known = "sk-ant-api03-CanaryAb1cD2eF3gH4iJ5kL6", "canary-known"
+
+    @agent(role="coder")
+    class Telling:
+        async def run(self, task: Task) -> AgentResult:
+            raise ValueError(f"{pattern} and {known}")
+
+    def redact(text: str) -> str:
+        return without_secret_patterns(Redactor([known])(text))
+
+    async with running(worker(bus, store, Telling, redact=redact)):
+        await owner.dispatch(task_request())
+        outcome = await owner.outcome()
+    assert outcome.error is not None
+    assert outcome.error.message == "ValueError: [secret] and [secret]"
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,14 @@ from pydantic import SecretStr
 
 from benchmarks.fixes.__main__ import choose, verdict
 from benchmarks.fixes.again import RecordedService, tree_of
+from benchmarks.fixes.beside import fix_in_a_loop
 from benchmarks.fixes.choosing import candidates
 from benchmarks.fixes.judging import Place, git
 from contracts.base.errors import ModelRejected
 from contracts.ports.content import TextBlock, ToolCall
 from contracts.ports.model import ModelResponse, ModelTool
 from multi_agent.models import ModelSettings, build_model
+from multi_agent.settings import Settings
 from sandbox_runner.local import bubblewrap
 from tests.models.rigs import asking, write_recording
 from tests.support import need
@@ -26,6 +28,7 @@ NAME = "owner/name"
 WRONG = "def half(n):\n    return n // 2\n"
 RIGHT = "def half(n):\n    return n / 2\n"
 OLD_TEST = "from app import half\n\ndef test_even():\n    assert half(4) == 2\n"
+DONE = ToolCall("finish", json.dumps({"summary": "Halves are exact."}), "call-2")
 NEW_TEST = OLD_TEST + "\ndef test_odd():\n    assert half(3) == 1.5\n"
 
 
@@ -84,14 +87,27 @@ async def test_results_are_judged_by_the_tests_of_the_fix(mirrors: Path, tmp_pat
         git("checkout", "-q", "--detach", "main", at=case / "repository")
         commit = _commit(case / "repository", "A result", {"app.py": content, "more.txt": content})
         summary = {"status": status, "store": str(case / "repository"), "commit": commit}
-        (case / "summary.json").write_text(json.dumps(summary))
-        return await verdict(case, place)
+        return await verdict(case, place, summary)
 
     right = await ended("completed", RIGHT)
     assert (right["fixed"], right["broken"]) == (True, [])
     wrong = await ended("completed", WRONG.replace("2", "3"))
     assert (wrong["fixed"], wrong["failing"]) == (False, ["test_app.py::test_odd"])
     assert wrong["broken"] == ["test_app.py::test_even"]
+
+    edit = ToolCall("edit", json.dumps({"path": "app.py", "old": "//", "new": "/"}), "call-1")
+    answers = [
+        ModelResponse("", "one", 7, 3, blocks=(edit,)),
+        ModelResponse("", "one", 9, 2, blocks=(DONE,)),
+    ]
+    recorded = [(asking(str(number)), answer) for number, answer in enumerate(answers)]
+    with RecordedService(write_recording(tmp_path, "recording", recorded)) as service:
+        git("checkout", "-q", "main", at=case / "repository")
+        model = Settings(model="openai:any", openai_base_url=service.url, openai_api_key=SecretStr("none"))
+        summary = await fix_in_a_loop(case, place, model)
+    found = await verdict(case, place, summary)
+    assert (found["fixed"], found["broken"]) == (True, [])
+    assert (found["model_calls"], found["input_tokens"], found["output_tokens"]) == (2, 16, 5)
 
 
 async def test_a_recorded_fix_is_answered_in_its_order_whatever_is_asked(tmp_path: Path) -> None:

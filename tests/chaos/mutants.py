@@ -206,7 +206,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "I6: a task starts when all it needs has succeeded",
         (
             Edit(
-                "orchestrator/core/decision.py",
+                "orchestrator/core/approvals/releasing.py",
                 "if task.status is not TaskStatus.WAITING or workflow.unmet[name] != open_needs:",
                 "if task.status is not TaskStatus.WAITING:",
             ),
@@ -216,7 +216,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "approval-by-name",
         "an approval is for exactly what was looked at",
-        (Edit("orchestrator/core/operator_actions.py", "if event.action_hash != expected:", "if False:"),),
+        (Edit("orchestrator/core/approvals/deciding.py", "if event.action_hash != expected:", "if False:"),),
         tests=("tests/orchestrator/test_decide.py",),
     ),
     Mutant(

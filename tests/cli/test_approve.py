@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from multi_agent.application.shown_actions import MOST_KEPT, ShownActions
+from multi_agent.application.approvals.shown_actions import MOST_KEPT, ShownActions
 from multi_agent.application.waiting import PendingApproval, pending_approvals
 from orchestrator.storage.sql.database import open_database
 from tests.cli.terminals import run_on_terminal

@@ -80,6 +80,17 @@ def test_it_is_shown_wherever_one_looks(data: Path) -> None:
     assert "code: out of budget (attempt 1, needs_usd 0.2, needs_tokens 50)" in events
 
 
+def test_what_is_gone_of_the_day_is_shown_and_a_workflow_needs_a_budget_of_its_own(data: Path) -> None:
+    env = {"MULTI_AGENT_DAY_BUDGET": "2"}
+    shown = run(data, "budget", "show", "sma", env=env).output
+    said = "$0.5000 set aside for those that are open, $0.0000 spent by those that have ended, of $2.0000"
+    assert f"all workflows today: {said}" in shown
+    with pytest.raises(InvalidInput, match=r"all workflows of a day may spend \$2\.00 .* give --budget USD"):
+        find_budget(load_settings({"day_budget": 2.0}), None, lambda: None, print)
+    raised = run(data, "budget", "raise", "sma", "2.5", env=env)
+    assert "this one may spend $2.00; wait until others have ended" in str(raised.exception)
+
+
 def test_it_is_raised_and_nonsense_is_refused_by_name(data: Path) -> None:
     told = run(data, "budget", "raise", "sma", "2", "--tokens", "5000").output
     assert "noted: sma may spend $2.0000 and 5,000 tokens in all" in told
@@ -174,3 +185,36 @@ def test_a_new_workflow_may_spend_what_is_set_and_at_most_what_its_repository_sa
     for wrong in ("coder", "coder=x", "=1", "coder=0", "coder=nan", "coder=1,", "Coder=1", "a=1,a=2"):
         with pytest.raises(InvalidInput, match="MULTI_AGENT_ROLE_BUDGETS holds"):
             load_settings({"role_budgets": wrong}).wanted_budget()
+
+
+def test_a_run_is_estimated_by_those_that_have_ended(tmp_path: Path) -> None:
+    asyncio.run(_ended(f"sqlite:///{tmp_path / 'state.db'}"))
+    env = {"OPENAI_API_KEY": "k", "MULTI_AGENT_MODEL": "openai:gpt-4.1,openai:nobody-knows"}
+    shown = run(tmp_path, "budget", "estimate", env=env).output
+    likely = "likely 2,000 tokens, 9,000 if it goes as the dearest did"
+    assert f"a run, by 3 that ended: {likely}" in shown
+    assert "openai:gpt-4.1: likely $0.0100, $0.0450 as the dearest" in shown
+    assert "openai:nobody-knows: price unknown" in shown
+    plan = Path(__file__).parents[2] / "contracts" / "sample_todo_list.json"
+    count = len(json.loads(plan.read_text())["items"])
+    told = json.loads(run(tmp_path, "budget", "estimate", str(plan), "--json", env=env).output)
+    assert (told["runs"], told["tasks"], told["likely_tokens"]) == (3, count, 2_000 * count)
+    assert told["models"][1] == {"model": "openai:nobody-knows", "likely_usd": None, "dearest_usd": None}
+
+
+def test_without_a_run_there_is_nothing_to_go_by(data: Path) -> None:
+    assert "no run has ended here yet" in run(data, "budget", "estimate").output
+
+
+async def _ended(url: str) -> None:
+    upgrade(url)
+    database = open_database(url)
+    desk = Desk(database)
+    await desk.start("orchestrator-1")
+    error = {"code": "bad", "message": "bad", "retryable": False}
+    for number, tokens in enumerate((500, 1_000, 4_500, 0)):
+        usage = {"model_calls": 1, "input_tokens": tokens, "output_tokens": tokens}
+        await desk.submit(f"w{number}", item("code"))
+        await desk.finish(f"w{number}", "code", status="failed", error=error, usage=usage)
+    await desk.submit("open", item("code"))
+    await database.close()

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from multi_agent.settings import load_settings
+from multi_agent.telemetry.tracing.spans import trace_id_of
 
 SETTINGS = {
     "gemini_api_key": "gemini-canary-1",
@@ -53,6 +54,16 @@ except ValueError:
 """
 
 
+NAMING = """
+import structlog
+from contracts.base.secrets.redaction import Redactor
+from multi_agent.telemetry.logs import set_up_logs
+set_up_logs("info", Redactor(), process="p", readable=False)
+structlog.get_logger().info("about", workflow_id="w-1")
+structlog.get_logger().info("other")
+"""
+
+
 def logged(text: str, *, readable: bool) -> str:
     """What a process logs about this text: as a value, in a container, from a library, as an error."""
     given = json.dumps([SETTINGS, text, readable])
@@ -65,6 +76,14 @@ def test_logs_hold_no_secret(readable: bool) -> None:
     told = logged(" and ".join(SECRETS), readable=readable)
     assert [secret for secret in SECRETS if secret in told] == []
     assert told.count("[secret]") >= 4 * len(SECRETS)
+
+
+def test_what_names_a_workflow_names_its_trace() -> None:
+    argv = [sys.executable, "-c", NAMING]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    about, other = map(json.loads, done.stderr.splitlines())
+    assert about["trace_id"] == trace_id_of("w-1")
+    assert "trace_id" not in other
 
 
 def test_logs_on_a_terminal_hold_no_control_character() -> None:

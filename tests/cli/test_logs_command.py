@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from multi_agent.runtime.observing.log_files import LogFiles
+from multi_agent.runtime.observing.log_rotation import rotate_logs
 from tests.cli.terminals import run_on_terminal
 from tests.e2e.conftest import Cli
 
@@ -39,6 +40,26 @@ def test_lines_come_in_the_order_of_time_and_each_once(tmp_path: Path) -> None:
     assert [one.fields["event"] for one in files.new_lines()] == ["half"]
     (logs / "worker-1.log").write_text(line("anew", 4))
     assert [one.fields["event"] for one in files.new_lines()] == ["anew"]
+
+
+def test_a_large_log_is_set_aside_once_and_no_line_is_missed(tmp_path: Path) -> None:
+    logs = folder_of(tmp_path)
+    seen, late = LogFiles(logs), LogFiles(logs)
+    with (logs / "worker-1.log").open("a") as writer:
+        writer.write('"}\n')
+        writer.flush()
+        seen.new_lines()
+        for round_ in range(3):
+            writer.write(line("x" * 2_000, 5 + round_) + line(f"last-{round_}", 5 + round_))
+            writer.flush()
+            rotate_logs(logs, most_bytes=1_000)
+            writer.write(line(f"after-{round_}", 5 + round_))
+            writer.flush()
+            told = [one.fields["event"][:7] for one in seen.new_lines() if one.source == "worker-1"]
+            assert told == ["x" * 7, f"last-{round_}", f"after-{round_}"]
+    names = {path.name for path in logs.iterdir()}
+    assert names == {"orchestrator.log", "worker-1.log", "worker-1.log.1"}
+    assert [one.fields["event"] for one in late.new_lines()][-2:] == ["last-2", "after-2"]
 
 
 def test_elsewhere_they_are_json_and_on_a_terminal_sentences(tmp_path: Path) -> None:

@@ -79,12 +79,29 @@ def test_lists_and_empty_documents(answer: str, value: object) -> None:
         ('{"a": {"b": 1}, "c": ', "not closed"),
         ('{"a": "it ends in the middle', "not closed"),
         ('{"a": {"b": 1}, oops}', "broken JSON at line 1, column 17"),
-        ('text\n{"a": 1,}', "broken JSON at line 2"),
+        ('text\n{"a": 1,,}', "broken JSON at line 2"),
+        ('{"a": [1 2]}', "broken JSON"),
+        ('{"a": "he said "True", and went", }', "broken JSON"),
+        ('{"a": None, "a": 1}', "broken JSON"),
+        ('{"a": True', "not closed"),
         ('{"a": 1 /* one */}', "broken JSON"),
     ],
 )
 def test_refuses_with_a_sentence_for_the_model(answer: str, said: str) -> None:
     assert said in refusal(answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"),
+    [
+        ('{"a": [1, 2,], }', {"a": [1, 2]}),
+        ('It is 5" wide: {"a": True, "b": [False, None,]} as you see', {"a": True, "b": [False, None]}),
+        ('{"a": 1, // the first, of many\n "b": "http://x, ]" // it\n}', {"a": 1, "b": "http://x, ]"}),
+        ('{"a": "None,]", "b": ["True,}", None]}', {"a": "None,]", "b": ["True,}", None]}),
+    ],
+)
+def test_what_can_mean_one_thing_alone_is_mended(answer: str, value: object) -> None:
+    assert parse_answer(answer) == value
 
 
 PLACEHOLDER = '{"title": "..."}'
@@ -188,6 +205,9 @@ def test_depth() -> None:
         '[1 "',
         "`",
         '{"a":1}{"b":',
+        "[1,",
+        '["a",//\n',
+        "[None,]",
     ],
 )
 def test_hostile_text_costs_linear_time(unit: str) -> None:

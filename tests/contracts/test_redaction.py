@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.base.redaction import MARK, SHORTEST, Redactor, url_secrets
+from contracts.base.secrets.redaction import MARK, SHORTEST, Redactor, url_secrets
 
 SECRET = "pa/ss+w=rd&4711"
 TEXT = st.text(st.characters(codec="utf-8"))

@@ -59,7 +59,7 @@ def test_the_own_file_counts_whole_and_that_is_said() -> None:
 
 LINE = "set it to a command line of at most 500 characters, such as 'pytest -q'"
 PATHS = "set it to a list of at most 100 paths such as 'migrations/' or '*.lock'"
-KEYS = "test, lint, type, format, setup, services, protected, model, budget_usd"
+KEYS = "test, lint, type, format, setup, services, protected, model, budget_usd, approvals"
 MISTAKES = [
     (b"tset = 'x'", "'tset' is no setting; did you mean 'test'?"),
     (
@@ -84,6 +84,37 @@ MISTAKES = [
     (b"budget_usd = 0", "budget_usd is 0; set it to a number above 0, at most 1,000,000"),
     (b"budget_usd = true", "budget_usd is True; set it to a number above 0, at most 1,000,000"),
     (b"budget_usd = nan", "budget_usd is nan; set it to a number above 0, at most 1,000,000"),
+    (
+        b"approvals = 1",
+        "approvals is 1; set it to a table with a version and rules, as docs/approvals.md has it",
+    ),
+    (
+        b"[approvals]\nversion = '1'\n[[approvals.rules]]\nname = 'a'\nrisk = 'grave'",
+        "approvals.rules[0].risk is 'grave'; set it to a table with a version and rules, "
+        "as docs/approvals.md has it",
+    ),
+    (
+        b"[approvals]\nversion = '1'\n[[approvals.rules]]\nname = 'a'\nwhen = 1",
+        "approvals.rules[0].when is no setting of a rule; remove it",
+    ),
+    *(
+        (
+            f"[approvals]\nversion = '1'\n[[approvals.rules]]\nname = 'a'\n{wider}".encode(),
+            f"approvals is {{'version': '1', 'rules': ({{'name': 'a', {shown}}},)}}: rule 'a' makes "
+            "approvals wider (idempotent, hours above 24, or risk low), which the user alone may; set it to "
+            "a table with a version and rules, as docs/approvals.md has it",
+        )
+        for wider, shown in (
+            ("idempotent = true", "'idempotent': True"),
+            ("hours = 25", "'hours': 25"),
+            ("risk = 'low'", "'risk': 'low'"),
+        )
+    ),
+    (
+        b"[approvals]\nversion = '1'\n[[approvals.rules]]\nname = 'a'\nthen = 'allow'",
+        "approvals is {'version': '1', 'rules': ({'name': 'a', 'then': 'allow'},)}: rule 'a' allows, which "
+        "the user alone may; set it to a table with a version and rules, as docs/approvals.md has it",
+    ),
     (b"test = ", "is no TOML: Invalid value (at end of document)"),
     (b"\xff", "is not UTF-8 at byte 0"),
     (b"a = " + b"[" * 5_000, "is nested too deeply"),

@@ -51,9 +51,9 @@ async def proposed(
     settings = settings_for(worked, server, kind, token)
     async with open_client(settings) as client:
         delivered = await find_delivered(client, NAME)
-    async with open_artifacts(settings) as store:
-        asked = Wanted(worked.clone, remote, branch, target)
-        return await propose(settings, store, delivered, Usage(), asked)
+        async with open_artifacts(settings) as store:
+            asked = Wanted(worked.clone, remote, branch, target)
+            return await propose(settings, client, store, delivered, Usage(), asked)
 
 
 @pytest.mark.parametrize("kind", ["github", "gitlab"])

@@ -27,11 +27,15 @@ from multi_agent.application.ends.results import OfferedWork
 from multi_agent.application.ends.verdicts import Failure, FindingFate
 from multi_agent.application.environments import BuiltEnvironment
 from multi_agent.application.spending.budgets import BudgetState
+from multi_agent.application.spending.estimates import Estimate, ModelEstimate
 from multi_agent.cli import cli
 from multi_agent.gateway.records.figures import ErrorClass, ModelFigures
 from multi_agent.gateway.records.record import RequestRecord
 from multi_agent.rollout.decision import Check, GateDecision
 from multi_agent.rollout.figures import ArmFigures
+from multi_agent.telemetry.tracing.spans import Span
+from multi_agent.telemetry.tracing.trace import Trace
+from orchestrator.core.audit.chain import BadRow
 from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from sandbox_runner.probe_report import BackendReport
 from tests.release.faces import json_keys
@@ -62,6 +66,7 @@ def _names(kind: type) -> list[str]:
 
 
 REQUEST: Final = (*_names(RequestRecord), "outcome", "tokens_per_second")
+AUDIT_ROW: Final = ("at", "chain", "number", "kind", "who", "via", "workflow_id", "task_id", "facts")
 ABOUT: Final = ("workflow_id", "base", "commit", "completed")
 # What a command prints that needs more than a history to print it.
 STATIC: Final[Mapping[str, Iterable[str]]] = {
@@ -77,10 +82,26 @@ STATIC: Final[Mapping[str, Iterable[str]]] = {
     "environment list": _of(BuiltEnvironment),
     "environment remove": _names(BuiltEnvironment),
     "doctor": _of(Finding),
+    "trace": ["conventions", *_names(Trace), *(f"spans[].{name}" for name in _names(Span))],
     "verify": ["checked", "violations", "violations[].promise", "violations[].message"],
     "sandbox test": _of(BackendReport),
+    "audit list": [f"[].{name}" for name in (*AUDIT_ROW, "hash")],
+    "audit verify": [
+        *("rows", "anchors", "unanchored", "heads", "bad", "open_effects"),
+        *(f"heads[].{name}" for name in ("chain", "number", "hash")),
+        *(f"bad[].{name}" for name in _names(BadRow)),
+        *(f"open_effects[].{name}" for name in ("number", "effect", "effect_id")),
+    ],
     "dead-letters show": _names(StoredDeadLetter),
+    "approvals list": [
+        f"[].{name}" for name in ("workflow_id", "task_id", "action_hash", "rule", "risk", "action")
+    ],
+    "approvals policy": ["file", "policy", "actions", "asked_per_hundred"],
     "budget show": _names(BudgetState),
+    "budget estimate": [
+        *(name for name in _names(Estimate) if name != "models"),
+        *(f"models[].{name}" for name in _names(ModelEstimate)),
+    ],
     "debug requests": [f"[].{name}" for name in REQUEST],
     "debug slow": [
         *(f"models[].{name}" for name in _names(ModelFigures)),
@@ -129,13 +150,21 @@ WORDS: Final[Mapping[str, str]] = {
     "pr": "One object: the request's address and branch; `opened` is false where one was updated.",
     "logs": "One object a line; further keys depend on `event`. A line that was no JSON is the event.",
     "why": "One object. `code` is for programs, `do` is a command that does something about it.",
+    "trace": "One object: the spans, the root first. `end` is null while it goes on; `problems` says what is "
+    "missing. Attributes are named as [traces](tracing.md) has them.",
     "verify": "One object.",
+    "approvals list": "A list, one object for each. `action` is what is hashed.",
+    "approvals policy": "One object; `policy` is null without rules. `asked_per_hundred` is by policy.",
     "budget show": "One object. Without a budget it has `workflow_id` alone; null is no limit, or no need.",
+    "budget estimate": "One object; null where there is nothing to go by, and for a price that is not known.",
     "doctor": "A list, one object for each thing that was looked for.",
     "environment build": "One object; both are empty where nothing is needed.",
     "environment list": "A list, one object for each, the last used first.",
     "environment remove": "One object, what was removed.",
     "dead-letters list": "A list, one object for each.",
+    "audit list": "A list, one object for each row, oldest first; `facts` depend on `kind`.",
+    "audit verify": "One object; `bad` has the first bad row of each chain that is not whole, `open_effects` "
+    "what was intended and has no end.",
     "dead-letters show": "One object; `raw` is in base64.",
     "debug requests": "A list, one object for each, oldest first. `ms` and `first_ms` are milliseconds.",
     "debug slow": "One object: the figures of each model that answered, and the slowest requests.",

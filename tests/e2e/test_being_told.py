@@ -121,8 +121,14 @@ def test_what_may_be_secret_in_a_hook_is_not_shown(hook: str, shown: str) -> Non
     assert read_hook(hook).shown == shown
 
 
-def test_watch_prints_one_object_a_change(cli: Cli) -> None:
-    cli("run", REQUEST)
+def test_watch_prints_one_object_a_change_and_what_was_decided_is_anchored(
+    cli: Cli, listener: Listener
+) -> None:
+    cli("run", REQUEST, MULTI_AGENT_AUDIT_HOOK=f"http://127.0.0.1:{listener.server_port}/hook")
     [last] = [json.loads(line) for line in cli("watch", "--json").stdout.splitlines()]
     assert last["status"] == "completed"
     assert {task["status"] for task in last["tasks"]} == {"succeeded"}
+    log = cli.json("audit", "verify")
+    assert (log["bad"], log["rows"], log["anchors"], log["unanchored"]) == ([], 1, 1, 0)
+    heads = {one["chain"]: [one["number"], one["hash"]] for one in log["heads"]}
+    assert [(told["event"], told["heads"]) for told in listener.heard] == [("audit.anchored", heads)]

@@ -181,7 +181,8 @@ def test_rejecting_cancelling_and_retrying(cli: Cli) -> None:
     assert cli("reject", name, "--reason", "too slow").stdout.startswith("done: ")
     cli("watch", name, code=1)
     assert "too slow" in cli("status", name).stdout
-    assert cli("retry", name).stdout.startswith("done: ")
+    assert "rejected by a person, which is final" in cli("retry", name, code=2).stderr
+    name = cli("submit", "slow.json").stdout.strip()
     cli("watch", name, code=3)
     assert cli("cancel", name).stdout.startswith("done: ")
     assert cli.json("status", name)["status"] == "cancelled"

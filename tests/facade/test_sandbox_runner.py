@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.base.errors import InvalidInput
+from contracts.base.errors import InvalidInput, SandboxUnavailable
 from contracts.ports.sandbox import Isolation, Sandbox, SandboxRequest, SandboxResult, Verdict
 from sandbox_runner import SandboxRunner
 from sandbox_runner.choose import FirstUseSandbox
@@ -58,6 +58,41 @@ async def test_first_runs_at_once_choose_one_sandbox() -> None:
     sandbox = FirstUseSandbox(choose)
     results = await asyncio.gather(*(sandbox.run(SandboxRequest(argv=("true",))) for _ in range(3)))
     assert [result.stdout for result in results] == [b"0"] * 3
+
+
+async def test_it_can_be_chosen_before_the_first_run() -> None:
+    tried = itertools.count()
+    chosen = asyncio.Event()
+
+    async def choose() -> Sandbox:
+        chosen.set()
+        if next(tried) == 0:
+            raise SandboxUnavailable("not yet")
+        return NamedSandbox("second")
+
+    sandbox = FirstUseSandbox(choose)
+    sandbox.begin()
+    await chosen.wait()
+    assert (await sandbox.run(SandboxRequest(argv=("true",)))).stdout == b"second"
+    await sandbox.close()
+
+
+async def test_what_is_still_being_chosen_ends_with_it() -> None:
+    ended = asyncio.Event()
+
+    async def choose() -> Sandbox:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        raise AssertionError
+
+    sandbox = FirstUseSandbox(choose)
+    sandbox.begin()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await sandbox.close()
+    assert ended.is_set()
 
 
 def test_it_may_be_used_from_any_thread_and_again_after_cleanup() -> None:

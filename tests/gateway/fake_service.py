@@ -29,6 +29,8 @@ class FakeService:
     status: int = 200
     error: Any = None
     """A body instead of an answer."""
+    fails: dict[str, list[int]] = field(default_factory=dict)
+    """The statuses with which it answers for each model first."""
     headers: Mapping[str, str] = field(default_factory=dict)
     stalls: bool = False
     """Whether it says nothing after its first event, until whoever asked hangs up."""
@@ -52,8 +54,10 @@ class FakeService:
         body = json.loads(await request.content.read())
         self.asked.append((request.path_qs, dict(request.headers), body))
         self.was_asked.set()
-        if self.error is not None or self.status != 200:
-            return web.json_response(self.error, status=self.status, headers=self.headers)
+        failing = self.fails.get(body.get("model") or request.path.rpartition("/")[2].partition(":")[0])
+        status = failing.pop(0) if failing else self.status
+        if self.error is not None or status != 200:
+            return web.json_response(self.error, status=status, headers=self.headers)
         name = _format_of(request.path)
         if "count" in request.path or "input_tokens" in request.path:
             return web.json_response({"input_tokens": 5, "totalTokens": 5})

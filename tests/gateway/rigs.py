@@ -71,7 +71,8 @@ async def gateway_over(
         gateway = make_gateway(known)
         if of == "responses":
             gateway = replace(gateway, rules=replace(gateway.rules, speaks_responses=True))
-        gateway = replace(gateway, admission=admission or gateway.admission)
+        soon = replace(gateway.tries, policy=replace(gateway.tries.policy, first_wait_seconds=0.01))
+        gateway = replace(gateway, admission=admission or gateway.admission, tries=soon)
         if keeps:
             gateway = stack.enter_context(kept(gateway, known, CollectorRegistry()))
         url = await stack.enter_async_context(listening(gateway, "127.0.0.1", 0))

@@ -17,13 +17,14 @@ from click.testing import CliRunner
 from prometheus_client import CollectorRegistry, generate_latest
 
 from contracts.base.errors import InvalidInput, NotConfigured
+from contracts.runtime.bounded_names import OTHERS
 from multi_agent.bootstrap.gateway import make_gateway
 from multi_agent.cli import cli
 from multi_agent.gateway.budgets.ledger import KeyLedger
 from multi_agent.gateway.budgets.limits import KeyAmount, KeyLimits
 from multi_agent.gateway.keys import add_key, ledger_path
 from multi_agent.gateway.preparing import PreparedRequest
-from multi_agent.gateway.records.metrics import OTHERS, GatewayMetrics
+from multi_agent.gateway.records.metrics import GatewayMetrics
 from multi_agent.gateway.records.store import LoggedRequest, RecordFilter, RequestStore, read_records
 from multi_agent.gateway.request_line import RequestLine
 from multi_agent.gateway.routes import ModelAddress

@@ -228,3 +228,10 @@ async def test_names_lead_to_models_by_rules() -> None:
         async with ClientSession() as session, session.get(f"{rig.url}/v1/models") as reply:
             listed = [one["id"] for one in (await reply.json())["data"]]
     assert listed == ["fast", "opus", "up-model"]
+
+
+async def test_a_server_of_responses_is_asked_in_that_format() -> None:
+    async with gateway_over(FakeService(), model="openai-responses:up-model") as rig:
+        status, _, body = await post(f"{rig.url}/v1/messages", MESSAGES)
+        assert rig.service.asked[0][0] == "/v1/responses"
+    assert (status, body["content"][0]["text"]) == (200, "Hello, world.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from contracts.base.errors import InvalidInput, NotConfigured
-from multi_agent.gateway.keys import KeyFile, add_key, remove_key
+from multi_agent.gateway.keys import KeyFile, add_key, hash_of, read_keys, remove_key
 from multi_agent.gateway.providers import Providers
 from multi_agent.gateway.serving import check_place, listening
 from multi_agent.models.prices import listed_price
@@ -116,3 +117,20 @@ def test_a_file_of_keys_is_changed_with_care(tmp_path: Path) -> None:
     with pytest.raises(NotConfigured, match=r"\$\.keys\[0\]\.sha256"):
         KeyFile(path).check()
     assert [one.name for one in path.parent.iterdir()] == ["keys.json"]
+
+
+def test_keys_that_are_made_at_once_are_all_there(tmp_path: Path) -> None:
+    keys = tmp_path / "new" / "keys.json"
+    # Each locks the folder by a description of its own, as processes do.
+    with ThreadPoolExecutor(8) as others:
+        made = [others.submit(add_key, keys, f"key-{number}", (), None) for number in range(16)]
+        secrets = {one.result() for one in made}
+    found = read_keys(keys).keys
+    assert {key.name for key in found} == {f"key-{number}" for number in range(16)}
+    assert {key.sha256 for key in found} == {hash_of(secret) for secret in secrets}
+
+
+def test_whoever_cannot_change_the_file_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InvalidInput, match=r"the file of keys .*/file/keys.json cannot be written: "):
+        add_key(tmp_path / "file" / "keys.json", "ann", (), None)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from contracts.base.redaction import Redactor
+from contracts.base.secrets.redaction import Redactor
 from contracts.ports.model import ModelResponse
 from multi_agent.gateway.preparing import PreparedRequest
 from multi_agent.gateway.questions import session_in, session_of

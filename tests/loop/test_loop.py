@@ -12,9 +12,13 @@ from agents.loop.loop import Assignment, LoopLimits
 from agents.loop.record import Ending, StepRecord
 from agents.loop.step import ModelStep
 from contracts.base.errors import AgentFailure
+from contracts.messages.journal import TaskDispatched
 from contracts.ports.content import TextBlock, ThinkingBlock, ToolCall, ToolResult
 from contracts.ports.model import ModelRequest
 from contracts.ports.text_form import in_text
+from multi_agent.telemetry.tracing.journal_spans import JournalFact
+from multi_agent.telemetry.tracing.stored_calls import Stored
+from multi_agent.telemetry.tracing.trace import TaskFacts, build_trace
 from tests.agents.support import ExchangesInMemory
 from tests.loop.conftest import OpenAt, Surround
 
@@ -54,6 +58,26 @@ async def test_it_reads_edits_runs_and_ends_with_a_tree(around: Surround, open_a
     assert "run:\n```\nexit code 0\n" in turns[6]
     for earlier, later in zip(place.model.requests, place.model.requests[1:], strict=False):
         assert later.messages[: len(earlier.messages)] == earlier.messages, "services cache what is the same"
+
+
+async def test_what_it_keeps_says_when_models_and_tools_were_called(around: Surround) -> None:
+    store = ExchangesInMemory()
+    loop, log = around(READ, EDIT, RUN, DONE, store=store).loop()
+    await loop.run(WORK)
+    facts = [JournalFact(1, 1.0, "task.dispatched", TaskDispatched("t1", 1, "d1"))]
+    kept = [Stored("t1", key, content) for (_, _, key), content in store.kept.items()]
+    found = build_trace("w1", facts, {"t1": TaskFacts("coder", log.usage)}, kept)
+    assert found.problems == ()
+    calls = [span for span in found.spans if span.name in {"chat", "tool.call", "checkpoint.save"}]
+    said = [str(span.attributes.get("gen_ai.tool.name", span.name)) for span in calls]
+    assert said == [
+        *("chat", "read", "checkpoint.save"),
+        *("chat", "edit", "checkpoint.save"),
+        *("chat", "run", "checkpoint.save"),
+        "chat",
+    ]
+    ends = [(span.start, span.end) for span in calls]
+    assert sorted(ends) == ends
 
 
 class Killed(BaseException):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from agents.loop.loop import Loop
-from contracts.base.redaction import Redactor
+from contracts.base.secrets.redaction import Redactor
 from contracts.bus.memory_broker import MemoryBroker
 from contracts.bus.memory_bus import MemoryBus
 from contracts.messages.channels import Channels

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from contracts.base.redaction import Redactor
+from contracts.base.secrets.redaction import Redactor
 from contracts.ports.model import ModelClient, ModelMessage, ModelRequest, ModelResponse
 from multi_agent.models import ModelSettings, build_model
 from multi_agent.models.adapters.manual import ManualFiles
@@ -19,7 +19,7 @@ from multi_agent.models.recordings.recording import Recording, exchange_of
 from tests.support.model_server import ModelServer, Say
 
 CANARY = "canary-5f1c-key-that-must-stay-secret"
-HTTP_KINDS = ("openai", "gemini", "gemini-legacy", "anthropic")
+HTTP_KINDS = ("openai", "openai-responses", "gemini", "gemini-legacy", "anthropic")
 ALL_KINDS = ("replay", "manual", *HTTP_KINDS)
 
 Answer = Callable[[str], str]

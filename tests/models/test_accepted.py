@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from contracts.base.errors import ModelUnavailable, MultiAgentError, NotConfigured
-from contracts.base.redaction import Redactor
+from contracts.base.secrets.redaction import Redactor
 from multi_agent.models import told
 from multi_agent.models.adapters.accepted import Accepted, SchemaStyle, Sent, Told, adapted, room_in
 from multi_agent.models.adapters.connection import connection_error

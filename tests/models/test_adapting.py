@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contracts.base.errors import ModelUnavailable
-from contracts.base.redaction import Redactor
+from contracts.base.secrets.redaction import Redactor
 from contracts.ports.model import ModelMessage, ModelRequest
 from multi_agent.models.adapters.accepted import Accepted, SchemaStyle
 from multi_agent.models.adapters.adapting import Adapting, Knowledge, Way

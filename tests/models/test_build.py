@@ -121,6 +121,7 @@ def test_public_names() -> None:
         "check_model",
         "check_price",
         "check_service",
+        "model_prices",
         "price_lines",
         "service_models",
         "told",

@@ -23,7 +23,8 @@ from contracts.base.errors import (
 from contracts.messages.payloads import Usage
 from contracts.ports.model import ModelResponse
 from multi_agent.models import ModelSettings, build_model, check_service
-from multi_agent.models.layers.fallback import AWAY_SECONDS, DENIED_SECONDS, Fallback
+from multi_agent.models.layers.fallback import Fallback
+from multi_agent.models.layers.turns import AWAY_SECONDS, DENIED_SECONDS
 from tests.models.rigs import asking, http_client, settings_for
 from tests.models.test_tools import REQUEST, following, in_its_form
 from tests.models.test_wrappers import Outcome, Scripted, Time

@@ -27,6 +27,17 @@ def chat(message: Any, finish: Any = "stop", **fields: Any) -> Body:
     return {"choices": [{"index": 0, "message": message, "finish_reason": finish}], **fields}
 
 
+def responses(*parts: Any, **fields: Any) -> Body:
+    return {"output": [{"type": "message", "role": "assistant", "content": list(parts)}], **fields}
+
+
+SAID_FINE: Final = {
+    "type": "message",
+    "role": "assistant",
+    "content": [{"type": "output_text", "text": "fine"}],
+}
+
+
 def messages(content: Any, stop: Any = "end_turn", **fields: Any) -> Body:
     return {"type": "message", "role": "assistant", "content": content, "stop_reason": stop, **fields}
 
@@ -36,6 +47,10 @@ def gemini(parts: Any, finish: Any = "STOP", **fields: Any) -> Body:
     return {"candidates": [{"content": content, "finishReason": finish}], **fields}
 
 
+def output(said: str) -> dict[str, Any]:
+    return {"type": "output_text", "text": said}
+
+
 def text(said: str) -> dict[str, Any]:
     return {"type": "text", "text": said}
 
@@ -43,42 +58,56 @@ def text(said: str) -> dict[str, Any]:
 ODD: Final[dict[str, dict[str, Body]]] = {
     "no answer": {
         "openai": {"choices": []},
+        "openai-responses": {"output": []},
         "anthropic": messages([]),
         "gemini": {"candidates": []},
     },
     "null instead of one": {
         "openai": chat({"role": "assistant", "content": None}),
+        "openai-responses": responses(output=[{"type": "message", "role": "assistant", "content": None}]),
         "anthropic": messages([], None),
         "gemini": gemini(None),
     },
     "blank": {
         "openai": chat({"content": " \n"}),
+        "openai-responses": responses(output(" \n")),
         "anthropic": messages([text(" \n")]),
         "gemini": gemini([{"text": " \n"}]),
     },
     "thoughts alone": {
         "openai": chat({"content": None, "reasoning_content": "Hm."}),
+        "openai-responses": {
+            "output": [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}]}]
+        },
         "anthropic": messages([{"type": "thinking", "thinking": "Hm.", "signature": ""}]),
         "gemini": gemini([{"text": "Hm.", "thought": True}]),
     },
     "overloaded": {
         "openai": {"error": {"message": "busy", "code": 503}},
+        "openai-responses": {
+            "status": "failed",
+            "error": {"code": "server_is_overloaded", "message": "busy"},
+            "output": [],
+        },
         "anthropic": {"type": "error", "error": {"type": "overloaded_error", "message": "busy"}},
         "gemini": {"error": {"code": 503, "message": "busy", "status": "UNAVAILABLE"}},
     },
     "another document": {
         "openai": {"status": "ok"},
+        "openai-responses": {"status": "ok"},
         "anthropic": {"status": "ok"},
         "gemini": {"status": "ok"},
     },
-    "a list": {"openai": [], "anthropic": [], "gemini": []},
+    "a list": {"openai": [], "openai-responses": [], "anthropic": [], "gemini": []},
     "refused": {
         "openai": chat({"content": None, "refusal": "I will not."}),
+        "openai-responses": responses({"type": "refusal", "refusal": "I will not."}),
         "anthropic": messages([text("I will not.")], "refusal"),
         "gemini": gemini(None, "PROHIBITED_CONTENT"),
     },
     "the request blocked": {
         "openai": chat({"content": ""}, "content_filter"),
+        "openai-responses": {"output": [], "incomplete_details": {"reason": "content_filter"}},
         "anthropic": messages([], "refusal"),
         "gemini": {"promptFeedback": {"blockReason": "SAFETY"}},
     },
@@ -94,21 +123,25 @@ ENDS: Final[dict[str, type[MultiAgentError]]] = {
 GOOD: Final[dict[str, dict[str, Body]]] = {
     "no usage": {
         "openai": chat({"content": "fine"}),
+        "openai-responses": responses(output("fine")),
         "anthropic": messages([text("fine")]),
         "gemini": gemini([{"text": "fine"}]),
     },
     "usage that is none": {
         "openai": chat({"content": "fine"}, usage={"prompt_tokens": -1, "completion_tokens": "7"}),
+        "openai-responses": responses(output("fine"), usage={"input_tokens": -1, "output_tokens": "7"}),
         "anthropic": messages([text("fine")], usage={"input_tokens": None, "output_tokens": -3}),
         "gemini": gemini([{"text": "fine"}], usageMetadata={}),
     },
     "no reason for its end": {
         "openai": chat({"content": "fine"}, None),
+        "openai-responses": responses(output("fine"), status=None, incomplete_details=None),
         "anthropic": messages([text("fine")], None),
         "gemini": gemini([{"text": "fine"}], None),
     },
     "thoughts beside it": {
         "openai": chat({"content": "fine", "reasoning_content": "Hm.", "reasoning": "Hm."}),
+        "openai-responses": {"output": [{"type": "reasoning", "id": "r", "summary": []}, SAID_FINE]},
         "anthropic": messages(
             [{"type": "thinking", "thinking": "Hm.", "signature": "x"}, text("fine")], "end_turn"
         ),
@@ -116,11 +149,13 @@ GOOD: Final[dict[str, dict[str, Body]]] = {
     },
     "fields and parts of tomorrow": {
         "openai": chat({"content": "fine", "mood": {"a": 1}}, service_tier="x", usage={"new": []}),
+        "openai-responses": responses(output("fine"), {"type": "mood"}, mood={"a": 1}, usage={"new": []}),
         "anthropic": messages([text("fine"), {"type": "mood", "mood": 1}], container={}, usage={"new": []}),
         "gemini": gemini([{"text": "fine"}, {"mood": 1}], usageMetadata={"mood": 1}, mood=2),
     },
     "text in parts": {
         "openai": chat({"content": [text("fi"), text("ne")]}),
+        "openai-responses": responses(output("fi"), output("ne")),
         "anthropic": messages([text("fi"), text("ne")]),
         "gemini": gemini([{"text": "fi"}, {"text": "ne"}]),
     },
@@ -128,16 +163,22 @@ GOOD: Final[dict[str, dict[str, Body]]] = {
 CALLS: Final[dict[str, dict[str, Body]]] = {
     "in its text": {
         "openai": chat({"content": IN_TEXT}),
+        "openai-responses": responses(output(IN_TEXT)),
         "anthropic": messages([text(IN_TEXT)]),
         "gemini": gemini([{"text": IN_TEXT}]),
     },
     "with the wrong reason for its end": {
         "openai": chat({"tool_calls": [{"id": "c", "function": READ}]}, "stop"),
+        "openai-responses": {
+            "output": [{"type": "function_call", "call_id": "c", **READ}],
+            "incomplete_details": {"reason": "odd"},
+        },
         "anthropic": messages([{"type": "tool_use", "id": "c", "name": "read", "input": {}}], "end_turn"),
         "gemini": gemini([{"functionCall": {"name": "read", "args": {}}}], "FINISH_REASON_UNSPECIFIED"),
     },
     "without a name of its own": {
         "openai": chat({"tool_calls": [{"function": READ}]}, "tool_calls"),
+        "openai-responses": {"output": [{"type": "function_call", **READ}]},
         "anthropic": messages([{"type": "tool_use", "name": "read", "input": {}}], "tool_use"),
         "gemini": gemini([{"functionCall": {"name": "read"}}]),
     },

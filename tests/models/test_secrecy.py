@@ -15,7 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from contracts.base.errors import ModelUnavailable, MultiAgentError
-from contracts.base.redaction import Redactor
+from contracts.base.secrets.redaction import Redactor
 from contracts.ports.model import ModelRequest, ModelResponse
 from multi_agent.models import build_model
 from multi_agent.models.layers.redacted import Redacted

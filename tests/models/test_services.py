@@ -15,6 +15,7 @@ from tests.support.model_server import ModelServer, Received, Say, Status, Step
 
 HEADERS = {
     "openai": ("authorization",),
+    "openai-responses": ("authorization",),
     "anthropic": ("authorization", "x-api-key"),
     "gemini": ("x-goog-api-key",),
     "gemini-legacy": ("x-goog-api-key",),

@@ -22,7 +22,8 @@ from contracts.base.errors import (
 )
 from contracts.ports.model import ModelRequest, ModelResponse
 from contracts.ports.rates import Rates, RateWindow, Reservation
-from multi_agent.models.layers.rate_limit import LocalWindow, RateLimited, most_tokens
+from multi_agent.models.layers.most import most_tokens
+from multi_agent.models.layers.rate_limit import LocalWindow, RateLimited
 from multi_agent.models.layers.shared_window import SharedWindow
 from multi_agent.models.layers.team_window import TeamWindow
 from multi_agent.settings import load_settings
@@ -116,9 +117,9 @@ class Answers(Scripted):
         (ModelResponse("x", "m", 30, 4), 34),
         (ModelRejected("too large"), 0),
         (ModelUnavailable("busy", retry_after=1.0), 0),
-        (ModelResponse("without usage", "m"), most_tokens(asking())),
-        (ModelUnavailable("no answer in time"), most_tokens(asking())),
-        (ModelRefused("cut off"), most_tokens(asking())),
+        (ModelResponse("without usage", "m"), most_tokens(asking()).all),
+        (ModelUnavailable("no answer in time"), most_tokens(asking()).all),
+        (ModelRefused("cut off"), most_tokens(asking()).all),
     ],
     ids=str,
 )
@@ -133,8 +134,8 @@ async def test_what_an_outcome_counts(outcome: MultiAgentError | ModelResponse, 
 
 def test_an_upper_bound() -> None:
     text = "Grüße 😀" * 100
-    assert most_tokens(asking(text)) > len(text.encode()) + asking().max_output_tokens
-    assert most_tokens(asking(text)) - most_tokens(asking(text), 10) == asking().max_output_tokens - 10
+    assert most_tokens(asking(text)).all > len(text.encode()) + asking().max_output_tokens
+    assert most_tokens(asking(text), 10).written == 10
 
 
 async def test_every_try_counts() -> None:

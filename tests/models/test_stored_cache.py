@@ -12,9 +12,11 @@ import pytest
 
 from contracts.base.errors import ModelRefused, NotConfigured
 from contracts.ports.content import ToolCall
+from contracts.ports.exchanges import ASKED_ANEW
 from contracts.ports.model import ModelRequest, ModelResponse
 from multi_agent.bootstrap import model_settings
 from multi_agent.models import build_model, told
+from multi_agent.models.layers.cache import Cached
 from multi_agent.models.layers.stored_cache import CacheRules, StoredCache
 from multi_agent.settings import Settings
 from tests.models.rigs import asking, settings_for
@@ -88,6 +90,18 @@ async def test_what_is_not_whole_is_not_kept(fields: dict[str, Any], schema: Any
     with pytest.raises(ModelRefused):
         await StoredCache(Scripted(ModelRefused("cut")), rules(tmp_path), "m").complete(asking())
     assert files(tmp_path) == []
+
+
+async def test_who_asks_anew_is_answered_by_the_model_and_that_is_kept(tmp_path: Path) -> None:
+    full = Full()
+    anew = replace(asking(), system=f"You write code.\n- attempt 1: {ASKED_ANEW}\n")
+    for _ in range(2):
+        await Cached(StoredCache(full, rules(tmp_path), "m")).complete(anew)
+    kept = Cached(full)
+    for _ in range(2):
+        await kept.complete(anew)
+    assert full.asked == 4
+    assert len(files(tmp_path)) == 1
 
 
 async def test_it_grows_old(tmp_path: Path) -> None:

@@ -28,7 +28,9 @@ CALLS = (("read", '{"path": "a\\nb"}'), ("read", '{"path": "ü"}'))
 IN_WORDS = json.dumps(
     {"thought": "I look.", "calls": [{"tool": name, "arguments": json.loads(text)} for name, text in CALLS]}
 )
-NATIVE = ("openai", "gemini", "anthropic")
+NATIVE = ("openai", "openai-responses", "gemini", "anthropic")
+TURNS = {"gemini": "contents", "responses": "input"}
+"""Where turns stand, but for `messages`."""
 
 
 def in_its_form(received: Received) -> Say:
@@ -70,7 +72,7 @@ async def test_a_conversation_with_calls(kind: str) -> None:
 
 def begins_alike(one: Received, other: Received) -> None:
     """What a service caches is the same to the byte: all of the request before, but for its end."""
-    turns = "contents" if one.api == "gemini" else "messages"
+    turns = TURNS.get(one.api, "messages")
     first, second = ({**request.body, turns: None} for request in (one, other))
     assert first == second
     assert _unmarked(other.body[turns]).startswith(_unmarked(one.body[turns])[:-1])

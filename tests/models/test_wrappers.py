@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 import pytest
 
-from contracts.base.errors import ModelRefused, ModelRejected, ModelUnavailable, MultiAgentError
+from contracts.base.errors import ModelBlocked, ModelRefused, ModelRejected, ModelUnavailable, MultiAgentError
 from contracts.ports.model import ModelRequest, ModelResponse
 from contracts.ports.rates import Rates
 from multi_agent.models.layers.bounds import Bounded
 from multi_agent.models.layers.cache import Cached
+from multi_agent.models.layers.measured import Measured
 from multi_agent.models.layers.rate_limit import LocalWindow, RateLimited
 from multi_agent.models.layers.retry import Retrying, RetryPolicy
 from tests.models.rigs import asking
@@ -250,3 +251,23 @@ async def test_bounds(text: str, said: str) -> None:
 
 async def test_within_bounds() -> None:
     assert (await Bounded(Scripted("é" * 5), 10).complete(asking())).text == "é" * 5
+
+
+async def test_each_question_is_told_with_its_end() -> None:
+    seen: list[tuple[str, str]] = []
+    script = Scripted("x", ModelUnavailable("away"), ModelBlocked("no"), MultiAgentError("odd"))
+
+    def see(model: str, end: str, _seconds: float) -> None:
+        seen.append((model, end))
+
+    client = Measured(script, see)
+    await client.complete(asking("hello"))
+    for _ in range(3):
+        with pytest.raises(MultiAgentError):
+            await client.complete(asking("hello"))
+    waiting = asyncio.create_task(Measured(Scripted(gate=asyncio.Event()), see).complete(asking("x")))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    ends = ["ok", "unavailable", "blocked", "error", "cancelled"]
+    assert seen == [("scripted", end) for end in ends]

@@ -8,6 +8,7 @@ from contracts.documents.failure import TestFailure
 from contracts.documents.reports import ReviewFinding
 from contracts.documents.todo_list import TodoItem, TodoList
 from contracts.messages.budget import Budget
+from contracts.messages.journal import JournalEvent
 from contracts.messages.payloads import ReviewSummary, TaskError, TaskOutcome, TestSummary, Usage
 from orchestrator.core.decide import decide
 from orchestrator.core.decision import Decision
@@ -72,12 +73,15 @@ class Play:
             self.workflow.limit(budget)
         self.now = 100.0
         self.dispatched: list[str] = []
+        self.journal: list[JournalEvent] = []
+        """Of all that was not refused."""
         if start:
             self.give(Started())
 
     def give(self, event: WorkflowEvent) -> Decision:
         decision = decide(self.workflow, event, self.now)
         self.workflow.evolve(decision.header, decision.tasks)
+        self.journal += () if decision.refused else decision.journal
         return decision
 
     def dispatch(self, task_id: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable
 
 from hypothesis import given
@@ -40,7 +41,7 @@ def hashed_again(rows: list[AuditRow]) -> list[AuditRow]:
     made = []
     for row in rows:
         head = heads.get(row.chain, Head())
-        text = json.dumps({**row.facts, "number": head.number + 1}, sort_keys=True, separators=(",", ":"))
+        text = json.dumps({**row.said, "number": head.number + 1}, sort_keys=True, separators=(",", ":"))
         new = hashlib.sha256(f"{head.hash}\n{text}".encode()).hexdigest()
         made.append(row._replace(number=head.number + 1, entry=text, hash=new))
         heads[row.chain] = Head(head.number + 1, new)
@@ -62,7 +63,7 @@ def test_a_text_from_outside_is_ascii_and_a_long_one_is_a_hash() -> None:
     row = link("commands", Head(), AuditEntry("key.added", "ann", Via.PROGRAM, facts=facts), 1.0)
     assert row.entry.isascii()
     assert row.entry.isprintable()
-    assert row.facts["facts"]["long"] == "sha256:" + hashlib.sha256(b"x" * (MOST_FACT + 1)).hexdigest()
+    assert row.said["facts"]["long"] == "sha256:" + hashlib.sha256(b"x" * (MOST_FACT + 1)).hexdigest()
     assert verify([row], heads_of([row])).bad == []
 
 
@@ -157,6 +158,14 @@ def test_an_older_anchor_shows_what_a_newer_one_has_taken_over() -> None:
     anchors = [Anchor("the first", heads_of(rows)), Anchor("the second", heads_of(forged))]
     [bad] = verify(forged, heads_of(forged), anchors).bad
     assert (bad.number, bad.why) == (4, "the first has another hash of it")
+
+
+def test_a_long_log_takes_time_by_its_length_alone() -> None:
+    rows = written((20_000, 0, 0))
+    anchors = [Anchor(f"{n}", heads_of(rows[:n])) for n in range(1, 1_000)]
+    begun = time.process_time()
+    assert verify(rows, heads_of(rows), anchors).bad == []
+    assert time.process_time() - begun < 5.0, "a tenth of this is usual"
 
 
 def test_rows_behind_an_anchor_are_sound() -> None:

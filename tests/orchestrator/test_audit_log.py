@@ -6,17 +6,17 @@ import asyncio
 from functools import partial
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import Connection, delete, text, update
 
 from contracts.bus.connect import open_message_bus
 from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.audit.chain import AuditRow, Verified, verify
-from orchestrator.core.audit.entries import COMMANDS, AuditEntry, Via, shard_chain, text_hash
+from orchestrator.core.audit.entries import COMMANDS, AuditEntry, AuditKind, Via, shard_chain, text_hash
 from orchestrator.core.sharding import ShardAssignment, shard_of
 from orchestrator.scheduling.engine import Engine
 from orchestrator.service.command_handler import CommandHandler
 from orchestrator.storage import tables as t
-from orchestrator.storage.audit.log import append_audit, read_heads, read_newest, read_rows
+from orchestrator.storage.audit.log import append_audit, read_heads, read_newest, read_rows, settle_heads
 from orchestrator.storage.sql.database import Database, open_database
 from orchestrator.storage.store import OwnershipLost, Store
 from tests.orchestrator.plans import WORKFLOW, Play, item, plan
@@ -56,14 +56,14 @@ async def test_a_command_is_two_rows_asked_and_what_became_of_it(database: Datab
     asked, done = ([row for row in rows if row.chain == name] for name in (COMMANDS, SHARD))
     assert [row.kind for row in asked] == ["command.asked"] * 3
     assert [row.kind for row in done] == ["command.applied", "command.refused", "command.refused"]
-    first = asked[0].facts
+    first = asked[0].said
     assert (first["who"], first["via"], first["task_id"]) == ("ann", "command line", "a")
     assert first["facts"]["text_sha256"] == text_hash("it costs too much")
     assert not any("costs" in row.entry for row in [*asked, *done])
-    assert {one.facts["facts"]["command_id"] for one in asked} == {
-        one.facts["facts"]["command_id"] for one in done
+    assert {one.said["facts"]["command_id"] for one in asked} == {
+        one.said["facts"]["command_id"] for one in done
     }
-    assert done[0].facts["via"] == "command"
+    assert done[0].said["via"] == "command"
     assert (await verified(database)).bad == []
 
 
@@ -104,6 +104,20 @@ async def test_rows_that_were_changed_in_the_database_are_found(database: Databa
     await database.write(lambda one: one.execute(text))
     [bad] = (await verified(database)).bad
     assert bad.number == 2
+
+
+async def test_heads_that_are_told_elsewhere_are_on_the_disk(database: Database) -> None:
+    """A transaction of SQLite that writes nothing brings nothing to it."""
+
+    def written(connection: Connection) -> int:
+        settle_heads(connection)
+        asked = "SELECT changes()" if connection.dialect.name == "sqlite" else "SELECT 1"
+        return int(connection.execute(text(asked)).scalar_one())
+
+    log = WorkflowClient(database).audit
+    await log.record(AuditKind.INTENDED, {"effect": "key.add"})
+    assert await log.settled_heads() == await log.heads() != {}
+    assert await database.write(written) == 1
 
 
 async def test_the_newest_rows_come_oldest_first(database: Database) -> None:

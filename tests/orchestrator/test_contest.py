@@ -8,11 +8,11 @@ from contracts.documents.failure import TestFailure
 from contracts.documents.todo_list import TodoItem
 from contracts.messages.journal import TaskContested
 from contracts.messages.payloads import Contested
+from orchestrator.core.approvals.actions import action_hash
 from orchestrator.core.decision import Decision
 from orchestrator.core.events import Approve, Finished, Reject
-from orchestrator.core.operator_actions import action_hash
 from orchestrator.core.state import Workflow
-from tests.orchestrator.plans import WORKFLOW, Play, commit_of, item, outcome, plan, red_tests, refused_review
+from tests.orchestrator.plans import Play, commit_of, item, outcome, plan, red_tests, refused_review
 
 WRONG = "tests/test_a.py::test_hands[two pairs]"
 
@@ -99,7 +99,7 @@ def test_a_test_of_the_repository_is_changed_only_when_a_person_approves() -> No
     _contest(play, "test.fix1", of_repository=True)
     amend = play.workflow.tasks["test.amend1"]
     assert amend.status == "waiting_approval"
-    wanted = action_hash(WORKFLOW, amend, play.workflow.parents_of(amend))
+    wanted = action_hash(play.workflow, amend)
     other = Play(plan(item("a")))
     other.workflow = Workflow.load(play.workflow.header, play.workflow.tasks.values())
     play.give(Approve("test.amend1", wanted, "me"))
@@ -148,7 +148,7 @@ def test_a_coders_contest_may_be_the_last_of_a_plan() -> None:
     play = _in_repository(item("code"))
     _contest(play, "code", of_repository=True)
     assert play.workflow.tasks["code.amend1"].status == "waiting_approval"
-    wanted = action_hash(WORKFLOW, play.workflow.tasks["code.amend1"], (commit_of("code"),))
+    wanted = action_hash(play.workflow, play.workflow.tasks["code.amend1"])
     play.give(Approve("code.amend1", wanted, "me"))
     play.succeed("code.amend1", summary="it was the old name")
     play.succeed("code.amended1", verdict="passed")

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from contracts.base.paths import EVERYWHERE
 from contracts.documents.todo_list import TodoList
 from contracts.messages.payloads import Contested, PlanWanted
+from orchestrator.core.approvals.actions import action_hash
 from orchestrator.core.events import Approve, Dispatch, Finished, Lost, Merged, Overdue, Retry, WorkflowEvent
-from orchestrator.core.operator_actions import action_hash
 from orchestrator.core.state import TaskStatus, Workflow, WorkflowStatus
-from tests.orchestrator.plans import WORKFLOW, Play, commit_of, failed, item, outcome, plan, red_tests
+from tests.orchestrator.plans import Play, commit_of, failed, item, outcome, plan, red_tests
 
 STEPS = 6_000
 MOST_TASKS = 500
@@ -72,7 +72,7 @@ class History:
         asking = [task for task in tasks if task.status is TaskStatus.APPROVAL]
         if asking and self.chance.random() < 0.5:
             task = self.chance.choice(asking)
-            wanted = action_hash(WORKFLOW, task, self.play.workflow.parents_of(task))
+            wanted = action_hash(self.play.workflow, task)
             self.play.give(Approve(task.task_id, wanted, "me"))
         elif ready and self.chance.random() < 0.6:
             name = self.chance.choice(ready)

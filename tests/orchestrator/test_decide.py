@@ -8,6 +8,7 @@ from contracts.documents.failure import TestFailure
 from contracts.documents.reports import ReviewFinding
 from contracts.messages.journal import TaskDelayed, TaskToBeFixed, WorkflowCompleted
 from contracts.messages.payloads import ReviewSummary
+from orchestrator.core.approvals.actions import action_hash
 from orchestrator.core.attempts import BACKOFF_MOST_SECONDS, MAX_CRASHES, backoff_seconds
 from orchestrator.core.events import (
     Approve,
@@ -22,10 +23,8 @@ from orchestrator.core.events import (
     Retry,
     Started,
 )
-from orchestrator.core.operator_actions import action_hash
 from orchestrator.scheduling.messages import request_stream
 from tests.orchestrator.plans import (
-    WORKFLOW,
     Play,
     commit_of,
     failed,
@@ -418,7 +417,7 @@ class TestPeople:
     @staticmethod
     def hash_of(play: Play, task_id: str) -> str:
         task = play.workflow.tasks[task_id]
-        return action_hash(WORKFLOW, task, play.workflow.parents_of(task))
+        return action_hash(play.workflow, task)
 
     def test_an_approval_releases_the_task(self) -> None:
         play = self.waiting()

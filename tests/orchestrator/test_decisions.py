@@ -30,7 +30,7 @@ async def test_the_only_task_that_waits_need_not_be_named(database: Database) ->
     client = await client_of(database, "a")
     found = await pending_approval(client, WORKFLOW[:2], None)
     view = await find_workflow(client, WORKFLOW)
-    assert (found.workflow_id, found.item.task_id) == (WORKFLOW, "a")
+    assert (found.workflow_id, found.task_id) == (WORKFLOW, "a")
     assert found.action_hash == view.action_hash("a")
 
 

@@ -50,6 +50,30 @@ async def test_a_plan_whose_code_no_test_looks_at_is_repaired() -> None:
     assert "$.items[0]: 'write' writes code and no tester comes after it" in told
 
 
+async def test_of_a_long_plan_the_failing_task_alone_is_asked_for_again() -> None:
+    wrong = [{**one, "description": "Do it. " * 90} for one in TASKS]
+    right = {**wrong[1], "timeout_seconds": 60}
+    broken = answer(*(wrong[0], {**right, "timeout_seconds": "60"}, *wrong[2:]))
+    model = ScriptedModel(broken, json.dumps(right))
+    plan = await Planner(model).plan(REQUEST)
+    assert [item.task_id for item in plan.items] == ["design", "write", "verify", "review"]
+    assert plan.items[1].timeout_seconds == 60
+    asked = model.requests[1]
+    assert "Answer with the corrected value of `$.items[1]` alone" in asked.messages[-1].text
+    assert (model.requests[0].response_schema is None, asked.response_schema) == (False, None)
+
+
+async def test_who_is_asked_for_a_part_may_answer_with_the_whole() -> None:
+    long = [{**one, "description": "Do it. " * 90} for one in TASKS]
+    broken = answer(*(long[0], {**long[1], "timeout_seconds": "60"}, *long[2:]))
+    model = ScriptedModel(broken, "no document at all", GOOD)
+    plan = await Planner(model).plan(REQUEST)
+    assert not plan.items[0].description
+    told = [request.messages[-1].text for request in model.requests]
+    assert ["of `$.items[1]` alone" in one for one in told] == [False, True, False]
+    assert "Answer with the whole corrected plan" in told[2]
+
+
 async def test_the_last_answer_may_be_untested() -> None:
     planner = Planner(ScriptedModel(UNTESTED, UNTESTED, UNTESTED))
     assert len((await planner.plan(REQUEST)).items) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,11 +17,14 @@ import yaml
 from multi_agent.cli import cli
 from multi_agent.settings import Settings
 from tests.project.documented import ROOT, click_complaint, commands_of, complaint
+from tests.support import need
 from tests.support.redis_servers import PrivateRedis
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = ("orchestrator", "worker", "sandbox", "cli")
+WATCHING = ("prometheus", "grafana")
+UNITS = sorted((ROOT / "monitoring" / "systemd").glob("*.service"))
 SOCKET = "/var/run/docker.sock"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
@@ -28,6 +32,7 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 def test_every_network_volume_and_dependency_is_defined() -> None:
     for name, service in SERVICES.items():
         volumes = {volume.split(":")[0] for volume in service.get("volumes", [])} - {SOCKET}
+        volumes = {volume for volume in volumes if not volume.startswith("./")}
         assert volumes <= set(COMPOSE["volumes"]), name
         assert set(service.get("networks", ())) <= set(COMPOSE["networks"]), name
         for needed, condition in service.get("depends_on", {}).items():
@@ -69,8 +74,53 @@ def test_only_who_asks_a_model_reaches_the_outside() -> None:
     inside = {name for name, network in COMPOSE["networks"].items() if (network or {}).get("internal")}
     outside = {name for name, service in SERVICES.items() if set(service.get("networks", ())) - inside}
     assert SERVICES["redis-users"]["network_mode"] == "none"
-    assert outside == {"worker", "cli"}
-    assert not any("ports" in service for service in SERVICES.values())
+    assert outside == {"worker", "cli", *WATCHING}
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert published == {"prometheus": ["127.0.0.1:9090:9090"], "grafana": ["127.0.0.1:3000:3000"]}
+
+
+def test_who_watches_is_started_when_asked_for_and_reaches_no_bus_and_no_database() -> None:
+    for name in WATCHING:
+        assert SERVICES[name]["profiles"] == ["monitoring"]
+        assert set(SERVICES[name]["networks"]) == {"metrics", "watching"}
+        assert re.fullmatch(r"[1-9]\d*:\d+", SERVICES[name]["user"])
+        for mount in SERVICES[name]["volumes"]:
+            source, _, rest = mount.partition(":")
+            assert source in COMPOSE["volumes"] or ((ROOT / source).is_dir() and rest.endswith(":ro"))
+
+
+def test_prometheus_finds_each_process_that_serves_metrics() -> None:
+    settings = yaml.safe_load((ROOT / "monitoring/prometheus/prometheus.yml").read_text("utf-8"))
+    [job] = settings["scrape_configs"]
+    [found] = job["dns_sd_configs"]
+    serving = {name for name, service in SERVICES.items() if "--metrics-port" in service.get("command", ())}
+    assert set(found["names"]) == serving
+    for name in serving:
+        words = SERVICES[name]["command"]
+        assert words[words.index("--metrics-port") + 1] == str(found["port"])
+        assert words[words.index("--metrics-host") + 1] == "0.0.0.0"
+        assert "metrics" in SERVICES[name]["networks"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_container_has_its_share_of_the_machine(name: str) -> None:
+    assert re.fullmatch(r"\d+[mg]", SERVICES[name]["mem_limit"])
+    assert SERVICES[name]["cpus"] > 0
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
+def test_a_unit_is_sound_and_starts_what_there_is(path: Path, tmp_path: Path) -> None:
+    text = path.read_text("utf-8")
+    [command] = re.findall(r"^ExecStart=/opt/multi-agent/bin/multi-agent (.*)$", text, re.MULTILINE)
+    assert click_complaint(cli, command.split()) is None
+    assert all(f"\n{limit}=" in text for limit in ("MemoryMax", "CPUQuota", "TasksMax", "Restart"))
+    need(shutil.which("systemd-analyze") is not None, "systemd-analyze is not installed (Debian: systemd)")
+    unit = tmp_path / path.name
+    unit.write_text(text.replace("/opt/multi-agent/bin/multi-agent", sys.executable))
+    ended = subprocess.run(
+        ["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, [line for line in ended.stderr.splitlines() if path.name in line]) == (0, [])
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -88,7 +138,7 @@ def test_only_the_sandbox_host_holds_the_engine_and_nothing_else() -> None:
     host = SERVICES["sandbox"]
     assert host["command"][:3] == ["worker", "--role", "sandbox"]
     assert set(host["environment"]) == {"REDIS_URL", "MULTI_AGENT_SANDBOX", "DOCKER_HOST"}
-    assert host["networks"] == ["bus"]
+    assert host["networks"] == ["bus", "metrics"]
     assert SERVICES["worker"]["environment"]["MULTI_AGENT_SANDBOX"] == "host"
 
 

@@ -22,10 +22,11 @@ EXTRAS = {
     "anthropic": {"anthropic"},
     "gateway": {"gateway"},
     "rollout": {"rollout"},
+    "otel": {"otel"},
     "checks": {"checks"},
     "bench": {"bench", "postgres"},
     "dev": {"embedded", "map", "checks", "dev", "postgres", "gemini", "gemini-legacy"}
-    | {"openai", "anthropic", "gateway", "rollout"},
+    | {"openai", "anthropic", "gateway", "rollout", "otel"},
 }
 _ENTRY = re.compile(
     r"^([^\s;\[]+)(?:\[[a-z0-9, -]+\])?==([^\s;\\]+)([^\\\n]*)\\\n"

@@ -55,6 +55,9 @@ def recorded(release: Path, name: str) -> Any:
 
 
 NEWER_KINDS = {
+    "approval.asked",
+    "approval.used",
+    "task.call_rejected",
     "task.passed_on",
     "workflow.offered",
     "task.needs_plan",

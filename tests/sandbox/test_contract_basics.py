@@ -54,6 +54,24 @@ async def test_outputs_are_apart_and_binary(sandbox: Sandbox) -> None:
     assert result.stderr == b"\xff\0e"
 
 
+async def test_there_are_terminals(sandbox: Sandbox) -> None:
+    code = """
+import pty, sys
+child, terminal = pty.fork()
+if not child:
+    print(sys.stdin.isatty(), input(), flush=True)
+    input()
+os.write(terminal, b"typed\\n")
+shown = b""
+while b"True typed" not in shown:
+    shown += os.read(terminal, 100)
+os.write(terminal, b"\\n")
+os.waitpid(child, 0)
+print(json.dumps("shown"))
+"""
+    assert await ask(sandbox, code) == "shown"
+
+
 async def test_unicode_is_printed(sandbox: Sandbox) -> None:
     result = await python(sandbox, "print('Grüße, 世界 \\U0001f600')")
     assert result.stdout.decode() == "Grüße, 世界 \U0001f600\n"

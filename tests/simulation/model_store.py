@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from contracts.base.errors import StoreUnavailable
 from contracts.messages.channels import SHARDS
+from contracts.messages.journal import JournalEvent
 from orchestrator.client.views import WorkerView
+from orchestrator.core.approvals.releasing import release
 from orchestrator.core.attempts import MAX_CRASHES
-from orchestrator.core.decision import release
 from orchestrator.core.sharding import ShardAssignment
 from orchestrator.core.state import Header, TaskState, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.scheduling.batch import Batch, Command, DeadLetter, OutboxEntry, OutboxKind
@@ -18,6 +19,7 @@ from orchestrator.scheduling.dead_letters import StoredDeadLetter
 from orchestrator.scheduling.messages import request_stream
 from orchestrator.storage.outbox import OutboxRows, group_rows, outbox_row
 from orchestrator.storage.store import OwnershipLost
+from tests.simulation.allowing import Allowed
 from tests.simulation.choices import Choices
 from tests.simulation.unreadable import is_letter
 from tests.simulation.violations import Crash, check
@@ -45,6 +47,9 @@ class ModelStore:
         self.dispatched: set[str] = set()
         self.succeeded: Counter[Key] = Counter()
         self.commits = 0
+        self.allowed = Allowed()
+        self.journal: list[tuple[str, JournalEvent]] = []
+        """(workflow id, entry) of all that was committed."""
         self.marked: Callable[[OutboxEntry], None] = lambda _: None
         """Hears of each effect that counts as done."""
 
@@ -111,6 +116,7 @@ class ModelStore:
 
     def _write(self, batch: Batch) -> None:
         self.commits += 1
+        self.journal += batch.journal
         for name, workflow in batch.created.items():
             check(name not in self.headers, "I2: a workflow was created twice")
             planned = (TaskState(task.item, task.item.dependencies) for task in workflow.tasks.values())
@@ -191,6 +197,7 @@ class ModelStore:
             check(self.succeeded[key] == 1, "I2: a task succeeded twice")
         if task.dispatch_id and task.status is TaskStatus.DISPATCHED:
             self.dispatched.add(task.dispatch_id)
+        self.allowed.check(self.headers[key[0]], old, task)
         self.tasks[key[0]][key[1]] = task
 
     def _recount(self, names: set[str]) -> None:
@@ -277,6 +284,10 @@ def _as_done(stored: TaskState, task: TaskState) -> TaskState:
         charged=task.charged,
         unknown=task.unknown,
         needs=task.needs,
+        approval=task.approval,
+        wanted=task.wanted,
+        granted=task.granted,
+        refused=task.refused,
     )
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+import orchestrator.core.approvals.deciding
 import orchestrator.core.attempts
 import orchestrator.core.decide
 import orchestrator.service.fleet.workers
@@ -190,6 +191,17 @@ MUTANTS: dict[str, list[tuple[Any, str, Any]]] = {
     ],
     "no look at the outbox after a start": [
         edited(InboxHandler, "resume", "await self.workers.recovery.find_missing(dispatches)", "pass")
+    ],
+    "an approval carries a second dispatch": [
+        edited(
+            orchestrator.core.approvals.deciding,
+            "_state",
+            'given.state != "approved" and not (needs.idempotent and given.state in _USED)',
+            "False",
+        )
+    ],
+    "an approval of something else counts": [
+        edited(orchestrator.core.decide, "approve", "event.action_hash != expected", "False")
     ],
     "what was lost has cost nothing": [
         (orchestrator.core.attempts, "settled", _settled_free),

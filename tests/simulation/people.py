@@ -17,7 +17,6 @@ from orchestrator.core.commands import (
     RetryDeadLetterBody,
     body_text,
 )
-from orchestrator.core.operator_actions import action_hash
 from orchestrator.core.sharding import shard_of
 from orchestrator.core.state import TaskState, TaskStatus, Workflow, WorkflowStatus
 from orchestrator.core.suspension import question_hash
@@ -87,7 +86,7 @@ class People:
                 self._send("reject", name, body)
                 continue
             workflow = Workflow.load(self._store.headers[name], self._store.tasks[name].values())
-            wanted = "0" * 64 if wrong else action_hash(name, task, workflow.parents_of(task))
+            wanted = "0" * 64 if wrong else self._store.allowed.approve(workflow, task)
             body = body_text(ApproveBody(task_id=task.task_id, action_hash=wanted, person="p"))
             self._send("approve", name, body)
 

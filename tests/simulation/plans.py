@@ -6,6 +6,7 @@ import random
 from functools import lru_cache
 
 from contracts.base.paths import EVERYWHERE
+from contracts.documents.approval_policy import ApprovalPolicy, ApprovalRule
 from contracts.documents.todo_list import Role, TodoItem, TodoList
 from contracts.messages.budget import Budget, SpendingLimits
 from orchestrator.core.commands import SubmitBody, body_text
@@ -17,6 +18,16 @@ POISON = "poison"
 """The title of tasks that kill their worker whenever they run."""
 BUDGETED = 16
 """Every so manieth plan has a budget that is soon spent."""
+RULED = 10
+"""Every so manieth plan has a policy."""
+ASKED_FIRST = ApprovalPolicy(
+    version="1",
+    rules=(
+        ApprovalRule(name="fixes", roles=("debugger",), hours=0.001),
+        ApprovalRule(name="again", roles=("tester",), idempotent=True),
+    ),
+)
+"""An approval that is soon too old, and one that holds for what repeats the same."""
 SIZES = (1, 1, 2, 2, 3, 3, 4, 5)
 """Larger plans take longer, and of the mutants only wrong blame shows more often with them."""
 
@@ -28,7 +39,8 @@ def submission(number: int) -> str:
     plan = _asking(_plan(random.Random(number), asks=number % 3 == 1), number)
     few = SpendingLimits(micro_usd=10 * len(plan.items))
     budget = Budget(workflow=few) if number % BUDGETED == BUDGETED - 1 else None
-    return body_text(SubmitBody(plan=plan, base_commit=base, questions=True, budget=budget))
+    rules = ASKED_FIRST if number % RULED == RULED - 1 else None
+    return body_text(SubmitBody(plan=plan, base_commit=base, questions=True, budget=budget, approvals=rules))
 
 
 def _asking(plan: TodoList, number: int) -> TodoList:

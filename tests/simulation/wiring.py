@@ -26,6 +26,7 @@ from contracts.ports.clock import Clock
 from orchestrator.core.commands import read_body
 from orchestrator.scheduling.leases import Leases
 from orchestrator.scheduling.outcome_guard import OutcomeGuard
+from orchestrator.scheduling.survey import Surveyor
 from orchestrator.service.background import BackgroundWork, Work
 from orchestrator.service.backlog import Backlog
 from orchestrator.service.command_handler import CommandHandler
@@ -206,6 +207,7 @@ class Life:
             SteppedTrail(late),
             _METRICS,
             clock,
+            Surveyor(),
         )
 
     def step(self) -> None:

@@ -1,4 +1,4 @@
-"""A local server that speaks chat completions, Gemini's generateContent and Anthropic messages, with faults.
+"""A local server that speaks chat completions, responses, generateContent and messages, with faults.
 
     with ModelServer([Status(429, headers={"Retry-After": "1"}), Say("hello")]) as server:
         ... server.openai_url, server.gemini_url, server.requests ...
@@ -25,7 +25,11 @@ from tests.support.model_wire import Api, Blocked, Received, Say, answer_of, fau
 __all__ = ["Blocked", "ModelServer", "Received", "Say", "Status"]
 
 
-_APIS: Mapping[str, Api] = {"/v1/chat/completions": "openai", "/v1/messages": "anthropic"}
+_APIS: Mapping[str, Api] = {
+    "/v1/chat/completions": "openai",
+    "/v1/responses": "responses",
+    "/v1/messages": "anthropic",
+}
 
 
 @dataclass(frozen=True)
@@ -235,7 +239,7 @@ def _error(api: Api, step: Status) -> dict[str, Any]:
     if api == "anthropic":
         return {"type": "error", "error": {"type": step.name or "api_error", "message": step.message}}
     error: dict[str, Any] = {"message": step.message, "code": step.code}
-    if api == "openai":
+    if api in ("openai", "responses"):
         error |= {"type": "scripted", "param": step.param, "code": step.name or str(step.code)}
     else:
         error |= {"status": "SCRIPTED", "details": list(step.details)}

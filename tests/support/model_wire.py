@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tests.support import model_wire_responses
+
 SIGNATURE = "c2lnbmVkIQ=="
 """What Gemini wants back with a call."""
 _ANTHROPIC_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -20,8 +22,9 @@ _GEMINI_FINISH = {
 }
 
 _ANTHROPIC_FINISH = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal"}
+_RESPONSES_REASON = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
-Api = Literal["openai", "gemini", "anthropic"]
+Api = Literal["openai", "responses", "gemini", "anthropic"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Received:
         """The text of the last turn."""
         if self.api == "openai":
             return str(self.body["messages"][-1]["content"])
+        if self.api == "responses":
+            return model_wire_responses.last_text(self.body)
         if self.api == "anthropic":
             parts = self.body["messages"][-1]["content"]
             return "".join(part["text"] if "text" in part else part["content"] for part in parts)
@@ -73,13 +78,23 @@ class Blocked:
 
 def answer_of(received: Received, step: Say | Blocked) -> dict[str, Any]:
     """The body of an answer."""
-    makers = {"openai": _openai_answer, "gemini": _gemini_answer, "anthropic": _anthropic_answer}
+    makers = {
+        "openai": _openai_answer,
+        "responses": _responses_answer,
+        "gemini": _gemini_answer,
+        "anthropic": _anthropic_answer,
+    }
     return makers[received.api](received, step)
 
 
 def fault_in(received: Received) -> str:
     """What is wrong with the calls and results of a request; "" for nothing."""
-    finders = {"openai": _openai_fault, "gemini": _gemini_fault, "anthropic": _anthropic_fault}
+    finders = {
+        "openai": _openai_fault,
+        "responses": model_wire_responses.fault_of,
+        "gemini": _gemini_fault,
+        "anthropic": _anthropic_fault,
+    }
     return finders[received.api](received.body)
 
 
@@ -206,6 +221,27 @@ def _openai_answer(received: Received, step: Say | Blocked) -> dict[str, Any]:
             "prompt_tokens_details": {"cached_tokens": step.cached_tokens},
         },
     }
+
+
+def _responses_answer(received: Received, step: Say | Blocked) -> dict[str, Any]:
+    refusal = "I will not." if isinstance(step, Blocked) else ""
+    step = Say("") if isinstance(step, Blocked) else step
+    usage = {
+        "input_tokens": step.input_tokens,
+        "input_tokens_details": {"cached_tokens": step.cached_tokens},
+        "output_tokens": step.output_tokens,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": step.input_tokens + step.output_tokens,
+    }
+    return model_wire_responses.answer_to(
+        received.body["model"],
+        text=step.text,
+        refusal=refusal,
+        thoughts=step.thoughts,
+        calls=step.calls,
+        reason=_RESPONSES_REASON.get(step.finish),
+        usage=usage,
+    )
 
 
 def _gemini_answer(received: Received, step: Say | Blocked) -> dict[str, Any]:

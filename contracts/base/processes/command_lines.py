@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
-ANYWHERE: Final = frozenset({"chaos", "completion", "gateway-key", "plan", "redis-acl"})
+ANYWHERE: Final = frozenset({"chaos", "completion", "plan", "redis-acl"})
 """Commands that take no options of a data folder."""
 
 

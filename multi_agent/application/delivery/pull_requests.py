@@ -15,8 +15,10 @@ from artifacts.git.process import users_setting
 from artifacts.store.commit_forms import CommitForms
 from contracts.base.errors import InvalidInput, NotConfigured
 from contracts.base.text import flowing
+from multi_agent.application.audit.effects import recorded
 from multi_agent.application.delivery.evidence import evidence_of
 from multi_agent.application.delivery.forges import forge_of
+from multi_agent.application.delivery.permitted import permitted
 from multi_agent.application.delivery.request_text import request_text
 from multi_agent.application.ends.summary import summarise
 from multi_agent.forges.addresses import Project, project_at, read_hosts
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from multi_agent.application.delivery.delivered import Delivered
     from multi_agent.application.ends.summary import Summary
     from multi_agent.settings import Settings
+    from orchestrator.client.workflow_client import WorkflowClient
+    from orchestrator.core.audit.entries import Fact
 
 _USERS: Final = {"github": "x-access-token", "gitlab": "oauth2"}
 _FOLDER: Final = "multi-agent"
@@ -62,7 +66,12 @@ class Proposed:
 
 
 async def propose(
-    settings: Settings, store: GitArtifactStore, delivered: Delivered, planning: Usage, wanted: Wanted
+    settings: Settings,
+    client: WorkflowClient,
+    store: GitArtifactStore,
+    delivered: Delivered,
+    planning: Usage,
+    wanted: Wanted,
 ) -> Proposed:
     """Push and propose. Raises InvalidInput, NotConfigured (the token), Unavailable, StoreUnavailable."""
     user = await asyncio.to_thread(open_users_repository, wanted.repo)
@@ -75,19 +84,36 @@ async def propose(
     check_branch_name(user, branch)
     summary = await summarise(delivered.view, store, settings.artifacts, planning)
     text, title = await _text(store, delivered, summary)
+    forge = forge_of(settings, project)
+    target = await asyncio.to_thread(_target, forge, wanted.target, branch)
 
     def work() -> Proposed:
-        forge = forge_of(settings, project)
-        target = wanted.target or forge.default_branch()
-        if branch == target:
-            raise InvalidInput(f"branch {branch!r}: is what the request would be merged into; name another")
         remote = _remote(project, url, token)
         pushed = push_commit(store.repository, delivered.workflow_id, delivered.commit, remote, branch)
         draft = wanted.draft or not delivered.completed or bool(summary.untested)
         found, opened = _opened(forge, Proposal(branch, target, title, text, draft))
         return Proposed(found.url, branch, found.draft, opened, pushed)
 
-    return await asyncio.to_thread(work)
+    facts: dict[str, Fact] = {"commit": delivered.commit, "base": delivered.base, "branch": branch}
+    facts |= {"repository": f"{project.host}/{project.name}", "target": target}
+    name = delivered.workflow_id
+    # Whatever is wrong may come to light between the push and the request.
+    where = {"repository": facts["repository"], "branch": branch, "target": target, "draft": wanted.draft}
+    log = client.audit
+    async with (
+        permitted(client.releases, store, delivered, "pr", where, refusable=False),
+        recorded(log, "pr", facts, workflow_id=name, refusable=False, anchors=store) as done,
+    ):
+        proposed = await asyncio.to_thread(work)
+        done |= {"url": proposed.url, "opened": proposed.opened, "pushed": proposed.pushed}
+    return proposed
+
+
+def _target(forge: Forge, named: str | None, branch: str) -> str:
+    target = named or forge.default_branch()
+    if branch == target:
+        raise InvalidInput(f"branch {branch!r}: is what the request would be merged into; name another")
+    return target
 
 
 def _opened(forge: Forge, proposal: Proposal) -> tuple[ChangeRequest, bool]:

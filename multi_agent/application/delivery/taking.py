@@ -11,10 +11,17 @@ from artifacts.delivery.branches import make_branch
 from artifacts.delivery.differences import ChangedFile, DiffForm, changed_files, difference
 from artifacts.delivery.users_repository import UsersRepository, open_users_repository
 from artifacts.delivery.working_tree import Applied, apply_to_tree
+from multi_agent.application.audit.effects import recorded
+from multi_agent.application.delivery.permitted import permitted
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from artifacts import GitArtifactStore
     from multi_agent.application.delivery.delivered import Delivered
+    from orchestrator.client.audit_log import AuditLog
+    from orchestrator.client.workflow_client import WorkflowClient
+    from orchestrator.core.audit.entries import Fact
 
 __all__ = ["Applied", "ChangedFile", "DiffForm", "UsersRepository"]
 
@@ -34,24 +41,45 @@ async def list_changes(store: GitArtifactStore, delivered: Delivered) -> list[Ch
 
 
 async def apply(
-    store: GitArtifactStore, delivered: Delivered, folder: Path
+    client: WorkflowClient, store: GitArtifactStore, delivered: Delivered, folder: Path
 ) -> tuple[UsersRepository, Applied]:
-    """Make the change in the working tree that a folder is in; see `apply_to_tree`."""
-
-    def work() -> tuple[UsersRepository, Applied]:
-        user = open_users_repository(folder)
-        return user, apply_to_tree(store.repository, delivered.base, delivered.commit, user)
-
-    return await asyncio.to_thread(work)
+    """Make the change in the working tree that a folder is in; see `apply_to_tree`, `permitted`."""
+    user = await asyncio.to_thread(open_users_repository, folder)
+    commits = (delivered.base, delivered.commit)
+    target = {"repository": str(user.top or user.git_dir), "head": await asyncio.to_thread(user.head)}
+    async with (
+        permitted(client.releases, store, delivered, "apply", target),
+        _recorded(client.audit, store, delivered, user, "apply") as done,
+    ):
+        applied = await asyncio.to_thread(apply_to_tree, store.repository, *commits, user)
+        done |= {"written": len(applied.written), "deleted": len(applied.deleted)}
+    return user, applied
 
 
 async def take_branch(
-    store: GitArtifactStore, delivered: Delivered, folder: Path, name: str
+    client: WorkflowClient, store: GitArtifactStore, delivered: Delivered, folder: Path, name: str
 ) -> tuple[UsersRepository, bool]:
-    """Make a branch in the repository that a folder is in; see `make_branch`."""
+    """Make a branch in the repository that a folder is in; see `make_branch`, `permitted`."""
+    user = await asyncio.to_thread(open_users_repository, folder)
+    commits = (delivered.base, delivered.commit)
+    tip = await asyncio.to_thread(user.find, f"refs/heads/{name}")
+    target = {"repository": str(user.top or user.git_dir), "branch": name, "tip": tip}
+    async with (
+        permitted(client.releases, store, delivered, "apply", target),
+        _recorded(client.audit, store, delivered, user, "branch", branch=name) as done,
+    ):
+        done["made"] = made = await asyncio.to_thread(make_branch, store.repository, *commits, user, name)
+    return user, made
 
-    def work() -> tuple[UsersRepository, bool]:
-        user = open_users_repository(folder)
-        return user, make_branch(store.repository, delivered.base, delivered.commit, user, name)
 
-    return await asyncio.to_thread(work)
+def _recorded(
+    log: AuditLog,
+    store: GitArtifactStore,
+    delivered: Delivered,
+    user: UsersRepository,
+    effect: str,
+    **more: Fact,
+) -> AbstractAsyncContextManager[dict[str, Fact]]:
+    repository = str(user.top or user.git_dir)
+    facts = {"commit": delivered.commit, "base": delivered.base, "repository": repository, **more}
+    return recorded(log, effect, facts, workflow_id=delivered.workflow_id, anchors=store)

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 from agents.sdk.baselines import load_baseline
 from contracts.base.errors import MultiAgentError
 from contracts.base.paths import EVERYWHERE
-from contracts.base.redaction import without_password
 from contracts.base.refs import branch_name, is_metadata
+from contracts.base.secrets.redaction import without_password
 from contracts.documents.baseline import Baseline
-from contracts.messages.journal import WorkflowSubmitted
 from contracts.messages.payloads import Usage
 from multi_agent.application.ends.unmoved import check_unmoved
 from multi_agent.application.ends.verdicts import (
@@ -33,7 +32,6 @@ from orchestrator.core.state import TaskState, Workflow, WorkflowStatus
 if TYPE_CHECKING:
     from artifacts import GitArtifactStore
     from multi_agent.application.ends.results import OfferedWork
-    from orchestrator.client.queries import WorkflowQueries
     from orchestrator.client.views import WorkflowView
 
 
@@ -131,14 +129,6 @@ class FinishedRun:
         if not self.view.stands_still:
             return ()
         return tuple(task.task_id for task in self.view.waiting_for_budget)
-
-
-async def planning_usage(client: WorkflowQueries, workflow_id: str) -> Usage:
-    """Return what planning consumed, as the submission says; nothing for a plan that was there before."""
-    entries = await client.events(workflow_id, 0, 1)
-    submitted = entries[0].event if entries else None
-    known = isinstance(submitted, WorkflowSubmitted) and submitted.planning
-    return known or Usage()
 
 
 async def summarise(view: WorkflowView, store: GitArtifactStore, location: str, planning: Usage) -> Summary:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from contracts.base.errors import StoreUnavailable
 from contracts.base.identifiers import new_id
 from contracts.documents.todo_list import TodoList
-from multi_agent.application.ends.summary import Summary, planning_usage, summarise
+from multi_agent.application.ends.summary import Summary, summarise
 from multi_agent.application.follow import Progress, follow_until_settled
+from multi_agent.application.spending.planning import planning_usage
 from multi_agent.rollout.records import ArmAnswer
 from orchestrator.client.database_retry import DatabaseRetry
 

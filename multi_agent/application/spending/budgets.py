@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from contracts.base.errors import InvalidInput, NotConfigured
-from contracts.messages.budget import NOTHING, UNLIMITED, Amount, Budget, SpendingLimits
+from contracts.messages.budget import MICRO, NOTHING, UNLIMITED, Amount, Budget, SpendingLimits
 from contracts.messages.suspension import Suspended, Suspension
 from contracts.ports.model import PURSE
 from orchestrator.client.views import WorkflowView
+from orchestrator.client.workflow_client import WorkflowClient
 from orchestrator.core.state import Workflow
 
 if TYPE_CHECKING:
@@ -65,6 +66,16 @@ def budget_state(view: WorkflowView) -> BudgetState | None:
     )
 
 
+async def day_sentence(client: WorkflowClient, limit_usd: float | None) -> str:
+    """What is gone of what all workflows may spend today, in words; "" where nothing limits that."""
+    if limit_usd is None:
+        return ""
+    day = await client.day_spending()
+    lent, spent = (f"${part / MICRO:,.4f}" for part in day)
+    said = f"{lent} set aside for those that are open, {spent} spent by those that have ended"
+    return f"all workflows today: {said}, of ${limit_usd:,.4f}"
+
+
 def _size(amount: Amount) -> tuple[int, int]:
     return amount.micro_usd, amount.tokens
 
@@ -80,7 +91,8 @@ def find_budget(
     """What a new workflow may spend, by the settings and at most what its repository says; None for all.
 
     check_price: raises NotConfigured where what the model costs is not known; so does this for a budget in
-    dollars of the user's own, unless those who serve the workflow may know more of prices.
+    dollars of the user's own, unless those who serve the workflow may know more of prices. Raises
+    InvalidInput for none in dollars where all workflows of a day have one.
     """
     found = settings.wanted_budget()
     if found.counts_money and not served_elsewhere:
@@ -94,6 +106,11 @@ def find_budget(
             found = found.model_copy(
                 update={"workflow": found.workflow.within(SpendingLimits.of(of_repository))}
             )
+    if settings.day_budget is not None and found.workflow.micro_usd is None:
+        raise InvalidInput(
+            f"all workflows of a day may spend ${settings.day_budget:,.2f} (MULTI_AGENT_DAY_BUDGET), so each "
+            "needs a budget in dollars: give --budget USD, or set MULTI_AGENT_BUDGET"
+        )
     return None if found == Budget() else found
 
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-from contracts.base.errors import InvalidInput
 from multi_agent.bootstrap.gateway import request_log_path
-from multi_agent.cli.options import data_dir_option, json_option, quiet_settings
+from multi_agent.cli.options import data_dir_option, json_option, quiet_settings, seconds_of_span
 from multi_agent.gateway.records.store import LoggedRequest, RecordFilter, read_records
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
-
-_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
-_SPAN: Final = re.compile(r"(\d{1,6})([smhd])")
 
 _since_option = click.option(
     "--since", default="24h", show_default=True, metavar="SPAN", help="How far back, such as 30m, 12h or 7d."
@@ -43,15 +38,6 @@ def read_log(
 ) -> list[LoggedRequest]:
     """The requests that are wanted, oldest first. Raises InvalidInput."""
     bodies = wanted.pop("bodies", False)
-    oldest = time.time() - _seconds(since)
+    oldest = time.time() - seconds_of_span("--since", since)
     path = request_log_path(quiet_settings(data_dir=data_dir))
     return read_records(path, RecordFilter(oldest, pattern, key_name, **wanted), bodies=bodies)
-
-
-def _seconds(span: str) -> float:
-    found = _SPAN.fullmatch(span)
-    if not found:
-        raise InvalidInput(
-            f"--since is {span[:40]!r}; write a number with s, m, h or d, such as 30m, 12h or 7d"
-        )
-    return int(found[1]) * _SECONDS[found[2]]

@@ -64,6 +64,8 @@ def short(text: str, most: int = _MOST_NAME) -> str:
 
 def _cells(record: RequestRecord) -> list[str]:
     said = f"{record.outcome} {record.status}" if record.status else record.outcome
+    if record.tries > 1:
+        said += f", {record.tries} tries"
     return [
         moment(record.at),
         record.request_id[:12],

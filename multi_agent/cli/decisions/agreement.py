@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from contracts.base.errors import InvalidInput
 from contracts.base.printing import can_ask, confirm
-from multi_agent.application.shown_actions import ShownActions
+from multi_agent.application.approvals.shown_actions import ShownActions
 from multi_agent.application.waiting import Pending
 
 

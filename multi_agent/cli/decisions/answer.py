@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
+from multi_agent.application.approvals.shown_actions import ShownActions
 from multi_agent.application.decisions import answer as answer_question
 from multi_agent.application.decisions import pending_question
-from multi_agent.application.shown_actions import ShownActions
 from multi_agent.application.waiting import PendingQuestion
 from multi_agent.cli import EXIT_DONE, EXIT_WAITING
 from multi_agent.cli.completing import complete_workflow

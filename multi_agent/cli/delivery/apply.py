@@ -39,8 +39,8 @@ def apply(workflow: str | None, repo: Path, branch: str | None, as_json: bool, *
 
 
 async def _branch(settings: Settings, workflow: str | None, repo: Path, name: str, *, as_json: bool) -> None:
-    async with opened(settings, workflow) as (store, delivered):
-        user, made = await take_branch(store, delivered, repo, name)
+    async with opened(settings, workflow) as (client, store, delivered):
+        user, made = await take_branch(client, store, delivered, repo, name)
     if as_json:
         print_json({**about(delivered), "repository": str(user.top or user.git_dir), "branch": name})
         return
@@ -48,8 +48,8 @@ async def _branch(settings: Settings, workflow: str | None, repo: Path, name: st
 
 
 async def _apply(settings: Settings, workflow: str | None, repo: Path, *, as_json: bool) -> None:
-    async with opened(settings, workflow) as (store, delivered):
-        user, applied = await apply_to(store, delivered, repo)
+    async with opened(settings, workflow) as (client, store, delivered):
+        user, applied = await apply_to(client, store, delivered, repo)
     if as_json:
         print_json({**about(delivered), "repository": str(user.top), **asdict(applied)})
         return

@@ -34,7 +34,7 @@ def diff(
 async def _diff(
     settings: Settings, workflow: str | None, paths: tuple[str, ...], form: DiffForm, *, as_json: bool
 ) -> None:
-    async with opened(settings, workflow) as (store, delivered):
+    async with opened(settings, workflow) as (_, store, delivered):
         if not as_json:
             print_patch(await show_difference(store, delivered, form, paths))
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -18,6 +18,16 @@ from multi_agent.settings import Settings
 
 if TYPE_CHECKING:
     from artifacts import GitArtifactStore
+    from orchestrator.client.workflow_client import WorkflowClient
+
+
+class OpenedWork(NamedTuple):
+    """What a workflow has to give, and where it is."""
+
+    client: WorkflowClient
+    store: GitArtifactStore
+    delivered: Delivered
+
 
 to_option = click.option(
     "--repo",
@@ -28,15 +38,15 @@ to_option = click.option(
 
 
 @asynccontextmanager
-async def opened(settings: Settings, name: str | None) -> AsyncIterator[tuple[GitArtifactStore, Delivered]]:
+async def opened(settings: Settings, name: str | None) -> AsyncIterator[OpenedWork]:
     """Open the store and find what a workflow has to give; say on stderr what is not verified."""
     async with open_client(settings) as client:
         delivered = await find_delivered(client, name)
-    for line in offer_lines(delivered.offered) if delivered.offered else ():
-        print_line(line, err=True)
-    async with open_artifacts(settings) as store:
-        await check_unmoved(store, delivered.branch, delivered.commit)
-        yield store, delivered
+        for line in offer_lines(delivered.offered) if delivered.offered else ():
+            print_line(line, err=True)
+        async with open_artifacts(settings) as store:
+            await check_unmoved(store, delivered.branch, delivered.commit)
+            yield OpenedWork(client, store, delivered)
 
 
 def about(delivered: Delivered) -> dict[str, object]:

@@ -11,10 +11,9 @@ import click
 
 from contracts.base.printing import print_json, print_line
 from multi_agent.application.delivery.pull_requests import Proposed, Wanted, propose
-from multi_agent.application.ends.summary import planning_usage
+from multi_agent.application.spending.planning import planning_usage
 from multi_agent.cli.delivery.opening import about, opened, to_option
 from multi_agent.cli.options import data_dir_option, json_option, newest_workflow_argument, quiet_settings
-from multi_agent.runtime.services import open_client
 from multi_agent.settings import Settings
 
 
@@ -39,10 +38,9 @@ def pull_request(workflow: str | None, data_dir: Path | None, as_json: bool, **w
 
 
 async def _propose(settings: Settings, name: str | None, wanted: Wanted, *, as_json: bool) -> None:
-    async with opened(settings, name) as (store, delivered):
-        async with open_client(settings) as client:
-            planning = await planning_usage(client, delivered.workflow_id)
-        done = await propose(settings, store, delivered, planning, wanted)
+    async with opened(settings, name) as (client, store, delivered):
+        planning = await planning_usage(client, delivered.workflow_id)
+        done = await propose(settings, client, store, delivered, planning, wanted)
     if as_json:
         print_json({**about(delivered), **asdict(done)})
     else:

@@ -14,7 +14,9 @@ from multi_agent.telemetry.logs import set_up_logs
 
 @click.command()
 @click.option(
-    "--model", help="Model for every other name: SERVICE:MODEL, or SERVICE:* for the name as it is."
+    "--model",
+    help="Model for every other name: SERVICE:MODEL, or SERVICE:* for the name as it is; with commas, "
+    "several, each asked where those before it cannot answer.",
 )
 @click.option(
     "--map",
@@ -50,5 +52,5 @@ def gateway(rules: tuple[str, ...], **options: object) -> None:
     alone has the keys of services.
     """
     settings = settings_of(gateway_map=",".join(rules) or None, **options)
-    set_up_logs(settings.log_level, settings.redactor, process="gateway", cache=True)
+    set_up_logs(settings.log_level, settings.redactor, process="gateway", serves=settings.data)
     asyncio.run(run_gateway(settings))

@@ -30,6 +30,6 @@ from multi_agent.telemetry.logs import set_up_logs
 def orchestrator(orchestrator_id: str | None, replaces: str | None, **options: object) -> None:
     """Own the state of a data folder or a database until stopped."""
     settings = settings_of(**options)
-    set_up_logs(settings.log_level, settings.redactor, process="orchestrator", cache=True)
+    set_up_logs(settings.log_level, settings.redactor, process="orchestrator", serves=settings.data)
     name = check_process_id("--orchestrator-id", orchestrator_id) if orchestrator_id else new_process_id()
     asyncio.run(run_orchestrator(settings, orchestrator_id=name, replaces=replaces))

@@ -28,8 +28,9 @@ from multi_agent.runtime.beside import beside
 from multi_agent.runtime.gateway import check_gateway
 from multi_agent.runtime.observing.bus_watch import watched
 from multi_agent.runtime.observing.event_hooks import told
-from multi_agent.runtime.observing.hooks import Hook, read_hook
+from multi_agent.runtime.observing.hooks import Hook, audit_hook, read_hook
 from multi_agent.runtime.observing.shared_metrics import served_metrics
+from multi_agent.runtime.observing.trace_export import exported
 from multi_agent.runtime.served_paths import served_paths
 from multi_agent.runtime.services import open_client
 from multi_agent.runtime.stack import Stack
@@ -67,8 +68,9 @@ def up(
 ) -> None:
     """Serve a data folder with everything it needs, supervised, until stopped."""
     settings = settings_of(gateway_port=gateway_port, **options)
-    set_up_logs(settings.log_level, settings.redactor, process="supervisor")
+    set_up_logs(settings.log_level, settings.redactor, process="supervisor", serves=settings.data)
     told_to = list(map(read_hook, hooks))
+    audit_hook(settings)  # one that cannot be read is refused before anything starts
     make_data_folder(settings.data)
     if gateway_port is not None:
         check_gateway(settings)
@@ -94,6 +96,7 @@ async def _up(stack: Stack, modules: tuple[str, ...], hooks: list[Hook]) -> None
         async with (
             watched(stack.trouble, _say, _say),
             told(stack.settings, hooks, _say),
+            exported(stack.settings, _say),
             beside(_announce(stack.settings, begun)),
         ):
             await served_paths(stack.settings).during(stopped.wait())

@@ -48,7 +48,7 @@ def worker(
     `--sandbox host`, and needs Redis and a sandbox only; one that knows the artifact store opens workspaces.
     """
     settings = settings_of(**options)
-    set_up_logs(settings.log_level, settings.redactor, process="worker", cache=True)
+    set_up_logs(settings.log_level, settings.redactor, process="worker", serves=settings.data)
     name = check_process_id("--worker-id", worker_id) if worker_id else new_process_id()
     if roles == (SANDBOX_ROLE,):
         return asyncio.run(run_sandbox_host(settings, host_id=name))

@@ -23,5 +23,5 @@ def serve(**options: object) -> None:
     elsewhere than on this machine they show MULTI_AGENT_ROLLOUT_TOKEN.
     """
     settings = settings_of(**options)
-    set_up_logs(settings.log_level, settings.redactor, process="rollout", cache=True)
+    set_up_logs(settings.log_level, settings.redactor, process="rollout", serves=settings.data)
     asyncio.run(serve_rollout(settings))

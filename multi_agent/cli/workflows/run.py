@@ -30,7 +30,7 @@ from multi_agent.cli.options import (
     sandbox_option,
 )
 from multi_agent.runtime.early import only_if_unserved
-from multi_agent.runtime.observing.hooks import read_hook
+from multi_agent.runtime.observing.hooks import audit_hook, read_hook
 from multi_agent.runtime.observing.shared_metrics import served_metrics
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def run(
     again, typed = _again(modules, options), _typed(asked, repo, modules, {**options, "plan": kind})
     settings = quiet_settings(**options, plan=kind)
     check_data_folder(settings.data)
+    audit_hook(settings)
     request = request if options["issue"] is None else read_request(settings, options)
     forked = only_if_unserved(settings, click.get_current_context().obj)
     with served_metrics(settings):
@@ -119,7 +120,7 @@ async def _interruptible(
     settings: Settings, session: RunSession, wanted: RunOptions, *, as_json: bool
 ) -> int:
     """Run until done, or until Ctrl-C, which stops what was started and says how to go on."""
-    from multi_agent.application.shown_actions import ShownActions
+    from multi_agent.application.approvals.shown_actions import ShownActions
     from multi_agent.application.waiting import pending
     from multi_agent.cli.workflows.run_report import report
 

@@ -16,6 +16,7 @@ from contracts.base.processes.command_lines import command_line
 from contracts.documents.todo_list import TodoList
 from contracts.messages.budget import Budget
 from contracts.messages.payloads import Usage
+from multi_agent.application.approvals.policies import policy_for
 from multi_agent.application.baselines import command_for_all_tests
 from multi_agent.application.bases import (
     RepositoryBase,
@@ -26,11 +27,12 @@ from multi_agent.application.bases import (
 )
 from multi_agent.application.ends.delivered_tests import delivered_tests
 from multi_agent.application.ends.results import OFFER_SECONDS, offered_work
-from multi_agent.application.ends.summary import FinishedRun, planning_usage, summarise
+from multi_agent.application.ends.summary import FinishedRun, summarise
 from multi_agent.application.follow import follow_until_settled
 from multi_agent.application.plans import check_protected, check_roles, read_plan
 from multi_agent.application.sandboxes import choose_ready
 from multi_agent.application.spending.budgets import find_budget, planning_within
+from multi_agent.application.spending.planning import planning_usage
 from multi_agent.application.submission import Submission
 from multi_agent.bootstrap import (
     HOST,
@@ -56,6 +58,7 @@ from multi_agent.runtime.observing.bus_watch import check_bus, watched
 from multi_agent.runtime.observing.event_hooks import told
 from multi_agent.runtime.observing.hooks import Hook
 from multi_agent.runtime.observing.step_watch import steps_told
+from multi_agent.runtime.observing.trace_export import exported
 from multi_agent.runtime.served_paths import served_paths
 from multi_agent.runtime.services import open_artifacts
 from multi_agent.runtime.stack import Stack
@@ -147,8 +150,9 @@ class RunSession:
                 self._baseline.start(self._stack.settings, self._base)
                 if plan is None and options.request is not None:
                     plan = await self._make_plan(options.request, artifacts)
-                served = served_paths(self._stack.settings)
-                async with told(self._stack.settings, options.hooks, say):
+                used = self._stack.settings
+                served = served_paths(used)
+                async with told(used, options.hooks, say), exported(used, say):
                     return await served.during(self._work(plan, artifacts))
             finally:
                 self._screen.close()
@@ -234,7 +238,7 @@ class RunSession:
             client = make_client(settings, database, via="command line")
             if plan is not None:
                 asks = may_ask(settings) and (self._base.commit is not None or bool(self._options.modules))
-                terms = Terms(asks, self._budget)
+                terms = Terms(asks, self._budget, policy_for(settings, self._base.settings))
                 name = await self._submission.submit(client, plan, self._base, self._planning, terms=terms)
                 self._screen.say(f"workflow {name}: {len(plan.items)} tasks")
                 self._baseline.keep(name)

@@ -11,7 +11,7 @@ import click
 from contracts.base.printing import print_json, print_line
 from contracts.base.processes.command_lines import command_line
 from contracts.base.text import flowing
-from multi_agent.application.shown_actions import ShownActions
+from multi_agent.application.approvals.shown_actions import ShownActions
 from multi_agent.application.status import Overview, WorkflowDetails, overview, workflow_details
 from multi_agent.application.waiting import PendingApproval
 from multi_agent.cli.decisions.action_text import print_waiting

@@ -11,6 +11,7 @@ import click
 
 from contracts.base.printing import print_json, print_line
 from contracts.documents.todo_list import TodoList
+from multi_agent.application.approvals.policies import policy_for
 from multi_agent.application.bases import RepositoryBase, find_base, take_base
 from multi_agent.application.plans import check_protected, read_plan
 from multi_agent.application.spending.budgets import find_budget
@@ -92,7 +93,7 @@ async def _submit(settings: Settings, wanted: _Submission) -> str:
             workflow_id=wanted.workflow_id,
             wait_seconds=wanted.wait_seconds,
             repository=base.settings,
-            terms=Terms(may_ask(settings), budget),
+            terms=Terms(may_ask(settings), budget, policy_for(settings, base.settings)),
         )
 
 

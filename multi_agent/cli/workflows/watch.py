@@ -7,8 +7,8 @@ import asyncio
 import click
 
 from contracts.base.printing import print_json
+from multi_agent.application.approvals.shown_actions import ShownActions
 from multi_agent.application.follow import Progress, follow
-from multi_agent.application.shown_actions import ShownActions
 from multi_agent.application.waiting import pending
 from multi_agent.cli import EXIT_DONE, EXIT_FAILED, EXIT_WAITING
 from multi_agent.cli.decisions.action_text import print_waiting

@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from contracts.base.redaction import MARK
+from contracts.base.secrets.redaction import MARK
 from contracts.base.text import encodable
 from multi_agent.gateway.keys import SECRET_PATTERN
 from multi_agent.gateway.records.record import record_of

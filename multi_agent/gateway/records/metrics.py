@@ -3,72 +3,44 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Final
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
+from contracts.runtime.bounded_names import BoundedNames
 from multi_agent.gateway.request_line import RequestLine
 
 _SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_NAME: Final = "multi_agent_gateway"
 _MOST_MODELS: Final = 100
-"""Names that series have; where callers choose them there may be any number."""
-OTHERS: Final = "others"
 
 
 class GatewayMetrics:
     """Prometheus series of one gateway, in the process-wide registry by default."""
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
-        self._requests = Counter(
-            "multi_agent_gateway_requests",
-            "Requests by how they ended.",
-            ["format", "model", "outcome"],
-            registry=registry,
-        )
-        self._tokens = Counter(
-            "multi_agent_gateway_tokens",
-            "Tokens that services counted.",
-            ["model", "kind"],
-            registry=registry,
-        )
-        self._first = Histogram(
-            "multi_agent_gateway_first_seconds",
-            "Time until the first bytes of a stream in seconds.",
-            ["model"],
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self._seconds = Histogram(
-            "multi_agent_gateway_seconds",
-            "Time of a request that was answered in seconds.",
-            ["model"],
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self._streams = Gauge(
-            "multi_agent_gateway_open_streams",
-            "Streams under way.",
-            registry=registry,
-            multiprocess_mode="livesum",
-        )
-        self._dropped = Counter(
-            "multi_agent_gateway_dropped_records",
-            "Requests that the request log does not have.",
-            registry=registry,
-        )
-        self._left = Gauge(
-            "multi_agent_gateway_limit_left",
+        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
+        seconds = partial(Histogram, labelnames=["model"], buckets=_SECONDS, registry=registry)
+        ended, made = ["format", "model", "outcome"], ["model", "kind"]
+        self._requests = counter(f"{_NAME}_requests", "Requests by how they ended.", ended)
+        self._tokens = counter(f"{_NAME}_tokens", "Tokens that services counted.", made)
+        self._first = seconds(f"{_NAME}_first_seconds", "Time until the first bytes of a stream in seconds.")
+        self._seconds = seconds(f"{_NAME}_seconds", "Time of a request that was answered in seconds.")
+        self._streams = gauge(f"{_NAME}_open_streams", "Streams under way.", multiprocess_mode="livesum")
+        self._dropped = counter(f"{_NAME}_dropped_records", "Requests that the request log does not have.")
+        self._left = gauge(
+            f"{_NAME}_limit_left",
             "What is left of a limit of a key, in dollars, tokens or requests.",
             ["key", "limit"],
-            registry=registry,
             multiprocess_mode="livemostrecent",
         )
-        self._models: set[str] = set()
+        self._named = BoundedNames(_MOST_MODELS)
 
     def ended(self, line: RequestLine) -> None:
         """Count a request."""
         prepared = line.prepared
-        model = self._model(str(prepared.address)) if prepared and line.tries else ""
+        model = self._named(str(prepared.address)) if prepared and line.tries else ""
         outcome = line.failure.kind if line.failure else "cancelled" if line.is_cancelled else "ok"
         self._requests.labels(line.format, model, outcome).inc()
         if line.usage:
@@ -90,8 +62,3 @@ class GatewayMetrics:
 
     def left(self, key: str, limit: str, amount: float) -> None:
         self._left.labels(key, limit).set(amount)
-
-    def _model(self, name: str) -> str:
-        if len(self._models) < _MOST_MODELS:
-            self._models.add(name)
-        return name if name in self._models else OTHERS

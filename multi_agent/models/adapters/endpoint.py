@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from contracts.base.redaction import MARK, Redactor
+from contracts.base.secrets.redaction import MARK, Redactor
 from contracts.ports.model import ModelRequest
 from multi_agent.models.prices import Price
 

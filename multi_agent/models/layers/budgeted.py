@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import ceil
-from typing import Final
 
 from contracts.base.errors import ModelRejected, ModelUnavailable, NotConfigured
 from contracts.messages.budget import NOTHING, Amount
 from contracts.ports.model import PURSE, ModelClient, ModelRequest, ModelResponse
 from contracts.ports.request_hash import request_hash
+from multi_agent.models.layers.most import most_tokens
 from multi_agent.models.layers.wrapper import Wrapper
 from multi_agent.models.prices import Price
-
-_ENVELOPE: Final = 4_096
-"""Tokens for what is put around a request, such as calls of tools in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +23,10 @@ class Bound:
     """What the user sets for every answer, None for what a request says."""
 
     def of(self, request: ModelRequest) -> Amount:
-        """Every byte of the request as a token, and the longest answer."""
-        sent = len(json.dumps(asdict(request), ensure_ascii=False).encode("utf-8", "surrogatepass"))
-        read, written = sent + _ENVELOPE, self.max_output_tokens or request.max_output_tokens
-        for_read, for_written = self.price.most
-        cost = (read * for_read + written * for_written) / 1_000_000
-        return Amount(micro_usd=ceil(cost * 1_000_000), tokens=read + written)
+        """Its tokens at most, each at the highest price that it can have."""
+        most, (for_read, for_written) = most_tokens(request, self.max_output_tokens), self.price.most
+        # A millionth of a dollar is the price of one token at a dollar for a million.
+        return Amount(micro_usd=ceil(most.read * for_read + most.written * for_written), tokens=most.all)
 
 
 class Budgeted(Wrapper):

@@ -9,6 +9,7 @@ from typing import Final
 
 from contracts.base.errors import InvalidDocument
 from contracts.base.model_answer import parse_answer
+from contracts.ports.exchanges import ASKED_ANEW
 from contracts.ports.model import PURSE, ModelClient, ModelRequest, ModelResponse
 from contracts.ports.request_hash import request_hash
 from multi_agent.models.layers.wrapper import Wrapper
@@ -25,9 +26,10 @@ class _Call:
 class Cached(Wrapper):
     """Answers a repeated request from memory; identical concurrent requests share one call.
 
-    Errors are not cached, nor are answers that are cut off or not valid JSON although a schema was given, so
-    that asking again can help. The most recently used answers are kept, up to `max_bytes`. A shared call is
-    cancelled when no caller waits for it any more.
+    Whoever asks anew (`asks_anew`) is not answered from memory. Errors are not cached, nor are answers that
+    are cut off or not valid JSON although a schema was given, so that asking again can help. The most
+    recently used answers are kept, up to `max_bytes`. A shared call is cancelled when no caller waits for it
+    any more.
     """
 
     def __init__(self, inner: ModelClient, *, max_bytes: int = CACHE_BYTES) -> None:
@@ -40,7 +42,7 @@ class Cached(Wrapper):
     async def complete(self, request: ModelRequest) -> ModelResponse:
         key = request_hash(request)
         kept = self._kept.get(key)
-        if kept is not None:
+        if kept is not None and not asks_anew(request):
             self._kept.move_to_end(key)
             return kept
         # Whoever asks first pays, so that only those share a call who pay from one purse.
@@ -70,6 +72,8 @@ class Cached(Wrapper):
         return response
 
     def _keep(self, key: str, response: ModelResponse) -> None:
+        if (before := self._kept.pop(key, None)) is not None:
+            self._bytes -= _size(before)
         self._kept[key] = response
         self._bytes += _size(response)
         while self._bytes > self._max_bytes:
@@ -91,6 +95,11 @@ async def _cancel(task: asyncio.Task[ModelResponse]) -> None:
     await asyncio.wait([task])
     if not task.cancelled():
         task.exception()  # else asyncio reports an exception that was never retrieved
+
+
+def asks_anew(request: ModelRequest) -> bool:
+    """Whether an answer that was kept will not do, since a person asks for another."""
+    return ASKED_ANEW in request.system
 
 
 def is_whole(request: ModelRequest, response: ModelResponse) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Final
 
 import structlog
@@ -17,12 +18,8 @@ from contracts.base.errors import (
     NotConfigured,
 )
 from contracts.ports.model import ModelClient, ModelRequest, ModelResponse
+from multi_agent.models.layers.turns import AWAY_SECONDS, DENIED_SECONDS, ModelTurns
 
-AWAY_SECONDS: Final = 60.0
-"""How long a model that was away is asked last, unless its service names another time."""
-DENIED_SECONDS: Final = 600.0
-"""How long one that answers no request at all is asked last."""
-_MOST_SECONDS: Final = 3_600.0
 _NAME: Final = 200
 """Characters of a name that an answer carries."""
 
@@ -44,8 +41,7 @@ class Fallback:
     ) -> None:
         """`clients`: at least one."""
         self._clients = tuple(clients)
-        self._clock = clock
-        self._away_until: dict[str, float] = {}
+        self._turns = ModelTurns(clock)
 
     @property
     def name(self) -> str:
@@ -53,15 +49,14 @@ class Fallback:
 
     async def complete(self, request: ModelRequest) -> ModelResponse:
         failures: list[MultiAgentError] = []
-        for client in self._in_turn():
+        for client in self._turns.order(self._clients, attrgetter("name")):
             try:
                 response = await client.complete(request)
             except (ModelUnavailable, ModelBlocked, ModelDenied, NotConfigured) as error:
                 failures.append(error)
                 self._note(client, error, request.purpose)
                 continue
-            if self._away_until.pop(client.name, None) is not None:
-                _log.info("model_back", model=client.name)
+            self._turns.note_back(client.name)
             stands_in = client is not self._clients[0]
             return replace(response, stand_in=client.name[:_NAME]) if stands_in else response
         raise _of_all(failures)
@@ -70,15 +65,8 @@ class Fallback:
         for client in self._clients:
             await client.close()
 
-    def _in_turn(self) -> list[ModelClient]:
-        """All of them, those that were away lately last."""
-        now = self._clock()
-        return sorted(self._clients, key=lambda client: self._away_until.get(client.name, now) > now)
-
     def _note(self, client: ModelClient, error: MultiAgentError, purpose: str) -> None:
-        seconds = _away_seconds(error)
-        if seconds:
-            self._away_until[client.name] = self._clock() + seconds
+        seconds = self._turns.note_away(client.name, _away_seconds(error))
         _log.warning(
             "model_passed_over",
             model=client.name,
@@ -91,8 +79,7 @@ class Fallback:
 def _away_seconds(error: MultiAgentError) -> float:
     match error:
         case ModelUnavailable():
-            asked = AWAY_SECONDS if error.retry_after is None else error.retry_after
-            return min(asked, _MOST_SECONDS)
+            return AWAY_SECONDS if error.retry_after is None else error.retry_after
         case ModelBlocked():
             return 0.0  # it answers other requests
         case _:

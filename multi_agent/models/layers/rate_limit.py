@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from contracts.base.errors import ModelRejected, ModelUnavailable
 from contracts.ports.model import ModelClient, ModelRequest, ModelResponse
 from contracts.ports.rates import MINUTE, Rates, RateWindow, Reservation, Used
-from contracts.ports.request_hash import canonical_json
+from multi_agent.models.layers.most import most_tokens
 from multi_agent.models.layers.wrapper import Wrapper
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -77,7 +77,7 @@ class RateLimited(Wrapper):
         self._sleep = sleep
 
     async def complete(self, request: ModelRequest) -> ModelResponse:
-        most = most_tokens(request, self._most_output)
+        most = most_tokens(request, self._most_output).all
         async with self._turn:
             while (held := await self._window.reserve(most)).wait:
                 await self._sleep(held.wait)
@@ -94,9 +94,3 @@ class RateLimited(Wrapper):
     async def close(self) -> None:
         await super().close()
         await self._window.close()
-
-
-def most_tokens(request: ModelRequest, most_output: int | None = None) -> int:
-    """No request uses more tokens: of its text each has a byte or more, and the answer has a limit."""
-    # Text beyond ASCII is longer there than it is in UTF-8.
-    return len(canonical_json(request)) + (most_output or request.max_output_tokens)

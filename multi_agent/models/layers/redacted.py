@@ -6,7 +6,7 @@ import asyncio
 from typing import Final
 
 from contracts.base.errors import MultiAgentError
-from contracts.base.redaction import Redactor
+from contracts.base.secrets.redaction import Redactor
 from contracts.ports.model import ModelClient, ModelRequest, ModelResponse
 from multi_agent.models.layers.wrapper import Wrapper
 

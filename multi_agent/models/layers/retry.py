@@ -32,6 +32,12 @@ class RetryPolicy:
     max_wait_seconds: float = 30.0
     """The upper limit of any wait that the service did not ask for."""
 
+    def wait(self, attempt: int, retry_after: float | None, jitter: float) -> float:
+        """Seconds until the next attempt, the last half of which goes by `jitter`, 0.0 to 1.0."""
+        doubled = self.first_wait_seconds * 2.0 ** min(attempt - 1, 30)
+        half = min(self.max_wait_seconds, doubled) / 2
+        return max(half, retry_after or 0.0) + half * jitter
+
 
 class Retrying(Wrapper):
     """Retries after ModelUnavailable, and after no other error.
@@ -67,7 +73,7 @@ class Retrying(Wrapper):
                 return await self._inner.complete(request)
             except ModelUnavailable as error:
                 self._paused_until = max(self._paused_until, self._clock() + (error.retry_after or 0.0))
-                wait = self._wait(attempt, error.retry_after)
+                wait = self._policy.wait(attempt, error.retry_after, self._jitter())
                 if attempt >= self._policy.max_attempts or self._clock() + wait >= deadline:
                     raise
                 _log.warning(
@@ -87,8 +93,3 @@ class Retrying(Wrapper):
                 raise ModelUnavailable(f"model {self.name}: its service asks to wait {left:.0f} s", left)
             # Not all at the same moment.
             await self._sleep(left + self._policy.first_wait_seconds * self._jitter())
-
-    def _wait(self, attempt: int, retry_after: float | None) -> float:
-        doubled = self._policy.first_wait_seconds * 2.0 ** min(attempt - 1, 30)
-        half = min(self._policy.max_wait_seconds, doubled) / 2
-        return max(half, retry_after or 0.0) + half * self._jitter()

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from contracts.base.errors import NotConfigured
 from contracts.ports.model import ModelClient, ModelRequest, ModelResponse
 from contracts.ports.request_hash import request_hash
-from multi_agent.models.layers.cache import is_whole
+from multi_agent.models.layers.cache import asks_anew, is_whole
 from multi_agent.models.layers.wrapper import Wrapper
 
 _ANSWER: Final = TypeAdapter(ModelResponse)
@@ -83,7 +83,7 @@ class StoredCache(Wrapper):
         if request.purpose.partition(".")[0] in self._rules.without:
             return await self._inner.complete(request)
         path = self._path(request)
-        kept = await asyncio.to_thread(self._read, path)
+        kept = None if asks_anew(request) else await asyncio.to_thread(self._read, path)
         if kept is not None:
             return replace(kept, input_tokens=0, output_tokens=0, cached_input_tokens=0, cost_usd=0.0)
         response = await self._inner.complete(request)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from http.client import HTTPException
 from typing import Final
 
 from contracts.base.errors import StoreUnavailable
-from contracts.base.text import json_text
 from multi_agent.application.notices import Notice, Notices
 from multi_agent.bootstrap import make_client, make_database
-from multi_agent.runtime.observing.hooks import HOOK_SECONDS, Hook
+from multi_agent.runtime.observing.hooks import HOOK_SECONDS, Hook, tell
 from multi_agent.settings import Settings
 
 LOOK_SECONDS: Final = 0.5
@@ -65,15 +62,6 @@ async def _tell_all(
 
 
 async def _tell(hook: Hook, notice: Notice, say: Callable[[str], None]) -> None:
-    body = json_text(asdict(notice)).encode()
-    try:
-        await asyncio.to_thread(hook.send, body)
-    except (OSError, ValueError, HTTPException, subprocess.SubprocessError) as error:
-        say(f"--on-event {hook.shown}: {notice.event} of {notice.workflow_id} was not told: {_reason(error)}")
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong, without the command or the address."""
-    if isinstance(error, subprocess.CalledProcessError):
-        return f"exit code {error.returncode}"
-    return str(error) if isinstance(error, OSError) else type(error).__name__
+    problem = await tell(hook, asdict(notice))
+    if problem is not None:
+        say(f"--on-event {hook.shown}: {notice.event} of {notice.workflow_id} was not told: {problem}")

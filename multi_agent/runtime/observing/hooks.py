@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 import subprocess
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Final, NamedTuple
+from http.client import HTTPException
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from contracts.base.errors import InvalidInput
+from contracts.base.text import json_text
+from multi_agent.settings import Settings
 
 HOOK_SECONDS: Final = 10.0
 """How long a command or a server may take."""
@@ -24,20 +28,42 @@ class Hook(NamedTuple):
     send: Callable[[bytes], None]
 
 
-def read_hook(given: str) -> Hook:
-    """Return the hook that a user named. Raises InvalidInput for neither a command nor an http address."""
+def read_hook(given: str, name: str = "--on-event") -> Hook:
+    """Return the hook that a user named with the option or setting `name`.
+
+    Raises InvalidInput for neither a command nor an http address.
+    """
     try:
         if "://" in given.partition(" ")[0]:
             parts = urlsplit(given)
             if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
-                raise InvalidInput("--on-event: an address begins with http:// or https:// and names a host")
+                raise InvalidInput(f"{name}: an address begins with http:// or https:// and names a host")
             return Hook(f"{parts.scheme}://{parts.hostname}", partial(_post, given))
         words = shlex.split(given)
     except ValueError as error:
-        raise InvalidInput(f"--on-event: {error}") from None
+        raise InvalidInput(f"{name}: {error}") from None
     if not words:
-        raise InvalidInput("--on-event is empty; name a command or an http address")
+        raise InvalidInput(f"{name} is empty; name a command or an http address")
     return Hook(words[0], partial(_run, words))
+
+
+def audit_hook(settings: Settings) -> Hook | None:
+    """Whom to tell of anchors of the audit log. Raises as `read_hook`."""
+    given = settings.audit_hook
+    return read_hook(given.get_secret_value(), "MULTI_AGENT_AUDIT_HOOK") if given else None
+
+
+async def tell(hook: Hook, what: Mapping[str, Any]) -> str | None:
+    """Send it as JSON; why that failed, without the command or the address, None when it did not."""
+    try:
+        await asyncio.to_thread(hook.send, json_text(what).encode())
+    except subprocess.CalledProcessError as error:
+        return f"exit code {error.returncode}"
+    except OSError as error:
+        return str(error)
+    except (ValueError, HTTPException, subprocess.SubprocessError) as error:
+        return type(error).__name__
+    return None
 
 
 def _post(url: str, body: bytes) -> None:

@@ -6,7 +6,10 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+EARLIER: Final = ".1"
+"""Ends the name of what was set aside of a log that grew large; see log_rotation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +37,25 @@ class LogFiles:
 
     folder: Path
     _read: dict[Path, int] = field(default_factory=dict)
+    _aside: dict[Path, int | None] = field(default_factory=dict)
+    """By log the number of the file that holds what was set aside last."""
 
     def new_lines(self) -> list[LogLine]:
         """What was added since the last call, at first everything, in the order in which it happened."""
-        found = [line for path in sorted(self.folder.glob("*.log")) for line in self._lines(path)]
+        found = [line for path in sorted(self.folder.glob("*.log")) for line in self._all_lines(path)]
         return sorted(found, key=lambda line: line.at)
 
-    def _lines(self, path: Path) -> Iterator[LogLine]:
+    def _all_lines(self, path: Path) -> Iterator[LogLine]:
+        """Also those that were set aside before they were read."""
+        earlier = path.with_name(path.name + EARLIER)
+        made = earlier.stat().st_ino if earlier.exists() else None
+        if made not in {None, self._aside.get(path)}:
+            self._read[earlier], self._read[path] = self._read.get(path, 0), 0
+            yield from self._lines(earlier, path.stem)
+        self._aside[path] = made
+        yield from self._lines(path, path.stem)
+
+    def _lines(self, path: Path, source: str) -> Iterator[LogLine]:
         begin = self._read.get(path, 0)
         if path.stat().st_size < begin:
             begin = 0  # it was begun anew
@@ -54,7 +69,7 @@ class LogFiles:
             fields = _fields(raw.decode(errors="replace"))
             # What has no time of its own, as a line of a traceback, stays behind the line before.
             last = str(fields.setdefault("timestamp", last))
-            yield LogLine(path.stem, fields)
+            yield LogLine(source, fields)
 
 
 def _fields(text: str) -> dict[str, Any]:

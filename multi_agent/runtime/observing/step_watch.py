@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from contracts.base.errors import BusUnavailable, DecodeError
-from contracts.base.redaction import Redactor
+from contracts.base.secrets.redaction import Redactor
 from contracts.messages.channels import Channels
 from contracts.messages.events import TaskEvent, decode
 from contracts.messages.steps import StepTaken

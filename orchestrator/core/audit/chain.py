@@ -15,9 +15,11 @@ from typing import Any, Final, NamedTuple
 
 from pydantic_core import from_json
 
-from orchestrator.core.audit.entries import AuditEntry, plain_fact
+from orchestrator.core.audit.entries import AuditEntry, AuditKind, plain_fact
 
 FIRST_HASH: Final = "0" * 64
+_REPEATED: Final = ("chain", "number", "at", "kind", "workflow_id")
+"""The columns that repeat the text, in their order."""
 
 
 class Head(NamedTuple):
@@ -42,10 +44,19 @@ class AuditRow(NamedTuple):
     hash: str
 
     @property
+    def said(self) -> dict[str, Any]:
+        """What the text says; {} where it cannot be read."""
+        try:
+            found = from_json(self.entry)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    @property
     def facts(self) -> dict[str, Any]:
-        """What the text says."""
-        found: dict[str, Any] = from_json(self.entry)
-        return found
+        """The facts of what the text says."""
+        found = self.said.get("facts")
+        return found if isinstance(found, dict) else {}
 
 
 def row_hash(previous: str, entry: str) -> str:
@@ -99,6 +110,8 @@ class Verified:
     """The last good row of each chain."""
     bad: list[BadRow] = field(default_factory=list)
     """The first bad row of each chain that has one."""
+    open_effects: dict[str, AuditRow] = field(default_factory=dict)
+    """By their ids: effects that were intended, and nothing says how they ended."""
 
 
 def verify(
@@ -121,6 +134,8 @@ def verify(
             bad[row.chain] = BadRow(row.chain, min(row.number, head.number + 1), why)
         else:
             found.heads[row.chain] = Head(row.number, row.hash)
+            if row.kind.startswith("effect."):
+                _follow(row, found.open_effects)
     for chain, number, why in _ends(found.heads, heads, marks):
         bad.setdefault(chain, BadRow(chain, number, why))
     found.bad = sorted(bad.values(), key=lambda one: (one.chain, one.number))
@@ -134,12 +149,16 @@ def _problem(row: AuditRow, head: Head) -> str | None:
         return f"row {head.number + 1} {what}: row {row.number} follows row {head.number}"
     if row.hash != row_hash(head.hash, row.entry):
         return "its hash is not that of its text and of the row before"
-    try:
-        said = row.facts
-        same = (said["chain"], said["number"], said["at"], said["kind"], said.get("workflow_id"))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return "its text cannot be read"
-    return None if same == row[:5] else "its columns are not what its text says"
+    said = tuple(map(row.said.get, _REPEATED))
+    return None if said == row[:5] else "its columns are not what its text says"
+
+
+def _follow(row: AuditRow, effects: dict[str, AuditRow]) -> None:
+    name = str(row.facts.get("effect_id"))
+    if row.kind == AuditKind.INTENDED:
+        effects[name] = row
+    else:
+        effects.pop(name, None)
 
 
 _Marks = dict[str, dict[int, list[tuple[str, str]]]]

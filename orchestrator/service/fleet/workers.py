@@ -173,6 +173,7 @@ class Workers:
 
     async def _doubt(self, worker_id: str, why: str) -> None:
         """Give what a silent worker holds to others: the same dispatches, and nobody is blamed."""
+        self.metrics.expiries.inc()
         view = self.leases.workers.get(worker_id)
         silent = self.monotonic - view.renewed_at if view else self.leases.lease_seconds
         held, hands = await self._take(worker_id, why)

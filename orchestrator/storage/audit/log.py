@@ -20,7 +20,8 @@ _COLUMNS = (_c.chain, _c.number, _c.at, _c.kind, _c.workflow_id, _c.entry, _c.ha
 def append_audit(connection: Connection, entries: Iterable[tuple[str, AuditEntry]], at: float) -> None:
     """Append (chain, entry) in the caller's transaction, which is that of what they record.
 
-    Whoever appends to the same chain meanwhile waits for the end of this transaction.
+    Whoever appends to the same chain meanwhile waits for the end of this transaction, in which this must be
+    called once at most: two transactions that lock several chains must do it in the same order.
     """
     by_chain: dict[str, list[AuditEntry]] = defaultdict(list)
     for chain, entry in entries:
@@ -56,19 +57,28 @@ def read_heads(connection: Connection) -> dict[str, Head]:
     return {chain: Head(number, text) for chain, number, text in rows}
 
 
+def settle_heads(connection: Connection) -> dict[str, Head]:
+    """The heads, in a transaction that writes: SQLite brings nothing to the disk for one that does not."""
+    if connection.dialect.name == "sqlite":
+        connection.execute(update(t.audit_heads).values(number=t.audit_heads.c.number))
+    return read_heads(connection)
+
+
 def read_rows(connection: Connection) -> Iterator[AuditRow]:
     """All rows by chain and number, some thousand at a time."""
-    after: tuple[str, int] | None = None
-    while True:
-        query = select(*_COLUMNS).order_by(_c.chain, _c.number).limit(_PAGE)
-        if after is not None:
-            chain, number = after
-            query = query.where(or_(_c.chain > chain, (_c.chain == chain) & (_c.number > number)))
-        page = connection.execute(query).all()
-        yield from (AuditRow._make(row) for row in page)
-        if len(page) < _PAGE:
-            return
-        after = page[-1].chain, page[-1].number
+    page = read_page(connection, None)
+    while page:
+        yield from page
+        page = read_page(connection, page[-1])
+
+
+def read_page(connection: Connection, after: AuditRow | None) -> list[AuditRow]:
+    """Some thousand rows by chain and number, those behind one or the first; [] at the end."""
+    query = select(*_COLUMNS).order_by(_c.chain, _c.number).limit(_PAGE)
+    if after is not None:
+        same = (_c.chain == after.chain) & (_c.number > after.number)
+        query = query.where(or_(_c.chain > after.chain, same))
+    return [AuditRow._make(row) for row in connection.execute(query)]
 
 
 def read_newest(

@@ -26,6 +26,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "chaos": ("--list",),
     "sandbox test": ("--list",),
     "approve": ("--show",),
+    "approvals approve": ("--show",),
     "answer": ("--show",),
     "budget raise": ("--tokens", "1000"),
     "redis-acl": ("--passwords", "passwords"),
@@ -33,7 +34,8 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "rollout rollback": ("--reason", "no"),
 }
 """So that a command takes no minutes, and says the same each time."""
-WITH_ARGUMENTS = frozenset({"run", "plan", "gateway-key"})
+_DECIDING = {"approve", "reject", *(f"approvals {one}" for one in ("approve", "reject", "show", "always"))}
+WITH_ARGUMENTS = frozenset({"run", "plan", "gateway-key"}) | _DECIDING
 """Those that are called with arguments that they can do without."""
 SERVING = frozenset({"up", "orchestrator", "worker", "watch", "gateway", "rollout serve"})
 """Those that go on until they are stopped."""

@@ -72,6 +72,7 @@ TEXTS: Mapping[str, _Text] = {
         },
         ("artifact store", "/proc/none"),
     ),
+    "audit_hook": _Text({"form": "ftp://host"}, ("an address begins with http",)),
     "model": _Text(
         {"form": "nonsense", "unwritable": "manual:/proc/none", "absent": "openai:"}, ("model", "/proc/none")
     ),
@@ -103,6 +104,8 @@ TEXTS: Mapping[str, _Text] = {
     "github_token": _Text({"form": "no token"}, ("GH_TOKEN",)),
     "github_enterprise_token": _Text({"form": "no token"}, ("GH_ENTERPRISE_TOKEN",)),
     "gitlab_token": _Text({"form": "no token"}, ("GITLAB_TOKEN",)),
+    "otlp_endpoint": _Text({"form": "nonsense", "unreachable": f"http://{AWAY}"}, ("traces",)),
+    "otlp_headers": _Text({"form": "nonsense"}),
     "forges": _Text({"form": "nonsense"}, ("MULTI_AGENT_FORGES",)),
     "role_budgets": _Text({"form": "nonsense"}, ("MULTI_AGENT_ROLE_BUDGETS",)),
     "environment": _Text({"absent": "/nonexistent", "file": "plan.json"}, ("environment",)),

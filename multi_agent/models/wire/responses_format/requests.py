@@ -22,7 +22,8 @@ from multi_agent.models.wire.responses_format.items import read_item, write_item
 from multi_agent.models.wire.seals import gathered, kept_for
 
 _GROUP: Final = "namespace"
-_SEALS: Final = "reasoning.encrypted_content"
+SEALS: Final = "reasoning.encrypted_content"
+"""How a service is asked for what it wants back of a model's thoughts."""
 _REFUSED: Final = {
     "previous_response_id": "answers kept at the service are known to it alone; send the whole conversation",
     "conversation": "conversations kept at the service are known to it alone; send the whole conversation",
@@ -42,7 +43,7 @@ def read_request(body: Any, notes: Notes) -> WireRequest:
     if (reasoning := top.child("reasoning")) and reasoning.text("summary"):
         parameters["show_thoughts"], places["show_thoughts"] = True, reasoning.at("summary")
     for index, wanted in enumerate(top.texts("include") or ()):
-        if wanted != _SEALS:
+        if wanted != SEALS:
             notes.lose(f"$.include[{index}]", f"{wanted!r} is known to OpenAI alone")
     if top.text("truncation") not in ("", "disabled"):
         notes.lose("$.truncation", "requests are sent whole")
@@ -69,7 +70,7 @@ def write_request(request: WireRequest, notes: Notes, service: WireService) -> d
     body: dict[str, Any] = {
         "model": service.model or request.model,
         "input": write_items(turns, notes),
-        "include": [_SEALS],
+        "include": [SEALS],
         "store": request.parameters.get("store", False),
     }
     if instructions:

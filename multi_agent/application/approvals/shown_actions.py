@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from multi_agent.application.waiting import Pending
+from multi_agent.application.approvals.pages import pages_of
+from multi_agent.application.waiting import Pending, PendingApproval
 
 MOST_KEPT: Final = 500
 
@@ -26,15 +27,31 @@ class ShownActions:
         self._file = data / f"shown-{os.geteuid()}.json"
 
     def last(self, pending: Pending) -> str | None:
-        """The hash under which the task was last shown; None when it never was."""
-        return self._read().get(_name(pending))
+        """The hash under which the task was last shown, every page of it; None when it never was."""
+        known = self._read()
+        shown = {known.get(name) for name in _names(pending)}
+        return shown.pop() if len(shown) == 1 else None
+
+    def unread(self, approval: PendingApproval) -> int | None:
+        """The first page of a long action that was not shown as it is now, from 1 on; None when all were."""
+        names, known = _names(approval), self._read()
+        if len(names) == 1:
+            return None
+        unread = (n for n, name in enumerate(names, 1) if known.get(name) != approval.action_hash)
+        return next(unread, None)
 
     def note(self, waiting: Iterable[Pending]) -> None:
-        """Remember that these were shown just now, whole."""
-        now = {_name(one): one.action_hash for one in waiting}
+        """Remember that these were shown just now: whole, or the first page of those that have several."""
+        self._note({_names(one)[0]: one.action_hash for one in waiting})
+
+    def note_page(self, approval: PendingApproval, number: int) -> None:
+        """Remember that this page of it was shown just now, from 1 on."""
+        self._note({_names(approval)[number - 1]: approval.action_hash})
+
+    def _note(self, now: Mapping[str, str]) -> None:
         if not now:
             return
-        kept = {name: value for name, value in self._read().items() if name not in now} | now
+        kept = {name: value for name, value in self._read().items() if name not in now} | dict(now)
         newest = dict(list(kept.items())[-MOST_KEPT:])
         with suppress(OSError):
             self._write(json.dumps(newest))
@@ -59,5 +76,8 @@ class ShownActions:
         unfinished.replace(self._file)
 
 
-def _name(pending: Pending) -> str:
-    return f"{pending.workflow_id}/{pending.task_id}"
+def _names(pending: Pending) -> tuple[str, ...]:
+    """A name for each page of it."""
+    name = f"{pending.workflow_id}/{pending.task_id}"
+    pages = pages_of(pending.action) if isinstance(pending, PendingApproval) else ("",)
+    return (name, *(f"{name}#{number}" for number in range(2, len(pages) + 1)))

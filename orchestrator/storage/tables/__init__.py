@@ -11,19 +11,19 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
     false,
 )
 
+from orchestrator.storage.tables.naming import metadata
+from orchestrator.storage.tables.rollouts import rollout_decisions, rollout_requests, rollouts
+
+__all__ = ("metadata", "rollout_decisions", "rollout_requests", "rollouts")
+
 REVISION = "0011"
 """The newest revision of `migrations`; these tables are what it leads to."""
-
-metadata = MetaData(
-    naming_convention={"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_N_name)s"}
-)
 
 _serial = BigInteger().with_variant(Integer, "sqlite")
 
@@ -64,6 +64,7 @@ workflows = Table(
     Column("finished_at", Double, nullable=True),
     Column("questions", Boolean, nullable=False, server_default=false()),
     Column("budget", Text, nullable=True),
+    Column("approvals", Text, nullable=True),
     Index(None, "status", "shard"),
     Index(None, "created_at"),
 )
@@ -177,6 +178,34 @@ dead_letters = Table(
     Index(None, "origin", unique=True),
 )
 
+release_approvals = Table(
+    "release_approvals",
+    metadata,
+    Column("number", _serial, primary_key=True, autoincrement=True),
+    Column("action_hash", String(64), nullable=False),
+    Column("base_hash", String(64), nullable=False),
+    Column("workflow_id", String(100), nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("action", Text, nullable=False),
+    Column("rule", String(100), nullable=False),
+    Column("risk", String(10), nullable=False),
+    Column("hours", Double, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("asked_at", Double, nullable=False),
+    Column("person", Text, nullable=True),
+    Column("comment", Text, nullable=True),
+    Column("decided_at", Double, nullable=True),
+    Column("until", Double, nullable=True),
+    Column("used_by", String(100), nullable=True),
+    Index(None, "action_hash", unique=True),
+    Index(None, "base_hash"),
+    Index(None, "workflow_id", "kind"),
+)
+"""Releases into a user's repository that a person must allow; the action is JSON, and hashed.
+
+base_hash is that of the action without what became of an earlier approval of it.
+"""
+
 counters = Table(
     "counters",
     metadata,
@@ -208,69 +237,3 @@ audit_heads = Table(
     Column("hash", String(64), nullable=False),
 )
 """The newest row of each chain; who appends to one locks it here."""
-
-rollouts = Table(
-    "rollouts",
-    metadata,
-    Column("rollout_id", String(100), primary_key=True),
-    Column("plan", Text, nullable=False),
-    Column("state", String(20), nullable=False),
-    Column("stage", Integer, nullable=False),
-    Column("stage_since", Double, nullable=False),
-    Column("revision", BigInteger, nullable=False),
-    Column("started_at", Double, nullable=False),
-    Column("ended_at", Double, nullable=True),
-)
-"""Rollouts from a legacy agent; `revision` grows with each change."""
-
-rollout_decisions = Table(
-    "rollout_decisions",
-    metadata,
-    Column("rollout_id", String(100), primary_key=True),
-    Column("revision", BigInteger, primary_key=True, autoincrement=False),
-    Column("at", Double, nullable=False),
-    Column("action", String(20), nullable=False),
-    Column("who", String(200), nullable=False),
-    Column("stage", Integer, nullable=False),
-    Column("why", Text, nullable=False),
-    Column("details", Text, nullable=False),
-)
-"""What led to each revision, with the numbers that it rests on as JSON."""
-
-rollout_requests = Table(
-    "rollout_requests",
-    metadata,
-    Column("rollout_id", String(100), primary_key=True),
-    Column("request_id", String(200), primary_key=True),
-    Column("stage", Integer, nullable=False),
-    Column("percent", Integer, nullable=False),
-    Column("shadow", Integer, nullable=False),
-    Column("assigned", String(20), nullable=False),
-    Column("key_hash", String(16), nullable=False),
-    Column("counts", Boolean, nullable=False),
-    Column("centre", Integer, nullable=False),
-    Column("pace", Double, nullable=True),
-    Column("block", Integer, nullable=False),
-    Column("begun_at", Double, nullable=False),
-    Column("legacy_success", Boolean, nullable=True),
-    Column("legacy_seconds", Double, nullable=True),
-    Column("legacy_iterations", Integer, nullable=True),
-    Column("legacy_cost_usd", Double, nullable=True),
-    Column("legacy_findings", Integer, nullable=True),
-    Column("success", Boolean, nullable=True),
-    Column("seconds", Double, nullable=True),
-    Column("iterations", Integer, nullable=True),
-    Column("cost_usd", Double, nullable=True),
-    Column("findings", Integer, nullable=True),
-    Column("failing", Boolean, nullable=True),
-    Column("time_tenths", Integer, nullable=True),
-    Column("cost_tenths", Integer, nullable=True),
-    Column("rating", Integer, nullable=True),
-    Column("complaint", Boolean, nullable=True),
-    Index(None, "rollout_id", "stage", "key_hash"),
-)
-"""What programs recorded of their requests; columns without `legacy_` are those of the multi-agent arm.
-
-counts: whether it is evidence. centre, pace: the legacy arm's success in twentieths and mean seconds, as they
-were known when it came. time_tenths, cost_tenths: in tenths of that pace, and of the limit.
-"""

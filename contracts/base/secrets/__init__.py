@@ -1,0 +1,1 @@
+"""Removes secrets from text: known ones, and what looks like one."""

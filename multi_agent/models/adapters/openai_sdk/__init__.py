@@ -1,0 +1,1 @@
+"""Services that are asked through the `openai` SDK: chat completions, and responses."""

@@ -1,0 +1,1 @@
+"""Traces: what happened in a workflow as spans, from what is stored."""

@@ -1,0 +1,1 @@
+"""Approvals that are rows of their own."""
