@@ -133,13 +133,17 @@ class TrafficSplitter:
     def _begin(self, key: str, request_id: str | None) -> _Run:
         flag = self._flags.flag()
         hashed = key_hash(flag.rollout, key)
+        # Without room there is no shadow for any key, and that is recorded: a key that alone were left out for
+        # want of room would change the shares of the arms, by which all of them are weighed.
+        has_room = bool(flag.shadow) and self._shadows.acquire(blocking=False)
+        if not has_room:
+            flag = replace(flag, shadow=0)
         arm = assigned(flag, hashed)
+        if has_room and arm != "shadowed":
+            self._shadows.release()
         recorded = flag.rollout if flag.state == "running" else ""
         name = recorded_id(request_id) if request_id else uuid4().hex
         run = _Run(recorded, name, arm, self._recorder, self._failing)
-        if arm == "shadowed" and not self._shadows.acquire(blocking=False):
-            # Whether there is room has nothing to do with how it would have gone: it does not count at all.
-            return replace(run, rollout="", assigned="legacy")
         if recorded:
             shares: dict[str, object] = {"stage": flag.stage, "percent": flag.percent, "shadow": flag.shadow}
             run.record(shares | {"kind": "begun", "key_hash": hashed, "assigned": arm})

@@ -6,6 +6,9 @@ import asyncio
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
+from math import log
+from random import Random
 from statistics import median
 
 import pytest
@@ -14,6 +17,7 @@ from contracts.base.errors import InvalidInput, ModelUnavailable
 from contracts.messages.rollout import Begun, Ended, Rated, RolloutRecord
 from multi_agent.rollout import ArmAnswer, LegacyOnly, TrafficSplitter
 from multi_agent.rollout.assignment import Flag, assigned, key_hash
+from multi_agent.rollout.evidence import OutcomeGroup, gate_log_e
 from multi_agent.rollout.flags import FixedFlag, Overridden
 
 
@@ -159,7 +163,7 @@ def test_in_the_shadow_both_work_and_legacy_answers_without_waiting() -> None:
     assert kept.ended()[1] == ("multi_agent", True, False)
 
 
-def test_shadows_without_room_are_not_counted_at_all() -> None:
+def test_without_room_there_is_no_shadow_and_that_is_recorded() -> None:
     kept, go = Kept(), threading.Event()
 
     def slow(request: str) -> str:
@@ -169,8 +173,45 @@ def test_shadows_without_room_are_not_counted_at_all() -> None:
     splitter = TrafficSplitter(legacy=legacy, multi_agent=slow, flags=flag(0, 100), recorder=kept)
     assert {splitter.call("x", key=str(number)) for number in range(40)} == {"legacy x"}
     go.set()
-    until(lambda: len(kept.ended()) == 64)
-    assert Counter(arm for arm, _, _ in kept.ended()) == {"legacy": 32, "multi_agent": 32}
+    until(lambda: len(kept.ended()) == 72)
+    assert Counter(arm for arm, _, _ in kept.ended()) == {"legacy": 40, "multi_agent": 32}
+    given = Counter((one.shadow, one.assigned) for one in kept.records if isinstance(one, Begun))
+    assert given == {(100, "shadowed"): 32, (0, "legacy"): 8}
+
+
+def test_requests_that_need_no_shadow_take_no_place() -> None:
+    kept = Kept()
+    splitter = TrafficSplitter(legacy=legacy, multi_agent=ours, flags=flag(99, 1), recorder=kept)
+    for number in range(200):
+        splitter.call("x", key=str(number))
+    assert {one.shadow for one in kept.records if isinstance(one, Begun)} == {1}
+
+
+def test_shadows_that_find_no_room_promote_no_worse_arm() -> None:
+    """Legacy 85 %, ours 80 %, a margin of 5 points, and shadows that are long at work."""
+    promoted, caller = 0, threading.current_thread()
+    for seed in range(6):
+        chance, kept, go = Random(seed), Kept(), threading.Event()
+        counts: Counter[OutcomeGroup] = Counter()
+
+        def slow(request: str, go: threading.Event = go) -> str:
+            if threading.current_thread() is not caller:
+                go.wait(30)
+            return "late"
+
+        flags = FixedFlag(Flag(10, 15, f"trial {seed}", 0, "running"))
+        splitter = TrafficSplitter(legacy=legacy, multi_agent=slow, flags=flags, recorder=kept)
+        for number in range(5_000):
+            splitter.call("x", key=str(number))
+        for one in kept.records:
+            if isinstance(one, Begun):
+                theirs = None if one.assigned == "multi_agent" else chance.random() < 0.85
+                mine = None if one.assigned == "legacy" else chance.random() < 0.80
+                counts[OutcomeGroup(0, one.percent, one.shadow, one.assigned, 17, theirs, mine, 1)] += 1
+        go.set()
+        outcomes = [replace(group, count=count) for group, count in counts.items()]
+        promoted += gate_log_e(outcomes, 0.05) >= log(20)
+    assert promoted == 0
 
 
 async def test_coroutine_functions_are_awaited_and_plain_ones_run_in_threads() -> None:
