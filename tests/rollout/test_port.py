@@ -224,9 +224,14 @@ def test_a_request_that_trickles_in_ends_with_its_deadline() -> None:
         assert reader.readline() == b"GET /flag\n"
         incoming.request_ended()
         ended = threading.Event()
-        trickle = threading.Thread(
-            target=lambda: [there.send(b"G") for _ in range(100) if not ended.wait(0.05)]
-        )
+
+        def trickle_in() -> None:
+            for letter in b"GET /flag" * 6 + b"\n":
+                if ended.wait(0.05):
+                    return
+                there.send(bytes([letter]))
+
+        trickle = threading.Thread(target=trickle_in)
         trickle.start()
         with pytest.raises(TimeoutError):
             reader.readline()
