@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import partial
 from inspect import isawaitable, iscoroutine, iscoroutinefunction
@@ -161,7 +162,7 @@ class TrafficSplitter:
 
     def _start_shadow(self, run: _Run, request: Any, loop: asyncio.AbstractEventLoop | None = None) -> None:
         """In a thread of its own, which takes none of a loop's and holds up no program that ends."""
-        shadow = partial(self._shadow, run, request, loop)
+        shadow = partial(copy_context().run, self._shadow, run, request, loop)
         try:
             threading.Thread(target=shadow, name="rollout-shadow", daemon=True).start()
         except RuntimeError as error:

@@ -8,9 +8,12 @@ import sys
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from dataclasses import replace
 from math import log
 from random import Random
+
+import pytest
 
 from contracts.messages.rollout import Begun
 from multi_agent.rollout import ArmAnswer, TrafficSplitter
@@ -99,6 +102,21 @@ async def test_shadows_hold_up_no_thread_of_the_loop() -> None:
         assert await asyncio.wait_for(splitter.acall("x", key=str(number)), 5) == "legacy x"
     go.set()
     await asyncio.to_thread(until, lambda: len(kept.ended()) == 8)
+
+
+@pytest.mark.parametrize("in_a_loop", [False, True])
+def test_a_shadow_has_the_context_of_its_caller(in_a_loop: bool) -> None:
+    kept, tenant = Kept(), ContextVar[str]("tenant")
+    splitter = TrafficSplitter(
+        legacy=legacy, multi_agent=lambda request: tenant.get(), flags=flag(0, 100), recorder=kept
+    )
+    tenant.set("ann")
+    if in_a_loop:
+        assert asyncio.run(splitter.acall("x", key="k")) == "legacy x"
+    else:
+        assert splitter.call("x", key="k") == "legacy x"
+    until(lambda: len(kept.ended()) == 2)
+    assert sorted(kept.ended()) == [("legacy", True, False), ("multi_agent", True, False)]
 
 
 async def test_what_a_plain_function_returns_in_the_shadow_is_awaited_in_the_loop() -> None:
