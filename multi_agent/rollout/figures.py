@@ -25,6 +25,7 @@ class ArmFigures:
     """Requests that say what they cost."""
     iterations: float | None = None
     findings: int = 0
+    """Of all stages, since one may come when the next has begun."""
     findings_known: int = 0
     rating: float | None = None
     """Mean from 1 to 5; a complaint is a 1."""

@@ -43,8 +43,12 @@ class RolloutLink:
 
     def __init__(self, url: str, token: str | None = None) -> None:
         """Raises NotConfigured for a URL that is none of http or https."""
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        try:
+            parts = urlsplit(url)
+            known = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # brackets and ports that are none
+            known = False
+        if not known:
             raise NotConfigured(f"the URL of the rollout is {url!r}; give http://HOST:PORT or https://HOST")
         self._parts = parts
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -59,7 +63,7 @@ class RolloutLink:
     def flag(self) -> Flag:
         """See FlagSource."""
         if self._pid != os.getpid():
-            self._start()
+            self._start(wait=False)  # the parent's flag stands meanwhile
         return self._flag
 
     def record(self, record: RolloutRecord) -> None:
@@ -82,7 +86,7 @@ class RolloutLink:
         self._listener.join(_LAST_SECONDS)
         atexit.unregister(self.close)
 
-    def _start(self) -> None:
+    def _start(self, *, wait: bool = True) -> None:
         """Start both threads; a process that was forked has none of its parent's."""
         with self._lock:
             if self._pid == os.getpid():
@@ -97,7 +101,8 @@ class RolloutLink:
             self._sender = threading.Thread(target=self._send, name="rollout-records", daemon=True)
             self._listener.start()
             self._sender.start()
-        heard.wait(_FIRST_SECONDS)
+        if wait:
+            heard.wait(_FIRST_SECONDS)
 
     def _listen(self, heard: threading.Event) -> None:
         caller, stopped = self._caller(), self._stopped

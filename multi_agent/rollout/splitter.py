@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import partial
-from inspect import iscoroutinefunction
+from inspect import isawaitable, iscoroutine, iscoroutinefunction
 from types import TracebackType
 from typing import Any, Final
 from uuid import uuid4
@@ -85,10 +86,9 @@ class TrafficSplitter:
                 return self._work(run, "multi_agent", request)
             except self._failing as error:
                 _say_fallback(error)
-                return self._value(self._arms["legacy"](request))
+                return self._value(_plain(self._arms["legacy"](request)))
         if run.assigned == "shadowed":
-            shadow = partial(self._shadow, run, request)
-            threading.Thread(target=shadow, name="rollout-shadow", daemon=True).start()
+            self._start_shadow(run, request)
         return self._work(run, "legacy", request)
 
     async def acall(self, request: Any, *, key: str, request_id: str | None = None) -> Any:
@@ -101,9 +101,12 @@ class TrafficSplitter:
                 _say_fallback(error)
                 return self._value(await _called(self._arms["legacy"], request))
         if run.assigned == "shadowed":
-            task = asyncio.create_task(self._ashadow(run, request))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            if iscoroutinefunction(self._arms["multi_agent"]):
+                task = asyncio.create_task(self._ashadow(run, request))
+                self._tasks.add(task)
+                task.add_done_callback(self._shadow_ended)
+            else:
+                self._start_shadow(run, request, asyncio.get_running_loop())
         return await self._awork(run, "legacy", request)
 
     def rate(self, request_id: str, rating: int) -> None:
@@ -133,31 +136,45 @@ class TrafficSplitter:
     def _begin(self, key: str, request_id: str | None) -> _Run:
         flag = self._flags.flag()
         hashed = key_hash(flag.rollout, key)
+        # Without room there is no shadow for any key, and that is recorded: to leave out those alone that
+        # found none would change the shares of the arms, by which all are weighed.
+        has_room = bool(flag.shadow) and self._shadows.acquire(blocking=False)
+        if not has_room:
+            flag = replace(flag, shadow=0)
         arm = assigned(flag, hashed)
+        if has_room and arm != "shadowed":
+            self._shadows.release()
         recorded = flag.rollout if flag.state == "running" else ""
         name = recorded_id(request_id) if request_id else uuid4().hex
         run = _Run(recorded, name, arm, self._recorder, self._failing)
-        if arm == "shadowed" and not self._shadows.acquire(blocking=False):
-            # Whether there is room has nothing to do with how it would have gone: it does not count at all.
-            return replace(run, rollout="", assigned="legacy")
         if recorded:
             shares: dict[str, object] = {"stage": flag.stage, "percent": flag.percent, "shadow": flag.shadow}
             run.record(shares | {"kind": "begun", "key_hash": hashed, "assigned": arm})
         return run
 
-    def _work(self, run: _Run, arm: Arm, request: Any) -> Any:
+    def _work(self, run: _Run, arm: Arm, request: Any, loop: asyncio.AbstractEventLoop | None = None) -> Any:
         with _Work(run, arm) as work:
-            return self._done(work, self._arms[arm](request))
+            return self._done(work, _plain(self._arms[arm](request), loop))
 
     async def _awork(self, run: _Run, arm: Arm, request: Any) -> Any:
         with _Work(run, arm) as work:
             return self._done(work, await _called(self._arms[arm], request))
 
-    def _shadow(self, run: _Run, request: Any) -> None:
+    def _start_shadow(self, run: _Run, request: Any, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """In a thread of its own, which takes none of a loop's and holds up no program that ends."""
+        shadow = partial(copy_context().run, self._shadow, run, request, loop)
         try:
-            self._work(run, "multi_agent", request)
+            threading.Thread(target=shadow, name="rollout-shadow", daemon=True).start()
+        except RuntimeError as error:
+            # Left out it would change the shares of the arms: it never ends, and counts as failed.
+            self._shadows.release()
+            _say_shadow(error)
+
+    def _shadow(self, run: _Run, request: Any, loop: asyncio.AbstractEventLoop | None) -> None:
+        try:
+            self._work(run, "multi_agent", request, loop)
         except Exception as error:
-            logger.info("rollout_shadow_failed", error=str(error)[:200])
+            _say_shadow(error)
         finally:
             self._shadows.release()
 
@@ -165,13 +182,19 @@ class TrafficSplitter:
         try:
             await self._awork(run, "multi_agent", request)
         except Exception as error:
-            logger.info("rollout_shadow_failed", error=str(error)[:200])
-        finally:
-            self._shadows.release()
+            _say_shadow(error)
+
+    def _shadow_ended(self, task: asyncio.Task[None]) -> None:
+        """Also of one that was cancelled before it began."""
+        self._tasks.discard(task)
+        self._shadows.release()
 
     def _done(self, work: _Work, result: Any) -> Any:
         try:
-            work.answer = result if isinstance(result, ArmAnswer) else self._measure(result)
+            found = result if isinstance(result, ArmAnswer) else self._measure(result)
+            if not isinstance(found, ArmAnswer):
+                raise TypeError(f"the measure returned {type(found).__name__}, no ArmAnswer")
+            work.answer = replace(found, success=bool(found.success))
         except Exception as error:
             logger.warning("rollout_measure_failed", error=str(error)[:200])
             work.answer = ArmAnswer(result, success=False)
@@ -218,7 +241,7 @@ class _Work:
         ended: dict[str, object] = {
             "kind": "ended",
             "arm": self._arm,
-            "success": bool(answer.success) and error is None,
+            "success": answer.success and error is None,
             "failing": isinstance(error, run.failing),
             "seconds": time.monotonic() - self._started,
         }
@@ -231,7 +254,27 @@ class _Work:
 async def _called(arm: Callable[[Any], Any], request: Any) -> Any:
     if iscoroutinefunction(arm):
         return await arm(request)
-    return await asyncio.to_thread(arm, request)
+    result = await asyncio.to_thread(arm, request)
+    return await result if isawaitable(result) else result
+
+
+def _plain(result: Any, loop: asyncio.AbstractEventLoop | None = None) -> Any:
+    """What an arm returned in a thread; an awaitable is awaited in the loop. Raises InvalidInput."""
+    if not isawaitable(result):
+        return result
+    if loop is not None and not loop.is_closed():
+        return asyncio.run_coroutine_threadsafe(_awaited(result), loop).result()
+    if iscoroutine(result):
+        result.close()
+    raise InvalidInput("an arm of this splitter returned an awaitable; await `acall` instead")
+
+
+async def _awaited(result: Awaitable[Any]) -> Any:
+    return await result
+
+
+def _say_shadow(error: Exception) -> None:
+    logger.info("rollout_shadow_failed", error=f"{type(error).__name__}: {str(error)[:200]}")
 
 
 def _say_fallback(error: Exception) -> None:

@@ -22,6 +22,7 @@ from orchestrator.storage.sql.database import Database
 from tests.rollout.days import ANN, HOUR, Days
 
 SHORT = {"stages": [{"percent": 50, "hours": 1}, {"percent": 100, "hours": 1}]}
+ALL = {"stages": [{"percent": 100, "hours": 1}]}
 AT_ONCE = {"stages": [{"percent": 50, "hours": 0}, {"percent": 100, "hours": 1}]}
 
 
@@ -221,3 +222,76 @@ async def test_of_two_changes_of_one_revision_the_second_is_none(database: Datab
     assert await days.store.change(replace(changed, stage=0), why, entry) is False
     assert (await days.store.find()) == changed
     assert len(await days.store.decisions("trial")) == 2
+
+
+async def test_what_is_under_way_counts_as_taken(database: Database) -> None:
+    days = Days(database)
+    await days.start(plan=ALL)
+    begun = [
+        Begun(
+            rollout="trial",
+            request_id=f"r{number}",
+            key_hash=key_hash("trial", f"k{number}"),
+            stage=0,
+            percent=100,
+            shadow=0,
+            assigned="multi_agent",
+        )
+        for number in range(100)
+    ]
+    away = {"rollout": "trial", "arm": "multi_agent", "success": False, "failing": True, "seconds": 0.1}
+    await days.desk.take([*begun, *(Ended.model_validate(away | {"request_id": f"r{n}"}) for n in range(3))])
+    assert (await standing_of(days.store, None, days.now)).decision.action == "stay"
+    await days.desk.take([Ended.model_validate(away | {"request_id": f"r{n}"}) for n in range(3, 60)])
+    alarms = (await standing_of(days.store, None, days.now)).decision.alarms
+    assert "failing" in [one.name for one in alarms if not one.passed]
+
+
+async def test_a_finding_that_comes_when_the_next_stage_has_begun_rolls_back(database: Database) -> None:
+    days = Days(database)
+    await days.start(plan=SHORT)
+    begun = Begun(
+        rollout="trial",
+        request_id="r",
+        key_hash=key_hash("trial", "k"),
+        stage=0,
+        percent=50,
+        shadow=0,
+        assigned="multi_agent",
+    )
+    await days.desk.take([begun])
+    await promote(days.store, ANN, days.now, closed=True)
+    late = {"rollout": "trial", "request_id": "r", "arm": "multi_agent", "success": True, "seconds": 9.0}
+    await days.desk.take([Ended.model_validate(late | {"findings": 1})])
+    await days.desk.judge()
+    assert (await standing_of(days.store, None, days.now)).row.state == "rolled_back"
+
+
+async def test_a_completed_rollout_is_rolled_back_on_a_persons_word_alone(database: Database) -> None:
+    days = Days(database)
+    await days.start(plan=ALL)
+    completed, row = await promote(days.store, ANN, days.now, closed=True), await days.store.find()
+    assert completed.flag == Flag(100, 0, "trial", 0, "completed")
+    assert row is not None
+    why = RolloutDecision("trial", 3, days.now, "promote", "ann", 0, "because", "{}")
+    entry = AuditEntry("rollout.promoted", "ann", Via.COMMAND_LINE)
+    assert await days.store.change(replace(row, revision=3), why, entry) is False
+    with pytest.raises(InvalidInput, match="no rollout runs"):
+        await promote(days.store, ANN, days.now, closed=True)
+    back = await rollback(days.store, ANN, days.now)
+    assert back.flag == Flag(0, 0, "trial", 0, "rolled_back")
+    with pytest.raises(InvalidInput, match="no rollout runs"):
+        await rollback(days.store, ANN, days.now)
+
+
+async def test_a_persons_word_is_tried_again_where_the_rollout_was_completed_meanwhile(
+    database: Database,
+) -> None:
+    days = Days(database)
+    await days.start(plan=ALL)
+    await asyncio.gather(
+        promote(days.store, ANN, days.now, closed=True),
+        rollback(days.store, ANN, days.now),
+        return_exceptions=True,
+    )
+    assert (await standing_of(days.store, None, days.now)).row.state == "rolled_back"

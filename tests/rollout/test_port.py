@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 from http.client import HTTPConnection
+from io import BufferedReader
 from pathlib import Path
 
 import pytest
@@ -19,7 +23,8 @@ from multi_agent.application.rollouts.standing import standing_of
 from multi_agent.rollout import TrafficSplitter
 from multi_agent.rollout.assignment import OFF, Flag
 from multi_agent.rollout.link import RolloutLink
-from multi_agent.runtime.rollouts.port import MOST_BYTES, listening
+from multi_agent.runtime.rollouts.incoming import Incoming
+from multi_agent.runtime.rollouts.port import MOST_BYTES, MOST_CONNECTIONS, listening
 from orchestrator.storage.migrate import upgrade
 from orchestrator.storage.sql.database import Database, open_database
 from orchestrator.storage.sql.transactions import Body, T
@@ -190,10 +195,48 @@ async def test_a_place_that_is_taken_is_named(served: tuple[Days, str]) -> None:
         pass
 
 
-@pytest.mark.parametrize("url", ["ftp://a", "here", "http://", "redis://x"])
+@pytest.mark.parametrize(
+    "url", ["ftp://a", "here", "http://", "redis://x", "http://[::1", "http://a:x", "http://a:99999"]
+)
 def test_a_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(NotConfigured, match="URL of the rollout"):
         RolloutLink(url)
+
+
+async def test_silent_connections_are_bounded_and_give_their_places_back(served: tuple[Days, str]) -> None:
+    host, port = served[1].removeprefix("http://").split(":")
+    headers = {"Authorization": "Bearer secret"}
+    with ExitStack() as silent:
+        for _ in range(MOST_CONNECTIONS):
+            silent.enter_context(socket.create_connection((host, int(port)), timeout=10))
+        with pytest.raises(ConnectionError):
+            await asyncio.to_thread(ask, served[1], "GET", "/flag", None, headers)
+    await asyncio.sleep(0.5)
+    assert await asyncio.to_thread(ask, served[1], "GET", "/flag", None, headers) == 200
+
+
+def test_a_request_that_trickles_in_ends_with_its_deadline() -> None:
+    here, there = socket.socketpair()
+    with here, there:
+        incoming = Incoming(here, 0.5, 5.0)
+        reader = BufferedReader(incoming)
+        there.sendall(b"GET /flag\n")
+        assert reader.readline() == b"GET /flag\n"
+        incoming.request_ended()
+        ended = threading.Event()
+
+        def trickle_in() -> None:
+            for letter in b"GET /flag" * 6 + b"\n":
+                if ended.wait(0.05):
+                    return
+                there.send(bytes([letter]))
+
+        trickle = threading.Thread(target=trickle_in)
+        trickle.start()
+        with pytest.raises(TimeoutError):
+            reader.readline()
+        ended.set()
+        trickle.join()
 
 
 FORKED = """
@@ -224,3 +267,27 @@ async def test_a_program_that_forks_goes_on_in_both(served: tuple[Days, str]) ->
     assert (out.decode().strip(), process.returncode) == ("{'AB'} 0", 0), err
     figures = (await standing_of(days.store, None, days.now)).figures
     assert figures.multi_agent.ended == 21, "and what each recorded was sent before it ended"
+
+
+SILENT = """
+import os, sys, time
+from multi_agent.rollout.link import RolloutLink
+link = RolloutLink(sys.argv[1])
+if os.fork() == 0:
+    begun = time.monotonic()
+    link.flag()
+    print(time.monotonic() - begun < 0.8, flush=True)
+    os._exit(0)
+os.wait()
+os._exit(0)
+"""
+
+
+async def test_a_forked_process_waits_for_no_flag() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", SILENT, url, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await process.communicate()
+    assert out == b"True\n"

@@ -3,50 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections import Counter
 from statistics import median
+from typing import Any
 
 import pytest
 
 from contracts.base.errors import InvalidInput, ModelUnavailable
-from contracts.messages.rollout import Begun, Ended, Rated, RolloutRecord
+from contracts.messages.rollout import Begun, Ended, Rated
 from multi_agent.rollout import ArmAnswer, LegacyOnly, TrafficSplitter
 from multi_agent.rollout.assignment import Flag, assigned, key_hash
 from multi_agent.rollout.flags import FixedFlag, Overridden
-
-
-class Kept:
-    """Keeps records in a list."""
-
-    def __init__(self) -> None:
-        self.records: list[RolloutRecord] = []
-
-    def record(self, record: RolloutRecord) -> None:
-        self.records.append(record)
-
-    def ended(self) -> list[tuple[str, bool, bool]]:
-        return [(one.arm, one.success, one.failing) for one in self.records if isinstance(one, Ended)]
-
-
-def flag(percent: int, shadow: int = 0) -> FixedFlag:
-    return FixedFlag(Flag(percent, shadow, "trial", 0, "running"))
-
-
-def legacy(request: str) -> str:
-    return f"legacy {request}"
-
-
-def ours(request: str) -> ArmAnswer:
-    return ArmAnswer(f"ours {request}", True, 3, 0.25, 0)
-
-
-def until(condition: object, seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end, "never came"
-        time.sleep(0.005)
+from tests.rollout.arms import Kept, flag, legacy, ours, until
 
 
 def test_keys_stay_with_their_arm_and_shares_are_kept() -> None:
@@ -119,6 +88,16 @@ def test_a_measure_that_fails_is_no_error_of_the_caller() -> None:
     assert kept.ended() == [("legacy", False, False)]
 
 
+@pytest.mark.parametrize("returned", [True, None, "an answer"])
+def test_a_measure_that_returns_something_else_is_none_either(returned: Any) -> None:
+    kept = Kept()
+    splitter = TrafficSplitter(
+        legacy=legacy, multi_agent=ours, flags=flag(0), recorder=kept, measure=lambda value: returned
+    )
+    assert splitter.call("x", key="k") == "legacy x"
+    assert kept.ended() == [("legacy", False, False)]
+
+
 @pytest.mark.parametrize("error", [LegacyOnly(), ModelUnavailable("busy"), ConnectionResetError()])
 def test_what_our_arm_cannot_take_the_legacy_arm_answers(error: Exception) -> None:
     kept = Kept()
@@ -144,35 +123,6 @@ def test_an_error_of_an_arm_itself_reaches_the_caller_and_is_a_failure() -> None
     assert kept.ended() == [("legacy", False, False), ("multi_agent", False, False)]
 
 
-def test_in_the_shadow_both_work_and_legacy_answers_without_waiting() -> None:
-    kept, go = Kept(), threading.Event()
-
-    def slow(request: str) -> str:
-        go.wait(10)
-        return "late"
-
-    splitter = TrafficSplitter(legacy=legacy, multi_agent=slow, flags=flag(0, 100), recorder=kept)
-    assert splitter.call("x", key="k") == "legacy x"
-    assert kept.ended() == [("legacy", True, False)]
-    go.set()
-    until(lambda: len(kept.ended()) == 2)
-    assert kept.ended()[1] == ("multi_agent", True, False)
-
-
-def test_shadows_without_room_are_not_counted_at_all() -> None:
-    kept, go = Kept(), threading.Event()
-
-    def slow(request: str) -> str:
-        go.wait(10)
-        return "late"
-
-    splitter = TrafficSplitter(legacy=legacy, multi_agent=slow, flags=flag(0, 100), recorder=kept)
-    assert {splitter.call("x", key=str(number)) for number in range(40)} == {"legacy x"}
-    go.set()
-    until(lambda: len(kept.ended()) == 64)
-    assert Counter(arm for arm, _, _ in kept.ended()) == {"legacy": 32, "multi_agent": 32}
-
-
 async def test_coroutine_functions_are_awaited_and_plain_ones_run_in_threads() -> None:
     kept = Kept()
 
@@ -188,6 +138,21 @@ async def test_coroutine_functions_are_awaited_and_plain_ones_run_in_threads() -
     await asyncio.to_thread(until, lambda: len(kept.ended()) == 3)
     with pytest.raises(InvalidInput, match="await `acall`"):
         at_once.call("x", key="k")
+
+
+@pytest.mark.parametrize("shares", [(0, 0), (100, 0)])
+async def test_what_a_plain_function_returns_is_awaited_or_refused(shares: tuple[int, int]) -> None:
+    kept = Kept()
+
+    async def later(request: str) -> ArmAnswer:
+        return ours(request)
+
+    arm = lambda request: later(request)  # noqa: E731, PLW0108 - a plain function, as programs wrap theirs
+    splitter = TrafficSplitter(legacy=arm, multi_agent=arm, flags=flag(*shares), recorder=kept)
+    assert await splitter.acall("x", key="k") == "ours x"
+    with pytest.raises(InvalidInput, match="await `acall`"):
+        splitter.call("x", key="k")
+    assert [success for _, success, _ in kept.ended()] == [True, False]
 
 
 async def test_a_caller_who_gives_up_ends_nothing() -> None:

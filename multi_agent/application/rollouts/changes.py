@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -40,6 +40,8 @@ class Decider:
 
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+_HAVE_TRAFFIC: Final = frozenset({"running", "completed"})
 
 GATE: Final = Decider("the rollout's gate", Via.POLICY)
 
@@ -102,8 +104,11 @@ async def promote(store: RolloutStore, by: Decider, now: float, *, closed: bool 
 
 
 async def rollback(store: RolloutStore, by: Decider, now: float) -> Standing:
-    """A person's word to send all traffic back. Raises InvalidInput where no rollout runs."""
-    standing = await running(store, now)
+    """A person's word to send all traffic back, also from a rollout that is completed.
+
+    Raises InvalidInput where there is none of either.
+    """
+    standing = await running(store, now, _HAVE_TRAFFIC)
     await _apply(store, standing, "rollback", by, now)
     return await _again(store, standing, now)
 
@@ -123,10 +128,12 @@ async def advance(store: RolloutStore, now: float) -> Standing | None:
     return None
 
 
-async def running(store: RolloutStore, now: float) -> Standing:
-    """The rollout that runs. Raises InvalidInput where none does."""
+async def running(
+    store: RolloutStore, now: float, states: Collection[str] = frozenset({"running"})
+) -> Standing:
+    """The rollout that runs, or is in one of these states. Raises InvalidInput where none is."""
     row = await store.find()
-    if row is None or row.state != "running":
+    if row is None or row.state not in states:
         raise InvalidInput(f"no rollout runs; begin one with `{command_line('rollout', 'start', 'NAME')}`")
     return await stand(store, row, now)
 
@@ -162,7 +169,7 @@ async def _apply(
     if await store.change(changed, decision, _entry(changed, decision, by, facts)) or by is GATE:
         return
     current = await store.find(row.rollout_id)
-    if current is None or current.state != "running" or action != "rollback":
+    if current is None or current.state not in _HAVE_TRAFFIC or action != "rollback":
         raise InvalidInput(f"rollout {row.rollout_id} changed meanwhile; look at it again")
     await _apply(store, replace(standing, row=current), action, by, now)
 

@@ -15,8 +15,9 @@ from concurrent.futures import TimeoutError as TookTooLong
 from contextlib import contextmanager
 from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from typing import Final
+from io import BufferedReader
+from threading import BoundedSemaphore, Thread
+from typing import Any, Final
 
 import structlog
 from pydantic import ValidationError
@@ -25,6 +26,7 @@ from contracts.base.errors import NotConfigured, Unavailable
 from contracts.base.processes.hosts import is_loopback
 from contracts.messages.rollout import RECORDS
 from multi_agent.application.rollouts.desk import RolloutDesk
+from multi_agent.runtime.rollouts.incoming import Incoming
 from multi_agent.runtime.services import open_services
 from multi_agent.runtime.stopping import on_stop_signals
 from multi_agent.settings import Settings
@@ -36,6 +38,11 @@ MOST_BYTES: Final = 1_000_000
 """Of one request."""
 _TAKE_SECONDS: Final = 2.5
 _IDLE_SECONDS: Final = 30.0
+"""Between two requests of a connection."""
+REQUEST_SECONDS: Final = 10.0
+"""For a whole request, and for the first from when its connection was made."""
+MOST_CONNECTIONS: Final = 256
+"""A program has two."""
 
 
 async def serve_rollout(settings: Settings) -> None:
@@ -80,10 +87,27 @@ def listening(desk: RolloutDesk, host: str, port: int, token: str | None = None)
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128
     block_on_close = False
     desk: RolloutDesk
     loop: asyncio.AbstractEventLoop
     token: str | None
+
+    def __init__(self, address: tuple[str, int], handler: type[_Handler]) -> None:
+        self._places = BoundedSemaphore(MOST_CONNECTIONS)
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Close at once what finds no place: a program asks again."""
+        if self._places.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            super().shutdown_request(request)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Of one that had a place."""
+        self._places.release()
+        super().shutdown_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say it in the log: mostly a program that went away in the middle."""
@@ -92,8 +116,19 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    timeout = _IDLE_SECONDS
     server: _Server
+
+    def setup(self) -> None:
+        """Read with a deadline."""
+        super().setup()
+        self.rfile.close()
+        self._incoming = Incoming(self.connection, REQUEST_SECONDS, _IDLE_SECONDS)
+        self.rfile = BufferedReader(self._incoming)
+
+    def handle_one_request(self) -> None:
+        """The next has its own deadline."""
+        super().handle_one_request()
+        self._incoming.request_ended()
 
     def do_GET(self) -> None:
         """The flag."""

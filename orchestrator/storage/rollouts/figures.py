@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Integer, Row, and_, case, cast
 from orchestrator.storage import tables as t
 
 _c = t.rollout_requests.c
+_all = t.rollout_requests.alias("all_stages").c
 _OURS = _c.assigned != "legacy"
 _THEIRS = _c.assigned != "multi_agent"
 _ANSWERED = and_(_c.assigned == "multi_agent", _c.failing.is_not(True))
@@ -49,6 +50,7 @@ class ArmSums(NamedTuple):
     costs_known: int
     iterations: float | None
     findings: int
+    """In all stages: one may come when the next has begun."""
     findings_known: int
     rating: float | None
     ratings: int
@@ -90,7 +92,8 @@ def read_values(connection: Connection, rollout_id: str, stage: int) -> list[Val
         "cost": (_c.cost_tenths, _OURS),
         "time": (_c.time_tenths, _OURS),
         "rating": (_c.rating, _ANSWERED),
-        "failing": (cast(_c.failing, Integer), _OURS),
+        # What has not ended yet could be taken: else the first that fail would be all there is.
+        "failing": (func.coalesce(cast(_c.failing, Integer), 0), _OURS),
     }
     found = []
     for measure, (value, whose) in values.items():
@@ -106,8 +109,8 @@ def read_values(connection: Connection, rollout_id: str, stage: int) -> list[Val
 def read_arms(connection: Connection, rollout_id: str, stage: int | None = None) -> tuple[ArmSums, ArmSums]:
     """The legacy arm and the multi-agent arm in a stage, or in all."""
     where = [_c.rollout_id == rollout_id, *([_c.stage == stage] if stage is not None else [])]
-    theirs = _sums("legacy_", _THEIRS)
-    ours = _sums("", _ANSWERED)
+    theirs = _sums(rollout_id, "legacy_", _THEIRS)
+    ours = _sums(rollout_id, "", _ANSWERED)
     return (
         _plain(connection.execute(select(*theirs).where(*where, _THEIRS)).one()),
         _plain(connection.execute(select(*ours).where(*where, _OURS)).one()),
@@ -148,7 +151,7 @@ def _plain(row: Row[Any]) -> ArmSums:
     return ArmSums(*plain)
 
 
-def _sums(prefix: str, answered: ColumnElement[bool]) -> tuple[ColumnElement[Any], ...]:
+def _sums(rollout_id: str, prefix: str, answered: ColumnElement[bool]) -> tuple[ColumnElement[Any], ...]:
     success, cost, findings = _c[f"{prefix}success"], _c[f"{prefix}cost_usd"], _c[f"{prefix}findings"]
     rating = case((answered, _c.rating))
     return (
@@ -159,7 +162,9 @@ def _sums(prefix: str, answered: ColumnElement[bool]) -> tuple[ColumnElement[Any
         func.avg(cost),
         func.count(cost),
         func.avg(_c[f"{prefix}iterations"]),
-        func.coalesce(func.sum(findings), 0),
+        select(func.coalesce(func.sum(_all[f"{prefix}findings"]), 0))
+        .where(_all.rollout_id == rollout_id)
+        .scalar_subquery(),
         func.count(findings),
         func.avg(rating),
         func.count(rating),

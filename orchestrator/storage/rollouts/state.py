@@ -12,6 +12,7 @@ from orchestrator.storage import tables as t
 from orchestrator.storage.audit.log import append_audit
 
 RUNNING: Final = "running"
+COMPLETED: Final = "completed"
 _r = t.rollouts.c
 _d = t.rollout_decisions.c
 
@@ -88,11 +89,15 @@ def add_rollout(
 
 
 def change_rollout(connection: Connection, row: RolloutRow, why: RolloutDecision, entry: AuditEntry) -> bool:
-    """Write the next revision of a running rollout with what led to it; False where it is at another."""
+    """Write the next revision with what led to it; False where it is at another, or has ended.
+
+    A completed rollout may still be rolled back.
+    """
+    before = [RUNNING, COMPLETED] if why.action == "rollback" else [RUNNING]
     of_the_one_before = (
         _r.rollout_id == row.rollout_id,
         _r.revision == row.revision - 1,
-        _r.state == RUNNING,
+        _r.state.in_(before),
     )
     changed = connection.execute(update(t.rollouts).where(*of_the_one_before).values(asdict(row)))
     if changed.rowcount != 1:
