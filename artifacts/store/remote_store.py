@@ -100,7 +100,14 @@ class RemoteRepository(Repository):
         return super().anchors(most)
 
     def _refresh_anchors(self) -> None:
-        self._fetch([f"+{AUDIT}/*:{AUDIT}/*"], "anchors of the audit log")
+        for left in range(_MOST_RACES, -1, -1):
+            try:
+                self._fetch([f"+{AUDIT}/*:{AUDIT}/*"], "anchors of the audit log")
+                return
+            except ArtifactError as error:
+                # Another one with the same cache fetched them at the same moment.
+                if not left or "cannot lock ref" not in str(error):
+                    raise
 
     def list_exchanges(self, workflow_id: str) -> list[tuple[str, str, bytes]]:
         folder = f"{EXCHANGES}/{ref_names.identifier('workflow_id', workflow_id)}"

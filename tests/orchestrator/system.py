@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +60,11 @@ class System:
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
         await self.owner.bus.close()
+        # As long as the server takes it for a reader that waits, it is handed what comes next.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                while "blocked_clients:0" not in str(self.redis.command("INFO", "clients")):  # noqa: ASYNC110 - polls a server
+                    await asyncio.sleep(0.01)
 
     async def stop(self) -> None:
         assert self.task is not None
