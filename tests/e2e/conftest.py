@@ -24,6 +24,8 @@ class Cli:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.seconds = SECONDS
+        """How long a command may take."""
         home = folder / "home"
         home.mkdir()
         self.env = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8"}
@@ -37,7 +39,7 @@ class Cli:
             env={**self.env, **env},
             capture_output=True,
             text=True,
-            timeout=SECONDS,
+            timeout=self.seconds,
             check=False,
         )
         if code is not None:
