@@ -79,11 +79,11 @@ def test_every_panel_has_data_and_no_alert_fires_after_a_good_run(cli: Cli) -> N
         cli.until((cli.folder / ".multi_agent" / "state.db").exists, "it serves", 90)
         cli("run", REQUEST)
         with suppress(AssertionError):
-            cli.until(lambda: without_data(prometheus) == [], "every panel has data", 20)
+            cli.until(lambda: without_data(prometheus) == [], "every panel has data", 60)
         assert without_data(prometheus) == []
         # Open tasks are looked at every few seconds.
         with suppress(AssertionError):
-            cli.until(lambda: counted(prometheus) == COUNTED, "everything is counted", 20)
+            cli.until(lambda: counted(prometheus) == COUNTED, "everything is counted", 60)
         assert counted(prometheus) == COUNTED
         firing = prometheus.ask('ALERTS{alertstate="firing"}')
         assert firing == []
