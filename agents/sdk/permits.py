@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from typing import Any, Final, Protocol
 
 from contracts.base.errors import InvalidInput
-from contracts.base.paths import diff_path
+from contracts.base.paths import NOWHERE, diff_path
 from contracts.base.text import encodable
 from contracts.documents.approval_policy import ActionFacts, ApprovalRule
 from contracts.messages.approvals import MOST_ARGUMENTS, Permits, WantedAction
@@ -23,8 +23,6 @@ _MOST_FILES: Final = 50
 """Files of a call whose contents are named one by one; the tree holds all of them anyway."""
 _MOST_BYTES: Final = 64_000_000
 _DIFF: Final = re.compile(r"^(?:---|\+\+\+) .*$", re.MULTILINE)
-_NOWHERE: Final = "/dev/null"
-"""The side of a diff that a new file does not have."""
 _MOST_PATH: Final = 1_024
 _ONE_USE: Final = "use"
 
@@ -122,7 +120,7 @@ def _named(arguments: Mapping[str, Any]) -> Iterator[str]:
         value = arguments.get(name, ())
         for text in (value,) if isinstance(value, str) else value if isinstance(value, list) else ():
             if name == "diff":
-                found = [one for one in map(diff_path, _DIFF.findall(text)) if one != _NOWHERE]
+                found = [one for one in map(diff_path, _DIFF.findall(text)) if one != NOWHERE]
             else:
                 found = [str(text).partition("::")[0]]
             yield from map(_plain, found)

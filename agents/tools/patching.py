@@ -17,10 +17,9 @@ from agents.tools.reading import text_of
 from agents.tools.shown_text import excerpt
 from agents.tools.tool import Tool, ToolRefused
 from contracts.base.model import Model
-from contracts.base.paths import diff_path
+from contracts.base.paths import NOWHERE, diff_path
 
 _HUNK: Final = re.compile(r"@@ -(\d+)(?:,\d+)? \+\d+(?:,\d+)? @@")
-_NOWHERE: Final = "/dev/null"
 _SHOWN: Final = 10
 """Hunks of which lines are shown again; of others, where they are."""
 
@@ -75,7 +74,7 @@ def _reads(path: str, hunk: _Hunk, is_shown: bool) -> str:
 async def _changed(bench: Bench, change: _FileChange) -> bytes:
     """The bytes of a file after its hunks. Raises ToolRefused."""
     check_path(bench, change.new)
-    if change.old == _NOWHERE:
+    if change.old == NOWHERE:
         if await is_there(bench, change.new):
             raise ToolRefused(f"{change.new} is there already; the diff makes it anew")
         text = _applied(change.new, "", change.hunks)
@@ -104,9 +103,9 @@ def _read(lines: Sequence[str]) -> list[_FileChange]:
 
 def _file_change(old: str, new: str) -> _FileChange:
     change = _FileChange(diff_path(old), diff_path(new))
-    if change.new == _NOWHERE:
+    if change.new == NOWHERE:
         raise ToolRefused(f"it deletes {change.old}; delete a file with a command")
-    if change.old not in {change.new, _NOWHERE}:
+    if change.old not in {change.new, NOWHERE}:
         raise ToolRefused(f"it renames {change.old}; rename a file with a command first")
     return change
 

@@ -52,14 +52,8 @@ async def fix_in_a_loop(case: Path, place: Place, model: Settings) -> dict[str, 
     store = str(settings.artifacts)
     commit = git("-C", store, "commit-tree", "-p", base, "-m", "What the loop left", changed)
     git("-C", store, "update-ref", _REF, commit)
-    spent = {"model_calls": log.usage.model_calls, "input_tokens": log.usage.input_tokens}
-    return {
-        "status": "ended",
-        "commit": commit,
-        "store": store,
-        **spent,
-        "output_tokens": log.usage.output_tokens,
-    }
+    spent = log.usage.model_dump(include={"model_calls", "input_tokens", "output_tokens"})
+    return {"status": "ended", "commit": commit, "store": store, **spent}
 
 
 async def _work(workspace: Workspace, request: str, settings: Settings) -> Counted:

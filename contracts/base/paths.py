@@ -108,6 +108,10 @@ def check_tree(paths: Iterable[str]) -> None:
             raise UnsafePath(f"path {folder!r}: is both a file and a folder")
 
 
+NOWHERE = "/dev/null"
+"""The side of a unified diff that a file does not have."""
+
+
 def diff_path(header: str) -> str:
     """The path in a line `--- a/x` or `+++ b/x` of a unified diff, as it is written there."""
     name = header[4:].split("\t", maxsplit=1)[0].strip()
